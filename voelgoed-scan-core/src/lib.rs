@@ -1,10 +1,60 @@
 //! What a ticket scan is.
 
+mod attempt;
 mod code;
+mod decision;
+mod device;
+mod event;
+mod gate;
+pub mod hex;
 mod id;
+mod judge;
+mod keyring;
+mod ledger;
+mod occupancy;
+mod organization;
 pub mod random;
+mod reason;
+mod scan;
+mod session;
+pub mod store;
+mod text;
+mod ticket;
 mod time;
+pub mod token;
 
+pub use attempt::{Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Shown, Stage};
 pub use code::{CODE_LENGTH, InvalidCode, TicketCode};
+pub use decision::{Situation, can_be_overridden, decide};
+pub use device::{
+    App, Device, DeviceHealth, DeviceLabel, DevicePatch, DeviceRegister, DeviceSettings, DeviceStatus,
+    DeviceType, InvalidLabel,
+};
+pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
+pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{ApiKeyId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId};
+pub use judge::{CountChange, Facts, KnownScan, NewScan, Post, Writes, answer, judge};
+pub use keyring::{
+    InvalidKeyId, InvalidMasterSecret, KeyFormat, KeyId, KeyStatus, Keyring, KeyringError, MasterSecret,
+    SigningKey, manifest_signature_holds,
+};
+pub use ledger::{Admission, Allowance, Ledger, Movement, Sighting};
+pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
+pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
+pub use reason::{Reason, ScanResult};
+pub use scan::{
+    DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
+    RawScanRequest, Reading, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone,
+    Warning,
+};
+pub use session::{ScanSession, SessionStart, SessionStatus};
+pub use store::{Store, StoreError};
+pub use text::{
+    ClassName, GateCode, HolderName, InvalidName, Name, Note, OrderRef, ReasonText, SeatPart, UnknownWord,
+};
+pub use ticket::{
+    Field, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch, TicketStatus,
+};
 pub use time::{InvalidTimestamp, Timestamp};
+pub use token::phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
+pub use token::{Claims, Format, MAX_PAYLOAD, Malformed, Payload, Vg2Claims, Window, payload_sha256, verify};

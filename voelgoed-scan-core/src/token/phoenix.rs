@@ -1,0 +1,115 @@
+//! What is a Phoenix payload? A Phoenix.Token as `plug_crypto` signs it: `<header>.<payload>.<signature>`.
+//!
+//! The payload is an Erlang external term `{data, signed_at_ms, max_age_s}`; see [`term`] for how it is read. Base64url
+//! must be canonical here as well: Elixir's decoder would let trailing bits and padding pass, but its encoder writes
+//! none, so no genuine token is lost and nobody can make a second text of one.
+
+mod claims;
+mod keys;
+mod term;
+
+use hmac::Mac;
+
+use super::{Claims, Malformed, base64url};
+use crate::Reason;
+pub use keys::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
+
+/// The HMACs that a header may name. Each header is matched as text: it is never decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Hs256,
+    Hs384,
+    Hs512,
+}
+
+impl Algorithm {
+    const ALL: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
+
+    /// The algorithm that the start of `text` names.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| text.starts_with(algorithm.prefix()))
+    }
+
+    /// The base64url of `HS256`, `HS384`, `HS512`, and a dot.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Hs256 => "SFMyNTY.",
+            Self::Hs384 => "SFMzODQ.",
+            Self::Hs512 => "SFM1MTI.",
+        }
+    }
+
+    const fn signature_length(self) -> usize {
+        match self {
+            Self::Hs256 => 32,
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+        }
+    }
+}
+
+/// A payload of the right shape.
+#[derive(Clone)]
+pub(super) struct Shape<'a> {
+    algorithm: Algorithm,
+    signed: &'a str,
+    term: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'a> Shape<'a> {
+    /// Reads a text that starts with the algorithm's header.
+    pub(super) fn parse(algorithm: Algorithm, text: &'a str) -> Result<Self, Malformed> {
+        let (signed, signature) = text.rsplit_once('.').ok_or(Malformed)?;
+        let payload = signed.strip_prefix(algorithm.prefix()).ok_or(Malformed)?;
+        let signature = base64url::decode(signature)?;
+        if signature.len() != algorithm.signature_length() {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            algorithm,
+            signed,
+            term: base64url::decode(payload)?,
+            signature,
+        })
+    }
+
+    pub(super) fn claims(&self) -> Result<Claims, Malformed> {
+        claims::read(&self.term)
+    }
+
+    pub(super) fn verify(&self, keys: &PhoenixKeys) -> Result<Claims, Reason> {
+        let holds = match self.algorithm {
+            Algorithm::Hs256 => self.is_signed_by(keys.sha256.clone()),
+            Algorithm::Hs384 => self.is_signed_by(keys.sha384.clone()),
+            Algorithm::Hs512 => self.is_signed_by(keys.sha512.clone()),
+        };
+        if holds {
+            Ok(self.claims()?)
+        } else {
+            Err(Reason::BadSignature)
+        }
+    }
+
+    fn is_signed_by(&self, mac: impl Mac) -> bool {
+        // Compares in constant time.
+        mac.chain_update(self.signed)
+            .verify_slice(&self.signature)
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+impl PhoenixKeys {
+    /// A genuine token around any bytes.
+    pub(super) fn sign(&self, term: &[u8]) -> String {
+        let signed = format!("{}{}", Algorithm::Hs256.prefix(), base64url::encode(term));
+        let signature = self.sha256.clone().chain_update(&signed).finalize().into_bytes();
+        format!("{signed}.{}", base64url::encode(&signature))
+    }
+}
+
+#[cfg(test)]
+mod tests;
