@@ -21,7 +21,7 @@ impl Timestamp {
     /// The earliest time that has a text: year 1.
     const MIN_MILLIS: i64 = -62_135_596_800_000;
     /// The latest time that has a text in every offset: late in year 9999.
-    const MAX_MILLIS: i64 = 253_402_207_200_999;
+    const MAX_MILLIS: i64 = 253_402_207_199_999;
 
     /// The time `millis` milliseconds after the Unix epoch; clamped to the years 1 to 9999.
     #[must_use]

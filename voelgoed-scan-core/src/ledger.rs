@@ -1,0 +1,320 @@
+//! What has a ticket done so far? Its admissions and exits, kept on the ticket itself, so that one row settles races.
+//!
+//! Invariants: admissions are in the order of their times; every open one is kept, and of the others as many of the
+//! latest as the rules can still ask for. What the ledger says of occupancy it says as changes ([`Movement`]), which
+//! add up to entries minus exits at every gate.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviceId, GateId, Reentry, ScanId, Timestamp};
+
+/// Where and when a ticket was seen: the facts that `previous_scan` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The scan.
+    #[serde(rename = "s")]
+    pub scan_id: ScanId,
+    /// When.
+    #[serde(rename = "t", with = "millis")]
+    pub at: Timestamp,
+    /// At which gate.
+    #[serde(rename = "g")]
+    pub gate_id: GateId,
+    /// The gate's name then.
+    #[serde(rename = "n")]
+    pub gate_name: String,
+    /// By which device.
+    #[serde(rename = "d")]
+    pub device_id: DeviceId,
+    /// The device's name then.
+    #[serde(rename = "m")]
+    pub device_name: String,
+}
+
+mod millis {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::Timestamp;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.as_millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp::from_millis)
+    }
+}
+
+/// One admission that was not undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The entry.
+    #[serde(rename = "e")]
+    pub entry: Sighting,
+    /// The exit that ended it; for a holder not seen leaving, the entry that replaced it.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Sighting>,
+}
+
+/// A change of occupancy: people counted at a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Movement {
+    /// The gate they are counted at: the one they came in by.
+    pub gate_id: GateId,
+    /// Entries, less those undone.
+    pub entries: i64,
+    /// Exits.
+    pub exits: i64,
+}
+
+/// A ticket's admissions and exits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// How many admissions there were, ever, that were not undone.
+    #[serde(rename = "n")]
+    admissions: u32,
+    /// The latest of them and every open one, in the order of their times.
+    #[serde(rename = "a")]
+    recent: Vec<Admission>,
+}
+
+/// How often, under which policy, a ticket may admit: what the ledger is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// The event's policy.
+    pub reentry: Reentry,
+    /// The ticket's entry limit.
+    pub entry_limit: u8,
+    /// The window of [`Reentry::AfterWindow`].
+    pub window: Duration,
+}
+
+impl Ledger {
+    /// How many admissions there were that were not undone.
+    #[must_use]
+    pub const fn admissions(&self) -> u32 {
+        self.admissions
+    }
+
+    /// How many people the ticket has inside.
+    #[must_use]
+    pub fn inside(&self) -> usize {
+        self.recent
+            .iter()
+            .filter(|admission| admission.ended.is_none())
+            .count()
+    }
+
+    /// The latest admission.
+    #[must_use]
+    pub fn last_admission(&self) -> Option<&Sighting> {
+        self.recent.last().map(|admission| &admission.entry)
+    }
+
+    /// The latest admission or exit.
+    #[must_use]
+    pub fn last_sighting(&self) -> Option<&Sighting> {
+        let exits = self
+            .recent
+            .iter()
+            .filter_map(|admission| admission.ended.as_ref());
+        self.last_admission()
+            .into_iter()
+            .chain(exits)
+            .max_by_key(|sighting| (sighting.at, sighting.scan_id))
+    }
+
+    /// The admission that a scan was, if it is still kept and nobody went out by it: the one that can be undone.
+    #[must_use]
+    pub fn open_admission(&self, scan_id: ScanId) -> Option<&Admission> {
+        self.recent
+            .iter()
+            .find(|admission| admission.entry.scan_id == scan_id && admission.ended.is_none())
+    }
+
+    /// Whether one more entry at `now` is within the allowance.
+    #[must_use]
+    pub fn allows_entry(&self, allowance: &Allowance, now: Timestamp) -> bool {
+        let limit = usize::from(allowance.entry_limit);
+        match allowance.reentry {
+            Reentry::Never => (self.admissions as usize) < limit,
+            Reentry::AfterExit => self.inside() < limit,
+            Reentry::AfterWindow => {
+                let since = now.minus(allowance.window);
+                self.recent
+                    .iter()
+                    .filter(|admission| admission.entry.at >= since)
+                    .count()
+                    < limit
+            }
+        }
+    }
+
+    /// Adds an admission. `person_added` is false where its holder came back without having been seen to leave: then
+    /// the oldest open admission ends here, at its own gate.
+    pub fn enter(&mut self, entry: Sighting, person_added: bool, allowance: &Allowance) -> Vec<Movement> {
+        let mut movements = vec![Movement {
+            gate_id: entry.gate_id,
+            entries: 1,
+            exits: 0,
+        }];
+        if !person_added && let Some(old) = self.recent.iter_mut().find(|admission| admission.ended.is_none())
+        {
+            movements.push(Movement {
+                gate_id: old.entry.gate_id,
+                entries: 0,
+                exits: 1,
+            });
+            old.ended = Some(entry.clone());
+        }
+        self.admissions = self.admissions.saturating_add(1);
+        self.recent.push(Admission { entry, ended: None });
+        self.forget_what_no_rule_asks_for(allowance);
+        movements
+    }
+
+    /// Whether an admission at `now` that the allowance lets in adds a person, or is one coming back unseen.
+    #[must_use]
+    pub fn entry_adds_person(&self, allowance: &Allowance) -> bool {
+        allowance.reentry != Reentry::AfterWindow || self.inside() < usize::from(allowance.entry_limit)
+    }
+
+    /// Ends the latest open admission, one at the exit's own gate first; nothing where nobody is inside.
+    pub fn leave(&mut self, exit: Sighting) -> Option<Movement> {
+        let open = |admission: &&mut Admission| admission.ended.is_none();
+        let own_gate = self
+            .recent
+            .iter_mut()
+            .rev()
+            .filter(open)
+            .find(|one| one.entry.gate_id == exit.gate_id);
+        let admission = match own_gate {
+            Some(admission) => admission,
+            None => self.recent.iter_mut().rev().find(open)?,
+        };
+        admission.ended = Some(exit);
+        Some(Movement {
+            gate_id: admission.entry.gate_id,
+            entries: 0,
+            exits: 1,
+        })
+    }
+
+    fn forget_what_no_rule_asks_for(&mut self, allowance: &Allowance) {
+        let spare = self
+            .recent
+            .len()
+            .saturating_sub(usize::from(allowance.entry_limit));
+        let mut at = 0;
+        self.recent.retain(|admission| {
+            at += 1;
+            at > spare || admission.ended.is_none()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sighting(at: i64, gate: u128) -> Sighting {
+        Sighting {
+            scan_id: ScanId::from_uuid(uuid::Uuid::from_u128(u128::from(at.unsigned_abs()))),
+            at: Timestamp::from_millis(at),
+            gate_id: GateId::from_uuid(uuid::Uuid::from_u128(gate)),
+            gate_name: "Main".to_owned(),
+            device_id: DeviceId::from_uuid(uuid::Uuid::from_u128(7)),
+            device_name: "Scanner".to_owned(),
+        }
+    }
+
+    fn allowance(reentry: Reentry, entry_limit: u8) -> Allowance {
+        Allowance {
+            reentry,
+            entry_limit,
+            window: Duration::from_millis(100),
+        }
+    }
+
+    #[test]
+    fn never_counts_admissions_ever() {
+        let never = allowance(Reentry::Never, 2);
+        let mut ledger = Ledger::default();
+        for at in [1, 2] {
+            assert!(ledger.allows_entry(&never, Timestamp::from_millis(at)));
+            ledger.enter(sighting(at, 1), true, &never);
+        }
+        ledger.leave(sighting(3, 1));
+        assert!(!ledger.allows_entry(&never, Timestamp::from_millis(1_000_000)));
+    }
+
+    #[test]
+    fn after_exit_counts_who_is_inside() {
+        let after_exit = allowance(Reentry::AfterExit, 1);
+        let mut ledger = Ledger::default();
+        ledger.enter(sighting(1, 1), true, &after_exit);
+        assert!(!ledger.allows_entry(&after_exit, Timestamp::from_millis(2)));
+        ledger.leave(sighting(2, 1));
+        assert!(ledger.allows_entry(&after_exit, Timestamp::from_millis(3)));
+        assert!(ledger.leave(sighting(3, 1)).is_none(), "nobody is inside");
+    }
+
+    #[test]
+    fn after_window_includes_both_ends_of_the_window() {
+        let after_window = allowance(Reentry::AfterWindow, 1);
+        let mut ledger = Ledger::default();
+        ledger.enter(sighting(1000, 1), true, &after_window);
+        assert!(!ledger.allows_entry(&after_window, Timestamp::from_millis(1100)));
+        assert!(ledger.allows_entry(&after_window, Timestamp::from_millis(1101)));
+    }
+
+    #[test]
+    fn a_holder_not_seen_leaving_leaves_by_the_old_gate() {
+        let after_window = allowance(Reentry::AfterWindow, 1);
+        let mut ledger = Ledger::default();
+        ledger.enter(sighting(1000, 1), true, &after_window);
+        assert!(!ledger.entry_adds_person(&after_window));
+        let old_gate = sighting(0, 1).gate_id;
+        let movements = ledger.enter(sighting(2000, 2), false, &after_window);
+        assert_eq!(
+            movements[1],
+            Movement {
+                gate_id: old_gate,
+                entries: 0,
+                exits: 1
+            }
+        );
+        assert_eq!((ledger.admissions(), ledger.inside()), (2, 1));
+    }
+
+    #[test]
+    fn an_exit_ends_the_latest_admission_at_its_own_gate_first() {
+        let three = allowance(Reentry::Never, 3);
+        let mut ledger = Ledger::default();
+        for (at, gate) in [(1, 1), (2, 2), (3, 1)] {
+            ledger.enter(sighting(at, gate), true, &three);
+        }
+        let gates: Vec<_> = [(4, 2), (5, 2), (6, 9)]
+            .into_iter()
+            .filter_map(|(at, gate)| ledger.leave(sighting(at, gate)))
+            .map(|movement| movement.gate_id.as_uuid().as_u128())
+            .collect();
+        assert_eq!(gates, [2, 1, 1]);
+        assert_eq!(ledger.inside(), 0);
+        assert_eq!(ledger.last_sighting().map(|seen| seen.at.as_millis()), Some(6));
+    }
+
+    #[test]
+    fn the_ledger_stays_small_however_often_a_ticket_comes_and_goes() {
+        let after_exit = allowance(Reentry::AfterExit, 1);
+        let mut ledger = Ledger::default();
+        for at in 0..1000 {
+            ledger.enter(sighting(at * 2, 1), true, &after_exit);
+            ledger.leave(sighting(at * 2 + 1, 1));
+        }
+        assert_eq!((ledger.admissions(), ledger.recent.len()), (1000, 1));
+    }
+}

@@ -1,0 +1,450 @@
+//! What must a database be able to do for the gate? Three traits, by who asks: the scanner, the back office, the box
+//! office. Use cases, not tables.
+//!
+//! Invariants: every call names the organization first and sees nothing of another; what returned `Ok` is durable; the
+//! database settles races, so that the outcome of calls side by side is that of some order of them; "not there" is
+//! `None`, and a rule that says no is a value, never an error.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    ApiKey, ApiKeyId, Attempt, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus,
+    Event, EventId, EventOccupancy, EventPut, Gate, GateId, GatePut, KeyFormat, KeyId, KeyStatus, KnownScan,
+    Organization, OrganizationId, ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession,
+    SessionId, SessionStart, SessionStatus, SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId,
+    TicketLine, TicketListing, TicketStatus, Timestamp,
+};
+
+/// SHA-256 of a bearer token: all that is stored of it.
+pub type TokenHash = [u8; 32];
+
+/// A failure of the database itself. What it says is for logs, never for clients.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer, or not in time: the call may be tried again.
+    #[error("the database is unavailable: {reason}")]
+    Unavailable {
+        /// What the driver said.
+        reason: String,
+    },
+    /// The database answered what it never should: a row that is not what this version writes, a broken file.
+    #[error("the database failed: {reason}")]
+    Failed {
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+/// A device that called, with the session it has, if it has one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The device. Inactive ones are found too, so that they are told so.
+    pub device: Device,
+    /// Its active session.
+    pub stand: Option<Stand>,
+}
+
+/// An active session with all that its scans are judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stand {
+    /// The session.
+    pub session: ScanSession,
+    /// Its event.
+    pub event: Event,
+    /// Its gate.
+    pub gate: Gate,
+}
+
+/// How a list is asked for: so many, after that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The most rows, 1 to 500.
+    pub limit: u16,
+    /// Where the page before ended; `None` for the first.
+    pub after: Option<Cursor>,
+}
+
+/// The place of a row in its list: its time (or 0) and its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    /// The row's id.
+    pub id: uuid::Uuid,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+/// Which scans an audit asks for; `None` is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanFilter {
+    /// Of this event.
+    pub event_id: Option<EventId>,
+    /// At this gate.
+    pub gate_id: Option<GateId>,
+    /// By this device.
+    pub device_id: Option<DeviceId>,
+    /// Of this ticket.
+    pub ticket_code: Option<TicketCode>,
+    /// With this result.
+    pub result: Option<ScanResult>,
+    /// From here on, inclusive.
+    pub from: Option<Timestamp>,
+    /// Until here, inclusive.
+    pub to: Option<Timestamp>,
+}
+
+/// In which order an audit comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Newest first.
+    Newest,
+    /// Oldest first.
+    Oldest,
+}
+
+/// Who undoes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoneBy {
+    /// A device: its own scans, for so long after they were recorded.
+    Device(DeviceId, Duration),
+    /// An organization member, staff or above.
+    Member,
+}
+
+/// What became of an undo.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UndoOutcome {
+    /// The scan is undone; so it was before if `again`.
+    Undone {
+        /// The record, marked.
+        record: Box<ScanRecord>,
+        /// The ticket after it.
+        ticket: Option<Box<TicketFacts>>,
+        /// Whether it had been undone before.
+        again: bool,
+    },
+    /// Not an open admission: a denial, an exit, or somebody went out since.
+    NotOpen,
+    /// Another device's scan, or too long ago.
+    NotAllowed,
+}
+
+/// What the scanner asks of a database.
+#[async_trait]
+pub trait ScanStore: Send + Sync {
+    /// Decides and records a batch in its order, in one transaction; one answer an attempt. Idempotent on `scan_id`.
+    async fn record(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError>;
+
+    /// What [`Self::record`] would answer; writes nothing.
+    async fn preview(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError>;
+
+    /// The scan of that id.
+    async fn known_scan(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+    ) -> Result<Option<KnownScan>, StoreError>;
+
+    /// Undoes an open admission; `None` where there is no such scan.
+    async fn undo(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        by: UndoneBy,
+        reason: &ReasonText,
+        now: Timestamp,
+        rules: &Rules,
+    ) -> Result<Option<UndoOutcome>, StoreError>;
+
+    /// The audit trail.
+    async fn scans(
+        &self,
+        organization: OrganizationId,
+        filter: &ScanFilter,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<ScanRecord>, StoreError>;
+
+    /// The occupancy of an event; `None` where there is no such event.
+    async fn occupancy(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        now: Timestamp,
+    ) -> Result<Option<EventOccupancy>, StoreError>;
+
+    /// The device that a token belongs to, with its session.
+    async fn standing(&self, token: &TokenHash) -> Result<Option<Standing>, StoreError>;
+}
+
+/// What became of a row that was put: made or replaced.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Put<T> {
+    /// It is new.
+    Created(T),
+    /// It was there.
+    Replaced(T),
+    /// It cannot be: the rule in words.
+    Conflict(&'static str),
+    /// What it belongs to is not there.
+    Missing,
+}
+
+/// What became of a session's start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartOutcome {
+    /// It started.
+    Started(ScanSession),
+    /// The device has this one.
+    AlreadyActive(SessionId),
+    /// No such event or gate.
+    Missing,
+    /// The device may not call any more.
+    DeviceInactive,
+}
+
+/// What the back office asks of a database: everything but scans and tickets.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Makes an organization with its first signing keys.
+    async fn create_organization(
+        &self,
+        organization: &Organization,
+        signing_keys: &[SigningKey],
+    ) -> Result<(), StoreError>;
+    /// An organization.
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
+
+    /// Makes an API key.
+    async fn create_api_key(&self, key: &ApiKey, hash: &TokenHash) -> Result<(), StoreError>;
+    /// The API key with that hash.
+    async fn api_key(&self, hash: &TokenHash) -> Result<Option<ApiKey>, StoreError>;
+    /// The API keys of an organization, in the order of their ids.
+    async fn api_keys(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>, StoreError>;
+    /// Deletes an API key; whether it was there.
+    async fn delete_api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<bool, StoreError>;
+
+    /// The signing keys of an organization, oldest first.
+    async fn signing_keys(&self, organization: OrganizationId) -> Result<Vec<SigningKey>, StoreError>;
+    /// Adds a signing key; false where (format, kid) is taken.
+    async fn add_signing_key(
+        &self,
+        organization: OrganizationId,
+        key: &SigningKey,
+    ) -> Result<bool, StoreError>;
+    /// Changes a key's status; `Missing` where there is none, `Conflict` on leaving `revoked`.
+    async fn set_signing_key_status(
+        &self,
+        organization: OrganizationId,
+        format: KeyFormat,
+        kid: KeyId,
+        status: KeyStatus,
+    ) -> Result<Put<SigningKey>, StoreError>;
+
+    /// Creates or replaces an event.
+    async fn put_event(
+        &self,
+        organization: OrganizationId,
+        id: EventId,
+        event: &EventPut,
+        now: Timestamp,
+    ) -> Result<Put<Event>, StoreError>;
+    /// An event.
+    async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>, StoreError>;
+    /// The events, in the order of their ids.
+    async fn events(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<Event>, StoreError>;
+
+    /// Creates or replaces a gate; `Missing` without its event, `Conflict` where the id is another event's gate.
+    async fn put_gate(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        id: GateId,
+        gate: &GatePut,
+        now: Timestamp,
+    ) -> Result<Put<Gate>, StoreError>;
+    /// A gate of an event.
+    async fn gate(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        id: GateId,
+    ) -> Result<Option<Gate>, StoreError>;
+    /// The gates of an event, in the order of their ids.
+    async fn gates(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        page: &PageRequest,
+    ) -> Result<Page<Gate>, StoreError>;
+
+    /// Registers a device; `Conflict` where its textual id is taken.
+    async fn register_device(
+        &self,
+        organization: OrganizationId,
+        id: DeviceId,
+        device: &DeviceRegister,
+        token: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Put<Device>, StoreError>;
+    /// A device.
+    async fn device(&self, organization: OrganizationId, id: DeviceId) -> Result<Option<Device>, StoreError>;
+    /// The devices, in the order of their ids; by textual id and by status where given.
+    async fn devices(
+        &self,
+        organization: OrganizationId,
+        label: Option<&str>,
+        status: Option<DeviceStatus>,
+        page: &PageRequest,
+    ) -> Result<Page<Device>, StoreError>;
+    /// Changes a device; `Conflict` on reactivating one that was revoked for good.
+    async fn patch_device(
+        &self,
+        organization: OrganizationId,
+        id: DeviceId,
+        patch: &DevicePatch,
+        now: Timestamp,
+    ) -> Result<Put<Device>, StoreError>;
+    /// Gives a device a new token; the old one dies, its session goes on. `Conflict` for a revoked one.
+    async fn rotate_device_token(
+        &self,
+        organization: OrganizationId,
+        id: DeviceId,
+        token: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Put<Device>, StoreError>;
+    /// Revokes a device for good and ends its session; whether it was there. Twice is once.
+    async fn revoke_device(
+        &self,
+        organization: OrganizationId,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Marks a device as seen, with what it tells of itself, if it does.
+    async fn report_device(
+        &self,
+        organization: OrganizationId,
+        id: DeviceId,
+        health: Option<&DeviceHealth>,
+        now: Timestamp,
+    ) -> Result<Option<Device>, StoreError>;
+
+    /// Starts a session; with `replace` after ending the active one.
+    async fn start_session(
+        &self,
+        organization: OrganizationId,
+        device: DeviceId,
+        id: SessionId,
+        start: &SessionStart,
+        now: Timestamp,
+    ) -> Result<StartOutcome, StoreError>;
+    /// A session.
+    async fn session(
+        &self,
+        organization: OrganizationId,
+        id: SessionId,
+    ) -> Result<Option<ScanSession>, StoreError>;
+    /// Ends a session; an ended one is returned unchanged.
+    async fn end_session(
+        &self,
+        organization: OrganizationId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<ScanSession>, StoreError>;
+    /// The sessions, newest first; by device, event and status where given.
+    async fn sessions(
+        &self,
+        organization: OrganizationId,
+        device: Option<DeviceId>,
+        event: Option<EventId>,
+        status: Option<SessionStatus>,
+        page: &PageRequest,
+    ) -> Result<Page<ScanSession>, StoreError>;
+}
+
+/// A line of an import with its number, from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedLine {
+    /// Its number.
+    pub number: u64,
+    /// What it says.
+    pub line: TicketLine,
+}
+
+/// What became of a line of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// A new ticket.
+    Inserted(TicketCode, TicketId),
+    /// A changed one.
+    Updated(TicketCode, TicketId),
+    /// As it was.
+    Unchanged(TicketCode, TicketId),
+    /// Not taken: why, in words.
+    Rejected(String),
+}
+
+/// What the box office asks of a database: tickets.
+#[async_trait]
+pub trait TicketStore: Send + Sync {
+    /// Takes a chunk of an import, in one transaction; one outcome a line. `None` where there is no such event.
+    async fn import(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
+    /// A ticket of an event.
+    async fn ticket(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        code: TicketCode,
+    ) -> Result<Option<TicketFacts>, StoreError>;
+    /// The tickets of an event in the order of their codes; `query` is the start of a code, a holder's name or an
+    /// order. The cursor's `id` is the code's number.
+    async fn tickets(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        query: Option<&str>,
+        status: Option<TicketStatus>,
+        page: &PageRequest,
+    ) -> Result<Page<TicketListing>, StoreError>;
+    /// Changes a ticket's status.
+    async fn set_ticket_status(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        code: TicketCode,
+        status: SettableStatus,
+        now: Timestamp,
+    ) -> Result<Option<TicketFacts>, StoreError>;
+}
+
+/// A database with all of it.
+pub trait Store: ScanStore + Registry + TicketStore + 'static {}
+
+impl<T: ScanStore + Registry + TicketStore + 'static> Store for T {}
