@@ -1,8 +1,8 @@
 //! What is a Phoenix payload? A Phoenix.Token as `plug_crypto` signs it: `<header>.<payload>.<signature>`.
 //!
-//! The payload is an Erlang external term `{data, signed_at_ms, max_age_s}`; see [`term`] for how it is read. Base64url
-//! must be canonical here as well: Elixir's decoder would let trailing bits and padding pass, but its encoder writes
-//! none, so no genuine token is lost and nobody can make a second text of one.
+//! The payload is an Erlang external term `{data, signed_at_ms, max_age_s}`. Base64url must be canonical here as well:
+//! Elixir's decoder would let trailing bits and padding pass, but its encoder writes none, so no genuine token is lost
+//! and nobody can make a second text of one.
 
 mod claims;
 mod keys;

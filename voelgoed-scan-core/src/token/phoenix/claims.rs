@@ -42,9 +42,8 @@ fn last_moment(signed_at: i64, max_age: Head<'_>) -> Result<Option<Timestamp>, M
     let millis = match max_age {
         Head::Atom(b"infinity") => return Ok(None),
         // An age of nothing or less has expired whenever it was signed.
-        Head::Integer(..=0) => i64::MIN,
+        Head::Integer(..=0) | Head::Float(..=0.0) => i64::MIN,
         Head::Integer(seconds) => signed_at.saturating_add(seconds.saturating_mul(1000)),
-        Head::Float(..=0.0) => i64::MIN,
         #[expect(
             clippy::cast_possible_truncation,
             reason = "truncates and saturates, which is what is meant"

@@ -124,3 +124,83 @@ impl fmt::Debug for PhoenixKeys {
         f.debug_struct("PhoenixKeys").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{Payload, verify};
+    use crate::{Keyring, OrganizationId, Reason};
+
+    const SECRET: &str = "a secret of the platform";
+    const SALT: &str = "ticket qr";
+
+    #[test]
+    fn settings_without_a_key_worth_the_name_are_refused() {
+        let derive = PhoenixKeys::derive;
+        let defaults = KeyDerivation::default();
+        let error = |keys: Result<PhoenixKeys, _>| keys.err();
+        assert_eq!(
+            error(derive("short", SALT, defaults)),
+            Some(InvalidPhoenixKeys::ShortSecret)
+        );
+        assert_eq!(
+            error(derive(SECRET, "", defaults)),
+            Some(InvalidPhoenixKeys::EmptySalt)
+        );
+        let without = KeyDerivation {
+            iterations: 0,
+            ..defaults
+        };
+        assert_eq!(
+            error(derive(SECRET, SALT, without)),
+            Some(InvalidPhoenixKeys::NoIterations)
+        );
+        for length in [0, PhoenixKeys::MAX_LENGTH + 1] {
+            let derivation = KeyDerivation { length, ..defaults };
+            assert_eq!(
+                error(derive(SECRET, SALT, derivation)),
+                Some(InvalidPhoenixKeys::KeyLength)
+            );
+        }
+        let keys = derive(SECRET, SALT, defaults).expect("usable settings");
+        assert_eq!(format!("{keys:?}"), "PhoenixKeys { .. }");
+    }
+
+    #[test]
+    fn each_digest_and_length_gives_other_keys() {
+        let defaults = KeyDerivation::default();
+        let ours = PhoenixKeys::derive(SECRET, SALT, defaults).expect("usable settings");
+        let genuine = ours.sign(b"anything");
+        let payload = Payload::parse(&genuine).expect("the right shape");
+        let keyring =
+            Keyring::public(OrganizationId::from_uuid(uuid::Uuid::nil()), &[]).expect("an empty keyring");
+        for derivation in [
+            KeyDerivation {
+                digest: KeyDigest::Sha384,
+                ..defaults
+            },
+            KeyDerivation {
+                digest: KeyDigest::Sha512,
+                ..defaults
+            },
+            KeyDerivation {
+                length: 64,
+                ..defaults
+            },
+            KeyDerivation {
+                iterations: 999,
+                ..defaults
+            },
+        ] {
+            let keys = PhoenixKeys::derive(SECRET, SALT, derivation).expect("usable");
+            assert_eq!(
+                verify(&payload, &keyring, Some(&keys), false),
+                Err(Reason::BadSignature)
+            );
+        }
+        assert_eq!(
+            verify(&payload, &keyring, Some(&ours), false),
+            Err(Reason::Malformed)
+        );
+    }
+}
