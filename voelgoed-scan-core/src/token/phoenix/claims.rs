@@ -37,7 +37,8 @@ pub(super) fn read(term: &[u8]) -> Result<Claims, Malformed> {
 
 /// The last millisecond at which `plug_crypto` takes a token for valid; nothing where it never expires.
 ///
-/// A time of signing in the future is accepted, as there.
+/// A time of signing in the future is accepted: a clock that runs ahead at the box office must keep nobody out.
+/// (The newest `plug_crypto` refuses one; those before it did not.)
 fn last_moment(signed_at: i64, max_age: Head<'_>) -> Result<Option<Timestamp>, Malformed> {
     let millis = match max_age {
         Head::Atom(b"infinity") => return Ok(None),
