@@ -5,6 +5,7 @@ mod code;
 mod decision;
 mod device;
 mod event;
+mod fold;
 mod gate;
 pub mod hex;
 mod id;
@@ -31,6 +32,7 @@ pub use device::{
     DeviceType, InvalidLabel,
 };
 pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
+pub use fold::{PastScan, difference, fold};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{ApiKeyId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId};
 pub use judge::{CountChange, Facts, KnownScan, NewScan, Post, Writes, answer, judge};

@@ -5,6 +5,23 @@
 //! database settles races, so that the outcome of calls side by side is that of some order of them; "not there" is
 //! `None`, and a rule that says no is a value, never an error.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod batch;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod generation;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod open;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod row;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod scans;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod undo;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +33,9 @@ use crate::{
     SessionId, SessionStart, SessionStatus, SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId,
     TicketLine, TicketListing, TicketStatus, Timestamp,
 };
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use open::{OpenError, open};
 
 /// SHA-256 of a bearer token: all that is stored of it.
 pub type TokenHash = [u8; 32];

@@ -1,0 +1,387 @@
+//! How does a batch of scans meet the database? One transaction: lock, read the facts of all, judge, write all.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::store::StoreError;
+use crate::store::row;
+use crate::store::sql::{Dialect, Sql, query};
+use crate::{
+    Attempt, DeviceStatus, Facts, GateId, KnownScan, Occupancy, OrganizationId, Post, Recorded, Rules,
+    SessionStatus, Shown, Stage, TicketFacts, Writes, answer, judge,
+};
+
+/// An identifier as the set-based statements read it: 32 hexadecimal digits.
+fn hex(id: &uuid::Uuid) -> String {
+    id.simple().to_string()
+}
+
+#[derive(Serialize, PartialEq, Eq, Hash)]
+struct Pair {
+    /// The organization.
+    o: String,
+    /// What is meant.
+    k: String,
+}
+
+#[derive(Serialize)]
+struct TicketKey {
+    o: String,
+    /// The code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c: Option<String>,
+    /// The ticket's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    i: Option<String>,
+}
+
+impl<D: Dialect> Sql<D> {
+    /// Decides and records a batch, in one transaction.
+    pub(crate) async fn record_batch(
+        &self,
+        batch: &[Attempt],
+        rules: &Rules,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        loop {
+            let mut transaction = self.write().await?;
+            lock::<D>(batch, &mut transaction).await?;
+            let facts = load::<D>(batch, &mut transaction).await?;
+            let (recorded, writes) = judge(batch, facts, rules);
+            if apply::<D>(&writes, &mut transaction).await? {
+                transaction.commit().await?;
+                return Ok(recorded);
+            }
+            // Another node took one of these scan ids in between: it is known now.
+            transaction.rollback().await?;
+        }
+    }
+
+    /// Decides one scan and writes nothing.
+    pub(crate) async fn preview_one(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError> {
+        let mut connection = self.read().await?;
+        let batch = std::slice::from_ref(attempt);
+        let facts = load::<D>(batch, &mut connection).await?;
+        let (recorded, _) = judge(batch, facts, rules);
+        recorded.into_iter().next().ok_or_else(|| StoreError::Failed {
+            reason: "one scan, no answer".to_owned(),
+        })
+    }
+}
+
+async fn lock<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> Result<(), StoreError> {
+    if let Some(sql) = D::SQL.lock_occupancy {
+        query::<D>(sql).json(&events(batch)).fetch_all(connection).await?;
+    }
+    if let Some(sql) = D::SQL.lock_tickets {
+        query::<D>(sql)
+            .json(&tickets(batch))
+            .fetch_all(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+fn events(batch: &[Attempt]) -> HashSet<Pair> {
+    let pair = |one: &Attempt| Pair {
+        o: hex(one.organization_id.as_uuid()),
+        k: hex(one.event_id.as_uuid()),
+    };
+    batch.iter().map(pair).collect()
+}
+
+fn tickets(batch: &[Attempt]) -> Vec<TicketKey> {
+    let claims = batch.iter().filter_map(|attempt| match &attempt.stage {
+        Stage::Verified(claims) => Some((attempt.organization_id, claims)),
+        Stage::Denied(_) => None,
+    });
+    claims
+        .map(|(organization, claims)| TicketKey {
+            o: hex(organization.as_uuid()),
+            c: claims.ticket_code.map(|code| code.to_string()),
+            i: claims
+                .ticket_id
+                .filter(|_| claims.ticket_code.is_none())
+                .map(|id| hex(id.as_uuid())),
+        })
+        .collect()
+}
+
+async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> Result<Facts, StoreError> {
+    let mut facts = Facts::default();
+    let scans: Vec<Pair> = batch
+        .iter()
+        .map(|one| Pair {
+            o: hex(one.organization_id.as_uuid()),
+            k: hex(one.scan_id.as_uuid()),
+        })
+        .collect();
+    for row in query::<D>(D::SQL.known_scans)
+        .json(&scans)
+        .fetch_all(connection)
+        .await?
+    {
+        let known = known_scan(&row)?;
+        facts
+            .known
+            .insert((row.id("x_organization_id")?, row.id("x_scan_id")?), known);
+    }
+    let sessions: HashSet<Pair> = batch
+        .iter()
+        .map(|one| Pair {
+            o: hex(one.organization_id.as_uuid()),
+            k: hex(one.session_id.as_uuid()),
+        })
+        .collect();
+    for row in query::<D>(D::SQL.posts)
+        .json(&sessions)
+        .fetch_all(connection)
+        .await?
+    {
+        let post = Post {
+            session_active: row.parse::<SessionStatus>("session_status")? == SessionStatus::Active,
+            device_status: row.parse::<DeviceStatus>("device_status")?,
+            device_name: row.text("device_name")?,
+            event: row::event(&row)?,
+            gate: row::gate(&row)?,
+        };
+        facts
+            .posts
+            .insert((post.event.organization_id, row.id("session_id")?), post);
+    }
+    let keys = tickets(batch);
+    if !keys.is_empty() {
+        for row in query::<D>(D::SQL.tickets)
+            .json(&keys)
+            .fetch_all(connection)
+            .await?
+        {
+            facts.add_ticket(row::ticket(&row)?);
+        }
+    }
+    for row in query::<D>(D::SQL.occupancy)
+        .json(&events(batch))
+        .fetch_all(connection)
+        .await?
+    {
+        let organization: OrganizationId = row.id("organization_id")?;
+        let gate: GateId = row.id("gate_id")?;
+        let inside = row.int("entries")? - row.int("exits")?;
+        facts
+            .inside
+            .entry((organization, row.id("event_id")?))
+            .or_default()
+            .insert(gate, inside);
+    }
+    Ok(facts)
+}
+
+/// A scan as its retry needs it; reads the payload's columns besides the record's.
+pub(crate) fn known_scan<D: Dialect>(row: &crate::store::sql::Row<D>) -> Result<KnownScan, StoreError> {
+    let record = row::scan(row)?;
+    let shown: Shown = row.json("shown")?;
+    Ok(KnownScan {
+        device_id: record.device_id,
+        payload_sha256: row.bytes("payload_sha256")?,
+        direction: record.direction,
+        undone: record.undone.is_some(),
+        answer: answer(&record, &shown, Occupancy::default()),
+    })
+}
+
+/// Writes; false where a scan id had been taken since the facts were read.
+async fn apply<D: Dialect>(writes: &Writes, connection: &mut D::Connection) -> Result<bool, StoreError> {
+    if writes.scans.is_empty() {
+        return Ok(true);
+    }
+    let rows: Vec<_> = writes.scans.iter().map(ScanRow::of).collect::<Result<_, _>>()?;
+    let inserted = query::<D>(D::SQL.insert_scans)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    if inserted != rows.len() as u64 {
+        return Ok(false);
+    }
+    update_tickets::<D>(&writes.tickets, connection).await?;
+    let counts: Vec<CountRow> = writes
+        .counts
+        .iter()
+        .map(|((organization, event, gate), change)| CountRow {
+            o: hex(organization.as_uuid()),
+            e: hex(event.as_uuid()),
+            g: hex(gate.as_uuid()),
+            entries: change.entries,
+            exits: change.exits,
+            results: change.results,
+        })
+        .collect();
+    query::<D>(D::SQL.add_counts)
+        .json(&counts)
+        .execute(connection)
+        .await?;
+    let sessions: Vec<_> = writes
+        .sessions
+        .iter()
+        .map(|((organization, session), scans)| SessionRow {
+            o: hex(organization.as_uuid()),
+            s: hex(session.as_uuid()),
+            n: *scans,
+        })
+        .collect();
+    query::<D>(D::SQL.add_session_counts)
+        .json(&sessions)
+        .execute(connection)
+        .await?;
+    Ok(true)
+}
+
+/// Writes what scans change on tickets.
+pub(crate) async fn update_tickets<D: Dialect>(
+    tickets: &[TicketFacts],
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    if tickets.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = tickets.iter().map(TicketRow::of).collect::<Result<_, _>>()?;
+    query::<D>(D::SQL.update_tickets)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct CountRow {
+    o: String,
+    e: String,
+    g: String,
+    entries: i64,
+    exits: i64,
+    #[serde(flatten)]
+    results: crate::ResultCounts,
+}
+
+/// Adds to the counters of gates.
+pub(crate) async fn add_counts<D: Dialect>(
+    organization: OrganizationId,
+    event: crate::EventId,
+    movements: &[crate::Movement],
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = movements
+        .iter()
+        .map(|movement| CountRow {
+            o: hex(organization.as_uuid()),
+            e: hex(event.as_uuid()),
+            g: hex(movement.gate_id.as_uuid()),
+            entries: movement.entries,
+            exits: movement.exits,
+            results: crate::ResultCounts::default(),
+        })
+        .collect();
+    query::<D>(D::SQL.add_counts)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct SessionRow {
+    o: String,
+    s: String,
+    n: i64,
+}
+
+#[derive(Serialize)]
+struct TicketRow<'a> {
+    o: String,
+    i: String,
+    status: &'a str,
+    scan_count: u32,
+    ledger: String,
+    version: i64,
+    updated_at: i64,
+}
+
+impl<'a> TicketRow<'a> {
+    fn of(facts: &'a TicketFacts) -> Result<Self, StoreError> {
+        let ticket = &facts.ticket;
+        Ok(Self {
+            o: hex(ticket.organization_id.as_uuid()),
+            i: hex(ticket.id.as_uuid()),
+            status: ticket.status.as_str(),
+            scan_count: ticket.scan_count,
+            ledger: text(&facts.ledger)?,
+            version: facts.version,
+            updated_at: ticket.updated_at.as_millis(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct ScanRow<'a> {
+    organization_id: String,
+    scan_id: String,
+    ticket_id: Option<String>,
+    ticket_code: Option<String>,
+    event_id: String,
+    gate_id: String,
+    device_id: String,
+    session_id: Option<String>,
+    result: &'a str,
+    reason: &'a str,
+    would_have_been: Option<&'a str>,
+    direction: &'a str,
+    scanned_at: i64,
+    device_scanned_at: Option<i64>,
+    received_at: i64,
+    source: &'a str,
+    decided_by: &'a str,
+    override_reason: Option<&'a str>,
+    local_result: Option<&'a str>,
+    metadata: Option<String>,
+    payload_sha256: String,
+    payload_format: Option<&'a str>,
+    payload_kid: Option<String>,
+    shown: String,
+}
+
+impl<'a> ScanRow<'a> {
+    fn of(scan: &'a crate::NewScan) -> Result<Self, StoreError> {
+        let record = &scan.record;
+        Ok(Self {
+            organization_id: hex(record.organization_id.as_uuid()),
+            scan_id: hex(record.scan_id.as_uuid()),
+            ticket_id: record.ticket_id.map(|id| hex(id.as_uuid())),
+            ticket_code: record.ticket_code.map(|code| code.to_string()),
+            event_id: hex(record.event_id.as_uuid()),
+            gate_id: hex(record.gate_id.as_uuid()),
+            device_id: hex(record.device_id.as_uuid()),
+            session_id: record.scan_session_id.map(|id| hex(id.as_uuid())),
+            result: record.result.as_str(),
+            reason: record.reason.as_str(),
+            would_have_been: record.would_have_been.map(|outcome| outcome.reason.as_str()),
+            direction: record.direction.as_str(),
+            scanned_at: record.scanned_at.as_millis(),
+            device_scanned_at: record.device_scanned_at.map(crate::Timestamp::as_millis),
+            received_at: record.received_at.as_millis(),
+            source: record.source.as_str(),
+            decided_by: record.decided_by.as_str(),
+            override_reason: record.override_.as_ref().map(|asked| asked.reason.as_str()),
+            local_result: record.local_result.map(crate::ScanResult::as_str),
+            metadata: record.metadata.as_ref().map(text).transpose()?,
+            payload_sha256: crate::hex::encode(&scan.fingerprint.sha256),
+            payload_format: scan.fingerprint.format.map(crate::Format::as_str),
+            payload_kid: scan.fingerprint.kid.map(|kid| kid.to_string()),
+            shown: text(&scan.shown)?,
+        })
+    }
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed {
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,120 @@
+//! SQLite: the embedded default. One writer connection; WAL; every commit synced to disk before it is answered.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Arguments as _, Row as _, Sqlite};
+
+use crate::store::StoreError;
+use crate::store::open::OpenError;
+use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
+use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// How many connections read beside the one that writes.
+const READERS: u32 = 4;
+
+/// Opens a database file, made where it is missing.
+pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, OpenError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(migrate)
+        .journal_mode(SqliteJournalMode::Wal)
+        // WAL with `full` syncs at every commit: an acknowledged admission survives power loss.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(false);
+    let writers = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.clone())
+        .await
+        .map_err(StoreError::from)?;
+    if migrate {
+        MIGRATIONS.run(&writers).await?;
+    } else {
+        super::open::check_migrated(&writers, &MIGRATIONS).await?;
+    }
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .min_connections(0)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.read_only(true))
+        .await
+        .map_err(StoreError::from)?;
+    Ok(Sql { writers, readers })
+}
+
+impl Dialect for Sqlite {
+    // Takes the write lock at once: what a batch reads cannot change before it writes.
+    const BEGIN_WRITE: &'static str = "begin immediate";
+
+    const SQL: Statements = Statements {
+        lock_occupancy: None,
+        lock_tickets: None,
+        lock_event: None,
+        known_scans: concat!(
+            "select ",
+            scan_columns!(),
+            ", x.payload_sha256, x.shown from json_each($1) k \
+             cross join scans x on x.organization_id = unhex(k.value ->> 'o') and x.scan_id = unhex(k.value ->> 'k')"
+        ),
+        posts: concat!(
+            "select ",
+            event_columns!(),
+            ", ",
+            gate_columns!(),
+            ", s.id as session_id, s.status as session_status, \
+             d.status as device_status, d.name as device_name from json_each($1) k \
+             cross join sessions s on s.organization_id = unhex(k.value ->> 'o') and s.id = unhex(k.value ->> 'k') \
+             join devices d on d.organization_id = s.organization_id and d.id = s.device_id \
+             join events e on e.organization_id = s.organization_id and e.id = s.event_id \
+             join gates g on g.organization_id = s.organization_id and g.id = s.gate_id"
+        ),
+        tickets: concat!(
+            "select ",
+            ticket_columns!(),
+            " from json_each($1) k \
+             cross join tickets t on t.organization_id = unhex(k.value ->> 'o') and t.code = k.value ->> 'c' \
+             union all select ",
+            ticket_columns!(),
+            " from json_each($1) k \
+             cross join tickets t on t.organization_id = unhex(k.value ->> 'o') and t.id = unhex(k.value ->> 'i')"
+        ),
+        occupancy: "select o.organization_id, o.event_id, o.gate_id, o.entries, o.exits from json_each($1) k \
+             cross join occupancy o on o.organization_id = unhex(k.value ->> 'o') \
+             and o.event_id = unhex(k.value ->> 'k')",
+        insert_scans: "insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \
+             session_id, result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, \
+             source, decided_by, override_reason, local_result, metadata, payload_sha256, payload_format, \
+             payload_kid, shown) \
+             select unhex(value ->> 'organization_id'), unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'), \
+             value ->> 'ticket_code', unhex(value ->> 'event_id'), unhex(value ->> 'gate_id'), \
+             unhex(value ->> 'device_id'), unhex(value ->> 'session_id'), value ->> 'result', value ->> 'reason', \
+             value ->> 'would_have_been', value ->> 'direction', value ->> 'scanned_at', \
+             value ->> 'device_scanned_at', value ->> 'received_at', value ->> 'source', value ->> 'decided_by', \
+             value ->> 'override_reason', value ->> 'local_result', value ->> 'metadata', \
+             unhex(value ->> 'payload_sha256'), value ->> 'payload_format', value ->> 'payload_kid', \
+             value ->> 'shown' from json_each($1) where true \
+             on conflict (organization_id, scan_id) do nothing",
+        update_tickets: "update tickets set status = r.value ->> 'status', scan_count = r.value ->> 'scan_count', \
+             ledger = r.value ->> 'ledger', version = r.value ->> 'version', \
+             updated_at = r.value ->> 'updated_at' from json_each($1) r \
+             where tickets.organization_id = unhex(r.value ->> 'o') and tickets.id = unhex(r.value ->> 'i')",
+        add_counts: "update occupancy set entries = entries + (r.value ->> 'entries'), exits = exits + (r.value ->> 'exits'), \
+             valid = valid + (r.value ->> 'valid'), duplicate = duplicate + (r.value ->> 'duplicate'), \
+             invalid_token = invalid_token + (r.value ->> 'invalid_token'), \
+             wrong_event = wrong_event + (r.value ->> 'wrong_event'), \
+             wrong_gate = wrong_gate + (r.value ->> 'wrong_gate'), refused = refused + (r.value ->> 'refused') \
+             from json_each($1) r where occupancy.organization_id = unhex(r.value ->> 'o') \
+             and occupancy.event_id = unhex(r.value ->> 'e') and occupancy.gate_id = unhex(r.value ->> 'g')",
+        add_session_counts: "update sessions set scan_count = scan_count + (r.value ->> 'n') from json_each($1) r \
+             where sessions.organization_id = unhex(r.value ->> 'o') and sessions.id = unhex(r.value ->> 's')",
+        upsert_tickets: "",
+    };
+
+    dialect_basics!();
+}

@@ -1,0 +1,227 @@
+//! How is an admission taken back? The record is marked, the ticket's history folded anew without it.
+
+use crate::store::batch::{add_counts, update_tickets};
+use crate::store::generation::raise_tickets_generation;
+use crate::store::row::{self, scan_columns};
+use crate::store::sql::{Dialect, Row, Sql, query};
+use crate::store::{StoreError, UndoOutcome, UndoneBy};
+use crate::{
+    Allowance, Direction, Event, OrganizationId, PastScan, ReasonText, Rules, ScanId, ScanRecord, ScanResult,
+    Shown, Sighting, TicketFacts, TicketId, Timestamp, Undone, difference, fold,
+};
+
+impl<D: Dialect> Sql<D> {
+    pub(crate) async fn undo_one(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        by: UndoneBy,
+        reason: &ReasonText,
+        now: Timestamp,
+        rules: &Rules,
+    ) -> Result<Option<UndoOutcome>, StoreError> {
+        let mut transaction = self.write().await?;
+        let Some(record) = find::<D>(organization, scan, &mut transaction).await? else {
+            return Ok(None);
+        };
+        let ticket = match record.ticket_id {
+            Some(id) => locked_ticket::<D>(organization, id, &record, &mut transaction).await?,
+            None => None,
+        };
+        // Read again: the lock may have waited for another undo of the same scan.
+        let Some(mut record) = find::<D>(organization, scan, &mut transaction).await? else {
+            return Ok(None);
+        };
+        if record.undone.is_some() {
+            return Ok(Some(match allowed(&record, by, None) {
+                true => UndoOutcome::Undone {
+                    record: Box::new(record),
+                    ticket: ticket.map(Box::new),
+                    again: true,
+                },
+                false => UndoOutcome::NotAllowed,
+            }));
+        }
+        if !allowed(&record, by, Some(now)) {
+            return Ok(Some(UndoOutcome::NotAllowed));
+        }
+        let is_admission = record.result == ScanResult::Valid && record.direction == Direction::Entry;
+        let Some(mut ticket) =
+            ticket.filter(|ticket| is_admission && ticket.ledger.open_admission(scan).is_some())
+        else {
+            return Ok(Some(UndoOutcome::NotOpen));
+        };
+        let event = event_of::<D>(&record, &mut transaction).await?;
+        let allowance = Allowance {
+            reentry: event.reentry,
+            entry_limit: ticket.ticket.entry_limit,
+            window: rules.window,
+        };
+        let past = past_scans::<D>(organization, ticket.ticket.id, &mut transaction).await?;
+        let left: Vec<_> = past
+            .iter()
+            .filter(|one| one.seen.scan_id != scan)
+            .cloned()
+            .collect();
+        let (_, before) = fold(past, &allowance);
+        let (ledger, after) = fold(left, &allowance);
+        let movements = difference(&before, &after);
+        let device = match by {
+            UndoneBy::Device(device, _) => Some(device),
+            UndoneBy::Member => None,
+        };
+        query::<D>(
+            "update scans set undone_at = $3, undone_reason = $4, undone_by = $5 \
+             where organization_id = $1 and scan_id = $2",
+        )
+        .id(organization.as_uuid())
+        .id(scan.as_uuid())
+        .time(now)
+        .text(reason.as_str())
+        .opt_id(device.as_ref().map(crate::DeviceId::as_uuid))
+        .execute(&mut transaction)
+        .await?;
+        ticket.ledger = ledger;
+        ticket.version += 1;
+        ticket.ticket.scan_count = ticket.ledger.admissions();
+        ticket.ticket.status = ticket.ticket.status.after_admissions(ticket.ledger.admissions());
+        ticket.ticket.updated_at = now;
+        update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
+        add_counts::<D>(organization, record.event_id, &movements, &mut transaction).await?;
+        raise_tickets_generation::<D>(organization, &mut transaction).await?;
+        transaction.commit().await?;
+        record.undone = Some(Undone {
+            at: now,
+            reason: reason.clone(),
+            device_id: device,
+        });
+        Ok(Some(UndoOutcome::Undone {
+            record: Box::new(record),
+            ticket: Some(Box::new(ticket)),
+            again: false,
+        }))
+    }
+}
+
+/// Whether the asker may: a device its own scans, and only for so long; `now` is `None` for what is undone already.
+fn allowed(record: &ScanRecord, by: UndoneBy, now: Option<Timestamp>) -> bool {
+    match by {
+        UndoneBy::Member => true,
+        UndoneBy::Device(device, limit) => {
+            device == record.device_id && now.is_none_or(|now| now <= record.received_at.plus(limit))
+        }
+    }
+}
+
+async fn find<D: Dialect>(
+    organization: OrganizationId,
+    scan: ScanId,
+    connection: &mut D::Connection,
+) -> Result<Option<ScanRecord>, StoreError> {
+    let row = query::<D>(concat!(
+        "select ",
+        scan_columns!(),
+        " from scans x where x.organization_id = $1 and x.scan_id = $2"
+    ))
+    .id(organization.as_uuid())
+    .id(scan.as_uuid())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(row::scan).transpose()
+}
+
+#[derive(serde::Serialize)]
+struct Key {
+    o: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    k: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    i: Option<String>,
+}
+
+/// Locks, in the order of every scan, and reads the ticket.
+async fn locked_ticket<D: Dialect>(
+    organization: OrganizationId,
+    ticket: TicketId,
+    record: &ScanRecord,
+    connection: &mut D::Connection,
+) -> Result<Option<TicketFacts>, StoreError> {
+    let o = organization.as_uuid().simple().to_string();
+    let ticket_key = [Key {
+        o: o.clone(),
+        k: None,
+        i: Some(ticket.as_uuid().simple().to_string()),
+    }];
+    if let Some(sql) = D::SQL.lock_occupancy {
+        let event = [Key {
+            o,
+            k: Some(record.event_id.as_uuid().simple().to_string()),
+            i: None,
+        }];
+        query::<D>(sql).json(&event).fetch_all(connection).await?;
+    }
+    if let Some(sql) = D::SQL.lock_tickets {
+        query::<D>(sql).json(&ticket_key).fetch_all(connection).await?;
+    }
+    let row = query::<D>(D::SQL.tickets)
+        .json(&ticket_key)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(row::ticket).transpose()
+}
+
+async fn event_of<D: Dialect>(
+    record: &ScanRecord,
+    connection: &mut D::Connection,
+) -> Result<Event, StoreError> {
+    let row = query::<D>(concat!(
+        "select ",
+        row::event_columns!(),
+        " from events e where e.organization_id = $1 and e.id = $2"
+    ))
+    .id(record.organization_id.as_uuid())
+    .id(record.event_id.as_uuid())
+    .fetch_optional(connection)
+    .await?;
+    let row = row.ok_or_else(|| StoreError::Failed {
+        reason: "a scan's event is gone".to_owned(),
+    })?;
+    row::event(&row)
+}
+
+/// The valid scans of a ticket that were not undone.
+pub(crate) async fn past_scans<D: Dialect>(
+    organization: OrganizationId,
+    ticket: TicketId,
+    connection: &mut D::Connection,
+) -> Result<Vec<PastScan>, StoreError> {
+    let rows = query::<D>(concat!(
+        "select ",
+        scan_columns!(),
+        ", x.shown, d.name as device_name from scans x \
+         join devices d on d.organization_id = x.organization_id and d.id = x.device_id \
+         where x.organization_id = $1 and x.ticket_id = $2 and x.result = 'valid' and x.undone_at is null"
+    ))
+    .id(organization.as_uuid())
+    .id(ticket.as_uuid())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(past_scan).collect()
+}
+
+fn past_scan<D: Dialect>(row: &Row<D>) -> Result<PastScan, StoreError> {
+    let record = row::scan(row)?;
+    let shown: Shown = row.json("shown")?;
+    Ok(PastScan {
+        seen: Sighting {
+            scan_id: record.scan_id,
+            at: record.scanned_at,
+            gate_id: record.gate_id,
+            gate_name: shown.gate_name,
+            device_id: record.device_id,
+            device_name: row.text("device_name")?,
+        },
+        direction: record.direction,
+        reason: record.reason,
+    })
+}
