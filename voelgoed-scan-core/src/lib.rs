@@ -1,10 +1,13 @@
 //! What a ticket scan is.
 
 mod attempt;
+mod backoffice;
 mod code;
+mod credential;
 mod decision;
 mod device;
 mod event;
+mod feed;
 mod fold;
 mod gate;
 pub mod hex;
@@ -12,12 +15,17 @@ mod id;
 mod judge;
 mod keyring;
 mod ledger;
+mod memory;
 mod occupancy;
 mod organization;
 pub mod random;
 mod reason;
+mod recent;
+mod recorder;
 mod scan;
+mod scanner;
 mod session;
+mod setup;
 pub mod store;
 mod text;
 mod ticket;
@@ -25,13 +33,16 @@ mod time;
 pub mod token;
 
 pub use attempt::{Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Shown, Stage};
+pub use backoffice::BackOffice;
 pub use code::{CODE_LENGTH, InvalidCode, TicketCode};
+pub use credential::{ApiKeySecret, DeviceToken, InvalidToken};
 pub use decision::{Situation, can_be_overridden, decide};
 pub use device::{
     App, Device, DeviceHealth, DeviceLabel, DevicePatch, DeviceRegister, DeviceSettings, DeviceStatus,
     DeviceType, InvalidLabel,
 };
 pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
+pub use feed::{Feed, FeedItem, Subscription};
 pub use fold::{PastScan, difference, fold};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{ApiKeyId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId};
@@ -49,7 +60,9 @@ pub use scan::{
     RawScanRequest, Reading, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone,
     Warning,
 };
+pub use scanner::{ScanError, Scanner, Undoer};
 pub use session::{ScanSession, SessionStart, SessionStatus};
+pub use setup::{Setup, SetupError};
 pub use store::{Store, StoreError};
 pub use text::{
     ClassName, GateCode, HolderName, InvalidName, Name, Note, OrderRef, ReasonText, SeatPart, UnknownWord,

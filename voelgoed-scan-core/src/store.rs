@@ -245,6 +245,8 @@ pub trait Registry: Send + Sync {
         organization: &Organization,
         signing_keys: &[SigningKey],
     ) -> Result<(), StoreError>;
+    /// All organizations: for the check of keys at start.
+    async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
     /// An organization.
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
 

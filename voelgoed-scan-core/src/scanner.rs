@@ -1,0 +1,480 @@
+//! May this person come in? The use case of the gate, step by step.
+//!
+//! 1 the device is known by its token · 2 the payload is parsed · 4 its signature checked · 3 the tiers asked (only
+//! now: a forged copy learns nothing) · 5 to 7 the database fetches, decides, admits and records, many scans in one
+//! write · 8 the tiers filled · 9 occupancy told · 10 the answer.
+
+mod crowd;
+mod effects;
+mod reading;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::decision::{Situation, decide};
+use crate::judge::{tells_previous_scan, tells_ticket};
+use crate::memory::Memory;
+use crate::recent::Recent;
+use crate::recorder::{RecordError, Recorder};
+use crate::setup::Keys;
+use crate::store::{Stand, Standing, StartOutcome, StoreError, TokenHash, UndoOutcome, UndoneBy};
+use crate::{
+    Attempt, Claims, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, KnownScan, Occupancy,
+    OrganizationId, PreviousScan, Reason, ReasonText, Recorded, Reentry, Rules, ScanAnswer, ScanId,
+    ScanRecord, ScanRequest, ScanResult, ScanSession, ScannedTicket, SessionId, SessionStart, Stage, Store,
+    Timestamp, Warning, payload_sha256,
+};
+pub(crate) use crowd::Crowd;
+pub(crate) use effects::Effects;
+
+/// How far a device's clock may be off before the steward is warned.
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
+
+/// For how long a device may undo its own scans.
+const UNDO_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Why a scan or an undo has no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The device has no active session.
+    #[error("the device has no active session")]
+    NoActiveSession,
+    /// The `scan_id` names another payload, direction or device's scan.
+    #[error("the scan_id names another scan")]
+    ScanIdReused,
+    /// The `scan_id` names a scan that was undone.
+    #[error("the scan was undone")]
+    ScanUndone,
+    /// The device's settings do not carry `can_override`.
+    #[error("the device may not override")]
+    OverrideNotAllowed,
+    /// The device may not call any more.
+    #[error("the device is inactive")]
+    DeviceInactive,
+    /// Only an open admission can be undone.
+    #[error("only an open admission can be undone")]
+    NotOpen,
+    /// Another device's scan, or too long ago.
+    #[error("the device may not undo this scan")]
+    NotAllowed,
+    /// No such scan.
+    #[error("no such scan")]
+    NotFound,
+    /// Too many scans wait already.
+    #[error("too many scans are waiting")]
+    Overloaded,
+    /// The database failed.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+impl From<StoreError> for ScanError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<RecordError> for ScanError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Overloaded => Self::Overloaded,
+            RecordError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Who asks for an undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undoer {
+    /// A device.
+    Device(crate::DeviceId),
+    /// An organization member, staff or above.
+    Member,
+}
+
+/// The gate's use case; cheap to clone.
+#[derive(Clone)]
+pub struct Scanner(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Keys,
+    pub(crate) rules: Rules,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) recent: Arc<Recent>,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) recorder: Recorder,
+}
+
+impl Scanner {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The database, for reading.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    /// Scans and occupancy as they happen.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    /// Writes what waits to be written; to be called before the process ends.
+    pub async fn shutdown(&self) {
+        self.0.recorder.flush().await;
+        self.0.feed.close();
+    }
+
+    /// The device that a token belongs to, with its session; an inactive one too.
+    pub async fn authenticate(&self, token: &TokenHash) -> Result<Option<Arc<Standing>>, StoreError> {
+        let Parts { memory, store, .. } = &*self.0;
+        if let Some(standing) = memory.standing(token) {
+            return Ok(Some(standing));
+        }
+        let since = memory.epoch();
+        let Some(standing) = store.standing(token).await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        memory.keep_standing(*token, since, &standing);
+        Ok(Some(standing))
+    }
+
+    /// Decides a scan of a device at `now`, the server's clock.
+    pub async fn scan(
+        &self,
+        standing: &Standing,
+        request: ScanRequest,
+        now: Timestamp,
+    ) -> Result<ScanAnswer, ScanError> {
+        if standing.device.status != DeviceStatus::Active {
+            return Err(ScanError::DeviceInactive);
+        }
+        let forbidden = request.override_.is_some() && !standing.device.settings.can_override;
+        let stand = match &standing.stand {
+            Some(stand) if !forbidden => stand,
+            stand => {
+                // A scan that is known already is answered as before, whatever stands against a new one.
+                let refusal = match stand {
+                    Some(_) => ScanError::OverrideNotAllowed,
+                    None if forbidden => ScanError::OverrideNotAllowed,
+                    None => ScanError::NoActiveSession,
+                };
+                return self.replay(standing, &request).await?.ok_or(refusal);
+            }
+        };
+        let attempt = self.attempt(standing, stand, &request, now).await?;
+        if request.dry_run {
+            return self.preview(&attempt).await;
+        }
+        let seen_before = request
+            .scan_id
+            .is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
+        if !seen_before && let Some(denial) = self.ask_tiers(stand, &attempt) {
+            return self.deny(stand, attempt, denial).await;
+        }
+        self.record(attempt).await
+    }
+
+    /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.
+    async fn attempt(
+        &self,
+        standing: &Standing,
+        stand: &Stand,
+        request: &ScanRequest,
+        now: Timestamp,
+    ) -> Result<Attempt, ScanError> {
+        let organization_id = standing.device.organization_id;
+        let keyring = self
+            .0
+            .keys
+            .keyring(organization_id, &self.0.memory, self.store())
+            .await?;
+        let (fingerprint, verdict) = reading::read(&request.reading, &keyring, self.0.keys.phoenix(), stand);
+        let verdict = verdict.and_then(|claims| match request.direction {
+            Direction::Entry => claims.window.check(now).map(|()| claims),
+            Direction::Exit => Ok(claims),
+        });
+        let stage = match verdict {
+            Ok(claims) => Stage::Verified(claims),
+            Err(reason) => Stage::Denied(Box::new(Denial {
+                reason,
+                decided_by: DecidedBy::Token,
+                claims: None,
+                ticket: None,
+                previous_scan: None,
+            })),
+        };
+        let skewed = request
+            .scanned_at
+            .is_some_and(|at| u128::from(at.millis_since(now).unsigned_abs()) > CLOCK_SKEW.as_millis());
+        Ok(Attempt {
+            scan_id: request.scan_id.unwrap_or_else(|| ScanId::generate(now)),
+            organization_id,
+            device_id: standing.device.id,
+            session_id: stand.session.id,
+            event_id: stand.event.id,
+            gate_id: stand.gate.id,
+            gate_name: stand.gate.name.to_string(),
+            fingerprint,
+            stage,
+            direction: request.direction,
+            now,
+            device_scanned_at: request.scanned_at,
+            override_: request.override_.clone(),
+            metadata: request.metadata.clone(),
+            warnings: if skewed {
+                vec![Warning::ClockSkew]
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    /// Step 3: a denial that a tier knows.
+    fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
+        let claims = tier_may_answer(stand, attempt)?;
+        let code = claims.ticket_code?;
+        let facts = self.0.recent.get(attempt.organization_id, code, attempt.now)?;
+        let own_entry = facts
+            .ledger
+            .last_admission()
+            .is_some_and(|seen| seen.scan_id == attempt.scan_id);
+        if facts.ticket.entry_limit != 1 || own_entry {
+            return None;
+        }
+        let situation = Situation {
+            now: attempt.now,
+            direction: attempt.direction,
+            event: &stand.event,
+            gate: &stand.gate,
+            occupancy: None,
+            window: self.0.rules.window,
+        };
+        let reason = decide(&situation, claims, Some(&facts));
+        (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| Denial {
+            reason,
+            decided_by: DecidedBy::Memory,
+            claims: Some(*claims),
+            ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
+            previous_scan: facts
+                .ledger
+                .last_admission()
+                .filter(|_| tells_previous_scan(reason))
+                .map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now)),
+        })
+    }
+
+    /// Answers a tier's denial; its record follows.
+    async fn deny(
+        &self,
+        stand: &Stand,
+        mut attempt: Attempt,
+        denial: Denial,
+    ) -> Result<ScanAnswer, ScanError> {
+        // Occupancy that nobody has told this node yet is the database's to tell, and the decision with it.
+        let Some(occupancy) = self.0.crowd.occupancy(&stand.event, &stand.gate) else {
+            return self.record(attempt).await;
+        };
+        let answer = ScanAnswer {
+            scan_id: Some(attempt.scan_id),
+            result: denial.reason.result(),
+            reason: denial.reason,
+            replayed: false,
+            direction: attempt.direction,
+            scanned_at: attempt.now,
+            session_id: Some(attempt.session_id),
+            event_id: attempt.event_id,
+            gate: crate::NamedGate {
+                id: attempt.gate_id,
+                name: attempt.gate_name.clone(),
+            },
+            ticket: denial.ticket.clone(),
+            previous_scan: denial.previous_scan.clone(),
+            occupancy,
+            decided_by: denial.decided_by,
+            warnings: attempt.warnings.clone(),
+            message: denial.reason.message().to_owned(),
+        };
+        attempt.stage = Stage::Denied(Box::new(denial));
+        self.0.recorder.note(attempt).await?;
+        Ok(answer)
+    }
+
+    /// Steps 5 to 10.
+    async fn record(&self, attempt: Attempt) -> Result<ScanAnswer, ScanError> {
+        let recorded = self.0.recorder.record(attempt).await?;
+        self.answered(recorded).await
+    }
+
+    async fn preview(&self, attempt: &Attempt) -> Result<ScanAnswer, ScanError> {
+        let recorded = self.store().preview(attempt, &self.0.rules).await?;
+        let answer = self.answered(recorded).await?;
+        Ok(ScanAnswer {
+            scan_id: None,
+            ..answer
+        })
+    }
+
+    async fn answered(&self, recorded: Recorded) -> Result<ScanAnswer, ScanError> {
+        match recorded {
+            Recorded::Decided(decided) => Ok(decided.answer),
+            Recorded::Replayed(answer) => Ok(*answer),
+            Recorded::ScanIdReused => Err(ScanError::ScanIdReused),
+            Recorded::ScanUndone => Err(ScanError::ScanUndone),
+            Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
+            Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
+        }
+    }
+
+    /// The answer that a known scan had, for a device that could not make a new one.
+    async fn replay(
+        &self,
+        standing: &Standing,
+        request: &ScanRequest,
+    ) -> Result<Option<ScanAnswer>, ScanError> {
+        let organization = standing.device.organization_id;
+        let Some(id) = request.scan_id.filter(|_| !request.dry_run) else {
+            return Ok(None);
+        };
+        let Some(known) = self.known(organization, id).await? else {
+            return Ok(None);
+        };
+        let sha256 = payload_sha256(request.reading.text());
+        let mut answer = self
+            .answered(known.answer_to(standing.device.id, &sha256, request.direction))
+            .await?;
+        answer.occupancy = self
+            .occupancy_at(organization, answer.event_id, answer.gate.id, answer.scanned_at)
+            .await?;
+        Ok(Some(answer))
+    }
+
+    /// A known scan; a denial that waits to be written is written first.
+    async fn known(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+    ) -> Result<Option<KnownScan>, ScanError> {
+        let known = self.store().known_scan(organization, scan).await?;
+        if known.is_some() || !self.0.recent.note_scan(organization, scan) {
+            return Ok(known);
+        }
+        self.0.recorder.flush().await;
+        Ok(self.store().known_scan(organization, scan).await?)
+    }
+
+    async fn occupancy_at(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        gate: crate::GateId,
+        now: Timestamp,
+    ) -> Result<Occupancy, StoreError> {
+        let Some(counts) = self.store().occupancy(organization, event, now).await? else {
+            return Ok(Occupancy::default());
+        };
+        let at_gate = counts
+            .gates
+            .iter()
+            .find(|one| one.id == gate)
+            .map(|one| one.count)
+            .unwrap_or_default();
+        let headcount = |count: crate::PlaceCount| crate::Headcount {
+            inside: count.inside,
+            capacity: count.capacity,
+        };
+        Ok(Occupancy {
+            gate: headcount(at_gate),
+            event: headcount(counts.event),
+        })
+    }
+
+    /// Takes an open admission back. Twice is the same answer.
+    pub async fn undo(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        by: Undoer,
+        reason: &ReasonText,
+        now: Timestamp,
+    ) -> Result<ScanRecord, ScanError> {
+        let by = match by {
+            Undoer::Device(device) => UndoneBy::Device(device, UNDO_LIMIT),
+            Undoer::Member => UndoneBy::Member,
+        };
+        let rules = &self.0.rules;
+        match self
+            .store()
+            .undo(organization, scan, by, reason, now, rules)
+            .await?
+            .ok_or(ScanError::NotFound)?
+        {
+            UndoOutcome::Undone {
+                record,
+                ticket,
+                again,
+            } => {
+                if let Some(ticket) = ticket.filter(|_| !again) {
+                    self.0
+                        .recent
+                        .bury(organization, ticket.ticket.code, ticket.version, now);
+                    self.0.crowd.forget(organization, record.event_id);
+                    self.0.feed.tell_scan(&record);
+                }
+                Ok(*record)
+            }
+            UndoOutcome::NotOpen => Err(ScanError::NotOpen),
+            UndoOutcome::NotAllowed => Err(ScanError::NotAllowed),
+        }
+    }
+
+    /// Starts a session of the device.
+    pub async fn start_session(
+        &self,
+        standing: &Standing,
+        start: &SessionStart,
+        now: Timestamp,
+    ) -> Result<StartOutcome, StoreError> {
+        let device = &standing.device;
+        let id = SessionId::generate(now);
+        let outcome = self
+            .store()
+            .start_session(device.organization_id, device.id, id, start, now)
+            .await?;
+        self.0.memory.forget(device.organization_id);
+        Ok(outcome)
+    }
+
+    /// Ends a session; an ended one is returned unchanged.
+    pub async fn end_session(
+        &self,
+        organization: OrganizationId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<ScanSession>, StoreError> {
+        let session = self.store().end_session(organization, id, now).await?;
+        self.0.memory.forget(organization);
+        Ok(session)
+    }
+}
+
+/// The claims of a scan that a tier may answer: an entry without override, under a policy that a moment cannot turn.
+fn tier_may_answer<'a>(stand: &Stand, attempt: &'a Attempt) -> Option<&'a Claims> {
+    let policy = match stand.event.reentry {
+        Reentry::Never | Reentry::AfterWindow => true,
+        Reentry::AfterExit => false,
+    };
+    match &attempt.stage {
+        Stage::Verified(claims)
+            if policy && attempt.direction == Direction::Entry && attempt.override_.is_none() =>
+        {
+            Some(claims)
+        }
+        Stage::Verified(_) | Stage::Denied(_) => None,
+    }
+}

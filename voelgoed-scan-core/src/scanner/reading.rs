@@ -1,0 +1,46 @@
+//! What was read, and does it hold? Checks 1 to 3 less the payload's own window.
+
+use crate::store::Stand;
+use crate::{
+    Claims, Fingerprint, Format, Keyring, Malformed, Payload, PhoenixKeys, Reading, Reason, payload_sha256,
+    verify,
+};
+
+/// Parses and verifies what was read.
+pub(super) fn read(
+    reading: &Reading,
+    keyring: &Keyring,
+    phoenix: Option<&PhoenixKeys>,
+    stand: &Stand,
+) -> (Fingerprint, Result<Claims, Reason>) {
+    let mut fingerprint = Fingerprint {
+        sha256: payload_sha256(reading.text()),
+        format: None,
+        kid: None,
+    };
+    let payload = match parse(reading) {
+        Ok(payload) => payload,
+        Err(Malformed) => return (fingerprint, Err(Reason::Malformed)),
+    };
+    fingerprint.format = Some(payload.format());
+    fingerprint.kid = payload.kid();
+    (
+        fingerprint,
+        verify(&payload, keyring, phoenix, stand.event.allow_unsigned),
+    )
+}
+
+/// What staff type is a bare code and nothing else.
+fn parse(reading: &Reading) -> Result<Payload<'_>, Malformed> {
+    match reading {
+        Reading::Qr(text) => Payload::parse(text),
+        Reading::TicketCode(text) => {
+            let payload = Payload::parse(text)?;
+            if payload.format() == Format::Bare {
+                Ok(payload)
+            } else {
+                Err(Malformed)
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! How is a gate put together? A database, a master secret, a window; out come the scanner and the back office.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::memory::Memory;
+use crate::recent::Recent;
+use crate::recorder::Recorder;
+use crate::scanner::{Crowd, Effects, Parts};
+use crate::store::StoreError;
+use crate::{
+    BackOffice, Feed, Keyring, KeyringError, MasterSecret, OrganizationId, PhoenixKeys, Rules, Scanner, Store,
+};
+
+/// What a gate is made of.
+pub struct Setup {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// What signing keys derive from.
+    pub master: MasterSecret,
+    /// The platform's keys, where its tokens are to be read.
+    pub phoenix: Option<PhoenixKeys>,
+    /// The deduplication window; the same on all nodes.
+    pub window: Duration,
+}
+
+/// Why a gate could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing keys in the database are not those of this master secret.
+    #[error("organization {organization}: {error}")]
+    Keys {
+        /// Whose keys.
+        organization: OrganizationId,
+        /// What is wrong.
+        error: KeyringError,
+    },
+}
+
+impl Setup {
+    /// Checks that the stored public keys are this master secret's, and starts the gate. To be called within a tokio
+    /// runtime.
+    pub async fn open(self) -> Result<(Scanner, BackOffice), SetupError> {
+        let Self {
+            store,
+            master,
+            phoenix,
+            window,
+        } = self;
+        let keys = Keys(Arc::new(Secrets { master, phoenix }));
+        for organization in store.organizations().await? {
+            let rows = store.signing_keys(organization).await?;
+            Keyring::derive(&keys.0.master, organization, &rows)
+                .map_err(|error| SetupError::Keys { organization, error })?;
+        }
+        let rules = Rules { window };
+        let memory = Arc::new(Memory::new());
+        let recent = Arc::new(Recent::new(window));
+        let crowd = Arc::new(Crowd::default());
+        let feed = Arc::new(Feed::new());
+        let effects = Effects {
+            recent: Arc::clone(&recent),
+            crowd: Arc::clone(&crowd),
+            feed: Arc::clone(&feed),
+        };
+        let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects));
+        tell_occupancy(&store, &feed);
+        let back_office = BackOffice::new(
+            Arc::clone(&store),
+            keys.clone(),
+            Arc::clone(&memory),
+            Arc::clone(&recent),
+        );
+        let scanner = Scanner::new(Parts {
+            store,
+            keys,
+            rules,
+            memory,
+            recent,
+            crowd,
+            feed,
+            recorder,
+        });
+        Ok((scanner, back_office))
+    }
+}
+
+/// Starts the task that tells listeners how many are inside; it ends with the feed.
+fn tell_occupancy(store: &Arc<dyn Store>, feed: &Arc<Feed>) {
+    let (store, feed) = (Arc::clone(store), Arc::clone(feed));
+    tokio::spawn(async move {
+        while let Some(changed) = feed.changed().await {
+            for ((organization, event), at) in changed {
+                match store.occupancy(organization, event, at).await {
+                    Ok(Some(occupancy)) => feed.tell_occupancy((organization, event), occupancy),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(%error, "occupancy could not be told"),
+                }
+            }
+        }
+    });
+}
+
+struct Secrets {
+    master: MasterSecret,
+    phoenix: Option<PhoenixKeys>,
+}
+
+/// The secrets, and the keyrings that derive from them.
+#[derive(Clone)]
+pub(crate) struct Keys(Arc<Secrets>);
+
+impl Keys {
+    pub(crate) fn master(&self) -> &MasterSecret {
+        &self.0.master
+    }
+
+    pub(crate) fn phoenix(&self) -> Option<&PhoenixKeys> {
+        self.0.phoenix.as_ref()
+    }
+
+    /// The keyring of an organization, from memory where it can be.
+    pub(crate) async fn keyring(
+        &self,
+        organization: OrganizationId,
+        memory: &Memory,
+        store: &dyn Store,
+    ) -> Result<Arc<Keyring>, StoreError> {
+        if let Some(keyring) = memory.keyring(organization) {
+            return Ok(keyring);
+        }
+        let since = memory.epoch();
+        let rows = store.signing_keys(organization).await?;
+        let keyring =
+            Keyring::derive(&self.0.master, organization, &rows).map_err(|error| StoreError::Failed {
+                reason: error.to_string(),
+            })?;
+        let keyring = Arc::new(keyring);
+        memory.keep_keyring(organization, since, &keyring);
+        Ok(keyring)
+    }
+}
