@@ -147,6 +147,9 @@ create table tickets (
     note text,
     holder_name text,
     order_ref text,
+    -- The two in small letters, for the search: databases do not agree on what a small letter is.
+    holder_folded text,
+    order_folded text,
     inserted_at bigint not null,
     updated_at bigint not null,
     primary key (organization_id, id)

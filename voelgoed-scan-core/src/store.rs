@@ -8,17 +8,32 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod batch;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod devices;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod events;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod generation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod import;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod keys;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod open;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod organizations;
+mod registry;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod scans;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sessions;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tickets;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod undo;
 
@@ -27,15 +42,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, ApiKeyId, Attempt, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus,
-    Event, EventId, EventOccupancy, EventPut, Gate, GateId, GatePut, KeyFormat, KeyId, KeyStatus, KnownScan,
-    Organization, OrganizationId, ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession,
-    SessionId, SessionStart, SessionStatus, SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId,
-    TicketLine, TicketListing, TicketStatus, Timestamp,
+    Attempt, Device, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, KnownScan, OrganizationId,
+    ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus,
+    TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
 };
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use open::{OpenError, open};
+pub use registry::{Devices, Events, Keys, Organizations, Registry, Sessions};
 
 /// SHA-256 of a bearer token: all that is stored of it.
 pub type TokenHash = [u8; 32];
@@ -93,6 +107,25 @@ pub struct Cursor {
     pub at: i64,
     /// The row's id.
     pub id: uuid::Uuid,
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+impl Cursor {
+    /// Before the first row of a list that starts with its oldest.
+    const FIRST: Self = Self {
+        at: i64::MIN,
+        id: uuid::Uuid::nil(),
+    };
+    /// Before the first row of a list that starts with its newest.
+    const LAST: Self = Self {
+        at: i64::MAX,
+        id: uuid::Uuid::max(),
+    };
+
+    /// The place in a list that is ordered by ids alone.
+    const fn of_id(id: uuid::Uuid) -> Self {
+        Self { at: 0, id }
+    }
 }
 
 /// A page of a list.
@@ -231,178 +264,6 @@ pub enum StartOutcome {
     Missing,
     /// The device may not call any more.
     DeviceInactive,
-}
-
-/// What the back office asks of a database: everything but scans and tickets.
-#[async_trait]
-pub trait Registry: Send + Sync {
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), StoreError>;
-
-    /// Makes an organization with its first signing keys.
-    async fn create_organization(
-        &self,
-        organization: &Organization,
-        signing_keys: &[SigningKey],
-    ) -> Result<(), StoreError>;
-    /// All organizations: for the check of keys at start.
-    async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
-    /// An organization.
-    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
-
-    /// Makes an API key.
-    async fn create_api_key(&self, key: &ApiKey, hash: &TokenHash) -> Result<(), StoreError>;
-    /// The API key with that hash.
-    async fn api_key(&self, hash: &TokenHash) -> Result<Option<ApiKey>, StoreError>;
-    /// The API keys of an organization, in the order of their ids.
-    async fn api_keys(
-        &self,
-        organization: OrganizationId,
-        page: &PageRequest,
-    ) -> Result<Page<ApiKey>, StoreError>;
-    /// Deletes an API key; whether it was there.
-    async fn delete_api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<bool, StoreError>;
-
-    /// The signing keys of an organization, oldest first.
-    async fn signing_keys(&self, organization: OrganizationId) -> Result<Vec<SigningKey>, StoreError>;
-    /// Adds a signing key; false where (format, kid) is taken.
-    async fn add_signing_key(
-        &self,
-        organization: OrganizationId,
-        key: &SigningKey,
-    ) -> Result<bool, StoreError>;
-    /// Changes a key's status; `Missing` where there is none, `Conflict` on leaving `revoked`.
-    async fn set_signing_key_status(
-        &self,
-        organization: OrganizationId,
-        format: KeyFormat,
-        kid: KeyId,
-        status: KeyStatus,
-    ) -> Result<Put<SigningKey>, StoreError>;
-
-    /// Creates or replaces an event.
-    async fn put_event(
-        &self,
-        organization: OrganizationId,
-        id: EventId,
-        event: &EventPut,
-        now: Timestamp,
-    ) -> Result<Put<Event>, StoreError>;
-    /// An event.
-    async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>, StoreError>;
-    /// The events, in the order of their ids.
-    async fn events(
-        &self,
-        organization: OrganizationId,
-        page: &PageRequest,
-    ) -> Result<Page<Event>, StoreError>;
-
-    /// Creates or replaces a gate; `Missing` without its event, `Conflict` where the id is another event's gate.
-    async fn put_gate(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        id: GateId,
-        gate: &GatePut,
-        now: Timestamp,
-    ) -> Result<Put<Gate>, StoreError>;
-    /// A gate of an event.
-    async fn gate(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        id: GateId,
-    ) -> Result<Option<Gate>, StoreError>;
-    /// The gates of an event, in the order of their ids.
-    async fn gates(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        page: &PageRequest,
-    ) -> Result<Page<Gate>, StoreError>;
-
-    /// Registers a device; `Conflict` where its textual id is taken.
-    async fn register_device(
-        &self,
-        organization: OrganizationId,
-        id: DeviceId,
-        device: &DeviceRegister,
-        token: &TokenHash,
-        now: Timestamp,
-    ) -> Result<Put<Device>, StoreError>;
-    /// A device.
-    async fn device(&self, organization: OrganizationId, id: DeviceId) -> Result<Option<Device>, StoreError>;
-    /// The devices, in the order of their ids; by textual id and by status where given.
-    async fn devices(
-        &self,
-        organization: OrganizationId,
-        label: Option<&str>,
-        status: Option<DeviceStatus>,
-        page: &PageRequest,
-    ) -> Result<Page<Device>, StoreError>;
-    /// Changes a device; `Conflict` on reactivating one that was revoked for good.
-    async fn patch_device(
-        &self,
-        organization: OrganizationId,
-        id: DeviceId,
-        patch: &DevicePatch,
-        now: Timestamp,
-    ) -> Result<Put<Device>, StoreError>;
-    /// Gives a device a new token; the old one dies, its session goes on. `Conflict` for a revoked one.
-    async fn rotate_device_token(
-        &self,
-        organization: OrganizationId,
-        id: DeviceId,
-        token: &TokenHash,
-        now: Timestamp,
-    ) -> Result<Put<Device>, StoreError>;
-    /// Revokes a device for good and ends its session; whether it was there. Twice is once.
-    async fn revoke_device(
-        &self,
-        organization: OrganizationId,
-        id: DeviceId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
-    /// Marks a device as seen, with what it tells of itself, if it does.
-    async fn report_device(
-        &self,
-        organization: OrganizationId,
-        id: DeviceId,
-        health: Option<&DeviceHealth>,
-        now: Timestamp,
-    ) -> Result<Option<Device>, StoreError>;
-
-    /// Starts a session; with `replace` after ending the active one.
-    async fn start_session(
-        &self,
-        organization: OrganizationId,
-        device: DeviceId,
-        id: SessionId,
-        start: &SessionStart,
-        now: Timestamp,
-    ) -> Result<StartOutcome, StoreError>;
-    /// A session.
-    async fn session(
-        &self,
-        organization: OrganizationId,
-        id: SessionId,
-    ) -> Result<Option<ScanSession>, StoreError>;
-    /// Ends a session; an ended one is returned unchanged.
-    async fn end_session(
-        &self,
-        organization: OrganizationId,
-        id: SessionId,
-        now: Timestamp,
-    ) -> Result<Option<ScanSession>, StoreError>;
-    /// The sessions, newest first; by device, event and status where given.
-    async fn sessions(
-        &self,
-        organization: OrganizationId,
-        device: Option<DeviceId>,
-        event: Option<EventId>,
-        status: Option<SessionStatus>,
-        page: &PageRequest,
-    ) -> Result<Page<ScanSession>, StoreError>;
 }
 
 /// A line of an import with its number, from 1.

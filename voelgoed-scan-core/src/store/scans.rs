@@ -82,14 +82,8 @@ impl<D: Dialect> ScanStore for Sql<D> {
             ),
         };
         let start = page.after.unwrap_or(match order {
-            Order::Newest => Cursor {
-                at: i64::MAX,
-                id: uuid::Uuid::max(),
-            },
-            Order::Oldest => Cursor {
-                at: i64::MIN,
-                id: uuid::Uuid::nil(),
-            },
+            Order::Newest => Cursor::LAST,
+            Order::Oldest => Cursor::FIRST,
         });
         let mut connection = self.read().await?;
         let rows = query::<D>(sql)

@@ -76,8 +76,12 @@ pub(crate) struct Statements {
     pub(crate) add_session_counts: &'static str,
     /// Locks event `$2` of organization `$1`, so that two imports do not both append to its classes.
     pub(crate) lock_event: Option<&'static str>,
-    /// Writes the imported tickets of `$1`, new or not.
-    pub(crate) upsert_tickets: &'static str,
+    /// Tickets of `$1` (organization, code or id) with holder and order.
+    pub(crate) listings: &'static str,
+    /// Writes the new tickets of `$1`; does nothing for one whose code or id is taken.
+    pub(crate) insert_tickets: &'static str,
+    /// Writes what an import changes on the tickets of `$1`: never what scans write, save for the status.
+    pub(crate) change_tickets: &'static str,
 }
 
 /// Writes the parts of [`Dialect`] that read the same on both databases.
@@ -245,6 +249,14 @@ impl<D: Dialect> Query<D> {
                 self.arguments = Err(error.into());
                 self
             }
+        }
+    }
+
+    /// Binds a value as JSON text, or null.
+    pub(crate) fn opt_json<T: serde::Serialize>(self, value: Option<&T>) -> Self {
+        match value {
+            Some(value) => self.json(value),
+            None => self.opt_text(None),
         }
     }
 

@@ -113,7 +113,33 @@ impl Dialect for Sqlite {
              and occupancy.event_id = unhex(r.value ->> 'e') and occupancy.gate_id = unhex(r.value ->> 'g')",
         add_session_counts: "update sessions set scan_count = scan_count + (r.value ->> 'n') from json_each($1) r \
              where sessions.organization_id = unhex(r.value ->> 'o') and sessions.id = unhex(r.value ->> 's')",
-        upsert_tickets: "",
+        listings: concat!(
+            "select ",
+            ticket_columns!(),
+            ", t.holder_name, t.order_ref from json_each($1) k \
+             cross join tickets t on t.organization_id = unhex(k.value ->> 'o') and t.code = k.value ->> 'c' \
+             union all select ",
+            ticket_columns!(),
+            ", t.holder_name, t.order_ref from json_each($1) k \
+             cross join tickets t on t.organization_id = unhex(k.value ->> 'o') and t.id = unhex(k.value ->> 'i')"
+        ),
+        insert_tickets: "insert into tickets (organization_id, id, event_id, code, status, ticket_class, gate_ids, seat, \
+             valid_from, valid_until, entry_limit, version, note, holder_name, holder_folded, order_ref, \
+             order_folded, inserted_at, updated_at) \
+             select unhex(value ->> 'o'), unhex(value ->> 'i'), unhex(value ->> 'e'), value ->> 'code', \
+             value ->> 'status', value ->> 'ticket_class', value ->> 'gate_ids', value ->> 'seat', \
+             value ->> 'valid_from', value ->> 'valid_until', value ->> 'entry_limit', value ->> 'version', \
+             value ->> 'note', value ->> 'holder_name', value ->> 'holder_folded', value ->> 'order_ref', \
+             value ->> 'order_folded', value ->> 'updated_at', value ->> 'updated_at' \
+             from json_each($1) where true on conflict do nothing",
+        change_tickets: "update tickets set status = r.value ->> 'status', ticket_class = r.value ->> 'ticket_class', \
+             gate_ids = r.value ->> 'gate_ids', seat = r.value ->> 'seat', valid_from = r.value ->> 'valid_from', \
+             valid_until = r.value ->> 'valid_until', entry_limit = r.value ->> 'entry_limit', \
+             version = r.value ->> 'version', note = r.value ->> 'note', holder_name = r.value ->> 'holder_name', \
+             holder_folded = r.value ->> 'holder_folded', order_ref = r.value ->> 'order_ref', \
+             order_folded = r.value ->> 'order_folded', updated_at = r.value ->> 'updated_at' \
+             from json_each($1) r \
+             where tickets.organization_id = unhex(r.value ->> 'o') and tickets.id = unhex(r.value ->> 'i')",
     };
 
     dialect_basics!();

@@ -1,0 +1,375 @@
+//! What is there before a rule begins? An organization with a live event, two open gates, and a device at the first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+use voelgoed_scan_core::store::{
+    ImportOutcome, NumberedLine, PageRequest, Put, StartOutcome, Store, TokenHash, UndoOutcome, UndoneBy,
+};
+use voelgoed_scan_core::{
+    Attempt, Claims, Decided, Device, DeviceId, DeviceRegister, Direction, EventId, EventOccupancy, EventPut,
+    Fingerprint, Format, GateId, GatePut, Organization, OrganizationId, Override, Reason, ReasonText,
+    Recorded, Rules, ScanId, SessionId, SessionStart, Stage, TicketCode, TicketFacts, TicketLine, Timestamp,
+    payload_sha256,
+};
+
+use crate::database::Database;
+
+/// The deduplication window of every rule: five minutes.
+pub(crate) const RULES: Rules = Rules {
+    window: Duration::from_secs(300),
+};
+
+/// When every rule begins.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_370_400_000);
+
+/// The first page, as large as can be.
+pub(crate) const ALL: PageRequest = PageRequest {
+    limit: 500,
+    after: None,
+};
+
+/// A device at a gate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Post {
+    pub(crate) organization: OrganizationId,
+    pub(crate) event: EventId,
+    pub(crate) gate: GateId,
+    pub(crate) device: DeviceId,
+    pub(crate) session: SessionId,
+}
+
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) organization: OrganizationId,
+    pub(crate) event: EventId,
+    /// The gate `Main`.
+    pub(crate) main: GateId,
+    /// The gate `Side`.
+    pub(crate) side: GateId,
+    /// A device at the gate `Main`.
+    pub(crate) post: Post,
+    /// Another at the gate `Side`.
+    pub(crate) other_post: Post,
+}
+
+impl World {
+    pub(crate) async fn new(database: &Database) -> Self {
+        Self::on(Arc::clone(&database.store)).await
+    }
+
+    /// A world of its own organization, in a database that may hold others.
+    pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
+        let organization = OrganizationId::from_uuid(Uuid::new_v4());
+        let tenant = Organization {
+            id: organization,
+            name: name("Voelgoed"),
+            inserted_at: START,
+        };
+        store
+            .create_organization(&tenant, &[])
+            .await
+            .expect("an organization");
+        let event = put_event(&*store, organization, &live()).await;
+        let main = put_gate(&*store, organization, event, &open_gate("Main")).await;
+        let side = put_gate(&*store, organization, event, &open_gate("Side")).await;
+        let post = put_device(&*store, organization, event, main, "scanner-1").await;
+        let other_post = put_device(&*store, organization, event, side, "scanner-2").await;
+        Self {
+            store,
+            organization,
+            event,
+            main,
+            side,
+            post,
+            other_post,
+        }
+    }
+
+    /// Replaces the event by what `change` makes of a live one.
+    pub(crate) async fn change_event(&self, change: impl FnOnce(&mut EventPut)) {
+        let mut event = live();
+        change(&mut event);
+        let put = self
+            .store
+            .put_event(self.organization, self.event, &event, START)
+            .await
+            .expect("the event is written");
+        assert!(matches!(put, Put::Replaced(_)), "{put:?}");
+    }
+
+    /// Replaces a gate by what `change` makes of an open one.
+    pub(crate) async fn change_gate(&self, gate: GateId, change: impl FnOnce(&mut GatePut)) {
+        let mut put = open_gate("Main");
+        change(&mut put);
+        let put = self
+            .store
+            .put_gate(self.organization, self.event, gate, &put, START)
+            .await
+            .expect("the gate is written");
+        assert!(matches!(put, Put::Replaced(_)), "{put:?}");
+    }
+
+    /// A new ticket as `json`, an import line without code, says.
+    pub(crate) async fn ticket(&self, json: &str) -> TicketCode {
+        match self.import(&[json]).await.remove(0) {
+            ImportOutcome::Inserted(code, _) => code,
+            other => panic!("{json} was not a new ticket: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn import(&self, lines: &[&str]) -> Vec<ImportOutcome> {
+        self.import_at(lines, START).await
+    }
+
+    pub(crate) async fn import_at(&self, lines: &[&str], now: Timestamp) -> Vec<ImportOutcome> {
+        self.store
+            .import(self.organization, self.event, &numbered(lines), now)
+            .await
+            .expect("the import is written")
+            .expect("the event is there")
+    }
+
+    pub(crate) async fn facts(&self, code: TicketCode) -> TicketFacts {
+        self.store
+            .ticket(self.organization, self.event, code)
+            .await
+            .expect("the ticket is read")
+            .expect("the ticket is there")
+    }
+
+    pub(crate) async fn occupancy(&self) -> EventOccupancy {
+        self.store
+            .occupancy(self.organization, self.event, START)
+            .await
+            .expect("occupancy is read")
+            .expect("the event is there")
+    }
+
+    /// People inside: at the gate `Main`, at the gate `Side`, at the event.
+    pub(crate) async fn inside(&self) -> (i64, i64, i64) {
+        let occupancy = self.occupancy().await;
+        let at = |gate: GateId| {
+            let place = occupancy.gates.iter().find(|one| one.id == gate);
+            place.map_or(0, |one| one.count.inside)
+        };
+        (at(self.main), at(self.side), occupancy.event.inside)
+    }
+
+    /// Records a batch.
+    pub(crate) async fn record(&self, batch: &[Attempt]) -> Vec<Recorded> {
+        self.store
+            .record(batch, &RULES)
+            .await
+            .expect("the batch is written")
+    }
+
+    /// Records one scan.
+    pub(crate) async fn one(&self, attempt: Attempt) -> Recorded {
+        self.record(&[attempt]).await.remove(0)
+    }
+
+    /// Records one scan that gets decided.
+    pub(crate) async fn decided(&self, attempt: Attempt) -> Decided {
+        decided(self.one(attempt).await)
+    }
+
+    /// The reason that one scan gets.
+    pub(crate) async fn reason(&self, attempt: Attempt) -> Reason {
+        self.decided(attempt).await.answer.reason
+    }
+
+    /// The reason of an entry at the gate `Main` so many seconds after the start.
+    pub(crate) async fn enter(&self, code: TicketCode, seconds: i64) -> Reason {
+        self.reason(entry(&self.post, code, seconds)).await
+    }
+
+    /// The reason of an exit at the gate `Main` so many seconds after the start.
+    pub(crate) async fn leave(&self, code: TicketCode, seconds: i64) -> Reason {
+        self.reason(exit(&self.post, code, seconds)).await
+    }
+
+    pub(crate) async fn undo(&self, scan: ScanId, by: UndoneBy, seconds: i64) -> Option<UndoOutcome> {
+        self.store
+            .undo(
+                self.organization,
+                scan,
+                by,
+                &why("a mistake"),
+                after(seconds),
+                &RULES,
+            )
+            .await
+            .expect("the undo is written")
+    }
+
+    /// A device of this organization with a session at a gate of this event.
+    pub(crate) async fn device_at(&self, gate: GateId, label: &str) -> Post {
+        put_device(&*self.store, self.organization, self.event, gate, label).await
+    }
+}
+
+pub(crate) fn after(seconds: i64) -> Timestamp {
+    START.plus_millis(seconds * 1000)
+}
+
+pub(crate) fn name(text: &str) -> voelgoed_scan_core::Name {
+    text.parse().expect("a name")
+}
+
+pub(crate) fn why(text: &str) -> ReasonText {
+    text.parse().expect("a reason")
+}
+
+pub(crate) fn live() -> EventPut {
+    serde_json::from_str(r#"{"name":"Concert","status":"live"}"#).expect("an event")
+}
+
+pub(crate) fn open_gate(called: &str) -> GatePut {
+    serde_json::from_str(&format!(r#"{{"name":"{called}","status":"open"}}"#)).expect("a gate")
+}
+
+pub(crate) fn numbered(lines: &[&str]) -> Vec<NumberedLine> {
+    let line = |json: &&str| serde_json::from_str::<TicketLine>(json).expect("a line");
+    (1..)
+        .zip(lines.iter().map(line))
+        .map(|(number, line)| NumberedLine { number, line })
+        .collect()
+}
+
+pub(crate) async fn put_event(store: &dyn Store, organization: OrganizationId, event: &EventPut) -> EventId {
+    let id = EventId::from_uuid(Uuid::new_v4());
+    let put = store
+        .put_event(organization, id, event, START)
+        .await
+        .expect("an event");
+    assert!(matches!(put, Put::Created(_)), "{put:?}");
+    id
+}
+
+pub(crate) async fn put_gate(
+    store: &dyn Store,
+    organization: OrganizationId,
+    event: EventId,
+    gate: &GatePut,
+) -> GateId {
+    let id = GateId::from_uuid(Uuid::new_v4());
+    let put = store
+        .put_gate(organization, event, id, gate, START)
+        .await
+        .expect("a gate");
+    assert!(matches!(put, Put::Created(_)), "{put:?}");
+    id
+}
+
+/// A token as `credentials` has it, made of a text.
+pub(crate) fn token(text: &str) -> TokenHash {
+    payload_sha256(text)
+}
+
+pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, label: &str) -> Device {
+    let device = DeviceRegister {
+        device_id: label.parse().expect("a label"),
+        name: name(label),
+        device_type: voelgoed_scan_core::DeviceType::Scanner,
+        settings: voelgoed_scan_core::DeviceSettings::default(),
+    };
+    let hash = token(&format!("{organization} {label}"));
+    let id = DeviceId::from_uuid(Uuid::new_v4());
+    let put = store
+        .register_device(organization, id, &device, &hash, START)
+        .await;
+    match put.expect("a device") {
+        Put::Created(device) => device,
+        other => panic!("{label} was not registered: {other:?}"),
+    }
+}
+
+pub(crate) async fn put_device(
+    store: &dyn Store,
+    organization: OrganizationId,
+    event: EventId,
+    gate: GateId,
+    label: &str,
+) -> Post {
+    let device = register(store, organization, label).await.id;
+    let session = SessionId::from_uuid(Uuid::new_v4());
+    let start = SessionStart {
+        event_id: event,
+        gate_id: gate,
+        replace: false,
+    };
+    let started = store
+        .start_session(organization, device, session, &start, START)
+        .await;
+    assert!(matches!(started, Ok(StartOutcome::Started(_))), "{started:?}");
+    Post {
+        organization,
+        event,
+        gate,
+        device,
+        session,
+    }
+}
+
+/// An entry with a new scan id, its payload a VG1 code.
+pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
+    let claims = Claims {
+        ticket_code: Some(code),
+        ..Claims::default()
+    };
+    Attempt {
+        scan_id: ScanId::from_uuid(Uuid::new_v4()),
+        organization_id: post.organization,
+        device_id: post.device,
+        session_id: post.session,
+        event_id: post.event,
+        gate_id: post.gate,
+        gate_name: "Main".to_owned(),
+        fingerprint: Fingerprint {
+            sha256: payload_sha256(&code.to_string()),
+            format: Some(Format::Vg1),
+            kid: Some(voelgoed_scan_core::KeyId::FIRST),
+        },
+        stage: Stage::Verified(claims),
+        direction: Direction::Entry,
+        now: after(seconds),
+        device_scanned_at: None,
+        override_: None,
+        metadata: None,
+        warnings: Vec::new(),
+    }
+}
+
+pub(crate) fn exit(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
+    Attempt {
+        direction: Direction::Exit,
+        ..entry(post, code, seconds)
+    }
+}
+
+/// An entry that is forced.
+pub(crate) fn forced(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
+    Attempt {
+        override_: Some(Override {
+            reason: why("the promoter says so"),
+        }),
+        ..entry(post, code, seconds)
+    }
+}
+
+pub(crate) fn decided(recorded: Recorded) -> Decided {
+    match recorded {
+        Recorded::Decided(decided) => *decided,
+        other => panic!("not decided: {other:?}"),
+    }
+}
+
+pub(crate) fn reasons(recorded: &[Recorded]) -> Vec<Reason> {
+    let reason = |one: &Recorded| match one {
+        Recorded::Decided(decided) => decided.answer.reason,
+        other => panic!("not decided: {other:?}"),
+    };
+    recorded.iter().map(reason).collect()
+}
