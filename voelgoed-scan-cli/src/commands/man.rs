@@ -1,0 +1,64 @@
+//! `man`: the manual, as roff.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory};
+use clap_mangen::Man as Page;
+use serde::Serialize;
+
+use crate::args::Cli;
+use crate::failure::Failure;
+use crate::output::Report;
+
+/// What `man` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voelgoed-scan man | man -l -
+  voelgoed-scan man --dir /usr/local/share/man/man1")]
+pub(crate) struct Man {
+    /// Write a page for every command into this folder instead
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Written {
+    dir: PathBuf,
+    pages: usize,
+}
+
+impl Man {
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        let mut command = Cli::command();
+        command.build();
+        let Some(dir) = self.dir else {
+            let mut page = Vec::new();
+            Page::new(command).render(&mut page)?;
+            return Ok(Report::bytes(page));
+        };
+        std::fs::create_dir_all(&dir).map_err(|error| Failure::File {
+            path: dir.clone(),
+            error,
+        })?;
+        let pages = write(command, &dir)?;
+        Report::card(&Written { dir, pages })
+    }
+}
+
+/// Writes the page of a command and those of its subcommands; how many.
+fn write(command: clap::Command, dir: &Path) -> Result<usize, Failure> {
+    let mut pages = 1;
+    for inner in command
+        .get_subcommands()
+        .filter(|inner| inner.get_name() != "help")
+    {
+        pages += write(inner.clone(), dir)?;
+    }
+    let page = Page::new(command);
+    let path = dir.join(page.get_filename());
+    let mut roff = Vec::new();
+    page.render(&mut roff)?;
+    std::fs::write(&path, roff).map_err(|error| Failure::File { path, error })?;
+    Ok(pages)
+}

@@ -1,0 +1,159 @@
+//! How does each of the gate's things stand in a list?
+
+use comfy_table::Cell;
+use voelgoed_scan_core::{
+    ApiKey, Device, Event, Gate, ScanRecord, ScanSession, Seat, SigningKey, TicketListing, hex,
+};
+
+use crate::output::{Listed, status_cell};
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A seat as people read it: block, row, number.
+pub(super) fn seat(seat: &Seat) -> String {
+    let parts: Vec<_> = [&seat.block, &seat.row, &seat.number]
+        .into_iter()
+        .flatten()
+        .map(|part| part.as_str())
+        .collect();
+    parts.join(" ")
+}
+
+impl Listed for Event {
+    const HEAD: &'static [&'static str] = &["ID", "NAME", "STATUS", "CAPACITY", "RE-ENTRY", "STARTS"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.id),
+            Cell::new(&self.name),
+            status_cell(self.status),
+            Cell::new(or_dash(self.capacity)),
+            Cell::new(self.reentry),
+            Cell::new(or_dash(self.starts_at)),
+        ]
+    }
+}
+
+impl Listed for Gate {
+    const HEAD: &'static [&'static str] = &["ID", "NAME", "STATUS", "CAPACITY", "CODE", "TICKET CLASSES"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let classes = self.ticket_classes.as_ref().map_or_else(
+            || "all".to_owned(),
+            |classes| {
+                classes
+                    .iter()
+                    .map(|class| class.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            },
+        );
+        vec![
+            Cell::new(self.id),
+            Cell::new(&self.name),
+            status_cell(self.status),
+            Cell::new(or_dash(self.capacity)),
+            Cell::new(or_dash(self.code.as_ref())),
+            Cell::new(classes),
+        ]
+    }
+}
+
+impl Listed for TicketListing {
+    const HEAD: &'static [&'static str] = &[
+        "CODE", "STATUS", "CLASS", "SEAT", "SCANS", "LIMIT", "HOLDER", "ORDER",
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        let ticket = &self.ticket;
+        vec![
+            Cell::new(ticket.code),
+            status_cell(ticket.status),
+            Cell::new(or_dash(ticket.ticket_class.as_ref())),
+            Cell::new(or_dash(ticket.seat.as_ref().map(seat))),
+            Cell::new(ticket.scan_count),
+            Cell::new(ticket.entry_limit),
+            Cell::new(or_dash(self.holder_name.as_ref())),
+            Cell::new(or_dash(self.order_ref.as_ref())),
+        ]
+    }
+}
+
+impl Listed for Device {
+    const HEAD: &'static [&'static str] = &["DEVICE ID", "NAME", "TYPE", "STATUS", "LAST SEEN", "ID"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(&self.device_id),
+            Cell::new(&self.name),
+            Cell::new(self.device_type),
+            status_cell(self.status),
+            Cell::new(or_dash(self.last_seen_at)),
+            Cell::new(self.id),
+        ]
+    }
+}
+
+impl Listed for ApiKey {
+    const HEAD: &'static [&'static str] = &["ID", "NAME", "ROLE", "MADE"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.id),
+            Cell::new(&self.name),
+            Cell::new(self.role),
+            Cell::new(self.inserted_at),
+        ]
+    }
+}
+
+impl Listed for ScanSession {
+    const HEAD: &'static [&'static str] = &["ID", "STATUS", "SCANS", "STARTED", "ENDED", "DEVICE", "GATE"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.id),
+            status_cell(self.status),
+            Cell::new(self.scan_count),
+            Cell::new(self.started_at),
+            Cell::new(or_dash(self.ended_at)),
+            Cell::new(self.device_id),
+            Cell::new(self.gate_id),
+        ]
+    }
+}
+
+impl Listed for SigningKey {
+    const HEAD: &'static [&'static str] = &["FORMAT", "KID", "STATUS", "MADE", "PUBLIC KEY"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.format),
+            Cell::new(self.kid),
+            status_cell(self.status),
+            Cell::new(self.inserted_at),
+            Cell::new(or_dash(self.public_key.map(|key| hex::encode(&key)))),
+        ]
+    }
+}
+
+impl Listed for ScanRecord {
+    const HEAD: &'static [&'static str] = &[
+        "SCANNED", "RESULT", "REASON", "WAY", "TICKET", "GATE", "BY", "SCAN",
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.scanned_at),
+            status_cell(self.result),
+            Cell::new(self.reason),
+            Cell::new(self.direction),
+            Cell::new(or_dash(self.ticket_code)),
+            Cell::new(self.gate_id),
+            Cell::new(self.decided_by),
+            Cell::new(self.scan_id),
+        ]
+    }
+}

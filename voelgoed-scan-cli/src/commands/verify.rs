@@ -1,0 +1,258 @@
+//! `verify`: is a payload genuine, and does this build read payloads as every other does? With no server.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+use voelgoed_scan_core::token::vectors::VectorFile;
+use voelgoed_scan_core::{
+    Claims, EventId, Format, KeyFormat, KeyId, KeyStatus, Keyring, OrganizationId, Payload, Reason,
+    ScanResult, SigningKey, TicketCode, Timestamp, hex, verify,
+};
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Report, Shown, Tone, card, json, paint};
+use crate::world;
+
+/// What `verify` takes.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["payload", "vectors"])))]
+#[command(after_help = "\
+Exits 0 where everything holds and 1 where it does not.
+
+Examples:
+  voelgoed-scan verify VG2.1.AAECAw....c2lnbmF0dXJl --public-key 9407f867bcd6e745...
+  voelgoed-scan verify --vectors tests/vectors/native_token.json
+
+The public keys of an organization are in `voelgoed-scan key list`.")]
+pub(crate) struct Verify {
+    /// A VG2 payload: what a camera reads off the ticket
+    #[arg(requires = "public_key")]
+    payload: Option<String>,
+    /// The Ed25519 public key that should have signed it, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = hex::decode::<32>, requires = "payload")]
+    public_key: Option<[u8; 32]>,
+    /// Check it as of this time (RFC 3339) instead of now
+    #[arg(long, value_name = "TIME", requires = "payload")]
+    at: Option<Timestamp>,
+    /// Run every case of a vector file, with the keys in its head
+    #[arg(long, value_name = "FILE")]
+    vectors: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Genuine {
+    result: ScanResult,
+    kid: Option<KeyId>,
+    ticket_code: Option<TicketCode>,
+    event_id: Option<EventId>,
+    not_before: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+    ticket_class: Option<u16>,
+    entry_limit: Option<u8>,
+}
+
+#[derive(Serialize)]
+struct Denied {
+    result: ScanResult,
+    reason: Reason,
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Agreement {
+    file: PathBuf,
+    cases: usize,
+    mismatches: usize,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    case: &'a str,
+    expected: &'a str,
+    got: &'a str,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        match (self.vectors, self.payload, self.public_key) {
+            (Some(path), _, _) => vectors(path),
+            (None, Some(payload), Some(key)) => one(&payload, key, self.at.unwrap_or_else(world::now)),
+            _ => Err(Failure::Usage {
+                reason: "there is nothing to verify".to_owned(),
+                hint: "give a payload and its --public-key, or --vectors FILE",
+            }),
+        }
+    }
+}
+
+fn one(text: &str, public_key: [u8; 32], now: Timestamp) -> Result<Report, Failure> {
+    match check(text, public_key, now)? {
+        Ok((kid, claims)) => {
+            let genuine = Genuine {
+                result: ScanResult::Valid,
+                kid,
+                ticket_code: claims.ticket_code,
+                event_id: claims.event_id,
+                not_before: claims.window.not_before,
+                not_after: claims.window.not_after,
+                ticket_class: claims.ticket_class,
+                entry_limit: claims.entry_limit,
+            };
+            Report::one(
+                &genuine,
+                format!("{}\n{}", paint(Tone::Pass, " GENUINE "), card(&json(&genuine)?)?),
+            )
+        }
+        Err(reason) => {
+            let denied = Denied {
+                result: reason.result(),
+                reason,
+                message: reason.message(),
+            };
+            let text = format!(
+                "{}  {} ({reason})",
+                paint(Tone::Stop, " NOT GENUINE "),
+                denied.message
+            );
+            Ok(Report::one(&denied, text)?.ending(Exit::Failed))
+        }
+    }
+}
+
+/// Checks 1 to 3 with one public key, whatever name the payload gives it.
+fn check(
+    text: &str,
+    public_key: [u8; 32],
+    now: Timestamp,
+) -> Result<Result<(Option<KeyId>, Claims), Reason>, Failure> {
+    let payload = match Payload::parse(text) {
+        Ok(payload) => payload,
+        Err(malformed) => return Ok(Err(malformed.into())),
+    };
+    let format = payload.format();
+    if format != Format::Vg2 {
+        return Err(Failure::Unfit {
+            what: "the payload".to_owned(),
+            reason: format!("is of the format {format}, which no public key checks"),
+            hint: Some(
+                "only VG2 payloads can be verified with no server; scan others with `voelgoed-scan scan`",
+            ),
+        });
+    }
+    let row = SigningKey {
+        format: KeyFormat::Vg2,
+        kid: payload.kid().unwrap_or(KeyId::FIRST),
+        status: KeyStatus::Active,
+        public_key: Some(public_key),
+        inserted_at: now,
+    };
+    // A public key alone says nothing of whose it is.
+    let nobody = OrganizationId::generate(now);
+    let keyring = Keyring::public(nobody, &[row]).map_err(|error| Failure::unfit("--public-key", error))?;
+    Ok(verify(&payload, &keyring, None, false)
+        .and_then(|claims| claims.window.check(now).map(|()| (payload.kid(), claims))))
+}
+
+fn vectors(path: PathBuf) -> Result<Report, Failure> {
+    let file = read(&path)?;
+    let mismatches = file.mismatches();
+    if mismatches.is_empty() {
+        let cases = file.case_count();
+        let text = format!(
+            "{} all {cases} cases of {} agree",
+            paint(Tone::Good, "✔"),
+            path.display()
+        );
+        return Report::one(
+            &Agreement {
+                file: path,
+                cases,
+                mismatches: 0,
+            },
+            text,
+        );
+    }
+    let shown: Vec<_> = mismatches
+        .iter()
+        .map(|mismatch| {
+            let difference = Difference {
+                case: &mismatch.name,
+                expected: &mismatch.expected,
+                got: &mismatch.got,
+            };
+            let text = format!("{} {mismatch}", paint(Tone::Bad, "✘"));
+            Shown::new(&difference, text).map(|shown| shown.ending(Exit::Failed))
+        })
+        .collect();
+    Ok(Report::Live(Box::pin(futures_util::stream::iter(shown))))
+}
+
+fn read(path: &Path) -> Result<VectorFile, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    VectorFile::parse(&text).map_err(|error| {
+        let mut reason = error.to_string();
+        if let Some(source) = std::error::Error::source(&error) {
+            reason.push_str(": ");
+            reason.push_str(&source.to_string());
+        }
+        Failure::unfit(path.display().to_string(), reason)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NATIVE: &str = include_str!("../../../tests/vectors/native_token.json");
+
+    /// A genuine VG2 payload of the vector file with the key and the second it holds at.
+    fn genuine() -> (String, [u8; 32], Timestamp) {
+        let file: serde_json::Value = serde_json::from_str(NATIVE).expect("JSON");
+        let key = file["keys"][0]["VG2_public_hex"].as_str().expect("a key");
+        let case = file["cases"]
+            .as_array()
+            .expect("cases")
+            .iter()
+            .find(|case| {
+                case["outcome"] == "valid"
+                    && case["token"]
+                        .as_str()
+                        .is_some_and(|token| token.starts_with("VG2.1."))
+            })
+            .expect("a genuine VG2 payload of key 1");
+        let now = Timestamp::from_seconds(case["now"].as_i64().expect("seconds"));
+        (
+            case["token"].as_str().expect("a token").to_owned(),
+            hex::decode(key).expect("hex"),
+            now,
+        )
+    }
+
+    #[test]
+    fn a_payload_holds_under_its_own_key_alone() {
+        let (token, key, now) = genuine();
+        assert!(check(&token, key, now).expect("checked").is_ok());
+        let mut other = [0x58; 32];
+        other[31] = 0x66;
+        assert!(!matches!(check(&token, other, now), Ok(Ok(_))));
+        let damaged = token.replacen("VG2.1.", "VG2.2.", 1);
+        assert_eq!(
+            check(&damaged, key, now).expect("checked").err(),
+            Some(Reason::BadSignature)
+        );
+    }
+
+    #[test]
+    fn what_a_public_key_cannot_check_is_said_so() {
+        let (_, key, now) = genuine();
+        assert!(check("VG1.1.fO7PQD0HtpbJu1DB.VGtaswiiCdSvrK4-qZ36BQ", key, now).is_err());
+        assert_eq!(
+            check("nonsense", key, now).expect("checked").err(),
+            Some(Reason::Malformed)
+        );
+    }
+}
