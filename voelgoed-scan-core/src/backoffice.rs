@@ -376,6 +376,14 @@ fn vg2_claims(facts: &TicketFacts, classes: &[crate::ClassName]) -> Vg2Claims {
 }
 
 impl<T> Put<T> {
+    /// The row, where there is one now.
+    pub fn row(self) -> Option<T> {
+        match self {
+            Self::Created(row) | Self::Replaced(row) => Some(row),
+            Self::Conflict(_) | Self::Missing => None,
+        }
+    }
+
     /// Changes the row inside.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Put<U> {
         match self {
