@@ -345,6 +345,17 @@ impl BackOffice {
         }))
     }
 
+    /// The Ed25519 public key that devices check manifests with.
+    pub async fn manifest_key(&self, organization: OrganizationId) -> Result<[u8; 32], StoreError> {
+        let keyring = self
+            .keys
+            .keyring(organization, &self.memory, &*self.store)
+            .await?;
+        keyring.manifest_key().ok_or_else(|| StoreError::Failed {
+            reason: "a server's keyring signs manifests".to_owned(),
+        })
+    }
+
     /// A scan's payload signed afresh (VG1), where its signature had held: what an export carries.
     pub async fn export_qr(&self, record: &ScanRecord) -> Result<Option<String>, StoreError> {
         let Some(code) = record.ticket_code else {
