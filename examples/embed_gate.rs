@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A gate: a database, a master secret, a window.
     let store = open(&url, true).await?;
-    let setup = Setup { store, master: MasterSecret::generate(), phoenix: None, window: Duration::from_secs(300) };
+    let setup = Setup { store, master: MasterSecret::generate(), phoenix: None, window: Duration::from_secs(300), redis: None };
     let (scanner, office) = setup.open().await?;
 
     // What the platform pushes: an event, a gate, a ticket, a device.

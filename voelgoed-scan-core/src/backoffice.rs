@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::changes::Changes;
 use crate::memory::Memory;
-use crate::recent::Recent;
 use crate::setup::Keys;
 use crate::store::{ImportOutcome, NumberedLine, Put, StoreError, TokenHash};
 use crate::{
@@ -23,16 +23,16 @@ pub struct BackOffice {
     store: Arc<dyn Store>,
     keys: Keys,
     memory: Arc<Memory>,
-    recent: Arc<Recent>,
+    changes: Changes,
 }
 
 impl BackOffice {
-    pub(crate) fn new(store: Arc<dyn Store>, keys: Keys, memory: Arc<Memory>, recent: Arc<Recent>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, keys: Keys, memory: Arc<Memory>, changes: Changes) -> Self {
         Self {
             store,
             keys,
             memory,
-            recent,
+            changes,
         }
     }
 
@@ -126,7 +126,7 @@ impl BackOffice {
         id: ApiKeyId,
     ) -> Result<bool, StoreError> {
         let deleted = self.store.delete_api_key(organization, id).await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(deleted)
     }
 
@@ -139,7 +139,7 @@ impl BackOffice {
         now: Timestamp,
     ) -> Result<Put<Event>, StoreError> {
         let put = self.store.put_event(organization, id, event, now).await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(put)
     }
 
@@ -153,7 +153,7 @@ impl BackOffice {
         now: Timestamp,
     ) -> Result<Put<Gate>, StoreError> {
         let put = self.store.put_gate(organization, event, id, gate, now).await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(put)
     }
 
@@ -182,7 +182,7 @@ impl BackOffice {
         now: Timestamp,
     ) -> Result<Put<Device>, StoreError> {
         let put = self.store.patch_device(organization, id, patch, now).await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(put)
     }
 
@@ -198,7 +198,7 @@ impl BackOffice {
             .store
             .rotate_device_token(organization, id, &token.hash(), now)
             .await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(put.map(|device| (device, token)))
     }
 
@@ -210,7 +210,7 @@ impl BackOffice {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let revoked = self.store.revoke_device(organization, id, now).await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(revoked)
     }
 
@@ -255,7 +255,7 @@ impl BackOffice {
     ) -> Result<Put<SigningKey>, StoreError> {
         let key = self.new_signing_key(organization, format, kid, now);
         let added = self.store.add_signing_key(organization, &key).await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(if added {
             Put::Created(key)
         } else {
@@ -275,7 +275,7 @@ impl BackOffice {
             .store
             .set_signing_key_status(organization, format, kid, status)
             .await?;
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(put)
     }
 
@@ -288,12 +288,20 @@ impl BackOffice {
         now: Timestamp,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
         let outcomes = self.store.import(organization, event, lines, now).await?;
-        let changed = |outcome: &ImportOutcome| matches!(outcome, ImportOutcome::Updated(..));
-        if outcomes.iter().flatten().any(changed) {
-            self.recent.forget_event(organization, event);
-        }
+        let updated: Vec<_> = outcomes
+            .iter()
+            .flatten()
+            .filter_map(|outcome| match outcome {
+                // The version is the database's to know: whatever a tier holds is older.
+                ImportOutcome::Updated(code, _) => Some((*code, i64::MAX)),
+                ImportOutcome::Inserted(..) | ImportOutcome::Unchanged(..) | ImportOutcome::Rejected(_) => {
+                    None
+                }
+            })
+            .collect();
+        self.changes.imported(organization, event, &updated, now).await;
         // A class that a line brought along is a change of the event.
-        self.memory.forget(organization);
+        self.changes.facts(organization);
         Ok(outcomes)
     }
 
@@ -311,7 +319,9 @@ impl BackOffice {
             .set_ticket_status(organization, event, code, status, now)
             .await?;
         if let Some(ticket) = &ticket {
-            self.recent.bury(organization, code, ticket.version, now);
+            self.changes
+                .tickets(organization, &[(code, ticket.version)], now)
+                .await;
         }
         Ok(ticket)
     }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
+use crate::bus::Bus;
 use crate::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
 
 /// How long occupancy waits for more scans before it is told.
@@ -28,24 +29,31 @@ pub enum FeedItem {
     Lagged(u64),
 }
 
-type Place = (OrganizationId, EventId);
+/// An event of an organization.
+pub(crate) type Place = (OrganizationId, EventId);
+
+/// People moved at an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// Whether by a scan that this node decided: then it tells the others.
+    pub(crate) here: bool,
+}
 
 #[derive(Default)]
 struct Channels {
-    open: HashMap<Place, Channel>,
+    open: HashMap<Place, broadcast::Sender<Arc<FeedItem>>>,
+    moved: HashMap<Place, Moved>,
     closed: bool,
-}
-
-struct Channel {
-    sender: broadcast::Sender<Arc<FeedItem>>,
-    /// Since when occupancy has changed and was not told.
-    changed_at: Option<Timestamp>,
 }
 
 /// The feed of this node.
 pub struct Feed {
     channels: Mutex<Channels>,
-    changed: Notify,
+    moved: Notify,
+    closed: watch::Sender<bool>,
+    bus: Option<Arc<dyn Bus>>,
 }
 
 /// A listener.
@@ -63,10 +71,12 @@ impl Subscription {
 }
 
 impl Feed {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(bus: Option<Arc<dyn Bus>>) -> Self {
         Self {
-            channels: Mutex::new(Channels::default()),
-            changed: Notify::new(),
+            channels: Mutex::default(),
+            moved: Notify::new(),
+            closed: watch::Sender::new(false),
+            bus,
         }
     }
 
@@ -82,71 +92,99 @@ impl Feed {
             // A receiver without a sender: it ends at once.
             return Subscription(broadcast::channel(1).1);
         }
-        let channel = channels
-            .open
-            .entry((organization, event))
-            .or_insert_with(|| Channel {
-                sender: broadcast::channel(BACKLOG).0,
-                changed_at: None,
-            });
-        Subscription(channel.sender.subscribe())
+        let channel = channels.open.entry((organization, event)).or_insert_with(|| {
+            if let Some(bus) = &self.bus {
+                bus.want_scans(organization, event, true);
+            }
+            broadcast::channel(BACKLOG).0
+        });
+        Subscription(channel.subscribe())
     }
 
-    /// Tells a scan; free where nobody listens.
+    pub(crate) fn has_listeners(&self, organization: OrganizationId, event: EventId) -> bool {
+        self.lock().open.contains_key(&(organization, event))
+    }
+
+    /// Tells a scan that this node decided.
     pub(crate) fn tell_scan(&self, record: &ScanRecord) {
         let place = (record.organization_id, record.event_id);
-        let mut channels = self.lock();
-        let Some(channel) = channels.open.get_mut(&place) else {
-            return;
-        };
-        if channel
-            .sender
-            .send(Arc::new(FeedItem::Scan(Box::new(record.clone()))))
-            .is_err()
-        {
-            channels.open.remove(&place);
-            return;
+        let listened = self.send(place, || FeedItem::Scan(Box::new(record.clone())));
+        if listened || self.bus.is_some() {
+            self.mark_moved(
+                place,
+                Moved {
+                    at: record.received_at,
+                    here: true,
+                },
+            );
         }
-        channel.changed_at = Some(record.received_at);
-        self.changed.notify_one();
     }
 
-    /// Events whose occupancy changed since they were last told; waits until there is one. `None` once the feed is
-    /// closed.
-    pub(crate) async fn changed(&self) -> Option<Vec<(Place, Timestamp)>> {
-        loop {
-            self.changed.notified().await;
-            tokio::time::sleep(PACE).await;
-            let mut channels = self.lock();
-            if channels.closed {
-                return None;
-            }
-            let places: Vec<_> = channels
-                .open
-                .iter_mut()
-                .filter_map(|(place, channel)| channel.changed_at.take().map(|at| (*place, at)))
-                .collect();
-            if !places.is_empty() {
-                return Some(places);
-            }
-        }
+    /// Tells a scan that another node decided; that node tells occupancy too.
+    pub(crate) fn tell_scan_of_another_node(&self, record: &ScanRecord) {
+        self.send((record.organization_id, record.event_id), || {
+            FeedItem::Scan(Box::new(record.clone()))
+        });
     }
 
     /// Tells occupancy.
     pub(crate) fn tell_occupancy(&self, place: Place, occupancy: EventOccupancy) {
-        if let Some(channel) = self.lock().open.get(&place) {
-            // No listener left: the next scan clears the channel away.
-            let _ = channel
-                .sender
-                .send(Arc::new(FeedItem::Occupancy(Box::new(occupancy))));
+        self.send(place, || FeedItem::Occupancy(Box::new(occupancy)));
+    }
+
+    /// Sends where somebody listens; whether somebody does.
+    fn send(&self, place: Place, item: impl FnOnce() -> FeedItem) -> bool {
+        let mut channels = self.lock();
+        let Some(channel) = channels.open.get(&place) else {
+            return false;
+        };
+        if channel.receiver_count() == 0 {
+            channels.open.remove(&place);
+            if let Some(bus) = &self.bus {
+                bus.want_scans(place.0, place.1, false);
+            }
+            return false;
+        }
+        channel.send(Arc::new(item())).is_ok()
+    }
+
+    /// Notes that people moved at an event.
+    pub(crate) fn mark_moved(&self, place: Place, moved: Moved) {
+        let mut channels = self.lock();
+        let held = channels.moved.entry(place).or_insert(moved);
+        held.at = held.at.max(moved.at);
+        held.here |= moved.here;
+        drop(channels);
+        self.moved.notify_one();
+    }
+
+    /// Events where people moved since they were last told of; waits until there is one. `None` once the feed is
+    /// closed.
+    pub(crate) async fn moved(&self) -> Option<Vec<(Place, Moved)>> {
+        loop {
+            tokio::select! {
+                () = self.moved.notified() => {}
+                () = self.closed() => return None,
+            }
+            tokio::time::sleep(PACE).await;
+            let moved: Vec<_> = self.lock().moved.drain().collect();
+            if !moved.is_empty() {
+                return Some(moved);
+            }
         }
     }
 
-    /// Ends every subscription.
+    /// Waits until the feed is closed.
+    pub(crate) async fn closed(&self) {
+        // The sender lives as long as the feed: the wait ends only by the value.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Ends every subscription and the tasks of this node.
     pub(crate) fn close(&self) {
         let mut channels = self.lock();
         channels.closed = true;
         channels.open.clear();
-        self.changed.notify_one();
+        self.closed.send_replace(true);
     }
 }

@@ -2,6 +2,8 @@
 
 mod attempt;
 mod backoffice;
+pub mod bus;
+mod changes;
 mod code;
 mod credential;
 mod decision;
@@ -15,13 +17,17 @@ mod id;
 mod judge;
 mod keyring;
 mod ledger;
+mod manifest;
 mod memory;
+mod nodes;
 mod occupancy;
 mod organization;
 pub mod random;
 mod reason;
 mod recent;
 mod recorder;
+#[cfg(feature = "redis")]
+mod redis_link;
 mod scan;
 mod scanner;
 mod session;
@@ -45,16 +51,26 @@ pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
 pub use feed::{Feed, FeedItem, Subscription};
 pub use fold::{PastScan, difference, fold};
 pub use gate::{Gate, GatePut, GateStatus};
-pub use id::{ApiKeyId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId};
+pub use id::{
+    ApiKeyId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
+};
 pub use judge::{CountChange, Facts, KnownScan, NewScan, Post, Writes, answer, judge};
 pub use keyring::{
     InvalidKeyId, InvalidMasterSecret, KeyFormat, KeyId, KeyStatus, Keyring, KeyringError, MasterSecret,
     SigningKey, manifest_signature_holds,
 };
 pub use ledger::{Admission, Allowance, Ledger, Movement, Sighting};
+pub use manifest::{
+    MANIFEST_MEDIA_TYPE, Manifest, ManifestDraft, ManifestError, ManifestFacts, ManifestGate, ManifestHead,
+    ManifestPart, ManifestTicket, ManifestTooLarge, TicketKey,
+};
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
 pub use reason::{Reason, ScanResult};
+#[cfg(feature = "redis")]
+pub use recent::redis::TierHealth;
+#[cfg(feature = "redis")]
+pub use redis_link::{InvalidRedisUrl, RedisLink};
 pub use scan::{
     DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
     RawScanRequest, Reading, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone,

@@ -4,6 +4,9 @@
 //! gives the reason that the database would give; an older version never overwrites a newer; what was read before an
 //! import of its event never counts after it. Keyed by organization and code.
 
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -50,7 +53,8 @@ impl Entry {
 struct Entries {
     moment: Moment,
     tickets: LruCache<(OrganizationId, TicketCode), Entry>,
-    changed: HashMap<(OrganizationId, EventId), Moment>,
+    /// When an import last changed tickets of an event; without one, when anything of the organization did.
+    changed: HashMap<(OrganizationId, Option<EventId>), Moment>,
     scans: LruCache<(OrganizationId, ScanId), ()>,
 }
 
@@ -93,8 +97,10 @@ impl Recent {
         let Entries { tickets, changed, .. } = &mut *self.lock();
         match tickets.get(&(organization, code))? {
             Entry::Seen { facts, since, until } if now <= *until => {
-                let event = (organization, facts.ticket.event_id);
-                let stale = changed.get(&event).is_some_and(|moment| moment > since);
+                let places = [None, Some(facts.ticket.event_id)].map(|event| (organization, event));
+                let stale = places
+                    .iter()
+                    .any(|place| changed.get(place).is_some_and(|moment| moment > since));
                 (!stale).then(|| Arc::clone(facts))
             }
             Entry::Seen { .. } | Entry::Tombstone { .. } => None,
@@ -140,6 +146,15 @@ impl Recent {
 
     /// Notes that an import changed tickets of an event: nothing read before counts.
     pub(crate) fn forget_event(&self, organization: OrganizationId, event: EventId) {
+        self.forget(organization, Some(event));
+    }
+
+    /// Notes that tickets of an organization changed, nobody knows which: nothing read before counts.
+    pub(crate) fn forget_organization(&self, organization: OrganizationId) {
+        self.forget(organization, None);
+    }
+
+    fn forget(&self, organization: OrganizationId, event: Option<EventId>) {
         let mut entries = self.lock();
         entries.moment.0 += 1;
         let moment = entries.moment;

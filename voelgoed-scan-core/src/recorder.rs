@@ -5,6 +5,7 @@
 //! answered ride along, at most [`NOTE_DELAY`] later, and are kept until they are written. The queue is bounded: past
 //! it an asker is told so, and a tier's denial waits. A caller that goes away leaves a complete scan or none.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ enum Job {
     Flush(oneshot::Sender<()>),
 }
 
+/// What the answers of a batch still wait for; bounded in time by whoever makes it.
+pub(crate) type Pending = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
 /// What is done with a batch once it is on disk and before anybody is answered.
 pub(crate) trait Aftermath: Send + Sync + 'static {
     /// What a batch needs to know from before it was read.
@@ -52,8 +56,8 @@ pub(crate) trait Aftermath: Send + Sync + 'static {
     /// Called before the database is asked.
     fn before(&self) -> Self::Before;
 
-    /// Called with what was recorded.
-    fn after(&self, before: Self::Before, recorded: &[Recorded]);
+    /// Called with what was recorded; the next write does not wait for what it returns, the answers do.
+    fn after(&self, before: Self::Before, recorded: &[Recorded]) -> Pending;
 }
 
 /// The queue before the database.
@@ -187,11 +191,26 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
         .cloned()
         .chain(attempts)
         .collect();
-    let mut outcomes = record_all(store, rules, aftermath, &batch).await;
+    let (mut outcomes, pending) = record_all(store, rules, aftermath, &batch).await;
     let answers = outcomes.split_off(noted);
-    for (asker, outcome) in askers.into_iter().zip(answers) {
-        // An asker that went away needs no answer.
-        let _ = asker.send(outcome);
+    let flushes = std::mem::take(&mut waiting.flushes);
+    let deliver = move || {
+        for (asker, outcome) in askers.into_iter().zip(answers) {
+            // An asker that went away needs no answer.
+            let _ = asker.send(outcome);
+        }
+        for done in flushes {
+            let _ = done.send(());
+        }
+    };
+    match pending {
+        None => deliver(),
+        Some(pending) => {
+            tokio::spawn(async move {
+                pending.await;
+                deliver();
+            });
+        }
     }
     let mut outcomes = outcomes.into_iter();
     let mut kept = Vec::new();
@@ -210,9 +229,6 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
         (false, false) => Some(now + RETRY_DELAY),
     };
     waiting.notes = kept;
-    for done in waiting.flushes.drain(..) {
-        let _ = done.send(());
-    }
     all_written
 }
 
@@ -221,12 +237,12 @@ async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
     rules: &Rules,
     aftermath: &A,
     batch: &[Attempt],
-) -> Vec<Result<Recorded, RecordError>> {
+) -> (Vec<Result<Recorded, RecordError>>, Pending) {
     if batch.is_empty() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     match record(store, rules, aftermath, batch).await {
-        Ok(recorded) => recorded.into_iter().map(Ok).collect(),
+        Ok((recorded, pending)) => (recorded.into_iter().map(Ok).collect(), pending),
         Err(StoreError::Failed { reason }) if batch.len() > 1 => {
             tracing::warn!(
                 reason,
@@ -236,16 +252,21 @@ async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
             let mut outcomes = Vec::with_capacity(batch.len());
             for attempt in batch {
                 let one = record(store, rules, aftermath, std::slice::from_ref(attempt)).await;
-                let one = one.map_err(|error| RecordError::Store(Arc::new(error)));
-                outcomes.push(
-                    one.and_then(|recorded| recorded.into_iter().next().ok_or(RecordError::Overloaded)),
-                );
+                outcomes.push(match one {
+                    Ok((recorded, pending)) => {
+                        if let Some(pending) = pending {
+                            pending.await;
+                        }
+                        recorded.into_iter().next().ok_or(RecordError::Overloaded)
+                    }
+                    Err(error) => Err(RecordError::Store(Arc::new(error))),
+                });
             }
-            outcomes
+            (outcomes, None)
         }
         Err(error) => {
             let error = RecordError::Store(Arc::new(error));
-            batch.iter().map(|_| Err(error.clone())).collect()
+            (batch.iter().map(|_| Err(error.clone())).collect(), None)
         }
     }
 }
@@ -255,9 +276,9 @@ async fn record<S: ScanStore + ?Sized, A: Aftermath>(
     rules: &Rules,
     aftermath: &A,
     batch: &[Attempt],
-) -> Result<Vec<Recorded>, StoreError> {
+) -> Result<(Vec<Recorded>, Pending), StoreError> {
     let before = aftermath.before();
     let recorded = store.record(batch, rules).await?;
-    aftermath.after(before, &recorded);
-    Ok(recorded)
+    let pending = aftermath.after(before, &recorded);
+    Ok((recorded, pending))
 }

@@ -11,10 +11,14 @@ mod reading;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bus::{Bus, Message};
+use crate::changes::Changes;
 use crate::decision::{Situation, decide};
 use crate::judge::{tells_previous_scan, tells_ticket};
 use crate::memory::Memory;
 use crate::recent::Recent;
+#[cfg(feature = "redis")]
+use crate::recent::redis::TierHealth;
 use crate::recorder::{RecordError, Recorder};
 use crate::setup::Keys;
 use crate::store::{Stand, Standing, StartOutcome, StoreError, TokenHash, UndoOutcome, UndoneBy};
@@ -22,7 +26,7 @@ use crate::{
     Attempt, Claims, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, KnownScan, Occupancy,
     OrganizationId, PreviousScan, Reason, ReasonText, Recorded, Reentry, Rules, ScanAnswer, ScanId,
     ScanRecord, ScanRequest, ScanResult, ScanSession, ScannedTicket, SessionId, SessionStart, Stage, Store,
-    Timestamp, Warning, payload_sha256,
+    TicketFacts, Timestamp, Warning, payload_sha256,
 };
 pub(crate) use crowd::Crowd;
 pub(crate) use effects::Effects;
@@ -102,6 +106,10 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) memory: Arc<Memory>,
     pub(crate) recent: Arc<Recent>,
+    #[cfg(feature = "redis")]
+    pub(crate) redis: Option<crate::recent::redis::RedisTier>,
+    pub(crate) bus: Option<Arc<dyn Bus>>,
+    pub(crate) changes: Changes,
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) recorder: Recorder,
@@ -128,6 +136,19 @@ impl Scanner {
     pub async fn shutdown(&self) {
         self.0.recorder.flush().await;
         self.0.feed.close();
+    }
+
+    /// How the second tier is doing; `None` where there is none.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn redis_tier(&self) -> Option<TierHealth> {
+        self.0.redis.as_ref().map(crate::recent::redis::RedisTier::health)
+    }
+
+    /// Whether the way to the other nodes is up; `None` where there is none.
+    #[must_use]
+    pub fn bus_is_up(&self) -> Option<bool> {
+        self.0.bus.as_ref().map(|bus| bus.is_up())
     }
 
     /// The device that a token belongs to, with its session; an inactive one too.
@@ -174,7 +195,7 @@ impl Scanner {
         let seen_before = request
             .scan_id
             .is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
-        if !seen_before && let Some(denial) = self.ask_tiers(stand, &attempt) {
+        if !seen_before && let Some(denial) = self.ask_tiers(stand, &attempt).await {
             return self.deny(stand, attempt, denial).await;
         }
         self.record(attempt).await
@@ -235,11 +256,36 @@ impl Scanner {
         })
     }
 
-    /// Step 3: a denial that a tier knows.
-    fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
+    /// Step 3: a denial that a tier knows, fastest first.
+    async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
         let claims = tier_may_answer(stand, attempt)?;
         let code = claims.ticket_code?;
-        let facts = self.0.recent.get(attempt.organization_id, code, attempt.now)?;
+        let organization = attempt.organization_id;
+        if let Some(facts) = self.0.recent.get(organization, code, attempt.now) {
+            return self.denial(stand, attempt, claims, &facts, DecidedBy::Memory);
+        }
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.0.redis {
+            let since = self.0.recent.moment();
+            let facts = redis.get(organization, code).await?;
+            let denial = self.denial(stand, attempt, claims, &facts, DecidedBy::Redis);
+            if denial.is_some() {
+                self.0.recent.put(facts, since, attempt.now);
+            }
+            return denial;
+        }
+        None
+    }
+
+    /// What a tier's ticket says against an attempt.
+    fn denial(
+        &self,
+        stand: &Stand,
+        attempt: &Attempt,
+        claims: &Claims,
+        facts: &TicketFacts,
+        decided_by: DecidedBy,
+    ) -> Option<Denial> {
         let own_entry = facts
             .ledger
             .last_admission()
@@ -255,10 +301,10 @@ impl Scanner {
             occupancy: None,
             window: self.0.rules.window,
         };
-        let reason = decide(&situation, claims, Some(&facts));
+        let reason = decide(&situation, claims, Some(facts));
         (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| Denial {
             reason,
-            decided_by: DecidedBy::Memory,
+            decided_by,
             claims: Some(*claims),
             ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
             previous_scan: facts
@@ -276,9 +322,18 @@ impl Scanner {
         mut attempt: Attempt,
         denial: Denial,
     ) -> Result<ScanAnswer, ScanError> {
-        // Occupancy that nobody has told this node yet is the database's to tell, and the decision with it.
-        let Some(occupancy) = self.0.crowd.occupancy(&stand.event, &stand.gate) else {
-            return self.record(attempt).await;
+        let occupancy = match self.0.crowd.occupancy(&stand.event, &stand.gate) {
+            Some(occupancy) => occupancy,
+            // Nobody has told this node yet: asked once, kept from then on.
+            None => {
+                self.occupancy_at(
+                    attempt.organization_id,
+                    attempt.event_id,
+                    attempt.gate_id,
+                    attempt.now,
+                )
+                .await?
+            }
         };
         let answer = ScanAnswer {
             scan_id: Some(attempt.scan_id),
@@ -378,6 +433,7 @@ impl Scanner {
         let Some(counts) = self.store().occupancy(organization, event, now).await? else {
             return Ok(Occupancy::default());
         };
+        self.0.crowd.note_event(organization, event, &counts);
         let at_gate = counts
             .gates
             .iter()
@@ -420,11 +476,11 @@ impl Scanner {
                 again,
             } => {
                 if let Some(ticket) = ticket.filter(|_| !again) {
-                    self.0
-                        .recent
-                        .bury(organization, ticket.ticket.code, ticket.version, now);
+                    let buried = [(ticket.ticket.code, ticket.version)];
+                    self.0.changes.tickets(organization, &buried, now).await;
                     self.0.crowd.forget(organization, record.event_id);
                     self.0.feed.tell_scan(&record);
+                    self.0.changes.outbox.tell(Message::Scan(record.clone()));
                 }
                 Ok(*record)
             }
@@ -446,7 +502,7 @@ impl Scanner {
             .store()
             .start_session(device.organization_id, device.id, id, start, now)
             .await?;
-        self.0.memory.forget(device.organization_id);
+        self.0.changes.facts(device.organization_id);
         Ok(outcome)
     }
 
@@ -458,7 +514,7 @@ impl Scanner {
         now: Timestamp,
     ) -> Result<Option<ScanSession>, StoreError> {
         let session = self.store().end_session(organization, id, now).await?;
-        self.0.memory.forget(organization);
+        self.0.changes.facts(organization);
         Ok(session)
     }
 }

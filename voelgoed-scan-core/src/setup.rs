@@ -3,7 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use crate::bus::Bus;
+use crate::changes::{Changes, Outbox};
 use crate::memory::Memory;
+use crate::nodes::Node;
 use crate::recent::Recent;
 use crate::recorder::Recorder;
 use crate::scanner::{Crowd, Effects, Parts};
@@ -22,6 +27,9 @@ pub struct Setup {
     pub phoenix: Option<PhoenixKeys>,
     /// The deduplication window; the same on all nodes.
     pub window: Duration,
+    /// Redis, where there is one: second tier and bus.
+    #[cfg(feature = "redis")]
+    pub redis: Option<crate::RedisLink>,
 }
 
 /// Why a gate could not be put together.
@@ -49,30 +57,57 @@ impl Setup {
             master,
             phoenix,
             window,
-        } = self;
-        let keys = Keys(Arc::new(Secrets { master, phoenix }));
+            ..
+        } = &self;
+        let keys = Keys(Arc::new(Secrets {
+            master: master.clone(),
+            phoenix: phoenix.clone(),
+        }));
         for organization in store.organizations().await? {
             let rows = store.signing_keys(organization).await?;
-            Keyring::derive(&keys.0.master, organization, &rows)
+            Keyring::derive(keys.master(), organization, &rows)
                 .map_err(|error| SetupError::Keys { organization, error })?;
         }
-        let rules = Rules { window };
+        let store = Arc::clone(store);
+        let rules = Rules { window: *window };
+        #[cfg(feature = "redis")]
+        let redis = self.redis.as_ref().map(|link| link.tier(*window));
+        let bus = self.bus();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let outbox = Outbox(bus.is_some().then_some(sender));
         let memory = Arc::new(Memory::new());
-        let recent = Arc::new(Recent::new(window));
+        let recent = Arc::new(Recent::new(*window));
         let crowd = Arc::new(Crowd::default());
-        let feed = Arc::new(Feed::new());
+        let feed = Arc::new(Feed::new(bus.clone()));
         let effects = Effects {
+            recent: Arc::clone(&recent),
+            #[cfg(feature = "redis")]
+            redis: redis.clone(),
+            crowd: Arc::clone(&crowd),
+            feed: Arc::clone(&feed),
+            outbox: outbox.clone(),
+        };
+        let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects));
+        let node = Node {
+            store: Arc::clone(&store),
+            memory: Arc::clone(&memory),
             recent: Arc::clone(&recent),
             crowd: Arc::clone(&crowd),
             feed: Arc::clone(&feed),
         };
-        let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects));
-        tell_occupancy(&store, &feed);
-        let back_office = BackOffice::new(
+        node.start(bus.clone(), receiver);
+        let changes = Changes {
+            memory: Arc::clone(&memory),
+            recent: Arc::clone(&recent),
+            #[cfg(feature = "redis")]
+            redis: redis.clone(),
+            outbox,
+        };
+        let office = BackOffice::new(
             Arc::clone(&store),
             keys.clone(),
             Arc::clone(&memory),
-            Arc::clone(&recent),
+            changes.clone(),
         );
         let scanner = Scanner::new(Parts {
             store,
@@ -80,28 +115,24 @@ impl Setup {
             rules,
             memory,
             recent,
+            #[cfg(feature = "redis")]
+            redis,
+            bus,
+            changes,
             crowd,
             feed,
             recorder,
         });
-        Ok((scanner, back_office))
+        Ok((scanner, office))
     }
-}
 
-/// Starts the task that tells listeners how many are inside; it ends with the feed.
-fn tell_occupancy(store: &Arc<dyn Store>, feed: &Arc<Feed>) {
-    let (store, feed) = (Arc::clone(store), Arc::clone(feed));
-    tokio::spawn(async move {
-        while let Some(changed) = feed.changed().await {
-            for ((organization, event), at) in changed {
-                match store.occupancy(organization, event, at).await {
-                    Ok(Some(occupancy)) => feed.tell_occupancy((organization, event), occupancy),
-                    Ok(None) => {}
-                    Err(error) => tracing::warn!(%error, "occupancy could not be told"),
-                }
-            }
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        #[cfg(feature = "redis")]
+        if let Some(link) = &self.redis {
+            return Some(link.bus());
         }
-    });
+        self.store.bus()
+    }
 }
 
 struct Secrets {

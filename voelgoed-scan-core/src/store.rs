@@ -17,6 +17,7 @@ mod generation;
 mod import;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod keys;
+mod nodes;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod open;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -47,6 +48,7 @@ use crate::{
     TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
 };
 
+pub use nodes::{Generations, NodeStore};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use open::{OpenError, open};
 pub use registry::{Devices, Events, Keys, Organizations, Registry, Sessions};
@@ -328,6 +330,6 @@ pub trait TicketStore: Send + Sync {
 }
 
 /// A database with all of it.
-pub trait Store: ScanStore + Registry + TicketStore + 'static {}
+pub trait Store: ScanStore + Registry + TicketStore + NodeStore + 'static {}
 
-impl<T: ScanStore + Registry + TicketStore + 'static> Store for T {}
+impl<T: ScanStore + Registry + TicketStore + NodeStore + 'static> Store for T {}

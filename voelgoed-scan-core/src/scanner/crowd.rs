@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Event, EventId, Gate, GateId, Headcount, Occupancy, OrganizationId, ScanAnswer};
+use crate::{Event, EventId, EventOccupancy, Gate, GateId, Headcount, Occupancy, OrganizationId, ScanAnswer};
 
 #[derive(Default)]
 struct Inside {
@@ -26,6 +26,27 @@ impl Crowd {
         let inside = crowd.entry((organization, answer.event_id)).or_default();
         inside.event = answer.occupancy.event.inside;
         inside.gates.insert(answer.gate.id, answer.occupancy.gate.inside);
+    }
+
+    /// Notes what the database told of an event.
+    pub(crate) fn note_event(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        occupancy: &EventOccupancy,
+    ) {
+        let gates = occupancy
+            .gates
+            .iter()
+            .map(|gate| (gate.id, gate.count.inside))
+            .collect();
+        self.lock().insert(
+            (organization, event),
+            Inside {
+                event: occupancy.event.inside,
+                gates,
+            },
+        );
     }
 
     /// What is known of a gate and its event; `None` where nothing is.

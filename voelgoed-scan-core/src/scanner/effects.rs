@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::bus::Message;
+use crate::changes::Outbox;
 use crate::recent::{Moment, Recent};
-use crate::recorder::Aftermath;
+use crate::recorder::{Aftermath, Pending};
 use crate::scanner::Crowd;
-use crate::{Decided, Feed, Reason, Recorded, ScanResult};
+use crate::{Decided, Feed, Reason, Recorded, ScanResult, TicketFacts};
 
 /// Steps 8 and 9.
 pub(crate) struct Effects {
     pub(crate) recent: Arc<Recent>,
+    #[cfg(feature = "redis")]
+    pub(crate) redis: Option<crate::recent::redis::RedisTier>,
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) outbox: Outbox,
 }
 
 impl Aftermath for Effects {
@@ -21,36 +26,73 @@ impl Aftermath for Effects {
         self.recent.moment()
     }
 
-    fn after(&self, before: Moment, recorded: &[Recorded]) {
-        for one in recorded {
-            if let Recorded::Decided(decided) = one {
-                self.crowd.note(decided.record.organization_id, &decided.answer);
-                self.fill_tier(before, decided);
-                self.feed.tell_scan(&decided.record);
+    fn after(&self, before: Moment, recorded: &[Recorded]) -> Pending {
+        let decided = recorded.iter().filter_map(|one| match one {
+            Recorded::Decided(decided) => Some(&**decided),
+            _ => None,
+        });
+        let decided: Vec<&Decided> = decided.collect();
+        for one in &decided {
+            self.crowd.note(one.record.organization_id, &one.answer);
+            if let Some(facts) = seen(one) {
+                self.recent.put(facts.clone(), before, one.record.received_at);
+            } else if let Some(facts) = left(one) {
+                let ticket = &facts.ticket;
+                self.recent.bury(
+                    ticket.organization_id,
+                    ticket.code,
+                    facts.version,
+                    one.record.received_at,
+                );
             }
+            self.feed.tell_scan(&one.record);
+            self.outbox
+                .tell_with(|| Message::Scan(Box::new(one.record.clone())));
         }
+        self.fill_redis(&decided)
     }
 }
 
 impl Effects {
-    fn fill_tier(&self, before: Moment, decided: &Decided) {
-        let Some(ticket) = &decided.ticket else { return };
-        let now = decided.record.received_at;
-        match decided.answer.reason {
-            Reason::Exited => {
-                self.recent.bury(
-                    ticket.ticket.organization_id,
-                    ticket.ticket.code,
-                    ticket.version,
-                    now,
-                );
+    #[cfg(feature = "redis")]
+    fn fill_redis(&self, decided: &[&Decided]) -> Pending {
+        let redis = self.redis.clone()?;
+        let scans: Vec<_> = decided.iter().map(|one| one.record.clone()).collect();
+        let tickets: Vec<TicketFacts> = decided.iter().filter_map(|one| seen(one)).cloned().collect();
+        let exits: Vec<_> = decided
+            .iter()
+            .filter_map(|one| {
+                left(one).map(|facts| (facts.ticket.organization_id, facts.ticket.code, facts.version))
+            })
+            .collect();
+        let now = scans.last()?.received_at;
+        Some(Box::pin(async move {
+            redis.put(&tickets, &scans).await;
+            for (organization, code, version) in exits {
+                redis.bury(organization, &[(code, version)], now).await;
             }
-            _ if matches!(decided.answer.result, ScanResult::Valid | ScanResult::Duplicate)
-                && ticket.ticket.entry_limit == 1 =>
-            {
-                self.recent.put(ticket.clone(), before, now);
-            }
-            _ => {}
-        }
+        }))
     }
+
+    #[cfg(not(feature = "redis"))]
+    fn fill_redis(&self, _: &[&Decided]) -> Pending {
+        None
+    }
+}
+
+/// The ticket that a tier may deny from now on.
+fn seen(decided: &Decided) -> Option<&TicketFacts> {
+    let facts = decided.ticket.as_ref()?;
+    let denies = matches!(decided.answer.result, ScanResult::Valid | ScanResult::Duplicate)
+        && decided.answer.reason != Reason::Exited
+        && facts.ticket.entry_limit == 1;
+    denies.then_some(facts)
+}
+
+/// The ticket that somebody went out by.
+fn left(decided: &Decided) -> Option<&TicketFacts> {
+    decided
+        .ticket
+        .as_ref()
+        .filter(|_| decided.answer.reason == Reason::Exited)
 }

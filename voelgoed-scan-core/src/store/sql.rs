@@ -30,6 +30,9 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     /// The statements that differ.
     const SQL: Statements;
 
+    /// A way to other nodes that the database itself offers.
+    fn bus(pool: &Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>>;
+
     fn bind(arguments: &mut Self::Arguments, value: Value<'_>) -> Result<(), BoxDynError>;
 
     fn id(row: &Self::Row, column: &str) -> Result<Option<Uuid>, sqlx::Error>;

@@ -142,5 +142,10 @@ impl Dialect for Sqlite {
              where tickets.organization_id = unhex(r.value ->> 'o') and tickets.id = unhex(r.value ->> 'i')",
     };
 
+    /// A file is one process's.
+    fn bus(_: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {
+        None
+    }
+
     dialect_basics!();
 }

@@ -113,7 +113,8 @@ fn allowed(record: &ScanRecord, by: UndoneBy, now: Option<Timestamp>) -> bool {
     }
 }
 
-async fn find<D: Dialect>(
+/// The record of a scan.
+pub(crate) async fn find<D: Dialect>(
     organization: OrganizationId,
     scan: ScanId,
     connection: &mut D::Connection,

@@ -1,0 +1,104 @@
+//! How do nodes tell each other what happened? Messages over Redis, or over PostgreSQL where there is no Redis.
+//!
+//! Invariants: a message only ever makes a node ask the database again, deny less, or show more: losing one costs
+//! freshness, never correctness. What a lost message leaves stale, the change counters
+//! of the database put right within a second.
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketCode, Timestamp};
+
+/// What a node tells the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Message {
+    /// Events, gates, devices, sessions or keys of an organization changed.
+    Changed {
+        /// Whose.
+        organization_id: OrganizationId,
+    },
+    /// Tickets of an event were changed by an import.
+    Imported {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// Which event's.
+        event_id: EventId,
+    },
+    /// A ticket changed otherwise than by an admission.
+    Buried {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// Which ticket.
+        ticket_code: TicketCode,
+        /// The version it has now.
+        version: i64,
+        /// When.
+        at: Timestamp,
+    },
+    /// A scan was recorded, or undone.
+    Scan(Box<ScanRecord>),
+    /// A scan was recorded, or undone: the database has it.
+    Scanned {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// Which event's.
+        event_id: EventId,
+        /// Which scan.
+        scan_id: ScanId,
+    },
+    /// People moved: the database knows how many are inside.
+    Moved {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// Which event.
+        event_id: EventId,
+        /// When.
+        at: Timestamp,
+    },
+    /// How many are inside an event now.
+    Occupancy {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// Which event.
+        event_id: EventId,
+        /// When.
+        at: Timestamp,
+        /// How many.
+        occupancy: Box<EventOccupancy>,
+    },
+}
+
+/// The topic on which an event's occupancy is told: [`EventOccupancy`] as JSON.
+#[must_use]
+pub fn occupancy_topic(organization: OrganizationId, event: EventId) -> String {
+    format!("occupancy:org:{organization}:event:{event}")
+}
+
+/// The topic on which an event's scans are told: [`ScanRecord`] as JSON.
+#[must_use]
+pub fn scans_topic(organization: OrganizationId, event: EventId) -> String {
+    format!("scans:org:{organization}:event:{event}")
+}
+
+/// A way to the other nodes.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Tells the other nodes; lost where the bus is down.
+    async fn publish(&self, messages: Vec<Message>);
+
+    /// Starts to listen: everything the other nodes tell, for as long as the receiver lives. Reconnects by itself.
+    fn listen(&self) -> mpsc::Receiver<Message>;
+
+    /// Asks for the scans of an event, or no longer.
+    fn want_scans(&self, organization: OrganizationId, event: EventId, wanted: bool);
+
+    /// Whether it carries messages now.
+    fn is_up(&self) -> bool;
+}

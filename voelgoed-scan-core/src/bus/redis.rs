@@ -1,0 +1,213 @@
+//! The bus over Redis publish and subscribe.
+//!
+//! Changes go over one channel of our own; scans and occupancy over a topic an event, so that the platform can listen
+//! too. One connection publishes, another listens; both come back by themselves.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use redis::aio::{ConnectionManager, PubSubSink, PubSubStream};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc};
+
+use crate::bus::{Bus, Message, occupancy_topic, scans_topic};
+use crate::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
+
+/// The channel of changes.
+const CHANGES: &str = "voelgoed:changes";
+
+/// The pattern of all occupancy topics.
+const OCCUPANCY: &str = "occupancy:org:*";
+
+/// How long a lost connection rests before it is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// How many messages may wait for this node to read them.
+const BACKLOG: usize = 4096;
+
+/// A message with its sender: a node does not listen to itself.
+#[derive(Serialize, Deserialize)]
+struct Envelope<T> {
+    node: uuid::Uuid,
+    #[serde(flatten)]
+    message: T,
+}
+
+/// The bus over Redis.
+pub(crate) struct RedisBus {
+    node: uuid::Uuid,
+    client: redis::Client,
+    publisher: ConnectionManager,
+    wanted: Arc<Wanted>,
+    up: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    topics: Mutex<HashSet<String>>,
+    changed: Notify,
+}
+
+impl RedisBus {
+    pub(crate) fn new(client: redis::Client, publisher: ConnectionManager) -> Self {
+        let mut node = [0_u8; 16];
+        crate::random::fill(&mut node);
+        Self {
+            node: uuid::Uuid::from_bytes(node),
+            client,
+            publisher,
+            wanted: Arc::default(),
+            up: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for RedisBus {
+    async fn publish(&self, messages: Vec<Message>) {
+        let mut pipeline = redis::pipe();
+        for message in messages {
+            let published = match &message {
+                Message::Scan(record) => serde_json::to_string(record)
+                    .map(|text| (scans_topic(record.organization_id, record.event_id), text)),
+                Message::Occupancy {
+                    organization_id,
+                    event_id,
+                    occupancy,
+                    ..
+                } => serde_json::to_string(occupancy)
+                    .map(|text| (occupancy_topic(*organization_id, *event_id), text)),
+                Message::Changed { .. }
+                | Message::Imported { .. }
+                | Message::Buried { .. }
+                | Message::Scanned { .. }
+                | Message::Moved { .. } => serde_json::to_string(&Envelope {
+                    node: self.node,
+                    message: &message,
+                })
+                .map(|text| (CHANGES.to_owned(), text)),
+            };
+            match published {
+                Ok((topic, text)) => {
+                    pipeline.cmd("PUBLISH").arg(topic).arg(text).ignore();
+                }
+                Err(error) => tracing::error!(%error, "a message could not be written"),
+            }
+        }
+        let mut connection = self.publisher.clone();
+        if let Err(error) = pipeline.exec_async(&mut connection).await {
+            tracing::debug!(%error, "the bus did not take a message");
+        }
+    }
+
+    fn listen(&self) -> mpsc::Receiver<Message> {
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let (client, wanted, up, node) = (
+            self.client.clone(),
+            Arc::clone(&self.wanted),
+            Arc::clone(&self.up),
+            self.node,
+        );
+        tokio::spawn(async move {
+            while !sender.is_closed() {
+                if let Err(error) = listen_once(&client, &wanted, &up, node, &sender).await {
+                    tracing::debug!(%error, "the bus is down");
+                }
+                up.store(false, Ordering::Relaxed);
+                tokio::time::sleep(RETRY).await;
+            }
+        });
+        receiver
+    }
+
+    fn want_scans(&self, organization: OrganizationId, event: EventId, wanted: bool) {
+        let topic = scans_topic(organization, event);
+        let mut topics = self.wanted.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = if wanted {
+            topics.insert(topic)
+        } else {
+            topics.remove(&topic)
+        };
+        if changed {
+            self.wanted.changed.notify_one();
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+}
+
+async fn listen_once(
+    client: &redis::Client,
+    wanted: &Wanted,
+    up: &AtomicBool,
+    node: uuid::Uuid,
+    sender: &mpsc::Sender<Message>,
+) -> redis::RedisResult<()> {
+    let (mut sink, mut stream): (PubSubSink, PubSubStream) = client.get_async_pubsub().await?.split();
+    sink.subscribe(CHANGES).await?;
+    sink.psubscribe(OCCUPANCY).await?;
+    let mut subscribed = HashSet::new();
+    follow(&mut sink, wanted, &mut subscribed).await?;
+    up.store(true, Ordering::Relaxed);
+    loop {
+        tokio::select! {
+            message = stream.next() => {
+                let Some(message) = message else { return Ok(()) };
+                let topic = message.get_channel_name().to_owned();
+                if let Some(message) = read(&topic, message.get_payload_bytes(), node)
+                    && sender.send(message).await.is_err()
+                {
+                    return Ok(());
+                }
+            }
+            () = wanted.changed.notified() => follow(&mut sink, wanted, &mut subscribed).await?,
+        }
+    }
+}
+
+/// Subscribes to what is wanted, and to nothing else.
+async fn follow(
+    sink: &mut PubSubSink,
+    wanted: &Wanted,
+    subscribed: &mut HashSet<String>,
+) -> redis::RedisResult<()> {
+    let topics = wanted
+        .topics
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    for topic in topics.difference(subscribed) {
+        sink.subscribe(topic).await?;
+    }
+    for topic in subscribed.difference(&topics) {
+        sink.unsubscribe(topic).await?;
+    }
+    *subscribed = topics;
+    Ok(())
+}
+
+/// What a message says; `None` for one of our own and for one that is not ours to understand.
+fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
+    if topic == CHANGES {
+        let envelope: Envelope<Message> = serde_json::from_slice(payload).ok()?;
+        return (envelope.node != node).then_some(envelope.message);
+    }
+    if topic.starts_with("scans:") {
+        let record: ScanRecord = serde_json::from_slice(payload).ok()?;
+        return Some(Message::Scan(Box::new(record)));
+    }
+    let told: EventOccupancy = serde_json::from_slice(payload).ok()?;
+    let (organization, event) = topic.strip_prefix("occupancy:org:")?.split_once(":event:")?;
+    Some(Message::Occupancy {
+        organization_id: organization.parse().ok()?,
+        event_id: event.parse().ok()?,
+        at: Timestamp::from_millis(0),
+        occupancy: Box::new(told),
+    })
+}

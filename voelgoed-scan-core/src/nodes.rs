@@ -1,0 +1,166 @@
+//! What do the other nodes tell, and what does this one tell them?
+//!
+//! Invariants: what other nodes changed rules here within a second: by the bus at once, by the change counters of the
+//! database (read every [`PACE_OF_COUNTERS`]) even where the bus is down or lost a message. Occupancy is told at most
+//! once in the feed's pace, after the scans that moved it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::bus::{Bus, Message};
+use crate::feed::Moved;
+use crate::memory::Memory;
+use crate::recent::Recent;
+use crate::scanner::Crowd;
+use crate::{Feed, Store};
+
+/// How often the change counters are read.
+const PACE_OF_COUNTERS: Duration = Duration::from_millis(500);
+
+/// How many messages go out together.
+const MOST_AT_ONCE: usize = 256;
+
+/// What the tasks of a node share.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) recent: Arc<Recent>,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) feed: Arc<Feed>,
+}
+
+impl Node {
+    /// Starts the tasks; they end when the feed is closed.
+    pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, outbox: mpsc::UnboundedReceiver<Message>) {
+        tokio::spawn(self.clone().watch_counters());
+        tokio::spawn(self.clone().tell_occupancy(bus.clone()));
+        if let Some(bus) = bus {
+            tokio::spawn(send(Arc::clone(&bus), outbox));
+            tokio::spawn(self.hear(bus.listen()));
+        }
+    }
+
+    async fn hear(self, mut messages: mpsc::Receiver<Message>) {
+        loop {
+            let message = tokio::select! {
+                message = messages.recv() => message,
+                () = self.feed.closed() => None,
+            };
+            match message {
+                Some(message) => self.take(message).await,
+                None => return,
+            }
+        }
+    }
+
+    async fn take(&self, message: Message) {
+        match message {
+            Message::Changed { organization_id } => self.memory.forget(organization_id),
+            Message::Imported {
+                organization_id,
+                event_id,
+            } => self.recent.forget_event(organization_id, event_id),
+            Message::Buried {
+                organization_id,
+                ticket_code,
+                version,
+                at,
+            } => {
+                self.recent.bury(organization_id, ticket_code, version, at);
+            }
+            Message::Scan(record) => self.feed.tell_scan_of_another_node(&record),
+            Message::Scanned {
+                organization_id,
+                event_id,
+                scan_id,
+            } => {
+                if !self.feed.has_listeners(organization_id, event_id) {
+                    return;
+                }
+                match self.store.scan(organization_id, scan_id).await {
+                    Ok(Some(record)) => self.feed.tell_scan_of_another_node(&record),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(%error, "a scan of another node could not be told"),
+                }
+            }
+            Message::Moved {
+                organization_id,
+                event_id,
+                at,
+            } => {
+                self.feed
+                    .mark_moved((organization_id, event_id), Moved { at, here: false });
+            }
+            Message::Occupancy {
+                organization_id,
+                event_id,
+                occupancy,
+                ..
+            } => {
+                self.crowd.note_event(organization_id, event_id, &occupancy);
+                self.feed.tell_occupancy((organization_id, event_id), *occupancy);
+            }
+        }
+    }
+
+    async fn tell_occupancy(self, bus: Option<Arc<dyn Bus>>) {
+        while let Some(moved) = self.feed.moved().await {
+            let mut messages = Vec::new();
+            for ((organization_id, event_id), Moved { at, here }) in moved {
+                match self.store.occupancy(organization_id, event_id, at).await {
+                    Ok(Some(occupancy)) => {
+                        self.crowd.note_event(organization_id, event_id, &occupancy);
+                        if here && bus.is_some() {
+                            let occupancy = Box::new(occupancy.clone());
+                            messages.push(Message::Occupancy {
+                                organization_id,
+                                event_id,
+                                at,
+                                occupancy,
+                            });
+                        }
+                        self.feed.tell_occupancy((organization_id, event_id), occupancy);
+                    }
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(%error, "occupancy could not be told"),
+                }
+            }
+            if let (Some(bus), false) = (&bus, messages.is_empty()) {
+                bus.publish(messages).await;
+            }
+        }
+    }
+
+    async fn watch_counters(self) {
+        let mut seen = HashMap::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
+                () = self.feed.closed() => return,
+            }
+            let Ok(counters) = self.store.generations().await else {
+                continue;
+            };
+            for now in counters {
+                let before = seen.insert(now.organization_id, now);
+                if before.is_none_or(|before| before.facts != now.facts) {
+                    self.memory.forget(now.organization_id);
+                }
+                if before.is_none_or(|before| before.tickets != now.tickets) {
+                    self.recent.forget_organization(now.organization_id);
+                }
+            }
+        }
+    }
+}
+
+async fn send(bus: Arc<dyn Bus>, mut outbox: mpsc::UnboundedReceiver<Message>) {
+    let mut messages = Vec::new();
+    while outbox.recv_many(&mut messages, MOST_AT_ONCE).await > 0 {
+        bus.publish(std::mem::take(&mut messages)).await;
+    }
+}

@@ -1,0 +1,277 @@
+//! Was this ticket seen a moment ago at another node? The second tier: tickets in Redis, for the window.
+//!
+//! Invariants: a hint only. Redis away, slow, full, flushed or wrong never changes a decision, and never delays one by
+//! more than [`PATIENCE`]: the first failure opens a breaker, and a probe in the background closes it again. An older
+//! version never overwrites a newer, whoever writes last. Tombstones are tried until Redis took them or the window is
+//! over.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use serde::{Deserialize, Serialize};
+
+use crate::{EventId, OrganizationId, ScanRecord, TicketCode, TicketFacts, Timestamp};
+
+/// The longest that a scan waits for Redis.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often a Redis that failed is asked whether it is back, and tombstones are tried again.
+const PROBE: Duration = Duration::from_millis(250);
+
+/// How many scans of an event are kept under its `scans:recent` key.
+const RECENT_SCANS: isize = 100;
+
+/// Sets a key unless it holds a newer version, or a tombstone as new. Answers whether it did.
+const SET_IF_NEWER: &str = "\
+local held = redis.call('GET', KEYS[1])
+if held then
+  local version = tonumber(string.match(held, '^{\"v\":(%-?%d+)'))
+  local tombstone = not string.find(held, '\"f\":', 1, true)
+  local new = tonumber(ARGV[1])
+  if version and (version > new or (tombstone and version == new)) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
+
+/// What is kept of a ticket. `v` stands first: the script reads it without parsing the rest.
+#[derive(Serialize, Deserialize)]
+struct Held<T> {
+    v: i64,
+    #[serde(skip_serializing_if = "Option::is_none", default = "none")]
+    f: Option<T>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// How the tier is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TierHealth {
+    /// Whether it is asked now.
+    pub up: bool,
+    /// How often it failed and was left alone.
+    pub failures: u64,
+}
+
+struct Tombstone {
+    version: i64,
+    until: Timestamp,
+}
+
+type Key = (OrganizationId, TicketCode);
+
+/// The Redis tier; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct RedisTier(Arc<Parts>);
+
+struct Parts {
+    connection: ConnectionManager,
+    window: Duration,
+    up: AtomicBool,
+    failures: AtomicU64,
+    /// Tombstones that Redis has not taken yet.
+    owed: Mutex<HashMap<Key, Tombstone>>,
+}
+
+impl RedisTier {
+    /// Starts the tier on a connection, with a task that probes it.
+    pub(crate) fn start(connection: ConnectionManager, window: Duration) -> Self {
+        let tier = Self(Arc::new(Parts {
+            connection,
+            window,
+            up: AtomicBool::new(true),
+            failures: AtomicU64::new(0),
+            owed: Mutex::new(HashMap::new()),
+        }));
+        let weak = Arc::downgrade(&tier.0);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(PROBE).await;
+                let Some(parts) = weak.upgrade() else { return };
+                RedisTier(parts).probe().await;
+            }
+        });
+        tier
+    }
+
+    pub(crate) fn health(&self) -> TierHealth {
+        TierHealth {
+            up: self.0.up.load(Ordering::Relaxed),
+            failures: self.0.failures.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The ticket as some node last saw it; `None` is a miss, whatever the cause.
+    pub(crate) async fn get(&self, organization: OrganizationId, code: TicketCode) -> Option<TicketFacts> {
+        let command = redis::Cmd::get(ticket_key(organization, code));
+        let held: Option<Vec<u8>> = self.ask(command).await?;
+        let held: Held<TicketFacts> = serde_json::from_slice(&held?).ok()?;
+        let facts = held.f.filter(|facts| facts.version == held.v)?;
+        // What stands under a key is believed only as far as it names that key.
+        (facts.ticket.organization_id == organization && facts.ticket.code == code).then_some(facts)
+    }
+
+    /// Keeps what a write decided: tickets as they are now, and the scans themselves.
+    pub(crate) async fn put(&self, tickets: &[TicketFacts], scans: &[ScanRecord]) {
+        let mut pipeline = redis::pipe();
+        for facts in tickets {
+            let key = (facts.ticket.organization_id, facts.ticket.code);
+            self.set(
+                &mut pipeline,
+                key,
+                &Held {
+                    v: facts.version,
+                    f: Some(facts),
+                },
+            );
+        }
+        let mut by_event: HashMap<(OrganizationId, EventId), Vec<String>> = HashMap::new();
+        for record in scans {
+            let of_event = by_event
+                .entry((record.organization_id, record.event_id))
+                .or_default();
+            of_event.extend(serde_json::to_string(record));
+        }
+        for ((organization, event), records) in by_event {
+            let key = format!("voelgoed:org:{organization}:event:{event}:scans:recent");
+            pipeline.lpush(&key, records).ignore();
+            pipeline.ltrim(&key, 0, RECENT_SCANS - 1).ignore();
+            pipeline.pexpire(&key, self.window_millis()).ignore();
+        }
+        let mut connection = self.0.connection.clone();
+        self.within_patience(async { pipeline.exec_async(&mut connection).await })
+            .await;
+    }
+
+    /// Notes that tickets changed otherwise than by an admission; tried until Redis took it or the window is over.
+    pub(crate) async fn bury(
+        &self,
+        organization: OrganizationId,
+        tickets: &[(TicketCode, i64)],
+        now: Timestamp,
+    ) {
+        let until = now.plus(self.0.window);
+        {
+            let mut owed = self.0.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            for &(code, version) in tickets {
+                let newer = owed
+                    .get(&(organization, code))
+                    .is_some_and(|held| held.version > version);
+                if !newer {
+                    owed.insert((organization, code), Tombstone { version, until });
+                }
+            }
+        }
+        self.pay(now).await;
+    }
+
+    /// Writes the tombstones that are owed.
+    async fn pay(&self, now: Timestamp) {
+        let due: Vec<(Key, i64)> = {
+            let mut owed = self.0.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            owed.retain(|_, tombstone| tombstone.until >= now);
+            owed.iter()
+                .map(|(key, tombstone)| (*key, tombstone.version))
+                .collect()
+        };
+        if due.is_empty() {
+            return;
+        }
+        let mut pipeline = redis::pipe();
+        for (key, version) in &due {
+            self.set::<TicketFacts>(&mut pipeline, *key, &Held { v: *version, f: None });
+        }
+        let mut connection = self.0.connection.clone();
+        if self
+            .within_patience(async { pipeline.exec_async(&mut connection).await })
+            .await
+            .is_some()
+        {
+            let mut owed = self.0.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, version) in due {
+                if owed
+                    .get(&key)
+                    .is_some_and(|tombstone| tombstone.version <= version)
+                {
+                    owed.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn set<T: Serialize>(&self, pipeline: &mut redis::Pipeline, key: Key, held: &Held<T>) {
+        if let Ok(text) = serde_json::to_string(held) {
+            pipeline
+                .cmd("EVAL")
+                .arg(SET_IF_NEWER)
+                .arg(1)
+                .arg(ticket_key(key.0, key.1))
+                .arg(held.v)
+                .arg(text)
+                .arg(self.window_millis())
+                .ignore();
+        }
+    }
+
+    fn window_millis(&self) -> i64 {
+        i64::try_from(self.0.window.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(1)
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, command: redis::Cmd) -> Option<T> {
+        let mut connection = self.0.connection.clone();
+        self.within_patience(async { command.query_async(&mut connection).await })
+            .await
+    }
+
+    /// Runs a call unless the breaker is open; a failure or a wait too long opens it.
+    async fn within_patience<T>(&self, call: impl Future<Output = redis::RedisResult<T>>) -> Option<T> {
+        if !self.0.up.load(Ordering::Relaxed) {
+            return None;
+        }
+        let failure = match tokio::time::timeout(PATIENCE, call).await {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+        if self.0.up.swap(false, Ordering::Relaxed) {
+            tracing::warn!(failure, "the Redis tier is left alone until it answers again");
+        }
+        None
+    }
+
+    async fn probe(&self) {
+        if self.0.up.load(Ordering::Relaxed) {
+            let now = self.latest_tombstone();
+            if let Some(now) = now {
+                self.pay(now).await;
+            }
+            return;
+        }
+        let mut connection = self.0.connection.clone();
+        let ping = redis::cmd("PING");
+        let answer = tokio::time::timeout(PATIENCE, ping.query_async::<String>(&mut connection)).await;
+        if matches!(answer, Ok(Ok(_))) {
+            self.0.up.store(true, Ordering::Relaxed);
+            tracing::info!("the Redis tier answers again");
+        }
+    }
+
+    /// A time at which every tombstone that is owed still counts: the core asks no clock.
+    fn latest_tombstone(&self) -> Option<Timestamp> {
+        let owed = self.0.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        owed.values()
+            .map(|tombstone| tombstone.until.minus(self.0.window))
+            .min()
+    }
+}
+
+fn ticket_key(organization: OrganizationId, code: TicketCode) -> String {
+    format!("voelgoed:org:{organization}:ticket:{code}:last_scan")
+}

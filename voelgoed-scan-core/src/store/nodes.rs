@@ -1,0 +1,71 @@
+//! What does a node ask of a database because there are others?
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::bus::Bus;
+use crate::store::StoreError;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::store::sql::{Dialect, Sql, query};
+use crate::{OrganizationId, ScanId, ScanRecord};
+
+/// The change counters of an organization: a node that finds one raised forgets what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generations {
+    /// Whose.
+    pub organization_id: OrganizationId,
+    /// Events, gates, devices, sessions, keys.
+    pub facts: i64,
+    /// Tickets, otherwise than by scans.
+    pub tickets: i64,
+}
+
+/// What a node asks of a database.
+#[async_trait]
+pub trait NodeStore: Send + Sync {
+    /// The change counters of all organizations.
+    async fn generations(&self) -> Result<Vec<Generations>, StoreError>;
+
+    /// The record of a scan.
+    async fn scan(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+    ) -> Result<Option<ScanRecord>, StoreError>;
+
+    /// A way to the other nodes that the database itself offers.
+    fn bus(&self) -> Option<Arc<dyn Bus>>;
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[async_trait]
+impl<D: Dialect> NodeStore for Sql<D> {
+    async fn generations(&self) -> Result<Vec<Generations>, StoreError> {
+        let mut connection = self.read().await?;
+        let rows = query::<D>("select id, generation, tickets_generation from organizations")
+            .fetch_all(&mut connection)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Generations {
+                    organization_id: row.id("id")?,
+                    facts: row.int("generation")?,
+                    tickets: row.int("tickets_generation")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn scan(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+    ) -> Result<Option<ScanRecord>, StoreError> {
+        crate::store::undo::find::<D>(organization, scan, &mut *self.read().await?).await
+    }
+
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        D::bus(&self.writers)
+    }
+}
