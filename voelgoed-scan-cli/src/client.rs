@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -182,6 +182,24 @@ impl Client {
         Ok(self.coming(response))
     }
 
+    /// `GET` of a stream of server-sent events, from after `last` on.
+    pub(crate) async fn events(&self, path: &str, last: Option<&str>) -> Result<Coming<Bytes>, Failure> {
+        let last = last.and_then(|last| HeaderValue::from_str(last).ok());
+        let header = last.map(|last| (HeaderName::from_static("last-event-id"), last));
+        let response = self.send(Method::GET, path, empty(), header).await?;
+        Ok(self.coming(response))
+    }
+
+    /// What the credential begins with, if there is one.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.authorization
+            .as_ref()?
+            .to_str()
+            .ok()?
+            .strip_prefix("Bearer ")?
+            .get(..4)
+    }
+
     /// `POST` of an NDJSON upload; the answer as it comes.
     pub(crate) async fn upload(&self, path: &str, upload: Upload) -> Result<Coming<Bytes>, Failure> {
         let form = (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -208,7 +226,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Body,
-        header: Option<(hyper::header::HeaderName, HeaderValue)>,
+        header: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Response<Incoming>, Failure> {
         let request = self.request(method, path, body, header)?;
         let response = tokio::time::timeout(PATIENCE, self.http.request(request))
@@ -223,7 +241,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Body,
-        header: Option<(hyper::header::HeaderName, HeaderValue)>,
+        header: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Request<Body>, Failure> {
         let mut request = Request::builder()
             .method(method)

@@ -2,9 +2,12 @@
 
 mod apikey;
 mod completions;
+mod demo;
 mod device;
+mod doctor;
 mod event;
 mod gate;
+mod init;
 mod key;
 mod man;
 mod put;
@@ -16,6 +19,7 @@ mod stats;
 mod ticket;
 mod typed;
 mod verify;
+mod watch;
 
 use clap::Subcommand;
 
@@ -26,6 +30,10 @@ use crate::output::Report;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See all of it at work: one process with a server, sample tickets and a scan of every result
+    Demo(demo::Demo),
+    /// Make an organization and its owner key, straight in the database
+    Init(init::Init),
     /// Events: create, change, list, show
     #[command(subcommand, visible_alias = "events")]
     Event(event::Event),
@@ -51,11 +59,15 @@ pub(crate) enum Command {
     Scans(scans::Scans),
     /// How many people are inside, by gate and event
     Stats(stats::Stats),
+    /// Scans and people inside, as they happen
+    Watch(watch::Watch),
     /// Signing keys: list, create, rotate, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::Key),
     /// Check a VG2 payload, or this build against a vector file, with no server
     Verify(verify::Verify),
+    /// Check the configuration and the connections
+    Doctor(doctor::Doctor),
     /// Print the completion script of a shell
     Completions(completions::Completions),
     /// Print the manual page
@@ -66,6 +78,8 @@ impl Command {
     /// Does it.
     pub(crate) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
         match self {
+            Self::Demo(command) => command.run(desk).await,
+            Self::Init(command) => command.run().await,
             Self::Event(command) => command.run(desk).await,
             Self::Gate(command) => command.run(desk).await,
             Self::Ticket(command) => command.run(desk).await,
@@ -75,8 +89,10 @@ impl Command {
             Self::Scan(command) => command.run(desk).await,
             Self::Scans(command) => command.run(desk).await,
             Self::Stats(command) => command.run(desk).await,
+            Self::Watch(command) => command.run(desk).await,
             Self::Key(command) => command.run(desk).await,
             Self::Verify(command) => command.run(),
+            Self::Doctor(command) => command.run(desk).await,
             Self::Completions(command) => Ok(command.run()),
             Self::Man(command) => command.run(),
         }

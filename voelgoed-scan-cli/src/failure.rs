@@ -1,9 +1,16 @@
 //! What went wrong, what can be done about it, and which exit code says so? The one table of failures.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Deserialize;
+
+use voelgoed_scan_core::SetupError;
+use voelgoed_scan_core::store::{OpenError, StoreError};
+use voelgoed_scan_server::StartError;
+use voelgoed_scan_server::problem::Code;
+use voelgoed_scan_server::secret::SecretError;
 
 use crate::world;
 
@@ -103,6 +110,18 @@ pub(crate) enum Failure {
     /// Standard output that cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
+    /// A master secret that is missing or none.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A database that cannot be opened or does not answer.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A gate that cannot be put together.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A server that cannot be started in this process.
+    #[error("the server does not start: {0}")]
+    Start(#[from] StartError),
     /// Something that is given is not what it should be.
     #[error("{what} {reason}")]
     Unfit {
@@ -135,7 +154,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Something given that is not what it should be.
-    pub(crate) fn unfit(what: impl Into<String>, reason: impl ToString) -> Self {
+    pub(crate) fn unfit(what: impl Into<String>, reason: impl Display) -> Self {
         Self::Unfit {
             what: what.into(),
             reason: reason.to_string(),
@@ -147,13 +166,21 @@ impl Failure {
     #[must_use]
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::OutOfReach { .. } => Exit::OutOfReach,
             Self::Refused(problem) if matches!(problem.status, 401 | 403) => Exit::NotAllowed,
-            Self::Usage { .. } => Exit::Usage,
+            Self::OutOfReach { .. }
+            | Self::Store(OpenError::Store(StoreError::Unavailable { .. }))
+            | Self::Setup(SetupError::Store(StoreError::Unavailable { .. })) => Exit::OutOfReach,
+            Self::Usage { .. } | Self::Secret(SecretError::Missing | SecretError::Twice { .. }) => {
+                Exit::Usage
+            }
             Self::Refused(_)
             | Self::NotOurs { .. }
             | Self::File { .. }
             | Self::Output(_)
+            | Self::Secret(_)
+            | Self::Store(_)
+            | Self::Setup(_)
+            | Self::Start(_)
             | Self::Unfit { .. }
             | Self::Unknown { .. } => Exit::Failed,
         }
@@ -171,7 +198,12 @@ impl Failure {
             Self::Refused(problem) => problem_hint(problem),
             Self::Unfit { hint, .. } => hint.map(str::to_owned),
             Self::Usage { hint, .. } | Self::Unknown { hint, .. } => Some((*hint).to_owned()),
-            Self::File { .. } | Self::Output(_) => None,
+            Self::Secret(SecretError::Missing) => Some("it must be the servers' own".to_owned()),
+            Self::Setup(SetupError::Keys { .. }) => {
+                Some("give the secret settings of the servers that use this database".to_owned())
+            }
+            Self::Store(_) | Self::Setup(_) => Some("check --database-url".to_owned()),
+            Self::File { .. } | Self::Output(_) | Self::Secret(_) | Self::Start(_) => None,
         }
     }
 
@@ -210,23 +242,47 @@ fn describe(problem: &Problem) -> String {
     text
 }
 
+/// What to do about a problem. A code that this version does not know has no hint; one that it does know stands here,
+/// or the build breaks.
 fn problem_hint(problem: &Problem) -> Option<String> {
-    let hint = match problem.code.as_str() {
-        "missing_token" => format!("put an API key or a device token in {} or in --token-file FILE", world::TOKEN),
-        "invalid_token" => "the token is wrong, was replaced or was revoked; `device rotate` and `apikey create` make new ones".to_owned(),
-        "device_inactive" => "the device was switched off; an admin can look at it with `voelgoed-scan device list`".to_owned(),
-        "forbidden" => "scanning takes a device token (vgd_...); setting up takes an API key (vgk_...) whose role allows it".to_owned(),
-        "not_found" => "look it up: `voelgoed-scan event list`, `gate list --event ID`, `device list`".to_owned(),
-        "no_active_session" => "start one: `voelgoed-scan session start --event ID --gate ID`".to_owned(),
-        "session_already_active" => {
-            let id = problem.session_id.as_deref().unwrap_or("ID");
-            format!("end it with `voelgoed-scan session end {id}`, or add --replace")
+    let code = Code::ALL.iter().find(|code| code.as_str() == problem.code)?;
+    let hint = match code {
+        Code::MissingToken => {
+            return Some(format!(
+                "put an API key or a device token in {} or in --token-file FILE",
+                world::TOKEN
+            ));
         }
-        "rate_limited" | "overloaded" => "try again in a moment".to_owned(),
-        "storage_unavailable" => "the server is up but its database is not; see `voelgoed-scan doctor`".to_owned(),
-        _ => return None,
+        Code::SessionAlreadyActive => {
+            let id = problem.session_id.as_deref().unwrap_or("ID");
+            return Some(format!(
+                "end it with `voelgoed-scan session end {id}`, or add --replace"
+            ));
+        }
+        Code::InvalidToken => {
+            "the token is wrong, was replaced or was revoked; `device rotate` and `apikey create` make new ones"
+        }
+        Code::DeviceInactive => "the device was switched off; `voelgoed-scan device list` shows its status",
+        Code::Forbidden => {
+            "scanning takes a device token (vgd_...); all else takes an API key (vgk_...) whose role allows it"
+        }
+        Code::NotFound => "look it up: `voelgoed-scan event list`, `gate list --event EVENT`, `device list`",
+        Code::NoActiveSession => "start one: `voelgoed-scan session start --event EVENT --gate GATE`",
+        Code::RateLimited | Code::Overloaded => "try again in a moment",
+        Code::StorageUnavailable => "the server is up but its database is not; see `voelgoed-scan doctor`",
+        Code::Internal => "the server's log says more, under the request's id",
+        Code::MethodNotAllowed | Code::UnsupportedMediaType | Code::MalformedJson => {
+            "server and command line may be of different versions; see `voelgoed-scan doctor`"
+        }
+        Code::ScanIdReused
+        | Code::ScanUndone
+        | Code::Conflict
+        | Code::BodyTooLarge
+        | Code::ValidationFailed => {
+            return None;
+        }
     };
-    Some(hint)
+    Some(hint.to_owned())
 }
 
 #[cfg(test)]

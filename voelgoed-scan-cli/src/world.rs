@@ -33,3 +33,23 @@ pub(crate) fn token() -> Option<Zeroizing<String>> {
     let text = text.trim();
     (!text.is_empty()).then(|| Zeroizing::new(text.to_owned()))
 }
+
+/// Waits until somebody has had enough: Ctrl-C, or a polite request to end.
+pub(crate) async fn enough() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Where no signal can be waited for, waiting is all that is left.
+    if interrupted.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -103,7 +103,7 @@ impl Put {
             (None, OrNew::New) => Fields::default(),
             // Absent classes stay; sent back, they could undo what an import adds meanwhile.
             (None, OrNew::Id(_)) => match client.find::<CoreEvent>(&path).await? {
-                Some(event) => Fields::of(&event)?.without("ticket_classes"),
+                Some(event) => Fields::of(&event).without("ticket_classes"),
                 None => Fields::default(),
             },
         };

@@ -115,7 +115,7 @@ impl Put {
             (Some(file), _) => Fields::of_file(file)?,
             (None, OrNew::New) => Fields::default(),
             (None, OrNew::Id(_)) => match client.find::<CoreGate>(&path).await? {
-                Some(gate) => Fields::of(&gate)?,
+                Some(gate) => Fields::of(&gate),
                 None => Fields::default(),
             },
         };

@@ -165,12 +165,12 @@ mod tests {
             public_key: None,
             inserted_at: Timestamp::from_seconds(0),
         };
-        let next = |keys: &[SigningKey], format| super::next(keys, format).map(|kid| kid.to_string()).ok();
+        let after = |keys: &[SigningKey], format| next(keys, format).map(|kid| kid.to_string()).ok();
         assert_eq!(
-            next(&[key("1"), key("9"), key("x2")], KeyFormat::Vg1).as_deref(),
+            after(&[key("1"), key("9"), key("x2")], KeyFormat::Vg1).as_deref(),
             Some("10")
         );
-        assert_eq!(next(&[key("1")], KeyFormat::Vg2).as_deref(), Some("1"));
-        assert_eq!(next(&[key("99999999")], KeyFormat::Vg1), None);
+        assert_eq!(after(&[key("1")], KeyFormat::Vg2).as_deref(), Some("1"));
+        assert_eq!(after(&[key("99999999")], KeyFormat::Vg1), None);
     }
 }

@@ -35,10 +35,10 @@ impl Fields {
     }
 
     /// The fields of something that is there.
-    pub(super) fn of(value: &impl Serialize) -> Result<Self, Failure> {
+    pub(super) fn of(value: &impl Serialize) -> Self {
         match serde_json::to_value(value) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            _ => Ok(Self::default()),
+            Ok(Value::Object(fields)) => Self(fields),
+            _ => Self::default(),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use comfy_table::Cell;
 use voelgoed_scan_core::{
-    ApiKey, Device, Event, Gate, ScanRecord, ScanSession, Seat, SigningKey, TicketListing, hex,
+    ApiKey, ClassName, Device, Event, Gate, ScanRecord, ScanSession, Seat, SeatPart, SigningKey,
+    TicketListing, hex,
 };
 
 use crate::output::{Listed, status_cell};
@@ -16,7 +17,7 @@ pub(super) fn seat(seat: &Seat) -> String {
     let parts: Vec<_> = [&seat.block, &seat.row, &seat.number]
         .into_iter()
         .flatten()
-        .map(|part| part.as_str())
+        .map(SeatPart::as_str)
         .collect();
     parts.join(" ")
 }
@@ -45,7 +46,7 @@ impl Listed for Gate {
             |classes| {
                 classes
                     .iter()
-                    .map(|class| class.as_str())
+                    .map(ClassName::as_str)
                     .collect::<Vec<_>>()
                     .join(", ")
             },

@@ -1,6 +1,6 @@
 //! `ticket`: what people hold.
 
-mod import;
+pub(super) mod import;
 mod issue;
 mod qr;
 

@@ -51,7 +51,7 @@ pub(crate) fn tone(word: &str) -> Option<Tone> {
 }
 
 /// A status in a table.
-pub(crate) fn status_cell(word: impl ToString) -> Cell {
+pub(crate) fn status_cell(word: impl std::fmt::Display) -> Cell {
     let word = word.to_string();
     let colour = match tone(&word) {
         Some(Tone::Good) => Some(Color::Green),

@@ -38,7 +38,7 @@ pub(crate) struct Import {
 /// What a server says of an import, line by line.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Said {
+pub(in crate::commands) enum Said {
     /// How it went: last.
     Counts(Counts),
     /// What became of a line.
@@ -47,28 +47,28 @@ pub(super) enum Said {
 
 /// The code and id of a line's ticket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Coded {
-    pub(super) line: u64,
-    pub(super) code: TicketCode,
-    pub(super) id: TicketId,
+pub(in crate::commands) struct Coded {
+    pub(in crate::commands) line: u64,
+    pub(in crate::commands) code: TicketCode,
+    pub(in crate::commands) id: TicketId,
 }
 
 /// How an import went.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Counts {
+pub(in crate::commands) struct Counts {
     inserted: u64,
     updated: u64,
     unchanged: u64,
     rejected: u64,
     #[serde(default)]
-    pub(super) errors: Vec<LineError>,
+    pub(in crate::commands) errors: Vec<LineError>,
 }
 
 /// A line that was rejected.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LineError {
+pub(in crate::commands) struct LineError {
     line: u64,
-    pub(super) message: String,
+    pub(in crate::commands) message: String,
 }
 
 impl Import {
@@ -86,7 +86,7 @@ impl Import {
 }
 
 /// What the server says, line by line.
-pub(super) fn said(answer: Coming<bytes::Bytes>) -> Coming<Said> {
+pub(in crate::commands) fn said(answer: Coming<bytes::Bytes>) -> Coming<Said> {
     client::lines(answer)
         .try_filter(|line| std::future::ready(!line.trim().is_empty()))
         .map(|line| {
