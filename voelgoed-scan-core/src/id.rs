@@ -85,6 +85,8 @@ id! {
     SessionId;
     /// One attempt to come in or to go out: made by the client, so that a retry can name it.
     ScanId;
+    /// A batch of scans that a device hands in: made by the device.
+    BatchId;
     /// An API key of an organization.
     ApiKeyId;
 }

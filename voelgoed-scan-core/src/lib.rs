@@ -33,6 +33,7 @@ mod scanner;
 mod session;
 mod setup;
 pub mod store;
+pub mod sync;
 mod text;
 mod ticket;
 mod time;
@@ -52,7 +53,7 @@ pub use feed::{Feed, FeedItem, Subscription};
 pub use fold::{PastScan, difference, fold};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
-    ApiKeyId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
+    ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
 };
 pub use judge::{CountChange, Facts, KnownScan, NewScan, Post, Writes, answer, judge};
 pub use keyring::{

@@ -1,0 +1,266 @@
+//! How does a log prove that nothing was changed in it or cut from it? Each scan names the hash of the one before it,
+//! and a batch is signed with the device's key.
+//!
+//! Invariants: what is hashed is what is sent, as canonical JSON, so that a scan of any shape has one hash; domain
+//! labels keep a hash from being taken for anything else, and a signature counts for one device and one batch alone.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{BatchId, DeviceId, OrganizationId, Timestamp};
+
+/// What a link's hash starts with.
+const LINK_LABEL: &[u8] = b"voelgoed-scan/link/1\n";
+/// What a batch's signed bytes start with.
+const BATCH_LABEL: &[u8] = b"voelgoed-scan/batch/1\n";
+
+/// A text that is not base64url of as many bytes as are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not base64url without padding of the right length")]
+pub struct InvalidBytes;
+
+macro_rules! bytes {
+    ($($(#[$doc:meta])* $name:ident: $length:literal, $characters:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name([u8; $length]);
+
+        impl $name {
+            /// Wraps the bytes.
+            #[must_use]
+            pub const fn new(bytes: [u8; $length]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $length] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&URL_SAFE_NO_PAD.encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidBytes;
+
+            fn from_str(text: &str) -> Result<Self, InvalidBytes> {
+                // The length first: the decoder wants room for whole groups.
+                if text.len() != $characters {
+                    return Err(InvalidBytes);
+                }
+                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidBytes)?;
+                bytes.try_into().map(Self).map_err(|_| InvalidBytes)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string", "pattern": concat!("^[A-Za-z0-9_-]{", $characters, "}$")
+                })
+            }
+        }
+    )+};
+}
+
+bytes! {
+    /// The hash of a scan in a device's log. Its text is base64url without padding.
+    LinkHash: 32, 43;
+    /// A device's Ed25519 signature over a batch. Its text is base64url without padding.
+    BatchSignature: 64, 86;
+    /// A device's Ed25519 public key. Its text is base64url without padding.
+    DeviceKey: 32, 43;
+}
+
+/// The canonical JSON of a scan as it is sent: members in the order of their names' bytes, members of the scan itself
+/// that are null left out, no white space; texts and numbers as `serde_json` writes them.
+#[must_use]
+pub fn canonical(scan: &Value) -> Vec<u8> {
+    let mut out = String::new();
+    match scan {
+        Value::Object(members) => {
+            write_object(members.iter().filter(|(_, value)| !value.is_null()), &mut out);
+        }
+        other => write(other, &mut out),
+    }
+    out.into_bytes()
+}
+
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => write_object(members.iter(), out),
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write(item, out);
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+fn write_object<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, out: &mut String) {
+    // The order of a map depends on how `serde_json` was built; the canonical one must not.
+    let mut members: Vec<_> = members.collect();
+    members.sort_unstable_by_key(|(name, _)| name.as_bytes());
+    out.push('{');
+    for (at, (name, value)) in members.into_iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(&Value::from(name.as_str()).to_string());
+        out.push(':');
+        write(value, out);
+    }
+    out.push('}');
+}
+
+impl LinkHash {
+    /// The hash of a scan as it is sent, `prev_hash` and all: what the next scan of the log names.
+    #[must_use]
+    pub fn of(scan: &Value) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(LINK_LABEL);
+        hash.update(canonical(scan));
+        Self(hash.finalize().into())
+    }
+}
+
+/// The bytes that a device signs for a batch: whose it is, when it was sent, and the link hash of each scan.
+#[must_use]
+pub fn signed_bytes(
+    organization: OrganizationId,
+    device: DeviceId,
+    batch: BatchId,
+    sent_at: Timestamp,
+    links: &[LinkHash],
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(BATCH_LABEL.len() + 56 + 32 * links.len());
+    bytes.extend_from_slice(BATCH_LABEL);
+    for id in [organization.as_uuid(), device.as_uuid(), batch.as_uuid()] {
+        bytes.extend_from_slice(id.as_bytes());
+    }
+    bytes.extend_from_slice(&sent_at.as_millis().to_be_bytes());
+    for link in links {
+        bytes.extend_from_slice(link.as_bytes());
+    }
+    bytes
+}
+
+impl DeviceKey {
+    /// Whether the bytes are a key that a signature can be checked with.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
+    }
+
+    /// Whether a signature over `bytes` is this key's.
+    #[must_use]
+    pub fn signed(&self, bytes: &[u8], signature: &BatchSignature) -> bool {
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
+            key.verify_strict(bytes, &Signature::from_bytes(&signature.0))
+                .is_ok()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_canonical_form_forgets_order_nulls_and_white_space_and_nothing_else() {
+        let one: Value =
+            serde_json::from_str(r#"{ "b": 1, "a": {"z": null, "y": [1.5, "é\n"]}, "c": null }"#)
+                .expect("JSON");
+        let text = String::from_utf8(canonical(&one)).expect("UTF-8");
+        assert_eq!(text, r#"{"a":{"y":[1.5,"é\n"],"z":null},"b":1}"#);
+        let other = json!({ "a": { "y": [1.5, "é\n"], "z": null }, "b": 1 });
+        assert_eq!(LinkHash::of(&one), LinkHash::of(&other));
+        assert_ne!(LinkHash::of(&one), LinkHash::of(&json!({ "a": 1, "b": 1 })));
+    }
+
+    #[test]
+    fn a_signature_counts_for_its_device_batch_and_scans_alone() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let device_key = DeviceKey::new(key.verifying_key().to_bytes());
+        assert!(device_key.is_usable());
+        let id = |number| uuid::Uuid::from_u128(number);
+        let bytes = |device, batch, at, link| {
+            signed_bytes(
+                OrganizationId::from_uuid(id(1)),
+                DeviceId::from_uuid(id(device)),
+                BatchId::from_uuid(id(batch)),
+                Timestamp::from_millis(at),
+                &[LinkHash::new([link; 32])],
+            )
+        };
+        let signature = BatchSignature::new(key.sign(&bytes(2, 3, 4, 5)).to_bytes());
+        assert!(device_key.signed(&bytes(2, 3, 4, 5), &signature));
+        for other in [
+            bytes(9, 3, 4, 5),
+            bytes(2, 9, 4, 5),
+            bytes(2, 3, 9, 5),
+            bytes(2, 3, 4, 9),
+        ] {
+            assert!(!device_key.signed(&other, &signature));
+        }
+    }
+
+    #[test]
+    fn bytes_have_one_text() {
+        let hash = LinkHash::new([255; 32]);
+        let text = hash.to_string();
+        assert_eq!(text.parse(), Ok(hash));
+        // The last character of 32 bytes has two spare bits, which must be zero.
+        let loose = format!("{}9", text.strip_suffix('8').expect("two spare bits"));
+        assert_eq!(loose.parse::<LinkHash>(), Err(InvalidBytes));
+        assert_eq!(format!("{text}=").parse::<LinkHash>(), Err(InvalidBytes));
+    }
+}

@@ -1,0 +1,339 @@
+//! What does a device say of one scan? Its wire form, its rules, and what is wrong with one that breaks them.
+
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::sync::LinkHash;
+use crate::{Direction, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp};
+
+/// A scan that a device decided alone, or at least read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawSyncScan", into = "RawSyncScan")]
+pub struct SyncScan {
+    /// The device's name for it: the one that it would have asked the server with.
+    pub scan_id: ScanId,
+    /// What was read.
+    pub reading: Reading,
+    /// Where.
+    pub gate_id: GateId,
+    /// Which way the person goes.
+    pub direction: Direction,
+    /// When, by the device's clock.
+    pub scanned_at: Timestamp,
+    /// What the device did; absent, the server decides as of that time.
+    pub local_result: Option<ScanResult>,
+    /// Why.
+    pub local_reason: Option<Reason>,
+    /// The place of the scan in the device's log: 1 and up, by one.
+    pub sequence: Option<u64>,
+    /// The override that it was let in with.
+    pub override_: Option<Override>,
+    /// Kept with the scan.
+    pub metadata: Option<Metadata>,
+    /// The link hash of the scan before it in the device's log; null for the first.
+    pub prev_hash: Option<LinkHash>,
+}
+
+/// The wire form of a scan that is handed in, its rules spelt as JSON Schema can spell them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        rename = "SyncScan",
+        extend(
+            "oneOf" = [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
+                       { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }]
+        )
+    )
+)]
+pub struct RawSyncScan {
+    /// The device's name for it: the one that it would have asked the server with.
+    pub scan_id: ScanId,
+    /// What the camera read. This or `ticket_code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qr: Option<String>,
+    /// What staff typed. This or `qr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket_code: Option<String>,
+    /// Where.
+    pub gate_id: GateId,
+    /// Which way the person goes.
+    #[serde(default = "entry")]
+    pub direction: Direction,
+    /// When, by the device's clock.
+    pub scanned_at: Timestamp,
+    /// What the device did; absent, the server decides as of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_result: Option<ScanResult>,
+    /// Why: a reason of that result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_reason: Option<Reason>,
+    /// The place of the scan in the device's log: 1 and up, by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 9_007_199_254_740_991_u64)))]
+    pub sequence: Option<u64>,
+    /// The override that it was let in with.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub override_: Option<Override>,
+    /// A JSON object of at most 4 KiB, kept with the scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// The link hash of the scan before it in the device's log; null for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev_hash: Option<LinkHash>,
+}
+
+const fn entry() -> Direction {
+    Direction::Entry
+}
+
+/// The largest `sequence`: the largest integer that every JSON reader reads as it was written.
+const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+
+/// Fields of a scan that are each right but do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSyncScan {
+    /// Neither `qr` nor `ticket_code`, or both.
+    #[error("exactly one of qr and ticket_code is due")]
+    NotOneReading,
+    /// A `local_reason` of another result than `local_result`, or without one.
+    #[error("is not a reason of local_result")]
+    ReasonOfAnotherResult,
+    /// A `sequence` that no log has.
+    #[error("must be from 1 to 9007199254740991")]
+    SequenceOutOfRange,
+}
+
+impl InvalidSyncScan {
+    /// The field to look at, as a JSON pointer.
+    #[must_use]
+    pub const fn pointer(self) -> &'static str {
+        match self {
+            Self::NotOneReading => "/qr",
+            Self::ReasonOfAnotherResult => "/local_reason",
+            Self::SequenceOutOfRange => "/sequence",
+        }
+    }
+}
+
+impl TryFrom<RawSyncScan> for SyncScan {
+    type Error = InvalidSyncScan;
+
+    fn try_from(raw: RawSyncScan) -> Result<Self, InvalidSyncScan> {
+        let reading = match (raw.qr, raw.ticket_code) {
+            (Some(qr), None) => Reading::Qr(qr),
+            (None, Some(code)) => Reading::TicketCode(code),
+            _ => return Err(InvalidSyncScan::NotOneReading),
+        };
+        if raw
+            .local_reason
+            .is_some_and(|reason| raw.local_result != Some(reason.result()))
+        {
+            return Err(InvalidSyncScan::ReasonOfAnotherResult);
+        }
+        if raw
+            .sequence
+            .is_some_and(|sequence| !(1..=MAX_SEQUENCE).contains(&sequence))
+        {
+            return Err(InvalidSyncScan::SequenceOutOfRange);
+        }
+        Ok(Self {
+            scan_id: raw.scan_id,
+            reading,
+            gate_id: raw.gate_id,
+            direction: raw.direction,
+            scanned_at: raw.scanned_at,
+            local_result: raw.local_result,
+            local_reason: raw.local_reason,
+            sequence: raw.sequence,
+            override_: raw.override_,
+            metadata: raw.metadata,
+            prev_hash: raw.prev_hash,
+        })
+    }
+}
+
+impl From<SyncScan> for RawSyncScan {
+    fn from(scan: SyncScan) -> Self {
+        let (qr, ticket_code) = match scan.reading {
+            Reading::Qr(text) => (Some(text), None),
+            Reading::TicketCode(text) => (None, Some(text)),
+        };
+        Self {
+            scan_id: scan.scan_id,
+            qr,
+            ticket_code,
+            gate_id: scan.gate_id,
+            direction: scan.direction,
+            scanned_at: scan.scanned_at,
+            local_result: scan.local_result,
+            local_reason: scan.local_reason,
+            sequence: scan.sequence,
+            override_: scan.override_,
+            metadata: scan.metadata,
+            prev_hash: scan.prev_hash,
+        }
+    }
+}
+
+/// A field that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Fault {
+    /// Where, as a JSON pointer into the scan.
+    pub pointer: String,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of one field, or of the whole scan (an empty pointer).
+    #[must_use]
+    pub fn new(pointer: &str, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// An item of a batch as it came: a scan, or whatever else somebody sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandedScan {
+    /// The item, for the device's chain: what was signed is what was sent.
+    pub sent: Value,
+    /// The scan, or what is wrong with it.
+    pub scan: Result<Box<SyncScan>, Fault>,
+}
+
+impl HandedScan {
+    /// Reads an item.
+    #[must_use]
+    pub fn read(sent: Value) -> Self {
+        let scan = read(&sent).map(Box::new);
+        Self { sent, scan }
+    }
+
+    /// The scan's id, also where the rest makes no sense.
+    #[must_use]
+    pub fn scan_id(&self) -> Option<ScanId> {
+        match &self.scan {
+            Ok(scan) => Some(scan.scan_id),
+            Err(_) => self.sent.get("scan_id")?.as_str()?.parse().ok(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HandedScan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::read)
+    }
+}
+
+fn read(sent: &Value) -> Result<SyncScan, Fault> {
+    // A derived `Deserialize` would take an array for an object, field by field.
+    if !sent.is_object() {
+        return Err(Fault::new("", "must be an object"));
+    }
+    let raw: RawSyncScan =
+        serde_path_to_error::deserialize(sent.into_deserializer()).map_err(|error| fault(&error))?;
+    SyncScan::try_from(raw).map_err(|error| Fault::new(error.pointer(), error.to_string()))
+}
+
+/// What serde found, in words that repeat nothing of what was sent.
+fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
+    let mut pointer = String::new();
+    for segment in error.path() {
+        match segment {
+            serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            serde_path_to_error::Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => {}
+        }
+    }
+    let text = error.inner().to_string();
+    if let Some(field) = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next())
+    {
+        return Fault {
+            pointer: format!("{pointer}/{field}"),
+            message: "is required".to_owned(),
+        };
+    }
+    let repeats = text.starts_with("invalid ") || text.starts_with("unknown ");
+    Fault {
+        pointer,
+        message: if repeats { "is not valid".to_owned() } else { text },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scan() -> Value {
+        json!({
+            "scan_id": "0192f0c1-7a4e-7000-8000-000000000001", "qr": "VG1.1.x.y",
+            "gate_id": "0192f0c1-7a4e-7000-8000-000000000002", "scanned_at": "2026-11-22T18:04:05.120Z"
+        })
+    }
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut scan = scan();
+        scan[field] = value;
+        scan
+    }
+
+    #[test]
+    fn four_fields_are_enough_and_what_is_read_is_written_alike() {
+        let handed = HandedScan::read(scan());
+        let read = handed.scan.expect("a scan");
+        assert_eq!((read.direction, read.local_result), (Direction::Entry, None));
+        let again = serde_json::to_value(&*read).expect("JSON");
+        assert_eq!(again, with("direction", json!("entry")));
+    }
+
+    #[test]
+    fn a_fault_names_its_field() {
+        for (sent, pointer) in [
+            (json!([]), ""),
+            (json!({}), "/scan_id"),
+            (with("scan_id", json!("x")), "/scan_id"),
+            (with("qr", Value::Null), "/qr"),
+            (with("ticket_code", json!("3KQR7F924M1XaB0z")), "/qr"),
+            (with("direction", json!("up")), "/direction"),
+            (with("scanned_at", json!("now")), "/scanned_at"),
+            (with("local_result", json!("maybe")), "/local_result"),
+            (with("local_reason", json!("admitted")), "/local_reason"),
+            (with("sequence", json!(0)), "/sequence"),
+            (with("sequence", json!(-1)), "/sequence"),
+            (with("override", json!({ "reason": "" })), "/override/reason"),
+            (with("prev_hash", json!("AA")), "/prev_hash"),
+        ] {
+            let handed = HandedScan::read(sent.clone());
+            let fault = handed.scan.expect_err("a fault");
+            assert_eq!(fault.pointer, pointer, "{sent}: {}", fault.message);
+        }
+        assert!(
+            HandedScan::read(with("direction", json!("up")))
+                .scan_id()
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_reason_belongs_to_its_result() {
+        let mut sent = with("local_result", json!("duplicate"));
+        sent["local_reason"] = json!("already_scanned");
+        assert!(HandedScan::read(sent.clone()).scan.is_ok());
+        sent["local_reason"] = json!("admitted");
+        assert!(HandedScan::read(sent).scan.is_err());
+    }
+}
