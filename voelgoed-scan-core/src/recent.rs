@@ -171,3 +171,6 @@ impl Recent {
         known
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,6 @@ async fn record<S: ScanStore + ?Sized, A: Aftermath>(
     let pending = aftermath.after(before, &recorded);
     Ok((recorded, pending))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::store::{Order, Page, PageRequest, ScanFilter, Standing, TokenHash, UndoOutcome, UndoneBy};
+use crate::{
+    DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy, Fingerprint, GateId, KnownScan,
+    OrganizationId, Reason, ReasonText, ScanId, ScanRecord, SessionId, Stage, Timestamp,
+};
+
+/// A database that keeps the batches it was given, waits for permits, and fails as it is told.
+struct Slow {
+    batches: Mutex<Vec<Vec<ScanId>>>,
+    permits: Semaphore,
+    /// A scan that no batch with it survives.
+    poison: Option<ScanId>,
+    failures: AtomicUsize,
+}
+
+impl Slow {
+    fn new(permits: usize) -> Self {
+        Self {
+            batches: Mutex::default(),
+            permits: Semaphore::new(permits),
+            poison: None,
+            failures: AtomicUsize::new(0),
+        }
+    }
+
+    fn batches(&self) -> Vec<Vec<ScanId>> {
+        self.batches.lock().expect("no writer panicked").clone()
+    }
+}
+
+#[async_trait]
+impl ScanStore for Slow {
+    async fn record(&self, batch: &[Attempt], _: &Rules) -> Result<Vec<Recorded>, StoreError> {
+        let permit = self.permits.acquire().await.expect("never closed");
+        permit.forget();
+        if self.failures.load(Ordering::SeqCst) > 0 {
+            self.failures.fetch_sub(1, Ordering::SeqCst);
+            return Err(StoreError::Unavailable {
+                reason: "as told".to_owned(),
+            });
+        }
+        if batch.iter().any(|attempt| Some(attempt.scan_id) == self.poison) {
+            return Err(StoreError::Failed {
+                reason: "a bad scan".to_owned(),
+            });
+        }
+        let ids = batch.iter().map(|attempt| attempt.scan_id).collect();
+        self.batches.lock().expect("no writer panicked").push(ids);
+        Ok(batch.iter().map(|_| Recorded::ScanUndone).collect())
+    }
+
+    async fn preview(&self, _: &Attempt, _: &Rules) -> Result<Recorded, StoreError> {
+        Ok(Recorded::ScanUndone)
+    }
+
+    async fn known_scan(&self, _: OrganizationId, _: ScanId) -> Result<Option<KnownScan>, StoreError> {
+        Ok(None)
+    }
+
+    async fn undo(
+        &self,
+        _: OrganizationId,
+        _: ScanId,
+        _: UndoneBy,
+        _: &ReasonText,
+        _: Timestamp,
+        _: &Rules,
+    ) -> Result<Option<UndoOutcome>, StoreError> {
+        Ok(None)
+    }
+
+    async fn scans(
+        &self,
+        _: OrganizationId,
+        _: &ScanFilter,
+        _: Order,
+        _: &PageRequest,
+    ) -> Result<Page<ScanRecord>, StoreError> {
+        Ok(Page {
+            data: Vec::new(),
+            next: None,
+        })
+    }
+
+    async fn occupancy(
+        &self,
+        _: OrganizationId,
+        _: EventId,
+        _: Timestamp,
+    ) -> Result<Option<EventOccupancy>, StoreError> {
+        Ok(None)
+    }
+
+    async fn standing(&self, _: &TokenHash) -> Result<Option<Standing>, StoreError> {
+        Ok(None)
+    }
+}
+
+struct Nothing;
+
+impl Aftermath for Nothing {
+    type Before = ();
+
+    fn before(&self) {}
+
+    fn after(&self, (): (), _: &[Recorded]) -> Pending {
+        None
+    }
+}
+
+const RULES: Rules = Rules {
+    window: Duration::from_secs(300),
+};
+
+fn attempt(number: u128) -> Attempt {
+    let id = uuid::Uuid::from_u128(number);
+    Attempt {
+        scan_id: ScanId::from_uuid(id),
+        organization_id: OrganizationId::from_uuid(id),
+        device_id: DeviceId::from_uuid(id),
+        session_id: SessionId::from_uuid(id),
+        event_id: EventId::from_uuid(id),
+        gate_id: GateId::from_uuid(id),
+        gate_name: "Main".to_owned(),
+        fingerprint: Fingerprint {
+            sha256: [0; 32],
+            format: None,
+            kid: None,
+        },
+        stage: Stage::Denied(Box::new(Denial {
+            reason: Reason::Malformed,
+            decided_by: DecidedBy::Memory,
+            claims: None,
+            ticket: None,
+            previous_scan: None,
+        })),
+        direction: Direction::Entry,
+        now: Timestamp::from_millis(0),
+        device_scanned_at: None,
+        override_: None,
+        metadata: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn id(number: u128) -> ScanId {
+    ScanId::from_uuid(uuid::Uuid::from_u128(number))
+}
+
+/// Waits until something is so; the test's own time limit is the runner's.
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
+    let store = Arc::new(Slow::new(0));
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let mut asked = vec![tokio::spawn({
+        let recorder = recorder.clone();
+        async move { recorder.record(attempt(0)).await }
+    })];
+    until(|| recorder.0.capacity() == MOST_WAITING).await;
+    tokio::task::yield_now().await;
+    for number in 1..=5 {
+        let recorder = recorder.clone();
+        asked.push(tokio::spawn(
+            async move { recorder.record(attempt(number)).await },
+        ));
+    }
+    until(|| recorder.0.capacity() <= MOST_WAITING - 5).await;
+    store.permits.add_permits(2);
+    for one in asked {
+        assert!(one.await.expect("no panic").is_ok());
+    }
+    let batches = store.batches();
+    assert_eq!(batches.len(), 2, "{batches:?}");
+    assert_eq!(batches[1].len(), 5);
+}
+
+#[tokio::test]
+async fn a_bad_scan_does_not_fail_its_neighbours() {
+    let store = Arc::new(Slow {
+        poison: Some(id(2)),
+        ..Slow::new(100)
+    });
+    let attempts: Vec<_> = (1..=3).map(attempt).collect();
+    let (outcomes, _) = record_all(&*store, &RULES, &Nothing, &attempts).await;
+    let fine: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(fine, [true, false, true]);
+}
+
+#[tokio::test]
+async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
+    let store = Arc::new(Slow::new(100));
+    store.failures.store(1, Ordering::SeqCst);
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    recorder.note(attempt(7)).await.expect("there is room");
+    until(|| !store.batches().is_empty()).await;
+    assert_eq!(store.batches(), [vec![id(7)]]);
+}
+
+#[tokio::test]
+async fn a_denial_is_written_before_the_scans_that_came_after_it() {
+    let store = Arc::new(Slow::new(100));
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    recorder.note(attempt(1)).await.expect("there is room");
+    recorder.record(attempt(2)).await.expect("the database is there");
+    assert_eq!(store.batches().concat(), [id(1), id(2)]);
+}
+
+#[tokio::test]
+async fn flushing_waits_for_what_was_left() {
+    let store = Arc::new(Slow::new(100));
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    recorder.note(attempt(1)).await.expect("there is room");
+    recorder.flush().await;
+    assert_eq!(store.batches(), [vec![id(1)]]);
+}
+
+#[tokio::test]
+async fn past_its_bound_the_queue_says_so() {
+    let store = Arc::new(Slow::new(0));
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let mut asked = Vec::new();
+    // One batch is being written, one is gathered, the queue itself holds the rest.
+    for number in 0..=u128::try_from(MOST_WAITING + 2 * MOST_IN_A_WRITE).expect("small") {
+        let recorder = recorder.clone();
+        asked.push(tokio::spawn(
+            async move { recorder.record(attempt(number)).await },
+        ));
+    }
+    until(|| asked.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    store.permits.add_permits(100);
+    let mut overloaded = 0;
+    for one in asked {
+        overloaded += usize::from(matches!(
+            one.await.expect("no panic"),
+            Err(RecordError::Overloaded)
+        ));
+    }
+    assert!(overloaded > 0);
+}
