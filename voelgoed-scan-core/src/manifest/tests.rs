@@ -1,0 +1,402 @@
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, Keyring, MasterSecret, Name, Reentry, StaleManifest,
+};
+
+const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
+
+fn organization() -> OrganizationId {
+    OrganizationId::from_uuid(Uuid::from_u128(1))
+}
+
+fn keyring(organization: OrganizationId) -> Keyring {
+    let master = MasterSecret::from_hex(&"42".repeat(32)).expect("a master secret");
+    Keyring::derive(&master, organization, &[]).expect("no row is wrong")
+}
+
+fn class(name: &str) -> ClassName {
+    ClassName::new(name).expect("a class")
+}
+
+fn event(id: u128) -> Event {
+    Event {
+        id: EventId::from_uuid(Uuid::from_u128(id)),
+        organization_id: organization(),
+        name: Name::new("Kirkwood Fees").expect("a name"),
+        status: EventStatus::Live,
+        starts_at: Some(MADE),
+        ends_at: None,
+        capacity: Some(500),
+        reentry: Reentry::AfterExit,
+        allow_unsigned: true,
+        ticket_classes: vec![class("VIP"), class("Day")],
+        stale_manifest: StaleManifest::Refuse,
+        manifest_max_age_s: 3600,
+        inserted_at: MADE,
+        updated_at: MADE,
+    }
+}
+
+fn gate(id: u128) -> Gate {
+    Gate {
+        id: GateId::from_uuid(Uuid::from_u128(id)),
+        organization_id: organization(),
+        event_id: event(2).id,
+        name: Name::new("Main").expect("a name"),
+        code: None,
+        status: GateStatus::Open,
+        capacity: (id == 11).then_some(0),
+        ticket_classes: (id == 12).then(|| vec![class("VIP"), class("Crew")]),
+        inserted_at: MADE,
+        updated_at: MADE,
+    }
+}
+
+fn keys() -> Vec<SigningKey> {
+    let key = |format, kid: &str, status, public_key| SigningKey {
+        format,
+        kid: kid.parse().expect("a key id"),
+        status,
+        public_key,
+        inserted_at: MADE,
+    };
+    vec![
+        key(KeyFormat::Vg1, "1", KeyStatus::Active, None),
+        key(KeyFormat::Vg1, "old", KeyStatus::Revoked, None),
+        key(KeyFormat::Vg2, "1", KeyStatus::Active, Some([7; 32])),
+        key(KeyFormat::Vg2, "2", KeyStatus::Revoked, None),
+    ]
+}
+
+fn ticket(number: u128) -> ManifestTicket {
+    let mut key = [0; 16];
+    key.copy_from_slice(&Sha256::digest(number.to_be_bytes())[..16]);
+    ManifestTicket {
+        key: TicketKey::from_bytes(key),
+        status: TicketStatus::Active,
+        ticket_class: None,
+        gate_ids: None,
+        valid_from: None,
+        valid_until: None,
+        entry_limit: 1,
+        admissions: 0,
+        inside: 0,
+        last_admission: None,
+    }
+}
+
+/// A manifest as `version` says, of event 2; a delta where it has a base.
+fn signed(version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8> {
+    of_event(&event(2), version, base, tickets)
+}
+
+fn of_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8> {
+    let facts = ManifestFacts {
+        version,
+        made_at: MADE,
+        expires_at: MADE.plus(Duration::from_secs(60)),
+        event,
+        gates: &[gate(11), gate(12)],
+        keys: &keys(),
+        window: Duration::from_secs(300),
+    };
+    let tickets = tickets.iter().cloned();
+    let draft = match base {
+        Some(base) => ManifestDraft::delta(&facts, base, tickets),
+        None => ManifestDraft::full(&facts, tickets),
+    };
+    let draft = draft.expect("it is not too large");
+    draft
+        .sign(&keyring(event.organization_id))
+        .expect("a server signs")
+}
+
+fn read(bytes: Vec<u8>) -> Result<ManifestPart, ManifestError> {
+    let key = keyring(organization()).manifest_key().expect("a server");
+    ManifestPart::read(bytes, organization(), &key)
+}
+
+fn in_use(bytes: Vec<u8>) -> Manifest {
+    let part = read(bytes).expect("it is genuine");
+    part.onto(None).expect("it is whole")
+}
+
+fn check(bytes: Vec<u8>, held: Option<&Manifest>, now: Timestamp) -> Result<(), ManifestError> {
+    read(bytes)?.check(event(2).id, held, now)
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let tickets = [
+        ManifestTicket {
+            status: TicketStatus::Voided,
+            ticket_class: Some(class("Later")),
+            gate_ids: Some(vec![gate(12).id, gate(11).id]),
+            valid_from: Some(Timestamp::from_millis(i64::MIN)),
+            valid_until: Some(Timestamp::from_millis(i64::MAX)),
+            entry_limit: 255,
+            ..ticket(1)
+        },
+        ManifestTicket {
+            status: TicketStatus::Scanned,
+            ticket_class: Some(class("Day")),
+            gate_ids: Some(Vec::new()),
+            admissions: 70_000,
+            inside: 2,
+            last_admission: Some(MADE),
+            ..ticket(2)
+        },
+    ];
+    let manifest = in_use(signed(7, None, &tickets));
+    assert_eq!(manifest.len(), 2);
+    let first = manifest.find(tickets[0].key).expect("it is listed");
+    assert_eq!(first.gate_ids, Some(vec![gate(11).id, gate(12).id]));
+    assert_eq!((first.status, first.entry_limit), (TicketStatus::Voided, 255));
+    assert_eq!(
+        (first.valid_from, first.valid_until),
+        (tickets[0].valid_from, tickets[0].valid_until)
+    );
+    assert_eq!(first.ticket_class, Some(class("Later")));
+    assert_eq!(manifest.find(tickets[1].key).as_ref(), Some(&tickets[1]));
+    assert_eq!(manifest.find(ticket(3).key), None);
+    let head = manifest.head();
+    let told = Event {
+        capacity: None,
+        ..event(2)
+    };
+    assert_eq!((&head.event, head.has_capacity), (&told, true));
+    assert_eq!(
+        (head.version, head.made_at, head.window),
+        (7, MADE, Duration::from_secs(300))
+    );
+    let full: Vec<_> = head.gates.iter().map(|one| one.has_capacity).collect();
+    assert_eq!(full, [true, false]);
+    assert_eq!(
+        head.gates[1].gate,
+        Gate {
+            capacity: None,
+            ..gate(12)
+        }
+    );
+    let named: Vec<_> = head.keys.iter().map(|key| (key.format, key.kid)).collect();
+    let kid = |text: &str| text.parse::<KeyId>().expect("a key id");
+    assert_eq!(
+        named,
+        [
+            (KeyFormat::Vg1, kid("old")),
+            (KeyFormat::Vg2, kid("1")),
+            (KeyFormat::Vg2, kid("2"))
+        ],
+        "of VG1 only what is revoked"
+    );
+    assert_eq!(manifest.claimed_class(2), Some(&class("Day")));
+    assert_eq!(
+        (manifest.claimed_class(0), manifest.claimed_class(3)),
+        (None, None)
+    );
+}
+
+#[test]
+fn a_plain_ticket_takes_at_most_40_bytes() {
+    let tickets: Vec<_> = (0..1000).map(ticket).collect();
+    let many = signed(1, None, &tickets).len();
+    assert_eq!(many - signed(1, None, &[]).len(), 38 * 1000);
+}
+
+#[test]
+fn the_key_of_a_ticket_is_the_hash_that_the_contract_spells() {
+    let code = "3KQR7F924M1XaB0z".parse().expect("a code");
+    let text = format!(
+        "voelgoed-scan/manifest/{}/{}/3KQR7F924M1XaB0z",
+        "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
+    );
+    let key = TicketKey::of(organization(), event(2).id, code);
+    assert_eq!(key.as_bytes()[..], Sha256::digest(text)[..16]);
+}
+
+#[test]
+fn each_refusal_has_its_own_code() {
+    let held = in_use(signed(7, None, &[ticket(1)]));
+    let code = |bytes: Vec<u8>| match check(bytes, Some(&held), MADE) {
+        Ok(()) => "taken",
+        Err(error) => error.code(),
+    };
+    assert_eq!(
+        code(signed(7, None, &[])),
+        "taken",
+        "the same version, made again"
+    );
+    assert_eq!(code(signed(8, None, &[])), "taken");
+    assert_eq!(code(signed(8, Some(7), &[])), "taken");
+    assert_eq!(code(signed(6, None, &[])), "manifest_older");
+    assert_eq!(code(signed(9, Some(8), &[])), "manifest_other_base");
+    assert_eq!(code(of_event(&event(3), 8, None, &[])), "manifest_other_event");
+    let theirs = Event {
+        organization_id: OrganizationId::from_uuid(Uuid::from_u128(9)),
+        ..event(2)
+    };
+    assert_eq!(
+        code(of_event(&theirs, 8, None, &[])),
+        "manifest_other_organization"
+    );
+    let mut changed = signed(8, None, &[ticket(1)]);
+    changed[150] ^= 1;
+    assert_eq!(code(changed), "manifest_bad_signature");
+    assert_eq!(code(b"VGM".to_vec()), "manifest_malformed");
+    let body = signed(8, None, &[]);
+    let body = body.split_last_chunk::<64>().expect("a signature").0;
+    assert_eq!(
+        code(signed_again([body, b"x"].concat())),
+        "manifest_malformed",
+        "bytes behind the end"
+    );
+    let mut newer = body.to_vec();
+    newer[3] = 2;
+    assert_eq!(code(signed_again(newer)), "manifest_unknown_form");
+    let late = MADE.plus(Duration::from_millis(60_001));
+    assert_eq!(
+        check(signed(8, None, &[]), Some(&held), late).map_err(|error| error.code()),
+        Err("manifest_expired")
+    );
+    assert_eq!(
+        check(signed(8, Some(7), &[]), None, MADE).map_err(|error| error.code()),
+        Err("manifest_other_base")
+    );
+}
+
+#[test]
+fn a_manifest_is_stale_once_it_is_older_than_its_event_allows() {
+    let manifest = in_use(signed(7, None, &[]));
+    let limit = MADE.plus(Duration::from_secs(3600));
+    assert!(!manifest.head().is_stale(limit));
+    assert!(manifest.head().is_stale(limit.plus_millis(1)));
+}
+
+/// Anything, signed by the organization's own key.
+fn signed_again(body: Vec<u8>) -> Vec<u8> {
+    let signature = keyring(organization()).sign_manifest(&body).expect("a server");
+    [body, signature.to_vec()].concat()
+}
+
+fn any_ticket() -> impl Strategy<Value = ManifestTicket> {
+    let terms = (
+        0_u128..200,
+        0..TicketStatus::ALL.len(),
+        0..4_usize,
+        0..4_usize,
+        1..=255_u8,
+    );
+    let times = (any::<Option<i32>>(), any::<Option<i32>>());
+    let history = (0..3_u32, 0..3_u16, any::<Option<i32>>());
+    (terms, times, history).prop_map(
+        |((number, status, kind, gates, entry_limit), (from, until), seen)| {
+            let time = |at: i32| Timestamp::from_seconds(at.into());
+            let all = [gate(11).id, gate(12).id];
+            ManifestTicket {
+                status: TicketStatus::ALL[status],
+                ticket_class: ["VIP", "Day", "Late"].get(kind).map(|name| class(name)),
+                gate_ids: all.get(..gates).map(<[GateId]>::to_vec),
+                valid_from: from.map(time),
+                valid_until: until.map(time),
+                entry_limit,
+                admissions: seen.0,
+                inside: seen.1,
+                last_admission: seen.2.map(time),
+                ..ticket(number)
+            }
+        },
+    )
+}
+
+fn any_tickets() -> impl Strategy<Value = Vec<ManifestTicket>> {
+    prop::collection::vec(any_ticket(), 0..40)
+}
+
+/// One ticket a key, the last one given; in the order of the keys.
+fn once_each<'a>(tickets: impl IntoIterator<Item = &'a ManifestTicket>) -> Vec<ManifestTicket> {
+    let by_key: std::collections::BTreeMap<_, _> = tickets
+        .into_iter()
+        .map(|ticket| (ticket.key, ticket.clone()))
+        .collect();
+    by_key.into_values().collect()
+}
+
+proptest! {
+    #[test]
+    fn tickets_round_trip(tickets in any_tickets()) {
+        let manifest = in_use(signed(1, None, &tickets));
+        let expected = once_each(&tickets);
+        prop_assert_eq!(manifest.tickets().collect::<Vec<_>>(), expected.clone());
+        for ticket in expected {
+            prop_assert_eq!(manifest.find(ticket.key), Some(ticket));
+        }
+    }
+
+    #[test]
+    fn a_delta_onto_its_base_is_the_whole_of_the_new_version(old in any_tickets(), new in any_tickets()) {
+        let held = in_use(signed(1, None, &old));
+        let delta = read(signed(2, Some(1), &new)).expect("it is genuine");
+        let merged = delta.onto(Some(&held)).expect("it fits");
+        prop_assert_eq!(merged.tickets().collect::<Vec<_>>(), once_each(old.iter().chain(&new)));
+        prop_assert_eq!((merged.head().version, merged.head().base), (2, None));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// Whoever changes, cuts or lengthens a manifest is refused; and even signed by the organization itself, nonsense
+    /// is an error or a manifest, never a panic.
+    #[test]
+    fn no_mutation_is_taken_and_none_panics(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        more in prop::collection::vec(any::<u8>(), 0..4),
+    ) {
+        let genuine = signed(1, None, &[
+            ticket(1),
+            ManifestTicket { gate_ids: Some(vec![gate(11).id]), admissions: 1, inside: 1, ..ticket(2) },
+            ManifestTicket { ticket_class: Some(class("Day")), ..ticket(3) },
+        ]);
+        let mut mutated = genuine.clone();
+        for (at, bits) in changes {
+            let at = at.index(mutated.len());
+            mutated[at] ^= bits;
+        }
+        if let Some(cut) = cut {
+            mutated.truncate(cut.index(mutated.len()));
+        }
+        mutated.extend(more);
+        prop_assume!(mutated != genuine);
+        prop_assert!(read(mutated.clone()).is_err());
+        if let Ok(part) = read(signed_again(mutated)) && let Ok(manifest) = part.onto(None) {
+            for ticket in manifest.tickets() {
+                prop_assert_eq!(manifest.find(ticket.key), Some(ticket));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_is_refused() {
+    let genuine = signed(1, None, &[ticket(1), ticket(2)]);
+    for at in 0..genuine.len() {
+        let mut changed = genuine.clone();
+        changed[at] ^= 0x10;
+        assert!(read(changed).is_err(), "byte {at}");
+    }
+}
+
+/// Limits of the contract, far from what is needed; printed with `--nocapture`.
+#[test]
+fn a_manifest_of_100_000_tickets_is_small() {
+    let tickets: Vec<_> = (0..100_000).map(ticket).collect();
+    let bytes = signed(1, None, &tickets);
+    assert!(bytes.len() < 4_000_000, "{}", bytes.len());
+    let manifest = in_use(bytes);
+    assert!(manifest.size() < 4_000_000, "{}", manifest.size());
+    assert!(tickets.iter().all(|ticket| manifest.find(ticket.key).is_some()));
+}
