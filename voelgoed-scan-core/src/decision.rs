@@ -118,7 +118,7 @@ fn enter(situation: &Situation<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
         });
     }
     let readmission = facts.ledger.admissions() >= u32::from(ticket.entry_limit);
-    let adds_person = !readmission || facts.ledger.entry_adds_person(&allowance);
+    let adds_person = !readmission || facts.ledger.readmission_adds_person(ticket.entry_limit);
     if let Some(occupancy) = situation.occupancy.filter(|_| adds_person) {
         if occupancy.gate.is_full() {
             return Err(Reason::GateFull);

@@ -13,9 +13,12 @@ pub struct PastScan {
     pub direction: Direction,
     /// Why it was valid.
     pub reason: Reason,
+    /// How many people the ticket was for then: a later change of that, or of the event's policy, moves nobody.
+    pub entry_limit: u8,
 }
 
-/// Folds scans into a ledger and the people they moved.
+/// Folds scans into a ledger and the people they moved. The allowance of today says only how much of the past the
+/// ledger must keep.
 #[must_use]
 pub fn fold(mut scans: Vec<PastScan>, allowance: &Allowance) -> (Ledger, Vec<Movement>) {
     scans.sort_by_key(|scan| (scan.seen.at, scan.seen.scan_id));
@@ -25,7 +28,8 @@ pub fn fold(mut scans: Vec<PastScan>, allowance: &Allowance) -> (Ledger, Vec<Mov
         match scan.direction {
             Direction::Exit => movements.extend(ledger.leave(scan.seen)),
             Direction::Entry => {
-                let person_added = scan.reason != Reason::Readmitted || ledger.entry_adds_person(allowance);
+                let person_added =
+                    scan.reason != Reason::Readmitted || ledger.readmission_adds_person(scan.entry_limit);
                 movements.extend(ledger.enter(scan.seen, person_added, allowance));
             }
         }

@@ -276,12 +276,13 @@ fn by_database(
             };
             seen.map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now))
         });
-    // A ticket's history never runs backwards, whichever node's clock is off.
+    // A ticket's history runs forwards, whichever node's clock is off: no two of its scans share a moment, so that
+    // their order can be told from the records again.
     let last_seen = known
         .and_then(|facts| facts.ledger.last_sighting())
         .map(|seen| seen.at);
     let at = match reason.result() {
-        ScanResult::Valid => last_seen.map_or(attempt.now, |seen| seen.max(attempt.now)),
+        ScanResult::Valid => last_seen.map_or(attempt.now, |seen| seen.plus_millis(1).max(attempt.now)),
         _ => attempt.now,
     };
     let mut ticket = known.cloned();
@@ -337,7 +338,7 @@ pub(crate) fn enact(
     let movements = match reason {
         Reason::Exited => ticket.ledger.leave(seen).into_iter().collect(),
         Reason::Readmitted => {
-            let person_added = ticket.ledger.entry_adds_person(&allowance);
+            let person_added = ticket.ledger.readmission_adds_person(ticket.ticket.entry_limit);
             ticket.ledger.enter(seen, person_added, &allowance)
         }
         _ => ticket.ledger.enter(seen, true, &allowance),

@@ -176,10 +176,11 @@ impl Ledger {
         movements
     }
 
-    /// Whether an admission at `now` that the allowance lets in adds a person, or is one coming back unseen.
+    /// Whether a readmission adds a person, or is one coming back unseen: then as many are inside as the ticket is
+    /// for. No matter under which policy: `after_exit` readmits only while fewer are.
     #[must_use]
-    pub fn entry_adds_person(&self, allowance: &Allowance) -> bool {
-        allowance.reentry != Reentry::AfterWindow || self.inside() < usize::from(allowance.entry_limit)
+    pub fn readmission_adds_person(&self, entry_limit: u8) -> bool {
+        self.inside() < usize::from(entry_limit)
     }
 
     /// Ends the latest open admission, one at the exit's own gate first; nothing where nobody is inside.
@@ -276,7 +277,7 @@ mod tests {
         let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
         ledger.enter(sighting(1000, 1), true, &after_window);
-        assert!(!ledger.entry_adds_person(&after_window));
+        assert!(!ledger.readmission_adds_person(1));
         let old_gate = sighting(0, 1).gate_id;
         let movements = ledger.enter(sighting(2000, 2), false, &after_window);
         assert_eq!(

@@ -213,6 +213,9 @@ pub(crate) async fn past_scans<D: Dialect>(
 fn past_scan<D: Dialect>(row: &Row<D>) -> Result<PastScan, StoreError> {
     let record = row::scan(row)?;
     let shown: Shown = row.json("shown")?;
+    let ticket = shown.ticket.ok_or_else(|| StoreError::Failed {
+        reason: "a valid scan does not tell its ticket".to_owned(),
+    })?;
     Ok(PastScan {
         seen: Sighting {
             scan_id: record.scan_id,
@@ -224,5 +227,6 @@ fn past_scan<D: Dialect>(row: &Row<D>) -> Result<PastScan, StoreError> {
         },
         direction: record.direction,
         reason: record.reason,
+        entry_limit: ticket.entry_limit,
     })
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use voelgoed_scan_core::store::{
-    ImportOutcome, NumberedLine, PageRequest, Put, StartOutcome, Store, TokenHash, UndoOutcome, UndoneBy,
+    ImportOutcome, NumberedLine, Order, PageRequest, Put, ScanFilter, StartOutcome, Store, TokenHash,
+    UndoOutcome, UndoneBy,
 };
 use voelgoed_scan_core::{
     Attempt, Claims, Decided, Device, DeviceId, DeviceRegister, Direction, EventId, EventOccupancy, EventPut,
     Fingerprint, Format, GateId, GatePut, Organization, OrganizationId, Override, Reason, ReasonText,
-    Recorded, Rules, ScanId, SessionId, SessionStart, Stage, TicketCode, TicketFacts, TicketLine, Timestamp,
-    payload_sha256,
+    Recorded, Rules, ScanId, ScanRecord, SessionId, SessionStart, SettableStatus, Stage, TicketCode,
+    TicketFacts, TicketLine, Timestamp, payload_sha256,
 };
 
 use crate::database::Database;
@@ -202,6 +203,41 @@ impl World {
             )
             .await
             .expect("the undo is written")
+    }
+
+    /// The reasons of so many calls side by side, each with one scan.
+    pub(crate) async fn all_at_once(&self, calls: usize, attempt: impl Fn(usize) -> Attempt) -> Vec<Reason> {
+        let calls: Vec<_> = (0..calls)
+            .map(|number| {
+                let (store, attempt) = (Arc::clone(&self.store), attempt(number));
+                tokio::spawn(async move { store.record(&[attempt], &RULES).await })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for call in calls {
+            let recorded = call.await.expect("the call ends").expect("the scan is written");
+            all.extend(reasons(&recorded));
+        }
+        all
+    }
+
+    /// The audit trail, newest first.
+    pub(crate) async fn trail(&self) -> Vec<ScanRecord> {
+        let filter = ScanFilter::default();
+        let page = self
+            .store
+            .scans(self.organization, &filter, Order::Newest, &ALL)
+            .await;
+        page.expect("the trail is read").data
+    }
+
+    /// Changes a ticket's status.
+    pub(crate) async fn set_status(&self, code: TicketCode, status: SettableStatus) -> TicketFacts {
+        self.store
+            .set_ticket_status(self.organization, self.event, code, status, START)
+            .await
+            .expect("the status is written")
+            .expect("the ticket is there")
     }
 
     /// A device of this organization with a session at a gate of this event.

@@ -1,0 +1,410 @@
+//! Which device may scan, and where does it stand?
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+use voelgoed_scan_core::store::{Put, StartOutcome};
+use voelgoed_scan_core::{
+    Attempt, DeviceId, DevicePatch, DeviceStatus, EventId, GateId, Reason, Recorded, SessionId, SessionStart,
+    SessionStatus,
+};
+
+use crate::world::{ALL, START, World, after, entry, live, put_event, put_gate, register, token};
+
+fn new_session() -> SessionId {
+    SessionId::from_uuid(Uuid::new_v4())
+}
+
+fn start(event: EventId, gate: GateId, replace: bool) -> SessionStart {
+    SessionStart {
+        event_id: event,
+        gate_id: gate,
+        replace,
+    }
+}
+
+fn patch(json: &str) -> DevicePatch {
+    serde_json::from_str(json).expect("a patch")
+}
+
+pub(crate) async fn of_24_starts_at_once_one_session_is_active(world: World) {
+    let device = register(&*world.store, world.organization, "new").await.id;
+    let calls: Vec<_> = (0..24)
+        .map(|_| {
+            let (store, organization) = (Arc::clone(&world.store), world.organization);
+            let start = start(world.event, world.main, false);
+            tokio::spawn(async move {
+                store
+                    .start_session(organization, device, new_session(), &start, START)
+                    .await
+            })
+        })
+        .collect();
+    let (mut started, mut told) = (Vec::new(), Vec::new());
+    for call in calls {
+        match call
+            .await
+            .expect("the call ends")
+            .expect("the session is written")
+        {
+            StartOutcome::Started(session) => started.push(session.id),
+            StartOutcome::AlreadyActive(session) => told.push(session),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((started.len(), told.len()), (1, 23));
+    assert!(told.iter().all(|session| *session == started[0]));
+}
+
+pub(crate) async fn a_session_that_replaces_ends_the_one_before(world: World) {
+    let start = start(world.event, world.side, true);
+    let id = new_session();
+    let outcome = world
+        .store
+        .start_session(world.organization, world.post.device, id, &start, after(9))
+        .await;
+    let StartOutcome::Started(session) = outcome.expect("the session is written") else {
+        panic!("not started")
+    };
+    assert_eq!(
+        (session.id, session.gate_id, session.started_at),
+        (id, world.side, after(9))
+    );
+    let old = world
+        .store
+        .session(world.organization, world.post.session)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!((old.status, old.ended_at), (SessionStatus::Ended, Some(after(9))));
+    let code = world.ticket("{}").await;
+    assert_eq!(
+        world.one(entry(&world.post, code, 10)).await,
+        Recorded::NoActiveSession
+    );
+    let standing = world
+        .store
+        .standing(&token(&format!("{} scanner-1", world.organization)))
+        .await;
+    let stand = standing.expect("read").expect("known").stand.expect("it stands");
+    assert_eq!(
+        (stand.session.id, stand.gate.id, stand.event.id),
+        (id, world.side, world.event)
+    );
+}
+
+pub(crate) async fn a_session_needs_a_gate_of_its_event_and_an_active_device(world: World) {
+    let (store, organization) = (&world.store, world.organization);
+    let device = register(&**store, organization, "new").await.id;
+    let other_event = put_event(&**store, organization, &live()).await;
+    let other_gate = put_gate(
+        &**store,
+        organization,
+        other_event,
+        &crate::world::open_gate("Other"),
+    )
+    .await;
+    let nowhere = EventId::from_uuid(Uuid::new_v4());
+    for (event, gate) in [
+        (world.event, other_gate),
+        (other_event, world.main),
+        (nowhere, world.main),
+    ] {
+        let start = start(event, gate, false);
+        let outcome = store
+            .start_session(organization, device, new_session(), &start, START)
+            .await;
+        assert_eq!(outcome.expect("read"), StartOutcome::Missing);
+    }
+    store
+        .patch_device(organization, device, &patch(r#"{"status":"inactive"}"#), START)
+        .await
+        .expect("patched");
+    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    for device in [device, stranger] {
+        let start = start(world.event, world.main, false);
+        let outcome = store
+            .start_session(organization, device, new_session(), &start, START)
+            .await;
+        assert_eq!(outcome.expect("read"), StartOutcome::DeviceInactive);
+    }
+}
+
+pub(crate) async fn an_ended_session_records_nothing_and_stays_ended(world: World) {
+    let code = world.ticket("{}").await;
+    let session = world.post.session;
+    let end = async |seconds| {
+        let ended = world
+            .store
+            .end_session(world.organization, session, after(seconds))
+            .await;
+        ended.expect("the end is written").expect("the session is there")
+    };
+    let ended = end(5).await;
+    assert_eq!(
+        (ended.status, ended.ended_at),
+        (SessionStatus::Ended, Some(after(5)))
+    );
+    assert_eq!(end(6).await, ended);
+    assert_eq!(
+        world.one(entry(&world.post, code, 7)).await,
+        Recorded::NoActiveSession
+    );
+    let nowhere = Attempt {
+        session_id: new_session(),
+        ..entry(&world.post, code, 7)
+    };
+    assert_eq!(world.one(nowhere).await, Recorded::NoActiveSession);
+    assert_eq!(world.trail().await, []);
+    let missing = world
+        .store
+        .end_session(world.organization, new_session(), START)
+        .await;
+    assert_eq!(missing.expect("read"), None);
+}
+
+pub(crate) async fn an_inactive_device_records_nothing_until_it_is_active(world: World) {
+    let code = world.ticket("{}").await;
+    let (organization, device) = (world.organization, world.post.device);
+    let set = async |json: &str| {
+        let put = world
+            .store
+            .patch_device(organization, device, &patch(json), after(1))
+            .await;
+        assert!(matches!(put, Ok(Put::Replaced(_))), "{put:?}");
+    };
+    set(r#"{"status":"inactive"}"#).await;
+    assert_eq!(
+        world.one(entry(&world.post, code, 1)).await,
+        Recorded::DeviceInactive
+    );
+    set(r#"{"status":"active","name":"Lane 4","settings":{"can_override":true,"colour":"red"}}"#).await;
+    assert_eq!(
+        world.enter(code, 2).await,
+        Reason::Admitted,
+        "its session went on"
+    );
+    let found = world
+        .store
+        .device(organization, device)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(
+        (found.name.as_str(), found.settings.can_override),
+        ("Lane 4", true)
+    );
+    assert_eq!(found.settings.other["colour"], "red");
+    set("{}").await;
+    let same = world
+        .store
+        .device(organization, device)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(found, same, "what is absent stays");
+}
+
+pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {
+    let code = world.ticket("{}").await;
+    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+    assert!(
+        store
+            .revoke_device(organization, device, after(1))
+            .await
+            .expect("revoked")
+    );
+    assert_eq!(
+        world.one(entry(&world.post, code, 2)).await,
+        Recorded::DeviceInactive
+    );
+    let revoked = store
+        .device(organization, device)
+        .await
+        .expect("read")
+        .expect("its record stays");
+    assert_eq!(
+        (revoked.status, revoked.updated_at),
+        (DeviceStatus::Inactive, after(1))
+    );
+    let session = store
+        .session(organization, world.post.session)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(
+        (session.status, session.ended_at),
+        (SessionStatus::Ended, Some(after(1)))
+    );
+    assert!(
+        store
+            .revoke_device(organization, device, after(5))
+            .await
+            .expect("revoked"),
+        "twice is once"
+    );
+    assert_eq!(
+        store.device(organization, device).await.expect("read"),
+        Some(revoked)
+    );
+    let back = store
+        .patch_device(organization, device, &patch(r#"{"status":"active"}"#), after(3))
+        .await;
+    assert!(matches!(back, Ok(Put::Conflict(_))), "{back:?}");
+    let renamed = store
+        .patch_device(organization, device, &patch(r#"{"name":"Lost"}"#), after(3))
+        .await;
+    assert!(matches!(renamed, Ok(Put::Replaced(_))), "{renamed:?}");
+    let rotated = store
+        .rotate_device_token(organization, device, &token("new"), after(3))
+        .await;
+    assert!(matches!(rotated, Ok(Put::Conflict(_))), "{rotated:?}");
+    let standing = store
+        .standing(&token(&format!("{organization} scanner-1")))
+        .await
+        .expect("read");
+    let standing = standing.expect("its token is known, so that it is told");
+    assert_eq!(
+        (standing.device.status, standing.stand),
+        (DeviceStatus::Inactive, None)
+    );
+    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    assert!(
+        !store
+            .revoke_device(organization, stranger, START)
+            .await
+            .expect("read")
+    );
+}
+
+pub(crate) async fn a_new_token_replaces_the_old_one_and_the_session_goes_on(world: World) {
+    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+    let old = token(&format!("{organization} scanner-1"));
+    let rotated = store
+        .rotate_device_token(organization, device, &token("new"), after(1))
+        .await;
+    assert!(matches!(rotated, Ok(Put::Replaced(_))), "{rotated:?}");
+    assert_eq!(store.standing(&old).await.expect("read"), None);
+    let standing = store.standing(&token("new")).await.expect("read").expect("known");
+    assert_eq!(standing.device.id, device);
+    assert_eq!(
+        standing.stand.map(|stand| stand.session.id),
+        Some(world.post.session)
+    );
+    assert_eq!(
+        store.api_key(&token("new")).await.expect("read"),
+        None,
+        "a device is no member"
+    );
+    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    let missing = store
+        .rotate_device_token(organization, stranger, &token("other"), START)
+        .await;
+    assert_eq!(missing.expect("read"), Put::Missing);
+}
+
+pub(crate) async fn a_device_id_is_taken_once(world: World) {
+    let (store, organization) = (&world.store, world.organization);
+    let register = serde_json::from_str(r#"{"device_id":"scanner-1","name":"Again"}"#).expect("a device");
+    let id = DeviceId::from_uuid(Uuid::new_v4());
+    let put = store
+        .register_device(organization, id, &register, &token("again"), START)
+        .await;
+    assert!(matches!(put, Ok(Put::Conflict(_))), "{put:?}");
+    assert_eq!(store.standing(&token("again")).await.expect("read"), None);
+    let elsewhere = World::on(Arc::clone(store)).await;
+    assert_ne!(
+        elsewhere.post.device, world.post.device,
+        "another organization has its own"
+    );
+}
+
+pub(crate) async fn a_device_tells_how_it_is(world: World) {
+    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+    let health = r#"{"app":{"name":"Gate","version":"1.2","platform":"android"},"battery":0.25,"waiting":7}"#;
+    let health = serde_json::from_str(health).expect("health");
+    let told = store
+        .report_device(organization, device, Some(&health), after(4))
+        .await
+        .expect("written")
+        .expect("there");
+    assert_eq!(
+        (told.battery, told.waiting, told.last_seen_at),
+        (Some(0.25), Some(7), Some(after(4)))
+    );
+    assert_eq!(told.app, health.app);
+    let seen = store
+        .report_device(organization, device, None, after(5))
+        .await
+        .expect("written")
+        .expect("there");
+    assert_eq!((seen.battery, seen.last_seen_at), (Some(0.25), Some(after(5))));
+    assert_eq!(
+        store.device(organization, device).await.expect("read"),
+        Some(seen)
+    );
+    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    assert_eq!(
+        store
+            .report_device(organization, stranger, None, START)
+            .await
+            .expect("read"),
+        None
+    );
+}
+
+pub(crate) async fn devices_and_sessions_are_listed_by_what_is_asked(world: World) {
+    let (store, organization) = (&world.store, world.organization);
+    let idle = register(&**store, organization, "idle").await;
+    store
+        .revoke_device(organization, idle.id, START)
+        .await
+        .expect("revoked");
+    let labels = async |label, status| {
+        let page = store
+            .devices(organization, label, status, &ALL)
+            .await
+            .expect("devices");
+        let mut labels: Vec<_> = page
+            .data
+            .iter()
+            .map(|device| device.device_id.to_string())
+            .collect();
+        labels.sort();
+        labels.join(" ")
+    };
+    assert_eq!(labels(None, None).await, "idle scanner-1 scanner-2");
+    assert_eq!(labels(Some("scanner-1"), None).await, "scanner-1");
+    assert_eq!(
+        labels(None, Some(DeviceStatus::Active)).await,
+        "scanner-1 scanner-2"
+    );
+    assert_eq!(labels(Some("idle"), Some(DeviceStatus::Active)).await, "");
+    let again = start(world.event, world.side, true);
+    let third = new_session();
+    store
+        .start_session(organization, world.post.device, third, &again, after(60))
+        .await
+        .expect("started");
+    let ids = async |device, event, status| {
+        let page = store
+            .sessions(organization, device, event, status, &ALL)
+            .await
+            .expect("sessions");
+        page.data.iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ids(Some(world.post.device), None, None).await,
+        [third, world.post.session],
+        "newest first"
+    );
+    assert_eq!(
+        ids(Some(world.post.device), None, Some(SessionStatus::Ended)).await,
+        [world.post.session]
+    );
+    assert_eq!(ids(None, Some(world.event), None).await.len(), 3);
+    assert_eq!(
+        ids(None, Some(EventId::from_uuid(Uuid::new_v4())), None).await,
+        []
+    );
+}
