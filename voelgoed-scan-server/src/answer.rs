@@ -1,0 +1,236 @@
+//! How is a request answered? Each check in the order of the contract, then the endpoint; and whatever happens, an
+//! answer with a request id and one line in the log.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
+
+use crate::auth::{Caller, Credential};
+use crate::call::{Call, PathValues};
+use crate::intake::{self, Hangup, Whole};
+use crate::node::Node;
+use crate::problem::{Code, Problem};
+use crate::reply::Body;
+use crate::route::{Entrance, Route, Stop, Taken, Takes};
+use crate::{clock, measure};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the log tells of a request, gathered on its way.
+#[derive(Default)]
+struct Trace {
+    route: Option<&'static str>,
+    caller: Option<Caller>,
+}
+
+/// Answers a request; an error closes the connection without an answer.
+pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    let started = clock::stopwatch();
+    let (parts, body) = request.into_parts();
+    let mut body = Some(body);
+    let request_id = request_id(&parts.headers);
+    let method = parts.method.clone();
+    // Whoever waits for `100 Continue` has not sent a body that would have to be read away.
+    let waits = parts.headers.contains_key(header::EXPECT);
+    let mut trace = Trace::default();
+    let outcome = AssertUnwindSafe(serve(&node, parts, &mut body, &mut trace))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()));
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(Stop::Hangup) => {
+            tracing::debug!(%method, route = trace.route, request_id, "request broke off");
+            return Err(Hangup);
+        }
+        Err(Stop::Problem(problem)) => problem.into_response(&request_id),
+    };
+    if let Some(body) = body.as_mut().filter(|_| !waits) {
+        intake::discard(body).await;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    tell(&node, &trace, &method, &response, &request_id, started);
+    Ok(response)
+}
+
+fn tell(
+    node: &Node,
+    trace: &Trace,
+    method: &hyper::Method,
+    response: &Response<Body>,
+    request_id: &str,
+    started: Instant,
+) {
+    let elapsed = started.elapsed();
+    let route = trace.route.unwrap_or("none");
+    node.measures.answered(method, route, response.status(), elapsed);
+    let (organization, device) = match &trace.caller {
+        Some(Caller::Device(standing)) => (Some(standing.device.organization_id), Some(standing.device.id)),
+        Some(Caller::Member(key)) => (Some(key.organization_id), None),
+        None => (None, None),
+    };
+    tracing::info!(
+        %method,
+        route,
+        status = response.status().as_u16(),
+        ms = measure::millis(elapsed),
+        request_id,
+        organization = organization.map(tracing::field::display),
+        device = device.map(tracing::field::display),
+        "request"
+    );
+}
+
+/// The caller's own request id, where it is one; else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(&X_REQUEST_ID)
+        .map(HeaderValue::as_bytes)
+        .filter(|id| (1..=64).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic))
+        .and_then(|id| std::str::from_utf8(id).ok())
+        .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+async fn serve(
+    node: &Arc<Node>,
+    parts: Parts,
+    body: &mut Option<Incoming>,
+    trace: &mut Trace,
+) -> Result<Response<Body>, Stop> {
+    let (route, path) = node.routes.find(&parts.method, parts.uri.path())?;
+    trace.route = Some(route.path);
+    match &route.entrance {
+        Entrance::Open(endpoint) => endpoint(Arc::clone(node)).await,
+        Entrance::Guarded(_, run) => {
+            let call = receive(node, route, path, &parts, body, trace).await?;
+            run(call, parts.uri.query().map(str::to_owned)).await
+        }
+    }
+}
+
+/// Everything that is checked without knowing what the call says.
+async fn receive(
+    node: &Arc<Node>,
+    route: &Route,
+    path: PathValues,
+    parts: &Parts,
+    body: &mut Option<Incoming>,
+    trace: &mut Trace,
+) -> Result<Call<Taken>, Stop> {
+    let credential = Credential::read(&parts.headers)?;
+    let caller = credential.caller(&node.scanner, &node.office).await?;
+    trace.caller = Some(caller.clone());
+    if let Caller::Device(standing) = &caller {
+        node.limit.take(&standing.device).map_err(Problem::rate_limited)?;
+    }
+    let taken = take(route.takes, &parts.headers, body).await?;
+    Ok(Call {
+        node: Arc::clone(node),
+        caller,
+        credential,
+        path,
+        headers: parts.headers.clone(),
+        now: clock::now(),
+        query: crate::query::NoQuery {},
+        body: taken,
+    })
+}
+
+/// The body of a call that takes one; of another it is left where it is.
+async fn take(takes: Takes, headers: &HeaderMap, place: &mut Option<Incoming>) -> Result<Taken, Stop> {
+    let nothing = Taken::Whole(Bytes::new());
+    let Some(body) = place.as_mut() else {
+        return Ok(nothing);
+    };
+    match takes {
+        Takes::Nothing => Ok(nothing),
+        Takes::Json(_) => {
+            check_media_type(headers, body, "application/json")?;
+            match intake::whole(body).await? {
+                Whole::Bytes(bytes) => Ok(Taken::Whole(bytes)),
+                Whole::TooLarge => Err(Code::BodyTooLarge.into()),
+            }
+        }
+        Takes::Lines(_) => {
+            check_media_type(headers, body, "application/x-ndjson")?;
+            Ok(place.take().map_or(nothing, Taken::Stream))
+        }
+    }
+}
+
+/// A body has to say that it is what the call takes; no body has to say nothing.
+fn check_media_type(headers: &HeaderMap, body: &Incoming, due: &str) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE);
+    let fits = match given {
+        Some(value) => value
+            .to_str()
+            .is_ok_and(|text| essence(text).eq_ignore_ascii_case(due)),
+        None => body.is_end_stream(),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(Code::UnsupportedMediaType.into())
+    }
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether the header `Accept` names a media type; a wildcard does not.
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|one| essence(one).eq_ignore_ascii_case(media_type))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(value: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(X_REQUEST_ID, HeaderValue::from_str(value).expect("a header"));
+        request_id(&headers)
+    }
+
+    #[test]
+    fn a_request_id_of_at_most_64_visible_characters_is_kept() {
+        for kept in ["1", "abc-DEF/~!", &"x".repeat(64)] {
+            assert_eq!(id_for(kept), kept);
+        }
+        for replaced in ["", "a b", "a\tb", &"x".repeat(65)] {
+            let id = id_for(replaced);
+            assert_ne!(id, replaced);
+            assert_eq!(id.len(), 36, "{replaced:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_is_compared_without_its_parameters() {
+        assert_eq!(essence("application/json; charset=utf-8"), "application/json");
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/html, application/x-ndjson;q=0.5"),
+        );
+        assert!(accepts(&headers, "application/x-ndjson"));
+        assert!(!accepts(&headers, "application/json"));
+    }
+}

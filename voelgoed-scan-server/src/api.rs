@@ -1,0 +1,93 @@
+//! Which calls are served? A file an endpoint; [`routes`] is the one list of them.
+
+mod api_keys;
+mod device;
+mod device_token;
+mod devices;
+mod event;
+mod events;
+mod gate;
+mod gates;
+mod import;
+mod occupancy;
+mod operations;
+mod own_device;
+mod scan;
+mod scans;
+mod session;
+mod sessions;
+mod signing_keys;
+mod stream;
+mod ticket;
+mod ticket_qr;
+mod tickets;
+mod undo;
+
+use hyper::Response;
+use serde::Serialize;
+use voelgoed_scan_core::store::Put;
+
+use crate::problem::{Code, Problem};
+use crate::reply::{self, Body};
+use crate::route::{Answer, Route};
+
+/// Every call.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        sessions::start(),
+        sessions::list(),
+        session::show(),
+        session::end(),
+        scan::scan(),
+        scans::list(),
+        undo::undo(),
+        own_device::show(),
+        own_device::report(),
+        devices::register(),
+        devices::list(),
+        device::show(),
+        device::change(),
+        device::revoke(),
+        device_token::rotate(),
+        occupancy::show(),
+        stream::watch(),
+        events::list(),
+        event::put(),
+        event::show(),
+        gates::list(),
+        gate::put(),
+        gate::show(),
+        import::import(),
+        tickets::list(),
+        ticket::show(),
+        ticket::change(),
+        ticket_qr::show(),
+        signing_keys::list(),
+        signing_keys::add(),
+        signing_keys::change(),
+        api_keys::create(),
+        api_keys::list(),
+        api_keys::delete(),
+        operations::health(),
+        operations::ready(),
+        operations::metrics(),
+        operations::openapi(),
+        operations::home(),
+    ]
+}
+
+/// The thing, or 404.
+fn found<T: Serialize>(thing: Option<T>) -> Answer {
+    let thing = thing.ok_or(Code::NotFound)?;
+    Ok(reply::ok(&thing))
+}
+
+/// What became of something that was put, as an answer: 201 with its place, or 200.
+fn put<T: Serialize>(put: Put<T>, location: impl FnOnce(&T) -> String) -> Result<Response<Body>, Problem> {
+    match put {
+        Put::Created(thing) => Ok(reply::created(&thing, &location(&thing))),
+        Put::Replaced(thing) => Ok(reply::ok(&thing)),
+        Put::Conflict(rule) => Err(Problem::conflict(rule)),
+        Put::Missing => Err(Code::NotFound.into()),
+    }
+}

@@ -1,0 +1,119 @@
+//! Calls for those who run the server, without a credential.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::node::Node;
+use crate::openapi;
+use crate::problem::{Code, Problem};
+use crate::reply;
+use crate::route::{Answer, Route};
+
+/// How long the database may take to answer before it counts as not answering.
+const READY_TIME: Duration = Duration::from_secs(2);
+
+/// How the server is.
+#[derive(Serialize, JsonSchema)]
+struct Status {
+    /// `ok`.
+    status: &'static str,
+}
+
+/// How the server and what it stands on are.
+#[derive(Serialize, JsonSchema)]
+struct Readiness {
+    /// `ok`.
+    status: &'static str,
+    /// What it stands on, each `ok` or `unavailable`.
+    checks: Checks,
+}
+
+/// What the server stands on.
+#[derive(Serialize, JsonSchema)]
+struct Checks {
+    /// The database.
+    database: &'static str,
+    /// The second tier, where there is one. Scans go on without it, so that it decides nothing here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<&'static str>,
+}
+
+/// `GET /healthz`
+pub(crate) fn health() -> Route {
+    Route::get("/healthz", "health", "Says that the process lives.")
+        .answers::<Status>(StatusCode::OK, "It lives.")
+        .open(|_| async { Ok(reply::ok(&Status { status: "ok" })) })
+}
+
+/// `GET /readyz`
+pub(crate) fn ready() -> Route {
+    Route::get("/readyz", "ready", "Says whether the storage answers.")
+        .answers::<Readiness>(StatusCode::OK, "It does.")
+        .may_fail(&[Code::StorageUnavailable])
+        .open(run_ready)
+}
+
+async fn run_ready(node: Arc<Node>) -> Answer {
+    let failed = match timeout(READY_TIME, node.scanner.store().ping()).await {
+        Ok(Ok(())) => {
+            let redis = node
+                .scanner
+                .redis_tier()
+                .map(|tier| if tier.up { "ok" } else { "unavailable" });
+            let checks = Checks {
+                database: "ok",
+                redis,
+            };
+            return Ok(reply::ok(&Readiness { status: "ok", checks }));
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {READY_TIME:?}"),
+    };
+    tracing::warn!(failed, "the database does not answer");
+    Err(Problem::not_ready(json!({ "database": "unavailable" })).into())
+}
+
+/// `GET /metrics`
+pub(crate) fn metrics() -> Route {
+    const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+    Route::get("/metrics", "metrics", "Shows counters for Prometheus.")
+        .answers_as(
+            "The counters, in the text format of Prometheus.",
+            vec![(MEDIA_TYPE, None)],
+        )
+        .open(|node| async move { Ok(reply::whole(StatusCode::OK, MEDIA_TYPE, node.measures.render())) })
+}
+
+/// `GET /openapi.json`
+pub(crate) fn openapi() -> Route {
+    Route::get("/openapi.json", "openapi", "Shows this document.")
+        .answers::<serde_json::Map<String, serde_json::Value>>(StatusCode::OK, "An OpenAPI 3.1 document.")
+        .open(|node| async move {
+            let document = node
+                .openapi
+                .get_or_init(|| Bytes::from(openapi::document(&node.routes).to_string()));
+            Ok(reply::whole(StatusCode::OK, "application/json", document.clone()))
+        })
+}
+
+/// `GET /`
+pub(crate) fn home() -> Route {
+    const MEDIA_TYPE: &str = "text/html; charset=utf-8";
+    const PAGE: &str = concat!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>voelgoed-scan</title>",
+        "<h1>voelgoed-scan ",
+        env!("CARGO_PKG_VERSION"),
+        "</h1><p>A ticket-scanning gate. Its calls are described in ",
+        "<a href=\"/openapi.json\">/openapi.json</a>.</p></html>\n"
+    );
+    Route::get("/", "home", "Shows a page that names the version.")
+        .answers_as("The page.", vec![(MEDIA_TYPE, None)])
+        .open(|_| async { Ok(reply::whole(StatusCode::OK, MEDIA_TYPE, PAGE)) })
+}

@@ -1,0 +1,56 @@
+//! The scan.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use voelgoed_scan_core::{ScanAnswer, ScanError, ScanRequest};
+
+use crate::auth::Permission;
+use crate::call::Call;
+use crate::clock;
+use crate::problem::{Code, Problem};
+use crate::reply;
+use crate::route::{Answer, Json, Route};
+
+/// `POST /api/v1/scanning/scan`
+pub(crate) fn scan() -> Route {
+    Route::post(
+        "/api/v1/scanning/scan",
+        "scan",
+        "Decides whether a person may pass, and records it. A denial is an answer too: the status is 200.",
+    )
+    .takes::<ScanRequest>()
+    .answers::<ScanAnswer>(StatusCode::OK, "The decision.")
+    .may_fail(&[
+        Code::NoActiveSession,
+        Code::ScanIdReused,
+        Code::ScanUndone,
+        Code::Overloaded,
+    ])
+    .by(Permission::Device, run)
+}
+
+async fn run(call: Call<Json<ScanRequest>>) -> Answer {
+    let started = clock::stopwatch();
+    let standing = Arc::clone(call.standing()?);
+    let Json(request) = call.body;
+    let answer = call.node.scanner.scan(&standing, request, call.now).await?;
+    call.node.measures.scanned(&answer, started.elapsed());
+    Ok(reply::ok(&answer))
+}
+
+impl From<ScanError> for Problem {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::NoActiveSession => Code::NoActiveSession.into(),
+            ScanError::ScanIdReused => Code::ScanIdReused.into(),
+            ScanError::ScanUndone => Code::ScanUndone.into(),
+            ScanError::OverrideNotAllowed | ScanError::NotAllowed => Code::Forbidden.into(),
+            ScanError::DeviceInactive => Code::DeviceInactive.into(),
+            ScanError::NotOpen => Self::conflict("Only an open admission can be undone."),
+            ScanError::NotFound => Code::NotFound.into(),
+            ScanError::Overloaded => Code::Overloaded.into(),
+            ScanError::Store(error) => Self::storage(&error),
+        }
+    }
+}

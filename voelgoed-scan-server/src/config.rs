@@ -1,0 +1,321 @@
+//! How is a server set up? By flags, or by variables with the same meaning; secrets by file or variable alone.
+//!
+//! The environment is read here and nowhere else in the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use voelgoed_scan_core::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, MasterSecret, PhoenixKeys};
+use zeroize::Zeroizing;
+
+use crate::log::LogFormat;
+use crate::secret::{self, SecretError};
+
+/// The variable with the master secret in hexadecimal.
+const SECRET_KEY: &str = "VOELGOED_SCAN_SECRET_KEY";
+/// The variable with the platform's `secret_key_base`.
+const PHOENIX_SECRET: &str = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE";
+
+/// Scans tickets at the gate: the server.
+///
+/// With nothing configured it runs on an embedded SQLite file in the current folder.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "voelgoed-scan-server", version)]
+pub struct Config {
+    /// Where to listen.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: String,
+
+    /// The database: sqlite://FILE or postgres://...
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_DATABASE_URL",
+        default_value = "sqlite://voelgoed-scan.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+
+    /// A Redis as the second tier; without it there is none.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub redis_url: Option<String>,
+
+    /// Where the secrets are.
+    #[command(flatten)]
+    pub secrets: Secrets,
+
+    /// How long a ticket that was let in is a duplicate in memory and, under `after_window`, at all; the same on all
+    /// nodes.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_DEDUP_WINDOW",
+        default_value = "300s",
+        value_name = "DURATION",
+        value_parser = parse_duration
+    )]
+    pub dedup_window: Duration,
+
+    /// Calls a second that each device may make, twice as many at once; 0 turns the limit off.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_RATE_LIMIT",
+        default_value_t = 50,
+        value_name = "NUMBER"
+    )]
+    pub rate_limit: u32,
+
+    /// The certificate chain for TLS, PEM; plain HTTP without it.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_TLS_CERT",
+        requires = "tls_key",
+        value_name = "FILE"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, PEM.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_TLS_KEY",
+        requires = "tls_cert",
+        value_name = "FILE"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// What is logged: error, warn, info, debug or trace; or a filter by module.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+
+    /// How it is logged.
+    #[arg(long, env = "VOELGOED_SCAN_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Do not migrate the database at start; refuse to start where it would be needed.
+    #[arg(long, env = "VOELGOED_SCAN_NO_MIGRATE")]
+    pub no_migrate: bool,
+}
+
+impl Default for Config {
+    /// What a start without flags and variables takes.
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            database_url: "sqlite://voelgoed-scan.db".to_owned(),
+            redis_url: None,
+            secrets: Secrets::default(),
+            dedup_window: Duration::from_secs(300),
+            rate_limit: 50,
+            tls_cert: None,
+            tls_key: None,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            no_migrate: false,
+        }
+    }
+}
+
+impl Config {
+    /// A server on a free port of this machine, for a test or a demo.
+    #[must_use]
+    pub fn on_free_port(database_url: impl Into<String>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)).to_string(),
+            database_url: database_url.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Where the secrets are. The server and `voelgoed-scan init` read the same settings.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Secrets {
+    /// The file with the master secret, at least 32 bytes in hexadecimal; or VOELGOED_SCAN_SECRET_KEY. With SQLite the
+    /// default is <database file>.secret, made where it is missing.
+    #[arg(long, env = "VOELGOED_SCAN_SECRET_KEY_FILE", value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+
+    /// The file with the ticketing platform's secret_key_base; or VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE.
+    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE_FILE", value_name = "FILE")]
+    pub phoenix_secret_key_base_file: Option<PathBuf>,
+
+    /// The salt that the platform signs its tickets' tokens with.
+    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_SALT", value_name = "TEXT")]
+    pub phoenix_salt: Option<String>,
+
+    /// The platform's key_iterations, where it is not 1000.
+    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_ITERATIONS", value_name = "NUMBER")]
+    pub phoenix_key_iterations: Option<u32>,
+
+    /// The platform's key_length, where it is not 32.
+    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_LENGTH", value_name = "BYTES")]
+    pub phoenix_key_length: Option<usize>,
+
+    /// The platform's key_digest, where it is not sha256: sha256, sha384 or sha512.
+    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_DIGEST", value_name = "NAME", value_parser = KeyDigest::from_str)]
+    pub phoenix_key_digest: Option<KeyDigest>,
+}
+
+/// Settings of the platform's keys that give no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum PhoenixError {
+    /// The file of the secret cannot be read, or two sources are given.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// One of secret and salt without the other.
+    #[error("of the platform's secret_key_base and salt only one is given; both are due")]
+    Half,
+    /// They give no keys.
+    #[error("the platform's keys: {0}")]
+    Invalid(#[from] InvalidPhoenixKeys),
+}
+
+impl Secrets {
+    /// The master secret; with SQLite one is made where there is none yet.
+    pub fn master(&self, database_url: &str) -> Result<MasterSecret, SecretError> {
+        match (&self.secret_key_file, variable(SECRET_KEY)) {
+            (Some(_), Some(_)) => Err(SecretError::Twice {
+                first: "--secret-key-file",
+                second: SECRET_KEY,
+            }),
+            (Some(path), None) => secret::from_file(path),
+            (None, Some(text)) => MasterSecret::from_hex(&text).map_err(|source| SecretError::Invalid {
+                origin: SECRET_KEY.to_owned(),
+                source,
+            }),
+            (None, None) => secret::beside_or_new(database_url),
+        }
+    }
+
+    /// The keys of the platform's tokens; nothing where none are set up.
+    pub fn phoenix(&self) -> Result<Option<PhoenixKeys>, PhoenixError> {
+        let secret = match (&self.phoenix_secret_key_base_file, variable(PHOENIX_SECRET)) {
+            (Some(_), Some(_)) => {
+                let first = "--phoenix-secret-key-base-file";
+                return Err(SecretError::Twice {
+                    first,
+                    second: PHOENIX_SECRET,
+                }
+                .into());
+            }
+            (Some(path), None) => Some(secret::read(path)?),
+            (None, given) => given,
+        };
+        let (secret, salt) = match (secret, &self.phoenix_salt) {
+            (None, None) => return Ok(None),
+            (Some(secret), Some(salt)) => (secret, salt),
+            _ => return Err(PhoenixError::Half),
+        };
+        let usual = KeyDerivation::default();
+        let derivation = KeyDerivation {
+            iterations: self.phoenix_key_iterations.unwrap_or(usual.iterations),
+            length: self.phoenix_key_length.unwrap_or(usual.length),
+            digest: self.phoenix_key_digest.unwrap_or(usual.digest),
+        };
+        // A text file ends in a line end that is not part of the secret.
+        Ok(Some(PhoenixKeys::derive(
+            secret.trim_end_matches(['\r', '\n']),
+            salt,
+            derivation,
+        )?))
+    }
+}
+
+/// A variable that holds a secret; an empty one is none.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one file that reads the environment"
+)]
+fn variable(name: &str) -> Option<Zeroizing<String>> {
+    std::env::var(name)
+        .ok()
+        .filter(|text| !text.is_empty())
+        .map(Zeroizing::new)
+}
+
+/// A text that is no duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a duration such as 300s, 5m or 1h")]
+pub struct InvalidDuration;
+
+/// Reads a whole number with a unit: `ms`, `s`, `m`, `h`. Longer than a year is none.
+pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).ok_or(InvalidDuration)?;
+    let number: u64 = number.parse().map_err(|_| InvalidDuration)?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(InvalidDuration),
+    };
+    let duration = Duration::from_millis(number.checked_mul(millis).ok_or(InvalidDuration)?);
+    if duration <= Duration::from_secs(366 * 24 * 3600) {
+        Ok(duration)
+    } else {
+        Err(InvalidDuration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_sound_and_their_defaults_those_of_an_empty_configuration() {
+        use clap::CommandFactory as _;
+        Config::command().debug_assert();
+        let parsed = Config::try_parse_from(["voelgoed-scan-server"]).expect("no flags");
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn a_duration_is_a_number_with_a_unit() {
+        for (text, millis) in [
+            ("300s", 300_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("250ms", 250),
+            ("0s", 0),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in [
+            "",
+            "300",
+            "s",
+            "-1s",
+            "1.5s",
+            "5 m",
+            "5d",
+            "99999999999999999999s",
+            "100000h",
+            "é",
+        ] {
+            assert_eq!(parse_duration(text), Err(InvalidDuration), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key() {
+        assert!(Config::try_parse_from(["server", "--tls-cert", "a.pem"]).is_err());
+    }
+}

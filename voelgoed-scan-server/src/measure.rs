@@ -1,0 +1,143 @@
+//! What is counted? Requests, scans and connections, for Prometheus.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use voelgoed_scan_core::ScanAnswer;
+
+const REQUESTS: &str = "voelgoed_scan_http_requests_total";
+const REQUEST_SECONDS: &str = "voelgoed_scan_http_request_duration_seconds";
+const CONNECTIONS: &str = "voelgoed_scan_http_connections";
+const SCANS: &str = "voelgoed_scan_scans_total";
+const SCAN_SECONDS: &str = "voelgoed_scan_scan_duration_seconds";
+
+/// Upper ends of the histograms' buckets, in seconds: from a cache hit to a database in trouble.
+const BUCKETS: [f64; 13] = [
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
+];
+
+/// The counters of this process: several servers in one process share them, as they share its memory.
+static PROCESS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// The counters of a server.
+pub(crate) struct Measures {
+    handle: Option<PrometheusHandle>,
+    connections: Gauge,
+    scan_seconds: Histogram,
+}
+
+impl Measures {
+    /// Takes up the process's counters, and makes them where they are missing.
+    pub(crate) fn new() -> Self {
+        let handle = PROCESS.get_or_init(install).clone();
+        Self {
+            handle,
+            connections: metrics::gauge!(CONNECTIONS),
+            scan_seconds: metrics::histogram!(SCAN_SECONDS),
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn render(&self) -> String {
+        self.handle
+            .as_ref()
+            .map(PrometheusHandle::render)
+            .unwrap_or_default()
+    }
+
+    /// Sums up what was measured since the last time, so that it takes no more memory while nobody reads it.
+    pub(crate) fn sum_up(&self) {
+        if let Some(handle) = &self.handle {
+            handle.run_upkeep();
+        }
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+        let method = method_name(method);
+        let requests: Counter = metrics::counter!(
+            REQUESTS, "method" => method, "route" => route, "status" => status_text(status)
+        );
+        requests.increment(1);
+        let seconds: Histogram = metrics::histogram!(REQUEST_SECONDS, "method" => method, "route" => route);
+        seconds.record(took);
+    }
+
+    /// A scan was decided.
+    pub(crate) fn scanned(&self, answer: &ScanAnswer, took: Duration) {
+        let scans: Counter = metrics::counter!(
+            SCANS, "result" => answer.result.as_str(), "decided_by" => answer.decided_by.as_str()
+        );
+        scans.increment(1);
+        self.scan_seconds.record(took);
+    }
+
+    /// A connection was opened; it counts until what is returned is dropped.
+    pub(crate) fn connected(&self) -> Connected {
+        self.connections.increment(1);
+        Connected(self.connections.clone())
+    }
+}
+
+/// A connection that is open.
+pub(crate) struct Connected(Gauge);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+fn install() -> Option<PrometheusHandle> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
+        .inspect_err(|error| tracing::error!(%error, "no histograms"))
+        .ok()?;
+    let recorder: PrometheusRecorder = builder.build_recorder();
+    let handle = recorder.handle();
+    // A program that embeds the server may count by itself; then its recorder gets these counters too.
+    metrics::set_global_recorder(recorder).ok()?;
+    metrics::describe_counter!(
+        REQUESTS,
+        Unit::Count,
+        "Requests answered, by method, route and status."
+    );
+    metrics::describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from the request's head to the answer's, by method and route."
+    );
+    metrics::describe_gauge!(CONNECTIONS, Unit::Count, "Connections that are open.");
+    metrics::describe_counter!(
+        SCANS,
+        Unit::Count,
+        "Scans answered, by result and by who decided."
+    );
+    metrics::describe_histogram!(SCAN_SECONDS, Unit::Seconds, "Time to decide and record a scan.");
+    Some(handle)
+}
+
+/// The name of a method; methods that no route has share one, so that callers cannot make series.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+fn status_text(status: StatusCode) -> String {
+    status.as_u16().to_string()
+}
+
+/// Milliseconds with three decimals, as the log shows them.
+#[expect(clippy::cast_precision_loss, reason = "a request does not take 285 years")]
+pub(crate) fn millis(elapsed: Duration) -> f64 {
+    elapsed.as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,23 @@
+//! What does one running server hold? The scanner, the back office, the routes, and the limits.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use voelgoed_scan_core::{BackOffice, Scanner};
+
+use crate::limit::Limit;
+use crate::measure::Measures;
+use crate::route::Routes;
+
+/// One running server.
+pub(crate) struct Node {
+    pub(crate) scanner: Scanner,
+    pub(crate) office: BackOffice,
+    pub(crate) routes: Routes,
+    pub(crate) limit: Limit,
+    pub(crate) measures: Measures,
+    /// Cancelled when the server stops: streams end then.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) openapi: OnceLock<Bytes>,
+}

@@ -1,0 +1,76 @@
+//! What does a call name? A thing of the caller's organization, or nothing that is there.
+//!
+//! Another tenant's thing, an id that nobody has and a text that is no id are one and the same 404. A caller that may
+//! not make a call learns so (403) only of a thing that is there.
+
+use voelgoed_scan_core::store::PageRequest;
+use voelgoed_scan_core::{
+    ApiKeyId, DeviceId, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId, Store,
+    StoreError, TicketCode,
+};
+
+/// What a call names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Thing {
+    /// An event.
+    Event(EventId),
+    /// A gate of an event.
+    Gate(EventId, GateId),
+    /// A ticket of an event.
+    Ticket(EventId, TicketCode),
+    /// A device.
+    Device(DeviceId),
+    /// A session.
+    Session(SessionId),
+    /// A scan.
+    Scan(ScanId),
+    /// A signing key.
+    SigningKey(KeyFormat, KeyId),
+    /// An API key.
+    ApiKey(ApiKeyId),
+}
+
+impl Thing {
+    /// Whether the organization has it.
+    pub(crate) async fn exists(
+        self,
+        store: &dyn Store,
+        organization: OrganizationId,
+    ) -> Result<bool, StoreError> {
+        Ok(match self {
+            Self::Event(id) => store.event(organization, id).await?.is_some(),
+            Self::Gate(event, id) => store.gate(organization, event, id).await?.is_some(),
+            Self::Ticket(event, code) => store.ticket(organization, event, code).await?.is_some(),
+            Self::Device(id) => store.device(organization, id).await?.is_some(),
+            Self::Session(id) => store.session(organization, id).await?.is_some(),
+            Self::Scan(id) => store.known_scan(organization, id).await?.is_some(),
+            Self::SigningKey(format, kid) => store
+                .signing_keys(organization)
+                .await?
+                .iter()
+                .any(|key| key.format == format && key.kid == kid),
+            Self::ApiKey(id) => has_api_key(store, organization, id).await?,
+        })
+    }
+}
+
+async fn has_api_key(
+    store: &dyn Store,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<bool, StoreError> {
+    let mut page = PageRequest {
+        limit: 500,
+        after: None,
+    };
+    loop {
+        let keys = store.api_keys(organization, &page).await?;
+        if keys.data.iter().any(|key| key.id == id) {
+            return Ok(true);
+        }
+        if keys.next.is_none() {
+            return Ok(false);
+        }
+        page.after = keys.next;
+    }
+}
