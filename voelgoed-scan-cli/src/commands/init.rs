@@ -7,14 +7,14 @@ use voelgoed_scan_core::{ApiKeySecret, BackOffice, Name, OrganizationId, Setup};
 use voelgoed_scan_server::config::{Config, Secrets};
 
 use crate::failure::Failure;
-use crate::output::{Report, Tone, paint};
+use crate::output::Report;
 use crate::world;
 
 /// What `init` takes.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["organization", "new_owner_key"])))]
 #[command(after_help = "\
-Needs no server, and may run beside running ones: they accept the new key at once. The secret settings must be
+Needs no server, and may run beside running ones: they accept the new key at once. The secret settings must be \
 the server's; with SQLite and none given, both use <database file>.secret.
 
 Examples:
@@ -60,6 +60,7 @@ impl Init {
             master,
             phoenix: None,
             window,
+            redis: None,
         }
         .open()
         .await?;
@@ -70,17 +71,11 @@ impl Init {
             organization_id,
             api_key: secret.reveal(),
         };
-        let text = format!(
-            "{}  {organization_id}\n{}       {}",
-            paint(Tone::Faint, "organization_id"),
-            paint(Tone::Faint, "api_key  "),
-            secret.reveal()
-        );
         let note = format!(
             "the key is shown this once; put it in {} or in a --token-file",
             world::TOKEN
         );
-        Ok(Report::one(&made, text)?.noted(note))
+        Ok(Report::card(&made)?.noted(note))
     }
 
     async fn make(&self, back_office: &BackOffice) -> Result<(OrganizationId, ApiKeySecret), Failure> {
