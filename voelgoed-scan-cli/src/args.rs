@@ -17,19 +17,23 @@ Talks to a voelgoed-scan-server over HTTP, save for init, verify and demo. To se
   voelgoed-scan demo";
 
 const AFTER_HELP: &str = "\
-Credential:
-  VOELGOED_SCAN_TOKEN or --token-file: an API key (vgk_...) to set things up and to read, a device token
-  (vgd_...) to scan. It is never an argument, because arguments can be seen by every user of the machine.
+The credential is never an argument, because arguments can be seen by every user of the machine. \
+VOELGOED_SCAN_TOKEN or the --token-file holds an API key (vgk_...) to set things up and to read, or a device token \
+(vgd_...) to scan.
 
 Exit codes:
   0  done                     3  a scan was denied
   1  failed                   4  not allowed (401, 403)
   2  wrong usage              5  the server is out of reach
 
-Output:
-  Results go to standard output; errors, notes and progress go to standard error as text, in either mode.
-  With --output json standard output has compact JSON and nothing else: one value on one line, and for a
-  list or several scans one value a line (NDJSON).";
+Results go to standard output; errors, notes and progress go to standard error as text, in either mode. With \
+--output json standard output has compact JSON and nothing else: one value on one line, and for a list or several \
+scans one value a line (NDJSON).
+
+Examples:
+  voelgoed-scan demo
+  voelgoed-scan init --database-url sqlite://gate.db --organization Club
+  voelgoed-scan event list --server https://gate.example.org --token-file owner.key";
 
 /// The command line.
 #[derive(Debug, Parser)]

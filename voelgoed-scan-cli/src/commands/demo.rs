@@ -20,8 +20,8 @@ use story::Scene;
 /// What `demo` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Starts a server with a sample organization, event, gates, devices and tickets, scans one of every result over
-HTTP, and shows what the server answered. Then it serves until Ctrl-C, for the curl lines that it prints. It
+Starts a server with a sample organization, event, gates, devices and tickets, scans one of every result over \
+HTTP, and shows what the server answered. Then it serves until Ctrl-C, for the curl lines that it prints. It \
 exits 1 if a scan had another result than it should.
 
 Examples:

@@ -18,7 +18,7 @@ const SKEW: i64 = 300_000;
 /// What `doctor` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Checks, in this order: the server's address, its version, its storage, the credential, this machine's clock.
+Checks, in this order: the server's address, its version, its storage, the credential, this machine's clock. \
 Exits with the code of the first check that failed.
 
 Examples:

@@ -40,43 +40,41 @@ Examples:
 
 /// What `event put` takes.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
 pub(crate) struct Put {
     /// The event's UUID, or `new` to have one made
     #[arg(value_name = "EVENT")]
     id: OrNew<EventId>,
     /// A file with the event as JSON; `-` is standard input
-    #[arg(group = "what")]
     file: Option<PathBuf>,
     /// What it is called
-    #[arg(long, group = "what")]
+    #[arg(long)]
     name: Option<Name>,
     /// Where it stands; only `live` lets people in
-    #[arg(long, group = "what", value_parser = word::<EventStatus>(EventStatus::WORDS))]
+    #[arg(long, value_parser = word::<EventStatus>(EventStatus::WORDS))]
     status: Option<EventStatus>,
     /// How many people may be inside, or `none` for no limit
-    #[arg(long, group = "what", value_name = "N")]
+    #[arg(long, value_name = "N")]
     capacity: Option<OrNone<u32>>,
     /// Whether somebody who went out may come in again
-    #[arg(long, group = "what", value_parser = word::<Reentry>(Reentry::WORDS))]
+    #[arg(long, value_parser = word::<Reentry>(Reentry::WORDS))]
     reentry: Option<Reentry>,
     /// Whether bare ticket codes, typed by staff, are accepted
-    #[arg(long, group = "what", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     allow_unsigned: Option<bool>,
     /// The ticket classes, separated by commas; a list can only grow
-    #[arg(long, group = "what", value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     ticket_classes: Option<Vec<ClassName>>,
     /// When it starts (RFC 3339), or `none`
-    #[arg(long, group = "what", value_name = "TIME")]
+    #[arg(long, value_name = "TIME")]
     starts_at: Option<OrNone<Timestamp>>,
     /// When it ends (RFC 3339), or `none`
-    #[arg(long, group = "what", value_name = "TIME")]
+    #[arg(long, value_name = "TIME")]
     ends_at: Option<OrNone<Timestamp>>,
     /// What a phone does whose manifest is too old
-    #[arg(long, group = "what", value_parser = word::<StaleManifest>(StaleManifest::WORDS))]
+    #[arg(long, value_parser = word::<StaleManifest>(StaleManifest::WORDS))]
     stale_manifest: Option<StaleManifest>,
     /// When a manifest is too old, in seconds
-    #[arg(long, group = "what", value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS")]
     manifest_max_age_s: Option<u32>,
 }
 
@@ -98,7 +96,24 @@ impl Put {
         let client = desk.client()?;
         let id = self.id.or_generate(EventId::generate);
         let path = format!("/api/v1/events/{id}");
-        let mut fields = match (&self.file, self.id) {
+        let mut flags = Fields::default();
+        flags.set("name", self.name)?;
+        flags.set("status", self.status)?;
+        flags.set("capacity", self.capacity)?;
+        flags.set("reentry", self.reentry)?;
+        flags.set("allow_unsigned", self.allow_unsigned)?;
+        flags.set("ticket_classes", self.ticket_classes)?;
+        flags.set("starts_at", self.starts_at)?;
+        flags.set("ends_at", self.ends_at)?;
+        flags.set("stale_manifest", self.stale_manifest)?;
+        flags.set("manifest_max_age_s", self.manifest_max_age_s)?;
+        if self.file.is_none() && flags.is_empty() {
+            return Err(Failure::Usage {
+                reason: "there is nothing to put".to_owned(),
+                hint: "give a FILE, or flags such as --name and --status",
+            });
+        }
+        let there = match (&self.file, self.id) {
             (Some(file), _) => Fields::of_file(file)?,
             (None, OrNew::New) => Fields::default(),
             // Absent classes stay; sent back, they could undo what an import adds meanwhile.
@@ -107,17 +122,7 @@ impl Put {
                 None => Fields::default(),
             },
         };
-        fields.set("name", self.name)?;
-        fields.set("status", self.status)?;
-        fields.set("capacity", self.capacity)?;
-        fields.set("reentry", self.reentry)?;
-        fields.set("allow_unsigned", self.allow_unsigned)?;
-        fields.set("ticket_classes", self.ticket_classes)?;
-        fields.set("starts_at", self.starts_at)?;
-        fields.set("ends_at", self.ends_at)?;
-        fields.set("stale_manifest", self.stale_manifest)?;
-        fields.set("manifest_max_age_s", self.manifest_max_age_s)?;
-        let event: EventPut = fields.read("the event")?;
+        let event: EventPut = there.with(flags).read("the event")?;
         Report::card(&client.put::<CoreEvent>(&path, &event).await?)
     }
 }

@@ -46,31 +46,29 @@ Examples:
 
 /// What `gate put` takes.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
 pub(crate) struct Put {
     /// The gate's UUID, or `new` to have one made
     #[arg(value_name = "GATE")]
     id: OrNew<GateId>,
     /// A file with the gate as JSON; `-` is standard input
-    #[arg(group = "what")]
     file: Option<PathBuf>,
     /// Its event
     #[arg(long)]
     event: EventId,
     /// What it is called
-    #[arg(long, group = "what")]
+    #[arg(long)]
     name: Option<Name>,
     /// A short code for plans and signs, or `none`
-    #[arg(long, group = "what")]
+    #[arg(long)]
     code: Option<OrNone<GateCode>>,
     /// Whether it lets people in
-    #[arg(long, group = "what", value_parser = word::<GateStatus>(GateStatus::WORDS))]
+    #[arg(long, value_parser = word::<GateStatus>(GateStatus::WORDS))]
     status: Option<GateStatus>,
     /// How many people that came in here may be inside, or `none` for no limit
-    #[arg(long, group = "what", value_name = "N")]
+    #[arg(long, value_name = "N")]
     capacity: Option<OrNone<u32>>,
     /// The ticket classes let in here, separated by commas, or `none` for all
-    #[arg(long, group = "what", value_name = "NAME,...")]
+    #[arg(long, value_name = "NAME,...")]
     ticket_classes: Option<OrNone<Classes>>,
 }
 
@@ -111,7 +109,19 @@ impl Put {
         let client = desk.client()?;
         let id = self.id.or_generate(GateId::generate);
         let path = format!("/api/v1/events/{}/gates/{id}", self.event);
-        let mut fields = match (&self.file, self.id) {
+        let mut flags = Fields::default();
+        flags.set("name", self.name)?;
+        flags.set("code", self.code)?;
+        flags.set("status", self.status)?;
+        flags.set("capacity", self.capacity)?;
+        flags.set("ticket_classes", self.ticket_classes)?;
+        if self.file.is_none() && flags.is_empty() {
+            return Err(Failure::Usage {
+                reason: "there is nothing to put".to_owned(),
+                hint: "give a FILE, or flags such as --name and --status",
+            });
+        }
+        let there = match (&self.file, self.id) {
             (Some(file), _) => Fields::of_file(file)?,
             (None, OrNew::New) => Fields::default(),
             (None, OrNew::Id(_)) => match client.find::<CoreGate>(&path).await? {
@@ -119,12 +129,7 @@ impl Put {
                 None => Fields::default(),
             },
         };
-        fields.set("name", self.name)?;
-        fields.set("code", self.code)?;
-        fields.set("status", self.status)?;
-        fields.set("capacity", self.capacity)?;
-        fields.set("ticket_classes", self.ticket_classes)?;
-        let gate: GatePut = fields.read("the gate")?;
+        let gate: GatePut = there.with(flags).read("the gate")?;
         Report::card(&client.put::<CoreGate>(&path, &gate).await?)
     }
 }

@@ -48,6 +48,17 @@ impl Fields {
         self
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// With other fields over its own.
+    pub(super) fn with(mut self, over: Self) -> Self {
+        self.0.extend(over.0);
+        self
+    }
+
     /// Sets a field where a flag gives it; a flag may give null.
     pub(super) fn set(&mut self, name: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
         if let Some(value) = value {

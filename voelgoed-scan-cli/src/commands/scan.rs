@@ -29,8 +29,8 @@ const PAUSES: [Duration; 3] = [
 /// What `scan` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Needs a device token and an active session (`voelgoed-scan session start`). Exits 0 where every scan was valid
-and 3 where any was denied. A scan that gets no answer is sent again under the same scan id, so that nobody is
+Needs a device token and an active session (`voelgoed-scan session start`). Exits 0 where every scan was valid \
+and 3 where any was denied. A scan that gets no answer is sent again under the same scan id, so that nobody is \
 admitted or denied twice for it.
 
 Examples:

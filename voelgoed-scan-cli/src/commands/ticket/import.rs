@@ -15,9 +15,9 @@ use crate::output::{Coming, Report, Shown, Tone, paint};
 /// What `ticket import` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is a JSON object; all of its fields are optional: code, id, status, ticket_class, gate_ids, seat,
+Each line is a JSON object; all of its fields are optional: code, id, status, ticket_class, gate_ids, seat, \
 valid_from, valid_until, entry_limit, note, holder_name, order_ref. A ticket whose code is known is changed:
-an absent field stays and null clears it. A line without a code makes a new ticket. Sending a file twice does
+an absent field stays and null clears it. A line without a code makes a new ticket. Sending a file twice does \
 no harm where its lines have codes. A bad line is rejected and named, the rest is taken; then it exits 1.
 
 Examples:

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 /// What `ticket issue` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --qr-dir each ticket's QR code becomes a file named by its code. Whoever has a code or its QR has the
+With --qr-dir each ticket's QR code becomes a file named by its code. Whoever has a code or its QR has the \
 ticket: keep them as you would keep money.
 
 Examples:
