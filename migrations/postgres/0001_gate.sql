@@ -91,6 +91,16 @@ create table occupancy (
     primary key (organization_id, event_id, gate_id)
 );
 
+-- How many scans were decided in each five seconds: scans per minute, and the crowd's arrival over the evening.
+create table arrivals (
+    organization_id uuid not null,
+    event_id uuid not null,
+    -- Seconds since the Unix epoch, divided by five.
+    slot bigint not null,
+    scans bigint not null,
+    primary key (organization_id, event_id, slot)
+);
+
 create table devices (
     organization_id uuid not null,
     id uuid not null,

@@ -91,6 +91,16 @@ create table occupancy (
     primary key (organization_id, event_id, gate_id)
 ) strict;
 
+-- How many scans were decided in each five seconds: scans per minute, and the crowd's arrival over the evening.
+create table arrivals (
+    organization_id blob not null,
+    event_id blob not null,
+    -- Seconds since the Unix epoch, divided by five.
+    slot integer not null,
+    scans integer not null,
+    primary key (organization_id, event_id, slot)
+) strict;
+
 create table devices (
     organization_id blob not null,
     id blob not null,

@@ -113,6 +113,6 @@ pub struct EventOccupancy {
     pub gates: Vec<GateCount>,
     /// All recorded scans by result.
     pub results: ResultCounts,
-    /// Scans recorded in the last 60 seconds.
+    /// Scans decided in the last minute, give or take five seconds.
     pub scans_per_minute: i64,
 }

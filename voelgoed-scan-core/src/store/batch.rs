@@ -1,6 +1,6 @@
 //! How does a batch of scans meet the database? One transaction: lock, read the facts of all, judge, write all.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -219,6 +219,10 @@ async fn apply<D: Dialect>(writes: &Writes, connection: &mut D::Connection) -> R
         .json(&counts)
         .execute(connection)
         .await?;
+    query::<D>(D::SQL.add_arrivals)
+        .json(&arrivals(writes))
+        .execute(connection)
+        .await?;
     let sessions: Vec<_> = writes
         .sessions
         .iter()
@@ -233,6 +237,35 @@ async fn apply<D: Dialect>(writes: &Writes, connection: &mut D::Connection) -> R
         .execute(connection)
         .await?;
     Ok(true)
+}
+
+/// How many milliseconds an arrivals row covers.
+pub(crate) const SLOT_MILLIS: i64 = 5_000;
+
+#[derive(Serialize)]
+struct ArrivalsRow {
+    o: String,
+    e: String,
+    slot: i64,
+    n: i64,
+}
+
+fn arrivals(writes: &Writes) -> Vec<ArrivalsRow> {
+    let mut by_slot = BTreeMap::new();
+    for scan in &writes.scans {
+        let record = &scan.record;
+        let slot = record.scanned_at.as_millis().div_euclid(SLOT_MILLIS);
+        *by_slot
+            .entry((record.organization_id, record.event_id, slot))
+            .or_insert(0) += 1;
+    }
+    let row = |((organization, event, slot), n): ((OrganizationId, crate::EventId, i64), i64)| ArrivalsRow {
+        o: hex(organization.as_uuid()),
+        e: hex(event.as_uuid()),
+        slot,
+        n,
+    };
+    by_slot.into_iter().map(row).collect()
 }
 
 /// Writes what scans change on tickets.

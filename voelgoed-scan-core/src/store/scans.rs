@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::store::batch::known_scan;
+use crate::store::batch::{SLOT_MILLIS, known_scan};
 use crate::store::row::{self, device_columns, event_columns, gate_columns, scan_columns, session_columns};
 use crate::store::sql::{Dialect, Sql, query};
 use crate::store::{
@@ -117,12 +117,13 @@ impl<D: Dialect> ScanStore for Sql<D> {
         let found = query::<D>(concat!(
             "select ",
             event_columns!(),
-            ", (select count(*) from scans x where x.organization_id = $1 and x.scanned_at >= $3 and x.event_id = $2) \
+            ", (select cast(coalesce(sum(a.scans), 0) as bigint) from arrivals a \
+             where a.organization_id = $1 and a.event_id = $2 and a.slot > $3) \
              as scans_per_minute from events e where e.organization_id = $1 and e.id = $2"
         ))
         .id(organization.as_uuid())
         .id(event.as_uuid())
-        .time(now.plus_millis(-60_000))
+        .int(now.plus_millis(-60_000).as_millis().div_euclid(SLOT_MILLIS))
         .fetch_optional(&mut connection)
         .await?;
         let Some(found) = found else { return Ok(None) };

@@ -75,6 +75,8 @@ pub(crate) struct Statements {
     pub(crate) update_tickets: &'static str,
     /// Adds the counts of `$1`.
     pub(crate) add_counts: &'static str,
+    /// Adds the arrivals of `$1`.
+    pub(crate) add_arrivals: &'static str,
     /// Adds the scan counts of `$1`.
     pub(crate) add_session_counts: &'static str,
     /// Locks event `$2` of organization `$1`, so that two imports do not both append to its classes.

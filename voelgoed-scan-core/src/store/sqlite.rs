@@ -111,6 +111,10 @@ impl Dialect for Sqlite {
              wrong_gate = wrong_gate + (r.value ->> 'wrong_gate'), refused = refused + (r.value ->> 'refused') \
              from json_each($1) r where occupancy.organization_id = unhex(r.value ->> 'o') \
              and occupancy.event_id = unhex(r.value ->> 'e') and occupancy.gate_id = unhex(r.value ->> 'g')",
+        add_arrivals: "insert into arrivals (organization_id, event_id, slot, scans) \
+             select unhex(value ->> 'o'), unhex(value ->> 'e'), value ->> 'slot', value ->> 'n' from json_each($1) \
+             where true on conflict (organization_id, event_id, slot) do update \
+             set scans = arrivals.scans + excluded.scans",
         add_session_counts: "update sessions set scan_count = scan_count + (r.value ->> 'n') from json_each($1) r \
              where sessions.organization_id = unhex(r.value ->> 'o') and sessions.id = unhex(r.value ->> 's')",
         listings: concat!(
