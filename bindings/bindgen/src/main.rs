@@ -1,0 +1,5 @@
+//! Writes the Kotlin, Swift and Python code for a built library: uniffi's own generator, at the library's version.
+
+fn main() {
+    uniffi::uniffi_bindgen_main();
+}
