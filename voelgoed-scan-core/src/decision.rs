@@ -4,6 +4,9 @@
 //! to 12. It reads facts and a time, and touches nothing: the server, a phone and every cache tier call the same
 //! function.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::time::Duration;
 
 use crate::{

@@ -2,6 +2,9 @@
 //!
 //! The same scans give the same ledger and the same people at the gates, in whatever order they became known.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{Allowance, Direction, Ledger, Movement, Reason, Sighting};
 
 /// A valid scan that was not undone.

@@ -33,13 +33,14 @@ impl<D: Dialect> Sql<D> {
             return Ok(None);
         };
         if record.undone.is_some() {
-            return Ok(Some(match allowed(&record, by, None) {
-                true => UndoOutcome::Undone {
+            return Ok(Some(if allowed(&record, by, None) {
+                UndoOutcome::Undone {
                     record: Box::new(record),
                     ticket: ticket.map(Box::new),
                     again: true,
-                },
-                false => UndoOutcome::NotAllowed,
+                }
+            } else {
+                UndoOutcome::NotAllowed
             }));
         }
         if !allowed(&record, by, Some(now)) {

@@ -173,7 +173,7 @@ pub(crate) async fn nothing_but_not_being_inside_keeps_a_person_in(world: World)
         .await;
     world
         .change_gate(world.main, |gate| {
-            gate.status = voelgoed_scan_core::GateStatus::Closed
+            gate.status = voelgoed_scan_core::GateStatus::Closed;
         })
         .await;
     world

@@ -220,7 +220,7 @@ pub(crate) async fn a_gate_lets_in_by_the_ticket_s_list_and_by_its_own(world: Wo
         .await;
     world
         .change_gate(world.main, |gate| {
-            gate.ticket_classes = Some(vec!["VIP".parse().expect("a class")])
+            gate.ticket_classes = Some(vec!["VIP".parse().expect("a class")]);
         })
         .await;
     let table = [

@@ -65,7 +65,7 @@ pub(crate) async fn a_line_inserts_updates_or_changes_nothing(world: World) {
     );
     let second = listing(&world, code(CODE)).await;
     assert_eq!(
-        second.ticket.note.as_ref().map(|note| note.as_str()),
+        second.ticket.note.as_ref().map(voelgoed_scan_core::Note::as_str),
         Some("Stairs")
     );
     assert_eq!(
@@ -190,7 +190,11 @@ pub(crate) async fn unknown_classes_join_the_event_s_list_in_their_order(world: 
         .await
         .expect("read")
         .expect("there");
-    let classes: Vec<_> = event.ticket_classes.iter().map(|class| class.as_str()).collect();
+    let classes: Vec<_> = event
+        .ticket_classes
+        .iter()
+        .map(voelgoed_scan_core::ClassName::as_str)
+        .collect();
     assert_eq!(classes, ["A", "C", "B"]);
 }
 

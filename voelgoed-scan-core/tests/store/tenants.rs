@@ -10,6 +10,10 @@ use voelgoed_scan_core::{
 
 use crate::world::{ALL, RULES, START, World, after, entry, live, name, numbered, open_gate, token, why};
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "every method of the store, one after the other"
+)]
 pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
     let store = &world.store;
     let code = world.ticket("{}").await;

@@ -8,7 +8,7 @@ use voelgoed_scan_core::{Reason, Reentry, ScanId, ScanRecord, TicketFacts, Ticke
 
 use crate::world::{RULES, World, after, entry, exit};
 
-const QUARTER: Duration = Duration::from_secs(900);
+const QUARTER: Duration = Duration::from_mins(15);
 
 fn undone(outcome: Option<UndoOutcome>) -> (ScanRecord, TicketFacts, bool) {
     match outcome {

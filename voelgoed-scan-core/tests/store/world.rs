@@ -19,7 +19,7 @@ use crate::database::Database;
 
 /// The deduplication window of every rule: five minutes.
 pub(crate) const RULES: Rules = Rules {
-    window: Duration::from_secs(300),
+    window: Duration::from_mins(5),
 };
 
 /// When every rule begins.
