@@ -105,6 +105,15 @@ impl Feed {
         self.lock().open.contains_key(&(organization, event))
     }
 
+    /// How many listen.
+    pub(crate) fn listeners(&self) -> usize {
+        self.lock()
+            .open
+            .values()
+            .map(broadcast::Sender::receiver_count)
+            .sum()
+    }
+
     /// Tells a scan that this node decided.
     pub(crate) fn tell_scan(&self, record: &ScanRecord) {
         let place = (record.organization_id, record.event_id);

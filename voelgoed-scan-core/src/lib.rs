@@ -38,6 +38,7 @@ mod text;
 mod ticket;
 mod time;
 pub mod token;
+mod vitals;
 
 pub use attempt::{Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Shown, Stage};
 pub use backoffice::BackOffice;
@@ -90,3 +91,4 @@ pub use ticket::{
 pub use time::{InvalidTimestamp, Timestamp};
 pub use token::phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub use token::{Claims, Format, MAX_PAYLOAD, Malformed, Payload, Vg2Claims, Window, payload_sha256, verify};
+pub use vitals::{Vitals, WriteCounts};

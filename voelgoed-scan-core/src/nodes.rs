@@ -15,6 +15,7 @@ use crate::feed::Moved;
 use crate::memory::Memory;
 use crate::recent::Recent;
 use crate::scanner::Crowd;
+use crate::vitals::DatabasePulse;
 use crate::{Feed, Store};
 
 /// How often the change counters are read.
@@ -31,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) recent: Arc<Recent>,
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) pulse: Arc<DatabasePulse>,
 }
 
 impl Node {
@@ -142,7 +144,9 @@ impl Node {
                 () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
                 () = self.feed.closed() => return,
             }
-            let Ok(counters) = self.store.generations().await else {
+            let counters = self.store.generations().await;
+            self.pulse.note(counters.is_ok());
+            let Ok(counters) = counters else {
                 continue;
             };
             for now in counters {

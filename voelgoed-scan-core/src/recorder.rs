@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::store::{ScanStore, StoreError};
+use crate::vitals::{Tally, WriteCounts};
 use crate::{Attempt, Recorded, Rules};
 
 /// The most scans in one write.
@@ -62,7 +63,10 @@ pub(crate) trait Aftermath: Send + Sync + 'static {
 
 /// The queue before the database.
 #[derive(Clone)]
-pub(crate) struct Recorder(mpsc::Sender<Job>);
+pub(crate) struct Recorder {
+    jobs: mpsc::Sender<Job>,
+    tally: Arc<Tally>,
+}
 
 impl Recorder {
     /// Starts the recorder's task; it ends when the last `Recorder` is gone.
@@ -71,15 +75,27 @@ impl Recorder {
         rules: Rules,
         aftermath: Arc<impl Aftermath>,
     ) -> Self {
-        let (sender, receiver) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(run(store, rules, aftermath, receiver));
-        Self(sender)
+        let (jobs, receiver) = mpsc::channel(MOST_WAITING);
+        let tally = Arc::new(Tally::default());
+        let desk = Desk {
+            store,
+            rules,
+            aftermath,
+            tally: Arc::clone(&tally),
+        };
+        tokio::spawn(run(desk, receiver));
+        Self { jobs, tally }
+    }
+
+    /// What was written, and what waits.
+    pub(crate) fn counts(&self) -> WriteCounts {
+        self.tally.counts(self.jobs.max_capacity() - self.jobs.capacity())
     }
 
     /// Records a scan; answers when it is durable.
     pub(crate) async fn record(&self, attempt: Attempt) -> Result<Recorded, RecordError> {
         let (answer, answered) = oneshot::channel();
-        self.0
+        self.jobs
             .try_send(Job::Ask(Box::new(attempt), answer))
             .map_err(|_| RecordError::Overloaded)?;
         answered.await.unwrap_or(Err(RecordError::Overloaded))
@@ -87,7 +103,7 @@ impl Recorder {
 
     /// Leaves a denial to be written; waits for room where there is none.
     pub(crate) async fn note(&self, attempt: Attempt) -> Result<(), RecordError> {
-        self.0
+        self.jobs
             .send(Job::Note(Box::new(attempt)))
             .await
             .map_err(|_| RecordError::Overloaded)
@@ -96,7 +112,7 @@ impl Recorder {
     /// Waits until all that was left before is written, or was tried once more.
     pub(crate) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
-        if self.0.send(Job::Flush(done)).await.is_ok() {
+        if self.jobs.send(Job::Flush(done)).await.is_ok() {
             let _ = flushed.await;
         }
     }
@@ -131,15 +147,19 @@ impl Waiting {
     }
 }
 
-async fn run<S: ScanStore + ?Sized, A: Aftermath>(
+/// What a write needs.
+struct Desk<S: ?Sized, A> {
     store: Arc<S>,
     rules: Rules,
     aftermath: Arc<A>,
-    mut receiver: mpsc::Receiver<Job>,
-) {
+    tally: Arc<Tally>,
+}
+
+async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver: mpsc::Receiver<Job>) {
     let mut waiting = Waiting::default();
     let mut open = true;
     while open || !waiting.notes.is_empty() {
+        desk.tally.keeps_denials(waiting.notes.len());
         if waiting.asked.is_empty() && waiting.flushes.is_empty() {
             let next = async {
                 match waiting.due {
@@ -159,10 +179,11 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(
                 Err(_) => break,
             }
         }
+        desk.tally.keeps_denials(waiting.notes.len());
         #[expect(clippy::disallowed_methods, reason = "a delay, not a date")]
         let notes_due = waiting.due.is_some_and(|due| due <= Instant::now());
         if !waiting.asked.is_empty() || !waiting.flushes.is_empty() || notes_due || !open {
-            let wrote_notes = write(&*store, &rules, &*aftermath, &mut waiting).await;
+            let wrote_notes = write(&desk, &mut waiting).await;
             if !open && !wrote_notes {
                 tracing::error!(
                     lost = waiting.notes.len(),
@@ -175,12 +196,7 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(
 }
 
 /// Writes what waits; whether the notes are written.
-async fn write<S: ScanStore + ?Sized, A: Aftermath>(
-    store: &S,
-    rules: &Rules,
-    aftermath: &A,
-    waiting: &mut Waiting,
-) -> bool {
+async fn write<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, waiting: &mut Waiting) -> bool {
     let noted = waiting.notes.len().min(MOST_IN_A_WRITE);
     let (attempts, askers): (Vec<_>, Vec<_>) = std::mem::take(&mut waiting.asked).into_iter().unzip();
     // Notes first: they were answered before these were asked, and a retry of one must find it.
@@ -191,7 +207,7 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
         .cloned()
         .chain(attempts)
         .collect();
-    let (mut outcomes, pending) = record_all(store, rules, aftermath, &batch).await;
+    let (mut outcomes, pending) = record_all(desk, &batch).await;
     let answers = outcomes.split_off(noted);
     let flushes = std::mem::take(&mut waiting.flushes);
     let deliver = move || {
@@ -233,15 +249,13 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
 }
 
 async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
-    store: &S,
-    rules: &Rules,
-    aftermath: &A,
+    desk: &Desk<S, A>,
     batch: &[Attempt],
 ) -> (Vec<Result<Recorded, RecordError>>, Pending) {
     if batch.is_empty() {
         return (Vec::new(), None);
     }
-    match record(store, rules, aftermath, batch).await {
+    match record(desk, batch).await {
         Ok((recorded, pending)) => (recorded.into_iter().map(Ok).collect(), pending),
         Err(StoreError::Failed { reason }) if batch.len() > 1 => {
             tracing::warn!(
@@ -251,7 +265,7 @@ async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
             );
             let mut outcomes = Vec::with_capacity(batch.len());
             for attempt in batch {
-                let one = record(store, rules, aftermath, std::slice::from_ref(attempt)).await;
+                let one = record(desk, std::slice::from_ref(attempt)).await;
                 outcomes.push(match one {
                     Ok((recorded, pending)) => {
                         if let Some(pending) = pending {
@@ -272,14 +286,16 @@ async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
 }
 
 async fn record<S: ScanStore + ?Sized, A: Aftermath>(
-    store: &S,
-    rules: &Rules,
-    aftermath: &A,
+    desk: &Desk<S, A>,
     batch: &[Attempt],
 ) -> Result<(Vec<Recorded>, Pending), StoreError> {
-    let before = aftermath.before();
-    let recorded = store.record(batch, rules).await?;
-    let pending = aftermath.after(before, &recorded);
+    let before = desk.aftermath.before();
+    #[expect(clippy::disallowed_methods, reason = "a delay, not a date")]
+    let started = Instant::now();
+    let recorded = desk.store.record(batch, &desk.rules).await;
+    desk.tally.wrote(batch.len(), recorded.is_ok(), started.elapsed());
+    let recorded = recorded?;
+    let pending = desk.aftermath.after(before, &recorded);
     Ok((recorded, pending))
 }
 

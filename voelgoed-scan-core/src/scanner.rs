@@ -22,6 +22,7 @@ use crate::recent::redis::TierHealth;
 use crate::recorder::{RecordError, Recorder};
 use crate::setup::Keys;
 use crate::store::{Stand, Standing, StartOutcome, StoreError, TokenHash, UndoOutcome, UndoneBy};
+use crate::vitals::{DatabasePulse, Vitals};
 use crate::{
     Attempt, Claims, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, KnownScan, Occupancy,
     OrganizationId, PreviousScan, Reason, ReasonText, Recorded, Reentry, Rules, ScanAnswer, ScanId,
@@ -113,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) recorder: Recorder,
+    pub(crate) pulse: Arc<DatabasePulse>,
 }
 
 impl Scanner {
@@ -149,6 +151,20 @@ impl Scanner {
     #[must_use]
     pub fn bus_is_up(&self) -> Option<bool> {
         self.0.bus.as_ref().map(|bus| bus.is_up())
+    }
+
+    /// How this node is doing.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        Vitals {
+            database_up: self.0.pulse.is_up(),
+            pools: self.0.store.pools(),
+            #[cfg(feature = "redis")]
+            redis: self.redis_tier(),
+            bus_up: self.bus_is_up(),
+            writes: self.0.recorder.counts(),
+            listeners: self.0.feed.listeners(),
+        }
     }
 
     /// The device that a token belongs to, with its session; an inactive one too.

@@ -13,6 +13,7 @@ use crate::recent::Recent;
 use crate::recorder::Recorder;
 use crate::scanner::{Crowd, Effects, Parts};
 use crate::store::StoreError;
+use crate::vitals::DatabasePulse;
 use crate::{
     BackOffice, Feed, Keyring, KeyringError, MasterSecret, OrganizationId, PhoenixKeys, Rules, Scanner, Store,
 };
@@ -88,7 +89,9 @@ impl Setup {
             outbox: outbox.clone(),
         };
         let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects));
+        let pulse = Arc::new(DatabasePulse::default());
         let node = Node {
+            pulse: Arc::clone(&pulse),
             store: Arc::clone(&store),
             memory: Arc::clone(&memory),
             recent: Arc::clone(&recent),
@@ -122,6 +125,7 @@ impl Setup {
             crowd,
             feed,
             recorder,
+            pulse,
         });
         Ok((scanner, office))
     }

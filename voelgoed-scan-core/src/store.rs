@@ -48,7 +48,7 @@ use crate::{
     TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
 };
 
-pub use nodes::{Generations, NodeStore};
+pub use nodes::{Generations, NodeStore, PoolUse};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use open::{OpenError, open};
 pub use registry::{Devices, Events, Keys, Organizations, Registry, Sessions};

@@ -169,7 +169,7 @@ async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
         let recorder = recorder.clone();
         async move { recorder.record(attempt(0)).await }
     })];
-    until(|| recorder.0.capacity() == MOST_WAITING).await;
+    until(|| recorder.jobs.capacity() == MOST_WAITING).await;
     tokio::task::yield_now().await;
     for number in 1..=5 {
         let recorder = recorder.clone();
@@ -177,7 +177,7 @@ async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
             async move { recorder.record(attempt(number)).await },
         ));
     }
-    until(|| recorder.0.capacity() <= MOST_WAITING - 5).await;
+    until(|| recorder.jobs.capacity() <= MOST_WAITING - 5).await;
     store.permits.add_permits(2);
     for one in asked {
         assert!(one.await.expect("no panic").is_ok());
@@ -194,7 +194,13 @@ async fn a_bad_scan_does_not_fail_its_neighbours() {
         ..Slow::new(100)
     });
     let attempts: Vec<_> = (1..=3).map(attempt).collect();
-    let (outcomes, _) = record_all(&*store, &RULES, &Nothing, &attempts).await;
+    let desk = Desk {
+        store,
+        rules: RULES,
+        aftermath: Arc::new(Nothing),
+        tally: Arc::default(),
+    };
+    let (outcomes, _) = record_all(&desk, &attempts).await;
     let fine: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, false, true]);
 }
@@ -249,4 +255,21 @@ async fn past_its_bound_the_queue_says_so() {
         ));
     }
     assert!(overloaded > 0);
+}
+
+#[tokio::test]
+async fn what_was_written_what_failed_and_what_waits_is_counted() {
+    let store = Arc::new(Slow::new(0));
+    store.failures.store(1, Ordering::SeqCst);
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    recorder.note(attempt(1)).await.expect("there is room");
+    until(|| recorder.counts().denials_waiting == 1).await;
+    store.permits.add_permits(1);
+    until(|| recorder.counts().failed == 1).await;
+    assert_eq!(recorder.counts().denials_waiting, 1, "it is still to be written");
+    store.permits.add_permits(1);
+    until(|| recorder.counts().denials_waiting == 0).await;
+    let counts = recorder.counts();
+    assert_eq!((counts.done, counts.failed, counts.scans), (1, 1, 1));
+    assert_eq!(counts.waiting, 0);
 }

@@ -21,6 +21,19 @@ pub struct Generations {
     pub tickets: i64,
 }
 
+/// How many connections to the database there are, of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// What they are for: `read`, `write`, or `all` where one pool is for both.
+    pub name: &'static str,
+    /// In use.
+    pub busy: u32,
+    /// Open and not in use.
+    pub idle: u32,
+    /// The most that there may be.
+    pub most: u32,
+}
+
 /// What a node asks of a database.
 #[async_trait]
 pub trait NodeStore: Send + Sync {
@@ -36,6 +49,9 @@ pub trait NodeStore: Send + Sync {
 
     /// A way to the other nodes that the database itself offers.
     fn bus(&self) -> Option<Arc<dyn Bus>>;
+
+    /// How many connections are in use.
+    fn pools(&self) -> Vec<PoolUse>;
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -67,5 +83,24 @@ impl<D: Dialect> NodeStore for Sql<D> {
 
     fn bus(&self) -> Option<Arc<dyn Bus>> {
         D::bus(&self.writers)
+    }
+
+    fn pools(&self) -> Vec<PoolUse> {
+        if D::SHARES_POOL {
+            return vec![pool_use("all", &self.writers)];
+        }
+        vec![pool_use("read", &self.readers), pool_use("write", &self.writers)]
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn pool_use<D: Dialect>(name: &'static str, pool: &sqlx::Pool<D>) -> PoolUse {
+    let open = pool.size();
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(open);
+    PoolUse {
+        name,
+        busy: open - idle,
+        idle,
+        most: pool.options().get_max_connections(),
     }
 }

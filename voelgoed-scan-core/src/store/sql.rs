@@ -25,6 +25,8 @@ pub(crate) enum Value<'a> {
 
 /// What the shared code asks of a database.
 pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
+    /// Whether one pool is for reading and for writing.
+    const SHARES_POOL: bool = true;
     /// Starts a transaction that writes.
     const BEGIN_WRITE: &'static str;
     /// The statements that differ.

@@ -49,6 +49,8 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
 }
 
 impl Dialect for Sqlite {
+    const SHARES_POOL: bool = false;
+
     // Takes the write lock at once: what a batch reads cannot change before it writes.
     const BEGIN_WRITE: &'static str = "begin immediate";
 

@@ -1,0 +1,102 @@
+//! How is this node doing? Plain numbers for whoever watches over it; counting costs a scan nothing that it notices.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::store::PoolUse;
+
+/// How a node is doing. Counts are since its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vitals {
+    /// Whether the database answered when it was last asked for its change counters, which is twice a second.
+    pub database_up: bool,
+    /// The connections to the database.
+    pub pools: Vec<PoolUse>,
+    /// How the second tier is doing; `None` where there is none.
+    #[cfg(feature = "redis")]
+    pub redis: Option<crate::TierHealth>,
+    /// Whether the way to the other nodes is up; `None` where there is none.
+    pub bus_up: Option<bool>,
+    /// What goes to the database.
+    pub writes: WriteCounts,
+    /// Who listens to events here.
+    pub listeners: usize,
+}
+
+/// What the recorder wrote, and what it still has to write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteCounts {
+    /// Writes that were done.
+    pub done: u64,
+    /// Writes that the database failed.
+    pub failed: u64,
+    /// Scans in the writes that were done.
+    pub scans: u64,
+    /// Time spent in writes: there is one at a time, so that a second in a second is all that one node can do.
+    pub busy: Duration,
+    /// Scans that wait for a write.
+    pub waiting: usize,
+    /// Denials that a tier answered and the audit trail does not have yet.
+    pub denials_waiting: usize,
+}
+
+/// The recorder's counters.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    done: AtomicU64,
+    failed: AtomicU64,
+    scans: AtomicU64,
+    busy_micros: AtomicU64,
+    denials_waiting: AtomicUsize,
+}
+
+impl Tally {
+    /// A write ended.
+    pub(crate) fn wrote(&self, scans: usize, done: bool, took: Duration) {
+        if done {
+            self.done.fetch_add(1, Ordering::Relaxed);
+            self.scans.fetch_add(scans as u64, Ordering::Relaxed);
+        } else {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.busy_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// So many denials are kept until they are written.
+    pub(crate) fn keeps_denials(&self, count: usize) {
+        self.denials_waiting.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn counts(&self, waiting: usize) -> WriteCounts {
+        WriteCounts {
+            done: self.done.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            scans: self.scans.load(Ordering::Relaxed),
+            busy: Duration::from_micros(self.busy_micros.load(Ordering::Relaxed)),
+            waiting,
+            denials_waiting: self.denials_waiting.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Whether the database answered when it was last asked.
+#[derive(Debug)]
+pub(crate) struct DatabasePulse(AtomicBool);
+
+impl Default for DatabasePulse {
+    /// A gate is put together only over a database that answers.
+    fn default() -> Self {
+        Self(AtomicBool::new(true))
+    }
+}
+
+impl DatabasePulse {
+    pub(crate) fn note(&self, answered: bool) {
+        self.0.store(answered, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
