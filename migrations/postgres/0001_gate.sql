@@ -8,6 +8,8 @@ create table organizations (
     generation bigint not null default 0,
     -- Raised by every change of tickets other than by scans.
     tickets_generation bigint not null default 0,
+    -- Raised where the bus did not take a change.
+    unsaid_generation bigint not null default 0,
     inserted_at bigint not null
 );
 
@@ -63,7 +65,7 @@ create table gates (
     organization_id uuid not null,
     id uuid not null,
     event_id uuid not null,
-    name text not null,
+    name text collate "C" not null,
     code text,
     status text not null,
     capacity bigint,
@@ -136,6 +138,7 @@ create table sessions (
 
 -- A device stands at one gate at a time, whoever asks at once.
 create unique index sessions_one_active on sessions (organization_id, device_id) where status = 'active';
+create index sessions_time on sessions (organization_id, started_at, id);
 
 create table tickets (
     organization_id uuid not null,

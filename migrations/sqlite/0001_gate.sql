@@ -8,6 +8,8 @@ create table organizations (
     generation integer not null default 0,
     -- Raised by every change of tickets other than by scans.
     tickets_generation integer not null default 0,
+    -- Raised where the bus did not take a change.
+    unsaid_generation integer not null default 0,
     inserted_at integer not null
 ) strict;
 
@@ -136,6 +138,7 @@ create table sessions (
 
 -- A device stands at one gate at a time, whoever asks at once.
 create unique index sessions_one_active on sessions (organization_id, device_id) where status = 'active';
+create index sessions_time on sessions (organization_id, started_at, id);
 
 create table tickets (
     organization_id blob not null,

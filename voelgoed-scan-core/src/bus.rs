@@ -1,17 +1,21 @@
 //! How do nodes tell each other what happened? Messages over Redis, or over PostgreSQL where there is no Redis.
 //!
 //! Invariants: a message only ever makes a node ask the database again, deny less, or show more: losing one costs
-//! freshness, never correctness. What a lost message leaves stale, the change counters
-//! of the database put right within a second.
+//! freshness, never correctness. A node hears its own beat over the bus; one that does not reads the change counters of
+//! the database instead, and one whose message the bus did not take says so there (`crate::nodes`).
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketCode, Timestamp};
 
@@ -19,6 +23,15 @@ use crate::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketC
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Message {
+    /// A node and its way to the others live.
+    Beat,
+    /// Scans were decided: their ids are known from now on.
+    Seen {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// Which.
+        scan_ids: Vec<ScanId>,
+    },
     /// Events, gates, devices, sessions or keys of an organization changed.
     Changed {
         /// Whose.
@@ -90,8 +103,8 @@ pub fn scans_topic(organization: OrganizationId, event: EventId) -> String {
 /// A way to the other nodes.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Tells the other nodes; lost where the bus is down.
-    async fn publish(&self, messages: Vec<Message>);
+    /// Tells the other nodes; whether the bus took it.
+    async fn publish(&self, messages: &[Message]) -> bool;
 
     /// Starts to listen: everything the other nodes tell, for as long as the receiver lives. Reconnects by itself.
     fn listen(&self) -> mpsc::Receiver<Message>;
@@ -99,6 +112,31 @@ pub trait Bus: Send + Sync {
     /// Asks for the scans of an event, or no longer.
     fn want_scans(&self, organization: OrganizationId, event: EventId, wanted: bool);
 
-    /// Whether it carries messages now.
+    /// Whether it carries messages now: whether this node hears its own [`Message::Beat`].
     fn is_up(&self) -> bool;
+}
+
+/// When a node last heard itself over the bus.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse(Mutex<Option<Instant>>);
+
+impl Pulse {
+    /// How often a node tells that it lives.
+    pub(crate) const BEAT: Duration = Duration::from_millis(200);
+    /// After how long without hearing itself a node takes the bus for dead.
+    const PATIENCE: Duration = Duration::from_millis(450);
+
+    #[expect(clippy::disallowed_methods, reason = "a span, not a date")]
+    pub(crate) fn felt(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(crate) fn lost(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        let felt = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        felt.is_some_and(|at| at.elapsed() < Self::PATIENCE)
+    }
 }

@@ -1,25 +1,27 @@
 //! What do the other nodes tell, and what does this one tell them?
 //!
-//! Invariants: what other nodes changed rules here within a second: by the bus at once, by the change counters of the
-//! database (read every [`PACE_OF_COUNTERS`]) even where the bus is down or lost a message. Occupancy is told at most
+//! Invariants: what other nodes changed rules here within a second: by the bus at once; where this node does not hear
+//! itself over the bus, by the change counters of the database, read every [`PACE_OF_COUNTERS`]; where the bus did not
+//! take the other node's message, by a counter of its own, which always counts. Occupancy is told at most
 //! once in the feed's pace, after the scans that moved it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::bus::{Bus, Message};
+use crate::bus::{Bus, Message, Pulse};
 use crate::feed::Moved;
 use crate::memory::Memory;
 use crate::recent::Recent;
 use crate::scanner::Crowd;
+use crate::store::Generations;
 use crate::vitals::DatabasePulse;
-use crate::{Feed, Store};
+use crate::{Feed, OrganizationId, Store};
 
 /// How often the change counters are read.
-const PACE_OF_COUNTERS: Duration = Duration::from_millis(500);
+const PACE_OF_COUNTERS: Duration = Duration::from_millis(400);
 
 /// How many messages go out together.
 const MOST_AT_ONCE: usize = 256;
@@ -38,10 +40,10 @@ pub(crate) struct Node {
 impl Node {
     /// Starts the tasks; they end when the feed is closed.
     pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, outbox: mpsc::UnboundedReceiver<Message>) {
-        tokio::spawn(self.clone().watch_counters());
+        tokio::spawn(self.clone().watch_counters(bus.clone()));
         tokio::spawn(self.clone().tell_occupancy(bus.clone()));
         if let Some(bus) = bus {
-            tokio::spawn(send(Arc::clone(&bus), outbox));
+            tokio::spawn(self.clone().send(Arc::clone(&bus), outbox));
             tokio::spawn(self.hear(bus.listen()));
         }
     }
@@ -61,6 +63,15 @@ impl Node {
 
     async fn take(&self, message: Message) {
         match message {
+            Message::Beat => {}
+            Message::Seen {
+                organization_id,
+                scan_ids,
+            } => {
+                for scan in scan_ids {
+                    self.recent.note_scan(organization_id, scan);
+                }
+            }
             Message::Changed { organization_id } => self.memory.forget(organization_id),
             Message::Imported {
                 organization_id,
@@ -132,13 +143,14 @@ impl Node {
                 }
             }
             if let (Some(bus), false) = (&bus, messages.is_empty()) {
-                bus.publish(messages).await;
+                bus.publish(&messages).await;
             }
         }
     }
 
-    async fn watch_counters(self) {
-        let mut seen = HashMap::new();
+    async fn watch_counters(self, bus: Option<Arc<dyn Bus>>) {
+        let mut seen: HashMap<OrganizationId, Generations> = HashMap::new();
+        let mut bus_was_up = false;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
@@ -146,25 +158,76 @@ impl Node {
             }
             let counters = self.store.generations().await;
             self.pulse.note(counters.is_ok());
-            let Ok(counters) = counters else {
+            let Ok(counters) = counters else { continue };
+            let bus_is_up = bus.as_ref().is_some_and(|bus| bus.is_up());
+            // Whoever heard everything since the last look need not be told twice.
+            let told = bus_was_up && bus_is_up;
+            bus_was_up = bus_is_up;
+            if !self.store.is_shared() {
                 continue;
-            };
+            }
             for now in counters {
                 let before = seen.insert(now.organization_id, now);
-                if before.is_none_or(|before| before.facts != now.facts) {
+                let changed = |counter: fn(&Generations) -> i64| {
+                    before.is_none_or(|before| counter(&before) != counter(&now))
+                };
+                let unsaid = changed(|counters| counters.unsaid);
+                if unsaid || (!told && changed(|counters| counters.facts)) {
                     self.memory.forget(now.organization_id);
                 }
-                if before.is_none_or(|before| before.tickets != now.tickets) {
+                if unsaid || (!told && changed(|counters| counters.tickets)) {
                     self.recent.forget_organization(now.organization_id);
+                }
+            }
+        }
+    }
+
+    async fn send(self, bus: Arc<dyn Bus>, mut outbox: mpsc::UnboundedReceiver<Message>) {
+        let mut messages = Vec::new();
+        let mut beat = tokio::time::interval(Pulse::BEAT);
+        loop {
+            tokio::select! {
+                received = outbox.recv_many(&mut messages, MOST_AT_ONCE) => {
+                    if received == 0 {
+                        return;
+                    }
+                }
+                _ = beat.tick() => messages.push(Message::Beat),
+                () = self.feed.closed() => return,
+            }
+            if !bus.publish(&messages).await {
+                self.say_by_counter(&messages).await;
+            }
+            messages.clear();
+        }
+    }
+
+    /// What the bus did not take and must be known is said in the database, until it takes it.
+    async fn say_by_counter(&self, messages: &[Message]) {
+        let organizations: BTreeSet<OrganizationId> = messages.iter().filter_map(must_be_known).collect();
+        for organization in organizations {
+            while let Err(error) = self.store.raise_unsaid(organization).await {
+                tracing::warn!(%error, "neither the bus nor the database takes a change");
+                tokio::select! {
+                    () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
+                    () = self.feed.closed() => return,
                 }
             }
         }
     }
 }
 
-async fn send(bus: Arc<dyn Bus>, mut outbox: mpsc::UnboundedReceiver<Message>) {
-    let mut messages = Vec::new();
-    while outbox.recv_many(&mut messages, MOST_AT_ONCE).await > 0 {
-        bus.publish(std::mem::take(&mut messages)).await;
+/// Whose change a message tells, where other nodes would go wrong without it.
+fn must_be_known(message: &Message) -> Option<OrganizationId> {
+    match message {
+        Message::Changed { organization_id }
+        | Message::Imported { organization_id, .. }
+        | Message::Buried { organization_id, .. } => Some(*organization_id),
+        Message::Beat
+        | Message::Seen { .. }
+        | Message::Scan(_)
+        | Message::Scanned { .. }
+        | Message::Moved { .. }
+        | Message::Occupancy { .. } => None,
     }
 }

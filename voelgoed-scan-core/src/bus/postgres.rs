@@ -4,7 +4,6 @@
 //! wants them reads the database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::mpsc;
 
-use crate::bus::{Bus, Message};
+use crate::bus::{Bus, Message, Pulse};
 use crate::{EventId, OrganizationId};
 
 /// The channel of everything.
@@ -35,7 +34,7 @@ struct Envelope<T> {
 pub(crate) struct PostgresBus {
     node: uuid::Uuid,
     pool: PgPool,
-    up: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
 }
 
 impl PostgresBus {
@@ -45,48 +44,53 @@ impl PostgresBus {
         Self {
             node: uuid::Uuid::from_bytes(node),
             pool,
-            up: Arc::new(AtomicBool::new(false)),
+            pulse: Arc::default(),
         }
     }
 }
 
-/// The message as it fits into a notification.
-fn shorten(message: Message) -> Message {
+/// The message as it fits into a notification; `None` for what another one tells already.
+fn shorten(message: &Message) -> Option<Message> {
     match message {
-        Message::Scan(record) => Message::Scanned {
+        Message::Scan(record) => Some(Message::Scanned {
             organization_id: record.organization_id,
             event_id: record.event_id,
             scan_id: record.scan_id,
-        },
+        }),
+        Message::Seen { .. } => None,
         Message::Occupancy {
             organization_id,
             event_id,
             at,
             ..
-        } => Message::Moved {
-            organization_id,
-            event_id,
-            at,
-        },
-        short => short,
+        } => Some(Message::Moved {
+            organization_id: *organization_id,
+            event_id: *event_id,
+            at: *at,
+        }),
+        short => Some(short.clone()),
     }
 }
 
 #[async_trait]
 impl Bus for PostgresBus {
-    async fn publish(&self, messages: Vec<Message>) {
+    async fn publish(&self, messages: &[Message]) -> bool {
         let texts: Result<Vec<String>, _> = messages
-            .into_iter()
+            .iter()
+            .filter_map(shorten)
             .map(|message| {
                 serde_json::to_string(&Envelope {
                     node: self.node,
-                    message: shorten(message),
+                    message,
                 })
             })
             .collect();
         let texts = match texts {
             Ok(texts) => texts,
-            Err(error) => return tracing::error!(%error, "a message could not be written"),
+            Err(error) => {
+                tracing::error!(%error, "a message could not be written");
+                return false;
+            }
         };
         // Nothing durable is at stake: this commit need not wait for the disk.
         let published = async {
@@ -100,20 +104,24 @@ impl Bus for PostgresBus {
                 .await?;
             transaction.commit().await
         };
-        if let Err(error) = published.await {
-            tracing::debug!(%error, "the bus did not take a message");
+        match published.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "the bus did not take a message");
+                false
+            }
         }
     }
 
     fn listen(&self) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(BACKLOG);
-        let (pool, up, node) = (self.pool.clone(), Arc::clone(&self.up), self.node);
+        let (pool, pulse, node) = (self.pool.clone(), Arc::clone(&self.pulse), self.node);
         tokio::spawn(async move {
             while !sender.is_closed() {
-                if let Err(error) = listen_once(&pool, &up, node, &sender).await {
+                if let Err(error) = listen_once(&pool, &pulse, node, &sender).await {
                     tracing::debug!(%error, "the bus is down");
                 }
-                up.store(false, Ordering::Relaxed);
+                pulse.lost();
                 tokio::time::sleep(RETRY).await;
             }
         });
@@ -124,26 +132,31 @@ impl Bus for PostgresBus {
     fn want_scans(&self, _: OrganizationId, _: EventId, _: bool) {}
 
     fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+        self.pulse.is_alive()
     }
 }
 
 async fn listen_once(
     pool: &PgPool,
-    up: &AtomicBool,
+    pulse: &Pulse,
     node: uuid::Uuid,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
-    up.store(true, Ordering::Relaxed);
     // `None` is a lost connection: what was told meanwhile is lost, and the change counters put it right.
     while let Some(notification) = listener.try_recv().await? {
         let Ok(envelope) = serde_json::from_str::<Envelope<Message>>(notification.payload()) else {
             continue;
         };
-        if envelope.node != node && sender.send(envelope.message).await.is_err() {
-            break;
+        match (envelope.message, envelope.node == node) {
+            (Message::Beat, true) => pulse.felt(),
+            (Message::Beat, false) | (_, true) => {}
+            (message, false) => {
+                if sender.send(message).await.is_err() {
+                    break;
+                }
+            }
         }
     }
     Ok(())

@@ -4,7 +4,6 @@
 //! too. One connection publishes, another listens; both come back by themselves.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use redis::aio::{ConnectionManager, PubSubSink, PubSubStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 
-use crate::bus::{Bus, Message, occupancy_topic, scans_topic};
+use crate::bus::{Bus, Message, Pulse, occupancy_topic, scans_topic};
 use crate::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
 
 /// The channel of changes.
@@ -43,7 +42,7 @@ pub(crate) struct RedisBus {
     client: redis::Client,
     publisher: ConnectionManager,
     wanted: Arc<Wanted>,
-    up: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Default)]
@@ -61,17 +60,17 @@ impl RedisBus {
             client,
             publisher,
             wanted: Arc::default(),
-            up: Arc::new(AtomicBool::new(false)),
+            pulse: Arc::default(),
         }
     }
 }
 
 #[async_trait]
 impl Bus for RedisBus {
-    async fn publish(&self, messages: Vec<Message>) {
+    async fn publish(&self, messages: &[Message]) -> bool {
         let mut pipeline = redis::pipe();
         for message in messages {
-            let published = match &message {
+            let published = match message {
                 Message::Scan(record) => serde_json::to_string(record)
                     .map(|text| (scans_topic(record.organization_id, record.event_id), text)),
                 Message::Occupancy {
@@ -81,7 +80,9 @@ impl Bus for RedisBus {
                     ..
                 } => serde_json::to_string(occupancy)
                     .map(|text| (occupancy_topic(*organization_id, *event_id), text)),
-                Message::Changed { .. }
+                Message::Beat
+                | Message::Seen { .. }
+                | Message::Changed { .. }
                 | Message::Imported { .. }
                 | Message::Buried { .. }
                 | Message::Scanned { .. }
@@ -99,25 +100,29 @@ impl Bus for RedisBus {
             }
         }
         let mut connection = self.publisher.clone();
-        if let Err(error) = pipeline.exec_async(&mut connection).await {
-            tracing::debug!(%error, "the bus did not take a message");
+        match pipeline.exec_async(&mut connection).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "the bus did not take a message");
+                false
+            }
         }
     }
 
     fn listen(&self) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(BACKLOG);
-        let (client, wanted, up, node) = (
+        let (client, wanted, pulse, node) = (
             self.client.clone(),
             Arc::clone(&self.wanted),
-            Arc::clone(&self.up),
+            Arc::clone(&self.pulse),
             self.node,
         );
         tokio::spawn(async move {
             while !sender.is_closed() {
-                if let Err(error) = listen_once(&client, &wanted, &up, node, &sender).await {
+                if let Err(error) = listen_once(&client, &wanted, &pulse, node, &sender).await {
                     tracing::debug!(%error, "the bus is down");
                 }
-                up.store(false, Ordering::Relaxed);
+                pulse.lost();
                 tokio::time::sleep(RETRY).await;
             }
         });
@@ -138,14 +143,14 @@ impl Bus for RedisBus {
     }
 
     fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+        self.pulse.is_alive()
     }
 }
 
 async fn listen_once(
     client: &redis::Client,
     wanted: &Wanted,
-    up: &AtomicBool,
+    pulse: &Pulse,
     node: uuid::Uuid,
     sender: &mpsc::Sender<Message>,
 ) -> redis::RedisResult<()> {
@@ -154,16 +159,19 @@ async fn listen_once(
     sink.psubscribe(OCCUPANCY).await?;
     let mut subscribed = HashSet::new();
     follow(&mut sink, wanted, &mut subscribed).await?;
-    up.store(true, Ordering::Relaxed);
     loop {
         tokio::select! {
             message = stream.next() => {
                 let Some(message) = message else { return Ok(()) };
                 let topic = message.get_channel_name().to_owned();
-                if let Some(message) = read(&topic, message.get_payload_bytes(), node)
-                    && sender.send(message).await.is_err()
-                {
-                    return Ok(());
+                match read(&topic, message.get_payload_bytes(), node) {
+                    Some(Message::Beat) => pulse.felt(),
+                    Some(message) => {
+                        if sender.send(message).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    None => {}
                 }
             }
             () = wanted.changed.notified() => follow(&mut sink, wanted, &mut subscribed).await?,
@@ -192,11 +200,13 @@ async fn follow(
     Ok(())
 }
 
-/// What a message says; `None` for one of our own and for one that is not ours to understand.
+/// What a message says; `None` for what this node said itself, save its own beat, and for what it does not understand.
 fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
     if topic == CHANGES {
         let envelope: Envelope<Message> = serde_json::from_slice(payload).ok()?;
-        return (envelope.node != node).then_some(envelope.message);
+        let own = envelope.node == node;
+        let beat = envelope.message == Message::Beat;
+        return (own == beat).then_some(envelope.message);
     }
     if topic.starts_with("scans:") {
         let record: ScanRecord = serde_json::from_slice(payload).ok()?;

@@ -1,5 +1,6 @@
 //! What follows a decision that is on disk? The tiers learn of it, the feed tells it; before anybody is answered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bus::Message;
@@ -49,11 +50,29 @@ impl Aftermath for Effects {
             self.outbox
                 .tell_with(|| Message::Scan(Box::new(one.record.clone())));
         }
+        self.tell_seen(&decided);
         self.fill_redis(&decided)
     }
 }
 
 impl Effects {
+    /// A retry may come to another node, which must not take it for a new scan.
+    fn tell_seen(&self, decided: &[&Decided]) {
+        let mut by_organization: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for one in decided {
+            by_organization
+                .entry(one.record.organization_id)
+                .or_default()
+                .push(one.record.scan_id);
+        }
+        for (organization_id, scan_ids) in by_organization {
+            self.outbox.tell(Message::Seen {
+                organization_id,
+                scan_ids,
+            });
+        }
+    }
+
     #[cfg(feature = "redis")]
     fn fill_redis(&self, decided: &[&Decided]) -> Pending {
         let redis = self.redis.clone()?;

@@ -19,6 +19,8 @@ pub struct Generations {
     pub facts: i64,
     /// Tickets, otherwise than by scans.
     pub tickets: i64,
+    /// Changes that the bus did not take.
+    pub unsaid: i64,
 }
 
 /// How many connections to the database there are, of one kind.
@@ -40,6 +42,12 @@ pub trait NodeStore: Send + Sync {
     /// The change counters of all organizations.
     async fn generations(&self) -> Result<Vec<Generations>, StoreError>;
 
+    /// Says that a change of an organization did not reach the bus.
+    async fn raise_unsaid(&self, organization: OrganizationId) -> Result<(), StoreError>;
+
+    /// Whether other processes may change what is here: a file is one process's.
+    fn is_shared(&self) -> bool;
+
     /// The record of a scan.
     async fn scan(
         &self,
@@ -59,18 +67,33 @@ pub trait NodeStore: Send + Sync {
 impl<D: Dialect> NodeStore for Sql<D> {
     async fn generations(&self) -> Result<Vec<Generations>, StoreError> {
         let mut connection = self.read().await?;
-        let rows = query::<D>("select id, generation, tickets_generation from organizations")
-            .fetch_all(&mut connection)
-            .await?;
+        let rows =
+            query::<D>("select id, generation, tickets_generation, unsaid_generation from organizations")
+                .fetch_all(&mut connection)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(Generations {
                     organization_id: row.id("id")?,
                     facts: row.int("generation")?,
                     tickets: row.int("tickets_generation")?,
+                    unsaid: row.int("unsaid_generation")?,
                 })
             })
             .collect()
+    }
+
+    async fn raise_unsaid(&self, organization: OrganizationId) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        query::<D>("update organizations set unsaid_generation = unsaid_generation + 1 where id = $1")
+            .id(organization.as_uuid())
+            .execute(&mut transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    fn is_shared(&self) -> bool {
+        D::SHARED
     }
 
     async fn scan(

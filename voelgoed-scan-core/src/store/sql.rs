@@ -29,6 +29,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const SHARES_POOL: bool = true;
     /// Starts a transaction that writes.
     const BEGIN_WRITE: &'static str;
+    /// Whether other processes may write to the same database.
+    const SHARED: bool;
     /// The statements that differ.
     const SQL: Statements;
 

@@ -54,6 +54,8 @@ impl Dialect for Sqlite {
     // Takes the write lock at once: what a batch reads cannot change before it writes.
     const BEGIN_WRITE: &'static str = "begin immediate";
 
+    const SHARED: bool = false;
+
     const SQL: Statements = Statements {
         lock_occupancy: None,
         lock_tickets: None,
