@@ -22,6 +22,8 @@ mod nodes;
 mod open;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod organizations;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod registry;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;

@@ -48,6 +48,10 @@ pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError>
     if let Some(file) = sqlite_file(url) {
         return Ok(Arc::new(super::sqlite::open(&file, migrate).await?));
     }
+    #[cfg(feature = "postgres")]
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Arc::new(super::postgres::open(url, migrate).await?));
+    }
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     Err(OpenError::UnknownUrl {
         url: format!("{scheme}://…"),

@@ -4,10 +4,18 @@ use std::sync::Arc;
 
 use voelgoed_scan_core::store::{Store, open};
 
-/// A database that is gone with this value.
+/// A database that nobody else uses.
 pub(crate) struct Database {
     pub(crate) store: Arc<dyn Store>,
-    _folder: Option<tempfile::TempDir>,
+    pub(crate) url: String,
+    place: Place,
+}
+
+enum Place {
+    #[cfg(feature = "sqlite")]
+    Folder(tempfile::TempDir),
+    #[cfg(feature = "postgres")]
+    Server { name: String },
 }
 
 /// A SQLite file of its own.
@@ -17,6 +25,63 @@ pub(crate) async fn sqlite() -> Database {
     let url = format!("sqlite://{}", folder.path().join("gate.db").display());
     Database {
         store: open(&url, true).await.expect("a database that opens"),
-        _folder: Some(folder),
+        url,
+        place: Place::Folder(folder),
+    }
+}
+
+/// A PostgreSQL database of its own, on the server that the environment names.
+#[cfg(feature = "postgres")]
+pub(crate) async fn postgres() -> Database {
+    let name = format!("rule_{}", uuid::Uuid::new_v4().simple());
+    let server = server();
+    on_server(&server, &format!("create database {name}")).await;
+    let (host, _) = server.rsplit_once('/').expect("the URL of a database");
+    let url = format!("{host}/{name}");
+    Database {
+        store: open(&url, true).await.expect("a database that opens"),
+        url,
+        place: Place::Server { name },
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a rule learns of the server"
+)]
+fn server() -> String {
+    std::env::var("VOELGOED_SCAN_TEST_POSTGRES_URL").expect(
+        "VOELGOED_SCAN_TEST_POSTGRES_URL is the URL of a PostgreSQL superuser; scripts/services run sets it",
+    )
+}
+
+#[cfg(feature = "postgres")]
+async fn on_server(server: &str, sql: &str) {
+    use sqlx::{Connection as _, Executor as _};
+
+    let mut connection = sqlx::PgConnection::connect(server)
+        .await
+        .expect("the server answers");
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    connection
+        .execute(sqlx::raw_sql(sql))
+        .await
+        .expect("the server obeys");
+    connection.close().await.expect("the connection ends");
+}
+
+impl Database {
+    /// Ends it. After a rule that failed its file goes by itself; a server's goes with the server.
+    pub(crate) async fn drop(self) {
+        drop(self.store);
+        match self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Folder(folder) => folder.close().expect("the folder goes"),
+            #[cfg(feature = "postgres")]
+            Place::Server { name } => {
+                on_server(&server(), &format!("drop database {name} with (force)")).await;
+            }
+        }
     }
 }

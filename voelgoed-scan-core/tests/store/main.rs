@@ -24,6 +24,7 @@ macro_rules! rules {
             async fn $rule() {
                 let database = crate::database::$database().await;
                 crate::$subject::$rule(crate::world::World::new(&database).await).await;
+                database.drop().await;
             }
         )+)+}
     };
@@ -136,3 +137,5 @@ macro_rules! every_rule_on {
 
 #[cfg(feature = "sqlite")]
 every_rule_on!(sqlite);
+#[cfg(feature = "postgres")]
+every_rule_on!(postgres);
