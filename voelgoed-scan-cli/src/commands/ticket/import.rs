@@ -74,9 +74,12 @@ pub(in crate::commands) struct LineError {
 impl Import {
     pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
         let client = desk.client()?;
+        let mut path = format!("/api/v1/events/{}/tickets", self.event);
         // Lines that appear while a bar moves would tear it.
         let upload = Upload::of_file(&self.file, desk.quiet || self.return_codes).await?;
-        let mut path = format!("/api/v1/events/{}/tickets", self.event);
+        // A server that says no closes the connection under a body that is still being sent, and what it said may be
+        // lost. So it is asked first, with nothing to take.
+        client.upload(&path, Upload::of_lines(std::iter::empty())).await?;
         if self.return_codes {
             path.push_str("?return=codes");
         }

@@ -1,0 +1,9 @@
+//! The command line as people and scripts use it: the built binary against a running server.
+
+mod codes;
+mod demo;
+mod offline;
+mod prompt;
+mod setting_up;
+mod tickets;
+mod scanning;
