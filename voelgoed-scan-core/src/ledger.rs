@@ -93,6 +93,23 @@ pub struct Allowance {
 }
 
 impl Ledger {
+    /// A ledger of which only the counts and the last admission are known, as a manifest tells them. Every admission
+    /// that a rule can ask for is taken to be as late as the last one: sooner one too few is let in than one too many.
+    #[must_use]
+    pub fn counted(admissions: u32, inside: usize, last: &Sighting, entry_limit: u8) -> Self {
+        let asked_for = usize::from(entry_limit).min(admissions as usize);
+        let kept = inside.max(asked_for);
+        let ended = kept - inside;
+        let admission = |at| Admission {
+            entry: last.clone(),
+            ended: (at < ended).then(|| last.clone()),
+        };
+        Self {
+            admissions,
+            recent: (0..kept).map(admission).collect(),
+        }
+    }
+
     /// How many admissions there were that were not undone.
     #[must_use]
     pub const fn admissions(&self) -> u32 {

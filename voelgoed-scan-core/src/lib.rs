@@ -21,6 +21,8 @@ mod manifest;
 mod memory;
 mod nodes;
 mod occupancy;
+#[cfg(feature = "sqlite")]
+mod offline;
 mod organization;
 pub mod random;
 mod reason;
@@ -67,6 +69,11 @@ pub use manifest::{
     ManifestPart, ManifestTicket, ManifestTooLarge, TicketKey,
 };
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
+#[cfg(feature = "sqlite")]
+pub use offline::{
+    DeviceSecret, ManifestState, OfflineError, OfflineGate, OfflineGateSetup, OfflineScan, OfflineState,
+    SeenBefore, SeenTicket, Verdict, VerdictBy, WaitingBatch,
+};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
 pub use reason::{Reason, ScanResult};
 #[cfg(feature = "redis")]

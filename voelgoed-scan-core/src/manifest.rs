@@ -208,10 +208,16 @@ impl ManifestHead {
         self.gates.iter().find(|one| one.gate.id == id)
     }
 
+    /// The last moment at which the manifest is as young as its event wants it.
+    #[must_use]
+    pub fn stale_from(&self) -> Timestamp {
+        self.made_at
+            .plus(Duration::from_secs(self.event.manifest_max_age_s.into()))
+    }
+
     /// Whether the manifest has grown older at `now` than its event allows.
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        let limit = Duration::from_secs(self.event.manifest_max_age_s.into());
-        now > self.made_at.plus(limit)
+        now > self.stale_from()
     }
 }

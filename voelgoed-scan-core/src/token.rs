@@ -17,7 +17,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::text::words;
-use crate::{EventId, KeyId, Keyring, OrganizationId, Reason, TicketCode, TicketId, Timestamp};
+use crate::{EventId, KeyId, Keyring, OrganizationId, Reading, Reason, TicketCode, TicketId, Timestamp};
 use phoenix::PhoenixKeys;
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;
@@ -83,6 +83,15 @@ impl<'a> Payload<'a> {
             Shape::Bare(TicketCode::parse_typed(text).map_err(|_| Malformed)?)
         };
         Ok(Self { text, shape })
+    }
+
+    /// Reads what was read at a gate: what staff type is a bare code and nothing else.
+    pub fn parse_reading(reading: &'a Reading) -> Result<Self, Malformed> {
+        let payload = Self::parse(reading.text())?;
+        match reading {
+            Reading::TicketCode(_) if payload.format() != Format::Bare => Err(Malformed),
+            Reading::TicketCode(_) | Reading::Qr(_) => Ok(payload),
+        }
     }
 
     /// The payload's format.

@@ -103,13 +103,13 @@ impl Body {
             }
         }
         Ok(Self {
+            bytes,
             head,
             classes,
             sets,
             tickets,
             histories,
             keys_at,
-            bytes,
         })
     }
 

@@ -71,7 +71,7 @@ impl ManifestDraft {
         let mut tables = Tables::of(&head)?;
         let mut records = Vec::new();
         for ticket in tickets {
-            records.push(tables.record(ticket)?);
+            records.push(tables.record(&ticket)?);
         }
         // Stable: of one ticket given twice the later counts.
         records.sort_by_key(|record: &Record| record.key);
@@ -184,7 +184,7 @@ impl Tables {
         Ok(number)
     }
 
-    fn record(&mut self, ticket: ManifestTicket) -> Result<Record, ManifestTooLarge> {
+    fn record(&mut self, ticket: &ManifestTicket) -> Result<Record, ManifestTooLarge> {
         Ok(Record {
             key: *ticket.key.as_bytes(),
             status: ticket.status,
@@ -244,6 +244,7 @@ pub(super) fn encode(
         to.u16(record.inside);
         to.i64(record.last_admission);
     }
+    to.0.shrink_to_fit();
     Ok(to.0)
 }
 

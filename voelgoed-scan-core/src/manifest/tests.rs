@@ -97,11 +97,11 @@ fn of_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestT
     let facts = ManifestFacts {
         version,
         made_at: MADE,
-        expires_at: MADE.plus(Duration::from_secs(60)),
+        expires_at: MADE.plus(Duration::from_mins(1)),
         event,
         gates: &[gate(11), gate(12)],
         keys: &keys(),
-        window: Duration::from_secs(300),
+        window: Duration::from_mins(5),
     };
     let tickets = tickets.iter().cloned();
     let draft = match base {
@@ -170,7 +170,7 @@ fn what_was_written_is_read() {
     assert_eq!((&head.event, head.has_capacity), (&told, true));
     assert_eq!(
         (head.version, head.made_at, head.window),
-        (7, MADE, Duration::from_secs(300))
+        (7, MADE, Duration::from_mins(5))
     );
     let full: Vec<_> = head.gates.iter().map(|one| one.has_capacity).collect();
     assert_eq!(full, [true, false]);
@@ -270,7 +270,7 @@ fn each_refusal_has_its_own_code() {
 #[test]
 fn a_manifest_is_stale_once_it_is_older_than_its_event_allows() {
     let manifest = in_use(signed(7, None, &[]));
-    let limit = MADE.plus(Duration::from_secs(3600));
+    let limit = MADE.plus(Duration::from_hours(1));
     assert!(!manifest.head().is_stale(limit));
     assert!(manifest.head().is_stale(limit.plus_millis(1)));
 }

@@ -2,8 +2,7 @@
 
 use crate::store::Stand;
 use crate::{
-    Claims, Fingerprint, Format, Keyring, Malformed, Payload, PhoenixKeys, Reading, Reason, payload_sha256,
-    verify,
+    Claims, Fingerprint, Keyring, Malformed, Payload, PhoenixKeys, Reading, Reason, payload_sha256, verify,
 };
 
 /// Parses and verifies what was read.
@@ -18,7 +17,7 @@ pub(super) fn read(
         format: None,
         kid: None,
     };
-    let payload = match parse(reading) {
+    let payload = match Payload::parse_reading(reading) {
         Ok(payload) => payload,
         Err(Malformed) => return (fingerprint, Err(Reason::Malformed)),
     };
@@ -28,19 +27,4 @@ pub(super) fn read(
         fingerprint,
         verify(&payload, keyring, phoenix, stand.event.allow_unsigned),
     )
-}
-
-/// What staff type is a bare code and nothing else.
-fn parse(reading: &Reading) -> Result<Payload<'_>, Malformed> {
-    match reading {
-        Reading::Qr(text) => Payload::parse(text),
-        Reading::TicketCode(text) => {
-            let payload = Payload::parse(text)?;
-            if payload.format() == Format::Bare {
-                Ok(payload)
-            } else {
-                Err(Malformed)
-            }
-        }
-    }
 }

@@ -1,0 +1,44 @@
+//! Was this payload read a moment ago? A camera sees one QR code many times: within 2.5 s it is one reading.
+//!
+//! The time counts from the scan, not from the last look: whoever holds the same code up again and again is scanned
+//! again after 2.5 s.
+
+use std::time::Duration;
+
+use crate::offline::Verdict;
+use crate::{Direction, GateId, Timestamp};
+
+/// For how long the same payload is the same reading.
+const ONE_READING: Duration = Duration::from_millis(2500);
+
+/// What makes two readings the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReadingKey {
+    pub(crate) payload_sha256: [u8; 32],
+    pub(crate) gate_id: GateId,
+    pub(crate) direction: Direction,
+}
+
+/// The readings of the last moments.
+#[derive(Debug, Default)]
+pub(crate) struct Readings(Vec<(ReadingKey, Timestamp, Verdict)>);
+
+impl Readings {
+    /// The verdict of the reading that this one repeats, by the device's clock.
+    pub(crate) fn repeat(&mut self, key: &ReadingKey, at: Timestamp) -> Option<Verdict> {
+        // A clock that was set back ends every reading: better one scan too many than a verdict that stays for hours.
+        self.0
+            .retain(|(_, since, _)| *since <= at && at.minus(ONE_READING) <= *since);
+        let (.., verdict) = self.0.iter().find(|(known, ..)| known == key)?;
+        Some(Verdict {
+            repeated: true,
+            ..verdict.clone()
+        })
+    }
+
+    /// Keeps a verdict.
+    pub(crate) fn keep(&mut self, key: ReadingKey, at: Timestamp, verdict: &Verdict) {
+        self.0.retain(|(known, ..)| *known != key);
+        self.0.push((key, at, verdict.clone()));
+    }
+}
