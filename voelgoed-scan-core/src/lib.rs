@@ -98,4 +98,4 @@ pub use ticket::{
 pub use time::{InvalidTimestamp, Timestamp};
 pub use token::phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub use token::{Claims, Format, MAX_PAYLOAD, Malformed, Payload, Vg2Claims, Window, payload_sha256, verify};
-pub use vitals::{Vitals, WriteCounts};
+pub use vitals::{Vitals, WRITE_TIMES, WriteCounts};

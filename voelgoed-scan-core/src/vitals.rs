@@ -8,7 +8,7 @@ use crate::store::PoolUse;
 /// How a node is doing. Counts are since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vitals {
-    /// Whether the database answered when it was last asked for its change counters, which is twice a second.
+    /// Whether the database answered when it was last asked for its change counters, which is at least twice a second.
     pub database_up: bool,
     /// The connections to the database.
     pub pools: Vec<PoolUse>,
@@ -23,11 +23,27 @@ pub struct Vitals {
     pub listeners: usize,
 }
 
+/// Upper ends of the classes by which writes are counted: a fast disk, a slow one, a database in trouble.
+pub const WRITE_TIMES: [Duration; 12] = [
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
+
 /// What the recorder wrote, and what it still has to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteCounts {
-    /// Writes that were done.
-    pub done: u64,
+    /// Writes, done and failed, by the time that they took: each up to its end of [`WRITE_TIMES`], the last longer.
+    pub took: [u64; WRITE_TIMES.len() + 1],
     /// Writes that the database failed.
     pub failed: u64,
     /// Scans in the writes that were done.
@@ -43,7 +59,7 @@ pub struct WriteCounts {
 /// The recorder's counters.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    done: AtomicU64,
+    took: [AtomicU64; WRITE_TIMES.len() + 1],
     failed: AtomicU64,
     scans: AtomicU64,
     busy_micros: AtomicU64,
@@ -53,8 +69,11 @@ pub(crate) struct Tally {
 impl Tally {
     /// A write ended.
     pub(crate) fn wrote(&self, scans: usize, done: bool, took: Duration) {
+        let class = WRITE_TIMES.partition_point(|end| *end < took);
+        if let Some(class) = self.took.get(class) {
+            class.fetch_add(1, Ordering::Relaxed);
+        }
         if done {
-            self.done.fetch_add(1, Ordering::Relaxed);
             self.scans.fetch_add(scans as u64, Ordering::Relaxed);
         } else {
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +89,11 @@ impl Tally {
 
     pub(crate) fn counts(&self, waiting: usize) -> WriteCounts {
         WriteCounts {
-            done: self.done.load(Ordering::Relaxed),
+            took: std::array::from_fn(|class| {
+                self.took
+                    .get(class)
+                    .map_or(0, |count| count.load(Ordering::Relaxed))
+            }),
             failed: self.failed.load(Ordering::Relaxed),
             scans: self.scans.load(Ordering::Relaxed),
             busy: Duration::from_micros(self.busy_micros.load(Ordering::Relaxed)),
@@ -98,5 +121,23 @@ impl DatabasePulse {
 
     pub(crate) fn is_up(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_counted_up_to_the_end_of_its_class() {
+        let tally = Tally::default();
+        let times = [500, 501, 1000, 5_000_000, 5_000_001].map(Duration::from_micros);
+        for took in times {
+            tally.wrote(2, true, took);
+        }
+        let counts = tally.counts(0);
+        assert_eq!(counts.took, [1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(counts.busy, times.iter().sum());
+        assert_eq!((counts.scans, counts.failed), (10, 0));
     }
 }

@@ -132,7 +132,10 @@ async fn receive(
     let caller = credential.caller(&node.scanner, &node.office).await?;
     trace.caller = Some(caller.clone());
     if let Caller::Device(standing) = &caller {
-        node.limit.take(&standing.device).map_err(Problem::rate_limited)?;
+        node.limit.take(&standing.device).map_err(|wait| {
+            node.measures.limited();
+            Problem::rate_limited(wait)
+        })?;
     }
     let taken = take(route.takes, &parts.headers, body).await?;
     Ok(Call {

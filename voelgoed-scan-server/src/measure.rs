@@ -1,4 +1,6 @@
-//! What is counted? Requests, scans and connections, for Prometheus.
+//! What is counted? Requests, scans and connections, for Prometheus; and how the node is doing.
+
+mod vitals;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -6,13 +8,15 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use voelgoed_scan_core::ScanAnswer;
+use voelgoed_scan_core::{ScanAnswer, Vitals, Warning};
 
 const REQUESTS: &str = "voelgoed_scan_http_requests_total";
 const REQUEST_SECONDS: &str = "voelgoed_scan_http_request_duration_seconds";
 const CONNECTIONS: &str = "voelgoed_scan_http_connections";
 const SCANS: &str = "voelgoed_scan_scans_total";
 const SCAN_SECONDS: &str = "voelgoed_scan_scan_duration_seconds";
+const RATE_LIMITED: &str = "voelgoed_scan_rate_limited_total";
+const CLOCK_SKEW: &str = "voelgoed_scan_clock_skew_total";
 
 /// Upper ends of the histograms' buckets, in seconds: from a cache hit to a database in trouble.
 const BUCKETS: [f64; 13] = [
@@ -26,7 +30,8 @@ static PROCESS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 pub(crate) struct Measures {
     handle: Option<PrometheusHandle>,
     connections: Gauge,
-    scan_seconds: Histogram,
+    rate_limited: Counter,
+    clock_skew: Counter,
 }
 
 impl Measures {
@@ -36,16 +41,20 @@ impl Measures {
         Self {
             handle,
             connections: metrics::gauge!(CONNECTIONS),
-            scan_seconds: metrics::histogram!(SCAN_SECONDS),
+            rate_limited: metrics::counter!(RATE_LIMITED),
+            clock_skew: metrics::counter!(CLOCK_SKEW),
         }
     }
 
-    /// The text that Prometheus reads.
-    pub(crate) fn render(&self) -> String {
-        self.handle
+    /// The text that Prometheus reads: what the process counted, and how this node is doing.
+    pub(crate) fn render(&self, vitals: &Vitals, database: &'static str) -> String {
+        let mut text = self
+            .handle
             .as_ref()
             .map(PrometheusHandle::render)
-            .unwrap_or_default()
+            .unwrap_or_default();
+        vitals::render(&mut text, vitals, database);
+        text
     }
 
     /// Sums up what was measured since the last time, so that it takes no more memory while nobody reads it.
@@ -72,7 +81,17 @@ impl Measures {
             SCANS, "result" => answer.result.as_str(), "decided_by" => answer.decided_by.as_str()
         );
         scans.increment(1);
-        self.scan_seconds.record(took);
+        let seconds: Histogram =
+            metrics::histogram!(SCAN_SECONDS, "decided_by" => answer.decided_by.as_str());
+        seconds.record(took);
+        if answer.warnings.contains(&Warning::ClockSkew) {
+            self.clock_skew.increment(1);
+        }
+    }
+
+    /// A device called too often.
+    pub(crate) fn limited(&self) {
+        self.rate_limited.increment(1);
     }
 
     /// A connection was opened; it counts until what is returned is dropped.
@@ -116,7 +135,21 @@ fn install() -> Option<PrometheusHandle> {
         Unit::Count,
         "Scans answered, by result and by who decided."
     );
-    metrics::describe_histogram!(SCAN_SECONDS, Unit::Seconds, "Time to decide and record a scan.");
+    metrics::describe_histogram!(
+        SCAN_SECONDS,
+        Unit::Seconds,
+        "Time to decide a scan and, where a person came in, to record it, by who decided."
+    );
+    metrics::describe_counter!(
+        RATE_LIMITED,
+        Unit::Count,
+        "Calls refused because their device called too often."
+    );
+    metrics::describe_counter!(
+        CLOCK_SKEW,
+        Unit::Count,
+        "Scans whose device's clock was more than 300 s away from this node's."
+    );
     Some(handle)
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Node {
     pub(crate) routes: Routes,
     pub(crate) limit: Limit,
     pub(crate) measures: Measures,
+    /// The kind of database, as it is counted: `sqlite` or `postgres`.
+    pub(crate) database: &'static str,
     /// Cancelled when the server stops: streams end then.
     pub(crate) stopping: CancellationToken,
     pub(crate) openapi: OnceLock<Bytes>,

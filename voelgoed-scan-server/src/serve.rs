@@ -115,6 +115,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         routes: Routes::new(api::routes()),
         limit: Limit::new(config.rate_limit),
         measures: Measures::new(),
+        database: if config.database_url.starts_with("sqlite:") {
+            "sqlite"
+        } else {
+            "postgres"
+        },
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
     });

@@ -29,7 +29,7 @@ struct Status {
 /// How the server and what it stands on are.
 #[derive(Serialize, JsonSchema)]
 struct Readiness {
-    /// `ok`.
+    /// `ok`; `degraded` where something is unavailable that scans go on without.
     status: &'static str,
     /// What it stands on, each `ok` or `unavailable`.
     checks: Checks,
@@ -40,9 +40,16 @@ struct Readiness {
 struct Checks {
     /// The database.
     database: &'static str,
-    /// The second tier, where there is one. Scans go on without it, so that it decides nothing here.
+    /// The second tier, where there is one. Scans go on without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     redis: Option<&'static str>,
+    /// The way to the other nodes, where there is one. Without it they learn of changes within a second all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus: Option<&'static str>,
+}
+
+fn word(up: bool) -> &'static str {
+    if up { "ok" } else { "unavailable" }
 }
 
 /// `GET /healthz`
@@ -55,7 +62,10 @@ pub(crate) fn health() -> Route {
 /// `GET /readyz`
 pub(crate) fn ready() -> Route {
     Route::get("/readyz", "ready", "Says whether the storage answers.")
-        .answers::<Readiness>(StatusCode::OK, "It does.")
+        .answers::<Readiness>(
+            StatusCode::OK,
+            "It does; what scans go on without may be unavailable.",
+        )
         .may_fail(&[Code::StorageUnavailable])
         .open(run_ready)
 }
@@ -63,15 +73,17 @@ pub(crate) fn ready() -> Route {
 async fn run_ready(node: Arc<Node>) -> Answer {
     let failed = match timeout(READY_TIME, node.scanner.store().ping()).await {
         Ok(Ok(())) => {
-            let redis = node
-                .scanner
-                .redis_tier()
-                .map(|tier| if tier.up { "ok" } else { "unavailable" });
-            let checks = Checks {
-                database: "ok",
-                redis,
-            };
-            return Ok(reply::ok(&Readiness { status: "ok", checks }));
+            let redis = node.scanner.redis_tier().map(|tier| tier.up);
+            let bus = node.scanner.bus_is_up();
+            let degraded = redis == Some(false) || bus == Some(false);
+            return Ok(reply::ok(&Readiness {
+                status: if degraded { "degraded" } else { "ok" },
+                checks: Checks {
+                    database: "ok",
+                    redis: redis.map(word),
+                    bus: bus.map(word),
+                },
+            }));
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {READY_TIME:?}"),
@@ -88,7 +100,13 @@ pub(crate) fn metrics() -> Route {
             "The counters, in the text format of Prometheus.",
             vec![(MEDIA_TYPE, None)],
         )
-        .open(|node| async move { Ok(reply::whole(StatusCode::OK, MEDIA_TYPE, node.measures.render())) })
+        .open(|node| async move {
+            Ok(reply::whole(
+                StatusCode::OK,
+                MEDIA_TYPE,
+                node.measures.render(&node.scanner.vitals(), node.database),
+            ))
+        })
 }
 
 /// `GET /openapi.json`
