@@ -477,6 +477,8 @@ fn fit<'a>(segments: &[Segment], given: impl Iterator<Item = &'a str>) -> Option
         match segment {
             Segment::Word(word) if *word == text => {}
             Segment::Word(_) => return None,
+            // A path that leaves a name out is another path.
+            Segment::Variable(_) if text.is_empty() => return None,
             Segment::Variable(name) => {
                 values.push((*name, percent_decode_str(text).decode_utf8_lossy().into_owned()));
             }
@@ -533,6 +535,7 @@ mod tests {
             "/things/1/2",
             "//",
             "/things/1/parts/2/",
+            "/things/",
             "/THINGS",
         ] {
             let code = table.find(&Method::GET, path).err().map(|problem| problem.code());

@@ -168,6 +168,7 @@ async fn run(call: Call<Lines<LineShape>, Wanted>) -> Answer {
         form: Form::default(),
         line: 0,
         counts: ImportCounts::default(),
+        rejected: Vec::new(),
         ended: false,
     };
     match returns {
@@ -207,6 +208,8 @@ struct Import {
     /// The number of the last line that was read.
     line: u64,
     counts: ImportCounts,
+    /// The lines of this chunk that were rejected: some when they were read, some when they were committed.
+    rejected: Vec<RejectedLine>,
     ended: bool,
 }
 
@@ -215,7 +218,7 @@ impl Import {
     async fn chunk(&mut self, taken: &mut (dyn FnMut(ImportedTicket) + Send)) -> Result<bool, Stop> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
-        while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
+        while chunk.len() + self.rejected.len() < CHUNK && bytes < CHUNK_BYTES {
             let Some(line) = self.call.body.next().await? else {
                 self.ended = true;
                 break;
@@ -237,6 +240,7 @@ impl Import {
             }
         }
         self.commit(&chunk, taken).await?;
+        self.name_rejected();
         Ok(!self.ended)
     }
 
@@ -290,12 +294,14 @@ impl Import {
 
     fn reject(&mut self, line: u64, message: impl Into<Cow<'static, str>>) {
         self.counts.rejected += 1;
-        if self.counts.errors.len() < MAX_ERRORS {
-            self.counts.errors.push(RejectedLine {
-                line,
-                message: message.into(),
-            });
-        }
+        let message = message.into();
+        self.rejected.push(RejectedLine { line, message });
+    }
+
+    fn name_rejected(&mut self) {
+        self.rejected.sort_by_key(|rejected| rejected.line);
+        let room = MAX_ERRORS.saturating_sub(self.counts.errors.len());
+        self.counts.errors.extend(self.rejected.drain(..).take(room));
     }
 }
 
