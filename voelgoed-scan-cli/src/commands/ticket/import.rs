@@ -79,7 +79,7 @@ impl Import {
         let upload = Upload::of_file(&self.file, desk.quiet || self.return_codes).await?;
         // A server that says no closes the connection under a body that is still being sent, and what it said may be
         // lost. So it is asked first, with nothing to take.
-        client.upload(&path, Upload::of_lines(std::iter::empty())).await?;
+        drop(client.upload(&path, Upload::of_lines(std::iter::empty())).await?);
         if self.return_codes {
             path.push_str("?return=codes");
         }
