@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::{
     Allowance, Claims, Direction, Event, EventStatus, Gate, GateStatus, Occupancy, OrganizationId, Reason,
-    Reentry, TicketFacts, TicketStatus, Timestamp,
+    TicketFacts, TicketStatus, Timestamp,
 };
 
 /// Where and when the question is asked.
@@ -57,6 +57,24 @@ pub fn decide(situation: &Situation<'_>, claims: &Claims, facts: Option<&TicketF
     verdict.unwrap_or_else(|denial| denial)
 }
 
+/// What can be checked again of a scan that a device let through: 3 (the payload's own window), 4, 5 and 8.
+pub(crate) fn check_again(
+    situation: &Situation<'_>,
+    claims: &Claims,
+    facts: Option<&TicketFacts>,
+) -> Result<(), Reason> {
+    if situation.direction == Direction::Exit {
+        return find(situation, claims, facts).map(drop);
+    }
+    claims.window.check(situation.now)?;
+    let facts = find(situation, claims, facts)?;
+    if gate_lets_in(situation.gate, facts) {
+        Ok(())
+    } else {
+        Err(Reason::GateNotAllowed)
+    }
+}
+
 /// Checks 4 and 5: the ticket is this organization's, the one that the claims name, and for the session's event.
 fn find<'a>(
     situation: &Situation<'_>,
@@ -77,7 +95,7 @@ fn find<'a>(
 }
 
 /// Whether the claims name this ticket and nothing else.
-fn names(claims: &Claims, facts: &TicketFacts, organization: OrganizationId) -> bool {
+pub(crate) fn names(claims: &Claims, facts: &TicketFacts, organization: OrganizationId) -> bool {
     let ticket = &facts.ticket;
     ticket.organization_id == organization
         && claims
@@ -114,11 +132,7 @@ fn enter(situation: &Situation<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
     }
     let allowance = situation.allowance(facts);
     if !facts.ledger.allows_entry(&allowance, now) {
-        return Err(match (ticket.entry_limit, event.reentry) {
-            (1, Reentry::AfterExit) => Reason::AlreadyInside,
-            (1, Reentry::Never | Reentry::AfterWindow) => Reason::AlreadyScanned,
-            _ => Reason::EntryLimitReached,
-        });
+        return Err(allowance.denial());
     }
     let readmission = facts.ledger.admissions() >= u32::from(ticket.entry_limit);
     let adds_person = !readmission || facts.ledger.readmission_adds_person(ticket.entry_limit);

@@ -2,13 +2,14 @@
 //!
 //! Invariants: admissions are in the order of their times; every open one is kept, and of the others as many of the
 //! latest as the rules can still ask for. What the ledger says of occupancy it says as changes ([`Movement`]), which
-//! add up to entries minus exits at every gate.
+//! add up to entries minus exits at every gate. People are told from rights: whoever a device let in against the rules
+//! is inside, but has not used the ticket up.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, GateId, Reentry, ScanId, Timestamp};
+use crate::{DeviceId, GateId, Reason, Reentry, ScanId, Timestamp};
 
 /// Where and when a ticket was seen: the facts that `previous_scan` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Admission {
     /// The exit that ended it; for a holder not seen leaving, the entry that replaced it.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Sighting>,
+    /// Whether a device let the person in though the ticket gave no right to it.
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_right: bool,
 }
 
 /// A change of occupancy: people counted at a gate.
@@ -73,7 +77,7 @@ pub struct Movement {
 /// A ticket's admissions and exits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// How many admissions there were, ever, that were not undone.
+    /// How many admissions by right there were, ever, that were not undone.
     #[serde(rename = "n")]
     admissions: u32,
     /// The latest of them and every open one, in the order of their times.
@@ -92,6 +96,18 @@ pub struct Allowance {
     pub window: Duration,
 }
 
+impl Allowance {
+    /// Why an entry is denied that is not within the allowance.
+    #[must_use]
+    pub const fn denial(&self) -> Reason {
+        match (self.entry_limit, self.reentry) {
+            (1, Reentry::AfterExit) => Reason::AlreadyInside,
+            (1, Reentry::Never | Reentry::AfterWindow) => Reason::AlreadyScanned,
+            _ => Reason::EntryLimitReached,
+        }
+    }
+}
+
 impl Ledger {
     /// A ledger of which only the counts and the last admission are known, as a manifest tells them. Every admission
     /// that a rule can ask for is taken to be as late as the last one: sooner one too few is let in than one too many.
@@ -103,6 +119,7 @@ impl Ledger {
         let admission = |at| Admission {
             entry: last.clone(),
             ended: (at < ended).then(|| last.clone()),
+            without_right: false,
         };
         Self {
             admissions,
@@ -110,7 +127,7 @@ impl Ledger {
         }
     }
 
-    /// How many admissions there were that were not undone.
+    /// How many admissions by right there were that were not undone.
     #[must_use]
     pub const fn admissions(&self) -> u32 {
         self.admissions
@@ -163,11 +180,40 @@ impl Ledger {
                 let since = now.minus(allowance.window);
                 self.recent
                     .iter()
-                    .filter(|admission| admission.entry.at >= since)
+                    .filter(|admission| !admission.without_right && admission.entry.at >= since)
                     .count()
                     < limit
             }
         }
+    }
+
+    /// The admission that keeps an entry from being within the allowance: the latest that counts.
+    #[must_use]
+    pub fn in_the_way(&self, allowance: &Allowance) -> Option<&Sighting> {
+        let latest = |counts: fn(&Admission) -> bool| self.recent.iter().rev().find(|one| counts(one));
+        let by_right = |one: &Admission| !one.without_right;
+        let found = match allowance.reentry {
+            Reentry::Never | Reentry::AfterWindow => latest(by_right),
+            Reentry::AfterExit => latest(|one| !one.without_right && one.ended.is_none())
+                .or_else(|| latest(|one| one.ended.is_none())),
+        };
+        found.map(|admission| &admission.entry)
+    }
+
+    /// Adds a person whom a device let in though the ticket gave no right to it.
+    pub fn let_in(&mut self, entry: Sighting, allowance: &Allowance) -> Movement {
+        let movement = Movement {
+            gate_id: entry.gate_id,
+            entries: 1,
+            exits: 0,
+        };
+        self.recent.push(Admission {
+            entry,
+            ended: None,
+            without_right: true,
+        });
+        self.forget_what_no_rule_asks_for(allowance);
+        movement
     }
 
     /// Adds an admission. `person_added` is false where its holder came back without having been seen to leave: then
@@ -188,7 +234,11 @@ impl Ledger {
             old.ended = Some(entry.clone());
         }
         self.admissions = self.admissions.saturating_add(1);
-        self.recent.push(Admission { entry, ended: None });
+        self.recent.push(Admission {
+            entry,
+            ended: None,
+            without_right: false,
+        });
         self.forget_what_no_rule_asks_for(allowance);
         movements
     }
@@ -222,14 +272,15 @@ impl Ledger {
     }
 
     fn forget_what_no_rule_asks_for(&mut self, allowance: &Allowance) {
-        let spare = self
-            .recent
-            .len()
-            .saturating_sub(usize::from(allowance.entry_limit));
-        let mut at = 0;
+        let last = self.recent.len().saturating_sub(1);
+        let by_right = self.recent.iter().filter(|one| !one.without_right).count();
+        let spare = by_right.saturating_sub(usize::from(allowance.entry_limit));
+        let (mut at, mut rights) = (0, 0);
         self.recent.retain(|admission| {
             at += 1;
-            at > spare || admission.ended.is_none()
+            rights += usize::from(!admission.without_right);
+            let counts = !admission.without_right && rights > spare;
+            counts || admission.ended.is_none() || at > last
         });
     }
 }

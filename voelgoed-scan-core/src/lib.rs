@@ -53,7 +53,7 @@ pub use device::{
 };
 pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
 pub use feed::{Feed, FeedItem, Subscription};
-pub use fold::{PastScan, difference, fold};
+pub use fold::{Folded, Part, PastScan, Placing, difference, fold};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
     ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,

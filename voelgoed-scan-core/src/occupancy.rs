@@ -81,15 +81,23 @@ pub struct ResultCounts {
 impl ResultCounts {
     /// Adds one scan.
     pub fn count(&mut self, result: ScanResult) {
-        let slot = match result {
+        *self.slot(result) += 1;
+    }
+
+    /// Takes one scan away, whose result has changed.
+    pub fn uncount(&mut self, result: ScanResult) {
+        *self.slot(result) -= 1;
+    }
+
+    fn slot(&mut self, result: ScanResult) -> &mut i64 {
+        match result {
             ScanResult::Valid => &mut self.valid,
             ScanResult::Duplicate => &mut self.duplicate,
             ScanResult::InvalidToken => &mut self.invalid_token,
             ScanResult::WrongEvent => &mut self.wrong_event,
             ScanResult::WrongGate => &mut self.wrong_gate,
             ScanResult::Refused => &mut self.refused,
-        };
-        *slot += 1;
+        }
     }
 
     /// Adds the counts of another.

@@ -7,6 +7,7 @@
 mod crowd;
 mod effects;
 mod reading;
+mod sync;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,7 +232,12 @@ impl Scanner {
             .keys
             .keyring(organization_id, &self.0.memory, self.store())
             .await?;
-        let (fingerprint, verdict) = reading::read(&request.reading, &keyring, self.0.keys.phoenix(), stand);
+        let (fingerprint, verdict) = reading::read(
+            &request.reading,
+            &keyring,
+            self.0.keys.phoenix(),
+            stand.event.allow_unsigned,
+        );
         let verdict = verdict.and_then(|claims| match request.direction {
             Direction::Entry => claims.window.check(now).map(|()| claims),
             Direction::Exit => Ok(claims),

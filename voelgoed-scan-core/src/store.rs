@@ -36,6 +36,8 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sync;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tickets;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod undo;
@@ -44,6 +46,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::sync::{Conflict, ConflictKind, Intake, SyncResult, SyncWrites};
 use crate::{
     Attempt, Device, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, KnownScan, OrganizationId,
     ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus,
@@ -331,7 +334,40 @@ pub trait TicketStore: Send + Sync {
     ) -> Result<Option<TicketFacts>, StoreError>;
 }
 
-/// A database with all of it.
-pub trait Store: ScanStore + Registry + TicketStore + NodeStore + 'static {}
+/// Which conflicts are asked for; `None` is any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConflictFilter {
+    /// At this event.
+    pub event_id: Option<EventId>,
+    /// Of this kind.
+    pub kind: Option<ConflictKind>,
+}
 
-impl<T: ScanStore + Registry + TicketStore + NodeStore + 'static> Store for T {}
+/// What became of a batch that a device handed in.
+#[derive(Debug)]
+pub struct Synced {
+    /// What became of its scans, in their order.
+    pub results: Vec<SyncResult>,
+    /// What was written.
+    pub writes: SyncWrites,
+}
+
+/// What devices ask of a database that decided alone.
+#[async_trait]
+pub trait SyncStore: Send + Sync {
+    /// Takes a batch, in one transaction. `None` where the device is not active, and was not revoked either.
+    async fn sync(&self, intake: &Intake, rules: &Rules) -> Result<Option<Synced>, StoreError>;
+
+    /// The conflicts, newest first by the time of the scan that lost.
+    async fn conflicts(
+        &self,
+        organization: OrganizationId,
+        filter: &ConflictFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Conflict>, StoreError>;
+}
+
+/// A database with all of it.
+pub trait Store: ScanStore + SyncStore + Registry + TicketStore + NodeStore + 'static {}
+
+impl<T: ScanStore + SyncStore + Registry + TicketStore + NodeStore + 'static> Store for T {}

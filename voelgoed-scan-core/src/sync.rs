@@ -5,7 +5,11 @@
 //! words: `docs/sync.md`.
 
 mod chain;
+mod history;
+mod judge;
+mod received;
 mod scan;
+mod take;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +17,14 @@ use crate::text::words;
 use crate::{BatchId, DeviceId, NamedGate, Reason, ScanId, ScanResult, TicketCode, Timestamp};
 
 pub use chain::{BatchSignature, DeviceKey, InvalidBytes, LinkHash, canonical, signed_bytes};
+pub use history::{Histories, KeptScan, Refolded};
+pub use judge::Upload;
+pub use received::Received;
 pub use scan::{Fault, HandedScan, InvalidSyncScan, RawSyncScan, SyncScan};
+pub use take::{
+    DENIED_AT_GATE, Intake, Item, Known, LogPlace, NewSync, Quarantined, SessionSpan, SyncDevice, SyncFacts,
+    SyncWrites, take,
+};
 
 /// The most scans in one batch.
 pub const MAX_BATCH: usize = 1000;

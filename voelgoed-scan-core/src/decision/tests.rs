@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    ClassName, EventId, GateId, Headcount, Ledger, ScanId, ScanResult, Sighting, Ticket, TicketCode,
+    ClassName, EventId, GateId, Headcount, Ledger, Reentry, ScanId, ScanResult, Sighting, Ticket, TicketCode,
     TicketId, Window,
 };
 

@@ -96,18 +96,17 @@ fn past(writes: &Writes) -> Vec<PastScan> {
         .iter()
         .filter(|scan| scan.record.result == ScanResult::Valid);
     valid
-        .map(|scan| PastScan {
-            seen: Sighting {
+        .map(|scan| {
+            let seen = Sighting {
                 scan_id: scan.record.scan_id,
                 at: scan.record.scanned_at,
                 gate_id: scan.record.gate_id,
                 gate_name: scan.shown.gate_name.clone(),
                 device_id: scan.record.device_id,
                 device_name: format!("Scanner {}", scan.record.device_id.as_uuid().as_u128()),
-            },
-            direction: scan.record.direction,
-            reason: scan.record.reason,
-            entry_limit: scan.shown.ticket.as_ref().map_or(0, |ticket| ticket.entry_limit),
+            };
+            let entry_limit = scan.shown.ticket.as_ref().map_or(0, |ticket| ticket.entry_limit);
+            PastScan::answered(seen, scan.record.direction, scan.record.reason, entry_limit)
         })
         .collect()
 }
@@ -164,10 +163,10 @@ proptest! {
         let length = past.len().max(1) as u128;
         past.sort_by_key(|scan| (scan.seen.scan_id.as_uuid().as_u128() ^ u128::from(shuffle)) % length);
         let allowance = crate::Allowance { reentry, entry_limit, window: WINDOW };
-        let (ledger, movements) = fold(past, &allowance);
+        let folded = fold(&past, &allowance);
         let stored = writes.tickets.first().map(|facts| facts.ledger.clone()).unwrap_or_default();
-        prop_assert_eq!(ledger, stored);
-        prop_assert_eq!(difference(&counted(&writes), &movements), []);
+        prop_assert_eq!(folded.ledger, stored);
+        prop_assert_eq!(difference(&counted(&writes), &folded.movements), []);
     }
 
     #[test]

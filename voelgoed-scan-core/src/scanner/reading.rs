@@ -1,6 +1,5 @@
 //! What was read, and does it hold? Checks 1 to 3 less the payload's own window.
 
-use crate::store::Stand;
 use crate::{
     Claims, Fingerprint, Keyring, Malformed, Payload, PhoenixKeys, Reading, Reason, payload_sha256, verify,
 };
@@ -10,7 +9,7 @@ pub(super) fn read(
     reading: &Reading,
     keyring: &Keyring,
     phoenix: Option<&PhoenixKeys>,
-    stand: &Stand,
+    allow_unsigned: bool,
 ) -> (Fingerprint, Result<Claims, Reason>) {
     let mut fingerprint = Fingerprint {
         sha256: payload_sha256(reading.text()),
@@ -23,8 +22,5 @@ pub(super) fn read(
     };
     fingerprint.format = Some(payload.format());
     fingerprint.kid = payload.kid();
-    (
-        fingerprint,
-        verify(&payload, keyring, phoenix, stand.event.allow_unsigned),
-    )
+    (fingerprint, verify(&payload, keyring, phoenix, allow_unsigned))
 }

@@ -219,10 +219,7 @@ async fn apply<D: Dialect>(writes: &Writes, connection: &mut D::Connection) -> R
         .json(&counts)
         .execute(connection)
         .await?;
-    query::<D>(D::SQL.add_arrivals)
-        .json(&arrivals(writes))
-        .execute(connection)
-        .await?;
+    add_arrivals::<D>(writes.scans.iter().map(|scan| &scan.record), connection).await?;
     let sessions: Vec<_> = writes
         .sessions
         .iter()
@@ -250,10 +247,13 @@ struct ArrivalsRow {
     n: i64,
 }
 
-fn arrivals(writes: &Writes) -> Vec<ArrivalsRow> {
+/// Adds new scans to the arrivals of their events.
+pub(crate) async fn add_arrivals<D: Dialect>(
+    records: impl Iterator<Item = &crate::ScanRecord>,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
     let mut by_slot = BTreeMap::new();
-    for scan in &writes.scans {
-        let record = &scan.record;
+    for record in records {
         let slot = record.scanned_at.as_millis().div_euclid(SLOT_MILLIS);
         *by_slot
             .entry((record.organization_id, record.event_id, slot))
@@ -265,7 +265,12 @@ fn arrivals(writes: &Writes) -> Vec<ArrivalsRow> {
         slot,
         n,
     };
-    by_slot.into_iter().map(row).collect()
+    let rows: Vec<_> = by_slot.into_iter().map(row).collect();
+    query::<D>(D::SQL.add_arrivals)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Writes what scans change on tickets.
@@ -298,19 +303,21 @@ struct CountRow {
 /// Adds to the counters of gates.
 pub(crate) async fn add_counts<D: Dialect>(
     organization: OrganizationId,
-    event: crate::EventId,
-    movements: &[crate::Movement],
+    counts: &BTreeMap<(crate::EventId, GateId), crate::CountChange>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = movements
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = counts
         .iter()
-        .map(|movement| CountRow {
+        .map(|((event, gate), change)| CountRow {
             o: hex(organization.as_uuid()),
             e: hex(event.as_uuid()),
-            g: hex(movement.gate_id.as_uuid()),
-            entries: movement.entries,
-            exits: movement.exits,
-            results: crate::ResultCounts::default(),
+            g: hex(gate.as_uuid()),
+            entries: change.entries,
+            exits: change.exits,
+            results: change.results,
         })
         .collect();
     query::<D>(D::SQL.add_counts)
@@ -321,10 +328,10 @@ pub(crate) async fn add_counts<D: Dialect>(
 }
 
 #[derive(Serialize)]
-struct SessionRow {
-    o: String,
-    s: String,
-    n: i64,
+pub(crate) struct SessionRow {
+    pub(crate) o: String,
+    pub(crate) s: String,
+    pub(crate) n: i64,
 }
 
 #[derive(Serialize)]
@@ -354,35 +361,35 @@ impl<'a> TicketRow<'a> {
 }
 
 #[derive(Serialize)]
-struct ScanRow<'a> {
-    organization_id: String,
-    scan_id: String,
-    ticket_id: Option<String>,
-    ticket_code: Option<String>,
-    event_id: String,
-    gate_id: String,
-    device_id: String,
-    session_id: Option<String>,
-    result: &'a str,
-    reason: &'a str,
-    would_have_been: Option<&'a str>,
-    direction: &'a str,
-    scanned_at: i64,
-    device_scanned_at: Option<i64>,
-    received_at: i64,
-    source: &'a str,
-    decided_by: &'a str,
-    override_reason: Option<&'a str>,
-    local_result: Option<&'a str>,
-    metadata: Option<String>,
-    payload_sha256: String,
-    payload_format: Option<&'a str>,
-    payload_kid: Option<String>,
-    shown: String,
+pub(crate) struct ScanRow<'a> {
+    pub(crate) organization_id: String,
+    pub(crate) scan_id: String,
+    pub(crate) ticket_id: Option<String>,
+    pub(crate) ticket_code: Option<String>,
+    pub(crate) event_id: String,
+    pub(crate) gate_id: String,
+    pub(crate) device_id: String,
+    pub(crate) session_id: Option<String>,
+    pub(crate) result: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) would_have_been: Option<&'a str>,
+    pub(crate) direction: &'a str,
+    pub(crate) scanned_at: i64,
+    pub(crate) device_scanned_at: Option<i64>,
+    pub(crate) received_at: i64,
+    pub(crate) source: &'a str,
+    pub(crate) decided_by: &'a str,
+    pub(crate) override_reason: Option<&'a str>,
+    pub(crate) local_result: Option<&'a str>,
+    pub(crate) metadata: Option<String>,
+    pub(crate) payload_sha256: String,
+    pub(crate) payload_format: Option<&'a str>,
+    pub(crate) payload_kid: Option<String>,
+    pub(crate) shown: String,
 }
 
 impl<'a> ScanRow<'a> {
-    fn of(scan: &'a crate::NewScan) -> Result<Self, StoreError> {
+    pub(crate) fn of(scan: &'a crate::NewScan) -> Result<Self, StoreError> {
         let record = &scan.record;
         Ok(Self {
             organization_id: hex(record.organization_id.as_uuid()),

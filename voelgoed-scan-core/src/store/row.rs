@@ -4,8 +4,9 @@
 
 use crate::store::StoreError;
 use crate::store::sql::{Dialect, Row};
+use crate::sync::KeptScan;
 use crate::{
-    Device, Event, Gate, Outcome, Override, Reason, ScanRecord, ScanSession, Ticket, TicketFacts,
+    Device, Event, Gate, Outcome, Override, Reason, ScanRecord, ScanSession, Shown, Ticket, TicketFacts,
     TicketListing, Undone,
 };
 
@@ -73,7 +74,20 @@ macro_rules! scan_columns {
     };
 }
 
-pub(crate) use {device_columns, event_columns, gate_columns, scan_columns, session_columns, ticket_columns};
+/// Columns of `scans x` and `devices d` that a ticket's history needs.
+macro_rules! kept_columns {
+    () => {
+        concat!(
+            crate::store::row::scan_columns!(),
+            ", x.part as x_part, x.conflict as x_conflict, x.winner_scan_id as x_winner_scan_id, \
+             x.shown as x_shown, d.name as x_device_name"
+        )
+    };
+}
+
+pub(crate) use {
+    device_columns, event_columns, gate_columns, kept_columns, scan_columns, session_columns, ticket_columns,
+};
 
 pub(crate) fn event<D: Dialect>(row: &Row<D>) -> Result<Event, StoreError> {
     Ok(Event {
@@ -209,5 +223,19 @@ pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
         undone,
         local_result: row.opt_parse("x_local_result")?,
         metadata: row.opt_json("x_metadata")?,
+    })
+}
+
+/// A scan with what its ticket's history needs of it: reads [`kept_columns`].
+pub(crate) fn kept<D: Dialect>(row: &Row<D>) -> Result<KeptScan, StoreError> {
+    let shown: Shown = row.json("x_shown")?;
+    Ok(KeptScan {
+        record: scan(row)?,
+        part: row.opt_parse("x_part")?,
+        conflict: row.opt_parse("x_conflict")?,
+        winner: row.opt_id("x_winner_scan_id")?,
+        gate_name: shown.gate_name,
+        device_name: row.text("x_device_name")?,
+        entry_limit: shown.ticket.map(|ticket| ticket.entry_limit),
     })
 }

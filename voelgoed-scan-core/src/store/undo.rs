@@ -1,13 +1,16 @@
 //! How is an admission taken back? The record is marked, the ticket's history folded anew without it.
 
+use std::collections::HashMap;
+
 use crate::store::batch::{add_counts, update_tickets};
 use crate::store::generation::raise_tickets_generation;
-use crate::store::row::{self, scan_columns};
-use crate::store::sql::{Dialect, Row, Sql, query};
+use crate::store::row::{self, kept_columns, scan_columns};
+use crate::store::sql::{Dialect, Sql, query};
 use crate::store::{StoreError, UndoOutcome, UndoneBy};
+use crate::sync::{ConflictKind, Histories, KeptScan};
 use crate::{
-    Allowance, Direction, Event, OrganizationId, PastScan, ReasonText, Rules, ScanId, ScanRecord, ScanResult,
-    Shown, Sighting, TicketFacts, TicketId, Timestamp, Undone, difference, fold,
+    Allowance, Direction, Event, OrganizationId, ReasonText, Rules, ScanId, ScanRecord, ScanResult,
+    TicketFacts, TicketId, Timestamp, Undone,
 };
 
 impl<D: Dialect> Sql<D> {
@@ -53,49 +56,41 @@ impl<D: Dialect> Sql<D> {
             return Ok(Some(UndoOutcome::NotOpen));
         };
         let event = event_of::<D>(&record, &mut transaction).await?;
-        let allowance = Allowance {
-            reentry: event.reentry,
-            entry_limit: ticket.ticket.entry_limit,
-            window: rules.window,
+        let window = rules.window;
+        let allowance = |facts: &TicketFacts, _| {
+            Some(Allowance {
+                reentry: event.reentry,
+                entry_limit: facts.ticket.entry_limit,
+                window,
+            })
         };
-        let past = past_scans::<D>(organization, ticket.ticket.id, &mut transaction).await?;
-        let left: Vec<_> = past
-            .iter()
-            .filter(|one| one.seen.scan_id != scan)
-            .cloned()
-            .collect();
-        let (_, before) = fold(past, &allowance);
-        let (ledger, after) = fold(left, &allowance);
-        let movements = difference(&before, &after);
         let device = match by {
             UndoneBy::Device(device, _) => Some(device),
             UndoneBy::Member => None,
         };
-        query::<D>(
-            "update scans set undone_at = $3, undone_reason = $4, undone_by = $5 \
-             where organization_id = $1 and scan_id = $2",
-        )
-        .id(organization.as_uuid())
-        .id(scan.as_uuid())
-        .time(now)
-        .text(reason.as_str())
-        .opt_id(device.as_ref().map(crate::DeviceId::as_uuid))
-        .execute(&mut transaction)
-        .await?;
-        ticket.ledger = ledger;
-        ticket.version += 1;
-        ticket.ticket.scan_count = ticket.ledger.admissions();
-        ticket.ticket.status = ticket.ticket.status.after_admissions(ticket.ledger.admissions());
-        ticket.ticket.updated_at = now;
-        update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
-        add_counts::<D>(organization, record.event_id, &movements, &mut transaction).await?;
-        raise_tickets_generation::<D>(organization, &mut transaction).await?;
-        transaction.commit().await?;
-        record.undone = Some(Undone {
+        let undone = Undone {
             at: now,
             reason: reason.clone(),
             device_id: device,
-        });
+        };
+        let mut histories = Histories::default();
+        for kept in history::<D>(organization, ticket.ticket.id, &mut transaction).await? {
+            histories.add_stored(kept);
+        }
+        histories.change(scan, |kept| kept.record.undone = Some(undone.clone()));
+        let id = ticket.ticket.id;
+        let refolded = histories.refold(&HashMap::from([(id, ticket.clone())]), allowance, now);
+        if let Some(refolded) = refolded.tickets.into_iter().next() {
+            ticket = refolded;
+        }
+        for kept in histories.changed() {
+            write::<D>(kept, &mut transaction).await?;
+        }
+        update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
+        add_counts::<D>(organization, &refolded.counts, &mut transaction).await?;
+        raise_tickets_generation::<D>(organization, &mut transaction).await?;
+        transaction.commit().await?;
+        record.undone = Some(undone);
         Ok(Some(UndoOutcome::Undone {
             record: Box::new(record),
             ticket: Some(Box::new(ticket)),
@@ -191,43 +186,50 @@ async fn event_of<D: Dialect>(
     row::event(&row)
 }
 
-/// The valid scans of a ticket that were not undone.
-pub(crate) async fn past_scans<D: Dialect>(
+/// The scans of a ticket's history.
+async fn history<D: Dialect>(
     organization: OrganizationId,
     ticket: TicketId,
     connection: &mut D::Connection,
-) -> Result<Vec<PastScan>, StoreError> {
+) -> Result<Vec<KeptScan>, StoreError> {
     let rows = query::<D>(concat!(
         "select ",
-        scan_columns!(),
-        ", x.shown, d.name as device_name from scans x \
-         join devices d on d.organization_id = x.organization_id and d.id = x.device_id \
-         where x.organization_id = $1 and x.ticket_id = $2 and x.result = 'valid' and x.undone_at is null"
+        kept_columns!(),
+        " from scans x join devices d on d.organization_id = x.organization_id and d.id = x.device_id \
+         where x.organization_id = $1 and x.ticket_id = $2 and (x.result = 'valid' or x.part is not null)"
     ))
     .id(organization.as_uuid())
     .id(ticket.as_uuid())
     .fetch_all(connection)
     .await?;
-    rows.iter().map(past_scan).collect()
+    rows.iter().map(row::kept).collect()
 }
 
-fn past_scan<D: Dialect>(row: &Row<D>) -> Result<PastScan, StoreError> {
-    let record = row::scan(row)?;
-    let shown: Shown = row.json("shown")?;
-    let ticket = shown.ticket.ok_or_else(|| StoreError::Failed {
-        reason: "a valid scan does not tell its ticket".to_owned(),
-    })?;
-    Ok(PastScan {
-        seen: Sighting {
-            scan_id: record.scan_id,
-            at: record.scanned_at,
-            gate_id: record.gate_id,
-            gate_name: shown.gate_name,
-            device_id: record.device_id,
-            device_name: row.text("device_name")?,
-        },
-        direction: record.direction,
-        reason: record.reason,
-        entry_limit: ticket.entry_limit,
-    })
+/// Writes what an undo changes: the scan itself, and those that it had kept from being admitted by right.
+async fn write<D: Dialect>(kept: &KeptScan, connection: &mut D::Connection) -> Result<(), StoreError> {
+    let record = &kept.record;
+    let undone = record.undone.as_ref();
+    query::<D>(
+        "update scans set undone_at = $3, undone_reason = $4, undone_by = $5, result = $6, reason = $7, \
+         would_have_been = $8, conflict = $9, winner_scan_id = $10 \
+         where organization_id = $1 and scan_id = $2",
+    )
+    .id(record.organization_id.as_uuid())
+    .id(record.scan_id.as_uuid())
+    .opt_time(undone.map(|undone| undone.at))
+    .opt_text(undone.map(|undone| undone.reason.as_str()))
+    .opt_id(
+        undone
+            .and_then(|undone| undone.device_id)
+            .as_ref()
+            .map(crate::DeviceId::as_uuid),
+    )
+    .text(record.result.as_str())
+    .text(record.reason.as_str())
+    .opt_text(record.would_have_been.map(|outcome| outcome.reason.as_str()))
+    .opt_text(kept.conflict.map(ConflictKind::as_str))
+    .opt_id(kept.winner.as_ref().map(ScanId::as_uuid))
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -1,0 +1,39 @@
+-- Scans that devices decided alone, and the conflicts that come of them.
+
+-- What a scan brings into its ticket's history; null for scans that were answered at the gate, and for denials.
+alter table scans add column part text;
+-- The conflict that it lost, and the admission that it lost against.
+alter table scans add column conflict text;
+alter table scans add column winner_scan_id blob;
+-- Why its device did what it did.
+alter table scans add column local_reason text;
+-- Its place in its device's log.
+alter table scans add column sequence integer;
+alter table scans add column prev_hash blob;
+alter table scans add column link_hash blob;
+
+create index scans_conflict on scans (organization_id, scanned_at, scan_id) where conflict is not null;
+create index scans_log on scans (organization_id, device_id, sequence) where sequence is not null;
+
+-- The Ed25519 key that a device enrolled with, and the numbers of its log that came in.
+alter table devices add column device_key blob;
+alter table devices add column received text not null default '[]';
+
+-- What nobody vouches for: scans of revoked devices, and of logs that do not hold together. They admit nobody.
+create table quarantine (
+    organization_id blob not null,
+    device_id blob not null,
+    scan_id blob not null,
+    event_id blob not null,
+    gate_id blob not null,
+    ticket_code text,
+    local_result text,
+    direction text not null,
+    scanned_at integer not null,
+    device_scanned_at integer not null,
+    received_at integer not null,
+    payload_sha256 blob not null,
+    primary key (organization_id, device_id, scan_id)
+) strict;
+
+create index quarantine_time on quarantine (organization_id, scanned_at, scan_id);

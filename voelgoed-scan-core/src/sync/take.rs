@@ -1,0 +1,616 @@
+//! What becomes of a batch? The facts of all its scans come in, what is to be written and answered goes out; pure.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::fold::Part;
+use crate::judge::{tells_previous_scan, tells_ticket};
+use crate::sync::history::{Histories, KeptScan};
+use crate::sync::judge::{Place, Upload, weigh};
+use crate::sync::{
+    BatchSignature, ConflictKind, DeviceKey, Fault, LinkHash, Received, SyncResult, SyncStatus, signed_bytes,
+};
+use crate::{
+    Allowance, BatchId, Claims, CountChange, DeviceId, Direction, Event, EventId, Gate, GateId, NewScan,
+    OrganizationId, Outcome, PreviousScan, Reason, ReasonText, Rules, ScanId, ScanRecord, ScanResult,
+    ScannedTicket, SessionId, Shown, Sighting, Source, TicketCode, TicketFacts, TicketId, Timestamp, Undone,
+};
+
+/// How far a device's clock may be off without being corrected.
+const CLOCK_TOLERANCE_MS: u64 = 2_000;
+
+/// Why an admission of the server is undone whose device sent the person away.
+pub const DENIED_AT_GATE: &str = "denied_at_gate";
+
+/// An item of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The scan's id, as far as one could be read.
+    pub scan_id: Option<ScanId>,
+    /// Its place in the device's log, as far as one could be read.
+    pub sequence: Option<u64>,
+    /// Its link hash.
+    pub link: LinkHash,
+    /// The scan, or what is wrong with it.
+    pub upload: Result<Box<Upload>, Fault>,
+}
+
+/// A batch on its way to the database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intake {
+    /// The device's organization.
+    pub organization_id: OrganizationId,
+    /// The device.
+    pub device_id: DeviceId,
+    /// The batch.
+    pub batch_id: BatchId,
+    /// The device's clock as it sent the batch.
+    pub sent_at: Timestamp,
+    /// The server's clock as it came.
+    pub arrival: Timestamp,
+    /// The device's signature.
+    pub signature: Option<BatchSignature>,
+    /// The scans.
+    pub items: Vec<Item>,
+}
+
+impl Intake {
+    /// A time of the device's clock by the server's: never later than the arrival.
+    #[must_use]
+    pub fn corrected(&self, at: Timestamp) -> Timestamp {
+        let offset = self.arrival.millis_since(self.sent_at);
+        let offset = if offset.unsigned_abs() <= CLOCK_TOLERANCE_MS {
+            0
+        } else {
+            offset
+        };
+        at.plus_millis(offset).min(self.arrival)
+    }
+
+    /// The readable scans.
+    pub(crate) fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.items.iter().filter_map(|item| item.upload.as_deref().ok())
+    }
+}
+
+/// A place in a device's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPlace {
+    /// Its number.
+    pub sequence: u64,
+    /// The hash of the scan before.
+    pub prev: Option<LinkHash>,
+    /// The hash of the scan itself.
+    pub link: LinkHash,
+}
+
+/// The device as the database has it.
+#[derive(Debug, Clone)]
+pub struct SyncDevice {
+    /// What it is called.
+    pub name: String,
+    /// Whether it was revoked for good.
+    pub revoked: bool,
+    /// Whether it may override.
+    pub can_override: bool,
+    /// The key that it enrolled with.
+    pub key: Option<DeviceKey>,
+    /// What came in of its log.
+    pub received: Received,
+}
+
+/// A scan that is on record under an id of the batch.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The scan.
+    pub kept: KeptScan,
+    /// The payload's SHA-256.
+    pub payload_sha256: [u8; 32],
+}
+
+/// A session of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSpan {
+    /// The session.
+    pub id: SessionId,
+    /// Its start.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Option<Timestamp>,
+}
+
+/// What the database knows about a batch.
+#[derive(Debug)]
+pub struct SyncFacts {
+    /// The device.
+    pub device: SyncDevice,
+    /// Scans on record under ids of the batch.
+    pub known: HashMap<ScanId, Known>,
+    /// Gates of the batch with their events.
+    pub places: HashMap<GateId, (Event, Gate)>,
+    /// The tickets.
+    pub tickets: HashMap<TicketId, TicketFacts>,
+    /// Scans of the tickets' histories.
+    pub past: Vec<KeptScan>,
+    /// Sessions of the device.
+    pub sessions: Vec<SessionSpan>,
+    /// Places of the device's log beside those of the batch, with their scans.
+    pub log: HashMap<u64, (ScanId, LogPlace)>,
+    /// Scans of the batch that are in quarantine.
+    pub quarantined: HashSet<ScanId>,
+    /// How many more the quarantine holds.
+    pub quarantine_room: usize,
+}
+
+impl SyncFacts {
+    fn ticket(&self, codes: &HashMap<TicketCode, TicketId>, claims: &Claims) -> Option<&TicketFacts> {
+        let id = match claims.ticket_code {
+            Some(code) => codes.get(&code).copied(),
+            None => claims.ticket_id,
+        }?;
+        self.tickets.get(&id)
+    }
+}
+
+/// A new scan to be written.
+#[derive(Debug)]
+pub struct NewSync {
+    /// What every scan has.
+    pub scan: NewScan,
+    /// What it brings into its ticket's history.
+    pub part: Option<Part>,
+    /// The conflict that it lost.
+    pub conflict: Option<ConflictKind>,
+    /// The admission that it lost against.
+    pub winner: Option<ScanId>,
+    /// Why the device did what it did.
+    pub local_reason: Option<Reason>,
+    /// Its place in the device's log.
+    pub log: Option<LogPlace>,
+}
+
+/// A scan for the quarantine.
+#[derive(Debug)]
+pub struct Quarantined {
+    /// The scan.
+    pub scan_id: ScanId,
+    /// The gate's event.
+    pub event_id: EventId,
+    /// The gate.
+    pub gate_id: GateId,
+    /// The code that a signature vouches for.
+    pub ticket_code: Option<TicketCode>,
+    /// What the device did.
+    pub local_result: Option<ScanResult>,
+    /// Which way the person went.
+    pub direction: Direction,
+    /// The corrected time.
+    pub at: Timestamp,
+    /// The device's time.
+    pub device_at: Timestamp,
+    /// The payload's SHA-256.
+    pub payload_sha256: [u8; 32],
+}
+
+/// What is to be written for a batch.
+#[derive(Debug, Default)]
+pub struct SyncWrites {
+    /// New scans.
+    pub scans: Vec<NewSync>,
+    /// Scans on record that have changed.
+    pub changed: Vec<KeptScan>,
+    /// Scans on record that have a place in the device's log now.
+    pub logged: Vec<(ScanId, LogPlace)>,
+    /// Tickets that have changed.
+    pub tickets: Vec<TicketFacts>,
+    /// Counters by event and gate.
+    pub counts: BTreeMap<(EventId, GateId), CountChange>,
+    /// Recorded scans by session.
+    pub sessions: BTreeMap<SessionId, i64>,
+    /// Scans for the quarantine.
+    pub quarantine: Vec<Quarantined>,
+    /// Scans that leave it, because they are on record now.
+    pub released: Vec<ScanId>,
+    /// What came in of the device's log by now.
+    pub received: Received,
+}
+
+/// Judges a batch.
+#[must_use]
+pub fn take(intake: &Intake, facts: SyncFacts, rules: &Rules) -> (Vec<SyncResult>, SyncWrites) {
+    let trusted = !facts.device.revoked && log_holds(intake, &facts);
+    let mut taking = Taking {
+        intake,
+        rules,
+        codes: facts
+            .tickets
+            .values()
+            .map(|one| (one.ticket.code, one.ticket.id))
+            .collect(),
+        histories: Histories::default(),
+        fresh: Vec::new(),
+        writes: SyncWrites {
+            received: facts.device.received.clone(),
+            ..SyncWrites::default()
+        },
+        facts,
+    };
+    for kept in std::mem::take(&mut taking.facts.past) {
+        taking.histories.add_stored(kept);
+    }
+    for known in taking.facts.known.values() {
+        taking.histories.add_stored(known.kept.clone());
+    }
+    let statuses: Vec<_> = intake
+        .items
+        .iter()
+        .map(|item| taking.item(item, trusted))
+        .collect();
+    if trusted {
+        let numbers = intake.items.iter().filter_map(|item| item.sequence);
+        taking.writes.received.extend(numbers);
+    }
+    taking.finish(statuses)
+}
+
+/// Whether the batch is what its device wrote: always so where the device has no key.
+fn log_holds(intake: &Intake, facts: &SyncFacts) -> bool {
+    let Some(key) = &facts.device.key else { return true };
+    let links: Vec<_> = intake.items.iter().map(|item| item.link).collect();
+    let bytes = signed_bytes(
+        intake.organization_id,
+        intake.device_id,
+        intake.batch_id,
+        intake.sent_at,
+        &links,
+    );
+    let signed = intake
+        .signature
+        .is_some_and(|signature| key.signed(&bytes, &signature));
+    signed && chain_holds(intake, facts)
+}
+
+fn chain_holds(intake: &Intake, facts: &SyncFacts) -> bool {
+    let mut log: HashMap<u64, (ScanId, LogPlace)> = facts.log.clone();
+    for upload in intake
+        .items
+        .iter()
+        .zip(intake.items.iter().map(|item| item.upload.as_ref()))
+    {
+        let (item, Ok(upload)) = upload else { continue };
+        let Some(sequence) = upload.scan.sequence else {
+            return false;
+        };
+        let place = LogPlace {
+            sequence,
+            prev: upload.scan.prev_hash,
+            link: item.link,
+        };
+        let own = (upload.scan.scan_id, place);
+        if log.insert(sequence, own).is_some_and(|other| other != own) {
+            return false;
+        }
+    }
+    log.values().all(|(_, place)| {
+        let before = place.sequence.checked_sub(1).and_then(|before| log.get(&before));
+        let starts = place.sequence == 1;
+        starts == place.prev.is_none() && before.is_none_or(|(_, before)| place.prev == Some(before.link))
+    })
+}
+
+enum Taken {
+    Recorded(ScanId),
+    Replayed(ScanId),
+    Rejected(Option<ScanId>, Fault),
+    Quarantined(ScanId),
+}
+
+/// A new scan, until its ticket's history has spoken.
+struct Fresh<'a> {
+    upload: &'a Upload,
+    log: Option<LogPlace>,
+    scan_id: ScanId,
+}
+
+struct Taking<'a> {
+    intake: &'a Intake,
+    rules: &'a Rules,
+    facts: SyncFacts,
+    codes: HashMap<TicketCode, TicketId>,
+    histories: Histories,
+    fresh: Vec<Fresh<'a>>,
+    writes: SyncWrites,
+}
+
+impl<'a> Taking<'a> {
+    fn item(&mut self, item: &'a Item, trusted: bool) -> Taken {
+        let upload = match &item.upload {
+            Ok(upload) => &**upload,
+            Err(fault) => return Taken::Rejected(item.scan_id, fault.clone()),
+        };
+        let scan = &upload.scan;
+        let id = scan.scan_id;
+        if let Some(known) = self.facts.known.get(&id) {
+            let record = &known.kept.record;
+            let fault = if record.device_id != self.intake.device_id {
+                Some("is the id of another device's scan")
+            } else if known.payload_sha256 != upload.fingerprint.sha256 || record.direction != scan.direction
+            {
+                Some("is the id of a scan with another payload or direction")
+            } else {
+                None
+            };
+            if let Some(fault) = fault {
+                return Taken::Rejected(Some(id), Fault::new("/scan_id", fault));
+            }
+            if !trusted {
+                return Taken::Quarantined(id);
+            }
+            self.known_again(upload, item.link);
+            return Taken::Replayed(id);
+        }
+        if let Some(before) = self.fresh.iter().find(|fresh| fresh.scan_id == id) {
+            let same = before.upload.fingerprint.sha256 == upload.fingerprint.sha256
+                && before.upload.scan.direction == scan.direction;
+            return if same {
+                Taken::Replayed(id)
+            } else {
+                let fault = "is the id of a scan with another payload or direction";
+                Taken::Rejected(Some(id), Fault::new("/scan_id", fault))
+            };
+        }
+        let Some((event, gate)) = self.facts.places.get(&scan.gate_id).cloned() else {
+            return Taken::Rejected(Some(id), Fault::new("/gate_id", "is not a gate"));
+        };
+        if !trusted {
+            return self.quarantine(upload, event.id);
+        }
+        self.record(upload, item.link, &event, &gate);
+        Taken::Recorded(id)
+    }
+
+    fn quarantine(&mut self, upload: &Upload, event: EventId) -> Taken {
+        let scan = &upload.scan;
+        let id = scan.scan_id;
+        if self.facts.quarantined.contains(&id) {
+            return Taken::Quarantined(id);
+        }
+        if self.facts.quarantine_room == 0 {
+            return Taken::Rejected(Some(id), Fault::new("", "the device's quarantine is full"));
+        }
+        self.facts.quarantine_room -= 1;
+        self.facts.quarantined.insert(id);
+        let signed = upload.fingerprint.format != Some(crate::Format::Bare);
+        self.writes.quarantine.push(Quarantined {
+            scan_id: id,
+            event_id: event,
+            gate_id: scan.gate_id,
+            ticket_code: upload
+                .claims
+                .ok()
+                .filter(|_| signed)
+                .and_then(|claims| claims.ticket_code),
+            local_result: scan.local_result,
+            direction: scan.direction,
+            at: self.intake.corrected(scan.scanned_at),
+            device_at: scan.scanned_at,
+            payload_sha256: upload.fingerprint.sha256,
+        });
+        Taken::Quarantined(id)
+    }
+
+    /// A scan that is on record. One that the server answered, and whose answer the device did not hear, meets here
+    /// what the device then did; all else stays.
+    fn known_again(&mut self, upload: &Upload, link: LinkHash) {
+        let scan = &upload.scan;
+        let Some(kept) = self.histories.get(scan.scan_id) else {
+            return;
+        };
+        let record = &kept.record;
+        let (Some(local), Source::Online, None) = (scan.local_result, record.source, record.local_result)
+        else {
+            return;
+        };
+        let server_let_in = record.result == ScanResult::Valid;
+        let device_let_in = local == ScanResult::Valid;
+        let (device, arrival) = (self.intake.device_id, self.intake.arrival);
+        let undone = (server_let_in
+            && !device_let_in
+            && record.direction == Direction::Entry
+            && record.undone.is_none())
+        .then(|| ReasonText::new(DENIED_AT_GATE).ok())
+        .flatten()
+        .map(|reason| Undone {
+            at: arrival,
+            reason,
+            device_id: Some(device),
+        });
+        self.histories.change(scan.scan_id, |kept| {
+            kept.record.local_result = Some(local);
+            if !server_let_in && device_let_in {
+                kept.part = kept.record.ticket_id.map(|_| Part::LetIn);
+                kept.conflict = Some(ConflictKind::AdmittedOffline);
+            }
+            if undone.is_some() {
+                kept.record.undone = undone;
+            }
+        });
+        if let Some(sequence) = scan.sequence {
+            let place = LogPlace {
+                sequence,
+                prev: scan.prev_hash,
+                link,
+            };
+            self.writes.logged.push((scan.scan_id, place));
+        }
+    }
+
+    fn record(&mut self, upload: &'a Upload, link: LinkHash, event: &Event, gate: &Gate) {
+        let scan = &upload.scan;
+        let at = self.intake.corrected(scan.scanned_at);
+        let place = Place {
+            event,
+            gate,
+            at,
+            can_override: self.facts.device.can_override,
+            window: self.rules.window,
+        };
+        let ticket = upload
+            .claims
+            .ok()
+            .and_then(|claims| self.facts.ticket(&self.codes, &claims));
+        let worth = weigh(upload, &place, ticket);
+        let ticket = ticket.filter(|_| worth.names_ticket).map(|facts| &facts.ticket);
+        let session = self
+            .facts
+            .sessions
+            .iter()
+            .filter(|one| one.from <= at && one.until.is_none_or(|until| at <= until))
+            .max_by_key(|one| (one.from, one.id))
+            .map(|one| one.id);
+        let record = ScanRecord {
+            scan_id: scan.scan_id,
+            organization_id: self.intake.organization_id,
+            ticket_id: ticket.map(|ticket| ticket.id),
+            ticket_code: ticket.map(|ticket| ticket.code).or(worth.code),
+            event_id: event.id,
+            gate_id: gate.id,
+            device_id: self.intake.device_id,
+            scan_session_id: session,
+            result: worth.reason.result(),
+            reason: worth.reason,
+            would_have_been: worth.would_have_been.map(Outcome::from),
+            direction: scan.direction,
+            scanned_at: at,
+            device_scanned_at: Some(scan.scanned_at),
+            received_at: self.intake.arrival,
+            source: Source::Sync,
+            decided_by: worth.decided_by,
+            override_: scan.override_.clone(),
+            undone: None,
+            local_result: scan.local_result,
+            metadata: scan.metadata.clone(),
+        };
+        self.histories.add_new(KeptScan {
+            record,
+            part: worth.part,
+            conflict: worth.conflict,
+            winner: None,
+            gate_name: gate.name.to_string(),
+            device_name: self.facts.device.name.clone(),
+            entry_limit: None,
+        });
+        if let Some(session) = session {
+            *self.writes.sessions.entry(session).or_default() += 1;
+        }
+        if self.facts.quarantined.contains(&scan.scan_id) {
+            self.writes.released.push(scan.scan_id);
+        }
+        self.fresh.push(Fresh {
+            upload,
+            log: scan.sequence.map(|sequence| LogPlace {
+                sequence,
+                prev: scan.prev_hash,
+                link,
+            }),
+            scan_id: scan.scan_id,
+        });
+    }
+
+    fn finish(mut self, taken: Vec<Taken>) -> (Vec<SyncResult>, SyncWrites) {
+        let events: HashMap<EventId, &Event> = self
+            .facts
+            .places
+            .values()
+            .map(|(event, _)| (event.id, event))
+            .collect();
+        let window = self.rules.window;
+        let allowance = |facts: &TicketFacts, event: EventId| {
+            Some(Allowance {
+                reentry: events.get(&event)?.reentry,
+                entry_limit: facts.ticket.entry_limit,
+                window,
+            })
+        };
+        let refolded = self
+            .histories
+            .refold(&self.facts.tickets, allowance, self.intake.arrival);
+        let after: HashMap<TicketId, &TicketFacts> = refolded
+            .tickets
+            .iter()
+            .map(|facts| (facts.ticket.id, facts))
+            .collect();
+        for fresh in &self.fresh {
+            let Some(kept) = self.histories.get(fresh.scan_id) else {
+                continue;
+            };
+            let ticket = kept
+                .record
+                .ticket_id
+                .filter(|_| tells_ticket(kept.record.reason))
+                .and_then(|id| after.get(&id).copied().or_else(|| self.facts.tickets.get(&id)));
+            self.writes.scans.push(NewSync {
+                scan: NewScan {
+                    record: kept.record.clone(),
+                    fingerprint: fresh.upload.fingerprint,
+                    shown: Shown {
+                        gate_name: kept.gate_name.clone(),
+                        ticket: ticket.map(|facts| ScannedTicket::from(&facts.ticket)),
+                        previous_scan: self.previous(kept),
+                        warnings: Vec::new(),
+                    },
+                },
+                part: kept.part,
+                conflict: kept.conflict,
+                winner: kept.winner,
+                local_reason: fresh.upload.scan.local_reason,
+                log: fresh.log,
+            });
+        }
+        let results = taken.into_iter().map(|one| self.result(one)).collect();
+        self.writes.changed = self.histories.changed().cloned().collect();
+        self.writes.tickets = refolded.tickets;
+        self.writes.counts = refolded.counts;
+        (results, self.writes)
+    }
+
+    fn previous(&self, kept: &KeptScan) -> Option<PreviousScan> {
+        if !tells_previous_scan(kept.record.reason) {
+            return None;
+        }
+        let winner = self.histories.get(kept.winner?)?;
+        let sighting = Sighting {
+            scan_id: winner.record.scan_id,
+            at: winner.record.scanned_at,
+            gate_id: winner.record.gate_id,
+            gate_name: winner.gate_name.clone(),
+            device_id: winner.record.device_id,
+            device_name: winner.device_name.clone(),
+        };
+        Some(PreviousScan::of(
+            &sighting,
+            kept.record.device_id,
+            kept.record.scanned_at,
+        ))
+    }
+
+    fn result(&self, taken: Taken) -> SyncResult {
+        let (scan_id, status, errors) = match taken {
+            Taken::Recorded(id) => (Some(id), SyncStatus::Recorded, Vec::new()),
+            Taken::Replayed(id) => (Some(id), SyncStatus::Replayed, Vec::new()),
+            Taken::Quarantined(id) => (Some(id), SyncStatus::Quarantined, Vec::new()),
+            Taken::Rejected(id, fault) => (id, SyncStatus::Rejected, vec![fault]),
+        };
+        let on_record = matches!(status, SyncStatus::Recorded | SyncStatus::Replayed);
+        let kept = scan_id
+            .filter(|_| on_record)
+            .and_then(|id| self.histories.get(id));
+        SyncResult {
+            scan_id,
+            status,
+            result: kept.map(|kept| kept.record.result),
+            reason: kept.map(|kept| kept.record.reason),
+            conflict: kept.and_then(|kept| self.histories.conflict(kept.record.scan_id)),
+            errors,
+        }
+    }
+}
