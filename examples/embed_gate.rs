@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use voelgoed_scan_core::store::{NumberedLine, open};
 use voelgoed_scan_core::{
-    DeviceRegister, EventId, EventPut, GateId, GatePut, KeyFormat, MasterSecret, Name, ScanRequest, SessionStart, Setup,
-    Timestamp,
+    DeviceRegister, EventId, EventPut, GateId, GatePut, KeyFormat, MasterSecret, Name, ScanRequest,
+    SessionStart, Setup, Timestamp,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,32 +19,68 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A gate: a database, a master secret, a window.
     let store = open(&url, true).await?;
-    let setup = Setup { store, master: MasterSecret::generate(), phoenix: None, window: Duration::from_secs(300), redis: None };
+    let setup = Setup {
+        store,
+        master: MasterSecret::generate(),
+        phoenix: None,
+        window: Duration::from_secs(300),
+        redis: None,
+    };
     let (scanner, office) = setup.open().await?;
 
     // What the platform pushes: an event, a gate, a ticket, a device.
-    let (organization, _owner, _secret) = office.create_organization(Name::new("Harbour Theatre")?, now).await?;
+    let (organization, _owner, _secret) = office
+        .create_organization(Name::new("Harbour Theatre")?, now)
+        .await?;
     let (event, gate) = (EventId::generate(now), GateId::generate(now));
     let put: EventPut = serde_json::from_str(r#"{"name":"Opening night","status":"live"}"#)?;
     office.put_event(organization.id, event, &put, now).await?;
     let put: GatePut = serde_json::from_str(r#"{"name":"Main","status":"open"}"#)?;
     office.put_gate(organization.id, event, gate, &put, now).await?;
     let line = serde_json::from_str(r#"{"code":"3KQR7F924M1XaB0z","ticket_class":"VIP"}"#)?;
-    office.import(organization.id, event, &[NumberedLine { number: 1, line }], now).await?;
+    office
+        .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
+        .await?;
     let register: DeviceRegister = serde_json::from_str(r#"{"device_id":"door-1","name":"Door 1"}"#)?;
     let registered = office.register_device(organization.id, &register, now).await?;
     let (_device, token) = registered.row().ok_or("the device's name is taken")?;
 
     // What the device does: it starts a session and scans the ticket, twice.
-    let standing = scanner.authenticate(&token.hash()).await?.ok_or("unknown token")?;
-    scanner.start_session(&standing, &SessionStart { event_id: event, gate_id: gate, replace: false }, now).await?;
-    let qr = office.qr_payload(organization.id, event, "3KQR7F924M1XaB0z".parse()?, KeyFormat::Vg1).await?;
+    let standing = scanner
+        .authenticate(&token.hash())
+        .await?
+        .ok_or("unknown token")?;
+    scanner
+        .start_session(
+            &standing,
+            &SessionStart {
+                event_id: event,
+                gate_id: gate,
+                replace: false,
+            },
+            now,
+        )
+        .await?;
+    let qr = office
+        .qr_payload(
+            organization.id,
+            event,
+            "3KQR7F924M1XaB0z".parse()?,
+            KeyFormat::Vg1,
+        )
+        .await?;
     let qr = qr.flatten().ok_or("no such ticket")?;
     for _ in 0..2 {
-        let standing = scanner.authenticate(&token.hash()).await?.ok_or("unknown token")?;
+        let standing = scanner
+            .authenticate(&token.hash())
+            .await?
+            .ok_or("unknown token")?;
         let request: ScanRequest = serde_json::from_value(serde_json::json!({ "qr": qr }))?;
         let answer = scanner.scan(&standing, request, now).await?;
-        show(&format!("{:10} {:16} {}", answer.result, answer.reason, answer.message))?;
+        show(&format!(
+            "{:10} {:16} {}",
+            answer.result, answer.reason, answer.message
+        ))?;
     }
     scanner.shutdown().await;
     Ok(())

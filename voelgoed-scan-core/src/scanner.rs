@@ -485,13 +485,14 @@ impl Scanner {
             Undoer::Device(device) => UndoneBy::Device(device, UNDO_LIMIT),
             Undoer::Member => UndoneBy::Member,
         };
-        let rules = &self.0.rules;
-        match self
-            .store()
-            .undo(organization, scan, by, reason, now, rules)
-            .await?
-            .ok_or(ScanError::NotFound)?
-        {
+        let (store, rules) = (self.store(), &self.0.rules);
+        let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
+        if outcome.is_none() {
+            // A tier's denial may wait to be written: it is there as soon as it was answered.
+            self.0.recorder.flush().await;
+            outcome = store.undo(organization, scan, by, reason, now, rules).await?;
+        }
+        match outcome.ok_or(ScanError::NotFound)? {
             UndoOutcome::Undone {
                 record,
                 ticket,
