@@ -1,9 +1,15 @@
 //! The whole server over sockets. One process, many servers: each test has its own.
 
+#![expect(
+    clippy::expect_used,
+    reason = "tests end where something is not as it should be"
+)]
+
 mod bodies;
 mod cli;
 mod imports;
 mod limits;
+mod measures;
 mod order;
 mod roles;
 mod scans;
