@@ -7,7 +7,8 @@ use crate::store::row::{self, device_columns};
 use crate::store::sql::{Dialect, Sql, query};
 use crate::store::{Cursor, Devices, Page, PageRequest, Put, StoreError, TokenHash};
 use crate::{
-    Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus, OrganizationId, Timestamp,
+    Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceStatus, OrganizationId,
+    Timestamp,
 };
 
 const REVOKED: &str = "this device was revoked for good";
@@ -71,6 +72,9 @@ impl<D: Dialect> Devices for Sql<D> {
         status: Option<DeviceStatus>,
         page: &PageRequest,
     ) -> Result<Page<Device>, StoreError> {
+        if label.is_some_and(|label| label.parse::<DeviceLabel>().is_err()) {
+            return Ok(Page::empty());
+        }
         let mut connection = self.read().await?;
         let rows = query::<D>(concat!(
             "select ",

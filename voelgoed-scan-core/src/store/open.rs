@@ -33,7 +33,7 @@ pub enum OpenError {
 
 /// The database file that a `sqlite://` URL names; `None` for any other URL.
 #[must_use]
-pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+pub(crate) fn sqlite_file(url: &str) -> Option<PathBuf> {
     let path = url
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"))?;
@@ -56,6 +56,16 @@ pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError>
     Err(OpenError::UnknownUrl {
         url: format!("{scheme}://…"),
     })
+}
+
+/// Brings a database up to date.
+pub(crate) async fn migrate(
+    migrations: &Migrator,
+    connection: &mut impl Migrate,
+) -> Result<(), MigrateError> {
+    // What `run` does, for a connection at hand: a future of `run` cannot be shown to be `Send`, and opening a
+    // database is something to spawn.
+    migrations.run_direct(None, connection, false).await
 }
 
 /// Whether every migration has been run.

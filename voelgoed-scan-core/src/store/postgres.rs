@@ -43,7 +43,7 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
         let mut connection = PgConnection::connect_with(&options)
             .await
             .map_err(StoreError::from)?;
-        MIGRATIONS.run(&mut connection).await?;
+        super::open::migrate(&MIGRATIONS, &mut connection).await?;
         connection.close().await.map_err(StoreError::from)?;
     }
     let pool = PgPoolOptions::new()

@@ -220,6 +220,14 @@ impl<D: Dialect> ScanStore for Sql<D> {
 }
 
 impl<T> Page<T> {
+    /// The only page of a list of nothing.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            data: Vec::new(),
+            next: None,
+        }
+    }
+
     /// Cuts rows, of which one more than the limit was asked for, to a page.
     pub(crate) fn cut(mut data: Vec<T>, limit: u16, cursor: impl Fn(&T) -> Cursor) -> Self {
         let more = data.len() > usize::from(limit);

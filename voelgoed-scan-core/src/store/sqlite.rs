@@ -34,7 +34,8 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .await
         .map_err(StoreError::from)?;
     if migrate {
-        MIGRATIONS.run(&writers).await?;
+        let mut connection = writers.acquire().await.map_err(StoreError::from)?;
+        super::open::migrate(&MIGRATIONS, &mut *connection).await?;
     } else {
         super::open::check_migrated(&writers, &MIGRATIONS).await?;
     }

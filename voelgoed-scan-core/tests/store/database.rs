@@ -1,12 +1,7 @@
 //! Where does a rule's own database come from?
 
-use std::sync::Arc;
-
-use voelgoed_scan_core::store::{Store, open};
-
-/// A database that nobody else uses.
+/// A database that nobody else uses; empty at first.
 pub(crate) struct Database {
-    pub(crate) store: Arc<dyn Store>,
     pub(crate) url: String,
     place: Place,
 }
@@ -18,14 +13,12 @@ enum Place {
     Server { name: String },
 }
 
-/// A SQLite file of its own.
+/// A SQLite file of its own, to be made.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite() -> Database {
     let folder = tempfile::tempdir().expect("a folder for the database");
-    let url = format!("sqlite://{}", folder.path().join("gate.db").display());
     Database {
-        store: open(&url, true).await.expect("a database that opens"),
-        url,
+        url: format!("sqlite://{}", folder.path().join("gate.db").display()),
         place: Place::Folder(folder),
     }
 }
@@ -37,10 +30,8 @@ pub(crate) async fn postgres() -> Database {
     let server = server();
     on_server(&server, &format!("create database {name}")).await;
     let (host, _) = server.rsplit_once('/').expect("the URL of a database");
-    let url = format!("{host}/{name}");
     Database {
-        store: open(&url, true).await.expect("a database that opens"),
-        url,
+        url: format!("{host}/{name}"),
         place: Place::Server { name },
     }
 }
@@ -72,9 +63,18 @@ async fn on_server(server: &str, sql: &str) {
 }
 
 impl Database {
+    /// Another one of the same kind.
+    pub(crate) async fn another(&self) -> Self {
+        match self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Folder(_) => sqlite().await,
+            #[cfg(feature = "postgres")]
+            Place::Server { .. } => postgres().await,
+        }
+    }
+
     /// Ends it. After a rule that failed its file goes by itself; a server's goes with the server.
     pub(crate) async fn drop(self) {
-        drop(self.store);
         match self.place {
             #[cfg(feature = "sqlite")]
             Place::Folder(folder) => folder.close().expect("the folder goes"),

@@ -7,6 +7,7 @@ mod capacity;
 mod checks;
 mod database;
 mod imports;
+mod opening;
 mod registry;
 mod retry;
 mod standing;
@@ -19,14 +20,18 @@ mod world;
 /// A test for every rule, on one database.
 macro_rules! rules {
     ($database:ident: $($subject:ident { $($rule:ident,)+ })+) => {
-        mod $database {$($(
+        mod $database {
+            use std::sync::Arc;
+
+            $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
-                let database = crate::database::$database().await;
-                crate::$subject::$rule(crate::world::World::new(&database).await).await;
-                database.drop().await;
+                let database = Arc::new(crate::database::$database().await);
+                crate::$subject::$rule(crate::world::World::new(Arc::clone(&database)).await).await;
+                Arc::into_inner(database).expect("the rule's world is gone").drop().await;
             }
-        )+)+}
+            )+)+
+        }
     };
 }
 
@@ -74,6 +79,13 @@ macro_rules! every_rule_on {
                 a_status_that_is_lifted_reads_scanned_where_admissions_are_left,
                 tickets_are_found_by_start_of_code_by_holder_and_by_order,
                 tickets_come_in_pages_in_the_order_of_their_codes,
+            }
+            opening {
+                an_opened_database_has_what_was_written_before,
+                several_may_open_a_new_database_at_once,
+                nodes_that_share_a_database_admit_once_and_no_more_than_fit,
+                a_url_of_no_known_database_is_told_without_its_secrets,
+                a_text_that_no_row_can_hold_finds_nothing,
             }
             registry {
                 an_event_is_put_whole,

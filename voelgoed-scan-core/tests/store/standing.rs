@@ -312,7 +312,7 @@ pub(crate) async fn a_device_id_is_taken_once(world: World) {
         .await;
     assert!(matches!(put, Ok(Put::Conflict(_))), "{put:?}");
     assert_eq!(store.standing(&token("again")).await.expect("read"), None);
-    let elsewhere = World::on(Arc::clone(store)).await;
+    let elsewhere = world.another().await;
     assert_ne!(
         elsewhere.post.device, world.post.device,
         "another organization has its own"

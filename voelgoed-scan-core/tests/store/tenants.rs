@@ -1,7 +1,5 @@
 //! What does one organization see of another? Nothing.
 
-use std::sync::Arc;
-
 use voelgoed_scan_core::store::{ImportOutcome, Order, Put, ScanFilter, StartOutcome, UndoneBy};
 use voelgoed_scan_core::{
     ApiKey, ApiKeyId, Attempt, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role, SessionId, SessionStart,
@@ -42,7 +40,7 @@ pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
         .expect("written");
     let own_trail = world.trail().await;
 
-    let other = World::on(Arc::clone(store)).await;
+    let other = world.another().await;
     let o = other.organization;
     let (event, gate, device, session) = (world.event, world.main, world.post.device, world.post.session);
     assert_eq!(store.event(o, event).await.expect("read"), None);
@@ -179,7 +177,7 @@ pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
 }
 
 pub(crate) async fn two_organizations_may_use_the_same_ids(world: World) {
-    let other = World::on(Arc::clone(&world.store)).await;
+    let other = world.another().await;
     let (store, o) = (&world.store, other.organization);
     assert!(matches!(
         store.put_event(o, world.event, &live(), START).await,

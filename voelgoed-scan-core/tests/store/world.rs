@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use voelgoed_scan_core::store::{
     ImportOutcome, NumberedLine, Order, PageRequest, Put, ScanFilter, StartOutcome, Store, TokenHash,
-    UndoOutcome, UndoneBy,
+    UndoOutcome, UndoneBy, open,
 };
 use voelgoed_scan_core::{
     Attempt, Claims, Decided, Device, DeviceId, DeviceRegister, Direction, EventId, EventOccupancy, EventPut,
@@ -42,6 +42,7 @@ pub(crate) struct Post {
 }
 
 pub(crate) struct World {
+    pub(crate) database: Arc<Database>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) organization: OrganizationId,
     pub(crate) event: EventId,
@@ -56,12 +57,18 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn new(database: &Database) -> Self {
-        Self::on(Arc::clone(&database.store)).await
+    /// A world in a database that may be new.
+    pub(crate) async fn new(database: Arc<Database>) -> Self {
+        let store = open(&database.url, true).await.expect("a database that opens");
+        Self::of(database, store).await
     }
 
-    /// A world of its own organization, in a database that may hold others.
-    pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
+    /// Another organization in the same database.
+    pub(crate) async fn another(&self) -> Self {
+        Self::of(Arc::clone(&self.database), Arc::clone(&self.store)).await
+    }
+
+    async fn of(database: Arc<Database>, store: Arc<dyn Store>) -> Self {
         let organization = OrganizationId::from_uuid(Uuid::new_v4());
         let tenant = Organization {
             id: organization,
@@ -78,6 +85,7 @@ impl World {
         let post = put_device(&*store, organization, event, main, "scanner-1").await;
         let other_post = put_device(&*store, organization, event, side, "scanner-2").await;
         Self {
+            database,
             store,
             organization,
             event,
