@@ -12,6 +12,8 @@ mod devices;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod events;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod fresh;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod generation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod import;
@@ -67,6 +69,12 @@ pub enum StoreError {
     /// The database does not answer, or not in time: the call may be tried again.
     #[error("the database is unavailable: {reason}")]
     Unavailable {
+        /// What the driver said.
+        reason: String,
+    },
+    /// Writers were in each other's way more often than is reasonable; nothing was written.
+    #[error("the database is contended: {reason}")]
+    Contended {
         /// What the driver said.
         reason: String,
     },

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// An identifier as the set-based statements read it: 32 hexadecimal digits.
-fn hex(id: &uuid::Uuid) -> String {
+pub(crate) fn hex(id: &uuid::Uuid) -> String {
     id.simple().to_string()
 }
 
@@ -36,25 +36,65 @@ struct TicketKey {
     i: Option<String>,
 }
 
+/// How often a batch is written again that others were in the way of.
+const MOST_TRIES: usize = 8;
+
 impl<D: Dialect> Sql<D> {
-    /// Decides and records a batch, in one transaction.
+    /// Decides and records a batch: what is plainly admissible in one statement, where the database has one, and the
+    /// rest in one transaction.
     pub(crate) async fn record_batch(
         &self,
         batch: &[Attempt],
         rules: &Rules,
     ) -> Result<Vec<Recorded>, StoreError> {
-        loop {
-            let mut transaction = self.write().await?;
-            lock::<D>(batch, &mut transaction).await?;
-            let facts = load::<D>(batch, &mut transaction).await?;
-            let (recorded, writes) = judge(batch, facts, rules);
-            if apply::<D>(&writes, &mut transaction).await? {
-                transaction.commit().await?;
-                return Ok(recorded);
-            }
-            // Another node took one of these scan ids in between: it is known now.
-            transaction.rollback().await?;
+        let fresh = self.admit_fresh(batch).await?;
+        let left = batch
+            .iter()
+            .zip(&fresh)
+            .filter(|(_, recorded)| recorded.is_none());
+        let left: Vec<Attempt> = left.map(|(attempt, _)| attempt.clone()).collect();
+        if left.is_empty() {
+            return Ok(fresh.into_iter().flatten().collect());
         }
+        let mut judged = self.judge_batch(&left, rules).await?.into_iter();
+        Ok(fresh
+            .into_iter()
+            .filter_map(|recorded| recorded.or_else(|| judged.next()))
+            .collect())
+    }
+
+    /// Decides and records a batch in one transaction.
+    async fn judge_batch(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.judge_once(batch, rules).await {
+                Ok(Some(recorded)) => return Ok(recorded),
+                // Another node took one of these scan ids in between: it is known now.
+                Ok(None) => {}
+                Err(StoreError::Contended { reason }) if tries < MOST_TRIES => {
+                    tracing::debug!(reason, tries, "writing a batch again");
+                }
+                Err(error) => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    async fn judge_once(
+        &self,
+        batch: &[Attempt],
+        rules: &Rules,
+    ) -> Result<Option<Vec<Recorded>>, StoreError> {
+        let mut transaction = self.write().await?;
+        lock::<D>(batch, &mut transaction).await?;
+        let facts = load::<D>(batch, &mut transaction).await?;
+        let (recorded, writes) = judge(batch, facts, rules);
+        if apply::<D>(&writes, &mut transaction).await? {
+            transaction.commit().await?;
+            return Ok(Some(recorded));
+        }
+        transaction.rollback().await?;
+        Ok(None)
     }
 
     /// Decides one scan and writes nothing.

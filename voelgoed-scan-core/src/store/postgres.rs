@@ -82,6 +82,71 @@ impl Dialect for Postgres {
              order by t.organization_id, t.id for update of t",
         ),
         lock_event: Some("select id from events where organization_id = $1 and id = $2 for update"),
+        admit_fresh: Some(concat!(
+            "with r as materialized (\
+             select * from jsonb_to_recordset($1::jsonb) as r(n bigint, o uuid, scan uuid, code text, e uuid, g uuid, \
+             d uuid, s uuid, now bigint, slot bigint, claimed uuid, bare boolean, device_at bigint, metadata text, \
+             sha256 text, format text, kid text, warnings json)\
+             ), stand as materialized (\
+             select r.*, g.name as gate_name, d.name as device_name, g.ticket_classes as gate_classes from r \
+             join sessions s on s.organization_id = r.o and s.id = r.s and s.status = 'active' \
+             and s.device_id = r.d and s.event_id = r.e and s.gate_id = r.g \
+             join devices d on d.organization_id = r.o and d.id = r.d and d.status = 'active' \
+             join events e on e.organization_id = r.o and e.id = r.e and e.status = 'live' \
+             and e.capacity is null and (e.allow_unsigned or not r.bare) \
+             join gates g on g.organization_id = r.o and g.id = r.g and g.status = 'open' and g.capacity is null\
+             ), held as materialized (\
+             select o.gate_id from (select distinct o, e, g from stand) k \
+             join occupancy o on o.organization_id = k.o and o.event_id = k.e and o.gate_id = k.g \
+             order by o.organization_id, o.event_id, o.gate_id for update of o\
+             ), locked as materialized (\
+             select t.organization_id, t.id, k.n from stand k \
+             join tickets t on t.organization_id = k.o and t.code = k.code and t.event_id = k.e \
+             where (select count(*) from held) > 0 and t.status = 'active' and t.scan_count = 0 \
+             and (t.valid_from is null or t.valid_from <= k.now) \
+             and (t.valid_until is null or t.valid_until >= k.now) \
+             and (k.claimed is null or k.claimed = k.e) \
+             and (t.gate_ids is null or t.gate_ids::jsonb ? k.g::text) \
+             and (k.gate_classes is null or k.gate_classes::jsonb ? t.ticket_class) \
+             order by t.organization_id, t.id for update of t\
+             ), admitted as (\
+             update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = k.now, \
+             ledger = json_build_object('n', 1, 'a', json_build_array(json_build_object('e', json_build_object(\
+             's', k.scan, 't', k.now, 'g', k.g, 'n', k.gate_name, 'd', k.d, 'm', k.device_name))))::text \
+             from locked l join stand k on k.n = l.n \
+             where t.organization_id = l.organization_id and t.id = l.id and t.status = 'active' \
+             and t.scan_count = 0 returning k.n, k.o, k.e, k.g, k.s, k.slot, k.gate_name, ",
+            ticket_columns!(),
+            "), recorded as (\
+             insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \
+             session_id, result, reason, direction, scanned_at, device_scanned_at, received_at, source, \
+             decided_by, metadata, payload_sha256, payload_format, payload_kid, shown) \
+             select k.o, k.scan, a.t_id, a.t_code, k.e, k.g, k.d, k.s, 'valid', 'admitted', 'entry', k.now, \
+             k.device_at, k.now, 'online', 'database', k.metadata, decode(k.sha256, 'hex'), k.format, k.kid, \
+             json_build_object('g', k.gate_name, 't', json_build_object('id', a.t_id, 'code', a.t_code, \
+             'status', a.t_status, 'ticket_class', a.t_ticket_class, 'seat', a.t_seat::json, \
+             'entry_limit', a.t_entry_limit, 'scan_count', a.t_scan_count, 'note', a.t_note), \
+             'w', k.warnings)::text from admitted a join stand k on k.n = a.n\
+             ), counted as (\
+             update occupancy c set entries = c.entries + k.new, valid = c.valid + k.new \
+             from (select o, e, g, count(*) as new from admitted group by o, e, g) k \
+             where c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
+             returning c.organization_id, c.event_id, c.gate_id, c.entries - c.exits as inside, k.new\
+             ), arrived as (\
+             insert into arrivals (organization_id, event_id, slot, scans) \
+             select o, e, slot, count(*) from admitted group by o, e, slot order by o, e, slot \
+             on conflict (organization_id, event_id, slot) do update set scans = arrivals.scans + excluded.scans\
+             ), noted as (\
+             update sessions s set scan_count = s.scan_count + k.new \
+             from (select o, s, count(*) as new from admitted group by o, s) k \
+             where s.organization_id = k.o and s.id = k.s\
+             ) select a.*, c.inside as gate_inside, cast(\
+             (select coalesce(sum(x.entries - x.exits), 0) from occupancy x \
+             where x.organization_id = a.o and x.event_id = a.e) \
+             + (select sum(y.new) from counted y where y.organization_id = a.o and y.event_id = a.e) as bigint) \
+             as event_inside from admitted a \
+             join counted c on c.organization_id = a.o and c.event_id = a.e and c.gate_id = a.g"
+        )),
         known_scans: concat!(
             "select ",
             scan_columns!(),

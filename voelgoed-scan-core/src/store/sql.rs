@@ -65,6 +65,8 @@ pub(crate) struct Statements {
     pub(crate) lock_occupancy: Option<&'static str>,
     /// ... then tickets of `$1` (organization, code or id).
     pub(crate) lock_tickets: Option<&'static str>,
+    /// Admits and records what is plainly admissible of `$1`; tells what it admitted.
+    pub(crate) admit_fresh: Option<&'static str>,
     /// Scans of `$1` (organization, scan).
     pub(crate) known_scans: &'static str,
     /// Sessions of `$1` (organization, session) with device, event and gate.
@@ -408,6 +410,9 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Self::Unavailable { reason },
+            sqlx::Error::Database(database) if contended(database.code().as_deref()) => {
+                Self::Contended { reason }
+            }
             sqlx::Error::Database(database) if passing(database.code().as_deref()) => {
                 Self::Unavailable { reason }
             }
@@ -416,12 +421,19 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Codes of failures that pass: PostgreSQL's classes 08 (connection), 40 (rollback), 53 (resources), 55 (locks),
-/// 57 (operator intervention), and SQLite's busy, locked, full and input/output errors.
+/// Codes of writers in each other's way: PostgreSQL's class 40 (rollback) and unique violations on both databases.
+fn contended(code: Option<&str>) -> bool {
+    code.is_some_and(|code| {
+        code.starts_with("40") && code.len() == 5 || ["23505", "1555", "2067"].contains(&code)
+    })
+}
+
+/// Codes of failures that pass: PostgreSQL's classes 08 (connection), 53 (resources), 55 (locks), 57 (operator
+/// intervention), and SQLite's busy, locked, full and input/output errors.
 fn passing(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     if code.len() == 5 {
-        return ["08", "40", "53", "55", "57"]
+        return ["08", "53", "55", "57"]
             .iter()
             .any(|class| code.starts_with(class));
     }

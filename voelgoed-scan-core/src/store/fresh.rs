@@ -1,0 +1,182 @@
+//! How is a first admission written in one round trip? Most scans at a door are entries with tickets that have not
+//! admitted anybody, at gates without a capacity: one statement checks every fact of theirs, admits and records them.
+//!
+//! Invariants: what it admits, [`judge`](crate::judge) would admit; what it does not, it leaves untouched, and the
+//! batch's ordinary way decides it. It locks in the order of every batch: occupancy, then tickets.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::store::StoreError;
+use crate::store::batch::{SLOT_MILLIS, hex};
+use crate::store::row;
+use crate::store::sql::{Dialect, Row, Sql, query};
+use crate::{
+    Attempt, Claims, Decided, DecidedBy, Direction, Format, Headcount, Occupancy, Reason, Recorded,
+    ScanRecord, ScannedTicket, Shown, Source, Stage, answer,
+};
+
+#[derive(Serialize)]
+struct FreshRow<'a> {
+    /// The attempt's place in the batch.
+    n: usize,
+    o: String,
+    scan: String,
+    code: String,
+    e: String,
+    g: String,
+    d: String,
+    s: String,
+    now: i64,
+    slot: i64,
+    /// The event that the payload claims.
+    claimed: Option<String>,
+    bare: bool,
+    device_at: Option<i64>,
+    metadata: Option<String>,
+    sha256: String,
+    format: Option<&'a str>,
+    kid: Option<String>,
+    warnings: &'a [crate::Warning],
+}
+
+impl<D: Dialect> Sql<D> {
+    /// Admits what is plainly admissible of a batch; what it did not is `None`.
+    pub(crate) async fn admit_fresh(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
+        let mut recorded: Vec<Option<Recorded>> = batch.iter().map(|_| None).collect();
+        let Some(sql) = D::SQL.admit_fresh else {
+            return Ok(recorded);
+        };
+        let candidates = candidates(batch)?;
+        if candidates.is_empty() {
+            return Ok(recorded);
+        }
+        let mut connection = self.writers.acquire().await?;
+        let rows = match query::<D>(sql).json(&candidates).fetch_all(&mut connection).await {
+            Ok(rows) => rows,
+            // A scan id that is known already, or nodes in each other's way: nothing was written.
+            Err(StoreError::Contended { .. }) => return Ok(recorded),
+            Err(error) => return Err(error),
+        };
+        for row in &rows {
+            let n: usize = row.number("n")?;
+            if let (Some(attempt), Some(place)) = (batch.get(n), recorded.get_mut(n)) {
+                *place = Some(Recorded::Decided(Box::new(decided(attempt, row)?)));
+            }
+        }
+        Ok(recorded)
+    }
+}
+
+/// The attempts that may be first admissions: the first of each ticket and of each scan id, with nothing special.
+fn candidates(batch: &[Attempt]) -> Result<Vec<FreshRow<'_>>, StoreError> {
+    let mut tickets = HashSet::new();
+    let mut scans = HashSet::new();
+    let mut rows = Vec::new();
+    for (n, attempt) in batch.iter().enumerate() {
+        let organization = attempt.organization_id;
+        let first_of_scan = scans.insert((organization, attempt.scan_id));
+        let Stage::Verified(claims) = &attempt.stage else {
+            continue;
+        };
+        let first_of_ticket = claims
+            .ticket_code
+            .is_none_or(|code| tickets.insert((organization, code)));
+        if first_of_scan && first_of_ticket && is_plain(attempt, claims) {
+            rows.extend(fresh_row(n, attempt, claims)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
+    attempt.direction == Direction::Entry
+        && attempt.override_.is_none()
+        && claims.ticket_id.is_none()
+        && claims
+            .organization_id
+            .is_none_or(|claimed| claimed == attempt.organization_id)
+}
+
+fn fresh_row<'a>(
+    n: usize,
+    attempt: &'a Attempt,
+    claims: &Claims,
+) -> Result<Option<FreshRow<'a>>, StoreError> {
+    let Some(code) = claims.ticket_code else {
+        return Ok(None);
+    };
+    let metadata = attempt.metadata.as_ref().map(serde_json::to_string).transpose();
+    Ok(Some(FreshRow {
+        n,
+        o: hex(attempt.organization_id.as_uuid()),
+        scan: hex(attempt.scan_id.as_uuid()),
+        code: code.to_string(),
+        e: hex(attempt.event_id.as_uuid()),
+        g: hex(attempt.gate_id.as_uuid()),
+        d: hex(attempt.device_id.as_uuid()),
+        s: hex(attempt.session_id.as_uuid()),
+        now: attempt.now.as_millis(),
+        slot: attempt.now.as_millis().div_euclid(SLOT_MILLIS),
+        claimed: claims.event_id.map(|event| hex(event.as_uuid())),
+        bare: attempt.fingerprint.format == Some(Format::Bare),
+        device_at: attempt.device_scanned_at.map(crate::Timestamp::as_millis),
+        metadata: metadata.map_err(|error| StoreError::Failed {
+            reason: error.to_string(),
+        })?,
+        sha256: crate::hex::encode(&attempt.fingerprint.sha256),
+        format: attempt.fingerprint.format.map(Format::as_str),
+        kid: attempt.fingerprint.kid.map(|kid| kid.to_string()),
+        warnings: &attempt.warnings,
+    }))
+}
+
+/// The decision that a row of the statement tells.
+fn decided<D: Dialect>(attempt: &Attempt, row: &Row<D>) -> Result<Decided, StoreError> {
+    let ticket = row::ticket(row)?;
+    let record = ScanRecord {
+        scan_id: attempt.scan_id,
+        organization_id: attempt.organization_id,
+        ticket_id: Some(ticket.ticket.id),
+        ticket_code: Some(ticket.ticket.code),
+        event_id: attempt.event_id,
+        gate_id: attempt.gate_id,
+        device_id: attempt.device_id,
+        scan_session_id: Some(attempt.session_id),
+        result: Reason::Admitted.result(),
+        reason: Reason::Admitted,
+        would_have_been: None,
+        direction: attempt.direction,
+        scanned_at: attempt.now,
+        device_scanned_at: attempt.device_scanned_at,
+        received_at: attempt.now,
+        source: Source::Online,
+        decided_by: DecidedBy::Database,
+        override_: None,
+        undone: None,
+        local_result: None,
+        metadata: attempt.metadata.clone(),
+    };
+    let shown = Shown {
+        gate_name: row.text("gate_name")?,
+        ticket: Some(ScannedTicket::from(&ticket.ticket)),
+        previous_scan: None,
+        warnings: attempt.warnings.clone(),
+    };
+    let occupancy = Occupancy {
+        gate: Headcount {
+            inside: row.int("gate_inside")?,
+            capacity: None,
+        },
+        event: Headcount {
+            inside: row.int("event_inside")?,
+            capacity: None,
+        },
+    };
+    Ok(Decided {
+        answer: answer(&record, &shown, occupancy),
+        record,
+        ticket: Some(ticket),
+    })
+}
