@@ -1,4 +1,5 @@
 //! A prompt: the built binary, a server, a credential.
+#![expect(clippy::expect_used, reason = "a test fails by panicking, and says where")]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
