@@ -4,6 +4,6 @@ mod codes;
 mod demo;
 mod offline;
 mod prompt;
+mod scanning;
 mod setting_up;
 mod tickets;
-mod scanning;
