@@ -88,13 +88,13 @@ pub enum Message {
     },
 }
 
-/// The topic on which an event's occupancy is told: [`EventOccupancy`] as JSON.
+/// The topic on which an event's occupancy is told: [`EventOccupancy`] as JSON, and `node`, which sent it.
 #[must_use]
 pub fn occupancy_topic(organization: OrganizationId, event: EventId) -> String {
     format!("occupancy:org:{organization}:event:{event}")
 }
 
-/// The topic on which an event's scans are told: [`ScanRecord`] as JSON.
+/// The topic on which an event's scans are told: [`ScanRecord`] as JSON, and `node`, which sent it.
 #[must_use]
 pub fn scans_topic(organization: OrganizationId, event: EventId) -> String {
     format!("scans:org:{organization}:event:{event}")

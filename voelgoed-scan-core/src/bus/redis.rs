@@ -36,6 +36,19 @@ struct Envelope<T> {
     message: T,
 }
 
+/// The sender of what stands on a topic.
+#[derive(Deserialize)]
+struct Sender {
+    node: Option<uuid::Uuid>,
+}
+
+/// An object as JSON, with its sender before its own fields: who listens to a topic reads it as if it were not there.
+fn signed(node: uuid::Uuid, object: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(object)?;
+    let fields = text.strip_prefix('{').unwrap_or(&text);
+    Ok(format!("{{\"node\":\"{node}\",{fields}"))
+}
+
 /// The bus over Redis.
 pub(crate) struct RedisBus {
     node: uuid::Uuid,
@@ -71,14 +84,14 @@ impl Bus for RedisBus {
         let mut pipeline = redis::pipe();
         for message in messages {
             let published = match message {
-                Message::Scan(record) => serde_json::to_string(record)
+                Message::Scan(record) => signed(self.node, record)
                     .map(|text| (scans_topic(record.organization_id, record.event_id), text)),
                 Message::Occupancy {
                     organization_id,
                     event_id,
                     occupancy,
                     ..
-                } => serde_json::to_string(occupancy)
+                } => signed(self.node, occupancy)
                     .map(|text| (occupancy_topic(*organization_id, *event_id), text)),
                 Message::Beat
                 | Message::Seen { .. }
@@ -208,6 +221,11 @@ fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
         let beat = envelope.message == Message::Beat;
         return (own == beat).then_some(envelope.message);
     }
+    let sender: Sender = serde_json::from_slice(payload).ok()?;
+    if sender.node == Some(node) {
+        // Told here already, before it was told to others.
+        return None;
+    }
     if topic.starts_with("scans:") {
         let record: ScanRecord = serde_json::from_slice(payload).ok()?;
         return Some(Message::Scan(Box::new(record)));
@@ -220,4 +238,32 @@ fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
         at: Timestamp::from_millis(0),
         occupancy: Box::new(told),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PlaceCount, ResultCounts};
+
+    #[test]
+    fn what_a_node_told_itself_it_does_not_hear_again() {
+        let (here, there) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+        let id = uuid::Uuid::from_u128(3);
+        let topic = occupancy_topic(OrganizationId::from_uuid(id), EventId::from_uuid(id));
+        let occupancy = EventOccupancy {
+            event: PlaceCount::default(),
+            gates: Vec::new(),
+            results: ResultCounts::default(),
+            scans_per_minute: 7,
+        };
+        let text = signed(here, &occupancy).expect("JSON");
+        assert_eq!(read(&topic, text.as_bytes(), here), None);
+        let heard = read(&topic, text.as_bytes(), there);
+        let Some(Message::Occupancy { occupancy: told, .. }) = heard else {
+            panic!("{heard:?}");
+        };
+        assert_eq!(*told, occupancy);
+        let unsigned = serde_json::to_vec(&occupancy).expect("JSON");
+        assert!(read(&topic, &unsigned, here).is_some());
+    }
 }
