@@ -79,12 +79,20 @@ impl Reply {
     }
 
     /// Ends the test unless the status is this one.
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "that it does not end the test may be all that counts"
+    )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
     /// Ends the test unless it is a problem of this status and code.
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "that it does not end the test may be all that counts"
+    )]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         let reply = self.expect(status);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Bodies that are not what a call takes.
 
 use serde_json::{Value, json};
-use voelgoed_scan_suite::{World, socket};
+use voelgoed_scan_suite::{Client, World, socket};
 
 const SCAN: &str = "/api/v1/scanning/scan";
 const JSON: Option<&str> = Some("application/json");
@@ -10,7 +10,7 @@ const JSON: Option<&str> = Some("application/json");
 async fn what_is_not_json_is_malformed() {
     let world = World::new().await;
     for body in [
-        "".to_owned(),
+        String::new(),
         "{".to_owned(),
         "nonsense".to_owned(),
         r#"{"qr":"x"}{}"#.to_owned(),
@@ -100,7 +100,11 @@ async fn more_than_64_kib_are_too_many_with_a_length_and_without() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
+/// A method, a path, a caller and a body.
+type Try<'a> = (&'a str, String, &'a Client, Value);
+
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn every_wrong_field_is_named_by_its_pointer() {
     let world = World::new().await;
     let tenant = &world.here;
@@ -109,7 +113,7 @@ async fn every_wrong_field_is_named_by_its_pointer() {
     let event = format!("/api/v1/events/{}", tenant.event);
     let undo = format!("/api/v1/scanning/scans/{}/undo", tenant.scan_id);
     let ticket = format!("{event}/tickets/{}", tenant.codes[1]);
-    let cases: Vec<((&str, String, &_, Value), &[&str])> = vec![
+    let cases: Vec<(Try<'_>, &[&str])> = vec![
         (scan(json!([])), &[""]),
         (scan(json!(null)), &[""]),
         (scan(json!("text")), &[""]),

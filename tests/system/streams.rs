@@ -41,9 +41,9 @@ impl Events {
     /// The next event; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
+            if let Some((block, rest)) = self.text.clone().split_once("\n\n") {
                 let event = read(block);
-                self.text = rest.to_owned();
+                rest.clone_into(&mut self.text);
                 match event {
                     Some(event) => return Some(event),
                     None => continue,

@@ -16,9 +16,8 @@ pub(crate) fn example(operation: &str, tenant: &Tenant) -> Option<Value> {
         "changeDevice" => json!({ "name": "Renamed" }),
         "putEvent" => json!({ "name": "Show", "status": "live" }),
         "putGate" => json!({ "name": "Main", "status": "open" }),
-        "changeTicket" => json!({ "status": "active" }),
         "addSigningKey" => json!({ "kid": "7", "format": "vg2" }),
-        "changeSigningKey" => json!({ "status": "active" }),
+        "changeTicket" | "changeSigningKey" => json!({ "status": "active" }),
         "createApiKey" => json!({ "name": "New", "role": "viewer" }),
         _ => return None,
     })

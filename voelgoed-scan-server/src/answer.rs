@@ -14,12 +14,13 @@ use hyper::{Request, Response};
 
 use crate::auth::{Caller, Credential};
 use crate::call::{Call, PathValues};
+use crate::clock;
 use crate::intake::{self, Hangup, Whole};
+use crate::measure::{self, Measures};
 use crate::node::Node;
 use crate::problem::{Code, Problem};
 use crate::reply::Body;
 use crate::route::{Entrance, Route, Stop, Taken, Takes};
-use crate::{clock, measure};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -60,12 +61,11 @@ pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Resul
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(X_REQUEST_ID, value);
     }
-    tell(&node, &trace, &method, &response, &request_id, started);
+    tell(&trace, &method, &response, &request_id, started);
     Ok(response)
 }
 
 fn tell(
-    node: &Node,
     trace: &Trace,
     method: &hyper::Method,
     response: &Response<Body>,
@@ -74,7 +74,7 @@ fn tell(
 ) {
     let elapsed = started.elapsed();
     let route = trace.route.unwrap_or("none");
-    node.measures.answered(method, route, response.status(), elapsed);
+    Measures::answered(method, route, response.status(), elapsed);
     let (organization, device) = match &trace.caller {
         Some(Caller::Device(standing)) => (Some(standing.device.organization_id), Some(standing.device.id)),
         Some(Caller::Member(key)) => (Some(key.organization_id), None),

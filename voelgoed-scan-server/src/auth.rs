@@ -55,9 +55,10 @@ impl Credential {
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (given.next(), given.next()) else {
-            return Err(match headers.contains_key(AUTHORIZATION) {
-                true => Code::InvalidToken.into(),
-                false => Code::MissingToken.into(),
+            return Err(if headers.contains_key(AUTHORIZATION) {
+                Code::InvalidToken.into()
+            } else {
+                Code::MissingToken.into()
             });
         };
         let text = value.to_str().map_err(|_| Code::InvalidToken)?;

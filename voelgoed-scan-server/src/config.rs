@@ -22,6 +22,10 @@ const PHOENIX_SECRET: &str = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE";
 /// Scans tickets at the gate: the server.
 ///
 /// With nothing configured it runs on an embedded SQLite file in the current folder.
+#[expect(
+    clippy::doc_markdown,
+    reason = "the command line shows these texts as they are"
+)]
 #[derive(Debug, Clone, Parser)]
 #[command(name = "voelgoed-scan-server", version)]
 pub struct Config {
@@ -121,7 +125,7 @@ impl Default for Config {
             database_url: "sqlite://voelgoed-scan.db".to_owned(),
             redis_url: None,
             secrets: Secrets::default(),
-            dedup_window: Duration::from_secs(300),
+            dedup_window: Duration::from_mins(5),
             rate_limit: 50,
             tls_cert: None,
             tls_key: None,
@@ -145,6 +149,10 @@ impl Config {
 }
 
 /// Where the secrets are. The server and `voelgoed-scan init` read the same settings.
+#[expect(
+    clippy::doc_markdown,
+    reason = "the command line shows these texts as they are"
+)]
 #[derive(Debug, Clone, Default, Args)]
 pub struct Secrets {
     /// The file with the master secret, at least 32 bytes in hexadecimal; or VOELGOED_SCAN_SECRET_KEY. With SQLite the
@@ -268,7 +276,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
         _ => return Err(InvalidDuration),
     };
     let duration = Duration::from_millis(number.checked_mul(millis).ok_or(InvalidDuration)?);
-    if duration <= Duration::from_secs(366 * 24 * 3600) {
+    if duration <= Duration::from_hours(366 * 24) {
         Ok(duration)
     } else {
         Err(InvalidDuration)

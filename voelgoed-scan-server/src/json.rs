@@ -161,7 +161,7 @@ fn name(error: &ValidationError<'_>, schema: &Value, faults: &mut Vec<Fault>) {
         Kind::Type {
             kind: TypeKind::Multiple(kinds),
         } => {
-            let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let names: Vec<_> = kinds.iter().map(jsonschema::JsonType::as_str).collect();
             Cow::Owned(format!("must be of type {}", names.join(" or ")))
         }
         Kind::Enum { options } => Cow::Owned(format!("must be one of {}", words(options))),

@@ -65,7 +65,7 @@ impl Measures {
     }
 
     /// A request was answered.
-    pub(crate) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+    pub(crate) fn answered(method: &Method, route: &'static str, status: StatusCode, took: Duration) {
         let method = method_name(method);
         let requests: Counter = metrics::counter!(
             REQUESTS, "method" => method, "route" => route, "status" => status_text(status)

@@ -78,9 +78,10 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
 pub(crate) fn beside_or_new(database_url: &str) -> Result<MasterSecret, SecretError> {
     let Some(path) = beside(database_url) else {
         // A database in memory keeps nothing that a lost secret could make useless.
-        return match database_url.starts_with(SQLITE) {
-            true => Ok(MasterSecret::generate()),
-            false => Err(SecretError::Missing),
+        return if database_url.starts_with(SQLITE) {
+            Ok(MasterSecret::generate())
+        } else {
+            Err(SecretError::Missing)
         };
     };
     match from_file(&path) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::body::Frame;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
 use voelgoed_scan_core::{
@@ -145,8 +145,8 @@ pub(crate) fn import() -> Route {
     .answers_as(
         "What became of the lines; with return=codes a line for each ticket before it.",
         vec![
-            ("application/json", Some(|generator| generator.subschema_for::<ImportCounts>())),
-            (NDJSON, Some(|generator| generator.subschema_for::<ImportedTicket>())),
+            ("application/json", Some(SchemaGenerator::subschema_for::<ImportCounts>)),
+            (NDJSON, Some(SchemaGenerator::subschema_for::<ImportedTicket>)),
         ],
     )
     .names(|call| Ok(Thing::Event(call.event_id()?)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::body::Frame;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
 use voelgoed_scan_core::{
@@ -90,8 +90,8 @@ pub(crate) fn list() -> Route {
     .answers_as(
         "A page of scans, or a stream of lines.",
         vec![
-            ("application/json", Some(|generator| generator.subschema_for::<List<ScanRecord>>())),
-            (NDJSON, Some(|generator| generator.subschema_for::<ExportedScan>())),
+            ("application/json", Some(SchemaGenerator::subschema_for::<List<ScanRecord>>)),
+            (NDJSON, Some(SchemaGenerator::subschema_for::<ExportedScan>)),
         ],
     )
     .by(Permission::Viewer, run)
@@ -164,9 +164,10 @@ impl Export {
         });
         let mut lines = Vec::new();
         for record in scans.data {
-            let qr = match self.with_qr {
-                true => self.node.office.export_qr(&record).await?,
-                false => None,
+            let qr = if self.with_qr {
+                self.node.office.export_qr(&record).await?
+            } else {
+                None
             };
             let line =
                 serde_json::to_vec(&ExportedScan { record, qr }).map_err(|error| StoreError::Failed {

@@ -36,7 +36,7 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 const RECHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// How far `Last-Event-ID` reaches back.
-const REACH: Duration = Duration::from_secs(5 * 60);
+const REACH: Duration = Duration::from_mins(5);
 
 /// `GET /api/v1/scanning/events/{id}/stream`
 pub(crate) fn watch() -> Route {
