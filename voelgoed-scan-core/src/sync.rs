@@ -4,27 +4,31 @@
 //! [`crate::fold`](crate::fold()), and how a log proves that nothing was cut from it in `sync/chain.rs`. All of it in
 //! words: `docs/sync.md`.
 
+mod batch;
 mod chain;
 mod history;
 mod judge;
 mod received;
 mod scan;
 mod take;
+#[cfg(test)]
+mod tests;
+mod trust;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::words;
 use crate::{BatchId, DeviceId, NamedGate, Reason, ScanId, ScanResult, TicketCode, Timestamp};
 
+pub use batch::{
+    Intake, Item, Known, LogPlace, NewSync, Quarantined, SessionSpan, SyncDevice, SyncFacts, SyncWrites,
+};
 pub use chain::{BatchSignature, DeviceKey, InvalidBytes, LinkHash, canonical, signed_bytes};
 pub use history::{Histories, KeptScan, Refolded};
 pub use judge::Upload;
 pub use received::Received;
 pub use scan::{Fault, HandedScan, InvalidSyncScan, RawSyncScan, SyncScan};
-pub use take::{
-    DENIED_AT_GATE, Intake, Item, Known, LogPlace, NewSync, Quarantined, SessionSpan, SyncDevice, SyncFacts,
-    SyncWrites, take,
-};
+pub use take::{DENIED_AT_GATE, take};
 
 /// The most scans in one batch.
 pub const MAX_BATCH: usize = 1000;

@@ -11,6 +11,7 @@ mod opening;
 mod registry;
 mod retry;
 mod standing;
+mod sync;
 mod tenants;
 mod trail;
 mod undo;
@@ -118,6 +119,22 @@ macro_rules! every_rule_on {
                 a_device_id_is_taken_once,
                 a_device_tells_how_it_is,
                 devices_and_sessions_are_listed_by_what_is_asked,
+            }
+            sync {
+                one_ticket_at_two_devices_is_one_right_and_two_people,
+                who_was_answered_at_the_gate_keeps_the_answer,
+                a_winner_taken_back_leaves_the_other_by_right,
+                who_was_let_in_against_the_rules_is_counted_where_the_ticket_is_known,
+                a_denial_never_becomes_an_admission,
+                what_nobody_decided_is_decided_as_of_its_time,
+                what_the_server_and_the_device_did_to_one_scan_meet,
+                one_bad_scan_never_affects_another,
+                a_batch_again_changes_nothing_and_a_retry_at_the_gate_is_a_replay,
+                a_scan_belongs_to_the_session_of_its_time,
+                a_revoked_device_s_scans_admit_nobody,
+                conflicts_come_in_pages,
+                no_order_and_no_grouping_of_batches_makes_a_difference,
+                a_full_batch_is_taken_at_once,
             }
             tenants {
                 another_organization_s_ids_are_unknown_ids,

@@ -1,0 +1,570 @@
+//! The law of bulk intake: whatever was handed in, in whatever order and in whatever groups, comes to the same.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::decision::tests::{NOW, WINDOW, event, gate, ticket};
+use crate::fold::Part;
+use crate::judge::judge;
+use crate::{
+    Allowance, Attempt, Claims, CountChange, DeviceStatus, Direction, Event, Facts, Fingerprint, Format,
+    GateId, Ledger, Override, Post, Reading, Reentry, ResultCounts, Rules, SessionId, Stage, TicketFacts,
+    TicketId, TicketStatus, Undone, payload_sha256,
+};
+
+const RULES: Rules = Rules { window: WINDOW };
+
+fn id<T: From<Uuid>>(number: u128) -> T {
+    Uuid::from_u128(number).into()
+}
+
+fn tickets(entry_limit: u8) -> Vec<TicketFacts> {
+    let codes = ["3KQR7F924M1XaB0z", "3KQR7F924M1XaB1z"];
+    let made = codes.iter().zip(40..).map(|(code, number)| {
+        let mut facts = ticket();
+        facts.ticket.id = id(number);
+        facts.ticket.code = code.parse().expect("a code");
+        facts.ticket.entry_limit = entry_limit;
+        facts
+    });
+    made.collect()
+}
+
+/// What a device says it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    LetIn,
+    Forced,
+    Denied,
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    number: u128,
+    device: u128,
+    gate: u128,
+    ticket: usize,
+    seconds: i64,
+    direction: Direction,
+    says: Says,
+    /// Answered at the gate first; what the device says of it comes later.
+    online: bool,
+    overrides: bool,
+    undone: bool,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let says = prop::sample::select(vec![
+        Says::LetIn,
+        Says::LetIn,
+        Says::LetIn,
+        Says::Forced,
+        Says::Denied,
+        Says::Nothing,
+    ]);
+    let ways = prop::sample::select(vec![Direction::Entry, Direction::Entry, Direction::Exit]);
+    (
+        (0..3_u128, 3..5_u128, 0..2_usize, 0..900_i64),
+        (
+            ways,
+            says,
+            prop::bool::weighted(0.3),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+        ),
+    )
+        .prop_map(
+            |((device, gate, ticket, seconds), (direction, says, online, overrides, undone))| Step {
+                number: 0,
+                device: 70 + device,
+                gate,
+                ticket,
+                // Coarse, so that moments are shared.
+                seconds: seconds / 20 * 20,
+                direction,
+                says,
+                online,
+                overrides,
+                undone,
+            },
+        )
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..14).prop_map(|mut steps| {
+        for (step, number) in steps.iter_mut().zip(1000..) {
+            step.number = number;
+        }
+        steps
+    })
+}
+
+/// A database of maps.
+struct World {
+    event: Event,
+    tickets: HashMap<TicketId, TicketFacts>,
+    scans: HashMap<ScanId, (KeptScan, [u8; 32])>,
+    counts: BTreeMap<GateId, CountChange>,
+    missing: HashMap<DeviceId, Received>,
+}
+
+impl World {
+    fn new(reentry: Reentry, entry_limit: u8) -> Self {
+        let mut event = event();
+        event.reentry = reentry;
+        Self {
+            event,
+            tickets: tickets(entry_limit)
+                .into_iter()
+                .map(|facts| (facts.ticket.id, facts))
+                .collect(),
+            scans: HashMap::new(),
+            counts: BTreeMap::new(),
+            missing: HashMap::new(),
+        }
+    }
+
+    fn claims(step: &Step) -> (Claims, [u8; 32]) {
+        let code = tickets(1)[step.ticket].ticket.code;
+        let claims = Claims {
+            ticket_code: Some(code),
+            ..Claims::default()
+        };
+        (claims, payload_sha256(&code.to_string()))
+    }
+
+    fn fingerprint(step: &Step) -> Fingerprint {
+        Fingerprint {
+            sha256: Self::claims(step).1,
+            format: Some(Format::Vg1),
+            kid: None,
+        }
+    }
+
+    fn count(&mut self, gate: GateId, change: &CountChange) {
+        let count = self.counts.entry(gate).or_default();
+        count.entries += change.entries;
+        count.exits += change.exits;
+        count.results.add(&change.results);
+    }
+
+    fn answer(&mut self, step: &Step) {
+        let session: SessionId = id(9);
+        let mut facts = Facts::default();
+        let organization = self.event.organization_id;
+        facts.posts.insert(
+            (organization, session),
+            Post {
+                session_active: true,
+                device_status: DeviceStatus::Active,
+                device_name: format!("Scanner {}", step.device),
+                event: self.event.clone(),
+                gate: gate(step.gate),
+            },
+        );
+        for facts_of_ticket in self.tickets.values() {
+            facts.add_ticket(facts_of_ticket.clone());
+        }
+        let attempt = Attempt {
+            scan_id: id(step.number),
+            organization_id: organization,
+            device_id: id(step.device),
+            session_id: session,
+            event_id: self.event.id,
+            gate_id: gate(step.gate).id,
+            gate_name: "Main".to_owned(),
+            fingerprint: Self::fingerprint(step),
+            stage: Stage::Verified(Self::claims(step).0),
+            direction: step.direction,
+            now: NOW.plus_millis(step.seconds * 1000),
+            device_scanned_at: None,
+            override_: None,
+            metadata: None,
+            warnings: Vec::new(),
+        };
+        let (_, writes) = judge(&[attempt], facts, &RULES);
+        for scan in writes.scans {
+            let kept = KeptScan {
+                entry_limit: scan.shown.ticket.as_ref().map(|ticket| ticket.entry_limit),
+                record: scan.record,
+                part: None,
+                conflict: None,
+                winner: None,
+                gate_name: scan.shown.gate_name,
+                device_name: format!("Scanner {}", step.device),
+            };
+            self.scans
+                .insert(kept.record.scan_id, (kept, scan.fingerprint.sha256));
+        }
+        for ((_, _, gate), change) in &writes.counts {
+            self.count(*gate, change);
+        }
+        for facts in writes.tickets {
+            self.tickets.insert(facts.ticket.id, facts);
+        }
+    }
+
+    fn history(&self) -> Vec<KeptScan> {
+        let takes_part = |kept: &&KeptScan| kept.record.result == ScanResult::Valid || kept.part.is_some();
+        self.scans
+            .values()
+            .map(|(kept, _)| kept)
+            .filter(takes_part)
+            .cloned()
+            .collect()
+    }
+
+    fn sync(&mut self, device: u128, batch: &[Step], arrival: i64) -> Vec<SyncResult> {
+        let device_id: DeviceId = id(device);
+        let items = batch.iter().map(|step| {
+            let (local_result, local_reason) = match (step.says, step.direction) {
+                (Says::LetIn, Direction::Exit) | (Says::Forced, Direction::Exit) => {
+                    (Some(ScanResult::Valid), None)
+                }
+                (Says::LetIn, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
+                (Says::Forced, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Overridden)),
+                (Says::Denied, _) => (Some(ScanResult::Duplicate), None),
+                (Says::Nothing, _) => (None, None),
+            };
+            let scan = SyncScan {
+                scan_id: id(step.number),
+                reading: Reading::Qr(
+                    Self::claims(step)
+                        .0
+                        .ticket_code
+                        .map(|code| code.to_string())
+                        .unwrap_or_default(),
+                ),
+                gate_id: gate(step.gate).id,
+                direction: step.direction,
+                scanned_at: NOW.plus_millis(step.seconds * 1000),
+                local_result,
+                local_reason,
+                sequence: Some(u64::try_from(step.number - 999).expect("small")),
+                override_: (step.overrides || step.says == Says::Forced).then(|| Override {
+                    reason: "Knows the band".parse().expect("a reason"),
+                }),
+                metadata: None,
+                prev_hash: None,
+            };
+            Item {
+                scan_id: Some(scan.scan_id),
+                sequence: scan.sequence,
+                link: LinkHash::new([0; 32]),
+                upload: Ok(Box::new(Upload {
+                    scan,
+                    fingerprint: Self::fingerprint(step),
+                    claims: Ok(Self::claims(step).0),
+                })),
+            }
+        });
+        let arrival = NOW.plus_millis(arrival * 1000);
+        let intake = Intake {
+            organization_id: self.event.organization_id,
+            device_id,
+            batch_id: id(1),
+            sent_at: arrival,
+            arrival,
+            signature: None,
+            items: items.collect(),
+        };
+        let known = intake.items.iter().filter_map(|item| {
+            let (kept, payload_sha256) = self.scans.get(&item.scan_id?)?.clone();
+            Some((kept.record.scan_id, Known { kept, payload_sha256 }))
+        });
+        let facts = SyncFacts {
+            device: SyncDevice {
+                name: format!("Scanner {device}"),
+                revoked: false,
+                can_override: true,
+                key: None,
+                received: self.missing.get(&device_id).cloned().unwrap_or_default(),
+            },
+            known: known.collect(),
+            places: [3, 4]
+                .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
+                .into(),
+            tickets: self.tickets.clone(),
+            past: self.history(),
+            sessions: Vec::new(),
+            log: HashMap::new(),
+            quarantined: HashSet::new(),
+            quarantine_room: 0,
+        };
+        let (results, writes) = take(&intake, facts, &RULES);
+        for new in writes.scans {
+            let kept = KeptScan {
+                entry_limit: new.scan.shown.ticket.as_ref().map(|ticket| ticket.entry_limit),
+                record: new.scan.record,
+                part: new.part,
+                conflict: new.conflict,
+                winner: new.winner,
+                gate_name: new.scan.shown.gate_name,
+                device_name: format!("Scanner {device}"),
+            };
+            self.scans
+                .insert(kept.record.scan_id, (kept, new.scan.fingerprint.sha256));
+        }
+        for kept in writes.changed {
+            let scan = self.scans.get_mut(&kept.record.scan_id).expect("on record");
+            scan.0 = kept;
+        }
+        for ((_, gate), change) in &writes.counts {
+            self.count(*gate, change);
+        }
+        for facts in writes.tickets {
+            self.tickets.insert(facts.ticket.id, facts);
+        }
+        self.missing.insert(device_id, writes.received);
+        results
+    }
+
+    fn undo(&mut self, scan: ScanId) {
+        let Some((kept, _)) = self.scans.get(&scan) else {
+            return;
+        };
+        let record = kept.record.clone();
+        let Some(ticket) = record.ticket_id.and_then(|id| self.tickets.get(&id)).cloned() else {
+            return;
+        };
+        let is_admission = record.result == ScanResult::Valid && record.direction == Direction::Entry;
+        if !is_admission || record.undone.is_some() || ticket.ledger.open_admission(scan).is_none() {
+            return;
+        }
+        let mut histories = Histories::default();
+        for kept in self.history() {
+            histories.add_stored(kept);
+        }
+        histories.change(scan, |kept| {
+            kept.record.undone = Some(Undone {
+                at: NOW,
+                reason: "A mistake".parse().expect("a reason"),
+                device_id: None,
+            });
+        });
+        let reentry = self.event.reentry;
+        let refolded = histories.refold(
+            &self.tickets,
+            |facts, _| {
+                Some(Allowance {
+                    reentry,
+                    entry_limit: facts.ticket.entry_limit,
+                    window: WINDOW,
+                })
+            },
+            NOW,
+        );
+        let changed: Vec<_> = histories.changed().cloned().collect();
+        for kept in changed {
+            let scan = self.scans.get_mut(&kept.record.scan_id).expect("on record");
+            scan.0 = kept;
+        }
+        for ((_, gate), change) in &refolded.counts {
+            self.count(*gate, change);
+        }
+        for facts in refolded.tickets {
+            self.tickets.insert(facts.ticket.id, facts);
+        }
+    }
+
+    /// Everything that must not hang on the order.
+    fn state(&self) -> State {
+        let mut counts = self.counts.clone();
+        counts.retain(|_, count| *count != CountChange::default());
+        State {
+            scans: self
+                .scans
+                .iter()
+                .map(|(id, (kept, _))| {
+                    let mut kept = kept.clone();
+                    // Of its batch alone: when it came, and how many the ticket was for.
+                    kept.record.received_at = NOW;
+                    kept.entry_limit = None;
+                    if let Some(undone) = &mut kept.record.undone {
+                        undone.at = NOW;
+                    }
+                    (*id, kept)
+                })
+                .collect(),
+            tickets: self
+                .tickets
+                .iter()
+                .map(|(id, facts)| {
+                    (
+                        *id,
+                        (facts.ledger.clone(), facts.ticket.status, facts.ticket.scan_count),
+                    )
+                })
+                .collect(),
+            counts,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct State {
+    scans: BTreeMap<ScanId, KeptScan>,
+    tickets: BTreeMap<TicketId, (Ledger, TicketStatus, u32)>,
+    counts: BTreeMap<GateId, CountChange>,
+}
+
+/// Runs the steps: at the gate in the order of time, then handed in as `order` and `sizes` say, then undone.
+fn run(steps: &[Step], reentry: Reentry, entry_limit: u8, order: &[usize], sizes: &[usize]) -> World {
+    let mut world = World::new(reentry, entry_limit);
+    let mut online: Vec<_> = steps.iter().filter(|step| step.online).collect();
+    online.sort_by_key(|step| (step.seconds, step.number));
+    for step in online {
+        world.answer(step);
+    }
+    let handed_in: Vec<Step> = order.iter().filter_map(|at| steps.get(*at)).copied().collect();
+    let mut sizes = sizes.iter().copied().cycle();
+    let mut arrival = 1000;
+    let mut rest = &handed_in[..];
+    while let Some(first) = rest.first() {
+        let most = sizes.next().unwrap_or(1).max(1);
+        let alike = rest
+            .iter()
+            .take(most)
+            .take_while(|step| step.device == first.device)
+            .count();
+        let (batch, after) = rest.split_at(alike);
+        arrival += 1;
+        world.sync(first.device, batch, arrival);
+        rest = after;
+    }
+    for step in steps.iter().filter(|step| step.undone) {
+        world.undo(id(step.number));
+    }
+    world
+}
+
+fn orders() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
+    let order = Just((0..14).collect::<Vec<usize>>()).prop_shuffle();
+    (order, prop::collection::vec(1..6_usize, 1..6))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_order_and_no_grouping_of_uploads_makes_a_difference(
+        steps in steps(),
+        entry_limit in 1..4_u8,
+        reentry in prop::sample::select(Reentry::ALL),
+        one in orders(),
+        other in orders(),
+    ) {
+        let once = run(&steps, reentry, entry_limit, &one.0, &one.1);
+        let again = run(&steps, reentry, entry_limit, &other.0, &other.1);
+        prop_assert_eq!(once.state(), again.state());
+        let missing = |world: &World| world.missing.clone().into_iter().collect::<HashMap<_, _>>();
+        prop_assert_eq!(missing(&once), missing(&again));
+    }
+
+    #[test]
+    fn people_are_counted_and_rights_are_kept(
+        steps in steps(),
+        entry_limit in 1..4_u8,
+        reentry in prop::sample::select(Reentry::ALL),
+        order in orders(),
+    ) {
+        let world = run(&steps, reentry, entry_limit, &order.0, &order.1);
+        let inside: i64 = world.counts.values().map(|count| count.entries - count.exits).sum();
+        let on_tickets: usize = world.tickets.values().map(|facts| facts.ledger.inside()).sum();
+        prop_assert_eq!(i64::try_from(on_tickets).ok(), Some(inside));
+        prop_assert!(world.counts.values().all(|count| count.entries >= count.exits));
+
+        let mut results = ResultCounts::default();
+        for (kept, _) in world.scans.values() {
+            results.count(kept.record.result);
+        }
+        let mut counted = ResultCounts::default();
+        for count in world.counts.values() {
+            counted.add(&count.results);
+        }
+        prop_assert_eq!(results, counted);
+
+        let entries = || world.scans.values().map(|(kept, _)| kept).filter(|kept| {
+            kept.record.direction == Direction::Entry && kept.record.undone.is_none()
+        });
+        // Whoever was let in by a server or a device is an entry; whom nobody decided about, if it was admitted.
+        let people = entries().filter(|kept| match kept.part {
+            None => kept.record.result == ScanResult::Valid,
+            Some(Part::Asked | Part::AskedBacked) => kept.record.result == ScanResult::Valid,
+            Some(_) => true,
+        });
+        let counted: i64 = world.counts.values().map(|count| count.entries).sum();
+        prop_assert_eq!(i64::try_from(people.count()).ok(), Some(counted));
+        if reentry == Reentry::Never {
+            for facts in world.tickets.values() {
+                let by_right = entries().filter(|kept| {
+                    kept.record.ticket_id == Some(facts.ticket.id)
+                        && kept.record.result == ScanResult::Valid
+                        && kept.record.reason != Reason::Overridden
+                        && kept.conflict.is_none()
+                });
+                prop_assert!(by_right.count() <= usize::from(entry_limit));
+            }
+        }
+        for (kept, _) in world.scans.values() {
+            if kept.record.local_result.is_some_and(|local| local != ScanResult::Valid) && kept.record.undone.is_none() {
+                prop_assert!(kept.record.result != ScanResult::Valid || kept.record.direction == Direction::Exit,
+                    "a denial never becomes an admission");
+            }
+            if kept.conflict == Some(ConflictKind::DoubleEntry) {
+                let winner = kept.winner.and_then(|id| world.scans.get(&id)).map(|(winner, _)| winner);
+                prop_assert!(winner.is_some_and(|winner| winner.past(1).is_some()
+                    && (winner.record.scanned_at, winner.record.scan_id) < (kept.record.scanned_at, kept.record.scan_id)));
+            }
+        }
+    }
+
+    #[test]
+    fn handing_in_twice_is_handing_in_once(
+        steps in steps(),
+        entry_limit in 1..4_u8,
+        reentry in prop::sample::select(Reentry::ALL),
+        order in orders(),
+    ) {
+        let mut steps = steps;
+        for step in &mut steps {
+            step.undone = false;
+        }
+        let once = run(&steps, reentry, entry_limit, &order.0, &order.1);
+        let twice: Vec<usize> = order.0.iter().chain(&order.0).copied().collect();
+        let twice = run(&steps, reentry, entry_limit, &twice, &order.1);
+        prop_assert_eq!(once.state(), twice.state());
+    }
+}
+
+#[test]
+fn the_clock_is_corrected_past_two_seconds_and_never_beyond_the_arrival() {
+    for (sent, scanned, corrected) in [
+        (0, -60_000, -60_000),
+        (2_000, -60_000, -60_000),
+        (-2_000, -60_000, -60_000),
+        (2_001, -60_000, -62_001),
+        (-2_001, -60_000, -57_999),
+        (0, 5_000, 0),
+        (3_600_000, 3_599_000, -1_000),
+    ] {
+        let intake = Intake {
+            organization_id: id(1),
+            device_id: id(2),
+            batch_id: id(3),
+            sent_at: NOW.plus_millis(sent),
+            arrival: NOW,
+            signature: None,
+            items: Vec::new(),
+        };
+        assert_eq!(
+            intake.corrected(NOW.plus_millis(scanned)),
+            NOW.plus_millis(corrected),
+            "{sent} {scanned}"
+        );
+    }
+}
