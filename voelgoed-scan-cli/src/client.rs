@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::output::Coming;
 
+pub(crate) use connect::{Connector, Wire, connector};
 pub(crate) use upload::Upload;
 
 /// How long an answer may take to begin. Uploads have no limit.

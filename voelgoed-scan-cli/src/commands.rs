@@ -2,6 +2,7 @@
 
 mod apikey;
 mod completions;
+mod conflicts;
 mod demo;
 mod device;
 mod doctor;
@@ -9,8 +10,11 @@ mod event;
 mod gate;
 mod init;
 mod key;
+mod latency;
 mod man;
 mod put;
+mod rehearse;
+mod replay;
 mod rows;
 mod scan;
 mod scans;
@@ -61,6 +65,12 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     /// Scans and people inside, as they happen
     Watch(watch::Watch),
+    /// Send scans of the past again, each exactly once
+    Replay(replay::Replay),
+    /// Where devices and rules, or two devices, disagreed
+    Conflicts(conflicts::Conflicts),
+    /// Load test before the doors open: simulated devices against a scratch copy of an event
+    Rehearse(rehearse::Rehearse),
     /// Signing keys: list, create, rotate, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::Key),
@@ -90,6 +100,9 @@ impl Command {
             Self::Scans(command) => command.run(desk).await,
             Self::Stats(command) => command.run(desk).await,
             Self::Watch(command) => command.run(desk).await,
+            Self::Replay(command) => command.run(desk).await,
+            Self::Conflicts(command) => command.run(desk).await,
+            Self::Rehearse(command) => command.run(desk).await,
             Self::Key(command) => command.run(desk).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(desk).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::args::{Form, Global};
-use crate::client::Client;
+use crate::client::{self, Client, Connector};
 use crate::failure::Failure;
 use crate::world;
 
@@ -36,6 +36,11 @@ impl Desk {
     /// A client of the server, with the credential if there is one: without one, the server says what is missing.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         Client::new(&self.server, self.token()?, self.tls_ca.as_deref())
+    }
+
+    /// What opens connections that are not shared.
+    pub(crate) fn connector(&self) -> Result<Connector, Failure> {
+        client::connector(self.tls_ca.as_deref())
     }
 
     fn token(&self) -> Result<Option<Zeroizing<String>>, Failure> {

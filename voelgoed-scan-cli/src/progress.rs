@@ -24,6 +24,21 @@ pub(crate) fn things(total: u64, quiet: bool) -> ProgressBar {
     )
 }
 
+/// A line that says what goes on.
+pub(crate) fn watching(quiet: bool) -> ProgressBar {
+    bar(None, quiet, "{spinner} {msg}", "{spinner} {msg}")
+}
+
+/// A bar over the bytes of a file that are replayed; over an unknown number of them, a count. It says what came of them.
+pub(crate) fn replayed(total: Option<u64>, quiet: bool) -> ProgressBar {
+    bar(
+        total,
+        quiet,
+        "{spinner} {wide_bar} {percent}% {eta}  {msg}",
+        "{spinner} {bytes} {elapsed}  {msg}",
+    )
+}
+
 fn bar(total: Option<u64>, quiet: bool, known: &str, unknown: &str) -> ProgressBar {
     if quiet {
         return ProgressBar::hidden();

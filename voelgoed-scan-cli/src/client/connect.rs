@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 
 use super::Body;
 use crate::failure::Failure;
@@ -17,20 +18,40 @@ use crate::failure::Failure;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-pub(super) type Http = Client<HttpsConnector<HttpConnector>, Body>;
+pub(super) type Http = Client<Connector, Body>;
+
+/// What opens connections.
+pub(crate) type Connector = HttpsConnector<HttpConnector>;
+
+/// An open connection.
+pub(crate) type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// A pool of connections; `tls_ca` is believed instead of the authorities that browsers believe.
 pub(super) fn http(tls_ca: Option<&Path>) -> Result<Http, Failure> {
+    let https = HttpsConnectorBuilder::new().with_tls_config(trust(tls_ca)?);
+    let https = https.https_or_http().enable_all_versions().wrap_connector(tcp());
+    Ok(Client::builder(TokioExecutor::new()).build(https))
+}
+
+/// What opens single connections, for HTTP/1.1.
+pub(crate) fn connector(tls_ca: Option<&Path>) -> Result<Connector, Failure> {
+    let https = HttpsConnectorBuilder::new().with_tls_config(trust(tls_ca)?);
+    Ok(https.https_or_http().enable_http1().wrap_connector(tcp()))
+}
+
+fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT));
-    let https = match tls_ca {
-        None => HttpsConnectorBuilder::new().with_webpki_roots(),
-        Some(path) => HttpsConnectorBuilder::new().with_tls_config(believing(path)?),
-    };
-    let https = https.https_or_http().enable_all_versions().wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new()).build(https))
+    tcp
+}
+
+fn trust(tls_ca: Option<&Path>) -> Result<ClientConfig, Failure> {
+    match tls_ca {
+        None => Ok(ClientConfig::builder().with_webpki_roots().with_no_client_auth()),
+        Some(path) => believing(path),
+    }
 }
 
 fn believing(path: &Path) -> Result<ClientConfig, Failure> {

@@ -1,0 +1,257 @@
+//! What do the pure pieces of a scan cost, and one that memory answers? `cargo bench --bench gate`
+//!
+//! What a system of them does over sockets, on a database, is `scripts/bench`.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a bench ends where something is not as it should be"
+)]
+#![expect(missing_docs, reason = "criterion's macros make public functions")]
+
+use std::hint::black_box;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use voelgoed_scan_core::store::{NumberedLine, open};
+use voelgoed_scan_core::{
+    Claims, Direction, Event, EventId, EventPut, Gate, GateId, GatePut, KeyDerivation, KeyFormat, KeyStatus,
+    Keyring, Ledger, MasterSecret, Name, OrganizationId, Payload, PhoenixKeys, Reason, ScanAnswer,
+    ScanRequest, SessionStart, Setup, SigningKey, Situation, Ticket, TicketCode, TicketFacts, Timestamp,
+    Vg2Claims, decide, payload_sha256, verify,
+};
+
+const CODE: &str = "3KQR7F924M1XaB0z";
+const ORGANIZATION: &str = "ea8ed02a-82a1-4593-8f23-37cd3794c522";
+const EVENT: &str = "0192f0c1-7a4e-7000-8000-000000000002";
+const GATE: &str = "0192f0c1-7a4e-7000-8000-000000000003";
+const PHOENIX: &str = include_str!("../tests/vectors/phoenix_token.json");
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_370_645_120)
+}
+
+fn code() -> TicketCode {
+    CODE.parse().expect("a code")
+}
+
+fn keyring() -> Keyring {
+    let organization: OrganizationId = ORGANIZATION.parse().expect("an id");
+    let master = MasterSecret::from_bytes(&[1; 32]).expect("32 bytes");
+    let keys: Vec<SigningKey> = [KeyFormat::Vg1, KeyFormat::Vg2]
+        .into_iter()
+        .map(|format| SigningKey {
+            format,
+            kid: "1".parse().expect("a key id"),
+            status: KeyStatus::Active,
+            public_key: None,
+            inserted_at: now(),
+        })
+        .collect();
+    Keyring::derive(&master, organization, &keys).expect("a keyring")
+}
+
+/// A payload of each format.
+fn payloads(keyring: &Keyring) -> [(&'static str, String); 3] {
+    let claims = Vg2Claims {
+        ticket_code: code(),
+        event_id: EVENT.parse().expect("an id"),
+        not_before: None,
+        not_after: None,
+        ticket_class: 0,
+        entry_limit: NonZeroU8::MIN,
+    };
+    let file: Value = serde_json::from_str(PHOENIX).expect("JSON");
+    let phoenix = file["cases"]
+        .as_array()
+        .and_then(|cases| cases.iter().find(|case| case["name"] == "map_atom valid"))
+        .and_then(|case| case["token"].as_str())
+        .expect("a case");
+    [
+        ("vg1", keyring.sign_vg1(code()).expect("a payload")),
+        ("vg2", keyring.sign_vg2(&claims).expect("a payload")),
+        ("phoenix", phoenix.to_owned()),
+    ]
+}
+
+fn phoenix_keys() -> PhoenixKeys {
+    let file: Value = serde_json::from_str(PHOENIX).expect("JSON");
+    let text = |name: &str| file[name].as_str().expect("a text").to_owned();
+    PhoenixKeys::derive(&text("secret_key_base"), &text("salt"), KeyDerivation::default()).expect("keys")
+}
+
+fn reading(criterion: &mut Criterion) {
+    let (keyring, phoenix) = (keyring(), phoenix_keys());
+    for (format, text) in payloads(&keyring) {
+        criterion.bench_function(&format!("parse/{format}"), |bench| {
+            bench.iter(|| Payload::parse(black_box(&text)).map(|payload| payload.format()));
+        });
+        let payload = Payload::parse(&text).expect("a payload");
+        verify(&payload, &keyring, Some(&phoenix), false).expect("its signature holds");
+        criterion.bench_function(&format!("verify/{format}"), |bench| {
+            bench.iter(|| verify(black_box(&payload), &keyring, Some(&phoenix), false));
+        });
+    }
+    let text = keyring.sign_vg1(code()).expect("a payload");
+    criterion.bench_function("fingerprint/vg1", |bench| {
+        bench.iter(|| payload_sha256(black_box(&text)));
+    });
+}
+
+fn deciding(criterion: &mut Criterion) {
+    let event: Event = serde_json::from_value(json!({
+        "id": EVENT, "organization_id": ORGANIZATION, "name": "Opening night", "status": "live",
+        "starts_at": null, "ends_at": null, "capacity": 20_000, "reentry": "never", "allow_unsigned": false,
+        "ticket_classes": ["VIP"], "stale_manifest": "warn", "manifest_max_age_s": 43_200,
+        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    }))
+    .expect("an event");
+    let gate: Gate = serde_json::from_value(json!({
+        "id": GATE, "organization_id": ORGANIZATION, "event_id": EVENT, "name": "Main", "code": null,
+        "status": "open", "capacity": 500, "ticket_classes": ["VIP"],
+        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    }))
+    .expect("a gate");
+    let ticket: Ticket = serde_json::from_value(json!({
+        "id": "0192f0c1-7a4e-7000-8000-000000000004", "organization_id": ORGANIZATION, "event_id": EVENT,
+        "code": CODE, "status": "active", "ticket_class": "VIP", "gate_ids": [GATE], "seat": null,
+        "valid_from": "2026-11-01T00:00:00.000Z", "valid_until": "2027-11-01T00:00:00.000Z", "entry_limit": 1,
+        "scan_count": 0, "note": null,
+        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    }))
+    .expect("a ticket");
+    let facts = TicketFacts {
+        ticket,
+        ledger: Ledger::default(),
+        version: 1,
+    };
+    let situation = Situation {
+        now: now(),
+        direction: Direction::Entry,
+        event: &event,
+        gate: &gate,
+        occupancy: Some(voelgoed_scan_core::Occupancy::default()),
+        window: Duration::from_secs(300),
+    };
+    let claims = Claims {
+        ticket_code: Some(code()),
+        ..Claims::default()
+    };
+    assert_eq!(decide(&situation, &claims, Some(&facts)), Reason::Admitted);
+    criterion.bench_function("decide/admitted", |bench| {
+        bench.iter(|| decide(black_box(&situation), &claims, Some(&facts)));
+    });
+}
+
+/// A duplicate from the first tier: token known, payload read, signature checked, ticket found in memory, answer made,
+/// record left to be written.
+fn from_memory(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scanner, token, qr) = runtime.block_on(gate(folder.path()));
+    let request: ScanRequest = serde_json::from_value(json!({ "qr": qr })).expect("a request");
+    let scan = async || {
+        let standing = scanner.authenticate(&token).await.expect("a database");
+        let standing = standing.expect("a device");
+        scanner
+            .scan(&standing, request.clone(), now())
+            .await
+            .expect("an answer")
+    };
+    assert_eq!(runtime.block_on(scan()).reason, Reason::Admitted);
+    let answer = runtime.block_on(scan());
+    assert_eq!(answer.decided_by, voelgoed_scan_core::DecidedBy::Memory);
+    // More than this at once, and the bench measures how fast records are written.
+    criterion.bench_function("memory/duplicate", |bench| {
+        bench.iter_custom(|iterations| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..iterations.div_ceil(256) {
+                let begun = std::time::Instant::now();
+                runtime.block_on(async {
+                    for _ in 0..256 {
+                        black_box(scan().await);
+                    }
+                });
+                spent += begun.elapsed();
+                runtime.block_on(scanner.shutdown());
+            }
+            spent.mul_f64(iterations as f64 / (iterations.div_ceil(256) * 256) as f64)
+        });
+    });
+    telling(criterion, &answer, &qr);
+}
+
+async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::Scanner, [u8; 32], String) {
+    let now = now();
+    let url = format!("sqlite://{}", folder.join("gate.db").display());
+    let setup = Setup {
+        store: open(&url, true).await.expect("a database"),
+        master: MasterSecret::generate(),
+        phoenix: None,
+        window: Duration::from_secs(300),
+        redis: None,
+    };
+    let (scanner, office) = setup.open().await.expect("a gate");
+    let name = Name::new("Harbour Theatre").expect("a name");
+    let (organization, _, _) = office.create_organization(name, now).await.expect("made");
+    let (event, gate) = (EventId::generate(now), GateId::generate(now));
+    let put: EventPut =
+        serde_json::from_value(json!({ "name": "Opening night", "status": "live" })).expect("an event");
+    office
+        .put_event(organization.id, event, &put, now)
+        .await
+        .expect("put");
+    let put: GatePut = serde_json::from_value(json!({ "name": "Main", "status": "open" })).expect("a gate");
+    office
+        .put_gate(organization.id, event, gate, &put, now)
+        .await
+        .expect("put");
+    let line = serde_json::from_value(json!({ "code": CODE })).expect("a line");
+    office
+        .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
+        .await
+        .expect("imported");
+    let register =
+        serde_json::from_value(json!({ "device_id": "door-1", "name": "Door 1" })).expect("a device");
+    let registered = office
+        .register_device(organization.id, &register, now)
+        .await
+        .expect("registered");
+    let token = registered.row().expect("a new name").1.hash();
+    let standing = scanner.authenticate(&token).await.expect("a database");
+    let start = SessionStart {
+        event_id: event,
+        gate_id: gate,
+        replace: false,
+    };
+    scanner
+        .start_session(&standing.expect("a device"), &start, now)
+        .await
+        .expect("started");
+    let qr = office
+        .qr_payload(organization.id, event, code(), KeyFormat::Vg1)
+        .await
+        .expect("a database");
+    (scanner, token, qr.flatten().expect("a payload"))
+}
+
+fn telling(criterion: &mut Criterion, answer: &ScanAnswer, qr: &str) {
+    let body = json!({
+        "qr": qr, "scan_id": "0192f0c1-7a4e-7000-8000-000000000005", "scanned_at": "2026-11-22T18:04:05.120Z"
+    })
+    .to_string();
+    criterion.bench_function("json/request", |bench| {
+        bench.iter(|| serde_json::from_str::<ScanRequest>(black_box(&body)).expect("a request"));
+    });
+    criterion.bench_function("json/answer", |bench| {
+        bench.iter(|| serde_json::to_vec(black_box(answer)).expect("JSON"));
+    });
+}
+
+criterion_group!(benches, reading, deciding, from_memory);
+criterion_main!(benches);
