@@ -135,7 +135,6 @@ impl Waiting {
             Job::Ask(attempt, asker) => self.asked.push((*attempt, asker)),
             Job::Note(attempt) => {
                 self.notes.push(*attempt);
-                #[expect(clippy::disallowed_methods, reason = "a delay, not a date")]
                 self.due.get_or_insert_with(|| Instant::now() + NOTE_DELAY);
             }
             Job::Flush(done) => self.flushes.push(done),
@@ -180,7 +179,6 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver
             }
         }
         desk.tally.keeps_denials(waiting.notes.len());
-        #[expect(clippy::disallowed_methods, reason = "a delay, not a date")]
         let notes_due = waiting.due.is_some_and(|due| due <= Instant::now());
         if !waiting.asked.is_empty() || !waiting.flushes.is_empty() || notes_due || !open {
             let wrote_notes = write(&desk, &mut waiting).await;
@@ -237,7 +235,6 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, waiting: 
         }
     }
     let all_written = kept.is_empty();
-    #[expect(clippy::disallowed_methods, reason = "a delay, not a date")]
     let now = Instant::now();
     waiting.due = match (all_written, kept.len() < noted) {
         (true, _) => None,
@@ -290,7 +287,6 @@ async fn record<S: ScanStore + ?Sized, A: Aftermath>(
     batch: &[Attempt],
 ) -> Result<(Vec<Recorded>, Pending), StoreError> {
     let before = desk.aftermath.before();
-    #[expect(clippy::disallowed_methods, reason = "a delay, not a date")]
     let started = Instant::now();
     let recorded = desk.store.record(batch, &desk.rules).await;
     desk.tally.wrote(batch.len(), recorded.is_ok(), started.elapsed());
