@@ -48,10 +48,14 @@ create table conflicts (
     conflict text not null
 ) strict;
 
--- Whose log this is, and how far the device's clock is behind the server's.
+-- Whose log this is, how far the device's clock is behind the server's, and where the device stands.
 create table device (
     id integer not null primary key check (id = 1),
     organization_id blob not null,
     device_id blob not null,
-    clock_offset integer not null default 0
+    clock_offset integer not null default 0,
+    can_override integer not null,
+    station_event_id blob,
+    station_gate_id blob,
+    station_session_id blob
 ) strict;

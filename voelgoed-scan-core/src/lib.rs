@@ -4,6 +4,8 @@ mod attempt;
 mod backoffice;
 pub mod bus;
 mod changes;
+#[cfg(feature = "client")]
+mod client;
 mod code;
 mod credential;
 mod decision;
@@ -24,6 +26,7 @@ mod occupancy;
 #[cfg(feature = "sqlite")]
 mod offline;
 mod organization;
+mod pairing;
 pub mod random;
 mod reason;
 mod recent;
@@ -44,6 +47,12 @@ mod vitals;
 
 pub use attempt::{Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Shown, Stage};
 pub use backoffice::BackOffice;
+#[cfg(feature = "client")]
+pub use client::{
+    ClientError, ClientSettings, ClientSetup, ClientState, Clock, HttpHeader, HttpMethod, HttpRequest,
+    HttpResponse, HttpTransport, ManifestRefresh, ScanInput, ScannerClient, SecretStore, SecretStoreError,
+    SyncReport, Transport, TransportError,
+};
 pub use code::{CODE_LENGTH, InvalidCode, TicketCode};
 pub use credential::{ApiKeySecret, DeviceToken, InvalidToken};
 pub use decision::{Situation, can_be_overridden, decide};
@@ -72,9 +81,13 @@ pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount,
 #[cfg(feature = "sqlite")]
 pub use offline::{
     DeviceSecret, ManifestState, OfflineError, OfflineGate, OfflineGateSetup, OfflineScan, OfflineState,
-    SeenBefore, SeenTicket, Verdict, VerdictBy, WaitingBatch,
+    SeenBefore, SeenTicket, Station, Verdict, VerdictBy, WaitingBatch,
 };
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
+pub use pairing::{
+    DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
+    InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,
+};
 pub use reason::{Reason, ScanResult};
 #[cfg(feature = "redis")]
 pub use recent::redis::TierHealth;

@@ -8,10 +8,11 @@ mod error;
 mod handing_in;
 mod judge;
 mod log;
-mod readings;
+pub(crate) mod readings;
 mod secret;
+mod standing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 use std::path::PathBuf;
@@ -21,25 +22,18 @@ use tokio::sync::Mutex;
 
 use crate::store::StoreError;
 use crate::sync::{LinkHash, SyncScan};
-use crate::token::MAX_PAYLOAD;
 use crate::{
-    DeviceId, Direction, EventId, GateId, Keyring, Manifest, ManifestError, ManifestHead, ManifestPart,
-    Metadata, NamedGate, OrganizationId, Override, Reading, Reason, ScanId, ScanResult, StaleManifest,
-    TicketKey, Timestamp, payload_sha256,
+    DeviceId, Direction, EventId, GateId, Keyring, Manifest, ManifestError, ManifestPart, Metadata,
+    OrganizationId, Override, Reading, ScanId, ScanResult, StaleManifest, TicketKey, Timestamp,
 };
 pub use error::OfflineError;
 pub use handing_in::WaitingBatch;
 use judge::{Ask, OwnMovement};
 use log::{Log, NewScan};
-pub(crate) use readings::{ReadingKey, Readings};
+use readings::{ReadingKey, Readings, bound};
 pub use secret::DeviceSecret;
+pub use standing::{ManifestState, OfflineState, Station};
 pub use verdict::{SeenBefore, SeenTicket, Verdict, VerdictBy};
-
-/// How far a clock may be off without counting as off.
-const CLOCK_TOLERANCE_MS: i64 = 2000;
-
-/// A smaller change of the clock's offset is not worth a write.
-const CLOCK_STEP_MS: i64 = 500;
 
 /// How long after the server's own time a scan may still be missing from a manifest that began to be made then.
 const COMMIT_TIME: Duration = Duration::from_secs(5);
@@ -55,7 +49,8 @@ pub struct OfflineGateSetup {
     pub device_id: DeviceId,
     /// What it is called.
     pub device_name: String,
-    /// Whether its settings let it override.
+    /// Whether its settings let it override, as far as is known when the database is made; see
+    /// [`OfflineGate::set_can_override`].
     pub can_override: bool,
     /// The organization's manifest key, pinned at enrolment.
     pub manifest_key: [u8; 32],
@@ -82,34 +77,6 @@ pub struct OfflineScan {
     pub metadata: Option<Metadata>,
 }
 
-/// The manifest in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestState {
-    /// Its event.
-    pub event_id: EventId,
-    /// Its version.
-    pub version: u64,
-    /// When it was made, by the server's clock.
-    pub made_at: Timestamp,
-    /// From when on it is too old.
-    pub stale_from: Timestamp,
-    /// How many tickets it lists.
-    pub tickets: usize,
-    /// Whether so much has come as deltas that a whole one is due.
-    pub wants_whole: bool,
-}
-
-/// How an offline gate stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfflineState {
-    /// The manifest in use.
-    pub manifest: Option<ManifestState>,
-    /// How many scans wait to be handed in.
-    pub waiting: u64,
-    /// How far the server's clock is ahead of the device's; 0 within 2 s.
-    pub clock_offset_ms: i64,
-}
-
 /// The gate of a phone without a network.
 #[derive(Debug)]
 pub struct OfflineGate {
@@ -122,6 +89,8 @@ struct State {
     log: Log,
     in_use: Option<InUse>,
     clock_offset: i64,
+    can_override: bool,
+    station: Option<Station>,
     readings: Readings,
 }
 
@@ -144,18 +113,6 @@ impl InUse {
             deltas,
         })
     }
-
-    fn state(&self) -> ManifestState {
-        let head = self.manifest.head();
-        ManifestState {
-            event_id: head.event.id,
-            version: head.version,
-            made_at: head.made_at,
-            stale_from: head.stale_from(),
-            tickets: self.manifest.len(),
-            wants_whole: self.deltas > self.manifest.size() / 4,
-        }
-    }
 }
 
 impl OfflineGate {
@@ -172,11 +129,13 @@ impl OfflineGate {
                 None
             }
         };
-        let clock_offset = log.clock_offset().await?;
+        let own = log.own().await?;
         let state = State {
             log,
             in_use,
-            clock_offset,
+            clock_offset: own.clock_offset,
+            can_override: own.can_override,
+            station: own.station,
             readings: Readings::default(),
         };
         Ok(Self {
@@ -225,11 +184,7 @@ impl OfflineGate {
     /// their verdict again and make no second scan; an override is always a scan of its own.
     pub async fn decide(&self, mut scan: OfflineScan) -> Result<Verdict, OfflineError> {
         bound(&mut scan.reading);
-        let key = ReadingKey {
-            payload_sha256: payload_sha256(scan.reading.text()),
-            gate_id: scan.gate_id,
-            direction: scan.direction,
-        };
+        let key = ReadingKey::of(&scan.reading, scan.gate_id, scan.direction);
         let mut state = self.state.lock().await;
         if let Some((sha256, verdict)) = state.log.known(scan.scan_id).await? {
             return if sha256 == key.payload_sha256 && verdict.direction == scan.direction {
@@ -241,7 +196,7 @@ impl OfflineGate {
                 Err(OfflineError::ScanIdReused)
             };
         }
-        if scan.override_.is_some() && !self.setup.can_override {
+        if scan.override_.is_some() && !state.can_override {
             return Err(OfflineError::OverrideNotAllowed);
         }
         if scan.override_.is_none()
@@ -292,7 +247,7 @@ impl OfflineGate {
             device_name: &self.setup.device_name,
         };
         let judged = judge::judge(&ask, &read, &own);
-        let verdict = verdict(scan, head, judged, &ask);
+        let verdict = judged.verdict(scan.scan_id, &ask);
         self.record(log, key, scan, &verdict, read.key).await?;
         Ok(verdict)
     }
@@ -337,7 +292,7 @@ impl OfflineGate {
         let movement = ticket
             .filter(|_| verdict.result == ScanResult::Valid)
             .map(|ticket| {
-                let movement = movement(verdict, None);
+                let movement = OwnMovement::of(verdict, None);
                 (verdict.event_id, ticket, movement)
             });
         log.write(&new, movement).await
@@ -353,58 +308,31 @@ impl OfflineGate {
             return Ok(());
         };
         let key = TicketKey::of(self.setup.organization_id, verdict.event_id, ticket.code);
-        let movement = movement(verdict, Some(verdict.scanned_at.plus(COMMIT_TIME)));
+        let movement = OwnMovement::of(verdict, Some(verdict.scanned_at.plus(COMMIT_TIME)));
         let mut state = self.state.lock().await;
         state.log.note(verdict.event_id, key, &movement).await
     }
 
-    /// Learns how far the device's clock is off from an exchange with the server: sent and received by the device's
-    /// clock, the server's time in between.
-    pub async fn learn_clock(
-        &self,
-        sent_at: Timestamp,
-        received_at: Timestamp,
-        server_time: Timestamp,
-    ) -> Result<(), OfflineError> {
-        let halfway = received_at.millis_since(sent_at).max(0) / 2;
-        let offset = server_time.millis_since(sent_at.plus_millis(halfway));
-        let offset = if offset.abs() <= CLOCK_TOLERANCE_MS {
-            0
-        } else {
-            offset
-        };
-        let mut state = self.state.lock().await;
-        if (offset - state.clock_offset).abs() >= CLOCK_STEP_MS {
-            state.log.set_clock_offset(offset).await?;
-            state.clock_offset = offset;
-        }
-        Ok(())
-    }
-
     /// The verdict of a payload that was read a moment ago, wherever it was reached.
+    #[cfg(feature = "client")]
     pub(crate) async fn repeat(&self, key: &ReadingKey, at: Timestamp) -> Option<Verdict> {
         self.state.lock().await.readings.repeat(key, at)
     }
 
     /// Keeps a verdict of the server's for as long as a reading lasts.
+    #[cfg(feature = "client")]
     pub(crate) async fn keep_reading(&self, key: ReadingKey, at: Timestamp, verdict: &Verdict) {
         self.state.lock().await.readings.keep(key, at, verdict);
     }
 
-    /// How the gate stands.
-    pub async fn state(&self) -> Result<OfflineState, OfflineError> {
-        let mut state = self.state.lock().await;
-        Ok(OfflineState {
-            manifest: state.in_use.as_ref().map(InUse::state),
-            waiting: state.log.waiting().await?,
-            clock_offset_ms: state.clock_offset,
-        })
-    }
-
-    /// What the manifest in use says of its event and gates.
-    pub async fn manifest_head(&self) -> Option<ManifestHead> {
-        let state = self.state.lock().await;
-        state.in_use.as_ref().map(|held| held.manifest.head().clone())
+    /// Whether this phone saw somebody in or out on a ticket of `event`, and the server does not know it: then the
+    /// phone knows better than the server.
+    #[cfg(feature = "client")]
+    pub(crate) async fn knows_better(&self, reading: &Reading, event: EventId) -> Result<bool, OfflineError> {
+        match judge::claimed_key(reading, self.setup.organization_id, event) {
+            Some(ticket) => self.state.lock().await.log.has_unknown(event, ticket).await,
+            None => Ok(false),
+        }
     }
 
     /// Closes the database. Not closing it loses nothing.
@@ -426,49 +354,4 @@ fn reopen(parts: Vec<Vec<u8>>, setup: &OfflineGateSetup) -> Result<Option<InUse>
         held = Some(part.onto(held.as_ref())?);
     }
     held.map(|manifest| InUse::new(manifest, deltas)).transpose()
-}
-
-/// Cuts what is longer than any payload: it stays malformed, and the log stays small.
-pub(crate) fn bound(reading: &mut Reading) {
-    let (Reading::Qr(text) | Reading::TicketCode(text)) = reading;
-    if text.trim_ascii().len() > MAX_PAYLOAD {
-        let trimmed = text.trim_ascii();
-        let end = trimmed.floor_char_boundary(MAX_PAYLOAD + 4);
-        *text = trimmed.get(..end).unwrap_or_default().to_owned();
-    }
-}
-
-fn verdict(scan: &OfflineScan, head: &ManifestHead, judged: judge::Judged, ask: &Ask<'_>) -> Verdict {
-    let reason: Reason = judged.reason;
-    Verdict {
-        scan_id: scan.scan_id,
-        result: reason.result(),
-        reason,
-        direction: scan.direction,
-        scanned_at: ask.now,
-        event_id: head.event.id,
-        gate: NamedGate {
-            id: ask.gate.gate.id,
-            name: ask.gate.gate.name.to_string(),
-        },
-        ticket: judged.ticket,
-        previous_scan: judged.previous_scan,
-        occupancy: None,
-        decided_by: VerdictBy::Device,
-        repeated: false,
-        warnings: judged.warnings,
-        message: reason.message().to_owned(),
-    }
-}
-
-fn movement(verdict: &Verdict, known_at: Option<Timestamp>) -> OwnMovement {
-    OwnMovement {
-        scan_id: verdict.scan_id,
-        direction: verdict.direction,
-        reason: verdict.reason,
-        at: verdict.scanned_at,
-        gate_id: verdict.gate.id,
-        gate_name: verdict.gate.name.clone(),
-        known_at,
-    }
 }

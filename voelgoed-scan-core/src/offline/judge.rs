@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use crate::decision::{Situation, can_be_overridden, decide};
 use crate::judge::{tells_previous_scan, tells_ticket};
-use crate::offline::verdict::{SeenBefore, SeenTicket};
+use crate::offline::{SeenBefore, SeenTicket, Verdict, VerdictBy};
 use crate::{
     Claims, DeviceId, Direction, Format, GateId, Keyring, Ledger, Malformed, Manifest, ManifestGate,
-    ManifestTicket, Payload, Reading, Reason, ScanId, ScanResult, Sighting, Ticket, TicketCode, TicketFacts,
-    TicketId, TicketKey, TicketStatus, Timestamp, Warning, verify,
+    ManifestTicket, NamedGate, Payload, Reading, Reason, ScanId, ScanResult, Sighting, Ticket, TicketCode,
+    TicketFacts, TicketId, TicketKey, TicketStatus, Timestamp, Warning, verify,
 };
 
 /// What was read, as far as a phone can tell.
@@ -48,6 +48,18 @@ pub(super) fn read(reading: &Reading, manifest: &Manifest, keyring: &Keyring) ->
     }
 }
 
+/// What the manifest of an event calls the ticket that a payload claims to be. Nothing is checked: this only finds what
+/// the phone itself wrote.
+#[cfg(feature = "client")]
+pub(super) fn claimed_key(
+    reading: &Reading,
+    organization: crate::OrganizationId,
+    event: crate::EventId,
+) -> Option<TicketKey> {
+    let claims = Payload::parse_reading(reading).ok()?.unverified_claims().ok()?;
+    Some(TicketKey::of(organization, event, claims.ticket_code?))
+}
+
 fn unchecked(payload: &Payload<'_>) -> Result<Claims, Reason> {
     let claims = payload.unverified_claims()?;
     if claims.ticket_code.is_none() {
@@ -71,6 +83,20 @@ pub(super) struct OwnMovement {
     pub(super) gate_name: String,
     /// A manifest made after this counts it.
     pub(super) known_at: Option<Timestamp>,
+}
+
+impl OwnMovement {
+    pub(super) fn of(verdict: &Verdict, known_at: Option<Timestamp>) -> Self {
+        Self {
+            scan_id: verdict.scan_id,
+            direction: verdict.direction,
+            reason: verdict.reason,
+            at: verdict.scanned_at,
+            gate_id: verdict.gate.id,
+            gate_name: verdict.gate.name.clone(),
+            known_at,
+        }
+    }
 }
 
 /// Where and when a phone is asked.
@@ -159,6 +185,32 @@ fn seen_ticket(TicketFacts { ticket, ledger, .. }: &TicketFacts, admitted: bool)
         entry_limit: ticket.entry_limit,
         scan_count,
         note: None,
+    }
+}
+
+impl Judged {
+    /// What is shown of it.
+    pub(super) fn verdict(self, scan_id: ScanId, ask: &Ask<'_>) -> Verdict {
+        let gate = &ask.gate.gate;
+        Verdict {
+            scan_id,
+            result: self.reason.result(),
+            reason: self.reason,
+            direction: ask.direction,
+            scanned_at: ask.now,
+            event_id: gate.event_id,
+            gate: NamedGate {
+                id: gate.id,
+                name: gate.name.to_string(),
+            },
+            ticket: self.ticket,
+            previous_scan: self.previous_scan,
+            occupancy: None,
+            decided_by: VerdictBy::Device,
+            repeated: false,
+            warnings: self.warnings,
+            message: self.reason.message().to_owned(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! How is it kept? The phone's own SQLite database: WAL, every commit on the disk before it returns.
 
+mod own;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -99,10 +101,12 @@ impl Log {
                 reason: error.to_string(),
             })?;
         sqlx::query(
-            "insert into device (id, organization_id, device_id) values (1, $1, $2) on conflict do nothing",
+            "insert into device (id, organization_id, device_id, can_override) values (1, $1, $2, $3) \
+             on conflict do nothing",
         )
         .bind(setup.organization_id.as_uuid())
         .bind(setup.device_id.as_uuid())
+        .bind(setup.can_override)
         .execute(&mut connection)
         .await?;
         let row = sqlx::query("select organization_id, device_id from device")
@@ -113,52 +117,6 @@ impl Log {
             return Err(OfflineError::OtherDevice);
         }
         Ok(Self { connection })
-    }
-
-    pub(super) async fn clock_offset(&mut self) -> Result<i64, OfflineError> {
-        let row = sqlx::query("select clock_offset from device")
-            .fetch_one(&mut self.connection)
-            .await?;
-        Ok(row.try_get("clock_offset")?)
-    }
-
-    pub(super) async fn set_clock_offset(&mut self, millis: i64) -> Result<(), OfflineError> {
-        sqlx::query("update device set clock_offset = $1")
-            .bind(millis)
-            .execute(&mut self.connection)
-            .await?;
-        Ok(())
-    }
-
-    /// The manifest and the deltas after it, as they came.
-    pub(super) async fn manifests(&mut self) -> Result<Vec<Vec<u8>>, OfflineError> {
-        let rows = sqlx::query("select bytes from manifests order by place")
-            .fetch_all(&mut self.connection)
-            .await?;
-        rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
-    }
-
-    /// Keeps a manifest, instead of what was there or, a delta, after it.
-    pub(super) async fn keep_manifest(
-        &mut self,
-        event: EventId,
-        bytes: &[u8],
-        delta: bool,
-    ) -> Result<(), OfflineError> {
-        let mut write = self.connection.begin_with("begin immediate").await?;
-        if !delta {
-            sqlx::query("delete from manifests").execute(&mut *write).await?;
-        }
-        sqlx::query(
-            "insert into manifests (place, event_id, bytes) \
-             select coalesce(max(place) + 1, 0), $1, $2 from manifests",
-        )
-        .bind(event.as_uuid())
-        .bind(bytes)
-        .execute(&mut *write)
-        .await?;
-        write.commit().await?;
-        Ok(())
     }
 
     /// The end of the log, where the next scan begins.
@@ -213,6 +171,24 @@ impl Log {
                 })
             })
             .collect()
+    }
+
+    /// Whether somebody went in or out here on a ticket, and the server does not know it.
+    #[cfg(feature = "client")]
+    pub(super) async fn has_unknown(
+        &mut self,
+        event: EventId,
+        ticket: TicketKey,
+    ) -> Result<bool, OfflineError> {
+        let row = sqlx::query(
+            "select exists (select 1 from movements where event_id = $1 and ticket_key = $2 and known_at is null) \
+             as unknown",
+        )
+        .bind(event.as_uuid())
+        .bind(ticket.as_bytes().as_slice())
+        .fetch_one(&mut self.connection)
+        .await?;
+        Ok(row.try_get("unknown")?)
     }
 
     /// Writes a scan and, where somebody went in or out, that: both are on the disk when this returns, or neither.
@@ -322,6 +298,14 @@ impl Log {
         }
         write.commit().await?;
         Ok(())
+    }
+
+    /// How many conflicts are known.
+    pub(super) async fn conflict_count(&mut self) -> Result<u64, OfflineError> {
+        let row = sqlx::query("select count(*) as n from conflicts")
+            .fetch_one(&mut self.connection)
+            .await?;
+        u64::try_from(row.try_get::<i64, _>("n")?).map_err(|_| broken("n"))
     }
 
     /// What the server found at odds, in the order of scan ids.

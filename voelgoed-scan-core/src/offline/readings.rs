@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::offline::Verdict;
-use crate::{Direction, GateId, Timestamp};
+use crate::token::MAX_PAYLOAD;
+use crate::{Direction, GateId, Reading, Timestamp, payload_sha256};
 
 /// For how long the same payload is the same reading.
 const ONE_READING: Duration = Duration::from_millis(2500);
@@ -17,6 +18,16 @@ pub(crate) struct ReadingKey {
     pub(crate) payload_sha256: [u8; 32],
     pub(crate) gate_id: GateId,
     pub(crate) direction: Direction,
+}
+
+impl ReadingKey {
+    pub(crate) fn of(reading: &Reading, gate_id: GateId, direction: Direction) -> Self {
+        Self {
+            payload_sha256: payload_sha256(reading.text()),
+            gate_id,
+            direction,
+        }
+    }
 }
 
 /// The readings of the last moments.
@@ -40,5 +51,15 @@ impl Readings {
     pub(crate) fn keep(&mut self, key: ReadingKey, at: Timestamp, verdict: &Verdict) {
         self.0.retain(|(known, ..)| *known != key);
         self.0.push((key, at, verdict.clone()));
+    }
+}
+
+/// Cuts what is longer than any payload: it stays malformed, and the log stays small.
+pub(crate) fn bound(reading: &mut Reading) {
+    let (Reading::Qr(text) | Reading::TicketCode(text)) = reading;
+    if text.trim_ascii().len() > MAX_PAYLOAD {
+        let trimmed = text.trim_ascii();
+        let end = trimmed.floor_char_boundary(MAX_PAYLOAD + 4);
+        *text = trimmed.get(..end).unwrap_or_default().to_owned();
     }
 }

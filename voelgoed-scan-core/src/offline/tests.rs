@@ -6,22 +6,21 @@ mod kill;
 use std::num::NonZeroU8;
 use std::path::Path;
 
-use uuid::Uuid;
-
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::*;
 use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
 use crate::{
     ClassName, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, ManifestDraft,
-    ManifestFacts, ManifestTicket, MasterSecret, Name, Reentry, SigningKey, TicketCode, TicketStatus,
+    ManifestFacts, ManifestTicket, MasterSecret, Name, Reason, Reentry, SigningKey, TicketCode, TicketStatus,
     Vg2Claims, Warning,
 };
 
 /// When the first manifest was made.
-const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
+pub(crate) const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
 
-fn uuid(number: u128) -> Uuid {
+pub(crate) fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
@@ -29,30 +28,30 @@ fn class(name: &str) -> ClassName {
     ClassName::new(name).expect("a class")
 }
 
-fn code(number: u8) -> TicketCode {
+pub(crate) fn code(number: u8) -> TicketCode {
     TicketCode::from_bytes([7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, number]).expect("a small number")
 }
 
 /// An event with two gates, and what a server would say of it.
-struct World {
-    keys: Vec<SigningKey>,
-    event: Event,
-    gates: Vec<Gate>,
-    tickets: Vec<ManifestTicket>,
-    version: u64,
-    made_at: Timestamp,
+pub(crate) struct World {
+    pub(crate) keys: Vec<SigningKey>,
+    pub(crate) event: Event,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) tickets: Vec<ManifestTicket>,
+    pub(crate) version: u64,
+    pub(crate) made_at: Timestamp,
 }
 
-const MAIN: u128 = 11;
+pub(crate) const MAIN: u128 = 11;
 const VIP: u128 = 12;
 
-fn gate_id(number: u128) -> GateId {
+pub(crate) fn gate_id(number: u128) -> GateId {
     GateId::from_uuid(uuid(number))
 }
 
 impl World {
     /// Tickets 1 to 9 of class `Day` on sale, gate `VIP` for its class alone.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let event = Event {
             id: EventId::from_uuid(uuid(2)),
             organization_id: OrganizationId::from_uuid(uuid(1)),
@@ -108,7 +107,7 @@ impl World {
         world
     }
 
-    fn ticket(&self, number: u8) -> ManifestTicket {
+    pub(crate) fn ticket(&self, number: u8) -> ManifestTicket {
         ManifestTicket {
             key: TicketKey::of(self.event.organization_id, self.event.id, code(number)),
             status: TicketStatus::Active,
@@ -123,15 +122,15 @@ impl World {
         }
     }
 
-    fn keyring(&self) -> Keyring {
+    pub(crate) fn keyring(&self) -> Keyring {
         Keyring::derive(&master(), self.event.organization_id, &self.keys).expect("its own keys")
     }
 
-    fn vg1(&self, number: u8) -> String {
+    pub(crate) fn vg1(&self, number: u8) -> String {
         self.keyring().sign_vg1(code(number)).expect("a key")
     }
 
-    fn claims(&self, number: u8) -> Vg2Claims {
+    pub(crate) fn claims(&self, number: u8) -> Vg2Claims {
         Vg2Claims {
             ticket_code: code(number),
             event_id: self.event.id,
@@ -142,15 +141,15 @@ impl World {
         }
     }
 
-    fn sign(&self, claims: Vg2Claims) -> String {
+    pub(crate) fn sign(&self, claims: Vg2Claims) -> String {
         self.keyring().sign_vg2(&claims).expect("a key")
     }
 
-    fn vg2(&self, number: u8) -> String {
+    pub(crate) fn vg2(&self, number: u8) -> String {
         self.sign(self.claims(number))
     }
 
-    fn facts(&self) -> ManifestFacts<'_> {
+    pub(crate) fn facts(&self) -> ManifestFacts<'_> {
         ManifestFacts {
             version: self.version,
             made_at: self.made_at,
@@ -162,12 +161,12 @@ impl World {
         }
     }
 
-    fn manifest(&self) -> Vec<u8> {
+    pub(crate) fn manifest(&self) -> Vec<u8> {
         let draft = ManifestDraft::full(&self.facts(), self.tickets.clone()).expect("it is small");
         draft.sign(&self.keyring()).expect("a server signs")
     }
 
-    fn delta(&self, base: u64, tickets: &[u8]) -> Vec<u8> {
+    pub(crate) fn delta(&self, base: u64, tickets: &[u8]) -> Vec<u8> {
         let changed = tickets
             .iter()
             .map(|&number| self.tickets[usize::from(number) - 1].clone());
@@ -176,13 +175,13 @@ impl World {
     }
 
     /// The server makes its next manifest so many seconds after the first.
-    fn later(&mut self, seconds: i64) -> Vec<u8> {
+    pub(crate) fn later(&mut self, seconds: i64) -> Vec<u8> {
         self.version += 1;
         self.made_at = after(seconds);
         self.manifest()
     }
 
-    fn setup(&self, file: &Path) -> OfflineGateSetup {
+    pub(crate) fn setup(&self, file: &Path) -> OfflineGateSetup {
         OfflineGateSetup {
             file: file.to_owned(),
             organization_id: self.event.organization_id,
@@ -214,7 +213,7 @@ fn master() -> MasterSecret {
     MasterSecret::from_hex(&"42".repeat(32)).expect("a master secret")
 }
 
-fn after(seconds: i64) -> Timestamp {
+pub(crate) fn after(seconds: i64) -> Timestamp {
     MADE.plus_millis(seconds * 1000)
 }
 

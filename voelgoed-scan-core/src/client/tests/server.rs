@@ -1,0 +1,319 @@
+//! A server small enough to be read, on a wire that a test can cut.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
+use crate::offline::tests::{MADE, MAIN, World, gate_id, uuid};
+use crate::{EventId, GateId, ManifestKey, Payload, Timestamp};
+
+/// What happens to calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// They are answered.
+    Whole,
+    /// No server is reached.
+    Cut,
+    /// They reach the server; no answer comes back.
+    AnswersLost,
+    /// The server is busy.
+    Busy,
+    /// Something else answers: a page that asks for a room number.
+    Portal,
+}
+
+pub(super) struct FakeServer {
+    clock: Arc<AtomicI64>,
+    state: Mutex<State>,
+}
+
+struct State {
+    world: World,
+    wire: Wire,
+    revoked: bool,
+    /// Status of every scan handed in from now on.
+    sync_status: &'static str,
+    session: bool,
+    admitted: HashMap<String, String>,
+    answered: HashMap<String, Value>,
+    handed_in: Vec<Value>,
+    calls: Vec<String>,
+    headers: Vec<HttpHeader>,
+}
+
+impl FakeServer {
+    pub(super) fn new(world: World, clock: Arc<AtomicI64>) -> Self {
+        let state = State {
+            world,
+            wire: Wire::Whole,
+            revoked: false,
+            sync_status: "recorded",
+            session: false,
+            admitted: HashMap::new(),
+            answered: HashMap::new(),
+            handed_in: Vec::new(),
+            calls: Vec::new(),
+            headers: Vec::new(),
+        };
+        Self {
+            clock,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        run(&mut self.state.lock().expect("nobody panicked"))
+    }
+
+    pub(super) fn post(&self) -> (EventId, GateId) {
+        (self.with(|state| state.world.event.id), gate_id(MAIN))
+    }
+
+    pub(super) fn set(&self, wire: Wire) {
+        self.with(|state| state.wire = wire);
+    }
+
+    pub(super) fn revoke(&self) {
+        self.with(|state| {
+            state.revoked = true;
+            state.sync_status = "quarantined";
+        });
+    }
+
+    pub(super) fn answer_syncs(&self, status: &'static str) {
+        self.with(|state| state.sync_status = status);
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        self.with(|state| change(&mut state.world))
+    }
+
+    pub(super) fn vg2(&self, number: u8) -> String {
+        self.with(|state| state.world.vg2(number))
+    }
+
+    /// Calls since the last time, as `POST /scan`.
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.with(|state| std::mem::take(&mut state.calls))
+    }
+
+    /// Headers of the last call.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let headers = self.with(|state| state.headers.clone());
+        headers
+            .into_iter()
+            .find(|header| header.name == name)
+            .map(|header| header.value)
+    }
+
+    pub(super) fn handed_in(&self) -> Vec<Value> {
+        self.with(|state| state.handed_in.clone())
+    }
+
+    pub(super) fn admissions(&self) -> usize {
+        self.with(|state| state.admitted.len())
+    }
+}
+
+#[async_trait]
+impl Transport for FakeServer {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let now = MADE.plus_millis(self.clock.load(Ordering::SeqCst));
+        let wire = self.with(|state| state.wire);
+        let answer = match wire {
+            Wire::Cut => {
+                return Err(TransportError::Unreachable {
+                    reason: "the wire is cut".to_owned(),
+                });
+            }
+            Wire::Busy => problem(503, "overloaded"),
+            Wire::Portal => HttpResponse {
+                status: 200,
+                headers: Vec::new(),
+                body: b"<h1>Your room number?</h1>".to_vec(),
+            },
+            Wire::Whole | Wire::AnswersLost => self.with(|state| state.answer(&request, now)),
+        };
+        if wire == Wire::AnswersLost {
+            std::future::pending::<()>().await;
+        }
+        Ok(answer)
+    }
+}
+
+fn reply(status: u16, body: &Value) -> HttpResponse {
+    HttpResponse {
+        status,
+        headers: Vec::new(),
+        body: body.to_string().into_bytes(),
+    }
+}
+
+fn problem(status: u16, code: &str) -> HttpResponse {
+    reply(status, &json!({ "code": code, "detail": "no" }))
+}
+
+impl State {
+    fn answer(&mut self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
+        let path = request
+            .url
+            .strip_prefix("https://scan.example.org/api/v1/scanning/");
+        let path = path.expect("the server's own address");
+        self.headers.clone_from(&request.headers);
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let (call, query) = path.split_once('?').unwrap_or((path, ""));
+        let call = format!("{} {call}", request.method.as_str());
+        self.calls
+            .push(call.split(&self.world.event.id.to_string()).collect());
+        let token = request
+            .headers
+            .iter()
+            .any(|header| header.value.starts_with("Bearer vgd_"));
+        if call != "POST enroll" && !token {
+            return problem(401, "missing_token");
+        }
+        if self.revoked && call != "POST sync" {
+            return problem(401, "device_inactive");
+        }
+        match &*call {
+            "POST enroll" => reply(201, &self.enrolled(&body, now)),
+            "PUT device" => reply(200, &self.device(now)),
+            "POST sessions" => {
+                self.session = true;
+                reply(201, &self.session(now))
+            }
+            "POST scan" => self.scan(&body, now),
+            "POST sync" => reply(200, &self.sync(&body, now)),
+            _ if call.ends_with("/end") && request.method == HttpMethod::Put => {
+                self.session = false;
+                reply(200, &self.session(now))
+            }
+            _ if call.ends_with("/manifest") => self.manifest(request, query),
+            _ => problem(404, "not_found"),
+        }
+    }
+
+    fn enrolled(&self, body: &Value, now: Timestamp) -> Value {
+        assert!(body["device_key"].is_string() && body["app"]["name"] == "Gate");
+        let mut answer = self.device(now);
+        answer["token"] = json!(crate::DeviceToken::generate().reveal());
+        answer
+    }
+
+    fn device(&self, now: Timestamp) -> Value {
+        let key = self.world.keyring().manifest_key().expect("a server");
+        json!({
+            "device": {
+                "id": uuid(7), "organization_id": self.world.event.organization_id, "device_id": "phone-7",
+                "name": "Phone 7", "device_type": "mobile", "status": "active", "last_seen_at": null,
+                "settings": { "can_override": true }, "app": null, "battery": null, "waiting": null,
+                "inserted_at": now, "updated_at": now
+            },
+            "session": self.session.then(|| self.session(now)),
+            "server_time": now,
+            "manifest_key": ManifestKey::new(key)
+        })
+    }
+
+    fn session(&self, now: Timestamp) -> Value {
+        json!({
+            "id": uuid(77), "organization_id": self.world.event.organization_id, "device_id": uuid(7),
+            "event_id": self.world.event.id, "gate_id": gate_id(MAIN), "status": "active", "started_at": now,
+            "ended_at": null, "scan_count": 0
+        })
+    }
+
+    fn scan(&mut self, body: &Value, now: Timestamp) -> HttpResponse {
+        if !self.session {
+            return problem(409, "no_active_session");
+        }
+        let id = body["scan_id"].as_str().expect("it names the attempt").to_owned();
+        let qr = body["qr"].as_str().expect("a camera read it");
+        if let Some(known) = self.answered.get(&id) {
+            return reply(200, known);
+        }
+        let payload = Payload::parse(qr).expect("a ticket");
+        let code = payload
+            .unverified_claims()
+            .expect("claims")
+            .ticket_code
+            .expect("a code");
+        let first = !self.admitted.contains_key(&code.to_string());
+        if first {
+            self.admitted.insert(code.to_string(), id.clone());
+        }
+        let (result, reason) = if first {
+            ("valid", "admitted")
+        } else {
+            ("duplicate", "already_scanned")
+        };
+        let headcount = json!({ "inside": 1, "capacity": null });
+        let answer = json!({
+            "scan_id": id, "result": result, "reason": reason, "replayed": false, "direction": "entry",
+            "scanned_at": now, "session_id": uuid(77), "event_id": self.world.event.id,
+            "gate": { "id": gate_id(MAIN), "name": "Main" },
+            "ticket": { "id": uuid(5), "code": code, "status": "scanned", "ticket_class": "Day", "seat": null,
+                        "entry_limit": 1, "scan_count": 1, "note": null },
+            "previous_scan": null, "occupancy": { "gate": headcount, "event": headcount },
+            "decided_by": "database", "warnings": [], "message": "…"
+        });
+        self.answered.insert(id, answer.clone());
+        reply(200, &answer)
+    }
+
+    fn sync(&mut self, body: &Value, now: Timestamp) -> Value {
+        let scans = body["scans"].as_array().expect("scans").clone();
+        assert!(body["signature"].is_string());
+        let results: Vec<Value> = scans
+            .iter()
+            .map(|scan| {
+                let id = scan["scan_id"].as_str().expect("an id");
+                let status = if self.answered.contains_key(id) {
+                    "replayed"
+                } else {
+                    self.sync_status
+                };
+                let on_record = matches!(status, "recorded" | "replayed").then_some(());
+                json!({
+                    "scan_id": id, "status": status, "result": on_record.map(|()| "valid"),
+                    "reason": on_record.map(|()| "admitted"), "conflict": null
+                })
+            })
+            .collect();
+        self.handed_in.extend(scans);
+        let count = |status| results.iter().filter(|one| one["status"] == status).count();
+        json!({
+            "batch_id": body["batch_id"], "recorded": count("recorded"), "replayed": count("replayed"),
+            "rejected": count("rejected"), "conflicts": 0, "missing_sequences": [], "server_time": now,
+            "results": results
+        })
+    }
+
+    fn manifest(&self, request: &HttpRequest, query: &str) -> HttpResponse {
+        let etag = format!("\"{}\"", self.world.version);
+        let header = |name: &str, value: &str| HttpHeader {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        if request.headers.contains(&header("If-None-Match", &etag)) {
+            return HttpResponse {
+                status: 304,
+                headers: Vec::new(),
+                body: Vec::new(),
+            };
+        }
+        let body = match query.strip_prefix("since=") {
+            Some(base) => self.world.delta(base.parse().expect("a version"), &[1]),
+            None => self.world.manifest(),
+        };
+        HttpResponse {
+            status: 200,
+            headers: vec![header("etag", &etag)],
+            body,
+        }
+    }
+}
