@@ -1,0 +1,204 @@
+"""Measures the gate beside plain SQL and a bare echo; `scripts/bench` calls it.
+
+Every claim is a ratio of two medians of one run, the two sides in turn.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import growth
+import page
+import plot
+from gate import Echo, Server
+from sql import Field, Postgres
+
+CLIENTS = [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+class Bench:
+    """What all targets share."""
+
+    def __init__(self, options):
+        self.quick = options.quick
+        self.seconds = 3 if options.quick else 10
+        self.rounds = 1 if options.quick else 5
+        self.postgres = Postgres()
+        self.redis = os.environ["VOELGOED_SCAN_TEST_REDIS_URL"]
+        self.folder = Path(tempfile.mkdtemp(prefix="voelgoed-scan-bench."))
+        self.databases = 0
+        self.rows = {}
+        self.series = {}
+
+    def say(self, text):
+        print(text, file=sys.stderr, flush=True)
+
+    def turns(self, sides, rounds=None):
+        """Runs the sides in turn, A B A B ...; what each gave."""
+        given = {name: [] for name in sides}
+        for turn in range(rounds or self.rounds):
+            for name, run in sides.items():
+                result = run()
+                given[name].append(result)
+                self.say(f"  {name} {turn + 1}: {result['rate']:.0f}/s p50 {result['p50']:.3f} p99 {result['p99']:.3f} ms")
+        return given
+
+    def database(self):
+        self.databases += 1
+        return f"bench_{self.databases}"
+
+    def gate_on_postgres(self, redis=True):
+        """A server on a new database, and the same database for plain SQL."""
+        name = self.database()
+        server = Server(self.postgres.create(name), self.redis if redis else None, self.folder / f"{name}.log")
+        server.furnish()
+        device, session = server.post()
+        field = Field(self.postgres, name, server.organization, server.event, server.gate, device, session)
+        return server, field
+
+    def fresh(self, server, field, clients, seconds=None, most=12_000):
+        """First-time valid scans over HTTP, as fast as they are answered."""
+        seconds = seconds or self.seconds
+        field.settle()
+        return server.rehearse(seconds, "--tickets", most * (seconds + 1), closed=clients)
+
+
+def median(results, what="rate"):
+    return statistics.median(result[what] for result in results)
+
+
+def ratio(one, other, what="rate"):
+    """The ratio of medians, and the least and greatest of the turns."""
+    turns = [a[what] / b[what] for a, b in zip(one, other)]
+    return median(one, what) / median(other, what), min(turns), max(turns)
+
+
+def target_1(bench):
+    bench.say("1: first-time valid scans on PostgreSQL and Redis, against pgbench")
+    server, field = bench.gate_on_postgres()
+    most = 15_000
+    try:
+        found = {}
+        for clients in (8, 32):
+            found[clients] = bench.turns({
+                f"gate, {clients}": lambda: bench.fresh(server, field, clients),
+                f"one statement, {clients}": lambda: field.run("one.sql", bench.seconds, clients, most),
+                f"with counters, {clients}": lambda: field.run("counted.sql", bench.seconds, clients, most),
+                f"set of {clients}": lambda: field.run("many.sql", bench.seconds, 1, 25_000, batch=clients),
+            })
+        bench.rows[1] = found
+    finally:
+        server.stop()
+
+
+def target_2(bench):
+    bench.say("2: duplicates from memory, against a bare echo")
+    server, field = bench.gate_on_postgres()
+    echo = Echo()
+    duplicates = ["--duplicates", "100%", "--tickets", 0]
+    try:
+        paced = bench.turns({
+            "gate, 5000/s": lambda: server.rehearse(
+                bench.seconds, "--devices", 50, "--rate", 5000, *duplicates),
+            "echo, 5000/s": lambda: server.rehearse(
+                bench.seconds, "--devices", 50, "--rate", 5000, *duplicates, "--against", echo.url),
+        })
+        full, beside = [], []
+        for turn in range(bench.rounds):
+            field.settle()
+            full.append(server.rehearse(bench.seconds, *duplicates, closed=32))
+            field.settle()
+            beside.append(echo_beside_inserts(bench, server, field, echo, duplicates, full[-1]["rate"]))
+            bench.say(f"  full load {turn + 1}: gate {full[-1]['rate']:.0f}/s, echo beside {beside[-1]['rate']:.0f}/s")
+        bench.rows[2] = {"paced": paced, "full": full, "beside": beside}
+    finally:
+        echo.stop()
+        server.stop()
+
+
+def echo_beside_inserts(bench, server, field, echo, duplicates, rows_a_second):
+    """The echo at full load while pgbench inserts as many records a second as the gate did, in sets as large."""
+    import threading
+    inserts = threading.Thread(target=lambda: field.postgres.pgbench(
+        field.database, "records.sql", bench.seconds + 4, 1, {**field.ids, "base": 0, "batch": 256},
+        rate=max(1, rows_a_second / 256)))
+    # The echo's own stage (an event, devices, tickets) is made before its clock runs.
+    inserts.start()
+    result = server.rehearse(bench.seconds, *duplicates, "--against", echo.url, closed=32)
+    inserts.join()
+    return result
+
+
+def target_3(bench):
+    bench.say("3: SQLite, 32 clients against 1")
+    server = Server(f"sqlite://{bench.folder}/bench.db", log=bench.folder / "sqlite.log")
+    try:
+        server.furnish()
+        bench.rows[3] = bench.turns({
+            "1": lambda: server.rehearse(bench.seconds, "--tickets", 12_000 * (bench.seconds + 1), closed=1),
+            "32": lambda: server.rehearse(bench.seconds, "--tickets", 12_000 * (bench.seconds + 1), closed=32),
+        })
+    finally:
+        server.stop()
+
+
+def target_4(bench):
+    bench.say("4: 500 scans a second from 50 devices, on PostgreSQL and Redis")
+    server, field = bench.gate_on_postgres()
+    try:
+        def gate():
+            field.settle()
+            return server.rehearse(bench.seconds, "--devices", 50, "--rate", 500)
+        bench.rows[4] = bench.turns({
+            "gate": gate,
+            "pgbench -R 500": lambda: field.run("one.sql", bench.seconds, 50, 600, rate=500),
+        })
+        bench.rows["memory at 4"] = server.memory("VmRSS")
+        bench.say(f"  the server holds {bench.rows['memory at 4']:.0f} MiB")
+    finally:
+        server.stop()
+
+
+def by_clients(bench):
+    bench.say("the plot: rate and p99 by number of clients")
+    server, field = bench.gate_on_postgres()
+    seconds = 2 if bench.quick else 5
+    try:
+        for clients in CLIENTS[::2] + [128] if bench.quick else CLIENTS:
+            one = bench.fresh(server, field, clients, seconds)
+            other = field.run("one.sql", seconds, clients, 12_000)
+            bench.series[clients] = {"gate": one, "pgbench": other}
+            bench.say(f"  {clients}: gate {one['rate']:.0f}/s {one['p99']:.1f} ms, "
+                      f"pgbench {other['rate']:.0f}/s {other['p99']:.1f} ms")
+    finally:
+        server.stop()
+
+
+TARGETS = {1: target_1, 2: target_2, 3: target_3, 4: target_4, 5: growth.target_5, 6: growth.target_6,
+           7: growth.target_7}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", type=int, action="append", metavar="TARGET")
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    options = parser.parse_args()
+    bench = Bench(options)
+    for number, target in TARGETS.items():
+        if not options.only or number in options.only:
+            target(bench)
+    if not options.only or 1 in options.only:
+        by_clients(bench)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if bench.series:
+        (options.out / "performance.svg").write_text(plot.draw(bench.series))
+    (options.out / "performance.md").write_text(page.write(bench, options))
+    bench.say(f"written: {options.out}/performance.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""docs/performance.md: one row a target, what it ran on, and how to run it again."""
+
+import json
+import os
+import statistics
+from pathlib import Path
+
+import growth
+
+TARGET = Path(os.environ.get("VOELGOED_SCAN_BENCH_TARGET", "target"))
+NOT_RUN = ("not run", "", "", "no")
+
+
+def median(results, what="rate"):
+    return statistics.median(result[what] for result in results)
+
+
+def ratio(one, other, what="rate"):
+    turns = [a[what] / b[what] for a, b in zip(one, other)]
+    return median(one, what) / median(other, what), min(turns), max(turns)
+
+
+def spread(found, digits=2):
+    middle, least, most = found
+    return f"**{middle:.{digits}f} x** ({least:.{digits}f} to {most:.{digits}f})"
+
+
+def rates(results):
+    each = sorted(result["rate"] for result in results)
+    return f"{statistics.median(each):,.0f}/s ({each[0]:,.0f} to {each[-1]:,.0f})"
+
+
+def met(*conditions):
+    return "yes" if all(conditions) else "no"
+
+
+def row_1(bench):
+    found = bench.rows.get(1)
+    if not found:
+        return NOT_RUN
+    at_8 = ratio(found[8]["gate, 8"], found[8]["one statement, 8"])
+    at_32 = ratio(found[32]["gate, 32"], found[32]["one statement, 32"])
+    counted = ratio(found[32]["gate, 32"], found[32]["with counters, 32"])
+    ceiling = ratio(found[32]["gate, 32"], found[32]["set of 32"])
+    return (
+        f"32 clients {rates(found[32]['gate, 32'])}, 8 clients {rates(found[8]['gate, 8'])}",
+        f"pgbench, one statement a scan: {rates(found[32]['one statement, 32'])}, "
+        f"{rates(found[8]['one statement, 8'])}; with the counters {rates(found[32]['with counters, 32'])}; "
+        f"sets of 32 {rates(found[32]['set of 32'])}",
+        f"32: {spread(at_32)} of 1.0; 8: {spread(at_8)} of 0.6; with the counters {spread(counted)}; "
+        f"of the sets {spread(ceiling)} (aim: 0.6)",
+        met(at_32[0] >= 1.0, at_8[0] >= 0.6),
+    )
+
+
+def row_2(bench):
+    found = bench.rows.get(2)
+    if not found:
+        return NOT_RUN
+    gate, echo = found["paced"]["gate, 5000/s"], found["paced"]["echo, 5000/s"]
+    paced, full = ratio(gate, echo, "p50"), ratio(found["full"], found["beside"])
+    return (
+        f"p50 {median(gate, 'p50'):.3f} ms at 5,000/s; full load {rates(found['full'])}",
+        f"bare echo: p50 {median(echo, 'p50'):.3f} ms at 5,000/s; full load beside the same inserts "
+        f"{rates(found['beside'])}",
+        f"p50 {spread(paced)} of at most 1.25; full load {spread(full)} of 0.5",
+        met(paced[0] <= 1.25, full[0] >= 0.5),
+    )
+
+
+def row_3(bench):
+    found = bench.rows.get(3)
+    if not found:
+        return NOT_RUN
+    gain = ratio(found["32"], found["1"])
+    return (f"32 clients {rates(found['32'])}", f"1 client {rates(found['1'])}", f"{spread(gain)} of 2.0",
+            met(gain[0] >= 2.0))
+
+
+def row_4(bench):
+    found = bench.rows.get(4)
+    if not found:
+        return NOT_RUN
+    gate, plain = found["gate"], found["pgbench -R 500"]
+    p50, p99 = median(gate, "p50"), median(gate, "p99")
+    return (
+        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, no error",
+        f"pgbench -R 500: p50 {median(plain, 'p50'):.2f} ms, p99 {median(plain, 'p99'):.2f} ms",
+        "limits: p50 under 2 ms, p99 under 10 ms",
+        met(p50 < 2, p99 < 10),
+    )
+
+
+def row_5(bench):
+    found = bench.rows.get(5)
+    if not found:
+        return NOT_RUN
+    grown = ratio(found["grown"], found["20,000 tickets"])
+    tickets, scans = bench.rows["stored"]
+    return (
+        f"{tickets:,} tickets and {scans:,} scans stored: {rates(found['grown'])}",
+        f"20,000 tickets: {rates(found['20,000 tickets'])}",
+        f"{spread(grown)} of 0.85",
+        met(grown[0] >= 0.85, tickets >= 1_000_000, scans >= 5_000_000),
+    )
+
+
+def row_6(bench):
+    found, small = bench.rows.get(6), bench.rows.get("memory at 4")
+    if not found or not small:
+        return NOT_RUN
+    gain = statistics.median(found["rates"]) / statistics.median(found["copies"])
+    return (
+        f"{small:.0f} MiB at target 4; {found['memory']:.0f} MiB at most while {found['count']:,} tickets come in, "
+        f"{statistics.median(found['rates']):,.0f}/s; SQLite {found['sqlite']:,.0f}/s, {found['sqlite_memory']:.0f} MiB",
+        f"COPY of the same rows into the same table: {statistics.median(found['copies']):,.0f}/s",
+        f"limits: 64 and 128 MiB; **{gain:.2f} x** of COPY, of 0.4",
+        met(small < 64, found["memory"] < 128, gain >= 0.4, found["count"] >= 1_000_000),
+    )
+
+
+def row_7(bench):
+    found = bench.rows.get(7)
+    if not found:
+        return NOT_RUN
+    middle = statistics.median(found)
+    return (f"ready after {middle:.0f} ms ({found[0]:.0f} to {found[-1]:.0f})", "none",
+            "limit: 300 ms", met(middle < 300))
+
+
+def criterion(name):
+    """A criterion median in microseconds."""
+    path = TARGET / "criterion" / name.replace("/", "_") / "new" / "estimates.json"
+    if not path.exists():
+        path = TARGET / "criterion" / name / "new" / "estimates.json"
+    return json.loads(path.read_text())["median"]["point_estimate"] / 1000 if path.exists() else None
+
+
+PIECES = ["parse/vg1", "parse/vg2", "parse/phoenix", "verify/vg1", "verify/vg2", "verify/phoenix", "fingerprint/vg1",
+          "decide/admitted", "memory/duplicate", "json/request", "json/answer", "phone/decide", "phone/scan"]
+
+
+def row_8():
+    times = {name: criterion(name) for name in PIECES}
+    if not times["verify/vg1"]:
+        return NOT_RUN
+    told = ", ".join(f"{name} {times[name]:.2f} µs" for name in PIECES[3:6] if times[name])
+    decide, scan = times["phone/decide"], times["phone/scan"]
+    phone = (f"; on a phone decide {decide:.1f} µs, with its durable record {scan / 1000:.2f} ms"
+             if decide and scan else "; on a phone: not measured here")
+    return (told + phone, "none",
+            "limits: VG1 3 µs, VG2 80 µs, phone 20 µs and 5 ms",
+            met(times["verify/vg1"] < 3, times["verify/vg2"] < 80, decide and decide < 20, scan and scan < 5000))
+
+
+NAMES = {
+    1: "First-time valid scans over HTTP on PostgreSQL, durable",
+    2: "Duplicates answered from memory",
+    3: "SQLite, durable: 32 clients against 1",
+    4: "A steady 500 scans/s from 50 devices",
+    5: "Growth",
+    6: "Memory, import",
+    7: "Start on an existing database",
+    8: "Core, one core",
+}
+
+
+def write(bench, options):
+    rows = [row_1(bench), row_2(bench), row_3(bench), row_4(bench), row_5(bench), row_6(bench), row_7(bench), row_8()]
+    command = os.environ.get("VOELGOED_SCAN_BENCH_COMMAND", "scripts/bench")
+    changed, asked = bench.postgres.settings()
+    lines = [
+        "# Performance", "",
+        f"Written by `{command}`, in one run. Figures are medians of {bench.rounds} turns of {bench.seconds} s, the",
+        "sides in turn, with the least and the greatest in brackets; only ratios travel to other machines.", "",
+    ]
+    if bench.quick:
+        lines += ["**A quick run**: one short turn a side, smaller amounts. Good for a first look and nothing else.", ""]
+    lines += ["| # | target | gate | beside it | ratio or limit | met |", "|---|---|---|---|---|---|"]
+    for number, cells in enumerate(rows, 1):
+        lines.append(f"| {number} | {NAMES[number]} | " + " | ".join(cells) + " |")
+    if bench.series:
+        lines += ["", "![Rate and p99 by number of clients](performance.svg)"]
+    lines += ["", "## How it was measured", ""]
+    lines += [
+        "The clients (`voelgoed-scan rehearse`, which users have too), the server, PostgreSQL and Redis share the machine.",
+        "Clients keep their connections; latency counts from the moment a scan was due, so a stall is charged for all that",
+        "it held up. pgbench (`-M prepared`) runs the scripts in `benches/pgbench` on the schema that the product migrated,",
+        "on tickets made by SQL with the same columns: `one.sql` writes the ticket and its record with every column and",
+        "index; `counted.sql` the counters by gate and session besides, which the product always writes; `many.sql` does",
+        "the same for sets. The bare echo is `benches/echo`. Before each turn on PostgreSQL: vacuum, analyze, checkpoint.", "",
+        "## What it ran on", "",
+    ]
+    lines += [f"- {name}: {value}" for name, value in growth.machine().items()]
+    lines += [
+        f"- PostgreSQL: {bench.postgres.version()}; set otherwise than by default: {', '.join(changed) or 'nothing'}; "
+        f"{', '.join(asked)}",
+        "- server: `--rate-limit 0`, all else by default",
+        f"- release build (thin LTO): {os.environ.get('VOELGOED_SCAN_BENCH_BUILD_SECONDS', '?')} s "
+        "(next to nothing where it was built before)",
+    ]
+    pieces = [(name, criterion(name)) for name in PIECES]
+    if any(time for _, time in pieces):
+        lines += ["", "## The pieces", "", "`cargo bench --bench gate`, one core, medians.", "",
+                  "| piece | µs |", "|---|---|"]
+        lines += [f"| {name} | {time:.3f} |" for name, time in pieces if time]
+    notes = Path(__file__).with_name("notes.md")
+    if notes.exists():
+        lines += ["", notes.read_text().rstrip()]
+    return "\n".join(lines) + "\n"
