@@ -96,6 +96,11 @@ pub enum Recorded {
     NoActiveSession,
     /// The device may not call any more.
     DeviceInactive,
+    /// The database failed before it came to this one; what it recorded of the others stands.
+    NotRecorded {
+        /// What the driver said.
+        reason: String,
+    },
 }
 
 /// A decision with its traces.

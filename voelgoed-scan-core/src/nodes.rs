@@ -91,6 +91,7 @@ impl Node {
                 event_id,
                 scan_id,
             } => {
+                self.recent.note_scan(organization_id, scan_id);
                 if !self.feed.has_listeners(organization_id, event_id) {
                     return;
                 }

@@ -3,7 +3,8 @@
 //! Invariants: no timer: an idle recorder writes at once. Scans are written in the order they came. A batch that
 //! fails as a whole is written one by one, so that a bad scan never fails its neighbours. Denials that a tier
 //! answered ride along, at most [`NOTE_DELAY`] later, and are kept until they are written. The queue is bounded: past
-//! it an asker is told so, and a tier's denial waits. A caller that goes away leaves a complete scan or none.
+//! it an asker is told so, and a tier's denial waits. Where the database is found to be away, all who wait are told: nobody
+//! waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -181,7 +182,10 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver
         desk.tally.keeps_denials(waiting.notes.len());
         let notes_due = waiting.due.is_some_and(|due| due <= Instant::now());
         if !waiting.asked.is_empty() || !waiting.flushes.is_empty() || notes_due || !open {
-            let wrote_notes = write(&desk, &mut waiting).await;
+            let (wrote_notes, away) = write(&desk, &mut waiting).await;
+            if let Some(away) = away {
+                tell_all(&away, &mut waiting, &mut receiver);
+            }
             if !open && !wrote_notes {
                 tracing::error!(
                     lost = waiting.notes.len(),
@@ -193,8 +197,24 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver
     }
 }
 
-/// Writes what waits; whether the notes are written.
-async fn write<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, waiting: &mut Waiting) -> bool {
+/// Tells all who wait that the database is away; denials and flushes stay.
+fn tell_all(away: &Arc<StoreError>, waiting: &mut Waiting, receiver: &mut mpsc::Receiver<Job>) {
+    while let Ok(job) = receiver.try_recv() {
+        match job {
+            Job::Ask(_, asker) => {
+                // An asker that went away needs no answer.
+                let _ = asker.send(Err(RecordError::Store(Arc::clone(away))));
+            }
+            kept => waiting.add(kept),
+        }
+    }
+}
+
+/// Writes what waits; whether the denials are written, and how the database is away, where it is.
+async fn write<S: ScanStore + ?Sized, A: Aftermath>(
+    desk: &Desk<S, A>,
+    waiting: &mut Waiting,
+) -> (bool, Option<Arc<StoreError>>) {
     let noted = waiting.notes.len().min(MOST_IN_A_WRITE);
     let (attempts, askers): (Vec<_>, Vec<_>) = std::mem::take(&mut waiting.asked).into_iter().unzip();
     // Notes first: they were answered before these were asked, and a retry of one must find it.
@@ -206,6 +226,12 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, waiting: 
         .chain(attempts)
         .collect();
     let (mut outcomes, pending) = record_all(desk, &batch).await;
+    let away = outcomes.iter().find_map(|outcome| match outcome {
+        Err(RecordError::Store(error)) if matches!(**error, StoreError::Unavailable { .. }) => {
+            Some(Arc::clone(error))
+        }
+        _ => None,
+    });
     let answers = outcomes.split_off(noted);
     let flushes = std::mem::take(&mut waiting.flushes);
     let deliver = move || {
@@ -229,7 +255,7 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, waiting: 
     let mut outcomes = outcomes.into_iter();
     let mut kept = Vec::new();
     for (at, note) in std::mem::take(&mut waiting.notes).into_iter().enumerate() {
-        let written = at < noted && outcomes.next().is_some_and(|outcome| outcome.is_ok());
+        let written = at < noted && outcomes.next().is_some_and(|outcome| is_written(&outcome));
         if !written {
             kept.push(note);
         }
@@ -242,7 +268,12 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, waiting: 
         (false, false) => Some(now + RETRY_DELAY),
     };
     waiting.notes = kept;
-    all_written
+    (all_written, away)
+}
+
+/// Whether a scan is on disk, now or since before.
+fn is_written(outcome: &Result<Recorded, RecordError>) -> bool {
+    matches!(outcome, Ok(recorded) if !matches!(recorded, Recorded::NotRecorded { .. }))
 }
 
 async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(

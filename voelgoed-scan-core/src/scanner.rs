@@ -405,6 +405,7 @@ impl Scanner {
             Recorded::ScanUndone => Err(ScanError::ScanUndone),
             Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
             Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
+            Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
         }
     }
 
@@ -498,9 +499,12 @@ impl Scanner {
                 ticket,
                 again,
             } => {
-                if let Some(ticket) = ticket.filter(|_| !again) {
+                if let Some(ticket) = ticket {
+                    // Again too: whoever asked first may have been cut off before anybody was told.
                     let buried = [(ticket.ticket.code, ticket.version)];
                     self.0.changes.tickets(organization, &buried, now).await;
+                }
+                if !again {
                     self.0.crowd.forget(organization, record.event_id);
                     self.0.feed.tell_scan(&record);
                     self.0.changes.outbox.tell(Message::Scan(record.clone()));

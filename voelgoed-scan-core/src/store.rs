@@ -8,6 +8,8 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod batch;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod deadline;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod devices;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod events;

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
+use sqlx::Connection as _;
 
 use crate::store::StoreError;
+use crate::store::deadline::Deadline;
 use crate::store::row;
 use crate::store::sql::{Dialect, Sql, query};
 use crate::{
@@ -53,18 +55,37 @@ impl<D: Dialect> Sql<D> {
             .zip(&fresh)
             .filter(|(_, recorded)| recorded.is_none());
         let left: Vec<Attempt> = left.map(|(attempt, _)| attempt.clone()).collect();
-        if left.is_empty() {
-            return Ok(fresh.into_iter().flatten().collect());
-        }
-        let mut judged = self.judge_batch(&left, rules).await?.into_iter();
+        let judged = match self.judge_batch(&left, rules).await {
+            Ok(judged) => judged,
+            Err(error) if left.len() == batch.len() => return Err(error),
+            // What was admitted is on disk already and must be answered so, whatever becomes of the rest.
+            Err(StoreError::Failed { .. }) => self.judge_each(&left, rules).await,
+            Err(error) => left.iter().map(|_| not_recorded(&error)).collect(),
+        };
+        let mut judged = judged.into_iter();
         Ok(fresh
             .into_iter()
             .filter_map(|recorded| recorded.or_else(|| judged.next()))
             .collect())
     }
 
+    /// Decides and records scans one by one: a bad one fails alone.
+    async fn judge_each(&self, batch: &[Attempt], rules: &Rules) -> Vec<Recorded> {
+        let mut recorded = Vec::with_capacity(batch.len());
+        for attempt in batch {
+            match self.judge_batch(std::slice::from_ref(attempt), rules).await {
+                Ok(one) => recorded.extend(one),
+                Err(error) => recorded.push(not_recorded(&error)),
+            }
+        }
+        recorded
+    }
+
     /// Decides and records a batch in one transaction.
     async fn judge_batch(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut tries = 1;
         loop {
             match self.judge_once(batch, rules).await {
@@ -85,16 +106,14 @@ impl<D: Dialect> Sql<D> {
         batch: &[Attempt],
         rules: &Rules,
     ) -> Result<Option<Vec<Recorded>>, StoreError> {
-        let mut transaction = self.write().await?;
-        lock::<D>(batch, &mut transaction).await?;
-        let facts = load::<D>(batch, &mut transaction).await?;
-        let (recorded, writes) = judge(batch, facts, rules);
-        if apply::<D>(&writes, &mut transaction).await? {
-            transaction.commit().await?;
-            return Ok(Some(recorded));
+        let deadline = Deadline::of::<D>();
+        let mut connection = deadline.meet(self.writer()).await?;
+        let judged = deadline.meet(judge_on::<D>(batch, rules, &mut connection)).await;
+        if matches!(judged, Err(StoreError::Unavailable { .. })) {
+            // It may be in the middle of anything, and nobody may be at its other end.
+            connection.close_on_drop();
         }
-        transaction.rollback().await?;
-        Ok(None)
+        judged
     }
 
     /// Decides one scan and writes nothing.
@@ -107,6 +126,29 @@ impl<D: Dialect> Sql<D> {
             reason: "one scan, no answer".to_owned(),
         })
     }
+}
+
+fn not_recorded(error: &StoreError) -> Recorded {
+    Recorded::NotRecorded {
+        reason: error.to_string(),
+    }
+}
+
+async fn judge_on<D: Dialect>(
+    batch: &[Attempt],
+    rules: &Rules,
+    connection: &mut D::Connection,
+) -> Result<Option<Vec<Recorded>>, StoreError> {
+    let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
+    lock::<D>(batch, &mut transaction).await?;
+    let facts = load::<D>(batch, &mut transaction).await?;
+    let (recorded, writes) = judge(batch, facts, rules);
+    if apply::<D>(&writes, &mut transaction).await? {
+        transaction.commit().await?;
+        return Ok(Some(recorded));
+    }
+    transaction.rollback().await?;
+    Ok(None)
 }
 
 async fn lock<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::store::StoreError;
 use crate::store::batch::{SLOT_MILLIS, hex};
+use crate::store::deadline::Deadline;
 use crate::store::row;
 use crate::store::sql::{Dialect, Row, Sql, query};
 use crate::{
@@ -52,12 +53,18 @@ impl<D: Dialect> Sql<D> {
         if candidates.is_empty() {
             return Ok(recorded);
         }
-        let mut connection = self.writers.acquire().await?;
-        let rows = match query::<D>(sql).json(&candidates).fetch_all(&mut connection).await {
+        let deadline = Deadline::of::<D>();
+        let mut connection = deadline.meet(self.writer()).await?;
+        let admitted = query::<D>(sql).json(&candidates).fetch_all(&mut connection);
+        let rows = match deadline.meet(admitted).await {
             Ok(rows) => rows,
             // A scan id that is known already, or nodes in each other's way: nothing was written.
             Err(StoreError::Contended { .. }) => return Ok(recorded),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // It may be in the middle of anything, and nobody may be at its other end.
+                connection.close_on_drop();
+                return Err(error);
+            }
         };
         for row in &rows {
             let n: usize = row.number("n")?;

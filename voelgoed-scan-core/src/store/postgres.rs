@@ -4,6 +4,7 @@
 //! read under a lock is read by a later statement than the one that took it.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -16,13 +17,18 @@ use crate::store::open::OpenError;
 use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+/// A newer version may have migrated further: its migrations only add, and this one runs beside it.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../migrations/postgres");
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// How many connections a node opens at most.
 const CONNECTIONS: u32 = 16;
 
-/// How long a call waits for one of them, a new one included.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for one of them, a new one included: a database that is away is told of within two seconds.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What the server puts an end to by itself, so that a node that hangs or is cut off holds up no other: a statement,
 /// the wait for a lock, a transaction whose node says nothing more.
@@ -102,7 +108,7 @@ impl Dialect for Postgres {
              ), locked as materialized (\
              select t.organization_id, t.id, k.n from stand k \
              join tickets t on t.organization_id = k.o and t.code = k.code and t.event_id = k.e \
-             where (select count(*) from held) > 0 and t.status = 'active' and t.scan_count = 0 \
+             where (select count(*) from held) > 0 and t.status = 'active' and t.ledger = '{\"n\":0,\"a\":[]}' \
              and (t.valid_from is null or t.valid_from <= k.now) \
              and (t.valid_until is null or t.valid_until >= k.now) \
              and (k.claimed is null or k.claimed = k.e) \
@@ -115,7 +121,7 @@ impl Dialect for Postgres {
              's', k.scan, 't', k.now, 'g', k.g, 'n', k.gate_name, 'd', k.d, 'm', k.device_name))))::text \
              from locked l join stand k on k.n = l.n \
              where t.organization_id = l.organization_id and t.id = l.id and t.status = 'active' \
-             and t.scan_count = 0 returning k.n, k.o, k.e, k.g, k.s, k.slot, k.gate_name, ",
+             and t.ledger = '{\"n\":0,\"a\":[]}' returning k.n, k.o, k.e, k.g, k.s, k.slot, k.gate_name, ",
             ticket_columns!(),
             "), recorded as (\
              insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \

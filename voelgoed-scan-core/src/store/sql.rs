@@ -175,6 +175,11 @@ impl<D: Dialect> Sql<D> {
         Ok(self.readers.acquire().await?)
     }
 
+    /// A connection for writing.
+    pub(crate) async fn writer(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
+        Ok(self.writers.acquire().await?)
+    }
+
     /// A transaction for writing.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, D>, StoreError> {
         Ok(self.writers.begin_with(D::BEGIN_WRITE).await?)

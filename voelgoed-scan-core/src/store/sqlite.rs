@@ -1,21 +1,33 @@
 //! SQLite: the embedded default. One writer connection; WAL; every commit synced to disk before it is answered.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Arguments as _, Row as _, Sqlite};
+use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection};
 
 use crate::store::StoreError;
 use crate::store::open::OpenError;
 use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+/// A newer version may have migrated further: its migrations only add, and this one runs beside it.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../migrations/sqlite");
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// How many connections read beside the one that writes.
 const READERS: u32 = 4;
+
+/// How often a migration is tried while another process may be at the same one.
+const MIGRATION_TRIES: u32 = 20;
+
+/// How long a migration that failed rests.
+const MIGRATION_REST: Duration = Duration::from_millis(50);
 
 /// Opens a database file, made where it is missing.
 pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, OpenError> {
@@ -35,7 +47,7 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .map_err(StoreError::from)?;
     if migrate {
         let mut connection = writers.acquire().await.map_err(StoreError::from)?;
-        super::open::migrate(&MIGRATIONS, &mut *connection).await?;
+        migrate_beside_others(&mut connection).await?;
     } else {
         super::open::check_migrated(&writers, &MIGRATIONS).await?;
     }
@@ -47,6 +59,22 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .await
         .map_err(StoreError::from)?;
     Ok(Sql { writers, readers })
+}
+
+/// The migrator has no lock for SQLite, and several processes may start on a new file at once. Each migration is one
+/// transaction: whoever is second fails, and finds it done when looking again.
+async fn migrate_beside_others(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+    let mut tries = 1;
+    loop {
+        match super::open::migrate(&MIGRATIONS, connection).await {
+            Err(error) if tries < MIGRATION_TRIES => {
+                tracing::debug!(%error, tries, "migrating again");
+                tokio::time::sleep(MIGRATION_REST).await;
+            }
+            done => return done,
+        }
+        tries += 1;
+    }
 }
 
 impl Dialect for Sqlite {
