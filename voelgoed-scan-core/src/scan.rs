@@ -53,12 +53,23 @@ words! {
 }
 
 /// What was read: by a camera, or typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reading {
     /// What the camera read.
     Qr(String),
     /// What staff typed.
     TicketCode(String),
+}
+
+/// Shows how it was read and how long it is: the text admits whoever holds it.
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self {
+            Self::Qr(_) => "Qr",
+            Self::TicketCode(_) => "TicketCode",
+        };
+        write!(f, "{kind}({} bytes)", self.text().len())
+    }
 }
 
 impl Reading {

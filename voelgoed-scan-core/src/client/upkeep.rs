@@ -146,24 +146,34 @@ impl ScannerClient {
     async fn hand_in(&self) -> Result<SyncReport, ClientError> {
         let settings = &self.setup.settings;
         let mut report = SyncReport::default();
+        let mut limit = settings.batch;
         let mut last = None;
-        while let Some(batch) = self
-            .gate
-            .next_batch(settings.batch, self.setup.clock.now())
-            .await?
-        {
+        while let Some(batch) = self.gate.next_batch(limit, self.setup.clock.now()).await? {
             // Scans that the server left without an answer are handed in again, not for ever.
             if last.as_ref() == Some(&batch.scan_ids) {
                 return Err(ClientError::UnexpectedAnswer);
             }
             let call = Call::post("/api/v1/scanning/sync", batch.body, settings.transfer_timeout);
-            let answer: SyncAnswer = self.caller().ask(call).await?;
-            if answer.batch_id != batch.batch_id {
-                return Err(ClientError::UnexpectedAnswer);
+            match self.caller().ask::<SyncAnswer>(call).await {
+                Ok(answer) if answer.batch_id == batch.batch_id => {
+                    self.gate.acknowledge(&answer).await?;
+                    report.add(&answer);
+                    limit = settings.batch;
+                    last = Some(batch.scan_ids);
+                }
+                Ok(_) => return Err(ClientError::UnexpectedAnswer),
+                // Something in the batch is more than the server takes: half of it, until it is found; then it is set
+                // aside and the rest goes on.
+                Err(error) if is_about_the_batch(&error) => match batch.scan_ids.as_slice() {
+                    [scan] => {
+                        self.gate.set_aside(*scan, error.code()).await?;
+                        report.rejected += 1;
+                        limit = settings.batch;
+                    }
+                    scans => limit = scans.len() / 2,
+                },
+                Err(error) => return Err(error),
             }
-            self.gate.acknowledge(&answer).await?;
-            report.add(&answer);
-            last = Some(batch.scan_ids);
             self.changed();
         }
         Ok(report)
@@ -242,4 +252,15 @@ impl ScannerClient {
             _ => Err(refusal(&answer)),
         }
     }
+}
+
+/// Whether the server refused what was handed in, and not who handed it in or when.
+fn is_about_the_batch(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Refused {
+            status: 400 | 413 | 422,
+            ..
+        }
+    )
 }

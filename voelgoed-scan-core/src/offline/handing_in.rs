@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use crate::offline::{COMMIT_TIME, OfflineError, OfflineGate, OfflineGateSetup};
 use crate::store::StoreError;
 use crate::sync::{Conflict, LinkHash, MAX_BATCH, SyncAnswer, SyncRequest, signed_bytes};
+#[cfg(feature = "client")]
+use crate::sync::{Fault, SyncResult, SyncStatus};
 use crate::{BatchId, ScanId, Timestamp};
 
 /// The most bytes of scans in one batch; the server takes 16 MiB.
@@ -92,6 +94,25 @@ impl OfflineGate {
         let mut state = self.state.lock().await;
         let known_at = answer.server_time.plus(COMMIT_TIME);
         state.log.acknowledge(&answer.results, known_at).await
+    }
+
+    /// Sets a scan aside that the server does not take in any batch: it stays on the phone, and blocks no other.
+    #[cfg(feature = "client")]
+    pub(crate) async fn set_aside(&self, scan: ScanId, code: &str) -> Result<(), OfflineError> {
+        let result = SyncResult {
+            scan_id: Some(scan),
+            status: SyncStatus::Rejected,
+            result: None,
+            reason: None,
+            conflict: None,
+            errors: vec![Fault::new("", code)],
+        };
+        let mut state = self.state.lock().await;
+        // Nothing of it is on the server: no manifest counts it, whenever it is made.
+        state
+            .log
+            .acknowledge(&[result], Timestamp::from_millis(i64::MAX))
+            .await
     }
 
     /// What the server found at odds with scans of this device.

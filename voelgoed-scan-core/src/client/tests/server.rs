@@ -187,6 +187,9 @@ impl State {
                 reply(201, &self.session(now))
             }
             "POST scan" => self.scan(&body, now),
+            "POST sync" if request.body.windows(6).any(|part| part == b"poison") => {
+                problem(422, "validation_failed")
+            }
             "POST sync" => reply(200, &self.sync(&body, now)),
             _ if call.ends_with("/end") && request.method == HttpMethod::Put => {
                 self.session = false;

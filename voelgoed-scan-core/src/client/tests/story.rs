@@ -295,3 +295,31 @@ async fn the_manifest_is_renewed_by_what_changed() {
     let taken = phone.refresh_manifest().await.expect("an answer");
     assert!(matches!(taken, ManifestRefresh::Taken(state) if state.version == 2));
 }
+
+#[tokio::test]
+async fn a_scan_that_no_server_takes_blocks_no_other() {
+    let scene = Scene::new(World::new());
+    let phone = scene.phone().await;
+    scene.server.set(Wire::Cut);
+    for number in 1..8 {
+        let qr = if number == 5 {
+            "poison".to_owned()
+        } else {
+            scene.server.vg2(number)
+        };
+        phone.scan(ScanInput::entry(qr)).await.expect("a verdict");
+    }
+    scene.server.set(Wire::Whole);
+    let report = phone.sync().await.expect("the rest is handed in");
+    assert_eq!((report.recorded, report.rejected), (6, 1));
+    assert_eq!(phone.state().await.expect("it answers").waiting, 0);
+}
+
+#[test]
+fn what_is_logged_of_a_scan_shows_no_payload() {
+    let shown = format!("{:?}", ScanInput::entry("VG2.secret"));
+    assert!(
+        shown.contains("Qr(10 bytes)") && !shown.contains("secret"),
+        "{shown}"
+    );
+}
