@@ -6,7 +6,6 @@
     clippy::expect_used,
     reason = "a bench ends where something is not as it should be"
 )]
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
 use std::num::NonZeroU8;

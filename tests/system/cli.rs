@@ -4,6 +4,7 @@ mod codes;
 mod demo;
 mod offline;
 mod prompt;
+mod rehearse;
 mod scanning;
 mod setting_up;
 mod tickets;

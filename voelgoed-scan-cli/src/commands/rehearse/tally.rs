@@ -43,8 +43,6 @@ pub(super) struct Score {
     errors: BTreeMap<String, u64>,
     /// Whether there were fewer tickets than scans.
     pub(super) ran_out: bool,
-    /// How many scans were due, at a fixed rate.
-    pub(super) due: u64,
     /// How long was counted.
     pub(super) seconds: f64,
 }
@@ -57,7 +55,6 @@ impl Score {
             decided_by: BTreeMap::new(),
             errors: BTreeMap::new(),
             ran_out: false,
-            due: 0,
             seconds: 0.0,
         }
     }
@@ -94,6 +91,11 @@ impl Score {
             Err(code) => *self.errors.entry(code).or_default() += 1,
         }
         good
+    }
+
+    /// Counts a scan that was due and that nobody came round to.
+    pub(super) fn miss(&mut self) {
+        *self.errors.entry("not_sent".to_owned()).or_default() += 1;
     }
 
     /// Adds what another device saw.

@@ -1,0 +1,179 @@
+//! What does a scan cost on a phone that decides alone, with 100,000 tickets in its manifest? `cargo bench --bench phone`
+
+#![expect(
+    clippy::expect_used,
+    reason = "a bench ends where something is not as it should be"
+)]
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::json;
+use voelgoed_scan_core::{
+    Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, Keyring, Manifest, ManifestDraft,
+    ManifestFacts, ManifestPart, ManifestTicket, MasterSecret, OfflineGate, OfflineGateSetup, OfflineScan,
+    OrganizationId, Reading, ScanId, ScanResult, SigningKey, TicketCode, TicketKey, TicketStatus, Timestamp,
+    Vg2Claims,
+};
+
+const ORGANIZATION: &str = "ea8ed02a-82a1-4593-8f23-37cd3794c522";
+const EVENT: &str = "0192f0c1-7a4e-7000-8000-000000000002";
+const GATE: &str = "0192f0c1-7a4e-7000-8000-000000000003";
+const TICKETS: usize = 100_000;
+
+struct Field {
+    organization: OrganizationId,
+    event: EventId,
+    gate: GateId,
+    keyring: Keyring,
+    codes: Vec<TicketCode>,
+    manifest: Vec<u8>,
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_370_645_120)
+}
+
+fn field() -> Field {
+    let organization: OrganizationId = ORGANIZATION.parse().expect("an id");
+    let event: EventId = EVENT.parse().expect("an id");
+    let master = MasterSecret::from_bytes(&[1; 32]).expect("32 bytes");
+    let kid = "1".parse().expect("a key id");
+    let key = |format, public_key| SigningKey {
+        format,
+        kid,
+        status: KeyStatus::Active,
+        public_key,
+        inserted_at: now(),
+    };
+    let keys = [
+        key(KeyFormat::Vg1, None),
+        key(KeyFormat::Vg2, Some(master.vg2_public_key(organization, kid))),
+    ];
+    let keyring = Keyring::derive(&master, organization, &keys).expect("a keyring");
+    let of_event: Event = serde_json::from_value(json!({
+        "id": EVENT, "organization_id": ORGANIZATION, "name": "Opening night", "status": "live",
+        "starts_at": null, "ends_at": null, "capacity": null, "reentry": "never", "allow_unsigned": false,
+        "ticket_classes": [], "stale_manifest": "warn", "manifest_max_age_s": 43_200,
+        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    }))
+    .expect("an event");
+    let gate: Gate = serde_json::from_value(json!({
+        "id": GATE, "organization_id": ORGANIZATION, "event_id": EVENT, "name": "Main", "code": null,
+        "status": "open", "capacity": null, "ticket_classes": null,
+        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    }))
+    .expect("a gate");
+    let codes: Vec<_> = std::iter::repeat_with(TicketCode::generate)
+        .take(TICKETS)
+        .collect();
+    let tickets = codes.iter().map(|code| ManifestTicket {
+        key: TicketKey::of(organization, event, *code),
+        status: TicketStatus::Active,
+        ticket_class: None,
+        gate_ids: None,
+        valid_from: None,
+        valid_until: None,
+        entry_limit: 1,
+        admissions: 0,
+        inside: 0,
+        last_admission: None,
+    });
+    let facts = ManifestFacts {
+        version: 1,
+        made_at: now(),
+        expires_at: now().plus(Duration::from_hours(12)),
+        event: &of_event,
+        gates: &[gate],
+        keys: &keys,
+        window: Duration::from_secs(300),
+    };
+    let draft = ManifestDraft::full(&facts, tickets).expect("there is room");
+    Field {
+        organization,
+        event,
+        gate: GATE.parse().expect("an id"),
+        manifest: draft.sign(&keyring).expect("a manifest key"),
+        keyring,
+        codes,
+    }
+}
+
+fn phone(criterion: &mut Criterion) {
+    let field = field();
+    let manifest_key = field.keyring.manifest_key().expect("a key");
+    let load = || -> Manifest {
+        ManifestPart::read(field.manifest.clone(), field.organization, &manifest_key)
+            .and_then(|part| part.onto(None))
+            .expect("a manifest")
+    };
+    criterion.bench_function("phone/load", |bench| bench.iter(load));
+    let manifest = load();
+    let next = Cell::new(0);
+    let code = || {
+        next.set((next.get() + 7919) % TICKETS);
+        field.codes.get(next.get()).copied().expect("a code")
+    };
+    criterion.bench_function("phone/find", |bench| {
+        bench.iter(|| manifest.find(manifest.key(black_box(code()))).expect("a ticket"));
+    });
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = runtime.block_on(async {
+        let gate = OfflineGate::open(OfflineGateSetup {
+            file: folder.path().join("phone.db"),
+            organization_id: field.organization,
+            device_id: "0192f0c1-7a4e-7000-8000-000000000004".parse().expect("an id"),
+            device_name: "Door 1".to_owned(),
+            can_override: false,
+            manifest_key,
+            device_secret: None,
+        })
+        .await
+        .expect("a gate");
+        gate.install(field.event, field.manifest.clone(), now())
+            .await
+            .expect("installed");
+        gate
+    });
+    let at = Cell::new(now());
+    let scan = || {
+        at.set(at.get().plus_millis(1));
+        let claims = Vg2Claims {
+            ticket_code: code(),
+            event_id: field.event,
+            not_before: None,
+            not_after: None,
+            ticket_class: 0,
+            entry_limit: NonZeroU8::MIN,
+        };
+        OfflineScan {
+            scan_id: ScanId::generate(at.get()),
+            reading: Reading::Qr(field.keyring.sign_vg2(&claims).expect("a payload")),
+            gate_id: field.gate,
+            direction: Direction::Entry,
+            scanned_at: at.get(),
+            override_: None,
+            metadata: None,
+        }
+    };
+    let verdict = runtime.block_on(gate.decide(scan())).expect("a verdict");
+    assert_eq!(verdict.result, ScanResult::Valid);
+    criterion.bench_function("phone/scan", |bench| {
+        bench.iter_batched(
+            scan,
+            |scan| runtime.block_on(gate.decide(scan)).expect("a verdict"),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, phone);
+criterion_main!(benches);
