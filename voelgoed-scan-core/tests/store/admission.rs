@@ -2,7 +2,8 @@
 
 use voelgoed_scan_core::{Reason, TicketStatus};
 
-use crate::world::{World, entry, exit, forced, reasons};
+use crate::attempts::{entry, exit, forced, reasons};
+use crate::world::World;
 
 pub(crate) async fn a_ticket_admits_once(world: World) {
     let code = world.ticket("{}").await;

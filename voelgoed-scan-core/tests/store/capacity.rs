@@ -2,7 +2,8 @@
 
 use voelgoed_scan_core::{Reason, Reentry};
 
-use crate::world::{World, entry, exit, reasons};
+use crate::attempts::{entry, exit, reasons};
+use crate::world::World;
 
 pub(crate) async fn a_capacity_of_zero_is_nobody_and_none_is_no_limit(world: World) {
     let code = world.ticket("{}").await;

@@ -6,7 +6,8 @@ use voelgoed_scan_core::{
     TicketCode, TicketId, Window,
 };
 
-use crate::world::{START, World, entry, forced, live, numbered, put_event};
+use crate::attempts::{entry, forced};
+use crate::world::{START, World, live, numbered, put_event};
 
 /// The reasons of checks 2 to 12, in their order; each scan passes all before its own and fails all from there on.
 const CHECKS: [Reason; 11] = [
@@ -126,7 +127,7 @@ pub(crate) async fn an_exit_passes_all_but_the_ticket_and_its_event(world: World
     world
         .change_event(|event| event.status = EventStatus::Archived)
         .await;
-    let mut scan = crate::world::exit(&world.post, code, 1);
+    let mut scan = crate::attempts::exit(&world.post, code, 1);
     scan.stage = Stage::Verified(Claims {
         ticket_code: Some(code),
         window: Window::new(None, Some(START)),

@@ -3,16 +3,20 @@
 #![expect(clippy::expect_used, reason = "a rule that cannot go on says why and fails")]
 
 mod admission;
+mod attempts;
 mod capacity;
 mod checks;
 mod database;
+mod generations;
 mod imports;
 mod opening;
 mod registry;
 mod retry;
+mod sessions;
 mod standing;
 mod sync;
 mod tenants;
+mod tickets;
 mod trail;
 mod undo;
 mod walks;
@@ -68,6 +72,10 @@ macro_rules! every_rule_on {
                 a_gate_lets_in_by_the_ticket_s_list_and_by_its_own,
                 windows_include_both_ends,
             }
+            generations {
+                every_change_raises_its_counter,
+                what_changes_nothing_raises_nothing,
+            }
             imports {
                 a_line_inserts_updates_or_changes_nothing,
                 null_clears_a_field,
@@ -77,9 +85,6 @@ macro_rules! every_rule_on {
                 a_code_goes_to_one_of_two_events_that_import_it_at_once,
                 two_lines_of_one_code_apply_in_their_order,
                 an_import_never_un_scans_a_ticket,
-                a_status_that_is_lifted_reads_scanned_where_admissions_are_left,
-                tickets_are_found_by_start_of_code_by_holder_and_by_order,
-                tickets_come_in_pages_in_the_order_of_their_codes,
             }
             opening {
                 an_opened_database_has_what_was_written_before,
@@ -108,11 +113,13 @@ macro_rules! every_rule_on {
                 a_preview_answers_and_writes_nothing,
                 every_denial_leaves_a_record,
             }
-            standing {
+            sessions {
                 of_24_starts_at_once_one_session_is_active,
                 a_session_that_replaces_ends_the_one_before,
                 a_session_needs_a_gate_of_its_event_and_an_active_device,
                 an_ended_session_records_nothing_and_stays_ended,
+            }
+            standing {
                 an_inactive_device_records_nothing_until_it_is_active,
                 a_revoked_device_is_out_for_good,
                 a_new_token_replaces_the_old_one_and_the_session_goes_on,
@@ -139,6 +146,11 @@ macro_rules! every_rule_on {
             tenants {
                 another_organization_s_ids_are_unknown_ids,
                 two_organizations_may_use_the_same_ids,
+            }
+            tickets {
+                a_status_that_is_lifted_reads_scanned_where_admissions_are_left,
+                tickets_are_found_by_start_of_code_by_holder_and_by_order,
+                tickets_come_in_pages_in_the_order_of_their_codes,
             }
             trail {
                 a_record_keeps_what_was_asked_and_answered,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use voelgoed_scan_core::Reason;
 use voelgoed_scan_core::store::{OpenError, open};
 
-use crate::world::{ALL, RULES, World, entry};
+use crate::attempts::entry;
+use crate::world::{ALL, RULES, World};
 
 pub(crate) async fn an_opened_database_has_what_was_written_before(world: World) {
     let code = world.ticket("{}").await;
@@ -64,7 +65,7 @@ pub(crate) async fn nodes_that_share_a_database_admit_once_and_no_more_than_fit(
         .collect();
     let mut admitted = 0;
     for call in calls {
-        let reasons = crate::world::reasons(&call.await.expect("the call ends"));
+        let reasons = crate::attempts::reasons(&call.await.expect("the call ends"));
         admitted += reasons
             .iter()
             .filter(|reason| **reason == Reason::Admitted)

@@ -7,7 +7,8 @@ use voelgoed_scan_core::{
     Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, Stage, payload_sha256,
 };
 
-use crate::world::{ALL, RULES, World, entry, exit, forced};
+use crate::attempts::{entry, exit, forced};
+use crate::world::{ALL, RULES, World};
 
 fn replayed(recorded: Recorded) -> ScanAnswer {
     match recorded {
@@ -113,7 +114,7 @@ pub(crate) async fn a_scan_id_twice_in_one_batch_is_decided_once(world: World) {
     let mut other = entry(&world.post, world.ticket("{}").await, 0);
     other.scan_id = scan.scan_id;
     let mut answers = world.record(&[scan.clone(), scan, other]).await.into_iter();
-    let first = crate::world::decided(answers.next().expect("an answer")).answer;
+    let first = crate::attempts::decided(answers.next().expect("an answer")).answer;
     assert_eq!(
         first_of(&replayed(answers.next().expect("an answer"))),
         first_of(&first)
@@ -176,7 +177,7 @@ pub(crate) async fn a_preview_answers_and_writes_nothing(world: World) {
             .preview(&entry(&world.post, code, 0), &RULES)
             .await
             .expect("a preview");
-        assert_eq!(crate::world::decided(preview).answer.reason, Reason::Admitted);
+        assert_eq!(crate::attempts::decided(preview).answer.reason, Reason::Admitted);
     }
     assert_eq!(world.trail().await, []);
     assert_eq!(world.facts(code).await.version, 1);

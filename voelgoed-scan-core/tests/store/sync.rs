@@ -12,7 +12,8 @@ use voelgoed_scan_core::{
     TicketStatus, Timestamp,
 };
 
-use crate::world::{ALL, Post, RULES, World, after, entry, exit};
+use crate::attempts::{entry, exit};
+use crate::world::{ALL, Post, RULES, World, after};
 
 /// A scan as a device tells it.
 fn scan(post: &Post, code: TicketCode, seconds: i64) -> SyncScan {
@@ -525,7 +526,7 @@ pub(crate) async fn no_order_and_no_grouping_of_batches_makes_a_difference(world
             .collect();
         let mut states = Vec::new();
         for turn in 0..2 {
-            let world = World::on(world.store.clone()).await;
+            let world = world.another().await;
             world.change_event(|event| event.reentry = reentry).await;
             let line = format!(r#"{{"entry_limit":{limit}}}"#);
             let codes = [world.ticket(&line).await, world.ticket(&line).await];

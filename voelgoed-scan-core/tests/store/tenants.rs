@@ -6,7 +6,8 @@ use voelgoed_scan_core::{
     SettableStatus, SigningKey,
 };
 
-use crate::world::{ALL, RULES, START, World, after, entry, live, name, numbered, open_gate, token, why};
+use crate::attempts::entry;
+use crate::world::{ALL, RULES, START, World, after, live, name, numbered, open_gate, token, why};
 
 #[expect(
     clippy::too_many_lines,
@@ -203,7 +204,7 @@ pub(crate) async fn two_organizations_may_use_the_same_ids(world: World) {
     let scan = here.scan_id;
     let recorded = world.record(&[here, there]).await;
     assert_eq!(
-        crate::world::reasons(&recorded),
+        crate::attempts::reasons(&recorded),
         [Reason::Admitted, Reason::Admitted],
         "in one batch"
     );

@@ -3,7 +3,8 @@
 use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter};
 use voelgoed_scan_core::{DecidedBy, Direction, Reason, ScanRecord, ScanResult, Source};
 
-use crate::world::{ALL, World, after, entry, exit};
+use crate::attempts::{entry, exit};
+use crate::world::{ALL, World, after};
 
 pub(crate) async fn a_record_keeps_what_was_asked_and_answered(world: World) {
     let code = world.ticket("{}").await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use voelgoed_scan_core::store::{UndoOutcome, UndoneBy};
 use voelgoed_scan_core::{Reason, Reentry, ScanId, ScanRecord, TicketFacts, TicketStatus};
 
-use crate::world::{RULES, World, after, entry, exit};
+use crate::attempts::{entry, exit};
+use crate::world::{RULES, World, after};
 
 const QUARTER: Duration = Duration::from_mins(15);
 
@@ -122,7 +123,7 @@ pub(crate) async fn an_undo_keeps_scans_of_one_moment_in_their_order(world: Worl
             exit(&world.other_post, code, 5),
             entry(&world.other_post, code, 5),
         ];
-        let last = crate::world::decided(world.record(&batch).await.remove(2))
+        let last = crate::attempts::decided(world.record(&batch).await.remove(2))
             .record
             .scan_id;
         assert_eq!(world.inside().await, (0, 1, 1));

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use voelgoed_scan_core::store::{UndoOutcome, UndoneBy};
 use voelgoed_scan_core::{Attempt, Direction, Reentry, ScanResult};
 
-use crate::world::{World, entry, exit, forced};
+use crate::attempts::{entry, exit, forced};
+use crate::world::World;
 
 /// Numbers that look like chance (Knuth's generator).
 struct Dice(u64);

@@ -9,12 +9,12 @@ use voelgoed_scan_core::store::{
     UndoOutcome, UndoneBy, open,
 };
 use voelgoed_scan_core::{
-    Attempt, Claims, Decided, Device, DeviceId, DeviceRegister, Direction, EventId, EventOccupancy, EventPut,
-    Fingerprint, Format, GateId, GatePut, Organization, OrganizationId, Override, Reason, ReasonText,
-    Recorded, Rules, ScanId, ScanRecord, SessionId, SessionStart, SettableStatus, Stage, TicketCode,
-    TicketFacts, TicketLine, Timestamp, payload_sha256,
+    Attempt, Decided, Device, DeviceId, DeviceRegister, EventId, EventOccupancy, EventPut, GateId, GatePut,
+    Organization, OrganizationId, Reason, ReasonText, Recorded, Rules, ScanId, ScanRecord, SessionId,
+    SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp, payload_sha256,
 };
 
+use crate::attempts::{decided, entry, exit, reasons};
 use crate::database::Database;
 
 /// The deduplication window of every rule: five minutes.
@@ -355,65 +355,4 @@ pub(crate) async fn put_device(
         device,
         session,
     }
-}
-
-/// An entry with a new scan id, its payload a VG1 code.
-pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
-    let claims = Claims {
-        ticket_code: Some(code),
-        ..Claims::default()
-    };
-    Attempt {
-        scan_id: ScanId::from_uuid(Uuid::new_v4()),
-        organization_id: post.organization,
-        device_id: post.device,
-        session_id: post.session,
-        event_id: post.event,
-        gate_id: post.gate,
-        gate_name: "Main".to_owned(),
-        fingerprint: Fingerprint {
-            sha256: payload_sha256(&code.to_string()),
-            format: Some(Format::Vg1),
-            kid: Some(voelgoed_scan_core::KeyId::FIRST),
-        },
-        stage: Stage::Verified(claims),
-        direction: Direction::Entry,
-        now: after(seconds),
-        device_scanned_at: None,
-        override_: None,
-        metadata: None,
-        warnings: Vec::new(),
-    }
-}
-
-pub(crate) fn exit(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
-    Attempt {
-        direction: Direction::Exit,
-        ..entry(post, code, seconds)
-    }
-}
-
-/// An entry that is forced.
-pub(crate) fn forced(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
-    Attempt {
-        override_: Some(Override {
-            reason: why("the promoter says so"),
-        }),
-        ..entry(post, code, seconds)
-    }
-}
-
-pub(crate) fn decided(recorded: Recorded) -> Decided {
-    match recorded {
-        Recorded::Decided(decided) => *decided,
-        other => panic!("not decided: {other:?}"),
-    }
-}
-
-pub(crate) fn reasons(recorded: &[Recorded]) -> Vec<Reason> {
-    let reason = |one: &Recorded| match one {
-        Recorded::Decided(decided) => decided.answer.reason,
-        other => panic!("not decided: {other:?}"),
-    };
-    recorded.iter().map(reason).collect()
 }
