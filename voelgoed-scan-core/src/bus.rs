@@ -126,7 +126,6 @@ impl Pulse {
     /// After how long without hearing itself a node takes the bus for dead.
     const PATIENCE: Duration = Duration::from_millis(450);
 
-    #[expect(clippy::disallowed_methods, reason = "a span, not a date")]
     pub(crate) fn felt(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }

@@ -34,10 +34,10 @@ pub(crate) use crowd::Crowd;
 pub(crate) use effects::Effects;
 
 /// How far a device's clock may be off before the steward is warned.
-const CLOCK_SKEW: Duration = Duration::from_secs(300);
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// For how long a device may undo its own scans.
-const UNDO_LIMIT: Duration = Duration::from_secs(15 * 60);
+const UNDO_LIMIT: Duration = Duration::from_mins(15);
 
 /// Why a scan or an undo has no decision.
 #[derive(Debug, thiserror::Error)]
@@ -385,28 +385,16 @@ impl Scanner {
     /// Steps 5 to 10.
     async fn record(&self, attempt: Attempt) -> Result<ScanAnswer, ScanError> {
         let recorded = self.0.recorder.record(attempt).await?;
-        self.answered(recorded).await
+        answered(recorded)
     }
 
     async fn preview(&self, attempt: &Attempt) -> Result<ScanAnswer, ScanError> {
         let recorded = self.store().preview(attempt, &self.0.rules).await?;
-        let answer = self.answered(recorded).await?;
+        let answer = answered(recorded)?;
         Ok(ScanAnswer {
             scan_id: None,
             ..answer
         })
-    }
-
-    async fn answered(&self, recorded: Recorded) -> Result<ScanAnswer, ScanError> {
-        match recorded {
-            Recorded::Decided(decided) => Ok(decided.answer),
-            Recorded::Replayed(answer) => Ok(*answer),
-            Recorded::ScanIdReused => Err(ScanError::ScanIdReused),
-            Recorded::ScanUndone => Err(ScanError::ScanUndone),
-            Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
-            Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
-            Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
-        }
     }
 
     /// The answer that a known scan had, for a device that could not make a new one.
@@ -423,9 +411,7 @@ impl Scanner {
             return Ok(None);
         };
         let sha256 = payload_sha256(request.reading.text());
-        let mut answer = self
-            .answered(known.answer_to(standing.device.id, &sha256, request.direction))
-            .await?;
+        let mut answer = answered(known.answer_to(standing.device.id, &sha256, request.direction))?;
         answer.occupancy = self
             .occupancy_at(organization, answer.event_id, answer.gate.id, answer.scanned_at)
             .await?;
@@ -543,6 +529,19 @@ impl Scanner {
         let session = self.store().end_session(organization, id, now).await?;
         self.0.changes.facts(organization);
         Ok(session)
+    }
+}
+
+/// What became of an attempt, as its caller is told.
+fn answered(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
+    match recorded {
+        Recorded::Decided(decided) => Ok(decided.answer),
+        Recorded::Replayed(answer) => Ok(*answer),
+        Recorded::ScanIdReused => Err(ScanError::ScanIdReused),
+        Recorded::ScanUndone => Err(ScanError::ScanUndone),
+        Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
+        Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
+        Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
     }
 }
 

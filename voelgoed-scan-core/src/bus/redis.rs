@@ -177,14 +177,11 @@ async fn listen_once(
             message = stream.next() => {
                 let Some(message) = message else { return Ok(()) };
                 let topic = message.get_channel_name().to_owned();
-                match read(&topic, message.get_payload_bytes(), node) {
-                    Some(Message::Beat) => pulse.felt(),
-                    Some(message) => {
-                        if sender.send(message).await.is_err() {
-                            return Ok(());
-                        }
-                    }
-                    None => {}
+                let Some(message) = read(&topic, message.get_payload_bytes(), node) else { continue };
+                if message == Message::Beat {
+                    pulse.felt();
+                } else if sender.send(message).await.is_err() {
+                    return Ok(());
                 }
             }
             () = wanted.changed.notified() => follow(&mut sink, wanted, &mut subscribed).await?,

@@ -247,7 +247,10 @@ fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
     let mut pointer = String::new();
     for segment in error.path() {
         match segment {
-            serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            serde_path_to_error::Segment::Seq { index } => {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+            }
             serde_path_to_error::Segment::Map { key } => {
                 pointer.push('/');
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
