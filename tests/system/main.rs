@@ -15,4 +15,5 @@ mod roles;
 mod scans;
 mod shapes;
 mod streams;
+mod sync;
 mod tenants;

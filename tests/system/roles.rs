@@ -11,11 +11,11 @@ const ADMINS: &str = "owner admin";
 /// Who may, by the contract.
 fn allowed(operation: &str) -> &'static str {
     match operation {
-        "startSession" | "scan" | "showOwnDevice" | "reportOwnDevice" => "device",
+        "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" => "device",
         "endSession" | "undoScan" => "device owner admin staff",
         "showSession" | "showOccupancy" | "listEvents" | "showEvent" | "listGates" | "showGate" => EVERYBODY,
-        "listSessions" | "listScans" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"
-        | "showTicketQr" | "listSigningKeys" => READERS,
+        "listSessions" | "listScans" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent"
+        | "showTicket" | "showTicketQr" | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "putEvent" | "putGate"
         | "importTickets" | "listTickets" | "changeTicket" | "addSigningKey" | "changeSigningKey" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",

@@ -10,6 +10,7 @@ pub(crate) fn example(operation: &str, tenant: &Tenant) -> Option<Value> {
     Some(match operation {
         "startSession" => json!({ "event_id": tenant.event, "gate_id": tenant.gate }),
         "scan" => json!({ "qr": "x" }),
+        "sync" => json!({ "batch_id": new_id(), "sent_at": "2026-11-22T18:00:00Z", "scans": [] }),
         "undoScan" => json!({ "reason": "by mistake" }),
         "reportOwnDevice" => json!({ "battery": 0.5 }),
         "registerDevice" => json!({ "device_id": new_id(), "name": "New" }),

@@ -129,7 +129,11 @@ async fn receive(
     trace: &mut Trace,
 ) -> Result<Call<Taken>, Stop> {
     let credential = Credential::read(&parts.headers)?;
-    let caller = credential.caller(&node.scanner, &node.office).await?;
+    let inactive_too =
+        matches!(&route.entrance, Entrance::Guarded(permission, _) if permission.is_for_inactive());
+    let caller = credential
+        .caller(&node.scanner, &node.office, inactive_too)
+        .await?;
     trace.caller = Some(caller.clone());
     if let Caller::Device(standing) = &caller {
         node.limit.take(&standing.device).map_err(|wait| {
@@ -158,9 +162,9 @@ async fn take(takes: Takes, headers: &HeaderMap, place: &mut Option<Incoming>) -
     };
     match takes {
         Takes::Nothing => Ok(nothing),
-        Takes::Json(_) => {
+        Takes::Json(_, most) => {
             check_media_type(headers, body, "application/json")?;
-            match intake::whole(body).await? {
+            match intake::whole(body, most).await? {
                 Whole::Bytes(bytes) => Ok(Taken::Whole(bytes)),
                 Whole::TooLarge => Err(Code::BodyTooLarge.into()),
             }

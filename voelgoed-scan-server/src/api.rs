@@ -1,6 +1,7 @@
 //! Which calls are served? A file an endpoint; [`routes`] is the one list of them.
 
 mod api_keys;
+mod conflicts;
 mod device;
 mod device_token;
 mod devices;
@@ -18,6 +19,7 @@ mod session;
 mod sessions;
 mod signing_keys;
 mod stream;
+mod sync;
 mod ticket;
 mod ticket_qr;
 mod tickets;
@@ -41,6 +43,8 @@ pub(crate) fn routes() -> Vec<Route> {
         scan::scan(),
         scans::list(),
         undo::undo(),
+        sync::sync(),
+        conflicts::list(),
         own_device::show(),
         own_device::report(),
         devices::register(),

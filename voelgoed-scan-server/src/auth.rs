@@ -76,13 +76,19 @@ impl Credential {
         }
     }
 
-    /// Whose token it is now.
-    pub(crate) async fn caller(&self, scanner: &Scanner, office: &BackOffice) -> Result<Caller, Problem> {
+    /// Whose token it is now. An inactive device is nobody, unless the call is for such ones too.
+    pub(crate) async fn caller(
+        &self,
+        scanner: &Scanner,
+        office: &BackOffice,
+        inactive_too: bool,
+    ) -> Result<Caller, Problem> {
         match self {
             Self::Device(hash) => {
                 let standing = scanner.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
                 match standing.device.status {
                     DeviceStatus::Active => Ok(Caller::Device(standing)),
+                    DeviceStatus::Inactive if inactive_too => Ok(Caller::Device(standing)),
                     DeviceStatus::Inactive => Err(Code::DeviceInactive.into()),
                 }
             }
@@ -99,6 +105,8 @@ impl Credential {
 pub(crate) enum Permission {
     /// Scanner devices.
     Device,
+    /// Scanner devices, even revoked ones.
+    DeviceEvenRevoked,
     /// Scanner devices, and members who may end sessions and undo.
     DeviceOrStaff,
     /// Scanner devices, and members who may read.
@@ -124,7 +132,7 @@ impl Permission {
 
     fn admits_device(self, can_search: bool) -> bool {
         match self {
-            Self::Device | Self::DeviceOrStaff | Self::DeviceOrViewer => true,
+            Self::Device | Self::DeviceEvenRevoked | Self::DeviceOrStaff | Self::DeviceOrViewer => true,
             Self::Search => can_search,
             Self::Viewer | Self::Admin | Self::Owner => false,
         }
@@ -134,7 +142,7 @@ impl Permission {
     pub(crate) fn admits_role(self, role: Role) -> bool {
         use Role::{Admin, Owner, ScannerOnly, Staff, Viewer};
         match self {
-            Self::Device => false,
+            Self::Device | Self::DeviceEvenRevoked => false,
             Self::DeviceOrStaff | Self::Search => matches!(role, Owner | Admin | Staff),
             Self::DeviceOrViewer | Self::Viewer => match role {
                 Owner | Admin | Staff | Viewer => true,
@@ -149,6 +157,7 @@ impl Permission {
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
             Self::Device => "Scanner devices.",
+            Self::DeviceEvenRevoked => "Scanner devices, even revoked ones.",
             Self::DeviceOrStaff => "Scanner devices; API keys with the role owner, admin or staff.",
             Self::DeviceOrViewer => "Scanner devices; API keys with the role owner, admin, staff or viewer.",
             Self::Viewer => "API keys with the role owner, admin, staff or viewer.",
@@ -163,14 +172,23 @@ impl Permission {
     /// Whether scanner devices are among them.
     pub(crate) const fn is_for_devices(self) -> bool {
         match self {
-            Self::Device | Self::DeviceOrStaff | Self::DeviceOrViewer | Self::Search => true,
+            Self::Device
+            | Self::DeviceEvenRevoked
+            | Self::DeviceOrStaff
+            | Self::DeviceOrViewer
+            | Self::Search => true,
             Self::Viewer | Self::Admin | Self::Owner => false,
         }
     }
 
     /// Whether members are among them.
     pub(crate) const fn is_for_members(self) -> bool {
-        !matches!(self, Self::Device)
+        !matches!(self, Self::Device | Self::DeviceEvenRevoked)
+    }
+
+    /// Whether devices are among them that may make no other call.
+    pub(crate) const fn is_for_inactive(self) -> bool {
+        matches!(self, Self::DeviceEvenRevoked)
     }
 }
 
@@ -216,6 +234,7 @@ mod tests {
         use Role::{Admin, Owner, ScannerOnly, Staff, Viewer};
         for (permission, roles, device) in [
             (P::Device, &[][..], true),
+            (P::DeviceEvenRevoked, &[][..], true),
             (P::DeviceOrStaff, &[Owner, Admin, Staff], true),
             (P::DeviceOrViewer, &[Owner, Admin, Staff, Viewer], true),
             (P::Viewer, &[Owner, Admin, Staff, Viewer], false),

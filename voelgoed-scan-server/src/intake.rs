@@ -15,7 +15,7 @@ use tokio::time::timeout;
 /// How long a whole body, or the next piece of a stream, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The most bytes of a body that is read whole.
+/// The most bytes of a body that is read whole, where a call does not take more.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// The most bytes of a line of a stream.
@@ -34,26 +34,28 @@ pub(crate) struct Hangup;
 pub(crate) enum Whole {
     /// All of it.
     Bytes(Bytes),
-    /// It is larger than [`MAX_BODY`].
+    /// It is larger than it may be.
     TooLarge,
 }
 
-/// Reads a whole body of at most [`MAX_BODY`] bytes, whatever its length is said to be.
-pub(crate) async fn whole(body: &mut Incoming) -> Result<Whole, Hangup> {
-    if body.size_hint().lower() > MAX_BODY as u64 {
+/// Reads a whole body of at most so many bytes, whatever its length is said to be.
+pub(crate) async fn whole(body: &mut Incoming, most: usize) -> Result<Whole, Hangup> {
+    if body.size_hint().lower() > most as u64 {
         return Ok(Whole::TooLarge);
     }
-    timeout(PATIENCE, collect(body)).await.unwrap_or(Err(Hangup))
+    timeout(PATIENCE, collect(body, most))
+        .await
+        .unwrap_or(Err(Hangup))
 }
 
-async fn collect(body: &mut Incoming) -> Result<Whole, Hangup> {
+async fn collect(body: &mut Incoming, most: usize) -> Result<Whole, Hangup> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.map_err(|_| Hangup)?.into_data() else {
             continue;
         };
-        if first.len().max(all.len()) + piece.len() > MAX_BODY {
+        if first.len().max(all.len()) + piece.len() > most {
             return Ok(Whole::TooLarge);
         }
         if first.is_empty() && all.is_empty() {

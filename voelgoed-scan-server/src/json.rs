@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use voelgoed_scan_core as core;
 
+use crate::intake::MAX_BODY;
 use crate::problem::{Code, Fault, Problem};
 
 /// The most wrong fields that are named.
@@ -25,6 +26,8 @@ pub(crate) trait Request: DeserializeOwned + Send + Sync + 'static {
     type Shape: JsonSchema;
     /// Whether the type's `Deserialize` checks all that the schema says, so that a right body need not be held against it.
     const COMPLETE: bool = false;
+    /// The most bytes of a body.
+    const MAX_BYTES: usize = MAX_BODY;
 }
 
 macro_rules! requests {
@@ -46,6 +49,11 @@ requests!(
 impl Request for core::ScanRequest {
     type Shape = core::RawScanRequest;
     const COMPLETE: bool = true;
+}
+
+impl Request for core::sync::SyncRequest<core::sync::HandedScan> {
+    type Shape = core::sync::SyncRequest;
+    const MAX_BYTES: usize = 16 * 1024 * 1024;
 }
 
 /// A generator of schemas as `/openapi.json` publishes them.

@@ -79,11 +79,12 @@ fn security(permission: Permission) -> Value {
 fn body(route: &Route, schemas: &mut SchemaGenerator) -> Option<Value> {
     let (media_type, schema, description) = match route.takes {
         Takes::Nothing => return None,
-        Takes::Json(schema) => ("application/json", schema, "At most 64 KiB."),
+        Takes::Json(schema, most) => ("application/json", schema, format!("At most {} KiB.", most / 1024)),
         Takes::Lines(schema) => (
             "application/x-ndjson",
             schema,
-            "One JSON object a line; the schema is that of a line. A line has at most 16 KiB, the stream any length.",
+            "One JSON object a line; the schema is that of a line. A line has at most 16 KiB, the stream any length."
+                .to_owned(),
         ),
     };
     Some(json!({
@@ -223,7 +224,7 @@ fn codes(route: &Route) -> BTreeSet<Code> {
     }
     match route.takes {
         Takes::Nothing => {}
-        Takes::Json(_) => codes.extend([
+        Takes::Json(..) => codes.extend([
             Code::UnsupportedMediaType,
             Code::BodyTooLarge,
             Code::MalformedJson,

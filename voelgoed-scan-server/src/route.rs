@@ -82,8 +82,8 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 pub(crate) enum Takes {
     /// None.
     Nothing,
-    /// A JSON object.
-    Json(SchemaOf),
+    /// A JSON object of at most so many bytes.
+    Json(SchemaOf, usize),
     /// A stream of JSON objects, one a line.
     Lines(SchemaOf),
 }

@@ -19,6 +19,9 @@ use crate::store::{ConflictFilter, Page, PageRequest, StoreError, SyncStore, Syn
 use crate::sync::{Conflict, Intake, take};
 use crate::{OrganizationId, Rules};
 
+/// How often a batch is taken again that others were in the way of.
+const MOST_TRIES: usize = 8;
+
 /// The most scans of one device in quarantine.
 const QUARANTINE: usize = 10_000;
 
@@ -55,25 +58,18 @@ pub(crate) trait SyncDialect: Dialect {
 #[async_trait]
 impl<D: SyncDialect> SyncStore for Sql<D> {
     async fn sync(&self, intake: &Intake, rules: &Rules) -> Result<Option<Synced>, StoreError> {
+        let mut tries = 1;
         loop {
-            let mut transaction = self.write().await?;
-            let Some(facts) = facts::load::<D>(intake, &mut transaction).await? else {
-                return Ok(None);
-            };
-            let facts = match facts {
-                facts::Loaded::Whole(facts) => *facts,
-                // A scan of the batch came in by another way while its locks were waited for.
-                facts::Loaded::Overtaken => {
-                    transaction.rollback().await?;
-                    continue;
+            match self.sync_once(intake, rules).await {
+                Ok(Attempted::Done(synced)) => return Ok(synced.map(|synced| *synced)),
+                // A scan of the batch came in by another way meanwhile: it is known now.
+                Ok(Attempted::Overtaken) => {}
+                Err(StoreError::Contended { reason }) if tries < MOST_TRIES => {
+                    tracing::debug!(reason, tries, "taking a batch again");
                 }
-            };
-            let (results, writes) = take(intake, facts, rules);
-            if writes::apply::<D>(intake, &writes, &mut transaction).await? {
-                transaction.commit().await?;
-                return Ok(Some(Synced { results, writes }));
+                Err(error) => return Err(error),
             }
-            transaction.rollback().await?;
+            tries += 1;
         }
     }
 
@@ -85,5 +81,29 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
     ) -> Result<Page<Conflict>, StoreError> {
         let mut connection = self.read().await?;
         conflicts::list::<D>(organization, filter, page, &mut connection).await
+    }
+}
+
+enum Attempted {
+    /// Written; or the device may not hand anything in.
+    Done(Option<Box<Synced>>),
+    /// Nothing was written: what had been read no longer held.
+    Overtaken,
+}
+
+impl<D: SyncDialect> Sql<D> {
+    async fn sync_once(&self, intake: &Intake, rules: &Rules) -> Result<Attempted, StoreError> {
+        let mut transaction = self.write().await?;
+        let facts = match facts::load::<D>(intake, &mut transaction).await? {
+            None => return Ok(Attempted::Done(None)),
+            Some(facts::Loaded::Overtaken) => return Ok(Attempted::Overtaken),
+            Some(facts::Loaded::Whole(facts)) => *facts,
+        };
+        let (results, writes) = take(intake, facts, rules);
+        if !writes::apply::<D>(intake, &writes, &mut transaction).await? {
+            return Ok(Attempted::Overtaken);
+        }
+        transaction.commit().await?;
+        Ok(Attempted::Done(Some(Box::new(Synced { results, writes }))))
     }
 }

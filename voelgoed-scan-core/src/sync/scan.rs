@@ -181,6 +181,7 @@ impl From<SyncScan> for RawSyncScan {
 /// A field that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ScanFault"))]
 pub struct Fault {
     /// Where, as a JSON pointer into the scan.
     pub pointer: String,

@@ -43,7 +43,7 @@ impl Intake for () {
 pub(crate) struct Json<R>(pub(crate) R);
 
 impl<R: Request> Intake for Json<R> {
-    const TAKES: Takes = Takes::Json(schema_of::<R::Shape>);
+    const TAKES: Takes = Takes::Json(schema_of::<R::Shape>, R::MAX_BYTES);
 
     fn read(taken: Taken, form: &Form) -> Result<Self, Problem> {
         match taken {

@@ -1,0 +1,240 @@
+//! Scans that phones decided alone, handed in over HTTP.
+
+use serde_json::{Value, json};
+use voelgoed_scan_suite::world::{Tenant, new_id};
+use voelgoed_scan_suite::{Client, World};
+
+const SYNC: &str = "/api/v1/scanning/sync";
+const CONFLICTS: &str = "/api/v1/scanning/conflicts";
+
+/// A scan that a phone let in, so many seconds past the hour.
+fn let_in(gate: &str, qr: &str, seconds: u32) -> Value {
+    json!({
+        "scan_id": new_id(), "qr": qr, "gate_id": gate, "scanned_at": at(seconds),
+        "local_result": "valid", "local_reason": "admitted"
+    })
+}
+
+fn at(seconds: u32) -> String {
+    format!("2026-11-20T18:{:02}:{:02}Z", seconds / 60, seconds % 60)
+}
+
+/// The device's own clock as the server last told it: nothing to correct.
+async fn clock(device: &Client) -> Value {
+    device.get("/api/v1/scanning/device").await.expect(200).json()["server_time"].clone()
+}
+
+async fn hand_in(device: &Client, scans: &[Value]) -> Value {
+    let sent_at = clock(device).await;
+    let batch = json!({ "batch_id": new_id(), "sent_at": sent_at, "scans": scans });
+    let answer = device.post(SYNC, &batch).await.expect(200).json();
+    assert_eq!(answer["batch_id"], batch["batch_id"]);
+    answer
+}
+
+fn statuses(answer: &Value) -> Vec<&str> {
+    let results = answer["results"].as_array().expect("results");
+    results.iter().filter_map(|one| one["status"].as_str()).collect()
+}
+
+async fn conflicts(tenant: &Tenant) -> Vec<Value> {
+    let path = format!("{CONFLICTS}?event_id={}", tenant.event);
+    let page = tenant.owner.get(&path).await.expect(200).json();
+    page["data"].as_array().expect("rows").clone()
+}
+
+async fn inside(tenant: &Tenant) -> Value {
+    let path = format!("/api/v1/scanning/events/{}/occupancy", tenant.event);
+    tenant.owner.get(&path).await.expect(200).json()["event"]["inside"].clone()
+}
+
+#[tokio::test]
+async fn one_ticket_at_two_phones_is_a_conflict_that_both_orders_tell_alike() {
+    let world = World::new().await;
+    let mut told = Vec::new();
+    for (tenant, reversed) in [(&world.here, false), (&world.elsewhere, true)] {
+        let qr = tenant.qr(1).await;
+        let (other, _) = tenant.new_device("phone-2", &json!({})).await;
+        let first = let_in(&tenant.gate, &qr, 10);
+        let second = let_in(&tenant.other_gate, &qr, 20);
+        let mut uploads = [(&tenant.device, &first), (&other, &second)];
+        if reversed {
+            uploads.reverse();
+        }
+        let before = inside(tenant).await;
+        for (device, scan) in uploads {
+            let answer = hand_in(device, std::slice::from_ref(scan)).await;
+            assert_eq!(statuses(&answer), ["recorded"], "{answer}");
+        }
+        let again = hand_in(&other, std::slice::from_ref(&second)).await;
+        assert_eq!(
+            (&again["recorded"], &again["replayed"], &again["conflicts"]),
+            (&json!(0), &json!(1), &json!(1))
+        );
+        let result = &again["results"][0];
+        assert_eq!(
+            (&result["result"], &result["reason"]),
+            (&json!("duplicate"), &json!("already_scanned"))
+        );
+        assert_eq!(result["conflict"]["kind"], "double_entry");
+        let after = inside(tenant).await;
+        assert_eq!(after.as_i64(), before.as_i64().map(|people| people + 2));
+        let listed = conflicts(tenant).await;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0], result["conflict"]);
+        assert_eq!(listed[0]["winner_scan_id"], first["scan_id"]);
+        assert_eq!(listed[0]["other_scan_id"], second["scan_id"]);
+        assert_eq!(listed[0]["ticket_code"], json!(tenant.codes[1]));
+        assert_eq!(listed[0]["gates"][1]["name"], "Side");
+        let ticket = format!("/api/v1/events/{}/tickets/{}", tenant.event, tenant.codes[1]);
+        let ticket = tenant.owner.get(&ticket).await.expect(200).json();
+        told.push((
+            listed[0]["kind"].clone(),
+            listed[0]["times"].clone(),
+            ticket["scan_count"].clone(),
+        ));
+        // At the gate both phones' guests are known.
+        let late = tenant.device.scan(&json!({ "qr": qr })).await.expect(200).json();
+        assert_eq!(late["reason"], "already_scanned");
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn a_bad_scan_is_rejected_by_field_and_its_neighbours_are_taken() {
+    let world = World::new().await;
+    let tenant = &world.here;
+    let mut numbered = let_in(&tenant.gate, &tenant.qr(2).await, 30);
+    numbered["sequence"] = json!(4);
+    let mut wrong_time = numbered.clone();
+    wrong_time["scanned_at"] = json!("yesterday");
+    wrong_time["sequence"] = json!(2);
+    let mut elsewhere = numbered.clone();
+    elsewhere["gate_id"] = json!(world.elsewhere.gate);
+    elsewhere["scan_id"] = json!(new_id());
+    let answer = hand_in(&tenant.device, &[wrong_time, json!(7), elsewhere, numbered]).await;
+    assert_eq!(
+        statuses(&answer),
+        ["rejected", "rejected", "rejected", "recorded"]
+    );
+    let pointer = |at: usize| answer["results"][at]["errors"][0]["pointer"].clone();
+    assert_eq!(
+        [pointer(0), pointer(1), pointer(2)],
+        [json!("/scanned_at"), json!(""), json!("/gate_id")]
+    );
+    assert_eq!(answer["missing_sequences"], json!([[1, 1], [3, 3]]));
+    assert_eq!((&answer["recorded"], &answer["rejected"]), (&json!(1), &json!(3)));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_none_is_a_422_and_one_too_large_a_413() {
+    let world = World::new().await;
+    let tenant = &world.here;
+    let right = json!({ "batch_id": new_id(), "sent_at": at(0), "scans": [] });
+    tenant.device.post(SYNC, &right).await.expect(200);
+    for (field, value, pointer) in [
+        ("batch_id", Value::Null, "/batch_id"),
+        ("sent_at", json!("now"), "/sent_at"),
+        ("scans", json!({}), "/scans"),
+        ("scans", json!(vec![0; 1001]), "/scans"),
+        ("signature", json!("AA"), "/signature"),
+    ] {
+        let mut batch = right.clone();
+        batch[field] = value;
+        let problem = tenant
+            .device
+            .post(SYNC, &batch)
+            .await
+            .expect_problem(422, "validation_failed");
+        assert_eq!(problem.json()["errors"][0]["pointer"], pointer, "{field}");
+    }
+    let mut large = right.clone();
+    large["scans"] = json!([{ "note": "x".repeat(15 * 1024 * 1024) }]);
+    let answer = tenant.device.post(SYNC, &large).await.expect(200).json();
+    assert_eq!(statuses(&answer), ["rejected"]);
+    large["scans"] = json!([{ "note": "x".repeat(17 * 1024 * 1024) }]);
+    tenant
+        .device
+        .post(SYNC, &large)
+        .await
+        .expect_problem(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_revoked_phone_hands_in_and_admits_nobody() {
+    let world = World::new().await;
+    let tenant = &world.here;
+    let scan = let_in(&tenant.gate, &tenant.qr(3).await, 40);
+    let sent_at = clock(&tenant.device).await;
+    let batch = json!({ "batch_id": new_id(), "sent_at": sent_at, "scans": [scan] });
+    let path = format!("/api/v1/scanning/devices/{}", tenant.device_id);
+    // Inactive for a while: it keeps its scans, and comes back.
+    tenant
+        .owner
+        .call_with("PATCH", &path, &json!({ "status": "inactive" }))
+        .await
+        .expect(200);
+    tenant
+        .device
+        .post(SYNC, &batch)
+        .await
+        .expect_problem(401, "device_inactive");
+    tenant.owner.call("DELETE", &path).await.expect(204);
+    let before = inside(tenant).await;
+    for _ in 0..2 {
+        let answer = tenant.device.post(SYNC, &batch).await.expect(202).json();
+        assert_eq!(statuses(&answer), ["quarantined"]);
+        assert_eq!(answer["results"][0]["result"], Value::Null);
+    }
+    tenant
+        .device
+        .get("/api/v1/scanning/device")
+        .await
+        .expect_problem(401, "device_inactive");
+    assert_eq!(inside(tenant).await, before);
+    let listed = conflicts(tenant).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&listed[0]["kind"], &listed[0]["winner_scan_id"]),
+        (&json!("unverified"), &Value::Null)
+    );
+    let none = tenant
+        .owner
+        .get(&format!("{CONFLICTS}?kind=double_entry"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(none["data"], json!([]));
+    tenant
+        .owner
+        .get(&format!("{CONFLICTS}?kind=rumour"))
+        .await
+        .expect_problem(422, "validation_failed");
+    let theirs = world.elsewhere.owner.get(CONFLICTS).await.expect(200).json();
+    assert_eq!(theirs["data"], json!([]), "another organization sees none of it");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_no_second_admission() {
+    let world = World::new().await;
+    let tenant = &world.here;
+    let qr = tenant.qr(4).await;
+    let mut scan = let_in(&tenant.gate, &qr, 50);
+    let asked = json!({ "qr": qr, "scan_id": scan["scan_id"] });
+    let online = tenant.device.scan(&asked).await.expect(200).json();
+    assert_eq!(online["reason"], "admitted");
+    let before = inside(tenant).await;
+    let answer = hand_in(&tenant.device, std::slice::from_ref(&scan)).await;
+    assert_eq!(statuses(&answer), ["replayed"]);
+    assert_eq!(inside(tenant).await, before);
+    // And the other way round: handed in first, asked again at the gate.
+    let qr = tenant.qr(5).await;
+    scan = let_in(&tenant.gate, &qr, 60);
+    hand_in(&tenant.device, std::slice::from_ref(&scan)).await;
+    let asked = json!({ "qr": qr, "scan_id": scan["scan_id"] });
+    let online = tenant.device.scan(&asked).await.expect(200).json();
+    assert_eq!(
+        (&online["reason"], &online["replayed"]),
+        (&json!("admitted"), &json!(true))
+    );
+}
