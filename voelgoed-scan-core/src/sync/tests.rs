@@ -218,11 +218,12 @@ impl World {
             .collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a model is read in one piece")]
     fn sync(&mut self, device: u128, batch: &[Step], arrival: i64) -> Vec<SyncResult> {
         let device_id: DeviceId = id(device);
         let items = batch.iter().map(|step| {
             let (local_result, local_reason) = match (step.says, step.direction) {
-                (Says::LetIn, Direction::Exit) | (Says::Forced, Direction::Exit) => {
+                (Says::LetIn | Says::Forced, Direction::Exit) => {
                     (Some(ScanResult::Valid), None)
                 }
                 (Says::LetIn, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
@@ -493,8 +494,7 @@ proptest! {
         });
         // Whoever was let in by a server or a device is an entry; whom nobody decided about, if it was admitted.
         let people = entries().filter(|kept| match kept.part {
-            None => kept.record.result == ScanResult::Valid,
-            Some(Part::Asked | Part::AskedBacked) => kept.record.result == ScanResult::Valid,
+            None | Some(Part::Asked | Part::AskedBacked) => kept.record.result == ScanResult::Valid,
             Some(_) => true,
         });
         let counted: i64 = world.counts.values().map(|count| count.entries).sum();
