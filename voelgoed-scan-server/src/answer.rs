@@ -148,7 +148,7 @@ async fn receive(
         credential,
         path,
         headers: parts.headers.clone(),
-        now: clock::now(),
+        now: node.clock.now(),
         query: crate::query::NoQuery {},
         body: taken,
     })

@@ -115,6 +115,10 @@ pub struct Config {
     /// Do not migrate the database at start; refuse to start where it would be needed.
     #[arg(long, env = "VOELGOED_SCAN_NO_MIGRATE")]
     pub no_migrate: bool,
+
+    /// By how many milliseconds the server's clock is off: for tests of nodes whose clocks disagree.
+    #[arg(skip)]
+    pub clock_offset_millis: i64,
 }
 
 impl Default for Config {
@@ -132,6 +136,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
+            clock_offset_millis: 0,
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::{BackOffice, Scanner};
 
+use crate::clock::Clock;
 use crate::limit::Limit;
 use crate::measure::Measures;
 use crate::route::Routes;
@@ -16,6 +17,7 @@ pub(crate) struct Node {
     pub(crate) office: BackOffice,
     pub(crate) routes: Routes,
     pub(crate) limit: Limit,
+    pub(crate) clock: Clock,
     pub(crate) measures: Measures,
     /// The kind of database, as it is counted: `sqlite` or `postgres`.
     pub(crate) database: &'static str,

@@ -23,6 +23,7 @@ use voelgoed_scan_core::{BackOffice, InvalidRedisUrl, RedisLink, Scanner, Setup,
 
 use crate::answer::answer;
 use crate::api;
+use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
 use crate::intake::PATIENCE;
 use crate::limit::Limit;
@@ -114,6 +115,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         office,
         routes: Routes::new(api::routes()),
         limit: Limit::new(config.rate_limit),
+        clock: Clock::new(config.clock_offset_millis),
         measures: Measures::new(),
         database: if config.database_url.starts_with("sqlite:") {
             "sqlite"

@@ -18,7 +18,6 @@ use voelgoed_scan_core::{
 
 use crate::auth::Permission;
 use crate::call::Call;
-use crate::clock;
 use crate::intake::{Line, Lines};
 use crate::json::Form;
 use crate::problem::Code;
@@ -255,7 +254,12 @@ impl Import {
         let outcomes = self
             .call
             .office()
-            .import(self.call.organization(), self.event, chunk, clock::now())
+            .import(
+                self.call.organization(),
+                self.event,
+                chunk,
+                self.call.node.clock.now(),
+            )
             .await?
             .ok_or(Code::NotFound)?;
         for (NumberedLine { number, .. }, outcome) in chunk.iter().zip(outcomes) {
