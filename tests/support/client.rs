@@ -162,6 +162,15 @@ impl Client {
         self.token.as_deref().unwrap_or_default()
     }
 
+    /// The same credential at another server.
+    #[must_use]
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
     /// Calls and returns before the body is read.
     pub async fn open(
         &self,
@@ -170,10 +179,44 @@ impl Client {
         media_type: Option<&str>,
         body: Bytes,
     ) -> Response<Incoming> {
-        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        self.try_open(method, path, media_type, body)
+            .await
+            .expect("an answer")
+    }
+
+    /// A call with a JSON body at a server that may go away meanwhile; `None` without a whole answer.
+    pub async fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Reply> {
+        let (media_type, body) = match body {
+            Some(body) => (Some("application/json"), body.to_string()),
+            None => (None, String::new()),
+        };
+        let (parts, incoming) = self
+            .try_open(method, path, media_type, body.into())
+            .await?
+            .into_parts();
+        Some(Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: incoming.collect().await.ok()?.to_bytes(),
+        })
+    }
+
+    /// Scans at a server that may go away meanwhile; `None` without a whole answer.
+    pub async fn try_scan(&self, body: &Value) -> Option<Reply> {
+        self.try_call("POST", "/api/v1/scanning/scan", Some(body)).await
+    }
+
+    async fn try_open(
+        &self,
+        method: &str,
+        path: &str,
+        media_type: Option<&str>,
+        body: Bytes,
+    ) -> Option<Response<Incoming>> {
+        let stream = TcpStream::connect(self.address).await.ok()?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .expect("HTTP/1.1");
+            .ok()?;
         tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
@@ -189,7 +232,7 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).expect("a request");
-        sender.send_request(request).await.expect("an answer")
+        sender.send_request(request).await.ok()
     }
 
     /// Calls with a body of some media type.

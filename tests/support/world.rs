@@ -90,7 +90,8 @@ impl World {
 }
 
 impl Tenant {
-    async fn new(server: &Running, nobody: &Client, name: &str) -> Self {
+    /// Makes one on a server.
+    pub async fn new(server: &Running, nobody: &Client, name: &str) -> Self {
         let name = Name::new(name).expect("a name");
         let made = server.backoffice().create_organization(name, BEGINNING).await;
         let (_, _, secret) = made.expect("an organization");

@@ -1,0 +1,297 @@
+//! Two nodes, one gate: what one of them did, the other knows.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use voelgoed_scan_suite::cluster::report;
+use voelgoed_scan_suite::events::Events;
+use voelgoed_scan_suite::services::{shared_database, shared_redis};
+use voelgoed_scan_suite::world::{Tenant, new_id};
+use voelgoed_scan_suite::{Client, Cluster, until};
+
+/// How long a scan that will be told may take: the contract's 250 ms, and what a busy machine may add.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where nobody listens.
+const NO_REDIS: &str = "redis://127.0.0.1:1/0";
+
+/// The ways in which nodes learn of each other's changes.
+#[derive(Clone, Copy)]
+enum Way {
+    Redis,
+    Postgres,
+    /// Redis is away, and the change counters are all there is.
+    Counters,
+}
+
+async fn two_nodes(way: Way) -> (Cluster, Tenant) {
+    let redis = match way {
+        Way::Redis => Some(shared_redis()),
+        Way::Postgres => None,
+        Way::Counters => Some(NO_REDIS.to_owned()),
+    };
+    let cluster = Cluster::start(2, shared_database(), redis).await;
+    if !matches!(way, Way::Counters) {
+        for node in 0..2 {
+            until("the bus is up", || async {
+                cluster.node(node).scanner().bus_is_up() == Some(true)
+            })
+            .await;
+        }
+    }
+    let tenant = cluster.tenant("Two nodes").await;
+    (cluster, tenant)
+}
+
+async fn outcome(device: &Client, qr: &str) -> Value {
+    let body = json!({ "qr": qr, "scan_id": new_id() });
+    device.scan(&body).await.expect(200).json()
+}
+
+/// Waits until a scan at a node has this reason.
+async fn until_reason(what: &str, device: &Client, qr: &str, reason: &str) {
+    let took = until(what, || async { outcome(device, qr).await["reason"] == reason }).await;
+    report(what, took);
+}
+
+#[tokio::test]
+async fn a_duplicate_at_the_other_node_is_told_by_redis_and_then_from_memory() {
+    let (cluster, tenant) = two_nodes(Way::Redis).await;
+    let there = cluster.at(1, &tenant.device);
+    let qr = tenant.qr(1).await;
+    let admitted = outcome(&tenant.device, &qr).await;
+    assert_eq!(admitted["reason"], "admitted");
+    for tier in ["redis", "memory"] {
+        let again = outcome(&there, &qr).await;
+        assert_eq!(again["reason"], "already_scanned", "{again}");
+        assert_eq!(again["decided_by"], tier, "{again}");
+        assert_eq!(again["previous_scan"]["scan_id"], admitted["scan_id"], "{again}");
+    }
+}
+
+#[tokio::test]
+async fn changes_rule_at_the_other_node_over_redis() {
+    changes_rule_at_the_other_node(Way::Redis).await;
+}
+
+#[tokio::test]
+async fn changes_rule_at_the_other_node_over_postgresql() {
+    changes_rule_at_the_other_node(Way::Postgres).await;
+}
+
+#[tokio::test]
+async fn changes_rule_at_the_other_node_without_a_bus() {
+    changes_rule_at_the_other_node(Way::Counters).await;
+}
+
+async fn changes_rule_at_the_other_node(way: Way) {
+    let (cluster, tenant) = two_nodes(way).await;
+    let (owner, event) = (&tenant.owner, format!("/api/v1/events/{}", tenant.event));
+    let there = cluster.at(1, &tenant.device);
+
+    // The other node keeps the ticket in its memory, and forgets it when the admission is undone.
+    let qr = tenant.qr(1).await;
+    let admitted = outcome(&tenant.device, &qr).await;
+    assert_eq!(admitted["reason"], "admitted");
+    assert_eq!(outcome(&there, &qr).await["result"], "duplicate");
+    let scan = admitted["scan_id"].as_str().expect("an id");
+    let undo = format!("/api/v1/scanning/scans/{scan}/undo");
+    owner
+        .post(&undo, &json!({ "reason": "a mistake" }))
+        .await
+        .expect(200);
+    until_reason("undo", &there, &qr, "admitted").await;
+
+    let code = tenant.codes.get(1).expect("a ticket");
+    let ticket = format!("{event}/tickets/{code}");
+    owner
+        .call_with("PATCH", &ticket, &json!({ "status": "voided" }))
+        .await
+        .expect(200);
+    until_reason("a voided ticket", &there, &qr, "ticket_voided").await;
+    owner
+        .call_with("PATCH", &ticket, &json!({ "status": "active" }))
+        .await
+        .expect(200);
+    until_reason("a ticket that counts again", &there, &qr, "already_scanned").await;
+
+    let closed = json!({ "name": "Main", "status": "closed" });
+    let gate = format!("{event}/gates/{}", tenant.gate);
+    owner.put(&gate, &closed).await.expect(200);
+    until_reason("a closed gate", &there, &qr, "gate_closed").await;
+    owner
+        .put(&event, &json!({ "name": "Show", "status": "ended" }))
+        .await
+        .expect(200);
+    until_reason("an ended event", &there, &qr, "event_not_live").await;
+
+    let kid = json!({ "kid": "2", "format": "vg1" });
+    owner.post("/api/v1/signing-keys", &kid).await.expect(201);
+    let revoked = json!({ "status": "revoked" });
+    owner
+        .call_with("PATCH", "/api/v1/signing-keys/vg1/1", &revoked)
+        .await
+        .expect(200);
+    until_reason("a revoked signing key", &there, &qr, "key_revoked").await;
+
+    credentials_end_at_the_other_node(&cluster, &tenant, &there).await;
+}
+
+async fn credentials_end_at_the_other_node(cluster: &Cluster, tenant: &Tenant, there: &Client) {
+    let (owner, here) = (&tenant.owner, "/api/v1/scanning/device");
+    let device = format!("/api/v1/scanning/devices/{}", tenant.device_id);
+    let rotated = owner
+        .post(&format!("{device}/token"), &json!({}))
+        .await
+        .expect(200)
+        .json();
+    let took = until("a rotated token", || async {
+        there.get(here).await.status == 401
+    })
+    .await;
+    report("a rotated token", took);
+    let there = there.with_token(rotated["token"].as_str().expect("a token"));
+    there.get(here).await.expect(200);
+    owner.call("DELETE", &device).await.expect(204);
+    let took = until("a revoked device", || async {
+        there.get(here).await.status == 401
+    })
+    .await;
+    report("a revoked device", took);
+
+    let viewer = cluster.at(1, &tenant.member("viewer").await);
+    viewer.get("/api/v1/events").await.expect(200);
+    let keys = owner.get("/api/v1/api-keys").await.expect(200).json();
+    let key = keys["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|key| key["name"] == "viewer");
+    let id = key.expect("it")["id"].as_str().expect("an id").to_owned();
+    owner
+        .call("DELETE", &format!("/api/v1/api-keys/{id}"))
+        .await
+        .expect(204);
+    let took = until("a deleted API key", || async {
+        viewer.get("/api/v1/events").await.status == 401
+    })
+    .await;
+    report("a deleted API key", took);
+}
+
+#[tokio::test]
+async fn a_stream_tells_the_scans_of_the_other_node() {
+    for way in [Way::Redis, Way::Postgres] {
+        let (cluster, tenant) = two_nodes(way).await;
+        let mut events = Events::open(&cluster.at(1, &tenant.owner), &tenant.event).await;
+        events.next_named("occupancy").await;
+        // A node that starts to listen asks for an event's scans only then: the first may be missed.
+        let mut told = false;
+        for at in 1..=5 {
+            let qr = tenant.qr(at).await;
+            let started = Instant::now();
+            let answer = outcome(&tenant.device, &qr).await;
+            let Ok(heard) = timeout(PATIENCE, events.next_named("scan")).await else {
+                continue;
+            };
+            report("a scan at the other node's stream", started.elapsed());
+            assert_eq!(heard.data["scan_id"], answer["scan_id"]);
+            let mut inside = Value::Null;
+            while inside != at + 1 {
+                inside = events.next_named("occupancy").await.data["event"]["inside"].take();
+            }
+            report("the occupancy after it", started.elapsed());
+            told = true;
+            break;
+        }
+        assert!(told);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_at_the_other_node_gets_the_first_answer() {
+    for way in [Way::Redis, Way::Postgres, Way::Counters] {
+        let (cluster, tenant) = two_nodes(way).await;
+        let there = cluster.at(1, &tenant.device);
+        let qr = tenant.qr(1).await;
+        let body = json!({ "qr": qr, "scan_id": new_id() });
+        let first = tenant.device.scan(&body).await.expect(200).json();
+        assert_eq!(first["reason"], "admitted");
+        let again = there.scan(&body).await.expect(200).json();
+        assert_same_decision(&first, &again);
+        // The other node knows the ticket from now on and would deny a new scan by itself.
+        assert_eq!(outcome(&there, &qr).await["result"], "duplicate");
+        if matches!(way, Way::Counters) {
+            continue;
+        }
+        let mut events = Events::open(&cluster.at(1, &tenant.owner), &tenant.event).await;
+        let denied = json!({ "qr": qr, "scan_id": new_id() });
+        let first = tenant.device.scan(&denied).await.expect(200).json();
+        assert_eq!(first["reason"], "already_scanned");
+        // Nodes hear in order: who heard of a later scan knows this one.
+        let mut heard = false;
+        while !heard {
+            let later = outcome(&tenant.device, &qr).await["scan_id"].clone();
+            let hears = async { while events.next_named("scan").await.data["scan_id"] != later {} };
+            heard = timeout(PATIENCE, hears).await.is_ok();
+        }
+        let again = there.scan(&denied).await.expect(200).json();
+        assert_same_decision(&first, &again);
+    }
+}
+
+fn assert_same_decision(first: &Value, again: &Value) {
+    assert_eq!(again["replayed"], true, "{again}");
+    for field in [
+        "scan_id",
+        "result",
+        "reason",
+        "scanned_at",
+        "ticket",
+        "gate",
+        "decided_by",
+        "previous_scan",
+    ] {
+        assert_eq!(first[field], again[field], "{field}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_24_scans_at_once_over_both_nodes_one_admits() {
+    let (cluster, tenant) = two_nodes(Way::Redis).await;
+    let (event, tickets) = (&tenant.event, 40);
+    let lines = "{}\n".repeat(tickets);
+    let path = format!("/api/v1/events/{event}/tickets?return=codes");
+    let made = tenant
+        .owner
+        .send("POST", &path, Some("application/x-ndjson"), lines)
+        .await
+        .expect(200);
+    let codes = made.lines();
+    let codes = codes.iter().filter_map(|line| line["code"].as_str());
+    let mut qrs = Vec::new();
+    for code in codes {
+        let path = format!("/api/v1/events/{event}/tickets/{code}/qr");
+        qrs.push(tenant.owner.get(&path).await.expect(200).text().to_owned());
+    }
+    assert_eq!(qrs.len(), tickets);
+    for qr in &qrs {
+        let scans = (0..24).map(|n| {
+            let device = cluster.at(n % 2, &tenant.device);
+            async move { outcome(&device, qr).await }
+        });
+        let mut results = BTreeMap::new();
+        for answer in futures_util::future::join_all(scans).await {
+            *results
+                .entry(answer["result"].as_str().unwrap_or_default().to_owned())
+                .or_insert(0) += 1;
+        }
+        let expected = BTreeMap::from([("valid".to_owned(), 1), ("duplicate".to_owned(), 23)]);
+        assert_eq!(results, expected);
+    }
+    let path = format!("/api/v1/scanning/events/{event}/occupancy");
+    let occupancy = cluster.at(1, &tenant.owner).get(&path).await.expect(200).json();
+    assert_eq!(occupancy["event"]["inside"], tickets + 1, "{occupancy}");
+}
