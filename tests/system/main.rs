@@ -7,6 +7,7 @@
 
 mod bodies;
 mod cli;
+mod history;
 mod imports;
 mod limits;
 mod measures;
