@@ -5,12 +5,24 @@
 //! no error has a field called `message`, because Kotlin's exceptions have one already; no secret crosses but through
 //! the app's own store for secrets.
 
+mod app;
+mod client;
+mod clock;
+mod error;
+mod offline;
+mod opening;
 mod ticket;
 mod value;
+mod verdict;
 mod word;
 
+pub use app::*;
+pub use client::*;
+pub use error::*;
+pub use offline::*;
 pub use ticket::*;
 pub use value::*;
+pub use verdict::*;
 pub use word::*;
 
 uniffi::setup_scaffolding!("voelgoed_scan");

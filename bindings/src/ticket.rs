@@ -4,17 +4,17 @@ use std::collections::HashMap;
 
 use voelgoed_scan_core::{KeyFormat, KeyStatus, Keyring, Payload, SigningKey, Window, verify};
 
-use crate::{EventId, Format, InvalidText, KeyId, OrganizationId, Reason, TicketCode, Timestamp};
+use crate::{EventId, Format, GateError, KeyId, OrganizationId, Reason, TicketCode, Timestamp};
 
 /// Reads a ticket code as staff type it: hyphens and spaces may stand between groups.
 #[uniffi::export]
-pub fn parse_ticket_code(text: String) -> Result<TicketCode, InvalidText> {
-    TicketCode::parse_typed(&text).map_err(|error| InvalidText::new("ticket code", error))
+pub fn parse_ticket_code(text: String) -> Result<TicketCode, GateError> {
+    TicketCode::parse_typed(&text).map_err(|error| GateError::invalid("ticket code", error))
 }
 
 /// A ticket code as people read it: `3KQR-7F92-4M1X-aB0z`.
 #[uniffi::export]
-pub fn grouped_ticket_code(code: TicketCode) -> Result<String, InvalidText> {
+pub fn grouped_ticket_code(code: TicketCode) -> Result<String, GateError> {
     Ok(code.grouped())
 }
 
@@ -69,13 +69,13 @@ impl TicketVerifier {
     pub fn new(
         organization_id: OrganizationId,
         public_keys: HashMap<KeyId, Vec<u8>>,
-    ) -> Result<Self, InvalidText> {
+    ) -> Result<Self, GateError> {
         let keys = public_keys
             .into_iter()
             .map(|(kid, bytes)| {
                 let bytes = bytes
                     .try_into()
-                    .map_err(|_| InvalidText::new("public key", "has not 32 bytes"))?;
+                    .map_err(|_| GateError::invalid("public key", "has not 32 bytes"))?;
                 Ok(SigningKey {
                     format: KeyFormat::Vg2,
                     kid,
@@ -84,9 +84,9 @@ impl TicketVerifier {
                     inserted_at: Timestamp::from_millis(0),
                 })
             })
-            .collect::<Result<Vec<_>, InvalidText>>()?;
-        let keyring =
-            Keyring::public(organization_id, &keys).map_err(|error| InvalidText::new("public key", error))?;
+            .collect::<Result<Vec<_>, GateError>>()?;
+        let keyring = Keyring::public(organization_id, &keys)
+            .map_err(|error| GateError::invalid("public key", error))?;
         Ok(Self { keyring })
     }
 

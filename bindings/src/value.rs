@@ -2,38 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::GateError;
 pub use voelgoed_scan_core::{
-    DeviceId, EventId, GateId, KeyId, OrganizationId, ScanId, SessionId, TicketCode, TicketId, Timestamp,
+    ClassName, DeviceId, EventId, GateId, KeyId, Name, Note, OrganizationId, ReasonText, ScanId, SeatPart,
+    SessionId, TicketCode, TicketId, Timestamp,
 };
-
-/// A text that does not say what it should.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
-pub enum InvalidText {
-    /// Not an id, code or name of the kind that was asked for.
-    #[error("{kind} {reason}")]
-    Invalid {
-        /// What was asked for.
-        kind: String,
-        /// Why it is not one.
-        reason: String,
-    },
-}
-
-impl InvalidText {
-    pub(crate) fn new(kind: &str, reason: impl ToString) -> Self {
-        Self::Invalid {
-            kind: kind.to_owned(),
-            reason: reason.to_string(),
-        }
-    }
-}
 
 macro_rules! texts {
     ($($type:ident = $kind:literal;)+) => {$(
         uniffi::custom_type!($type, String, {
             remote,
             lower: |value| value.to_string(),
-            try_lift: |text| text.parse().map_err(|error| InvalidText::new($kind, error).into()),
+            try_lift: |text| text.parse().map_err(|error| GateError::invalid($kind, error).into()),
         });
     )+};
 }
@@ -48,6 +28,11 @@ texts! {
     ScanId = "scan id";
     TicketCode = "ticket code";
     KeyId = "key id";
+    ClassName = "ticket class";
+    SeatPart = "part of a seat";
+    Note = "note";
+    Name = "name";
+    ReasonText = "reason";
 }
 
 // To the millisecond, as everywhere: java.time.Instant, Date, datetime.
@@ -61,11 +46,14 @@ uniffi::custom_type!(Timestamp, SystemTime, {
             SystemTime::UNIX_EPOCH - millis
         }
     },
-    try_lift: |time| {
-        let millis = match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
-        };
-        Ok(Timestamp::from_millis(millis))
-    },
+    try_lift: |time| Ok(timestamp(time)),
 });
+
+/// A time of the platform's in whole milliseconds.
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
+    let millis = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
+    };
+    Timestamp::from_millis(millis)
+}

@@ -2,7 +2,8 @@
 
 use voelgoed_scan_core as core;
 
-pub use core::{Format, Reason, ScanResult, Warning};
+pub use core::sync::ConflictKind;
+pub use core::{Direction, Format, Reason, ScanResult, TicketStatus, VerdictBy, Warning};
 
 /// What the gate does.
 #[uniffi::remote(Enum)]
@@ -95,6 +96,52 @@ pub enum Warning {
     StaleManifest,
 }
 
+/// Which way a person goes.
+#[uniffi::remote(Enum)]
+pub enum Direction {
+    /// In.
+    Entry,
+    /// Out.
+    Exit,
+}
+
+/// What became of a ticket.
+#[uniffi::remote(Enum)]
+pub enum TicketStatus {
+    /// It has not admitted anybody yet.
+    Active,
+    /// It has admitted somebody.
+    Scanned,
+    /// Used up by hand, outside the gates.
+    Used,
+    /// Taken back.
+    Voided,
+    /// Taken back against money.
+    Refunded,
+}
+
+/// Who reached a verdict.
+#[uniffi::remote(Enum)]
+pub enum VerdictBy {
+    /// The server.
+    Server,
+    /// The phone, alone.
+    Device,
+}
+
+/// What is at odds between what a device did and what the rules say.
+#[uniffi::remote(Enum)]
+pub enum ConflictKind {
+    /// One ticket let in more people than it may: two devices that could not talk.
+    DoubleEntry,
+    /// A device let somebody in against the rules.
+    NotAdmissible,
+    /// The server had denied the scan, and the device, which did not hear of it, let the person in.
+    AdmittedOffline,
+    /// A scan in quarantine.
+    Unverified,
+}
+
 /// The formats of payloads.
 #[uniffi::remote(Enum)]
 pub enum Format {
@@ -125,6 +172,8 @@ codes! {
     reason_code(Reason);
     /// The shared code of a warning, such as `not_in_manifest`.
     warning_code(Warning);
+    /// The shared code of a kind of conflict, such as `double_entry`.
+    conflict_code(ConflictKind);
     /// The shared code of a payload's format, such as `vg2`.
     format_code(Format);
 }

@@ -16,7 +16,8 @@ let package = Package(
     targets: [
         library,
         .target(name: "VoelgoedScan", dependencies: ["VoelgoedScanFFI"]),
-        .testTarget(name: "VoelgoedScanTests", dependencies: ["VoelgoedScan"]),
+        .executableTarget(name: "Victim", dependencies: ["VoelgoedScan"], path: "Tests/Victim"),
+        .testTarget(name: "VoelgoedScanTests", dependencies: ["VoelgoedScan", "Victim"]),
     ],
     // Swift 6 mode does not compile an async trait that the app implements.
     swiftLanguageVersions: [.v5]

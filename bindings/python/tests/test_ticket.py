@@ -14,10 +14,10 @@ class Ticket(unittest.TestCase):
         self.assertEqual(scan.parse_ticket_code("3KQR-7F92 4M1X-aB0z"), "3KQR7F924M1XaB0z")
         self.assertEqual(scan.grouped_ticket_code("3KQR7F924M1XaB0z"), "3KQR-7F92-4M1X-aB0z")
         for text in ["", "3KQR", "3KQR--7F92-4M1X-aB0z", "3KQR7F924M1XaB0é", "3KQR7F924M1XaB0z "]:
-            with self.subTest(text), self.assertRaises(scan.InvalidText.Invalid) as caught:
+            with self.subTest(text), self.assertRaises(scan.GateError.InvalidText) as caught:
                 scan.parse_ticket_code(text)
             self.assertEqual(caught.exception.kind, "ticket code")
-        with self.assertRaises(scan.InvalidText.Invalid):
+        with self.assertRaises(scan.GateError.InvalidText):
             scan.grouped_ticket_code("short")
 
     def test_a_payloads_shape_tells_its_format(self):
@@ -57,12 +57,12 @@ class Ticket(unittest.TestCase):
         self.assertGreaterEqual(sum(case[3] == "valid" for case in cases), 8)
 
     def test_a_wrong_key_or_organization_is_an_error_and_not_a_crash(self):
-        with self.assertRaises(scan.InvalidText.Invalid) as caught:
+        with self.assertRaises(scan.GateError.InvalidText) as caught:
             scan.TicketVerifier("nobody", {})
         self.assertEqual(caught.exception.kind, "organization id")
         id = "ea8ed02a-82a1-4593-8f23-37cd3794c522"
         for keys in [{"1": bytes(31)}, {"not a kid": bytes(32)}]:
-            with self.assertRaises(scan.InvalidText.Invalid):
+            with self.assertRaises(scan.GateError.InvalidText):
                 scan.TicketVerifier(id, keys)
         none = scan.TicketVerifier(id, {}).verify("", datetime(9999, 1, 1, tzinfo=timezone.utc))
         self.assertEqual(none.reason, scan.Reason.MALFORMED)

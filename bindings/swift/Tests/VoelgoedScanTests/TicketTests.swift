@@ -9,7 +9,7 @@ final class TicketTests: XCTestCase {
         XCTAssertEqual(try groupedTicketCode(code: "3KQR7F924M1XaB0z"), "3KQR-7F92-4M1X-aB0z")
         for text in ["", "3KQR", "3KQR--7F92-4M1X-aB0z", "3KQR7F924M1XaB0é", "3KQR7F924M1XaB0z "] {
             XCTAssertThrowsError(try parseTicketCode(text: text), text) { error in
-                guard case InvalidText.Invalid(let kind, _) = error else { return XCTFail("\(error)") }
+                guard case GateError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }
                 XCTAssertEqual(kind, "ticket code")
             }
         }
@@ -53,7 +53,7 @@ final class TicketTests: XCTestCase {
 
     func testAWrongKeyOrOrganizationIsAnErrorAndNotACrash() throws {
         XCTAssertThrowsError(try TicketVerifier(organizationId: "nobody", publicKeys: [:])) { error in
-            guard case InvalidText.Invalid(let kind, _) = error else { return XCTFail("\(error)") }
+            guard case GateError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }
             XCTAssertEqual(kind, "organization id")
         }
         let id = "ea8ed02a-82a1-4593-8f23-37cd3794c522"

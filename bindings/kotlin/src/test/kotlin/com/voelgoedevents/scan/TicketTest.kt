@@ -16,10 +16,10 @@ class TicketTest {
         assertEquals("3KQR7F924M1XaB0z", parseTicketCode("3KQR-7F92 4M1X-aB0z"))
         assertEquals("3KQR-7F92-4M1X-aB0z", groupedTicketCode("3KQR7F924M1XaB0z"))
         for (text in listOf("", "3KQR", "3KQR--7F92-4M1X-aB0z", "3KQR7F924M1XaB0é", "3KQR7F924M1XaB0z ")) {
-            val error = assertFailsWith<InvalidText.Invalid>(text) { parseTicketCode(text) }
+            val error = assertFailsWith<GateException.InvalidText>(text) { parseTicketCode(text) }
             assertEquals("ticket code", error.kind)
         }
-        assertFailsWith<InvalidText.Invalid> { groupedTicketCode("short") }
+        assertFailsWith<GateException.InvalidText> { groupedTicketCode("short") }
     }
 
     @Test
@@ -62,11 +62,11 @@ class TicketTest {
 
     @Test
     fun `a wrong key or organization is an error and not a crash`() {
-        val error = assertFailsWith<InvalidText.Invalid> { TicketVerifier("nobody", emptyMap()) }
+        val error = assertFailsWith<GateException.InvalidText> { TicketVerifier("nobody", emptyMap()) }
         assertEquals("organization id", error.kind)
         val id = "ea8ed02a-82a1-4593-8f23-37cd3794c522"
-        assertFailsWith<InvalidText.Invalid> { TicketVerifier(id, mapOf("1" to ByteArray(31))) }
-        assertFailsWith<InvalidText.Invalid> { TicketVerifier(id, mapOf("not a kid" to ByteArray(32))) }
+        assertFailsWith<GateException.InvalidText> { TicketVerifier(id, mapOf("1" to ByteArray(31))) }
+        assertFailsWith<GateException.InvalidText> { TicketVerifier(id, mapOf("not a kid" to ByteArray(32))) }
         val none = assertIs<Verification.Refused>(TicketVerifier(id, emptyMap()).verify("", Instant.MAX))
         assertEquals(Reason.MALFORMED, none.reason)
     }

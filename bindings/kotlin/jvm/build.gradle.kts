@@ -1,0 +1,35 @@
+// The JVM module: gates on desktops and servers, with the libraries of the systems that `bindings/kotlin/make-jvm` built.
+plugins {
+    kotlin("jvm")
+    `maven-publish`
+}
+
+kotlin {
+    jvmToolchain(17)
+}
+
+sourceSets {
+    main {
+        kotlin.srcDirs("../src/main/kotlin", "../generated")
+        // JNA finds a library in the jar under its own name for the system: linux-x86-64, darwin-aarch64, ...
+        resources.srcDir("../natives")
+    }
+    test {
+        kotlin.srcDir("../src/test/kotlin")
+    }
+}
+
+dependencies {
+    api("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.10.2")
+    implementation("net.java.dev.jna:jna:5.17.0")
+    testImplementation(kotlin("test-junit"))
+}
+
+publishing {
+    publications {
+        create<MavenPublication>("library") {
+            artifactId = "voelgoed-scan-jvm"
+            from(components["java"])
+        }
+    }
+}
