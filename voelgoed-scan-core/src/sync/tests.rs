@@ -218,51 +218,49 @@ impl World {
             .collect()
     }
 
-    #[expect(clippy::too_many_lines, reason = "a model is read in one piece")]
+    fn item(step: &Step) -> Item {
+        let (local_result, local_reason) = match (step.says, step.direction) {
+            (Says::LetIn | Says::Forced, Direction::Exit) => (Some(ScanResult::Valid), None),
+            (Says::LetIn, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
+            (Says::Forced, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Overridden)),
+            (Says::Denied, _) => (Some(ScanResult::Duplicate), None),
+            (Says::Nothing, _) => (None, None),
+        };
+        let scan = SyncScan {
+            scan_id: id(step.number),
+            reading: Reading::Qr(
+                Self::claims(step)
+                    .0
+                    .ticket_code
+                    .map(|code| code.to_string())
+                    .unwrap_or_default(),
+            ),
+            gate_id: gate(step.gate).id,
+            direction: step.direction,
+            scanned_at: NOW.plus_millis(step.seconds * 1000),
+            local_result,
+            local_reason,
+            sequence: Some(u64::try_from(step.number - 999).expect("small")),
+            override_: (step.overrides || step.says == Says::Forced).then(|| Override {
+                reason: "Knows the band".parse().expect("a reason"),
+            }),
+            metadata: None,
+            prev_hash: None,
+        };
+        Item {
+            scan_id: Some(scan.scan_id),
+            sequence: scan.sequence,
+            link: LinkHash::new([0; 32]),
+            upload: Ok(Box::new(Upload {
+                scan,
+                fingerprint: Self::fingerprint(step),
+                claims: Ok(Self::claims(step).0),
+            })),
+        }
+    }
+
     fn sync(&mut self, device: u128, batch: &[Step], arrival: i64) -> Vec<SyncResult> {
         let device_id: DeviceId = id(device);
-        let items = batch.iter().map(|step| {
-            let (local_result, local_reason) = match (step.says, step.direction) {
-                (Says::LetIn | Says::Forced, Direction::Exit) => {
-                    (Some(ScanResult::Valid), None)
-                }
-                (Says::LetIn, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
-                (Says::Forced, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Overridden)),
-                (Says::Denied, _) => (Some(ScanResult::Duplicate), None),
-                (Says::Nothing, _) => (None, None),
-            };
-            let scan = SyncScan {
-                scan_id: id(step.number),
-                reading: Reading::Qr(
-                    Self::claims(step)
-                        .0
-                        .ticket_code
-                        .map(|code| code.to_string())
-                        .unwrap_or_default(),
-                ),
-                gate_id: gate(step.gate).id,
-                direction: step.direction,
-                scanned_at: NOW.plus_millis(step.seconds * 1000),
-                local_result,
-                local_reason,
-                sequence: Some(u64::try_from(step.number - 999).expect("small")),
-                override_: (step.overrides || step.says == Says::Forced).then(|| Override {
-                    reason: "Knows the band".parse().expect("a reason"),
-                }),
-                metadata: None,
-                prev_hash: None,
-            };
-            Item {
-                scan_id: Some(scan.scan_id),
-                sequence: scan.sequence,
-                link: LinkHash::new([0; 32]),
-                upload: Ok(Box::new(Upload {
-                    scan,
-                    fingerprint: Self::fingerprint(step),
-                    claims: Ok(Self::claims(step).0),
-                })),
-            }
-        });
         let arrival = NOW.plus_millis(arrival * 1000);
         let intake = Intake {
             organization_id: self.event.organization_id,
@@ -271,7 +269,7 @@ impl World {
             sent_at: arrival,
             arrival,
             signature: None,
-            items: items.collect(),
+            items: batch.iter().map(Self::item).collect(),
         };
         let known = intake.items.iter().filter_map(|item| {
             let (kept, payload_sha256) = self.scans.get(&item.scan_id?)?.clone();

@@ -142,6 +142,8 @@ macro_rules! every_rule_on {
                 conflicts_come_in_pages,
                 no_order_and_no_grouping_of_batches_makes_a_difference,
                 a_full_batch_is_taken_at_once,
+                a_quarantine_holds_ten_thousand,
+                batches_of_two_devices_at_once_lose_nothing,
             }
             tenants {
                 another_organization_s_ids_are_unknown_ids,

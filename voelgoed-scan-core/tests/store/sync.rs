@@ -344,8 +344,8 @@ pub(crate) async fn one_bad_scan_never_affects_another(world: World) {
     unreadable.sequence = Some(2);
     let theirs = entry(&world.other_post, code, 7);
     let elsewhere = world.ticket("{}").await;
-    world.record(&[entry(&world.other_post, elsewhere, 7)]).await;
-    world.record(&[theirs.clone()]).await;
+    world.one(entry(&world.other_post, elsewhere, 7)).await;
+    world.one(theirs.clone()).await;
     let mut stolen = scan(&world.post, code, 7);
     stolen.scan_id = theirs.scan_id;
     let mut good = scan(&world.post, elsewhere, 1);
@@ -651,4 +651,52 @@ pub(crate) async fn a_full_batch_is_taken_at_once(world: World) {
     assert_eq!(world.inside().await.2, 1000);
     let out = exit(&world.post, codes[0], 4000);
     assert_eq!(world.reason(out).await, Reason::Exited);
+}
+
+pub(crate) async fn a_quarantine_holds_ten_thousand(world: World) {
+    let code = world.ticket("{}").await;
+    let revoked = world
+        .store
+        .revoke_device(world.organization, world.post.device, after(1))
+        .await;
+    revoked.expect("revoked");
+    let mut statuses = BTreeMap::new();
+    for _ in 0..11 {
+        let items = (0..1000)
+            .map(|at| item(scan(&world.post, code, at), Some(code)))
+            .collect();
+        for result in world.hand_in(&intake(&world.post, items, 3600)).await.results {
+            *statuses.entry(result.status).or_insert(0) += 1;
+        }
+    }
+    let expected = [(SyncStatus::Rejected, 1000), (SyncStatus::Quarantined, 10_000)];
+    assert_eq!(statuses, BTreeMap::from(expected));
+}
+
+pub(crate) async fn batches_of_two_devices_at_once_lose_nothing(world: World) {
+    let codes: Vec<_> = [
+        world.ticket("{}").await,
+        world.ticket("{}").await,
+        world.ticket("{}").await,
+    ]
+    .into();
+    let mut calls = Vec::new();
+    for round in 0..6 {
+        for post in [world.post, world.other_post] {
+            let items = codes
+                .iter()
+                .map(|code| item(scan(&post, *code, round), Some(*code)))
+                .collect();
+            let (store, intake) = (world.store.clone(), intake(&post, items, 3600));
+            calls.push(tokio::spawn(async move { store.sync(&intake, &RULES).await }));
+        }
+    }
+    for call in calls {
+        let synced = call.await.expect("the call ends").expect("the batch is written");
+        assert!(synced.is_some());
+    }
+    assert_eq!(world.inside().await, (18, 18, 36));
+    assert_eq!(world.conflicts().await.len(), 33);
+    let results = world.occupancy().await.results;
+    assert_eq!((results.valid, results.duplicate), (3, 33));
 }
