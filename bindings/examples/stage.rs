@@ -34,7 +34,9 @@ struct Stage {
 
 impl Stage {
     fn fact(&mut self, name: &str, value: impl ToString) {
-        self.facts += &format!("{name}\t{}\n", value.to_string());
+        for part in [name, "\t", &value.to_string(), "\n"] {
+            self.facts.push_str(part);
+        }
     }
 
     /// A listed ticket, and its payload as a fact.

@@ -1,4 +1,4 @@
-//! A schedule's dice: the same seed, the same throws (SplitMix64).
+//! A schedule's dice: the same seed, the same throws (`SplitMix64`).
 
 pub(super) struct Dice(u64);
 
