@@ -1,7 +1,7 @@
 //! How do requests come in, and how does it end? A socket, a task a connection, and an orderly end.
 //!
 //! Invariants: a connection that sends no whole head within [`PATIENCE`] is closed; what is in flight at the end is
-//! finished, what waits to be written is flushed, within [`STOP_TIME`] all in all.
+//! finished, what waits to be written is flushed, within ten seconds all in all.
 
 use std::io;
 use std::net::SocketAddr;
