@@ -159,13 +159,11 @@ fn csv_and_tokens_let_each_device_hand_in_its_own() {
         .collect();
     let device = past.place.owner.json(&["device", "register", "door-2"]);
     let (csv, tokens) = (past.place.path("past.csv"), past.place.path("tokens.csv"));
-    let mut rows = "ticket_code,gate_id,scanned_at,device_id\n".to_owned();
-    for code in &codes {
-        rows.push_str(&format!(
-            "{code},{},2026-11-01T18:00:00.000Z,old-door\n",
-            past.gate
-        ));
-    }
+    let rows: Vec<_> = codes
+        .iter()
+        .map(|code| format!("{code},{},2026-11-01T18:00:00.000Z,old-door\n", past.gate))
+        .collect();
+    let rows = format!("ticket_code,gate_id,scanned_at,device_id\n{}", rows.concat());
     fs::write(&csv, rows).expect("written");
     fs::write(
         &tokens,
