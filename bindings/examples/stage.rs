@@ -19,11 +19,11 @@ use voelgoed_scan_core::{
 
 type Failure = Box<dyn std::error::Error>;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 struct Stage {
     folder: PathBuf,
-    facts: String,
+    facts: Vec<String>,
     now: Timestamp,
     event: Event,
     gates: Vec<Gate>,
@@ -34,7 +34,7 @@ struct Stage {
 
 impl Stage {
     fn fact(&mut self, name: &str, value: impl ToString) {
-        self.facts += &format!("{name}\t{}\n", value.to_string());
+        self.facts.push(format!("{name}\t{}", value.to_string()));
     }
 
     /// A listed ticket, and its payload as a fact.
@@ -92,7 +92,7 @@ impl Stage {
             event: &unchanged,
             gates: &self.gates,
             keys: &self.keys,
-            window: Duration::from_secs(300),
+            window: Duration::from_mins(5),
         };
         change(&mut event, &mut facts);
         let facts = ManifestFacts {
@@ -161,7 +161,7 @@ fn main() -> Result<(), Failure> {
     let keyring = Keyring::derive(&master, organization_id, &keys)?;
     let mut stage = Stage {
         folder,
-        facts: String::new(),
+        facts: Vec::new(),
         now,
         event,
         gates,
@@ -260,7 +260,7 @@ fn tell(stage: &mut Stage) -> Result<(), Failure> {
         |_| {},
     )?;
     answers(stage)?;
-    fs::write(stage.folder.join("facts.tsv"), &stage.facts)?;
+    fs::write(stage.folder.join("facts.tsv"), stage.facts.join("\n"))?;
     Ok(())
 }
 
