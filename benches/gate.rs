@@ -179,7 +179,10 @@ fn from_memory(criterion: &mut Criterion) {
                 spent += begun.elapsed();
                 runtime.block_on(scanner.shutdown());
             }
-            spent.mul_f64(iterations as f64 / (iterations.div_ceil(256) * 256) as f64)
+            // Whole rounds were run; what was asked for is this part of them.
+            let (asked, ran) = (u128::from(iterations), u128::from(iterations.div_ceil(256) * 256));
+            let nanos = spent.as_nanos() * asked / ran.max(1);
+            Duration::from_nanos(u64::try_from(nanos).expect("less than centuries"))
         });
     });
     telling(criterion, &answer, &qr);

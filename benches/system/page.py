@@ -188,7 +188,7 @@ def write(bench, options):
         "it held up. pgbench (`-M prepared`) runs the scripts in `benches/pgbench` on the schema that the product migrated,",
         "on tickets made by SQL with the same columns: `one.sql` writes the ticket and its record with every column and",
         "index; `counted.sql` the counters by gate and session besides, which the product always writes; `many.sql` does",
-        "the same for sets. The bare echo is `benches/echo`. Before each turn on PostgreSQL: vacuum, analyze, checkpoint.", "",
+        "the same for sets. The bare echo is `benches/echo`. Before each turn of first-time scans: vacuum, analyze, checkpoint.", "",
         "## What it ran on", "",
     ]
     lines += [f"- {name}: {value}" for name, value in growth.machine().items()]

@@ -19,11 +19,11 @@ use voelgoed_scan_core::{
 
 type Failure = Box<dyn std::error::Error>;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 struct Stage {
     folder: PathBuf,
-    facts: String,
+    facts: Vec<String>,
     now: Timestamp,
     event: Event,
     gates: Vec<Gate>,
@@ -34,9 +34,13 @@ struct Stage {
 
 impl Stage {
     fn fact(&mut self, name: &str, value: impl ToString) {
+<<<<<<< HEAD
         for part in [name, "\t", &value.to_string(), "\n"] {
             self.facts.push_str(part);
         }
+=======
+        self.facts.push(format!("{name}\t{}", value.to_string()));
+>>>>>>> df9e8506daa33bfc243ffc3a18d2ea0ccf0a0fd9
     }
 
     /// A listed ticket, and its payload as a fact.
@@ -94,7 +98,7 @@ impl Stage {
             event: &unchanged,
             gates: &self.gates,
             keys: &self.keys,
-            window: Duration::from_secs(300),
+            window: Duration::from_mins(5),
         };
         change(&mut event, &mut facts);
         let facts = ManifestFacts {
@@ -163,7 +167,7 @@ fn main() -> Result<(), Failure> {
     let keyring = Keyring::derive(&master, organization_id, &keys)?;
     let mut stage = Stage {
         folder,
-        facts: String::new(),
+        facts: Vec::new(),
         now,
         event,
         gates,
@@ -262,7 +266,7 @@ fn tell(stage: &mut Stage) -> Result<(), Failure> {
         |_| {},
     )?;
     answers(stage)?;
-    fs::write(stage.folder.join("facts.tsv"), &stage.facts)?;
+    fs::write(stage.folder.join("facts.tsv"), stage.facts.join("\n"))?;
     Ok(())
 }
 

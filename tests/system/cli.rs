@@ -5,6 +5,7 @@ mod demo;
 mod offline;
 mod prompt;
 mod rehearse;
+mod replay;
 mod scanning;
 mod setting_up;
 mod tickets;
