@@ -34,13 +34,7 @@ struct Stage {
 
 impl Stage {
     fn fact(&mut self, name: &str, value: impl ToString) {
-<<<<<<< HEAD
-        for part in [name, "\t", &value.to_string(), "\n"] {
-            self.facts.push_str(part);
-        }
-=======
         self.facts.push(format!("{name}\t{}", value.to_string()));
->>>>>>> df9e8506daa33bfc243ffc3a18d2ea0ccf0a0fd9
     }
 
     /// A listed ticket, and its payload as a fact.
