@@ -112,6 +112,9 @@ pub trait Bus: Send + Sync {
     /// Asks for the scans of an event, or no longer.
     fn want_scans(&self, organization: OrganizationId, event: EventId, wanted: bool);
 
+    /// Waits until the scans of an event that are asked for come in; for as long as that takes.
+    async fn hears_scans(&self, organization: OrganizationId, event: EventId);
+
     /// Whether it carries messages now: whether this node hears its own [`Message::Beat`].
     fn is_up(&self) -> bool;
 }

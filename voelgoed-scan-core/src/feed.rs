@@ -1,7 +1,8 @@
 //! Who is watching? Scans and occupancy of an event, to everybody who listens on this node.
 //!
 //! Invariants: nothing waits for a listener, who is told ([`FeedItem::Lagged`]) where it was too slow; scans come as
-//! they are recorded, occupancy at most once in [`PACE`], after them.
+//! they are recorded, occupancy at most once in [`PACE`], after them. What happens after [`Feed::subscribe`] returned
+//! is told, on whichever node it happens, as long as the bus is up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,9 @@ use crate::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
 
 /// How long occupancy waits for more scans before it is told.
 const PACE: Duration = Duration::from_millis(100);
+
+/// How long a new listener waits for the bus to bring what other nodes tell.
+const HEARING: Duration = Duration::from_millis(250);
 
 /// How many items a listener may be behind.
 const BACKLOG: usize = 1024;
@@ -84,9 +88,17 @@ impl Feed {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens to an event from now on.
-    #[must_use]
-    pub fn subscribe(&self, organization: OrganizationId, event: EventId) -> Subscription {
+    /// Listens to an event from now on; a bus that is down is not waited for.
+    pub async fn subscribe(&self, organization: OrganizationId, event: EventId) -> Subscription {
+        let subscription = self.enlist(organization, event);
+        if let Some(bus) = &self.bus {
+            // Past it, what other nodes tell comes when the bus does.
+            let _ = tokio::time::timeout(HEARING, bus.hears_scans(organization, event)).await;
+        }
+        subscription
+    }
+
+    fn enlist(&self, organization: OrganizationId, event: EventId) -> Subscription {
         let mut channels = self.lock();
         if channels.closed {
             // A receiver without a sender: it ends at once.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgListener, PgPool};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::bus::{Bus, Message, Pulse};
 use crate::{EventId, OrganizationId};
@@ -35,6 +35,8 @@ pub(crate) struct PostgresBus {
     node: uuid::Uuid,
     pool: PgPool,
     pulse: Arc<Pulse>,
+    /// Whether PostgreSQL took this node's `LISTEN`, and the connection lives.
+    listening: watch::Sender<bool>,
 }
 
 impl PostgresBus {
@@ -45,6 +47,7 @@ impl PostgresBus {
             node: uuid::Uuid::from_bytes(node),
             pool,
             pulse: Arc::default(),
+            listening: watch::Sender::new(false),
         }
     }
 }
@@ -116,11 +119,13 @@ impl Bus for PostgresBus {
     fn listen(&self) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(BACKLOG);
         let (pool, pulse, node) = (self.pool.clone(), Arc::clone(&self.pulse), self.node);
+        let listening = self.listening.clone();
         tokio::spawn(async move {
             while !sender.is_closed() {
-                if let Err(error) = listen_once(&pool, &pulse, node, &sender).await {
+                if let Err(error) = listen_once(&pool, &pulse, &listening, node, &sender).await {
                     tracing::debug!(%error, "the bus is down");
                 }
+                listening.send_replace(false);
                 pulse.lost();
                 tokio::time::sleep(RETRY).await;
             }
@@ -131,6 +136,11 @@ impl Bus for PostgresBus {
     /// Every scan is told to all anyway, by its id.
     fn want_scans(&self, _: OrganizationId, _: EventId, _: bool) {}
 
+    async fn hears_scans(&self, _: OrganizationId, _: EventId) {
+        // The sender lives as long as the bus: the wait ends only by the value.
+        let _ = self.listening.subscribe().wait_for(|listening| *listening).await;
+    }
+
     fn is_up(&self) -> bool {
         self.pulse.is_alive()
     }
@@ -139,11 +149,13 @@ impl Bus for PostgresBus {
 async fn listen_once(
     pool: &PgPool,
     pulse: &Pulse,
+    listening: &watch::Sender<bool>,
     node: uuid::Uuid,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
+    listening.send_replace(true);
     // `None` is a lost connection: what was told meanwhile is lost, and the change counters put it right.
     while let Some(notification) = listener.try_recv().await? {
         let Ok(envelope) = serde_json::from_str::<Envelope<Message>>(notification.payload()) else {

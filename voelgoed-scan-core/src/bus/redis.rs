@@ -4,14 +4,14 @@
 //! too. One connection publishes, another listens; both come back by themselves.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use redis::aio::{ConnectionManager, PubSubSink, PubSubStream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::bus::{Bus, Message, Pulse, occupancy_topic, scans_topic};
 use crate::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
@@ -58,10 +58,44 @@ pub(crate) struct RedisBus {
     pulse: Arc<Pulse>,
 }
 
+/// The topics of scans that somebody here listens to.
 #[derive(Default)]
 struct Wanted {
-    topics: Mutex<HashSet<String>>,
+    topics: watch::Sender<Topics>,
     changed: Notify,
+}
+
+#[derive(Default)]
+struct Topics {
+    wanted: HashSet<String>,
+    /// Those of them that Redis has confirmed.
+    heard: HashSet<String>,
+}
+
+impl Wanted {
+    fn want(&self, topic: String, wanted: bool) {
+        let changed = self.topics.send_if_modified(|topics| {
+            if wanted {
+                topics.wanted.insert(topic)
+            } else {
+                // At once, and not when Redis was told: whoever wants it again waits for it to be asked for again.
+                topics.heard.remove(&topic);
+                topics.wanted.remove(&topic)
+            }
+        });
+        if changed {
+            self.changed.notify_one();
+        }
+    }
+
+    async fn heard(&self, topic: &str) {
+        // The sender lives as long as the bus: the wait ends only by the value.
+        let _ = self
+            .topics
+            .subscribe()
+            .wait_for(|topics| topics.heard.contains(topic))
+            .await;
+    }
 }
 
 impl RedisBus {
@@ -135,6 +169,7 @@ impl Bus for RedisBus {
                 if let Err(error) = listen_once(&client, &wanted, &pulse, node, &sender).await {
                     tracing::debug!(%error, "the bus is down");
                 }
+                wanted.topics.send_modify(|topics| topics.heard.clear());
                 pulse.lost();
                 tokio::time::sleep(RETRY).await;
             }
@@ -143,16 +178,11 @@ impl Bus for RedisBus {
     }
 
     fn want_scans(&self, organization: OrganizationId, event: EventId, wanted: bool) {
-        let topic = scans_topic(organization, event);
-        let mut topics = self.wanted.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = if wanted {
-            topics.insert(topic)
-        } else {
-            topics.remove(&topic)
-        };
-        if changed {
-            self.wanted.changed.notify_one();
-        }
+        self.wanted.want(scans_topic(organization, event), wanted);
+    }
+
+    async fn hears_scans(&self, organization: OrganizationId, event: EventId) {
+        self.wanted.heard(&scans_topic(organization, event)).await;
     }
 
     fn is_up(&self) -> bool {
@@ -195,17 +225,16 @@ async fn follow(
     wanted: &Wanted,
     subscribed: &mut HashSet<String>,
 ) -> redis::RedisResult<()> {
-    let topics = wanted
-        .topics
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let topics = wanted.topics.borrow().wanted.clone();
     for topic in topics.difference(subscribed) {
         sink.subscribe(topic).await?;
     }
     for topic in subscribed.difference(&topics) {
         sink.unsubscribe(topic).await?;
     }
+    wanted.topics.send_modify(|now| {
+        now.heard = topics.intersection(&now.wanted).cloned().collect();
+    });
     *subscribed = topics;
     Ok(())
 }

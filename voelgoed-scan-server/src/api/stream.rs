@@ -53,8 +53,9 @@ pub(crate) fn watch() -> Route {
 
 async fn run(call: Call) -> Answer {
     let (organization, event) = (call.organization(), call.event_id()?);
-    // Listen first and read then: what happens in between comes twice and is told once.
-    let subscription = call.scanner().feed().subscribe(organization, event);
+    // Listen first and read then: what happens in between comes twice and is told once, and what happens after the
+    // first item is told, whichever node it happens at.
+    let subscription = call.scanner().feed().subscribe(organization, event).await;
     let occupancy = call
         .store()
         .occupancy(organization, event, call.now)
