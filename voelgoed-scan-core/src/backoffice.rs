@@ -4,6 +4,8 @@
 //! Invariants: a change is forgotten from memory after it is durable and before it is answered; secrets are made here,
 //! handed out once and kept nowhere.
 
+mod enrolling;
+
 use std::sync::Arc;
 
 use crate::changes::Changes;

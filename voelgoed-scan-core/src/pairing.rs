@@ -215,8 +215,21 @@ pub struct EnrollRequest {
     /// The app that enrols.
     pub app: App,
     /// The device's own Ed25519 public key: with it, its offline scans must be a signed chain.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "usable_key")]
     pub device_key: Option<DeviceKey>,
+}
+
+/// A text that is the length of a key and no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not an Ed25519 public key that signatures can be checked with")]
+struct UnusableKey;
+
+/// A key under which nothing, or anything, would verify is told at enrolment, not when the first log comes in.
+fn usable_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceKey>, D::Error> {
+    match Option::<DeviceKey>::deserialize(deserializer)? {
+        Some(key) if !key.is_usable() => Err(serde::de::Error::custom(UnusableKey)),
+        key => Ok(key),
+    }
 }
 
 /// What `POST /api/v1/scanning/enroll` answers.

@@ -12,6 +12,8 @@ mod deadline;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod devices;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod enrollments;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod events;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod fresh;
@@ -60,7 +62,7 @@ use crate::{
 pub use nodes::{Generations, NodeStore, PoolUse};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use open::{OpenError, open};
-pub use registry::{Devices, Events, Keys, Organizations, Registry, Sessions};
+pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 
 /// SHA-256 of a bearer token: all that is stored of it.
 pub type TokenHash = [u8; 32];

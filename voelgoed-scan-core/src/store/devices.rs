@@ -11,7 +11,7 @@ use crate::{
     Timestamp,
 };
 
-const REVOKED: &str = "this device was revoked for good";
+pub(super) const REVOKED: &str = "this device was revoked for good";
 
 #[async_trait]
 impl<D: Dialect> Devices for Sql<D> {
@@ -151,14 +151,7 @@ impl<D: Dialect> Devices for Sql<D> {
         if changed == 0 {
             return Ok(Put::Conflict(REVOKED));
         }
-        query::<D>(
-            "delete from credentials where organization_id = $1 and subject_id = $2 and kind = 'device'",
-        )
-        .id(organization.as_uuid())
-        .id(id.as_uuid())
-        .execute(&mut transaction)
-        .await?;
-        insert_token::<D>(organization, id, token, &mut transaction).await?;
+        replace_token::<D>(organization, id, token, &mut transaction).await?;
         raise_generation::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Put::Replaced(device))
@@ -232,7 +225,7 @@ impl<D: Dialect> Devices for Sql<D> {
     }
 }
 
-async fn find<D: Dialect>(
+pub(super) async fn find<D: Dialect>(
     organization: OrganizationId,
     id: DeviceId,
     connection: &mut D::Connection,
@@ -247,6 +240,21 @@ async fn find<D: Dialect>(
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(row::device).transpose()
+}
+
+/// Gives a device another token: the one that it had is nobody's from then on.
+pub(super) async fn replace_token<D: Dialect>(
+    organization: OrganizationId,
+    device: DeviceId,
+    token: &TokenHash,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    query::<D>("delete from credentials where organization_id = $1 and subject_id = $2 and kind = 'device'")
+        .id(organization.as_uuid())
+        .id(device.as_uuid())
+        .execute(connection)
+        .await?;
+    insert_token::<D>(organization, device, token, connection).await
 }
 
 async fn insert_token<D: Dialect>(

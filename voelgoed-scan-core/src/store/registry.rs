@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use crate::store::{Page, PageRequest, Put, StartOutcome, StoreError, TokenHash};
 use crate::{
-    ApiKey, ApiKeyId, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus, Event,
-    EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyId, KeyStatus, Organization, OrganizationId,
-    ScanSession, SessionId, SessionStart, SessionStatus, SigningKey, Timestamp,
+    ApiKey, ApiKeyId, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus,
+    EnrollRequest, EnrollmentCode, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyId,
+    KeyStatus, Organization, OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus, SigningKey,
+    Timestamp,
 };
 
 /// The tenants.
@@ -163,6 +164,28 @@ pub trait Devices: Send + Sync {
     ) -> Result<Option<Device>, StoreError>;
 }
 
+/// Codes that make a phone a device.
+#[async_trait]
+pub trait Enrollments: Send + Sync {
+    /// Keeps a code for a device, instead of the one that it had; `Conflict` for a revoked device.
+    async fn put_enrollment(
+        &self,
+        organization: OrganizationId,
+        device: DeviceId,
+        code: &EnrollmentCode,
+        expires_at: Timestamp,
+    ) -> Result<Put<()>, StoreError>;
+    /// Enrols a phone as the device that its code is for: the code is used up, the device's token replaced. `None`
+    /// where the code is unknown, used, expired, burnt by five tries, or its device revoked. Asked before the
+    /// organization is known, which the code tells.
+    async fn enroll(
+        &self,
+        request: &EnrollRequest,
+        token: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Device>, StoreError>;
+}
+
 /// Sessions: which device stands at which gate.
 #[async_trait]
 pub trait Sessions: Send + Sync {
@@ -200,6 +223,6 @@ pub trait Sessions: Send + Sync {
 }
 
 /// All that the back office asks.
-pub trait Registry: Organizations + Keys + Events + Devices + Sessions {}
+pub trait Registry: Organizations + Keys + Events + Devices + Enrollments + Sessions {}
 
-impl<T: Organizations + Keys + Events + Devices + Sessions> Registry for T {}
+impl<T: Organizations + Keys + Events + Devices + Enrollments + Sessions> Registry for T {}

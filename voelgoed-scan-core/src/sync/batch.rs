@@ -89,6 +89,8 @@ pub struct SyncDevice {
     pub key: Option<DeviceKey>,
     /// What came in of its log.
     pub received: Received,
+    /// Whether it was enrolled anew since its log was last settled: it may begin another one.
+    pub may_begin_anew: bool,
 }
 
 /// A scan that is on record under an id of the batch.
@@ -210,4 +212,8 @@ pub struct SyncWrites {
     pub released: Vec<ScanId>,
     /// What came in of the device's log by now.
     pub received: Received,
+    /// Whether the device began another log: what is on record of the last one has no place in it.
+    pub begins_anew: bool,
+    /// Whether it is plain by now which log the device keeps since it was enrolled anew.
+    pub settled: bool,
 }

@@ -6,10 +6,10 @@ use crate::fold::Part;
 use crate::judge::{tells_previous_scan, tells_ticket};
 use crate::sync::history::{Histories, KeptScan};
 use crate::sync::judge::{Place, Upload, weigh};
-use crate::sync::trust::log_holds;
+use crate::sync::trust::{begins_anew, log_holds};
 use crate::sync::{
-    ConflictKind, Fault, Intake, Item, LinkHash, LogPlace, NewSync, Quarantined, SyncFacts, SyncResult,
-    SyncStatus, SyncWrites,
+    ConflictKind, Fault, Intake, Item, LinkHash, LogPlace, NewSync, Quarantined, Received, SyncFacts,
+    SyncResult, SyncStatus, SyncWrites,
 };
 use crate::{
     Allowance, Direction, Event, EventId, Gate, NewScan, Outcome, PreviousScan, ReasonText, Rules, ScanId,
@@ -22,8 +22,17 @@ pub const DENIED_AT_GATE: &str = "denied_at_gate";
 
 /// Judges a batch.
 #[must_use]
-pub fn take(intake: &Intake, facts: SyncFacts, rules: &Rules) -> (Vec<SyncResult>, SyncWrites) {
+pub fn take(intake: &Intake, mut facts: SyncFacts, rules: &Rules) -> (Vec<SyncResult>, SyncWrites) {
+    let touches_record = !facts.log.is_empty();
+    let anew = begins_anew(intake, &facts);
+    if anew {
+        facts.log.clear();
+    }
     let trusted = !facts.device.revoked && log_holds(intake, &facts);
+    let begins_anew = anew && trusted;
+    if begins_anew {
+        facts.device.received = Received::default();
+    }
     let mut taking = Taking {
         intake,
         rules,
@@ -36,6 +45,9 @@ pub fn take(intake: &Intake, facts: SyncFacts, rules: &Rules) -> (Vec<SyncResult
         fresh: Vec::new(),
         writes: SyncWrites {
             received: facts.device.received.clone(),
+            begins_anew,
+            // A batch that meets nothing of what is on record leaves it open.
+            settled: trusted && facts.device.may_begin_anew && touches_record,
             ..SyncWrites::default()
         },
         facts,

@@ -282,6 +282,7 @@ impl World {
                 can_override: true,
                 key: None,
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
+                may_begin_anew: false,
             },
             known: known.collect(),
             places: [3, 4]

@@ -19,11 +19,30 @@ pub(crate) fn log_holds(intake: &Intake, facts: &SyncFacts) -> bool {
     let signed = intake
         .signature
         .is_some_and(|signature| key.signed(&bytes, &signature));
-    signed && chain_holds(intake, facts)
+    signed && chain_holds(intake, facts.log.clone())
 }
 
-fn chain_holds(intake: &Intake, facts: &SyncFacts) -> bool {
-    let mut log: HashMap<u64, (ScanId, LogPlace)> = facts.log.clone();
+/// Whether a device that was enrolled anew has begun another log: its batch contradicts what is on record of the last
+/// one, and not itself. The phone may be another one, which numbers its scans from 1; or it is the same and goes on.
+pub(crate) fn begins_anew(intake: &Intake, facts: &SyncFacts) -> bool {
+    if !facts.device.may_begin_anew {
+        return false;
+    }
+    match facts.device.key {
+        Some(_) => !chain_holds(intake, facts.log.clone()) && chain_holds(intake, Log::new()),
+        None => intake.uploads().any(|upload| {
+            let scan = &upload.scan;
+            let place = scan.sequence.and_then(|sequence| facts.log.get(&sequence));
+            place.is_some_and(|(other, _)| *other != scan.scan_id)
+        }),
+    }
+}
+
+/// Places of a log, with their scans.
+type Log = HashMap<u64, (ScanId, LogPlace)>;
+
+fn chain_holds(intake: &Intake, on_record: Log) -> bool {
+    let mut log = on_record;
     for item in &intake.items {
         let Ok(upload) = &item.upload else { continue };
         let Some(sequence) = upload.scan.sequence else {
@@ -134,6 +153,7 @@ mod tests {
                 can_override: false,
                 key: Some(DeviceKey::new(key().verifying_key().to_bytes())),
                 received: Received::default(),
+                may_begin_anew: false,
             },
             known: HashMap::new(),
             places: HashMap::new(),
@@ -205,6 +225,42 @@ mod tests {
             !log_holds(&signed(rootless), &facts(&[])),
             "only the first has none before it"
         );
+    }
+
+    #[test]
+    fn a_device_that_was_enrolled_anew_may_begin_another_log_or_go_on_with_its_own() {
+        let before = log(6);
+        let other_phone = |length| {
+            let mut items = log(length);
+            for item in &mut items {
+                let Ok(upload) = &mut item.upload else { continue };
+                upload.scan.scan_id = id(100 + u128::from(upload.scan.sequence.expect("a number")));
+            }
+            items
+        };
+        let mut enrolled = facts(&before);
+        assert!(!begins_anew(&signed(other_phone(3)), &enrolled), "it was not");
+        enrolled.device.may_begin_anew = true;
+        assert!(begins_anew(&signed(other_phone(3)), &enrolled), "another phone");
+        assert!(
+            !begins_anew(&signed(before[2..].to_vec()), &enrolled),
+            "handed in again"
+        );
+        let first_five = SyncFacts {
+            log: facts(&before[..5]).log,
+            ..enrolled
+        };
+        assert!(
+            !begins_anew(&signed(before[5..].to_vec()), &first_five),
+            "it goes on"
+        );
+        let mut torn = other_phone(3);
+        torn[1].link = LinkHash::new([9; 32]);
+        assert!(!begins_anew(&signed(torn), &first_five), "it holds with nothing");
+        let mut without_key = first_five;
+        without_key.device.key = None;
+        assert!(begins_anew(&signed(other_phone(3)), &without_key));
+        assert!(!begins_anew(&signed(before[2..].to_vec()), &without_key));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod attempts;
 mod capacity;
 mod checks;
 mod database;
+mod enrollments;
 mod generations;
 mod imports;
 mod opening;
@@ -71,6 +72,15 @@ macro_rules! every_rule_on {
                 claims_that_name_another_ticket_find_none,
                 a_gate_lets_in_by_the_ticket_s_list_and_by_its_own,
                 windows_include_both_ends,
+            }
+            enrollments {
+                a_code_enrols_its_device_once_and_the_old_token_dies,
+                of_calls_at_once_with_one_code_one_enrols,
+                five_wrong_secrets_burn_a_code_however_they_come,
+                an_expired_replaced_or_unknown_code_enrols_nobody,
+                a_revoked_device_is_enrolled_no_more_and_an_inactive_one_stays_so,
+                a_code_is_made_for_a_device_of_one_s_own,
+                a_phone_enrolled_anew_begins_its_log_anew_or_goes_on_with_it,
             }
             generations {
                 every_change_raises_its_counter,

@@ -16,7 +16,7 @@ use crate::attempts::{entry, exit};
 use crate::world::{ALL, Post, RULES, World, after};
 
 /// A scan as a device tells it.
-fn scan(post: &Post, code: TicketCode, seconds: i64) -> SyncScan {
+pub(crate) fn scan(post: &Post, code: TicketCode, seconds: i64) -> SyncScan {
     SyncScan {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
         reading: Reading::Qr(code.to_string()),
@@ -32,7 +32,7 @@ fn scan(post: &Post, code: TicketCode, seconds: i64) -> SyncScan {
     }
 }
 
-fn item(scan: SyncScan, code: Option<TicketCode>) -> Item {
+pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> Item {
     let fingerprint = entry(&PLACEHOLDER, code.unwrap_or_else(TicketCode::generate), 0).fingerprint;
     let claims = Claims {
         ticket_code: code,
@@ -58,7 +58,7 @@ const PLACEHOLDER: Post = Post {
     session: voelgoed_scan_core::SessionId::from_uuid(Uuid::nil()),
 };
 
-fn intake(post: &Post, items: Vec<Item>, arrival: i64) -> Intake {
+pub(crate) fn intake(post: &Post, items: Vec<Item>, arrival: i64) -> Intake {
     Intake {
         organization_id: post.organization,
         device_id: post.device,
@@ -71,7 +71,7 @@ fn intake(post: &Post, items: Vec<Item>, arrival: i64) -> Intake {
 }
 
 impl World {
-    async fn hand_in(&self, intake: &Intake) -> Synced {
+    pub(crate) async fn hand_in(&self, intake: &Intake) -> Synced {
         let synced = self
             .store
             .sync(intake, &RULES)

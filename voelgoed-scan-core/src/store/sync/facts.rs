@@ -83,9 +83,10 @@ pub(super) async fn load<D: SyncDialect>(
     let (quarantined, quarantine_room) = quarantine::<D>(intake, &scan_ids, connection).await?;
     Ok(Some(Loaded::Whole(Box::new(SyncFacts {
         sessions: sessions::<D>(intake, connection).await?,
-        log: match device.key {
-            Some(_) => log::<D>(intake, connection).await?,
-            None => HashMap::new(),
+        log: if device.key.is_some() || device.may_begin_anew {
+            log::<D>(intake, connection).await?
+        } else {
+            HashMap::new()
         },
         device,
         known,
@@ -104,7 +105,7 @@ async fn device<D: SyncDialect>(
 ) -> Result<Option<SyncDevice>, StoreError> {
     let row = query::<D>(
         "update devices set received = received where organization_id = $1 and id = $2 \
-         returning name, status, revoked, settings, device_key, received",
+         returning name, status, revoked, settings, device_key, received, may_begin_anew",
     )
     .id(intake.organization_id.as_uuid())
     .id(intake.device_id.as_uuid())
@@ -122,6 +123,7 @@ async fn device<D: SyncDialect>(
         can_override: settings.can_override,
         key: row.opt_bytes("device_key")?.map(DeviceKey::new),
         received: row.json("received")?,
+        may_begin_anew: row.bool("may_begin_anew")?,
     }))
 }
 

@@ -25,6 +25,16 @@ pub(super) async fn apply<D: SyncDialect>(
     connection: &mut D::Connection,
 ) -> Result<bool, StoreError> {
     let organization = intake.organization_id;
+    if writes.begins_anew {
+        query::<D>(
+            "update scans set prev_hash = null, link_hash = null \
+             where organization_id = $1 and device_id = $2 and sequence is not null and link_hash is not null",
+        )
+        .id(organization.as_uuid())
+        .id(intake.device_id.as_uuid())
+        .execute(connection)
+        .await?;
+    }
     if !writes.scans.is_empty() {
         let rows: Vec<_> = writes.scans.iter().map(NewRow::of).collect::<Result<_, _>>()?;
         let inserted = query::<D>(D::SYNC.insert).json(&rows).execute(connection).await?;
@@ -63,12 +73,16 @@ pub(super) async fn apply<D: SyncDialect>(
             .await?;
     }
     quarantine::<D>(intake, writes, connection).await?;
-    query::<D>("update devices set received = $3 where organization_id = $1 and id = $2")
-        .id(organization.as_uuid())
-        .id(intake.device_id.as_uuid())
-        .json(&writes.received)
-        .execute(connection)
-        .await?;
+    query::<D>(
+        "update devices set received = $3, may_begin_anew = (may_begin_anew and $4) \
+         where organization_id = $1 and id = $2",
+    )
+    .id(organization.as_uuid())
+    .id(intake.device_id.as_uuid())
+    .json(&writes.received)
+    .bool(!writes.settled)
+    .execute(connection)
+    .await?;
     if !writes.tickets.is_empty() {
         raise_tickets_generation::<D>(organization, connection).await?;
     }
