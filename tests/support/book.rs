@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::Reply;
 
-/// What JSON Schema cannot say: the size of an object.
-const BEYOND_SCHEMA: [&str; 1] = ["/metadata"];
+/// What JSON Schema cannot say: the size of an object, and whether bytes are a key.
+const BEYOND_SCHEMA: [&str; 2] = ["/metadata", "/device_key"];
 
 /// The OpenAPI document of a server.
 pub struct Book {

@@ -14,6 +14,7 @@ mod measures;
 mod nodes;
 mod order;
 mod outages;
+mod pairing;
 mod roles;
 mod scans;
 mod shapes;

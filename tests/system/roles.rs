@@ -16,7 +16,7 @@ fn allowed(operation: &str) -> &'static str {
         "showSession" | "showOccupancy" | "listEvents" | "showEvent" | "listGates" | "showGate" => EVERYBODY,
         "listSessions" | "listScans" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent"
         | "showTicket" | "showTicketQr" | "listSigningKeys" => READERS,
-        "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "putEvent" | "putGate"
+        "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment" | "putEvent" | "putGate"
         | "importTickets" | "listTickets" | "changeTicket" | "addSigningKey" | "changeSigningKey" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("who may call {other}?"),

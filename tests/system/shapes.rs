@@ -13,7 +13,7 @@ async fn a_path_that_is_not_served_is_404_and_a_method_405_with_allow() {
         "/api/v1/events/",
         "//",
         "/api/v1/scanning/rumours",
-        "/api/v1/scanning/enroll",
+        "/api/v1/scanning/enrol",
         "/api/v2/events",
         "/healthz/",
     ] {

@@ -1,6 +1,7 @@
 //! How is a request answered? Each check in the order of the contract, then the endpoint; and whatever happens, an
 //! answer with a request id and one line in the log.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response};
 
 use crate::auth::{Caller, Credential};
-use crate::call::{Call, PathValues};
+use crate::call::{Call, PathValues, Visit};
 use crate::clock;
 use crate::intake::{self, Hangup, Whole};
 use crate::measure::{self, Measures};
@@ -32,16 +33,21 @@ struct Trace {
 }
 
 /// Answers a request; an error closes the connection without an answer.
-pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+pub(crate) async fn answer(
+    node: Arc<Node>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Hangup> {
     let started = clock::stopwatch();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    name_host(&mut parts);
     let mut body = Some(body);
     let request_id = request_id(&parts.headers);
     let method = parts.method.clone();
     // Whoever waits for `100 Continue` has not sent a body that would have to be read away.
     let waits = parts.headers.contains_key(header::EXPECT);
     let mut trace = Trace::default();
-    let outcome = AssertUnwindSafe(serve(&node, parts, &mut body, &mut trace))
+    let outcome = AssertUnwindSafe(serve(&node, peer, parts, &mut body, &mut trace))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()));
@@ -63,6 +69,14 @@ pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Resul
     }
     tell(&trace, &method, &response, &request_id, started);
     Ok(response)
+}
+
+/// HTTP/2 names the host in the address, HTTP/1.1 in a header: the header it is from here on.
+fn name_host(parts: &mut Parts) {
+    let named = parts.uri.authority().map(|authority| authority.as_str());
+    if let Some(host) = named.and_then(|host| HeaderValue::from_str(host).ok()) {
+        parts.headers.insert(header::HOST, host);
+    }
 }
 
 fn tell(
@@ -104,6 +118,7 @@ fn request_id(headers: &HeaderMap) -> String {
 
 async fn serve(
     node: &Arc<Node>,
+    peer: IpAddr,
     parts: Parts,
     body: &mut Option<Incoming>,
     trace: &mut Trace,
@@ -112,6 +127,19 @@ async fn serve(
     trace.route = Some(route.path);
     match &route.entrance {
         Entrance::Open(endpoint) => endpoint(Arc::clone(node)).await,
+        Entrance::Visitor(receive) => {
+            node.tries.take(peer).map_err(|wait| {
+                node.measures.limited();
+                Problem::rate_limited(wait)
+            })?;
+            let body = take(route.takes, &parts.headers, body).await?;
+            receive(Visit {
+                node: Arc::clone(node),
+                now: node.clock.now(),
+                body,
+            })
+            .await
+        }
         Entrance::Guarded(_, run) => {
             let call = receive(node, route, path, &parts, body, trace).await?;
             run(call, parts.uri.query().map(str::to_owned)).await

@@ -5,6 +5,7 @@ mod conflicts;
 mod device;
 mod device_token;
 mod devices;
+mod enrollment;
 mod event;
 mod events;
 mod gate;
@@ -53,6 +54,8 @@ pub(crate) fn routes() -> Vec<Route> {
         device::change(),
         device::revoke(),
         device_token::rotate(),
+        enrollment::begin(),
+        enrollment::enroll(),
         occupancy::show(),
         stream::watch(),
         events::list(),

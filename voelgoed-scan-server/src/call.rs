@@ -96,6 +96,13 @@ impl<B, Q> Call<B, Q> {
     }
 }
 
+/// A call with the body `B` from somebody who has no credential yet.
+pub(crate) struct Visit<B> {
+    pub(crate) node: Arc<Node>,
+    pub(crate) now: Timestamp,
+    pub(crate) body: B,
+}
+
 /// A UUID in its hyphenated form and no other, so that a thing has one path.
 struct Hyphenated(uuid::Uuid);
 

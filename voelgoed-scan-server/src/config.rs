@@ -99,6 +99,11 @@ pub struct Config {
     )]
     pub tls_key: Option<PathBuf>,
 
+    /// Where phones reach this server, such as https://scan.example.org: what enrolment codes name. Without it they name
+    /// the address by which they are asked for.
+    #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "URL", value_parser = parse_public_url)]
+    pub public_url: Option<String>,
+
     /// What is logged: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -133,6 +138,7 @@ impl Default for Config {
             rate_limit: 50,
             tls_cert: None,
             tls_key: None,
+            public_url: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
@@ -288,6 +294,22 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     }
 }
 
+/// A text that is no address of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not an address such as https://scan.example.org")]
+pub struct InvalidPublicUrl;
+
+/// Reads the address of a server: scheme, host, perhaps a port and the path that a proxy serves it under.
+fn parse_public_url(text: &str) -> Result<String, InvalidPublicUrl> {
+    let url: hyper::Uri = text.parse().map_err(|_| InvalidPublicUrl)?;
+    let is_web = matches!(url.scheme_str(), Some("http" | "https"));
+    if is_web && url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none() {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(InvalidPublicUrl)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +346,27 @@ mod tests {
             "é",
         ] {
             assert_eq!(parse_duration(text), Err(InvalidDuration), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_where_a_phone_can_call() {
+        for (text, url) in [
+            ("https://scan.example.org/", "https://scan.example.org"),
+            ("http://10.0.0.7:8080", "http://10.0.0.7:8080"),
+            ("https://example.org/gate", "https://example.org/gate"),
+        ] {
+            assert_eq!(parse_public_url(text).as_deref(), Ok(url));
+        }
+        for text in [
+            "",
+            "scan.example.org",
+            "ftp://a",
+            "https://",
+            "https://a/?b=c",
+            "/gate",
+        ] {
+            assert_eq!(parse_public_url(text), Err(InvalidPublicUrl), "{text:?}");
         }
     }
 

@@ -43,7 +43,8 @@ requests!(
     core::EventPut,
     core::GatePut,
     core::TicketPatch,
-    core::ApiKeyCreate
+    core::ApiKeyCreate,
+    core::EnrollRequest
 );
 
 impl Request for core::ScanRequest {

@@ -222,6 +222,9 @@ fn codes(route: &Route) -> BTreeSet<Code> {
         // A device that calls too often is told so before it is told that it may not call.
         codes.extend([Code::RateLimited, Code::StorageUnavailable]);
     }
+    if let Entrance::Visitor(_) = &route.entrance {
+        codes.extend([Code::RateLimited, Code::StorageUnavailable]);
+    }
     match route.takes {
         Takes::Nothing => {}
         Takes::Json(..) => codes.extend([

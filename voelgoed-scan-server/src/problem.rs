@@ -102,9 +102,9 @@ codes! {
     /// JSON with fields that are missing or wrong.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed",
         "Some fields are missing or wrong; errors names each.";
-    /// More calls than a device may make.
+    /// More calls than a device or an address may make.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Rate limited",
-        "The device calls too often; the header Retry-After says when to call again.";
+        "Too many calls; the header Retry-After says when to call again.";
     /// A fault of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "The server failed at this call.";
     /// The database does not answer.

@@ -17,7 +17,7 @@ use hyper::{Method, Response, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::auth::Permission;
-use crate::call::Call;
+use crate::call::{Call, Visit};
 use crate::intake::Hangup;
 use crate::node::Node;
 use crate::problem::{Code, Problem};
@@ -60,12 +60,15 @@ pub(crate) enum Taken {
 }
 
 type Run = Box<dyn Fn(Call<Taken>, Option<String>) -> Answering + Send + Sync>;
+type Receive = Box<dyn Fn(Visit<Taken>) -> Answering + Send + Sync>;
 type Open = Box<dyn Fn(Arc<Node>) -> Answering + Send + Sync>;
 
 /// How a call comes to its endpoint.
 pub(crate) enum Entrance {
     /// Without a credential.
     Open(Open),
+    /// Without a credential and with a body, so often from each address.
+    Visitor(Receive),
     /// With one.
     Guarded(Permission, Run),
 }

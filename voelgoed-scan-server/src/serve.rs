@@ -4,7 +4,7 @@
 //! finished, what waits to be written is flushed, within ten seconds all in all.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
 use crate::intake::PATIENCE;
-use crate::limit::Limit;
+use crate::limit::{Limit, Tries};
 use crate::measure::Measures;
 use crate::node::Node;
 use crate::route::Routes;
@@ -110,11 +110,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         redis,
     };
     let (scanner, office) = setup.open().await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let node = Arc::new(Node {
         scanner,
         office,
         routes: Routes::new(api::routes()),
         limit: Limit::new(config.rate_limit),
+        tries: Tries::new(),
         clock: Clock::new(config.clock_offset_millis),
         measures: Measures::new(),
         database: if config.database_url.starts_with("sqlite:") {
@@ -124,8 +126,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         },
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
+        public_url: config.public_url,
+        address,
+        scheme,
     });
-    let scheme = if tls.is_some() { "https" } else { "http" };
     let accepting = tokio::spawn(accept(Arc::clone(&node), listener, tls));
     tokio::spawn(upkeep(Arc::clone(&node)));
     tracing::info!(
@@ -204,6 +208,7 @@ async fn upkeep(node: Arc<Node>) {
             _ = ticks.tick() => {
                 node.measures.sum_up();
                 node.limit.forget_idle();
+                node.tries.forget_idle();
             }
             () = node.stopping.cancelled() => return,
         }
@@ -220,8 +225,9 @@ async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>
             () = node.stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(Arc::clone(&node), stream, tls.clone(), graceful.watcher());
+            Ok((stream, peer)) => {
+                let watcher = graceful.watcher();
+                let connection = connection(Arc::clone(&node), stream, peer.ip(), tls.clone(), watcher);
                 let cut = cut.clone();
                 tokio::spawn(async move {
                     tokio::select! {
@@ -245,7 +251,13 @@ async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>
 }
 
 /// Keeps one connection, from the first byte to the last.
-async fn connection(node: Arc<Node>, stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watcher) {
+async fn connection(
+    node: Arc<Node>,
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<TlsAcceptor>,
+    watcher: Watcher,
+) {
     let _connected = node.measures.connected();
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
@@ -265,7 +277,7 @@ async fn connection(node: Arc<Node>, stream: TcpStream, tls: Option<TlsAcceptor>
         tracing::debug!("a connection said nothing that could be understood");
         return;
     };
-    let service = service_fn(move |request| answer(Arc::clone(&node), request));
+    let service = service_fn(move |request| answer(Arc::clone(&node), peer, request));
     let io = TokioIo::new(stream);
     let ended = if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())

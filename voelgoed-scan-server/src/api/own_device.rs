@@ -1,11 +1,7 @@
 //! The device that calls: itself, its session, the server's clock.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
-use schemars::JsonSchema;
-use serde::Serialize;
-use voelgoed_scan_core::{Device, DeviceHealth, ScanSession, Timestamp};
+use voelgoed_scan_core::{DeviceHealth, DeviceSelf, ManifestKey};
 
 use crate::auth::Permission;
 use crate::call::Call;
@@ -15,19 +11,6 @@ use crate::route::{Answer, Json, Route};
 
 const PATH: &str = "/api/v1/scanning/device";
 
-/// What a device is told of itself.
-#[derive(Debug, Serialize, JsonSchema)]
-struct OwnDevice {
-    /// The device.
-    device: Device,
-    /// Its active session.
-    session: Option<ScanSession>,
-    /// The server's clock, for the offset of the device's.
-    server_time: Timestamp,
-    /// The Ed25519 public key that manifests are checked with, base64url.
-    manifest_key: String,
-}
-
 /// `GET /api/v1/scanning/device`
 pub(crate) fn show() -> Route {
     Route::get(
@@ -35,7 +18,7 @@ pub(crate) fn show() -> Route {
         "showOwnDevice",
         "Shows the device that calls, and marks it as seen.",
     )
-    .answers::<OwnDevice>(
+    .answers::<DeviceSelf>(
         StatusCode::OK,
         "The device, its active session and the server's clock.",
     )
@@ -52,7 +35,7 @@ pub(crate) fn report() -> Route {
         "Takes a device's report of its health, and marks it as seen.",
     )
     .takes::<DeviceHealth>()
-    .answers::<OwnDevice>(
+    .answers::<DeviceSelf>(
         StatusCode::OK,
         "The device, its active session and the server's clock.",
     )
@@ -75,10 +58,10 @@ async fn answer<B>(call: &Call<B>, health: Option<&DeviceHealth>) -> Answer {
         None => None,
     };
     let manifest_key = call.office().manifest_key(organization).await?;
-    Ok(reply::ok(&OwnDevice {
+    Ok(reply::ok(&DeviceSelf {
         device,
         session,
         server_time: call.now,
-        manifest_key: URL_SAFE_NO_PAD.encode(manifest_key),
+        manifest_key: ManifestKey::new(manifest_key),
     }))
 }

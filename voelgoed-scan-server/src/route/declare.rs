@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 
 use super::{Answer, Entrance, Reply, Route, Run, SchemaOf, Taken, Takes, schema_of};
 use crate::auth::Permission;
-use crate::call::Call;
+use crate::call::{Call, Visit};
 use crate::intake::Lines;
 use crate::json::{Form, Request};
 use crate::node::Node;
@@ -203,6 +203,29 @@ impl<B, Q> Declaration<B, Q> {
             codes: self.codes,
             entrance,
         }
+    }
+}
+
+impl<B: Intake> Declaration<B> {
+    /// Anybody may call it, so often from each address, without a credential: what happens then.
+    pub(crate) fn by_visitors<F>(self, endpoint: impl Fn(Visit<B>) -> F + Send + Sync + 'static) -> Route
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let form = Arc::new(Form::default());
+        let endpoint = Arc::new(endpoint);
+        self.into_route::<B, NoQuery>(Entrance::Visitor(Box::new(move |visit| {
+            let (form, endpoint) = (Arc::clone(&form), Arc::clone(&endpoint));
+            Box::pin(async move {
+                let body = B::read(visit.body, &form)?;
+                endpoint(Visit {
+                    node: visit.node,
+                    now: visit.now,
+                    body,
+                })
+                .await
+            })
+        })))
     }
 }
 
