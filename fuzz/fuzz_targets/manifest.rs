@@ -1,0 +1,48 @@
+//! Whatever claims to be a manifest: bytes as they come are refused, and bytes that the organization's own key signed are
+//! read without a panic, whatever is in them.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use uuid::Uuid;
+use voelgoed_scan_core::{Keyring, ManifestPart, MasterSecret, OrganizationId, TicketKey};
+
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
+    let master = MasterSecret::from_hex(&"42".repeat(32)).expect("a master secret");
+    Keyring::derive(&master, organization(), &[]).expect("no row is wrong")
+});
+
+fn organization() -> OrganizationId {
+    OrganizationId::from_uuid(Uuid::from_u128(1))
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let key = KEYRING.manifest_key().expect("a server's keyring");
+    assert!(ManifestPart::read(bytes.to_vec(), organization(), &key).is_err());
+
+    // So that the fuzzer gets past the head, where magic, form, kind and organization stand.
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
+    let mut signed = b"VGM\x01".to_vec();
+    signed.push(*kind);
+    signed.extend_from_slice(organization().as_uuid().as_bytes());
+    signed.extend_from_slice(rest);
+    let signature = KEYRING.sign_manifest(&signed).expect("a server's keyring");
+    signed.extend_from_slice(&signature);
+    let Ok(part) = ManifestPart::read(signed, organization(), &key) else {
+        return;
+    };
+    let event = part.head().event.id;
+    let made_at = part.head().made_at;
+    let _ = part.check(event, None, made_at);
+    let Ok(manifest) = part.clone().onto(None) else {
+        return;
+    };
+    for ticket in manifest.tickets() {
+        assert!(manifest.find(ticket.key).is_some());
+    }
+    let _ = manifest.find(TicketKey::from_bytes([0; 16]));
+    let _ = part.onto(Some(&manifest));
+});

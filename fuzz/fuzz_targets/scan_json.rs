@@ -1,0 +1,23 @@
+//! Whatever a device sends as a scan, online or in a batch; and the canonical form that its log is signed over.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use voelgoed_scan_core::{
+    ScanRequest,
+    sync::{HandedScan, canonical},
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = serde_json::from_slice::<ScanRequest>(bytes);
+    let Ok(sent) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
+    let first = canonical(&sent);
+    let again: Value = serde_json::from_slice(&first).expect("canonical JSON is JSON");
+    assert_eq!(canonical(&again), first);
+    let handed = HandedScan::read(sent);
+    if let Ok(scan) = &handed.scan {
+        assert_eq!(handed.scan_id(), Some(scan.scan_id));
+    }
+});
