@@ -10,6 +10,7 @@ mod cli;
 mod history;
 mod imports;
 mod limits;
+mod manifests;
 mod measures;
 mod nodes;
 mod order;

@@ -11,13 +11,14 @@ const ADMINS: &str = "owner admin";
 /// Who may, by the contract.
 fn allowed(operation: &str) -> &'static str {
     match operation {
-        "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" => "device",
+        "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" | "showManifest" => "device",
         "endSession" | "undoScan" => "device owner admin staff",
         "showSession" | "showOccupancy" | "listEvents" | "showEvent" | "listGates" | "showGate" => EVERYBODY,
         "listSessions" | "listScans" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent"
         | "showTicket" | "showTicketQr" | "listSigningKeys" => READERS,
-        "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment" | "putEvent" | "putGate"
-        | "importTickets" | "listTickets" | "changeTicket" | "addSigningKey" | "changeSigningKey" => ADMINS,
+        "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
+        | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "addSigningKey"
+        | "changeSigningKey" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("who may call {other}?"),
     }

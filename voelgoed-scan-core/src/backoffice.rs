@@ -5,11 +5,13 @@
 //! handed out once and kept nowhere.
 
 mod enrolling;
+mod manifests;
 
 use std::sync::Arc;
 
 use crate::changes::Changes;
 use crate::memory::Memory;
+use crate::press::Press;
 use crate::setup::Keys;
 use crate::store::{ImportOutcome, NumberedLine, Put, StoreError, TokenHash};
 use crate::{
@@ -26,15 +28,23 @@ pub struct BackOffice {
     keys: Keys,
     memory: Arc<Memory>,
     changes: Changes,
+    press: Arc<Press>,
 }
 
 impl BackOffice {
-    pub(crate) fn new(store: Arc<dyn Store>, keys: Keys, memory: Arc<Memory>, changes: Changes) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        keys: Keys,
+        memory: Arc<Memory>,
+        changes: Changes,
+        press: Press,
+    ) -> Self {
         Self {
             store,
             keys,
             memory,
             changes,
+            press: Arc::new(press),
         }
     }
 
@@ -355,17 +365,6 @@ impl BackOffice {
                 keyring.sign_vg2(&vg2_claims(&facts, &classes.unwrap_or_default()))
             }
         }))
-    }
-
-    /// The Ed25519 public key that devices check manifests with.
-    pub async fn manifest_key(&self, organization: OrganizationId) -> Result<[u8; 32], StoreError> {
-        let keyring = self
-            .keys
-            .keyring(organization, &self.memory, &*self.store)
-            .await?;
-        keyring.manifest_key().ok_or_else(|| StoreError::Failed {
-            reason: "a server's keyring signs manifests".to_owned(),
-        })
     }
 
     /// A scan's payload signed afresh (VG1), where its signature had held: what an export carries.

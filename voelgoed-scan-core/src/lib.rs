@@ -27,6 +27,7 @@ mod occupancy;
 mod offline;
 mod organization;
 mod pairing;
+mod press;
 pub mod random;
 mod reason;
 mod recent;
@@ -88,6 +89,7 @@ pub use pairing::{
     DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
     InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,
 };
+pub use press::{Held, Issued, ManifestFailure, ManifestIssue};
 pub use reason::{Reason, ScanResult};
 #[cfg(feature = "redis")]
 pub use recent::redis::TierHealth;

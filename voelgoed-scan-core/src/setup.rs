@@ -9,6 +9,7 @@ use crate::bus::Bus;
 use crate::changes::{Changes, Outbox};
 use crate::memory::Memory;
 use crate::nodes::Node;
+use crate::press::Press;
 use crate::recent::Recent;
 use crate::recorder::Recorder;
 use crate::scanner::{Crowd, Effects, Parts};
@@ -111,6 +112,7 @@ impl Setup {
             keys.clone(),
             Arc::clone(&memory),
             changes.clone(),
+            Press::new(*window),
         );
         let scanner = Scanner::new(Parts {
             store,

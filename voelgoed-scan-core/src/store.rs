@@ -23,6 +23,8 @@ mod generation;
 mod import;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod keys;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod manifests;
 mod nodes;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod open;
@@ -54,9 +56,10 @@ use async_trait::async_trait;
 
 use crate::sync::{Conflict, ConflictKind, Intake, SyncResult, SyncWrites};
 use crate::{
-    Attempt, Device, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, KnownScan, OrganizationId,
-    ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus,
-    TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
+    Attempt, Device, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, KnownScan, ManifestTicket,
+    OrganizationId, ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId,
+    SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus,
+    Timestamp,
 };
 
 pub use nodes::{Generations, NodeStore, PoolUse};
@@ -379,7 +382,71 @@ pub trait SyncStore: Send + Sync {
     ) -> Result<Page<Conflict>, StoreError>;
 }
 
-/// A database with all of it.
-pub trait Store: ScanStore + SyncStore + Registry + TicketStore + NodeStore + 'static {}
+/// What tells that the manifest of an event may have something new to say: cheap to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ManifestMark {
+    /// The organization's change counter of events, gates, keys, and of what no manifest tells.
+    pub facts: i64,
+    /// Its change counter of tickets that were there, otherwise than by scans.
+    pub tickets: i64,
+    /// How many tickets the event has: a new one raises no counter.
+    pub listed: i64,
+    /// Entries, exits and admissions that were counted at the event.
+    pub movements: i64,
+}
 
-impl<T: ScanStore + SyncStore + Registry + TicketStore + NodeStore + 'static> Store for T {}
+/// A ticket that is not as it was known.
+#[derive(Debug, Clone)]
+pub struct ChangedTicket {
+    /// Its code.
+    pub code: TicketCode,
+    /// Its version.
+    pub version: i64,
+    /// What a manifest says of it.
+    pub ticket: ManifestTicket,
+}
+
+/// What a manifest is made of, as it stood at one moment.
+#[derive(Debug, Clone)]
+pub struct ManifestReading {
+    /// The mark at that moment.
+    pub mark: ManifestMark,
+    /// Rises with everything that a manifest tells.
+    pub version: u64,
+    /// The event.
+    pub event: Event,
+    /// Its gates, in the order of their ids.
+    pub gates: Vec<Gate>,
+    /// The organization's signing keys, oldest first.
+    pub keys: Vec<SigningKey>,
+    /// Tickets that are not as they were known.
+    pub changed: Vec<ChangedTicket>,
+}
+
+/// What the manifests of events ask of a database.
+#[async_trait]
+pub trait ManifestStore: Send + Sync {
+    /// What tells of changes; `None` where there is no such event.
+    async fn manifest_mark(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+    ) -> Result<Option<ManifestMark>, StoreError>;
+
+    /// Reads what a manifest says. `known` gives the version in which a ticket is known already: one that has another,
+    /// or none, is read.
+    async fn read_manifest(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
+    ) -> Result<Option<ManifestReading>, StoreError>;
+}
+
+/// A database with all of it.
+pub trait Store:
+    ScanStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static
+{
+}
+
+impl<T: ScanStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static> Store for T {}

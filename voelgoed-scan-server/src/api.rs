@@ -11,6 +11,8 @@ mod events;
 mod gate;
 mod gates;
 mod import;
+mod manifest;
+mod monitor;
 mod occupancy;
 mod operations;
 mod own_device;
@@ -56,6 +58,7 @@ pub(crate) fn routes() -> Vec<Route> {
         device_token::rotate(),
         enrollment::begin(),
         enrollment::enroll(),
+        manifest::show(),
         occupancy::show(),
         stream::watch(),
         events::list(),

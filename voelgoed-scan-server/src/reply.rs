@@ -94,11 +94,16 @@ pub(crate) fn created<T: Serialize + ?Sized>(value: &T, location: &str) -> Respo
     response
 }
 
+/// A status that says all.
+pub(crate) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = status;
+    response
+}
+
 /// 204.
 pub(crate) fn nothing() -> Response<Body> {
-    let mut response = Response::new(Either::Left(Full::default()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
+    empty(StatusCode::NO_CONTENT)
 }
 
 /// 200 with a stream of chunks.

@@ -93,14 +93,7 @@ impl<D: Dialect> Keys for Sql<D> {
 
     async fn signing_keys(&self, organization: OrganizationId) -> Result<Vec<SigningKey>, StoreError> {
         let mut connection = self.read().await?;
-        let rows = query::<D>(
-            "select format, kid, status, public_key, inserted_at from signing_keys \
-             where organization_id = $1 order by inserted_at, format, kid",
-        )
-        .id(organization.as_uuid())
-        .fetch_all(&mut connection)
-        .await?;
-        rows.iter().map(signing_key).collect()
+        signing_keys_of::<D>(organization, &mut connection).await
     }
 
     async fn add_signing_key(
@@ -154,6 +147,21 @@ impl<D: Dialect> Keys for Sql<D> {
             None => Put::Missing,
         })
     }
+}
+
+/// The signing keys of an organization, oldest first.
+pub(super) async fn signing_keys_of<D: Dialect>(
+    organization: OrganizationId,
+    connection: &mut D::Connection,
+) -> Result<Vec<SigningKey>, StoreError> {
+    let rows = query::<D>(
+        "select format, kid, status, public_key, inserted_at from signing_keys \
+         where organization_id = $1 order by inserted_at, format, kid",
+    )
+    .id(organization.as_uuid())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(signing_key).collect()
 }
 
 /// Writes a signing key; false where (format, kid) is taken.

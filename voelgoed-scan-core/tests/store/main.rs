@@ -10,6 +10,9 @@ mod database;
 mod enrollments;
 mod generations;
 mod imports;
+mod manifests;
+#[cfg(feature = "postgres")]
+mod meanwhile;
 mod opening;
 mod registry;
 mod retry;
@@ -95,6 +98,11 @@ macro_rules! every_rule_on {
                 a_code_goes_to_one_of_two_events_that_import_it_at_once,
                 two_lines_of_one_code_apply_in_their_order,
                 an_import_never_un_scans_a_ticket,
+            }
+            manifests {
+                whatever_a_manifest_tells_raises_its_version,
+                what_is_as_it_was_is_not_read_again,
+                there_is_no_manifest_of_another_s_event,
             }
             opening {
                 an_opened_database_has_what_was_written_before,

@@ -173,6 +173,16 @@ impl<B, Q> Declaration<B, Q> {
         self
     }
 
+    /// It may answer 304.
+    pub(crate) fn answers_unchanged(mut self, means: &'static str) -> Self {
+        self.replies.push(Reply {
+            status: StatusCode::NOT_MODIFIED,
+            means,
+            bodies: Vec::new(),
+        });
+        self
+    }
+
     /// It may answer these codes, beside those that follow from the rest.
     pub(crate) fn may_fail(mut self, codes: &[Code]) -> Self {
         self.codes.extend_from_slice(codes);
