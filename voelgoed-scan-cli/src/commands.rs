@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Tickets: import, issue, look up, void, refund, reactivate, draw
     #[command(subcommand, visible_alias = "tickets")]
     Ticket(ticket::Ticket),
-    /// Scanner devices: register, list, show, rotate the token, revoke
+    /// Scanner devices: register, list, show, pair a phone, rotate the token, revoke
     #[command(subcommand, visible_alias = "devices")]
     Device(device::Device),
     /// API keys of members and integrations: create, list, revoke

@@ -197,3 +197,26 @@ fn the_doctor_finds_a_healthy_place_and_a_missing_credential() {
     place.owner.without_token().run(&["doctor"]).expect(4);
     super::prompt::Prompt::alone().run(&["doctor"]).expect(5);
 }
+
+#[test]
+fn a_phone_is_paired_by_a_code_that_is_shown_as_a_qr() {
+    let place = Place::open();
+    let owner = &place.owner;
+    let device = owner.json(&["device", "register", "phone-7"]);
+    let begun = owner.json(&["device", "enroll", "phone-7"]);
+    let uri = text(&begun, "uri");
+    assert!(
+        uri.starts_with("voelgoed-scan://enroll?server=http%3A%2F%2F127.0.0.1"),
+        "{uri}"
+    );
+    assert!(uri.ends_with(text(&begun, "code")), "{uri}");
+    let shown = owner.run(&["device", "enroll", text(&device, "id")]).expect(0);
+    assert!(
+        shown.out.contains('█') && shown.out.contains("makes a phone phone-7"),
+        "{shown:?}"
+    );
+    assert!(shown.err.contains("--public-url"), "{shown:?}");
+    owner.run(&["device", "revoke", "phone-7"]).expect(0);
+    owner.run(&["device", "enroll", "phone-7"]).expect(1);
+    owner.run(&["device", "enroll", "phone-8"]).expect(1);
+}

@@ -1,17 +1,20 @@
 //! `device`: who scans.
 
+use std::net::IpAddr;
+
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::{
     Device as CoreDevice, DeviceId, DeviceLabel, DeviceRegister, DeviceSettings, DeviceStatus, DeviceType,
-    Name,
+    Enrollment, Name,
 };
 
 use super::typed::word;
 use crate::client::{Client, Query};
 use crate::desk::Desk;
 use crate::failure::Failure;
-use crate::output::Report;
+use crate::output::{Report, Tone, paint};
+use crate::qr;
 
 const DEVICES: &str = "/api/v1/scanning/devices";
 
@@ -40,6 +43,12 @@ Examples:
     /// Give a device a new token; the old one dies, its session goes on
     #[command(after_help = "Examples:\n  voelgoed-scan device rotate door-1")]
     Rotate(Which),
+    /// Show a QR code that makes a phone this device, once; the token that it had dies
+    #[command(after_help = "\
+Examples:
+  voelgoed-scan device enroll phone-7
+  voelgoed-scan --output json device enroll phone-7")]
+    Enroll(Which),
     /// Revoke a device for good; its session ends
     #[command(after_help = "Examples:\n  voelgoed-scan device revoke door-1")]
     Revoke(Which),
@@ -103,6 +112,7 @@ impl Device {
                 let token: NewToken = client.ask(&format!("{DEVICES}/{id}/token")).await?;
                 Ok(Report::card(&token)?.noted(SHOWN_ONCE))
             }
+            Self::Enroll(which) => which.enroll(&client).await,
             Self::Revoke(which) => {
                 let id = which.find(&client).await?.id;
                 client.delete(&format!("{DEVICES}/{id}")).await?;
@@ -136,6 +146,25 @@ impl Register {
 }
 
 impl Which {
+    /// A code for a phone: to be read by its camera, or typed.
+    async fn enroll(&self, client: &Client) -> Result<Report, Failure> {
+        let device = self.find(client).await?;
+        let begun: Enrollment = client.ask(&format!("{DEVICES}/{}/enrollment", device.id)).await?;
+        let text = format!(
+            "{}\n{} makes a phone {} at {}\n{}",
+            qr::on_terminal(&begun.uri.reveal())?,
+            begun.code.reveal(),
+            device.name,
+            begun.uri.server,
+            paint(Tone::Faint, &format!("once, until {}", begun.expires_at)),
+        );
+        let report = Report::one(&begun, text)?;
+        Ok(match doubt(&begun.uri.server) {
+            Some(doubt) => report.noted(doubt),
+            None => report,
+        })
+    }
+
     /// The device of that UUID, or else of that textual id.
     async fn find(&self, client: &Client) -> Result<CoreDevice, Failure> {
         if let Ok(id) = self.device.as_str().parse::<DeviceId>()
@@ -154,5 +183,43 @@ impl Which {
                 name: self.device.to_string(),
                 hint: "`voelgoed-scan device list` shows them all",
             })
+    }
+}
+
+/// Why a phone may not get to a server by this address.
+fn doubt(server: &str) -> Option<&'static str> {
+    let url: hyper::Uri = server.parse().ok()?;
+    let host = url.host()?.trim_matches(['[', ']']);
+    let loopback = host
+        .parse::<IpAddr>()
+        .map_or(host == "localhost", |ip| ip.is_loopback());
+    if loopback {
+        Some("the code names an address that only this machine reaches: start the server with --public-url")
+    } else if url.scheme_str() == Some("http") {
+        Some(
+            "the code names a server without TLS, which apps refuse: start the server with --public-url https://...",
+        )
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_no_phone_reaches_or_trusts_is_doubted() {
+        for server in [
+            "http://127.0.0.1:8080",
+            "https://localhost",
+            "http://[::1]:80",
+            "http://scan.example.org",
+        ] {
+            assert!(doubt(server).is_some(), "{server}");
+        }
+        for server in ["https://scan.example.org", "https://10.0.0.7:8443/gate"] {
+            assert_eq!(doubt(server), None, "{server}");
+        }
     }
 }
