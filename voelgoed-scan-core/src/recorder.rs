@@ -1,17 +1,23 @@
 //! How do many scans share one write? Scans that arrive while a write is under way go together in the next one.
 //!
-//! Invariants: no timer: an idle recorder writes at once. Scans are written in the order they came. A batch that
-//! fails as a whole is written one by one, so that a bad scan never fails its neighbours. Denials that a tier
-//! answered ride along, at most [`NOTE_DELAY`] later, and are kept until they are written. The queue is bounded: past
-//! it an asker is told so, and a tier's denial waits. Where the database is found to be away, all who wait are told: nobody
+//! Invariants: no timer: an idle recorder writes at once. Scans are asked about in the order they came, and each goes
+//! into the next write that has room. Denials that a tier answered (notes) fill what a write has left, at most
+//! [`NOTE_DELAY`] later where there is room, and are kept until they are written: however many they are, no scan waits
+//! for them. A note goes before a scan with its id, which is its retry and must find it. Each has a bound of its own:
+//! past it an asker is told so, and a tier's denial waits. A batch that fails as a whole is written one by one, so
+//! that a bad scan never fails its neighbours. Where the database is found to be away, all who wait are told: nobody
 //! waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
+
+mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+
+use waiting::{Ask, Job, Note, Waiting};
 
 use crate::store::{ScanStore, StoreError};
 use crate::vitals::{Tally, WriteCounts};
@@ -19,6 +25,9 @@ use crate::{Attempt, Recorded, Rules};
 
 /// The most scans in one write.
 const MOST_IN_A_WRITE: usize = 256;
+
+/// What a write keeps for denials that are due, however many scans are asked about.
+const ROOM_FOR_NOTES: usize = 32;
 
 /// The most scans that wait.
 const MOST_WAITING: usize = 4096;
@@ -41,12 +50,6 @@ pub(crate) enum RecordError {
     Store(Arc<StoreError>),
 }
 
-enum Job {
-    Ask(Box<Attempt>, oneshot::Sender<Result<Recorded, RecordError>>),
-    Note(Box<Attempt>),
-    Flush(oneshot::Sender<()>),
-}
-
 /// What the answers of a batch still wait for; bounded in time by whoever makes it.
 pub(crate) type Pending = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
@@ -62,10 +65,12 @@ pub(crate) trait Aftermath: Send + Sync + 'static {
     fn after(&self, before: Self::Before, recorded: &[Recorded]) -> Pending;
 }
 
-/// The queue before the database.
+/// The queue before the database. The channel itself has no bound: whoever sends holds a place.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::UnboundedSender<Job>,
+    places: Arc<Semaphore>,
+    note_places: Arc<Semaphore>,
     tally: Arc<Tally>,
 }
 
@@ -76,7 +81,7 @@ impl Recorder {
         rules: Rules,
         aftermath: Arc<impl Aftermath>,
     ) -> Self {
-        let (jobs, receiver) = mpsc::channel(MOST_WAITING);
+        let (jobs, receiver) = mpsc::unbounded_channel();
         let tally = Arc::new(Tally::default());
         let desk = Desk {
             store,
@@ -85,65 +90,55 @@ impl Recorder {
             tally: Arc::clone(&tally),
         };
         tokio::spawn(run(desk, receiver));
-        Self { jobs, tally }
+        Self {
+            jobs,
+            places: Arc::new(Semaphore::new(MOST_WAITING)),
+            note_places: Arc::new(Semaphore::new(MOST_NOTES)),
+            tally,
+        }
     }
 
     /// What was written, and what waits.
     pub(crate) fn counts(&self) -> WriteCounts {
-        self.tally.counts(self.jobs.max_capacity() - self.jobs.capacity())
+        self.tally.counts(MOST_WAITING - self.places.available_permits())
     }
 
     /// Records a scan; answers when it is durable.
     pub(crate) async fn record(&self, attempt: Attempt) -> Result<Recorded, RecordError> {
-        let (answer, answered) = oneshot::channel();
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| RecordError::Overloaded)?;
+        let (asker, answered) = oneshot::channel();
+        let attempt = Box::new(attempt);
         self.jobs
-            .try_send(Job::Ask(Box::new(attempt), answer))
+            .send(Job::Ask(Ask {
+                attempt,
+                asker,
+                place,
+            }))
             .map_err(|_| RecordError::Overloaded)?;
         answered.await.unwrap_or(Err(RecordError::Overloaded))
     }
 
     /// Leaves a denial to be written; waits for room where there is none.
     pub(crate) async fn note(&self, attempt: Attempt) -> Result<(), RecordError> {
-        self.jobs
-            .send(Job::Note(Box::new(attempt)))
+        let place = Arc::clone(&self.note_places)
+            .acquire_owned()
             .await
+            .map_err(|_| RecordError::Overloaded)?;
+        let attempt = Box::new(attempt);
+        let due = Instant::now() + NOTE_DELAY;
+        self.jobs
+            .send(Job::Note(Note { attempt, due, place }))
             .map_err(|_| RecordError::Overloaded)
     }
 
     /// Waits until all that was left before is written, or was tried once more.
     pub(crate) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
-        if self.jobs.send(Job::Flush(done)).await.is_ok() {
+        if self.jobs.send(Job::Flush(done)).is_ok() {
             let _ = flushed.await;
         }
-    }
-}
-
-type Asker = oneshot::Sender<Result<Recorded, RecordError>>;
-
-#[derive(Default)]
-struct Waiting {
-    asked: Vec<(Attempt, Asker)>,
-    notes: Vec<Attempt>,
-    flushes: Vec<oneshot::Sender<()>>,
-    /// When the notes must be written even if nobody asks.
-    due: Option<Instant>,
-}
-
-impl Waiting {
-    fn add(&mut self, job: Job) {
-        match job {
-            Job::Ask(attempt, asker) => self.asked.push((*attempt, asker)),
-            Job::Note(attempt) => {
-                self.notes.push(*attempt);
-                self.due.get_or_insert_with(|| Instant::now() + NOTE_DELAY);
-            }
-            Job::Flush(done) => self.flushes.push(done),
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.asked.len() < MOST_IN_A_WRITE && self.notes.len() < MOST_NOTES
     }
 }
 
@@ -155,14 +150,17 @@ struct Desk<S: ?Sized, A> {
     tally: Arc<Tally>,
 }
 
-async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver: mpsc::Receiver<Job>) {
+async fn run<S: ScanStore + ?Sized, A: Aftermath>(
+    desk: Desk<S, A>,
+    mut receiver: mpsc::UnboundedReceiver<Job>,
+) {
     let mut waiting = Waiting::default();
     let mut open = true;
-    while open || !waiting.notes.is_empty() {
-        desk.tally.keeps_denials(waiting.notes.len());
-        if waiting.asked.is_empty() && waiting.flushes.is_empty() {
+    while open || waiting.has_work() {
+        desk.tally.keeps_denials(waiting.notes());
+        if open && !waiting.is_urgent() {
             let next = async {
-                match waiting.due {
+                match waiting.due() {
                     Some(due) => tokio::time::timeout_at(due, receiver.recv()).await.ok(),
                     None => Some(receiver.recv().await),
                 }
@@ -173,22 +171,23 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver
                 None => {}
             }
         }
-        while waiting.has_room() {
-            match receiver.try_recv() {
-                Ok(job) => waiting.add(job),
-                Err(_) => break,
-            }
+        // All of it: what was left before a scan was asked about is here when the scan is.
+        while let Ok(job) = receiver.try_recv() {
+            waiting.add(job);
         }
-        desk.tally.keeps_denials(waiting.notes.len());
-        let notes_due = waiting.due.is_some_and(|due| due <= Instant::now());
-        if !waiting.asked.is_empty() || !waiting.flushes.is_empty() || notes_due || !open {
-            let (wrote_notes, away) = write(&desk, &mut waiting).await;
-            if let Some(away) = away {
-                tell_all(&away, &mut waiting, &mut receiver);
+        desk.tally.keeps_denials(waiting.notes());
+        let notes_due = waiting.due().is_some_and(|due| due <= Instant::now());
+        if waiting.is_urgent() || notes_due || !open {
+            let written = write(&desk, &mut waiting).await;
+            if let Err(Failed { away: Some(away) }) = &written {
+                while let Ok(job) = receiver.try_recv() {
+                    waiting.add(job);
+                }
+                waiting.tell_all(away);
             }
-            if !open && !wrote_notes {
+            if !open && written.is_err() {
                 tracing::error!(
-                    lost = waiting.notes.len(),
+                    lost = waiting.notes(),
                     "denials could not be written before the end"
                 );
                 return;
@@ -197,34 +196,26 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(desk: Desk<S, A>, mut receiver
     }
 }
 
-/// Tells all who wait that the database is away; denials and flushes stay.
-fn tell_all(away: &Arc<StoreError>, waiting: &mut Waiting, receiver: &mut mpsc::Receiver<Job>) {
-    while let Ok(job) = receiver.try_recv() {
-        match job {
-            Job::Ask(_, asker) => {
-                // An asker that went away needs no answer.
-                let _ = asker.send(Err(RecordError::Store(Arc::clone(away))));
-            }
-            kept => waiting.add(kept),
-        }
-    }
+/// Denials stay to be written.
+struct Failed {
+    /// How the database is away, where it is.
+    away: Option<Arc<StoreError>>,
 }
 
-/// Writes what waits; whether the denials are written, and how the database is away, where it is.
+/// Writes what a write has room for.
 async fn write<S: ScanStore + ?Sized, A: Aftermath>(
     desk: &Desk<S, A>,
     waiting: &mut Waiting,
-) -> (bool, Option<Arc<StoreError>>) {
-    let noted = waiting.notes.len().min(MOST_IN_A_WRITE);
-    let (attempts, askers): (Vec<_>, Vec<_>) = std::mem::take(&mut waiting.asked).into_iter().unzip();
-    // Notes first: they were answered before these were asked, and a retry of one must find it.
-    let batch: Vec<Attempt> = waiting
-        .notes
-        .iter()
-        .take(noted)
-        .cloned()
-        .chain(attempts)
-        .collect();
+) -> Result<(), Failed> {
+    let (notes, asks) = waiting.next_write(Instant::now());
+    // Notes first: the retry of one must find it.
+    let noted = notes.iter().map(|(_, note)| (*note.attempt).clone());
+    let mut batch: Vec<Attempt> = noted.collect();
+    let mut askers = Vec::with_capacity(asks.len());
+    for ask in asks {
+        batch.push(*ask.attempt);
+        askers.push(ask.asker);
+    }
     let (mut outcomes, pending) = record_all(desk, &batch).await;
     let away = outcomes.iter().find_map(|outcome| match outcome {
         Err(RecordError::Store(error)) if matches!(**error, StoreError::Unavailable { .. }) => {
@@ -232,15 +223,11 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
         }
         _ => None,
     });
-    let answers = outcomes.split_off(noted);
-    let flushes = std::mem::take(&mut waiting.flushes);
+    let answers = outcomes.split_off(notes.len());
     let deliver = move || {
         for (asker, outcome) in askers.into_iter().zip(answers) {
             // An asker that went away needs no answer.
             let _ = asker.send(outcome);
-        }
-        for done in flushes {
-            let _ = done.send(());
         }
     };
     match pending {
@@ -252,23 +239,19 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
             });
         }
     }
-    let mut outcomes = outcomes.into_iter();
-    let mut kept = Vec::new();
-    for (at, note) in std::mem::take(&mut waiting.notes).into_iter().enumerate() {
-        let written = at < noted && outcomes.next().is_some_and(|outcome| is_written(&outcome));
-        if !written {
-            kept.push(note);
-        }
+    let noted = notes.len();
+    let kept = notes
+        .into_iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| !is_written(outcome));
+    let kept: Vec<_> = kept.map(|(note, _)| note).collect();
+    let failed = !kept.is_empty();
+    let none_written = kept.len() == noted;
+    waiting.keep(kept, none_written.then(|| Instant::now() + RETRY_DELAY));
+    if failed || away.is_some() {
+        return Err(Failed { away });
     }
-    let all_written = kept.is_empty();
-    let now = Instant::now();
-    waiting.due = match (all_written, kept.len() < noted) {
-        (true, _) => None,
-        (false, true) => Some(now),
-        (false, false) => Some(now + RETRY_DELAY),
-    };
-    waiting.notes = kept;
-    (all_written, away)
+    Ok(())
 }
 
 /// Whether a scan is on disk, now or since before.

@@ -13,6 +13,8 @@ use crate::{
 
 /// A database that keeps the batches it was given, waits for permits, and fails as it is told.
 struct Slow {
+    /// How many writes were begun.
+    begun: AtomicUsize,
     batches: Mutex<Vec<Vec<ScanId>>>,
     permits: Semaphore,
     /// A scan that no batch with it survives.
@@ -23,6 +25,7 @@ struct Slow {
 impl Slow {
     fn new(permits: usize) -> Self {
         Self {
+            begun: AtomicUsize::new(0),
             batches: Mutex::default(),
             permits: Semaphore::new(permits),
             poison: None,
@@ -38,6 +41,7 @@ impl Slow {
 #[async_trait]
 impl ScanStore for Slow {
     async fn record(&self, batch: &[Attempt], _: &Rules) -> Result<Vec<Recorded>, StoreError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         let permit = self.permits.acquire().await.expect("never closed");
         permit.forget();
         if self.failures.load(Ordering::SeqCst) > 0 {
@@ -169,15 +173,14 @@ async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
         let recorder = recorder.clone();
         async move { recorder.record(attempt(0)).await }
     })];
-    until(|| recorder.jobs.capacity() == MOST_WAITING).await;
-    tokio::task::yield_now().await;
+    until(|| store.begun.load(Ordering::SeqCst) == 1).await;
     for number in 1..=5 {
         let recorder = recorder.clone();
         asked.push(tokio::spawn(
             async move { recorder.record(attempt(number)).await },
         ));
     }
-    until(|| recorder.jobs.capacity() <= MOST_WAITING - 5).await;
+    until(|| recorder.places.available_permits() <= MOST_WAITING - 5).await;
     store.permits.add_permits(2);
     for one in asked {
         assert!(one.await.expect("no panic").is_ok());
@@ -216,12 +219,93 @@ async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
 }
 
 #[tokio::test]
-async fn a_denial_is_written_before_the_scans_that_came_after_it() {
+async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     let store = Arc::new(Slow::new(100));
     let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
-    recorder.note(attempt(1)).await.expect("there is room");
-    recorder.record(attempt(2)).await.expect("the database is there");
-    assert_eq!(store.batches().concat(), [id(1), id(2)]);
+    let last = 2 * MOST_IN_A_WRITE as u128;
+    for number in 0..=last {
+        recorder.note(attempt(number)).await.expect("there is room");
+    }
+    recorder
+        .record(attempt(last))
+        .await
+        .expect("the database is there");
+    assert_eq!(store.batches()[0], [id(last), id(last)]);
+    recorder.flush().await;
+    assert_eq!(
+        store.batches().concat().len() as u128,
+        last + 2,
+        "each is written once"
+    );
+}
+
+#[tokio::test]
+async fn no_scan_waits_for_the_denials_before_it() {
+    let store = Arc::new(Slow::new(0));
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    for number in 1..=MOST_NOTES as u128 {
+        recorder.note(attempt(number)).await.expect("there is room");
+    }
+    let denied = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { recorder.note(attempt(20_000)).await }
+    });
+    let asked = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { recorder.record(attempt(0)).await }
+    });
+    until(|| recorder.places.available_permits() < MOST_WAITING || !store.batches().is_empty()).await;
+    assert!(!denied.is_finished(), "a denial waits where there is no room");
+    // One write may be under way; the next has the scan in it, and denials beside it.
+    store.permits.add_permits(2);
+    asked.await.expect("no panic").expect("the database is there");
+    let batches = store.batches();
+    assert!(
+        batches.len() <= 2 && batches.concat().contains(&id(0)),
+        "{batches:?}"
+    );
+    store.permits.add_permits(100);
+    denied.await.expect("no panic").expect("there is room");
+    recorder.flush().await;
+    assert_eq!(store.batches().concat().len(), MOST_NOTES + 2, "nothing is lost");
+}
+
+#[tokio::test]
+async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
+    let store = Arc::new(Slow::new(0));
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let mut asked = Vec::new();
+    let ask = |number: u128| {
+        let recorder = recorder.clone();
+        tokio::spawn(async move { recorder.record(attempt(number)).await })
+    };
+    // A write under way, while denials and more scans come than the next one takes.
+    asked.push(ask(0));
+    until(|| store.begun.load(Ordering::SeqCst) == 1).await;
+    for number in 1..=2 * MOST_IN_A_WRITE as u128 {
+        asked.push(ask(number));
+    }
+    until(|| recorder.places.available_permits() == MOST_WAITING - 2 * MOST_IN_A_WRITE).await;
+    let first_note = 10_000;
+    for number in 0..100 {
+        recorder
+            .note(attempt(first_note + number))
+            .await
+            .expect("there is room");
+    }
+    let flushed = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { recorder.flush().await }
+    });
+    tokio::task::yield_now().await;
+    store.permits.add_permits(100);
+    flushed.await.expect("no panic");
+    let batches = store.batches();
+    assert_eq!(batches[1].len(), MOST_IN_A_WRITE + ROOM_FOR_NOTES, "{batches:?}");
+    assert_eq!(batches[1][0], id(first_note));
+    for one in asked {
+        assert!(one.await.expect("no panic").is_ok());
+    }
 }
 
 #[tokio::test]
@@ -231,6 +315,7 @@ async fn flushing_waits_for_what_was_left() {
     recorder.note(attempt(1)).await.expect("there is room");
     recorder.flush().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
+    recorder.flush().await;
 }
 
 #[tokio::test]

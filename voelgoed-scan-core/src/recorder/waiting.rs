@@ -1,0 +1,154 @@
+//! What waits for the next write, and what goes into it?
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
+
+use super::{MOST_IN_A_WRITE, ROOM_FOR_NOTES, RecordError};
+use crate::store::StoreError;
+use crate::{Attempt, OrganizationId, Recorded, ScanId};
+
+/// A scan that somebody waits for. Its place is free as soon as its write begins.
+pub(super) struct Ask {
+    pub(super) attempt: Box<Attempt>,
+    pub(super) asker: oneshot::Sender<Result<Recorded, RecordError>>,
+    #[expect(dead_code, reason = "held for as long as the scan waits")]
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// A denial that a tier answered. Its place is free once it is written.
+pub(super) struct Note {
+    pub(super) attempt: Box<Attempt>,
+    pub(super) due: Instant,
+    #[expect(dead_code, reason = "held until the denial is written")]
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+pub(super) enum Job {
+    Ask(Ask),
+    Note(Note),
+    Flush(oneshot::Sender<()>),
+}
+
+#[derive(Default)]
+pub(super) struct Waiting {
+    asks: VecDeque<Ask>,
+    /// With the number of each, in the order they came.
+    notes: VecDeque<(u64, Note)>,
+    noted: HashSet<(OrganizationId, ScanId)>,
+    next: u64,
+    /// Who waits for the notes before a number.
+    flushes: Vec<(u64, oneshot::Sender<()>)>,
+    /// Until when notes rest that could not be written.
+    rest: Option<Instant>,
+}
+
+impl Waiting {
+    pub(super) fn add(&mut self, job: Job) {
+        match job {
+            Job::Ask(ask) => self.asks.push_back(ask),
+            Job::Note(note) => {
+                self.noted.insert(id(&note.attempt));
+                self.notes.push_back((self.next, note));
+                self.next += 1;
+            }
+            Job::Flush(done) => {
+                self.flushes.push((self.next, done));
+                self.tell_flushed(false);
+            }
+        }
+    }
+
+    /// How many notes wait.
+    pub(super) fn notes(&self) -> usize {
+        self.notes.len()
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.asks.is_empty() || !self.notes.is_empty()
+    }
+
+    /// Whether somebody waits for a write.
+    pub(super) fn is_urgent(&self) -> bool {
+        !self.asks.is_empty() || !self.flushes.is_empty()
+    }
+
+    /// When notes must be written even if nobody asks.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let (_, note) = self.notes.front()?;
+        Some(self.rest.map_or(note.due, |rest| rest.max(note.due)))
+    }
+
+    /// Takes out what goes into a write that begins now: notes, to be written first, and scans.
+    pub(super) fn next_write(&mut self, now: Instant) -> (Vec<(u64, Note)>, Vec<Ask>) {
+        let many = self.asks.len().min(MOST_IN_A_WRITE);
+        let asks: Vec<Ask> = self.asks.drain(..many).collect();
+        let mut notes = self.answered_before(&asks);
+        // On some databases notes are a write of their own: with scans they go only when they are due.
+        let due = self.due().is_some_and(|due| due <= now);
+        if asks.is_empty() || due || !self.flushes.is_empty() {
+            let room = (MOST_IN_A_WRITE - asks.len()).max(ROOM_FOR_NOTES);
+            let many = self.notes.len().min(room);
+            notes.extend(self.notes.drain(..many));
+        }
+        for (_, note) in &notes {
+            self.noted.remove(&id(&note.attempt));
+        }
+        (notes, asks)
+    }
+
+    /// Takes out the notes that scans are the retries of.
+    fn answered_before(&mut self, asks: &[Ask]) -> Vec<(u64, Note)> {
+        let again: HashSet<_> = asks
+            .iter()
+            .map(|ask| id(&ask.attempt))
+            .filter(|id| self.noted.contains(id))
+            .collect();
+        if again.is_empty() {
+            return Vec::new();
+        }
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        let (taken, left): (Vec<_>, Vec<_>) = notes.partition(|(_, note)| again.contains(&id(&note.attempt)));
+        self.notes = left.into();
+        taken
+    }
+
+    /// Takes back the notes that a write did not record; where it recorded none, they rest until then.
+    pub(super) fn keep(&mut self, kept: Vec<(u64, Note)>, rest: Option<Instant>) {
+        let failed = !kept.is_empty();
+        self.rest = rest.filter(|_| failed);
+        for (number, note) in kept.into_iter().rev() {
+            self.noted.insert(id(&note.attempt));
+            self.notes.push_front((number, note));
+        }
+        self.tell_flushed(failed);
+    }
+
+    /// Tells who waited for notes that are written, or that were tried.
+    fn tell_flushed(&mut self, tried: bool) {
+        let first = self.notes.front().map(|(number, _)| *number);
+        let is_done = |before: u64| tried || first.is_none_or(|first| first >= before);
+        for (before, done) in std::mem::take(&mut self.flushes) {
+            if is_done(before) {
+                // Whoever asked and went away need not be told.
+                let _ = done.send(());
+            } else {
+                self.flushes.push((before, done));
+            }
+        }
+    }
+
+    /// Tells all who ask that the database is away; notes stay.
+    pub(super) fn tell_all(&mut self, away: &Arc<StoreError>) {
+        for ask in self.asks.drain(..) {
+            // An asker that went away needs no answer.
+            let _ = ask.asker.send(Err(RecordError::Store(Arc::clone(away))));
+        }
+    }
+}
+
+fn id(attempt: &Attempt) -> (OrganizationId, ScanId) {
+    (attempt.organization_id, attempt.scan_id)
+}
