@@ -7,5 +7,6 @@ mod prompt;
 mod rehearse;
 mod replay;
 mod scanning;
+mod secure;
 mod setting_up;
 mod tickets;

@@ -16,6 +16,7 @@ mod nodes;
 mod order;
 mod outages;
 mod pairing;
+mod platform;
 mod roles;
 mod scans;
 mod shapes;

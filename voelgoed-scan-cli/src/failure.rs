@@ -150,6 +150,16 @@ pub(crate) enum Failure {
         /// How to find the right one.
         hint: &'static str,
     },
+    /// There already is a thing of that name.
+    #[error("there already is an {kind} {name}")]
+    Taken {
+        /// What kind of thing.
+        kind: &'static str,
+        /// What it is called.
+        name: String,
+        /// What to do instead.
+        hint: &'static str,
+    },
 }
 
 impl Failure {
@@ -182,7 +192,8 @@ impl Failure {
             | Self::Setup(_)
             | Self::Start(_)
             | Self::Unfit { .. }
-            | Self::Unknown { .. } => Exit::Failed,
+            | Self::Unknown { .. }
+            | Self::Taken { .. } => Exit::Failed,
         }
     }
 
@@ -197,7 +208,9 @@ impl Failure {
             Self::NotOurs { .. } => Some("check the address: --server URL".to_owned()),
             Self::Refused(problem) => problem_hint(problem),
             Self::Unfit { hint, .. } => hint.map(str::to_owned),
-            Self::Usage { hint, .. } | Self::Unknown { hint, .. } => Some((*hint).to_owned()),
+            Self::Usage { hint, .. } | Self::Unknown { hint, .. } | Self::Taken { hint, .. } => {
+                Some((*hint).to_owned())
+            }
             Self::Secret(SecretError::Missing) => Some("it must be the servers' own".to_owned()),
             Self::Setup(SetupError::Keys { .. }) => {
                 Some("give the secret settings of the servers that use this database".to_owned())

@@ -67,18 +67,37 @@ impl BackOffice {
         name: Name,
         now: Timestamp,
     ) -> Result<(Organization, ApiKey, ApiKeySecret), StoreError> {
+        self.create_organization_as(OrganizationId::generate(now), name, now)
+            .await?
+            .ok_or_else(|| StoreError::Failed {
+                reason: "a new id is taken".to_owned(),
+            })
+    }
+
+    /// Makes an organization under an id that it already has elsewhere: with the same master secret its keys are the
+    /// same, so what was signed there holds here. `None` where the id is taken.
+    pub async fn create_organization_as(
+        &self,
+        id: OrganizationId,
+        name: Name,
+        now: Timestamp,
+    ) -> Result<Option<(Organization, ApiKey, ApiKeySecret)>, StoreError> {
         let organization = Organization {
-            id: OrganizationId::generate(now),
+            id,
             name,
             inserted_at: now,
         };
         let first = |format| self.new_signing_key(organization.id, format, KeyId::FIRST, now);
         let signing_keys = [first(KeyFormat::Vg1), first(KeyFormat::Vg2)];
-        self.store
+        let made = self
+            .store
             .create_organization(&organization, &signing_keys)
             .await?;
+        if !made {
+            return Ok(None);
+        }
         let (key, secret) = self.create_owner_key(organization.id, now).await?;
-        Ok((organization, key, secret))
+        Ok(Some((organization, key, secret)))
     }
 
     /// Makes another owner's key, for one that was lost; `None` where there is no such organization.

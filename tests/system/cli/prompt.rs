@@ -72,8 +72,13 @@ impl Prompt {
     /// A prompt without a server.
     pub(super) fn alone() -> Self {
         // Nothing listens on the discard port.
+        Self::at("http://127.0.0.1:9")
+    }
+
+    /// A prompt that talks to a server, without a credential.
+    pub(super) fn at(server: &str) -> Self {
         Self {
-            server: "http://127.0.0.1:9".to_owned(),
+            server: server.to_owned(),
             token: None,
         }
     }
@@ -167,17 +172,26 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn open() -> Self {
+        Self::open_in(tempfile::tempdir().expect("a folder"), &[])
+    }
+
+    /// Another server, with nothing yet but this one's organization id and master secret.
+    pub(super) fn open_anew(&self) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let secret = "gate.db.secret";
+        std::fs::copy(self.path(secret), folder.path().join(secret)).expect("copied");
+        Self::open_in(folder, &["--organization-id", &self.organization])
+    }
+
+    fn open_in(folder: TempDir, more: &[&str]) -> Self {
         let url = format!("sqlite://{}", folder.path().join("gate.db").display());
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let running = runtime
             .block_on(voelgoed_scan_server::start(Config::on_free_port(&url)))
             .expect("a server");
-        let alone = Prompt {
-            server: format!("http://{}", running.address()),
-            token: None,
-        };
-        let made = alone.json(&["init", "--database-url", &url, "--organization", "Voelgoed"]);
+        let alone = Prompt::at(&format!("http://{}", running.address()));
+        let init = ["init", "--database-url", &url, "--organization", "Voelgoed"];
+        let made = alone.json(&[&init, more].concat());
         Self {
             folder,
             owner: alone.with_token(made["api_key"].as_str().expect("a key")),

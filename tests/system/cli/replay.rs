@@ -179,3 +179,82 @@ fn csv_and_tokens_let_each_device_hand_in_its_own() {
         assert!(scan["metadata"].is_null(), "{scan}");
     }
 }
+
+#[test]
+fn an_export_replayed_into_a_fresh_server_gives_the_same_results() {
+    let old = Place::open();
+    let (event, gate) = old.event_and_gate();
+    let scanner = old.scanner(&event, &gate);
+    let codes = old.issue(&event, 4);
+    let shown: Vec<_> = codes.iter().map(|code| old.qr(&event, code)).collect();
+    old.owner.json(&["ticket", "void", &codes[3], "--event", &event]);
+    let forged = shown[0].replacen(&codes[0], &codes[1], 1);
+    scanner.run(&[
+        "scan",
+        &shown[0],
+        &shown[1],
+        &shown[0],
+        &shown[3],
+        &forged,
+        "not a code",
+    ]);
+    // The record of a denial that memory gave follows its answer.
+    let exported = loop {
+        let done = old.owner.run(&["scans", "export", "--event", &event]).expect(0);
+        if done.values().len() == 6 {
+            break done;
+        }
+    };
+
+    let new = old.open_anew();
+    assert_eq!(new.organization, old.organization);
+    new.owner
+        .json(&["event", "put", &event, "--name", "Summer", "--status", "live"]);
+    new.owner.json(&[
+        "gate", "put", &gate, "--event", &event, "--name", "Main", "--status", "open",
+    ]);
+    let tickets: String = codes
+        .iter()
+        .map(|code| json!({ "code": code }).to_string() + "\n")
+        .collect();
+    let file = new.path("tickets.ndjson");
+    fs::write(&file, tickets).expect("written");
+    new.owner
+        .run(&["ticket", "import", &file, "--event", &event])
+        .expect(0);
+    new.owner.json(&["ticket", "void", &codes[3], "--event", &event]);
+    // The code that the old server signed holds here: the key is the same one.
+    let scanner = new.scanner(&event, &gate);
+    let report = scanner
+        .feed(&["replay", "-", "--output", "json"], &exported.out)
+        .value();
+    assert_eq!(report["recorded"], 4, "{report}");
+    // A forgery and a text that is no code leave neither behind.
+    assert_eq!(report["skipped"]["no_qr_or_ticket_code"], 2, "{report}");
+    let told = |place: &Place| -> Vec<_> {
+        let scans = place
+            .owner
+            .run(&["scans", "export", "--event", &event])
+            .expect(0)
+            .values();
+        let mut told: Vec<_> = scans
+            .iter()
+            .filter(|scan| scan["ticket_code"].is_string())
+            .map(|scan| ["scan_id", "scanned_at", "result", "reason"].map(|name| text(scan, name).to_owned()))
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(&new), told(&old));
+    assert_eq!(new.owner.json(&["stats", &event])["event"]["inside"], 2);
+    let again = new.owner.without_token();
+    let taken = [
+        "init",
+        "--database-url",
+        &new.url,
+        "--organization",
+        "X",
+        "--organization-id",
+    ];
+    again.run(&[&taken[..], &[&new.organization]].concat()).expect(1);
+}

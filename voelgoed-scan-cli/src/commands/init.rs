@@ -35,6 +35,10 @@ pub(crate) struct Init {
     /// Make an organization of this name, with its first signing keys and its owner key
     #[arg(long, value_name = "NAME")]
     organization: Option<Name>,
+    /// Make it under the id that it has elsewhere, as when a server is set up anew: with the same secret, codes that
+    /// were signed there hold here
+    #[arg(long, value_name = "ORGANIZATION_ID", requires = "organization")]
+    organization_id: Option<OrganizationId>,
     /// Make another owner key for this organization, whose own was lost
     #[arg(long, value_name = "ORGANIZATION_ID")]
     new_owner_key: Option<OrganizationId>,
@@ -81,8 +85,15 @@ impl Init {
     async fn make(&self, back_office: &BackOffice) -> Result<(OrganizationId, ApiKeySecret), Failure> {
         let now = world::now();
         if let Some(name) = &self.organization {
-            let (organization, _, secret) = back_office.create_organization(name.clone(), now).await?;
-            return Ok((organization.id, secret));
+            let id = self.organization_id.unwrap_or_else(|| OrganizationId::generate(now));
+            return match back_office.create_organization_as(id, name.clone(), now).await? {
+                Some((organization, _, secret)) => Ok((organization.id, secret)),
+                None => Err(Failure::Taken {
+                    kind: "organization",
+                    name: id.to_string(),
+                    hint: "an owner key for it comes with --new-owner-key ORGANIZATION_ID",
+                }),
+            };
         }
         let Some(organization) = self.new_owner_key else {
             return Err(Failure::Usage {

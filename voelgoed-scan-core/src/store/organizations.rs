@@ -19,19 +19,23 @@ impl<D: Dialect> Organizations for Sql<D> {
         &self,
         organization: &Organization,
         signing_keys: &[SigningKey],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        query::<D>("insert into organizations (id, name, inserted_at) values ($1, $2, $3)")
+        let insert = "insert into organizations (id, name, inserted_at) values ($1, $2, $3) on conflict do nothing";
+        let made = query::<D>(insert)
             .id(organization.id.as_uuid())
             .text(organization.name.as_str())
             .time(organization.inserted_at)
             .execute(&mut transaction)
             .await?;
+        if made == 0 {
+            return Ok(false);
+        }
         for key in signing_keys {
             insert_signing_key::<D>(organization.id, key, &mut transaction).await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {

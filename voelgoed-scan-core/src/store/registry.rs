@@ -18,12 +18,12 @@ pub trait Organizations: Send + Sync {
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Makes an organization with its first signing keys.
+    /// Makes an organization with its first signing keys; whether it did: one that has this id is left as it is.
     async fn create_organization(
         &self,
         organization: &Organization,
         signing_keys: &[SigningKey],
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
     /// All organizations: for the check of keys at start.
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
     /// An organization.
