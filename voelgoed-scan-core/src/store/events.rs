@@ -22,7 +22,8 @@ impl<D: Dialect> Events for Sql<D> {
         let put = if insert_event::<D>(&fresh, &mut transaction).await? {
             Put::Created(fresh)
         } else {
-            let stored = locked_event::<D>(organization, id, &mut transaction).await?;
+            lock_doors::<D>(organization, id, &mut transaction).await?;
+            let stored = find_event::<D>(organization, id, &mut transaction).await?;
             let Some(stored) = stored else {
                 return Ok(Put::Missing);
             };
@@ -82,6 +83,7 @@ impl<D: Dialect> Events for Sql<D> {
         now: Timestamp,
     ) -> Result<Put<Gate>, StoreError> {
         let mut transaction = self.write().await?;
+        lock_doors::<D>(organization, event, &mut transaction).await?;
         if find_event::<D>(organization, event, &mut transaction)
             .await?
             .is_none()
@@ -175,6 +177,23 @@ fn event_of(organization: OrganizationId, id: EventId, event: &EventPut, now: Ti
         inserted_at: now,
         updated_at: now,
     }
+}
+
+/// Waits for the admissions that are under way at an event, and lets no other begin until the transaction ends: whoever
+/// is told of a new capacity finds nobody let in by the old one afterwards.
+async fn lock_doors<D: Dialect>(
+    organization: OrganizationId,
+    event: EventId,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    if let Some(sql) = D::SQL.lock_doors {
+        query::<D>(sql)
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .fetch_all(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Reads an event that nobody else changes until the transaction ends.

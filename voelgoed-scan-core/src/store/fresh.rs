@@ -2,7 +2,9 @@
 //! admitted anybody, at gates without a capacity: one statement checks every fact of theirs, admits and records them.
 //!
 //! Invariants: what it admits, [`judge`](crate::judge) would admit; what it does not, it leaves untouched, and the
-//! batch's ordinary way decides it. It locks in the order of every batch: occupancy, then tickets.
+//! batch's ordinary way decides it. It locks in the order of every batch: occupancy, then tickets; before them it locks
+//! the events and gates that it reads against change, because what it finds there is not read again once it has the
+//! others.
 
 use std::collections::HashSet;
 

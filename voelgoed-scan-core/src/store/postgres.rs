@@ -87,7 +87,17 @@ impl Dialect for Postgres {
              ) k join tickets t on t.organization_id = k.organization_id and t.id = k.id \
              order by t.organization_id, t.id for update of t",
         ),
-        lock_event: Some("select id from events where organization_id = $1 and id = $2 for update"),
+        lock_event: Some("select id from events where organization_id = $1 and id = $2 for no key update"),
+        lock_doors: Some(
+            "with e as materialized (\
+             select id from events where organization_id = $1 and id = $2 for update\
+             ), g as materialized (\
+             select id from gates where organization_id = $1 and event_id = $2 and (select count(*) from e) > 0 \
+             order by id for update\
+             ) select o.gate_id from occupancy o \
+             where (select count(*) from g) > 0 and o.organization_id = $1 and o.event_id = $2 \
+             order by o.gate_id for update of o",
+        ),
         admit_fresh: Some(concat!(
             "with r as materialized (\
              select * from jsonb_to_recordset($1::jsonb) as r(n bigint, o uuid, scan uuid, code text, e uuid, g uuid, \
@@ -100,7 +110,8 @@ impl Dialect for Postgres {
              join devices d on d.organization_id = r.o and d.id = r.d and d.status = 'active' \
              join events e on e.organization_id = r.o and e.id = r.e and e.status = 'live' \
              and e.capacity is null and (e.allow_unsigned or not r.bare) \
-             join gates g on g.organization_id = r.o and g.id = r.g and g.status = 'open' and g.capacity is null\
+             join gates g on g.organization_id = r.o and g.id = r.g and g.status = 'open' and g.capacity is null \
+             for key share of e, g\
              ), held as materialized (\
              select o.gate_id from (select distinct o, e, g from stand) k \
              join occupancy o on o.organization_id = k.o and o.event_id = k.e and o.gate_id = k.g \

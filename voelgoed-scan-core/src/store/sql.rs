@@ -85,8 +85,11 @@ pub(crate) struct Statements {
     pub(crate) add_arrivals: &'static str,
     /// Adds the scan counts of `$1`.
     pub(crate) add_session_counts: &'static str,
-    /// Locks event `$2` of organization `$1`, so that two imports do not both append to its classes.
+    /// Locks event `$2` of organization `$1`, so that two imports do not both append to its classes; admissions go on.
     pub(crate) lock_event: Option<&'static str>,
+    /// Locks event `$2` of organization `$1` with its gates and counters: admissions that were decided by what stands
+    /// there are written, and those that come wait for what will.
+    pub(crate) lock_doors: Option<&'static str>,
     /// Tickets of `$1` (organization, code or id) with holder and order.
     pub(crate) listings: &'static str,
     /// Writes the new tickets of `$1`; does nothing for one whose code or id is taken.

@@ -91,6 +91,7 @@ impl Dialect for Sqlite {
         // One process, no round trips: the ordinary way is as fast.
         admit_fresh: None,
         lock_event: None,
+        lock_doors: None,
         known_scans: concat!(
             "select ",
             scan_columns!(),
