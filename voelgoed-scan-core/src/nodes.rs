@@ -1,11 +1,11 @@
 //! What do the other nodes tell, and what does this one tell them?
 //!
-//! Invariants: what other nodes changed rules here within a second: by the bus at once; where this node does not hear
-//! itself over the bus, by the change counters of the database, read every [`PACE_OF_COUNTERS`]; where the bus did not
-//! take the other node's message, by a counter of its own, which always counts. Occupancy is told at most
-//! once in the feed's pace, after the scans that moved it.
+//! Invariants: what other nodes changed rules here within a second: by the bus at once, and by the change counters of the
+//! database, read every [`PACE_OF_COUNTERS`], in any case. A node may die between a change and its message, and no
+//! message says that none is missing: a counter that rose counts whether or not somebody was heard. Occupancy is told at
+//! most once in the feed's pace, after the scans that moved it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts the tasks; they end when the feed is closed.
     pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, outbox: mpsc::UnboundedReceiver<Message>) {
-        tokio::spawn(self.clone().watch_counters(bus.clone()));
+        tokio::spawn(self.clone().watch_counters());
         tokio::spawn(self.clone().tell_occupancy(bus.clone()));
         if let Some(bus) = bus {
             tokio::spawn(self.clone().send(Arc::clone(&bus), outbox));
@@ -149,9 +149,8 @@ impl Node {
         }
     }
 
-    async fn watch_counters(self, bus: Option<Arc<dyn Bus>>) {
+    async fn watch_counters(self) {
         let mut seen: HashMap<OrganizationId, Generations> = HashMap::new();
-        let mut bus_was_up = false;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
@@ -160,10 +159,6 @@ impl Node {
             let counters = self.store.generations().await;
             self.pulse.note(counters.is_ok());
             let Ok(counters) = counters else { continue };
-            let bus_is_up = bus.as_ref().is_some_and(|bus| bus.is_up());
-            // Whoever heard everything since the last look need not be told twice.
-            let told = bus_was_up && bus_is_up;
-            bus_was_up = bus_is_up;
             if !self.store.is_shared() {
                 continue;
             }
@@ -172,11 +167,10 @@ impl Node {
                 let changed = |counter: fn(&Generations) -> i64| {
                     before.is_none_or(|before| counter(&before) != counter(&now))
                 };
-                let unsaid = changed(|counters| counters.unsaid);
-                if unsaid || (!told && changed(|counters| counters.facts)) {
+                if changed(|counters| counters.facts) {
                     self.memory.forget(now.organization_id);
                 }
-                if unsaid || (!told && changed(|counters| counters.tickets)) {
+                if changed(|counters| counters.tickets) {
                     self.recent.forget_organization(now.organization_id);
                 }
             }
@@ -196,39 +190,9 @@ impl Node {
                 _ = beat.tick() => messages.push(Message::Beat),
                 () = self.feed.closed() => return,
             }
-            if !bus.publish(&messages).await {
-                self.say_by_counter(&messages).await;
-            }
+            // Whether the bus takes them or not: what must be known is in the change counters.
+            bus.publish(&messages).await;
             messages.clear();
         }
-    }
-
-    /// What the bus did not take and must be known is said in the database, until it takes it.
-    async fn say_by_counter(&self, messages: &[Message]) {
-        let organizations: BTreeSet<OrganizationId> = messages.iter().filter_map(must_be_known).collect();
-        for organization in organizations {
-            while let Err(error) = self.store.raise_unsaid(organization).await {
-                tracing::warn!(%error, "neither the bus nor the database takes a change");
-                tokio::select! {
-                    () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
-                    () = self.feed.closed() => return,
-                }
-            }
-        }
-    }
-}
-
-/// Whose change a message tells, where other nodes would go wrong without it.
-fn must_be_known(message: &Message) -> Option<OrganizationId> {
-    match message {
-        Message::Changed { organization_id }
-        | Message::Imported { organization_id, .. }
-        | Message::Buried { organization_id, .. } => Some(*organization_id),
-        Message::Beat
-        | Message::Seen { .. }
-        | Message::Scan(_)
-        | Message::Scanned { .. }
-        | Message::Moved { .. }
-        | Message::Occupancy { .. } => None,
     }
 }

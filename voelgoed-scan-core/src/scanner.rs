@@ -212,10 +212,18 @@ impl Scanner {
         let seen_before = request
             .scan_id
             .is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
-        if !seen_before && let Some(denial) = self.ask_tiers(stand, &attempt).await {
+        let is_new = !seen_before && self.would_know(&request);
+        if is_new && let Some(denial) = self.ask_tiers(stand, &attempt).await {
             return self.deny(stand, attempt, denial).await;
         }
         self.record(attempt).await
+    }
+
+    /// Whether this node would know a scan that another one decided: where it does not hear the others, the retry of a
+    /// denial may be one, and only the database can tell.
+    fn would_know(&self, request: &ScanRequest) -> bool {
+        let Some(bus) = &self.0.bus else { return true };
+        request.scan_id.is_none() || bus.is_up()
     }
 
     /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.

@@ -287,7 +287,10 @@ impl Chunk {
             update_event::<D>(&self.event, connection).await?;
             raise_generation::<D>(organization, connection).await?;
         }
-        raise_tickets_generation::<D>(organization, connection).await?;
+        // Nobody keeps anything of a ticket that was not there.
+        if !old.is_empty() {
+            raise_tickets_generation::<D>(organization, connection).await?;
+        }
         Ok(true)
     }
 }

@@ -17,10 +17,8 @@ pub struct Generations {
     pub organization_id: OrganizationId,
     /// Events, gates, devices, sessions, keys.
     pub facts: i64,
-    /// Tickets, otherwise than by scans.
+    /// Tickets that were there before, otherwise than by scans.
     pub tickets: i64,
-    /// Changes that the bus did not take.
-    pub unsaid: i64,
 }
 
 /// How many connections to the database there are, of one kind.
@@ -41,9 +39,6 @@ pub struct PoolUse {
 pub trait NodeStore: Send + Sync {
     /// The change counters of all organizations.
     async fn generations(&self) -> Result<Vec<Generations>, StoreError>;
-
-    /// Says that a change of an organization did not reach the bus.
-    async fn raise_unsaid(&self, organization: OrganizationId) -> Result<(), StoreError>;
 
     /// Whether other processes may change what is here: a file is one process's.
     fn is_shared(&self) -> bool;
@@ -67,29 +62,18 @@ pub trait NodeStore: Send + Sync {
 impl<D: Dialect> NodeStore for Sql<D> {
     async fn generations(&self) -> Result<Vec<Generations>, StoreError> {
         let mut connection = self.read().await?;
-        let rows =
-            query::<D>("select id, generation, tickets_generation, unsaid_generation from organizations")
-                .fetch_all(&mut connection)
-                .await?;
+        let rows = query::<D>("select id, generation, tickets_generation from organizations")
+            .fetch_all(&mut connection)
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(Generations {
                     organization_id: row.id("id")?,
                     facts: row.int("generation")?,
                     tickets: row.int("tickets_generation")?,
-                    unsaid: row.int("unsaid_generation")?,
                 })
             })
             .collect()
-    }
-
-    async fn raise_unsaid(&self, organization: OrganizationId) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        query::<D>("update organizations set unsaid_generation = unsaid_generation + 1 where id = $1")
-            .id(organization.as_uuid())
-            .execute(&mut transaction)
-            .await?;
-        Ok(transaction.commit().await?)
     }
 
     fn is_shared(&self) -> bool {

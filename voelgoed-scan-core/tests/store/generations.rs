@@ -110,6 +110,14 @@ pub(crate) async fn every_change_raises_its_counter(world: World) {
     store.delete_api_key(organization, key.id).await.expect("written");
     assert_eq!(watch.rose().await, facts, "a deleted API key");
     let code = world.ticket("{}").await;
+    assert_eq!(
+        watch.rose().await,
+        (false, false),
+        "a ticket that nobody has seen"
+    );
+    world
+        .import(&[&format!(r#"{{"code":"{code}","note":"New"}}"#)])
+        .await;
     assert_eq!(watch.rose().await, (false, true), "an import");
     world
         .import(&[&format!(r#"{{"code":"{code}","ticket_class":"New"}}"#)])
