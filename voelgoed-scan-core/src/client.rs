@@ -254,6 +254,10 @@ impl ScannerClient {
             session_id: session.as_ref().map(|session| session.id),
         };
         self.gate.set_station(Some(station)).await?;
+        // It was there just now, and knows all that this phone knows: it may decide.
+        if session.is_some() && self.gate.state().await?.waiting == 0 {
+            self.link.up();
+        }
         self.changed();
         self.wake.notify_one();
         Ok(session)
