@@ -72,6 +72,7 @@ private fun show(verdict: Verdict) {
         if (verdict.decidedBy == VerdictBy.DEVICE) add("offline")
     }
     println("\u001b[${colour}m ${verdict.message} \u001b[0m ${verdict.reason.code} ${more.joinToString()}")
+    System.out.flush()
 }
 
 private suspend fun readTickets(gate: ScannerClient) {
@@ -87,6 +88,10 @@ private suspend fun readTickets(gate: ScannerClient) {
 }
 
 fun main(arguments: Array<String>) = runBlocking {
+    if (arguments.size < 2) {
+        System.err.println("usage: gate FOLDER enroll URI | stand EVENT GATE | scan | state")
+        exitProcess(2)
+    }
     val folder = File(arguments[0])
     try {
         if (arguments[1] == "enroll") {
@@ -100,10 +105,16 @@ fun main(arguments: Array<String>) = runBlocking {
                 gate.refreshManifest()
             }
             "scan" -> {
+                try {
+                    gate.sync() // finds the server, and hands in what a shift before left
+                } catch (error: GateException) {
+                    System.err.println("on its own: ${errorCode(error)}")
+                }
                 val running = launch { gate.run() }
                 readTickets(gate)
                 gate.stop()
                 running.join()
+                gate.sync() // the end of the shift: nothing is to wait on this machine
             }
         }
         println(gate.state())

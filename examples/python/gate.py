@@ -91,10 +91,15 @@ async def main(folder, command, *arguments):
         await gate.refresh_manifest()
         print("standing at", *arguments)
     elif command == "scan":
+        try:
+            await gate.sync()  # finds the server, and hands in what a shift before left
+        except scan.GateError as error:
+            print("on its own:", scan.error_code(error), file=sys.stderr)
         running = asyncio.create_task(gate.run())
         await read_tickets(gate)
         gate.stop()
         await running
+        await gate.sync()  # the end of the shift: nothing is to wait on this machine
     print(await gate.state())
 
 

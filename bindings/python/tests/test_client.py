@@ -21,6 +21,7 @@ class Client(unittest.IsolatedAsyncioTestCase):
             app=scan.App(name="Gate", version="1.0", platform="python"),
             secrets=self.vault,
             transport=self.wire,
+            settings=stage.patient(),
         )
 
     async def phone(self):

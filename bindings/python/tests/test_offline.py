@@ -62,9 +62,6 @@ class Offline(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(admitted.decided_by, scan.VerdictBy.DEVICE)
         self.assertEqual(admitted.ticket.code, stage.FACTS["first_code"])
         self.assertIsNone(admitted.occupancy)
-        again = await gate.decide(stage.camera("first"), MAIN)
-        self.assertTrue(again.repeated, "the camera reads twice: one reading")
-        self.assertEqual(again.scan_id, admitted.scan_id)
         vip, typed = stage.FACTS["gate_vip"], scan.TicketReading.TYPED(stage.FACTS["second_code"])
         expected = [
             ("already_scanned", stage.camera("used_online"), {}),

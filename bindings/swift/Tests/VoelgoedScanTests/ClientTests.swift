@@ -20,7 +20,7 @@ final class ClientTests: XCTestCase {
     private var setup: ClientSetup {
         ClientSetup(
             directory: folder.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: vault,
-            transport: wire)
+            transport: wire, settings: Stage.patient())
     }
 
     private func phone() async throws -> ScannerClient {

@@ -26,6 +26,15 @@ enum Stage {
             canOverride: canOverride, manifestKey: Data(bytes))
     }
 
+    /// However slow the machine is: whether the phone decides is for the network to say, not for the clock.
+    static func patient(retry: TimeInterval = 1, allowPlainHttp: Bool = false) -> ClientSettings {
+        let usual = defaultClientSettings()
+        return ClientSettings(
+            scanDeadline: 60, callTimeout: usual.callTimeout, transferTimeout: usual.transferTimeout,
+            firstRetry: retry, longestRetry: retry, refreshEvery: usual.refreshEvery, batch: usual.batch,
+            allowPlainHttp: allowPlainHttp)
+    }
+
     static func camera(_ name: String) -> TicketReading { .qr(text: fact(name)) }
 }
 

@@ -84,15 +84,27 @@ func main(_ arguments: [String]) async throws {
         _ = try await gate.startSession(eventId: arguments[3], gateId: arguments[4], replace: true)
         _ = try await gate.refreshManifest()
     case "scan":
+        do {
+            _ = try await gate.sync()  // finds the server, and hands in what a shift before left
+        } catch let error as GateError {
+            FileHandle.standardError.write(Data("on its own: \(errorCode(error: error))\n".utf8))
+        }
         let running = Task { await gate.run() }
         await readTickets(gate)
         gate.stop()
         await running.value
+        _ = try await gate.sync()  // the end of the shift: nothing is to wait on this machine
     default: break
     }
     print(try await gate.state())
 }
 
+// A line at a time, into a pipe too.
+setvbuf(stdout, nil, _IOLBF, 0)
+guard CommandLine.arguments.count > 2 else {
+    FileHandle.standardError.write(Data("usage: Gate FOLDER enroll URI | stand EVENT GATE | scan | state\n".utf8))
+    exit(2)
+}
 do {
     try await main(CommandLine.arguments)
 } catch let error as GateError {

@@ -20,6 +20,7 @@ class ClientTest {
         app = App(name = "Gate", version = "1.0", platform = "jvm"),
         secrets = vault,
         transport = wire,
+        settings = patient(),
     )
 
     @AfterTest
