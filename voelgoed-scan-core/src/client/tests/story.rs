@@ -61,7 +61,10 @@ async fn an_enrolment_is_kept_in_the_secret_store_and_opens_without_a_network() 
 async fn the_server_decides_while_it_is_there() {
     let scene = Scene::new(World::new());
     let phone = scene.phone().await;
-    assert!(phone.state().await.expect("it answers").online, "it stood there by the server");
+    assert!(
+        phone.state().await.expect("it answers").online,
+        "it stood there by the server"
+    );
     let first = phone
         .scan(ScanInput::entry(scene.server.vg2(1)))
         .await
