@@ -16,6 +16,7 @@ mod nodes;
 mod order;
 mod outages;
 mod pairing;
+mod phones;
 mod platform;
 mod roles;
 mod scans;
