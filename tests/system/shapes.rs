@@ -93,6 +93,11 @@ async fn whoever_runs_the_server_can_ask_how_it_is() {
     assert_eq!(ready["checks"]["database"], "ok");
     let page = world.nobody.get("/").await.expect(200);
     assert!(page.text().contains(env!("CARGO_PKG_VERSION")) && page.text().contains("/openapi.json"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
     let metrics = world.nobody.get("/metrics").await.expect(200);
     for name in [
         "voelgoed_scan_http_requests_total",

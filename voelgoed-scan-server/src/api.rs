@@ -82,7 +82,7 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        operations::home(),
+        monitor::show(),
     ]
 }
 

@@ -120,18 +120,3 @@ pub(crate) fn openapi() -> Route {
             Ok(reply::whole(StatusCode::OK, "application/json", document.clone()))
         })
 }
-
-/// `GET /`
-pub(crate) fn home() -> Route {
-    const MEDIA_TYPE: &str = "text/html; charset=utf-8";
-    const PAGE: &str = concat!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>voelgoed-scan</title>",
-        "<h1>voelgoed-scan ",
-        env!("CARGO_PKG_VERSION"),
-        "</h1><p>A ticket-scanning gate. Its calls are described in ",
-        "<a href=\"/openapi.json\">/openapi.json</a>.</p></html>\n"
-    );
-    Route::get("/", "home", "Shows a page that names the version.")
-        .answers_as("The page.", vec![(MEDIA_TYPE, None)])
-        .open(|_| async { Ok(reply::whole(StatusCode::OK, MEDIA_TYPE, PAGE)) })
-}
