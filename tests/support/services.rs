@@ -1,5 +1,6 @@
 //! A PostgreSQL and a Redis: those that `scripts/services` started, and throwaway ones that a test may stop.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -86,14 +87,21 @@ fn folder() -> TempDir {
         .prefix("voelgoed-scan.")
         .tempdir_in("/tmp")
         .expect("a folder");
+    give_to_server(folder.path());
+    folder
+}
+
+fn give_to_server(path: &std::path::Path) {
     if is_root() {
-        let given = Command::new("chown")
-            .arg("postgres:postgres")
-            .arg(folder.path())
-            .status();
+        let given = Command::new("chown").arg("postgres:postgres").arg(path).status();
         assert!(given.expect("chown runs").success());
     }
-    folder
+}
+
+fn only_for_server(path: &std::path::Path) {
+    give_to_server(path);
+    let closed = Command::new("chmod").arg("600").arg(path).status();
+    assert!(closed.expect("chmod runs").success());
 }
 
 /// Sends a signal to a process.
@@ -148,6 +156,22 @@ impl Postgres {
         postgres
     }
 
+    /// Takes connections over TLS alone from its next start on, with a certificate and its key in PEM.
+    pub fn ask_for_tls(&self, certificate: &str, key: &str) {
+        let data = self.folder.path().join("data");
+        let settings = "ssl = on\n";
+        for (file, text) in [
+            ("server.crt", certificate),
+            ("server.key", key),
+            ("postgresql.auto.conf", settings),
+            ("pg_hba.conf", "hostssl all all 127.0.0.1/32 trust\n"),
+        ] {
+            let path = data.join(file);
+            std::fs::write(&path, text).expect("written");
+            only_for_server(&path);
+        }
+    }
+
     /// Starts it where it was stopped.
     pub async fn start_again(&mut self) {
         let bin = PathBuf::from(variable("VOELGOED_SCAN_TEST_POSTGRES_BIN"));
@@ -175,6 +199,11 @@ impl Postgres {
         .await;
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn server(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
@@ -197,6 +226,35 @@ impl Postgres {
         signal(self.process(), name);
         let mut child = self.running.take().expect("it runs");
         child.wait().expect("it ends");
+    }
+
+    /// Runs SQL in a transaction that stays open until the process is killed.
+    pub fn hold(&self, database: &str, sql: &str) -> Child {
+        let psql = PathBuf::from(variable("VOELGOED_SCAN_TEST_POSTGRES_BIN")).join("psql");
+        let mut holding = Command::new(psql)
+            .args(["--no-psqlrc", "--quiet", "--dbname", database])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        let prompt = holding.stdin.as_mut().expect("it was piped");
+        writeln!(prompt, "begin; {sql};").expect("psql reads");
+        holding
+    }
+
+    /// Waits until a call waits for a lock that is held.
+    pub async fn awaits_a_lock(&self, database: &str) {
+        let psql = PathBuf::from(variable("VOELGOED_SCAN_TEST_POSTGRES_BIN")).join("psql");
+        let asked = "select count(*) from pg_stat_activity \
+                     where datname = current_database() and wait_event_type = 'Lock'";
+        until("somebody waits for a lock", || {
+            let told = Command::new(&psql)
+                .args(["--no-psqlrc", "--tuples-only", "--no-align"])
+                .args(["--dbname", database, "--command", asked])
+                .output()
+                .expect("psql runs");
+            std::future::ready(told.stdout.trim_ascii() != b"0")
+        })
+        .await;
     }
 
     /// Freezes it, all its processes, or lets it go on: connections stay, nothing is answered.

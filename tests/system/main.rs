@@ -20,6 +20,7 @@ mod phones;
 mod platform;
 mod roles;
 mod scans;
+mod secure;
 mod shapes;
 mod streams;
 mod sync;
