@@ -109,6 +109,63 @@ async fn serves_again(tenant: &Tenant, waiting: &Value, when: &str) {
     assert_eq!(again["replayed"], true, "{again}");
 }
 
+/// What is read when PostgreSQL says nothing at all, or says nothing any more while it is being asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_postgresql_is_told_to_whoever_only_reads_too() {
+    let postgres = Postgres::start().await;
+    let cluster = Cluster::start(1, postgres.database(), None).await;
+    let tenant = cluster.tenant("Frozen").await;
+    // Nobody has asked with it: who calls is for the database to say.
+    let (unknown, _) = tenant.new_device("gate-2", &json!({})).await;
+    let scan = json!({ "qr": tenant.qr(1).await, "scan_id": new_id() });
+    let event = &tenant.event;
+    let lists = [
+        "/api/v1/events".to_owned(),
+        "/api/v1/scanning/devices".to_owned(),
+        format!("/api/v1/events/{event}/tickets"),
+        format!("/api/v1/scanning/scans?event_id={event}"),
+        format!("/api/v1/scanning/events/{event}/occupancy"),
+    ];
+    // Devices cannot be read: whoever asks for them is under way when the database freezes.
+    let mut locked = postgres.hold(&cluster.config.database_url, "lock table devices");
+    let under_way = tenant.owner.get("/api/v1/scanning/devices");
+    let freeze = async {
+        postgres.awaits_a_lock(&cluster.config.database_url).await;
+        postgres.freeze(true);
+        let mut asked = Vec::new();
+        for path in &lists {
+            let started = Instant::now();
+            asked.push((path.as_str(), tenant.owner.get(path).await, started.elapsed()));
+        }
+        let started = Instant::now();
+        let auth = unknown.scan(&scan).await;
+        asked.push(("a device that is not known yet", auth, started.elapsed()));
+        asked
+    };
+    let started = Instant::now();
+    let under_way = async {
+        let reply = under_way.await;
+        ("a list that was under way", reply, started.elapsed())
+    };
+    let (under_way, mut asked) = tokio::join!(under_way, freeze);
+    asked.push(under_way);
+    postgres.freeze(false);
+    for (what, reply, took) in asked {
+        report(what, took);
+        let refused = reply.expect_problem(503, "storage_unavailable");
+        assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        assert!(took < SOON, "{what}: {took:?}");
+    }
+    locked.kill().expect("killed");
+    locked.wait().expect("it ends");
+    for path in &lists {
+        until("a list is there again", || async {
+            tenant.owner.get(path).await.status == 200
+        })
+        .await;
+    }
+}
+
 /// What callers under load know of: by scan id, the ticket and whether it was let in.
 #[derive(Default)]
 struct Known {

@@ -4,14 +4,15 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
+use tokio::time::timeout;
 
 use crate::auth::{Caller, Credential};
 use crate::call::{Call, PathValues, Visit};
@@ -22,6 +23,10 @@ use crate::node::Node;
 use crate::problem::{Code, Problem};
 use crate::reply::Body;
 use crate::route::{Entrance, Route, Stop, Taken, Takes};
+
+/// How long the database may take to say who calls, and what was asked for: one that says nothing at all is told of
+/// within two seconds.
+const PATIENCE: Duration = Duration::from_millis(1800);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -81,7 +86,7 @@ fn name_host(parts: &mut Parts) {
 
 fn tell(
     trace: &Trace,
-    method: &hyper::Method,
+    method: &Method,
     response: &Response<Body>,
     request_id: &str,
     started: Instant,
@@ -141,10 +146,24 @@ async fn serve(
             .await
         }
         Entrance::Guarded(_, run) => {
-            let call = receive(node, route, path, &parts, body, trace).await?;
-            run(call, parts.uri.query().map(str::to_owned)).await
+            let query = parts.uri.query().map(str::to_owned);
+            let call = receive(node, route, path, &parts, body, trace);
+            if parts.method == Method::GET {
+                within_patience(async { run(call.await?, query).await }).await
+            } else {
+                run(call.await?, query).await
+            }
         }
     }
+}
+
+/// What only reads ends when the database says nothing. What it asked stays with a connection of its own, which the pool
+/// takes back once it is alive.
+async fn within_patience<T>(reads: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    timeout(PATIENCE, reads).await.unwrap_or_else(|_| {
+        tracing::warn!("the database did not answer in time");
+        Err(Code::StorageUnavailable.into())
+    })
 }
 
 /// Everything that is checked without knowing what the call says.
@@ -159,9 +178,11 @@ async fn receive(
     let credential = Credential::read(&parts.headers)?;
     let inactive_too =
         matches!(&route.entrance, Entrance::Guarded(permission, _) if permission.is_for_inactive());
-    let caller = credential
-        .caller(&node.scanner, &node.office, inactive_too)
-        .await?;
+    let caller = within_patience(async {
+        let caller = credential.caller(&node.scanner, &node.office, inactive_too);
+        Ok(caller.await?)
+    })
+    .await?;
     trace.caller = Some(caller.clone());
     if let Caller::Device(standing) = &caller {
         node.limit.take(&standing.device).map_err(|wait| {
