@@ -93,16 +93,26 @@ async fn load<D: Dialect>(
         .iter()
         .map(|(code, line)| TicketKey::of(event.organization_id, Some(*code), line.id))
         .collect();
-    if let Some(sql) = D::SQL.lock_tickets {
-        query::<D>(sql).json(&keys).fetch_all(connection).await?;
-    }
+    // Most imports are of tickets that nobody has seen yet: where there was none to lock, there is none to read.
+    let any = match D::SQL.lock_tickets {
+        Some(sql) => !query::<D>(sql)
+            .json(&keys)
+            .fetch_all(connection)
+            .await?
+            .is_empty(),
+        None => true,
+    };
+    let rows = if any {
+        query::<D>(D::SQL.listings)
+            .json(&keys)
+            .fetch_all(connection)
+            .await?
+    } else {
+        Vec::new()
+    };
     let mut tickets = HashMap::new();
     let mut codes = HashMap::new();
-    for row in query::<D>(D::SQL.listings)
-        .json(&keys)
-        .fetch_all(connection)
-        .await?
-    {
+    for row in rows {
         let listing = row::listing(&row)?;
         let TicketFacts { ledger, version, .. } = row::ticket(&row)?;
         codes.insert(listing.ticket.id, listing.ticket.code);

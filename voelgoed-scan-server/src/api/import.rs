@@ -1,9 +1,10 @@
 //! The import of tickets: a stream of lines, committed in chunks.
 //!
-//! Invariants: a bad line never stops the rest; what is held is a chunk of lines and at most [`MAX_ERRORS`] errors,
+//! Invariants: a bad line never stops the rest; what is held are two chunks of lines and at most [`MAX_ERRORS`] errors,
 //! however long the stream is; a stream that breaks off leaves whole chunks behind and may be sent again.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -12,14 +13,15 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
 use voelgoed_scan_core::{
-    ClassName, EventId, GateId, HolderName, Note, OrderRef, Seat, SettableStatus, TicketCode, TicketId,
-    TicketLine, Timestamp,
+    ClassName, EventId, GateId, HolderName, Note, OrderRef, OrganizationId, Seat, SettableStatus, TicketCode,
+    TicketId, TicketLine, Timestamp,
 };
 
 use crate::auth::Permission;
 use crate::call::Call;
 use crate::intake::{Line, Lines};
 use crate::json::Form;
+use crate::node::Node;
 use crate::problem::Code;
 use crate::query::Query;
 use crate::reply::{self, BrokenOff};
@@ -161,14 +163,21 @@ async fn run(call: Call<Lines<LineShape>, Wanted>) -> Answer {
             return Err(stop);
         }
     };
+    let organization = call.organization();
+    let Call { node, body, .. } = call;
     let mut import = Import {
-        call,
+        node,
+        organization,
         event,
-        form: Form::default(),
-        line: 0,
-        counts: ImportCounts::default(),
-        rejected: Vec::new(),
+        reader: Reader {
+            body,
+            form: Form::default(),
+            line: 0,
+            ended: false,
+        },
+        next: Chunk::default(),
         ended: false,
+        counts: ImportCounts::default(),
     };
     match returns {
         None => {
@@ -199,87 +208,108 @@ async fn known_event(call: &Call<Lines<LineShape>, Wanted>) -> Result<EventId, S
     }
 }
 
-/// An import under way.
-struct Import {
-    call: Call<Lines<LineShape>, Wanted>,
-    event: EventId,
+/// Lines that are committed together, and those among them that were rejected.
+#[derive(Default)]
+struct Chunk {
+    lines: Vec<NumberedLine>,
+    rejected: Vec<RejectedLine>,
+}
+
+impl Chunk {
+    fn reject(&mut self, line: u64, message: impl Into<Cow<'static, str>>) {
+        let message = message.into();
+        self.rejected.push(RejectedLine { line, message });
+    }
+}
+
+/// What of an import is still to be read.
+struct Reader {
+    body: Lines<LineShape>,
     form: Form,
     /// The number of the last line that was read.
     line: u64,
-    counts: ImportCounts,
-    /// The lines of this chunk that were rejected: some when they were read, some when they were committed.
-    rejected: Vec<RejectedLine>,
     ended: bool,
 }
 
-impl Import {
-    /// Reads and commits a chunk; whether there may be another.
-    async fn chunk(&mut self, taken: &mut (dyn FnMut(ImportedTicket) + Send)) -> Result<bool, Stop> {
-        let mut chunk = Vec::new();
+impl Reader {
+    async fn chunk(&mut self) -> Result<Chunk, Stop> {
+        let mut chunk = Chunk::default();
         let mut bytes = 0;
-        while chunk.len() + self.rejected.len() < CHUNK && bytes < CHUNK_BYTES {
-            let Some(line) = self.call.body.next().await? else {
+        while chunk.lines.len() + chunk.rejected.len() < CHUNK && bytes < CHUNK_BYTES && !self.ended {
+            let Some(line) = self.body.next().await? else {
                 self.ended = true;
                 break;
             };
             self.line += 1;
             match line {
-                Line::TooLong => self.reject(self.line, "is longer than 16 KiB"),
+                Line::TooLong => chunk.reject(self.line, "is longer than 16 KiB"),
                 Line::Text(text) if text.trim_ascii().is_empty() => {}
                 Line::Text(text) => match read_line(&self.form, &text) {
                     Ok(line) => {
                         bytes += text.len();
-                        chunk.push(NumberedLine {
+                        chunk.lines.push(NumberedLine {
                             number: self.line,
                             line,
                         });
                     }
-                    Err(message) => self.reject(self.line, message),
+                    Err(message) => chunk.reject(self.line, message),
                 },
             }
         }
-        self.commit(&chunk, taken).await?;
-        self.name_rejected();
+        Ok(chunk)
+    }
+}
+
+/// An import under way: while the database takes a chunk the next one is read.
+struct Import {
+    node: Arc<Node>,
+    organization: OrganizationId,
+    event: EventId,
+    reader: Reader,
+    next: Chunk,
+    counts: ImportCounts,
+    ended: bool,
+}
+
+impl Import {
+    /// Commits a chunk and reads the next; whether there may be another.
+    async fn chunk(&mut self, taken: &mut (dyn FnMut(ImportedTicket) + Send)) -> Result<bool, Stop> {
+        let chunk = std::mem::take(&mut self.next);
+        let (outcomes, next) = tokio::join!(
+            commit(&self.node, self.organization, self.event, &chunk.lines),
+            self.reader.chunk()
+        );
+        self.count(chunk, outcomes?, taken);
+        self.next = next?;
+        self.ended = self.reader.ended && self.next.lines.is_empty() && self.next.rejected.is_empty();
         Ok(!self.ended)
     }
 
-    async fn commit(
+    fn count(
         &mut self,
-        chunk: &[NumberedLine],
+        chunk: Chunk,
+        outcomes: Vec<ImportOutcome>,
         taken: &mut (dyn FnMut(ImportedTicket) + Send),
-    ) -> Result<(), Stop> {
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        let outcomes = self
-            .call
-            .office()
-            .import(
-                self.call.organization(),
-                self.event,
-                chunk,
-                self.call.node.clock.now(),
-            )
-            .await?
-            .ok_or(Code::NotFound)?;
-        for (NumberedLine { number, .. }, outcome) in chunk.iter().zip(outcomes) {
+    ) {
+        let Chunk { lines, mut rejected } = chunk;
+        for (NumberedLine { number: line, .. }, outcome) in lines.into_iter().zip(outcomes) {
             let (count, code, id) = match outcome {
                 ImportOutcome::Inserted(code, id) => (&mut self.counts.inserted, code, id),
                 ImportOutcome::Updated(code, id) => (&mut self.counts.updated, code, id),
                 ImportOutcome::Unchanged(code, id) => (&mut self.counts.unchanged, code, id),
                 ImportOutcome::Rejected(message) => {
-                    self.reject(*number, message);
+                    let message = message.into();
+                    rejected.push(RejectedLine { line, message });
                     continue;
                 }
             };
             *count += 1;
-            taken(ImportedTicket {
-                line: *number,
-                code,
-                id,
-            });
+            taken(ImportedTicket { line, code, id });
         }
-        Ok(())
+        self.counts.rejected += rejected.len() as u64;
+        rejected.sort_by_key(|rejected| rejected.line);
+        let room = MAX_ERRORS.saturating_sub(self.counts.errors.len());
+        self.counts.errors.extend(rejected.into_iter().take(room));
     }
 
     /// A chunk as lines; after the last chunk the counts.
@@ -295,18 +325,22 @@ impl Import {
         }
         Ok(lines.into())
     }
+}
 
-    fn reject(&mut self, line: u64, message: impl Into<Cow<'static, str>>) {
-        self.counts.rejected += 1;
-        let message = message.into();
-        self.rejected.push(RejectedLine { line, message });
+async fn commit(
+    node: &Node,
+    organization: OrganizationId,
+    event: EventId,
+    lines: &[NumberedLine],
+) -> Result<Vec<ImportOutcome>, Stop> {
+    if lines.is_empty() {
+        return Ok(Vec::new());
     }
-
-    fn name_rejected(&mut self) {
-        self.rejected.sort_by_key(|rejected| rejected.line);
-        let room = MAX_ERRORS.saturating_sub(self.counts.errors.len());
-        self.counts.errors.extend(self.rejected.drain(..).take(room));
-    }
+    let outcomes = node
+        .office
+        .import(organization, event, lines, node.clock.now())
+        .await?;
+    Ok(outcomes.ok_or(Code::NotFound)?)
 }
 
 fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {
