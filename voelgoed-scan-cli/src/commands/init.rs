@@ -85,7 +85,9 @@ impl Init {
     async fn make(&self, back_office: &BackOffice) -> Result<(OrganizationId, ApiKeySecret), Failure> {
         let now = world::now();
         if let Some(name) = &self.organization {
-            let id = self.organization_id.unwrap_or_else(|| OrganizationId::generate(now));
+            let id = self
+                .organization_id
+                .unwrap_or_else(|| OrganizationId::generate(now));
             return match back_office.create_organization_as(id, name.clone(), now).await? {
                 Some((organization, _, secret)) => Ok((organization.id, secret)),
                 None => Err(Failure::Taken {

@@ -21,7 +21,8 @@ impl<D: Dialect> Organizations for Sql<D> {
         signing_keys: &[SigningKey],
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        let insert = "insert into organizations (id, name, inserted_at) values ($1, $2, $3) on conflict do nothing";
+        let insert =
+            "insert into organizations (id, name, inserted_at) values ($1, $2, $3) on conflict do nothing";
         let made = query::<D>(insert)
             .id(organization.id.as_uuid())
             .text(organization.name.as_str())

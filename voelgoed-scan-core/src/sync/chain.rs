@@ -229,7 +229,10 @@ mod tests {
     #[test]
     fn numbers_are_the_same_at_both_ends_of_the_wire() {
         // Two that a quick reader of floats gets wrong by the last digit: what is read back must be what was signed.
-        for sent in ["88888888888888888888888888888888888880e9", "0.10000000149011612e-300"] {
+        for sent in [
+            "88888888888888888888888888888888888880e9",
+            "0.10000000149011612e-300",
+        ] {
             let signed = canonical(&serde_json::from_str(sent).expect("JSON"));
             let read = serde_json::from_slice(&signed).expect("JSON");
             assert_eq!(canonical(&read), signed);
