@@ -122,7 +122,22 @@ impl Press {
     }
 
     /// What a phone gets that asks at `now`; `None` where there is no such event.
+    ///
+    /// It is made to its end, whether the phone waits for it or not: the next one finds it.
     pub(crate) async fn issue(
+        self: &Arc<Self>,
+        store: &Arc<dyn Store>,
+        keyring: Arc<Keyring>,
+        event: EventId,
+        held: Held,
+        now: Timestamp,
+    ) -> Result<Option<Issued>, ManifestFailure> {
+        let (press, store) = (Arc::clone(self), Arc::clone(store));
+        let made = tokio::spawn(async move { press.make(&*store, &keyring, event, held, now).await });
+        made.await.unwrap_or_else(|error| Err(broken(&error)))
+    }
+
+    async fn make(
         &self,
         store: &dyn Store,
         keyring: &Arc<Keyring>,
@@ -211,12 +226,15 @@ async fn in_background(
     print: impl FnOnce() -> Result<ManifestIssue, ManifestFailure> + Send + 'static,
 ) -> Result<ManifestIssue, ManifestFailure> {
     let printed = tokio::task::spawn_blocking(print).await;
-    printed.unwrap_or_else(|error| {
-        Err(StoreError::Failed {
-            reason: error.to_string(),
-        }
-        .into())
-    })
+    printed.unwrap_or_else(|error| Err(broken(&error)))
+}
+
+/// A task that did not come to its end.
+fn broken(error: &tokio::task::JoinError) -> ManifestFailure {
+    StoreError::Failed {
+        reason: error.to_string(),
+    }
+    .into()
 }
 
 impl Shelf {

@@ -148,7 +148,7 @@ async fn serve(
         Entrance::Guarded(_, run) => {
             let query = parts.uri.query().map(str::to_owned);
             let call = receive(node, route, path, &parts, body, trace);
-            if parts.method == Method::GET {
+            if parts.method == Method::GET && !route.takes_its_time {
                 within_patience(async { run(call.await?, query).await }).await
             } else {
                 run(call.await?, query).await

@@ -113,6 +113,8 @@ pub(crate) struct Route {
     /// The codes beside those that follow from the rest.
     pub(crate) codes: Vec<Code>,
     pub(crate) entrance: Entrance,
+    /// Whether it may read so much that it takes its time, where others are given up after a moment.
+    pub(crate) takes_its_time: bool,
 }
 
 impl Route {

@@ -18,7 +18,7 @@ impl BackOffice {
             .keys
             .keyring(organization, &self.memory, &*self.store)
             .await?;
-        self.press.issue(&*self.store, &keyring, event, held, now).await
+        self.press.issue(&self.store, keyring, event, held, now).await
     }
 
     /// The Ed25519 public key that devices check manifests with.

@@ -44,6 +44,7 @@ pub(crate) fn show() -> Route {
          version, where the server knows it. Its bytes are described in docs/manifest.md.",
     )
     .asks::<Since>()
+    .takes_its_time()
     .answers_as(
         "The manifest, or a delta onto the version that was named.",
         vec![(MANIFEST_MEDIA_TYPE, None)],

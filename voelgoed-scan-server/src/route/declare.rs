@@ -81,6 +81,7 @@ pub(crate) struct Declaration<B = (), Q = NoQuery> {
     codes: Vec<Code>,
     names: Option<Names<B, Q>>,
     permits: Option<Permits<B, Q>>,
+    takes_its_time: bool,
     asks: PhantomData<fn() -> (B, Q)>,
 }
 
@@ -95,6 +96,7 @@ impl Declaration {
             codes: Vec::new(),
             names: None,
             permits: None,
+            takes_its_time: false,
             asks: PhantomData,
         }
     }
@@ -124,6 +126,7 @@ impl Declaration {
             codes: self.codes,
             names: None,
             permits: None,
+            takes_its_time: self.takes_its_time,
             asks: PhantomData,
         }
     }
@@ -189,6 +192,12 @@ impl<B, Q> Declaration<B, Q> {
         self
     }
 
+    /// It may read so much that it takes its time.
+    pub(crate) fn takes_its_time(mut self) -> Self {
+        self.takes_its_time = true;
+        self
+    }
+
     /// What the path names: a caller who may not make the call is told so only where that is there.
     pub(crate) fn names(mut self, names: Names<B, Q>) -> Self {
         self.names = Some(names);
@@ -212,6 +221,7 @@ impl<B, Q> Declaration<B, Q> {
             replies: self.replies,
             codes: self.codes,
             entrance,
+            takes_its_time: self.takes_its_time,
         }
     }
 }
