@@ -183,6 +183,37 @@ async fn credentials_end_at_the_other_node(cluster: &Cluster, tenant: &Tenant, t
     report("a deleted API key", took);
 }
 
+/// A node that has just begun knows no scan of the others, and its second tier knows their tickets.
+#[tokio::test]
+async fn a_retry_at_a_node_that_has_just_begun_gets_the_first_answer() {
+    let (mut cluster, tenant) = two_nodes(Way::Redis).await;
+    let qr = tenant.qr(1).await;
+    let [admitted, denied] = [(); 2].map(|()| json!({ "qr": qr, "scan_id": new_id() }));
+    let first = tenant.device.scan(&admitted).await.expect(200).json();
+    let second = tenant.device.scan(&denied).await.expect(200).json();
+    assert_eq!(second["decided_by"], "memory", "{second}");
+    // What a tier denied is on record a moment later.
+    let path = format!("/api/v1/scanning/scans?event_id={}", tenant.event);
+    until("the denial is on record", || async {
+        let scans = tenant.owner.get(&path).await.expect(200).json();
+        scans["data"]
+            .as_array()
+            .is_some_and(|data| data.iter().any(|scan| scan["scan_id"] == second["scan_id"]))
+    })
+    .await;
+    cluster.add(0).await;
+    let there = cluster.at(2, &tenant.device);
+    until("the bus is up", || async {
+        cluster.node(2).scanner().bus_is_up() == Some(true)
+    })
+    .await;
+    for (body, answer) in [(&denied, &second), (&admitted, &first)] {
+        let again = there.scan(body).await.expect(200).json();
+        assert_same_decision(answer, &again);
+    }
+    assert_eq!(outcome(&there, &qr).await["decided_by"], "memory");
+}
+
 /// What nodes die of: a change that is durable and answered, and that nobody was told of.
 #[tokio::test]
 async fn a_change_of_a_node_that_was_killed_right_after_it_rules_at_the_other() {

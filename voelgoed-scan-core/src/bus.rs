@@ -9,7 +9,7 @@ pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -115,13 +115,18 @@ pub trait Bus: Send + Sync {
     /// Waits until the scans of an event that are asked for come in; for as long as that takes.
     async fn hears_scans(&self, organization: OrganizationId, event: EventId);
 
-    /// Whether it carries messages now: whether this node hears its own [`Message::Beat`].
-    fn is_up(&self) -> bool;
+    /// For how long this node has heard its own [`Message::Beat`], and so the others; `None` while it does not.
+    fn heard_for(&self) -> Option<Duration>;
+
+    /// Whether it carries messages now.
+    fn is_up(&self) -> bool {
+        self.heard_for().is_some()
+    }
 }
 
-/// When a node last heard itself over the bus.
+/// Since when a node has heard itself over the bus, and when it last did.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<Option<Instant>>);
+pub(crate) struct Pulse(Mutex<Option<(Instant, Instant)>>);
 
 impl Pulse {
     /// How often a node tells that it lives.
@@ -129,16 +134,24 @@ impl Pulse {
     /// After how long without hearing itself a node takes the bus for dead.
     const PATIENCE: Duration = Duration::from_millis(450);
 
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn felt(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let now = Instant::now();
+        let mut felt = self.lock();
+        let since = felt.filter(|(_, last)| now - *last < Self::PATIENCE);
+        *felt = Some((since.map_or(now, |(since, _)| since), now));
     }
 
     pub(crate) fn lost(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.lock() = None;
     }
 
-    pub(crate) fn is_alive(&self) -> bool {
-        let felt = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        felt.is_some_and(|at| at.elapsed() < Self::PATIENCE)
+    /// For how long it has been felt without a gap.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let (since, last) = (*self.lock())?;
+        (last.elapsed() < Self::PATIENCE).then(|| since.elapsed())
     }
 }

@@ -98,6 +98,21 @@ fn uuid_v7(now: crate::Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
+impl ScanId {
+    /// When its client says to have made it; an identifier of another version than 7 does not say.
+    pub(crate) fn named_at(&self) -> Option<crate::Timestamp> {
+        let (seconds, nanos) = self
+            .0
+            .get_timestamp()
+            .filter(|_| self.0.get_version_num() == 7)?
+            .to_unix();
+        let millis = i64::try_from(seconds).ok()?.checked_mul(1000)?;
+        Some(crate::Timestamp::from_millis(
+            millis + i64::from(nanos / 1_000_000),
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,8 @@ mod tests {
         let second = ScanId::generate(Timestamp::from_millis(1_780_000_000_001));
         assert!(first < second);
         assert_eq!(first.as_uuid().get_version_num(), 7);
+        assert_eq!(first.named_at(), Some(Timestamp::from_millis(1_780_000_000_000)));
+        assert_eq!(ScanId::from_uuid(Uuid::from_u128(7)).named_at(), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use tokio::time::Instant;
 
 use crate::{EventId, OrganizationId, ScanId, TicketCode, TicketFacts, Timestamp};
 
@@ -62,6 +63,7 @@ struct Entries {
 pub(crate) struct Recent {
     entries: Mutex<Entries>,
     window: Duration,
+    began: Instant,
 }
 
 impl Recent {
@@ -75,11 +77,17 @@ impl Recent {
         Self {
             entries: Mutex::new(entries),
             window,
+            began: Instant::now(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long it has kept scan ids.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Now: to be asked before the database is.

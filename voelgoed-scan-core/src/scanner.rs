@@ -8,14 +8,13 @@ mod crowd;
 mod effects;
 mod reading;
 mod sync;
+mod tiers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::{Bus, Message};
 use crate::changes::Changes;
-use crate::decision::{Situation, decide};
-use crate::judge::{tells_previous_scan, tells_ticket};
 use crate::memory::Memory;
 use crate::recent::Recent;
 #[cfg(feature = "redis")]
@@ -25,10 +24,9 @@ use crate::setup::Keys;
 use crate::store::{Stand, Standing, StartOutcome, StoreError, TokenHash, UndoOutcome, UndoneBy};
 use crate::vitals::{DatabasePulse, Vitals};
 use crate::{
-    Attempt, Claims, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, KnownScan, Occupancy,
-    OrganizationId, PreviousScan, Reason, ReasonText, Recorded, Reentry, Rules, ScanAnswer, ScanId,
-    ScanRecord, ScanRequest, ScanResult, ScanSession, ScannedTicket, SessionId, SessionStart, Stage, Store,
-    TicketFacts, Timestamp, Warning, payload_sha256,
+    Attempt, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, KnownScan, Occupancy, OrganizationId,
+    ReasonText, Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanSession, SessionId,
+    SessionStart, Stage, Store, Timestamp, Warning, payload_sha256,
 };
 pub(crate) use crowd::Crowd;
 pub(crate) use effects::Effects;
@@ -212,18 +210,14 @@ impl Scanner {
         let seen_before = request
             .scan_id
             .is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
-        let is_new = !seen_before && self.would_know(&request);
-        if is_new && let Some(denial) = self.ask_tiers(stand, &attempt).await {
+        if !seen_before
+            && self.hears_others(&request)
+            && let Some(denial) = self.ask_tiers(stand, &attempt).await
+            && self.is_new(&request, &attempt).await?
+        {
             return self.deny(stand, attempt, denial).await;
         }
         self.record(attempt).await
-    }
-
-    /// Whether this node would know a scan that another one decided: where it does not hear the others, the retry of a
-    /// denial may be one, and only the database can tell.
-    fn would_know(&self, request: &ScanRequest) -> bool {
-        let Some(bus) = &self.0.bus else { return true };
-        request.scan_id.is_none() || bus.is_up()
     }
 
     /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.
@@ -284,110 +278,6 @@ impl Scanner {
                 Vec::new()
             },
         })
-    }
-
-    /// Step 3: a denial that a tier knows, fastest first.
-    async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
-        let claims = tier_may_answer(stand, attempt)?;
-        let code = claims.ticket_code?;
-        let organization = attempt.organization_id;
-        if let Some(facts) = self.0.recent.get(organization, code, attempt.now) {
-            return self.denial(stand, attempt, claims, &facts, DecidedBy::Memory);
-        }
-        #[cfg(feature = "redis")]
-        if let Some(redis) = &self.0.redis {
-            let since = self.0.recent.moment();
-            let facts = redis.get(organization, code).await?;
-            let denial = self.denial(stand, attempt, claims, &facts, DecidedBy::Redis);
-            if denial.is_some() {
-                self.0.recent.put(facts, since, attempt.now);
-            }
-            return denial;
-        }
-        None
-    }
-
-    /// What a tier's ticket says against an attempt.
-    fn denial(
-        &self,
-        stand: &Stand,
-        attempt: &Attempt,
-        claims: &Claims,
-        facts: &TicketFacts,
-        decided_by: DecidedBy,
-    ) -> Option<Denial> {
-        let own_entry = facts
-            .ledger
-            .last_admission()
-            .is_some_and(|seen| seen.scan_id == attempt.scan_id);
-        if facts.ticket.entry_limit != 1 || own_entry {
-            return None;
-        }
-        let situation = Situation {
-            now: attempt.now,
-            direction: attempt.direction,
-            event: &stand.event,
-            gate: &stand.gate,
-            occupancy: None,
-            window: self.0.rules.window,
-        };
-        let reason = decide(&situation, claims, Some(facts));
-        (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| Denial {
-            reason,
-            decided_by,
-            claims: Some(*claims),
-            ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
-            previous_scan: facts
-                .ledger
-                .last_admission()
-                .filter(|_| tells_previous_scan(reason))
-                .map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now)),
-        })
-    }
-
-    /// Answers a tier's denial; its record follows.
-    async fn deny(
-        &self,
-        stand: &Stand,
-        mut attempt: Attempt,
-        denial: Denial,
-    ) -> Result<ScanAnswer, ScanError> {
-        let occupancy = match self.0.crowd.occupancy(&stand.event, &stand.gate) {
-            Some(occupancy) => occupancy,
-            // Nobody has told this node yet: asked once, kept from then on.
-            None => {
-                self.occupancy_at(
-                    attempt.organization_id,
-                    attempt.event_id,
-                    attempt.gate_id,
-                    attempt.now,
-                )
-                .await?
-            }
-        };
-        let answer = ScanAnswer {
-            scan_id: Some(attempt.scan_id),
-            result: denial.reason.result(),
-            reason: denial.reason,
-            replayed: false,
-            direction: attempt.direction,
-            scanned_at: attempt.now,
-            session_id: Some(attempt.session_id),
-            event_id: attempt.event_id,
-            gate: crate::NamedGate {
-                id: attempt.gate_id,
-                name: attempt.gate_name.clone(),
-            },
-            ticket: denial.ticket.clone(),
-            previous_scan: denial.previous_scan.clone(),
-            occupancy,
-            decided_by: denial.decided_by,
-            warnings: attempt.warnings.clone(),
-            message: denial.reason.message().to_owned(),
-        };
-        attempt.stage = Stage::Denied(Box::new(denial));
-        self.0.recorder.note(attempt).await?;
-        Ok(answer)
     }
 
     /// Steps 5 to 10.
@@ -550,21 +440,5 @@ fn answered(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
         Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
-    }
-}
-
-/// The claims of a scan that a tier may answer: an entry without override, under a policy that a moment cannot turn.
-fn tier_may_answer<'a>(stand: &Stand, attempt: &'a Attempt) -> Option<&'a Claims> {
-    let policy = match stand.event.reentry {
-        Reentry::Never | Reentry::AfterWindow => true,
-        Reentry::AfterExit => false,
-    };
-    match &attempt.stage {
-        Stage::Verified(claims)
-            if policy && attempt.direction == Direction::Entry && attempt.override_.is_none() =>
-        {
-            Some(claims)
-        }
-        Stage::Verified(_) | Stage::Denied(_) => None,
     }
 }

@@ -141,8 +141,8 @@ impl Bus for PostgresBus {
         let _ = self.listening.subscribe().wait_for(|listening| *listening).await;
     }
 
-    fn is_up(&self) -> bool {
-        self.pulse.is_alive()
+    fn heard_for(&self) -> Option<Duration> {
+        self.pulse.age()
     }
 }
 

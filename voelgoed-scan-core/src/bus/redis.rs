@@ -185,8 +185,8 @@ impl Bus for RedisBus {
         self.wanted.heard(&scans_topic(organization, event)).await;
     }
 
-    fn is_up(&self) -> bool {
-        self.pulse.is_alive()
+    fn heard_for(&self) -> Option<Duration> {
+        self.pulse.age()
     }
 }
 

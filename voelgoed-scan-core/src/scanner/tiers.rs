@@ -1,0 +1,158 @@
+//! What do the tiers say? A denial, or nothing; and only of a scan that is new.
+//!
+//! Invariants: only the database admits. A scan that was decided before gets its first answer, on whichever node: where
+//! this node may not have heard of it, the database is asked whether it knows the scan before a tier may deny it.
+
+use crate::decision::{Situation, decide};
+use crate::judge::{tells_previous_scan, tells_ticket};
+use crate::scanner::{ScanError, Scanner};
+use crate::store::Stand;
+use crate::{
+    Attempt, Claims, DecidedBy, Denial, Direction, PreviousScan, Reason, Reentry, ScanAnswer, ScanRequest,
+    ScanResult, ScannedTicket, Stage, TicketFacts,
+};
+
+impl Scanner {
+    /// Whether this node hears what the others decide now. Where it does not, neither may they hear it: a scan is on
+    /// record before it is answered, so that its retry finds it at any node.
+    pub(super) fn hears_others(&self, request: &ScanRequest) -> bool {
+        let Some(bus) = &self.0.bus else { return true };
+        request.scan_id.is_none() || bus.is_up()
+    }
+
+    /// Whether nobody has decided a scan before. Memory tells, if the scan was named after this node began to listen,
+    /// or if it has listened for so long that a retry would have come; else the database does.
+    pub(super) async fn is_new(&self, request: &ScanRequest, attempt: &Attempt) -> Result<bool, ScanError> {
+        let Some(id) = request.scan_id else {
+            return Ok(true);
+        };
+        let bus = self.0.bus.as_ref().map(|bus| bus.heard_for().unwrap_or_default());
+        let listened = self.0.recent.age().min(bus.unwrap_or(std::time::Duration::MAX));
+        let began = attempt.now.minus(listened);
+        if listened >= self.0.rules.window || id.named_at().is_some_and(|named| named >= began) {
+            return Ok(true);
+        }
+        let known = self.store().known_scan(attempt.organization_id, id).await?;
+        Ok(known.is_none())
+    }
+
+    /// Step 3: a denial that a tier knows, fastest first.
+    pub(super) async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
+        let claims = tier_may_answer(stand, attempt)?;
+        let code = claims.ticket_code?;
+        let organization = attempt.organization_id;
+        if let Some(facts) = self.0.recent.get(organization, code, attempt.now) {
+            return self.denial(stand, attempt, claims, &facts, DecidedBy::Memory);
+        }
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.0.redis {
+            let since = self.0.recent.moment();
+            let facts = redis.get(organization, code).await?;
+            let denial = self.denial(stand, attempt, claims, &facts, DecidedBy::Redis);
+            if denial.is_some() {
+                self.0.recent.put(facts, since, attempt.now);
+            }
+            return denial;
+        }
+        None
+    }
+
+    /// What a tier's ticket says against an attempt.
+    fn denial(
+        &self,
+        stand: &Stand,
+        attempt: &Attempt,
+        claims: &Claims,
+        facts: &TicketFacts,
+        decided_by: DecidedBy,
+    ) -> Option<Denial> {
+        let own_entry = facts
+            .ledger
+            .last_admission()
+            .is_some_and(|seen| seen.scan_id == attempt.scan_id);
+        if facts.ticket.entry_limit != 1 || own_entry {
+            return None;
+        }
+        let situation = Situation {
+            now: attempt.now,
+            direction: attempt.direction,
+            event: &stand.event,
+            gate: &stand.gate,
+            occupancy: None,
+            window: self.0.rules.window,
+        };
+        let reason = decide(&situation, claims, Some(facts));
+        (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| Denial {
+            reason,
+            decided_by,
+            claims: Some(*claims),
+            ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
+            previous_scan: facts
+                .ledger
+                .last_admission()
+                .filter(|_| tells_previous_scan(reason))
+                .map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now)),
+        })
+    }
+
+    /// Answers a tier's denial; its record follows.
+    pub(super) async fn deny(
+        &self,
+        stand: &Stand,
+        mut attempt: Attempt,
+        denial: Denial,
+    ) -> Result<ScanAnswer, ScanError> {
+        let occupancy = match self.0.crowd.occupancy(&stand.event, &stand.gate) {
+            Some(occupancy) => occupancy,
+            // Nobody has told this node yet: asked once, kept from then on.
+            None => {
+                self.occupancy_at(
+                    attempt.organization_id,
+                    attempt.event_id,
+                    attempt.gate_id,
+                    attempt.now,
+                )
+                .await?
+            }
+        };
+        let answer = ScanAnswer {
+            scan_id: Some(attempt.scan_id),
+            result: denial.reason.result(),
+            reason: denial.reason,
+            replayed: false,
+            direction: attempt.direction,
+            scanned_at: attempt.now,
+            session_id: Some(attempt.session_id),
+            event_id: attempt.event_id,
+            gate: crate::NamedGate {
+                id: attempt.gate_id,
+                name: attempt.gate_name.clone(),
+            },
+            ticket: denial.ticket.clone(),
+            previous_scan: denial.previous_scan.clone(),
+            occupancy,
+            decided_by: denial.decided_by,
+            warnings: attempt.warnings.clone(),
+            message: denial.reason.message().to_owned(),
+        };
+        attempt.stage = Stage::Denied(Box::new(denial));
+        self.0.recorder.note(attempt).await?;
+        Ok(answer)
+    }
+}
+
+/// The claims of a scan that a tier may answer: an entry without override, under a policy that a moment cannot turn.
+fn tier_may_answer<'a>(stand: &Stand, attempt: &'a Attempt) -> Option<&'a Claims> {
+    let policy = match stand.event.reentry {
+        Reentry::Never | Reentry::AfterWindow => true,
+        Reentry::AfterExit => false,
+    };
+    match &attempt.stage {
+        Stage::Verified(claims)
+            if policy && attempt.direction == Direction::Entry && attempt.override_.is_none() =>
+        {
+            Some(claims)
+        }
+        Stage::Verified(_) | Stage::Denied(_) => None,
+    }
+}
