@@ -125,6 +125,8 @@ impl Cluster {
                 "error",
             ])
             .args(["--database-url", &self.config.database_url])
+            .arg("--dedup-window")
+            .arg(format!("{}ms", self.config.dedup_window.as_millis()))
             .arg("--secret-key-file")
             .arg(self.folder.path().join("secret"))
             .env_remove("VOELGOED_SCAN_REDIS_URL")

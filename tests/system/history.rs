@@ -26,6 +26,9 @@ const SECONDS: u64 = 30;
 /// How far one node's clock is off.
 const OFF: i64 = 7 * 60_000;
 
+/// The window of re-entry, so short that holders come back within a run.
+const WINDOW: Duration = Duration::from_secs(3);
+
 /// Callers at each event.
 const CALLERS: usize = 4;
 
@@ -53,6 +56,7 @@ struct Stage {
 impl Stage {
     async fn new(cluster: &Cluster, name: &str, reentry: &str) -> Self {
         let tenant = cluster.tenant(name).await;
+        let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short one");
         let event = format!("/api/v1/events/{}", tenant.event);
         let policy = json!({ "name": name, "status": "live", "allow_unsigned": true, "reentry": reentry });
         tenant.owner.put(&event, &policy).await.expect(200);
@@ -68,10 +72,10 @@ impl Stage {
                 .await
                 .expect(200);
             for code in made.lines().iter().filter_map(|line| line["code"].as_str()) {
-                let policy = if exits {
-                    Policy::AfterExit(limit)
-                } else {
-                    Policy::Never(limit)
+                let policy = match reentry {
+                    "after_exit" => Policy::AfterExit(limit),
+                    "after_window" => Policy::AfterWindow(limit, window),
+                    _ => Policy::Never(limit),
                 };
                 history.policies.insert(code.to_owned(), policy);
                 tickets.push(code.to_owned());
@@ -282,13 +286,11 @@ struct Ground {
 }
 
 impl Ground {
-    async fn lay(window: Option<Duration>) -> Self {
+    async fn lay(window: Duration) -> Self {
         let postgres = Postgres::start().await;
         let redis = Redis::start().await;
         let mut cluster = Cluster::start(0, postgres.database(), Some(redis.url())).await;
-        if let Some(window) = window {
-            cluster.config.dedup_window = window;
-        }
+        cluster.config.dedup_window = window;
         cluster.add(0).await;
         cluster.add(OFF).await;
         let port = Cluster::port();
@@ -340,6 +342,7 @@ async fn run(ground: &mut Ground, seed: u64, length: Duration, with_faults: bool
     let stages = [
         Stage::new(&ground.cluster, "Never", "never").await,
         Stage::new(&ground.cluster, "After exit", "after_exit").await,
+        Stage::new(&ground.cluster, "After the window", "after_window").await,
     ];
     // What the making of a tenant scanned is on record and no caller's.
     let before: Vec<History> = {
@@ -426,7 +429,7 @@ async fn a_history_with_faults_is_one_that_an_honest_gate_could_have() {
     tell(&format!(
         "VOELGOED_SCAN_HISTORY_SEED={seed} VOELGOED_SCAN_HISTORY_SECONDS={seconds}"
     ));
-    let mut ground = Ground::lay(None).await;
+    let mut ground = Ground::lay(WINDOW).await;
     let histories = run(&mut ground, seed, Duration::from_secs(seconds), true).await;
     for history in &histories {
         let faults = check(history);
@@ -439,7 +442,7 @@ async fn a_history_with_faults_is_one_that_an_honest_gate_could_have() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gate_with_a_fault_put_in_is_found_out() {
     // No tier covers up for the database.
-    let mut ground = Ground::lay(Some(Duration::from_millis(1))).await;
+    let mut ground = Ground::lay(Duration::from_millis(1)).await;
     let database = ground.cluster.config.database_url.clone();
     run_sql(
         &database,

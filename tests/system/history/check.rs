@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use voelgoed_scan_core::Timestamp;
+
 /// What a ticket allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
@@ -12,6 +14,16 @@ pub(super) enum Policy {
     Never(usize),
     /// So many inside.
     AfterExit(usize),
+    /// So many within the milliseconds before each, both ends included.
+    AfterWindow(usize, i64),
+}
+
+/// The node that is killed: denials that its tiers gave a moment before are lost with it, and decided anew.
+pub(super) const KILLED: usize = 2;
+
+fn millis(text: &str) -> i64 {
+    let at: Timestamp = text.parse().expect("a time");
+    at.as_millis()
 }
 
 /// What a client asked for.
@@ -51,7 +63,6 @@ pub(super) enum Outcome {
 
 /// A call at a node, from its beginning to its end, in microseconds of one clock.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "shown where a fault is")]
 pub(super) struct Call {
     pub(super) began: u64,
     pub(super) ended: u64,
@@ -122,6 +133,10 @@ fn answers(history: &History, faults: &mut Vec<String>) {
         for (call, again) in decisions.iter().skip(1) {
             let same = (first.valid, &first.reason) == (again.valid, &again.reason);
             let by_tier = !first.valid && (first.by_tier || again.by_tier);
+            let lost = first.by_tier && first_call.node == KILLED && !again.replayed;
+            if lost {
+                continue;
+            }
             if !same || (!by_tier && first.scanned_at != again.scanned_at) {
                 faults.push(format!(
                     "wrong replay: scan {scan} was {first_call:?}, then {call:?}"
@@ -191,6 +206,10 @@ fn policies(history: &History, faults: &mut Vec<String>) {
                 *first = call.ended.min(*first);
             }
         }
+        if let Policy::AfterWindow(most, window) = *policy {
+            within_window(ticket, most, window, &calls, faults);
+            continue;
+        }
         for &now in admissions.values() {
             let undone: BTreeSet<&str> = calls
                 .iter()
@@ -209,6 +228,7 @@ fn policies(history: &History, faults: &mut Vec<String>) {
             let most = match policy {
                 Policy::Never(most) => *most,
                 Policy::AfterExit(most) => most + exits.len(),
+                Policy::AfterWindow(..) => continue,
             };
             if standing > most {
                 faults.push(format!(
@@ -217,6 +237,39 @@ fn policies(history: &History, faults: &mut Vec<String>) {
                 ));
                 break;
             }
+        }
+    }
+}
+
+/// The same by the times of the decisions, which never run backwards on a ticket: within the window before each
+/// acknowledged admission, no more than the ticket allows, even if every undo begun by its answer had taken effect.
+fn within_window(ticket: &str, most: usize, window: i64, calls: &[&Call], faults: &mut Vec<String>) {
+    // When each was admitted, and when that was first known.
+    let mut admissions: BTreeMap<&str, (i64, u64)> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.kind == Kind::Entry) {
+        if let Some(decision) = decided(call).filter(|decision| decision.valid) {
+            let known = admissions
+                .entry(&call.scan_id)
+                .or_insert((millis(&decision.scanned_at), call.ended));
+            known.1 = known.1.min(call.ended);
+        }
+    }
+    for (scan, (at, answered)) in &admissions {
+        let undone = |other: &str| {
+            calls
+                .iter()
+                .any(|call| call.kind == Kind::Undo && call.scan_id == other && call.began <= *answered)
+        };
+        let count = admissions
+            .iter()
+            .filter(|(other, (then, _))| (at - window..=*at).contains(then) && !undone(other))
+            .count();
+        if count > most {
+            faults.push(format!(
+                "too many admissions: {count} of ticket {ticket} within the window before {scan}, {most} are allowed: \
+                 {admissions:?}"
+            ));
+            return;
         }
     }
 }
@@ -232,6 +285,7 @@ fn on_record(history: &History, faults: &mut Vec<String>) {
         // At one time an exit may have made room for the entry.
         records.sort_by_key(|record| (&record.scanned_at, !record.exit));
         let (mut ever, mut inside) = (0, 0_usize);
+        let mut times = Vec::new();
         for record in records {
             if record.exit {
                 inside = inside.saturating_sub(1);
@@ -242,6 +296,12 @@ fn on_record(history: &History, faults: &mut Vec<String>) {
             let (count, most) = match policy {
                 Policy::Never(most) => (ever, *most),
                 Policy::AfterExit(most) => (inside, *most),
+                Policy::AfterWindow(most, window) => {
+                    let at = millis(&record.scanned_at);
+                    times.push(at);
+                    let within = times.iter().filter(|then| **then >= at - window);
+                    (within.count(), *most)
+                }
             };
             if count > most {
                 faults.push(format!(
@@ -254,17 +314,31 @@ fn on_record(history: &History, faults: &mut Vec<String>) {
     }
 }
 
-/// Occupancy is entries minus exits.
+/// Occupancy is entries minus exits. Whoever comes back after the window and was not seen to leave has left: nobody of a
+/// ticket's holders stands inside twice.
 fn occupancy(history: &History, faults: &mut Vec<String>) {
-    let standing = || {
-        history
+    let standing = |ticket: Option<&str>, exit| {
+        let records = history
             .records
             .values()
-            .filter(|record| record.valid && !record.undone)
+            .filter(|record| record.valid && !record.undone);
+        let count = records
+            .filter(|record| record.exit == exit && ticket.is_none_or(|ticket| record.ticket == ticket))
+            .count();
+        i64::try_from(count).unwrap_or(i64::MAX)
     };
-    let count = |exit| standing().filter(|record| record.exit == exit).count();
-    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    let (entries, exits) = (number(count(false)), number(count(true)));
+    let unseen: i64 = history
+        .policies
+        .iter()
+        .map(|(ticket, policy)| match policy {
+            Policy::AfterWindow(most, _) => {
+                let most = i64::try_from(*most).unwrap_or(i64::MAX);
+                (standing(Some(ticket), false) - most).max(0)
+            }
+            Policy::Never(_) | Policy::AfterExit(_) => 0,
+        })
+        .sum();
+    let (entries, exits) = (standing(None, false), standing(None, true) + unseen);
     if history.counted != (entries, exits, entries - exits) {
         faults.push(format!(
             "occupancy: counted {:?}, but {entries} entries and {exits} exits are on record",
@@ -393,6 +467,32 @@ mod tests {
         record(&mut history, "c", true);
         history.counted = (2, 0, 2);
         only_fault(&history, "too many admissions");
+    }
+
+    #[test]
+    fn an_admission_within_the_window_of_another_is_found() {
+        let history = |second: &str| {
+            let mut history = History {
+                policies: BTreeMap::from([(TICKET.to_owned(), Policy::AfterWindow(1, 3000))]),
+                counted: (2, 1, 1),
+                ..History::default()
+            };
+            for (scan, began, at) in [("a", 0, "2026-11-20T18:00:00.000Z"), ("b", 10, second)] {
+                let mut outcome = admitted(false);
+                if let Outcome::Decided(decision) = &mut outcome {
+                    at.clone_into(&mut decision.scanned_at);
+                }
+                history.calls.push(call(Kind::Entry, scan, began, outcome));
+                record(&mut history, scan, true);
+                let kept = history.records.get_mut(scan).expect("a record");
+                at.clone_into(&mut kept.scanned_at);
+            }
+            history
+        };
+        assert_eq!(check(&history("2026-11-20T18:00:03.001Z")), Vec::<String>::new());
+        let sooner = history("2026-11-20T18:00:03.000Z");
+        only_fault(&sooner, "too many admissions");
+        assert_eq!(check(&sooner).len(), 2);
     }
 
     #[test]
