@@ -11,7 +11,7 @@ use voelgoed_scan_core::{
     App, ClientSettings, ClientSetup, EnrollmentUri, HttpTransport, ManifestRefresh, Name, Reason, ScanInput,
     ScannerClient, SecretStore, SecretStoreError, Timestamp, VerdictBy,
 };
-use voelgoed_scan_server::{Config, start};
+use voelgoed_scan_server::{Config, Running, start};
 use voelgoed_scan_suite::world::Tenant;
 use voelgoed_scan_suite::{Cluster, World};
 
@@ -87,6 +87,14 @@ async fn vg2(tenant: &Tenant, ticket: usize) -> String {
 async fn scan(phone: &ScannerClient, qr: &str) -> (Reason, VerdictBy) {
     let verdict = phone.scan(ScanInput::entry(qr)).await.expect("a verdict");
     (verdict.reason, verdict.decided_by)
+}
+
+/// The server again, on the same port and the same database.
+async fn back(folder: &TempDir, port: u16) -> Running {
+    let mut config = Config::on_free_port(format!("sqlite://{}", folder.path().join("gate.db").display()));
+    config.rate_limit = 0;
+    config.listen = format!("127.0.0.1:{port}");
+    start(config).await.expect("a server")
 }
 
 async fn admissions(tenant: &Tenant) -> Value {
@@ -169,10 +177,7 @@ async fn a_phone_s_evening() {
     );
 
     // It comes back, and another scanner lets the same ticket in before the phone has said a word.
-    let mut config = Config::on_free_port(format!("sqlite://{}", folder.path().join("gate.db").display()));
-    config.rate_limit = 0;
-    config.listen = format!("127.0.0.1:{port}");
-    let server = start(config).await.expect("a server");
+    let server = back(&folder, port).await;
     let other = tenant.device.scan(&json!({ "qr": tickets[1] })).await.expect(200);
     assert_eq!(other.json()["reason"], "admitted");
     let report = phone.sync().await.expect("it hands in");
@@ -207,39 +212,50 @@ async fn a_phone_s_evening() {
         matches!(refreshed, ManifestRefresh::Taken(_) | ManifestRefresh::Unchanged),
         "{refreshed:?}"
     );
-
-    // Another phone takes its place: its log begins anew, and the old one is nobody.
-    let other_folder = tempfile::tempdir().expect("a folder");
-    let uri = self::uri(&tenant, &device).await;
-    let successor = ScannerClient::enroll(self::phone(&other_folder), &uri)
-        .await
-        .expect("it enrols");
-    successor
-        .start_session(event, gate, true)
-        .await
-        .expect("it starts");
-    successor.refresh_manifest().await.expect("a manifest");
-    assert_eq!(
-        phone.sync().await.expect_err("its token died").code(),
-        "invalid_token"
-    );
-    server.stop().await;
-    let late = vg2_offline(&tickets[2]);
-    assert_eq!(
-        scan(&successor, &late).await.1,
-        VerdictBy::Device,
-        "the phone alone"
-    );
-    let mut config = Config::on_free_port(format!("sqlite://{}", folder.path().join("gate.db").display()));
-    config.rate_limit = 0;
-    config.listen = format!("127.0.0.1:{port}");
-    let server = start(config).await.expect("a server");
-    let report = successor.sync().await.expect("it hands in");
-    assert_eq!((report.recorded, report.quarantined), (1, 0), "{report:?}");
     server.stop().await;
 }
 
-/// A reading as another camera has it: with the line end that scanners append.
-fn vg2_offline(qr: &str) -> String {
-    format!("{qr}\r\n")
+#[tokio::test]
+async fn a_phone_that_takes_a_device_over_begins_its_log_anew_and_one_that_is_paired_again_goes_on() {
+    let port = Cluster::port();
+    let world = World::with(|config| config.listen = format!("127.0.0.1:{port}")).await;
+    let World {
+        mut server,
+        here: tenant,
+        folder,
+        ..
+    } = world;
+    let (_, device) = tenant.new_device("phone-7", &json!({})).await;
+    let event = tenant.event.parse().expect("an id");
+    let gate = tenant.gate.parse().expect("an id");
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let setups = folders.each_ref().map(phone);
+    let mut before: Option<ScannerClient> = None;
+    // One phone, another in its place, and the other paired again.
+    for (turn, at) in [0, 1, 1].into_iter().enumerate() {
+        let uri = uri(&tenant, &device).await;
+        let phone = ScannerClient::enroll(setups[at].clone(), &uri)
+            .await
+            .expect("it enrols");
+        phone.start_session(event, gate, true).await.expect("it starts");
+        phone.refresh_manifest().await.expect("a manifest");
+        if let Some(before) = before {
+            let error = before.sync().await.expect_err("its token died");
+            assert_eq!(error.code(), "invalid_token");
+        }
+        let tickets = [vg2(&tenant, 2 * turn + 1).await, vg2(&tenant, 2 * turn + 2).await];
+        server.stop().await;
+        for qr in &tickets {
+            assert_eq!(scan(&phone, qr).await, (Reason::Admitted, VerdictBy::Device));
+        }
+        server = back(&folder, port).await;
+        let report = phone.sync().await.expect("it hands in");
+        assert_eq!(
+            (report.recorded, report.quarantined),
+            (2, 0),
+            "{turn}: {report:?}"
+        );
+        before = Some(phone);
+    }
+    server.stop().await;
 }

@@ -146,6 +146,10 @@ impl Press {
         now: Timestamp,
     ) -> Result<Option<Issued>, ManifestFailure> {
         let organization = keyring.organization_id();
+        // Whoever asks for events that are not there takes no other event's place.
+        if !self.keeps(organization, event) && store.manifest_mark(organization, event).await?.is_none() {
+            return Ok(None);
+        }
         let shelf = self.shelf(organization, event, now);
         let mut shelf = shelf.lock().await;
         let Some(mark) = store.manifest_mark(organization, event).await? else {
@@ -213,6 +217,11 @@ impl Press {
         });
         kept.asked_at = now;
         Arc::clone(&kept.shelf)
+    }
+
+    fn keeps(&self, organization: OrganizationId, event: EventId) -> bool {
+        let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        shelves.contains(&(organization, event))
     }
 
     fn forget(&self, organization: OrganizationId, event: EventId) {

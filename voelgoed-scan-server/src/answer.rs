@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response};
 use tokio::time::timeout;
 
@@ -78,19 +79,13 @@ pub(crate) async fn answer(
 
 /// HTTP/2 names the host in the address, HTTP/1.1 in a header: the header it is from here on.
 fn name_host(parts: &mut Parts) {
-    let named = parts.uri.authority().map(|authority| authority.as_str());
+    let named = parts.uri.authority().map(Authority::as_str);
     if let Some(host) = named.and_then(|host| HeaderValue::from_str(host).ok()) {
         parts.headers.insert(header::HOST, host);
     }
 }
 
-fn tell(
-    trace: &Trace,
-    method: &Method,
-    response: &Response<Body>,
-    request_id: &str,
-    started: Instant,
-) {
+fn tell(trace: &Trace, method: &Method, response: &Response<Body>, request_id: &str, started: Instant) {
     let elapsed = started.elapsed();
     let route = trace.route.unwrap_or("none");
     Measures::answered(method, route, response.status(), elapsed);

@@ -8,14 +8,14 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::reply;
-use crate::route::{Answer, Route};
+use crate::reply::{self, Body};
+use crate::route::Route;
 
 const MEDIA_TYPE: &str = "text/html; charset=utf-8";
 
@@ -34,10 +34,10 @@ pub(crate) fn show() -> Route {
         "Shows the live monitor: a page that watches an event with an API key, which it asks for.",
     )
     .answers_as("The page.", vec![(MEDIA_TYPE, None)])
-    .open(|_| async { run() })
+    .open(|_| async { Ok(page()) })
 }
 
-fn run() -> Answer {
+fn page() -> Response<Body> {
     let (page, policy) = &*PAGE;
     let mut response = reply::whole(StatusCode::OK, MEDIA_TYPE, page.clone());
     let headers = response.headers_mut();
@@ -56,7 +56,7 @@ fn run() -> Answer {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    Ok(response)
+    response
 }
 
 fn policy(page: &str) -> HeaderValue {
