@@ -97,6 +97,12 @@ async fn back(folder: &TempDir, port: u16) -> Running {
     start(config).await.expect("a server")
 }
 
+/// Whether it is online, how many scans wait, how many are at odds.
+async fn standing(phone: &ScannerClient) -> (bool, u64, u64) {
+    let state = phone.state().await.expect("a state");
+    (state.online, state.waiting, state.conflicts)
+}
+
 async fn admissions(tenant: &Tenant) -> Value {
     let path = format!("/api/v1/scanning/events/{}/occupancy", tenant.event);
     tenant.owner.get(&path).await.expect(200).json()["event"]["inside"].clone()
@@ -162,9 +168,7 @@ async fn a_phone_s_evening() {
         (Reason::AlreadyScanned, VerdictBy::Device),
         "the manifest has it"
     );
-    let state = phone.state().await.expect("a state");
-    assert!(!state.online);
-    assert_eq!(state.waiting, 2);
+    assert_eq!(standing(&phone).await, (false, 2, 0));
     drop(phone);
     let phone = ScannerClient::open(setup)
         .await
@@ -199,9 +203,7 @@ async fn a_phone_s_evening() {
         listed["data"][0]["other_scan_id"],
         json!(conflicts[0].other_scan_id)
     );
-    let state = phone.state().await.expect("a state");
-    assert!(state.online);
-    assert_eq!((state.waiting, state.conflicts), (0, 1));
+    assert_eq!(standing(&phone).await, (true, 0, 1));
     assert_eq!(
         scan(&phone, &tickets[2]).await,
         (Reason::Admitted, VerdictBy::Server)
