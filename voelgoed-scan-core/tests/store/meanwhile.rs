@@ -55,11 +55,13 @@ fn close(world: &Arc<World>, place: Place) -> JoinHandle<i64> {
     let world = Arc::clone(world);
     tokio::spawn(async move {
         match place {
-            Place::Event => world.change_event(|event| event.capacity = Some(0)).await,
+            Place::Event => {
+                world.change_event(|event| event.capacity = Some(0)).await;
+            }
             Place::Gate => {
                 world
                     .change_gate(world.main, |gate| gate.capacity = Some(0))
-                    .await
+                    .await;
             }
         }
         world.inside().await.2
