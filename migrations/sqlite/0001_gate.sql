@@ -6,10 +6,8 @@ create table organizations (
     name text not null,
     -- Raised by every change that nodes keep in memory: events, gates, devices, sessions, keys.
     generation integer not null default 0,
-    -- Raised by every change of tickets other than by scans.
+    -- Raised by every change of a ticket that was there, other than by scans.
     tickets_generation integer not null default 0,
-    -- Raised where the bus did not take a change.
-    unsaid_generation integer not null default 0,
     inserted_at integer not null
 ) strict;
 
