@@ -99,9 +99,9 @@ pub struct Config {
     )]
     pub tls_key: Option<PathBuf>,
 
-    /// Where phones reach this server, such as https://scan.example.org: what enrolment codes name. Without it they name
-    /// the address by which they are asked for.
-    #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "URL", value_parser = parse_public_url)]
+    /// Where phones reach this server: what enrolment codes name. Without it they name the address by which they are
+    /// asked for.
+    #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "https://HOST", value_parser = parse_public_url)]
     pub public_url: Option<String>,
 
     /// What is logged: error, warn, info, debug or trace; or a filter by module.
