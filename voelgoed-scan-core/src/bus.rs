@@ -126,10 +126,6 @@ pub trait Bus: Send + Sync {
 
 /// Since when a node has heard itself over the bus, and when it last did.
 #[derive(Debug, Default)]
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "redis")),
-    expect(dead_code, reason = "SQLite is one node's: there is no bus to be heard over")
-)]
 pub(crate) struct Pulse(Mutex<Option<(Instant, Instant)>>);
 
 #[cfg_attr(
