@@ -1,3 +1,4 @@
+use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -239,6 +240,15 @@ async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     );
 }
 
+/// Polls a call once, so that it is in the queue: it cannot end yet.
+async fn begin<T>(call: Pin<&mut impl Future<Output = T>>) {
+    tokio::select! {
+        biased;
+        _ = call => panic!("it had to wait"),
+        () = std::future::ready(()) => {}
+    }
+}
+
 #[tokio::test]
 async fn no_scan_waits_for_the_denials_before_it() {
     let store = Arc::new(Slow::new(0));
@@ -246,26 +256,20 @@ async fn no_scan_waits_for_the_denials_before_it() {
     for number in 1..=MOST_NOTES as u128 {
         recorder.note(attempt(number)).await.expect("there is room");
     }
-    let denied = tokio::spawn({
-        let recorder = recorder.clone();
-        async move { recorder.note(attempt(20_000)).await }
-    });
-    let asked = tokio::spawn({
-        let recorder = recorder.clone();
-        async move { recorder.record(attempt(0)).await }
-    });
-    until(|| recorder.places.available_permits() < MOST_WAITING || !store.batches().is_empty()).await;
-    assert!(!denied.is_finished(), "a denial waits where there is no room");
+    let mut denied = pin!(recorder.note(attempt(20_000)));
+    begin(denied.as_mut()).await;
+    let mut asked = pin!(recorder.record(attempt(0)));
+    begin(asked.as_mut()).await;
     // One write may be under way; the next has the scan in it, and denials beside it.
     store.permits.add_permits(2);
-    asked.await.expect("no panic").expect("the database is there");
+    asked.await.expect("the database is there");
     let batches = store.batches();
     assert!(
         batches.len() <= 2 && batches.concat().contains(&id(0)),
         "{batches:?}"
     );
     store.permits.add_permits(100);
-    denied.await.expect("no panic").expect("there is room");
+    denied.await.expect("there is room");
     recorder.flush().await;
     assert_eq!(store.batches().concat().len(), MOST_NOTES + 2, "nothing is lost");
 }
@@ -293,13 +297,10 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
             .await
             .expect("there is room");
     }
-    let flushed = tokio::spawn({
-        let recorder = recorder.clone();
-        async move { recorder.flush().await }
-    });
-    tokio::task::yield_now().await;
+    let mut flushed = pin!(recorder.flush());
+    begin(flushed.as_mut()).await;
     store.permits.add_permits(100);
-    flushed.await.expect("no panic");
+    flushed.await;
     let batches = store.batches();
     assert_eq!(batches[1].len(), MOST_IN_A_WRITE + ROOM_FOR_NOTES, "{batches:?}");
     assert_eq!(batches[1][0], id(first_note));
