@@ -31,6 +31,9 @@ use crate::{
 pub(crate) use crowd::Crowd;
 pub(crate) use effects::Effects;
 
+/// How long a reader waits for records that are being written.
+const SETTLE: Duration = Duration::from_millis(250);
+
 /// How far a device's clock may be off before the steward is warned.
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
@@ -131,6 +134,13 @@ impl Scanner {
     #[must_use]
     pub fn feed(&self) -> &Feed {
         &self.0.feed
+    }
+
+    /// Waits, for a moment at most, until the denials that this node has answered are written: whoever reads the records
+    /// where a scan was answered finds it there.
+    pub async fn settle(&self) {
+        // Where it takes longer, what is read is as old as at any other node.
+        let _ = tokio::time::timeout(SETTLE, self.0.recorder.flush()).await;
     }
 
     /// Writes what waits to be written; to be called before the process ends.

@@ -100,6 +100,7 @@ pub(crate) fn list() -> Route {
 async fn run(call: Call<(), Wanted>) -> Answer {
     let filter = call.query.filter();
     let organization = call.organization();
+    call.scanner().settle().await;
     if accepts(&call.headers, NDJSON) {
         let export = Export {
             with_qr: call

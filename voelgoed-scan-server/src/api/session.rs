@@ -50,6 +50,8 @@ async fn run_end(call: Call) -> Answer {
 /// The session that the path names, which a device may only ask for where it is its own.
 async fn own_session(call: &Call) -> Result<ScanSession, Problem> {
     let id: SessionId = call.id("id")?;
+    // Its count of scans is among what is read.
+    call.scanner().settle().await;
     let session = call
         .store()
         .session(call.organization(), id)
