@@ -213,7 +213,7 @@ impl Scanner {
                 return self.replay(standing, &request).await?.ok_or(refusal);
             }
         };
-        let attempt = self.attempt(standing, stand, &request, now).await?;
+        let mut attempt = self.attempt(standing, stand, &request, now).await?;
         if request.dry_run {
             return self.preview(&attempt).await;
         }
@@ -225,7 +225,10 @@ impl Scanner {
             && let Some(denial) = self.ask_tiers(stand, &attempt).await
             && self.is_new(&request, &attempt).await?
         {
-            return self.deny(stand, attempt, denial).await;
+            if self.may_precede_record(stand, &request) {
+                return self.deny(stand, attempt, denial).await;
+            }
+            attempt.stage = Stage::Denied(Box::new(denial));
         }
         self.record(attempt).await
     }

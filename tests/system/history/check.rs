@@ -241,8 +241,8 @@ fn policies(history: &History, faults: &mut Vec<String>) {
     }
 }
 
-/// The same by the times of the decisions, which never run backwards on a ticket: within the window before each
-/// acknowledged admission, no more than the ticket allows, even if every undo begun by its answer had taken effect.
+/// The same by the times of the decisions: within the window before each acknowledged admission, no more of those that
+/// were acknowledged by then than the ticket allows, even if every undo begun by its answer had taken effect.
 fn within_window(ticket: &str, most: usize, window: i64, calls: &[&Call], faults: &mut Vec<String>) {
     // When each was admitted, and when that was first known.
     let mut admissions: BTreeMap<&str, (i64, u64)> = BTreeMap::new();
@@ -262,6 +262,8 @@ fn within_window(ticket: &str, most: usize, window: i64, calls: &[&Call], faults
         };
         let count = admissions
             .iter()
+            // One that was decided later may have the same time, or, after an undo, an earlier one.
+            .filter(|(_, (_, known))| known <= answered)
             .filter(|(other, (then, _))| (at - window..=*at).contains(then) && !undone(other))
             .count();
         if count > most {

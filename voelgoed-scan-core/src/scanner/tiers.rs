@@ -36,6 +36,17 @@ impl Scanner {
         Ok(known.is_none())
     }
 
+    /// Whether a tier's denial may be answered before it is on record. A window ends by itself, and not at every node at
+    /// once: the same scan, asked about at another node whose answer never came, may be admitted there meanwhile. So a
+    /// denial by the window is recorded first where there are others, and whichever is recorded first is the answer.
+    pub(super) fn may_precede_record(&self, stand: &Stand, request: &ScanRequest) -> bool {
+        let ends_by_itself = match stand.event.reentry {
+            Reentry::Never | Reentry::AfterExit => false,
+            Reentry::AfterWindow => true,
+        };
+        !ends_by_itself || request.scan_id.is_none() || self.0.bus.is_none()
+    }
+
     /// Step 3: a denial that a tier knows, fastest first.
     pub(super) async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
         let claims = tier_may_answer(stand, attempt)?;
