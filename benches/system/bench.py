@@ -24,8 +24,8 @@ class Bench:
 
     def __init__(self, options):
         self.quick = options.quick
-        self.seconds = 3 if options.quick else 10
-        self.rounds = 1 if options.quick else 5
+        self.seconds = options.seconds or (3 if options.quick else 10)
+        self.rounds = options.rounds or (1 if options.quick else 5)
         self.postgres = Postgres()
         self.redis = os.environ["VOELGOED_SCAN_TEST_REDIS_URL"]
         self.folder = Path(tempfile.mkdtemp(prefix="voelgoed-scan-bench."))
@@ -165,7 +165,7 @@ def target_4(bench):
 def by_clients(bench):
     bench.say("the plot: rate and p99 by number of clients")
     server, field = bench.gate_on_postgres()
-    seconds = 2 if bench.quick else 5
+    seconds = 2 if bench.quick else min(5, bench.seconds)
     try:
         for clients in CLIENTS[::2] + [128] if bench.quick else CLIENTS:
             one = bench.fresh(server, field, clients, seconds)
@@ -184,6 +184,8 @@ TARGETS = {1: target_1, 2: target_2, 3: target_3, 4: target_4, 5: growth.target_
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seconds", type=int, help="how long a turn is: 10 without it")
+    parser.add_argument("--rounds", type=int, help="how many turns each side has: 5 without it")
     parser.add_argument("--only", type=int, action="append", metavar="TARGET")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     options = parser.parse_args()
