@@ -36,8 +36,8 @@ def cli(*arguments, server=None, token=None):
 class Server:
     """A server on a database, with an organization, a live event and a gate."""
 
-    def __init__(self, database_url, redis_url=None, log=None):
-        self.database_url, self.redis_url = database_url, redis_url
+    def __init__(self, database_url, redis_url=None, log=None, preload=None):
+        self.database_url, self.redis_url, self.preload = database_url, redis_url, preload
         self.process = None
         self.log = open(log or os.devnull, "ab")
         self.start()
@@ -52,6 +52,8 @@ class Server:
             command += ["--redis-url", self.redis_url]
         environment = {**os.environ, "VOELGOED_SCAN_SECRET_KEY": SECRET,
                        "VOELGOED_SCAN_DATABASE_URL": self.database_url}
+        if self.preload:
+            environment["LD_PRELOAD"] = str(self.preload)
         began = time.monotonic()
         self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
         while not self.ready():

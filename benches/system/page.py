@@ -199,6 +199,12 @@ def write(bench, options):
         f"- release build (thin LTO): {os.environ.get('VOELGOED_SCAN_BENCH_BUILD_SECONDS', '?')} s "
         "(next to nothing where it was built before)",
     ]
+    if found := bench.rows.get("allocators"):
+        lines += ["", "## The allocator", "",
+                  "Duplicates from memory on SQLite, 32 clients, the server with each by `LD_PRELOAD`, in turn.", "",
+                  "| allocator | rate | p99 | memory after |", "|---|---|---|---|"]
+        lines += [f"| {name} | {rates(runs)} | {statistics.median(run['p99'] for run in runs):.2f} ms | {memory:.0f} MiB |"
+                  for name, (runs, memory) in found.items()]
     pieces = [(name, criterion(name)) for name in PIECES]
     if any(time for _, time in pieces):
         lines += ["", "## The pieces", "", "`cargo bench --bench gate --bench phone`, one core, medians.", "",
