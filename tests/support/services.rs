@@ -21,6 +21,11 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/services run sets it"))
 }
 
+/// Whether tests of one server are to be run on PostgreSQL and Redis this time.
+pub fn on_postgresql() -> bool {
+    std::env::var_os("VOELGOED_SCAN_TEST_WORLD").is_some_and(|world| world == "postgres")
+}
+
 /// The URL of a new database on the PostgreSQL that all tests share.
 pub fn shared_database() -> String {
     new_database(&variable("VOELGOED_SCAN_TEST_POSTGRES_URL"))

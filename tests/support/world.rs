@@ -10,6 +10,7 @@ use voelgoed_scan_server::{Running, start};
 
 use crate::Client;
 use crate::book::Book;
+use crate::services::{on_postgresql, shared_database, shared_redis};
 
 /// When the organizations of a test were made.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -26,7 +27,9 @@ pub struct World {
     pub here: Tenant,
     /// Another tenant.
     pub elsewhere: Tenant,
-    /// Where the database is.
+    /// The database.
+    pub database_url: String,
+    /// Where the database is, if it is a file.
     pub folder: TempDir,
 }
 
@@ -70,7 +73,15 @@ impl World {
         let mut config =
             Config::on_free_port(format!("sqlite://{}", folder.path().join("gate.db").display()));
         config.rate_limit = 0;
+        if on_postgresql() {
+            let secret = folder.path().join("secret");
+            std::fs::write(&secret, "42".repeat(32)).expect("written");
+            config.secrets.secret_key_file = Some(secret);
+            config.database_url = shared_database();
+            config.redis_url = Some(shared_redis());
+        }
         change(&mut config);
+        let database_url = config.database_url.clone();
         let server = start(config).await.expect("a server");
         let bare = Client::new(server.address());
         let document = bare.get("/openapi.json").await.expect(200).json();
@@ -84,6 +95,7 @@ impl World {
             book,
             here,
             elsewhere,
+            database_url,
             folder,
         }
     }

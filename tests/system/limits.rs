@@ -186,10 +186,9 @@ async fn a_start_that_cannot_be_says_why() {
         Err(StartError::Secret(_) | StartError::Open(_))
     ));
     // Another master secret than the one that the stored keys come from.
-    let database = format!("sqlite://{}", world.folder.path().join("gate.db").display());
     let secret = folder.path().join("other.secret");
     std::fs::write(&secret, "ab".repeat(32)).expect("written");
-    let mut wrong = Config::on_free_port(database);
+    let mut wrong = Config::on_free_port(&world.database_url);
     wrong.secrets.secret_key_file = Some(secret);
     assert!(matches!(start(wrong).await, Err(StartError::Setup(_))));
     let mut refused = Config::on_free_port(url("new.db"));
