@@ -21,7 +21,7 @@ use waiting::{Ask, Job, Note, Waiting};
 
 use crate::store::{ScanStore, StoreError};
 use crate::vitals::{Tally, WriteCounts};
-use crate::{Attempt, Recorded, Rules};
+use crate::{Attempt, NewScan, Recorded, Rules};
 
 /// The most scans in one write.
 const MOST_IN_A_WRITE: usize = 256;
@@ -37,6 +37,9 @@ const MOST_NOTES: usize = 16_384;
 
 /// The longest that a tier's denial waits for other scans to be written with.
 const NOTE_DELAY: Duration = Duration::from_millis(50);
+
+/// How many writes may wait to be followed by their answers before the next one does.
+const MOST_FOLLOWED: usize = 4;
 
 /// How long a failed write of denials rests before it is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -61,8 +64,13 @@ pub(crate) trait Aftermath: Send + Sync + 'static {
     /// Called before the database is asked.
     fn before(&self) -> Self::Before;
 
-    /// Called with what was recorded; the next write does not wait for what it returns, the answers do.
-    fn after(&self, before: Self::Before, recorded: &[Recorded]) -> Pending;
+    /// Called with what was recorded, write by write; the next write waits for nothing of it, the answers do.
+    fn after<'a>(
+        &self,
+        before: Self::Before,
+        noted: &[NewScan],
+        recorded: impl Iterator<Item = &'a Recorded>,
+    ) -> Pending;
 }
 
 /// The queue before the database. The channel itself has no bound: whoever sends holds a place.
@@ -83,10 +91,13 @@ impl Recorder {
     ) -> Self {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let tally = Arc::new(Tally::default());
+        let (written, writes) = mpsc::channel(MOST_FOLLOWED);
+        tokio::spawn(follow(Arc::clone(&aftermath), writes));
         let desk = Desk {
             store,
             rules,
             aftermath,
+            written,
             tally: Arc::clone(&tally),
         };
         tokio::spawn(run(desk, receiver));
@@ -104,7 +115,7 @@ impl Recorder {
     }
 
     /// Records a scan; answers when it is durable.
-    pub(crate) async fn record(&self, attempt: Attempt) -> Result<Recorded, RecordError> {
+    pub(crate) async fn record(&self, attempt: Attempt) -> Outcome {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| RecordError::Overloaded)?;
@@ -121,15 +132,15 @@ impl Recorder {
     }
 
     /// Leaves a denial to be written; waits for room where there is none.
-    pub(crate) async fn note(&self, attempt: Attempt) -> Result<(), RecordError> {
+    pub(crate) async fn note(&self, scan: NewScan) -> Result<(), RecordError> {
         let place = Arc::clone(&self.note_places)
             .acquire_owned()
             .await
             .map_err(|_| RecordError::Overloaded)?;
-        let attempt = Box::new(attempt);
+        let scan = Box::new(scan);
         let due = Instant::now() + NOTE_DELAY;
         self.jobs
-            .send(Job::Note(Note { attempt, due, place }))
+            .send(Job::Note(Note { scan, due, place }))
             .map_err(|_| RecordError::Overloaded)
     }
 
@@ -142,12 +153,49 @@ impl Recorder {
     }
 }
 
+type Outcome = Result<Recorded, RecordError>;
+
 /// What a write needs.
-struct Desk<S: ?Sized, A> {
+struct Desk<S: ?Sized, A: Aftermath> {
     store: Arc<S>,
     rules: Rules,
     aftermath: Arc<A>,
+    written: mpsc::Sender<Written<A::Before>>,
     tally: Arc<Tally>,
+}
+
+/// A write that is over, before anybody was answered.
+struct Written<B> {
+    before: B,
+    /// The denials that are on record now.
+    noted: Vec<NewScan>,
+    /// What became of the scans.
+    outcomes: Vec<Outcome>,
+    /// Who asked about them.
+    askers: Vec<oneshot::Sender<Outcome>>,
+}
+
+/// Does what follows each write, in their order, and answers, while the next one is under way.
+async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Written<A::Before>>) {
+    while let Some(write) = writes.recv().await {
+        let recorded = write.outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
+        let pending = aftermath.after(write.before, &write.noted, recorded);
+        let deliver = move || {
+            for (asker, outcome) in write.askers.into_iter().zip(write.outcomes) {
+                // An asker that went away needs no answer.
+                let _ = asker.send(outcome);
+            }
+        };
+        match pending {
+            None => deliver(),
+            Some(pending) => {
+                tokio::spawn(async move {
+                    pending.await;
+                    deliver();
+                });
+            }
+        }
+    }
 }
 
 async fn run<S: ScanStore + ?Sized, A: Aftermath>(
@@ -208,66 +256,96 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
     waiting: &mut Waiting,
 ) -> Result<(), Failed> {
     let (notes, asks) = waiting.next_write(Instant::now());
+    let before = desk.aftermath.before();
     // Notes first: the retry of one must find it.
-    let noted = notes.iter().map(|(_, note)| (*note.attempt).clone());
-    let mut batch: Vec<Attempt> = noted.collect();
-    let mut askers = Vec::with_capacity(asks.len());
-    for ask in asks {
-        batch.push(*ask.attempt);
-        askers.push(ask.asker);
-    }
-    let (mut outcomes, pending) = record_all(desk, &batch).await;
-    let away = outcomes.iter().find_map(|outcome| match outcome {
-        Err(RecordError::Store(error)) if matches!(**error, StoreError::Unavailable { .. }) => {
-            Some(Arc::clone(error))
-        }
-        _ => None,
-    });
-    let answers = outcomes.split_off(notes.len());
-    let deliver = move || {
-        for (asker, outcome) in askers.into_iter().zip(answers) {
-            // An asker that went away needs no answer.
-            let _ = asker.send(outcome);
-        }
-    };
-    match pending {
-        None => deliver(),
-        Some(pending) => {
-            tokio::spawn(async move {
-                pending.await;
-                deliver();
-            });
-        }
-    }
-    let noted = notes.len();
-    let kept = notes
-        .into_iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| !is_written(outcome));
-    let kept: Vec<_> = kept.map(|(note, _)| note).collect();
+    let all = notes.len();
+    let (noted, kept, mut away) = note_all(desk, notes).await;
     let failed = !kept.is_empty();
-    let none_written = kept.len() == noted;
+    let none_written = kept.len() == all;
     waiting.keep(kept, none_written.then(|| Instant::now() + RETRY_DELAY));
+    let (batch, askers): (Vec<Attempt>, Vec<_>) =
+        asks.into_iter().map(|ask| (*ask.attempt, ask.asker)).unzip();
+    let outcomes = match &away {
+        // Nobody waits for two writes that fail so.
+        Some(away) => batch
+            .iter()
+            .map(|_| Err(RecordError::Store(Arc::clone(away))))
+            .collect(),
+        None => record_all(desk, &batch).await,
+    };
+    away = away.or_else(|| outcomes.iter().find_map(how_away));
+    let written = Written {
+        before,
+        noted,
+        outcomes,
+        askers,
+    };
+    // The other end is gone only when the process ends.
+    let _ = desk.written.send(written).await;
     if failed || away.is_some() {
         return Err(Failed { away });
     }
     Ok(())
 }
 
-/// Whether a scan is on disk, now or since before.
-fn is_written(outcome: &Result<Recorded, RecordError>) -> bool {
-    matches!(outcome, Ok(recorded) if !matches!(recorded, Recorded::NotRecorded { .. }))
+/// How the database is away, where an outcome tells that it is.
+fn how_away(outcome: &Outcome) -> Option<Arc<StoreError>> {
+    match outcome {
+        Err(RecordError::Store(error)) if matches!(**error, StoreError::Unavailable { .. }) => {
+            Some(Arc::clone(error))
+        }
+        _ => None,
+    }
+}
+
+type Noted = (Vec<NewScan>, Vec<(u64, Note)>, Option<Arc<StoreError>>);
+
+/// Writes denials: those that are on record now, those that are not, and how the database is away, where it is.
+async fn note_all<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, notes: Vec<(u64, Note)>) -> Noted {
+    if notes.is_empty() {
+        return (Vec::new(), Vec::new(), None);
+    }
+    let (scans, places): (Vec<NewScan>, Vec<_>) = notes.into_iter().map(Note::take_apart).unzip();
+    let error = match note(desk, &scans).await {
+        Ok(()) => return (scans, Vec::new(), None),
+        Err(error) => error,
+    };
+    let mut noted = Vec::new();
+    let mut kept = Vec::new();
+    let one_by_one = matches!(error, StoreError::Failed { .. }) && scans.len() > 1;
+    if one_by_one {
+        tracing::warn!(%error, denials = scans.len(), "a write failed as a whole: writing its denials one by one");
+    }
+    for (scan, place) in scans.into_iter().zip(places) {
+        if one_by_one && note(desk, std::slice::from_ref(&scan)).await.is_ok() {
+            noted.push(scan);
+        } else {
+            kept.push(Note::put_together(scan, place));
+        }
+    }
+    let away = matches!(error, StoreError::Unavailable { .. }).then(|| Arc::new(error));
+    (noted, kept, away)
+}
+
+async fn note<S: ScanStore + ?Sized, A: Aftermath>(
+    desk: &Desk<S, A>,
+    denials: &[NewScan],
+) -> Result<(), StoreError> {
+    let started = Instant::now();
+    let noted = desk.store.note(denials).await;
+    desk.tally.wrote(denials.len(), noted.is_ok(), started.elapsed());
+    noted
 }
 
 async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
     desk: &Desk<S, A>,
     batch: &[Attempt],
-) -> (Vec<Result<Recorded, RecordError>>, Pending) {
+) -> Vec<Outcome> {
     if batch.is_empty() {
-        return (Vec::new(), None);
+        return Vec::new();
     }
     match record(desk, batch).await {
-        Ok((recorded, pending)) => (recorded.into_iter().map(Ok).collect(), pending),
+        Ok(recorded) => recorded.into_iter().map(Ok).collect(),
         Err(StoreError::Failed { reason }) if batch.len() > 1 => {
             tracing::warn!(
                 reason,
@@ -278,20 +356,15 @@ async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
             for attempt in batch {
                 let one = record(desk, std::slice::from_ref(attempt)).await;
                 outcomes.push(match one {
-                    Ok((recorded, pending)) => {
-                        if let Some(pending) = pending {
-                            pending.await;
-                        }
-                        recorded.into_iter().next().ok_or(RecordError::Overloaded)
-                    }
+                    Ok(recorded) => recorded.into_iter().next().ok_or(RecordError::Overloaded),
                     Err(error) => Err(RecordError::Store(Arc::new(error))),
                 });
             }
-            (outcomes, None)
+            outcomes
         }
         Err(error) => {
             let error = RecordError::Store(Arc::new(error));
-            (batch.iter().map(|_| Err(error.clone())).collect(), None)
+            batch.iter().map(|_| Err(error.clone())).collect()
         }
     }
 }
@@ -299,14 +372,11 @@ async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
 async fn record<S: ScanStore + ?Sized, A: Aftermath>(
     desk: &Desk<S, A>,
     batch: &[Attempt],
-) -> Result<(Vec<Recorded>, Pending), StoreError> {
-    let before = desk.aftermath.before();
+) -> Result<Vec<Recorded>, StoreError> {
     let started = Instant::now();
     let recorded = desk.store.record(batch, &desk.rules).await;
     desk.tally.wrote(batch.len(), recorded.is_ok(), started.elapsed());
-    let recorded = recorded?;
-    let pending = desk.aftermath.after(before, &recorded);
-    Ok((recorded, pending))
+    recorded
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod batch;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod columns;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod deadline;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod devices;
@@ -27,6 +29,8 @@ mod keys;
 mod manifests;
 mod nodes;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod notes;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod open;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod organizations;
@@ -35,6 +39,8 @@ mod postgres;
 mod registry;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod scan_row;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod scans;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -57,9 +63,9 @@ use async_trait::async_trait;
 use crate::sync::{Conflict, ConflictKind, Intake, SyncResult, SyncWrites};
 use crate::{
     Attempt, Device, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, KnownScan, ManifestTicket,
-    OrganizationId, ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId,
-    SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus,
-    Timestamp,
+    NewScan, OrganizationId, ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession,
+    SessionId, SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing,
+    TicketStatus, Timestamp,
 };
 
 pub use nodes::{Generations, NodeStore, PoolUse};
@@ -219,6 +225,9 @@ pub enum UndoOutcome {
 pub trait ScanStore: Send + Sync {
     /// Decides and records a batch in its order, in one transaction; one answer an attempt. Idempotent on `scan_id`.
     async fn record(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Records denials that were answered already, each as it was answered; one whose id is on record stays as it is.
+    async fn note(&self, denials: &[NewScan]) -> Result<(), StoreError>;
 
     /// What [`Self::record`] would answer; writes nothing.
     async fn preview(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError>;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
 
@@ -22,19 +23,25 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const PROBE: Duration = Duration::from_millis(250);
 
 /// How many scans of an event are kept under its `scans:recent` key.
-const RECENT_SCANS: isize = 100;
+const RECENT_SCANS: usize = 100;
 
-/// Sets a key unless it holds a newer version, or a tombstone as new. Answers whether it did.
+/// The most tickets that one script sets: Redis does nothing else meanwhile.
+const MOST_AT_ONCE: usize = 256;
+
+/// Sets keys, each unless it holds a newer version, or a tombstone as new. Takes version and text of each key, then for
+/// how many milliseconds they are kept.
 const SET_IF_NEWER: &str = "\
-local held = redis.call('GET', KEYS[1])
-if held then
-  local version = tonumber(string.match(held, '^{\"v\":(%-?%d+)'))
-  local tombstone = not string.find(held, '\"f\":', 1, true)
-  local new = tonumber(ARGV[1])
-  if version and (version > new or (tombstone and version == new)) then return 0 end
+local window = ARGV[#ARGV]
+for i, key in ipairs(KEYS) do
+  local new, text = tonumber(ARGV[2 * i - 1]), ARGV[2 * i]
+  local held = redis.call('GET', key)
+  local version = held and tonumber(string.match(held, '^{\"v\":(%-?%d+)'))
+  local tombstone = held and not string.find(held, '\"f\":', 1, true)
+  if not (version and (version > new or (tombstone and version == new))) then
+    redis.call('SET', key, text, 'PX', window)
+  end
 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1";
+return #KEYS";
 
 /// What is kept of a ticket. `v` stands first: the script reads it without parsing the rest.
 #[derive(Serialize, Deserialize)]
@@ -116,35 +123,43 @@ impl RedisTier {
     }
 
     /// Keeps what a write decided: tickets as they are now, and the scans themselves.
-    pub(crate) async fn put(&self, tickets: &[TicketFacts], scans: &[ScanRecord]) {
+    pub(crate) fn put<'a>(
+        &self,
+        tickets: impl Iterator<Item = &'a TicketFacts>,
+        scans: impl Iterator<Item = &'a ScanRecord>,
+    ) -> BoxFuture<'static, ()> {
         let mut pipeline = redis::pipe();
-        for facts in tickets {
+        let held = tickets.map(|facts| {
             let key = (facts.ticket.organization_id, facts.ticket.code);
-            self.set(
-                &mut pipeline,
-                key,
-                &Held {
-                    v: facts.version,
-                    f: Some(facts),
-                },
-            );
-        }
-        let mut by_event: HashMap<(OrganizationId, EventId), Vec<String>> = HashMap::new();
+            let held = Held {
+                v: facts.version,
+                f: Some(facts),
+            };
+            (key, held)
+        });
+        self.set(&mut pipeline, held);
+        let mut by_event: HashMap<(OrganizationId, EventId), Vec<&ScanRecord>> = HashMap::new();
         for record in scans {
-            let of_event = by_event
-                .entry((record.organization_id, record.event_id))
-                .or_default();
-            of_event.extend(serde_json::to_string(record));
+            let of_event = by_event.entry((record.organization_id, record.event_id));
+            of_event.or_default().push(record);
         }
         for ((organization, event), records) in by_event {
             let key = format!("voelgoed:org:{organization}:event:{event}:scans:recent");
-            pipeline.lpush(&key, records).ignore();
-            pipeline.ltrim(&key, 0, RECENT_SCANS - 1).ignore();
+            let kept = records.len().saturating_sub(RECENT_SCANS);
+            let texts: Vec<String> = records[kept..]
+                .iter()
+                .filter_map(|record| serde_json::to_string(record).ok())
+                .collect();
+            pipeline.lpush(&key, texts).ignore();
+            pipeline.ltrim(&key, 0, RECENT_SCANS.cast_signed() - 1).ignore();
             pipeline.pexpire(&key, self.window_millis()).ignore();
         }
-        let mut connection = self.0.connection.clone();
-        self.within_patience(async { pipeline.exec_async(&mut connection).await })
-            .await;
+        let tier = self.clone();
+        Box::pin(async move {
+            let mut connection = tier.0.connection.clone();
+            tier.within_patience(async { pipeline.exec_async(&mut connection).await })
+                .await;
+        })
     }
 
     /// Notes that tickets changed otherwise than by an admission; tried until Redis took it or the window is over.
@@ -182,9 +197,11 @@ impl RedisTier {
             return;
         }
         let mut pipeline = redis::pipe();
-        for (key, version) in &due {
-            self.set::<TicketFacts>(&mut pipeline, *key, &Held { v: *version, f: None });
-        }
+        let held = due.iter().map(|(key, version)| {
+            let tombstone: Held<TicketFacts> = Held { v: *version, f: None };
+            (*key, tombstone)
+        });
+        self.set(&mut pipeline, held);
         let mut connection = self.0.connection.clone();
         if self
             .within_patience(async { pipeline.exec_async(&mut connection).await })
@@ -203,17 +220,26 @@ impl RedisTier {
         }
     }
 
-    fn set<T: Serialize>(&self, pipeline: &mut redis::Pipeline, key: Key, held: &Held<T>) {
-        if let Ok(text) = serde_json::to_string(held) {
-            pipeline
-                .cmd("EVAL")
-                .arg(SET_IF_NEWER)
-                .arg(1)
-                .arg(ticket_key(key.0, key.1))
-                .arg(held.v)
-                .arg(text)
-                .arg(self.window_millis())
-                .ignore();
+    /// Adds what sets keys, many with each script.
+    fn set<T: Serialize>(&self, pipeline: &mut redis::Pipeline, held: impl Iterator<Item = (Key, Held<T>)>) {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        let mut held = held.peekable();
+        while let Some(((organization, code), one)) = held.next() {
+            if let Ok(text) = serde_json::to_string(&one) {
+                keys.push(ticket_key(organization, code));
+                values.push(one.v.to_string());
+                values.push(text);
+            }
+            if keys.len() == MOST_AT_ONCE || (held.peek().is_none() && !keys.is_empty()) {
+                pipeline
+                    .cmd("EVAL")
+                    .arg(SET_IF_NEWER)
+                    .arg(keys.len())
+                    .arg(std::mem::take(&mut keys))
+                    .arg(std::mem::take(&mut values))
+                    .arg(self.window_millis())
+                    .ignore();
+            }
         }
     }
 

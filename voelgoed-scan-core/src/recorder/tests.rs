@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::judge::denied;
 use crate::store::{Order, Page, PageRequest, ScanFilter, Standing, TokenHash, UndoOutcome, UndoneBy};
 use crate::{
     DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy, Fingerprint, GateId, KnownScan,
@@ -34,14 +35,7 @@ impl Slow {
         }
     }
 
-    fn batches(&self) -> Vec<Vec<ScanId>> {
-        self.batches.lock().expect("no writer panicked").clone()
-    }
-}
-
-#[async_trait]
-impl ScanStore for Slow {
-    async fn record(&self, batch: &[Attempt], _: &Rules) -> Result<Vec<Recorded>, StoreError> {
+    async fn write(&self, scans: Vec<ScanId>) -> Result<(), StoreError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let permit = self.permits.acquire().await.expect("never closed");
         permit.forget();
@@ -51,14 +45,31 @@ impl ScanStore for Slow {
                 reason: "as told".to_owned(),
             });
         }
-        if batch.iter().any(|attempt| Some(attempt.scan_id) == self.poison) {
+        if scans.iter().any(|scan| Some(*scan) == self.poison) {
             return Err(StoreError::Failed {
                 reason: "a bad scan".to_owned(),
             });
         }
-        let ids = batch.iter().map(|attempt| attempt.scan_id).collect();
-        self.batches.lock().expect("no writer panicked").push(ids);
+        self.batches.lock().expect("no writer panicked").push(scans);
+        Ok(())
+    }
+
+    fn batches(&self) -> Vec<Vec<ScanId>> {
+        self.batches.lock().expect("no writer panicked").clone()
+    }
+}
+
+#[async_trait]
+impl ScanStore for Slow {
+    async fn record(&self, batch: &[Attempt], _: &Rules) -> Result<Vec<Recorded>, StoreError> {
+        self.write(batch.iter().map(|attempt| attempt.scan_id).collect())
+            .await?;
         Ok(batch.iter().map(|_| Recorded::ScanUndone).collect())
+    }
+
+    async fn note(&self, denials: &[NewScan]) -> Result<(), StoreError> {
+        self.write(denials.iter().map(|one| one.record.scan_id).collect())
+            .await
     }
 
     async fn preview(&self, _: &Attempt, _: &Rules) -> Result<Recorded, StoreError> {
@@ -115,7 +126,7 @@ impl Aftermath for Nothing {
 
     fn before(&self) {}
 
-    fn after(&self, (): (), _: &[Recorded]) -> Pending {
+    fn after<'a>(&self, (): (), _: &[NewScan], _: impl Iterator<Item = &'a Recorded>) -> Pending {
         None
     }
 }
@@ -152,6 +163,14 @@ fn attempt(number: u128) -> Attempt {
         override_: None,
         metadata: None,
         warnings: Vec::new(),
+    }
+}
+
+fn denial(number: u128) -> NewScan {
+    let attempt = attempt(number);
+    match attempt.stage.clone() {
+        Stage::Denied(denial) => denied(attempt, *denial),
+        Stage::Verified(_) => panic!("it is denied"),
     }
 }
 
@@ -202,11 +221,27 @@ async fn a_bad_scan_does_not_fail_its_neighbours() {
         store,
         rules: RULES,
         aftermath: Arc::new(Nothing),
+        written: mpsc::channel(1).0,
         tally: Arc::default(),
     };
-    let (outcomes, _) = record_all(&desk, &attempts).await;
+    let outcomes = record_all(&desk, &attempts).await;
     let fine: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, false, true]);
+}
+
+#[tokio::test]
+async fn a_bad_denial_keeps_no_other_from_its_record() {
+    let store = Arc::new(Slow {
+        poison: Some(id(2)),
+        ..Slow::new(100)
+    });
+    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    for number in 1..=3 {
+        recorder.note(denial(number)).await.expect("there is room");
+    }
+    recorder.flush().await;
+    assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
+    assert_eq!(recorder.counts().denials_waiting, 1, "it is tried again");
 }
 
 #[tokio::test]
@@ -214,7 +249,7 @@ async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
     let store = Arc::new(Slow::new(100));
     store.failures.store(1, Ordering::SeqCst);
     let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
-    recorder.note(attempt(7)).await.expect("there is room");
+    recorder.note(denial(7)).await.expect("there is room");
     until(|| !store.batches().is_empty()).await;
     assert_eq!(store.batches(), [vec![id(7)]]);
 }
@@ -225,13 +260,13 @@ async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
     let last = 2 * MOST_IN_A_WRITE as u128;
     for number in 0..=last {
-        recorder.note(attempt(number)).await.expect("there is room");
+        recorder.note(denial(number)).await.expect("there is room");
     }
     recorder
         .record(attempt(last))
         .await
         .expect("the database is there");
-    assert_eq!(store.batches()[0], [id(last), id(last)]);
+    assert_eq!(store.batches()[..2], [[id(last)], [id(last)]]);
     recorder.flush().await;
     assert_eq!(
         store.batches().concat().len() as u128,
@@ -254,18 +289,18 @@ async fn no_scan_waits_for_the_denials_before_it() {
     let store = Arc::new(Slow::new(0));
     let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
     for number in 1..=MOST_NOTES as u128 {
-        recorder.note(attempt(number)).await.expect("there is room");
+        recorder.note(denial(number)).await.expect("there is room");
     }
-    let mut denied = pin!(recorder.note(attempt(20_000)));
+    let mut denied = pin!(recorder.note(denial(20_000)));
     begin(denied.as_mut()).await;
     let mut asked = pin!(recorder.record(attempt(0)));
     begin(asked.as_mut()).await;
-    // One write may be under way; the next has the scan in it, and denials beside it.
-    store.permits.add_permits(2);
+    // One write may be under way; before the next, which has the scan, goes one of denials that are due.
+    store.permits.add_permits(3);
     asked.await.expect("the database is there");
     let batches = store.batches();
     assert!(
-        batches.len() <= 2 && batches.concat().contains(&id(0)),
+        batches.len() <= 3 && batches.concat().contains(&id(0)),
         "{batches:?}"
     );
     store.permits.add_permits(100);
@@ -293,7 +328,7 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     let first_note = 10_000;
     for number in 0..100 {
         recorder
-            .note(attempt(first_note + number))
+            .note(denial(first_note + number))
             .await
             .expect("there is room");
     }
@@ -302,8 +337,9 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     store.permits.add_permits(100);
     flushed.await;
     let batches = store.batches();
-    assert_eq!(batches[1].len(), MOST_IN_A_WRITE + ROOM_FOR_NOTES, "{batches:?}");
+    assert_eq!(batches[1].len(), ROOM_FOR_NOTES, "{batches:?}");
     assert_eq!(batches[1][0], id(first_note));
+    assert_eq!(batches[2].len(), MOST_IN_A_WRITE);
     for one in asked {
         assert!(one.await.expect("no panic").is_ok());
     }
@@ -313,7 +349,7 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
 async fn flushing_waits_for_what_was_left() {
     let store = Arc::new(Slow::new(100));
     let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
-    recorder.note(attempt(1)).await.expect("there is room");
+    recorder.note(denial(1)).await.expect("there is room");
     recorder.flush().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
     recorder.flush().await;
@@ -348,7 +384,7 @@ async fn what_was_written_what_failed_and_what_waits_is_counted() {
     let store = Arc::new(Slow::new(0));
     store.failures.store(1, Ordering::SeqCst);
     let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
-    recorder.note(attempt(1)).await.expect("there is room");
+    recorder.note(denial(1)).await.expect("there is room");
     until(|| recorder.counts().denials_waiting == 1).await;
     store.permits.add_permits(1);
     until(|| recorder.counts().failed == 1).await;

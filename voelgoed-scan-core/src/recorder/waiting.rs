@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{MOST_IN_A_WRITE, ROOM_FOR_NOTES, RecordError};
 use crate::store::StoreError;
-use crate::{Attempt, OrganizationId, Recorded, ScanId};
+use crate::{Attempt, NewScan, OrganizationId, Recorded, ScanId};
 
 /// A scan that somebody waits for. Its place is free as soon as its write begins.
 pub(super) struct Ask {
@@ -20,10 +20,23 @@ pub(super) struct Ask {
 
 /// A denial that a tier answered. Its place is free once it is written.
 pub(super) struct Note {
-    pub(super) attempt: Box<Attempt>,
+    pub(super) scan: Box<NewScan>,
     pub(super) due: Instant,
-    #[expect(dead_code, reason = "held until the denial is written")]
     pub(super) place: OwnedSemaphorePermit,
+}
+
+/// What a note is besides its scan.
+pub(super) type NotePlace = (u64, Instant, OwnedSemaphorePermit);
+
+impl Note {
+    pub(super) fn take_apart((number, note): (u64, Self)) -> (NewScan, NotePlace) {
+        (*note.scan, (number, note.due, note.place))
+    }
+
+    pub(super) fn put_together(scan: NewScan, (number, due, place): NotePlace) -> (u64, Self) {
+        let scan = Box::new(scan);
+        (number, Self { scan, due, place })
+    }
 }
 
 pub(super) enum Job {
@@ -50,7 +63,7 @@ impl Waiting {
         match job {
             Job::Ask(ask) => self.asks.push_back(ask),
             Job::Note(note) => {
-                self.noted.insert(id(&note.attempt));
+                self.noted.insert(id_of(&note));
                 self.notes.push_back((self.next, note));
                 self.next += 1;
             }
@@ -86,7 +99,7 @@ impl Waiting {
         let many = self.asks.len().min(MOST_IN_A_WRITE);
         let asks: Vec<Ask> = self.asks.drain(..many).collect();
         let mut notes = self.answered_before(&asks);
-        // On some databases notes are a write of their own: with scans they go only when they are due.
+        // Notes are a write of their own: scans wait for it only when they are due.
         let due = self.due().is_some_and(|due| due <= now);
         if asks.is_empty() || due || !self.flushes.is_empty() {
             let room = (MOST_IN_A_WRITE - asks.len()).max(ROOM_FOR_NOTES);
@@ -94,7 +107,7 @@ impl Waiting {
             notes.extend(self.notes.drain(..many));
         }
         for (_, note) in &notes {
-            self.noted.remove(&id(&note.attempt));
+            self.noted.remove(&id_of(note));
         }
         (notes, asks)
     }
@@ -110,7 +123,7 @@ impl Waiting {
             return Vec::new();
         }
         let notes = std::mem::take(&mut self.notes).into_iter();
-        let (taken, left): (Vec<_>, Vec<_>) = notes.partition(|(_, note)| again.contains(&id(&note.attempt)));
+        let (taken, left): (Vec<_>, Vec<_>) = notes.partition(|(_, note)| again.contains(&id_of(note)));
         self.notes = left.into();
         taken
     }
@@ -120,7 +133,7 @@ impl Waiting {
         let failed = !kept.is_empty();
         self.rest = rest.filter(|_| failed);
         for (number, note) in kept.into_iter().rev() {
-            self.noted.insert(id(&note.attempt));
+            self.noted.insert(id_of(&note));
             self.notes.push_front((number, note));
         }
         self.tell_flushed(failed);
@@ -151,4 +164,8 @@ impl Waiting {
 
 fn id(attempt: &Attempt) -> (OrganizationId, ScanId) {
     (attempt.organization_id, attempt.scan_id)
+}
+
+fn id_of(note: &Note) -> (OrganizationId, ScanId) {
+    (note.scan.record.organization_id, note.scan.record.scan_id)
 }

@@ -8,7 +8,7 @@ use crate::changes::Outbox;
 use crate::recent::{Moment, Recent};
 use crate::recorder::{Aftermath, Pending};
 use crate::scanner::Crowd;
-use crate::{Decided, Feed, Reason, Recorded, ScanResult, TicketFacts};
+use crate::{Decided, Feed, NewScan, Reason, Recorded, ScanRecord, ScanResult, TicketFacts};
 
 /// Steps 8 and 9.
 pub(crate) struct Effects {
@@ -27,8 +27,13 @@ impl Aftermath for Effects {
         self.recent.moment()
     }
 
-    fn after(&self, before: Moment, recorded: &[Recorded]) -> Pending {
-        let decided = recorded.iter().filter_map(|one| match one {
+    fn after<'a>(
+        &self,
+        before: Moment,
+        noted: &[NewScan],
+        recorded: impl Iterator<Item = &'a Recorded>,
+    ) -> Pending {
+        let decided = recorded.filter_map(|one| match one {
             Recorded::Decided(decided) => Some(&**decided),
             _ => None,
         });
@@ -46,24 +51,28 @@ impl Aftermath for Effects {
                     one.record.received_at,
                 );
             }
-            self.feed.tell_scan(&one.record);
-            self.outbox
-                .tell_with(|| Message::Scan(Box::new(one.record.clone())));
         }
-        self.tell_seen(&decided);
-        self.fill_redis(&decided)
+        let noted = noted.iter().map(|scan| &scan.record);
+        let records: Vec<&ScanRecord> = noted.chain(decided.iter().map(|one| &one.record)).collect();
+        for record in &records {
+            self.feed.tell_scan(record);
+            self.outbox
+                .tell_with(|| Message::Scan(Box::new((*record).clone())));
+        }
+        self.tell_seen(&records);
+        self.fill_redis(&decided, &records)
     }
 }
 
 impl Effects {
     /// A retry may come to another node, which must not take it for a new scan.
-    fn tell_seen(&self, decided: &[&Decided]) {
+    fn tell_seen(&self, records: &[&ScanRecord]) {
         let mut by_organization: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for one in decided {
+        for record in records {
             by_organization
-                .entry(one.record.organization_id)
+                .entry(record.organization_id)
                 .or_default()
-                .push(one.record.scan_id);
+                .push(record.scan_id);
         }
         for (organization_id, scan_ids) in by_organization {
             self.outbox.tell(Message::Seen {
@@ -74,19 +83,19 @@ impl Effects {
     }
 
     #[cfg(feature = "redis")]
-    fn fill_redis(&self, decided: &[&Decided]) -> Pending {
+    fn fill_redis(&self, decided: &[&Decided], records: &[&ScanRecord]) -> Pending {
         let redis = self.redis.clone()?;
-        let scans: Vec<_> = decided.iter().map(|one| one.record.clone()).collect();
-        let tickets: Vec<TicketFacts> = decided.iter().filter_map(|one| seen(one)).cloned().collect();
         let exits: Vec<_> = decided
             .iter()
             .filter_map(|one| {
                 left(one).map(|facts| (facts.ticket.organization_id, facts.ticket.code, facts.version))
             })
             .collect();
-        let now = scans.last()?.received_at;
+        let now = records.last()?.received_at;
+        let tickets = decided.iter().filter_map(|one| seen(one));
+        let put = redis.put(tickets, records.iter().copied());
         Some(Box::pin(async move {
-            redis.put(&tickets, &scans).await;
+            put.await;
             for (organization, code, version) in exits {
                 redis.bury(organization, &[(code, version)], now).await;
             }
@@ -94,7 +103,7 @@ impl Effects {
     }
 
     #[cfg(not(feature = "redis"))]
-    fn fill_redis(&self, _: &[&Decided]) -> Pending {
+    fn fill_redis(&self, _: &[&Decided], _: &[&ScanRecord]) -> Pending {
         None
     }
 }

@@ -4,7 +4,7 @@
 //! this node may not have heard of it, the database is asked whether it knows the scan before a tier may deny it.
 
 use crate::decision::{Situation, decide};
-use crate::judge::{tells_previous_scan, tells_ticket};
+use crate::judge::{answer, denied, tells_previous_scan, tells_ticket};
 use crate::scanner::{ScanError, Scanner};
 use crate::store::Stand;
 use crate::{
@@ -110,7 +110,7 @@ impl Scanner {
     pub(super) async fn deny(
         &self,
         stand: &Stand,
-        mut attempt: Attempt,
+        attempt: Attempt,
         denial: Denial,
     ) -> Result<ScanAnswer, ScanError> {
         let occupancy = match self.0.crowd.occupancy(&stand.event, &stand.gate) {
@@ -126,28 +126,9 @@ impl Scanner {
                 .await?
             }
         };
-        let answer = ScanAnswer {
-            scan_id: Some(attempt.scan_id),
-            result: denial.reason.result(),
-            reason: denial.reason,
-            replayed: false,
-            direction: attempt.direction,
-            scanned_at: attempt.now,
-            session_id: Some(attempt.session_id),
-            event_id: attempt.event_id,
-            gate: crate::NamedGate {
-                id: attempt.gate_id,
-                name: attempt.gate_name.clone(),
-            },
-            ticket: denial.ticket.clone(),
-            previous_scan: denial.previous_scan.clone(),
-            occupancy,
-            decided_by: denial.decided_by,
-            warnings: attempt.warnings.clone(),
-            message: denial.reason.message().to_owned(),
-        };
-        attempt.stage = Stage::Denied(Box::new(denial));
-        self.0.recorder.note(attempt).await?;
+        let scan = denied(attempt, denial);
+        let answer = answer(&scan.record, &scan.shown, occupancy);
+        self.0.recorder.note(scan).await?;
         Ok(answer)
     }
 }

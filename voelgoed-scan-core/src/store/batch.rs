@@ -8,10 +8,11 @@ use sqlx::Connection as _;
 use crate::store::StoreError;
 use crate::store::deadline::Deadline;
 use crate::store::row;
+use crate::store::scan_row::ScanRow;
 use crate::store::sql::{Dialect, Sql, query};
 use crate::{
-    Attempt, DeviceStatus, Facts, GateId, KnownScan, Occupancy, OrganizationId, Post, Recorded, Rules,
-    SessionStatus, Shown, Stage, TicketFacts, Writes, answer, judge,
+    Attempt, CountChange, DeviceStatus, EventId, Facts, GateId, KnownScan, Occupancy, OrganizationId, Post,
+    Recorded, Rules, SessionStatus, Shown, Stage, TicketFacts, Writes, answer, judge,
 };
 
 /// An identifier as the set-based statements read it: 32 hexadecimal digits.
@@ -20,11 +21,20 @@ pub(crate) fn hex(id: &uuid::Uuid) -> String {
 }
 
 #[derive(Serialize, PartialEq, Eq, Hash)]
-struct Pair {
+pub(crate) struct Pair {
     /// The organization.
     o: String,
     /// What is meant.
     k: String,
+}
+
+impl Pair {
+    pub(crate) fn of(organization: OrganizationId, what: &uuid::Uuid) -> Self {
+        Self {
+            o: hex(organization.as_uuid()),
+            k: hex(what),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -165,10 +175,7 @@ async fn lock<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
 }
 
 fn events(batch: &[Attempt]) -> HashSet<Pair> {
-    let pair = |one: &Attempt| Pair {
-        o: hex(one.organization_id.as_uuid()),
-        k: hex(one.event_id.as_uuid()),
-    };
+    let pair = |one: &Attempt| Pair::of(one.organization_id, one.event_id.as_uuid());
     batch.iter().map(pair).collect()
 }
 
@@ -193,10 +200,7 @@ async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
     let mut facts = Facts::default();
     let scans: Vec<Pair> = batch
         .iter()
-        .map(|one| Pair {
-            o: hex(one.organization_id.as_uuid()),
-            k: hex(one.scan_id.as_uuid()),
-        })
+        .map(|one| Pair::of(one.organization_id, one.scan_id.as_uuid()))
         .collect();
     for row in query::<D>(D::SQL.known_scans)
         .json(&scans)
@@ -210,10 +214,7 @@ async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
     }
     let sessions: HashSet<Pair> = batch
         .iter()
-        .map(|one| Pair {
-            o: hex(one.organization_id.as_uuid()),
-            k: hex(one.session_id.as_uuid()),
-        })
+        .map(|one| Pair::of(one.organization_id, one.session_id.as_uuid()))
         .collect();
     for row in query::<D>(D::SQL.posts)
         .json(&sessions)
@@ -276,31 +277,18 @@ async fn apply<D: Dialect>(writes: &Writes, connection: &mut D::Connection) -> R
     if writes.scans.is_empty() {
         return Ok(true);
     }
-    let rows: Vec<_> = writes.scans.iter().map(ScanRow::of).collect::<Result<_, _>>()?;
+    let rows = writes.scans.iter().map(ScanRow::of);
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let inserted = query::<D>(D::SQL.insert_scans)
-        .json(&rows)
+        .rows(&rows)
         .execute(connection)
         .await?;
     if inserted != rows.len() as u64 {
         return Ok(false);
     }
     update_tickets::<D>(&writes.tickets, connection).await?;
-    let counts: Vec<CountRow> = writes
-        .counts
-        .iter()
-        .map(|((organization, event, gate), change)| CountRow {
-            o: hex(organization.as_uuid()),
-            e: hex(event.as_uuid()),
-            g: hex(gate.as_uuid()),
-            entries: change.entries,
-            exits: change.exits,
-            results: change.results,
-        })
-        .collect();
-    query::<D>(D::SQL.add_counts)
-        .json(&counts)
-        .execute(connection)
-        .await?;
+    let counts = writes.counts.iter().map(|(place, change)| (*place, *change));
+    add_counts::<D>(counts, connection).await?;
     add_arrivals::<D>(writes.scans.iter().map(|scan| &scan.record), connection).await?;
     let sessions: Vec<_> = writes
         .sessions
@@ -341,7 +329,7 @@ pub(crate) async fn add_arrivals<D: Dialect>(
             .entry((record.organization_id, record.event_id, slot))
             .or_insert(0) += 1;
     }
-    let row = |((organization, event, slot), n): ((OrganizationId, crate::EventId, i64), i64)| ArrivalsRow {
+    let row = |((organization, event, slot), n): ((OrganizationId, EventId, i64), i64)| ArrivalsRow {
         o: hex(organization.as_uuid()),
         e: hex(event.as_uuid()),
         slot,
@@ -384,24 +372,22 @@ struct CountRow {
 
 /// Adds to the counters of gates.
 pub(crate) async fn add_counts<D: Dialect>(
-    organization: OrganizationId,
-    counts: &BTreeMap<(crate::EventId, GateId), crate::CountChange>,
+    counts: impl Iterator<Item = ((OrganizationId, EventId, GateId), CountChange)>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    if counts.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = counts
-        .iter()
-        .map(|((event, gate), change)| CountRow {
+    let row =
+        |((organization, event, gate), change): ((OrganizationId, EventId, GateId), CountChange)| CountRow {
             o: hex(organization.as_uuid()),
             e: hex(event.as_uuid()),
             g: hex(gate.as_uuid()),
             entries: change.entries,
             exits: change.exits,
             results: change.results,
-        })
-        .collect();
+        };
+    let rows: Vec<_> = counts.map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     query::<D>(D::SQL.add_counts)
         .json(&rows)
         .execute(connection)
@@ -442,67 +428,8 @@ impl<'a> TicketRow<'a> {
     }
 }
 
-#[derive(Serialize)]
-pub(crate) struct ScanRow<'a> {
-    pub(crate) organization_id: String,
-    pub(crate) scan_id: String,
-    pub(crate) ticket_id: Option<String>,
-    pub(crate) ticket_code: Option<String>,
-    pub(crate) event_id: String,
-    pub(crate) gate_id: String,
-    pub(crate) device_id: String,
-    pub(crate) session_id: Option<String>,
-    pub(crate) result: &'a str,
-    pub(crate) reason: &'a str,
-    pub(crate) would_have_been: Option<&'a str>,
-    pub(crate) direction: &'a str,
-    pub(crate) scanned_at: i64,
-    pub(crate) device_scanned_at: Option<i64>,
-    pub(crate) received_at: i64,
-    pub(crate) source: &'a str,
-    pub(crate) decided_by: &'a str,
-    pub(crate) override_reason: Option<&'a str>,
-    pub(crate) local_result: Option<&'a str>,
-    pub(crate) metadata: Option<String>,
-    pub(crate) payload_sha256: String,
-    pub(crate) payload_format: Option<&'a str>,
-    pub(crate) payload_kid: Option<String>,
-    pub(crate) shown: String,
-}
-
-impl<'a> ScanRow<'a> {
-    pub(crate) fn of(scan: &'a crate::NewScan) -> Result<Self, StoreError> {
-        let record = &scan.record;
-        Ok(Self {
-            organization_id: hex(record.organization_id.as_uuid()),
-            scan_id: hex(record.scan_id.as_uuid()),
-            ticket_id: record.ticket_id.map(|id| hex(id.as_uuid())),
-            ticket_code: record.ticket_code.map(|code| code.to_string()),
-            event_id: hex(record.event_id.as_uuid()),
-            gate_id: hex(record.gate_id.as_uuid()),
-            device_id: hex(record.device_id.as_uuid()),
-            session_id: record.scan_session_id.map(|id| hex(id.as_uuid())),
-            result: record.result.as_str(),
-            reason: record.reason.as_str(),
-            would_have_been: record.would_have_been.map(|outcome| outcome.reason.as_str()),
-            direction: record.direction.as_str(),
-            scanned_at: record.scanned_at.as_millis(),
-            device_scanned_at: record.device_scanned_at.map(crate::Timestamp::as_millis),
-            received_at: record.received_at.as_millis(),
-            source: record.source.as_str(),
-            decided_by: record.decided_by.as_str(),
-            override_reason: record.override_.as_ref().map(|asked| asked.reason.as_str()),
-            local_result: record.local_result.map(crate::ScanResult::as_str),
-            metadata: record.metadata.as_ref().map(text).transpose()?,
-            payload_sha256: crate::hex::encode(&scan.fingerprint.sha256),
-            payload_format: scan.fingerprint.format.map(crate::Format::as_str),
-            payload_kid: scan.fingerprint.kid.map(|kid| kid.to_string()),
-            shown: text(&scan.shown)?,
-        })
-    }
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
+/// A value as JSON.
+pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed {
         reason: error.to_string(),
     })

@@ -6,24 +6,27 @@
 //! the events and gates that it reads against change, because what it finds there is not read again once it has the
 //! others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::store::StoreError;
-use crate::store::batch::{SLOT_MILLIS, hex};
+use crate::store::batch::{SLOT_MILLIS, hex, text};
 use crate::store::deadline::Deadline;
 use crate::store::row;
 use crate::store::sql::{Dialect, Row, Sql, query};
 use crate::{
-    Attempt, Claims, Decided, DecidedBy, Direction, Format, Headcount, Occupancy, Reason, Recorded,
-    ScanRecord, ScannedTicket, Shown, Source, Stage, answer,
+    Attempt, Claims, Decided, DecidedBy, Direction, Format, Headcount, Occupancy, OrganizationId, Reason,
+    Recorded, ScanId, ScanRecord, ScannedTicket, Shown, Source, Stage, answer,
 };
 
 #[derive(Serialize)]
 struct FreshRow<'a> {
     /// The attempt's place in the batch.
+    #[serde(skip)]
     n: usize,
+    #[serde(skip)]
+    key: (OrganizationId, ScanId),
     o: String,
     scan: String,
     code: String,
@@ -33,15 +36,17 @@ struct FreshRow<'a> {
     s: String,
     now: i64,
     slot: i64,
-    /// The event that the payload claims.
-    claimed: Option<String>,
-    bare: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     device_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
     sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
-    warnings: &'a [crate::Warning],
+    /// As JSON.
+    warnings: String,
 }
 
 impl<D: Dialect> Sql<D> {
@@ -68,8 +73,12 @@ impl<D: Dialect> Sql<D> {
                 return Err(error);
             }
         };
+        let places: HashMap<_, usize> = candidates.iter().map(|row| (row.key, row.n)).collect();
         for row in &rows {
-            let n: usize = row.number("n")?;
+            let n = places
+                .get(&(row.id("t_organization_id")?, row.id("scan")?))
+                .copied();
+            let n = n.unwrap_or(batch.len());
             if let (Some(attempt), Some(place)) = (batch.get(n), recorded.get_mut(n)) {
                 *place = Some(Recorded::Decided(Box::new(decided(attempt, row)?)));
             }
@@ -106,6 +115,7 @@ fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
         && claims
             .organization_id
             .is_none_or(|claimed| claimed == attempt.organization_id)
+        && claims.event_id.is_none_or(|claimed| claimed == attempt.event_id)
 }
 
 fn fresh_row<'a>(
@@ -116,9 +126,9 @@ fn fresh_row<'a>(
     let Some(code) = claims.ticket_code else {
         return Ok(None);
     };
-    let metadata = attempt.metadata.as_ref().map(serde_json::to_string).transpose();
     Ok(Some(FreshRow {
         n,
+        key: (attempt.organization_id, attempt.scan_id),
         o: hex(attempt.organization_id.as_uuid()),
         scan: hex(attempt.scan_id.as_uuid()),
         code: code.to_string(),
@@ -128,16 +138,12 @@ fn fresh_row<'a>(
         s: hex(attempt.session_id.as_uuid()),
         now: attempt.now.as_millis(),
         slot: attempt.now.as_millis().div_euclid(SLOT_MILLIS),
-        claimed: claims.event_id.map(|event| hex(event.as_uuid())),
-        bare: attempt.fingerprint.format == Some(Format::Bare),
         device_at: attempt.device_scanned_at.map(crate::Timestamp::as_millis),
-        metadata: metadata.map_err(|error| StoreError::Failed {
-            reason: error.to_string(),
-        })?,
+        metadata: attempt.metadata.as_ref().map(text).transpose()?,
         sha256: crate::hex::encode(&attempt.fingerprint.sha256),
         format: attempt.fingerprint.format.map(Format::as_str),
         kid: attempt.fingerprint.kid.map(|kid| kid.to_string()),
-        warnings: &attempt.warnings,
+        warnings: text(&attempt.warnings)?,
     }))
 }
 

@@ -1,5 +1,5 @@
 //! How does a chunk of tickets come in? One transaction: lock, read what is there, lay the lines over it in their
-//! order, write what changed.
+//! order, write what changed. Most chunks are of tickets that nobody has seen yet: there is nothing to lock or to read.
 //!
 //! Invariants: a bad line changes nothing and stops nothing; a line that says what is there already writes nothing;
 //! what scans wrote (ledger, scan count) is read, never written, so an import never un-scans a ticket.
@@ -7,7 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use uuid::fmt::Simple;
 
+use crate::store::columns::{Column, Columns, column};
 use crate::store::events::{locked_event, update_event};
 use crate::store::generation::{raise_generation, raise_tickets_generation};
 use crate::store::row;
@@ -18,6 +20,9 @@ use crate::{
     ClassName, Event, EventId, Field, GateId, Ledger, OrganizationId, SettableStatus, Ticket, TicketCode,
     TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
 };
+
+/// How often a chunk is written again that another import was in the way of.
+const MOST_TRIES: usize = 8;
 
 /// As many classes as a VG2 token can number.
 const MAX_CLASSES: usize = 65_535;
@@ -32,6 +37,7 @@ impl<D: Dialect> Sql<D> {
         now: Timestamp,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
         let lines = coded(lines);
+        let mut tries = 1;
         loop {
             let mut transaction = self.write().await?;
             let Some(event) = locked_event::<D>(organization, event, &mut transaction).await? else {
@@ -39,12 +45,16 @@ impl<D: Dialect> Sql<D> {
             };
             let mut chunk = load::<D>(event, &lines, now, &mut transaction).await?;
             let outcomes = lines.iter().map(|(code, line)| chunk.take(*code, line)).collect();
-            if chunk.write::<D>(&mut transaction).await? {
-                transaction.commit().await?;
-                return Ok(Some(outcomes));
+            match chunk.write::<D>(&mut transaction).await {
+                Ok(()) => {
+                    transaction.commit().await?;
+                    return Ok(Some(outcomes));
+                }
+                // An import into another event took one of these codes or ids in between: it is known now.
+                Err(StoreError::Contended { .. }) if tries < MOST_TRIES => transaction.rollback().await?,
+                Err(error) => return Err(error),
             }
-            // An import into another event took one of these codes or ids in between: it is known now.
-            transaction.rollback().await?;
+            tries += 1;
         }
     }
 }
@@ -93,16 +103,18 @@ async fn load<D: Dialect>(
         .iter()
         .map(|(code, line)| TicketKey::of(event.organization_id, Some(*code), line.id))
         .collect();
-    // Most imports are of tickets that nobody has seen yet: where there was none to lock, there is none to read.
-    let any = match D::SQL.lock_tickets {
+    let any = match D::SQL.any_ticket {
         Some(sql) => !query::<D>(sql)
-            .json(&keys)
+            .rows(&keys)
             .fetch_all(connection)
             .await?
             .is_empty(),
         None => true,
     };
     let rows = if any {
+        if let Some(sql) = D::SQL.lock_tickets {
+            query::<D>(sql).json(&keys).fetch_all(connection).await?;
+        }
         query::<D>(D::SQL.listings)
             .json(&keys)
             .fetch_all(connection)
@@ -270,10 +282,10 @@ impl Chunk {
         }
     }
 
-    /// Writes what changed; false where a code or an id had been taken since the tickets were read.
-    async fn write<D: Dialect>(mut self, connection: &mut D::Connection) -> Result<bool, StoreError> {
+    /// Writes what changed; the database takes no code and no id twice.
+    async fn write<D: Dialect>(mut self, connection: &mut D::Connection) -> Result<(), StoreError> {
         if self.changed.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         // In one order on every node: two imports of the same codes wait for one another, not both for both.
         let mut codes: Vec<_> = self.changed.iter().collect();
@@ -286,11 +298,8 @@ impl Chunk {
             let row = ImportRow::of(known, self.now)?;
             if *is_new { fresh.push(row) } else { old.push(row) }
         }
-        if !write_rows::<D>(D::SQL.insert_tickets, &fresh, connection).await?
-            || !write_rows::<D>(D::SQL.change_tickets, &old, connection).await?
-        {
-            return Ok(false);
-        }
+        write_rows::<D>(D::SQL.insert_tickets, &fresh, connection).await?;
+        write_rows::<D>(D::SQL.change_tickets, &old, connection).await?;
         let organization = self.event.organization_id;
         if self.classes_grew {
             self.event.updated_at = self.now;
@@ -301,7 +310,7 @@ impl Chunk {
         if !old.is_empty() {
             raise_tickets_generation::<D>(organization, connection).await?;
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -309,19 +318,19 @@ async fn write_rows<D: Dialect>(
     sql: &'static str,
     rows: &[ImportRow<'_>],
     connection: &mut D::Connection,
-) -> Result<bool, StoreError> {
-    if rows.is_empty() {
-        return Ok(true);
+) -> Result<(), StoreError> {
+    if !rows.is_empty() {
+        query::<D>(sql).rows(rows).execute(connection).await?;
     }
-    let written = query::<D>(sql).json(rows).execute(connection).await?;
-    Ok(written == rows.len() as u64)
+    Ok(())
 }
 
 #[derive(Serialize)]
 struct ImportRow<'a> {
-    o: String,
-    i: String,
-    e: String,
+    updated_at: i64,
+    o: Simple,
+    i: Simple,
+    e: Simple,
     code: String,
     status: &'a str,
     ticket_class: Option<&'a str>,
@@ -329,14 +338,38 @@ struct ImportRow<'a> {
     seat: Option<String>,
     valid_from: Option<i64>,
     valid_until: Option<i64>,
-    entry_limit: u8,
+    entry_limit: i64,
     version: i64,
     note: Option<&'a str>,
     holder_name: Option<&'a str>,
     holder_folded: Option<String>,
     order_ref: Option<&'a str>,
     order_folded: Option<String>,
-    updated_at: i64,
+}
+
+impl Columns for ImportRow<'_> {
+    fn columns(rows: &[Self]) -> Vec<Column<'_>> {
+        vec![
+            column!(Int, rows, row => row.updated_at),
+            column!(Id, rows, row => row.o.into_uuid()),
+            column!(Id, rows, row => row.i.into_uuid()),
+            column!(Id, rows, row => row.e.into_uuid()),
+            column!(Text, rows, row => row.code.as_str()),
+            column!(Text, rows, row => row.status),
+            column!(MaybeText, rows, row => row.ticket_class),
+            column!(MaybeText, rows, row => row.gate_ids.as_deref()),
+            column!(MaybeText, rows, row => row.seat.as_deref()),
+            column!(MaybeInt, rows, row => row.valid_from),
+            column!(MaybeInt, rows, row => row.valid_until),
+            column!(Int, rows, row => row.entry_limit),
+            column!(Int, rows, row => row.version),
+            column!(MaybeText, rows, row => row.note),
+            column!(MaybeText, rows, row => row.holder_name),
+            column!(MaybeText, rows, row => row.holder_folded.as_deref()),
+            column!(MaybeText, rows, row => row.order_ref),
+            column!(MaybeText, rows, row => row.order_folded.as_deref()),
+        ]
+    }
 }
 
 impl<'a> ImportRow<'a> {
@@ -349,9 +382,10 @@ impl<'a> ImportRow<'a> {
         let holder_name = holder_name.as_ref().map(crate::HolderName::as_str);
         let order_ref = order_ref.as_ref().map(crate::OrderRef::as_str);
         Ok(Self {
-            o: ticket.organization_id.as_uuid().simple().to_string(),
-            i: ticket.id.as_uuid().simple().to_string(),
-            e: ticket.event_id.as_uuid().simple().to_string(),
+            updated_at: now.as_millis(),
+            o: ticket.organization_id.as_uuid().simple(),
+            i: ticket.id.as_uuid().simple(),
+            e: ticket.event_id.as_uuid().simple(),
             code: ticket.code.to_string(),
             status: ticket.status.as_str(),
             ticket_class: ticket.ticket_class.as_ref().map(ClassName::as_str),
@@ -359,14 +393,13 @@ impl<'a> ImportRow<'a> {
             seat: ticket.seat.as_ref().map(json).transpose()?,
             valid_from: ticket.valid_from.map(Timestamp::as_millis),
             valid_until: ticket.valid_until.map(Timestamp::as_millis),
-            entry_limit: ticket.entry_limit,
+            entry_limit: i64::from(ticket.entry_limit),
             version: known.version + 1,
             note: ticket.note.as_ref().map(crate::Note::as_str),
             holder_name,
             holder_folded: holder_name.map(fold),
             order_ref,
             order_folded: order_ref.map(fold),
-            updated_at: now.as_millis(),
         })
     }
 }

@@ -7,12 +7,14 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use sqlx::error::BoxDynError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
 
 use crate::bus::postgres::PostgresBus;
 use crate::store::StoreError;
+use crate::store::columns::{Column, Columns};
 use crate::store::open::OpenError;
 use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
@@ -29,6 +31,10 @@ const CONNECTIONS: u32 = 16;
 
 /// How long a call waits for one of them, a new one included: a database that is away is told of within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How long a connection may have been idle and still be used unasked: asking costs a round trip, which in a busy
+/// minute every write would pay.
+const FRESH: Duration = Duration::from_millis(250);
 
 /// What the server puts an end to by itself, so that a node that hangs or is cut off holds up no other: a statement,
 /// the wait for a lock, a transaction whose node says nothing more.
@@ -55,6 +61,15 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options.options(LIMITS))
         .await
         .map_err(StoreError::from)?;
@@ -87,6 +102,12 @@ impl Dialect for Postgres {
              ) k join tickets t on t.organization_id = k.organization_id and t.id = k.id \
              order by t.organization_id, t.id for update of t",
         ),
+        any_ticket: Some(
+            "(select 1 from unnest($1::uuid[], $2::text[]) as k(o, c) \
+             join tickets t on t.organization_id = k.o and t.code = k.c limit 1) union all \
+             (select 1 from unnest($1::uuid[], $3::uuid[]) as k(o, i) \
+             join tickets t on t.organization_id = k.o and t.id = k.i limit 1)",
+        ),
         lock_event: Some("select id from events where organization_id = $1 and id = $2 for no key update"),
         lock_doors: Some(
             "with e as materialized (\
@@ -100,55 +121,55 @@ impl Dialect for Postgres {
         ),
         admit_fresh: Some(concat!(
             "with r as materialized (\
-             select * from jsonb_to_recordset($1::jsonb) as r(n bigint, o uuid, scan uuid, code text, e uuid, g uuid, \
-             d uuid, s uuid, now bigint, slot bigint, claimed uuid, bare boolean, device_at bigint, metadata text, \
-             sha256 text, format text, kid text, warnings json)\
-             ), stand as materialized (\
-             select r.*, g.name as gate_name, d.name as device_name, g.ticket_classes as gate_classes from r \
+             select * from json_to_recordset($1::json) as r(o uuid, scan uuid, code text, e uuid, g uuid, d uuid, \
+             s uuid, now bigint, slot bigint, device_at bigint, metadata text, sha256 text, format text, kid text, \
+             warnings text)\
+             ), held as materialized (\
+             select k.o, k.e, k.g, g.name as gate_name, g.ticket_classes as gate_classes, e.allow_unsigned \
+             from (select distinct o, e, g from r) k \
+             join events e on e.organization_id = k.o and e.id = k.e and e.status = 'live' and e.capacity is null \
+             join gates g on g.organization_id = k.o and g.id = k.g and g.status = 'open' and g.capacity is null \
+             join occupancy c on c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
+             order by c.organization_id, c.event_id, c.gate_id for key share of e, g for update of c\
+             ), locked as materialized (\
+             select r.*, h.gate_name, d.name as device_name, t.id as ticket from r \
+             join held h on h.o = r.o and h.e = r.e and h.g = r.g \
              join sessions s on s.organization_id = r.o and s.id = r.s and s.status = 'active' \
              and s.device_id = r.d and s.event_id = r.e and s.gate_id = r.g \
              join devices d on d.organization_id = r.o and d.id = r.d and d.status = 'active' \
-             join events e on e.organization_id = r.o and e.id = r.e and e.status = 'live' \
-             and e.capacity is null and (e.allow_unsigned or not r.bare) \
-             join gates g on g.organization_id = r.o and g.id = r.g and g.status = 'open' and g.capacity is null \
-             for key share of e, g\
-             ), held as materialized (\
-             select o.gate_id from (select distinct o, e, g from stand) k \
-             join occupancy o on o.organization_id = k.o and o.event_id = k.e and o.gate_id = k.g \
-             order by o.organization_id, o.event_id, o.gate_id for update of o\
-             ), locked as materialized (\
-             select t.organization_id, t.id, k.n from stand k \
-             join tickets t on t.organization_id = k.o and t.code = k.code and t.event_id = k.e \
-             where (select count(*) from held) > 0 and t.status = 'active' and t.ledger = '{\"n\":0,\"a\":[]}' \
-             and (t.valid_from is null or t.valid_from <= k.now) \
-             and (t.valid_until is null or t.valid_until >= k.now) \
-             and (k.claimed is null or k.claimed = k.e) \
-             and (t.gate_ids is null or t.gate_ids::jsonb ? k.g::text) \
-             and (k.gate_classes is null or k.gate_classes::jsonb ? t.ticket_class) \
+             join tickets t on t.organization_id = r.o and t.code = r.code and t.event_id = r.e \
+             where (select count(*) from held) > 0 and (h.allow_unsigned or r.format is distinct from 'bare') \
+             and t.status = 'active' and t.ledger = '{\"n\":0,\"a\":[]}' \
+             and (t.valid_from is null or t.valid_from <= r.now) \
+             and (t.valid_until is null or t.valid_until >= r.now) \
+             and (t.gate_ids is null or t.gate_ids::jsonb ? r.g::text) \
+             and (h.gate_classes is null or h.gate_classes::jsonb ? t.ticket_class) \
              order by t.organization_id, t.id for update of t\
              ), admitted as (\
-             update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = k.now, \
-             ledger = json_build_object('n', 1, 'a', json_build_array(json_build_object('e', json_build_object(\
-             's', k.scan, 't', k.now, 'g', k.g, 'n', k.gate_name, 'd', k.d, 'm', k.device_name))))::text \
-             from locked l join stand k on k.n = l.n \
-             where t.organization_id = l.organization_id and t.id = l.id and t.status = 'active' \
-             and t.ledger = '{\"n\":0,\"a\":[]}' returning k.n, k.o, k.e, k.g, k.s, k.slot, k.gate_name, ",
+             update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = l.now, \
+             ledger = '{\"n\":1,\"a\":[{\"e\":{\"s\":\"' || l.scan || '\",\"t\":' || l.now || ',\"g\":\"' || l.g \
+             || '\",\"n\":' || to_json(l.gate_name) || ',\"d\":\"' || l.d || '\",\"m\":' || to_json(l.device_name) || '}}]}' \
+             from locked l where t.organization_id = l.o and t.id = l.ticket and t.status = 'active' \
+             and t.ledger = '{\"n\":0,\"a\":[]}' returning l.*, ",
             ticket_columns!(),
             "), recorded as (\
              insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \
              session_id, result, reason, direction, scanned_at, device_scanned_at, received_at, source, \
              decided_by, metadata, payload_sha256, payload_format, payload_kid, shown) \
-             select k.o, k.scan, a.t_id, a.t_code, k.e, k.g, k.d, k.s, 'valid', 'admitted', 'entry', k.now, \
-             k.device_at, k.now, 'online', 'database', k.metadata, decode(k.sha256, 'hex'), k.format, k.kid, \
-             json_build_object('g', k.gate_name, 't', json_build_object('id', a.t_id, 'code', a.t_code, \
-             'status', a.t_status, 'ticket_class', a.t_ticket_class, 'seat', a.t_seat::json, \
-             'entry_limit', a.t_entry_limit, 'scan_count', a.t_scan_count, 'note', a.t_note), \
-             'w', k.warnings)::text from admitted a join stand k on k.n = a.n\
+             select o, scan, t_id, t_code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now, 'online', \
+             'database', metadata, decode(sha256, 'hex'), format, kid, \
+             '{\"g\":' || to_json(gate_name) || ',\"t\":{\"id\":\"' || t_id || '\",\"code\":\"' || t_code \
+             || '\",\"status\":\"scanned\",\"ticket_class\":' || coalesce(to_json(t_ticket_class)::text, 'null') \
+             || ',\"seat\":' || coalesce(t_seat, 'null') || ',\"entry_limit\":' || t_entry_limit \
+             || ',\"scan_count\":1,\"note\":' || coalesce(to_json(t_note)::text, 'null') \
+             || '},\"w\":' || warnings || '}' from admitted\
              ), counted as (\
              update occupancy c set entries = c.entries + k.new, valid = c.valid + k.new \
              from (select o, e, g, count(*) as new from admitted group by o, e, g) k \
              where c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
-             returning c.organization_id, c.event_id, c.gate_id, c.entries - c.exits as inside, k.new\
+             returning k.o, k.e, k.g, k.new, c.entries - c.exits as inside, \
+             (select sum(x.entries - x.exits) from occupancy x where x.organization_id = c.organization_id \
+             and x.event_id = c.event_id and x.gate_id <> c.gate_id) as elsewhere\
              ), arrived as (\
              insert into arrivals (organization_id, event_id, slot, scans) \
              select o, e, slot, count(*) from admitted group by o, e, slot order by o, e, slot \
@@ -157,12 +178,12 @@ impl Dialect for Postgres {
              update sessions s set scan_count = s.scan_count + k.new \
              from (select o, s, count(*) as new from admitted group by o, s) k \
              where s.organization_id = k.o and s.id = k.s\
-             ) select a.*, c.inside as gate_inside, cast(\
-             (select coalesce(sum(x.entries - x.exits), 0) from occupancy x \
-             where x.organization_id = a.o and x.event_id = a.e) \
-             + (select sum(y.new) from counted y where y.organization_id = a.o and y.event_id = a.e) as bigint) \
-             as event_inside from admitted a \
-             join counted c on c.organization_id = a.o and c.event_id = a.e and c.gate_id = a.g"
+             ) select a.scan, a.gate_name, c.inside as gate_inside, cast(c.inside + coalesce(c.elsewhere, 0) + coalesce(\
+             (select sum(y.new) from counted y where y.o = c.o and y.e = c.e and y.g <> c.g), 0) as bigint) \
+             as event_inside, a.t_organization_id, a.t_id, a.t_event_id, a.t_code, a.t_status, a.t_ticket_class, \
+             a.t_gate_ids, a.t_seat, a.t_valid_from, a.t_valid_until, a.t_entry_limit, a.t_scan_count, a.t_ledger, \
+             a.t_version, a.t_note, a.t_inserted_at, a.t_updated_at \
+             from admitted a join counted c on c.o = a.o and c.e = a.e and c.g = a.g"
         )),
         known_scans: concat!(
             "select ",
@@ -197,18 +218,12 @@ impl Dialect for Postgres {
              join occupancy o on o.organization_id = k.o and o.event_id = k.k",
         insert_scans: "insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \
              session_id, result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, \
-             source, decided_by, override_reason, local_result, metadata, payload_sha256, payload_format, \
-             payload_kid, shown) \
-             select organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id, \
-             result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, source, \
-             decided_by, override_reason, local_result, metadata, decode(payload_sha256, 'hex'), payload_format, \
-             payload_kid, shown \
-             from jsonb_to_recordset($1::jsonb) as r(organization_id uuid, scan_id uuid, ticket_id uuid, \
-             ticket_code text, event_id uuid, gate_id uuid, device_id uuid, session_id uuid, result text, \
-             reason text, would_have_been text, direction text, scanned_at bigint, device_scanned_at bigint, \
-             received_at bigint, source text, decided_by text, override_reason text, local_result text, \
-             metadata text, payload_sha256 text, payload_format text, payload_kid text, shown text) \
-             on conflict (organization_id, scan_id) do nothing",
+             source, decided_by, override_reason, local_result, metadata, payload_sha256, payload_format, payload_kid, \
+             shown) select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], \
+             $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], \
+             $15::bigint[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[], \
+             $22::text[], $23::text[], $24::text[]) on conflict (organization_id, scan_id) do nothing returning \
+             organization_id, scan_id",
         update_tickets: "update tickets t set status = r.status, scan_count = r.scan_count, ledger = r.ledger, \
              version = r.version, updated_at = r.updated_at \
              from jsonb_to_recordset($1::jsonb) as r(o uuid, i uuid, status text, scan_count bigint, ledger text, \
@@ -236,27 +251,41 @@ impl Dialect for Postgres {
             ", t.holder_name, t.order_ref from jsonb_to_recordset($1::jsonb) as k(o uuid, i uuid) \
              join tickets t on t.organization_id = k.o and t.id = k.i"
         ),
-        insert_tickets: "insert into tickets (organization_id, id, event_id, code, status, ticket_class, gate_ids, seat, \
-             valid_from, valid_until, entry_limit, version, note, holder_name, holder_folded, order_ref, \
-             order_folded, inserted_at, updated_at) \
-             select o, i, e, code, status, ticket_class, gate_ids, seat, valid_from, valid_until, entry_limit, \
-             version, note, holder_name, holder_folded, order_ref, order_folded, updated_at, updated_at \
-             from jsonb_to_recordset($1::jsonb) as r(o uuid, i uuid, e uuid, code text, status text, \
-             ticket_class text, gate_ids text, seat text, valid_from bigint, valid_until bigint, \
-             entry_limit bigint, version bigint, note text, holder_name text, holder_folded text, \
-             order_ref text, order_folded text, updated_at bigint) on conflict do nothing",
+        insert_tickets: "insert into tickets (updated_at, organization_id, id, event_id, code, status, ticket_class, gate_ids, \
+             seat, valid_from, valid_until, entry_limit, version, note, holder_name, holder_folded, order_ref, \
+             order_folded, inserted_at) select r.*, r.updated_at from unnest($1::bigint[], $2::uuid[], $3::uuid[], \
+             $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bigint[], \
+             $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) as \
+             r(updated_at)",
         change_tickets: "update tickets t set status = r.status, ticket_class = r.ticket_class, gate_ids = r.gate_ids, \
              seat = r.seat, valid_from = r.valid_from, valid_until = r.valid_until, entry_limit = r.entry_limit, \
              version = r.version, note = r.note, holder_name = r.holder_name, holder_folded = r.holder_folded, \
              order_ref = r.order_ref, order_folded = r.order_folded, updated_at = r.updated_at \
-             from jsonb_to_recordset($1::jsonb) as r(o uuid, i uuid, status text, ticket_class text, \
-             gate_ids text, seat text, valid_from bigint, valid_until bigint, entry_limit bigint, \
-             version bigint, note text, holder_name text, holder_folded text, order_ref text, \
-             order_folded text, updated_at bigint) where t.organization_id = r.o and t.id = r.i",
+             from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], \
+             $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], \
+             $15::text[], $16::text[], $17::text[], $18::text[]) \
+             as r(updated_at, o, i, e, code, status, ticket_class, gate_ids, seat, valid_from, valid_until, \
+             entry_limit, version, note, holder_name, holder_folded, order_ref, order_folded) \
+             where t.organization_id = r.o and t.id = r.i",
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {
         Some(std::sync::Arc::new(PostgresBus::new(pool.clone())))
+    }
+
+    fn bind_rows<R: Columns>(arguments: &mut Self::Arguments, rows: &[R]) -> Result<(), BoxDynError> {
+        for column in R::columns(rows) {
+            match column {
+                Column::Id(values) => arguments.add(values),
+                Column::MaybeId(values) => arguments.add(values),
+                Column::Int(values) => arguments.add(values),
+                Column::MaybeInt(values) => arguments.add(values),
+                Column::Text(values) => arguments.add(values),
+                Column::MaybeText(values) => arguments.add(values),
+                Column::Bytes(values) => arguments.add(values),
+            }?;
+        }
+        Ok(())
     }
 
     dialect_basics!();

@@ -10,14 +10,18 @@ use crate::store::{
     UndoOutcome, UndoneBy,
 };
 use crate::{
-    Attempt, EventId, EventOccupancy, GateCount, KnownScan, OrganizationId, PlaceCount, ReasonText, Recorded,
-    ResultCounts, Rules, ScanId, ScanRecord, Timestamp,
+    Attempt, EventId, EventOccupancy, GateCount, KnownScan, NewScan, OrganizationId, PlaceCount, ReasonText,
+    Recorded, ResultCounts, Rules, ScanId, ScanRecord, Timestamp,
 };
 
 #[async_trait]
 impl<D: Dialect> ScanStore for Sql<D> {
     async fn record(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError> {
         self.record_batch(batch, rules).await
+    }
+
+    async fn note(&self, denials: &[NewScan]) -> Result<(), StoreError> {
+        self.note_denials(denials).await
     }
 
     async fn preview(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 use crate::store::StoreError;
+use crate::store::columns::Columns;
 
 /// A value to be bound: its variant is its type, so that a null has one too.
 pub(crate) enum Value<'a> {
@@ -39,6 +40,9 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
 
     fn bind(arguments: &mut Self::Arguments, value: Value<'_>) -> Result<(), BoxDynError>;
 
+    /// Binds rows in the way that this database's set-based statements read them.
+    fn bind_rows<R: Columns>(arguments: &mut Self::Arguments, rows: &[R]) -> Result<(), BoxDynError>;
+
     fn id(row: &Self::Row, column: &str) -> Result<Option<Uuid>, sqlx::Error>;
     fn int(row: &Self::Row, column: &str) -> Result<Option<i64>, sqlx::Error>;
     fn float(row: &Self::Row, column: &str) -> Result<Option<f64>, sqlx::Error>;
@@ -59,7 +63,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
 }
 
-/// The set-based statements and locks, which each database has in its own words. Each takes `$1`, a JSON array.
+/// The set-based statements and locks, which each database has in its own words. Each takes `$1`, a JSON array; those
+/// that write many columns take rows ([`Columns`]).
 pub(crate) struct Statements {
     /// Locks what a batch of scans will change, in one order on every node: occupancy of `$1` (organization, event).
     pub(crate) lock_occupancy: Option<&'static str>,
@@ -75,7 +80,7 @@ pub(crate) struct Statements {
     pub(crate) tickets: &'static str,
     /// Occupancy rows of `$1` (organization, event).
     pub(crate) occupancy: &'static str,
-    /// Writes the scans of `$1`; does nothing for one whose id is taken.
+    /// Writes scans (rows); does nothing for one whose id is taken, and tells the others.
     pub(crate) insert_scans: &'static str,
     /// Writes what scans change on the tickets of `$1`.
     pub(crate) update_tickets: &'static str,
@@ -85,6 +90,8 @@ pub(crate) struct Statements {
     pub(crate) add_arrivals: &'static str,
     /// Adds the scan counts of `$1`.
     pub(crate) add_session_counts: &'static str,
+    /// Whether any of some tickets (rows of organization, code or id) is there, where that costs less than to read them.
+    pub(crate) any_ticket: Option<&'static str>,
     /// Locks event `$2` of organization `$1`, so that two imports do not both append to its classes; admissions go on.
     pub(crate) lock_event: Option<&'static str>,
     /// Locks event `$2` of organization `$1` with its gates and counters: admissions that were decided by what stands
@@ -92,9 +99,9 @@ pub(crate) struct Statements {
     pub(crate) lock_doors: Option<&'static str>,
     /// Tickets of `$1` (organization, code or id) with holder and order.
     pub(crate) listings: &'static str,
-    /// Writes the new tickets of `$1`; does nothing for one whose code or id is taken.
+    /// Writes new tickets (rows).
     pub(crate) insert_tickets: &'static str,
-    /// Writes what an import changes on the tickets of `$1`: never what scans write, save for the status.
+    /// Writes what an import changes on tickets (rows): never what scans write, save for the status.
     pub(crate) change_tickets: &'static str,
 }
 
@@ -269,6 +276,15 @@ impl<D: Dialect> Query<D> {
                 self
             }
         }
+    }
+
+    /// Binds rows, as the last parameters.
+    pub(crate) fn rows<R: Columns>(mut self, rows: &[R]) -> Self {
+        self.arguments = self.arguments.and_then(|mut arguments| {
+            D::bind_rows(&mut arguments, rows)?;
+            Ok(arguments)
+        });
+        self
     }
 
     /// Binds a value as JSON text, or null.

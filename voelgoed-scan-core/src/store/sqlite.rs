@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use sqlx::error::BoxDynError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection};
 
 use crate::store::StoreError;
+use crate::store::columns::Columns;
 use crate::store::open::OpenError;
 use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
@@ -90,6 +92,7 @@ impl Dialect for Sqlite {
         lock_tickets: None,
         // One process, no round trips: the ordinary way is as fast.
         admit_fresh: None,
+        any_ticket: None,
         lock_event: None,
         lock_doors: None,
         known_scans: concat!(
@@ -135,7 +138,7 @@ impl Dialect for Sqlite {
              value ->> 'override_reason', value ->> 'local_result', value ->> 'metadata', \
              unhex(value ->> 'payload_sha256'), value ->> 'payload_format', value ->> 'payload_kid', \
              value ->> 'shown' from json_each($1) where true \
-             on conflict (organization_id, scan_id) do nothing",
+             on conflict (organization_id, scan_id) do nothing returning organization_id, scan_id",
         update_tickets: "update tickets set status = r.value ->> 'status', scan_count = r.value ->> 'scan_count', \
              ledger = r.value ->> 'ledger', version = r.value ->> 'version', \
              updated_at = r.value ->> 'updated_at' from json_each($1) r \
@@ -171,7 +174,7 @@ impl Dialect for Sqlite {
              value ->> 'valid_from', value ->> 'valid_until', value ->> 'entry_limit', value ->> 'version', \
              value ->> 'note', value ->> 'holder_name', value ->> 'holder_folded', value ->> 'order_ref', \
              value ->> 'order_folded', value ->> 'updated_at', value ->> 'updated_at' \
-             from json_each($1) where true on conflict do nothing",
+             from json_each($1)",
         change_tickets: "update tickets set status = r.value ->> 'status', ticket_class = r.value ->> 'ticket_class', \
              gate_ids = r.value ->> 'gate_ids', seat = r.value ->> 'seat', valid_from = r.value ->> 'valid_from', \
              valid_until = r.value ->> 'valid_until', entry_limit = r.value ->> 'entry_limit', \
@@ -185,6 +188,10 @@ impl Dialect for Sqlite {
     /// A file is one process's.
     fn bus(_: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {
         None
+    }
+
+    fn bind_rows<R: Columns>(arguments: &mut Self::Arguments, rows: &[R]) -> Result<(), BoxDynError> {
+        arguments.add(serde_json::to_string(rows)?)
     }
 
     dialect_basics!();

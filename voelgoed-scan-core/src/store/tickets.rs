@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::store::batch::update_tickets;
+use crate::store::columns::{Column, Columns, column};
 use crate::store::generation::raise_tickets_generation;
 use crate::store::row::{self, ticket_columns};
 use crate::store::sql::{Dialect, Sql, query};
@@ -114,13 +116,23 @@ impl<D: Dialect> TicketStore for Sql<D> {
 #[derive(serde::Serialize)]
 pub(crate) struct TicketKey {
     /// The organization.
-    o: String,
+    o: Simple,
     /// The code.
     #[serde(skip_serializing_if = "Option::is_none")]
     c: Option<String>,
     /// The ticket's id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    i: Option<String>,
+    i: Option<Simple>,
+}
+
+impl Columns for TicketKey {
+    fn columns(rows: &[Self]) -> Vec<Column<'_>> {
+        vec![
+            column!(Id, rows, row => row.o.into_uuid()),
+            column!(MaybeText, rows, row => row.c.as_deref()),
+            column!(MaybeId, rows, row => row.i.map(Simple::into_uuid)),
+        ]
+    }
 }
 
 impl TicketKey {
@@ -136,9 +148,9 @@ impl TicketKey {
         id: Option<crate::TicketId>,
     ) -> Self {
         Self {
-            o: organization.as_uuid().simple().to_string(),
+            o: organization.as_uuid().simple(),
             c: code.map(|code| code.to_string()),
-            i: id.map(|id| id.as_uuid().simple().to_string()),
+            i: id.map(|id| id.as_uuid().simple()),
         }
     }
 }

@@ -87,7 +87,9 @@ impl<D: Dialect> Sql<D> {
             write::<D>(kept, &mut transaction).await?;
         }
         update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
-        add_counts::<D>(organization, &refolded.counts, &mut transaction).await?;
+        let counts = refolded.counts.iter();
+        let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));
+        add_counts::<D>(counts, &mut transaction).await?;
         raise_tickets_generation::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
         record.undone = Some(undone);

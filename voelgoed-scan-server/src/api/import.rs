@@ -31,7 +31,7 @@ use crate::thing::Thing;
 const NDJSON: &str = "application/x-ndjson";
 
 /// How many lines are committed at once.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 3000;
 
 /// How many bytes of lines are committed at once, if that is less.
 const CHUNK_BYTES: usize = 1024 * 1024;

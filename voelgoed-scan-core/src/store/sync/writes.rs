@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::store::StoreError;
-use crate::store::batch::{ScanRow, SessionRow, add_arrivals, add_counts, update_tickets};
+use crate::store::batch::{SessionRow, add_arrivals, add_counts, update_tickets};
 use crate::store::generation::raise_tickets_generation;
+use crate::store::scan_row::ScanRow;
 use crate::store::sql::query;
 use crate::store::sync::SyncDialect;
 use crate::sync::{ConflictKind, Intake, KeptScan, LinkHash, LogPlace, NewSync, Quarantined, SyncWrites};
@@ -59,7 +60,9 @@ pub(super) async fn apply<D: SyncDialect>(
             .await?;
     }
     update_tickets::<D>(&writes.tickets, connection).await?;
-    add_counts::<D>(organization, &writes.counts, connection).await?;
+    let counts = writes.counts.iter();
+    let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));
+    add_counts::<D>(counts, connection).await?;
     if !writes.sessions.is_empty() {
         let row = |(session, scans): (&crate::SessionId, &i64)| SessionRow {
             o: hex(organization.as_uuid()),
