@@ -93,7 +93,7 @@ id! {
 
 fn uuid_v7(now: crate::Timestamp) -> Uuid {
     let mut random = [0_u8; 10];
-    crate::random::fill(&mut random);
+    crate::random::fill_many(&mut random);
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }

@@ -1,5 +1,7 @@
 //! Where do random bits come from? The operating system, and nowhere else.
 
+use std::cell::RefCell;
+
 /// Fills `bytes` from the operating system's cryptographic random number generator.
 ///
 /// # Panics
@@ -10,4 +12,24 @@
 )]
 pub fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system provides random numbers");
+}
+
+/// How many bytes a thread fetches at once for [`fill_many`].
+const FETCHED: usize = 512;
+
+/// Fills `bytes` for identifiers: as unguessable as those of [`fill`], fetched many at a time, and not for secrets,
+/// because what is fetched lies in memory until it is used.
+pub fn fill_many(bytes: &mut [u8]) {
+    thread_local! {
+        static FETCHED_BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    FETCHED_BYTES.with_borrow_mut(|fetched| {
+        for byte in bytes {
+            if fetched.is_empty() {
+                fetched.resize(FETCHED, 0);
+                fill(fetched);
+            }
+            *byte = fetched.pop().unwrap_or_default();
+        }
+    });
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use waiting::{Ask, Job, Note, Waiting};
+use waiting::{Ask, Job, Note, Tray, Waiting};
 
 use crate::store::{ScanStore, StoreError};
 use crate::vitals::{Tally, WriteCounts};
@@ -79,6 +79,7 @@ pub(crate) struct Recorder {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     note_places: Arc<Semaphore>,
+    tray: Arc<Tray>,
     tally: Arc<Tally>,
 }
 
@@ -100,18 +101,23 @@ impl Recorder {
             written,
             tally: Arc::clone(&tally),
         };
-        tokio::spawn(run(desk, receiver));
+        let tray = Arc::new(Tray::default());
+        tokio::spawn(run(desk, Waiting::new(Arc::clone(&tray)), receiver));
         Self {
             jobs,
             places: Arc::new(Semaphore::new(MOST_WAITING)),
             note_places: Arc::new(Semaphore::new(MOST_NOTES)),
+            tray,
             tally,
         }
     }
 
     /// What was written, and what waits.
     pub(crate) fn counts(&self) -> WriteCounts {
-        self.tally.counts(MOST_WAITING - self.places.available_permits())
+        self.tally.counts(
+            MOST_WAITING - self.places.available_permits(),
+            MOST_NOTES - self.note_places.available_permits(),
+        )
     }
 
     /// Records a scan; answers when it is durable.
@@ -139,9 +145,12 @@ impl Recorder {
             .map_err(|_| RecordError::Overloaded)?;
         let scan = Box::new(scan);
         let due = Instant::now() + NOTE_DELAY;
-        self.jobs
-            .send(Job::Note(Note { scan, due, place }))
-            .map_err(|_| RecordError::Overloaded)
+        if self.tray.put(Note { scan, due, place }) {
+            self.jobs
+                .send(Job::Tray(due))
+                .map_err(|_| RecordError::Overloaded)?;
+        }
+        Ok(())
     }
 
     /// Waits until all that was left before is written, or was tried once more.
@@ -200,12 +209,11 @@ async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Writ
 
 async fn run<S: ScanStore + ?Sized, A: Aftermath>(
     desk: Desk<S, A>,
+    mut waiting: Waiting,
     mut receiver: mpsc::UnboundedReceiver<Job>,
 ) {
-    let mut waiting = Waiting::default();
     let mut open = true;
     while open || waiting.has_work() {
-        desk.tally.keeps_denials(waiting.notes());
         if open && !waiting.is_urgent() {
             let next = async {
                 match waiting.due() {
@@ -219,11 +227,9 @@ async fn run<S: ScanStore + ?Sized, A: Aftermath>(
                 None => {}
             }
         }
-        // All of it: what was left before a scan was asked about is here when the scan is.
         while let Ok(job) = receiver.try_recv() {
             waiting.add(job);
         }
-        desk.tally.keeps_denials(waiting.notes());
         let notes_due = waiting.due().is_some_and(|due| due <= Instant::now());
         if waiting.is_urgent() || notes_due || !open {
             let written = write(&desk, &mut waiting).await;
@@ -256,6 +262,9 @@ async fn write<S: ScanStore + ?Sized, A: Aftermath>(
     waiting: &mut Waiting,
 ) -> Result<(), Failed> {
     let (notes, asks) = waiting.next_write(Instant::now());
+    if notes.is_empty() && asks.is_empty() {
+        return Ok(());
+    }
     let before = desk.aftermath.before();
     // Notes first: the retry of one must find it.
     let all = notes.len();

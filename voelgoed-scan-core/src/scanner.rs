@@ -210,12 +210,12 @@ impl Scanner {
                     None if forbidden => ScanError::OverrideNotAllowed,
                     None => ScanError::NoActiveSession,
                 };
-                return self.replay(standing, &request).await?.ok_or(refusal);
+                return Box::pin(self.replay(standing, &request)).await?.ok_or(refusal);
             }
         };
         let mut attempt = self.attempt(standing, stand, &request, now).await?;
         if request.dry_run {
-            return self.preview(&attempt).await;
+            return Box::pin(self.preview(&attempt)).await;
         }
         let seen_before = request
             .scan_id

@@ -1,6 +1,6 @@
 //! How is this node doing? Plain numbers for whoever watches over it; counting costs a scan nothing that it notices.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::store::PoolUse;
@@ -63,7 +63,6 @@ pub(crate) struct Tally {
     failed: AtomicU64,
     scans: AtomicU64,
     busy_micros: AtomicU64,
-    denials_waiting: AtomicUsize,
 }
 
 impl Tally {
@@ -82,12 +81,7 @@ impl Tally {
         self.busy_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// So many denials are kept until they are written.
-    pub(crate) fn keeps_denials(&self, count: usize) {
-        self.denials_waiting.store(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn counts(&self, waiting: usize) -> WriteCounts {
+    pub(crate) fn counts(&self, waiting: usize, denials_waiting: usize) -> WriteCounts {
         WriteCounts {
             took: std::array::from_fn(|class| {
                 self.took
@@ -98,7 +92,7 @@ impl Tally {
             scans: self.scans.load(Ordering::Relaxed),
             busy: Duration::from_micros(self.busy_micros.load(Ordering::Relaxed)),
             waiting,
-            denials_waiting: self.denials_waiting.load(Ordering::Relaxed),
+            denials_waiting,
         }
     }
 }
@@ -135,7 +129,7 @@ mod tests {
         for took in times {
             tally.wrote(2, true, took);
         }
-        let counts = tally.counts(0);
+        let counts = tally.counts(0, 0);
         assert_eq!(counts.took, [1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(counts.busy, times.iter().sum());
         assert_eq!((counts.scans, counts.failed), (10, 0));

@@ -15,6 +15,8 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response};
 use tokio::time::timeout;
 
+use voelgoed_scan_core::random;
+
 use crate::auth::{Caller, Credential};
 use crate::call::{Call, PathValues, Visit};
 use crate::clock;
@@ -73,7 +75,7 @@ pub(crate) async fn answer(
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(X_REQUEST_ID, value);
     }
-    tell(&trace, &method, &response, &request_id, started);
+    tell(&node.measures, &trace, &method, &response, &request_id, started);
     Ok(response)
 }
 
@@ -85,10 +87,17 @@ fn name_host(parts: &mut Parts) {
     }
 }
 
-fn tell(trace: &Trace, method: &Method, response: &Response<Body>, request_id: &str, started: Instant) {
+fn tell(
+    measures: &Measures,
+    trace: &Trace,
+    method: &Method,
+    response: &Response<Body>,
+    request_id: &str,
+    started: Instant,
+) {
     let elapsed = started.elapsed();
     let route = trace.route.unwrap_or("none");
-    Measures::answered(method, route, response.status(), elapsed);
+    measures.answered(method, route, response.status(), elapsed);
     let (organization, device) = match &trace.caller {
         Some(Caller::Device(standing)) => (Some(standing.device.organization_id), Some(standing.device.id)),
         Some(Caller::Member(key)) => (Some(key.organization_id), None),
@@ -113,7 +122,13 @@ fn request_id(headers: &HeaderMap) -> String {
         .map(HeaderValue::as_bytes)
         .filter(|id| (1..=64).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic))
         .and_then(|id| std::str::from_utf8(id).ok())
-        .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+        .map_or_else(new_request_id, str::to_owned)
+}
+
+fn new_request_id() -> String {
+    let mut bytes = [0; 16];
+    random::fill_many(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 async fn serve(
@@ -123,7 +138,10 @@ async fn serve(
     body: &mut Option<Incoming>,
     trace: &mut Trace,
 ) -> Result<Response<Body>, Stop> {
-    let (route, path) = node.routes.find(&parts.method, parts.uri.path())?;
+    let Parts {
+        method, uri, headers, ..
+    } = parts;
+    let (route, path) = node.routes.find(&method, uri.path())?;
     trace.route = Some(route.path);
     match &route.entrance {
         Entrance::Open(endpoint) => endpoint(Arc::clone(node)).await,
@@ -132,7 +150,7 @@ async fn serve(
                 node.measures.limited();
                 Problem::rate_limited(wait)
             })?;
-            let body = take(route.takes, &parts.headers, body).await?;
+            let body = take(route.takes, &headers, body).await?;
             receive(Visit {
                 node: Arc::clone(node),
                 now: node.clock.now(),
@@ -141,12 +159,12 @@ async fn serve(
             .await
         }
         Entrance::Guarded(_, run) => {
-            let query = parts.uri.query().map(str::to_owned);
-            let call = receive(node, route, path, &parts, body, trace);
-            if parts.method == Method::GET && !route.takes_its_time {
-                within_patience(async { run(call.await?, query).await }).await
+            let query = uri.query().map(str::to_owned);
+            let done = run(receive(node, route, path, headers, body, trace).await?, query);
+            if method == Method::GET && !route.takes_its_time {
+                within_patience(done).await
             } else {
-                run(call.await?, query).await
+                done.await
             }
         }
     }
@@ -166,11 +184,11 @@ async fn receive(
     node: &Arc<Node>,
     route: &Route,
     path: PathValues,
-    parts: &Parts,
+    headers: HeaderMap,
     body: &mut Option<Incoming>,
     trace: &mut Trace,
 ) -> Result<Call<Taken>, Stop> {
-    let credential = Credential::read(&parts.headers)?;
+    let credential = Credential::read(&headers)?;
     let inactive_too =
         matches!(&route.entrance, Entrance::Guarded(permission, _) if permission.is_for_inactive());
     let caller = within_patience(async {
@@ -185,13 +203,13 @@ async fn receive(
             Problem::rate_limited(wait)
         })?;
     }
-    let taken = take(route.takes, &parts.headers, body).await?;
+    let taken = take(route.takes, &headers, body).await?;
     Ok(Call {
         node: Arc::clone(node),
         caller,
         credential,
         path,
-        headers: parts.headers.clone(),
+        headers,
         now: node.clock.now(),
         query: crate::query::NoQuery {},
         body: taken,

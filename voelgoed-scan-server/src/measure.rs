@@ -2,13 +2,15 @@
 
 mod vitals;
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use voelgoed_scan_core::{ScanAnswer, Vitals, Warning};
+use voelgoed_scan_core::{DecidedBy, ScanAnswer, ScanResult, Vitals, Warning};
 
 const REQUESTS: &str = "voelgoed_scan_http_requests_total";
 const REQUEST_SECONDS: &str = "voelgoed_scan_http_request_duration_seconds";
@@ -26,9 +28,45 @@ const BUCKETS: [f64; 13] = [
 /// The counters of this process: several servers in one process share them, as they share its memory.
 static PROCESS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
+/// What is counted and timed under one set of labels; kept, because to look it up by name costs more than to count.
+#[derive(Clone)]
+struct Series {
+    count: Counter,
+    seconds: Histogram,
+}
+
+/// Series by what their labels are made of.
+struct Kept<K>(RwLock<HashMap<K, Series>>);
+
+impl<K: Eq + Hash> Kept<K> {
+    fn new() -> Self {
+        Self(RwLock::new(HashMap::new()))
+    }
+
+    fn count(&self, key: K, took: Duration, make: impl FnOnce(&K) -> Series) {
+        let held = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
+        let series = held.unwrap_or_else(|| {
+            let series = make(&key);
+            let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            all.insert(key, series.clone());
+            series
+        });
+        series.count.increment(1);
+        series.seconds.record(took);
+    }
+}
+
 /// The counters of a server.
 pub(crate) struct Measures {
     handle: Option<PrometheusHandle>,
+    /// By method, route and status.
+    requests: Kept<(&'static str, &'static str, StatusCode)>,
+    scans: Kept<(ScanResult, DecidedBy)>,
     connections: Gauge,
     rate_limited: Counter,
     clock_skew: Counter,
@@ -40,6 +78,8 @@ impl Measures {
         let handle = PROCESS.get_or_init(install).clone();
         Self {
             handle,
+            requests: Kept::new(),
+            scans: Kept::new(),
             connections: metrics::gauge!(CONNECTIONS),
             rate_limited: metrics::counter!(RATE_LIMITED),
             clock_skew: metrics::counter!(CLOCK_SKEW),
@@ -65,25 +105,29 @@ impl Measures {
     }
 
     /// A request was answered.
-    pub(crate) fn answered(method: &Method, route: &'static str, status: StatusCode, took: Duration) {
-        let method = method_name(method);
-        let requests: Counter = metrics::counter!(
-            REQUESTS, "method" => method, "route" => route, "status" => status_text(status)
-        );
-        requests.increment(1);
-        let seconds: Histogram = metrics::histogram!(REQUEST_SECONDS, "method" => method, "route" => route);
-        seconds.record(took);
+    pub(crate) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+        let labels = (method_name(method), route, status);
+        self.requests
+            .count(labels, took, |&(method, route, status)| Series {
+                count: metrics::counter!(
+                    REQUESTS, "method" => method, "route" => route, "status" => status_text(status)
+                ),
+                seconds: metrics::histogram!(REQUEST_SECONDS, "method" => method, "route" => route),
+            });
     }
 
     /// A scan was decided.
     pub(crate) fn scanned(&self, answer: &ScanAnswer, took: Duration) {
-        let scans: Counter = metrics::counter!(
-            SCANS, "result" => answer.result.as_str(), "decided_by" => answer.decided_by.as_str()
+        self.scans.count(
+            (answer.result, answer.decided_by),
+            took,
+            |(result, decided_by)| Series {
+                count: metrics::counter!(
+                    SCANS, "result" => result.as_str(), "decided_by" => decided_by.as_str()
+                ),
+                seconds: metrics::histogram!(SCAN_SECONDS, "decided_by" => decided_by.as_str()),
+            },
         );
-        scans.increment(1);
-        let seconds: Histogram =
-            metrics::histogram!(SCAN_SECONDS, "decided_by" => answer.decided_by.as_str());
-        seconds.record(took);
         if answer.warnings.contains(&Warning::ClockSkew) {
             self.clock_skew.increment(1);
         }

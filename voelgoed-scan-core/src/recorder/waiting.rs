@@ -1,7 +1,7 @@
 //! What waits for the next write, and what goes into it?
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -39,14 +39,38 @@ impl Note {
     }
 }
 
+/// Where denials are put until a write takes them: the recorder is woken by the first, and not by each.
+#[derive(Default)]
+pub(super) struct Tray(Mutex<Vec<Note>>);
+
+impl Tray {
+    fn lock(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a note there; whether it is the first.
+    pub(super) fn put(&self, note: Note) -> bool {
+        let mut notes = self.lock();
+        notes.push(note);
+        notes.len() == 1
+    }
+
+    fn take(&self) -> Vec<Note> {
+        std::mem::take(&mut *self.lock())
+    }
+}
+
 pub(super) enum Job {
     Ask(Ask),
-    Note(Note),
+    /// There is a note on the tray, due then.
+    Tray(Instant),
     Flush(oneshot::Sender<()>),
 }
 
-#[derive(Default)]
 pub(super) struct Waiting {
+    tray: Arc<Tray>,
+    /// When what is on the tray must be written.
+    tray_due: Option<Instant>,
     asks: VecDeque<Ask>,
     /// With the number of each, in the order they came.
     notes: VecDeque<(u64, Note)>,
@@ -59,18 +83,38 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    pub(super) fn new(tray: Arc<Tray>) -> Self {
+        Self {
+            tray,
+            tray_due: None,
+            asks: VecDeque::new(),
+            notes: VecDeque::new(),
+            noted: HashSet::new(),
+            next: 0,
+            flushes: Vec::new(),
+            rest: None,
+        }
+    }
+
     pub(super) fn add(&mut self, job: Job) {
         match job {
             Job::Ask(ask) => self.asks.push_back(ask),
-            Job::Note(note) => {
-                self.noted.insert(id_of(&note));
-                self.notes.push_back((self.next, note));
-                self.next += 1;
-            }
+            Job::Tray(due) => self.tray_due = Some(self.tray_due.map_or(due, |held| held.min(due))),
             Job::Flush(done) => {
+                self.gather();
                 self.flushes.push((self.next, done));
                 self.tell_flushed(false);
             }
+        }
+    }
+
+    /// Takes what is on the tray.
+    fn gather(&mut self) {
+        self.tray_due = None;
+        for note in self.tray.take() {
+            self.noted.insert(id_of(&note));
+            self.notes.push_back((self.next, note));
+            self.next += 1;
         }
     }
 
@@ -80,7 +124,7 @@ impl Waiting {
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !self.asks.is_empty() || !self.notes.is_empty()
+        !self.asks.is_empty() || !self.notes.is_empty() || self.tray_due.is_some()
     }
 
     /// Whether somebody waits for a write.
@@ -90,12 +134,17 @@ impl Waiting {
 
     /// When notes must be written even if nobody asks.
     pub(super) fn due(&self) -> Option<Instant> {
-        let (_, note) = self.notes.front()?;
-        Some(self.rest.map_or(note.due, |rest| rest.max(note.due)))
+        let due = match self.notes.front() {
+            Some((_, note)) => note.due,
+            None => self.tray_due?,
+        };
+        Some(self.rest.map_or(due, |rest| rest.max(due)))
     }
 
     /// Takes out what goes into a write that begins now: notes, to be written first, and scans.
     pub(super) fn next_write(&mut self, now: Instant) -> (Vec<(u64, Note)>, Vec<Ask>) {
+        // All of it: what was left before a scan was asked about is found when the scan is written.
+        self.gather();
         let many = self.asks.len().min(MOST_IN_A_WRITE);
         let asks: Vec<Ask> = self.asks.drain(..many).collect();
         let mut notes = self.answered_before(&asks);

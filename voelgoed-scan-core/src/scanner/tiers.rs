@@ -58,7 +58,7 @@ impl Scanner {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.0.redis {
             let since = self.0.recent.moment();
-            let facts = redis.get(organization, code).await?;
+            let facts = Box::pin(redis.get(organization, code)).await?;
             let denial = self.denial(stand, attempt, claims, &facts, DecidedBy::Redis);
             if denial.is_some() {
                 self.0.recent.put(facts, since, attempt.now);
@@ -113,18 +113,18 @@ impl Scanner {
         attempt: Attempt,
         denial: Denial,
     ) -> Result<ScanAnswer, ScanError> {
-        let occupancy = match self.0.crowd.occupancy(&stand.event, &stand.gate) {
-            Some(occupancy) => occupancy,
+        let occupancy = if let Some(occupancy) = self.0.crowd.occupancy(&stand.event, &stand.gate) {
+            occupancy
+        } else {
             // Nobody has told this node yet: asked once, kept from then on.
-            None => {
-                self.occupancy_at(
-                    attempt.organization_id,
-                    attempt.event_id,
-                    attempt.gate_id,
-                    attempt.now,
-                )
-                .await?
-            }
+            let Attempt {
+                organization_id,
+                event_id,
+                gate_id,
+                now,
+                ..
+            } = attempt;
+            Box::pin(self.occupancy_at(organization_id, event_id, gate_id, now)).await?
         };
         let scan = denied(attempt, denial);
         let answer = answer(&scan.record, &scan.shown, occupancy);
