@@ -128,4 +128,4 @@ class Field:
 
     def settle(self):
         """The same start for every run: nothing dirty, statistics known."""
-        self.postgres.psql(self.database, "vacuum (analyze) tickets; vacuum (analyze) scans; checkpoint;")
+        self.postgres.psql(self.database, "vacuum (analyze); checkpoint;")

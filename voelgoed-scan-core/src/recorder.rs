@@ -26,6 +26,9 @@ use crate::{Attempt, NewScan, Recorded, Rules};
 /// The most scans in one write.
 const MOST_IN_A_WRITE: usize = 256;
 
+/// The most denials in one write that no scan waits for.
+const MOST_NOTES_IN_A_WRITE: usize = 1024;
+
 /// What a write keeps for denials that are due, however many scans are asked about.
 const ROOM_FOR_NOTES: usize = 32;
 

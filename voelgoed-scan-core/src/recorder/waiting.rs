@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
-use super::{MOST_IN_A_WRITE, ROOM_FOR_NOTES, RecordError};
+use super::{MOST_IN_A_WRITE, MOST_NOTES_IN_A_WRITE, ROOM_FOR_NOTES, RecordError};
 use crate::store::StoreError;
 use crate::{Attempt, NewScan, OrganizationId, Recorded, ScanId};
 
@@ -151,7 +151,10 @@ impl Waiting {
         // Notes are a write of their own: scans wait for it only when they are due.
         let due = self.due().is_some_and(|due| due <= now);
         if asks.is_empty() || due || !self.flushes.is_empty() {
-            let room = (MOST_IN_A_WRITE - asks.len()).max(ROOM_FOR_NOTES);
+            let room = match asks.len() {
+                0 => MOST_NOTES_IN_A_WRITE,
+                asks => (MOST_IN_A_WRITE - asks).max(ROOM_FOR_NOTES),
+            };
             let many = self.notes.len().min(room);
             notes.extend(self.notes.drain(..many));
         }

@@ -134,7 +134,7 @@ impl Dialect for Postgres {
              ), locked as materialized (\
              select r.*, h.gate_name, d.name as device_name, t.id as ticket from r \
              join held h on h.o = r.o and h.e = r.e and h.g = r.g \
-             join sessions s on s.organization_id = r.o and s.id = r.s and s.status = 'active' \
+             join sessions s on s.organization_id = r.o and s.id = r.s and coalesce(s.status, '') = 'active' \
              and s.device_id = r.d and s.event_id = r.e and s.gate_id = r.g \
              join devices d on d.organization_id = r.o and d.id = r.d and d.status = 'active' \
              join tickets t on t.organization_id = r.o and t.code = r.code and t.event_id = r.e \
