@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection};
+use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::store::StoreError;
 use crate::store::columns::Columns;
@@ -25,11 +25,11 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 /// How many connections read beside the one that writes.
 const READERS: u32 = 4;
 
-/// How often a migration is tried while another process may be at the same one.
-const MIGRATION_TRIES: u32 = 20;
+/// How often opening or migrating is tried while another process may be at the same.
+const OPENING_TRIES: u32 = 20;
 
-/// How long a migration that failed rests.
-const MIGRATION_REST: Duration = Duration::from_millis(50);
+/// How long what failed so rests.
+const OPENING_REST: Duration = Duration::from_millis(50);
 
 /// Opens a database file, made where it is missing.
 pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, OpenError> {
@@ -41,12 +41,7 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(false);
-    let writers = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options.clone())
-        .await
-        .map_err(StoreError::from)?;
+    let writers = open_beside_others(&options).await?;
     if migrate {
         let mut connection = writers.acquire().await.map_err(StoreError::from)?;
         migrate_beside_others(&mut connection).await?;
@@ -63,15 +58,35 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
     Ok(Sql { writers, readers })
 }
 
+/// Turning a new file's log on takes all of the file, and SQLite does not wait for that where two want it.
+async fn open_beside_others(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let mut tries = 1;
+    loop {
+        let opened = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options.clone())
+            .await;
+        match opened.map_err(StoreError::from) {
+            Err(StoreError::Unavailable { reason }) if tries < OPENING_TRIES => {
+                tracing::debug!(reason, tries, "opening again");
+                tokio::time::sleep(OPENING_REST).await;
+            }
+            done => return done,
+        }
+        tries += 1;
+    }
+}
+
 /// The migrator has no lock for SQLite, and several processes may start on a new file at once. Each migration is one
 /// transaction: whoever is second fails, and finds it done when looking again.
 async fn migrate_beside_others(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let mut tries = 1;
     loop {
         match super::open::migrate(&MIGRATIONS, connection).await {
-            Err(error) if tries < MIGRATION_TRIES => {
+            Err(error) if tries < OPENING_TRIES => {
                 tracing::debug!(%error, tries, "migrating again");
-                tokio::time::sleep(MIGRATION_REST).await;
+                tokio::time::sleep(OPENING_REST).await;
             }
             done => return done,
         }

@@ -11,18 +11,24 @@ use crate::database::{Database, postgres};
 use crate::world::World;
 
 /// Another node in the middle of a write: it holds the counters.
-struct Other(sqlx::PgConnection);
+struct Other {
+    writes: sqlx::PgConnection,
+    /// Looks on, outside of any transaction: within one, PostgreSQL shows the connections of its beginning.
+    looks_on: sqlx::PgConnection,
+}
 
 impl Other {
     async fn write(database: &Database) -> Self {
-        let mut connection = sqlx::PgConnection::connect(&database.url)
-            .await
-            .expect("a connection");
-        connection
+        let connect = || sqlx::PgConnection::connect(&database.url);
+        let (mut writes, looks_on) = (
+            connect().await.expect("a connection"),
+            connect().await.expect("a connection"),
+        );
+        writes
             .execute("begin; select gate_id from occupancy for update")
             .await
             .expect("the counters are free");
-        Self(connection)
+        Self { writes, looks_on }
     }
 
     /// Waits until so many wait for a lock.
@@ -31,7 +37,7 @@ impl Other {
             let waiting: i64 = sqlx::query_scalar(
                 "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
             )
-            .fetch_one(&mut self.0)
+            .fetch_one(&mut self.looks_on)
             .await
             .expect("counted");
             if waiting >= many || or() {
@@ -42,7 +48,7 @@ impl Other {
     }
 
     async fn end(mut self) {
-        self.0.execute("commit").await.expect("the other node ends");
+        self.writes.execute("commit").await.expect("the other node ends");
     }
 }
 
