@@ -32,6 +32,49 @@ pub struct NewScan {
     pub shown: Shown,
 }
 
+impl NewScan {
+    /// A denial that a tier answered, as it is written.
+    #[must_use]
+    pub fn denied(attempt: Attempt, denial: Denial) -> Self {
+        let Outcome { result, reason } = Outcome::from(denial.reason);
+        let code = denial.claims.and_then(|claims| claims.ticket_code);
+        let record = ScanRecord {
+            scan_id: attempt.scan_id,
+            organization_id: attempt.organization_id,
+            ticket_id: denial.ticket.as_ref().map(|ticket| ticket.id),
+            ticket_code: code,
+            event_id: attempt.event_id,
+            gate_id: attempt.gate_id,
+            device_id: attempt.device_id,
+            scan_session_id: Some(attempt.session_id),
+            result,
+            reason,
+            would_have_been: None,
+            direction: attempt.direction,
+            scanned_at: attempt.now,
+            device_scanned_at: attempt.device_scanned_at,
+            received_at: attempt.now,
+            source: Source::Online,
+            decided_by: denial.decided_by,
+            override_: attempt.override_,
+            undone: None,
+            local_result: None,
+            metadata: attempt.metadata,
+        };
+        let shown = Shown {
+            gate_name: attempt.gate_name,
+            ticket: denial.ticket,
+            previous_scan: denial.previous_scan,
+            warnings: attempt.warnings,
+        };
+        Self {
+            record,
+            fingerprint: attempt.fingerprint,
+            shown,
+        }
+    }
+}
+
 /// Counters to be raised at a gate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CountChange {
@@ -339,46 +382,6 @@ fn write(
         answer,
         record,
         ticket: verdict.ticket,
-    }
-}
-
-/// A denial that a tier answered, as it is written.
-pub(crate) fn denied(attempt: Attempt, denial: Denial) -> NewScan {
-    let Outcome { result, reason } = Outcome::from(denial.reason);
-    let code = denial.claims.and_then(|claims| claims.ticket_code);
-    let record = ScanRecord {
-        scan_id: attempt.scan_id,
-        organization_id: attempt.organization_id,
-        ticket_id: denial.ticket.as_ref().map(|ticket| ticket.id),
-        ticket_code: code,
-        event_id: attempt.event_id,
-        gate_id: attempt.gate_id,
-        device_id: attempt.device_id,
-        scan_session_id: Some(attempt.session_id),
-        result,
-        reason,
-        would_have_been: None,
-        direction: attempt.direction,
-        scanned_at: attempt.now,
-        device_scanned_at: attempt.device_scanned_at,
-        received_at: attempt.now,
-        source: Source::Online,
-        decided_by: denial.decided_by,
-        override_: attempt.override_,
-        undone: None,
-        local_result: None,
-        metadata: attempt.metadata,
-    };
-    let shown = Shown {
-        gate_name: attempt.gate_name,
-        ticket: denial.ticket,
-        previous_scan: denial.previous_scan,
-        warnings: attempt.warnings,
-    };
-    NewScan {
-        record,
-        fingerprint: attempt.fingerprint,
-        shown,
     }
 }
 

@@ -33,3 +33,30 @@ pub fn fill_many(bytes: &mut [u8]) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fetched_many_at_a_time_comes_once_and_to_one_thread() {
+        let draw = || {
+            let drawn: Vec<[u8; 16]> = (0..100)
+                .map(|_| {
+                    let mut bytes = [0; 16];
+                    fill_many(&mut bytes);
+                    bytes
+                })
+                .collect();
+            drawn
+        };
+        let mut all = draw();
+        all.extend(std::thread::spawn(draw).join().expect("no panic"));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 200);
+        let mut long = [0; 3 * FETCHED];
+        fill_many(&mut long);
+        assert!(long.chunks(16).all(|piece| piece.iter().any(|byte| *byte != 0)));
+    }
+}

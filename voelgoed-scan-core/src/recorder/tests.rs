@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::judge::denied;
 use crate::store::{Order, Page, PageRequest, ScanFilter, Standing, TokenHash, UndoOutcome, UndoneBy};
 use crate::{
     DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy, Fingerprint, GateId, KnownScan,
@@ -169,7 +168,7 @@ fn attempt(number: u128) -> Attempt {
 fn denial(number: u128) -> NewScan {
     let attempt = attempt(number);
     match attempt.stage.clone() {
-        Stage::Denied(denial) => denied(attempt, *denial),
+        Stage::Denied(denial) => NewScan::denied(attempt, *denial),
         Stage::Verified(_) => panic!("it is denied"),
     }
 }

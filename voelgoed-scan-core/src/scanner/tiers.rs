@@ -4,12 +4,12 @@
 //! this node may not have heard of it, the database is asked whether it knows the scan before a tier may deny it.
 
 use crate::decision::{Situation, decide};
-use crate::judge::{answer, denied, tells_previous_scan, tells_ticket};
+use crate::judge::{answer, tells_previous_scan, tells_ticket};
 use crate::scanner::{ScanError, Scanner};
 use crate::store::Stand;
 use crate::{
-    Attempt, Claims, DecidedBy, Denial, Direction, PreviousScan, Reason, Reentry, ScanAnswer, ScanRequest,
-    ScanResult, ScannedTicket, Stage, TicketFacts,
+    Attempt, Claims, DecidedBy, Denial, Direction, NewScan, PreviousScan, Reason, Reentry, ScanAnswer,
+    ScanRequest, ScanResult, ScannedTicket, Stage, TicketFacts,
 };
 
 impl Scanner {
@@ -126,7 +126,7 @@ impl Scanner {
             } = attempt;
             Box::pin(self.occupancy_at(organization_id, event_id, gate_id, now)).await?
         };
-        let scan = denied(attempt, denial);
+        let scan = NewScan::denied(attempt, denial);
         let answer = answer(&scan.record, &scan.shown, occupancy);
         self.0.recorder.note(scan).await?;
         Ok(answer)

@@ -128,6 +128,7 @@ macro_rules! every_rule_on {
                 a_scan_id_twice_in_one_batch_is_decided_once,
                 calls_at_once_with_one_scan_id_get_one_decision,
                 a_scan_is_known_by_its_id,
+                a_denial_is_noted_once_and_as_it_was_answered,
                 a_preview_answers_and_writes_nothing,
                 every_denial_leaves_a_record,
             }

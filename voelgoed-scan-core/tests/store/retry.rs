@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use voelgoed_scan_core::store::UndoneBy;
 use voelgoed_scan_core::{
-    Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, Stage, payload_sha256,
+    Attempt, DecidedBy, Denial, Direction, NewScan, Reason, Recorded, ScanAnswer, Stage, TicketCode,
+    payload_sha256,
 };
 
 use crate::attempts::{entry, exit, forced};
@@ -130,10 +131,7 @@ pub(crate) async fn calls_at_once_with_one_scan_id_get_one_decision(world: World
     let calls: Vec<_> = (0..12)
         .map(|_| {
             let store = Arc::clone(&world.store);
-            let batch = [
-                scan.clone(),
-                exit(&world.post, voelgoed_scan_core::TicketCode::generate(), 0),
-            ];
+            let batch = [scan.clone(), exit(&world.post, TicketCode::generate(), 0)];
             tokio::spawn(async move { store.record(&batch, &RULES).await.expect("recorded").remove(0) })
         })
         .collect();
@@ -186,7 +184,7 @@ pub(crate) async fn a_preview_answers_and_writes_nothing(world: World) {
 
 pub(crate) async fn every_denial_leaves_a_record(world: World) {
     let code = world.ticket("{}").await;
-    let unknown = entry(&world.post, voelgoed_scan_core::TicketCode::generate(), 0);
+    let unknown = entry(&world.post, TicketCode::generate(), 0);
     assert_eq!(world.reason(unknown).await, Reason::TicketNotFound);
     let malformed = Attempt {
         stage: denial(Reason::Malformed, DecidedBy::Token),
@@ -237,6 +235,69 @@ pub(crate) async fn every_denial_leaves_a_record(world: World) {
         .sessions(world.organization, Some(world.post.device), None, None, &ALL)
         .await;
     assert_eq!(sessions.expect("sessions").data[0].scan_count, 4);
+}
+
+/// What a tier answers is recorded as it was answered, once, whatever else came under its id.
+pub(crate) async fn a_denial_is_noted_once_and_as_it_was_answered(world: World) {
+    let code = world.ticket("{}").await;
+    let admitted = entry(&world.post, code, 0);
+    let first = world.decided(admitted.clone()).await.answer;
+    let attempts = [
+        admitted,
+        entry(&world.post, code, 1),
+        entry(&world.other_post, code, 2),
+    ];
+    let notes: Vec<NewScan> = attempts
+        .into_iter()
+        .map(|attempt| NewScan::denied(attempt, tier_s_denial(code)))
+        .collect();
+    for notes in [&notes[..2], &notes[..], &[]] {
+        world.store.note(notes).await.expect("noted");
+    }
+    let trail = world.trail().await;
+    let told: Vec<_> = trail.iter().map(|scan| (scan.scan_id, scan.reason)).collect();
+    assert_eq!(
+        told,
+        [
+            (notes[2].record.scan_id, Reason::AlreadyScanned),
+            (notes[1].record.scan_id, Reason::AlreadyScanned),
+            (notes[0].record.scan_id, Reason::Admitted),
+        ]
+    );
+    assert_eq!(trail[1], notes[1].record);
+    let again = replayed(world.one(entry_again(&world.post, code, &notes[1])).await);
+    assert_eq!(again.decided_by, DecidedBy::Memory);
+    assert_eq!(again.gate.name, "Main");
+    let again = replayed(world.one(entry_again(&world.post, code, &notes[0])).await);
+    assert_eq!(first_of(&again), first_of(&first));
+    let occupancy = world.occupancy().await;
+    assert_eq!((occupancy.results.valid, occupancy.results.duplicate), (1, 2));
+    assert_eq!(occupancy.event.inside, 1);
+    let sessions = world
+        .store
+        .sessions(world.organization, Some(world.post.device), None, None, &ALL)
+        .await;
+    assert_eq!(sessions.expect("sessions").data[0].scan_count, 2);
+}
+
+fn entry_again(post: &crate::world::Post, code: TicketCode, note: &NewScan) -> Attempt {
+    Attempt {
+        scan_id: note.record.scan_id,
+        ..entry(post, code, 9)
+    }
+}
+
+fn tier_s_denial(code: TicketCode) -> Denial {
+    Denial {
+        reason: Reason::AlreadyScanned,
+        decided_by: DecidedBy::Memory,
+        claims: Some(voelgoed_scan_core::Claims {
+            ticket_code: Some(code),
+            ..voelgoed_scan_core::Claims::default()
+        }),
+        ticket: None,
+        previous_scan: None,
+    }
 }
 
 fn denial(reason: Reason, decided_by: DecidedBy) -> Stage {
