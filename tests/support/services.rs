@@ -1,6 +1,6 @@
 //! A PostgreSQL and a Redis: those that `scripts/services` started, and throwaway ones that a test may stop.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -239,10 +239,14 @@ impl Postgres {
         let mut holding = Command::new(psql)
             .args(["--no-psqlrc", "--quiet", "--dbname", database])
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("psql runs");
         let prompt = holding.stdin.as_mut().expect("it was piped");
-        writeln!(prompt, "begin; {sql};").expect("psql reads");
+        writeln!(prompt, "begin; {sql};\n\\echo held").expect("psql reads");
+        let told = holding.stdout.as_mut().expect("it was piped");
+        let mut line = [0; 5];
+        told.read_exact(&mut line).expect("it is held");
         holding
     }
 
