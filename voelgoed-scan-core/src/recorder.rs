@@ -1,9 +1,10 @@
 //! How do many scans share one write? Scans that arrive while a write is under way go together in the next one.
 //!
 //! Invariants: no timer: an idle recorder writes at once. Scans are asked about in the order they came, and each goes
-//! into the next write that has room. Denials that a tier answered (notes) fill what a write has left, at most
-//! [`NOTE_DELAY`] later where there is room, and are kept until they are written: however many they are, no scan waits
-//! for them. A note goes before a scan with its id, which is its retry and must find it. Each has a bound of its own:
+//! into the next write that has room. Denials that a tier answered (notes) lie on a tray and are written on their own, at
+//! most [`NOTE_DELAY`] later where there is room, and kept until they are: beside scans no more of them than a write has
+//! left, so that no scan waits for all of them. What follows a write (the tiers, the answers) happens in the order of the
+//! writes, while the next one is under way. A note goes before a scan with its id, which is its retry and must find it. Each has a bound of its own:
 //! past it an asker is told so, and a tier's denial waits. A batch that fails as a whole is written one by one, so
 //! that a bad scan never fails its neighbours. Where the database is found to be away, all who wait are told: nobody
 //! waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
@@ -38,7 +39,7 @@ const MOST_WAITING: usize = 4096;
 /// The most denials kept while the database is away; past it tiers stop answering.
 const MOST_NOTES: usize = 16_384;
 
-/// The longest that a tier's denial waits for other scans to be written with.
+/// The longest that a tier's denial waits for others to be written with.
 const NOTE_DELAY: Duration = Duration::from_millis(50);
 
 /// How many writes may wait to be followed by their answers before the next one does.

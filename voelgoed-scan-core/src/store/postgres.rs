@@ -119,6 +119,8 @@ impl Dialect for Postgres {
              where (select count(*) from g) > 0 and o.organization_id = $1 and o.event_id = $2 \
              order by o.gate_id for update of o",
         ),
+        // `coalesce` keeps the planner from the index of active sessions: where it takes them for few, it reads all of them
+        // for each scan.
         admit_fresh: Some(concat!(
             "with r as materialized (\
              select * from json_to_recordset($1::json) as r(o uuid, scan uuid, code text, e uuid, g uuid, d uuid, \
