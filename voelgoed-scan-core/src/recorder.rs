@@ -4,10 +4,10 @@
 //! into the next write that has room. Denials that a tier answered (notes) lie on a tray and are written on their own, at
 //! most [`NOTE_DELAY`] later where there is room, and kept until they are: beside scans no more of them than a write has
 //! left, so that no scan waits for all of them. What follows a write (the tiers, the answers) happens in the order of the
-//! writes, while the next one is under way. A note goes before a scan with its id, which is its retry and must find it. Each has a bound of its own:
-//! past it an asker is told so, and a tier's denial waits. A batch that fails as a whole is written one by one, so
-//! that a bad scan never fails its neighbours. Where the database is found to be away, all who wait are told: nobody
-//! waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
+//! writes, while the next one is under way. A note goes before a scan with its id, which is its retry and must find it.
+//! Each has a bound of its own: past it an asker is told so, and a tier's denial waits. A batch that fails as a whole is
+//! written one by one, so that a bad scan never fails its neighbours. Where the database is found to be away, all who
+//! wait are told: nobody waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
 
 mod waiting;
 
