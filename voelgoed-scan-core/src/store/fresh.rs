@@ -75,11 +75,10 @@ impl<D: Dialect> Sql<D> {
         };
         let places: HashMap<_, usize> = candidates.iter().map(|row| (row.key, row.n)).collect();
         for row in &rows {
-            let n = places
-                .get(&(row.id("t_organization_id")?, row.id("scan")?))
-                .copied();
-            let n = n.unwrap_or(batch.len());
-            if let (Some(attempt), Some(place)) = (batch.get(n), recorded.get_mut(n)) {
+            let key = (row.id("t_organization_id")?, row.id("scan")?);
+            if let Some(&n) = places.get(&key)
+                && let (Some(attempt), Some(place)) = (batch.get(n), recorded.get_mut(n))
+            {
                 *place = Some(Recorded::Decided(Box::new(decided(attempt, row)?)));
             }
         }

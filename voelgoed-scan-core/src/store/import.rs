@@ -319,8 +319,14 @@ async fn write_rows<D: Dialect>(
     rows: &[ImportRow<'_>],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    if !rows.is_empty() {
-        query::<D>(sql).rows(rows).execute(connection).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let written = query::<D>(sql).rows(rows).execute(connection).await?;
+    if written != rows.len() as u64 {
+        return Err(StoreError::Contended {
+            reason: format!("{written} of {} tickets were there to be written", rows.len()),
+        });
     }
     Ok(())
 }
