@@ -1,9 +1,11 @@
 //! What does the scanner hand to the store, and what does it get back?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::Standing;
 use crate::token::Format;
 use crate::{
     Claims, DecidedBy, DeviceId, Direction, EventId, GateId, KeyId, Metadata, OrganizationId, Override,
@@ -39,6 +41,9 @@ pub struct Attempt {
     pub gate_id: GateId,
     /// The gate's name, as far as memory knows it.
     pub gate_name: String,
+    /// What memory holds of the device, its session, its event and its gate. A database may go by it for as long as the
+    /// organization's change counter stands where it stood; without it every fact is read.
+    pub standing: Option<Arc<Standing>>,
     /// What was read.
     pub fingerprint: Fingerprint,
     /// What is known so far.

@@ -127,6 +127,19 @@ impl Ledger {
         }
     }
 
+    /// The ledger of a ticket that admitted once, a moment ago.
+    #[must_use]
+    pub fn of_first(entry: Sighting) -> Self {
+        Self {
+            admissions: 1,
+            recent: vec![Admission {
+                entry,
+                ended: None,
+                without_right: false,
+            }],
+        }
+    }
+
     /// How many admissions by right there were that were not undone.
     #[must_use]
     pub const fn admissions(&self) -> u32 {

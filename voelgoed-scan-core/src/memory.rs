@@ -3,7 +3,7 @@
 //!
 //! Invariants: everything kept carries the epoch at which its reading began, and counts only if nothing of its
 //! organization was forgotten since: a slow read can never bring back what a change has made stale. What memory says
-//! admits nobody; the database checks every fact again.
+//! admits nobody by itself: a database goes by it only while the organization's change counter stands where it stood.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;

@@ -193,7 +193,7 @@ impl Scanner {
     /// Decides a scan of a device at `now`, the server's clock.
     pub async fn scan(
         &self,
-        standing: &Standing,
+        standing: &Arc<Standing>,
         request: ScanRequest,
         now: Timestamp,
     ) -> Result<ScanAnswer, ScanError> {
@@ -236,7 +236,7 @@ impl Scanner {
     /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.
     async fn attempt(
         &self,
-        standing: &Standing,
+        standing: &Arc<Standing>,
         stand: &Stand,
         request: &ScanRequest,
         now: Timestamp,
@@ -278,6 +278,7 @@ impl Scanner {
             event_id: stand.event.id,
             gate_id: stand.gate.id,
             gate_name: stand.gate.name.to_string(),
+            standing: Some(Arc::clone(standing)),
             fingerprint,
             stage,
             direction: request.direction,

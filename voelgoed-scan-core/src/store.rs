@@ -106,6 +106,8 @@ pub struct Standing {
     pub device: Device,
     /// Its active session.
     pub stand: Option<Stand>,
+    /// Where the organization's change counter ([`Generations::facts`]) stood before the rest was read.
+    pub generation: i64,
 }
 
 /// An active session with all that its scans are judged by.

@@ -42,6 +42,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
         event_id: ticket.event_id,
         gate_id: gate(step.gate).id,
         gate_name: "Main".to_owned(),
+        standing: None,
         fingerprint: Fingerprint {
             sha256: [0; 32],
             format: Some(Format::Vg1),

@@ -144,6 +144,7 @@ fn attempt(number: u128) -> Attempt {
         event_id: EventId::from_uuid(id),
         gate_id: GateId::from_uuid(id),
         gate_name: "Main".to_owned(),
+        standing: None,
         fingerprint: Fingerprint {
             sha256: [0; 32],
             format: None,

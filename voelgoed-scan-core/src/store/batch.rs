@@ -117,7 +117,7 @@ impl<D: Dialect> Sql<D> {
         rules: &Rules,
     ) -> Result<Option<Vec<Recorded>>, StoreError> {
         let deadline = Deadline::of::<D>();
-        let mut connection = deadline.meet(self.writer()).await?;
+        let mut connection = deadline.meet(self.recorder()).await?;
         let judged = deadline.meet(judge_on::<D>(batch, rules, &mut connection)).await;
         if matches!(judged, Err(StoreError::Unavailable { .. })) {
             // It may be in the middle of anything, and nobody may be at its other end.

@@ -1,23 +1,26 @@
 //! How is a first admission written in one round trip? Most scans at a door are entries with tickets that have not
-//! admitted anybody, at gates without a capacity: one statement checks every fact of theirs, admits and records them.
+//! admitted anybody, at gates without a capacity: one statement checks what can stand against them, admits and records
+//! them.
 //!
 //! Invariants: what it admits, [`judge`](crate::judge) would admit; what it does not, it leaves untouched, and the
-//! batch's ordinary way decides it. It locks in the order of every batch: occupancy, then tickets; before them it locks
-//! the events and gates that it reads against change, because what it finds there is not read again once it has the
-//! others.
+//! batch's ordinary way decides it. Events, gates, sessions and devices are taken from memory
+//! ([`Standing`](crate::store::Standing)), and the statement admits nothing where the organization's change counter has
+//! moved since they were read, as it finds once it has the counters. It locks in the order of every batch: occupancy, then
+//! tickets, by their codes.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::store::StoreError;
 use crate::store::batch::{SLOT_MILLIS, hex, text};
 use crate::store::deadline::Deadline;
 use crate::store::row;
 use crate::store::sql::{Dialect, Row, Sql, query};
+use crate::store::{Stand, Standing, StoreError};
 use crate::{
-    Attempt, Claims, Decided, DecidedBy, Direction, Format, Headcount, Occupancy, OrganizationId, Reason,
-    Recorded, ScanId, ScanRecord, ScannedTicket, Shown, Source, Stage, answer,
+    Attempt, Claims, ClassName, Decided, DecidedBy, DeviceStatus, Direction, EventStatus, Format, Gate,
+    GateStatus, Headcount, Ledger, Occupancy, OrganizationId, Reason, Recorded, ScanId, ScanRecord,
+    ScannedTicket, SessionStatus, Shown, Sighting, Source, Stage, TicketCode, answer,
 };
 
 #[derive(Serialize)]
@@ -27,7 +30,11 @@ struct FreshRow<'a> {
     n: usize,
     #[serde(skip)]
     key: (OrganizationId, ScanId),
+    #[serde(skip)]
+    gate: &'a Gate,
     o: String,
+    /// The change counter that the facts hold by.
+    generation: i64,
     scan: String,
     code: String,
     e: String,
@@ -45,7 +52,13 @@ struct FreshRow<'a> {
     format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
-    /// As JSON.
+    /// The ticket classes that the gate lets in, where it does not let in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<&'a [ClassName]>,
+    /// The ticket's ledger from now on, as JSON.
+    ledger: String,
+    /// The gate's name and the warnings, as JSON.
+    gate_name: String,
     warnings: String,
 }
 
@@ -61,7 +74,7 @@ impl<D: Dialect> Sql<D> {
             return Ok(recorded);
         }
         let deadline = Deadline::of::<D>();
-        let mut connection = deadline.meet(self.writer()).await?;
+        let mut connection = deadline.meet(self.recorder()).await?;
         let admitted = query::<D>(sql).json(&candidates).fetch_all(&mut connection);
         let rows = match deadline.meet(admitted).await {
             Ok(rows) => rows,
@@ -73,20 +86,25 @@ impl<D: Dialect> Sql<D> {
                 return Err(error);
             }
         };
-        let places: HashMap<_, usize> = candidates.iter().map(|row| (row.key, row.n)).collect();
+        let candidates: HashMap<_, &FreshRow<'_>> = candidates.iter().map(|row| (row.key, row)).collect();
         for row in &rows {
             let key = (row.id("t_organization_id")?, row.id("scan")?);
-            if let Some(&n) = places.get(&key)
-                && let (Some(attempt), Some(place)) = (batch.get(n), recorded.get_mut(n))
+            if let Some(candidate) = candidates.get(&key)
+                && let (Some(attempt), Some(place)) = (batch.get(candidate.n), recorded.get_mut(candidate.n))
             {
-                *place = Some(Recorded::Decided(Box::new(decided(attempt, row)?)));
+                *place = Some(Recorded::Decided(Box::new(decided(
+                    attempt,
+                    candidate.gate,
+                    row,
+                )?)));
             }
         }
         Ok(recorded)
     }
 }
 
-/// The attempts that may be first admissions: the first of each ticket and of each scan id, with nothing special.
+/// The attempts that may be first admissions: the first of each ticket and of each scan id, with nothing special; in the
+/// order in which tickets are locked.
 fn candidates(batch: &[Attempt]) -> Result<Vec<FreshRow<'_>>, StoreError> {
     let mut tickets = HashSet::new();
     let mut scans = HashSet::new();
@@ -97,13 +115,19 @@ fn candidates(batch: &[Attempt]) -> Result<Vec<FreshRow<'_>>, StoreError> {
         let Stage::Verified(claims) = &attempt.stage else {
             continue;
         };
-        let first_of_ticket = claims
-            .ticket_code
-            .is_none_or(|code| tickets.insert((organization, code)));
-        if first_of_scan && first_of_ticket && is_plain(attempt, claims) {
-            rows.extend(fresh_row(n, attempt, claims)?);
+        let Some(code) = claims.ticket_code else {
+            continue;
+        };
+        let first_of_ticket = tickets.insert((organization, code));
+        if first_of_scan
+            && first_of_ticket
+            && is_plain(attempt, claims)
+            && let Some((standing, stand)) = open_place(attempt)
+        {
+            rows.push(fresh_row(n, attempt, code, standing, stand)?);
         }
     }
+    rows.sort_unstable_by(|one, other| (&one.o, &one.code).cmp(&(&other.o, &other.code)));
     Ok(rows)
 }
 
@@ -117,18 +141,46 @@ fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
         && claims.event_id.is_none_or(|claimed| claimed == attempt.event_id)
 }
 
+/// What memory holds of an attempt's place, where by it nothing but the ticket can stand against an entry.
+fn open_place(attempt: &Attempt) -> Option<(&Standing, &Stand)> {
+    let standing = attempt.standing.as_deref()?;
+    let stand = standing.stand.as_ref()?;
+    let Stand { session, event, gate } = stand;
+    let same = standing.device.organization_id == attempt.organization_id
+        && standing.device.id == attempt.device_id
+        && session.id == attempt.session_id
+        && event.id == attempt.event_id
+        && gate.id == attempt.gate_id;
+    let open = standing.device.status == DeviceStatus::Active
+        && session.status == SessionStatus::Active
+        && event.status == EventStatus::Live
+        && gate.status == GateStatus::Open;
+    let uncounted = event.capacity.is_none() && gate.capacity.is_none();
+    let readable = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
+    (same && open && uncounted && readable).then_some((standing, stand))
+}
+
 fn fresh_row<'a>(
     n: usize,
     attempt: &'a Attempt,
-    claims: &Claims,
-) -> Result<Option<FreshRow<'a>>, StoreError> {
-    let Some(code) = claims.ticket_code else {
-        return Ok(None);
-    };
-    Ok(Some(FreshRow {
+    code: TicketCode,
+    standing: &'a Standing,
+    stand: &'a Stand,
+) -> Result<FreshRow<'a>, StoreError> {
+    let ledger = Ledger::of_first(Sighting {
+        scan_id: attempt.scan_id,
+        at: attempt.now,
+        gate_id: attempt.gate_id,
+        gate_name: stand.gate.name.to_string(),
+        device_id: attempt.device_id,
+        device_name: standing.device.name.to_string(),
+    });
+    Ok(FreshRow {
         n,
         key: (attempt.organization_id, attempt.scan_id),
+        gate: &stand.gate,
         o: hex(attempt.organization_id.as_uuid()),
+        generation: standing.generation,
         scan: hex(attempt.scan_id.as_uuid()),
         code: code.to_string(),
         e: hex(attempt.event_id.as_uuid()),
@@ -142,12 +194,15 @@ fn fresh_row<'a>(
         sha256: crate::hex::encode(&attempt.fingerprint.sha256),
         format: attempt.fingerprint.format.map(Format::as_str),
         kid: attempt.fingerprint.kid.map(|kid| kid.to_string()),
+        classes: stand.gate.ticket_classes.as_deref(),
+        ledger: text(&ledger)?,
+        gate_name: text(&stand.gate.name)?,
         warnings: text(&attempt.warnings)?,
-    }))
+    })
 }
 
 /// The decision that a row of the statement tells.
-fn decided<D: Dialect>(attempt: &Attempt, row: &Row<D>) -> Result<Decided, StoreError> {
+fn decided<D: Dialect>(attempt: &Attempt, gate: &Gate, row: &Row<D>) -> Result<Decided, StoreError> {
     let ticket = row::ticket(row)?;
     let record = ScanRecord {
         scan_id: attempt.scan_id,
@@ -173,7 +228,7 @@ fn decided<D: Dialect>(attempt: &Attempt, row: &Row<D>) -> Result<Decided, Store
         metadata: attempt.metadata.clone(),
     };
     let shown = Shown {
-        gate_name: row.text("gate_name")?,
+        gate_name: gate.name.to_string(),
         ticket: Some(ScannedTicket::from(&ticket.ticket)),
         previous_scan: None,
         warnings: attempt.warnings.clone(),

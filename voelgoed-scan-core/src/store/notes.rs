@@ -25,7 +25,7 @@ impl<D: Dialect> Sql<D> {
         let mut tries = 1;
         loop {
             let deadline = Deadline::of::<D>();
-            let mut connection = deadline.meet(self.writer()).await?;
+            let mut connection = deadline.meet(self.recorder()).await?;
             match deadline.meet(note_on::<D>(denials, &mut connection)).await {
                 Err(StoreError::Contended { reason }) if tries < MOST_TRIES => {
                     tracing::debug!(reason, tries, "writing denials again");

@@ -26,8 +26,12 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations
 });
 
-/// How many connections a node opens at most.
+/// How many connections a node opens at most, but for those that record scans.
 const CONNECTIONS: u32 = 16;
+
+/// How many connections record scans. There is one such write at a time, and a connection that made the last one has
+/// all at hand, in its server process and in the processor, that the next one needs.
+const RECORDERS: u32 = 1;
 
 /// How long a call waits for one of them, a new one included: a database that is away is told of within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -58,8 +62,24 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
         super::open::migrate(&MIGRATIONS, &mut connection).await?;
         connection.close().await.map_err(StoreError::from)?;
     }
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+    let options = options.options(LIMITS);
+    let pool = pool_of(CONNECTIONS)
+        .connect_with(options.clone())
+        .await
+        .map_err(StoreError::from)?;
+    if !migrate {
+        super::open::check_migrated(&pool, &MIGRATIONS).await?;
+    }
+    Ok(Sql {
+        recorders: pool_of(RECORDERS).connect_lazy_with(options),
+        writers: pool.clone(),
+        readers: pool,
+    })
+}
+
+fn pool_of(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
@@ -70,16 +90,6 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
                 Ok(true)
             })
         })
-        .connect_with(options.options(LIMITS))
-        .await
-        .map_err(StoreError::from)?;
-    if !migrate {
-        super::open::check_migrated(&pool, &MIGRATIONS).await?;
-    }
-    Ok(Sql {
-        writers: pool.clone(),
-        readers: pool,
-    })
 }
 
 impl Dialect for Postgres {
@@ -100,7 +110,7 @@ impl Dialect for Postgres {
              join tickets b on b.organization_id = k.o and b.code = k.c \
              union select k.o, k.i from jsonb_to_recordset($1::jsonb) as k(o uuid, i uuid) where k.i is not null\
              ) k join tickets t on t.organization_id = k.organization_id and t.id = k.id \
-             order by t.organization_id, t.id for update of t",
+             order by t.organization_id, t.code for update of t",
         ),
         any_ticket: Some(
             "(select 1 from unnest($1::uuid[], $2::text[]) as k(o, c) \
@@ -119,40 +129,28 @@ impl Dialect for Postgres {
              where (select count(*) from g) > 0 and o.organization_id = $1 and o.event_id = $2 \
              order by o.gate_id for update of o",
         ),
-        // `coalesce` keeps the planner from the index of active sessions: where it takes them for few, it reads all of them
-        // for each scan.
+        // The counters are locked before the organization's row: who changes an event or a gate holds the counters first,
+        // so that whoever waited for them finds the change counter raised.
         admit_fresh: Some(concat!(
             "with r as materialized (\
-             select * from json_to_recordset($1::json) as r(o uuid, scan uuid, code text, e uuid, g uuid, d uuid, \
-             s uuid, now bigint, slot bigint, device_at bigint, metadata text, sha256 text, format text, kid text, \
-             warnings text)\
+             select * from json_to_recordset($1::json) as r(o uuid, generation bigint, scan uuid, code text, e uuid, \
+             g uuid, d uuid, s uuid, now bigint, slot bigint, device_at bigint, metadata text, sha256 text, format text, \
+             kid text, classes jsonb, ledger text, gate_name text, warnings text)\
              ), held as materialized (\
-             select k.o, k.e, k.g, g.name as gate_name, g.ticket_classes as gate_classes, e.allow_unsigned \
-             from (select distinct o, e, g from r) k \
-             join events e on e.organization_id = k.o and e.id = k.e and e.status = 'live' and e.capacity is null \
-             join gates g on g.organization_id = k.o and g.id = k.g and g.status = 'open' and g.capacity is null \
+             select k.o, k.generation, k.e, k.g from (select distinct o, generation, e, g from r) k \
+             join organizations n on n.id = k.o and n.generation = k.generation \
              join occupancy c on c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
-             order by c.organization_id, c.event_id, c.gate_id for key share of e, g for update of c\
-             ), locked as materialized (\
-             select r.*, h.gate_name, d.name as device_name, t.id as ticket from r \
-             join held h on h.o = r.o and h.e = r.e and h.g = r.g \
-             join sessions s on s.organization_id = r.o and s.id = r.s and coalesce(s.status, '') = 'active' \
-             and s.device_id = r.d and s.event_id = r.e and s.gate_id = r.g \
-             join devices d on d.organization_id = r.o and d.id = r.d and d.status = 'active' \
-             join tickets t on t.organization_id = r.o and t.code = r.code and t.event_id = r.e \
-             where (select count(*) from held) > 0 and (h.allow_unsigned or r.format is distinct from 'bare') \
+             order by c.organization_id, c.event_id, c.gate_id for update of c for key share of n\
+             ), admitted as (\
+             update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = r.now, \
+             ledger = r.ledger \
+             from r join held h on h.o = r.o and h.generation = r.generation and h.e = r.e and h.g = r.g \
+             where (select count(*) from held) > 0 and t.organization_id = r.o and t.code = r.code and t.event_id = r.e \
              and t.status = 'active' and t.ledger = '{\"n\":0,\"a\":[]}' \
              and (t.valid_from is null or t.valid_from <= r.now) \
              and (t.valid_until is null or t.valid_until >= r.now) \
              and (t.gate_ids is null or t.gate_ids::jsonb ? r.g::text) \
-             and (h.gate_classes is null or h.gate_classes::jsonb ? t.ticket_class) \
-             order by t.organization_id, t.id for update of t\
-             ), admitted as (\
-             update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = l.now, \
-             ledger = '{\"n\":1,\"a\":[{\"e\":{\"s\":\"' || l.scan || '\",\"t\":' || l.now || ',\"g\":\"' || l.g \
-             || '\",\"n\":' || to_json(l.gate_name) || ',\"d\":\"' || l.d || '\",\"m\":' || to_json(l.device_name) || '}}]}' \
-             from locked l where t.organization_id = l.o and t.id = l.ticket and t.status = 'active' \
-             and t.ledger = '{\"n\":0,\"a\":[]}' returning l.*, ",
+             and (r.classes is null or r.classes ? t.ticket_class) returning r.*, ",
             ticket_columns!(),
             "), recorded as (\
              insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \
@@ -160,7 +158,7 @@ impl Dialect for Postgres {
              decided_by, metadata, payload_sha256, payload_format, payload_kid, shown) \
              select o, scan, t_id, t_code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now, 'online', \
              'database', metadata, decode(sha256, 'hex'), format, kid, \
-             '{\"g\":' || to_json(gate_name) || ',\"t\":{\"id\":\"' || t_id || '\",\"code\":\"' || t_code \
+             '{\"g\":' || gate_name || ',\"t\":{\"id\":\"' || t_id || '\",\"code\":\"' || t_code \
              || '\",\"status\":\"scanned\",\"ticket_class\":' || coalesce(to_json(t_ticket_class)::text, 'null') \
              || ',\"seat\":' || coalesce(t_seat, 'null') || ',\"entry_limit\":' || t_entry_limit \
              || ',\"scan_count\":1,\"note\":' || coalesce(to_json(t_note)::text, 'null') \
@@ -180,7 +178,7 @@ impl Dialect for Postgres {
              update sessions s set scan_count = s.scan_count + k.new \
              from (select o, s, count(*) as new from admitted group by o, s) k \
              where s.organization_id = k.o and s.id = k.s\
-             ) select a.scan, a.gate_name, c.inside as gate_inside, cast(c.inside + coalesce(c.elsewhere, 0) + coalesce(\
+             ) select a.scan, c.inside as gate_inside, cast(c.inside + coalesce(c.elsewhere, 0) + coalesce(\
              (select sum(y.new) from counted y where y.o = c.o and y.e = c.e and y.g <> c.g), 0) as bigint) \
              as event_inside, a.t_organization_id, a.t_id, a.t_event_id, a.t_code, a.t_status, a.t_ticket_class, \
              a.t_gate_ids, a.t_seat, a.t_valid_from, a.t_valid_until, a.t_entry_limit, a.t_scan_count, a.t_ledger, \

@@ -186,10 +186,10 @@ impl<D: Dialect> ScanStore for Sql<D> {
     async fn standing(&self, token: &TokenHash) -> Result<Option<Standing>, StoreError> {
         let mut connection = self.read().await?;
         let found = query::<D>(concat!(
-            "select ",
+            "select o.generation, ",
             device_columns!(),
             " from credentials c join devices d on d.organization_id = c.organization_id and d.id = c.subject_id \
-             where c.token_hash = $1 and c.kind = 'device'"
+             join organizations o on o.id = c.organization_id where c.token_hash = $1 and c.kind = 'device'"
         ))
         .bytes(token)
         .fetch_optional(&mut connection)
@@ -219,7 +219,11 @@ impl<D: Dialect> ScanStore for Sql<D> {
             }),
             None => None,
         };
-        Ok(Some(Standing { device, stand }))
+        Ok(Some(Standing {
+            device,
+            stand,
+            generation: found.int("generation")?,
+        }))
     }
 }
 

@@ -172,9 +172,11 @@ macro_rules! dialect_basics {
 
 pub(crate) use dialect_basics;
 
-/// A database behind a pool for writing and one for reading; on PostgreSQL they are the same.
+/// A database behind a pool for recording scans, one for all else that writes and one for reading. On PostgreSQL the
+/// last two are the same, on SQLite the first two.
 #[derive(Debug)]
 pub(crate) struct Sql<D: Dialect> {
+    pub(crate) recorders: Pool<D>,
     pub(crate) writers: Pool<D>,
     pub(crate) readers: Pool<D>,
 }
@@ -185,9 +187,9 @@ impl<D: Dialect> Sql<D> {
         Ok(self.readers.acquire().await?)
     }
 
-    /// A connection for writing.
-    pub(crate) async fn writer(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
-        Ok(self.writers.acquire().await?)
+    /// A connection for recording scans.
+    pub(crate) async fn recorder(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
+        Ok(self.recorders.acquire().await?)
     }
 
     /// A transaction for writing.

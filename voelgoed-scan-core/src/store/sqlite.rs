@@ -55,7 +55,11 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .connect_with(options.read_only(true))
         .await
         .map_err(StoreError::from)?;
-    Ok(Sql { writers, readers })
+    Ok(Sql {
+        recorders: writers.clone(),
+        writers,
+        readers,
+    })
 }
 
 /// Turning a new file's log on takes all of the file, and SQLite does not wait for that where two want it.

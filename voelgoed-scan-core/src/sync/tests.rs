@@ -177,6 +177,7 @@ impl World {
             event_id: self.event.id,
             gate_id: gate(step.gate).id,
             gate_name: "Main".to_owned(),
+            standing: None,
             fingerprint: Self::fingerprint(step),
             stage: Stage::Verified(Self::claims(step).0),
             direction: step.direction,

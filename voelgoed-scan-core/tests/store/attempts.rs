@@ -22,6 +22,7 @@ pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
         event_id: post.event,
         gate_id: post.gate,
         gate_name: "Main".to_owned(),
+        standing: None,
         fingerprint: Fingerprint {
             sha256: payload_sha256(&code.to_string()),
             format: Some(Format::Vg1),

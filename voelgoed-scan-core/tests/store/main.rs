@@ -107,7 +107,8 @@ macro_rules! every_rule_on {
             opening {
                 an_opened_database_has_what_was_written_before,
                 several_may_open_a_new_database_at_once,
-                nodes_that_share_a_database_admit_once_and_no_more_than_fit,
+                nodes_that_share_a_database_admit_once,
+                nodes_that_share_a_database_admit_no_more_than_fit,
                 a_url_of_no_known_database_is_told_without_its_secrets,
                 a_text_that_no_row_can_hold_finds_nothing,
             }
@@ -140,6 +141,8 @@ macro_rules! every_rule_on {
             }
             standing {
                 an_inactive_device_records_nothing_until_it_is_active,
+                what_memory_held_counts_only_while_nothing_has_changed,
+                while_nothing_has_changed_the_database_goes_by_memory,
                 a_revoked_device_is_out_for_good,
                 a_new_token_replaces_the_old_one_and_the_session_goes_on,
                 a_device_id_is_taken_once,

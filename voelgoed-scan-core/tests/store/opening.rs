@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use voelgoed_scan_core::Reason;
 use voelgoed_scan_core::store::{OpenError, open};
+use voelgoed_scan_core::{Reason, ScanId, TicketCode};
 
 use crate::attempts::entry;
-use crate::world::{ALL, RULES, World};
+use crate::world::{ALL, RULES, World, informed};
 
 pub(crate) async fn an_opened_database_has_what_was_written_before(world: World) {
     let code = world.ticket("{}").await;
@@ -35,27 +35,49 @@ pub(crate) async fn several_may_open_a_new_database_at_once(world: World) {
     database.drop().await;
 }
 
-pub(crate) async fn nodes_that_share_a_database_admit_once_and_no_more_than_fit(world: World) {
+pub(crate) async fn nodes_that_share_a_database_admit_no_more_than_fit(world: World) {
     world.change_event(|event| event.capacity = Some(10)).await;
+    let codes = twelve_tickets(&world).await;
+    assert_eq!(admitted_at_many_nodes(&world, &codes).await, 10);
+    assert_eq!(world.occupancy().await.event.inside, 10);
+    for code in codes {
+        assert!(world.facts(code).await.ticket.scan_count <= 1);
+    }
+}
+
+pub(crate) async fn nodes_that_share_a_database_admit_once(world: World) {
+    let codes = twelve_tickets(&world).await;
+    assert_eq!(admitted_at_many_nodes(&world, &codes).await, 12);
+    assert_eq!(world.occupancy().await.event.inside, 12);
+    for code in codes {
+        assert_eq!(world.facts(code).await.ticket.scan_count, 1);
+    }
+}
+
+async fn twelve_tickets(world: &World) -> Vec<TicketCode> {
     let mut codes = Vec::new();
     for _ in 0..12 {
         codes.push(world.ticket("{}").await);
     }
-    let nodes = [
-        Arc::clone(&world.store),
-        open(&world.database.url, true).await.expect("another node"),
-        open(&world.database.url, true).await.expect("another node"),
-    ];
+    codes
+}
+
+/// How many are admitted where nodes are shown all tickets at once.
+async fn admitted_at_many_nodes(world: &World, codes: &[TicketCode]) -> usize {
+    let nodes = world.nodes().await;
+    let mut batches = Vec::new();
+    for post in [&world.post, &world.other_post] {
+        let batch: Vec<_> = codes.iter().map(|code| entry(post, *code, 0)).collect();
+        batches.push(informed(&*world.store, &batch).await);
+    }
     // Every node is shown every ticket, in batches that share tickets, each in another order and at either gate.
     let calls: Vec<_> = (0..12)
         .map(|number| {
-            let node = Arc::clone(&nodes[number % 3]);
-            let post = if number % 2 == 0 {
-                &world.post
-            } else {
-                &world.other_post
-            };
-            let mut batch: Vec<_> = codes.iter().map(|code| entry(post, *code, 0)).collect();
+            let node = Arc::clone(&nodes[number % nodes.len()]);
+            let mut batch = batches[number % 2].clone();
+            for attempt in &mut batch {
+                attempt.scan_id = ScanId::from_uuid(uuid::Uuid::new_v4());
+            }
             batch.rotate_left(number);
             if number % 4 > 1 {
                 batch.reverse();
@@ -71,11 +93,7 @@ pub(crate) async fn nodes_that_share_a_database_admit_once_and_no_more_than_fit(
             .filter(|reason| **reason == Reason::Admitted)
             .count();
     }
-    assert_eq!(admitted, 10);
-    assert_eq!(world.occupancy().await.event.inside, 10);
-    for code in codes {
-        assert!(world.facts(code).await.ticket.scan_count <= 1);
-    }
+    admitted
 }
 
 pub(crate) async fn a_url_of_no_known_database_is_told_without_its_secrets(_: World) {

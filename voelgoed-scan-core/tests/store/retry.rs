@@ -9,7 +9,7 @@ use voelgoed_scan_core::{
 };
 
 use crate::attempts::{entry, exit, forced};
-use crate::world::{ALL, RULES, World};
+use crate::world::{ALL, RULES, World, informed};
 
 fn replayed(recorded: Recorded) -> ScanAnswer {
     match recorded {
@@ -128,9 +128,11 @@ pub(crate) async fn calls_at_once_with_one_scan_id_get_one_decision(world: World
     let code = world.ticket(r#"{"entry_limit":9}"#).await;
     let scan = entry(&world.post, code, 0);
     // In batches of two whose other scans differ, so that no lock but the scan id's own brings them together.
+    let nodes = world.nodes().await;
+    let scan = informed(&*world.store, &[scan]).await.remove(0);
     let calls: Vec<_> = (0..12)
-        .map(|_| {
-            let store = Arc::clone(&world.store);
+        .map(|number| {
+            let store = Arc::clone(&nodes[number % nodes.len()]);
             let batch = [scan.clone(), exit(&world.post, TicketCode::generate(), 0)];
             tokio::spawn(async move { store.record(&batch, &RULES).await.expect("recorded").remove(0) })
         })

@@ -1,12 +1,17 @@
 //! Which device may scan, and where does it stand?
 
+use std::sync::Arc;
+
 use uuid::Uuid;
-use voelgoed_scan_core::store::Put;
-use voelgoed_scan_core::{DeviceId, DevicePatch, DeviceStatus, EventId, Reason, Recorded, SessionStatus};
+use voelgoed_scan_core::store::{Put, StartOutcome};
+use voelgoed_scan_core::{
+    DeviceId, DevicePatch, DeviceStatus, EventId, EventStatus, GateStatus, Reason, Recorded, SessionStart,
+    SessionStatus,
+};
 
 use crate::attempts::entry;
 use crate::sessions::{new_session, start};
-use crate::world::{ALL, START, World, after, register, token};
+use crate::world::{ALL, START, World, after, informed, name, register, token};
 
 pub(crate) fn patch(json: &str) -> DevicePatch {
     serde_json::from_str(json).expect("a patch")
@@ -52,6 +57,71 @@ pub(crate) async fn an_inactive_device_records_nothing_until_it_is_active(world:
         .expect("read")
         .expect("there");
     assert_eq!(found, same, "what is absent stays");
+}
+
+pub(crate) async fn what_memory_held_counts_only_while_nothing_has_changed(world: World) {
+    let store = &world.store;
+    let held = |attempt| async { informed(&**store, &[attempt]).await.remove(0) };
+    let place = SessionStart {
+        event_id: world.event,
+        gate_id: world.side,
+        replace: true,
+    };
+    // Scans that came before a change and are recorded after it.
+    let before = held(entry(&world.post, world.ticket("{}").await, 0)).await;
+    world
+        .change_gate(world.main, |gate| gate.status = GateStatus::Closed)
+        .await;
+    assert_eq!(world.reason(before).await, Reason::GateClosed);
+    world.change_gate(world.main, |_| ()).await;
+
+    let before = held(entry(&world.post, world.ticket("{}").await, 0)).await;
+    world.change_event(|event| event.capacity = Some(0)).await;
+    assert_eq!(world.reason(before).await, Reason::EventFull);
+    world
+        .change_event(|event| event.status = EventStatus::Ended)
+        .await;
+    let before = held(entry(&world.post, world.ticket("{}").await, 0)).await;
+    world.change_event(|_| ()).await;
+    assert_eq!(world.reason(before).await, Reason::Admitted, "it is live again");
+
+    let device = world.device_at(world.main, "moved").await;
+    let before = held(entry(&device, world.ticket("{}").await, 0)).await;
+    let session = new_session();
+    let started = store
+        .start_session(world.organization, device.device, session, &place, START)
+        .await;
+    assert!(matches!(started, Ok(StartOutcome::Started(_))), "{started:?}");
+    assert_eq!(world.one(before).await, Recorded::NoActiveSession);
+
+    let device = world.device_at(world.main, "lost").await;
+    let before = held(entry(&device, world.ticket("{}").await, 0)).await;
+    let revoked = store
+        .revoke_device(world.organization, device.device, START)
+        .await;
+    assert!(matches!(revoked, Ok(true)), "{revoked:?}");
+    assert_eq!(world.one(before).await, Recorded::DeviceInactive);
+}
+
+pub(crate) async fn while_nothing_has_changed_the_database_goes_by_memory(world: World) {
+    if !world.database.url.starts_with("postgres") {
+        // A file of this process reads its facts anew: that costs next to nothing.
+        return;
+    }
+    let code = world.ticket("{}").await;
+    let mut attempt = informed(&*world.store, &[entry(&world.post, code, 0)])
+        .await
+        .remove(0);
+    let standing = attempt
+        .standing
+        .as_mut()
+        .and_then(Arc::get_mut)
+        .expect("it stands");
+    standing.device.name = name("As memory has it");
+    assert_eq!(world.reason(attempt).await, Reason::Admitted);
+    let again = world.decided(entry(&world.post, code, 1)).await.answer;
+    let seen = again.previous_scan.expect("there was one");
+    assert_eq!(seen.device_name, "As memory has it");
 }
 
 pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {

@@ -1,6 +1,7 @@
 //! What is there before a rule begins? An organization with a live event, two open gates, and a device at the first.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -24,6 +25,9 @@ pub(crate) const RULES: Rules = Rules {
 
 /// When every rule begins.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_370_400_000);
+
+/// The tokens of the devices that were registered, to be looked up by.
+static TOKENS: Mutex<Option<HashMap<DeviceId, TokenHash>>> = Mutex::new(None);
 
 /// The first page, as large as can be.
 pub(crate) const ALL: PageRequest = PageRequest {
@@ -169,7 +173,7 @@ impl World {
     /// Records a batch.
     pub(crate) async fn record(&self, batch: &[Attempt]) -> Vec<Recorded> {
         self.store
-            .record(batch, &RULES)
+            .record(&informed(&*self.store, batch).await, &RULES)
             .await
             .expect("the batch is written")
     }
@@ -213,12 +217,18 @@ impl World {
             .expect("the undo is written")
     }
 
-    /// The reasons of so many calls side by side, each with one scan.
+    /// The reasons of so many calls side by side at several nodes, each with one scan.
     pub(crate) async fn all_at_once(&self, calls: usize, attempt: impl Fn(usize) -> Attempt) -> Vec<Reason> {
-        let calls: Vec<_> = (0..calls)
-            .map(|number| {
-                let (store, attempt) = (Arc::clone(&self.store), attempt(number));
-                tokio::spawn(async move { store.record(&[attempt], &RULES).await })
+        let nodes = self.nodes().await;
+        let attempts: Vec<_> = (0..calls).map(attempt).collect();
+        let attempts = informed(&*self.store, &attempts).await;
+        let calls: Vec<_> = nodes
+            .iter()
+            .cycle()
+            .zip(attempts)
+            .map(|(node, attempt)| {
+                let node = Arc::clone(node);
+                tokio::spawn(async move { node.record(&[attempt], &RULES).await })
             })
             .collect();
         let mut all = Vec::new();
@@ -227,6 +237,15 @@ impl World {
             all.extend(reasons(&recorded));
         }
         all
+    }
+
+    /// Four nodes on the same database.
+    pub(crate) async fn nodes(&self) -> Vec<Arc<dyn Store>> {
+        let mut nodes = vec![Arc::clone(&self.store)];
+        for _ in 0..3 {
+            nodes.push(open(&self.database.url, true).await.expect("another node"));
+        }
+        nodes
     }
 
     /// The audit trail, newest first.
@@ -325,9 +344,27 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
         .register_device(organization, id, &device, &hash, START)
         .await;
     match put.expect("a device") {
-        Put::Created(device) => device,
+        Put::Created(device) => {
+            let mut tokens = TOKENS.lock().expect("no panic");
+            tokens.get_or_insert_default().insert(id, hash);
+            device
+        }
         other => panic!("{label} was not registered: {other:?}"),
     }
+}
+
+/// Attempts with what memory holds of their devices' sessions, as the scanner hands them over.
+pub(crate) async fn informed(store: &dyn Store, batch: &[Attempt]) -> Vec<Attempt> {
+    let mut informed = batch.to_vec();
+    for attempt in &mut informed {
+        let token = (TOKENS.lock().expect("no panic").as_ref())
+            .and_then(|tokens| tokens.get(&attempt.device_id).copied());
+        if let (None, Some(token)) = (&attempt.standing, token) {
+            let standing = store.standing(&token).await.expect("a standing");
+            attempt.standing = standing.map(Arc::new);
+        }
+    }
+    informed
 }
 
 pub(crate) async fn put_device(
