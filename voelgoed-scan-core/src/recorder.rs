@@ -14,7 +14,9 @@ mod waiting;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
+use tokio::runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -88,12 +90,13 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the recorder's task; it ends when the last `Recorder` is gone.
+    /// Starts the recorder; it ends when the last `Recorder` is gone. Its writes have a thread of their own: all who wait
+    /// for one would wait for every call as well that stands before it in a worker's queue.
     pub(crate) fn start<S: ScanStore + ?Sized + 'static>(
         store: Arc<S>,
         rules: Rules,
         aftermath: Arc<impl Aftermath>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let tally = Arc::new(Tally::default());
         let (written, writes) = mpsc::channel(MOST_FOLLOWED);
@@ -106,14 +109,14 @@ impl Recorder {
             tally: Arc::clone(&tally),
         };
         let tray = Arc::new(Tray::default());
-        tokio::spawn(run(desk, Waiting::new(Arc::clone(&tray)), receiver));
-        Self {
+        on_its_own_thread(run(desk, Waiting::new(Arc::clone(&tray)), receiver))?;
+        Ok(Self {
             jobs,
             places: Arc::new(Semaphore::new(MOST_WAITING)),
             note_places: Arc::new(Semaphore::new(MOST_NOTES)),
             tray,
             tally,
-        }
+        })
     }
 
     /// What was written, and what waits.
@@ -164,6 +167,15 @@ impl Recorder {
             let _ = flushed.await;
         }
     }
+}
+
+/// Does work on a thread that does nothing else.
+fn on_its_own_thread(work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new()
+        .name("scan-recorder".to_owned())
+        .spawn(move || runtime.block_on(work))?;
+    Ok(())
 }
 
 type Outcome = Result<Recorded, RecordError>;

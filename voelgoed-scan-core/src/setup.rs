@@ -40,6 +40,9 @@ pub enum SetupError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The thread that records scans did not start.
+    #[error("the recorder's thread did not start: {0}")]
+    Thread(#[from] std::io::Error),
     /// The signing keys in the database are not those of this master secret.
     #[error("organization {organization}: {error}")]
     Keys {
@@ -89,7 +92,7 @@ impl Setup {
             feed: Arc::clone(&feed),
             outbox: outbox.clone(),
         };
-        let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects));
+        let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects))?;
         let pulse = Arc::new(DatabasePulse::default());
         let node = Node {
             pulse: Arc::clone(&pulse),

@@ -130,6 +130,10 @@ impl Aftermath for Nothing {
     }
 }
 
+fn start(store: &Arc<Slow>) -> Recorder {
+    Recorder::start(Arc::clone(store), RULES, Arc::new(Nothing)).expect("a thread")
+}
+
 const RULES: Rules = Rules {
     window: Duration::from_secs(300),
 };
@@ -188,7 +192,7 @@ async fn until(so: impl Fn() -> bool) {
 #[tokio::test]
 async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
     let store = Arc::new(Slow::new(0));
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     let mut asked = vec![tokio::spawn({
         let recorder = recorder.clone();
         async move { recorder.record(attempt(0)).await }
@@ -235,7 +239,7 @@ async fn a_bad_denial_keeps_no_other_from_its_record() {
         poison: Some(id(2)),
         ..Slow::new(100)
     });
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     for number in 1..=3 {
         recorder.note(denial(number)).await.expect("there is room");
     }
@@ -248,7 +252,7 @@ async fn a_bad_denial_keeps_no_other_from_its_record() {
 async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
     let store = Arc::new(Slow::new(100));
     store.failures.store(1, Ordering::SeqCst);
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     recorder.note(denial(7)).await.expect("there is room");
     until(|| !store.batches().is_empty()).await;
     assert_eq!(store.batches(), [vec![id(7)]]);
@@ -257,7 +261,7 @@ async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
 #[tokio::test]
 async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     let store = Arc::new(Slow::new(100));
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     let last = 2 * MOST_IN_A_WRITE as u128;
     for number in 0..=last {
         recorder.note(denial(number)).await.expect("there is room");
@@ -287,7 +291,7 @@ async fn begin<T>(call: Pin<&mut impl Future<Output = T>>) {
 #[tokio::test]
 async fn no_scan_waits_for_the_denials_before_it() {
     let store = Arc::new(Slow::new(0));
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     for number in 1..=MOST_NOTES as u128 {
         recorder.note(denial(number)).await.expect("there is room");
     }
@@ -312,7 +316,7 @@ async fn no_scan_waits_for_the_denials_before_it() {
 #[tokio::test]
 async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     let store = Arc::new(Slow::new(0));
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     let mut asked = Vec::new();
     let ask = |number: u128| {
         let recorder = recorder.clone();
@@ -348,7 +352,7 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
 #[tokio::test]
 async fn flushing_waits_for_what_was_left() {
     let store = Arc::new(Slow::new(100));
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     recorder.note(denial(1)).await.expect("there is room");
     recorder.flush().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
@@ -358,7 +362,7 @@ async fn flushing_waits_for_what_was_left() {
 #[tokio::test]
 async fn past_its_bound_the_queue_says_so() {
     let store = Arc::new(Slow::new(0));
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     let mut asked = Vec::new();
     // One batch is being written, one is gathered, the queue itself holds the rest.
     for number in 0..=u128::try_from(MOST_WAITING + 2 * MOST_IN_A_WRITE).expect("small") {
@@ -383,7 +387,7 @@ async fn past_its_bound_the_queue_says_so() {
 async fn what_was_written_what_failed_and_what_waits_is_counted() {
     let store = Arc::new(Slow::new(0));
     store.failures.store(1, Ordering::SeqCst);
-    let recorder = Recorder::start(Arc::clone(&store), RULES, Arc::new(Nothing));
+    let recorder = start(&store);
     recorder.note(denial(1)).await.expect("there is room");
     until(|| recorder.counts().denials_waiting == 1).await;
     store.permits.add_permits(1);

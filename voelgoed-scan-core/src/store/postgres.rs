@@ -29,9 +29,10 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 /// How many connections a node opens at most, but for those that record scans.
 const CONNECTIONS: u32 = 16;
 
-/// How many connections record scans. There is one such write at a time, and a connection that made the last one has
-/// all at hand, in its server process and in the processor, that the next one needs.
-const RECORDERS: u32 = 1;
+/// How many connections record scans. There is one such write at a time, and a connection that made one a moment ago has
+/// all at hand, in its server process and in the processor, that the next one needs; a second is there for the moment in
+/// which the first is on its way back.
+const RECORDERS: u32 = 2;
 
 /// How long a call waits for one of them, a new one included: a database that is away is told of within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
