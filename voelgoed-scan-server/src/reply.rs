@@ -23,6 +23,9 @@ type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, BrokenOff>> + Send>
 /// The body of a response.
 pub(crate) type Body = Either<Full<Bytes>, StreamBody<Frames>>;
 
+/// As many bytes as most answers have, so that few grow on their way.
+const MOST_ANSWERS: usize = 1024;
+
 /// A list, or a page of one.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "{T}List")]
@@ -76,7 +79,8 @@ pub(crate) fn whole(status: StatusCode, media_type: &'static str, body: impl Int
     reason = "the types of the contract have string keys and no failing serializer"
 )]
 pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response<Body> {
-    let text = serde_json::to_vec(value).expect("a type of the contract is JSON");
+    let mut text = Vec::with_capacity(MOST_ANSWERS);
+    serde_json::to_writer(&mut text, value).expect("a type of the contract is JSON");
     whole(status, "application/json", text)
 }
 
