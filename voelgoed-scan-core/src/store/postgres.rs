@@ -27,7 +27,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 });
 
 /// How many connections a node opens at most, but for those that record scans.
-const CONNECTIONS: u32 = 16;
+const CONNECTIONS: u32 = 14;
 
 /// How many connections record scans. There is one such write at a time, and a connection that made one a moment ago has
 /// all at hand, in its server process and in the processor, that the next one needs; a second is there for the moment in
