@@ -178,20 +178,18 @@ def by_clients(bench):
 
 
 def allocators(bench):
-    """The program's allocator against the system's and, where the machine has it, jemalloc: duplicates at full load."""
+    """The system's allocator against others, where the machine has them: duplicates at full load, by `LD_PRELOAD`."""
     bench.say("allocators: duplicates from memory at full load, SQLite")
-    jemalloc = next(iter(sorted(Path("/usr/lib").glob("*/libjemalloc.so.2"))), None)
-    plain = "voelgoed-scan-server-plain"
-    programs = {"mimalloc, as built": {}, "the system's": {"program": plain}}
-    if jemalloc:
-        programs["jemalloc, by `LD_PRELOAD`"] = {"program": plain, "preload": jemalloc}
-    else:
-        bench.say("  jemalloc is not on this machine")
+    libraries = {name: next(iter(sorted(Path("/usr/lib").glob(f"*/lib{name}.so.2"))), None)
+                 for name in ("jemalloc", "mimalloc")}
     servers = {}
     try:
-        for number, (name, how) in enumerate(programs.items()):
-            file = bench.folder / f"allocator-{number}.db"
-            servers[name] = Server(f"sqlite://{file}", log=bench.folder / "allocators.log", **how).furnish()
+        for name, library in {"the system's": None, **libraries}.items():
+            if name in libraries and not library:
+                bench.say(f"  {name} is not on this machine")
+                continue
+            file = bench.folder / f"{library.stem if library else 'system'}.db"
+            servers[name] = Server(f"sqlite://{file}", log=bench.folder / "allocators.log", preload=library).furnish()
         found = bench.turns({
             name: lambda server=server: server.rehearse(
                 bench.seconds, "--duplicates", "100%", "--tickets", 0, closed=32)

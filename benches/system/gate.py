@@ -36,9 +36,8 @@ def cli(*arguments, server=None, token=None):
 class Server:
     """A server on a database, with an organization, a live event and a gate."""
 
-    def __init__(self, database_url, redis_url=None, log=None, program="voelgoed-scan-server", preload=None):
-        self.database_url, self.redis_url = database_url, redis_url
-        self.program, self.preload = program, preload
+    def __init__(self, database_url, redis_url=None, log=None, preload=None):
+        self.database_url, self.redis_url, self.preload = database_url, redis_url, preload
         self.process = None
         self.log = open(log or os.devnull, "ab")
         self.start()
@@ -47,7 +46,7 @@ class Server:
         """Starts it; how long until it is ready, in ms."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [str(TARGET / self.program), "--listen", f"127.0.0.1:{self.port}",
+        command = [str(TARGET / "voelgoed-scan-server"), "--listen", f"127.0.0.1:{self.port}",
                    "--rate-limit", "0", "--log", "warn"]
         if self.redis_url:
             command += ["--redis-url", self.redis_url]

@@ -201,7 +201,7 @@ def write(bench, options):
     ]
     if found := bench.rows.get("allocators"):
         lines += ["", "## The allocator", "",
-                  "Duplicates from memory on SQLite, 32 clients, the server with each, in turn.", "",
+                  "Duplicates from memory on SQLite, 32 clients, the server with each by `LD_PRELOAD`, in turn.", "",
                   "| allocator | rate | p99 | memory after |", "|---|---|---|---|"]
         lines += [f"| {name} | {rates(runs)} | {statistics.median(run['p99'] for run in runs):.2f} ms | {memory:.0f} MiB |"
                   for name, (runs, memory) in found.items()]

@@ -6,10 +6,6 @@ use clap::Parser as _;
 use voelgoed_scan_server::config::Config;
 use voelgoed_scan_server::{log, start};
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match run(Config::parse()) {
         Ok(()) => ExitCode::SUCCESS,
