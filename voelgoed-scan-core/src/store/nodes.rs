@@ -94,7 +94,10 @@ impl<D: Dialect> NodeStore for Sql<D> {
 
     fn pools(&self) -> Vec<PoolUse> {
         if D::SHARES_POOL {
-            return vec![pool_use("scans", &self.recorders), pool_use("rest", &self.writers)];
+            return vec![
+                pool_use("scans", &self.recorders),
+                pool_use("rest", &self.writers),
+            ];
         }
         vec![pool_use("read", &self.readers), pool_use("write", &self.writers)]
     }
