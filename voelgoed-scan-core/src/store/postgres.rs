@@ -130,8 +130,8 @@ impl Dialect for Postgres {
              where (select count(*) from g) > 0 and o.organization_id = $1 and o.event_id = $2 \
              order by o.gate_id for update of o",
         ),
-        // The counters are locked before the organization's row: who changes an event or a gate holds the counters first,
-        // so that whoever waited for them finds the change counter raised.
+        // Event and gate are locked first, against whoever changes them (`lock_doors`), then the counters; the change counter
+        // is read after them, so that whoever waited finds it raised.
         admit_fresh: Some(concat!(
             "with r as materialized (\
              select * from json_to_recordset($1::json) as r(o uuid, generation bigint, scan uuid, code text, e uuid, \
@@ -140,8 +140,10 @@ impl Dialect for Postgres {
              ), held as materialized (\
              select k.o, k.generation, k.e, k.g from (select distinct o, generation, e, g from r) k \
              join organizations n on n.id = k.o and n.generation = k.generation \
+             join events e on e.organization_id = k.o and e.id = k.e and e.status = 'live' and e.capacity is null \
+             join gates g on g.organization_id = k.o and g.id = k.g and g.status = 'open' and g.capacity is null \
              join occupancy c on c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
-             order by c.organization_id, c.event_id, c.gate_id for update of c for key share of n\
+             order by c.organization_id, c.event_id, c.gate_id for key share of e, g for update of c for key share of n\
              ), admitted as (\
              update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = r.now, \
              ledger = r.ledger \
