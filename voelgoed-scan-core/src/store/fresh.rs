@@ -5,8 +5,8 @@
 //! Invariants: what it admits, [`judge`](crate::judge) would admit; what it does not, it leaves untouched, and the
 //! batch's ordinary way decides it. Events, gates, sessions and devices are taken from memory
 //! ([`Standing`](crate::store::Standing)), and the statement admits nothing where the organization's change counter has
-//! moved since they were read, as it finds once it has the counters. It locks in the order of every batch: occupancy, then
-//! tickets, by their codes.
+//! moved since they were read, as it finds once it has the counters. It locks event and gate against change,
+//! then in the order of every batch: occupancy, then tickets, by their codes.
 
 use std::collections::{HashMap, HashSet};
 
