@@ -24,7 +24,10 @@ use crate::{Feed, OrganizationId, Store};
 const PACE_OF_COUNTERS: Duration = Duration::from_millis(400);
 
 /// How many messages go out together.
-const MOST_AT_ONCE: usize = 256;
+const MOST_AT_ONCE: usize = 1024;
+
+/// How long messages gather after others went out: each way to the bus costs as much as many messages do.
+const PACE_OF_TELLING: Duration = Duration::from_millis(5);
 
 /// What the tasks of a node share.
 #[derive(Clone)]
@@ -193,6 +196,7 @@ impl Node {
             // Whether the bus takes them or not: what must be known is in the change counters.
             bus.publish(&messages).await;
             messages.clear();
+            tokio::time::sleep(PACE_OF_TELLING).await;
         }
     }
 }

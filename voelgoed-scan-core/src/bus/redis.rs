@@ -1,10 +1,12 @@
 //! The bus over Redis publish and subscribe.
 //!
 //! Changes go over one channel of our own; scans and occupancy over a topic an event, so that the platform can listen
-//! too. One connection publishes, another listens; both come back by themselves.
+//! too. One connection publishes, another listens; both come back by themselves. Scans that nobody listens to cost next
+//! to nothing: Redis says how many heard each, and where nobody did only one of the next is published.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::bus::{Bus, Message, Pulse, occupancy_topic, scans_topic};
-use crate::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
+use crate::feed::Place;
+use crate::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, Timestamp};
 
 /// The channel of changes.
 const CHANGES: &str = "voelgoed:changes";
@@ -36,6 +39,15 @@ struct Envelope<T> {
     message: T,
 }
 
+/// Why mail was not published.
+#[derive(Debug, thiserror::Error)]
+enum Unsent {
+    #[error(transparent)]
+    Unwritable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Refused(#[from] redis::RedisError),
+}
+
 /// The sender of what stands on a topic.
 #[derive(Deserialize)]
 struct Sender {
@@ -54,6 +66,8 @@ pub(crate) struct RedisBus {
     node: uuid::Uuid,
     client: redis::Client,
     publisher: ConnectionManager,
+    /// Events whose last scan that was published somebody heard.
+    heard: Mutex<HashSet<Place>>,
     wanted: Arc<Wanted>,
     pulse: Arc<Pulse>,
 }
@@ -98,7 +112,117 @@ impl Wanted {
     }
 }
 
+/// Messages by how they are published.
+#[derive(Default)]
+struct Mail<'a> {
+    /// On the channel of changes.
+    changes: Vec<Cow<'a, Message>>,
+    /// Each on its topic.
+    occupancy: Vec<(Place, &'a EventOccupancy)>,
+    /// In their order, on the topic of their event.
+    scans: BTreeMap<Place, Vec<&'a ScanRecord>>,
+}
+
+impl<'a> Mail<'a> {
+    fn sort(messages: &'a [Message]) -> Self {
+        let mut mail = Self::default();
+        let mut seen: BTreeMap<OrganizationId, Vec<ScanId>> = BTreeMap::new();
+        for message in messages {
+            match message {
+                Message::Scan(record) => {
+                    let place = (record.organization_id, record.event_id);
+                    mail.scans.entry(place).or_default().push(record);
+                }
+                Message::Occupancy {
+                    organization_id,
+                    event_id,
+                    occupancy,
+                    ..
+                } => mail.occupancy.push(((*organization_id, *event_id), occupancy)),
+                Message::Seen {
+                    organization_id,
+                    scan_ids,
+                } => seen.entry(*organization_id).or_default().extend(scan_ids),
+                Message::Beat
+                | Message::Changed { .. }
+                | Message::Imported { .. }
+                | Message::Buried { .. }
+                | Message::Scanned { .. }
+                | Message::Moved { .. } => mail.changes.push(Cow::Borrowed(message)),
+            }
+        }
+        let seen = seen.into_iter().map(|(organization_id, scan_ids)| Message::Seen {
+            organization_id,
+            scan_ids,
+        });
+        mail.changes.extend(seen.map(Cow::Owned));
+        mail
+    }
+}
+
 impl RedisBus {
+    /// Publishes mail: of scans whose topic nobody listened to only the first, and the others once somebody does. Whoever
+    /// subscribes later than that first one was published began to listen after these scans.
+    async fn send(&self, mail: &Mail<'_>) -> Result<(), Unsent> {
+        let mut connection = self.publisher.clone();
+        let mut pipeline = redis::pipe();
+        for message in &mail.changes {
+            let node = self.node;
+            let text = serde_json::to_string(&Envelope { node, message })?;
+            pipeline.publish(CHANGES, text).ignore();
+        }
+        for ((organization, event), occupancy) in &mail.occupancy {
+            let topic = occupancy_topic(*organization, *event);
+            pipeline.publish(topic, signed(self.node, occupancy)?).ignore();
+        }
+        let mut rests = Vec::with_capacity(mail.scans.len());
+        for (place, scans) in &mail.scans {
+            let heard = self.heard().contains(place);
+            let (now, rest) = scans.split_at(if heard { scans.len() } else { 1 });
+            self.publish_scans(&mut pipeline, *place, now)?;
+            rests.push((*place, rest));
+        }
+        let listeners: Vec<i64> = pipeline.query_async(&mut connection).await?;
+        let mut pipeline = redis::pipe();
+        for ((place, rest), listeners) in rests.into_iter().zip(listeners) {
+            if listeners == 0 {
+                self.heard().remove(&place);
+                continue;
+            }
+            self.heard().insert(place);
+            if !rest.is_empty() {
+                self.publish_scans(&mut pipeline, place, rest)?;
+            }
+        }
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let _: Vec<i64> = pipeline.query_async(&mut connection).await?;
+        Ok(())
+    }
+
+    /// Adds scans of an event to a pipeline, which answers how many heard the last of them.
+    fn publish_scans(
+        &self,
+        pipeline: &mut redis::Pipeline,
+        (organization, event): Place,
+        scans: &[&ScanRecord],
+    ) -> serde_json::Result<()> {
+        let topic = scans_topic(organization, event);
+        let last = scans.len().saturating_sub(1);
+        for (at, record) in scans.iter().enumerate() {
+            pipeline.publish(&topic, signed(self.node, record)?);
+            if at < last {
+                pipeline.ignore();
+            }
+        }
+        Ok(())
+    }
+
+    fn heard(&self) -> MutexGuard<'_, HashSet<Place>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn new(client: redis::Client, publisher: ConnectionManager) -> Self {
         let mut node = [0_u8; 16];
         crate::random::fill(&mut node);
@@ -106,6 +230,7 @@ impl RedisBus {
             node: uuid::Uuid::from_bytes(node),
             client,
             publisher,
+            heard: Mutex::default(),
             wanted: Arc::default(),
             pulse: Arc::default(),
         }
@@ -115,39 +240,7 @@ impl RedisBus {
 #[async_trait]
 impl Bus for RedisBus {
     async fn publish(&self, messages: &[Message]) -> bool {
-        let mut pipeline = redis::pipe();
-        for message in messages {
-            let published = match message {
-                Message::Scan(record) => signed(self.node, record)
-                    .map(|text| (scans_topic(record.organization_id, record.event_id), text)),
-                Message::Occupancy {
-                    organization_id,
-                    event_id,
-                    occupancy,
-                    ..
-                } => signed(self.node, occupancy)
-                    .map(|text| (occupancy_topic(*organization_id, *event_id), text)),
-                Message::Beat
-                | Message::Seen { .. }
-                | Message::Changed { .. }
-                | Message::Imported { .. }
-                | Message::Buried { .. }
-                | Message::Scanned { .. }
-                | Message::Moved { .. } => serde_json::to_string(&Envelope {
-                    node: self.node,
-                    message: &message,
-                })
-                .map(|text| (CHANGES.to_owned(), text)),
-            };
-            match published {
-                Ok((topic, text)) => {
-                    pipeline.cmd("PUBLISH").arg(topic).arg(text).ignore();
-                }
-                Err(error) => tracing::error!(%error, "a message could not be written"),
-            }
-        }
-        let mut connection = self.publisher.clone();
-        match pipeline.exec_async(&mut connection).await {
+        match self.send(&Mail::sort(messages)).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::debug!(%error, "the bus did not take a message");
