@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{EventId, OrganizationId, ScanRecord, TicketCode, TicketFacts, Timestamp};
 
@@ -25,7 +26,7 @@ const PROBE: Duration = Duration::from_millis(250);
 /// How many scans of an event are kept under its `scans:recent` key.
 const RECENT_SCANS: usize = 100;
 
-/// The most tickets that one script sets: Redis does nothing else meanwhile.
+/// The most tickets that one command sets or gets: Redis does nothing else meanwhile.
 const MOST_AT_ONCE: usize = 256;
 
 /// Sets keys, each unless it holds a newer version, or a tombstone as new. Takes version and text of each key, then for
@@ -71,12 +72,19 @@ struct Tombstone {
 
 type Key = (OrganizationId, TicketCode);
 
+/// A ticket that somebody asks for.
+struct Lookup {
+    key: Key,
+    asker: oneshot::Sender<Option<TicketFacts>>,
+}
+
 /// The Redis tier; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RedisTier(Arc<Parts>);
 
 struct Parts {
     connection: ConnectionManager,
+    lookups: mpsc::UnboundedSender<Lookup>,
     window: Duration,
     up: AtomicBool,
     failures: AtomicU64,
@@ -87,14 +95,17 @@ struct Parts {
 impl RedisTier {
     /// Starts the tier on a connection, with a task that probes it.
     pub(crate) fn start(connection: ConnectionManager, window: Duration) -> Self {
+        let (lookups, receiver) = mpsc::unbounded_channel();
         let tier = Self(Arc::new(Parts {
             connection,
+            lookups,
             window,
             up: AtomicBool::new(true),
             failures: AtomicU64::new(0),
             owed: Mutex::new(HashMap::new()),
         }));
         let weak = Arc::downgrade(&tier.0);
+        tokio::spawn(serve(Weak::clone(&weak), receiver));
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(PROBE).await;
@@ -114,12 +125,29 @@ impl RedisTier {
 
     /// The ticket as some node last saw it; `None` is a miss, whatever the cause.
     pub(crate) async fn get(&self, organization: OrganizationId, code: TicketCode) -> Option<TicketFacts> {
-        let command = redis::Cmd::get(ticket_key(organization, code));
-        let held: Option<Vec<u8>> = self.ask(command).await?;
-        let held: Held<TicketFacts> = serde_json::from_slice(&held?).ok()?;
-        let facts = held.f.filter(|facts| facts.version == held.v)?;
-        // What stands under a key is believed only as far as it names that key.
-        (facts.ticket.organization_id == organization && facts.ticket.code == code).then_some(facts)
+        if !self.0.up.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (asker, answered) = oneshot::channel();
+        let key = (organization, code);
+        self.0.lookups.send(Lookup { key, asker }).ok()?;
+        tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()?
+    }
+
+    /// Looks tickets up with one command.
+    async fn look_up(&self, lookups: Vec<Lookup>) {
+        let mut command = redis::cmd("MGET");
+        for Lookup { key, .. } in &lookups {
+            command.arg(ticket_key(*key));
+        }
+        let mut connection = self.0.connection.clone();
+        let texts: Option<Vec<Option<Vec<u8>>>> = self
+            .within_patience(async { command.query_async(&mut connection).await })
+            .await;
+        for (Lookup { key, asker }, text) in lookups.into_iter().zip(texts.unwrap_or_default()) {
+            // An asker that went away needs no answer; one that gets none has missed.
+            let _ = asker.send(text.and_then(|text| held(key, &text)));
+        }
     }
 
     /// Keeps what a write decided: tickets as they are now, and the scans themselves.
@@ -224,9 +252,9 @@ impl RedisTier {
     fn set<T: Serialize>(&self, pipeline: &mut redis::Pipeline, held: impl Iterator<Item = (Key, Held<T>)>) {
         let (mut keys, mut values) = (Vec::new(), Vec::new());
         let mut held = held.peekable();
-        while let Some(((organization, code), one)) = held.next() {
+        while let Some((key, one)) = held.next() {
             if let Ok(text) = serde_json::to_string(&one) {
-                keys.push(ticket_key(organization, code));
+                keys.push(ticket_key(key));
                 values.push(one.v.to_string());
                 values.push(text);
             }
@@ -247,12 +275,6 @@ impl RedisTier {
         i64::try_from(self.0.window.as_millis())
             .unwrap_or(i64::MAX)
             .max(1)
-    }
-
-    async fn ask<T: redis::FromRedisValue>(&self, command: redis::Cmd) -> Option<T> {
-        let mut connection = self.0.connection.clone();
-        self.within_patience(async { command.query_async(&mut connection).await })
-            .await
     }
 
     /// Runs a call unless the breaker is open; a failure or a wait too long opens it.
@@ -298,6 +320,22 @@ impl RedisTier {
     }
 }
 
-fn ticket_key(organization: OrganizationId, code: TicketCode) -> String {
+fn ticket_key((organization, code): Key) -> String {
     format!("voelgoed:org:{organization}:ticket:{code}:last_scan")
+}
+
+/// The ticket that stands under a key, believed only as far as it names that key.
+fn held((organization, code): Key, text: &[u8]) -> Option<TicketFacts> {
+    let held: Held<TicketFacts> = serde_json::from_slice(text).ok()?;
+    let facts = held.f.filter(|facts| facts.version == held.v)?;
+    (facts.ticket.organization_id == organization && facts.ticket.code == code).then_some(facts)
+}
+
+/// Answers lookups until the tier is gone: those that come while a command is under way go together in the next one.
+async fn serve(tier: Weak<Parts>, mut lookups: mpsc::UnboundedReceiver<Lookup>) {
+    let mut together = Vec::new();
+    while lookups.recv_many(&mut together, MOST_AT_ONCE).await > 0 {
+        let Some(parts) = tier.upgrade() else { return };
+        RedisTier(parts).look_up(std::mem::take(&mut together)).await;
+    }
 }
