@@ -22,6 +22,8 @@ mod fresh;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod generation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod hand;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod import;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod keys;

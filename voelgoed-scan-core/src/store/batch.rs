@@ -119,9 +119,11 @@ impl<D: Dialect> Sql<D> {
         let deadline = Deadline::of::<D>();
         let mut connection = deadline.meet(self.recorder()).await?;
         let judged = deadline.meet(judge_on::<D>(batch, rules, &mut connection)).await;
-        if matches!(judged, Err(StoreError::Unavailable { .. })) {
+        match judged {
+            Ok(_) => self.keep(connection),
             // It may be in the middle of anything, and nobody may be at its other end.
-            connection.close_on_drop();
+            Err(StoreError::Unavailable { .. }) => connection.close_on_drop(),
+            Err(_) => {}
         }
         judged
     }

@@ -79,13 +79,17 @@ impl<D: Dialect> Sql<D> {
         let rows = match deadline.meet(admitted).await {
             Ok(rows) => rows,
             // A scan id that is known already, or nodes in each other's way: nothing was written.
-            Err(StoreError::Contended { .. }) => return Ok(recorded),
+            Err(StoreError::Contended { .. }) => {
+                self.keep(connection);
+                return Ok(recorded);
+            }
             Err(error) => {
                 // It may be in the middle of anything, and nobody may be at its other end.
                 connection.close_on_drop();
                 return Err(error);
             }
         };
+        self.keep(connection);
         let candidates: HashMap<_, &FreshRow<'_>> = candidates.iter().map(|row| (row.key, row)).collect();
         for row in &rows {
             let key = (row.id("t_organization_id")?, row.id("scan")?);

@@ -35,7 +35,12 @@ impl<D: Dialect> Sql<D> {
                     connection.close_on_drop();
                     return Err(error);
                 }
-                done => return done,
+                done => {
+                    if done.is_ok() {
+                        self.keep(connection);
+                    }
+                    return done;
+                }
             }
             tries += 1;
         }

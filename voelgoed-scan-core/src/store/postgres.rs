@@ -15,6 +15,7 @@ use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
 use crate::bus::postgres::PostgresBus;
 use crate::store::StoreError;
 use crate::store::columns::{Column, Columns};
+use crate::store::hand::{FRESH, Hand};
 use crate::store::open::OpenError;
 use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
@@ -36,10 +37,6 @@ const RECORDERS: u32 = 2;
 
 /// How long a call waits for one of them, a new one included: a database that is away is told of within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// How long a connection may have been idle and still be used unasked: asking costs a round trip, which in a busy
-/// minute every write would pay.
-const FRESH: Duration = Duration::from_millis(250);
 
 /// What the server puts an end to by itself, so that a node that hangs or is cut off holds up no other: a statement,
 /// the wait for a lock, a transaction whose node says nothing more.
@@ -73,6 +70,7 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
     }
     Ok(Sql {
         recorders: pool_of(RECORDERS).connect_lazy_with(options),
+        hand: Hand::empty(),
         writers: pool.clone(),
         readers: pool,
     })

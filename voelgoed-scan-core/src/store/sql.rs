@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::store::StoreError;
 use crate::store::columns::Columns;
+use crate::store::hand::Hand;
 
 /// A value to be bound: its variant is its type, so that a null has one too.
 pub(crate) enum Value<'a> {
@@ -174,9 +175,9 @@ pub(crate) use dialect_basics;
 
 /// A database behind a pool for recording scans, one for all else that writes and one for reading. On PostgreSQL the
 /// last two are the same, on SQLite the first two.
-#[derive(Debug)]
 pub(crate) struct Sql<D: Dialect> {
     pub(crate) recorders: Pool<D>,
+    pub(crate) hand: Hand<D>,
     pub(crate) writers: Pool<D>,
     pub(crate) readers: Pool<D>,
 }
@@ -185,11 +186,6 @@ impl<D: Dialect> Sql<D> {
     /// A connection for reading.
     pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
         Ok(self.readers.acquire().await?)
-    }
-
-    /// A connection for recording scans.
-    pub(crate) async fn recorder(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
-        Ok(self.recorders.acquire().await?)
     }
 
     /// A transaction for writing.

@@ -11,6 +11,7 @@ use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::store::StoreError;
 use crate::store::columns::Columns;
+use crate::store::hand::Hand;
 use crate::store::open::OpenError;
 use crate::store::row::{event_columns, gate_columns, scan_columns, ticket_columns};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
@@ -57,6 +58,7 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .map_err(StoreError::from)?;
     Ok(Sql {
         recorders: writers.clone(),
+        hand: Hand::empty(),
         writers,
         readers,
     })
