@@ -121,6 +121,8 @@ pub struct Stand {
     pub event: Event,
     /// Its gate.
     pub gate: Gate,
+    /// Where the organization's change counter stood when the event or one of its gates was last changed.
+    pub doors: i64,
 }
 
 /// How a list is asked for: so many, after that one.

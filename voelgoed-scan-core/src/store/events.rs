@@ -43,6 +43,7 @@ impl<D: Dialect> Events for Sql<D> {
             Put::Replaced(replaced)
         };
         raise_generation::<D>(organization, &mut transaction).await?;
+        mark_doors::<D>(organization, id, &mut transaction).await?;
         transaction.commit().await?;
         Ok(put)
     }
@@ -110,6 +111,7 @@ impl<D: Dialect> Events for Sql<D> {
             return Ok(Put::Conflict("this id is a gate of another event"));
         };
         raise_generation::<D>(organization, &mut transaction).await?;
+        mark_doors::<D>(organization, event, &mut transaction).await?;
         transaction.commit().await?;
         Ok(put)
     }
@@ -193,6 +195,24 @@ async fn lock_doors<D: Dialect>(
             .fetch_all(connection)
             .await?;
     }
+    Ok(())
+}
+
+/// Tells admissions that waited for the counters of an event meanwhile that what memory holds of it and of its gates is no
+/// longer so.
+async fn mark_doors<D: Dialect>(
+    organization: OrganizationId,
+    event: EventId,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    query::<D>(
+        "update occupancy set doors = (select generation from organizations where id = $1) \
+         where organization_id = $1 and event_id = $2",
+    )
+    .id(organization.as_uuid())
+    .id(event.as_uuid())
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -1,44 +1,70 @@
 //! How is a first admission written in one round trip? Most scans at a door are entries with tickets that have not
-//! admitted anybody, at gates without a capacity: one statement checks what can stand against them, admits and records
-//! them.
+//! admitted anybody, at gates with room: one statement checks what can stand against them, admits and records them.
 //!
 //! Invariants: what it admits, [`judge`](crate::judge) would admit; what it does not, it leaves untouched, and the
 //! batch's ordinary way decides it. Events, gates, sessions and devices are taken from memory
 //! ([`Standing`](crate::store::Standing)), and the statement admits nothing where the organization's change counter has
-//! moved since they were read, as it finds once it has the counters. It locks event and gate against change,
-//! then in the order of every batch: occupancy, then tickets, by their codes.
+//! moved since they were read, nor where the counters that it has locked say that event or gate changed after it began. It
+//! locks in the order of every batch: occupancy (of the whole event where the event has a capacity), then tickets, by
+//! their codes. Where there is not room for all that a batch wants to let in by one door, it lets in none of them.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::store::batch::{SLOT_MILLIS, hex, text};
 use crate::store::deadline::Deadline;
-use crate::store::row;
 use crate::store::sql::{Dialect, Row, Sql, query};
 use crate::store::{Stand, Standing, StoreError};
 use crate::{
-    Attempt, Claims, ClassName, Decided, DecidedBy, DeviceStatus, Direction, EventStatus, Format, Gate,
-    GateStatus, Headcount, Ledger, Occupancy, OrganizationId, Reason, Recorded, ScanId, ScanRecord,
-    ScannedTicket, SessionStatus, Shown, Sighting, Source, Stage, TicketCode, answer,
+    Attempt, Claims, ClassName, Decided, DecidedBy, DeviceStatus, Direction, EventId, EventStatus, Format,
+    GateId, GateStatus, Headcount, Ledger, Occupancy, OrganizationId, Reason, Recorded, ScanRecord,
+    ScannedTicket, SessionStatus, Shown, Sighting, Source, Stage, Ticket, TicketCode, TicketFacts,
+    TicketStatus, answer,
 };
 
+/// A gate as memory holds it, with what a batch wants of it.
 #[derive(Serialize)]
-struct FreshRow<'a> {
-    /// The attempt's place in the batch.
-    #[serde(skip)]
-    n: usize,
-    #[serde(skip)]
-    key: (OrganizationId, ScanId),
-    #[serde(skip)]
-    gate: &'a Gate,
+struct Door<'a> {
+    /// Its place among the doors.
+    k: usize,
     o: String,
-    /// The change counter that the facts hold by.
+    /// The change counters that the facts hold by.
     generation: i64,
-    scan: String,
-    code: String,
+    doors: i64,
     e: String,
     g: String,
+    /// Whose counters are locked: from this gate to that.
+    low: String,
+    high: String,
+    /// How many are to be let in here, and at its event.
+    entries: i64,
+    entries_at_event: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate_capacity: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_capacity: Option<u32>,
+    /// The ticket classes that the gate lets in, where it does not let in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<&'a [ClassName]>,
+    /// The gate's name, as JSON.
+    gate_name: String,
+}
+
+/// What makes two attempts come in by the same door: all that the door's facts hold by, too.
+type DoorKey = (OrganizationId, EventId, GateId, i64, i64);
+
+/// An attempt that may be a first admission.
+#[derive(Serialize)]
+struct Candidate<'a> {
+    /// Its place among the candidates.
+    i: usize,
+    /// Its door's.
+    k: usize,
+    o: String,
+    scan: String,
+    code: String,
     d: String,
     s: String,
     now: i64,
@@ -52,14 +78,22 @@ struct FreshRow<'a> {
     format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
-    /// The ticket classes that the gate lets in, where it does not let in all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    classes: Option<&'a [ClassName]>,
     /// The ticket's ledger from now on, as JSON.
-    ledger: String,
-    /// The gate's name and the warnings, as JSON.
-    gate_name: String,
+    #[serde(rename = "ledger")]
+    ledger_text: String,
+    /// As JSON.
     warnings: String,
+    /// The attempt's place in the batch.
+    #[serde(skip)]
+    n: usize,
+    #[serde(skip)]
+    attempt: &'a Attempt,
+    #[serde(skip)]
+    stand: &'a Stand,
+    #[serde(skip)]
+    ticket_code: TicketCode,
+    #[serde(skip)]
+    ledger: Ledger,
 }
 
 impl<D: Dialect> Sql<D> {
@@ -69,13 +103,16 @@ impl<D: Dialect> Sql<D> {
         let Some(sql) = D::SQL.admit_fresh else {
             return Ok(recorded);
         };
-        let candidates = candidates(batch)?;
+        let (doors, candidates) = candidates(batch)?;
         if candidates.is_empty() {
             return Ok(recorded);
         }
         let deadline = Deadline::of::<D>();
         let mut connection = deadline.meet(self.recorder()).await?;
-        let admitted = query::<D>(sql).json(&candidates).fetch_all(&mut connection);
+        let admitted = query::<D>(sql)
+            .json(&candidates)
+            .json(&doors)
+            .fetch_all(&mut connection);
         let rows = match deadline.meet(admitted).await {
             Ok(rows) => rows,
             // A scan id that is known already, or nodes in each other's way: nothing was written.
@@ -90,15 +127,32 @@ impl<D: Dialect> Sql<D> {
             }
         };
         self.keep(connection);
-        let candidates: HashMap<_, &FreshRow<'_>> = candidates.iter().map(|row| (row.key, row)).collect();
+        let mut admitted = Vec::with_capacity(rows.len());
+        let mut new_at_door = vec![0_i64; doors.len()];
         for row in &rows {
-            let key = (row.id("t_organization_id")?, row.id("scan")?);
-            if let Some(candidate) = candidates.get(&key)
-                && let (Some(attempt), Some(place)) = (batch.get(candidate.n), recorded.get_mut(candidate.n))
-            {
+            let at: usize = row.number("i")?;
+            if let Some(candidate) = candidates.get(at) {
+                admitted.push((candidate, row));
+                if let Some(new) = new_at_door.get_mut(candidate.k) {
+                    *new += 1;
+                }
+            }
+        }
+        for (candidate, row) in admitted {
+            let new_elsewhere = doors
+                .iter()
+                .zip(&new_at_door)
+                .filter(|(door, _)| {
+                    doors
+                        .get(candidate.k)
+                        .is_some_and(|own| door.o == own.o && door.e == own.e && door.g != own.g)
+                })
+                .map(|(_, new)| new)
+                .sum();
+            if let Some(place) = recorded.get_mut(candidate.n) {
                 *place = Some(Recorded::Decided(Box::new(decided(
-                    attempt,
-                    candidate.gate,
+                    candidate,
+                    new_elsewhere,
                     row,
                 )?)));
             }
@@ -108,11 +162,12 @@ impl<D: Dialect> Sql<D> {
 }
 
 /// The attempts that may be first admissions: the first of each ticket and of each scan id, with nothing special; in the
-/// order in which tickets are locked.
-fn candidates(batch: &[Attempt]) -> Result<Vec<FreshRow<'_>>, StoreError> {
+/// order in which tickets are locked. And their doors.
+fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), StoreError> {
     let mut tickets = HashSet::new();
     let mut scans = HashSet::new();
-    let mut rows = Vec::new();
+    let mut doors = Doors::default();
+    let mut candidates = Vec::new();
     for (n, attempt) in batch.iter().enumerate() {
         let organization = attempt.organization_id;
         let first_of_scan = scans.insert((organization, attempt.scan_id));
@@ -128,11 +183,76 @@ fn candidates(batch: &[Attempt]) -> Result<Vec<FreshRow<'_>>, StoreError> {
             && is_plain(attempt, claims)
             && let Some((standing, stand)) = open_place(attempt)
         {
-            rows.push(fresh_row(n, attempt, code, standing, stand)?);
+            let k = doors.find(standing, stand)?;
+            candidates.push(candidate(n, k, attempt, code, standing, stand)?);
         }
     }
-    rows.sort_unstable_by(|one, other| (&one.o, &one.code).cmp(&(&other.o, &other.code)));
-    Ok(rows)
+    candidates.sort_unstable_by(|one, other| (&one.o, &one.code).cmp(&(&other.o, &other.code)));
+    for (i, candidate) in candidates.iter_mut().enumerate() {
+        candidate.i = i;
+    }
+    Ok((doors.counted(), candidates))
+}
+
+/// The doors of a batch, each once.
+#[derive(Default)]
+struct Doors<'a> {
+    places: HashMap<DoorKey, usize>,
+    doors: Vec<Door<'a>>,
+}
+
+impl<'a> Doors<'a> {
+    /// The place of an attempt's door, where it counts as one more.
+    fn find(&mut self, standing: &Standing, stand: &'a Stand) -> Result<usize, StoreError> {
+        let Stand { event, gate, .. } = stand;
+        let organization = standing.device.organization_id;
+        let key = (organization, event.id, gate.id, standing.generation, stand.doors);
+        let next = self.doors.len();
+        let k = *self.places.entry(key).or_insert(next);
+        if k == next {
+            let g = hex(gate.id.as_uuid());
+            let (low, high) = match event.capacity {
+                Some(_) => (hex(&Uuid::nil()), hex(&Uuid::max())),
+                None => (g.clone(), g.clone()),
+            };
+            self.doors.push(Door {
+                k,
+                o: hex(organization.as_uuid()),
+                generation: standing.generation,
+                doors: stand.doors,
+                e: hex(event.id.as_uuid()),
+                g,
+                low,
+                high,
+                entries: 0,
+                entries_at_event: 0,
+                gate_capacity: gate.capacity,
+                event_capacity: event.capacity,
+                classes: gate.ticket_classes.as_deref(),
+                gate_name: text(&gate.name)?,
+            });
+        }
+        if let Some(door) = self.doors.get_mut(k) {
+            door.entries += 1;
+        }
+        Ok(k)
+    }
+
+    /// The doors, each with the entries at all doors of its event.
+    fn counted(self) -> Vec<Door<'a>> {
+        let mut doors = self.doors;
+        let mut at_event: HashMap<(String, String), i64> = HashMap::new();
+        for door in &doors {
+            *at_event.entry((door.o.clone(), door.e.clone())).or_default() += door.entries;
+        }
+        for door in &mut doors {
+            door.entries_at_event = at_event
+                .get(&(door.o.clone(), door.e.clone()))
+                .copied()
+                .unwrap_or_default();
+        }
+        doors
+    }
 }
 
 fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
@@ -149,7 +269,9 @@ fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
 fn open_place(attempt: &Attempt) -> Option<(&Standing, &Stand)> {
     let standing = attempt.standing.as_deref()?;
     let stand = standing.stand.as_ref()?;
-    let Stand { session, event, gate } = stand;
+    let Stand {
+        session, event, gate, ..
+    } = stand;
     let same = standing.device.organization_id == attempt.organization_id
         && standing.device.id == attempt.device_id
         && session.id == attempt.session_id
@@ -159,18 +281,18 @@ fn open_place(attempt: &Attempt) -> Option<(&Standing, &Stand)> {
         && session.status == SessionStatus::Active
         && event.status == EventStatus::Live
         && gate.status == GateStatus::Open;
-    let uncounted = event.capacity.is_none() && gate.capacity.is_none();
     let readable = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
-    (same && open && uncounted && readable).then_some((standing, stand))
+    (same && open && readable).then_some((standing, stand))
 }
 
-fn fresh_row<'a>(
+fn candidate<'a>(
     n: usize,
+    k: usize,
     attempt: &'a Attempt,
     code: TicketCode,
-    standing: &'a Standing,
+    standing: &Standing,
     stand: &'a Stand,
-) -> Result<FreshRow<'a>, StoreError> {
+) -> Result<Candidate<'a>, StoreError> {
     let ledger = Ledger::of_first(Sighting {
         scan_id: attempt.scan_id,
         at: attempt.now,
@@ -179,16 +301,12 @@ fn fresh_row<'a>(
         device_id: attempt.device_id,
         device_name: standing.device.name.to_string(),
     });
-    Ok(FreshRow {
-        n,
-        key: (attempt.organization_id, attempt.scan_id),
-        gate: &stand.gate,
+    Ok(Candidate {
+        i: 0,
+        k,
         o: hex(attempt.organization_id.as_uuid()),
-        generation: standing.generation,
         scan: hex(attempt.scan_id.as_uuid()),
         code: code.to_string(),
-        e: hex(attempt.event_id.as_uuid()),
-        g: hex(attempt.gate_id.as_uuid()),
         d: hex(attempt.device_id.as_uuid()),
         s: hex(attempt.session_id.as_uuid()),
         now: attempt.now.as_millis(),
@@ -198,21 +316,45 @@ fn fresh_row<'a>(
         sha256: crate::hex::encode(&attempt.fingerprint.sha256),
         format: attempt.fingerprint.format.map(Format::as_str),
         kid: attempt.fingerprint.kid.map(|kid| kid.to_string()),
-        classes: stand.gate.ticket_classes.as_deref(),
-        ledger: text(&ledger)?,
-        gate_name: text(&stand.gate.name)?,
+        ledger_text: text(&ledger)?,
         warnings: text(&attempt.warnings)?,
+        n,
+        attempt,
+        stand,
+        ticket_code: code,
+        ledger,
     })
 }
 
 /// The decision that a row of the statement tells.
-fn decided<D: Dialect>(attempt: &Attempt, gate: &Gate, row: &Row<D>) -> Result<Decided, StoreError> {
-    let ticket = row::ticket(row)?;
+fn decided<D: Dialect>(
+    candidate: &Candidate<'_>,
+    new_elsewhere: i64,
+    row: &Row<D>,
+) -> Result<Decided, StoreError> {
+    let Candidate { attempt, stand, .. } = candidate;
+    let ticket = Ticket {
+        id: row.id("t_id")?,
+        organization_id: attempt.organization_id,
+        event_id: attempt.event_id,
+        code: candidate.ticket_code,
+        status: TicketStatus::Scanned,
+        ticket_class: row.opt_parse("t_ticket_class")?,
+        gate_ids: row.opt_json("t_gate_ids")?,
+        seat: row.opt_json("t_seat")?,
+        valid_from: row.opt_time("t_valid_from")?,
+        valid_until: row.opt_time("t_valid_until")?,
+        entry_limit: row.number("t_entry_limit")?,
+        scan_count: 1,
+        note: row.opt_parse("t_note")?,
+        inserted_at: row.time("t_inserted_at")?,
+        updated_at: attempt.now,
+    };
     let record = ScanRecord {
         scan_id: attempt.scan_id,
         organization_id: attempt.organization_id,
-        ticket_id: Some(ticket.ticket.id),
-        ticket_code: Some(ticket.ticket.code),
+        ticket_id: Some(ticket.id),
+        ticket_code: Some(ticket.code),
         event_id: attempt.event_id,
         gate_id: attempt.gate_id,
         device_id: attempt.device_id,
@@ -232,24 +374,29 @@ fn decided<D: Dialect>(attempt: &Attempt, gate: &Gate, row: &Row<D>) -> Result<D
         metadata: attempt.metadata.clone(),
     };
     let shown = Shown {
-        gate_name: gate.name.to_string(),
-        ticket: Some(ScannedTicket::from(&ticket.ticket)),
+        gate_name: stand.gate.name.to_string(),
+        ticket: Some(ScannedTicket::from(&ticket)),
         previous_scan: None,
         warnings: attempt.warnings.clone(),
     };
+    let inside = row.int("inside")?;
     let occupancy = Occupancy {
         gate: Headcount {
-            inside: row.int("gate_inside")?,
-            capacity: None,
+            inside,
+            capacity: stand.gate.capacity,
         },
         event: Headcount {
-            inside: row.int("event_inside")?,
-            capacity: None,
+            inside: inside + row.int("elsewhere")? + new_elsewhere,
+            capacity: stand.event.capacity,
         },
     };
     Ok(Decided {
         answer: answer(&record, &shown, occupancy),
         record,
-        ticket: Some(ticket),
+        ticket: Some(TicketFacts {
+            ticket,
+            ledger: candidate.ledger.clone(),
+            version: row.int("t_version")?,
+        }),
     })
 }

@@ -128,64 +128,72 @@ impl Dialect for Postgres {
              where (select count(*) from g) > 0 and o.organization_id = $1 and o.event_id = $2 \
              order by o.gate_id for update of o",
         ),
-        // Event and gate are locked first, against whoever changes them (`lock_doors`), then the counters; the change counter
-        // is read after them, so that whoever waited finds it raised.
-        admit_fresh: Some(concat!(
-            "with r as materialized (\
-             select * from json_to_recordset($1::json) as r(o uuid, generation bigint, scan uuid, code text, e uuid, \
-             g uuid, d uuid, s uuid, now bigint, slot bigint, device_at bigint, metadata text, sha256 text, format text, \
-             kid text, classes jsonb, ledger text, gate_name text, warnings text)\
+        // What whoever changes an event or a gate writes into its counters (`doors`) is read under their lock. The change
+        // counter is locked only against its end: sessions and devices may change meanwhile. The tickets are found by what
+        // stands in one row with their organization, so that the index of both is used however few there were at planning.
+        admit_fresh: Some(
+            "with p as materialized (\
+             select * from json_to_recordset($2::json) as p(k bigint, o uuid, generation bigint, doors bigint, e uuid, g uuid, \
+             low uuid, high uuid, entries bigint, entries_at_event bigint, gate_capacity bigint, event_capacity bigint, \
+             classes jsonb, gate_name text)\
+             ), locked as materialized (\
+             select p.k, c.gate_id = p.g as here, c.entries - c.exits as inside, c.doors = p.doors as same from p \
+             join organizations n on n.id = p.o and n.generation = p.generation \
+             join occupancy c on c.organization_id = p.o and c.event_id = p.e and c.gate_id between p.low and p.high \
+             order by c.organization_id, c.event_id, c.gate_id for update of c for key share of n\
              ), held as materialized (\
-             select k.o, k.generation, k.e, k.g from (select distinct o, generation, e, g from r) k \
-             join organizations n on n.id = k.o and n.generation = k.generation \
-             join events e on e.organization_id = k.o and e.id = k.e and e.status = 'live' and e.capacity is null \
-             join gates g on g.organization_id = k.o and g.id = k.g and g.status = 'open' and g.capacity is null \
-             join occupancy c on c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
-             order by c.organization_id, c.event_id, c.gate_id for key share of e, g for update of c for key share of n\
+             select p.k, p.e, p.g, p.classes, p.gate_name from p join (\
+             select k, bool_and(same) as same, cast(sum(inside) filter (where here) as bigint) as at_gate, \
+             cast(sum(inside) as bigint) as at_event from locked group by k\
+             ) l on l.k = p.k where l.same \
+             and (p.gate_capacity is null or l.at_gate + p.entries <= p.gate_capacity) \
+             and (p.event_capacity is null or l.at_event + p.entries_at_event <= p.event_capacity)\
              ), admitted as (\
              update tickets t set status = 'scanned', scan_count = 1, version = t.version + 1, updated_at = r.now, \
              ledger = r.ledger \
-             from r join held h on h.o = r.o and h.generation = r.generation and h.e = r.e and h.g = r.g \
-             where (select count(*) from held) > 0 and t.organization_id = r.o and t.code = r.code and t.event_id = r.e \
+             from held h join json_to_recordset($1::json) as r(i bigint, k bigint, o uuid, scan uuid, code text, d uuid, \
+             s uuid, now bigint, slot bigint, device_at bigint, metadata text, sha256 text, format text, kid text, ledger text, warnings text) \
+             on r.k = h.k \
+             where t.organization_id = r.o and t.code = r.code and t.event_id = h.e \
              and t.status = 'active' and t.ledger = '{\"n\":0,\"a\":[]}' \
              and (t.valid_from is null or t.valid_from <= r.now) \
              and (t.valid_until is null or t.valid_until >= r.now) \
-             and (t.gate_ids is null or t.gate_ids::jsonb ? r.g::text) \
-             and (r.classes is null or r.classes ? t.ticket_class) returning r.*, ",
-            ticket_columns!(),
-            "), recorded as (\
+             and (t.gate_ids is null or t.gate_ids::jsonb ? h.g::text) \
+             and (h.classes is null or h.classes ? t.ticket_class) \
+             returning r.i, r.k, r.o, h.e, h.g, h.gate_name, r.scan, r.code, r.d, r.s, r.now, r.slot, r.device_at, \
+             r.metadata, r.sha256, r.format, r.kid, r.warnings, t.id as t_id, t.ticket_class as t_ticket_class, \
+             t.gate_ids as t_gate_ids, t.seat as t_seat, t.valid_from as t_valid_from, t.valid_until as t_valid_until, \
+             t.entry_limit as t_entry_limit, t.version as t_version, t.note as t_note, t.inserted_at as t_inserted_at\
+             ), recorded as (\
              insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, \
              session_id, result, reason, direction, scanned_at, device_scanned_at, received_at, source, \
              decided_by, metadata, payload_sha256, payload_format, payload_kid, shown) \
-             select o, scan, t_id, t_code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now, 'online', \
+             select o, scan, t_id, code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now, 'online', \
              'database', metadata, decode(sha256, 'hex'), format, kid, \
-             '{\"g\":' || gate_name || ',\"t\":{\"id\":\"' || t_id || '\",\"code\":\"' || t_code \
+             '{\"g\":' || gate_name || ',\"t\":{\"id\":\"' || t_id || '\",\"code\":\"' || code \
              || '\",\"status\":\"scanned\",\"ticket_class\":' || coalesce(to_json(t_ticket_class)::text, 'null') \
              || ',\"seat\":' || coalesce(t_seat, 'null') || ',\"entry_limit\":' || t_entry_limit \
              || ',\"scan_count\":1,\"note\":' || coalesce(to_json(t_note)::text, 'null') \
              || '},\"w\":' || warnings || '}' from admitted\
              ), counted as (\
-             update occupancy c set entries = c.entries + k.new, valid = c.valid + k.new \
-             from (select o, e, g, count(*) as new from admitted group by o, e, g) k \
-             where c.organization_id = k.o and c.event_id = k.e and c.gate_id = k.g \
-             returning k.o, k.e, k.g, k.new, c.entries - c.exits as inside, \
-             (select sum(x.entries - x.exits) from occupancy x where x.organization_id = c.organization_id \
-             and x.event_id = c.event_id and x.gate_id <> c.gate_id) as elsewhere\
+             update occupancy c set entries = c.entries + a.new, valid = c.valid + a.new \
+             from (select k, o, e, g, count(*) as new from admitted group by k, o, e, g) a \
+             where c.organization_id = a.o and c.event_id = a.e and c.gate_id = a.g \
+             returning a.k, c.entries - c.exits as inside, cast(coalesce((select sum(x.entries - x.exits) \
+             from occupancy x where x.organization_id = c.organization_id and x.event_id = c.event_id \
+             and x.gate_id <> c.gate_id), 0) as bigint) as elsewhere\
              ), arrived as (\
              insert into arrivals (organization_id, event_id, slot, scans) \
              select o, e, slot, count(*) from admitted group by o, e, slot order by o, e, slot \
              on conflict (organization_id, event_id, slot) do update set scans = arrivals.scans + excluded.scans\
              ), noted as (\
-             update sessions s set scan_count = s.scan_count + k.new \
-             from (select o, s, count(*) as new from admitted group by o, s) k \
-             where s.organization_id = k.o and s.id = k.s\
-             ) select a.scan, c.inside as gate_inside, cast(c.inside + coalesce(c.elsewhere, 0) + coalesce(\
-             (select sum(y.new) from counted y where y.o = c.o and y.e = c.e and y.g <> c.g), 0) as bigint) \
-             as event_inside, a.t_organization_id, a.t_id, a.t_event_id, a.t_code, a.t_status, a.t_ticket_class, \
-             a.t_gate_ids, a.t_seat, a.t_valid_from, a.t_valid_until, a.t_entry_limit, a.t_scan_count, a.t_ledger, \
-             a.t_version, a.t_note, a.t_inserted_at, a.t_updated_at \
-             from admitted a join counted c on c.o = a.o and c.e = a.e and c.g = a.g"
-        )),
+             update sessions s set scan_count = s.scan_count + a.new \
+             from (select o, s, count(*) as new from admitted group by o, s) a \
+             where s.organization_id = a.o and s.id = a.s\
+             ) select a.i, c.inside, c.elsewhere, a.t_id, a.t_ticket_class, a.t_gate_ids, a.t_seat, a.t_valid_from, \
+             a.t_valid_until, a.t_entry_limit, a.t_version, a.t_note, a.t_inserted_at \
+             from admitted a join counted c on c.k = a.k",
+        ),
         known_scans: concat!(
             "select ",
             scan_columns!(),

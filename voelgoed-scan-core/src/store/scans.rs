@@ -203,9 +203,10 @@ impl<D: Dialect> ScanStore for Sql<D> {
             event_columns!(),
             ", ",
             gate_columns!(),
-            " from sessions s join events e on e.organization_id = s.organization_id and e.id = s.event_id \
+            ", y.doors from sessions s join events e on e.organization_id = s.organization_id and e.id = s.event_id \
              join gates g on g.organization_id = s.organization_id and g.id = s.gate_id \
-             where s.organization_id = $1 and s.device_id = $2 and s.status = 'active'"
+             join occupancy y on y.organization_id = s.organization_id and y.event_id = s.event_id \
+             and y.gate_id = s.gate_id where s.organization_id = $1 and s.device_id = $2 and s.status = 'active'"
         ))
         .id(device.organization_id.as_uuid())
         .id(device.id.as_uuid())
@@ -216,6 +217,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
                 session: row::session(one)?,
                 event: row::event(one)?,
                 gate: row::gate(one)?,
+                doors: one.int("doors")?,
             }),
             None => None,
         };
