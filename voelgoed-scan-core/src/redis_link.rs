@@ -46,8 +46,12 @@ impl RedisLink {
         RedisTier::start(self.connection.clone(), window)
     }
 
-    pub(crate) fn bus(&self) -> Arc<dyn Bus> {
-        Arc::new(RedisBus::new(self.client.clone(), self.connection.clone()))
+    pub(crate) fn bus(&self, window: Duration) -> Arc<dyn Bus> {
+        Arc::new(RedisBus::new(
+            self.client.clone(),
+            self.connection.clone(),
+            window,
+        ))
     }
 }
 

@@ -138,7 +138,7 @@ impl Setup {
     fn bus(&self) -> Option<Arc<dyn Bus>> {
         #[cfg(feature = "redis")]
         if let Some(link) = &self.redis {
-            return Some(link.bus());
+            return Some(link.bus(self.window));
         }
         self.store.bus()
     }

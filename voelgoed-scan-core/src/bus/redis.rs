@@ -25,6 +25,9 @@ const CHANGES: &str = "voelgoed:changes";
 /// The pattern of all occupancy topics.
 const OCCUPANCY: &str = "occupancy:org:*";
 
+/// How many scans of an event are kept under its `scans:recent` key.
+const RECENT_SCANS: usize = 100;
+
 /// How long a lost connection rests before it is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -54,11 +57,10 @@ struct Sender {
     node: Option<uuid::Uuid>,
 }
 
-/// An object as JSON, with its sender before its own fields: who listens to a topic reads it as if it were not there.
-fn signed(node: uuid::Uuid, object: &impl Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string(object)?;
-    let fields = text.strip_prefix('{').unwrap_or(&text);
-    Ok(format!("{{\"node\":\"{node}\",{fields}"))
+/// A JSON object with its sender before its own fields: who listens to a topic reads it as if it were not there.
+fn signed(node: uuid::Uuid, object: &str) -> String {
+    let fields = object.strip_prefix('{').unwrap_or(object);
+    format!("{{\"node\":\"{node}\",{fields}")
 }
 
 /// The bus over Redis.
@@ -66,6 +68,8 @@ pub(crate) struct RedisBus {
     node: uuid::Uuid,
     client: redis::Client,
     publisher: ConnectionManager,
+    /// For how long the latest scans of an event are kept after the last.
+    window_millis: i64,
     /// Events whose last scan that was published somebody heard.
     heard: Mutex<HashSet<Place>>,
     wanted: Arc<Wanted>,
@@ -161,8 +165,9 @@ impl<'a> Mail<'a> {
 }
 
 impl RedisBus {
-    /// Publishes mail: of scans whose topic nobody listened to only the first, and the others once somebody does. Whoever
-    /// subscribes later than that first one was published began to listen after these scans.
+    /// Publishes mail, and keeps the latest scans of each event under a key. Of scans whose topic nobody listened to only
+    /// the first is published, and the others once somebody does: whoever subscribes later than that first one was
+    /// published began to listen after these scans.
     async fn send(&self, mail: &Mail<'_>) -> Result<(), Unsent> {
         let mut connection = self.publisher.clone();
         let mut pipeline = redis::pipe();
@@ -173,7 +178,8 @@ impl RedisBus {
         }
         for ((organization, event), occupancy) in &mail.occupancy {
             let topic = occupancy_topic(*organization, *event);
-            pipeline.publish(topic, signed(self.node, occupancy)?).ignore();
+            let text = serde_json::to_string(occupancy)?;
+            pipeline.publish(topic, signed(self.node, &text)).ignore();
         }
         let mut rests = Vec::with_capacity(mail.scans.len());
         for (place, scans) in &mail.scans {
@@ -181,6 +187,7 @@ impl RedisBus {
             let (now, rest) = scans.split_at(if heard { scans.len() } else { 1 });
             self.publish_scans(&mut pipeline, *place, now)?;
             rests.push((*place, rest));
+            self.keep_scans(&mut pipeline, *place, scans)?;
         }
         let listeners: Vec<i64> = pipeline.query_async(&mut connection).await?;
         let mut pipeline = redis::pipe();
@@ -211,7 +218,8 @@ impl RedisBus {
         let topic = scans_topic(organization, event);
         let last = scans.len().saturating_sub(1);
         for (at, record) in scans.iter().enumerate() {
-            pipeline.publish(&topic, signed(self.node, record)?);
+            let text = serde_json::to_string(record)?;
+            pipeline.publish(&topic, signed(self.node, &text));
             if at < last {
                 pipeline.ignore();
             }
@@ -219,17 +227,36 @@ impl RedisBus {
         Ok(())
     }
 
+    /// Keeps the latest scans of an event, the newest first, for the tier's window.
+    fn keep_scans(
+        &self,
+        pipeline: &mut redis::Pipeline,
+        (organization, event): Place,
+        scans: &[&ScanRecord],
+    ) -> serde_json::Result<()> {
+        let key = format!("voelgoed:org:{organization}:event:{event}:scans:recent");
+        let kept = scans.len().saturating_sub(RECENT_SCANS);
+        let kept = scans.iter().skip(kept).map(serde_json::to_string);
+        pipeline
+            .lpush(&key, kept.collect::<Result<Vec<_>, _>>()?)
+            .ignore();
+        pipeline.ltrim(&key, 0, RECENT_SCANS.cast_signed() - 1).ignore();
+        pipeline.pexpire(&key, self.window_millis).ignore();
+        Ok(())
+    }
+
     fn heard(&self) -> MutexGuard<'_, HashSet<Place>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn new(client: redis::Client, publisher: ConnectionManager) -> Self {
+    pub(crate) fn new(client: redis::Client, publisher: ConnectionManager, window: Duration) -> Self {
         let mut node = [0_u8; 16];
         crate::random::fill(&mut node);
         Self {
             node: uuid::Uuid::from_bytes(node),
             client,
             publisher,
+            window_millis: i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1),
             heard: Mutex::default(),
             wanted: Arc::default(),
             pulse: Arc::default(),
@@ -375,7 +402,7 @@ mod tests {
             results: ResultCounts::default(),
             scans_per_minute: 7,
         };
-        let text = signed(here, &occupancy).expect("JSON");
+        let text = signed(here, &serde_json::to_string(&occupancy).expect("JSON"));
         assert_eq!(read(&topic, text.as_bytes(), here), None);
         let heard = read(&topic, text.as_bytes(), there);
         let Some(Message::Occupancy { occupancy: told, .. }) = heard else {

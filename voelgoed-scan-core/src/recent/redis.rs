@@ -13,18 +13,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::{EventId, OrganizationId, ScanRecord, TicketCode, TicketFacts, Timestamp};
+use crate::{OrganizationId, TicketCode, TicketFacts, Timestamp};
 
 /// The longest that a scan waits for Redis.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How often a Redis that failed is asked whether it is back, and tombstones are tried again.
 const PROBE: Duration = Duration::from_millis(250);
-
-/// How many scans of an event are kept under its `scans:recent` key.
-const RECENT_SCANS: usize = 100;
 
 /// The most tickets that one command sets or gets: Redis does nothing else meanwhile.
 const MOST_AT_ONCE: usize = 256;
@@ -43,6 +40,9 @@ for i, key in ipairs(KEYS) do
   end
 end
 return #KEYS";
+
+/// The most commands that look tickets up at a time.
+const MOST_COMMANDS: usize = 4;
 
 /// What is kept of a ticket. `v` stands first: the script reads it without parsing the rest.
 #[derive(Serialize, Deserialize)]
@@ -150,12 +150,8 @@ impl RedisTier {
         }
     }
 
-    /// Keeps what a write decided: tickets as they are now, and the scans themselves.
-    pub(crate) fn put<'a>(
-        &self,
-        tickets: impl Iterator<Item = &'a TicketFacts>,
-        scans: impl Iterator<Item = &'a ScanRecord>,
-    ) -> BoxFuture<'static, ()> {
+    /// Keeps tickets as a write left them.
+    pub(crate) fn put<'a>(&self, tickets: impl Iterator<Item = &'a TicketFacts>) -> BoxFuture<'static, ()> {
         let mut pipeline = redis::pipe();
         let held = tickets.map(|facts| {
             let key = (facts.ticket.organization_id, facts.ticket.code);
@@ -166,24 +162,11 @@ impl RedisTier {
             (key, held)
         });
         self.set(&mut pipeline, held);
-        let mut by_event: HashMap<(OrganizationId, EventId), Vec<&ScanRecord>> = HashMap::new();
-        for record in scans {
-            let of_event = by_event.entry((record.organization_id, record.event_id));
-            of_event.or_default().push(record);
-        }
-        for ((organization, event), records) in by_event {
-            let key = format!("voelgoed:org:{organization}:event:{event}:scans:recent");
-            let kept = records.len().saturating_sub(RECENT_SCANS);
-            let texts: Vec<String> = records[kept..]
-                .iter()
-                .filter_map(|record| serde_json::to_string(record).ok())
-                .collect();
-            pipeline.lpush(&key, texts).ignore();
-            pipeline.ltrim(&key, 0, RECENT_SCANS.cast_signed() - 1).ignore();
-            pipeline.pexpire(&key, self.window_millis()).ignore();
-        }
         let tier = self.clone();
         Box::pin(async move {
+            if pipeline.is_empty() {
+                return;
+            }
             let mut connection = tier.0.connection.clone();
             tier.within_patience(async { pipeline.exec_async(&mut connection).await })
                 .await;
@@ -331,11 +314,23 @@ fn held((organization, code): Key, text: &[u8]) -> Option<TicketFacts> {
     (facts.ticket.organization_id == organization && facts.ticket.code == code).then_some(facts)
 }
 
-/// Answers lookups until the tier is gone: those that come while a command is under way go together in the next one.
+/// Answers lookups until the tier is gone: those that come while [`MOST_COMMANDS`] are under way go together in the next.
 async fn serve(tier: Weak<Parts>, mut lookups: mpsc::UnboundedReceiver<Lookup>) {
+    let commands = Arc::new(Semaphore::new(MOST_COMMANDS));
     let mut together = Vec::new();
-    while lookups.recv_many(&mut together, MOST_AT_ONCE).await > 0 {
+    loop {
+        // The semaphore is never closed.
+        let Ok(turn) = Arc::clone(&commands).acquire_owned().await else {
+            return;
+        };
+        if lookups.recv_many(&mut together, MOST_AT_ONCE).await == 0 {
+            return;
+        }
         let Some(parts) = tier.upgrade() else { return };
-        RedisTier(parts).look_up(std::mem::take(&mut together)).await;
+        let asked = std::mem::take(&mut together);
+        tokio::spawn(async move {
+            RedisTier(parts).look_up(asked).await;
+            drop(turn);
+        });
     }
 }

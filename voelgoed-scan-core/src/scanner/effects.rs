@@ -60,7 +60,7 @@ impl Aftermath for Effects {
                 .tell_with(|| Message::Scan(Box::new((*record).clone())));
         }
         self.tell_seen(&records);
-        self.fill_redis(&decided, &records)
+        self.fill_redis(&decided)
     }
 }
 
@@ -83,17 +83,17 @@ impl Effects {
     }
 
     #[cfg(feature = "redis")]
-    fn fill_redis(&self, decided: &[&Decided], records: &[&ScanRecord]) -> Pending {
+    fn fill_redis(&self, decided: &[&Decided]) -> Pending {
         let redis = self.redis.clone()?;
         let exits: Vec<_> = decided
             .iter()
             .filter_map(|one| {
-                left(one).map(|facts| (facts.ticket.organization_id, facts.ticket.code, facts.version))
+                let TicketFacts { ticket, version, .. } = left(one)?;
+                Some((ticket.organization_id, ticket.code, *version))
             })
             .collect();
-        let now = records.last()?.received_at;
-        let tickets = decided.iter().filter_map(|one| seen(one));
-        let put = redis.put(tickets, records.iter().copied());
+        let now = decided.last()?.record.received_at;
+        let put = redis.put(decided.iter().filter_map(|one| seen(one)));
         Some(Box::pin(async move {
             put.await;
             for (organization, code, version) in exits {
@@ -103,7 +103,7 @@ impl Effects {
     }
 
     #[cfg(not(feature = "redis"))]
-    fn fill_redis(&self, _: &[&Decided], _: &[&ScanRecord]) -> Pending {
+    fn fill_redis(&self, _: &[&Decided]) -> Pending {
         None
     }
 }
