@@ -1,8 +1,8 @@
 //! How many people are let in?
 
-use voelgoed_scan_core::{Reason, Reentry};
+use voelgoed_scan_core::{Occupancy, Reason, Reentry};
 
-use crate::attempts::{entry, exit, reasons};
+use crate::attempts::{decided, entry, exit, reasons};
 use crate::world::World;
 
 pub(crate) async fn a_capacity_of_zero_is_nobody_and_none_is_no_limit(world: World) {
@@ -45,6 +45,44 @@ pub(crate) async fn capacity_holds_within_a_batch(world: World) {
         ]
     );
     assert_eq!(world.inside().await, (2, 1, 3));
+}
+
+pub(crate) async fn a_batch_with_room_for_all_is_let_in_and_counted_at_each_gate(world: World) {
+    world
+        .change_gate(world.main, |gate| gate.capacity = Some(2))
+        .await;
+    world.change_event(|event| event.capacity = Some(3)).await;
+    let mut batch = Vec::new();
+    for post in [&world.post, &world.other_post, &world.post] {
+        batch.push(entry(post, world.ticket("{}").await, 0));
+    }
+    let recorded = world.record(&batch).await;
+    assert_eq!(reasons(&recorded), [Reason::Admitted; 3]);
+    assert_eq!(world.inside().await, (2, 1, 3));
+    let shown = recorded.into_iter().map(|one| decided(one).answer.occupancy);
+    let shown: Vec<_> = shown.collect();
+    for occupancy in &shown {
+        assert_eq!(occupancy.event.capacity, Some(3));
+        assert!((1..=3).contains(&occupancy.event.inside), "{occupancy:?}");
+    }
+    let most = |count: fn(&Occupancy) -> i64| shown.iter().map(count).max();
+    assert_eq!(most(|occupancy| occupancy.event.inside), Some(3));
+    assert_eq!(most(|occupancy| occupancy.gate.inside), Some(2));
+    let one_more = world.ticket("{}").await;
+    assert_eq!(world.enter(one_more, 1).await, Reason::GateFull);
+}
+
+pub(crate) async fn a_full_gate_keeps_nobody_out_at_another(world: World) {
+    world
+        .change_gate(world.main, |gate| gate.capacity = Some(0))
+        .await;
+    let (one, two) = (world.ticket("{}").await, world.ticket("{}").await);
+    let batch = [entry(&world.post, one, 0), entry(&world.other_post, two, 0)];
+    assert_eq!(
+        reasons(&world.record(&batch).await),
+        [Reason::GateFull, Reason::Admitted]
+    );
+    assert_eq!(world.inside().await, (0, 1, 1));
 }
 
 pub(crate) async fn capacity_holds_for_calls_at_once(world: World) {

@@ -64,6 +64,8 @@ macro_rules! every_rule_on {
             capacity {
                 a_capacity_of_zero_is_nobody_and_none_is_no_limit,
                 capacity_holds_within_a_batch,
+                a_batch_with_room_for_all_is_let_in_and_counted_at_each_gate,
+                a_full_gate_keeps_nobody_out_at_another,
                 capacity_holds_for_calls_at_once,
                 who_leaves_makes_room,
                 who_comes_back_unseen_needs_no_room,

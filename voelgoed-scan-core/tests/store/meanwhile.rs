@@ -8,7 +8,7 @@ use voelgoed_scan_core::{Reason, TicketCode};
 
 use crate::attempts::{entry, reasons};
 use crate::database::{Database, postgres};
-use crate::world::World;
+use crate::world::{World, open_gate, put_gate};
 
 /// Another node in the middle of a write: it holds the counters.
 struct Other {
@@ -107,12 +107,46 @@ async fn a_capacity_is_set_while_a_scan_waits(world: &Arc<World>, place: Place, 
     assert_eq!(inside_then, inside, "{reason:?} after the capacity was set");
 }
 
+/// People at a gate that a waiting scan has not seen count as well.
+async fn a_gate_is_made_while_a_scan_waits(world: &Arc<World>) {
+    let (_, _, before) = world.inside().await;
+    let room = before + 1;
+    world
+        .change_event(|event| event.capacity = u32::try_from(room).ok())
+        .await;
+    world.change_gate(world.main, |gate| gate.capacity = None).await;
+    let (first, second) = (world.ticket("{}").await, world.ticket("{}").await);
+    let mut other = Other::write(&world.database).await;
+    let made = {
+        let world = Arc::clone(world);
+        tokio::spawn(async move {
+            let gate = put_gate(
+                &*world.store,
+                world.organization,
+                world.event,
+                &open_gate("North"),
+            )
+            .await;
+            let post = world.device_at(gate, "north").await;
+            reasons(&world.record(&[entry(&post, first, 0)]).await)[0]
+        })
+    };
+    other.is_waited_for_by(1, || made.is_finished()).await;
+    let waiting = scan(world, second);
+    other.is_waited_for_by(2, || waiting.is_finished()).await;
+    other.end().await;
+    let mut reasons = [made.await.expect("decided"), waiting.await.expect("decided")];
+    reasons.sort_unstable();
+    assert_eq!(reasons, [Reason::Admitted, Reason::EventFull]);
+    assert_eq!(world.occupancy().await.event.inside, room);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_capacity_that_is_set_meanwhile_holds_from_its_answer_on() {
     let database = Arc::new(postgres().await);
     let world = Arc::new(World::new(Arc::clone(&database)).await);
     for scan_first in [true, false] {
-        // Where there is no capacity, one statement decides; where there is one, a transaction.
+        // Where there is no capacity, the counters of the gate are locked; where there is one, the event's.
         for capacity in [None, Some(100)] {
             for place in [Place::Event, Place::Gate] {
                 world.change_event(|event| event.capacity = capacity).await;
@@ -123,6 +157,7 @@ async fn a_capacity_that_is_set_meanwhile_holds_from_its_answer_on() {
             }
         }
     }
+    a_gate_is_made_while_a_scan_waits(&world).await;
     drop(world);
     Arc::into_inner(database).expect("the world is gone").drop().await;
 }
