@@ -88,10 +88,20 @@ def target_1(bench):
                 f"one statement, {clients}": lambda: field.run("one.sql", bench.seconds, clients, most),
                 f"with counters, {clients}": lambda: field.run("counted.sql", bench.seconds, clients, most),
                 f"set of {clients}": lambda: field.run("many.sql", bench.seconds, 1, 25_000, batch=clients),
+                f"gate with a capacity, {clients}": lambda: fresh_with_capacity(bench, server, field, clients),
             })
         bench.rows[1] = found
     finally:
         server.stop()
+
+
+def fresh_with_capacity(bench, server, field, clients):
+    """As `fresh`, at an event that counts its people against a capacity."""
+    server.limit(500_000)
+    try:
+        return bench.fresh(server, field, clients)
+    finally:
+        server.limit("none")
 
 
 def target_2(bench):

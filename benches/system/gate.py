@@ -88,6 +88,10 @@ class Server:
         self.gate = self.cli("gate", "put", "new", "--event", self.event, "--name", "Main", "--status", "open")["id"]
         return self
 
+    def limit(self, capacity):
+        """The event's capacity, or `none`: a rehearsal counts people as its event does, with room for all."""
+        self.cli("event", "put", self.event, "--name", "Bench", "--status", "live", "--capacity", capacity)
+
     def post(self):
         """A device with a session, for those who write SQL: its id and the session's."""
         device = self.cli("device", "register", "sql", "--name", "SQL")

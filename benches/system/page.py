@@ -43,7 +43,8 @@ def row_1(bench):
     counted = ratio(found[32]["gate, 32"], found[32]["with counters, 32"])
     ceiling = ratio(found[32]["gate, 32"], found[32]["set of 32"])
     return (
-        f"32 clients {rates(found[32]['gate, 32'])}, 8 clients {rates(found[8]['gate, 8'])}",
+        f"32 clients {rates(found[32]['gate, 32'])}, 8 clients {rates(found[8]['gate, 8'])}; at an event with a "
+        f"capacity {rates(found[32]['gate with a capacity, 32'])}, {rates(found[8]['gate with a capacity, 8'])}",
         f"pgbench, one statement a scan: {rates(found[32]['one statement, 32'])}, "
         f"{rates(found[8]['one statement, 8'])}; with the counters {rates(found[32]['with counters, 32'])}; "
         f"sets of 32 {rates(found[32]['set of 32'])}",

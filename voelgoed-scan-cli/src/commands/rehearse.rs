@@ -38,7 +38,7 @@ const SEEN: usize = 1_000;
 /// What `rehearse` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Needs an API key of an owner or admin. Makes a live copy of the event and its gates (capacities and class lists \
+Needs an API key of an owner or admin. Makes a live copy of the event and its gates (capacities raised and class lists \
 left out, so that every ticket is let in), registers devices, starts their sessions, makes tickets, and scans \
 them over real connections, one a device.
 

@@ -25,6 +25,9 @@ use crate::world;
 /// How many calls are made side by side while the stage is built.
 const AT_ONCE: usize = 16;
 
+/// The capacity of a copy of what has one: it is counted as at the original, and nobody is kept out.
+const AMPLE: u32 = 1_000_000_000;
+
 /// What is needed.
 pub(super) struct Cast {
     pub(super) devices: u32,
@@ -104,7 +107,7 @@ impl Stage {
             status: EventStatus::Live,
             starts_at: event.starts_at,
             ends_at: event.ends_at,
-            capacity: None,
+            capacity: event.capacity.map(|_| AMPLE),
             reentry: event.reentry,
             allow_unsigned: false,
             ticket_classes: None,
@@ -121,7 +124,7 @@ impl Stage {
                 name: gate.name,
                 code: gate.code,
                 status: GateStatus::Open,
-                capacity: None,
+                capacity: gate.capacity.map(|_| AMPLE),
                 ticket_classes: None,
             };
             self.office
