@@ -1,9 +1,9 @@
 //! A PostgreSQL and a Redis: those that `scripts/services` started, and throwaway ones that a test may stop.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -346,6 +346,21 @@ impl Redis {
         signal(self.process(), if frozen { "STOP" } else { "CONT" });
     }
 
+    /// Listens to channels that a pattern fits; it is subscribed when this returns. Each message is a line, between others.
+    pub fn listen(&self, pattern: &str) -> Listener {
+        let program = PathBuf::from(variable("VOELGOED_SCAN_TEST_REDIS_BIN")).join("redis-cli");
+        let mut child = Command::new(program)
+            .args(["-e", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["psubscribe", pattern])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("redis-cli runs");
+        let said = BufReader::new(child.stdout.take().expect("its output"));
+        let mut listener = Listener { child, said };
+        listener.until(|line| line == "1");
+        listener
+    }
+
     /// Gives it a command.
     pub fn command(&self, words: &[&str]) -> String {
         let program = PathBuf::from(variable("VOELGOED_SCAN_TEST_REDIS_BIN")).join("redis-cli");
@@ -356,6 +371,33 @@ impl Redis {
             .expect("redis-cli runs");
         assert!(done.status.success(), "{words:?}: {done:?}");
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+}
+
+/// Who listens to a [`Redis`].
+pub struct Listener {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Listener {
+    /// Reads until a line is the one that is waited for.
+    pub fn until(&mut self, is_it: impl Fn(&str) -> bool) {
+        loop {
+            let mut line = String::new();
+            let read = self.said.read_line(&mut line).expect("a line");
+            assert_ne!(read, 0, "redis-cli ended");
+            if is_it(line.trim_end()) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

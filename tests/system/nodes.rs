@@ -9,7 +9,7 @@ use voelgoed_scan_core::store::open;
 use voelgoed_scan_core::{SettableStatus, Timestamp};
 use voelgoed_scan_suite::cluster::report;
 use voelgoed_scan_suite::events::Events;
-use voelgoed_scan_suite::services::{shared_database, shared_redis};
+use voelgoed_scan_suite::services::{Redis, shared_database, shared_redis};
 use voelgoed_scan_suite::world::{Tenant, new_id};
 use voelgoed_scan_suite::{Client, Cluster, until};
 
@@ -83,6 +83,38 @@ async fn a_duplicate_at_the_other_node_is_told_by_redis_and_then_from_memory() {
         let (_, again) = denied_by(&there, &qr, tier).await;
         assert_eq!(again["reason"], "already_scanned", "{again}");
         assert_eq!(again["previous_scan"]["scan_id"], admitted["scan_id"], "{again}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_over_redis_after_a_silence_hears_every_scan_from_then_on() {
+    let redis = Redis::start().await;
+    let cluster = Cluster::start(1, shared_database(), Some(redis.url())).await;
+    let tenant = cluster.tenant("Listened to").await;
+    let qr = tenant.qr(1).await;
+    for silence in 0..3 {
+        for _ in 0..5 {
+            outcome(&tenant.device, &qr).await;
+        }
+        let mut listener = redis.listen("scans:org:*");
+        let scans: Vec<String> = (0..20).map(|_| new_id()).collect();
+        for scan in &scans {
+            let body = json!({ "qr": qr, "scan_id": scan });
+            tenant.device.scan(&body).await.expect(200);
+        }
+        let told = tokio::task::spawn_blocking(move || {
+            for scan in &scans {
+                listener.until(|line| line.contains(scan.as_str()));
+            }
+            scans.last().cloned().unwrap_or_default()
+        });
+        let last = timeout(PATIENCE, told)
+            .await
+            .expect("every scan is told")
+            .expect("read");
+        let key = redis.command(&["keys", "voelgoed:org:*:scans:recent"]);
+        let latest = redis.command(&["lindex", key.trim(), "0"]);
+        assert!(latest.contains(&last), "{silence}: {latest}");
     }
 }
 

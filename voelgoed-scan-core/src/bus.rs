@@ -94,7 +94,8 @@ pub fn occupancy_topic(organization: OrganizationId, event: EventId) -> String {
     format!("occupancy:org:{organization}:event:{event}")
 }
 
-/// The topic on which an event's scans are told: [`ScanRecord`] as JSON, and `node`, which sent it.
+/// The topic on which an event's scans are told: [`ScanRecord`] as JSON, and `node`, which sent it. Who subscribes is told
+/// all that is recorded from then on; while nobody does, not every scan is published.
 #[must_use]
 pub fn scans_topic(organization: OrganizationId, event: EventId) -> String {
     format!("scans:org:{organization}:event:{event}")

@@ -8,52 +8,23 @@
 //! locks in the order of every batch: occupancy (of the whole event where the event has a capacity), then tickets, by
 //! their codes. Where there is not room for all that a batch wants to let in by one door, it lets in none of them.
 
-use std::collections::{HashMap, HashSet};
+mod doors;
+
+use std::collections::HashSet;
 
 use serde::Serialize;
-use uuid::Uuid;
+
+use doors::{Door, Doors, let_in_elsewhere};
 
 use crate::store::batch::{SLOT_MILLIS, hex, text};
 use crate::store::deadline::Deadline;
 use crate::store::sql::{Dialect, Row, Sql, query};
 use crate::store::{Stand, Standing, StoreError};
 use crate::{
-    Attempt, Claims, ClassName, Decided, DecidedBy, DeviceStatus, Direction, EventId, EventStatus, Format,
-    GateId, GateStatus, Headcount, Ledger, Occupancy, OrganizationId, Reason, Recorded, ScanRecord,
-    ScannedTicket, SessionStatus, Shown, Sighting, Source, Stage, Ticket, TicketCode, TicketFacts,
-    TicketStatus, answer,
+    Attempt, Claims, Decided, DecidedBy, DeviceStatus, Direction, EventStatus, Format, GateStatus, Headcount,
+    Ledger, Occupancy, Reason, Recorded, ScanRecord, ScannedTicket, SessionStatus, Shown, Sighting, Source,
+    Stage, Ticket, TicketCode, TicketFacts, TicketStatus, answer,
 };
-
-/// A gate as memory holds it, with what a batch wants of it.
-#[derive(Serialize)]
-struct Door<'a> {
-    /// Its place among the doors.
-    k: usize,
-    o: String,
-    /// The change counters that the facts hold by.
-    generation: i64,
-    doors: i64,
-    e: String,
-    g: String,
-    /// Whose counters are locked: from this gate to that.
-    low: String,
-    high: String,
-    /// How many are to be let in here, and at its event.
-    entries: i64,
-    entries_at_event: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate_capacity: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_capacity: Option<u32>,
-    /// The ticket classes that the gate lets in, where it does not let in all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    classes: Option<&'a [ClassName]>,
-    /// The gate's name, as JSON.
-    gate_name: String,
-}
-
-/// What makes two attempts come in by the same door: all that the door's facts hold by, too.
-type DoorKey = (OrganizationId, EventId, GateId, i64, i64);
 
 /// An attempt that may be a first admission.
 #[derive(Serialize)]
@@ -128,33 +99,21 @@ impl<D: Dialect> Sql<D> {
         };
         self.keep(connection);
         let mut admitted = Vec::with_capacity(rows.len());
-        let mut new_at_door = vec![0_i64; doors.len()];
+        let mut let_in = vec![0; doors.len()];
         for row in &rows {
             let at: usize = row.number("i")?;
             if let Some(candidate) = candidates.get(at) {
                 admitted.push((candidate, row));
-                if let Some(new) = new_at_door.get_mut(candidate.k) {
-                    *new += 1;
+                if let Some(many) = let_in.get_mut(candidate.k) {
+                    *many += 1;
                 }
             }
         }
         for (candidate, row) in admitted {
-            let new_elsewhere = doors
-                .iter()
-                .zip(&new_at_door)
-                .filter(|(door, _)| {
-                    doors
-                        .get(candidate.k)
-                        .is_some_and(|own| door.o == own.o && door.e == own.e && door.g != own.g)
-                })
-                .map(|(_, new)| new)
-                .sum();
+            let elsewhere = let_in_elsewhere(&doors, &let_in, candidate.k);
             if let Some(place) = recorded.get_mut(candidate.n) {
-                *place = Some(Recorded::Decided(Box::new(decided(
-                    candidate,
-                    new_elsewhere,
-                    row,
-                )?)));
+                let decided = decided(candidate, elsewhere, row)?;
+                *place = Some(Recorded::Decided(Box::new(decided)));
             }
         }
         Ok(recorded)
@@ -183,7 +142,7 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
             && is_plain(attempt, claims)
             && let Some((standing, stand)) = open_place(attempt)
         {
-            let k = doors.find(standing, stand)?;
+            let k = doors.want(standing, stand)?;
             candidates.push(candidate(n, k, attempt, code, standing, stand)?);
         }
     }
@@ -192,67 +151,6 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
         candidate.i = i;
     }
     Ok((doors.counted(), candidates))
-}
-
-/// The doors of a batch, each once.
-#[derive(Default)]
-struct Doors<'a> {
-    places: HashMap<DoorKey, usize>,
-    doors: Vec<Door<'a>>,
-}
-
-impl<'a> Doors<'a> {
-    /// The place of an attempt's door, where it counts as one more.
-    fn find(&mut self, standing: &Standing, stand: &'a Stand) -> Result<usize, StoreError> {
-        let Stand { event, gate, .. } = stand;
-        let organization = standing.device.organization_id;
-        let key = (organization, event.id, gate.id, standing.generation, stand.doors);
-        let next = self.doors.len();
-        let k = *self.places.entry(key).or_insert(next);
-        if k == next {
-            let g = hex(gate.id.as_uuid());
-            let (low, high) = match event.capacity {
-                Some(_) => (hex(&Uuid::nil()), hex(&Uuid::max())),
-                None => (g.clone(), g.clone()),
-            };
-            self.doors.push(Door {
-                k,
-                o: hex(organization.as_uuid()),
-                generation: standing.generation,
-                doors: stand.doors,
-                e: hex(event.id.as_uuid()),
-                g,
-                low,
-                high,
-                entries: 0,
-                entries_at_event: 0,
-                gate_capacity: gate.capacity,
-                event_capacity: event.capacity,
-                classes: gate.ticket_classes.as_deref(),
-                gate_name: text(&gate.name)?,
-            });
-        }
-        if let Some(door) = self.doors.get_mut(k) {
-            door.entries += 1;
-        }
-        Ok(k)
-    }
-
-    /// The doors, each with the entries at all doors of its event.
-    fn counted(self) -> Vec<Door<'a>> {
-        let mut doors = self.doors;
-        let mut at_event: HashMap<(String, String), i64> = HashMap::new();
-        for door in &doors {
-            *at_event.entry((door.o.clone(), door.e.clone())).or_default() += door.entries;
-        }
-        for door in &mut doors {
-            door.entries_at_event = at_event
-                .get(&(door.o.clone(), door.e.clone()))
-                .copied()
-                .unwrap_or_default();
-        }
-        doors
-    }
 }
 
 fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
@@ -329,7 +227,7 @@ fn candidate<'a>(
 /// The decision that a row of the statement tells.
 fn decided<D: Dialect>(
     candidate: &Candidate<'_>,
-    new_elsewhere: i64,
+    let_in_elsewhere: i64,
     row: &Row<D>,
 ) -> Result<Decided, StoreError> {
     let Candidate { attempt, stand, .. } = candidate;
@@ -386,7 +284,7 @@ fn decided<D: Dialect>(
             capacity: stand.gate.capacity,
         },
         event: Headcount {
-            inside: inside + row.int("elsewhere")? + new_elsewhere,
+            inside: inside + row.int("elsewhere")? + let_in_elsewhere,
             capacity: stand.event.capacity,
         },
     };
