@@ -187,7 +187,6 @@ impl RedisBus {
             let (now, rest) = scans.split_at(if heard { scans.len() } else { 1 });
             self.publish_scans(&mut pipeline, *place, now)?;
             rests.push((*place, rest));
-            self.keep_scans(&mut pipeline, *place, scans)?;
         }
         let listeners: Vec<i64> = pipeline.query_async(&mut connection).await?;
         let mut pipeline = redis::pipe();
@@ -200,6 +199,10 @@ impl RedisBus {
             if !rest.is_empty() {
                 self.publish_scans(&mut pipeline, place, rest)?;
             }
+        }
+        // Apart from what is heard: a Redis that is full keeps nothing more, and publishes all the same.
+        for (place, scans) in &mail.scans {
+            self.keep_scans(&mut pipeline, *place, scans)?;
         }
         if pipeline.is_empty() {
             return Ok(());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use sqlx::pool::PoolConnection;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::store::StoreError;
 use crate::store::sql::{Dialect, Sql};
@@ -17,6 +17,9 @@ use crate::store::sql::{Dialect, Sql};
 /// How long a connection may have been idle and still be used unasked: asking costs a round trip, which in a busy
 /// minute every write would pay.
 pub(crate) const FRESH: Duration = Duration::from_millis(250);
+
+/// How long one that was idle for longer may take to say that it lives, before another is opened.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 struct Held<D: Dialect> {
     connection: PoolConnection<D>,
@@ -54,9 +57,14 @@ impl<D: Dialect> Sql<D> {
             since,
         }) = held
         {
-            if since.elapsed() <= FRESH || connection.ping().await.is_ok() {
+            if since.elapsed() <= FRESH
+                || timeout(PATIENCE, connection.ping())
+                    .await
+                    .is_ok_and(|alive| alive.is_ok())
+            {
                 return Ok(connection);
             }
+            // Not back to its pool, which would wait for its answer for as long as that takes.
             connection.close_on_drop();
         }
         Ok(self.recorders.acquire().await?)
