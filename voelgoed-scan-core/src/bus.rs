@@ -157,6 +157,7 @@ impl Pulse {
     /// For how long it has been felt without a gap.
     pub(crate) fn age(&self) -> Option<Duration> {
         let (since, last) = (*self.lock())?;
-        (last.elapsed() < Self::PATIENCE).then(|| since.elapsed())
+        let now = Instant::now();
+        (now - last < Self::PATIENCE).then(|| now - since)
     }
 }

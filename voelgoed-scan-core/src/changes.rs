@@ -37,11 +37,9 @@ impl Outbox {
 }
 
 impl Outbox {
-    /// Tells what is costly to make, where there is somebody to tell.
-    pub(crate) fn tell_with(&self, message: impl FnOnce() -> Message) {
-        if self.0.is_some() {
-            self.tell(message());
-        }
+    /// Whether there is somebody to tell.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.0.is_some()
     }
 }
 

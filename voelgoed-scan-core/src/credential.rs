@@ -52,19 +52,25 @@ macro_rules! tokens {
             pub fn hash(&self) -> TokenHash {
                 Sha256::digest(self.0.as_bytes()).into()
             }
+
+            /// The SHA-256 of a token that came as a text, of which no copy is made.
+            pub fn hash_of(text: &str) -> Result<TokenHash, InvalidToken> {
+                let secret = text.strip_prefix($prefix).ok_or(InvalidToken)?;
+                let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+                if secret.len() == SECRET_LENGTH && secret.bytes().all(alphabet) {
+                    Ok(Sha256::digest(text.as_bytes()).into())
+                } else {
+                    Err(InvalidToken)
+                }
+            }
         }
 
         impl FromStr for $name {
             type Err = InvalidToken;
 
             fn from_str(text: &str) -> Result<Self, InvalidToken> {
-                let secret = text.strip_prefix($prefix).ok_or(InvalidToken)?;
-                let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-                if secret.len() == SECRET_LENGTH && secret.bytes().all(alphabet) {
-                    Ok(Self(Zeroizing::new(text.to_owned())))
-                } else {
-                    Err(InvalidToken)
-                }
+                Self::hash_of(text)?;
+                Ok(Self(Zeroizing::new(text.to_owned())))
             }
         }
 
@@ -93,6 +99,7 @@ mod tests {
         assert_eq!(token.reveal().len(), 4 + SECRET_LENGTH);
         let again: DeviceToken = token.reveal().parse().expect("its own text");
         assert_eq!(again.hash(), token.hash());
+        assert_eq!(DeviceToken::hash_of(token.reveal()), Ok(token.hash()));
         assert_eq!(format!("{token:?}"), "DeviceToken(vgd_…)");
         assert!(token.reveal().parse::<ApiKeySecret>().is_err());
         for text in [

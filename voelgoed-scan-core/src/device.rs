@@ -66,8 +66,7 @@ impl std::fmt::Display for DeviceLabel {
 
 impl<'de> Deserialize<'de> for DeviceLabel {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::text::parsed(deserializer)
     }
 }
 

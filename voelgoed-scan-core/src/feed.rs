@@ -74,6 +74,14 @@ impl Subscription {
     }
 }
 
+fn place_of(record: &ScanRecord) -> Place {
+    (record.organization_id, record.event_id)
+}
+
+fn scan_item(record: &ScanRecord) -> FeedItem {
+    FeedItem::Scan(Box::new(record.clone()))
+}
+
 impl Feed {
     pub(crate) fn new(bus: Option<Arc<dyn Bus>>) -> Self {
         Self {
@@ -128,33 +136,37 @@ impl Feed {
 
     /// Tells a scan that this node decided.
     pub(crate) fn tell_scan(&self, record: &ScanRecord) {
-        let place = (record.organization_id, record.event_id);
-        let listened = self.send(place, || FeedItem::Scan(Box::new(record.clone())));
-        if listened || self.bus.is_some() {
-            self.mark_moved(
-                place,
-                Moved {
-                    at: record.received_at,
-                    here: true,
-                },
-            );
+        self.tell_scans(&[record]);
+    }
+
+    /// Tells scans that this node decided.
+    pub(crate) fn tell_scans(&self, records: &[&ScanRecord]) {
+        for records in records.chunk_by(|one, next| place_of(one) == place_of(next)) {
+            let Some(at) = records.iter().map(|record| record.received_at).max() else {
+                continue;
+            };
+            let Some(place) = records.first().map(|record| place_of(record)) else {
+                continue;
+            };
+            let listened = self.send(place, records.iter().map(|record| scan_item(record)));
+            if listened || self.bus.is_some() {
+                self.mark_moved(place, Moved { at, here: true });
+            }
         }
     }
 
     /// Tells a scan that another node decided; that node tells occupancy too.
     pub(crate) fn tell_scan_of_another_node(&self, record: &ScanRecord) {
-        self.send((record.organization_id, record.event_id), || {
-            FeedItem::Scan(Box::new(record.clone()))
-        });
+        self.send(place_of(record), [record].into_iter().map(scan_item));
     }
 
     /// Tells occupancy.
     pub(crate) fn tell_occupancy(&self, place: Place, occupancy: EventOccupancy) {
-        self.send(place, || FeedItem::Occupancy(Box::new(occupancy)));
+        self.send(place, [FeedItem::Occupancy(Box::new(occupancy))]);
     }
 
-    /// Sends where somebody listens; whether somebody does.
-    fn send(&self, place: Place, item: impl FnOnce() -> FeedItem) -> bool {
+    /// Sends where somebody listens; whether somebody does. Items are made only then.
+    fn send(&self, place: Place, items: impl IntoIterator<Item = FeedItem>) -> bool {
         let mut channels = self.lock();
         let Some(channel) = channels.open.get(&place) else {
             return false;
@@ -166,7 +178,7 @@ impl Feed {
             }
             return false;
         }
-        channel.send(Arc::new(item())).is_ok()
+        items.into_iter().all(|item| channel.send(Arc::new(item)).is_ok())
     }
 
     /// Notes that people moved at an event.

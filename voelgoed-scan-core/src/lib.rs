@@ -16,6 +16,7 @@ mod fold;
 mod gate;
 pub mod hex;
 mod id;
+mod json;
 mod judge;
 mod keyring;
 mod ledger;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use tokio::runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use waiting::{Ask, Job, Note, Tray, Waiting};
@@ -41,8 +41,9 @@ const MOST_WAITING: usize = 4096;
 /// The most denials kept while the database is away; past it tiers stop answering.
 const MOST_NOTES: usize = 16_384;
 
-/// The longest that a tier's denial waits for others to be written with.
-const NOTE_DELAY: Duration = Duration::from_millis(50);
+/// The longest that a tier's denial waits for others to be written with. It is on record at most 100 ms after its answer;
+/// the rest of them is for the write.
+const NOTE_DELAY: Duration = Duration::from_millis(75);
 
 /// How many writes may wait to be followed by their answers before the next one does.
 const MOST_FOLLOWED: usize = 4;
@@ -74,10 +75,13 @@ pub(crate) trait Aftermath: Send + Sync + 'static {
     fn after<'a>(
         &self,
         before: Self::Before,
-        noted: &[NewScan],
+        noted: Vec<NewScan>,
         recorded: impl Iterator<Item = &'a Recorded>,
     ) -> Pending;
 }
+
+/// Room for a denial that waits to be written.
+pub(crate) struct Room(OwnedSemaphorePermit);
 
 /// The queue before the database. The channel itself has no bound: whoever sends holds a place.
 #[derive(Clone)]
@@ -128,12 +132,11 @@ impl Recorder {
     }
 
     /// Records a scan; answers when it is durable.
-    pub(crate) async fn record(&self, attempt: Attempt) -> Outcome {
+    pub(crate) async fn record(&self, attempt: Box<Attempt>) -> Outcome {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| RecordError::Overloaded)?;
         let (asker, answered) = oneshot::channel();
-        let attempt = Box::new(attempt);
         self.jobs
             .send(Job::Ask(Ask {
                 attempt,
@@ -144,12 +147,18 @@ impl Recorder {
         answered.await.unwrap_or(Err(RecordError::Overloaded))
     }
 
-    /// Leaves a denial to be written; waits for room where there is none.
-    pub(crate) async fn note(&self, scan: NewScan) -> Result<(), RecordError> {
-        let place = Arc::clone(&self.note_places)
+    /// Room for a denial; waits for it where there is none.
+    pub(crate) async fn room(&self) -> Result<Room, RecordError> {
+        let places = Arc::clone(&self.note_places);
+        places
             .acquire_owned()
             .await
-            .map_err(|_| RecordError::Overloaded)?;
+            .map(Room)
+            .map_err(|_| RecordError::Overloaded)
+    }
+
+    /// Leaves a denial to be written.
+    pub(crate) fn note(&self, Room(place): Room, scan: NewScan) -> Result<(), RecordError> {
         let scan = Box::new(scan);
         let due = Instant::now() + NOTE_DELAY;
         if self.tray.put(Note { scan, due, place }) {
@@ -203,10 +212,16 @@ struct Written<B> {
 /// Does what follows each write, in their order, and answers, while the next one is under way.
 async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Written<A::Before>>) {
     while let Some(write) = writes.recv().await {
-        let recorded = write.outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
-        let pending = aftermath.after(write.before, &write.noted, recorded);
+        let Written {
+            before,
+            noted,
+            outcomes,
+            askers,
+        } = write;
+        let recorded = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
+        let pending = aftermath.after(before, noted, recorded);
         let deliver = move || {
-            for (asker, outcome) in write.askers.into_iter().zip(write.outcomes) {
+            for (asker, outcome) in askers.into_iter().zip(outcomes) {
                 // An asker that went away needs no answer.
                 let _ = asker.send(outcome);
             }

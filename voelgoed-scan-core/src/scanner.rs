@@ -24,9 +24,9 @@ use crate::setup::Keys;
 use crate::store::{Stand, Standing, StartOutcome, StoreError, TokenHash, UndoOutcome, UndoneBy};
 use crate::vitals::{DatabasePulse, Vitals};
 use crate::{
-    Attempt, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, KnownScan, Occupancy, OrganizationId,
-    ReasonText, Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanSession, SessionId,
-    SessionStart, Stage, Store, Timestamp, Warning, payload_sha256,
+    Attempt, DecidedBy, Denial, DeviceStatus, Direction, EventId, Feed, Keyring, KnownScan, Occupancy,
+    OrganizationId, ReasonText, Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanSession,
+    SessionId, SessionStart, Stage, Store, Timestamp, Warning, payload_sha256,
 };
 pub(crate) use crowd::Crowd;
 pub(crate) use effects::Effects;
@@ -176,12 +176,18 @@ impl Scanner {
         }
     }
 
+    /// The device that a token belongs to, with its session, as far as memory knows; an inactive one too.
+    #[must_use]
+    pub fn remembered(&self, token: &TokenHash) -> Option<Arc<Standing>> {
+        self.0.memory.standing(token)
+    }
+
     /// The device that a token belongs to, with its session; an inactive one too.
     pub async fn authenticate(&self, token: &TokenHash) -> Result<Option<Arc<Standing>>, StoreError> {
-        let Parts { memory, store, .. } = &*self.0;
-        if let Some(standing) = memory.standing(token) {
+        if let Some(standing) = self.remembered(token) {
             return Ok(Some(standing));
         }
+        let Parts { memory, store, .. } = &*self.0;
         let since = memory.epoch();
         let Some(standing) = store.standing(token).await?.map(Arc::new) else {
             return Ok(None);
@@ -190,7 +196,8 @@ impl Scanner {
         Ok(Some(standing))
     }
 
-    /// Decides a scan of a device at `now`, the server's clock.
+    /// Decides a scan of a device at `now`, the server's clock. What memory can answer is answered without waiting for
+    /// anything; what waits for more is boxed on its way, so that the others do not carry its weight about.
     pub async fn scan(
         &self,
         standing: &Arc<Standing>,
@@ -213,43 +220,41 @@ impl Scanner {
                 return Box::pin(self.replay(standing, &request)).await?.ok_or(refusal);
             }
         };
-        let mut attempt = self.attempt(standing, stand, &request, now).await?;
-        if request.dry_run {
-            return Box::pin(self.preview(&attempt)).await;
-        }
-        let seen_before = request
-            .scan_id
-            .is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
-        if !seen_before
-            && self.hears_others(&request)
-            && let Some(denial) = self.ask_tiers(stand, &attempt).await
-            && self.is_new(&request, &attempt).await?
-        {
-            if self.may_precede_record(stand, &request) {
-                return self.deny(stand, attempt, denial).await;
-            }
-            attempt.stage = Stage::Denied(Box::new(denial));
-        }
-        self.record(attempt).await
-    }
-
-    /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.
-    async fn attempt(
-        &self,
-        standing: &Arc<Standing>,
-        stand: &Stand,
-        request: &ScanRequest,
-        now: Timestamp,
-    ) -> Result<Attempt, ScanError> {
-        let organization_id = standing.device.organization_id;
         let keyring = self
             .0
             .keys
-            .keyring(organization_id, &self.0.memory, self.store())
+            .keyring(standing.device.organization_id, &self.0.memory, self.store())
             .await?;
+        let (named, dry_run) = (request.scan_id, request.dry_run);
+        let mut attempt = self.attempt(standing, stand, request, &keyring, now);
+        if dry_run {
+            return Box::pin(self.preview(&attempt)).await;
+        }
+        let seen_before = named.is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
+        if !seen_before
+            && let Some(denial) = self.ask_tiers(stand, &attempt).await
+            && self.is_new(named, &attempt).await?
+        {
+            if self.may_precede_record(stand, named) {
+                return self.deny(stand, attempt, denial).await;
+            }
+            attempt.stage = Stage::Denied(denial);
+        }
+        Box::pin(self.record(attempt)).await
+    }
+
+    /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.
+    fn attempt(
+        &self,
+        standing: &Arc<Standing>,
+        stand: &Stand,
+        request: ScanRequest,
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> Box<Attempt> {
         let (fingerprint, verdict) = reading::read(
             &request.reading,
-            &keyring,
+            keyring,
             self.0.keys.phoenix(),
             stand.event.allow_unsigned,
         );
@@ -270,9 +275,9 @@ impl Scanner {
         let skewed = request
             .scanned_at
             .is_some_and(|at| u128::from(at.millis_since(now).unsigned_abs()) > CLOCK_SKEW.as_millis());
-        Ok(Attempt {
+        Box::new(Attempt {
             scan_id: request.scan_id.unwrap_or_else(|| ScanId::generate(now)),
-            organization_id,
+            organization_id: standing.device.organization_id,
             device_id: standing.device.id,
             session_id: stand.session.id,
             event_id: stand.event.id,
@@ -284,8 +289,8 @@ impl Scanner {
             direction: request.direction,
             now,
             device_scanned_at: request.scanned_at,
-            override_: request.override_.clone(),
-            metadata: request.metadata.clone(),
+            override_: request.override_,
+            metadata: request.metadata,
             warnings: if skewed {
                 vec![Warning::ClockSkew]
             } else {
@@ -295,7 +300,7 @@ impl Scanner {
     }
 
     /// Steps 5 to 10.
-    async fn record(&self, attempt: Attempt) -> Result<ScanAnswer, ScanError> {
+    async fn record(&self, attempt: Box<Attempt>) -> Result<ScanAnswer, ScanError> {
         let recorded = self.0.recorder.record(attempt).await?;
         answered(recorded)
     }

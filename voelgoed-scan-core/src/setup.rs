@@ -169,9 +169,18 @@ impl Keys {
         memory: &Memory,
         store: &dyn Store,
     ) -> Result<Arc<Keyring>, StoreError> {
-        if let Some(keyring) = memory.keyring(organization) {
-            return Ok(keyring);
+        match memory.keyring(organization) {
+            Some(keyring) => Ok(keyring),
+            None => Box::pin(self.derive(organization, memory, store)).await,
         }
+    }
+
+    async fn derive(
+        &self,
+        organization: OrganizationId,
+        memory: &Memory,
+        store: &dyn Store,
+    ) -> Result<Arc<Keyring>, StoreError> {
         let since = memory.epoch();
         let rows = store.signing_keys(organization).await?;
         let keyring =

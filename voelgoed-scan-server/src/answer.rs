@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use voelgoed_scan_core::random;
@@ -62,20 +62,20 @@ pub(crate) async fn answer(
     let mut response = match outcome {
         Ok(response) => response,
         Err(Stop::Hangup) => {
+            let request_id = text(&request_id);
             tracing::debug!(%method, route = trace.route, request_id, "request broke off");
             return Err(Hangup);
         }
-        Err(Stop::Problem(problem)) => problem.into_response(&request_id),
+        Err(Stop::Problem(problem)) => problem.into_response(text(&request_id)),
     };
     if let Some(body) = body.as_mut().filter(|_| !waits) {
         intake::discard(body).await;
     }
+    let id = text(&request_id);
+    tell(&node.measures, &trace, &method, response.status(), id, started);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        headers.insert(X_REQUEST_ID, value);
-    }
-    tell(&node.measures, &trace, &method, &response, &request_id, started);
+    headers.insert(X_REQUEST_ID, request_id);
     Ok(response)
 }
 
@@ -91,13 +91,13 @@ fn tell(
     measures: &Measures,
     trace: &Trace,
     method: &Method,
-    response: &Response<Body>,
+    status: StatusCode,
     request_id: &str,
     started: Instant,
 ) {
     let elapsed = started.elapsed();
     let route = trace.route.unwrap_or("none");
-    measures.answered(method, route, response.status(), elapsed);
+    measures.answered(method, route, status, elapsed);
     let (organization, device) = match &trace.caller {
         Some(Caller::Device(standing)) => (Some(standing.device.organization_id), Some(standing.device.id)),
         Some(Caller::Member(key)) => (Some(key.organization_id), None),
@@ -106,7 +106,7 @@ fn tell(
     tracing::info!(
         %method,
         route,
-        status = response.status().as_u16(),
+        status = status.as_u16(),
         ms = measure::millis(elapsed),
         request_id,
         organization = organization.map(tracing::field::display),
@@ -116,19 +116,25 @@ fn tell(
 }
 
 /// The caller's own request id, where it is one; else a new one.
-fn request_id(headers: &HeaderMap) -> String {
-    headers
-        .get(&X_REQUEST_ID)
-        .map(HeaderValue::as_bytes)
-        .filter(|id| (1..=64).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic))
-        .and_then(|id| std::str::from_utf8(id).ok())
-        .map_or_else(new_request_id, str::to_owned)
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let own = headers.get(&X_REQUEST_ID).filter(|id| {
+        let id = id.as_bytes();
+        (1..=64).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    });
+    own.cloned().unwrap_or_else(new_request_id)
 }
 
-fn new_request_id() -> String {
+fn new_request_id() -> HeaderValue {
     let mut bytes = [0; 16];
     random::fill_many(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// A request id as text: all of it is visible ASCII.
+fn text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
 }
 
 async fn serve(
@@ -172,7 +178,7 @@ async fn serve(
 
 /// What only reads ends when the database says nothing. What it asked stays with a connection of its own, which the pool
 /// takes back once it is alive.
-async fn within_patience<T>(reads: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+async fn within_patience<T, E: From<Code>>(reads: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     timeout(PATIENCE, reads).await.unwrap_or_else(|_| {
         tracing::warn!("the database did not answer in time");
         Err(Code::StorageUnavailable.into())
@@ -191,11 +197,12 @@ async fn receive(
     let credential = Credential::read(&headers)?;
     let inactive_too =
         matches!(&route.entrance, Entrance::Guarded(permission, _) if permission.is_for_inactive());
-    let caller = within_patience(async {
+    let caller = if let Some(caller) = credential.remembered(&node.scanner) {
+        caller
+    } else {
         let caller = credential.caller(&node.scanner, &node.office, inactive_too);
-        Ok(caller.await?)
-    })
-    .await?;
+        Box::pin(within_patience(caller)).await?
+    };
     trace.caller = Some(caller.clone());
     if let Caller::Device(standing) = &caller {
         node.limit.take(&standing.device).map_err(|wait| {
@@ -276,7 +283,7 @@ mod tests {
     fn id_for(value: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(X_REQUEST_ID, HeaderValue::from_str(value).expect("a header"));
-        request_id(&headers)
+        text(&request_id(&headers)).to_owned()
     }
 
     #[test]

@@ -67,12 +67,23 @@ impl Credential {
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
             return Err(Code::MissingToken.into());
         }
-        if let Ok(token) = token.parse::<DeviceToken>() {
-            Ok(Self::Device(token.hash()))
-        } else if let Ok(secret) = token.parse::<ApiKeySecret>() {
-            Ok(Self::Member(secret.hash()))
+        if let Ok(hash) = DeviceToken::hash_of(token) {
+            Ok(Self::Device(hash))
+        } else if let Ok(hash) = ApiKeySecret::hash_of(token) {
+            Ok(Self::Member(hash))
         } else {
             Err(Code::InvalidToken.into())
+        }
+    }
+
+    /// Whose token it is, where memory knows that it is an active device's: then nothing is waited for.
+    pub(crate) fn remembered(&self, scanner: &Scanner) -> Option<Caller> {
+        match self {
+            Self::Device(hash) => {
+                let standing = scanner.remembered(hash)?;
+                (standing.device.status == DeviceStatus::Active).then_some(Caller::Device(standing))
+            }
+            Self::Member(_) => None,
         }
     }
 

@@ -3,8 +3,11 @@
 //! Invariants: never more than a limit is held; a body that does not go on is given up after [`PATIENCE`], and with it
 //! the connection.
 
+use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -43,9 +46,12 @@ pub(crate) async fn whole(body: &mut Incoming, most: usize) -> Result<Whole, Han
     if body.size_hint().lower() > most as u64 {
         return Ok(Whole::TooLarge);
     }
-    timeout(PATIENCE, collect(body, most))
-        .await
-        .unwrap_or(Err(Hangup))
+    let mut reading = pin!(collect(body, most));
+    // Most bodies came with their head, and need no timer.
+    if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        return read;
+    }
+    timeout(PATIENCE, reading).await.unwrap_or(Err(Hangup))
 }
 
 async fn collect(body: &mut Incoming, most: usize) -> Result<Whole, Hangup> {

@@ -29,7 +29,6 @@ const BUCKETS: [f64; 13] = [
 static PROCESS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// What is counted and timed under one set of labels; kept, because to look it up by name costs more than to count.
-#[derive(Clone)]
 struct Series {
     count: Counter,
     seconds: Histogram,
@@ -44,20 +43,16 @@ impl<K: Eq + Hash> Kept<K> {
     }
 
     fn count(&self, key: K, took: Duration, make: impl FnOnce(&K) -> Series) {
-        let held = self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        let series = held.unwrap_or_else(|| {
-            let series = make(&key);
-            let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            all.insert(key, series.clone());
-            series
-        });
-        series.count.increment(1);
-        series.seconds.record(took);
+        let add = |series: &Series| {
+            series.count.increment(1);
+            series.seconds.record(took);
+        };
+        if let Some(series) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return add(series);
+        }
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let series = make(&key);
+        add(all.entry(key).or_insert(series));
     }
 }
 

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -218,23 +218,19 @@ async fn upkeep(node: Arc<Node>) {
 /// Takes connections until the server stops, then waits for the requests in flight.
 async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let graceful = GracefulShutdown::new();
-    let cut = CancellationToken::new();
+    // Those that are left at the end are cut with it.
+    let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
             () = node.stopping.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let watcher = graceful.watcher();
-                let connection = connection(Arc::clone(&node), stream, peer.ip(), tls.clone(), watcher);
-                let cut = cut.clone();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = connection => {}
-                        () = cut.cancelled() => {}
-                    }
-                });
+                let node = Arc::clone(&node);
+                connections.spawn(connection(node, stream, peer.ip(), tls.clone(), watcher));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: connections that close make room.
@@ -247,7 +243,6 @@ async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>
     if timeout(FINISH_TIME, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time and were cut");
     }
-    cut.cancel();
 }
 
 /// Keeps one connection, from the first byte to the last.

@@ -28,6 +28,9 @@ const OCCUPANCY: &str = "occupancy:org:*";
 /// How many scans of an event are kept under its `scans:recent` key.
 const RECENT_SCANS: usize = 100;
 
+/// The most bytes of a beat.
+const LONGEST_BEAT: usize = 80;
+
 /// How long a lost connection rests before it is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -185,7 +188,7 @@ impl RedisBus {
         for (place, scans) in &mail.scans {
             let heard = self.heard().contains(place);
             let (now, rest) = scans.split_at(if heard { scans.len() } else { 1 });
-            self.publish_scans(&mut pipeline, *place, now)?;
+            self.publish_scans(&mut pipeline, *place, now);
             rests.push((*place, rest));
         }
         let listeners: Vec<i64> = pipeline.query_async(&mut connection).await?;
@@ -197,12 +200,12 @@ impl RedisBus {
             }
             self.heard().insert(place);
             if !rest.is_empty() {
-                self.publish_scans(&mut pipeline, place, rest)?;
+                self.publish_scans(&mut pipeline, place, rest);
             }
         }
         // Apart from what is heard: a Redis that is full keeps nothing more, and publishes all the same.
         for (place, scans) in &mail.scans {
-            self.keep_scans(&mut pipeline, *place, scans)?;
+            self.keep_scans(&mut pipeline, *place, scans);
         }
         if pipeline.is_empty() {
             return Ok(());
@@ -217,17 +220,15 @@ impl RedisBus {
         pipeline: &mut redis::Pipeline,
         (organization, event): Place,
         scans: &[&ScanRecord],
-    ) -> serde_json::Result<()> {
+    ) {
         let topic = scans_topic(organization, event);
         let last = scans.len().saturating_sub(1);
         for (at, record) in scans.iter().enumerate() {
-            let text = serde_json::to_string(record)?;
-            pipeline.publish(&topic, signed(self.node, &text));
+            pipeline.publish(&topic, signed(self.node, &record.to_json()));
             if at < last {
                 pipeline.ignore();
             }
         }
-        Ok(())
     }
 
     /// Keeps the latest scans of an event, the newest first, for the tier's window.
@@ -236,16 +237,13 @@ impl RedisBus {
         pipeline: &mut redis::Pipeline,
         (organization, event): Place,
         scans: &[&ScanRecord],
-    ) -> serde_json::Result<()> {
+    ) {
         let key = format!("voelgoed:org:{organization}:event:{event}:scans:recent");
         let kept = scans.len().saturating_sub(RECENT_SCANS);
-        let kept = scans.iter().skip(kept).map(serde_json::to_string);
-        pipeline
-            .lpush(&key, kept.collect::<Result<Vec<_>, _>>()?)
-            .ignore();
+        let kept: Vec<String> = scans.iter().skip(kept).map(|record| record.to_json()).collect();
+        pipeline.lpush(&key, kept).ignore();
         pipeline.ltrim(&key, 0, RECENT_SCANS.cast_signed() - 1).ignore();
         pipeline.pexpire(&key, self.window_millis).ignore();
-        Ok(())
     }
 
     fn heard(&self) -> MutexGuard<'_, HashSet<Place>> {
@@ -365,6 +363,10 @@ async fn follow(
 /// What a message says; `None` for what this node said itself, save its own beat, and for what it does not understand.
 fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
     if topic == CHANGES {
+        // What a busy node hears most is itself, and that it need not read: only a beat is as short as this.
+        if payload.len() > LONGEST_BEAT && payload.starts_with(signed(node, "").as_bytes()) {
+            return None;
+        }
         let envelope: Envelope<Message> = serde_json::from_slice(payload).ok()?;
         let own = envelope.node == node;
         let beat = envelope.message == Message::Beat;
@@ -393,6 +395,30 @@ fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
 mod tests {
     use super::*;
     use crate::{PlaceCount, ResultCounts};
+
+    #[test]
+    fn of_its_own_changes_a_node_hears_its_beat_alone() {
+        let (here, there) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+        let id = uuid::Uuid::from_u128(3);
+        let seen = Message::Seen {
+            organization_id: OrganizationId::from_uuid(id),
+            scan_ids: vec![ScanId::from_uuid(id)],
+        };
+        let changed = Message::Changed {
+            organization_id: OrganizationId::from_uuid(id),
+        };
+        for (message, own) in [
+            (&seen, None),
+            (&changed, None),
+            (&Message::Beat, Some(Message::Beat)),
+        ] {
+            let told = serde_json::to_vec(&Envelope { node: here, message }).expect("JSON");
+            assert_eq!(told.len() > LONGEST_BEAT, own.is_none(), "{message:?}");
+            assert_eq!(read(CHANGES, &told, here), own);
+            let others = (*message != Message::Beat).then(|| message.clone());
+            assert_eq!(read(CHANGES, &told, there), others);
+        }
+    }
 
     #[test]
     fn what_a_node_told_itself_it_does_not_hear_again() {

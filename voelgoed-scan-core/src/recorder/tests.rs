@@ -125,7 +125,7 @@ impl Aftermath for Nothing {
 
     fn before(&self) {}
 
-    fn after<'a>(&self, (): (), _: &[NewScan], _: impl Iterator<Item = &'a Recorded>) -> Pending {
+    fn after<'a>(&self, (): (), _: Vec<NewScan>, _: impl Iterator<Item = &'a Recorded>) -> Pending {
         None
     }
 }
@@ -178,6 +178,11 @@ fn denial(number: u128) -> NewScan {
     }
 }
 
+async fn note(recorder: &Recorder, number: u128) -> Result<(), RecordError> {
+    let room = recorder.room().await?;
+    recorder.note(room, denial(number))
+}
+
 fn id(number: u128) -> ScanId {
     ScanId::from_uuid(uuid::Uuid::from_u128(number))
 }
@@ -195,14 +200,14 @@ async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
     let recorder = start(&store);
     let mut asked = vec![tokio::spawn({
         let recorder = recorder.clone();
-        async move { recorder.record(attempt(0)).await }
+        async move { recorder.record(Box::new(attempt(0))).await }
     })];
     until(|| store.begun.load(Ordering::SeqCst) == 1).await;
     for number in 1..=5 {
         let recorder = recorder.clone();
-        asked.push(tokio::spawn(
-            async move { recorder.record(attempt(number)).await },
-        ));
+        asked.push(tokio::spawn(async move {
+            recorder.record(Box::new(attempt(number))).await
+        }));
     }
     until(|| recorder.places.available_permits() <= MOST_WAITING - 5).await;
     store.permits.add_permits(2);
@@ -241,7 +246,7 @@ async fn a_bad_denial_keeps_no_other_from_its_record() {
     });
     let recorder = start(&store);
     for number in 1..=3 {
-        recorder.note(denial(number)).await.expect("there is room");
+        note(&recorder, number).await.expect("there is room");
     }
     recorder.flush().await;
     assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
@@ -253,7 +258,7 @@ async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
     let store = Arc::new(Slow::new(100));
     store.failures.store(1, Ordering::SeqCst);
     let recorder = start(&store);
-    recorder.note(denial(7)).await.expect("there is room");
+    note(&recorder, 7).await.expect("there is room");
     until(|| !store.batches().is_empty()).await;
     assert_eq!(store.batches(), [vec![id(7)]]);
 }
@@ -264,10 +269,10 @@ async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     let recorder = start(&store);
     let last = 2 * MOST_IN_A_WRITE as u128;
     for number in 0..=last {
-        recorder.note(denial(number)).await.expect("there is room");
+        note(&recorder, number).await.expect("there is room");
     }
     recorder
-        .record(attempt(last))
+        .record(Box::new(attempt(last)))
         .await
         .expect("the database is there");
     assert_eq!(store.batches()[..2], [[id(last)], [id(last)]]);
@@ -293,11 +298,11 @@ async fn no_scan_waits_for_the_denials_before_it() {
     let store = Arc::new(Slow::new(0));
     let recorder = start(&store);
     for number in 1..=MOST_NOTES as u128 {
-        recorder.note(denial(number)).await.expect("there is room");
+        note(&recorder, number).await.expect("there is room");
     }
-    let mut denied = pin!(recorder.note(denial(20_000)));
+    let mut denied = pin!(note(&recorder, 20_000));
     begin(denied.as_mut()).await;
-    let mut asked = pin!(recorder.record(attempt(0)));
+    let mut asked = pin!(recorder.record(Box::new(attempt(0))));
     begin(asked.as_mut()).await;
     // One write may be under way; before the next, which has the scan, goes one of denials that are due.
     store.permits.add_permits(3);
@@ -320,7 +325,7 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     let mut asked = Vec::new();
     let ask = |number: u128| {
         let recorder = recorder.clone();
-        tokio::spawn(async move { recorder.record(attempt(number)).await })
+        tokio::spawn(async move { recorder.record(Box::new(attempt(number))).await })
     };
     // A write under way, while denials and more scans come than the next one takes.
     asked.push(ask(0));
@@ -331,10 +336,7 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     until(|| recorder.places.available_permits() == MOST_WAITING - 2 * MOST_IN_A_WRITE).await;
     let first_note = 10_000;
     for number in 0..100 {
-        recorder
-            .note(denial(first_note + number))
-            .await
-            .expect("there is room");
+        note(&recorder, first_note + number).await.expect("there is room");
     }
     let mut flushed = pin!(recorder.flush());
     begin(flushed.as_mut()).await;
@@ -353,7 +355,7 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
 async fn flushing_waits_for_what_was_left() {
     let store = Arc::new(Slow::new(100));
     let recorder = start(&store);
-    recorder.note(denial(1)).await.expect("there is room");
+    note(&recorder, 1).await.expect("there is room");
     recorder.flush().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
     recorder.flush().await;
@@ -367,9 +369,9 @@ async fn past_its_bound_the_queue_says_so() {
     // One batch is being written, one is gathered, the queue itself holds the rest.
     for number in 0..=u128::try_from(MOST_WAITING + 2 * MOST_IN_A_WRITE).expect("small") {
         let recorder = recorder.clone();
-        asked.push(tokio::spawn(
-            async move { recorder.record(attempt(number)).await },
-        ));
+        asked.push(tokio::spawn(async move {
+            recorder.record(Box::new(attempt(number))).await
+        }));
     }
     until(|| asked.iter().any(tokio::task::JoinHandle::is_finished)).await;
     store.permits.add_permits(100);
@@ -388,7 +390,7 @@ async fn what_was_written_what_failed_and_what_waits_is_counted() {
     let store = Arc::new(Slow::new(0));
     store.failures.store(1, Ordering::SeqCst);
     let recorder = start(&store);
-    recorder.note(denial(1)).await.expect("there is room");
+    note(&recorder, 1).await.expect("there is room");
     until(|| recorder.counts().denials_waiting == 1).await;
     store.permits.add_permits(1);
     until(|| recorder.counts().failed == 1).await;

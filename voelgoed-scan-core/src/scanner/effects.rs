@@ -30,7 +30,7 @@ impl Aftermath for Effects {
     fn after<'a>(
         &self,
         before: Moment,
-        noted: &[NewScan],
+        noted: Vec<NewScan>,
         recorded: impl Iterator<Item = &'a Recorded>,
     ) -> Pending {
         let decided = recorded.filter_map(|one| match one {
@@ -52,14 +52,16 @@ impl Aftermath for Effects {
                 );
             }
         }
-        let noted = noted.iter().map(|scan| &scan.record);
-        let records: Vec<&ScanRecord> = noted.chain(decided.iter().map(|one| &one.record)).collect();
-        for record in &records {
-            self.feed.tell_scan(record);
-            self.outbox
-                .tell_with(|| Message::Scan(Box::new((*record).clone())));
+        let denied = noted.iter().map(|scan| &scan.record);
+        let records: Vec<&ScanRecord> = denied.chain(decided.iter().map(|one| &one.record)).collect();
+        self.feed.tell_scans(&records);
+        if self.outbox.is_heard() {
+            self.tell_seen(&records);
+            let denied = noted.into_iter().map(|scan| scan.record);
+            for record in denied.chain(decided.iter().map(|one| one.record.clone())) {
+                self.outbox.tell(Message::Scan(Box::new(record)));
+            }
         }
-        self.tell_seen(&records);
         self.fill_redis(&decided)
     }
 }

@@ -91,17 +91,14 @@ impl Scanner {
         for event in writes.counts.keys().map(|(event, _)| *event) {
             self.0.crowd.forget(organization, event);
         }
-        for record in new.chain(changed) {
-            self.tell_scan(record);
+        let records: Vec<&ScanRecord> = new.chain(changed).collect();
+        self.0.feed.tell_scans(&records);
+        let outbox = &self.0.changes.outbox;
+        if outbox.is_heard() {
+            for record in records {
+                outbox.tell(Message::Scan(Box::new(record.clone())));
+            }
         }
-    }
-
-    fn tell_scan(&self, record: &ScanRecord) {
-        self.0.feed.tell_scan(record);
-        self.0
-            .changes
-            .outbox
-            .tell_with(|| Message::Scan(Box::new(record.clone())));
     }
 
     /// The conflicts of an organization, newest first by the time of the scan that lost.

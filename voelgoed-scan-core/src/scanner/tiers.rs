@@ -3,52 +3,57 @@
 //! Invariants: only the database admits. A scan that was decided before gets its first answer, on whichever node: where
 //! this node may not have heard of it, the database is asked whether it knows the scan before a tier may deny it.
 
+use std::time::Duration;
+
 use crate::decision::{Situation, decide};
 use crate::judge::{answer, tells_previous_scan, tells_ticket};
 use crate::scanner::{ScanError, Scanner};
 use crate::store::Stand;
 use crate::{
     Attempt, Claims, DecidedBy, Denial, Direction, NewScan, PreviousScan, Reason, Reentry, ScanAnswer,
-    ScanRequest, ScanResult, ScannedTicket, Stage, TicketFacts,
+    ScanId, ScanResult, ScannedTicket, Stage, TicketFacts,
 };
 
 impl Scanner {
-    /// Whether this node hears what the others decide now. Where it does not, neither may they hear it: a scan is on
-    /// record before it is answered, so that its retry finds it at any node.
-    pub(super) fn hears_others(&self, request: &ScanRequest) -> bool {
-        let Some(bus) = &self.0.bus else { return true };
-        request.scan_id.is_none() || bus.is_up()
-    }
-
     /// Whether nobody has decided a scan before. Memory tells, if the scan was named after this node began to listen,
-    /// or if it has listened for so long that a retry would have come; else the database does.
-    pub(super) async fn is_new(&self, request: &ScanRequest, attempt: &Attempt) -> Result<bool, ScanError> {
-        let Some(id) = request.scan_id else {
-            return Ok(true);
+    /// or if it has listened for so long that a retry would have come; else the database does. Where this node does not
+    /// hear the others now, neither may they hear it, and it is not known to be new: it is on record before it is
+    /// answered, so that its retry finds it at any node.
+    pub(super) async fn is_new(&self, named: Option<ScanId>, attempt: &Attempt) -> Result<bool, ScanError> {
+        let Some(id) = named else { return Ok(true) };
+        let Some(listened) = self.listened() else {
+            return Ok(false);
         };
-        let bus = self.0.bus.as_ref().map(|bus| bus.heard_for().unwrap_or_default());
-        let listened = self.0.recent.age().min(bus.unwrap_or(std::time::Duration::MAX));
         let began = attempt.now.minus(listened);
         if listened >= self.0.rules.window || id.named_at().is_some_and(|named| named >= began) {
             return Ok(true);
         }
-        let known = self.store().known_scan(attempt.organization_id, id).await?;
+        let known = Box::pin(self.store().known_scan(attempt.organization_id, id)).await?;
         Ok(known.is_none())
+    }
+
+    /// For how long this node has kept what it and the others decided; `None` while it does not hear them.
+    fn listened(&self) -> Option<Duration> {
+        let kept = self.0.recent.age();
+        match &self.0.bus {
+            Some(bus) => bus.heard_for().map(|heard| heard.min(kept)),
+            None => Some(kept),
+        }
     }
 
     /// Whether a tier's denial may be answered before it is on record. A window ends by itself, and not at every node at
     /// once: the same scan, asked about at another node whose answer never came, may be admitted there meanwhile. So a
     /// denial by the window is recorded first where there are others, and whichever is recorded first is the answer.
-    pub(super) fn may_precede_record(&self, stand: &Stand, request: &ScanRequest) -> bool {
+    pub(super) fn may_precede_record(&self, stand: &Stand, named: Option<ScanId>) -> bool {
         let ends_by_itself = match stand.event.reentry {
             Reentry::Never | Reentry::AfterExit => false,
             Reentry::AfterWindow => true,
         };
-        !ends_by_itself || request.scan_id.is_none() || self.0.bus.is_none()
+        !ends_by_itself || named.is_none() || self.0.bus.is_none()
     }
 
     /// Step 3: a denial that a tier knows, fastest first.
-    pub(super) async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Denial> {
+    pub(super) async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Box<Denial>> {
         let claims = tier_may_answer(stand, attempt)?;
         let code = claims.ticket_code?;
         let organization = attempt.organization_id;
@@ -76,7 +81,7 @@ impl Scanner {
         claims: &Claims,
         facts: &TicketFacts,
         decided_by: DecidedBy,
-    ) -> Option<Denial> {
+    ) -> Option<Box<Denial>> {
         let own_entry = facts
             .ledger
             .last_admission()
@@ -93,16 +98,18 @@ impl Scanner {
             window: self.0.rules.window,
         };
         let reason = decide(&situation, claims, Some(facts));
-        (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| Denial {
-            reason,
-            decided_by,
-            claims: Some(*claims),
-            ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
-            previous_scan: facts
-                .ledger
-                .last_admission()
-                .filter(|_| tells_previous_scan(reason))
-                .map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now)),
+        (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| {
+            Box::new(Denial {
+                reason,
+                decided_by,
+                claims: Some(*claims),
+                ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
+                previous_scan: facts
+                    .ledger
+                    .last_admission()
+                    .filter(|_| tells_previous_scan(reason))
+                    .map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now)),
+            })
         })
     }
 
@@ -110,9 +117,10 @@ impl Scanner {
     pub(super) async fn deny(
         &self,
         stand: &Stand,
-        attempt: Attempt,
-        denial: Denial,
+        attempt: Box<Attempt>,
+        denial: Box<Denial>,
     ) -> Result<ScanAnswer, ScanError> {
+        let room = self.0.recorder.room().await?;
         let occupancy = if let Some(occupancy) = self.0.crowd.occupancy(&stand.event, &stand.gate) {
             occupancy
         } else {
@@ -123,12 +131,12 @@ impl Scanner {
                 gate_id,
                 now,
                 ..
-            } = attempt;
+            } = *attempt;
             Box::pin(self.occupancy_at(organization_id, event_id, gate_id, now)).await?
         };
-        let scan = NewScan::denied(attempt, denial);
+        let scan = NewScan::denied(*attempt, *denial);
         let answer = answer(&scan.record, &scan.shown, occupancy);
-        self.0.recorder.note(scan).await?;
+        self.0.recorder.note(room, scan)?;
         Ok(answer)
     }
 }

@@ -72,7 +72,7 @@ impl<'a> ScanRow<'a> {
             payload_sha256: &fingerprint.sha256,
             payload_format: fingerprint.format.map(Format::as_str),
             payload_kid: fingerprint.kid.map(|kid| kid.to_string()),
-            shown: text(shown)?,
+            shown: shown.to_json(),
         })
     }
 }

@@ -33,10 +33,16 @@ pub(crate) fn scan() -> Route {
 async fn run(call: Call<Json<ScanRequest>>) -> Answer {
     let started = clock::stopwatch();
     let standing = Arc::clone(call.standing()?);
-    let Json(request) = call.body;
-    let answer = call.node.scanner.scan(&standing, request, call.now).await?;
-    call.node.measures.scanned(&answer, started.elapsed());
-    Ok(reply::ok(&answer))
+    // The rest of the call has done its work.
+    let Call {
+        node,
+        body: Json(request),
+        now,
+        ..
+    } = call;
+    let answer = node.scanner.scan(&standing, request, now).await?;
+    node.measures.scanned(&answer, started.elapsed());
+    Ok(reply::whole(StatusCode::OK, "application/json", answer.to_json()))
 }
 
 impl From<ScanError> for Problem {

@@ -23,6 +23,8 @@ struct Pattern {
 /// The table of routes.
 pub(crate) struct Routes {
     routes: Vec<Route>,
+    /// The routes of each path without a variable, by their place in the table.
+    fixed: HashMap<&'static str, Vec<usize>>,
     /// Paths by their number of segments.
     patterns: HashMap<usize, Vec<Pattern>>,
 }
@@ -31,8 +33,13 @@ impl Routes {
     /// Builds the table.
     pub(crate) fn new(routes: Vec<Route>) -> Self {
         let mut patterns: HashMap<usize, Vec<Pattern>> = HashMap::new();
+        let mut fixed: HashMap<&'static str, Vec<usize>> = HashMap::new();
         let mut places: HashMap<&'static str, (usize, usize)> = HashMap::new();
         for (at, route) in routes.iter().enumerate() {
+            if !route.path.contains('{') {
+                fixed.entry(route.path).or_default().push(at);
+                continue;
+            }
             let segments: Vec<_> = route.path.split('/').skip(1).map(segment).collect();
             let length = segments.len();
             let alike = patterns.entry(length).or_default();
@@ -45,7 +52,11 @@ impl Routes {
                 }),
             }
         }
-        Self { routes, patterns }
+        Self {
+            routes,
+            fixed,
+            patterns,
+        }
     }
 
     /// Every route.
@@ -55,24 +66,25 @@ impl Routes {
 
     /// The route of a call and the values of its path.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Result<(&Route, PathValues), Problem> {
-        let mut given = path.split('/');
-        if given.next() != Some("") {
-            return Err(Code::NotFound.into());
-        }
-        let length = given.clone().count();
-        let (pattern, values) = self
-            .patterns
-            .get(&length)
-            .into_iter()
-            .flatten()
-            .find_map(|pattern| Some((pattern, fit(&pattern.segments, given.clone())?)))
-            .ok_or(Code::NotFound)?;
-        let here = || pattern.routes.iter().filter_map(|&at| self.routes.get(at));
+        let (places, values) = match self.fixed.get(path) {
+            Some(places) => (places, PathValues::new()),
+            None => self.fit(path).ok_or(Code::NotFound)?,
+        };
+        let here = || places.iter().filter_map(|&at| self.routes.get(at));
         if let Some(route) = here().find(|route| route.method == *method) {
             return Ok((route, values));
         }
         let methods: Vec<_> = here().map(|route| route.method.as_str()).collect();
         Err(Problem::method_not_allowed(methods.join(", ")))
+    }
+
+    /// The routes of a path with variables, and their values.
+    fn fit(&self, path: &str) -> Option<(&Vec<usize>, PathValues)> {
+        let given = path.strip_prefix('/')?.split('/');
+        let alike = self.patterns.get(&given.clone().count())?;
+        alike
+            .iter()
+            .find_map(|pattern| Some((&pattern.routes, fit(&pattern.segments, given.clone())?)))
     }
 }
 

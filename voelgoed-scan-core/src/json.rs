@@ -1,0 +1,415 @@
+//! How are the texts written that every scan leaves: its answer, its record, and what was shown with it?
+//!
+//! Byte for byte as serde writes them, with a key and its punctuation in one piece instead of a call for each quote: a
+//! third of the instructions, in what is much of all that a denial from memory costs. Each object names its fields by
+//! taking the value apart, so that a new field does not compile until it is written. What is seldom there (a seat, an
+//! override, an undo, metadata) is left to serde.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::{
+    ClassName, DecidedBy, DeviceId, Direction, EventId, GateId, Headcount, Metadata, NamedGate, Note,
+    Occupancy, OrganizationId, Outcome, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord,
+    ScanResult, ScannedTicket, Seat, SessionId, Shown, Source, TicketCode, TicketId, TicketStatus, Timestamp,
+    Undone, Warning,
+};
+
+/// As many bytes as most of these texts have, so that few grow on their way.
+const MOST_TEXTS: usize = 1024;
+
+/// What has a JSON text.
+trait Json {
+    /// Appends its text.
+    fn write(&self, out: &mut String);
+}
+
+fn text_of(value: &impl Json) -> String {
+    let mut out = String::with_capacity(MOST_TEXTS);
+    value.write(&mut out);
+    out
+}
+
+impl ScanAnswer {
+    /// Its JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        text_of(self)
+    }
+}
+
+impl ScanRecord {
+    /// Its JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        text_of(self)
+    }
+}
+
+impl Shown {
+    /// Its JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        text_of(self)
+    }
+}
+
+/// Writes an object, field by field.
+macro_rules! object {
+    ($out:ident, $first:literal: $value:expr, $($key:literal: $more:expr,)*) => {
+        $out.push_str(concat!("{\"", $first, "\":"));
+        Json::write($value, $out);
+        $(
+            $out.push_str(concat!(",\"", $key, "\":"));
+            Json::write($more, $out);
+        )*
+        $out.push('}');
+    };
+}
+
+impl Json for ScanAnswer {
+    fn write(&self, out: &mut String) {
+        let Self {
+            scan_id,
+            result,
+            reason,
+            replayed,
+            direction,
+            scanned_at,
+            session_id,
+            event_id,
+            gate,
+            ticket,
+            previous_scan,
+            occupancy,
+            decided_by,
+            warnings,
+            message,
+        } = self;
+        object!(out,
+            "scan_id": scan_id,
+            "result": result,
+            "reason": reason,
+            "replayed": replayed,
+            "direction": direction,
+            "scanned_at": scanned_at,
+            "session_id": session_id,
+            "event_id": event_id,
+            "gate": gate,
+            "ticket": ticket,
+            "previous_scan": previous_scan,
+            "occupancy": occupancy,
+            "decided_by": decided_by,
+            "warnings": warnings,
+            "message": message,
+        );
+    }
+}
+
+impl Json for ScanRecord {
+    fn write(&self, out: &mut String) {
+        let Self {
+            scan_id,
+            organization_id,
+            ticket_id,
+            ticket_code,
+            event_id,
+            gate_id,
+            device_id,
+            scan_session_id,
+            result,
+            reason,
+            would_have_been,
+            direction,
+            scanned_at,
+            device_scanned_at,
+            received_at,
+            source,
+            decided_by,
+            override_,
+            undone,
+            local_result,
+            metadata,
+        } = self;
+        object!(out,
+            "scan_id": scan_id,
+            "organization_id": organization_id,
+            "ticket_id": ticket_id,
+            "ticket_code": ticket_code,
+            "event_id": event_id,
+            "gate_id": gate_id,
+            "device_id": device_id,
+            "scan_session_id": scan_session_id,
+            "result": result,
+            "reason": reason,
+            "would_have_been": would_have_been,
+            "direction": direction,
+            "scanned_at": scanned_at,
+            "device_scanned_at": device_scanned_at,
+            "received_at": received_at,
+            "source": source,
+            "decided_by": decided_by,
+            "override": override_,
+            "undone": undone,
+            "local_result": local_result,
+            "metadata": metadata,
+        );
+    }
+}
+
+impl Json for Shown {
+    fn write(&self, out: &mut String) {
+        let Self {
+            gate_name,
+            ticket,
+            previous_scan,
+            warnings,
+        } = self;
+        out.push_str("{\"g\":");
+        gate_name.write(out);
+        if let Some(ticket) = ticket {
+            out.push_str(",\"t\":");
+            ticket.write(out);
+        }
+        if let Some(previous_scan) = previous_scan {
+            out.push_str(",\"p\":");
+            previous_scan.write(out);
+        }
+        if !warnings.is_empty() {
+            out.push_str(",\"w\":");
+            warnings.write(out);
+        }
+        out.push('}');
+    }
+}
+
+impl Json for ScannedTicket {
+    fn write(&self, out: &mut String) {
+        let Self {
+            id,
+            code,
+            status,
+            ticket_class,
+            seat,
+            entry_limit,
+            scan_count,
+            note,
+        } = self;
+        object!(out,
+            "id": id,
+            "code": code,
+            "status": status,
+            "ticket_class": ticket_class,
+            "seat": seat,
+            "entry_limit": entry_limit,
+            "scan_count": scan_count,
+            "note": note,
+        );
+    }
+}
+
+impl Json for PreviousScan {
+    fn write(&self, out: &mut String) {
+        let Self {
+            scan_id,
+            scanned_at,
+            seconds_ago,
+            gate,
+            device_name,
+            same_device,
+        } = self;
+        object!(out,
+            "scan_id": scan_id,
+            "scanned_at": scanned_at,
+            "seconds_ago": seconds_ago,
+            "gate": gate,
+            "device_name": device_name,
+            "same_device": same_device,
+        );
+    }
+}
+
+impl Json for NamedGate {
+    fn write(&self, out: &mut String) {
+        let Self { id, name } = self;
+        object!(out, "id": id, "name": name,);
+    }
+}
+
+impl Json for Occupancy {
+    fn write(&self, out: &mut String) {
+        let Self { gate, event } = self;
+        object!(out, "gate": gate, "event": event,);
+    }
+}
+
+impl Json for Headcount {
+    fn write(&self, out: &mut String) {
+        let Self { inside, capacity } = self;
+        object!(out, "inside": inside, "capacity": capacity,);
+    }
+}
+
+impl Json for Outcome {
+    fn write(&self, out: &mut String) {
+        let Self { result, reason } = self;
+        object!(out, "result": result, "reason": reason,);
+    }
+}
+
+impl<T: Json> Json for Option<T> {
+    fn write(&self, out: &mut String) {
+        match self {
+            Some(value) => value.write(out),
+            None => out.push_str("null"),
+        }
+    }
+}
+
+impl<T: Json> Json for Vec<T> {
+    fn write(&self, out: &mut String) {
+        out.push('[');
+        for (at, value) in self.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            value.write(out);
+        }
+        out.push(']');
+    }
+}
+
+/// Writes a text that needs no escapes.
+fn plain(text: &str, out: &mut String) {
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
+}
+
+impl Json for str {
+    fn write(&self, out: &mut String) {
+        // Counted, which goes by many bytes at once; to look for the first goes by each.
+        let is_escaped = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\');
+        let escaped = self.bytes().filter(is_escaped).count() > 0;
+        if escaped {
+            by_serde(self, out);
+        } else {
+            plain(self, out);
+        }
+    }
+}
+
+impl Json for String {
+    fn write(&self, out: &mut String) {
+        self.as_str().write(out);
+    }
+}
+
+impl Json for bool {
+    fn write(&self, out: &mut String) {
+        out.push_str(if *self { "true" } else { "false" });
+    }
+}
+
+impl Json for Timestamp {
+    fn write(&self, out: &mut String) {
+        plain(self.text().as_str(), out);
+    }
+}
+
+impl Json for TicketCode {
+    fn write(&self, out: &mut String) {
+        // A string takes whatever is written to it.
+        let _ = write!(out, "\"{self}\"");
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => {$(
+        impl Json for $number {
+            fn write(&self, out: &mut String) {
+                // A string takes whatever is written to it.
+                let _ = write!(out, "{self}");
+            }
+        }
+    )+};
+}
+
+numbers!(i64, u32, u8);
+
+macro_rules! ids {
+    ($($id:ty),+) => {$(
+        impl Json for $id {
+            fn write(&self, out: &mut String) {
+                let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+                plain(self.as_uuid().hyphenated().encode_lower(&mut text), out);
+            }
+        }
+    )+};
+}
+
+ids!(
+    DeviceId,
+    EventId,
+    GateId,
+    OrganizationId,
+    ScanId,
+    SessionId,
+    TicketId
+);
+
+macro_rules! words {
+    ($($word:ty),+) => {$(
+        impl Json for $word {
+            fn write(&self, out: &mut String) {
+                plain(self.as_str(), out);
+            }
+        }
+    )+};
+}
+
+words!(
+    DecidedBy,
+    Direction,
+    Reason,
+    ScanResult,
+    Source,
+    TicketStatus,
+    Warning
+);
+
+macro_rules! names {
+    ($($name:ty),+) => {$(
+        impl Json for $name {
+            fn write(&self, out: &mut String) {
+                self.as_str().write(out);
+            }
+        }
+    )+};
+}
+
+names!(ClassName, Note);
+
+macro_rules! seldom {
+    ($($value:ty),+) => {$(
+        impl Json for $value {
+            fn write(&self, out: &mut String) {
+                by_serde(self, out);
+            }
+        }
+    )+};
+}
+
+seldom!(Metadata, Override, Seat, Undone);
+
+#[expect(
+    clippy::expect_used,
+    reason = "these types have string keys and no failing serializer"
+)]
+fn by_serde<T: Serialize + ?Sized>(value: &T, out: &mut String) {
+    out.push_str(&serde_json::to_string(value).expect("it is JSON"));
+}
+
+#[cfg(test)]
+mod tests;
