@@ -7,7 +7,7 @@
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{EventId, OrganizationId, ScanId, TicketCode, TicketFacts, Timestamp}
 /// The most tickets kept: about 40 MB of them.
 const MOST_TICKETS: usize = 50_000;
 
-/// The most scan ids kept.
+/// The most scan ids kept: at least the latest half of them.
 const MOST_SCANS: usize = 65_536;
 
 /// A moment in the life of this tier.
@@ -56,7 +56,31 @@ struct Entries {
     tickets: LruCache<(OrganizationId, TicketCode), Entry>,
     /// When an import last changed tickets of an event; without one, when anything of the organization did.
     changed: HashMap<(OrganizationId, Option<EventId>), Moment>,
-    scans: LruCache<(OrganizationId, ScanId), ()>,
+    scans: Named,
+}
+
+/// Scan ids in two halves, of which the older is forgotten as a whole. No order is kept within: each of very many comes
+/// once, and to move and free them one by one would touch what is in no processor's cache.
+#[derive(Default)]
+struct Named {
+    newer: HashSet<(OrganizationId, ScanId)>,
+    older: HashSet<(OrganizationId, ScanId)>,
+}
+
+impl Named {
+    /// Keeps an id as the latest; whether it was kept already.
+    fn keep(&mut self, scan: (OrganizationId, ScanId)) -> bool {
+        if !self.newer.insert(scan) {
+            return true;
+        }
+        let known = self.older.contains(&scan);
+        if self.newer.len() >= MOST_SCANS / 2 {
+            // Swapped, so that neither grows again.
+            std::mem::swap(&mut self.older, &mut self.newer);
+            self.newer.clear();
+        }
+        known
+    }
 }
 
 /// The in-process tier.
@@ -72,7 +96,7 @@ impl Recent {
             moment: Moment(1),
             tickets: LruCache::unbounded(),
             changed: HashMap::new(),
-            scans: LruCache::unbounded(),
+            scans: Named::default(),
         };
         Self {
             entries: Mutex::new(entries),
@@ -178,12 +202,7 @@ impl Recent {
 
     /// Notes that a client used a scan id; whether it had used it before, as far as this node remembers.
     pub(crate) fn note_scan(&self, organization: OrganizationId, scan: ScanId) -> bool {
-        let mut entries = self.lock();
-        let known = entries.scans.put((organization, scan), ()).is_some();
-        if entries.scans.len() > MOST_SCANS {
-            entries.scans.pop_lru();
-        }
-        known
+        self.lock().scans.keep((organization, scan))
     }
 }
 

@@ -114,3 +114,24 @@ fn a_scan_id_is_known_once_it_was_used() {
     assert!(!recent.note_scan(organization, scan));
     assert!(recent.note_scan(organization, scan));
 }
+
+#[test]
+fn of_very_many_scans_at_least_the_latest_half_is_remembered_and_no_more_than_all() {
+    let mut named = Named::default();
+    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
+    let id = |number: usize| {
+        (
+            organization,
+            ScanId::from_uuid(uuid::Uuid::from_u128(number as u128)),
+        )
+    };
+    let last = 3 * MOST_SCANS + 7;
+    for number in 0..=last {
+        assert!(!named.keep(id(number)), "{number}");
+        assert!(named.newer.len() + named.older.len() <= MOST_SCANS);
+    }
+    for number in last - MOST_SCANS / 2 + 1..=last {
+        assert!(named.keep(id(number)), "{number}");
+    }
+    assert!(!named.keep(id(0)), "it is long forgotten");
+}
