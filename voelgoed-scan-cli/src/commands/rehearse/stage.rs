@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
@@ -24,6 +26,12 @@ use crate::world;
 
 /// How many calls are made side by side while the stage is built.
 const AT_ONCE: usize = 16;
+
+/// How long a device's calls take to come back that the limit lets it make at once: twice what it lets it make in a second.
+const REFILL: Duration = Duration::from_secs(2);
+
+/// After how long one call more is let through by a server that is set as usual, with 50 a second.
+const USUAL_PACE: Duration = Duration::from_millis(20);
 
 /// The capacity of a copy of what has one: it is counted as at the original, and nobody is kept out.
 const AMPLE: u32 = 1_000_000_000;
@@ -228,7 +236,10 @@ impl Stage {
             .map_err(|error| Failure::unfit("the master secret", error))
     }
 
+    /// Scans what is to be scanned again, and waits until the server lets the devices call as if they had not: the
+    /// rehearsal is to find the limit that a gate would find.
     async fn scan_ahead(&self, tokens: &[String], seen: &[String]) -> Result<(), Failure> {
+        let limited = &AtomicBool::new(false);
         let clients = tokens
             .iter()
             .take(AT_ONCE)
@@ -247,9 +258,18 @@ impl Stage {
                     override_: None,
                     dry_run: false,
                 };
-                patiently(client, &request).await
+                patiently(client, &request, limited).await
             })
-            .await
+            .await?;
+        let each = u32::try_from(seen.len().div_ceil(clients.len().max(1))).unwrap_or(u32::MAX);
+        let used = REFILL.min(USUAL_PACE.saturating_mul(each));
+        let refill = if limited.load(Ordering::Relaxed) {
+            REFILL
+        } else {
+            used
+        };
+        tokio::time::sleep(refill).await;
+        Ok(())
     }
 
     /// Puts the copy away; what stays.
@@ -318,13 +338,14 @@ async fn post(
     (Some(device.id), started)
 }
 
-/// Scans as often as it takes to get past the server's limit of calls.
-async fn patiently(client: &Client, request: &RawScanRequest) -> Result<(), Failure> {
+/// Scans as often as it takes to get past the server's limit of calls, and notes where there was one.
+async fn patiently(client: &Client, request: &RawScanRequest, limited: &AtomicBool) -> Result<(), Failure> {
     loop {
         match client.post::<ScanAnswer>("/api/v1/scanning/scan", request).await {
             Ok(_) => return Ok(()),
             Err(Failure::Refused(problem)) if problem.status == 429 => {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                limited.store(true, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(failure) => return Err(failure),
         }
