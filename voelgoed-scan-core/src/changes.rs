@@ -34,9 +34,7 @@ impl Outbox {
             let _ = sender.send(message);
         }
     }
-}
 
-impl Outbox {
     /// Whether there is somebody to tell.
     pub(crate) fn is_heard(&self) -> bool {
         self.0.is_some()

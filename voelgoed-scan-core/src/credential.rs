@@ -55,10 +55,15 @@ macro_rules! tokens {
 
             /// The SHA-256 of a token that came as a text, of which no copy is made.
             pub fn hash_of(text: &str) -> Result<TokenHash, InvalidToken> {
+                Self::check(text)?;
+                Ok(Sha256::digest(text.as_bytes()).into())
+            }
+
+            fn check(text: &str) -> Result<(), InvalidToken> {
                 let secret = text.strip_prefix($prefix).ok_or(InvalidToken)?;
                 let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
                 if secret.len() == SECRET_LENGTH && secret.bytes().all(alphabet) {
-                    Ok(Sha256::digest(text.as_bytes()).into())
+                    Ok(())
                 } else {
                     Err(InvalidToken)
                 }
@@ -69,7 +74,7 @@ macro_rules! tokens {
             type Err = InvalidToken;
 
             fn from_str(text: &str) -> Result<Self, InvalidToken> {
-                Self::hash_of(text)?;
+                Self::check(text)?;
                 Ok(Self(Zeroizing::new(text.to_owned())))
             }
         }

@@ -142,12 +142,11 @@ impl Feed {
     /// Tells scans that this node decided.
     pub(crate) fn tell_scans(&self, records: &[&ScanRecord]) {
         for records in records.chunk_by(|one, next| place_of(one) == place_of(next)) {
-            let Some(at) = records.iter().map(|record| record.received_at).max() else {
-                continue;
-            };
-            let Some(place) = records.first().map(|record| place_of(record)) else {
-                continue;
-            };
+            let [first, ..] = records else { continue };
+            let place = place_of(first);
+            let at = records
+                .iter()
+                .fold(first.received_at, |at, record| at.max(record.received_at));
             let listened = self.send(place, records.iter().map(|record| scan_item(record)));
             if listened || self.bus.is_some() {
                 self.mark_moved(place, Moved { at, here: true });

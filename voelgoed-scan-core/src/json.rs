@@ -1,8 +1,7 @@
 //! How are the texts written that every scan leaves: its answer, its record, and what was shown with it?
 //!
 //! Byte for byte as serde writes them, with a key and its punctuation in one piece instead of a call for each quote: a
-//! third of the instructions, in what is much of all that a denial from memory costs. Each object names its fields by
-//! taking the value apart, so that a new field does not compile until it is written. What is seldom there (a seat, an
+//! third of the instructions, in what is much of all that a denial from memory costs. What is seldom there (a seat, an
 //! override, an undo, metadata) is left to serde.
 
 use std::fmt::Write as _;
@@ -49,112 +48,113 @@ impl ScanRecord {
 
 impl Shown {
     /// Its JSON text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         text_of(self)
     }
 }
 
-/// Writes an object, field by field.
-macro_rules! object {
-    ($out:ident, $first:literal: $value:expr, $($key:literal: $more:expr,)*) => {
-        $out.push_str(concat!("{\"", $first, "\":"));
-        Json::write($value, $out);
-        $(
-            $out.push_str(concat!(",\"", $key, "\":"));
-            Json::write($more, $out);
-        )*
-        $out.push('}');
+/// Objects by their fields, whose names are their keys but for those that say another. Each takes the value apart, so that
+/// a new field does not compile until it stands here.
+macro_rules! objects {
+    ($($object:ident { $first:ident, $($field:ident $(= $key:literal)?,)* })+) => {$(
+        impl Json for $object {
+            fn write(&self, out: &mut String) {
+                let Self { $first, $($field),* } = self;
+                out.push_str(concat!("{\"", stringify!($first), "\":"));
+                $first.write(out);
+                $(
+                    out.push_str(concat!(",\"", key!($field $($key)?), "\":"));
+                    $field.write(out);
+                )*
+                out.push('}');
+            }
+        }
+    )+};
+}
+
+macro_rules! key {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $key:literal) => {
+        $key
     };
 }
 
-impl Json for ScanAnswer {
-    fn write(&self, out: &mut String) {
-        let Self {
-            scan_id,
-            result,
-            reason,
-            replayed,
-            direction,
-            scanned_at,
-            session_id,
-            event_id,
-            gate,
-            ticket,
-            previous_scan,
-            occupancy,
-            decided_by,
-            warnings,
-            message,
-        } = self;
-        object!(out,
-            "scan_id": scan_id,
-            "result": result,
-            "reason": reason,
-            "replayed": replayed,
-            "direction": direction,
-            "scanned_at": scanned_at,
-            "session_id": session_id,
-            "event_id": event_id,
-            "gate": gate,
-            "ticket": ticket,
-            "previous_scan": previous_scan,
-            "occupancy": occupancy,
-            "decided_by": decided_by,
-            "warnings": warnings,
-            "message": message,
-        );
+objects! {
+    ScanAnswer {
+        scan_id,
+        result,
+        reason,
+        replayed,
+        direction,
+        scanned_at,
+        session_id,
+        event_id,
+        gate,
+        ticket,
+        previous_scan,
+        occupancy,
+        decided_by,
+        warnings,
+        message,
     }
-}
-
-impl Json for ScanRecord {
-    fn write(&self, out: &mut String) {
-        let Self {
-            scan_id,
-            organization_id,
-            ticket_id,
-            ticket_code,
-            event_id,
-            gate_id,
-            device_id,
-            scan_session_id,
-            result,
-            reason,
-            would_have_been,
-            direction,
-            scanned_at,
-            device_scanned_at,
-            received_at,
-            source,
-            decided_by,
-            override_,
-            undone,
-            local_result,
-            metadata,
-        } = self;
-        object!(out,
-            "scan_id": scan_id,
-            "organization_id": organization_id,
-            "ticket_id": ticket_id,
-            "ticket_code": ticket_code,
-            "event_id": event_id,
-            "gate_id": gate_id,
-            "device_id": device_id,
-            "scan_session_id": scan_session_id,
-            "result": result,
-            "reason": reason,
-            "would_have_been": would_have_been,
-            "direction": direction,
-            "scanned_at": scanned_at,
-            "device_scanned_at": device_scanned_at,
-            "received_at": received_at,
-            "source": source,
-            "decided_by": decided_by,
-            "override": override_,
-            "undone": undone,
-            "local_result": local_result,
-            "metadata": metadata,
-        );
+    ScanRecord {
+        scan_id,
+        organization_id,
+        ticket_id,
+        ticket_code,
+        event_id,
+        gate_id,
+        device_id,
+        scan_session_id,
+        result,
+        reason,
+        would_have_been,
+        direction,
+        scanned_at,
+        device_scanned_at,
+        received_at,
+        source,
+        decided_by,
+        override_ = "override",
+        undone,
+        local_result,
+        metadata,
+    }
+    ScannedTicket {
+        id,
+        code,
+        status,
+        ticket_class,
+        seat,
+        entry_limit,
+        scan_count,
+        note,
+    }
+    PreviousScan {
+        scan_id,
+        scanned_at,
+        seconds_ago,
+        gate,
+        device_name,
+        same_device,
+    }
+    NamedGate {
+        id,
+        name,
+    }
+    Occupancy {
+        gate,
+        event,
+    }
+    Headcount {
+        inside,
+        capacity,
+    }
+    Outcome {
+        result,
+        reason,
     }
 }
 
@@ -181,80 +181,6 @@ impl Json for Shown {
             warnings.write(out);
         }
         out.push('}');
-    }
-}
-
-impl Json for ScannedTicket {
-    fn write(&self, out: &mut String) {
-        let Self {
-            id,
-            code,
-            status,
-            ticket_class,
-            seat,
-            entry_limit,
-            scan_count,
-            note,
-        } = self;
-        object!(out,
-            "id": id,
-            "code": code,
-            "status": status,
-            "ticket_class": ticket_class,
-            "seat": seat,
-            "entry_limit": entry_limit,
-            "scan_count": scan_count,
-            "note": note,
-        );
-    }
-}
-
-impl Json for PreviousScan {
-    fn write(&self, out: &mut String) {
-        let Self {
-            scan_id,
-            scanned_at,
-            seconds_ago,
-            gate,
-            device_name,
-            same_device,
-        } = self;
-        object!(out,
-            "scan_id": scan_id,
-            "scanned_at": scanned_at,
-            "seconds_ago": seconds_ago,
-            "gate": gate,
-            "device_name": device_name,
-            "same_device": same_device,
-        );
-    }
-}
-
-impl Json for NamedGate {
-    fn write(&self, out: &mut String) {
-        let Self { id, name } = self;
-        object!(out, "id": id, "name": name,);
-    }
-}
-
-impl Json for Occupancy {
-    fn write(&self, out: &mut String) {
-        let Self { gate, event } = self;
-        object!(out, "gate": gate, "event": event,);
-    }
-}
-
-impl Json for Headcount {
-    fn write(&self, out: &mut String) {
-        let Self { inside, capacity } = self;
-        object!(out, "inside": inside, "capacity": capacity,);
-    }
-}
-
-impl Json for Outcome {
-    fn write(&self, out: &mut String) {
-        let Self { result, reason } = self;
-        object!(out, "result": result, "reason": reason,);
     }
 }
 

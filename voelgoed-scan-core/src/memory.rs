@@ -39,13 +39,7 @@ impl<K: std::hash::Hash + Eq, T> Shelf<K, T> {
     }
 
     fn get(&mut self, key: &K, forgotten: &HashMap<OrganizationId, Epoch>) -> Option<Arc<T>> {
-        // Who was asked about last need not be known before there is a choice to make: until the shelf is half full
-        // nobody is moved, which would touch three others.
-        let kept = if self.0.len() < MOST.get() / 2 {
-            self.0.peek(key)?
-        } else {
-            self.0.get(key)?
-        };
+        let kept = self.0.get(key)?;
         if forgotten
             .get(&kept.organization)
             .is_some_and(|&epoch| epoch > kept.since)

@@ -127,14 +127,7 @@ impl Recent {
         now: Timestamp,
     ) -> Option<Arc<TicketFacts>> {
         let Entries { tickets, changed, .. } = &mut *self.lock();
-        let key = (organization, code);
-        // As in [`crate::memory`]: nobody is moved before there is a choice to make.
-        let entry = if tickets.len() < MOST_TICKETS / 2 {
-            tickets.peek(&key)?
-        } else {
-            tickets.get(&key)?
-        };
-        match entry {
+        match tickets.get(&(organization, code))? {
             Entry::Seen { facts, since, until } if now <= *until => {
                 let places = [None, Some(facts.ticket.event_id)].map(|event| (organization, event));
                 let stale = places

@@ -6,6 +6,7 @@
 
 mod crowd;
 mod effects;
+mod error;
 mod reading;
 mod sync;
 mod tiers;
@@ -19,7 +20,7 @@ use crate::memory::Memory;
 use crate::recent::Recent;
 #[cfg(feature = "redis")]
 use crate::recent::redis::TierHealth;
-use crate::recorder::{RecordError, Recorder};
+use crate::recorder::Recorder;
 use crate::setup::Keys;
 use crate::store::{Stand, Standing, StartOutcome, StoreError, TokenHash, UndoOutcome, UndoneBy};
 use crate::vitals::{DatabasePulse, Vitals};
@@ -30,6 +31,7 @@ use crate::{
 };
 pub(crate) use crowd::Crowd;
 pub(crate) use effects::Effects;
+pub use error::ScanError;
 
 /// How long a reader waits for records that are being written.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -39,56 +41,6 @@ const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// For how long a device may undo its own scans.
 const UNDO_LIMIT: Duration = Duration::from_mins(15);
-
-/// Why a scan or an undo has no decision.
-#[derive(Debug, thiserror::Error)]
-pub enum ScanError {
-    /// The device has no active session.
-    #[error("the device has no active session")]
-    NoActiveSession,
-    /// The `scan_id` names another payload, direction or device's scan.
-    #[error("the scan_id names another scan")]
-    ScanIdReused,
-    /// The `scan_id` names a scan that was undone.
-    #[error("the scan was undone")]
-    ScanUndone,
-    /// The device's settings do not carry `can_override`.
-    #[error("the device may not override")]
-    OverrideNotAllowed,
-    /// The device may not call any more.
-    #[error("the device is inactive")]
-    DeviceInactive,
-    /// Only an open admission can be undone.
-    #[error("only an open admission can be undone")]
-    NotOpen,
-    /// Another device's scan, or too long ago.
-    #[error("the device may not undo this scan")]
-    NotAllowed,
-    /// No such scan.
-    #[error("no such scan")]
-    NotFound,
-    /// Too many scans wait already.
-    #[error("too many scans are waiting")]
-    Overloaded,
-    /// The database failed.
-    #[error(transparent)]
-    Store(Arc<StoreError>),
-}
-
-impl From<StoreError> for ScanError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl From<RecordError> for ScanError {
-    fn from(error: RecordError) -> Self {
-        match error {
-            RecordError::Overloaded => Self::Overloaded,
-            RecordError::Store(error) => Self::Store(error),
-        }
-    }
-}
 
 /// Who asks for an undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! How does a closed list of words become a type? One macro: the words stand once, and the type's text, its parser,
-//! its JSON and its schema all come from them.
+//! its JSON and its schema all come from them. Another makes texts that people give; whatever is read from a text is read
+//! by [`parsed`].
 
 use std::fmt;
 use std::marker::PhantomData;
