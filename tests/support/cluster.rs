@@ -1,5 +1,6 @@
 //! Several nodes on one database, and programs that can be killed.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +11,7 @@ use tokio::time::sleep;
 use voelgoed_scan_server::{Config, Running, start};
 
 use crate::Client;
-use crate::services::{LONG, free_port};
+use crate::services::{LONG, free_port, signal};
 use crate::world::Tenant;
 
 /// How often what is waited for is asked.
@@ -103,6 +104,15 @@ impl Cluster {
 
     /// Starts a node as a program of its own, on a port of its own.
     pub async fn program(&self, port: u16) -> Program {
+        self.spawn(port, "error", Stdio::null()).await
+    }
+
+    /// The same, with a log that says much and that nobody reads.
+    pub async fn unread_program(&self, port: u16) -> Program {
+        self.spawn(port, "info", Stdio::piped()).await
+    }
+
+    async fn spawn(&self, port: u16, log: &str, stderr: Stdio) -> Program {
         let test = std::env::current_exe().expect("a test has a path");
         let profile = test.parent().and_then(std::path::Path::parent);
         let binary: PathBuf = profile
@@ -122,7 +132,7 @@ impl Cluster {
                 "--rate-limit",
                 "0",
                 "--log",
-                "error",
+                log,
             ])
             .args(["--database-url", &self.config.database_url])
             .arg("--dedup-window")
@@ -132,7 +142,7 @@ impl Cluster {
             .env_remove("VOELGOED_SCAN_REDIS_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(stderr);
         if let Some(redis) = &self.config.redis_url {
             command.args(["--redis-url", redis]);
         }
@@ -175,6 +185,18 @@ impl Program {
     pub fn kill(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("it ends");
+    }
+
+    /// Tells it to end, and waits until it has; whether it ended well.
+    pub async fn end(&mut self) -> bool {
+        signal(self.child.id(), "TERM");
+        let mut status = None;
+        until("the server ends", || {
+            status = self.child.try_wait().expect("asked");
+            ready(status.is_some())
+        })
+        .await;
+        status.is_some_and(|status| status.success())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use voelgoed_scan_suite::cluster::{Program, report};
-use voelgoed_scan_suite::services::{Stop, shared_database};
+use voelgoed_scan_suite::services::{LONG, Stop, shared_database};
 use voelgoed_scan_suite::world::{Tenant, new_id};
 use voelgoed_scan_suite::{Client, Cluster, Postgres, Redis, Reply, until};
 
@@ -383,4 +383,37 @@ async fn killed_under_load(database: String, nodes: usize) {
     assert!(known.unanswered > 0, "a node was away");
     let owner = tenant.owner.at(programs[0].address);
     settle(&owner, &tenant.event, &known, &tickets, 1).await;
+}
+
+/// A collector of logs that hangs must not make the gate hang: its lines are dropped, and counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_stops_nobody() {
+    const CALLS: usize = 12_000;
+    let mut cluster = Cluster::start(1, shared_database(), None).await;
+    let tenant = cluster.tenant("Unread").await;
+    let scan = json!({ "qr": tenant.qr(1).await, "scan_id": new_id() });
+    cluster.stop().await;
+    let mut program = cluster.unread_program(Cluster::port()).await;
+    let nobody = Client::new(program.address);
+    // More lines than a pipe holds, and than wait for it.
+    let calls = (0..CALLERS).map(|_| async {
+        for _ in 0..CALLS / CALLERS {
+            nobody.get("/healthz").await.expect(200);
+        }
+    });
+    let calls = futures_util::future::join_all(calls);
+    tokio::time::timeout(LONG, calls)
+        .await
+        .expect("every call is answered");
+    let answer = tenant.device.at(program.address).scan(&scan).await;
+    assert_eq!(answer.expect(200).json()["result"], "valid");
+
+    let metrics = nobody.get("/metrics").await.expect(200);
+    let dropped = metrics.text().lines().find_map(|line| {
+        let number = line.strip_prefix("voelgoed_scan_log_lines_dropped_total ")?;
+        number.parse::<usize>().ok()
+    });
+    let dropped = dropped.expect("it is measured");
+    assert!((1..CALLS).contains(&dropped), "{dropped}");
+    assert!(program.end().await, "it ends well");
 }

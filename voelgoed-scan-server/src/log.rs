@@ -1,9 +1,20 @@
 //! Where do the lines go? To the standard error stream, as text or as JSON, filtered by level.
+//!
+//! Invariants: nobody waits for whoever reads them. A thread of their own writes them; where it cannot, at most
+//! [`MOST_LINES`] are kept, and those after them are dropped and counted.
 
-use std::io::IsTerminal;
+use std::io::{self, BufWriter, IsTerminal};
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+
+/// The most lines that wait to be written: about 2 MB of them.
+const MOST_LINES: usize = 8192;
+
+/// The lines of this process that were dropped.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -23,20 +34,39 @@ pub struct InvalidFilter {
     pub filter: String,
 }
 
+/// The log of a process. What waits to be written at its end is, for as long as a second.
+#[must_use = "the log ends with it"]
+pub struct Log(#[expect(dead_code, reason = "kept for what its end does")] WorkerGuard);
+
 /// Starts the log of this process; a second start changes nothing.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), InvalidFilter> {
+pub fn init(filter: &str, format: LogFormat) -> Result<Log, InvalidFilter> {
     let wanted = EnvFilter::builder().parse(filter).map_err(|_| InvalidFilter {
         filter: filter.to_owned(),
     })?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MOST_LINES)
+        .thread_name("log")
+        .finish(BufWriter::new(io::stderr()));
+    let dropped = writer.error_counter();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(wanted)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(writer)
+        .with_ansi(io::stderr().is_terminal());
     let started = match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     // An embedding program may have its own log: then its settings rule.
-    drop(started);
-    Ok(())
+    if started.is_ok() {
+        DROPPED.get_or_init(|| dropped);
+    }
+    Ok(Log(guard))
+}
+
+/// How many lines of this process's log were dropped, because nobody read those before them.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.get().map_or(0, |dropped| {
+        u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX)
+    })
 }

@@ -12,6 +12,8 @@ use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use voelgoed_scan_core::{DecidedBy, ScanAnswer, ScanResult, Vitals, Warning};
 
+use crate::log;
+
 const REQUESTS: &str = "voelgoed_scan_http_requests_total";
 const REQUEST_SECONDS: &str = "voelgoed_scan_http_request_duration_seconds";
 const CONNECTIONS: &str = "voelgoed_scan_http_connections";
@@ -19,6 +21,7 @@ const SCANS: &str = "voelgoed_scan_scans_total";
 const SCAN_SECONDS: &str = "voelgoed_scan_scan_duration_seconds";
 const RATE_LIMITED: &str = "voelgoed_scan_rate_limited_total";
 const CLOCK_SKEW: &str = "voelgoed_scan_clock_skew_total";
+const LOG_DROPPED: &str = "voelgoed_scan_log_lines_dropped_total";
 
 /// Upper ends of the histograms' buckets, in seconds: from a cache hit to a database in trouble.
 const BUCKETS: [f64; 13] = [
@@ -65,6 +68,7 @@ pub(crate) struct Measures {
     connections: Gauge,
     rate_limited: Counter,
     clock_skew: Counter,
+    log_dropped: Counter,
 }
 
 impl Measures {
@@ -78,11 +82,13 @@ impl Measures {
             connections: metrics::gauge!(CONNECTIONS),
             rate_limited: metrics::counter!(RATE_LIMITED),
             clock_skew: metrics::counter!(CLOCK_SKEW),
+            log_dropped: metrics::counter!(LOG_DROPPED),
         }
     }
 
     /// The text that Prometheus reads: what the process counted, and how this node is doing.
     pub(crate) fn render(&self, vitals: &Vitals, database: &'static str) -> String {
+        self.log_dropped.absolute(log::dropped());
         let mut text = self
             .handle
             .as_ref()
@@ -188,6 +194,11 @@ fn install() -> Option<PrometheusHandle> {
         CLOCK_SKEW,
         Unit::Count,
         "Scans whose device's clock was more than 300 s away from this node's."
+    );
+    metrics::describe_counter!(
+        LOG_DROPPED,
+        Unit::Count,
+        "Lines of the log that were dropped because nobody read those before them."
     );
     Some(handle)
 }
