@@ -3,8 +3,10 @@
 //! Invariants: nobody waits for whoever reads them. A thread of their own writes them; where it cannot, at most
 //! [`MOST_LINES`] are kept, and those after them are dropped and counted.
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -12,6 +14,9 @@ use tracing_subscriber::EnvFilter;
 
 /// The most lines that wait to be written: about 2 MB of them.
 const MOST_LINES: usize = 8192;
+
+/// How long lines gather after some were written: to wake a thread for each costs more than the line.
+const REST: Duration = Duration::from_millis(20);
 
 /// The lines of this process that were dropped.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
@@ -47,7 +52,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<Log, InvalidFilter> {
         .lossy(true)
         .buffered_lines_limit(MOST_LINES)
         .thread_name("log")
-        .finish(BufWriter::new(io::stderr()));
+        .finish(Lines(BufWriter::new(io::stderr())));
     let dropped = writer.error_counter();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(wanted)
@@ -62,6 +67,21 @@ pub fn init(filter: &str, format: LogFormat) -> Result<Log, InvalidFilter> {
         DROPPED.get_or_init(|| dropped);
     }
     Ok(Log(guard))
+}
+
+/// The standard error stream, written to by a thread that has nothing else to do and may rest.
+struct Lines(BufWriter<Stderr>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::sleep(REST);
+        Ok(())
+    }
 }
 
 /// How many lines of this process's log were dropped, because nobody read those before them.
