@@ -64,7 +64,7 @@ def row_2(bench):
         f"p50 {median(gate, 'p50'):.3f} ms at 5,000/s; full load {rates(found['full'])}",
         f"bare echo: p50 {median(echo, 'p50'):.3f} ms at 5,000/s; full load beside the same inserts "
         f"{rates(found['beside'])}",
-        f"p50 {spread(paced)} of at most 1.25; full load {spread(full)} of 0.5",
+        f"p50 {spread(paced)} of at most 1.25, {len(gate)} turns; full load {spread(full)} of 0.5",
         met(paced[0] <= 1.25, full[0] >= 0.5),
     )
 
@@ -196,7 +196,7 @@ def write(bench, options):
     lines += [
         f"- PostgreSQL: {bench.postgres.version()}; set otherwise than by default: {', '.join(changed) or 'nothing'}; "
         f"{', '.join(asked)}",
-        "- server: `--rate-limit 0`, all else by default",
+        "- server: `--rate-limit 0 --log warn`, all else by default",
         f"- release build (thin LTO): {os.environ.get('VOELGOED_SCAN_BENCH_BUILD_SECONDS', '?')} s "
         "(next to nothing where it was built before)",
     ]

@@ -6,11 +6,14 @@
 //! left, so that no scan waits for all of them. What follows a write (the tiers, the answers) happens in the order of the
 //! writes, while the next one is under way. A note goes before a scan with its id, which is its retry and must find it.
 //! Each has a bound of its own: past it an asker is told so, and a tier's denial waits. A batch that fails as a whole is
-//! written one by one, so that a bad scan never fails its neighbours. Where the database is found to be away, all who
-//! wait are told: nobody waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
+//! written one by one, so that a bad scan never fails its neighbours; a panic of the database's code is such a failure, and
+//! one of what follows a write keeps nobody from the answer. Where the database is found to be away, all who wait are told:
+//! nobody waits for two writes that fail so. A caller that goes away leaves a complete scan or none.
 
 mod waiting;
+mod writing;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use waiting::{Ask, Job, Note, Tray, Waiting};
+use writing::{note_all, record_all, said};
 
 use crate::store::{ScanStore, StoreError};
 use crate::vitals::{Tally, WriteCounts};
@@ -219,7 +223,11 @@ async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Writ
             askers,
         } = write;
         let recorded = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
-        let pending = aftermath.after(before, noted, recorded);
+        let followed = AssertUnwindSafe(|| aftermath.after(before, noted, recorded));
+        let pending = catch_unwind(followed).unwrap_or_else(|panic| {
+            tracing::error!(panic = said(&*panic), "what follows a write failed");
+            None
+        });
         let deliver = move || {
             for (asker, outcome) in askers.into_iter().zip(outcomes) {
                 // An asker that went away needs no answer.
@@ -336,87 +344,6 @@ fn how_away(outcome: &Outcome) -> Option<Arc<StoreError>> {
         }
         _ => None,
     }
-}
-
-type Noted = (Vec<NewScan>, Vec<(u64, Note)>, Option<Arc<StoreError>>);
-
-/// Writes denials: those that are on record now, those that are not, and how the database is away, where it is.
-async fn note_all<S: ScanStore + ?Sized, A: Aftermath>(desk: &Desk<S, A>, notes: Vec<(u64, Note)>) -> Noted {
-    if notes.is_empty() {
-        return (Vec::new(), Vec::new(), None);
-    }
-    let (scans, places): (Vec<NewScan>, Vec<_>) = notes.into_iter().map(Note::take_apart).unzip();
-    let error = match note(desk, &scans).await {
-        Ok(()) => return (scans, Vec::new(), None),
-        Err(error) => error,
-    };
-    let mut noted = Vec::new();
-    let mut kept = Vec::new();
-    let one_by_one = matches!(error, StoreError::Failed { .. }) && scans.len() > 1;
-    if one_by_one {
-        tracing::warn!(%error, denials = scans.len(), "a write failed as a whole: writing its denials one by one");
-    }
-    for (scan, place) in scans.into_iter().zip(places) {
-        if one_by_one && note(desk, std::slice::from_ref(&scan)).await.is_ok() {
-            noted.push(scan);
-        } else {
-            kept.push(Note::put_together(scan, place));
-        }
-    }
-    let away = matches!(error, StoreError::Unavailable { .. }).then(|| Arc::new(error));
-    (noted, kept, away)
-}
-
-async fn note<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
-    denials: &[NewScan],
-) -> Result<(), StoreError> {
-    let started = Instant::now();
-    let noted = desk.store.note(denials).await;
-    desk.tally.wrote(denials.len(), noted.is_ok(), started.elapsed());
-    noted
-}
-
-async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
-    batch: &[Attempt],
-) -> Vec<Outcome> {
-    if batch.is_empty() {
-        return Vec::new();
-    }
-    match record(desk, batch).await {
-        Ok(recorded) => recorded.into_iter().map(Ok).collect(),
-        Err(StoreError::Failed { reason }) if batch.len() > 1 => {
-            tracing::warn!(
-                reason,
-                scans = batch.len(),
-                "a write failed as a whole: writing its scans one by one"
-            );
-            let mut outcomes = Vec::with_capacity(batch.len());
-            for attempt in batch {
-                let one = record(desk, std::slice::from_ref(attempt)).await;
-                outcomes.push(match one {
-                    Ok(recorded) => recorded.into_iter().next().ok_or(RecordError::Overloaded),
-                    Err(error) => Err(RecordError::Store(Arc::new(error))),
-                });
-            }
-            outcomes
-        }
-        Err(error) => {
-            let error = RecordError::Store(Arc::new(error));
-            batch.iter().map(|_| Err(error.clone())).collect()
-        }
-    }
-}
-
-async fn record<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
-    batch: &[Attempt],
-) -> Result<Vec<Recorded>, StoreError> {
-    let started = Instant::now();
-    let recorded = desk.store.record(batch, &desk.rules).await;
-    desk.tally.wrote(batch.len(), recorded.is_ok(), started.elapsed());
-    recorded
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ struct Slow {
     permits: Semaphore,
     /// A scan that no batch with it survives.
     poison: Option<ScanId>,
+    /// A scan that the database's own code does not survive.
+    trap: Option<ScanId>,
     failures: AtomicUsize,
 }
 
@@ -30,6 +32,7 @@ impl Slow {
             batches: Mutex::default(),
             permits: Semaphore::new(permits),
             poison: None,
+            trap: None,
             failures: AtomicUsize::new(0),
         }
     }
@@ -49,6 +52,7 @@ impl Slow {
                 reason: "a bad scan".to_owned(),
             });
         }
+        assert!(!scans.iter().any(|scan| Some(*scan) == self.trap), "a trap");
         self.batches.lock().expect("no writer panicked").push(scans);
         Ok(())
     }
@@ -251,6 +255,47 @@ async fn a_bad_denial_keeps_no_other_from_its_record() {
     recorder.flush().await;
     assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
     assert_eq!(recorder.counts().denials_waiting, 1, "it is tried again");
+}
+
+#[tokio::test]
+async fn a_scan_that_the_database_panics_at_fails_alone() {
+    let store = Arc::new(Slow {
+        trap: Some(id(2)),
+        ..Slow::new(100)
+    });
+    let recorder = start(&store);
+    for number in 1..=3 {
+        note(&recorder, number).await.expect("there is room");
+    }
+    recorder.flush().await;
+    assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
+    for (number, fine) in [(1, true), (2, false), (3, true)] {
+        let recorded = recorder.record(Box::new(attempt(number))).await;
+        assert_eq!(recorded.is_ok(), fine, "{number}: {recorded:?}");
+    }
+}
+
+/// What follows a write, and panics.
+struct Broken;
+
+impl Aftermath for Broken {
+    type Before = ();
+
+    fn before(&self) {}
+
+    fn after<'a>(&self, (): (), _: Vec<NewScan>, _: impl Iterator<Item = &'a Recorded>) -> Pending {
+        panic!("as told")
+    }
+}
+
+#[tokio::test]
+async fn who_is_on_record_is_answered_whatever_becomes_of_what_follows() {
+    let store = Arc::new(Slow::new(100));
+    let recorder = Recorder::start(store, RULES, Arc::new(Broken)).expect("a thread");
+    for number in 1..=2 {
+        let recorded = recorder.record(Box::new(attempt(number))).await;
+        assert!(recorded.is_ok(), "{number}: {recorded:?}");
+    }
 }
 
 #[tokio::test]
