@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::Ascii;
+
 /// The number of base62 characters of a code. Leading zeros count.
 pub const CODE_LENGTH: usize = 16;
 
@@ -93,6 +95,15 @@ impl TicketCode {
         text
     }
 
+    /// The sixteen characters.
+    pub(crate) fn text(self) -> Ascii<CODE_LENGTH> {
+        let mut digits = [b'0'; CODE_LENGTH];
+        // A code has no more digits than there is room for; what is left of it stays zeros, which belong before them.
+        let length = base62::encode_bytes(self.0, &mut digits).unwrap_or(CODE_LENGTH);
+        digits.rotate_right(CODE_LENGTH - length);
+        Ascii(digits)
+    }
+
     /// Reads exactly sixteen base62 characters.
     pub fn from_ascii(text: &[u8]) -> Result<Self, InvalidCode> {
         if text.len() != CODE_LENGTH || !text.iter().all(u8::is_ascii_alphanumeric) {
@@ -104,13 +115,7 @@ impl TicketCode {
 
 impl fmt::Display for TicketCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0_u8; CODE_LENGTH];
-        let length = base62::encode_bytes(self.0, &mut digits).map_err(|_| fmt::Error)?;
-        for _ in length..CODE_LENGTH {
-            f.write_str("0")?;
-        }
-        let digits = digits.get(..length).ok_or(fmt::Error)?;
-        f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
+        f.write_str(self.text().as_str())
     }
 }
 

@@ -4,8 +4,7 @@
 //! third of the instructions, in what is much of all that a denial from memory costs. What is seldom there (a seat, an
 //! override, an undo, metadata) is left to serde.
 
-use std::fmt::Write as _;
-
+use itoa::Buffer;
 use serde::Serialize;
 
 use crate::{
@@ -246,8 +245,7 @@ impl Json for Timestamp {
 
 impl Json for TicketCode {
     fn write(&self, out: &mut String) {
-        // A string takes whatever is written to it.
-        let _ = write!(out, "\"{self}\"");
+        plain(self.text().as_str(), out);
     }
 }
 
@@ -255,8 +253,7 @@ macro_rules! numbers {
     ($($number:ty),+) => {$(
         impl Json for $number {
             fn write(&self, out: &mut String) {
-                // A string takes whatever is written to it.
-                let _ = write!(out, "{self}");
+                out.push_str(Buffer::new().format(*self));
             }
         }
     )+};

@@ -6,7 +6,7 @@
 mod key;
 mod master;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ed25519_dalek::{Signature, Signer, SigningKey as Ed25519Key, VerifyingKey};
@@ -44,8 +44,8 @@ pub enum KeyringError {
 pub struct Keyring {
     organization_id: OrganizationId,
     // A revoked key is kept without its secret: it has nothing to verify with.
-    vg1: HashMap<KeyId, Option<Vg1Key>>,
-    vg2: HashMap<KeyId, Option<VerifyingKey>>,
+    vg1: BTreeMap<KeyId, Option<Vg1Key>>,
+    vg2: BTreeMap<KeyId, Option<VerifyingKey>>,
     signers: Option<Signers>,
 }
 
@@ -72,8 +72,8 @@ impl Keyring {
             newest_active(keys, KeyFormat::Vg2).map(|kid| (kid, master.vg2_key(organization_id, kid)));
         let mut keyring = Self {
             organization_id,
-            vg1: HashMap::new(),
-            vg2: HashMap::new(),
+            vg1: BTreeMap::new(),
+            vg2: BTreeMap::new(),
             signers: Some(Signers {
                 vg1: vg1_signer,
                 vg2: vg2_signer,
@@ -109,8 +109,8 @@ impl Keyring {
     pub fn public(organization_id: OrganizationId, keys: &[SigningKey]) -> Result<Self, KeyringError> {
         let mut keyring = Self {
             organization_id,
-            vg1: HashMap::new(),
-            vg2: HashMap::new(),
+            vg1: BTreeMap::new(),
+            vg2: BTreeMap::new(),
             signers: None,
         };
         for &SigningKey {
@@ -200,7 +200,7 @@ fn newest_active(keys: &[SigningKey], format: KeyFormat) -> Option<KeyId> {
         .map(|key| key.kid)
 }
 
-fn usable<K>(keys: &HashMap<KeyId, Option<K>>, kid: KeyId) -> Result<&K, Reason> {
+fn usable<K>(keys: &BTreeMap<KeyId, Option<K>>, kid: KeyId) -> Result<&K, Reason> {
     keys.get(&kid)
         .ok_or(Reason::UnknownKey)?
         .as_ref()

@@ -5,10 +5,10 @@
 //! organization was forgotten since: a slow read can never bring back what a change has made stale. What memory says
 //! admits nobody by itself: a database goes by it only while the organization's change counter stands where it stood.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::HashMap;
 use lru::LruCache;
 
 use crate::store::{Standing, TokenHash};
@@ -80,7 +80,7 @@ impl Memory {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Shelves {
             epoch: Epoch(1),
-            forgotten: HashMap::new(),
+            forgotten: HashMap::default(),
             standings: Shelf::new(),
             api_keys: Shelf::new(),
             keyrings: Shelf::new(),

@@ -7,10 +7,10 @@
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::{HashMap, HashSet};
 use lru::LruCache;
 use tokio::time::Instant;
 
@@ -95,7 +95,7 @@ impl Recent {
         let entries = Entries {
             moment: Moment(1),
             tickets: LruCache::unbounded(),
-            changed: HashMap::new(),
+            changed: HashMap::default(),
             scans: Named::default(),
         };
         Self {

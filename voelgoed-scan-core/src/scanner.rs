@@ -234,7 +234,7 @@ impl Scanner {
             session_id: stand.session.id,
             event_id: stand.event.id,
             gate_id: stand.gate.id,
-            gate_name: stand.gate.name.to_string(),
+            gate_name: stand.gate.name.as_str().to_owned(),
             standing: Some(Arc::clone(standing)),
             fingerprint,
             stage,

@@ -8,6 +8,15 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Visitor};
 
+/// A text of so many ASCII characters, made without a formatter and without a `String`.
+pub(crate) struct Ascii<const LENGTH: usize>(pub(crate) [u8; LENGTH]);
+
+impl<const LENGTH: usize> Ascii<LENGTH> {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// Reads a value from its text, of which no copy is made.
 pub(crate) fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where

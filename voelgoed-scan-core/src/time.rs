@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::Ascii;
+
 /// A point in time, in milliseconds since the Unix epoch. Its text is RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -71,25 +73,11 @@ impl Timestamp {
         self.plus_millis(-i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
     }
 
-    pub(crate) fn text(self) -> Text {
-        Text::of(self)
-    }
-
-    /// Milliseconds from `earlier` to this time; negative where `earlier` is later.
-    #[must_use]
-    pub const fn millis_since(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-/// The text of a [`Timestamp`]. Made digit by digit: a scan writes half a dozen of them, and a formatter that can do more
-/// takes longer over each than all else of its JSON.
-pub(crate) struct Text([u8; 24]);
-
-impl Text {
-    fn of(time: Timestamp) -> Self {
+    /// The text. Made digit by digit: a scan writes half a dozen of them, and a formatter that can do more takes longer over
+    /// each than all else of its JSON.
+    pub(crate) fn text(self) -> Ascii<24> {
         // Every timestamp is within the years that jiff knows.
-        let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         let at = jiff::tz::Offset::UTC.to_datetime(time);
         let mut text = *b"0000-00-00T00:00:00.000Z";
         write_digits(&mut text[0..4], at.year().unsigned_abs());
@@ -99,11 +87,13 @@ impl Text {
         write_digits(&mut text[14..16], at.minute().unsigned_abs().into());
         write_digits(&mut text[17..19], at.second().unsigned_abs().into());
         write_digits(&mut text[20..23], at.millisecond().unsigned_abs());
-        Self(text)
+        Ascii(text)
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+    /// Milliseconds from `earlier` to this time; negative where `earlier` is later.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

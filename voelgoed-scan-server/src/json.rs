@@ -78,7 +78,9 @@ impl Form {
         if R::COMPLETE
             && first_character(bytes) == Some(b'{')
             && !bytes.contains(&b'[')
-            && let Ok(request) = serde_json::from_slice(bytes)
+            // Checked as a whole, and not each of its texts.
+            && let Ok(text) = std::str::from_utf8(bytes)
+            && let Ok(request) = serde_json::from_str(text)
         {
             return Ok(request);
         }

@@ -2,11 +2,11 @@
 
 mod vitals;
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -42,7 +42,7 @@ struct Kept<K>(RwLock<HashMap<K, Series>>);
 
 impl<K: Eq + Hash> Kept<K> {
     fn new() -> Self {
-        Self(RwLock::new(HashMap::new()))
+        Self(RwLock::new(HashMap::default()))
     }
 
     fn count(&self, key: K, took: Duration, make: impl FnOnce(&K) -> Series) {

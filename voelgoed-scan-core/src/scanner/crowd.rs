@@ -1,7 +1,8 @@
 //! How many are inside, as far as this node was told? Shown with denials that no database was asked about.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::HashMap;
 
 use crate::{Event, EventId, EventOccupancy, Gate, GateId, Headcount, Occupancy, OrganizationId, ScanAnswer};
 

@@ -1,7 +1,6 @@
 //! Which call does a request make? A path and a method find one route, or a 404, or a 405 with what would be allowed.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
@@ -32,9 +31,9 @@ pub(crate) struct Routes {
 impl Routes {
     /// Builds the table.
     pub(crate) fn new(routes: Vec<Route>) -> Self {
-        let mut patterns: HashMap<usize, Vec<Pattern>> = HashMap::new();
-        let mut fixed: HashMap<&'static str, Vec<usize>> = HashMap::new();
-        let mut places: HashMap<&'static str, (usize, usize)> = HashMap::new();
+        let mut patterns: HashMap<usize, Vec<Pattern>> = HashMap::default();
+        let mut fixed: HashMap<&'static str, Vec<usize>> = HashMap::default();
+        let mut places: HashMap<&'static str, (usize, usize)> = HashMap::default();
         for (at, route) in routes.iter().enumerate() {
             if !route.path.contains('{') {
                 fixed.entry(route.path).or_default().push(at);
