@@ -19,10 +19,13 @@ fn main() -> ExitCode {
 fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let _log = log::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         start(config).await?.wait().await;
         Ok(())
-    })
+    });
+    // Everything is written; a lookup of a name that still waits has nothing to say any more.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Why the server did not start, in one line.
