@@ -242,18 +242,24 @@ async fn a_bad_scan_does_not_fail_its_neighbours() {
     assert_eq!(fine, [true, false, true]);
 }
 
+/// Leaves three denials; all but the second are on record.
+async fn noted_but_the_second(store: &Arc<Slow>) -> Recorder {
+    let recorder = start(store);
+    for number in 1..=3 {
+        note(&recorder, number).await.expect("there is room");
+    }
+    recorder.flush().await;
+    assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
+    recorder
+}
+
 #[tokio::test]
 async fn a_bad_denial_keeps_no_other_from_its_record() {
     let store = Arc::new(Slow {
         poison: Some(id(2)),
         ..Slow::new(100)
     });
-    let recorder = start(&store);
-    for number in 1..=3 {
-        note(&recorder, number).await.expect("there is room");
-    }
-    recorder.flush().await;
-    assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
+    let recorder = noted_but_the_second(&store).await;
     assert_eq!(recorder.counts().denials_waiting, 1, "it is tried again");
 }
 
@@ -263,12 +269,7 @@ async fn a_scan_that_the_database_panics_at_fails_alone() {
         trap: Some(id(2)),
         ..Slow::new(100)
     });
-    let recorder = start(&store);
-    for number in 1..=3 {
-        note(&recorder, number).await.expect("there is room");
-    }
-    recorder.flush().await;
-    assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
+    let recorder = noted_but_the_second(&store).await;
     for (number, fine) in [(1, true), (2, false), (3, true)] {
         let recorded = recorder.record(Box::new(attempt(number))).await;
         assert_eq!(recorded.is_ok(), fine, "{number}: {recorded:?}");
