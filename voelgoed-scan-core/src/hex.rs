@@ -8,11 +8,12 @@ pub struct InvalidHex;
 /// The bytes in lower-case hexadecimal.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0xf])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend(char::from_digit((byte >> 4).into(), 16));
+        text.extend(char::from_digit((byte & 0xf).into(), 16));
+    }
+    text
 }
 
 /// Reads hexadecimal digits of either case into `bytes`, which they must fill exactly.

@@ -1,4 +1,4 @@
-//! How are the texts written that every scan leaves: its answer, its record, and what was shown with it?
+//! How are the texts written that every scan leaves: its answer, its record, what was shown with it, and its ticket?
 //!
 //! Byte for byte as serde writes them, with a key and its punctuation in one piece instead of a call for each quote: a
 //! third of the instructions, in what is much of all that a denial from memory costs. What is seldom there (a seat, an
@@ -8,22 +8,22 @@ use itoa::Buffer;
 use serde::Serialize;
 
 use crate::{
-    ClassName, DecidedBy, DeviceId, Direction, EventId, GateId, Headcount, Metadata, NamedGate, Note,
-    Occupancy, OrganizationId, Outcome, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord,
-    ScanResult, ScannedTicket, Seat, SessionId, Shown, Source, TicketCode, TicketId, TicketStatus, Timestamp,
-    Undone, Warning,
+    Admission, ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, Headcount, KeyId, Ledger,
+    Metadata, NamedGate, Note, Occupancy, OrganizationId, Outcome, Override, PreviousScan, Reason,
+    ScanAnswer, ScanId, ScanRecord, ScanResult, ScannedTicket, Seat, SessionId, Shown, Sighting, Source,
+    Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Undone, Warning,
 };
 
 /// As many bytes as most of these texts have, so that few grow on their way.
 const MOST_TEXTS: usize = 1024;
 
 /// What has a JSON text.
-trait Json {
+pub(crate) trait Json {
     /// Appends its text.
     fn write(&self, out: &mut String);
 }
 
-fn text_of(value: &impl Json) -> String {
+pub(crate) fn text_of(value: &impl Json) -> String {
     let mut out = String::with_capacity(MOST_TEXTS);
     value.write(&mut out);
     out
@@ -55,14 +55,14 @@ impl Shown {
 /// Objects by their fields, whose names are their keys but for those that say another. Each takes the value apart, so that
 /// a new field does not compile until it stands here.
 macro_rules! objects {
-    ($($object:ident { $first:ident, $($field:ident $(= $key:literal)?,)* })+) => {$(
-        impl Json for $object {
+    ($($object:ty { $first:ident, $($field:ident $(= $key:literal)?,)* })+) => {$(
+        impl $crate::json::Json for $object {
             fn write(&self, out: &mut String) {
                 let Self { $first, $($field),* } = self;
                 out.push_str(concat!("{\"", stringify!($first), "\":"));
                 $first.write(out);
                 $(
-                    out.push_str(concat!(",\"", key!($field $($key)?), "\":"));
+                    out.push_str(concat!(",\"", $crate::json::key!($field $($key)?), "\":"));
                     $field.write(out);
                 )*
                 out.push('}');
@@ -79,6 +79,8 @@ macro_rules! key {
         $key
     };
 }
+
+pub(crate) use {key, objects};
 
 objects! {
     ScanAnswer {
@@ -130,6 +132,28 @@ objects! {
         entry_limit,
         scan_count,
         note,
+    }
+    TicketFacts {
+        ticket,
+        ledger,
+        version,
+    }
+    Ticket {
+        id,
+        organization_id,
+        event_id,
+        code,
+        status,
+        ticket_class,
+        gate_ids,
+        seat,
+        valid_from,
+        valid_until,
+        entry_limit,
+        scan_count,
+        note,
+        inserted_at,
+        updated_at,
     }
     PreviousScan {
         scan_id,
@@ -183,6 +207,69 @@ impl Json for Shown {
     }
 }
 
+impl Json for Ledger {
+    fn write(&self, out: &mut String) {
+        let (admissions, recent) = self.parts();
+        out.push_str("{\"n\":");
+        admissions.write(out);
+        out.push_str(",\"a\":");
+        recent.write(out);
+        out.push('}');
+    }
+}
+
+impl Json for Admission {
+    fn write(&self, out: &mut String) {
+        let Self {
+            entry,
+            ended,
+            without_right,
+        } = self;
+        out.push_str("{\"e\":");
+        entry.write(out);
+        if let Some(ended) = ended {
+            out.push_str(",\"x\":");
+            ended.write(out);
+        }
+        if *without_right {
+            out.push_str(",\"w\":true");
+        }
+        out.push('}');
+    }
+}
+
+impl Json for Sighting {
+    fn write(&self, out: &mut String) {
+        let Self {
+            scan_id,
+            at,
+            gate_id,
+            gate_name,
+            device_id,
+            device_name,
+        } = self;
+        out.push_str("{\"s\":");
+        scan_id.write(out);
+        out.push_str(",\"t\":");
+        at.as_millis().write(out);
+        out.push_str(",\"g\":");
+        gate_id.write(out);
+        out.push_str(",\"n\":");
+        gate_name.write(out);
+        out.push_str(",\"d\":");
+        device_id.write(out);
+        out.push_str(",\"m\":");
+        device_name.write(out);
+        out.push('}');
+    }
+}
+
+impl<T: Json + ?Sized> Json for &T {
+    fn write(&self, out: &mut String) {
+        (**self).write(out);
+    }
+}
+
 impl<T: Json> Json for Option<T> {
     fn write(&self, out: &mut String) {
         match self {
@@ -193,6 +280,12 @@ impl<T: Json> Json for Option<T> {
 }
 
 impl<T: Json> Json for Vec<T> {
+    fn write(&self, out: &mut String) {
+        self.as_slice().write(out);
+    }
+}
+
+impl<T: Json> Json for [T] {
     fn write(&self, out: &mut String) {
         out.push('[');
         for (at, value) in self.iter().enumerate() {
@@ -259,7 +352,7 @@ macro_rules! numbers {
     )+};
 }
 
-numbers!(i64, u32, u8);
+numbers!(i64, u32, u8, usize);
 
 macro_rules! ids {
     ($($id:ty),+) => {$(
@@ -295,6 +388,7 @@ macro_rules! words {
 words!(
     DecidedBy,
     Direction,
+    Format,
     Reason,
     ScanResult,
     Source,
@@ -312,7 +406,7 @@ macro_rules! names {
     )+};
 }
 
-names!(ClassName, Note);
+names!(ClassName, KeyId, Note);
 
 macro_rules! seldom {
     ($($value:ty),+) => {$(

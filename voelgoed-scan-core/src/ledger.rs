@@ -140,6 +140,12 @@ impl Ledger {
         }
     }
 
+    /// All that it holds.
+    pub(crate) fn parts(&self) -> (u32, &[Admission]) {
+        let Self { admissions, recent } = self;
+        (*admissions, recent)
+    }
+
     /// How many admissions by right there were that were not undone.
     #[must_use]
     pub const fn admissions(&self) -> u32 {

@@ -27,7 +27,7 @@ const PACE_OF_COUNTERS: Duration = Duration::from_millis(400);
 const MOST_AT_ONCE: usize = 1024;
 
 /// How long messages gather after others went out: each way to the bus costs as much as many messages do.
-const PACE_OF_TELLING: Duration = Duration::from_millis(5);
+const PACE_OF_TELLING: Duration = Duration::from_millis(25);
 
 /// What the tasks of a node share.
 #[derive(Clone)]

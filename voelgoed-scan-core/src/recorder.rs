@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -215,7 +217,14 @@ struct Written<B> {
 
 /// Does what follows each write, in their order, and answers, while the next one is under way.
 async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Written<A::Before>>) {
-    while let Some(write) = writes.recv().await {
+    let mut unanswered = FuturesUnordered::new();
+    loop {
+        let write = tokio::select! {
+            biased;
+            Some(()) = unanswered.next() => continue,
+            write = writes.recv() => write,
+        };
+        let Some(write) = write else { break };
         let Written {
             before,
             noted,
@@ -228,22 +237,19 @@ async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Writ
             tracing::error!(panic = said(&*panic), "what follows a write failed");
             None
         });
-        let deliver = move || {
+        unanswered.push(async move {
+            if let Some(pending) = pending
+                && let Err(panic) = AssertUnwindSafe(pending).catch_unwind().await
+            {
+                tracing::error!(panic = said(&*panic), "what follows a write failed");
+            }
             for (asker, outcome) in askers.into_iter().zip(outcomes) {
                 // An asker that went away needs no answer.
                 let _ = asker.send(outcome);
             }
-        };
-        match pending {
-            None => deliver(),
-            Some(pending) => {
-                tokio::spawn(async move {
-                    pending.await;
-                    deliver();
-                });
-            }
-        }
+        });
     }
+    while unanswered.next().await.is_some() {}
 }
 
 async fn run<S: ScanStore + ?Sized, A: Aftermath>(

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::ReasonText;
+use crate::{Allowance, ReasonText, Reentry};
 
 /// Texts as people give them, with and without what JSON has to escape.
 fn texts() -> impl Strategy<Value = String> {
@@ -62,6 +64,64 @@ prop_compose! {
             note: note.and_then(|note| Note::new(note).ok()),
         }
     }
+}
+
+prop_compose! {
+    fn whole_tickets()(
+        shown in tickets(),
+        (organization_id, event_id) in (id(), id()),
+        gate_ids in prop::option::of(prop::collection::vec(id(), 0..3)),
+        (valid_from, valid_until) in (prop::option::of(times()), prop::option::of(times())),
+        (inserted_at, updated_at) in (times(), times()),
+    ) -> Ticket {
+        Ticket {
+            id: shown.id,
+            organization_id,
+            event_id,
+            code: shown.code,
+            status: shown.status,
+            ticket_class: shown.ticket_class,
+            gate_ids,
+            seat: shown.seat,
+            valid_from,
+            valid_until,
+            entry_limit: shown.entry_limit,
+            scan_count: shown.scan_count,
+            note: shown.note,
+            inserted_at,
+            updated_at,
+        }
+    }
+}
+
+prop_compose! {
+    fn sightings()(
+        (scan_id, gate_id, device_id) in (id(), id(), id()),
+        at in times(),
+        (gate_name, device_name) in (texts(), texts()),
+    ) -> Sighting {
+        Sighting { scan_id, at, gate_id, gate_name, device_id, device_name }
+    }
+}
+
+/// Ledgers by what is done with a ticket, in any order.
+fn ledgers() -> impl Strategy<Value = Ledger> {
+    let allowance = Allowance {
+        reentry: Reentry::AfterExit,
+        entry_limit: 3,
+        window: Duration::from_secs(300),
+    };
+    prop::collection::vec((sightings(), 0..4), 0..6).prop_map(move |steps| {
+        let mut ledger = Ledger::default();
+        for (sighting, step) in steps {
+            match step {
+                0 => drop(ledger.leave(sighting)),
+                1 => drop(ledger.let_in(sighting, &allowance)),
+                step => drop(ledger.enter(sighting, step == 2, &allowance)),
+            }
+        }
+        ledger
+    })
 }
 
 prop_compose! {
@@ -172,6 +232,16 @@ proptest! {
     #[test]
     fn a_record_reads_as_serde_writes_it(record in records()) {
         prop_assert_eq!(record.to_json(), serde_json::to_string(&record).expect("JSON"));
+    }
+
+    #[test]
+    fn a_ticket_and_its_history_read_as_serde_writes_them(
+        ticket in whole_tickets(),
+        ledger in ledgers(),
+        version: i64,
+    ) {
+        let facts = TicketFacts { ticket, ledger, version };
+        prop_assert_eq!(text_of(&facts), serde_json::to_string(&facts).expect("JSON"));
     }
 
     #[test]

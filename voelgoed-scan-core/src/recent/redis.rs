@@ -10,11 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use redis::aio::ConnectionManager;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use crate::json::text_of;
 use crate::{OrganizationId, TicketCode, TicketFacts, Timestamp};
 
 /// The longest that a scan waits for Redis.
@@ -44,16 +48,37 @@ return #KEYS";
 /// The most commands that look tickets up at a time.
 const MOST_COMMANDS: usize = 4;
 
-/// What is kept of a ticket. `v` stands first: the script reads it without parsing the rest.
-#[derive(Serialize, Deserialize)]
-struct Held<T> {
+/// What stands under a key: a ticket, or a tombstone without one.
+#[derive(Deserialize)]
+struct Held {
     v: i64,
-    #[serde(skip_serializing_if = "Option::is_none", default = "none")]
-    f: Option<T>,
+    f: Option<TicketFacts>,
 }
 
-fn none<T>() -> Option<T> {
-    None
+/// What is to stand under a key.
+struct Kept {
+    key: String,
+    version: i64,
+    text: String,
+}
+
+impl Kept {
+    /// A ticket. Its version stands first: the script reads it without parsing the rest.
+    fn ticket(facts: &TicketFacts) -> Self {
+        Self {
+            key: ticket_key((facts.ticket.organization_id, facts.ticket.code)),
+            version: facts.version,
+            text: format!("{{\"v\":{},\"f\":{}}}", facts.version, text_of(facts)),
+        }
+    }
+
+    fn tombstone(key: Key, version: i64) -> Self {
+        Self {
+            key: ticket_key(key),
+            version,
+            text: format!("{{\"v\":{version}}}"),
+        }
+    }
 }
 
 /// How the tier is doing.
@@ -72,9 +97,10 @@ struct Tombstone {
 
 type Key = (OrganizationId, TicketCode);
 
-/// A ticket that somebody asks for.
+/// A ticket that somebody asks for, until then.
 struct Lookup {
     key: Key,
+    until: Instant,
     asker: oneshot::Sender<Option<TicketFacts>>,
 }
 
@@ -129,47 +155,59 @@ impl RedisTier {
             return None;
         }
         let (asker, answered) = oneshot::channel();
-        let key = (organization, code);
-        self.0.lookups.send(Lookup { key, asker }).ok()?;
-        tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()?
+        let lookup = Lookup {
+            key: (organization, code),
+            until: Instant::now() + PATIENCE,
+            asker,
+        };
+        self.0.lookups.send(lookup).ok()?;
+        answered.await.ok()?
     }
 
-    /// Looks tickets up with one command.
-    async fn look_up(&self, lookups: Vec<Lookup>) {
+    /// Looks tickets up with one command, which is given up when the first of them is.
+    async fn look_up(self, lookups: Vec<Lookup>) {
         let mut command = redis::cmd("MGET");
         for Lookup { key, .. } in &lookups {
             command.arg(ticket_key(*key));
         }
+        let until = lookups.first().map_or_else(Instant::now, |first| first.until);
         let mut connection = self.0.connection.clone();
         let texts: Option<Vec<Option<Vec<u8>>>> = self
-            .within_patience(async { command.query_async(&mut connection).await })
+            .until(until, async { command.query_async(&mut connection).await })
             .await;
-        for (Lookup { key, asker }, text) in lookups.into_iter().zip(texts.unwrap_or_default()) {
+        for (Lookup { key, asker, .. }, text) in lookups.into_iter().zip(texts.unwrap_or_default()) {
             // An asker that went away needs no answer; one that gets none has missed.
             let _ = asker.send(text.and_then(|text| held(key, &text)));
         }
     }
 
-    /// Keeps tickets as a write left them.
+    /// Keeps tickets as a write left them. Most of them Redis holds nothing of yet, and that needs no script.
     pub(crate) fn put<'a>(&self, tickets: impl Iterator<Item = &'a TicketFacts>) -> BoxFuture<'static, ()> {
-        let mut pipeline = redis::pipe();
-        let held = tickets.map(|facts| {
-            let key = (facts.ticket.organization_id, facts.ticket.code);
-            let held = Held {
-                v: facts.version,
-                f: Some(facts),
-            };
-            (key, held)
-        });
-        self.set(&mut pipeline, held);
+        let kept: Vec<Kept> = tickets.map(Kept::ticket).collect();
         let tier = self.clone();
         Box::pin(async move {
-            if pipeline.is_empty() {
+            if kept.is_empty() {
                 return;
             }
-            let mut connection = tier.0.connection.clone();
-            tier.within_patience(async { pipeline.exec_async(&mut connection).await })
-                .await;
+            tier.within_patience(async {
+                let mut connection = tier.0.connection.clone();
+                let mut pipeline = redis::pipe();
+                for Kept { key, text, .. } in &kept {
+                    let command = pipeline.cmd("SET").arg(key).arg(text);
+                    command.arg("PX").arg(tier.window_millis()).arg("NX");
+                }
+                let taken: Vec<bool> = pipeline.query_async(&mut connection).await?;
+                let left: Vec<&Kept> = kept
+                    .iter()
+                    .zip(taken)
+                    .filter_map(|(kept, taken)| (!taken).then_some(kept))
+                    .collect();
+                if left.is_empty() {
+                    return Ok(());
+                }
+                tier.set_if_newer(&left).exec_async(&mut connection).await
+            })
+            .await;
         })
     }
 
@@ -207,12 +245,11 @@ impl RedisTier {
         if due.is_empty() {
             return;
         }
-        let mut pipeline = redis::pipe();
-        let held = due.iter().map(|(key, version)| {
-            let tombstone: Held<TicketFacts> = Held { v: *version, f: None };
-            (*key, tombstone)
-        });
-        self.set(&mut pipeline, held);
+        let tombstones: Vec<Kept> = due
+            .iter()
+            .map(|&(key, version)| Kept::tombstone(key, version))
+            .collect();
+        let pipeline = self.set_if_newer(&tombstones.iter().collect::<Vec<_>>());
         let mut connection = self.0.connection.clone();
         if self
             .within_patience(async { pipeline.exec_async(&mut connection).await })
@@ -231,27 +268,20 @@ impl RedisTier {
         }
     }
 
-    /// Adds what sets keys, many with each script.
-    fn set<T: Serialize>(&self, pipeline: &mut redis::Pipeline, held: impl Iterator<Item = (Key, Held<T>)>) {
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        let mut held = held.peekable();
-        while let Some((key, one)) = held.next() {
-            if let Ok(text) = serde_json::to_string(&one) {
-                keys.push(ticket_key(key));
-                values.push(one.v.to_string());
-                values.push(text);
+    /// Sets keys that hold nothing newer, many with each script.
+    fn set_if_newer(&self, kept: &[&Kept]) -> redis::Pipeline {
+        let mut pipeline = redis::pipe();
+        for kept in kept.chunks(MOST_AT_ONCE) {
+            let script = pipeline.cmd("EVAL").arg(SET_IF_NEWER).arg(kept.len());
+            for Kept { key, .. } in kept {
+                script.arg(key);
             }
-            if keys.len() == MOST_AT_ONCE || (held.peek().is_none() && !keys.is_empty()) {
-                pipeline
-                    .cmd("EVAL")
-                    .arg(SET_IF_NEWER)
-                    .arg(keys.len())
-                    .arg(std::mem::take(&mut keys))
-                    .arg(std::mem::take(&mut values))
-                    .arg(self.window_millis())
-                    .ignore();
+            for Kept { version, text, .. } in kept {
+                script.arg(*version).arg(text);
             }
+            script.arg(self.window_millis()).ignore();
         }
+        pipeline
     }
 
     fn window_millis(&self) -> i64 {
@@ -262,10 +292,15 @@ impl RedisTier {
 
     /// Runs a call unless the breaker is open; a failure or a wait too long opens it.
     async fn within_patience<T>(&self, call: impl Future<Output = redis::RedisResult<T>>) -> Option<T> {
+        self.until(Instant::now() + PATIENCE, call).await
+    }
+
+    /// The same, until then.
+    async fn until<T>(&self, until: Instant, call: impl Future<Output = redis::RedisResult<T>>) -> Option<T> {
         if !self.0.up.load(Ordering::Relaxed) {
             return None;
         }
-        let failure = match tokio::time::timeout(PATIENCE, call).await {
+        let failure = match tokio::time::timeout_at(until, call).await {
             Ok(Ok(answer)) => return Some(answer),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
@@ -309,28 +344,24 @@ fn ticket_key((organization, code): Key) -> String {
 
 /// The ticket that stands under a key, believed only as far as it names that key.
 fn held((organization, code): Key, text: &[u8]) -> Option<TicketFacts> {
-    let held: Held<TicketFacts> = serde_json::from_slice(text).ok()?;
+    let held: Held = serde_json::from_slice(text).ok()?;
     let facts = held.f.filter(|facts| facts.version == held.v)?;
     (facts.ticket.organization_id == organization && facts.ticket.code == code).then_some(facts)
 }
 
 /// Answers lookups until the tier is gone: those that come while [`MOST_COMMANDS`] are under way go together in the next.
 async fn serve(tier: Weak<Parts>, mut lookups: mpsc::UnboundedReceiver<Lookup>) {
-    let commands = Arc::new(Semaphore::new(MOST_COMMANDS));
+    let mut commands = FuturesUnordered::new();
     let mut together = Vec::new();
     loop {
-        // The semaphore is never closed.
-        let Ok(turn) = Arc::clone(&commands).acquire_owned().await else {
+        let many = tokio::select! {
+            biased;
+            Some(()) = commands.next() => continue,
+            many = lookups.recv_many(&mut together, MOST_AT_ONCE), if commands.len() < MOST_COMMANDS => many,
+        };
+        let Some(parts) = tier.upgrade().filter(|_| many > 0) else {
             return;
         };
-        if lookups.recv_many(&mut together, MOST_AT_ONCE).await == 0 {
-            return;
-        }
-        let Some(parts) = tier.upgrade() else { return };
-        let asked = std::mem::take(&mut together);
-        tokio::spawn(async move {
-            RedisTier(parts).look_up(asked).await;
-            drop(turn);
-        });
+        commands.push(RedisTier(parts).look_up(std::mem::take(&mut together)));
     }
 }

@@ -12,59 +12,103 @@ mod doors;
 
 use std::collections::HashSet;
 
-use serde::Serialize;
-
 use doors::{Door, Doors, let_in_elsewhere};
 
-use crate::store::batch::{SLOT_MILLIS, hex, text};
+use crate::json::{objects, text_of};
+use crate::store::batch::SLOT_MILLIS;
 use crate::store::deadline::Deadline;
-use crate::store::sql::{Dialect, Row, Sql, query};
+use crate::store::sql::{self, Dialect, Sql, query};
 use crate::store::{Stand, Standing, StoreError};
 use crate::{
-    Attempt, Claims, Decided, DecidedBy, DeviceStatus, Direction, EventStatus, Format, GateStatus, Headcount,
-    Ledger, Occupancy, Reason, Recorded, ScanRecord, ScannedTicket, SessionStatus, Shown, Sighting, Source,
-    Stage, Ticket, TicketCode, TicketFacts, TicketStatus, answer,
+    Attempt, Claims, Decided, DecidedBy, DeviceId, DeviceStatus, Direction, EventStatus, Format, GateStatus,
+    Headcount, KeyId, Ledger, Occupancy, OrganizationId, Reason, Recorded, ScanId, ScanRecord, ScannedTicket,
+    SessionId, SessionStatus, Shown, Sighting, Source, Stage, Ticket, TicketCode, TicketFacts, TicketStatus,
+    Timestamp, Warning, answer,
 };
 
 /// An attempt that may be a first admission.
-#[derive(Serialize)]
 struct Candidate<'a> {
+    /// The attempt's place in the batch.
+    n: usize,
+    /// Its door's among the doors.
+    k: usize,
+    attempt: &'a Attempt,
+    stand: &'a Stand,
+    code: TicketCode,
+    /// The ticket's ledger from now on.
+    ledger: Ledger,
+}
+
+/// A candidate as the statement reads it; a ledger and warnings come to it as their JSON texts.
+struct Row<'a> {
     /// Its place among the candidates.
     i: usize,
-    /// Its door's.
     k: usize,
-    o: String,
-    scan: String,
-    code: String,
-    d: String,
-    s: String,
+    o: OrganizationId,
+    scan: ScanId,
+    code: TicketCode,
+    d: DeviceId,
+    s: SessionId,
     now: i64,
     slot: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     device_at: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// As a text that holds JSON: within JSON PostgreSQL reads no `\u0000`.
     metadata: Option<String>,
     sha256: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<String>,
-    /// The ticket's ledger from now on, as JSON.
-    #[serde(rename = "ledger")]
-    ledger_text: String,
-    /// As JSON.
-    warnings: String,
-    /// The attempt's place in the batch.
-    #[serde(skip)]
-    n: usize,
-    #[serde(skip)]
-    attempt: &'a Attempt,
-    #[serde(skip)]
-    stand: &'a Stand,
-    #[serde(skip)]
-    ticket_code: TicketCode,
-    #[serde(skip)]
-    ledger: Ledger,
+    format: Option<Format>,
+    kid: Option<KeyId>,
+    ledger: &'a Ledger,
+    warnings: &'a [Warning],
+}
+
+objects! {
+    Row<'_> {
+        i,
+        k,
+        o,
+        scan,
+        code,
+        d,
+        s,
+        now,
+        slot,
+        device_at,
+        metadata,
+        sha256,
+        format,
+        kid,
+        ledger,
+        warnings,
+    }
+}
+
+impl Candidate<'_> {
+    /// The place where tickets are locked in order.
+    fn place(&self) -> (OrganizationId, TicketCode) {
+        (self.attempt.organization_id, self.code)
+    }
+
+    fn row(&self, i: usize) -> Row<'_> {
+        let attempt = self.attempt;
+        Row {
+            i,
+            k: self.k,
+            o: attempt.organization_id,
+            scan: attempt.scan_id,
+            code: self.code,
+            d: attempt.device_id,
+            s: attempt.session_id,
+            now: attempt.now.as_millis(),
+            slot: attempt.now.as_millis().div_euclid(SLOT_MILLIS),
+            device_at: attempt.device_scanned_at.map(Timestamp::as_millis),
+            metadata: attempt.metadata.as_ref().map(text_of),
+            sha256: crate::hex::encode(&attempt.fingerprint.sha256),
+            format: attempt.fingerprint.format,
+            kid: attempt.fingerprint.kid,
+            ledger: &self.ledger,
+            warnings: &attempt.warnings,
+        }
+    }
 }
 
 impl<D: Dialect> Sql<D> {
@@ -80,8 +124,9 @@ impl<D: Dialect> Sql<D> {
         }
         let deadline = Deadline::of::<D>();
         let mut connection = deadline.meet(self.recorder()).await?;
+        let rows: Vec<Row<'_>> = candidates.iter().enumerate().map(|(i, one)| one.row(i)).collect();
         let admitted = query::<D>(sql)
-            .json(&candidates)
+            .text(&text_of(&rows))
             .json(&doors)
             .fetch_all(&mut connection);
         let rows = match deadline.meet(admitted).await {
@@ -143,13 +188,17 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
             && let Some((standing, stand)) = open_place(attempt)
         {
             let k = doors.want(standing, stand)?;
-            candidates.push(candidate(n, k, attempt, code, standing, stand)?);
+            candidates.push(Candidate {
+                n,
+                k,
+                attempt,
+                stand,
+                code,
+                ledger: ledger(attempt, standing, stand),
+            });
         }
     }
-    candidates.sort_unstable_by(|one, other| (&one.o, &one.code).cmp(&(&other.o, &other.code)));
-    for (i, candidate) in candidates.iter_mut().enumerate() {
-        candidate.i = i;
-    }
+    candidates.sort_unstable_by_key(Candidate::place);
     Ok((doors.counted(), candidates))
 }
 
@@ -183,44 +232,15 @@ fn open_place(attempt: &Attempt) -> Option<(&Standing, &Stand)> {
     (same && open && readable).then_some((standing, stand))
 }
 
-fn candidate<'a>(
-    n: usize,
-    k: usize,
-    attempt: &'a Attempt,
-    code: TicketCode,
-    standing: &Standing,
-    stand: &'a Stand,
-) -> Result<Candidate<'a>, StoreError> {
-    let ledger = Ledger::of_first(Sighting {
+/// The ledger of the ticket once it has admitted.
+fn ledger(attempt: &Attempt, standing: &Standing, stand: &Stand) -> Ledger {
+    Ledger::of_first(Sighting {
         scan_id: attempt.scan_id,
         at: attempt.now,
         gate_id: attempt.gate_id,
         gate_name: stand.gate.name.to_string(),
         device_id: attempt.device_id,
         device_name: standing.device.name.to_string(),
-    });
-    Ok(Candidate {
-        i: 0,
-        k,
-        o: hex(attempt.organization_id.as_uuid()),
-        scan: hex(attempt.scan_id.as_uuid()),
-        code: code.to_string(),
-        d: hex(attempt.device_id.as_uuid()),
-        s: hex(attempt.session_id.as_uuid()),
-        now: attempt.now.as_millis(),
-        slot: attempt.now.as_millis().div_euclid(SLOT_MILLIS),
-        device_at: attempt.device_scanned_at.map(crate::Timestamp::as_millis),
-        metadata: attempt.metadata.as_ref().map(text).transpose()?,
-        sha256: crate::hex::encode(&attempt.fingerprint.sha256),
-        format: attempt.fingerprint.format.map(Format::as_str),
-        kid: attempt.fingerprint.kid.map(|kid| kid.to_string()),
-        ledger_text: text(&ledger)?,
-        warnings: text(&attempt.warnings)?,
-        n,
-        attempt,
-        stand,
-        ticket_code: code,
-        ledger,
     })
 }
 
@@ -228,14 +248,14 @@ fn candidate<'a>(
 fn decided<D: Dialect>(
     candidate: &Candidate<'_>,
     let_in_elsewhere: i64,
-    row: &Row<D>,
+    row: &sql::Row<D>,
 ) -> Result<Decided, StoreError> {
     let Candidate { attempt, stand, .. } = candidate;
     let ticket = Ticket {
         id: row.id("t_id")?,
         organization_id: attempt.organization_id,
         event_id: attempt.event_id,
-        code: candidate.ticket_code,
+        code: candidate.code,
         status: TicketStatus::Scanned,
         ticket_class: row.opt_parse("t_ticket_class")?,
         gate_ids: row.opt_json("t_gate_ids")?,
