@@ -3,7 +3,7 @@
 use voelgoed_scan_core::{Reason, TicketStatus};
 
 use crate::attempts::{entry, exit, forced, reasons};
-use crate::world::World;
+use crate::world::{World, name};
 
 pub(crate) async fn a_ticket_admits_once(world: World) {
     let code = world.ticket("{}").await;
@@ -25,6 +25,20 @@ pub(crate) async fn a_ticket_admits_once(world: World) {
         (TicketStatus::Scanned, 1)
     );
     assert_eq!(world.inside().await, (1, 0, 1));
+}
+
+pub(crate) async fn a_gate_is_told_by_its_name_whatever_stands_in_it(world: World) {
+    let told = r#"Süd \ "A" {1},"n":0"#;
+    world.change_gate(world.main, |gate| gate.name = name(told)).await;
+    let code = world.ticket("{}").await;
+    let first = world.decided(entry(&world.post, code, 0)).await;
+    assert_eq!(
+        (first.answer.reason, &*first.answer.gate.name),
+        (Reason::Admitted, told)
+    );
+    let second = world.decided(entry(&world.other_post, code, 7)).await;
+    let previous = second.answer.previous_scan.expect("the scan before");
+    assert_eq!(&*previous.gate.name, told);
 }
 
 pub(crate) async fn one_of_24_calls_at_once_admits(world: World) {

@@ -50,6 +50,7 @@ macro_rules! every_rule_on {
         rules! { $database:
             admission {
                 a_ticket_admits_once,
+                a_gate_is_told_by_its_name_whatever_stands_in_it,
                 one_of_24_calls_at_once_admits,
                 a_ticket_for_three_admits_three_of_24_at_once,
                 scans_of_one_ticket_in_one_batch_are_decided_in_their_order,
