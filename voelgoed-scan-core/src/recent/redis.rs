@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::json::text_of;
+use crate::json::{objects, text_of};
 use crate::{OrganizationId, TicketCode, TicketFacts, Timestamp};
 
 /// The longest that a scan waits for Redis.
@@ -55,6 +55,19 @@ struct Held {
     f: Option<TicketFacts>,
 }
 
+/// A ticket as it is to stand there: its version first, which the script reads without parsing the rest.
+struct Keeping<'a> {
+    v: i64,
+    f: &'a TicketFacts,
+}
+
+objects! {
+    Keeping<'_> {
+        v,
+        f,
+    }
+}
+
 /// What is to stand under a key.
 struct Kept {
     key: String,
@@ -63,12 +76,12 @@ struct Kept {
 }
 
 impl Kept {
-    /// A ticket. Its version stands first: the script reads it without parsing the rest.
     fn ticket(facts: &TicketFacts) -> Self {
+        let version = facts.version;
         Self {
             key: ticket_key((facts.ticket.organization_id, facts.ticket.code)),
-            version: facts.version,
-            text: format!("{{\"v\":{},\"f\":{}}}", facts.version, text_of(facts)),
+            version,
+            text: text_of(&Keeping { v: version, f: facts }),
         }
     }
 
@@ -339,7 +352,16 @@ impl RedisTier {
 }
 
 fn ticket_key((organization, code): Key) -> String {
-    format!("voelgoed:org:{organization}:ticket:{code}:last_scan")
+    let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+    let organization = organization.as_uuid().hyphenated().encode_lower(&mut buffer);
+    [
+        "voelgoed:org:",
+        organization,
+        ":ticket:",
+        code.text().as_str(),
+        ":last_scan",
+    ]
+    .concat()
 }
 
 /// The ticket that stands under a key, believed only as far as it names that key.
