@@ -25,6 +25,7 @@ class Bench:
     def __init__(self, options):
         self.quick = options.quick
         self.seconds = options.seconds or (3 if options.quick else 10)
+        self.short = max(2, self.seconds // 3)
         self.rounds = options.rounds or (1 if options.quick else 5)
         self.postgres = Postgres()
         self.redis = os.environ["VOELGOED_SCAN_TEST_REDIS_URL"]
@@ -110,13 +111,13 @@ def target_2(bench):
     echo = Echo()
     duplicates = ["--duplicates", "100%", "--tickets", 0]
     try:
-        # A tenth of a millisecond scatters more than any rate: turns enough for a median that stays.
+        # A tenth of a millisecond follows the machine's moods, which last for seconds: short turns, many of them.
         paced = bench.turns({
             "gate, 5000/s": lambda: server.rehearse(
-                bench.seconds, "--devices", 50, "--rate", 5000, *duplicates),
+                bench.short, "--devices", 50, "--rate", 5000, *duplicates),
             "echo, 5000/s": lambda: server.rehearse(
-                bench.seconds, "--devices", 50, "--rate", 5000, *duplicates, "--against", echo.url),
-        }, rounds=bench.rounds * 3)
+                bench.short, "--devices", 50, "--rate", 5000, *duplicates, "--against", echo.url),
+        }, rounds=bench.rounds * 9)
         full, beside = [], []
         for turn in range(bench.rounds):
             field.settle()
@@ -163,6 +164,8 @@ def target_4(bench):
         def gate():
             field.settle()
             return server.rehearse(bench.seconds, "--devices", 50, "--rate", 500)
+        # The first tier keeps 25,000 tickets: what the server holds is asked once it is full.
+        bench.fresh(server, field, 32, 5)
         bench.rows[4] = bench.turns({
             "gate": gate,
             "pgbench -R 500": lambda: field.run("one.sql", bench.seconds, 50, 600, rate=500),

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::{EventId, OrganizationId, ScanId, TicketCode, TicketFacts, Timestamp};
 
-/// The most tickets kept: about 40 MB of them.
-const MOST_TICKETS: usize = 50_000;
+/// The most tickets kept: about 20 MB of them.
+const MOST_TICKETS: usize = 25_000;
 
 /// The most scan ids kept: at least the latest half of them.
 const MOST_SCANS: usize = 65_536;
