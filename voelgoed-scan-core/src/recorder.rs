@@ -13,6 +13,7 @@
 mod waiting;
 mod writing;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -234,14 +235,14 @@ async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Writ
         let recorded = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
         let followed = AssertUnwindSafe(|| aftermath.after(before, noted, recorded));
         let pending = catch_unwind(followed).unwrap_or_else(|panic| {
-            tracing::error!(panic = said(&*panic), "what follows a write failed");
+            not_followed(&*panic);
             None
         });
         unanswered.push(async move {
             if let Some(pending) = pending
                 && let Err(panic) = AssertUnwindSafe(pending).catch_unwind().await
             {
-                tracing::error!(panic = said(&*panic), "what follows a write failed");
+                not_followed(&*panic);
             }
             for (asker, outcome) in askers.into_iter().zip(outcomes) {
                 // An asker that went away needs no answer.
@@ -250,6 +251,10 @@ async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Writ
         });
     }
     while unanswered.next().await.is_some() {}
+}
+
+fn not_followed(panic: &(dyn Any + Send)) {
+    tracing::error!(panic = said(panic), "what follows a write failed");
 }
 
 async fn run<S: ScanStore + ?Sized, A: Aftermath>(

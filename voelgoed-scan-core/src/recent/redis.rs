@@ -6,13 +6,14 @@
 //! over.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use redis::aio::ConnectionManager;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
@@ -378,12 +379,14 @@ async fn serve(tier: Weak<Parts>, mut lookups: mpsc::UnboundedReceiver<Lookup>) 
     loop {
         let many = tokio::select! {
             biased;
-            Some(()) = commands.next() => continue,
+            // One that panicked has answered nobody, and the others go on.
+            Some(_) = commands.next() => continue,
             many = lookups.recv_many(&mut together, MOST_AT_ONCE), if commands.len() < MOST_COMMANDS => many,
         };
         let Some(parts) = tier.upgrade().filter(|_| many > 0) else {
             return;
         };
-        commands.push(RedisTier(parts).look_up(std::mem::take(&mut together)));
+        let command = RedisTier(parts).look_up(std::mem::take(&mut together));
+        commands.push(AssertUnwindSafe(command).catch_unwind());
     }
 }
