@@ -165,8 +165,10 @@ async fn serve(
             .await
         }
         Entrance::Guarded(_, run) => {
-            let query = uri.query().map(str::to_owned);
-            let done = run(receive(node, route, path, headers, body, trace).await?, query);
+            let done = run(
+                receive(node, route, path, headers, body, trace).await?,
+                uri.query(),
+            );
             if method == Method::GET && !route.takes_its_time {
                 within_patience(done).await
             } else {

@@ -59,7 +59,7 @@ pub(crate) enum Taken {
     Stream(Incoming),
 }
 
-type Run = Box<dyn Fn(Call<Taken>, Option<String>) -> Answering + Send + Sync>;
+type Run = Box<dyn Fn(Call<Taken>, Option<&str>) -> Answering + Send + Sync>;
 type Receive = Box<dyn Fn(Visit<Taken>) -> Answering + Send + Sync>;
 type Open = Box<dyn Fn(Arc<Node>) -> Answering + Send + Sync>;
 

@@ -2,6 +2,7 @@
 //!
 //! Past it nobody knows whether it was written: whoever asks again with the same scan ids is told.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -35,6 +36,7 @@ impl Deadline {
                 reason: "no answer in time".to_owned(),
             })
         };
-        timeout_at(deadline, work).await.unwrap_or_else(late)
+        // Where it is: a write is tens of kilobytes, and `timeout_at` would move it.
+        timeout_at(deadline, pin!(work)).await.unwrap_or_else(late)
     }
 }

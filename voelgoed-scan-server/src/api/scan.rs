@@ -30,19 +30,21 @@ pub(crate) fn scan() -> Route {
     .by(Permission::Device, run)
 }
 
-async fn run(call: Call<Json<ScanRequest>>) -> Answer {
+/// What is not needed any more is dropped before it is waited for, so that the future which is kept meanwhile is small.
+fn run(call: Call<Json<ScanRequest>>) -> impl Future<Output = Answer> + Send {
     let started = clock::stopwatch();
-    let standing = Arc::clone(call.standing()?);
-    // The rest of the call has done its work.
+    let standing = call.standing().map(Arc::clone);
     let Call {
         node,
         body: Json(request),
         now,
         ..
     } = call;
-    let answer = node.scanner.scan(&standing, request, now).await?;
-    node.measures.scanned(&answer, started.elapsed());
-    Ok(reply::whole(StatusCode::OK, "application/json", answer.to_json()))
+    async move {
+        let answer = node.scanner.scan(&standing?, request, now).await?;
+        node.measures.scanned(&answer, started.elapsed());
+        Ok(reply::whole(StatusCode::OK, "application/json", answer.to_json()))
+    }
 }
 
 impl From<ScanError> for Problem {

@@ -1,6 +1,6 @@
 //! How is a call declared? Step by step, each with the types that the next one and the endpoint go by.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -232,19 +232,16 @@ impl<B: Intake> Declaration<B> {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
-        let form = Arc::new(Form::default());
-        let endpoint = Arc::new(endpoint);
+        let form = Form::default();
         self.into_route::<B, NoQuery>(Entrance::Visitor(Box::new(move |visit| {
-            let (form, endpoint) = (Arc::clone(&form), Arc::clone(&endpoint));
-            Box::pin(async move {
-                let body = B::read(visit.body, &form)?;
-                endpoint(Visit {
+            match B::read(visit.body, &form) {
+                Ok(body) => Box::pin(endpoint(Visit {
                     node: visit.node,
                     now: visit.now,
                     body,
-                })
-                .await
-            })
+                })),
+                Err(problem) => Box::pin(ready(Err(problem.into()))),
+            }
         })))
     }
 }
@@ -260,16 +257,17 @@ impl<B: Intake, Q: Query> Declaration<B, Q> {
         F: Future<Output = Answer> + Send + 'static,
     {
         let (names, permits) = (self.names, self.permits);
-        let forms = Arc::new((Form::default(), Form::default()));
-        let endpoint = Arc::new(endpoint);
-        let run: Run = Box::new(move |call, query| {
-            let (forms, endpoint) = (Arc::clone(&forms), Arc::clone(&endpoint));
+        let forms = (Form::default(), Form::default());
+        let run: Run = Box::new(move |call, asked| {
+            let call = match read::<B, Q>(call, asked, &forms) {
+                Ok(call) => call,
+                Err(problem) => return Box::pin(ready(Err(problem.into()))),
+            };
+            let due = permits.map_or(permission, |permits| permits(&call));
+            if due.admits(&call.caller) {
+                return Box::pin(endpoint(call));
+            }
             Box::pin(async move {
-                let call = read::<B, Q>(call, query.as_deref(), &forms)?;
-                let due = permits.map_or(permission, |permits| permits(&call));
-                if due.admits(&call.caller) {
-                    return endpoint(call).await;
-                }
                 let refusal = refuse(&call, names).await;
                 call.body.discard().await;
                 Err(refusal.into())
