@@ -117,7 +117,7 @@ def target_2(bench):
                 bench.short, "--devices", 50, "--rate", 5000, *duplicates),
             "echo, 5000/s": lambda: server.rehearse(
                 bench.short, "--devices", 50, "--rate", 5000, *duplicates, "--against", echo.url),
-        }, rounds=bench.rounds * 9)
+        }, rounds=bench.rounds * 15)
         full, beside = [], []
         for turn in range(bench.rounds):
             field.settle()
