@@ -1,6 +1,6 @@
 """Measures the gate beside plain SQL and a bare echo; `scripts/bench` calls it.
 
-Every claim is a ratio of two medians of one run, the two sides in turn.
+Every claim is a ratio of two medians of one run, the two sides in turn; the smallest is told turn by turn as well.
 """
 
 import argparse
