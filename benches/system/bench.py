@@ -29,7 +29,9 @@ class Bench:
         self.rounds = options.rounds or (1 if options.quick else 5)
         self.postgres = Postgres()
         self.redis = os.environ["VOELGOED_SCAN_TEST_REDIS_URL"]
-        self.folder = Path(tempfile.mkdtemp(prefix="voelgoed-scan-bench."))
+        # Removed with the run: databases of gigabytes.
+        self.scratch = tempfile.TemporaryDirectory(prefix="voelgoed-scan-bench.")
+        self.folder = Path(self.scratch.name)
         self.databases = 0
         self.rows = {}
         self.series = {}
