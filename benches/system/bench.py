@@ -5,7 +5,6 @@ Every claim is a ratio of two medians of one run, the two sides in turn; the sma
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -67,16 +66,6 @@ class Bench:
         seconds = seconds or self.seconds
         field.settle()
         return server.rehearse(seconds, "--tickets", most * (seconds + 1), closed=clients)
-
-
-def median(results, what="rate"):
-    return statistics.median(result[what] for result in results)
-
-
-def ratio(one, other, what="rate"):
-    """The ratio of medians, and the least and greatest of the turns."""
-    turns = [a[what] / b[what] for a, b in zip(one, other)]
-    return median(one, what) / median(other, what), min(turns), max(turns)
 
 
 def target_1(bench):

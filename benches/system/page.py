@@ -65,7 +65,7 @@ def row_2(bench):
         f"p50 {median(gate, 'p50'):.3f} ms at 5,000/s; full load {rates(found['full'])}",
         f"bare echo: p50 {median(echo, 'p50'):.3f} ms at 5,000/s; full load beside the same inserts "
         f"{rates(found['beside'])}",
-        f"p50 {spread(paced)} of at most 1.25, {len(gate)} turns of {bench.short} s, and **{by_turns:.2f} x** as the "
+        f"p50 {spread(paced, 3)} of at most 1.25, {len(gate)} turns of {bench.short} s, and **{by_turns:.3f} x** as the "
         f"median of each turn beside the next; full load {spread(full)} of 0.5",
         met(paced[0] <= 1.25, by_turns <= 1.25, full[0] >= 0.5),
     )
