@@ -65,7 +65,7 @@ class Bench:
         """First-time valid scans over HTTP, as fast as they are answered."""
         seconds = seconds or self.seconds
         field.settle()
-        return server.rehearse(seconds, "--tickets", most * (seconds + 1), closed=clients)
+        return server.anew().rehearse(seconds, "--tickets", most * (seconds + 1), closed=clients)
 
 
 def target_1(bench):
@@ -99,38 +99,42 @@ def fresh_with_capacity(bench, server, field, clients):
 def target_2(bench):
     bench.say("2: duplicates from memory, against a bare echo")
     server, field = bench.gate_on_postgres()
-    echo = Echo()
     duplicates = ["--duplicates", "100%", "--tickets", 0]
+    paced_load = ["--devices", 50, "--rate", 5000, *duplicates]
+
+    def paced_echo():
+        with Echo() as echo:
+            return server.rehearse(bench.short, *paced_load, "--against", echo.url)
+
     try:
-        # A tenth of a millisecond follows the machine's moods, which last for seconds: short turns, many of them.
+        # A tenth of a millisecond follows the machine's moods, which last for seconds, and what each process got where in
+        # memory: short turns, many of them, each of a new process.
         paced = bench.turns({
-            "gate, 5000/s": lambda: server.rehearse(
-                bench.short, "--devices", 50, "--rate", 5000, *duplicates),
-            "echo, 5000/s": lambda: server.rehearse(
-                bench.short, "--devices", 50, "--rate", 5000, *duplicates, "--against", echo.url),
+            "gate, 5000/s": lambda: server.anew().rehearse(bench.short, *paced_load),
+            "echo, 5000/s": paced_echo,
         }, rounds=bench.rounds * 15)
         full, beside = [], []
         for turn in range(bench.rounds):
             field.settle()
-            full.append(server.rehearse(bench.seconds, *duplicates, closed=32))
+            full.append(server.anew().rehearse(bench.seconds, *duplicates, closed=32))
             field.settle()
-            beside.append(echo_beside_inserts(bench, server, field, echo, duplicates, full[-1]["rate"]))
+            beside.append(echo_beside_inserts(bench, server, field, duplicates, full[-1]["rate"]))
             bench.say(f"  full load {turn + 1}: gate {full[-1]['rate']:.0f}/s, echo beside {beside[-1]['rate']:.0f}/s")
         bench.rows[2] = {"paced": paced, "full": full, "beside": beside}
     finally:
-        echo.stop()
         server.stop()
 
 
-def echo_beside_inserts(bench, server, field, echo, duplicates, rows_a_second):
+def echo_beside_inserts(bench, server, field, duplicates, rows_a_second):
     """The echo at full load while pgbench inserts as many records a second as the gate did, in sets as large."""
     import threading
     inserts = threading.Thread(target=lambda: field.postgres.pgbench(
         field.database, "records.sql", bench.seconds + 4, 1, {**field.ids, "base": 0, "batch": 256},
         rate=max(1, rows_a_second / 256)))
-    # The echo's own stage (an event, devices, tickets) is made before its clock runs.
-    inserts.start()
-    result = server.rehearse(bench.seconds, *duplicates, "--against", echo.url, closed=32)
+    with Echo() as echo:
+        # The echo's own stage (an event, devices, tickets) is made before its clock runs.
+        inserts.start()
+        result = server.rehearse(bench.seconds, *duplicates, "--against", echo.url, closed=32)
     inserts.join()
     return result
 

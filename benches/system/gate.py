@@ -75,6 +75,12 @@ class Server:
             self.process.terminate()
             self.process.wait(20)
 
+    def anew(self):
+        """Starts it again. What a process gets where in memory is luck, which lasts as long as the process does."""
+        self.stop()
+        self.start()
+        return self
+
     def memory(self, what):
         """VmRSS (now) or VmHWM (the most so far) in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -115,12 +121,13 @@ class Server:
 
 
 class Echo:
-    """The bare echo."""
+    """The bare echo, anew for each turn as the gate is."""
 
-    def __init__(self):
+    def __enter__(self):
         self.process = subprocess.Popen([str(TARGET / "examples" / "bench_echo")], stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
+        return self
 
-    def stop(self):
+    def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(10)
