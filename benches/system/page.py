@@ -65,8 +65,8 @@ def row_2(bench):
         f"p50 {median(gate, 'p50'):.3f} ms at 5,000/s; full load {rates(found['full'])}",
         f"bare echo: p50 {median(echo, 'p50'):.3f} ms at 5,000/s; full load beside the same inserts "
         f"{rates(found['beside'])}",
-        f"p50 {spread(paced, 3)} of at most 1.25, {len(gate)} turns of {bench.short} s, each of new processes, and **{by_turns:.3f} x** as the "
-        f"median of each turn beside the next; full load {spread(full)} of 0.5",
+        f"p50 {spread(paced, 3)} of at most 1.25, {len(gate)} turns of {bench.short} s, each of new processes, and "
+        f"**{by_turns:.3f} x** as the median of each turn beside the next; full load {spread(full)} of 0.5",
         met(paced[0] <= 1.25, by_turns <= 1.25, full[0] >= 0.5),
     )
 
@@ -191,8 +191,8 @@ def write(bench, options):
         "it held up. pgbench (`-M prepared`) runs the scripts in `benches/pgbench` on the schema that the product migrated,",
         "on tickets made by SQL with the same columns: `one.sql` writes the ticket and its record with every column and",
         "index; `counted.sql` the counters by gate and session besides, which the product always writes; `many.sql` does",
-        "the same for sets. The bare echo is `benches/echo`. In targets 1 and 2 server and echo are started anew for each turn.",
-        "Before each turn of first-time scans: vacuum, analyze, checkpoint.", "",
+        "the same for sets. The bare echo is `benches/echo`. For targets 1 and 2 and the plot server and echo are started anew",
+        "for each turn. Before each turn of first-time scans: vacuum, analyze, checkpoint.", "",
         "## What it ran on", "",
     ]
     lines += [f"- {name}: {value}" for name, value in growth.machine().items()]
