@@ -13,12 +13,16 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
+use voelgoed_scan_core::model::{
+    Claims, Direction, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyStatus, Ledger, Name,
+    OrganizationId, Reason, ScanAnswer, ScanRequest, SessionStart, SigningKey, Ticket, TicketCode,
+    TicketFacts, Timestamp,
+};
+use voelgoed_scan_core::node::Setup;
+use voelgoed_scan_core::rules::{Situation, decide};
 use voelgoed_scan_core::store::{NumberedLine, open};
-use voelgoed_scan_core::{
-    Claims, Direction, Event, EventId, EventPut, Gate, GateId, GatePut, KeyDerivation, KeyFormat, KeyStatus,
-    Keyring, Ledger, MasterSecret, Name, OrganizationId, Payload, PhoenixKeys, Reason, ScanAnswer,
-    ScanRequest, SessionStart, Setup, SigningKey, Situation, Ticket, TicketCode, TicketFacts, Timestamp,
-    Vg2Claims, decide, payload_sha256, verify,
+use voelgoed_scan_core::token::{
+    KeyDerivation, Keyring, MasterSecret, Payload, PhoenixKeys, Vg2Claims, payload_sha256, verify,
 };
 
 const CODE: &str = "3KQR7F924M1XaB0z";
@@ -130,7 +134,7 @@ fn deciding(criterion: &mut Criterion) {
         direction: Direction::Entry,
         event: &event,
         gate: &gate,
-        occupancy: Some(voelgoed_scan_core::Occupancy::default()),
+        occupancy: Some(voelgoed_scan_core::model::Occupancy::default()),
         window: Duration::from_secs(300),
     };
     let claims = Claims {
@@ -164,7 +168,7 @@ fn from_memory(criterion: &mut Criterion) {
     };
     assert_eq!(runtime.block_on(scan()).reason, Reason::Admitted);
     let answer = runtime.block_on(scan());
-    assert_eq!(answer.decided_by, voelgoed_scan_core::DecidedBy::Memory);
+    assert_eq!(answer.decided_by, voelgoed_scan_core::model::DecidedBy::Memory);
     // More than this at once, and the bench measures how fast records are written.
     criterion.bench_function("memory/duplicate", |bench| {
         bench.iter_custom(|iterations| {
@@ -188,7 +192,7 @@ fn from_memory(criterion: &mut Criterion) {
     telling(criterion, &answer, &qr);
 }
 
-async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::Scanner, [u8; 32], String) {
+async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::node::Scanner, [u8; 32], String) {
     let now = now();
     let url = format!("sqlite://{}", folder.join("gate.db").display());
     let setup = Setup {

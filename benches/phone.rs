@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
-use voelgoed_scan_core::{
-    Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, Keyring, Manifest, ManifestDraft,
-    ManifestFacts, ManifestPart, ManifestTicket, MasterSecret, OfflineGate, OfflineGateSetup, OfflineScan,
-    OrganizationId, Reading, ScanId, ScanResult, SigningKey, TicketCode, TicketKey, TicketStatus, Timestamp,
-    Vg2Claims,
+use voelgoed_scan_core::client::{OfflineGate, OfflineGateSetup, OfflineScan};
+use voelgoed_scan_core::manifest::{
+    Manifest, ManifestDraft, ManifestFacts, ManifestPart, ManifestTicket, TicketKey,
 };
+use voelgoed_scan_core::model::{
+    Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, OrganizationId, Reading, ScanId,
+    ScanResult, SigningKey, TicketCode, TicketStatus, Timestamp,
+};
+use voelgoed_scan_core::token::{Keyring, MasterSecret, Vg2Claims};
 
 const ORGANIZATION: &str = "ea8ed02a-82a1-4593-8f23-37cd3794c522";
 const EVENT: &str = "0192f0c1-7a4e-7000-8000-000000000002";

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use voelgoed_scan_core::store::{NumberedLine, open};
-use voelgoed_scan_core::{
-    DeviceRegister, EventId, EventPut, GateId, GatePut, KeyFormat, MasterSecret, Name, ScanRequest,
-    SessionStart, Setup, Timestamp,
+use voelgoed_scan_core::model::{
+    DeviceRegister, EventId, EventPut, GateId, GatePut, KeyFormat, Name, ScanRequest, SessionStart, Timestamp,
 };
+use voelgoed_scan_core::node::Setup;
+use voelgoed_scan_core::store::{NumberedLine, open};
+use voelgoed_scan_core::token::MasterSecret;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -24,10 +24,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use voelgoed_scan_core::{
-    EnrollmentUri, EventId, GateId, HttpHeader, HttpMethod, HttpRequest, HttpTransport, TicketCode,
-    Timestamp, Transport as _,
-};
+use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpTransport, Transport as _};
+use voelgoed_scan_core::model::{EnrollmentUri, EventId, GateId, TicketCode, Timestamp};
 
 type Failure = Box<dyn std::error::Error>;
 

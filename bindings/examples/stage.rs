@@ -8,14 +8,15 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use voelgoed_scan_core::{
+use voelgoed_scan_core::manifest::{ManifestDraft, ManifestFacts, ManifestTicket, TicketKey};
+use voelgoed_scan_core::model::{
     ClassName, DecidedBy, Device, DeviceId, DeviceSelf, DeviceSettings, DeviceStatus, DeviceToken,
     DeviceType, Direction, EnrollAnswer, EnrollmentCode, EnrollmentUri, Event, EventId, EventStatus, Gate,
-    GateId, GateStatus, IssuedToken, KeyFormat, KeyId, KeyStatus, Keyring, ManifestDraft, ManifestFacts,
-    ManifestKey, ManifestTicket, MasterSecret, Name, NamedGate, Occupancy, OrganizationId, Reason, Reentry,
-    ScanAnswer, ScanResult, ScanSession, SessionId, SessionStatus, SigningKey, StaleManifest, TicketCode,
-    TicketKey, TicketStatus, Timestamp, Vg2Claims, hex,
+    GateId, GateStatus, IssuedToken, KeyFormat, KeyId, KeyStatus, ManifestKey, Name, NamedGate, Occupancy,
+    OrganizationId, Reason, Reentry, ScanAnswer, ScanResult, ScanSession, SessionId, SessionStatus,
+    SigningKey, StaleManifest, TicketCode, TicketStatus, Timestamp, hex,
 };
+use voelgoed_scan_core::token::{Keyring, MasterSecret, Vg2Claims};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use voelgoed_scan_core as core;
 
-pub use voelgoed_scan_core::{HttpHeader, HttpMethod, HttpRequest, HttpResponse};
+pub use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse};
 
 /// The methods that a scanner uses.
 #[uniffi::remote(Enum)]
@@ -117,11 +117,11 @@ pub trait SecretStore: Send + Sync {
 pub(crate) struct AppTransport(pub(crate) Arc<dyn Transport>);
 
 #[async_trait]
-impl core::Transport for AppTransport {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, core::TransportError> {
+impl core::client::Transport for AppTransport {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, core::client::TransportError> {
         self.0.send(request).await.map_err(|error| match error {
-            TransportError::Unreachable { reason } => core::TransportError::Unreachable { reason },
-            TransportError::TimedOut { .. } => core::TransportError::TimedOut,
+            TransportError::Unreachable { reason } => core::client::TransportError::Unreachable { reason },
+            TransportError::TimedOut { .. } => core::client::TransportError::TimedOut,
         })
     }
 }
@@ -129,20 +129,20 @@ impl core::Transport for AppTransport {
 /// The app's store for secrets, as the core knows it.
 pub(crate) struct AppSecrets(pub(crate) Arc<dyn SecretStore>);
 
-fn failed(SecretStoreError::Failed { reason }: SecretStoreError) -> core::SecretStoreError {
-    core::SecretStoreError { reason }
+fn failed(SecretStoreError::Failed { reason }: SecretStoreError) -> core::client::SecretStoreError {
+    core::client::SecretStoreError { reason }
 }
 
-impl core::SecretStore for AppSecrets {
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, core::SecretStoreError> {
+impl core::client::SecretStore for AppSecrets {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, core::client::SecretStoreError> {
         self.0.get(name.to_owned()).map_err(failed)
     }
 
-    fn set(&self, name: &str, secret: Vec<u8>) -> Result<(), core::SecretStoreError> {
+    fn set(&self, name: &str, secret: Vec<u8>) -> Result<(), core::client::SecretStoreError> {
         self.0.set(name.to_owned(), secret).map_err(failed)
     }
 
-    fn delete(&self, name: &str) -> Result<(), core::SecretStoreError> {
+    fn delete(&self, name: &str) -> Result<(), core::client::SecretStoreError> {
         self.0.delete(name.to_owned()).map_err(failed)
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use voelgoed_scan_core as core;
-use voelgoed_scan_core::{ClientError, HttpTransport};
+use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
-pub use voelgoed_scan_core::{App, ScanSession, SessionStatus, Station, SyncReport};
+pub use voelgoed_scan_core::client::{Station, SyncReport};
+pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
 use crate::app::{AppSecrets, AppTransport};
 use crate::clock::now;
@@ -53,7 +54,7 @@ pub struct ClientSettings {
 /// What suits a gate: 800 ms for a scan.
 #[uniffi::export]
 pub fn default_client_settings() -> ClientSettings {
-    let core::ClientSettings {
+    let core::client::ClientSettings {
         scan_deadline,
         call_timeout,
         transfer_timeout,
@@ -62,7 +63,7 @@ pub fn default_client_settings() -> ClientSettings {
         refresh_every,
         batch,
         allow_plain_http,
-    } = core::ClientSettings::default();
+    } = core::client::ClientSettings::default();
     ClientSettings {
         scan_deadline,
         call_timeout,
@@ -93,19 +94,19 @@ pub struct ClientSetup {
 }
 
 impl ClientSetup {
-    fn into_core(self) -> Result<core::ClientSetup, GateError> {
-        let transport: Arc<dyn core::Transport> = match self.transport {
+    fn into_core(self) -> Result<core::client::ClientSetup, GateError> {
+        let transport: Arc<dyn core::client::Transport> = match self.transport {
             Some(transport) => Arc::new(AppTransport(transport)),
             None => Arc::new(HttpTransport::new().map_err(ClientError::from)?),
         };
         let settings = self.settings.unwrap_or_else(default_client_settings);
-        Ok(core::ClientSetup {
+        Ok(core::client::ClientSetup {
             directory: PathBuf::from(self.directory),
             app: self.app,
             transport,
             secrets: Arc::new(AppSecrets(self.secrets)),
             clock: Arc::new(now),
-            settings: core::ClientSettings {
+            settings: core::client::ClientSettings {
                 scan_deadline: settings.scan_deadline,
                 call_timeout: settings.call_timeout,
                 transfer_timeout: settings.transfer_timeout,
@@ -211,9 +212,9 @@ pub struct ClientState {
     pub last_error: Option<String>,
 }
 
-impl From<core::ClientState> for ClientState {
-    fn from(state: core::ClientState) -> Self {
-        let core::ClientState {
+impl From<core::client::ClientState> for ClientState {
+    fn from(state: core::client::ClientState) -> Self {
+        let core::client::ClientState {
             online,
             station,
             manifest,
@@ -239,12 +240,12 @@ impl From<core::ClientState> for ClientState {
 /// A scanner. One an app; every function may be called at any time from any thread, also side by side.
 #[derive(Debug, uniffi::Object)]
 pub struct ScannerClient {
-    client: core::ScannerClient,
+    client: core::client::ScannerClient,
     stop: Notify,
 }
 
 impl ScannerClient {
-    fn new(client: core::ScannerClient) -> Self {
+    fn new(client: core::client::ScannerClient) -> Self {
         Self {
             client,
             stop: Notify::new(),
@@ -316,7 +317,7 @@ impl ScannerClient {
         direction: Option<Direction>,
         override_reason: Option<ReasonText>,
     ) -> Result<Verdict, GateError> {
-        let input = core::ScanInput {
+        let input = core::client::ScanInput {
             reading: reading.into(),
             direction: direction.unwrap_or(Direction::Entry),
             override_reason,
@@ -347,8 +348,8 @@ impl ScannerClient {
     /// Asks for a newer manifest, now; nothing where the one in use is the newest.
     pub async fn refresh_manifest(&self) -> Result<Option<ManifestState>, GateError> {
         match self.client.refresh_manifest().await? {
-            core::ManifestRefresh::Taken(state) => Ok(Some(state.into())),
-            core::ManifestRefresh::Unchanged => Ok(None),
+            core::client::ManifestRefresh::Taken(state) => Ok(Some(state.into())),
+            core::client::ManifestRefresh::Unchanged => Ok(None),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Why did it not work? One flat list of errors for every language, by the codes that HTTP, CLI and logs use.
 
-use voelgoed_scan_core::{ClientError, ManifestError, OfflineError, SessionId};
+use voelgoed_scan_core::client::{ClientError, OfflineError};
+use voelgoed_scan_core::manifest::ManifestError;
+use voelgoed_scan_core::model::SessionId;
 
 macro_rules! errors {
     ($($(#[$doc:meta])* $variant:ident = $code:literal;)+) => {
@@ -133,7 +135,10 @@ impl From<OfflineError> for GateError {
             OfflineError::ScanIdReused => Self::ScanIdReused { reason },
             OfflineError::OtherDevice => Self::OtherDevice { reason },
             OfflineError::Manifest(error) => error.into(),
-            OfflineError::Store(_) => Self::StorageUnavailable { reason },
+            OfflineError::Database(_)
+            | OfflineError::Migration(_)
+            | OfflineError::InvalidColumn { .. }
+            | OfflineError::Json(_) => Self::StorageUnavailable { reason },
         }
     }
 }
@@ -167,7 +172,7 @@ impl From<ClientError> for GateError {
 
 #[cfg(test)]
 mod tests {
-    use voelgoed_scan_core::{SecretStoreError, TransportError};
+    use voelgoed_scan_core::client::{SecretStoreError, TransportError};
 
     use super::*;
     use crate::Timestamp;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use voelgoed_scan_core as core;
-use voelgoed_scan_core::{Override, Reading};
+use voelgoed_scan_core::model::{Override, Reading};
 
 use crate::clock::now;
 use crate::opening::on_one_thread;
@@ -70,9 +70,9 @@ pub struct ManifestState {
     pub wants_whole: bool,
 }
 
-impl From<core::ManifestState> for ManifestState {
-    fn from(state: core::ManifestState) -> Self {
-        let core::ManifestState {
+impl From<core::client::ManifestState> for ManifestState {
+    fn from(state: core::client::ManifestState) -> Self {
+        let core::client::ManifestState {
             event_id,
             version,
             made_at,
@@ -111,7 +111,7 @@ pub fn new_scan_id() -> ScanId {
 }
 
 /// The gates that a manifest tells of.
-pub(crate) fn gates(head: Option<core::ManifestHead>) -> Vec<NamedGate> {
+pub(crate) fn gates(head: Option<core::manifest::ManifestHead>) -> Vec<NamedGate> {
     let gates = head.into_iter().flat_map(|head| head.gates);
     gates
         .map(|one| NamedGate {
@@ -124,7 +124,7 @@ pub(crate) fn gates(head: Option<core::ManifestHead>) -> Vec<NamedGate> {
 /// The gate of a phone without a network. All of its functions may be called from any thread.
 #[derive(Debug, uniffi::Object)]
 pub struct OfflineGate {
-    gate: core::OfflineGate,
+    gate: core::client::OfflineGate,
 }
 
 #[uniffi::export(async_runtime = "tokio")]
@@ -136,7 +136,7 @@ impl OfflineGate {
             .manifest_key
             .try_into()
             .map_err(|_| GateError::invalid("manifest key", "has not 32 bytes"))?;
-        let setup = core::OfflineGateSetup {
+        let setup = core::client::OfflineGateSetup {
             file: PathBuf::from(setup.file),
             organization_id: setup.organization_id,
             device_id: setup.device_id,
@@ -145,7 +145,7 @@ impl OfflineGate {
             manifest_key,
             device_secret: None,
         };
-        let gate = on_one_thread(|| core::OfflineGate::open(setup)).await?;
+        let gate = on_one_thread(|| core::client::OfflineGate::open(setup)).await?;
         Ok(Self { gate })
     }
 
@@ -168,7 +168,7 @@ impl OfflineGate {
         override_reason: Option<ReasonText>,
     ) -> Result<Verdict, GateError> {
         let scanned_at = now();
-        let scan = core::OfflineScan {
+        let scan = core::client::OfflineScan {
             scan_id: scan_id.unwrap_or_else(|| ScanId::generate(scanned_at)),
             reading: reading.into(),
             gate_id,
@@ -182,7 +182,7 @@ impl OfflineGate {
 
     /// How the gate stands.
     pub async fn state(&self) -> Result<OfflineState, GateError> {
-        let core::OfflineState {
+        let core::client::OfflineState {
             manifest,
             waiting,
             conflicts,

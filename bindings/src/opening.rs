@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use voelgoed_scan_core::{ClientSetup, EnrollmentUri, ScannerClient, Transport, TransportError};
+use voelgoed_scan_core::client::{ClientSetup, ScannerClient, Transport, TransportError};
+use voelgoed_scan_core::model::EnrollmentUri;
 
 use crate::{GateError, HttpRequest, HttpResponse};
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use voelgoed_scan_core::{KeyFormat, KeyStatus, Keyring, Payload, SigningKey, Window, verify};
+use voelgoed_scan_core::model::{KeyFormat, KeyStatus, SigningKey, Window};
+use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
 use crate::{EventId, Format, GateError, KeyId, OrganizationId, Reason, TicketCode, Timestamp};
 

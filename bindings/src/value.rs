@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::GateError;
-pub use voelgoed_scan_core::{
+pub use voelgoed_scan_core::model::{
     ClassName, DeviceId, EventId, GateId, KeyId, Name, Note, OrganizationId, ReasonText, ScanId, SeatPart,
     SessionId, TicketCode, TicketId, Timestamp,
 };

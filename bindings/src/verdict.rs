@@ -1,7 +1,8 @@
 //! What does the steward see? The verdict of a scan, whoever reached it.
 
+pub use voelgoed_scan_core::client::{SeenBefore, SeenTicket, Verdict};
+pub use voelgoed_scan_core::model::{Headcount, NamedGate, Occupancy, Seat};
 pub use voelgoed_scan_core::sync::{Conflict, NamedDevice};
-pub use voelgoed_scan_core::{Headcount, NamedGate, Occupancy, Seat, SeenBefore, SeenTicket, Verdict};
 
 use crate::{
     ClassName, ConflictKind, DeviceId, Direction, EventId, GateId, Note, Reason, ScanId, ScanResult,

@@ -2,8 +2,9 @@
 
 use voelgoed_scan_core as core;
 
-pub use core::sync::ConflictKind;
-pub use core::{Direction, Format, Reason, ScanResult, TicketStatus, VerdictBy, Warning};
+pub use core::client::VerdictBy;
+pub use core::model::{Direction, Format, Reason, ScanResult, TicketStatus, Warning};
+pub use core::rules::ConflictKind;
 
 /// What the gate does.
 #[uniffi::remote(Enum)]

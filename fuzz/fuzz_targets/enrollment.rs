@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use voelgoed_scan_core::{EnrollmentCode, EnrollmentUri};
+use voelgoed_scan_core::model::{EnrollmentCode, EnrollmentUri};
 
 fuzz_target!(|text: &str| {
     if let Ok(code) = text.parse::<EnrollmentCode>() {

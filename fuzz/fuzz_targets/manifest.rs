@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
-use voelgoed_scan_core::{Keyring, ManifestPart, MasterSecret, OrganizationId, TicketKey};
+use voelgoed_scan_core::token::{Keyring, MasterSecret};
+use voelgoed_scan_core::manifest::{ManifestPart, TicketKey};
+use voelgoed_scan_core::model::OrganizationId;
 
 static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
     let master = MasterSecret::from_hex(&"42".repeat(32)).expect("a master secret");

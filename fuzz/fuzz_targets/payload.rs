@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
-use voelgoed_scan_core::{Keyring, MasterSecret, OrganizationId, Payload, TicketCode, verify};
+use voelgoed_scan_core::token::{Keyring, MasterSecret, Payload, verify};
+use voelgoed_scan_core::model::{OrganizationId, TicketCode};
 
 static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
     let master = MasterSecret::from_hex(&"42".repeat(32)).expect("a master secret");

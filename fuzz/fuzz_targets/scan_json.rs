@@ -3,10 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use voelgoed_scan_core::{
-    ScanRequest,
-    sync::{HandedScan, canonical},
-};
+use voelgoed_scan_core::model::ScanRequest;
+use voelgoed_scan_core::sync::{HandedScan, canonical};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = serde_json::from_slice::<ScanRequest>(bytes);

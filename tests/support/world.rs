@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use voelgoed_scan_core::{Name, Timestamp};
+use voelgoed_scan_core::model::{Name, Timestamp};
 use voelgoed_scan_server::config::Config;
 use voelgoed_scan_server::{Running, start};
 
@@ -57,7 +57,7 @@ pub struct Tenant {
 
 /// A new UUID, different each time.
 pub fn new_id() -> String {
-    let id = voelgoed_scan_core::ScanId::generate(BEGINNING);
+    let id = voelgoed_scan_core::model::ScanId::generate(BEGINNING);
     id.to_string()
 }
 

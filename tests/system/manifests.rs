@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use voelgoed_scan_core::{
-    DeviceSelf, EventId, Manifest, ManifestPart, ManifestTicket, OrganizationId, TicketCode, TicketKey,
-    TicketStatus,
-};
+use voelgoed_scan_core::manifest::{Manifest, ManifestPart, ManifestTicket, TicketKey};
+use voelgoed_scan_core::model::{DeviceSelf, EventId, OrganizationId, TicketCode, TicketStatus};
 use voelgoed_scan_suite::services::shared_database;
 use voelgoed_scan_suite::world::Tenant;
 use voelgoed_scan_suite::{Client, Cluster, Reply, World, until};
@@ -152,7 +150,7 @@ async fn a_delta_holds_what_changed_and_an_operator_s_change_is_in_it_at_once() 
     let gate = closed.head().gate(tenant.gate.parse().expect("an id")).cloned();
     assert_eq!(
         gate.map(|one| one.gate.status),
-        Some(voelgoed_scan_core::GateStatus::Closed)
+        Some(voelgoed_scan_core::model::GateStatus::Closed)
     );
     for wrong in ["?since=-1", "?since=x", "?since="] {
         let reply = tenant.device.get(&format!("{}{wrong}", path(tenant))).await;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use voelgoed_scan_core::model::{SettableStatus, Timestamp};
 use voelgoed_scan_core::store::open;
-use voelgoed_scan_core::{SettableStatus, Timestamp};
 use voelgoed_scan_suite::cluster::report;
 use voelgoed_scan_suite::events::Events;
 use voelgoed_scan_suite::services::{Redis, shared_database, shared_redis};

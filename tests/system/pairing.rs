@@ -1,7 +1,8 @@
 //! How a phone becomes a scanner.
 
 use serde_json::{Value, json};
-use voelgoed_scan_core::{DeviceSecret, EnrollmentCode, EnrollmentUri};
+use voelgoed_scan_core::client::DeviceSecret;
+use voelgoed_scan_core::model::{EnrollmentCode, EnrollmentUri};
 use voelgoed_scan_suite::services::shared_database;
 use voelgoed_scan_suite::world::{Tenant, new_id};
 use voelgoed_scan_suite::{Client, Cluster, Reply, World, until};

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use voelgoed_scan_core::sync::ConflictKind;
-use voelgoed_scan_core::{
-    App, ClientSettings, ClientSetup, EnrollmentUri, HttpTransport, ManifestRefresh, Name, Reason, ScanInput,
-    ScannerClient, SecretStore, SecretStoreError, Timestamp, VerdictBy,
+use voelgoed_scan_core::client::{
+    ClientSettings, ClientSetup, HttpTransport, ManifestRefresh, ScanInput, ScannerClient, SecretStore,
+    SecretStoreError, VerdictBy,
 };
+use voelgoed_scan_core::model::{App, EnrollmentUri, Name, Reason, Timestamp};
+use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_server::{Config, Running, start};
 use voelgoed_scan_suite::world::Tenant;
 use voelgoed_scan_suite::{Cluster, World};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
-use voelgoed_scan_core::SetupError;
+use voelgoed_scan_core::node::SetupError;
 use voelgoed_scan_core::store::{OpenError, StoreError};
 use voelgoed_scan_server::StartError;
 use voelgoed_scan_server::problem::Code;

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use voelgoed_scan_core::Timestamp;
+use voelgoed_scan_core::model::Timestamp;
 use zeroize::Zeroizing;
 
 /// The variable that carries the credential: an API key or a device token.

@@ -2,12 +2,17 @@
 //!
 //! Invariants: a message only ever makes a node ask the database again, deny less, or show more: losing one costs
 //! freshness, never correctness. A node hears its own beat over the bus; one that does not reads the change counters of
-//! the database instead, and one whose message the bus did not take says so there (`crate::nodes`).
+//! the database instead, and one whose message the bus did not take says so there (`crate::node::cluster`).
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "redis")]
+pub(crate) mod redis_connection;
+
+#[cfg(feature = "redis")]
+pub use redis_connection::{InvalidRedisUrl, RedisLink};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketCode, Timestamp};
+use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketCode, Timestamp};
 
 /// What a node tells the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +92,9 @@ pub enum Message {
         occupancy: Box<EventOccupancy>,
     },
 }
+
+/// An event of an organization.
+pub(crate) type Place = (OrganizationId, EventId);
 
 /// The topic on which an event's occupancy is told: [`EventOccupancy`] as JSON, and `node`, which sent it.
 #[must_use]

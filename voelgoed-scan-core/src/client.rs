@@ -4,16 +4,17 @@
 //! decides, for it knows what the server does not; nothing runs that the app does not drive ([`ScannerClient::run`]);
 //! token, device key and manifest key are in the app's [`SecretStore`] alone.
 
-mod call;
+mod connectivity;
 mod error;
 mod http;
-mod link;
+mod maintenance;
+pub(crate) mod offline;
+mod request;
 mod scanning;
 mod secrets;
 #[cfg(test)]
 mod tests;
 mod transport;
-mod upkeep;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,20 +22,25 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::sync::Conflict;
-use crate::{
-    App, Device, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentUri, EventId, GateId, ManifestHead,
-    ManifestState, OfflineGate, OfflineGateSetup, ScanSession, SessionStart, Station, Timestamp,
+use crate::manifest::ManifestHead;
+use crate::model::{
+    App, Device, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentUri, EventId, GateId, ScanSession,
+    SessionStart, Timestamp,
 };
-use call::{Call, Caller, json};
+use crate::sync::Conflict;
+use connectivity::Link;
 pub use error::ClientError;
 pub use http::HttpTransport;
-use link::Link;
+pub use maintenance::{ManifestRefresh, SyncReport};
+pub use offline::{
+    DeviceSecret, ManifestState, OfflineError, OfflineGate, OfflineGateSetup, OfflineScan, OfflineState,
+    SeenBefore, SeenTicket, Station, Verdict, VerdictBy, WaitingBatch,
+};
+use request::{Call, Caller, json};
 pub use scanning::ScanInput;
 use secrets::Enrolled;
 pub use secrets::{SecretStore, SecretStoreError};
 pub use transport::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
-pub use upkeep::{ManifestRefresh, SyncReport};
 
 /// Tells the time: the device's own clock.
 pub trait Clock: Send + Sync {
@@ -146,7 +152,7 @@ impl ScannerClient {
         if !server.starts_with("https://") && !setup.settings.allow_plain_http {
             return Err(ClientError::InsecureServer);
         }
-        let device_secret = crate::DeviceSecret::generate();
+        let device_secret = DeviceSecret::generate();
         let request = EnrollRequest {
             code: uri.code.clone(),
             app: setup.app.clone(),

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::{
+use crate::model::{
     ClassName, Event, EventId, Gate, GateId, OrganizationId, SigningKey, TicketCode, TicketFacts,
     TicketStatus, Timestamp,
 };
@@ -120,7 +120,7 @@ impl TicketKey {
 
 impl fmt::Debug for TicketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TicketKey({})", crate::hex::encode(&self.0))
+        write!(f, "TicketKey({})", crate::model::hex::encode(&self.0))
     }
 }
 

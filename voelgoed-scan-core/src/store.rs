@@ -5,78 +5,28 @@
 //! database settles races, so that the outcome of calls side by side is that of some order of them; "not there" is
 //! `None`, and a rule that says no is a value, never an error.
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod batch;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod columns;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod deadline;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod devices;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod enrollments;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod events;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod fresh;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod generation;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod hand;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod import;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod keys;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod manifests;
 mod nodes;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod notes;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod open;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod organizations;
-#[cfg(feature = "postgres")]
-mod postgres;
 mod registry;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod row;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod scan_row;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod scans;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod sessions;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
-#[cfg(feature = "sqlite")]
-mod sqlite;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod sync;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod tickets;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod undo;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::sync::{Conflict, ConflictKind, Intake, SyncResult, SyncWrites};
-use crate::{
-    Attempt, Device, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, KnownScan, ManifestTicket,
-    NewScan, OrganizationId, ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession,
-    SessionId, SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing,
-    TicketStatus, Timestamp,
+use crate::manifest::ManifestTicket;
+use crate::model::{
+    Attempt, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, OrganizationId, ReasonText, Recorded,
+    Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus, SigningKey, Standing,
+    TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp, TokenHash,
 };
+use crate::rules::{ConflictKind, KnownScan, NewScan};
+use crate::sync::{Conflict, Intake, SyncResult, SyncWrites};
 
 pub use nodes::{Generations, NodeStore, PoolUse};
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use open::{OpenError, open};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
-
-/// SHA-256 of a bearer token: all that is stored of it.
-pub type TokenHash = [u8; 32];
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::{OpenError, open};
 
 /// A failure of the database itself. What it says is for logs, never for clients.
 #[derive(Debug, thiserror::Error)]
@@ -99,30 +49,6 @@ pub enum StoreError {
         /// What the driver said.
         reason: String,
     },
-}
-
-/// A device that called, with the session it has, if it has one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
-    /// The device. Inactive ones are found too, so that they are told so.
-    pub device: Device,
-    /// Its active session.
-    pub stand: Option<Stand>,
-    /// Where the organization's change counter ([`Generations::facts`]) stood before the rest was read.
-    pub generation: i64,
-}
-
-/// An active session with all that its scans are judged by.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stand {
-    /// The session.
-    pub session: ScanSession,
-    /// Its event.
-    pub event: Event,
-    /// Its gate.
-    pub gate: Gate,
-    /// Where the organization's change counter stood when the event or one of its gates was last changed.
-    pub doors: i64,
 }
 
 /// How a list is asked for: so many, after that one.

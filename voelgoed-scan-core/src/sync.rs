@@ -1,34 +1,35 @@
 //! What do devices hand in that decided alone, and what are they told? The request, its answer, and the conflicts.
 //!
 //! How a scan is judged again stands in `sync/judge.rs`, what a ticket's scans come to together in
-//! [`crate::fold`](crate::fold()), and how a log proves that nothing was cut from it in `sync/chain.rs`. All of it in
+//! [`crate::rules::fold`](crate::rules::fold()), and how a log proves that nothing was cut from it in `sync/chain.rs`. All of it in
 //! words: `docs/sync.md`.
 
-mod batch;
 mod chain;
-mod history;
-mod judge;
+mod facts;
+mod ingest;
+mod log_verification;
 mod received;
+mod recheck;
+mod refold;
 mod scan;
-mod take;
 #[cfg(test)]
 mod tests;
-mod trust;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::words;
-use crate::{BatchId, DeviceId, NamedGate, Reason, ScanId, ScanResult, TicketCode, Timestamp};
+use crate::model::text::words;
+use crate::model::{BatchId, DeviceId, NamedGate, Reason, ScanId, ScanResult, TicketCode, Timestamp};
+use crate::rules::ConflictKind;
 
-pub use batch::{
+pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
+pub use facts::{
     Intake, Item, Known, LogPlace, NewSync, Quarantined, SessionSpan, SyncDevice, SyncFacts, SyncWrites,
 };
-pub use chain::{BatchSignature, DeviceKey, InvalidBytes, LinkHash, canonical, signed_bytes};
-pub use history::{Histories, KeptScan, Refolded};
-pub use judge::Upload;
+pub use ingest::{DENIED_AT_GATE, take};
 pub use received::Received;
+pub use recheck::Upload;
+pub use refold::{Histories, KeptScan, Refolded};
 pub use scan::{Fault, HandedScan, InvalidSyncScan, RawSyncScan, SyncScan};
-pub use take::{DENIED_AT_GATE, take};
 
 /// The most scans in one batch.
 pub const MAX_BATCH: usize = 1000;
@@ -44,18 +45,6 @@ words! {
         Rejected = "rejected",
         /// It is kept apart, and admits nobody: its device is revoked, or its log does not hold together.
         Quarantined = "quarantined",
-    }
-
-    /// What is at odds between what a device did and what the rules say.
-    pub enum ConflictKind {
-        /// One ticket let in more people than it may: two devices that could not talk.
-        DoubleEntry = "double_entry",
-        /// A device let somebody in against the rules.
-        NotAdmissible = "not_admissible",
-        /// The server had denied the scan, and the device, which did not hear of it, let the person in.
-        AdmittedOffline = "admitted_offline",
-        /// A scan in quarantine.
-        Unverified = "unverified",
     }
 }
 

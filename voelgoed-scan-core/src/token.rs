@@ -7,6 +7,7 @@
 //! never allocates by a length that it read; a claim is read only once the signature over it holds.
 
 mod base64url;
+mod keyring;
 pub mod phoenix;
 pub mod vectors;
 mod vg1;
@@ -16,28 +17,14 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::text::words;
-use crate::{EventId, KeyId, Keyring, OrganizationId, Reading, Reason, TicketCode, TicketId, Timestamp};
-use phoenix::PhoenixKeys;
+use crate::model::{Claims, Format, KeyId, Reading, Reason, TicketCode};
+pub use keyring::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret, manifest_signature_holds};
+pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;
 
 /// The longest payload in bytes, white space around it not counted.
 pub const MAX_PAYLOAD: usize = 2048;
-
-words! {
-    /// The formats of payloads.
-    pub enum Format {
-        /// HMAC-SHA256 over a code.
-        Vg1 = "vg1",
-        /// Ed25519 over claims.
-        Vg2 = "vg2",
-        /// A Phoenix.Token of the ticketing platform.
-        Phoenix = "phoenix",
-        /// A code without a signature, typed by staff.
-        Bare = "bare",
-    }
-}
 
 /// A payload of none of the formats, or claims that make no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -141,84 +128,6 @@ impl fmt::Debug for Payload<'_> {
             .field("format", &self.format())
             .field("kid", &self.kid())
             .finish_non_exhaustive()
-    }
-}
-
-/// What a payload says of its ticket. At least one of code and id is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Claims {
-    /// The ticket's code.
-    pub ticket_code: Option<TicketCode>,
-    /// The ticket's id (Phoenix only).
-    pub ticket_id: Option<TicketId>,
-    /// Whose ticket it is (Phoenix only; a key of the other formats belongs to one organization anyway).
-    pub organization_id: Option<OrganizationId>,
-    /// The event that the ticket is for.
-    pub event_id: Option<EventId>,
-    /// When the payload holds.
-    pub window: Window,
-    /// The number of the ticket's class (`vg2` only).
-    pub ticket_class: Option<u16>,
-    /// How many people the ticket lets in, at least one (`vg2` only).
-    pub entry_limit: Option<u8>,
-}
-
-impl Claims {
-    pub(crate) fn of_code(code: TicketCode) -> Self {
-        Self {
-            ticket_code: Some(code),
-            ..Self::default()
-        }
-    }
-}
-
-/// When a payload holds: both ends belong to it, an absent end is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Window {
-    /// The first moment.
-    pub not_before: Option<Timestamp>,
-    /// The last moment. An end that was written in seconds holds until its second is over.
-    pub not_after: Option<Timestamp>,
-    /// Whether the ends were written in seconds: then only whole seconds are compared.
-    in_seconds: bool,
-}
-
-impl Window {
-    /// A window whose ends are exact to the millisecond.
-    #[must_use]
-    pub const fn new(not_before: Option<Timestamp>, not_after: Option<Timestamp>) -> Self {
-        Self {
-            not_before,
-            not_after,
-            in_seconds: false,
-        }
-    }
-
-    /// A window in Unix seconds, where 0 is an open end.
-    #[must_use]
-    pub fn from_seconds(not_before: u32, not_after: u32) -> Self {
-        let end = |seconds: u32| (seconds != 0).then(|| Timestamp::from_seconds(seconds.into()));
-        Self {
-            not_before: end(not_before),
-            not_after: end(not_after),
-            in_seconds: true,
-        }
-    }
-
-    /// Whether the payload holds at `now`: else [`Reason::TokenNotYetValid`] or [`Reason::TokenExpired`].
-    pub fn check(&self, now: Timestamp) -> Result<(), Reason> {
-        let now = if self.in_seconds {
-            Timestamp::from_seconds(now.as_seconds())
-        } else {
-            now
-        };
-        if self.not_before.is_some_and(|first| now < first) {
-            Err(Reason::TokenNotYetValid)
-        } else if self.not_after.is_some_and(|last| now > last) {
-            Err(Reason::TokenExpired)
-        } else {
-            Ok(())
-        }
     }
 }
 

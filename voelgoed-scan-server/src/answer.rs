@@ -15,7 +15,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
-use voelgoed_scan_core::random;
+use voelgoed_scan_core::model::random;
 
 use crate::auth::{Caller, Credential};
 use crate::call::{Call, PathValues, Visit};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
-use voelgoed_scan_core::store::{Standing, TokenHash};
-use voelgoed_scan_core::{
-    ApiKey, ApiKeySecret, BackOffice, DeviceStatus, DeviceToken, OrganizationId, Role, Scanner,
+use voelgoed_scan_core::model::{
+    ApiKey, ApiKeySecret, DeviceStatus, DeviceToken, OrganizationId, Role, Standing, TokenHash,
 };
+use voelgoed_scan_core::node::{BackOffice, Scanner};
 
 use crate::problem::{Code, Problem};
 

@@ -4,10 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hyper::HeaderMap;
-use voelgoed_scan_core::store::Standing;
-use voelgoed_scan_core::{
-    BackOffice, DeviceId, EventId, GateId, OrganizationId, Scanner, Store, TicketCode, Timestamp,
-};
+use voelgoed_scan_core::model::{DeviceId, EventId, GateId, OrganizationId, Standing, TicketCode, Timestamp};
+use voelgoed_scan_core::node::{BackOffice, Scanner};
+use voelgoed_scan_core::store::Store;
 
 use crate::auth::{Caller, Credential};
 use crate::node::Node;

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use voelgoed_scan_core::Timestamp;
+use voelgoed_scan_core::model::Timestamp;
 
 /// The server's clock.
 #[derive(Debug, Clone, Copy)]

@@ -35,20 +35,20 @@ macro_rules! requests {
 }
 
 requests!(
-    core::SessionStart,
-    core::UndoRequest,
-    core::DeviceHealth,
-    core::DeviceRegister,
-    core::DevicePatch,
-    core::EventPut,
-    core::GatePut,
-    core::TicketPatch,
-    core::ApiKeyCreate,
-    core::EnrollRequest
+    core::model::SessionStart,
+    core::model::UndoRequest,
+    core::model::DeviceHealth,
+    core::model::DeviceRegister,
+    core::model::DevicePatch,
+    core::model::EventPut,
+    core::model::GatePut,
+    core::model::TicketPatch,
+    core::model::ApiKeyCreate,
+    core::model::EnrollRequest
 );
 
-impl Request for core::ScanRequest {
-    type Shape = core::RawScanRequest;
+impl Request for core::model::ScanRequest {
+    type Shape = core::model::RawScanRequest;
     const COMPLETE: bool = true;
 }
 

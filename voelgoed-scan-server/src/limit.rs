@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use voelgoed_scan_core::{Device, DeviceId, OrganizationId};
+use voelgoed_scan_core::model::{Device, DeviceId, OrganizationId};
 
 /// How often each device may call.
 pub(crate) struct Limit {

@@ -10,7 +10,8 @@ use foldhash::HashMap;
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use voelgoed_scan_core::{DecidedBy, ScanAnswer, ScanResult, Vitals, Warning};
+use voelgoed_scan_core::model::{DecidedBy, ScanAnswer, ScanResult, Warning};
+use voelgoed_scan_core::node::Vitals;
 
 use crate::log;
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::{BackOffice, Scanner};
+use voelgoed_scan_core::node::{BackOffice, Scanner};
 
 use crate::clock::Clock;
 use crate::limit::{Limit, Tries};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::StatusCode;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use voelgoed_scan_core::{KeyFormat, KeyId, TicketCode};
+use voelgoed_scan_core::model::{KeyFormat, KeyId, TicketCode};
 
 use crate::auth::Permission;
 use crate::json::generator;

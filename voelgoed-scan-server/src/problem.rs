@@ -10,7 +10,8 @@ use std::time::Duration;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
-use voelgoed_scan_core::{SessionId, StoreError};
+use voelgoed_scan_core::model::SessionId;
+use voelgoed_scan_core::store::StoreError;
 
 use crate::reply::{self, Body};
 

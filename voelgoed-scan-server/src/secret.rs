@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use voelgoed_scan_core::{InvalidMasterSecret, MasterSecret};
+use voelgoed_scan_core::token::{InvalidMasterSecret, MasterSecret};
 use zeroize::Zeroizing;
 
 /// What an SQLite address starts with.

@@ -18,8 +18,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisLink};
+use voelgoed_scan_core::node::{BackOffice, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{OpenError, open};
-use voelgoed_scan_core::{BackOffice, InvalidRedisUrl, RedisLink, Scanner, Setup, SetupError};
 
 use crate::answer::answer;
 use crate::api;

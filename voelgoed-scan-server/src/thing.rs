@@ -3,11 +3,10 @@
 //! Another tenant's thing, an id that nobody has and a text that is no id are one and the same 404. A caller that may
 //! not make a call learns so (403) only of a thing that is there.
 
-use voelgoed_scan_core::store::PageRequest;
-use voelgoed_scan_core::{
-    ApiKeyId, DeviceId, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId, Store,
-    StoreError, TicketCode,
+use voelgoed_scan_core::model::{
+    ApiKeyId, DeviceId, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId, TicketCode,
 };
+use voelgoed_scan_core::store::{PageRequest, Store, StoreError};
 
 /// What a call names.
 #[derive(Debug, Clone, Copy)]

@@ -124,7 +124,7 @@ fn a_replay_that_is_killed_ten_times_hands_in_each_scan_once() {
         let before = fs::metadata(&journal).map_or(0, |about| about.len());
         // Somewhere within the next batches, at another place each time.
         let mut random = [0];
-        voelgoed_scan_core::random::fill(&mut random);
+        voelgoed_scan_core::model::random::fill(&mut random);
         let more = 20 + u64::from(random[0]) / 2;
         let mut child = past.scanner.command(&arguments).spawn().expect("it runs");
         loop {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use voelgoed_scan_core::Timestamp;
+use voelgoed_scan_core::model::Timestamp;
 
 /// What a ticket allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

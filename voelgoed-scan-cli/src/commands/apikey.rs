@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::{ApiKey, ApiKeyCreate, ApiKeyId, Name, Role};
+use voelgoed_scan_core::model::{ApiKey, ApiKeyCreate, ApiKeyId, Name, Role};
 
 use super::typed::word;
 use crate::desk::Desk;

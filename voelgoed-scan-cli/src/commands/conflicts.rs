@@ -2,8 +2,9 @@
 
 use clap::Args;
 use comfy_table::Cell;
-use voelgoed_scan_core::EventId;
-use voelgoed_scan_core::sync::{Conflict, ConflictKind};
+use voelgoed_scan_core::model::EventId;
+use voelgoed_scan_core::rules::ConflictKind;
+use voelgoed_scan_core::sync::Conflict;
 
 use super::typed::word;
 use crate::client::Query;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use voelgoed_scan_core::{EventId, GateId, OrganizationId};
+use voelgoed_scan_core::model::{EventId, GateId, OrganizationId};
 
 use crate::desk::Desk;
 use crate::failure::Failure;

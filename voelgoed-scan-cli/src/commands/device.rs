@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     Device as CoreDevice, DeviceId, DeviceLabel, DeviceRegister, DeviceSettings, DeviceStatus, DeviceType,
     Enrollment, Name,
 };

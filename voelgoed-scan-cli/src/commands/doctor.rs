@@ -4,7 +4,7 @@ use clap::Args;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use voelgoed_scan_core::Timestamp;
+use voelgoed_scan_core::model::Timestamp;
 
 use crate::client::Client;
 use crate::desk::Desk;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ClassName, Event as CoreEvent, EventId, EventPut, EventStatus, Name, Reentry, StaleManifest, Timestamp,
 };
 

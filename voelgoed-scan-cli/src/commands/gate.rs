@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use voelgoed_scan_core::{ClassName, EventId, Gate as CoreGate, GateCode, GateId, GatePut, GateStatus, Name};
+use voelgoed_scan_core::model::{
+    ClassName, EventId, Gate as CoreGate, GateCode, GateId, GatePut, GateStatus, Name,
+};
 
 use super::put::Fields;
 use super::typed::{OrNew, OrNone, word};

@@ -2,8 +2,9 @@
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
+use voelgoed_scan_core::model::{ApiKeySecret, Name, OrganizationId};
+use voelgoed_scan_core::node::{BackOffice, Setup};
 use voelgoed_scan_core::store::{self, StoreError};
-use voelgoed_scan_core::{ApiKeySecret, BackOffice, Name, OrganizationId, Setup};
 use voelgoed_scan_server::config::{Config, Secrets};
 
 use crate::failure::Failure;

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde::Serialize;
-use voelgoed_scan_core::{KeyFormat, KeyId, KeyStatus, SigningKey};
+use voelgoed_scan_core::model::{KeyFormat, KeyId, KeyStatus, SigningKey};
 
 use super::typed::word;
 use crate::client::Client;
@@ -152,7 +152,7 @@ async fn set(
 
 #[cfg(test)]
 mod tests {
-    use voelgoed_scan_core::Timestamp;
+    use voelgoed_scan_core::model::Timestamp;
 
     use super::*;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::EventId;
+use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_server::config::parse_duration;
 
 use self::load::{Pace, Plan};

@@ -1,7 +1,7 @@
 //! How does each of the gate's things stand in a list?
 
 use comfy_table::Cell;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ApiKey, ClassName, Device, Event, Gate, ScanRecord, ScanSession, Seat, SeatPart, SigningKey,
     TicketListing, hex,
 };

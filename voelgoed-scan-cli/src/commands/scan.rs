@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::io::ReaderStream;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     Direction, Headcount, Override, RawScanRequest, ReasonText, ScanAnswer, ScanId, ScanResult,
 };
 

@@ -1,7 +1,7 @@
 //! `scans`: what happened at the gates?
 
 use clap::{Args, Subcommand};
-use voelgoed_scan_core::{DeviceId, EventId, GateId, ScanRecord, ScanResult, TicketCode, Timestamp};
+use voelgoed_scan_core::model::{DeviceId, EventId, GateId, ScanRecord, ScanResult, TicketCode, Timestamp};
 
 use super::typed::{self, word};
 use crate::client::Query;

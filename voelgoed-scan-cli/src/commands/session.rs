@@ -1,7 +1,9 @@
 //! `session`: a device's stay at one gate.
 
 use clap::Subcommand;
-use voelgoed_scan_core::{DeviceId, EventId, GateId, ScanSession, SessionId, SessionStart, SessionStatus};
+use voelgoed_scan_core::model::{
+    DeviceId, EventId, GateId, ScanSession, SessionId, SessionStart, SessionStatus,
+};
 
 use super::typed::word;
 use crate::client::Query;

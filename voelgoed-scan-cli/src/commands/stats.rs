@@ -2,7 +2,7 @@
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table};
-use voelgoed_scan_core::{EventId, EventOccupancy, PlaceCount};
+use voelgoed_scan_core::model::{EventId, EventOccupancy, PlaceCount};
 
 use crate::desk::Desk;
 use crate::failure::Failure;

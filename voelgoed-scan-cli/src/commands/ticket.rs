@@ -5,7 +5,7 @@ mod issue;
 mod qr;
 
 use clap::{Args, Subcommand};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     EventId, SettableStatus, Ticket as CoreTicket, TicketCode, TicketListing, TicketPatch, TicketStatus,
 };
 

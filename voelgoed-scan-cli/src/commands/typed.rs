@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use voelgoed_scan_core::{InvalidCode, InvalidId, TicketCode, Timestamp};
+use voelgoed_scan_core::model::{InvalidCode, InvalidId, TicketCode, Timestamp};
 
 use crate::world;
 
@@ -75,7 +75,7 @@ impl<T> OrNew<T> {
 
 #[cfg(test)]
 mod tests {
-    use voelgoed_scan_core::EventId;
+    use voelgoed_scan_core::model::EventId;
 
     use super::*;
 

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
-use voelgoed_scan_core::token::vectors::VectorFile;
-use voelgoed_scan_core::{
-    Claims, EventId, Format, KeyFormat, KeyId, KeyStatus, Keyring, OrganizationId, Payload, Reason,
-    ScanResult, SigningKey, TicketCode, Timestamp, hex, verify,
+use voelgoed_scan_core::model::{
+    Claims, EventId, Format, KeyFormat, KeyId, KeyStatus, OrganizationId, Reason, ScanResult, SigningKey,
+    TicketCode, Timestamp, hex,
 };
+use voelgoed_scan_core::token::vectors::VectorFile;
+use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Report, Shown, Tone, card, json, paint};

@@ -6,7 +6,7 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use voelgoed_scan_core::{EventId, EventOccupancy, ScanRecord, ScanResult};
+use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult};
 
 use crate::client::{self, Client};
 use crate::desk::Desk;
@@ -161,7 +161,7 @@ fn scan(record: &ScanRecord) -> String {
     let verdict = format!("{mark} {:<14}", record.result);
     let code = record
         .ticket_code
-        .map_or_else(|| "-".to_owned(), voelgoed_scan_core::TicketCode::grouped);
+        .map_or_else(|| "-".to_owned(), voelgoed_scan_core::model::TicketCode::grouped);
     format!(
         "{}  {} {:<22} {:<5}  {code}",
         paint(Tone::Faint, &record.scanned_at.to_string()),

@@ -12,7 +12,7 @@ use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{mpsc, watch};
 
 use crate::bus::{Bus, Message, Pulse};
-use crate::{EventId, OrganizationId};
+use crate::model::{EventId, OrganizationId};
 
 /// The channel of everything.
 const CHANNEL: &str = "voelgoed";
@@ -42,7 +42,7 @@ pub(crate) struct PostgresBus {
 impl PostgresBus {
     pub(crate) fn new(pool: PgPool) -> Self {
         let mut node = [0_u8; 16];
-        crate::random::fill(&mut node);
+        crate::model::random::fill(&mut node);
         Self {
             node: uuid::Uuid::from_bytes(node),
             pool,

@@ -15,9 +15,8 @@ use redis::aio::{ConnectionManager, PubSubSink, PubSubStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::bus::{Bus, Message, Pulse, occupancy_topic, scans_topic};
-use crate::feed::Place;
-use crate::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::bus::{Bus, Message, Place, Pulse, occupancy_topic, scans_topic};
+use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, Timestamp};
 
 /// The channel of changes.
 const CHANGES: &str = "voelgoed:changes";
@@ -252,7 +251,7 @@ impl RedisBus {
 
     pub(crate) fn new(client: redis::Client, publisher: ConnectionManager, window: Duration) -> Self {
         let mut node = [0_u8; 16];
-        crate::random::fill(&mut node);
+        crate::model::random::fill(&mut node);
         Self {
             node: uuid::Uuid::from_bytes(node),
             client,
@@ -394,7 +393,7 @@ fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PlaceCount, ResultCounts};
+    use crate::model::{PlaceCount, ResultCounts};
 
     #[test]
     fn of_its_own_changes_a_node_hears_its_beat_alone() {

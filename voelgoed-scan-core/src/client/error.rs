@@ -1,7 +1,7 @@
 //! What went wrong, as an app shows it: every error has a code.
 
-use crate::client::{SecretStoreError, TransportError};
-use crate::{OfflineError, SessionId};
+use crate::client::{OfflineError, SecretStoreError, TransportError};
+use crate::model::SessionId;
 
 /// Why a call of the client came to nothing.
 #[derive(Debug, thiserror::Error)]

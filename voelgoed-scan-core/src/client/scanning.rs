@@ -1,11 +1,10 @@
 //! How is one scan decided? By the server within the deadline, else by the phone, under the same `scan_id`.
 
-use crate::client::call::{Call, json, read};
-use crate::client::{ClientError, ScannerClient, TransportError};
-use crate::offline::readings::{ReadingKey, bound};
-use crate::{
-    Direction, Metadata, OfflineScan, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId,
-    Station, Timestamp, Verdict,
+use crate::client::offline::debounce::{ReadingKey, bound};
+use crate::client::request::{Call, json, read};
+use crate::client::{ClientError, OfflineScan, ScannerClient, Station, TransportError, Verdict};
+use crate::model::{
+    Direction, Metadata, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, Timestamp,
 };
 
 /// What an app hands over for a scan.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::client::ClientError;
-use crate::{Device, DeviceSecret, DeviceToken, IssuedToken, ManifestKey, hex};
+use crate::client::{ClientError, DeviceSecret};
+use crate::model::{Device, DeviceToken, IssuedToken, ManifestKey, hex};
 
 /// The secret store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::offline::tests::{MADE, World};
-use crate::{EnrollmentCode, Name};
+use crate::client::offline::tests::{MADE, World};
+use crate::model::{EnrollmentCode, Name};
 use server::FakeServer;
 
 /// What a platform keeps secrets in, for a test.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::manifest::wire::{FORM, MAGIC, Reader, opt_time};
 use crate::manifest::{ManifestError, ManifestGate, ManifestHead, ManifestTicket, TicketKey};
-use crate::{
+use crate::model::{
     ClassName, Event, EventId, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, OrganizationId,
     Reentry, SigningKey, StaleManifest, TicketStatus, Timestamp,
 };

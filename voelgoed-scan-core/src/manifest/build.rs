@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::manifest::body::Record;
 use crate::manifest::wire::{FORM, MAGIC, SIGNATURE, Writer, opt_millis};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
-use crate::{
-    ClassName, Event, EventStatus, Gate, GateId, KeyFormat, KeyStatus, Keyring, Reentry, SigningKey,
-    StaleManifest, TicketStatus, Timestamp,
+use crate::model::{
+    ClassName, Event, EventStatus, Gate, GateId, KeyFormat, KeyStatus, Reentry, SigningKey, StaleManifest,
+    TicketStatus, Timestamp,
 };
+use crate::token::Keyring;
 
 /// What a manifest is made of beside its tickets.
 #[derive(Debug, Clone, Copy)]
@@ -291,7 +292,7 @@ fn encode_tables(to: &mut Writer, head: &ManifestHead, tables: &Tables) -> Resul
     for ManifestGate { gate, has_capacity } in &head.gates {
         to.bytes(gate.id.as_uuid().as_bytes());
         to.flags([
-            gate.status == crate::GateStatus::Open,
+            gate.status == crate::model::GateStatus::Open,
             *has_capacity,
             gate.ticket_classes.is_some(),
         ]);

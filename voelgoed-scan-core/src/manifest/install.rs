@@ -4,7 +4,8 @@ use crate::manifest::body::{Body, Record, numbered};
 use crate::manifest::build::{Tables, encode};
 use crate::manifest::wire::SIGNATURE;
 use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, ManifestTooLarge, TicketKey};
-use crate::{ClassName, EventId, OrganizationId, TicketCode, Timestamp, manifest_signature_holds};
+use crate::model::{ClassName, EventId, OrganizationId, TicketCode, Timestamp};
+use crate::token::manifest_signature_holds;
 
 /// A manifest, or a delta, whose signature holds; not in use yet.
 #[derive(Debug, Clone)]

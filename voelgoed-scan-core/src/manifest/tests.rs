@@ -2,9 +2,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, Keyring, MasterSecret, Name, Reentry, StaleManifest,
-};
+use crate::model::{EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, Name, Reentry, StaleManifest};
+use crate::token::{Keyring, MasterSecret};
 
 const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
 

@@ -1,7 +1,7 @@
 //! How do numbers, times and texts stand in a manifest? Big-endian, texts with their length before them.
 
-use crate::Timestamp;
 use crate::manifest::{ManifestError, ManifestTooLarge};
+use crate::model::Timestamp;
 
 /// What every manifest begins with. Nothing else that the organization's manifest key signs does.
 pub(super) const MAGIC: [u8; 3] = *b"VGM";

@@ -4,13 +4,13 @@
 
 use async_trait::async_trait;
 
-use crate::store::{Page, PageRequest, Put, StartOutcome, StoreError, TokenHash};
-use crate::{
+use crate::model::{
     ApiKey, ApiKeyId, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus,
     EnrollRequest, EnrollmentCode, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyId,
     KeyStatus, Organization, OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus, SigningKey,
-    Timestamp,
+    Timestamp, TokenHash,
 };
+use crate::store::{Page, PageRequest, Put, StartOutcome, StoreError};
 
 /// The tenants.
 #[async_trait]

@@ -3,6 +3,36 @@
 //!
 //! Invariants: SQL is static text; values are only ever bound. Errors leave this room as [`StoreError`].
 
+mod batch;
+mod change_counters;
+mod columns;
+mod deadline;
+mod denials;
+mod devices;
+mod enrollments;
+mod events;
+mod first_admission;
+mod import;
+mod keys;
+mod manifests;
+mod nodes;
+mod open;
+mod organizations;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod row;
+mod scan_row;
+mod scans;
+mod sessions;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod sync;
+mod tickets;
+mod undo;
+mod writer_connection;
+
+pub use open::{OpenError, open};
+
 use std::future::Future;
 use std::str::FromStr;
 
@@ -10,10 +40,10 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, IntoArguments, Pool, Transaction};
 use uuid::Uuid;
 
-use crate::Timestamp;
+use crate::model::Timestamp;
 use crate::store::StoreError;
-use crate::store::columns::Columns;
-use crate::store::hand::Hand;
+use crate::store::sql::columns::Columns;
+use crate::store::sql::writer_connection::Hand;
 
 /// A value to be bound: its variant is its type, so that a null has one too.
 pub(crate) enum Value<'a> {

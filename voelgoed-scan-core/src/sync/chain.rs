@@ -4,110 +4,22 @@
 //! Invariants: what is hashed is what is sent, as canonical JSON, so that a scan of any shape has one hash; domain
 //! labels keep a hash from being taken for anything else, and a signature counts for one device and one batch alone.
 
-use std::fmt;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::{Signature, VerifyingKey};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{BatchId, DeviceId, OrganizationId, Timestamp};
+use crate::model::bytes::fixed_bytes;
+use crate::model::{BatchId, DeviceId, OrganizationId, Timestamp};
 
 /// What a link's hash starts with.
 const LINK_LABEL: &[u8] = b"voelgoed-scan/link/1\n";
 /// What a batch's signed bytes start with.
 const BATCH_LABEL: &[u8] = b"voelgoed-scan/batch/1\n";
 
-/// A text that is not base64url of as many bytes as are due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not base64url without padding of the right length")]
-pub struct InvalidBytes;
-
-macro_rules! bytes {
-    ($($(#[$doc:meta])* $name:ident: $length:literal, $characters:literal;)+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-        pub struct $name([u8; $length]);
-
-        impl $name {
-            /// Wraps the bytes.
-            #[must_use]
-            pub const fn new(bytes: [u8; $length]) -> Self {
-                Self(bytes)
-            }
-
-            /// The bytes.
-            #[must_use]
-            pub const fn as_bytes(&self) -> &[u8; $length] {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&URL_SAFE_NO_PAD.encode(self.0))
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({self})", stringify!($name))
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = InvalidBytes;
-
-            fn from_str(text: &str) -> Result<Self, InvalidBytes> {
-                // The length first: the decoder wants room for whole groups.
-                if text.len() != $characters {
-                    return Err(InvalidBytes);
-                }
-                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidBytes)?;
-                bytes.try_into().map(Self).map_err(|_| InvalidBytes)
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                crate::text::parsed(deserializer)
-            }
-        }
-
-        #[cfg(feature = "schema")]
-        impl schemars::JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({
-                    "type": "string", "pattern": concat!("^[A-Za-z0-9_-]{", $characters, "}$")
-                })
-            }
-        }
-    )+};
-}
-
-bytes! {
+fixed_bytes! {
     /// The hash of a scan in a device's log. Its text is base64url without padding.
     LinkHash: 32, 43;
     /// A device's Ed25519 signature over a batch. Its text is base64url without padding.
     BatchSignature: 64, 86;
-    /// A device's Ed25519 public key. Its text is base64url without padding.
-    DeviceKey: 32, 43;
 }
 
 /// The canonical JSON of a scan as it is sent: members in the order of their names' bytes, members of the scan itself
@@ -189,29 +101,13 @@ pub fn signed_bytes(
     bytes
 }
 
-impl DeviceKey {
-    /// Whether the bytes are a key that a signature can be checked with.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
-    }
-
-    /// Whether a signature over `bytes` is this key's.
-    #[must_use]
-    pub fn signed(&self, bytes: &[u8], signature: &BatchSignature) -> bool {
-        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
-            key.verify_strict(bytes, &Signature::from_bytes(&signature.0))
-                .is_ok()
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::{Signer, SigningKey};
     use serde_json::json;
 
     use super::*;
+    use crate::model::{DeviceKey, InvalidBytes};
 
     #[test]
     fn the_canonical_form_forgets_order_nulls_and_white_space_and_nothing_else() {
@@ -254,14 +150,14 @@ mod tests {
             )
         };
         let signature = BatchSignature::new(key.sign(&bytes(2, 3, 4, 5)).to_bytes());
-        assert!(device_key.signed(&bytes(2, 3, 4, 5), &signature));
+        assert!(device_key.verifies(&bytes(2, 3, 4, 5), signature.as_bytes()));
         for other in [
             bytes(9, 3, 4, 5),
             bytes(2, 9, 4, 5),
             bytes(2, 3, 9, 5),
             bytes(2, 3, 4, 9),
         ] {
-            assert!(!device_key.signed(&other, &signature));
+            assert!(!device_key.verifies(&other, signature.as_bytes()));
         }
     }
 

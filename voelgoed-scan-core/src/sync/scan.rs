@@ -4,8 +4,8 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::model::{Direction, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp};
 use crate::sync::LinkHash;
-use crate::{Direction, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp};
 
 /// A scan that a device decided alone, or at least read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,14 +6,13 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::decision::tests::{NOW, WINDOW, event, gate, ticket};
-use crate::fold::Part;
-use crate::judge::judge;
-use crate::{
-    Allowance, Attempt, Claims, CountChange, DeviceStatus, Direction, Event, Facts, Fingerprint, Format,
-    GateId, Ledger, Override, Post, Reading, Reentry, ResultCounts, Rules, SessionId, Stage, TicketFacts,
-    TicketId, TicketStatus, Undone, payload_sha256,
+use crate::model::{
+    Attempt, Claims, DeviceStatus, Direction, Event, Fingerprint, Format, GateId, Ledger, Override, Reading,
+    Reentry, ResultCounts, Rules, SessionId, Stage, TicketFacts, TicketId, TicketStatus, Undone,
 };
+use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
+use crate::rules::{Allowance, CountChange, Facts, Part, Post, judge};
+use crate::token::payload_sha256;
 
 const RULES: Rules = Rules { window: WINDOW };
 

@@ -11,7 +11,7 @@ mod term;
 use hmac::Mac;
 
 use super::{Claims, Malformed, base64url};
-use crate::Reason;
+use crate::model::Reason;
 pub use keys::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 
 /// The HMACs that a header may name. Each header is matched as text: it is never decoded.

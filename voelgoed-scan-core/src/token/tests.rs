@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::vectors::VectorFile;
 use super::*;
-use crate::{KeyDerivation, KeyFormat, KeyStatus, MasterSecret, SigningKey};
+use crate::model::{EventId, OrganizationId, Timestamp, Window};
+use crate::model::{KeyFormat, KeyStatus, SigningKey};
+use crate::token::{KeyDerivation, MasterSecret};
 
 const NATIVE: &str = include_str!("../../../tests/vectors/native_token.json");
 const PHOENIX: &str = include_str!("../../../tests/vectors/phoenix_token.json");

@@ -11,11 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 use super::{Claims, Payload, verify};
-use crate::hex::{self, InvalidHex};
-use crate::{
-    InvalidMasterSecret, KeyFormat, KeyId, KeyStatus, Keyring, KeyringError, MasterSecret, OrganizationId,
-    Reason, SigningKey, Timestamp,
-};
+use crate::model::hex::{self, InvalidHex};
+use crate::model::{KeyFormat, KeyId, KeyStatus, OrganizationId, Reason, SigningKey, Timestamp};
+use crate::token::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret};
 
 /// A text that is no vector file.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{Claims, Malformed, base64url};
-use crate::{KeyId, Reason, TicketCode};
+use crate::model::{KeyId, Reason, TicketCode};
 
 pub(super) const PREFIX: &str = "VG1.";
 

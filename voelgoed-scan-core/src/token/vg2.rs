@@ -9,8 +9,8 @@ use std::num::NonZeroU8;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use uuid::Uuid;
 
-use super::{Claims, Malformed, Window, base64url};
-use crate::{EventId, KeyId, Reason, TicketCode, Timestamp};
+use super::{Malformed, base64url};
+use crate::model::{Claims, EventId, KeyId, Reason, TicketCode, Timestamp, Window};
 
 pub(super) const PREFIX: &str = "VG2.";
 

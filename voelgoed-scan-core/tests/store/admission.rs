@@ -1,6 +1,6 @@
 //! How often does a ticket admit?
 
-use voelgoed_scan_core::{Reason, TicketStatus};
+use voelgoed_scan_core::model::{Reason, TicketStatus};
 
 use crate::attempts::{entry, exit, forced, reasons};
 use crate::world::{World, name};
@@ -74,7 +74,7 @@ pub(crate) async fn a_ticket_for_three_admits_three_of_24_at_once(world: World) 
 
 pub(crate) async fn scans_of_one_ticket_in_one_batch_are_decided_in_their_order(world: World) {
     world
-        .change_event(|event| event.reentry = voelgoed_scan_core::Reentry::AfterExit)
+        .change_event(|event| event.reentry = voelgoed_scan_core::model::Reentry::AfterExit)
         .await;
     let code = world.ticket("{}").await;
     let other = world.ticket("{}").await;
@@ -110,7 +110,7 @@ pub(crate) async fn never_counts_admissions_whoever_left(world: World) {
 
 pub(crate) async fn after_exit_readmits_who_left(world: World) {
     world
-        .change_event(|event| event.reentry = voelgoed_scan_core::Reentry::AfterExit)
+        .change_event(|event| event.reentry = voelgoed_scan_core::model::Reentry::AfterExit)
         .await;
     let code = world.ticket(r#"{"entry_limit":2}"#).await;
     let steps = [
@@ -136,7 +136,7 @@ pub(crate) async fn after_exit_readmits_who_left(world: World) {
 
 pub(crate) async fn after_window_readmits_past_both_ends_of_the_window(world: World) {
     world
-        .change_event(|event| event.reentry = voelgoed_scan_core::Reentry::AfterWindow)
+        .change_event(|event| event.reentry = voelgoed_scan_core::model::Reentry::AfterWindow)
         .await;
     let code = world.ticket("{}").await;
     assert_eq!(world.enter(code, 0).await, Reason::Admitted);
@@ -184,15 +184,15 @@ pub(crate) async fn nothing_but_not_being_inside_keeps_a_person_in(world: World)
     );
     assert_eq!(world.enter(code, 1).await, Reason::Admitted);
     world
-        .set_status(code, voelgoed_scan_core::SettableStatus::Voided)
+        .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
     world
         .change_gate(world.main, |gate| {
-            gate.status = voelgoed_scan_core::GateStatus::Closed;
+            gate.status = voelgoed_scan_core::model::GateStatus::Closed;
         })
         .await;
     world
-        .change_event(|event| event.status = voelgoed_scan_core::EventStatus::Ended)
+        .change_event(|event| event.status = voelgoed_scan_core::model::EventStatus::Ended)
         .await;
     assert_eq!(world.leave(code, 2).await, Reason::Exited);
     let gone = world.decided(exit(&world.post, code, 9)).await;
@@ -232,8 +232,8 @@ pub(crate) async fn an_override_forces_duplicates_and_refusals_and_nothing_else(
         world.reason(forced(&world.post, elsewhere, 4)).await,
         Reason::GateNotAllowed
     );
-    let exit = voelgoed_scan_core::Attempt {
-        direction: voelgoed_scan_core::Direction::Exit,
+    let exit = voelgoed_scan_core::model::Attempt {
+        direction: voelgoed_scan_core::model::Direction::Exit,
         ..forced(&world.post, elsewhere, 5)
     };
     assert_eq!(world.reason(exit).await, Reason::NotInside, "only entries");
@@ -268,7 +268,7 @@ pub(crate) async fn the_version_of_a_ticket_rises_with_every_change(world: World
     world.leave(code, 3).await;
     risen("exit").await;
     world
-        .set_status(code, voelgoed_scan_core::SettableStatus::Voided)
+        .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
     risen("status").await;
     world
@@ -281,7 +281,7 @@ pub(crate) async fn the_version_of_a_ticket_rises_with_every_change(world: World
         .import(&[&format!(r#"{{"code":"{code}","note":"wheelchair"}}"#)])
         .await;
     world
-        .set_status(code, voelgoed_scan_core::SettableStatus::Voided)
+        .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
     assert_eq!(
         world.facts(code).await.version,

@@ -1,10 +1,11 @@
 //! What do scans look like on their way to the store, and on their way back?
 
 use uuid::Uuid;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     Attempt, Claims, Decided, Direction, Fingerprint, Format, Override, Reason, Recorded, ScanId, Stage,
-    TicketCode, payload_sha256,
+    TicketCode,
 };
+use voelgoed_scan_core::token::payload_sha256;
 
 use crate::world::{Post, after, why};
 
@@ -26,7 +27,7 @@ pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
         fingerprint: Fingerprint {
             sha256: payload_sha256(&code.to_string()),
             format: Some(Format::Vg1),
-            kid: Some(voelgoed_scan_core::KeyId::FIRST),
+            kid: Some(voelgoed_scan_core::model::KeyId::FIRST),
         },
         stage: Stage::Verified(claims),
         direction: Direction::Entry,

@@ -1,6 +1,6 @@
 //! How many people are let in?
 
-use voelgoed_scan_core::{Occupancy, Reason, Reentry};
+use voelgoed_scan_core::model::{Occupancy, Reason, Reentry};
 
 use crate::attempts::{decided, entry, exit, reasons};
 use crate::world::World;

@@ -1,7 +1,7 @@
 //! Which check decides where several fail? The first of the contract's list.
 
 use uuid::Uuid;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     Attempt, Claims, EventStatus, Format, GateStatus, OrganizationId, Reason, SettableStatus, Stage,
     TicketCode, TicketId, Window,
 };
@@ -252,7 +252,7 @@ pub(crate) async fn windows_include_both_ends(world: World) {
         (2001, Reason::TicketExpired),
     ] {
         let mut scan = entry(&world.post, code, 0);
-        scan.now = voelgoed_scan_core::Timestamp::plus_millis(from, millis);
+        scan.now = voelgoed_scan_core::model::Timestamp::plus_millis(from, millis);
         assert_eq!(world.reason(scan).await, expected, "{millis}");
     }
 }

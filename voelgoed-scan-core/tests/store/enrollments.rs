@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{Put, StoreError};
-use voelgoed_scan_core::sync::{DeviceKey, SyncStatus};
-use voelgoed_scan_core::{
-    App, Device, DeviceHealth, DeviceId, DeviceSecret, DeviceStatus, EnrollRequest, EnrollmentCode, Timestamp,
+use voelgoed_scan_core::client::DeviceSecret;
+use voelgoed_scan_core::model::{
+    App, Device, DeviceHealth, DeviceId, DeviceKey, DeviceStatus, EnrollRequest, EnrollmentCode, Timestamp,
 };
+use voelgoed_scan_core::store::{Put, StoreError};
+use voelgoed_scan_core::sync::SyncStatus;
 
 use crate::sync::{intake, item, scan};
 use crate::world::{START, World, after, name, token};

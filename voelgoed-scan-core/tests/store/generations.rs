@@ -1,11 +1,11 @@
 //! How do other nodes learn that something changed? Counters that every change raises, and nothing else.
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{Generations, UndoneBy};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, DeviceId, KeyFormat, KeyId, KeyStatus, Role, SessionId, SessionStart, SettableStatus,
     SigningKey,
 };
+use voelgoed_scan_core::store::{Generations, UndoneBy};
 
 use crate::attempts::entry;
 use crate::world::{START, World, after, live, name, open_gate, put_event, put_gate, register, token};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
+use voelgoed_scan_core::model::{EventId, Reason, TicketCode, TicketListing, TicketStatus};
 use voelgoed_scan_core::store::ImportOutcome;
-use voelgoed_scan_core::{EventId, Reason, TicketCode, TicketListing, TicketStatus};
 
 use crate::world::{ALL, START, World, after, live, numbered, put_event};
 
@@ -65,7 +65,11 @@ pub(crate) async fn a_line_inserts_updates_or_changes_nothing(world: World) {
     );
     let second = listing(&world, code(CODE)).await;
     assert_eq!(
-        second.ticket.note.as_ref().map(voelgoed_scan_core::Note::as_str),
+        second
+            .ticket
+            .note
+            .as_ref()
+            .map(voelgoed_scan_core::model::Note::as_str),
         Some("Stairs")
     );
     assert_eq!(
@@ -193,7 +197,7 @@ pub(crate) async fn unknown_classes_join_the_event_s_list_in_their_order(world: 
     let classes: Vec<_> = event
         .ticket_classes
         .iter()
-        .map(voelgoed_scan_core::ClassName::as_str)
+        .map(voelgoed_scan_core::model::ClassName::as_str)
         .collect();
     assert_eq!(classes, ["A", "C", "B"]);
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{ManifestReading, UndoneBy};
-use voelgoed_scan_core::{
-    EventId, KeyFormat, KeyId, KeyStatus, OrganizationId, SettableStatus, SigningKey, TicketCode, TicketKey,
+use voelgoed_scan_core::manifest::TicketKey;
+use voelgoed_scan_core::model::{
+    EventId, KeyFormat, KeyId, KeyStatus, OrganizationId, SettableStatus, SigningKey, TicketCode,
 };
+use voelgoed_scan_core::store::{ManifestReading, UndoneBy};
 
 use crate::attempts::entry;
 use crate::world::{START, World, open_gate, put_gate};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection as _, Executor as _};
 use tokio::task::{JoinHandle, yield_now};
-use voelgoed_scan_core::{Reason, TicketCode};
+use voelgoed_scan_core::model::{Reason, TicketCode};
 
 use crate::attempts::{entry, reasons};
 use crate::database::{Database, postgres};

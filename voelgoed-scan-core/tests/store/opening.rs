@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use voelgoed_scan_core::model::{Reason, ScanId, TicketCode};
 use voelgoed_scan_core::store::{OpenError, open};
-use voelgoed_scan_core::{Reason, ScanId, TicketCode};
 
 use crate::attempts::entry;
 use crate::world::{ALL, RULES, World, informed};

@@ -1,11 +1,11 @@
 //! What does the back office keep?
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{PageRequest, Put};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, EventId, EventPut, EventStatus, GateId, KeyFormat, KeyId, KeyStatus, Reentry, Role,
     SigningKey,
 };
+use voelgoed_scan_core::store::{PageRequest, Put};
 
 use crate::world::{ALL, START, World, after, live, name, open_gate, put_event, put_gate, token};
 
@@ -252,8 +252,8 @@ pub(crate) async fn a_deleted_api_key_opens_nothing(world: World) {
 }
 
 pub(crate) async fn an_organization_starts_with_its_signing_keys(world: World) {
-    let tenant = voelgoed_scan_core::Organization {
-        id: voelgoed_scan_core::OrganizationId::from_uuid(Uuid::new_v4()),
+    let tenant = voelgoed_scan_core::model::Organization {
+        id: voelgoed_scan_core::model::OrganizationId::from_uuid(Uuid::new_v4()),
         name: name("Tweede"),
         inserted_at: after(1),
     };

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use voelgoed_scan_core::store::UndoneBy;
-use voelgoed_scan_core::{
-    Attempt, DecidedBy, Denial, Direction, NewScan, Reason, Recorded, ScanAnswer, Stage, TicketCode,
-    payload_sha256,
+use voelgoed_scan_core::model::{
+    Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, Stage, TicketCode,
 };
+use voelgoed_scan_core::rules::NewScan;
+use voelgoed_scan_core::store::UndoneBy;
+use voelgoed_scan_core::token::payload_sha256;
 
 use crate::attempts::{entry, exit, forced};
 use crate::world::{ALL, RULES, World, informed};
@@ -22,7 +23,7 @@ fn replayed(recorded: Recorded) -> ScanAnswer {
 fn first_of(answer: &ScanAnswer) -> ScanAnswer {
     ScanAnswer {
         replayed: false,
-        occupancy: voelgoed_scan_core::Occupancy::default(),
+        occupancy: voelgoed_scan_core::model::Occupancy::default(),
         ..answer.clone()
     }
 }
@@ -32,7 +33,7 @@ pub(crate) async fn a_scan_id_again_gets_the_first_answer(world: World) {
         .ticket(r#"{"note":"VIP lounge","ticket_class":"VIP"}"#)
         .await;
     let mut scan = entry(&world.post, code, 0);
-    scan.warnings = vec![voelgoed_scan_core::Warning::ClockSkew];
+    scan.warnings = vec![voelgoed_scan_core::model::Warning::ClockSkew];
     let duplicate = entry(&world.post, code, 5);
     for attempt in [scan, duplicate] {
         let first = world.decided(attempt.clone()).await.answer;
@@ -54,7 +55,7 @@ pub(crate) async fn a_replay_outranks_every_check(world: World) {
     let scan = entry(&world.post, code, 0);
     assert_eq!(world.reason(scan.clone()).await, Reason::Admitted);
     world
-        .change_event(|event| event.status = voelgoed_scan_core::EventStatus::Ended)
+        .change_event(|event| event.status = voelgoed_scan_core::model::EventStatus::Ended)
         .await;
     world
         .store
@@ -293,9 +294,9 @@ fn tier_s_denial(code: TicketCode) -> Denial {
     Denial {
         reason: Reason::AlreadyScanned,
         decided_by: DecidedBy::Memory,
-        claims: Some(voelgoed_scan_core::Claims {
+        claims: Some(voelgoed_scan_core::model::Claims {
             ticket_code: Some(code),
-            ..voelgoed_scan_core::Claims::default()
+            ..voelgoed_scan_core::model::Claims::default()
         }),
         ticket: None,
         previous_scan: None,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::StartOutcome;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     Attempt, DeviceId, EventId, GateId, Recorded, SessionId, SessionStart, SessionStatus,
 };
+use voelgoed_scan_core::store::StartOutcome;
 
 use crate::attempts::entry;
 use crate::standing::patch;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{Put, StartOutcome};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     DeviceId, DevicePatch, DeviceStatus, EventId, EventStatus, GateStatus, Reason, Recorded, SessionStart,
     SessionStatus,
 };
+use voelgoed_scan_core::store::{Put, StartOutcome};
 
 use crate::attempts::entry;
 use crate::sessions::{new_session, start};

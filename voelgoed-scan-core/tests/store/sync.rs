@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{ConflictFilter, PageRequest, Synced, UndoneBy};
-use voelgoed_scan_core::sync::{
-    Conflict, ConflictKind, DENIED_AT_GATE, Intake, Item, LinkHash, SyncResult, SyncScan, SyncStatus, Upload,
-};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     BatchId, Claims, Direction, Reading, Reason, Recorded, Reentry, ScanId, ScanResult, TicketCode,
     TicketStatus, Timestamp,
+};
+use voelgoed_scan_core::rules::ConflictKind;
+use voelgoed_scan_core::store::{ConflictFilter, PageRequest, Synced, UndoneBy};
+use voelgoed_scan_core::sync::{
+    Conflict, DENIED_AT_GATE, Intake, Item, LinkHash, SyncResult, SyncScan, SyncStatus, Upload,
 };
 
 use crate::attempts::{entry, exit};
@@ -51,11 +52,11 @@ pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> Item {
 }
 
 const PLACEHOLDER: Post = Post {
-    organization: voelgoed_scan_core::OrganizationId::from_uuid(Uuid::nil()),
-    event: voelgoed_scan_core::EventId::from_uuid(Uuid::nil()),
-    gate: voelgoed_scan_core::GateId::from_uuid(Uuid::nil()),
-    device: voelgoed_scan_core::DeviceId::from_uuid(Uuid::nil()),
-    session: voelgoed_scan_core::SessionId::from_uuid(Uuid::nil()),
+    organization: voelgoed_scan_core::model::OrganizationId::from_uuid(Uuid::nil()),
+    event: voelgoed_scan_core::model::EventId::from_uuid(Uuid::nil()),
+    gate: voelgoed_scan_core::model::GateId::from_uuid(Uuid::nil()),
+    device: voelgoed_scan_core::model::DeviceId::from_uuid(Uuid::nil()),
+    session: voelgoed_scan_core::model::SessionId::from_uuid(Uuid::nil()),
 };
 
 pub(crate) fn intake(post: &Post, items: Vec<Item>, arrival: i64) -> Intake {
@@ -282,7 +283,7 @@ pub(crate) async fn what_nobody_decided_is_decided_as_of_its_time(world: World) 
         .results;
     assert_eq!(results[0].reason, Some(Reason::TicketExpired));
     world
-        .set_status(code, voelgoed_scan_core::SettableStatus::Voided)
+        .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
     let voided = world.sync(&world.post, code, &[ask(5)]).await;
     assert_eq!(

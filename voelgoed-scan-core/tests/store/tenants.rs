@@ -1,10 +1,10 @@
 //! What does one organization see of another? Nothing.
 
-use voelgoed_scan_core::store::{ImportOutcome, Order, Put, ScanFilter, StartOutcome, UndoneBy};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, Attempt, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role, SessionId, SessionStart,
     SettableStatus, SigningKey,
 };
+use voelgoed_scan_core::store::{ImportOutcome, Order, Put, ScanFilter, StartOutcome, UndoneBy};
 
 use crate::attempts::entry;
 use crate::world::{ALL, RULES, START, World, after, live, name, numbered, open_gate, token, why};

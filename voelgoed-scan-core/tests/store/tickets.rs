@@ -1,8 +1,8 @@
 //! How does the box office find and change tickets?
 
 use uuid::Uuid;
+use voelgoed_scan_core::model::{EventId, SettableStatus, TicketStatus};
 use voelgoed_scan_core::store::PageRequest;
-use voelgoed_scan_core::{EventId, SettableStatus, TicketStatus};
 
 use crate::world::{ALL, START, World};
 

@@ -1,7 +1,7 @@
 //! How is the audit trail read?
 
+use voelgoed_scan_core::model::{DecidedBy, Direction, Reason, ScanRecord, ScanResult, Source};
 use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter};
-use voelgoed_scan_core::{DecidedBy, Direction, Reason, ScanRecord, ScanResult, Source};
 
 use crate::attempts::{entry, exit};
 use crate::world::{ALL, World, after};
@@ -61,7 +61,7 @@ pub(crate) async fn the_trail_is_filtered_by_all_that_is_asked(world: World) {
         page.data.iter().map(at).collect::<Vec<_>>()
     };
     let any = ScanFilter::default;
-    let nowhere = voelgoed_scan_core::EventId::from_uuid(uuid::Uuid::new_v4());
+    let nowhere = voelgoed_scan_core::model::EventId::from_uuid(uuid::Uuid::new_v4());
     assert_eq!(seconds(any()).await, [0, 10, 20, 30]);
     assert_eq!(
         seconds(ScanFilter {
@@ -194,7 +194,7 @@ pub(crate) async fn occupancy_tells_each_gate_and_the_last_minute(world: World) 
     );
     assert_eq!((occupancy.results.valid, occupancy.results.duplicate), (3, 1));
     assert_eq!(occupancy.scans_per_minute, 3, "the first is 61 seconds old");
-    let nowhere = voelgoed_scan_core::EventId::from_uuid(uuid::Uuid::new_v4());
+    let nowhere = voelgoed_scan_core::model::EventId::from_uuid(uuid::Uuid::new_v4());
     assert_eq!(
         world
             .store

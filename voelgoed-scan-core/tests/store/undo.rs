@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use voelgoed_scan_core::model::{Reason, Reentry, ScanId, ScanRecord, TicketFacts, TicketStatus};
 use voelgoed_scan_core::store::{UndoOutcome, UndoneBy};
-use voelgoed_scan_core::{Reason, Reentry, ScanId, ScanRecord, TicketFacts, TicketStatus};
 
 use crate::attempts::{entry, exit};
 use crate::world::{RULES, World, after};
@@ -139,7 +139,11 @@ pub(crate) async fn only_an_open_admission_can_be_undone(world: World) {
     let denied = world.decided(entry(&world.post, code, 1)).await.record.scan_id;
     let exited = world.decided(exit(&world.post, code, 2)).await.record.scan_id;
     let unknown = world
-        .decided(entry(&world.post, voelgoed_scan_core::TicketCode::generate(), 3))
+        .decided(entry(
+            &world.post,
+            voelgoed_scan_core::model::TicketCode::generate(),
+            3,
+        ))
         .await;
     for scan in [admitted, denied, exited, unknown.record.scan_id] {
         assert_eq!(
@@ -175,7 +179,7 @@ pub(crate) async fn an_undo_leaves_a_voided_ticket_voided(world: World) {
     let code = world.ticket("{}").await;
     let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
     world
-        .set_status(code, voelgoed_scan_core::SettableStatus::Voided)
+        .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
     let (_, ticket, _) = undone(world.undo(scan, UndoneBy::Member, 1).await);
     assert_eq!(

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
+use voelgoed_scan_core::model::{Attempt, Direction, Reentry, ScanResult};
 use voelgoed_scan_core::store::{UndoOutcome, UndoneBy};
-use voelgoed_scan_core::{Attempt, Direction, Reentry, ScanResult};
 
 use crate::attempts::{entry, exit, forced};
 use crate::world::World;
@@ -87,7 +87,7 @@ async fn walk(world: &World, mut dice: Dice) {
     }
 }
 
-async fn adds_up(world: &World, codes: &[voelgoed_scan_core::TicketCode], step: usize) {
+async fn adds_up(world: &World, codes: &[voelgoed_scan_core::model::TicketCode], step: usize) {
     let mut inside = 0;
     let mut admissions = HashMap::new();
     for code in codes {

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use uuid::Uuid;
-use voelgoed_scan_core::store::{
-    ImportOutcome, NumberedLine, Order, PageRequest, Put, ScanFilter, StartOutcome, Store, TokenHash,
-    UndoOutcome, UndoneBy, open,
-};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     Attempt, Decided, Device, DeviceId, DeviceRegister, EventId, EventOccupancy, EventPut, GateId, GatePut,
     Organization, OrganizationId, Reason, ReasonText, Recorded, Rules, ScanId, ScanRecord, SessionId,
-    SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp, payload_sha256,
+    SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp, TokenHash,
 };
+use voelgoed_scan_core::store::open;
+use voelgoed_scan_core::store::{
+    ImportOutcome, NumberedLine, Order, PageRequest, Put, ScanFilter, StartOutcome, Store, UndoOutcome,
+    UndoneBy,
+};
+use voelgoed_scan_core::token::payload_sha256;
 
 use crate::attempts::{decided, entry, exit, reasons};
 use crate::database::Database;
@@ -277,7 +279,7 @@ pub(crate) fn after(seconds: i64) -> Timestamp {
     START.plus_millis(seconds * 1000)
 }
 
-pub(crate) fn name(text: &str) -> voelgoed_scan_core::Name {
+pub(crate) fn name(text: &str) -> voelgoed_scan_core::model::Name {
     text.parse().expect("a name")
 }
 
@@ -335,8 +337,8 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
     let device = DeviceRegister {
         device_id: label.parse().expect("a label"),
         name: name(label),
-        device_type: voelgoed_scan_core::DeviceType::Scanner,
-        settings: voelgoed_scan_core::DeviceSettings::default(),
+        device_type: voelgoed_scan_core::model::DeviceType::Scanner,
+        settings: voelgoed_scan_core::model::DeviceSettings::default(),
     };
     let hash = token(&format!("{organization} {label}"));
     let id = DeviceId::from_uuid(Uuid::new_v4());

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
-use voelgoed_scan_core::{ApiKey, ApiKeyCreate, ApiKeyId};
+use voelgoed_scan_core::model::{ApiKey, ApiKeyCreate, ApiKeyId};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -3,9 +3,10 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use voelgoed_scan_core::EventId;
+use voelgoed_scan_core::model::EventId;
+use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::store::ConflictFilter;
-use voelgoed_scan_core::sync::{Conflict, ConflictKind};
+use voelgoed_scan_core::sync::Conflict;
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -1,7 +1,7 @@
 //! One device: show it, change it, revoke it.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{Device, DevicePatch};
+use voelgoed_scan_core::model::{Device, DevicePatch};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use voelgoed_scan_core::model::{Device, DeviceId, DeviceLabel, DeviceRegister, DeviceStatus};
 use voelgoed_scan_core::store::{Page, Put};
-use voelgoed_scan_core::{Device, DeviceId, DeviceLabel, DeviceRegister, DeviceStatus};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -3,8 +3,8 @@
 use hyper::header::HOST;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, StatusCode};
+use voelgoed_scan_core::model::{EnrollAnswer, EnrollRequest, Enrollment, EnrollmentUri};
 use voelgoed_scan_core::store::Put;
-use voelgoed_scan_core::{EnrollAnswer, EnrollRequest, Enrollment, EnrollmentUri};
 
 use crate::auth::Permission;
 use crate::call::{Call, Visit};

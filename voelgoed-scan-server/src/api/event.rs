@@ -1,7 +1,7 @@
 //! One event: put it, show it.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{Event, EventPut};
+use voelgoed_scan_core::model::{Event, EventPut};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -1,7 +1,7 @@
 //! Events: list them.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::Event;
+use voelgoed_scan_core::model::Event;
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -1,7 +1,7 @@
 //! One gate: put it, show it.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{Gate, GatePut};
+use voelgoed_scan_core::model::{Gate, GatePut};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -1,7 +1,7 @@
 //! The gates of an event: list them.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::Gate;
+use voelgoed_scan_core::model::Gate;
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -11,11 +11,11 @@ use futures_util::stream;
 use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ClassName, EventId, GateId, HolderName, Note, OrderRef, OrganizationId, Seat, SettableStatus, TicketCode,
     TicketId, TicketLine, Timestamp,
 };
+use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
 
 use crate::auth::Permission;
 use crate::call::Call;

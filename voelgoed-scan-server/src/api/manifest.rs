@@ -12,7 +12,8 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use voelgoed_scan_core::{Held, Issued, MANIFEST_MEDIA_TYPE, ManifestFailure, ManifestIssue};
+use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
+use voelgoed_scan_core::node::{Held, Issued, ManifestFailure, ManifestIssue};
 
 use crate::auth::Permission;
 use crate::call::Call;

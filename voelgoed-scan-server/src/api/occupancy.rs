@@ -1,7 +1,7 @@
 //! Occupancy: how many people are inside.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::EventOccupancy;
+use voelgoed_scan_core::model::EventOccupancy;
 
 use crate::auth::Permission;
 use crate::call::Call;

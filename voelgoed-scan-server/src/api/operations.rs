@@ -11,10 +11,9 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::node::Node;
-use crate::openapi;
 use crate::problem::{Code, Problem};
-use crate::reply;
 use crate::route::{Answer, Route};
+use crate::{openapi, reply};
 
 /// How long the database may take to answer before it counts as not answering.
 const READY_TIME: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! The device that calls: itself, its session, the server's clock.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{DeviceHealth, DeviceSelf, ManifestKey};
+use voelgoed_scan_core::model::{DeviceHealth, DeviceSelf, ManifestKey};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{ScanAnswer, ScanError, ScanRequest};
+use voelgoed_scan_core::model::{ScanAnswer, ScanRequest};
+use voelgoed_scan_core::node::ScanError;
 
 use crate::auth::Permission;
 use crate::call::Call;
-use crate::clock;
 use crate::problem::{Code, Problem};
-use crate::reply;
 use crate::route::{Answer, Json, Route};
+use crate::{clock, reply};
 
 /// `POST /api/v1/scanning/scan`
 pub(crate) fn scan() -> Route {

@@ -7,10 +7,10 @@ use futures_util::stream;
 use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, TicketCode, Timestamp,
 };
+use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
 
 use crate::answer::accepts;
 use crate::auth::Permission;

@@ -1,7 +1,7 @@
 //! One session: show it, end it.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{ScanSession, SessionId};
+use voelgoed_scan_core::model::{ScanSession, SessionId};
 
 use crate::auth::{Caller, Permission};
 use crate::call::Call;

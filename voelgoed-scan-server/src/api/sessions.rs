@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use voelgoed_scan_core::model::{DeviceId, EventId, ScanSession, SessionStart, SessionStatus};
 use voelgoed_scan_core::store::StartOutcome;
-use voelgoed_scan_core::{DeviceId, EventId, ScanSession, SessionStart, SessionStatus};
 
 use crate::auth::Permission;
 use crate::call::Call;

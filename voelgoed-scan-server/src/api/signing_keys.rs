@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use voelgoed_scan_core::model::{KeyFormat, KeyId, KeyStatus, SigningKey};
 use voelgoed_scan_core::store::{Cursor, Page, PageRequest};
-use voelgoed_scan_core::{KeyFormat, KeyId, KeyStatus, SigningKey};
 
 use crate::auth::Permission;
 use crate::call::Call;

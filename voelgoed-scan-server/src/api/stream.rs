@@ -13,10 +13,9 @@ use hyper::body::Frame;
 use hyper::header::HeaderName;
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use voelgoed_scan_core::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, Timestamp};
+use voelgoed_scan_core::node::{FeedItem, Subscription};
 use voelgoed_scan_core::store::{Cursor, Order, PageRequest, ScanFilter, StoreError};
-use voelgoed_scan_core::{
-    EventId, EventOccupancy, FeedItem, OrganizationId, ScanId, ScanRecord, Subscription, Timestamp,
-};
 
 use crate::auth::{Credential, Permission};
 use crate::call::Call;

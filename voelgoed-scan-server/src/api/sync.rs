@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use voelgoed_scan_core::DeviceStatus;
+use voelgoed_scan_core::model::DeviceStatus;
 use voelgoed_scan_core::sync::{HandedScan, SyncAnswer, SyncRequest};
 
 use crate::auth::Permission;

@@ -1,7 +1,7 @@
 //! One ticket: show it, change what became of it.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{Ticket, TicketPatch};
+use voelgoed_scan_core::model::{Ticket, TicketPatch};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use voelgoed_scan_core::KeyFormat;
+use voelgoed_scan_core::model::KeyFormat;
 
 use crate::auth::Permission;
 use crate::call::Call;

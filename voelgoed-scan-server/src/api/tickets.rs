@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use voelgoed_scan_core::{TicketListing, TicketStatus};
+use voelgoed_scan_core::model::{TicketListing, TicketStatus};
 
 use crate::auth::Permission;
 use crate::call::Call;

@@ -1,7 +1,8 @@
 //! The undo of a scan.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::{ScanId, ScanRecord, UndoRequest, Undoer};
+use voelgoed_scan_core::model::{ScanId, ScanRecord, UndoRequest};
+use voelgoed_scan_core::node::Undoer;
 
 use crate::auth::{Caller, Permission};
 use crate::call::Call;

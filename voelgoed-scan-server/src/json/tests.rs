@@ -1,5 +1,5 @@
 use serde_json::json;
-use voelgoed_scan_core::{DeviceHealth, EventPut, ScanRequest, SessionStart};
+use voelgoed_scan_core::model::{DeviceHealth, EventPut, ScanRequest, SessionStart};
 
 use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use voelgoed_scan_core::{Vitals, WRITE_TIMES};
+use voelgoed_scan_core::node::{Vitals, WRITE_TIMES};
 
 /// Writes lines into a text.
 struct Page<'a>(&'a mut String);
@@ -150,8 +150,8 @@ fn writes(page: &mut Page<'_>, vitals: &Vitals) {
 mod tests {
     use std::time::Duration;
 
+    use voelgoed_scan_core::node::{TierHealth, WriteCounts};
     use voelgoed_scan_core::store::PoolUse;
-    use voelgoed_scan_core::{TierHealth, WriteCounts};
 
     use super::*;
 

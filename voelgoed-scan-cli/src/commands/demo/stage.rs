@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     ClassName, DeviceLabel, DeviceRegister, DeviceSettings, DeviceType, Event, EventId, EventPut,
-    EventStatus, Gate, GateId, GatePut, GateStatus, Keyring, MasterSecret, Name, OrganizationId, Reentry,
-    ScanSession, SessionStart, SigningKey, StaleManifest, TicketCode,
+    EventStatus, Gate, GateId, GatePut, GateStatus, Name, OrganizationId, Reentry, ScanSession, SessionStart,
+    SigningKey, StaleManifest, TicketCode,
 };
+use voelgoed_scan_core::token::{Keyring, MasterSecret};
 use voelgoed_scan_server::{Config, Running};
 
 use super::super::device::Registered;
@@ -148,11 +149,11 @@ impl Stage {
     /// Takes a ticket back.
     pub(super) async fn void(&self, code: TicketCode) -> Result<(), Failure> {
         let path = format!("/api/v1/events/{}/tickets/{code}", self.event);
-        let patch = voelgoed_scan_core::TicketPatch {
-            status: voelgoed_scan_core::SettableStatus::Voided,
+        let patch = voelgoed_scan_core::model::TicketPatch {
+            status: voelgoed_scan_core::model::SettableStatus::Voided,
         };
         self.office
-            .patch::<voelgoed_scan_core::Ticket>(&path, &patch)
+            .patch::<voelgoed_scan_core::model::Ticket>(&path, &patch)
             .await
             .map(drop)
     }

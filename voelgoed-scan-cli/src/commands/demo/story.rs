@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use voelgoed_scan_core::{Direction, RawScanRequest, Reason, ScanAnswer, ScanId, ScanResult};
+use voelgoed_scan_core::model::{Direction, RawScanRequest, Reason, ScanAnswer, ScanId, ScanResult};
 
 use super::super::scan;
 use super::stage::{Post, Stage};

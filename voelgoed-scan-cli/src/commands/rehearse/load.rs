@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::{ScanId, Timestamp};
+use voelgoed_scan_core::model::{ScanId, Timestamp};
 
 use super::share::Share;
 use super::stage::Made;

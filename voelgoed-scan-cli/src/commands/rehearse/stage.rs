@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use serde::Serialize;
-use voelgoed_scan_core::{
+use voelgoed_scan_core::model::{
     DeviceId, DeviceLabel, DeviceRegister, DeviceSettings, DeviceType, Event, EventId, EventPut, EventStatus,
-    Gate, GateId, GatePut, GateStatus, Keyring, Name, RawScanRequest, ScanAnswer, ScanSession, SessionStart,
+    Gate, GateId, GatePut, GateStatus, Name, RawScanRequest, ScanAnswer, ScanSession, SessionStart,
     SigningKey, TicketCode,
 };
+use voelgoed_scan_core::token::Keyring;
 use voelgoed_scan_server::config::Secrets;
 use voelgoed_scan_server::secret::SecretError;
 
@@ -253,7 +254,7 @@ impl Stage {
                     ticket_code: None,
                     scan_id: None,
                     scanned_at: None,
-                    direction: voelgoed_scan_core::Direction::Entry,
+                    direction: voelgoed_scan_core::model::Direction::Entry,
                     metadata: None,
                     override_: None,
                     dry_run: false,

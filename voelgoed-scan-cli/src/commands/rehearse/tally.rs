@@ -11,7 +11,7 @@ use comfy_table::{Cell, CellAlignment};
 use hyper::StatusCode;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::{DecidedBy, ScanResult};
+use voelgoed_scan_core::model::{DecidedBy, ScanResult};
 
 use super::super::latency::{Latencies, Summary};
 use super::stage::Left;

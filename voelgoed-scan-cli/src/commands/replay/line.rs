@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use voelgoed_scan_core::model::{
+    Direction, GateId, Metadata, Override, Reason, ScanId, ScanResult, Timestamp,
+};
 use voelgoed_scan_core::sync::RawSyncScan;
-use voelgoed_scan_core::{Direction, GateId, Metadata, Override, Reason, ScanId, ScanResult, Timestamp};
 
 /// The field of the metadata that keeps the original device.
 const REPLAYED_DEVICE: &str = "replayed_device";

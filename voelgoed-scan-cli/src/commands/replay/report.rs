@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
+use voelgoed_scan_core::model::{GateId, ScanResult};
 use voelgoed_scan_core::sync::{SyncResult, SyncStatus};
-use voelgoed_scan_core::{GateId, ScanResult};
 
 use super::super::latency::{Latencies, Summary};
 use super::line::Skipped;

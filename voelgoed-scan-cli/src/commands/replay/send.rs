@@ -9,8 +9,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use voelgoed_scan_core::model::{BatchId, GateId};
 use voelgoed_scan_core::sync::{RawSyncScan, SyncAnswer, SyncRequest, SyncResult};
-use voelgoed_scan_core::{BatchId, GateId};
 
 use super::Ledger;
 use super::journal::Lines;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::{EventId, TicketCode, TicketId};
+use voelgoed_scan_core::model::{EventId, TicketCode, TicketId};
 
 use crate::client::{self, Upload};
 use crate::desk::Desk;

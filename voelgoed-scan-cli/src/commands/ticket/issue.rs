@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::Cell;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use voelgoed_scan_core::{ClassName, EventId, GateId, KeyFormat, TicketCode, TicketId};
+use voelgoed_scan_core::model::{ClassName, EventId, GateId, KeyFormat, TicketCode, TicketId};
 
 use super::super::typed::word;
 use super::import::{Said, said};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use voelgoed_scan_core::{KeyFormat, TicketCode};
+use voelgoed_scan_core::model::{KeyFormat, TicketCode};
 
 use super::super::typed::word;
 use super::Which;

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::client::offline::tests::{MADE, MAIN, World, gate_id, uuid};
 use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
-use crate::offline::tests::{MADE, MAIN, World, gate_id, uuid};
-use crate::{EventId, GateId, ManifestKey, Payload, Timestamp};
+use crate::model::{EventId, GateId, ManifestKey, Timestamp};
+use crate::token::Payload;
 
 /// What happens to calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +204,7 @@ impl State {
     fn enrolled(&self, body: &Value, now: Timestamp) -> Value {
         assert!(body["device_key"].is_string() && body["app"]["name"] == "Gate");
         let mut answer = self.device(now);
-        answer["token"] = json!(crate::DeviceToken::generate().reveal());
+        answer["token"] = json!(crate::model::DeviceToken::generate().reveal());
         answer
     }
 

@@ -1,6 +1,7 @@
 use super::server::Wire;
 use super::*;
-use crate::{Reason, TicketStatus, Verdict, VerdictBy};
+use crate::client::{Verdict, VerdictBy};
+use crate::model::{Reason, TicketStatus};
 
 fn shown(verdict: &Verdict) -> (Reason, VerdictBy) {
     (verdict.reason, verdict.decided_by)
@@ -231,7 +232,7 @@ async fn a_session_begun_without_a_network_is_started_with_it() {
         None
     );
     let unknown = phone
-        .start_session(event, crate::offline::tests::gate_id(99), false)
+        .start_session(event, offline::tests::gate_id(99), false)
         .await;
     assert_eq!(unknown.expect_err("no manifest knows it").code(), "offline");
     assert_eq!(scene.scan(&phone, 1).await, (Reason::Admitted, PHONE));

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::term::{Head, Reader};
-use crate::token::{Claims, Malformed, Window};
-use crate::{EventId, OrganizationId, TicketCode, TicketId, Timestamp};
+use crate::model::{Claims, EventId, OrganizationId, TicketCode, TicketId, Timestamp, Window};
+use crate::token::Malformed;
 
 /// The seconds that a token without an age of its own holds (`plug_crypto` before 1.2).
 const LEGACY_MAX_AGE: i64 = 86_400;

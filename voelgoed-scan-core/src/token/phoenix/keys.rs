@@ -7,7 +7,7 @@ use pbkdf2::pbkdf2_hmac;
 use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use crate::text::words;
+use crate::model::text::words;
 
 words! {
     /// The hash that PBKDF2 stretches the secret with.
@@ -128,8 +128,8 @@ impl fmt::Debug for PhoenixKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Payload, verify};
-    use crate::{Keyring, OrganizationId, Reason};
+    use crate::model::{OrganizationId, Reason};
+    use crate::token::{Keyring, Payload, verify};
 
     const SECRET: &str = "a secret of the platform";
     const SALT: &str = "ticket qr";

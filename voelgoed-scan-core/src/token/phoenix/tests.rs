@@ -3,8 +3,8 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::token::{Payload, Window, verify};
-use crate::{Keyring, OrganizationId, TicketCode, Timestamp};
+use crate::model::{OrganizationId, TicketCode, Timestamp, Window};
+use crate::token::{Keyring, Payload, verify};
 
 const CODE: &str = "3KQR7F924M1XaB0z";
 const ID: &str = "0192f0c1-7a4e-7000-8000-000000000001";

@@ -1,0 +1,285 @@
+mod decision;
+mod keeping;
+mod kill;
+mod upload;
+
+use std::num::NonZeroU8;
+use std::path::Path;
+
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::*;
+use crate::manifest::{ManifestDraft, ManifestFacts, ManifestTicket};
+use crate::model::{
+    ClassName, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, Name, Reason, Reentry,
+    SigningKey, TicketCode, TicketStatus, Warning,
+};
+use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
+use crate::token::{MasterSecret, Vg2Claims};
+
+/// When the first manifest was made.
+pub(crate) const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
+
+pub(crate) fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn class(name: &str) -> ClassName {
+    ClassName::new(name).expect("a class")
+}
+
+pub(crate) fn code(number: u8) -> TicketCode {
+    TicketCode::from_bytes([7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, number]).expect("a small number")
+}
+
+/// An event with two gates, and what a server would say of it.
+pub(crate) struct World {
+    pub(crate) keys: Vec<SigningKey>,
+    pub(crate) event: Event,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) tickets: Vec<ManifestTicket>,
+    pub(crate) version: u64,
+    pub(crate) made_at: Timestamp,
+}
+
+pub(crate) const MAIN: u128 = 11;
+const VIP: u128 = 12;
+
+pub(crate) fn gate_id(number: u128) -> GateId {
+    GateId::from_uuid(uuid(number))
+}
+
+impl World {
+    /// Tickets 1 to 9 of class `Day` on sale, gate `VIP` for its class alone.
+    pub(crate) fn new() -> Self {
+        let event = Event {
+            id: EventId::from_uuid(uuid(2)),
+            organization_id: OrganizationId::from_uuid(uuid(1)),
+            name: Name::new("Kirkwood Fees").expect("a name"),
+            status: EventStatus::Live,
+            starts_at: None,
+            ends_at: None,
+            capacity: None,
+            reentry: Reentry::Never,
+            allow_unsigned: false,
+            ticket_classes: vec![class("VIP"), class("Day")],
+            stale_manifest: StaleManifest::Warn,
+            manifest_max_age_s: 3600,
+            inserted_at: MADE,
+            updated_at: MADE,
+        };
+        let gate = |id, name: &str, classes: Option<Vec<ClassName>>| Gate {
+            id: gate_id(id),
+            organization_id: event.organization_id,
+            event_id: event.id,
+            name: Name::new(name).expect("a name"),
+            code: None,
+            status: GateStatus::Open,
+            capacity: None,
+            ticket_classes: classes,
+            inserted_at: MADE,
+            updated_at: MADE,
+        };
+        let gates = vec![
+            gate(MAIN, "Main", None),
+            gate(VIP, "VIP", Some(vec![class("VIP")])),
+        ];
+        let master = master();
+        let key = |format, kid: KeyId, status| SigningKey {
+            format,
+            kid,
+            status,
+            public_key: (format == KeyFormat::Vg2).then(|| master.vg2_public_key(event.organization_id, kid)),
+            inserted_at: MADE,
+        };
+        let mut world = Self {
+            keys: vec![
+                key(KeyFormat::Vg1, KeyId::FIRST, KeyStatus::Active),
+                key(KeyFormat::Vg2, KeyId::FIRST, KeyStatus::Active),
+            ],
+            tickets: Vec::new(),
+            version: 1,
+            made_at: MADE,
+            gates,
+            event,
+        };
+        world.tickets = (1..10).map(|number| world.ticket(number)).collect();
+        world
+    }
+
+    pub(crate) fn ticket(&self, number: u8) -> ManifestTicket {
+        ManifestTicket {
+            key: TicketKey::of(self.event.organization_id, self.event.id, code(number)),
+            status: TicketStatus::Active,
+            ticket_class: Some(class("Day")),
+            gate_ids: None,
+            valid_from: None,
+            valid_until: None,
+            entry_limit: 1,
+            admissions: 0,
+            inside: 0,
+            last_admission: None,
+        }
+    }
+
+    pub(crate) fn keyring(&self) -> Keyring {
+        Keyring::derive(&master(), self.event.organization_id, &self.keys).expect("its own keys")
+    }
+
+    pub(crate) fn vg1(&self, number: u8) -> String {
+        self.keyring().sign_vg1(code(number)).expect("a key")
+    }
+
+    pub(crate) fn claims(&self, number: u8) -> Vg2Claims {
+        Vg2Claims {
+            ticket_code: code(number),
+            event_id: self.event.id,
+            not_before: None,
+            not_after: None,
+            ticket_class: 2,
+            entry_limit: NonZeroU8::MIN,
+        }
+    }
+
+    pub(crate) fn sign(&self, claims: Vg2Claims) -> String {
+        self.keyring().sign_vg2(&claims).expect("a key")
+    }
+
+    pub(crate) fn vg2(&self, number: u8) -> String {
+        self.sign(self.claims(number))
+    }
+
+    pub(crate) fn facts(&self) -> ManifestFacts<'_> {
+        ManifestFacts {
+            version: self.version,
+            made_at: self.made_at,
+            expires_at: self.made_at.plus(Duration::from_hours(1)),
+            event: &self.event,
+            gates: &self.gates,
+            keys: &self.keys,
+            window: Duration::from_mins(5),
+        }
+    }
+
+    pub(crate) fn manifest(&self) -> Vec<u8> {
+        let draft = ManifestDraft::full(&self.facts(), self.tickets.clone()).expect("it is small");
+        draft.sign(&self.keyring()).expect("a server signs")
+    }
+
+    pub(crate) fn delta(&self, base: u64, tickets: &[u8]) -> Vec<u8> {
+        let changed = tickets
+            .iter()
+            .map(|&number| self.tickets[usize::from(number) - 1].clone());
+        let draft = ManifestDraft::delta(&self.facts(), base, changed).expect("it is small");
+        draft.sign(&self.keyring()).expect("a server signs")
+    }
+
+    /// The server makes its next manifest so many seconds after the first.
+    pub(crate) fn later(&mut self, seconds: i64) -> Vec<u8> {
+        self.version += 1;
+        self.made_at = after(seconds);
+        self.manifest()
+    }
+
+    pub(crate) fn setup(&self, file: &Path) -> OfflineGateSetup {
+        OfflineGateSetup {
+            file: file.to_owned(),
+            organization_id: self.event.organization_id,
+            device_id: DeviceId::from_uuid(uuid(7)),
+            device_name: "Phone 7".to_owned(),
+            can_override: true,
+            manifest_key: self.keyring().manifest_key().expect("a server"),
+            device_secret: Some(DeviceSecret::from_seed(&[9; 32])),
+        }
+    }
+
+    /// A phone with this manifest.
+    async fn phone(&self) -> Phone {
+        let directory = tempfile::tempdir().expect("a directory");
+        let gate = self.open(&directory).await;
+        gate.install(self.event.id, self.manifest(), MADE)
+            .await
+            .expect("it is taken");
+        Phone { gate, directory }
+    }
+
+    async fn open(&self, directory: &tempfile::TempDir) -> OfflineGate {
+        let setup = self.setup(&directory.path().join("device.db"));
+        OfflineGate::open(setup).await.expect("it opens")
+    }
+}
+
+fn master() -> MasterSecret {
+    MasterSecret::from_hex(&"42".repeat(32)).expect("a master secret")
+}
+
+pub(crate) fn after(seconds: i64) -> Timestamp {
+    MADE.plus_millis(seconds * 1000)
+}
+
+struct Phone {
+    gate: OfflineGate,
+    directory: tempfile::TempDir,
+}
+
+fn entry(qr: impl Into<String>, seconds: i64) -> OfflineScan {
+    OfflineScan {
+        scan_id: ScanId::from_uuid(Uuid::new_v4()),
+        reading: Reading::Qr(qr.into()),
+        gate_id: gate_id(MAIN),
+        direction: Direction::Entry,
+        scanned_at: after(seconds),
+        override_: None,
+        metadata: None,
+    }
+}
+
+fn exit(qr: impl Into<String>, seconds: i64) -> OfflineScan {
+    OfflineScan {
+        direction: Direction::Exit,
+        ..entry(qr, seconds)
+    }
+}
+
+impl Phone {
+    async fn scan(&self, scan: OfflineScan) -> Verdict {
+        self.gate.decide(scan).await.expect("a verdict")
+    }
+
+    /// Scans each in turn; the reasons.
+    async fn reasons(&self, scans: impl IntoIterator<Item = OfflineScan>) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        for scan in scans {
+            reasons.push(self.scan(scan).await.reason);
+        }
+        reasons
+    }
+
+    async fn install(
+        &self,
+        world: &World,
+        bytes: Vec<u8>,
+        seconds: i64,
+    ) -> Result<ManifestState, OfflineError> {
+        self.gate.install(world.event.id, bytes, after(seconds)).await
+    }
+
+    /// The app is killed and started again.
+    async fn reopened(self, world: &World) -> Self {
+        let Self { gate, directory } = self;
+        drop(gate);
+        Self {
+            gate: world.open(&directory).await,
+            directory,
+        }
+    }
+}
+
+#[test]
+fn a_device_secret_shows_nothing() {
+    let secret = DeviceSecret::from_seed(&[9; 32]);
+    assert_eq!(format!("{secret:?}"), "DeviceSecret(…)");
+    assert_eq!(*secret.seed(), [9; 32]);
+    assert!(DeviceSecret::generate().public().is_usable());
+}

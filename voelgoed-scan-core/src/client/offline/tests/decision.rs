@@ -1,0 +1,427 @@
+use base64::Engine as _;
+
+use super::*;
+use crate::model::ReasonText;
+
+type Change = (usize, fn(&mut ManifestTicket));
+
+const ADMITTED: Reason = Reason::Admitted;
+
+#[tokio::test]
+async fn a_listed_ticket_is_judged_as_online_and_unchecked_signatures_are_named() {
+    let world = World::new();
+    let phone = world.phone().await;
+    let vg2 = phone.scan(entry(world.vg2(1), 1)).await;
+    assert_eq!((vg2.reason, vg2.warnings.as_slice()), (ADMITTED, [].as_slice()));
+    assert_eq!(vg2.decided_by, VerdictBy::Device);
+    let ticket = vg2.ticket.expect("it is shown");
+    assert_eq!(
+        (ticket.code, ticket.status, ticket.scan_count),
+        (code(1), TicketStatus::Scanned, 1)
+    );
+    let vg1 = phone.scan(entry(world.vg1(2), 2)).await;
+    assert_eq!(
+        (vg1.reason, vg1.warnings.as_slice()),
+        (ADMITTED, [Warning::SignatureUnchecked].as_slice())
+    );
+    // The same ticket by its other QR.
+    let again = phone.scan(entry(world.vg1(1), 9)).await;
+    assert_eq!(again.reason, Reason::AlreadyScanned);
+    let seen = again.previous_scan.expect("it is told");
+    assert_eq!(
+        (seen.scan_id, seen.seconds_ago, seen.same_device),
+        (Some(vg2.scan_id), 8, true)
+    );
+    assert_eq!(seen.gate.map(|gate| gate.name).as_deref(), Some("Main"));
+}
+
+#[tokio::test]
+async fn what_a_phone_cannot_check_and_does_not_list_is_no_ticket() {
+    let mut world = World::new();
+    let revoked: KeyId = "old".parse().expect("a key id");
+    let old = world.vg1(5).replacen("VG1.1.", "VG1.old.", 1);
+    world.keys.push(SigningKey {
+        kid: revoked,
+        status: KeyStatus::Revoked,
+        ..world.keys[0]
+    });
+    let phone = world.phone().await;
+    let forged = world.vg2(1).replace("VG2.1.", "VG2.2.");
+    let mut other_signature = world.vg2(1);
+    other_signature.replace_range(
+        100..101,
+        if other_signature.as_bytes()[100] == b'A' {
+            "B"
+        } else {
+            "A"
+        },
+    );
+    let reasons = phone
+        .reasons([
+            entry(world.vg1(77), 1),
+            entry("not a ticket", 2),
+            entry(forged, 3),
+            entry(other_signature, 4),
+            entry(old, 5),
+            entry(code(1).to_string(), 6),
+            entry("x".repeat(100_000), 7),
+        ])
+        .await;
+    assert_eq!(
+        reasons,
+        [
+            Reason::TicketNotFound,
+            Reason::Malformed,
+            Reason::UnknownKey,
+            Reason::BadSignature,
+            Reason::KeyRevoked,
+            Reason::UnsignedNotAllowed,
+            Reason::Malformed,
+        ]
+    );
+    assert_eq!(
+        phone.gate.state().await.expect("it answers").waiting,
+        7,
+        "denials are handed in too"
+    );
+}
+
+#[tokio::test]
+async fn a_phoenix_token_counts_by_the_code_that_it_carries() {
+    let world = World::new();
+    let phone = world.phone().await;
+    // {data, signed_at, max_age} as the platform writes it; any signature.
+    let token = |fields: &[(&str, String)]| {
+        let mut term = vec![131, 104, 3, 116];
+        term.extend(u32::try_from(fields.len()).expect("few").to_be_bytes());
+        for (name, value) in fields {
+            for text in [*name, value] {
+                term.push(109);
+                term.extend(u32::try_from(text.len()).expect("short").to_be_bytes());
+                term.extend(text.as_bytes());
+            }
+        }
+        term.extend([110, 6, 0]);
+        term.extend(&MADE.as_millis().to_le_bytes()[..6]);
+        term.extend([98, 0, 0, 14, 16]);
+        let url = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+        format!("SFMyNTY.{}.{}", url(&term), url(&[0; 32]))
+    };
+    let by_code = |number| ("ticket_code", code(number).to_string());
+    let by_id = ("ticket_id", uuid(5).to_string());
+    let both = phone.scan(entry(token(&[by_code(1), by_id.clone()]), 1)).await;
+    assert_eq!(
+        (both.reason, both.warnings.as_slice()),
+        (ADMITTED, [Warning::SignatureUnchecked].as_slice())
+    );
+    let reasons = phone
+        .reasons([
+            entry(token(&[by_code(77)]), 2),
+            entry(token(&[by_id]), 3),
+            entry(token(&[by_code(2), ("event_id", uuid(99).to_string())]), 4),
+            entry(token(&[by_code(3), ("org_id", uuid(99).to_string())]), 5),
+            entry(token(&[by_code(4)]), 3601),
+        ])
+        .await;
+    assert_eq!(
+        reasons,
+        [
+            Reason::TicketNotFound,
+            Reason::UnknownKey,
+            Reason::OtherEvent,
+            Reason::TicketNotFound,
+            Reason::TokenExpired,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_sold_later_is_judged_by_its_claims() {
+    let world = World::new();
+    let phone = world.phone().await;
+    let at_vip = |qr: String, seconds| OfflineScan {
+        gate_id: gate_id(VIP),
+        ..entry(qr, seconds)
+    };
+    let later = phone.scan(entry(world.vg2(50), 1)).await;
+    assert_eq!(
+        (later.reason, later.warnings.as_slice()),
+        (ADMITTED, [Warning::NotInManifest].as_slice())
+    );
+    let vip = Vg2Claims {
+        ticket_class: 1,
+        ..world.claims(51)
+    };
+    let for_two = Vg2Claims {
+        entry_limit: NonZeroU8::new(2).expect("two"),
+        ..world.claims(52)
+    };
+    let other_event = Vg2Claims {
+        event_id: EventId::from_uuid(uuid(99)),
+        ..world.claims(1)
+    };
+    let expired = Vg2Claims {
+        not_after: Some(MADE),
+        ..world.claims(53)
+    };
+    let early = Vg2Claims {
+        not_before: Some(after(60)),
+        ..world.claims(54)
+    };
+    let reasons = phone
+        .reasons([
+            entry(world.vg2(50), 5),
+            at_vip(world.sign(vip), 6),
+            at_vip(world.vg2(55), 7),
+            entry(world.sign(for_two), 10),
+            entry(world.sign(for_two), 13),
+            entry(world.sign(for_two), 16),
+            entry(world.sign(other_event), 17),
+            entry(world.sign(expired), 18),
+            entry(world.sign(early), 19),
+            exit(world.sign(for_two), 20),
+        ])
+        .await;
+    assert_eq!(
+        reasons,
+        [
+            Reason::AlreadyScanned,
+            ADMITTED,
+            Reason::GateNotAllowed,
+            ADMITTED,
+            ADMITTED,
+            Reason::EntryLimitReached,
+            Reason::OtherEvent,
+            Reason::TokenExpired,
+            Reason::TokenNotYetValid,
+            Reason::Exited,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_tickets_own_terms_count_in_the_order_of_the_contract() {
+    let mut world = World::new();
+    world.event.allow_unsigned = true;
+    let terms: [Change; 6] = [
+        (0, |ticket| ticket.status = TicketStatus::Voided),
+        (1, |ticket| ticket.status = TicketStatus::Refunded),
+        (2, |ticket| ticket.status = TicketStatus::Used),
+        (3, |ticket| ticket.valid_from = Some(after(100))),
+        (4, |ticket| ticket.valid_until = Some(MADE)),
+        (5, |ticket| ticket.gate_ids = Some(vec![gate_id(VIP)])),
+    ];
+    for (place, change) in terms {
+        change(&mut world.tickets[place]);
+    }
+    let phone = world.phone().await;
+    let typed = OfflineScan {
+        reading: Reading::TicketCode(code(7).grouped()),
+        ..entry("", 8)
+    };
+    let scans = (1..7)
+        .map(|number| entry(world.vg2(number), number.into()))
+        .chain([typed]);
+    assert_eq!(
+        phone.reasons(scans).await,
+        [
+            Reason::TicketVoided,
+            Reason::TicketRefunded,
+            Reason::TicketUsed,
+            Reason::TicketNotYetValid,
+            Reason::TicketExpired,
+            Reason::GateNotAllowed,
+            ADMITTED,
+        ]
+    );
+    world.event.status = EventStatus::Ended;
+    let bytes = world.later(9);
+    phone.install(&world, bytes, 9).await.expect("it is taken");
+    world.event.status = EventStatus::Live;
+    world.gates[0].status = GateStatus::Closed;
+    assert_eq!(
+        phone.reasons([entry(world.vg2(8), 10)]).await,
+        [Reason::EventNotLive]
+    );
+    let bytes = world.later(11);
+    phone.install(&world, bytes, 11).await.expect("it is taken");
+    assert_eq!(
+        phone.reasons([entry(world.vg2(8), 20)]).await,
+        [Reason::GateClosed]
+    );
+}
+
+#[tokio::test]
+async fn capacity_is_not_known_offline() {
+    let mut world = World::new();
+    world.gates[0].capacity = Some(0);
+    let phone = world.phone().await;
+    let verdict = phone.scan(entry(world.vg2(1), 1)).await;
+    assert_eq!(
+        (verdict.reason, verdict.warnings),
+        (ADMITTED, vec![Warning::CapacityUnknown])
+    );
+}
+
+#[tokio::test]
+async fn an_aged_manifest_warns_or_refuses_as_the_event_says() {
+    let mut world = World::new();
+    let phone = world.phone().await;
+    let verdict = phone.scan(entry(world.vg2(1), 3601)).await;
+    assert_eq!(
+        (verdict.reason, verdict.warnings),
+        (ADMITTED, vec![Warning::StaleManifest])
+    );
+    world.event.stale_manifest = StaleManifest::Refuse;
+    let bytes = world.later(10);
+    phone.install(&world, bytes, 10).await.expect("it is taken");
+    assert_eq!(
+        phone.scan(entry(world.vg2(2), 3610)).await.reason,
+        ADMITTED,
+        "the last moment"
+    );
+    let error = phone
+        .gate
+        .decide(entry(world.vg2(3), 3611))
+        .await
+        .expect_err("nothing is decided");
+    assert_eq!(error.code(), "stale_manifest");
+    assert_eq!(phone.gate.state().await.expect("it answers").waiting, 2);
+}
+
+#[tokio::test]
+async fn the_events_policy_rules_coming_back() {
+    let mut world = World::new();
+    world.event.reentry = Reentry::AfterExit;
+    world.tickets[1].admissions = 1;
+    world.tickets[1].inside = 1;
+    world.tickets[1].last_admission = Some(after(-60));
+    let phone = world.phone().await;
+    let one = world.vg2(1);
+    let two = world.vg2(2);
+    let reasons = phone
+        .reasons([
+            exit(&one, 1),
+            entry(&one, 5),
+            entry(&one, 10),
+            exit(&one, 15),
+            entry(&one, 20),
+            entry(&two, 21),
+            exit(&two, 25),
+            entry(&two, 30),
+            entry(&two, 40),
+        ])
+        .await;
+    assert_eq!(
+        reasons,
+        [
+            Reason::NotInside,
+            ADMITTED,
+            Reason::AlreadyInside,
+            Reason::Exited,
+            Reason::Readmitted,
+            Reason::AlreadyInside,
+            Reason::Exited,
+            Reason::Readmitted,
+            Reason::AlreadyInside,
+        ]
+    );
+    world.event.reentry = Reentry::AfterWindow;
+    let phone = world.phone().await;
+    let reasons = phone
+        .reasons([
+            entry(&one, 0),
+            entry(&one, 297),
+            entry(&one, 301),
+            entry(&two, 302),
+        ])
+        .await;
+    let seen = [
+        ADMITTED,
+        Reason::AlreadyScanned,
+        Reason::Readmitted,
+        Reason::Readmitted,
+    ];
+    assert_eq!(reasons, seen, "the window of the server");
+}
+
+#[tokio::test]
+async fn the_manifest_tells_of_the_scan_before_as_far_as_it_knows() {
+    let mut world = World::new();
+    world.tickets[0].admissions = 1;
+    world.tickets[0].last_admission = Some(after(-60));
+    let phone = world.phone().await;
+    let verdict = phone.scan(entry(world.vg2(1), 0)).await;
+    assert_eq!(verdict.reason, Reason::AlreadyScanned);
+    let seen = verdict.previous_scan.expect("it is told");
+    assert_eq!(
+        (seen.seconds_ago, seen.same_device, seen.gate, seen.scan_id),
+        (60, false, None, None)
+    );
+}
+
+#[tokio::test]
+async fn an_override_forces_refusals_and_needs_leave() {
+    let world = World::new();
+    let phone = world.phone().await;
+    let forced = |qr: String, seconds| OfflineScan {
+        override_: Some(Override {
+            reason: ReasonText::new("the artist's mother").expect("a reason"),
+        }),
+        ..entry(qr, seconds)
+    };
+    let vg2 = world.vg2(1);
+    let reasons = phone
+        .reasons([
+            entry(&vg2, 0),
+            entry(&vg2, 3),
+            forced(vg2.clone(), 4),
+            forced(world.vg1(77), 5),
+            forced(world.vg2(2), 6),
+        ])
+        .await;
+    assert_eq!(
+        reasons,
+        [
+            ADMITTED,
+            Reason::AlreadyScanned,
+            Reason::Overridden,
+            Reason::TicketNotFound,
+            ADMITTED,
+        ]
+    );
+    let file = phone.directory.path().join("other.db");
+    let setup = OfflineGateSetup {
+        can_override: false,
+        ..world.setup(&file)
+    };
+    let gate = OfflineGate::open(setup).await.expect("it opens");
+    gate.install(world.event.id, world.manifest(), MADE)
+        .await
+        .expect("it is taken");
+    let error = gate.decide(forced(vg2, 9)).await.expect_err("it may not");
+    assert_eq!(error.code(), "forbidden");
+}
+
+#[tokio::test]
+async fn the_same_payload_within_two_and_a_half_seconds_is_one_reading() {
+    let world = World::new();
+    let phone = world.phone().await;
+    let at = |millis| OfflineScan {
+        scanned_at: MADE.plus_millis(millis),
+        ..entry(format!(" {}\r\n", world.vg2(1)), 0)
+    };
+    let first = phone.scan(at(0)).await;
+    let again = phone.scan(at(2500)).await;
+    assert_eq!(
+        (again.scan_id, again.reason, again.repeated),
+        (first.scan_id, ADMITTED, true)
+    );
+    let later = phone.scan(at(2501)).await;
+    assert_eq!((later.reason, later.repeated), (Reason::AlreadyScanned, false));
+    assert_eq!(
+        phone.gate.state().await.expect("it answers").waiting,
+        2,
+        "no second scan was made of the second look"
+    );
+}

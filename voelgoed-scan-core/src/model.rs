@@ -1,0 +1,66 @@
+//! The words of the domain: ids, codes, times, and the objects that are stored, sent and shown.
+//!
+//! Invariants: text is parsed into these types once, at the boundary; nothing here decides, reads a clock or does I/O.
+
+mod attempt;
+pub(crate) mod bytes;
+mod claims;
+mod code;
+mod credential;
+mod device;
+mod device_context;
+mod enrollment;
+mod event;
+mod gate;
+pub mod hex;
+mod id;
+pub(crate) mod json;
+mod ledger;
+mod occupancy;
+mod organization;
+pub mod random;
+mod reason;
+mod scan;
+mod session;
+mod signing_key;
+pub(crate) mod text;
+mod ticket;
+mod time;
+
+pub use attempt::{Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Shown, Stage};
+pub use bytes::{DeviceKey, InvalidBytes};
+pub use claims::{Claims, Format, Window};
+pub use code::{CODE_LENGTH, InvalidCode, TicketCode};
+pub use credential::{ApiKeySecret, DeviceToken, InvalidToken, TokenHash};
+pub use device::{
+    App, Device, DeviceHealth, DeviceLabel, DevicePatch, DeviceRegister, DeviceSettings, DeviceStatus,
+    DeviceType, InvalidLabel,
+};
+pub use device_context::{Stand, Standing};
+pub use enrollment::{
+    DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
+    InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,
+};
+pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
+pub use gate::{Gate, GatePut, GateStatus};
+pub use id::{
+    ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
+};
+pub use ledger::{Admission, Ledger, Movement, Sighting};
+pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
+pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
+pub use reason::{Reason, ScanResult};
+pub use scan::{
+    DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
+    RawScanRequest, Reading, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone,
+    Warning,
+};
+pub use session::{ScanSession, SessionStart, SessionStatus};
+pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
+pub use text::{
+    ClassName, GateCode, HolderName, InvalidName, Name, Note, OrderRef, ReasonText, SeatPart, UnknownWord,
+};
+pub use ticket::{
+    Field, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch, TicketStatus,
+};
+pub use time::{InvalidTimestamp, Timestamp};

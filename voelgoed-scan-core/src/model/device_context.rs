@@ -1,0 +1,27 @@
+//! A device that called, with all that its scans are judged by.
+
+use crate::model::{Device, Event, Gate, ScanSession};
+
+/// A device that called, with the session it has, if it has one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The device. Inactive ones are found too, so that they are told so.
+    pub device: Device,
+    /// Its active session.
+    pub stand: Option<Stand>,
+    /// Where the organization's change counter ([`Generations::facts`]) stood before the rest was read.
+    pub generation: i64,
+}
+
+/// An active session with all that its scans are judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stand {
+    /// The session.
+    pub session: ScanSession,
+    /// Its event.
+    pub event: Event,
+    /// Its gate.
+    pub gate: Gate,
+    /// Where the organization's change counter stood when the event or one of its gates was last changed.
+    pub doors: i64,
+}

@@ -1,0 +1,139 @@
+//! Which thing is meant? One newtype an identifier, so that a gate can never be passed where an event is due.
+//!
+//! Every identifier is a UUID; the ones made here are version 7, so that rows arrive in index order. Identifiers are
+//! unique within an organization: the key of a row is always `(organization, id)`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A text that is not a UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a UUID")]
+pub struct InvalidId;
+
+macro_rules! id {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUID that is known to name this kind of thing.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// A new identifier (UUID version 7) for something made at `now`.
+            #[must_use]
+            pub fn generate(now: crate::model::Timestamp) -> Self {
+                Self(crate::model::id::uuid_v7(now))
+            }
+
+            /// The UUID inside.
+            #[must_use]
+            pub const fn as_uuid(&self) -> &Uuid {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0.hyphenated())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+    )+};
+}
+
+id! {
+    /// A tenant of the platform.
+    OrganizationId;
+    /// An event that people come to.
+    EventId;
+    /// An entrance of an event.
+    GateId;
+    /// A ticket.
+    TicketId;
+    /// A scanner device. Not the textual `device_id` that operators give it.
+    DeviceId;
+    /// A device's stay at one gate.
+    SessionId;
+    /// One attempt to come in or to go out: made by the client, so that a retry can name it.
+    ScanId;
+    /// A batch of scans that a device hands in: made by the device.
+    BatchId;
+    /// An API key of an organization.
+    ApiKeyId;
+}
+
+fn uuid_v7(now: crate::model::Timestamp) -> Uuid {
+    let mut random = [0_u8; 10];
+    crate::model::random::fill_many(&mut random);
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+impl ScanId {
+    /// When its client says to have made it; an identifier of another version than 7 does not say.
+    #[cfg(feature = "node")]
+    pub(crate) fn named_at(&self) -> Option<crate::model::Timestamp> {
+        let (seconds, nanos) = self
+            .0
+            .get_timestamp()
+            .filter(|_| self.0.get_version_num() == 7)?
+            .to_unix();
+        let millis = i64::try_from(seconds).ok()?.checked_mul(1000)?;
+        Some(crate::model::Timestamp::from_millis(
+            millis + i64::from(nanos / 1_000_000),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn ids_made_later_sort_later() {
+        let first = ScanId::generate(Timestamp::from_millis(1_780_000_000_000));
+        let second = ScanId::generate(Timestamp::from_millis(1_780_000_000_001));
+        assert!(first < second);
+        assert_eq!(first.as_uuid().get_version_num(), 7);
+        assert_eq!(first.named_at(), Some(Timestamp::from_millis(1_780_000_000_000)));
+        assert_eq!(ScanId::from_uuid(Uuid::from_u128(7)).named_at(), None);
+    }
+
+    #[test]
+    fn only_a_uuid_is_an_id() {
+        assert!("0192f0c1-7a4e-7000-8000-000000000000".parse::<GateId>().is_ok());
+        for text in ["", "1", "main", "0192f0c1-7a4e-7000-8000-00000000000g"] {
+            assert_eq!(text.parse::<GateId>(), Err(InvalidId), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::model::{ReasonText, Reentry};
+use crate::rules::Allowance;
+
+/// Texts as people give them, with and without what JSON has to escape.
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[ -~]{0,40}", "[a-zA-Z ]{1,40}"]
+}
+
+fn id<T: From<Uuid> + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    any::<u128>().prop_map(|id| T::from(Uuid::from_u128(id)))
+}
+
+fn times() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_millis)
+}
+
+fn word<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    prop::sample::select(all)
+}
+
+fn gates() -> impl Strategy<Value = NamedGate> {
+    (id(), texts()).prop_map(|(id, name)| NamedGate { id, name })
+}
+
+fn counts() -> impl Strategy<Value = Headcount> {
+    (any::<i64>(), any::<Option<u32>>()).prop_map(|(inside, capacity)| Headcount { inside, capacity })
+}
+
+fn codes() -> impl Strategy<Value = TicketCode> {
+    "[0-9A-Za-z]{16}".prop_map(|text| text.parse().expect("a code"))
+}
+
+fn seats() -> impl Strategy<Value = Seat> {
+    prop::option::of(texts()).prop_map(|row| Seat {
+        row: row.and_then(|row| crate::model::SeatPart::new(row).ok()),
+        ..Seat::default()
+    })
+}
+
+prop_compose! {
+    fn tickets()(
+        id in id(),
+        code in codes(),
+        status in word(TicketStatus::ALL),
+        ticket_class in prop::option::of(texts()),
+        seat in prop::option::of(seats()),
+        entry_limit: u8,
+        scan_count: u32,
+        note in prop::option::of(texts()),
+    ) -> ScannedTicket {
+        ScannedTicket {
+            id,
+            code,
+            status,
+            ticket_class: ticket_class.and_then(|name| ClassName::new(name).ok()),
+            seat,
+            entry_limit,
+            scan_count,
+            note: note.and_then(|note| Note::new(note).ok()),
+        }
+    }
+}
+
+prop_compose! {
+    fn whole_tickets()(
+        shown in tickets(),
+        (organization_id, event_id) in (id(), id()),
+        gate_ids in prop::option::of(prop::collection::vec(id(), 0..3)),
+        (valid_from, valid_until) in (prop::option::of(times()), prop::option::of(times())),
+        (inserted_at, updated_at) in (times(), times()),
+    ) -> Ticket {
+        Ticket {
+            id: shown.id,
+            organization_id,
+            event_id,
+            code: shown.code,
+            status: shown.status,
+            ticket_class: shown.ticket_class,
+            gate_ids,
+            seat: shown.seat,
+            valid_from,
+            valid_until,
+            entry_limit: shown.entry_limit,
+            scan_count: shown.scan_count,
+            note: shown.note,
+            inserted_at,
+            updated_at,
+        }
+    }
+}
+
+prop_compose! {
+    fn sightings()(
+        (scan_id, gate_id, device_id) in (id(), id(), id()),
+        at in times(),
+        (gate_name, device_name) in (texts(), texts()),
+    ) -> Sighting {
+        Sighting { scan_id, at, gate_id, gate_name, device_id, device_name }
+    }
+}
+
+/// Ledgers by what is done with a ticket, in any order.
+fn ledgers() -> impl Strategy<Value = Ledger> {
+    let allowance = Allowance {
+        reentry: Reentry::AfterExit,
+        entry_limit: 3,
+        window: Duration::from_secs(300),
+    };
+    prop::collection::vec((sightings(), 0..4), 0..6).prop_map(move |steps| {
+        let mut ledger = Ledger::default();
+        for (sighting, step) in steps {
+            match step {
+                0 => drop(ledger.leave(sighting)),
+                1 => drop(ledger.let_in(sighting, &allowance)),
+                step => drop(ledger.enter(sighting, step == 2, &allowance)),
+            }
+        }
+        ledger
+    })
+}
+
+prop_compose! {
+    fn previous_scans()(
+        scan_id in id(),
+        scanned_at in times(),
+        seconds_ago: i64,
+        gate in gates(),
+        device_name in texts(),
+        same_device: bool,
+    ) -> PreviousScan {
+        PreviousScan { scan_id, scanned_at, seconds_ago, gate, device_name, same_device }
+    }
+}
+
+fn warnings() -> impl Strategy<Value = Vec<Warning>> {
+    prop::collection::vec(word(Warning::ALL), 0..3)
+}
+
+prop_compose! {
+    fn answers()(
+        scan_id in prop::option::of(id()),
+        reason in word(Reason::ALL),
+        replayed: bool,
+        direction in word(Direction::ALL),
+        scanned_at in times(),
+        session_id in prop::option::of(id()),
+        event_id in id(),
+        gate in gates(),
+        ticket in prop::option::of(tickets()),
+        previous_scan in prop::option::of(previous_scans()),
+        occupancy in (counts(), counts()),
+        (decided_by, warnings, message) in (word(DecidedBy::ALL), warnings(), texts()),
+    ) -> ScanAnswer {
+        ScanAnswer {
+            scan_id,
+            result: reason.result(),
+            reason,
+            replayed,
+            direction,
+            scanned_at,
+            session_id,
+            event_id,
+            gate,
+            ticket,
+            previous_scan,
+            occupancy: Occupancy { gate: occupancy.0, event: occupancy.1 },
+            decided_by,
+            warnings,
+            message,
+        }
+    }
+}
+
+fn reasons_given() -> impl Strategy<Value = Option<ReasonText>> {
+    prop::option::of(texts()).prop_map(|text| ReasonText::new(text?).ok())
+}
+
+prop_compose! {
+    fn records()(
+        (scan_id, organization_id, event_id, gate_id, device_id) in (id(), id(), id(), id(), id()),
+        ticket_id in prop::option::of(id()),
+        ticket_code in prop::option::of(codes()),
+        scan_session_id in prop::option::of(id()),
+        reason in word(Reason::ALL),
+        would_have_been in prop::option::of(word(Reason::ALL)),
+        (direction, source, decided_by) in
+            (word(Direction::ALL), word(Source::ALL), word(DecidedBy::ALL)),
+        (scanned_at, device_scanned_at, received_at) in (times(), prop::option::of(times()), times()),
+        (forced, undone, undone_by) in (reasons_given(), reasons_given(), prop::option::of(id())),
+        local_result in prop::option::of(word(ScanResult::ALL)),
+        metadata in prop::option::of((texts(), texts())),
+    ) -> ScanRecord {
+        ScanRecord {
+            scan_id,
+            organization_id,
+            ticket_id,
+            ticket_code,
+            event_id,
+            gate_id,
+            device_id,
+            scan_session_id,
+            result: reason.result(),
+            reason,
+            would_have_been: would_have_been.map(Outcome::from),
+            direction,
+            scanned_at,
+            device_scanned_at,
+            received_at,
+            source,
+            decided_by,
+            override_: forced.map(|reason| Override { reason }),
+            undone: undone.map(|reason| Undone { at: received_at, reason, device_id: undone_by }),
+            local_result,
+            metadata: metadata.map(|(key, value)| {
+                serde_json::from_value(serde_json::json!({ key: value })).expect("small enough")
+            }),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_answer_reads_as_serde_writes_it(answer in answers()) {
+        prop_assert_eq!(answer.to_json(), serde_json::to_string(&answer).expect("JSON"));
+    }
+
+    #[test]
+    fn a_record_reads_as_serde_writes_it(record in records()) {
+        prop_assert_eq!(record.to_json(), serde_json::to_string(&record).expect("JSON"));
+    }
+
+    #[test]
+    fn a_ticket_and_its_history_read_as_serde_writes_them(
+        ticket in whole_tickets(),
+        ledger in ledgers(),
+        version: i64,
+    ) {
+        let facts = TicketFacts { ticket, ledger, version };
+        prop_assert_eq!(text_of(&facts), serde_json::to_string(&facts).expect("JSON"));
+    }
+
+    #[test]
+    fn what_was_shown_reads_as_serde_writes_it(
+        gate_name in texts(),
+        ticket in prop::option::of(tickets()),
+        previous_scan in prop::option::of(previous_scans()),
+        warnings in warnings(),
+    ) {
+        let shown = Shown { gate_name, ticket, previous_scan, warnings };
+        prop_assert_eq!(shown.to_json(), serde_json::to_string(&shown).expect("JSON"));
+    }
+}

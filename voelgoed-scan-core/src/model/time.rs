@@ -1,0 +1,218 @@
+//! When? A point in time as a value: milliseconds since the Unix epoch, UTC.
+//!
+//! The core never asks what time it is; whoever calls it says so.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::text::Ascii;
+
+/// A point in time, in milliseconds since the Unix epoch. Its text is RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// A text that is not an RFC 3339 date and time with an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not an RFC 3339 date and time such as 2026-11-22T18:04:05.120Z")]
+pub struct InvalidTimestamp;
+
+impl Timestamp {
+    /// The earliest time that has a text: year 1.
+    const MIN_MILLIS: i64 = -62_135_596_800_000;
+    /// The latest time that has a text in every offset: late in year 9999.
+    const MAX_MILLIS: i64 = 253_402_207_199_999;
+
+    /// The time `millis` milliseconds after the Unix epoch; clamped to the years 1 to 9999.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        if millis < Self::MIN_MILLIS {
+            Self(Self::MIN_MILLIS)
+        } else if millis > Self::MAX_MILLIS {
+            Self(Self::MAX_MILLIS)
+        } else {
+            Self(millis)
+        }
+    }
+
+    /// The time `seconds` seconds after the Unix epoch; clamped to the years 1 to 9999.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self::from_millis(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This time moved by `millis` milliseconds, forward or back.
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// This time moved forward by `duration`.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        self.plus_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// This time moved back by `duration`.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        self.plus_millis(-i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The text. Made digit by digit: a scan writes half a dozen of them, and a formatter that can do more takes longer over
+    /// each than all else of its JSON.
+    pub(crate) fn text(self) -> Ascii<24> {
+        // Every timestamp is within the years that jiff knows.
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        let at = jiff::tz::Offset::UTC.to_datetime(time);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        write_digits(&mut text[0..4], at.year().unsigned_abs());
+        write_digits(&mut text[5..7], at.month().unsigned_abs().into());
+        write_digits(&mut text[8..10], at.day().unsigned_abs().into());
+        write_digits(&mut text[11..13], at.hour().unsigned_abs().into());
+        write_digits(&mut text[14..16], at.minute().unsigned_abs().into());
+        write_digits(&mut text[17..19], at.second().unsigned_abs().into());
+        write_digits(&mut text[20..23], at.millisecond().unsigned_abs());
+        Ascii(text)
+    }
+
+    /// Milliseconds from `earlier` to this time; negative where `earlier` is later.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Writes a number into places of which each is a zero.
+fn write_digits(places: &mut [u8], mut number: u16) {
+    for place in places.iter_mut().rev() {
+        *place = b"0123456789"[usize::from(number % 10)];
+        number /= 10;
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let bytes = text.as_bytes();
+        // RFC 3339 is stricter than ISO 8601: a full date, `T`, a full time, an offset.
+        let full = bytes.len() >= 20
+            && bytes.get(4) == Some(&b'-')
+            && bytes.get(7) == Some(&b'-')
+            && matches!(bytes.get(10), Some(b'T' | b't'))
+            && bytes.get(13) == Some(&b':')
+            && bytes.get(16) == Some(&b':')
+            && !text.contains('[');
+        if !full {
+            return Err(InvalidTimestamp);
+        }
+        let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        let millis = time.as_millisecond();
+        if (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(InvalidTimestamp)
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text().as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::model::text::parsed(deserializer)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_rfc_3339_in_utc_with_milliseconds() {
+        let time = Timestamp::from_millis(1_780_003_600_120);
+        assert_eq!(time.to_string(), "2026-05-28T21:26:40.120Z");
+        assert_eq!(time.to_string().parse(), Ok(time));
+        assert_eq!("2026-05-28T23:26:40.12+02:00".parse(), Ok(time));
+        assert_eq!(Timestamp::from_seconds(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn text_is_what_a_library_of_times_writes(millis in Timestamp::MIN_MILLIS..=Timestamp::MAX_MILLIS) {
+            let known = jiff::Timestamp::from_millisecond(millis).expect("it is in range");
+            proptest::prop_assert_eq!(Timestamp::from_millis(millis).to_string(), format!("{known:.3}"));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_times() {
+        for text in [
+            "",
+            "now",
+            "2026-05-28",
+            "2026-05-28T21:26:40",
+            "20260528T212640Z",
+            "2026-13-01T00:00:00Z",
+            "2026-05-28T21:26:40Z[Europe/Paris]",
+            "2026-05-28 21:26:40Z",
+            "-000001-01-01T00:00:00Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn arithmetic_never_leaves_the_years_that_have_a_text() {
+        let last = Timestamp::from_millis(i64::MAX);
+        assert_eq!(last.plus_millis(i64::MAX), last);
+        assert!(last.to_string().starts_with("9999-"));
+        assert!(Timestamp::from_millis(i64::MIN).to_string().starts_with("0001-"));
+    }
+}

@@ -1,0 +1,34 @@
+//! What do phones decide by, when they are alone? The manifests of events, signed.
+
+use crate::model::{EventId, OrganizationId, Timestamp};
+use crate::node::{BackOffice, Held, Issued, ManifestFailure};
+use crate::store::StoreError;
+
+impl BackOffice {
+    /// The manifest of an event for a phone that has `held`; `None` where there is no such event. `now` is a time before
+    /// the call.
+    pub async fn manifest(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        held: Held,
+        now: Timestamp,
+    ) -> Result<Option<Issued>, ManifestFailure> {
+        let keyring = self
+            .keys
+            .keyring(organization, &self.memory, &*self.store)
+            .await?;
+        self.press.issue(&self.store, keyring, event, held, now).await
+    }
+
+    /// The Ed25519 public key that devices check manifests with.
+    pub async fn manifest_key(&self, organization: OrganizationId) -> Result<[u8; 32], StoreError> {
+        let keyring = self
+            .keys
+            .keyring(organization, &self.memory, &*self.store)
+            .await?;
+        keyring.manifest_key().ok_or_else(|| StoreError::Failed {
+            reason: "a server's keyring signs manifests".to_owned(),
+        })
+    }
+}

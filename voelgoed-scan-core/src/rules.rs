@@ -1,0 +1,14 @@
+//! The rules of admission: pure functions from facts to decisions and writes.
+//!
+//! Invariants: nothing here reads a clock, a database or a random number; the server, every cache tier and the phone call
+//! the same functions.
+
+pub(crate) mod batch;
+pub(crate) mod decision;
+mod history;
+mod ledger;
+
+pub use batch::{CountChange, Facts, KnownScan, NewScan, Post, Writes, answer, judge};
+pub use decision::{Situation, can_be_overridden, decide};
+pub use history::{ConflictKind, Folded, Part, PastScan, Placing, difference, fold};
+pub use ledger::Allowance;

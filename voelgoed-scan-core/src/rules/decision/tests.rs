@@ -1,0 +1,393 @@
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::model::{
+    ClassName, EventId, GateId, Headcount, Ledger, Reentry, ScanId, ScanResult, Sighting, Ticket, TicketCode,
+    TicketId, Window,
+};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_370_400_000);
+pub(crate) const WINDOW: Duration = Duration::from_mins(5);
+
+fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn class(name: &str) -> ClassName {
+    name.parse().expect("a class")
+}
+
+/// A live event without limits.
+pub(crate) fn event() -> Event {
+    Event {
+        id: EventId::from_uuid(uuid(2)),
+        organization_id: OrganizationId::from_uuid(uuid(1)),
+        name: "Concert".parse().expect("a name"),
+        status: EventStatus::Live,
+        starts_at: None,
+        ends_at: None,
+        capacity: None,
+        reentry: Reentry::Never,
+        allow_unsigned: false,
+        ticket_classes: Vec::new(),
+        stale_manifest: crate::model::StaleManifest::Warn,
+        manifest_max_age_s: 43_200,
+        inserted_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// An open gate of it, by number.
+pub(crate) fn gate(number: u128) -> Gate {
+    Gate {
+        id: GateId::from_uuid(uuid(number)),
+        organization_id: event().organization_id,
+        event_id: event().id,
+        name: "Main".parse().expect("a name"),
+        code: None,
+        status: GateStatus::Open,
+        capacity: None,
+        ticket_classes: None,
+        inserted_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// A ticket for it that nobody has used.
+pub(crate) fn ticket() -> TicketFacts {
+    TicketFacts {
+        ticket: Ticket {
+            id: TicketId::from_uuid(uuid(4)),
+            organization_id: event().organization_id,
+            event_id: event().id,
+            code: "3KQR7F924M1XaB0z".parse().expect("a code"),
+            status: TicketStatus::Active,
+            ticket_class: None,
+            gate_ids: None,
+            seat: None,
+            valid_from: None,
+            valid_until: None,
+            entry_limit: 1,
+            scan_count: 0,
+            note: None,
+            inserted_at: NOW,
+            updated_at: NOW,
+        },
+        ledger: Ledger::default(),
+        version: 1,
+    }
+}
+
+pub(crate) fn sighting(number: u128, seconds: i64) -> Sighting {
+    Sighting {
+        scan_id: ScanId::from_uuid(uuid(number)),
+        at: NOW.plus_millis(seconds * 1000),
+        gate_id: gate(3).id,
+        gate_name: "Main".to_owned(),
+        device_id: crate::model::DeviceId::from_uuid(uuid(5)),
+        device_name: "Scanner".to_owned(),
+    }
+}
+
+/// All that a decision is made of; a ticket that is let in.
+struct Case {
+    direction: Direction,
+    event: Event,
+    gate: Gate,
+    inside: (i64, i64),
+    claims: Claims,
+    facts: Option<TicketFacts>,
+    occupancy_known: bool,
+}
+
+impl Case {
+    fn entry() -> Self {
+        Self {
+            direction: Direction::Entry,
+            event: event(),
+            gate: gate(3),
+            inside: (10, 20),
+            claims: Claims {
+                ticket_code: Some(ticket().ticket.code),
+                ..Claims::default()
+            },
+            facts: Some(ticket()),
+            occupancy_known: true,
+        }
+    }
+
+    fn ticket(&mut self) -> &mut Ticket {
+        &mut self.facts.as_mut().expect("a ticket").ticket
+    }
+
+    /// Adds an entry so many seconds from now.
+    fn entered(&mut self, seconds: i64) {
+        let allowance = Allowance {
+            reentry: self.event.reentry,
+            entry_limit: self.ticket().entry_limit,
+            window: WINDOW,
+        };
+        let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
+        ledger.enter(sighting(100, seconds), true, &allowance);
+    }
+
+    fn left(&mut self, seconds: i64) {
+        let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
+        ledger.leave(sighting(101, seconds)).expect("somebody inside");
+    }
+
+    fn reason(&self) -> Reason {
+        let headcount = |inside, capacity| Headcount { inside, capacity };
+        let occupancy = Occupancy {
+            gate: headcount(self.inside.0, self.gate.capacity),
+            event: headcount(self.inside.1, self.event.capacity),
+        };
+        let situation = Situation {
+            now: NOW,
+            direction: self.direction,
+            event: &self.event,
+            gate: &self.gate,
+            occupancy: self.occupancy_known.then_some(occupancy),
+            window: WINDOW,
+        };
+        decide(&situation, &self.claims, self.facts.as_ref())
+    }
+}
+
+type Change = fn(&mut Case);
+
+/// What makes each check fail, in the order of the checks. Each is independent of the others.
+const FAILURES: &[(Reason, Change)] = &[
+    (Reason::TokenNotYetValid, |case| {
+        case.claims.window = Window::new(Some(NOW.plus_millis(1)), None);
+    }),
+    (Reason::TicketNotFound, |case| {
+        case.claims.ticket_id = Some(TicketId::from_uuid(uuid(99)));
+    }),
+    (Reason::OtherEvent, |case| {
+        case.claims.event_id = Some(EventId::from_uuid(uuid(99)));
+    }),
+    (Reason::EventNotLive, |case| {
+        case.event.status = EventStatus::Ended;
+    }),
+    (Reason::GateClosed, |case| case.gate.status = GateStatus::Closed),
+    (Reason::GateNotAllowed, |case| {
+        case.ticket().gate_ids = Some(vec![gate(99).id]);
+    }),
+    (Reason::TicketVoided, |case| {
+        case.ticket().status = TicketStatus::Voided;
+    }),
+    (Reason::TicketNotYetValid, |case| {
+        case.ticket().valid_from = Some(NOW.plus_millis(1));
+    }),
+    (Reason::AlreadyScanned, |case| case.entered(-1)),
+    (Reason::GateFull, |case| case.gate.capacity = Some(10)),
+    (Reason::EventFull, |case| case.event.capacity = Some(20)),
+];
+
+#[test]
+fn the_first_check_that_fails_decides() {
+    assert_eq!(Case::entry().reason(), Reason::Admitted);
+    for (from, (expected, change)) in FAILURES.iter().enumerate() {
+        let mut alone = Case::entry();
+        change(&mut alone);
+        assert_eq!(alone.reason(), *expected, "alone");
+        let mut with_all_after = Case::entry();
+        for (_, change) in &FAILURES[from..] {
+            change(&mut with_all_after);
+        }
+        assert_eq!(with_all_after.reason(), *expected, "with all after it");
+    }
+}
+
+/// Each way to each reason that is not in `FAILURES`, and the last ways in.
+const OTHERS: &[(Reason, Change)] = &[
+    (Reason::TokenExpired, |case| {
+        case.claims.window = Window::new(None, Some(NOW.plus_millis(-1)));
+    }),
+    (Reason::Admitted, |case| {
+        case.claims.window = Window::new(Some(NOW), Some(NOW));
+    }),
+    (Reason::TicketNotFound, |case| case.facts = None),
+    (Reason::TicketNotFound, |case| {
+        case.claims.ticket_code = Some(TicketCode::generate());
+    }),
+    (Reason::TicketNotFound, |case| {
+        case.claims.organization_id = Some(OrganizationId::from_uuid(uuid(99)));
+    }),
+    (Reason::TicketNotFound, |case| {
+        case.ticket().organization_id = OrganizationId::from_uuid(uuid(99));
+    }),
+    (Reason::OtherEvent, |case| {
+        case.ticket().event_id = EventId::from_uuid(uuid(99));
+    }),
+    (Reason::OtherEvent, |case| {
+        // The claim agrees with the ticket, but not with the session.
+        case.ticket().event_id = EventId::from_uuid(uuid(99));
+        case.claims.event_id = Some(EventId::from_uuid(uuid(99)));
+    }),
+    (Reason::EventNotLive, |case| {
+        case.event.status = EventStatus::Draft;
+    }),
+    (Reason::EventNotLive, |case| {
+        case.event.status = EventStatus::Published;
+    }),
+    (Reason::EventNotLive, |case| {
+        case.event.status = EventStatus::Archived;
+    }),
+    (Reason::GateNotAllowed, |case| {
+        case.ticket().gate_ids = Some(Vec::new());
+    }),
+    (Reason::GateNotAllowed, |case| {
+        case.gate.ticket_classes = Some(vec![class("VIP")]);
+    }),
+    (Reason::GateNotAllowed, |case| {
+        case.gate.ticket_classes = Some(vec![class("VIP")]);
+        case.ticket().ticket_class = Some(class("Plain"));
+    }),
+    (Reason::Admitted, |case| {
+        case.gate.ticket_classes = Some(vec![class("Plain"), class("VIP")]);
+        case.ticket().ticket_class = Some(class("VIP"));
+        case.ticket().gate_ids = Some(vec![gate(99).id, gate(3).id]);
+    }),
+    (Reason::TicketUsed, |case| {
+        case.ticket().status = TicketStatus::Used;
+    }),
+    (Reason::TicketRefunded, |case| {
+        case.ticket().status = TicketStatus::Refunded;
+    }),
+    (Reason::Admitted, |case| {
+        case.ticket().status = TicketStatus::Scanned;
+    }),
+    (Reason::TicketExpired, |case| {
+        case.ticket().valid_until = Some(NOW.plus_millis(-1));
+    }),
+    (Reason::Admitted, |case| {
+        case.ticket().valid_from = Some(NOW);
+        case.ticket().valid_until = Some(NOW);
+    }),
+    (Reason::Admitted, |case| case.gate.capacity = Some(11)),
+    (Reason::GateFull, |case| case.gate.capacity = Some(0)),
+    (Reason::EventFull, |case| case.event.capacity = Some(0)),
+    (Reason::Admitted, |case| {
+        case.occupancy_known = false;
+        case.gate.capacity = Some(0);
+        case.event.capacity = Some(0);
+    }),
+    // Duplicates and re-entry: by policy and by how many the ticket is for.
+    (Reason::EntryLimitReached, |case| {
+        case.ticket().entry_limit = 2;
+        case.entered(-2);
+        case.entered(-1);
+    }),
+    (Reason::Admitted, |case| {
+        case.ticket().entry_limit = 2;
+        case.entered(-1);
+    }),
+    (Reason::AlreadyScanned, |case| {
+        case.entered(-1_000_000);
+        case.left(-900_000);
+    }),
+    (Reason::AlreadyScanned, |case| {
+        case.event.reentry = Reentry::AfterWindow;
+        case.entered(-300);
+        case.left(-1);
+    }),
+    (Reason::Readmitted, |case| {
+        case.event.reentry = Reentry::AfterWindow;
+        case.entered(-301);
+    }),
+    (Reason::EntryLimitReached, |case| {
+        case.event.reentry = Reentry::AfterWindow;
+        case.ticket().entry_limit = 2;
+        case.entered(-300);
+        case.entered(-1);
+    }),
+    (Reason::AlreadyInside, |case| {
+        case.event.reentry = Reentry::AfterExit;
+        case.entered(-1_000_000);
+    }),
+    (Reason::Readmitted, |case| {
+        case.event.reentry = Reentry::AfterExit;
+        case.entered(-2);
+        case.left(-1);
+    }),
+    (Reason::EntryLimitReached, |case| {
+        case.event.reentry = Reentry::AfterExit;
+        case.ticket().entry_limit = 2;
+        case.entered(-2);
+        case.entered(-1);
+    }),
+    (Reason::GateFull, |case| {
+        case.event.reentry = Reentry::AfterExit;
+        case.gate.capacity = Some(10);
+        case.entered(-2);
+        case.left(-1);
+    }),
+    (Reason::Readmitted, |case| {
+        // Not seen leaving: nobody is added, so nobody is too many.
+        case.event.reentry = Reentry::AfterWindow;
+        case.gate.capacity = Some(10);
+        case.entered(-301);
+    }),
+    // Exits.
+    (Reason::NotInside, |case| case.direction = Direction::Exit),
+    (Reason::NotInside, |case| {
+        case.direction = Direction::Exit;
+        case.entered(-2);
+        case.left(-1);
+    }),
+    (Reason::Exited, |case| {
+        // Nothing else keeps a person in.
+        case.direction = Direction::Exit;
+        case.entered(-1);
+        case.claims.window = Window::new(None, Some(NOW.plus_millis(-1)));
+        case.event.status = EventStatus::Ended;
+        case.gate.status = GateStatus::Closed;
+        case.gate.capacity = Some(0);
+        case.ticket().gate_ids = Some(Vec::new());
+        case.ticket().status = TicketStatus::Voided;
+        case.ticket().valid_until = Some(NOW.plus_millis(-1));
+    }),
+    (Reason::TicketNotFound, |case| {
+        case.direction = Direction::Exit;
+        case.facts = None;
+    }),
+    (Reason::OtherEvent, |case| {
+        case.direction = Direction::Exit;
+        case.entered(-1);
+        case.ticket().event_id = EventId::from_uuid(uuid(99));
+    }),
+];
+
+#[test]
+fn every_reason_has_its_case() {
+    for (row, (expected, change)) in OTHERS.iter().enumerate() {
+        let mut case = Case::entry();
+        change(&mut case);
+        assert_eq!(case.reason(), *expected, "row {row}");
+    }
+    let decided: HashSet<_> = FAILURES.iter().chain(OTHERS).map(|(reason, _)| *reason).collect();
+    let elsewhere = [
+        Reason::Overridden,
+        Reason::Malformed,
+        Reason::UnknownKey,
+        Reason::KeyRevoked,
+        Reason::UnsignedNotAllowed,
+        Reason::BadSignature,
+    ];
+    for &reason in Reason::ALL {
+        assert_ne!(decided.contains(&reason), elsewhere.contains(&reason), "{reason}");
+    }
+}
+
+#[test]
+fn an_override_forces_entries_that_are_duplicates_or_refused() {
+    for &reason in Reason::ALL {
+        let forced = matches!(reason.result(), ScanResult::Duplicate | ScanResult::Refused);
+        assert_eq!(can_be_overridden(reason, Direction::Entry), forced, "{reason}");
+        assert!(!can_be_overridden(reason, Direction::Exit), "{reason}");
+    }
+}

@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{GateId, Reentry};
+use crate::rules::decision::tests::{WINDOW, gate, sighting};
+
+fn scan() -> impl Strategy<Value = PastScan> {
+    let reasons = prop::sample::select(vec![
+        Reason::Admitted,
+        Reason::Readmitted,
+        Reason::Overridden,
+        Reason::Exited,
+    ]);
+    (any::<u128>(), 0..100_i64, 3..6_u128, reasons, 1..4_u8).prop_map(
+        |(id, seconds, at, reason, entry_limit)| {
+            let mut seen = sighting(id, seconds);
+            seen.gate_id = gate(at).id;
+            let direction = if reason == Reason::Exited {
+                Direction::Exit
+            } else {
+                Direction::Entry
+            };
+            PastScan::answered(seen, direction, reason, entry_limit)
+        },
+    )
+}
+
+fn allowance(reentry: Reentry, entry_limit: u8) -> Allowance {
+    Allowance {
+        reentry,
+        entry_limit,
+        window: WINDOW,
+    }
+}
+
+fn totals(movements: &[Movement]) -> BTreeMap<GateId, (i64, i64)> {
+    let mut totals = BTreeMap::new();
+    for movement in movements {
+        let (entries, exits): &mut (i64, i64) = totals.entry(movement.gate_id).or_default();
+        *entries += movement.entries;
+        *exits += movement.exits;
+    }
+    totals.retain(|_, counts| *counts != (0, 0));
+    totals
+}
+
+proptest! {
+    #[test]
+    fn in_whatever_order_scans_become_known_they_come_to_the_same(
+        scans in prop::collection::vec(scan(), 0..20),
+        shuffled in any::<prop::sample::Index>(),
+        entry_limit in 1..4_u8,
+        reentry in prop::sample::select(Reentry::ALL),
+    ) {
+        let allowance = allowance(reentry, entry_limit);
+        let once = fold(&scans, &allowance);
+        let mut turned = scans.clone();
+        if !turned.is_empty() {
+            let middle = shuffled.index(turned.len());
+            turned.rotate_left(middle);
+            turned[middle..].reverse();
+        }
+        prop_assert_eq!(fold(&turned, &allowance), once);
+    }
+
+    #[test]
+    fn people_inside_are_the_entries_less_the_exits(
+        scans in prop::collection::vec(scan(), 0..20),
+        entry_limit in 1..4_u8,
+    ) {
+        let Folded { ledger, movements, .. } = fold(&scans, &allowance(Reentry::AfterWindow, entry_limit));
+        let totals = totals(&movements);
+        let inside: i64 = totals.values().map(|(entries, exits)| entries - exits).sum();
+        prop_assert_eq!(i64::try_from(ledger.inside()).ok(), Some(inside));
+        prop_assert!(totals.values().all(|(entries, exits)| entries >= exits), "at every gate");
+        let entries = scans.iter().filter(|scan| scan.direction == Direction::Entry).count();
+        prop_assert_eq!(ledger.admissions() as usize, entries);
+    }
+
+    #[test]
+    fn today_s_policy_moves_nobody_of_the_past(
+        scans in prop::collection::vec(scan(), 0..20),
+        limits in (1..4_u8, 1..4_u8),
+        policies in (prop::sample::select(Reentry::ALL), prop::sample::select(Reentry::ALL)),
+    ) {
+        let one = fold(&scans, &allowance(policies.0, limits.0));
+        let other = fold(&scans, &allowance(policies.1, limits.1));
+        prop_assert_eq!(totals(&one.movements), totals(&other.movements));
+        let (one, other) = (one.ledger, other.ledger);
+        prop_assert_eq!((one.admissions(), one.inside()), (other.admissions(), other.inside()));
+    }
+
+    #[test]
+    fn the_difference_turns_the_one_into_the_other(
+        before in prop::collection::vec(scan(), 0..12),
+        after in prop::collection::vec(scan(), 0..12),
+    ) {
+        let allowance = allowance(Reentry::AfterExit, 2);
+        let before = fold(&before, &allowance).movements;
+        let after = fold(&after, &allowance).movements;
+        let sum: Vec<_> = before.iter().copied().chain(difference(&before, &after)).collect();
+        prop_assert_eq!(totals(&sum), totals(&after));
+        prop_assert_eq!(difference(&after, &after), []);
+    }
+}
+
+#[test]
+fn without_its_replacement_an_older_admission_is_open_again() {
+    let scan =
+        |id: u128, seconds, reason| PastScan::answered(sighting(id, seconds), Direction::Entry, reason, 1);
+    let allowance = allowance(Reentry::AfterWindow, 1);
+    let (first, again) = (scan(1, 0, Reason::Admitted), scan(2, 301, Reason::Readmitted));
+    let both = fold([&first, &again], &allowance).ledger;
+    assert!(both.open_admission(first.seen.scan_id).is_none());
+    let alone = fold([&first], &allowance).ledger;
+    assert!(alone.open_admission(first.seen.scan_id).is_some());
+}

@@ -1,0 +1,254 @@
+//! What has a ticket done so far? Its admissions and exits, kept on the ticket itself, so that one row settles races.
+//!
+//! Invariants: admissions are in the order of their times; every open one is kept, and of the others as many of the
+//! latest as the rules can still ask for. What the ledger says of occupancy it says as changes ([`Movement`]), which
+//! add up to entries minus exits at every gate. People are told from rights: whoever a device let in against the rules
+//! is inside, but has not used the ticket up.
+
+use std::time::Duration;
+
+use crate::model::{Admission, Ledger, Movement, Reason, Reentry, Sighting, Timestamp};
+
+/// How often, under which policy, a ticket may admit: what the ledger is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// The event's policy.
+    pub reentry: Reentry,
+    /// The ticket's entry limit.
+    pub entry_limit: u8,
+    /// The window of [`Reentry::AfterWindow`].
+    pub window: Duration,
+}
+
+impl Allowance {
+    /// Why an entry is denied that is not within the allowance.
+    #[must_use]
+    pub const fn denial(&self) -> Reason {
+        match (self.entry_limit, self.reentry) {
+            (1, Reentry::AfterExit) => Reason::AlreadyInside,
+            (1, Reentry::Never | Reentry::AfterWindow) => Reason::AlreadyScanned,
+            _ => Reason::EntryLimitReached,
+        }
+    }
+}
+
+impl Ledger {
+    /// Whether one more entry at `now` is within the allowance.
+    #[must_use]
+    pub fn allows_entry(&self, allowance: &Allowance, now: Timestamp) -> bool {
+        let limit = usize::from(allowance.entry_limit);
+        match allowance.reentry {
+            Reentry::Never => (self.admissions as usize) < limit,
+            Reentry::AfterExit => self.inside() < limit,
+            Reentry::AfterWindow => {
+                let since = now.minus(allowance.window);
+                self.recent
+                    .iter()
+                    .filter(|admission| !admission.without_right && admission.entry.at >= since)
+                    .count()
+                    < limit
+            }
+        }
+    }
+
+    /// The admission that keeps an entry from being within the allowance: the latest that counts.
+    #[must_use]
+    pub fn in_the_way(&self, allowance: &Allowance) -> Option<&Sighting> {
+        let latest = |counts: fn(&Admission) -> bool| self.recent.iter().rev().find(|one| counts(one));
+        let by_right = |one: &Admission| !one.without_right;
+        let found = match allowance.reentry {
+            Reentry::Never | Reentry::AfterWindow => latest(by_right),
+            Reentry::AfterExit => latest(|one| !one.without_right && one.ended.is_none())
+                .or_else(|| latest(|one| one.ended.is_none())),
+        };
+        found.map(|admission| &admission.entry)
+    }
+
+    /// Adds a person whom a device let in though the ticket gave no right to it.
+    pub fn let_in(&mut self, entry: Sighting, allowance: &Allowance) -> Movement {
+        let movement = Movement {
+            gate_id: entry.gate_id,
+            entries: 1,
+            exits: 0,
+        };
+        self.recent.push(Admission {
+            entry,
+            ended: None,
+            without_right: true,
+        });
+        self.forget_what_no_rule_asks_for(allowance);
+        movement
+    }
+
+    /// Adds an admission. `person_added` is false where its holder came back without having been seen to leave: then
+    /// the oldest open admission ends here, at its own gate.
+    pub fn enter(&mut self, entry: Sighting, person_added: bool, allowance: &Allowance) -> Vec<Movement> {
+        let mut movements = vec![Movement {
+            gate_id: entry.gate_id,
+            entries: 1,
+            exits: 0,
+        }];
+        if !person_added && let Some(old) = self.recent.iter_mut().find(|admission| admission.ended.is_none())
+        {
+            movements.push(Movement {
+                gate_id: old.entry.gate_id,
+                entries: 0,
+                exits: 1,
+            });
+            old.ended = Some(entry.clone());
+        }
+        self.admissions = self.admissions.saturating_add(1);
+        self.recent.push(Admission {
+            entry,
+            ended: None,
+            without_right: false,
+        });
+        self.forget_what_no_rule_asks_for(allowance);
+        movements
+    }
+
+    /// Whether a readmission adds a person, or is one coming back unseen: then as many are inside as the ticket is
+    /// for. No matter under which policy: `after_exit` readmits only while fewer are.
+    #[must_use]
+    pub fn readmission_adds_person(&self, entry_limit: u8) -> bool {
+        self.inside() < usize::from(entry_limit)
+    }
+
+    /// Ends the latest open admission, one at the exit's own gate first; nothing where nobody is inside.
+    pub fn leave(&mut self, exit: Sighting) -> Option<Movement> {
+        let open = |admission: &&mut Admission| admission.ended.is_none();
+        let own_gate = self
+            .recent
+            .iter_mut()
+            .rev()
+            .filter(open)
+            .find(|one| one.entry.gate_id == exit.gate_id);
+        let admission = match own_gate {
+            Some(admission) => admission,
+            None => self.recent.iter_mut().rev().find(open)?,
+        };
+        admission.ended = Some(exit);
+        Some(Movement {
+            gate_id: admission.entry.gate_id,
+            entries: 0,
+            exits: 1,
+        })
+    }
+
+    fn forget_what_no_rule_asks_for(&mut self, allowance: &Allowance) {
+        let last = self.recent.len().saturating_sub(1);
+        let by_right = self.recent.iter().filter(|one| !one.without_right).count();
+        let spare = by_right.saturating_sub(usize::from(allowance.entry_limit));
+        let (mut at, mut rights) = (0, 0);
+        self.recent.retain(|admission| {
+            at += 1;
+            rights += usize::from(!admission.without_right);
+            let counts = !admission.without_right && rights > spare;
+            counts || admission.ended.is_none() || at > last
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeviceId, GateId, ScanId};
+
+    fn sighting(at: i64, gate: u128) -> Sighting {
+        Sighting {
+            scan_id: ScanId::from_uuid(uuid::Uuid::from_u128(u128::from(at.unsigned_abs()))),
+            at: Timestamp::from_millis(at),
+            gate_id: GateId::from_uuid(uuid::Uuid::from_u128(gate)),
+            gate_name: "Main".to_owned(),
+            device_id: DeviceId::from_uuid(uuid::Uuid::from_u128(7)),
+            device_name: "Scanner".to_owned(),
+        }
+    }
+
+    fn allowance(reentry: Reentry, entry_limit: u8) -> Allowance {
+        Allowance {
+            reentry,
+            entry_limit,
+            window: Duration::from_millis(100),
+        }
+    }
+
+    #[test]
+    fn never_counts_admissions_ever() {
+        let never = allowance(Reentry::Never, 2);
+        let mut ledger = Ledger::default();
+        for at in [1, 2] {
+            assert!(ledger.allows_entry(&never, Timestamp::from_millis(at)));
+            ledger.enter(sighting(at, 1), true, &never);
+        }
+        ledger.leave(sighting(3, 1));
+        assert!(!ledger.allows_entry(&never, Timestamp::from_millis(1_000_000)));
+    }
+
+    #[test]
+    fn after_exit_counts_who_is_inside() {
+        let after_exit = allowance(Reentry::AfterExit, 1);
+        let mut ledger = Ledger::default();
+        ledger.enter(sighting(1, 1), true, &after_exit);
+        assert!(!ledger.allows_entry(&after_exit, Timestamp::from_millis(2)));
+        ledger.leave(sighting(2, 1));
+        assert!(ledger.allows_entry(&after_exit, Timestamp::from_millis(3)));
+        assert!(ledger.leave(sighting(3, 1)).is_none(), "nobody is inside");
+    }
+
+    #[test]
+    fn after_window_includes_both_ends_of_the_window() {
+        let after_window = allowance(Reentry::AfterWindow, 1);
+        let mut ledger = Ledger::default();
+        ledger.enter(sighting(1000, 1), true, &after_window);
+        assert!(!ledger.allows_entry(&after_window, Timestamp::from_millis(1100)));
+        assert!(ledger.allows_entry(&after_window, Timestamp::from_millis(1101)));
+    }
+
+    #[test]
+    fn a_holder_not_seen_leaving_leaves_by_the_old_gate() {
+        let after_window = allowance(Reentry::AfterWindow, 1);
+        let mut ledger = Ledger::default();
+        ledger.enter(sighting(1000, 1), true, &after_window);
+        assert!(!ledger.readmission_adds_person(1));
+        let old_gate = sighting(0, 1).gate_id;
+        let movements = ledger.enter(sighting(2000, 2), false, &after_window);
+        assert_eq!(
+            movements[1],
+            Movement {
+                gate_id: old_gate,
+                entries: 0,
+                exits: 1
+            }
+        );
+        assert_eq!((ledger.admissions(), ledger.inside()), (2, 1));
+    }
+
+    #[test]
+    fn an_exit_ends_the_latest_admission_at_its_own_gate_first() {
+        let three = allowance(Reentry::Never, 3);
+        let mut ledger = Ledger::default();
+        for (at, gate) in [(1, 1), (2, 2), (3, 1)] {
+            ledger.enter(sighting(at, gate), true, &three);
+        }
+        let gates: Vec<_> = [(4, 2), (5, 2), (6, 9)]
+            .into_iter()
+            .filter_map(|(at, gate)| ledger.leave(sighting(at, gate)))
+            .map(|movement| movement.gate_id.as_uuid().as_u128())
+            .collect();
+        assert_eq!(gates, [2, 1, 1]);
+        assert_eq!(ledger.inside(), 0);
+        assert_eq!(ledger.last_sighting().map(|seen| seen.at.as_millis()), Some(6));
+    }
+
+    #[test]
+    fn the_ledger_stays_small_however_often_a_ticket_comes_and_goes() {
+        let after_exit = allowance(Reentry::AfterExit, 1);
+        let mut ledger = Ledger::default();
+        for at in 0..1000 {
+            ledger.enter(sighting(at * 2, 1), true, &after_exit);
+            ledger.leave(sighting(at * 2 + 1, 1));
+        }
+        assert_eq!((ledger.admissions(), ledger.recent.len()), (1000, 1));
+    }
+}

@@ -1,0 +1,63 @@
+//! How is a tenant kept?
+
+use async_trait::async_trait;
+
+use crate::model::{Organization, OrganizationId, SigningKey};
+use crate::store::sql::keys::insert_signing_key;
+use crate::store::sql::{Dialect, Sql, query};
+use crate::store::{Organizations, StoreError};
+
+#[async_trait]
+impl<D: Dialect> Organizations for Sql<D> {
+    async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.read().await?;
+        query::<D>("select 1").fetch_all(&mut connection).await?;
+        Ok(())
+    }
+
+    async fn create_organization(
+        &self,
+        organization: &Organization,
+        signing_keys: &[SigningKey],
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let insert =
+            "insert into organizations (id, name, inserted_at) values ($1, $2, $3) on conflict do nothing";
+        let made = query::<D>(insert)
+            .id(organization.id.as_uuid())
+            .text(organization.name.as_str())
+            .time(organization.inserted_at)
+            .execute(&mut transaction)
+            .await?;
+        if made == 0 {
+            return Ok(false);
+        }
+        for key in signing_keys {
+            insert_signing_key::<D>(organization.id, key, &mut transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {
+        let mut connection = self.read().await?;
+        let rows = query::<D>("select id from organizations order by id")
+            .fetch_all(&mut connection)
+            .await?;
+        rows.iter().map(|row| row.id("id")).collect()
+    }
+
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
+        let mut connection = self.read().await?;
+        let row = query::<D>("select id, name, inserted_at from organizations where id = $1")
+            .id(id.as_uuid())
+            .fetch_optional(&mut connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Organization {
+            id: row.id("id")?,
+            name: row.parse("name")?,
+            inserted_at: row.time("inserted_at")?,
+        }))
+    }
+}

@@ -1,0 +1,218 @@
+//! Which keys may sign and verify for an organization?
+//!
+//! A [`Keyring`] belongs to one organization. Its secrets are derived when it is built, never during a scan. Nothing
+//! secret is in the rows that it is built from: a copied database signs nothing.
+
+mod master;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ed25519_dalek::{Signature, Signer, SigningKey as Ed25519Key, VerifyingKey};
+
+use crate::model::{KeyFormat, KeyId, KeyStatus, OrganizationId, Reason, SigningKey, TicketCode};
+use crate::token::{Vg1Key, Vg2Claims};
+pub use master::{InvalidMasterSecret, MasterSecret};
+
+/// Rows that no keyring can be built from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// The stored public key is not the one that the master secret gives.
+    #[error("the public key of key {kid} is not the one that this master secret gives: wrong master secret")]
+    WrongMasterSecret {
+        /// The key.
+        kid: KeyId,
+    },
+    /// The stored public key is no point of the curve.
+    #[error("the public key of key {kid} is not an Ed25519 public key")]
+    InvalidPublicKey {
+        /// The key.
+        kid: KeyId,
+    },
+    /// A VG2 key without its public key, where there is no secret to derive it from.
+    #[error("key {kid} has no public key")]
+    MissingPublicKey {
+        /// The key.
+        kid: KeyId,
+    },
+}
+
+/// The keys of one organization.
+#[derive(Clone)]
+pub struct Keyring {
+    organization_id: OrganizationId,
+    // A revoked key is kept without its secret: it has nothing to verify with.
+    vg1: BTreeMap<KeyId, Option<Vg1Key>>,
+    vg2: BTreeMap<KeyId, Option<VerifyingKey>>,
+    signers: Option<Signers>,
+}
+
+/// What a server has and a phone has not.
+#[derive(Clone)]
+struct Signers {
+    vg1: Option<(KeyId, Vg1Key)>,
+    vg2: Option<(KeyId, Ed25519Key)>,
+    manifest: Ed25519Key,
+}
+
+impl Keyring {
+    /// The keyring of a server: derives the secret of every key that is not revoked.
+    ///
+    /// Fails where a stored public key is not the derived one: signing on would make tickets that no phone believes.
+    pub fn derive(
+        master: &MasterSecret,
+        organization_id: OrganizationId,
+        keys: &[SigningKey],
+    ) -> Result<Self, KeyringError> {
+        let vg1_key = |kid| Vg1Key::new(&master.vg1_secret(organization_id, kid));
+        let vg1_signer = newest_active(keys, KeyFormat::Vg1).map(|kid| (kid, vg1_key(kid)));
+        let vg2_signer =
+            newest_active(keys, KeyFormat::Vg2).map(|kid| (kid, master.vg2_key(organization_id, kid)));
+        let mut keyring = Self {
+            organization_id,
+            vg1: BTreeMap::new(),
+            vg2: BTreeMap::new(),
+            signers: Some(Signers {
+                vg1: vg1_signer,
+                vg2: vg2_signer,
+                manifest: master.manifest_key(organization_id),
+            }),
+        };
+        for &SigningKey {
+            format,
+            kid,
+            status,
+            public_key,
+            ..
+        } in keys
+        {
+            let verifies = status != KeyStatus::Revoked;
+            match format {
+                KeyFormat::Vg1 => {
+                    keyring.vg1.insert(kid, verifies.then(|| vg1_key(kid)));
+                }
+                KeyFormat::Vg2 => {
+                    let derived = master.vg2_key(organization_id, kid).verifying_key();
+                    if public_key.is_some_and(|stored| stored != derived.to_bytes()) {
+                        return Err(KeyringError::WrongMasterSecret { kid });
+                    }
+                    keyring.vg2.insert(kid, verifies.then_some(derived));
+                }
+            }
+        }
+        Ok(keyring)
+    }
+
+    /// The keyring of a device: it verifies VG2 alone and signs nothing. A VG1 key that is not revoked is unknown to it.
+    pub fn public(organization_id: OrganizationId, keys: &[SigningKey]) -> Result<Self, KeyringError> {
+        let mut keyring = Self {
+            organization_id,
+            vg1: BTreeMap::new(),
+            vg2: BTreeMap::new(),
+            signers: None,
+        };
+        for &SigningKey {
+            format,
+            kid,
+            status,
+            public_key,
+            ..
+        } in keys
+        {
+            match (format, status) {
+                (KeyFormat::Vg1, KeyStatus::Revoked) => {
+                    keyring.vg1.insert(kid, None);
+                }
+                (KeyFormat::Vg1, KeyStatus::Active | KeyStatus::VerifyOnly) => {}
+                (KeyFormat::Vg2, KeyStatus::Revoked) => {
+                    keyring.vg2.insert(kid, None);
+                }
+                (KeyFormat::Vg2, KeyStatus::Active | KeyStatus::VerifyOnly) => {
+                    let bytes = public_key.ok_or(KeyringError::MissingPublicKey { kid })?;
+                    let key = VerifyingKey::from_bytes(&bytes)
+                        .map_err(|_| KeyringError::InvalidPublicKey { kid })?;
+                    keyring.vg2.insert(kid, Some(key));
+                }
+            }
+        }
+        Ok(keyring)
+    }
+
+    /// Whose keys they are.
+    #[must_use]
+    pub const fn organization_id(&self) -> OrganizationId {
+        self.organization_id
+    }
+
+    /// The key that `kid` names in VG1: else [`Reason::UnknownKey`] or [`Reason::KeyRevoked`].
+    pub(crate) fn vg1(&self, kid: KeyId) -> Result<&Vg1Key, Reason> {
+        usable(&self.vg1, kid)
+    }
+
+    /// The key that `kid` names in VG2: else [`Reason::UnknownKey`] or [`Reason::KeyRevoked`].
+    pub(crate) fn vg2(&self, kid: KeyId) -> Result<&VerifyingKey, Reason> {
+        usable(&self.vg2, kid)
+    }
+
+    /// A VG1 payload for a code, signed by the newest active key; nothing where there is none.
+    #[must_use]
+    pub fn sign_vg1(&self, code: TicketCode) -> Option<String> {
+        let (kid, key) = self.signers.as_ref()?.vg1.as_ref()?;
+        Some(key.sign(*kid, code))
+    }
+
+    /// A VG2 payload, signed by the newest active key; nothing where there is none.
+    #[must_use]
+    pub fn sign_vg2(&self, claims: &Vg2Claims) -> Option<String> {
+        let (kid, key) = self.signers.as_ref()?.vg2.as_ref()?;
+        Some(claims.sign(*kid, key))
+    }
+
+    /// The Ed25519 signature of a manifest's bytes; nothing on a device.
+    #[must_use]
+    pub fn sign_manifest(&self, bytes: &[u8]) -> Option<[u8; 64]> {
+        Some(self.signers.as_ref()?.manifest.sign(bytes).to_bytes())
+    }
+
+    /// The public key that devices check manifests with; nothing on a device, which pinned it at enrolment.
+    #[must_use]
+    pub fn manifest_key(&self) -> Option<[u8; 32]> {
+        Some(self.signers.as_ref()?.manifest.verifying_key().to_bytes())
+    }
+}
+
+/// Whether a manifest's signature holds under the key that the device pinned.
+#[must_use]
+pub fn manifest_signature_holds(manifest_key: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(manifest_key).is_ok_and(|key| {
+        key.verify_strict(bytes, &Signature::from_bytes(signature))
+            .is_ok()
+    })
+}
+
+/// The key that signs. Of two made at once the later name, so that all nodes sign alike.
+fn newest_active(keys: &[SigningKey], format: KeyFormat) -> Option<KeyId> {
+    keys.iter()
+        .filter(|key| key.format == format && key.status == KeyStatus::Active)
+        .max_by_key(|key| (key.inserted_at, key.kid))
+        .map(|key| key.kid)
+}
+
+fn usable<K>(keys: &BTreeMap<KeyId, Option<K>>, kid: KeyId) -> Result<&K, Reason> {
+    keys.get(&kid)
+        .ok_or(Reason::UnknownKey)?
+        .as_ref()
+        .ok_or(Reason::KeyRevoked)
+}
+
+/// Shows whose keys they are, and nothing of them.
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring")
+            .field("organization_id", &self.organization_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
