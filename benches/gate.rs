@@ -19,7 +19,7 @@ use voelgoed_scan_core::model::{
     TicketFacts, Timestamp,
 };
 use voelgoed_scan_core::node::Setup;
-use voelgoed_scan_core::rules::{Situation, decide};
+use voelgoed_scan_core::rules::{ScanContext, decide};
 use voelgoed_scan_core::store::{NumberedLine, open};
 use voelgoed_scan_core::token::{
     KeyDerivation, Keyring, MasterSecret, Payload, PhoenixKeys, Vg2Claims, payload_sha256, verify,
@@ -129,7 +129,7 @@ fn deciding(criterion: &mut Criterion) {
         ledger: Ledger::default(),
         version: 1,
     };
-    let situation = Situation {
+    let situation = ScanContext {
         now: now(),
         direction: Direction::Entry,
         event: &event,
@@ -159,10 +159,10 @@ fn from_memory(criterion: &mut Criterion) {
     let (scanner, token, qr) = runtime.block_on(gate(folder.path()));
     let request: ScanRequest = serde_json::from_value(json!({ "qr": qr })).expect("a request");
     let scan = async || {
-        let standing = scanner.authenticate(&token).await.expect("a database");
-        let standing = standing.expect("a device");
+        let authenticated = scanner.authenticate(&token).await.expect("a database");
+        let authenticated = authenticated.expect("a device");
         scanner
-            .scan(&standing, request.clone(), now())
+            .scan(&authenticated, request.clone(), now())
             .await
             .expect("an answer")
     };
@@ -202,44 +202,44 @@ async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::node::Scanner, [
         window: Duration::from_secs(300),
         redis: None,
     };
-    let (scanner, office) = setup.open().await.expect("a gate");
+    let (scanner, admin) = setup.open().await.expect("a gate");
     let name = Name::new("Harbour Theatre").expect("a name");
-    let (organization, _, _) = office.create_organization(name, now).await.expect("made");
+    let (organization, _, _) = admin.create_organization(name, now).await.expect("made");
     let (event, gate) = (EventId::generate(now), GateId::generate(now));
     let put: EventPut =
         serde_json::from_value(json!({ "name": "Opening night", "status": "live" })).expect("an event");
-    office
+    admin
         .put_event(organization.id, event, &put, now)
         .await
         .expect("put");
     let put: GatePut = serde_json::from_value(json!({ "name": "Main", "status": "open" })).expect("a gate");
-    office
+    admin
         .put_gate(organization.id, event, gate, &put, now)
         .await
         .expect("put");
     let line = serde_json::from_value(json!({ "code": CODE })).expect("a line");
-    office
+    admin
         .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
         .await
         .expect("imported");
     let register =
         serde_json::from_value(json!({ "device_id": "door-1", "name": "Door 1" })).expect("a device");
-    let registered = office
+    let registered = admin
         .register_device(organization.id, &register, now)
         .await
         .expect("registered");
     let token = registered.row().expect("a new name").1.hash();
-    let standing = scanner.authenticate(&token).await.expect("a database");
+    let authenticated = scanner.authenticate(&token).await.expect("a database");
     let start = SessionStart {
         event_id: event,
         gate_id: gate,
         replace: false,
     };
     scanner
-        .start_session(&standing.expect("a device"), &start, now)
+        .start_session(&authenticated.expect("a device"), &start, now)
         .await
         .expect("started");
-    let qr = office
+    let qr = admin
         .qr_payload(organization.id, event, code(), KeyFormat::Vg1)
         .await
         .expect("a database");

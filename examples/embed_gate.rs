@@ -27,33 +27,33 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         window: Duration::from_secs(300),
         redis: None,
     };
-    let (scanner, office) = setup.open().await?;
+    let (scanner, admin) = setup.open().await?;
 
     // What the platform pushes: an event, a gate, a ticket, a device.
-    let (organization, _owner, _secret) = office
+    let (organization, _owner, _secret) = admin
         .create_organization(Name::new("Harbour Theatre")?, now)
         .await?;
     let (event, gate) = (EventId::generate(now), GateId::generate(now));
     let put: EventPut = serde_json::from_str(r#"{"name":"Opening night","status":"live"}"#)?;
-    office.put_event(organization.id, event, &put, now).await?;
+    admin.put_event(organization.id, event, &put, now).await?;
     let put: GatePut = serde_json::from_str(r#"{"name":"Main","status":"open"}"#)?;
-    office.put_gate(organization.id, event, gate, &put, now).await?;
+    admin.put_gate(organization.id, event, gate, &put, now).await?;
     let line = serde_json::from_str(r#"{"code":"3KQR7F924M1XaB0z","ticket_class":"VIP"}"#)?;
-    office
+    admin
         .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
         .await?;
     let register: DeviceRegister = serde_json::from_str(r#"{"device_id":"door-1","name":"Door 1"}"#)?;
-    let registered = office.register_device(organization.id, &register, now).await?;
+    let registered = admin.register_device(organization.id, &register, now).await?;
     let (_device, token) = registered.row().ok_or("the device's name is taken")?;
 
     // What the device does: it starts a session and scans the ticket, twice.
-    let standing = scanner
+    let authenticated = scanner
         .authenticate(&token.hash())
         .await?
         .ok_or("unknown token")?;
     scanner
         .start_session(
-            &standing,
+            &authenticated,
             &SessionStart {
                 event_id: event,
                 gate_id: gate,
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             now,
         )
         .await?;
-    let qr = office
+    let qr = admin
         .qr_payload(
             organization.id,
             event,
@@ -72,12 +72,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     let qr = qr.flatten().ok_or("no such ticket")?;
     for _ in 0..2 {
-        let standing = scanner
+        let authenticated = scanner
             .authenticate(&token.hash())
             .await?
             .ok_or("unknown token")?;
         let request: ScanRequest = serde_json::from_value(serde_json::json!({ "qr": qr }))?;
-        let answer = scanner.scan(&standing, request, now).await?;
+        let answer = scanner.scan(&authenticated, request, now).await?;
         show(&format!(
             "{:10} {:16} {}",
             answer.result, answer.reason, answer.message

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use voelgoed_scan_core as core;
 use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
-pub use voelgoed_scan_core::client::{Station, SyncReport};
+pub use voelgoed_scan_core::client::{PhoneSession, SyncReport};
 pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
 use crate::app::{AppSecrets, AppTransport};
@@ -135,7 +135,7 @@ pub struct EnrolledDevice {
 
 /// Where a device stands.
 #[uniffi::remote(Record)]
-pub struct Station {
+pub struct PhoneSession {
     /// The event.
     pub event_id: EventId,
     /// The gate.
@@ -197,7 +197,7 @@ pub struct ClientState {
     /// Whether the server decides; else the phone does.
     pub online: bool,
     /// Where the device stands.
-    pub station: Option<Station>,
+    pub station: Option<PhoneSession>,
     /// The manifest in use.
     pub manifest: Option<ManifestState>,
     /// How old the manifest is, in seconds by the server's clock.

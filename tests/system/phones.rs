@@ -99,7 +99,7 @@ async fn back(folder: &TempDir, port: u16) -> Running {
 }
 
 /// Whether it is online, how many scans wait, how many are at odds.
-async fn standing(phone: &ScannerClient) -> (bool, u64, u64) {
+async fn authenticated(phone: &ScannerClient) -> (bool, u64, u64) {
     let state = phone.state().await.expect("a state");
     (state.online, state.waiting, state.conflicts)
 }
@@ -169,7 +169,7 @@ async fn a_phone_s_evening() {
         (Reason::AlreadyScanned, VerdictBy::Device),
         "the manifest has it"
     );
-    assert_eq!(standing(&phone).await, (false, 2, 0));
+    assert_eq!(authenticated(&phone).await, (false, 2, 0));
     drop(phone);
     let phone = ScannerClient::open(setup)
         .await
@@ -204,7 +204,7 @@ async fn a_phone_s_evening() {
         listed["data"][0]["other_scan_id"],
         json!(conflicts[0].other_scan_id)
     );
-    assert_eq!(standing(&phone).await, (true, 0, 1));
+    assert_eq!(authenticated(&phone).await, (true, 0, 1));
     assert_eq!(
         scan(&phone, &tickets[2]).await,
         (Reason::Admitted, VerdictBy::Server)

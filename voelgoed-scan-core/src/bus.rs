@@ -12,7 +12,7 @@ pub(crate) mod redis;
 pub(crate) mod redis_connection;
 
 #[cfg(feature = "redis")]
-pub use redis_connection::{InvalidRedisUrl, RedisLink};
+pub use redis_connection::{InvalidRedisUrl, RedisConnection};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, 
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Message {
     /// A node and its way to the others live.
-    Beat,
+    Heartbeat,
     /// Scans were decided: their ids are known from now on.
     Seen {
         /// Whose.
@@ -50,7 +50,7 @@ pub enum Message {
         event_id: EventId,
     },
     /// A ticket changed otherwise than by an admission.
-    Buried {
+    TicketInvalidated {
         /// Whose.
         organization_id: OrganizationId,
         /// Which ticket.
@@ -124,7 +124,7 @@ pub trait Bus: Send + Sync {
     /// Waits until the scans of an event that are asked for come in; for as long as that takes.
     async fn hears_scans(&self, organization: OrganizationId, event: EventId);
 
-    /// For how long this node has heard its own [`Message::Beat`], and so the others; `None` while it does not.
+    /// For how long this node has heard its own [`Message::Heartbeat`], and so the others; `None` while it does not.
     fn heard_for(&self) -> Option<Duration>;
 
     /// Whether it carries messages now.
@@ -135,13 +135,13 @@ pub trait Bus: Send + Sync {
 
 /// Since when a node has heard itself over the bus, and when it last did.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<Option<(Instant, Instant)>>);
+pub(crate) struct Liveness(Mutex<Option<(Instant, Instant)>>);
 
 #[cfg_attr(
     not(any(feature = "postgres", feature = "redis")),
     expect(dead_code, reason = "SQLite is one node's: there is no bus to be heard over")
 )]
-impl Pulse {
+impl Liveness {
     /// How often a node tells that it lives.
     pub(crate) const BEAT: Duration = Duration::from_millis(200);
     /// After how long without hearing itself a node takes the bus for dead.

@@ -28,13 +28,13 @@ use crate::model::{
     SessionStart, Timestamp,
 };
 use crate::sync::Conflict;
-use connectivity::Link;
+use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
 pub use offline::{
     DeviceSecret, ManifestState, OfflineError, OfflineGate, OfflineGateSetup, OfflineScan, OfflineState,
-    SeenBefore, SeenTicket, Station, Verdict, VerdictBy, WaitingBatch,
+    PhoneSession, SeenBefore, SeenTicket, Verdict, VerdictBy, WaitingBatch,
 };
 use request::{Call, Caller, json};
 pub use scanning::ScanInput;
@@ -113,7 +113,7 @@ pub struct ClientState {
     /// Whether the server decides; else the phone does.
     pub online: bool,
     /// Where the device stands.
-    pub station: Option<Station>,
+    pub station: Option<PhoneSession>,
     /// The manifest in use.
     pub manifest: Option<ManifestState>,
     /// How old the manifest is, in seconds by the server's clock.
@@ -133,7 +133,7 @@ pub struct ScannerClient {
     setup: ClientSetup,
     enrolled: Enrolled,
     gate: OfflineGate,
-    link: Link,
+    link: Connectivity,
     /// One at a time makes good with the server.
     turn: tokio::sync::Mutex<()>,
     /// Something is to be done at once.
@@ -208,7 +208,7 @@ impl ScannerClient {
         })
         .await?;
         Ok(Self {
-            link: Link::new(&setup.settings),
+            link: Connectivity::new(&setup.settings),
             setup,
             enrolled,
             gate,
@@ -254,7 +254,7 @@ impl ScannerClient {
             }
             Err(error) => return Err(error),
         };
-        let station = Station {
+        let station = PhoneSession {
             event_id,
             gate_id,
             session_id: session.as_ref().map(|session| session.id),

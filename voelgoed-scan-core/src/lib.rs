@@ -22,8 +22,8 @@ pub use model::{
     Timestamp,
 };
 #[cfg(feature = "node")]
-pub use node::{BackOffice, ScanError, Scanner, Setup, SetupError};
-pub use rules::{Situation, decide};
+pub use node::{Admin, ScanError, Scanner, Setup, SetupError};
+pub use rules::{ScanContext, decide};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::open;
 #[cfg(feature = "node")]

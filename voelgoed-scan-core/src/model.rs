@@ -27,7 +27,7 @@ pub(crate) mod text;
 mod ticket;
 mod time;
 
-pub use attempt::{Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Shown, Stage};
+pub use attempt::{AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Verification};
 pub use bytes::{DeviceKey, InvalidBytes};
 pub use claims::{Claims, Format, Window};
 pub use code::{CODE_LENGTH, InvalidCode, TicketCode};
@@ -36,7 +36,7 @@ pub use device::{
     App, Device, DeviceHealth, DeviceLabel, DevicePatch, DeviceRegister, DeviceSettings, DeviceStatus,
     DeviceType, InvalidLabel,
 };
-pub use device_context::{Stand, Standing};
+pub use device_context::{ActiveSession, AuthenticatedDevice};
 pub use enrollment::{
     DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
     InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,
@@ -46,7 +46,7 @@ pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
     ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
 };
-pub use ledger::{Admission, Ledger, Movement, Sighting};
+pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
 pub use reason::{Reason, ScanResult};
@@ -58,7 +58,7 @@ pub use scan::{
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
 pub use text::{
-    ClassName, GateCode, HolderName, InvalidName, Name, Note, OrderRef, ReasonText, SeatPart, UnknownWord,
+    ClassName, GateCode, HolderName, InvalidName, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,
 };
 pub use ticket::{
     Field, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch, TicketStatus,

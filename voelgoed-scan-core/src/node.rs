@@ -10,11 +10,11 @@ mod scanner;
 mod setup;
 mod write_queue;
 
-pub use admin::BackOffice;
+pub use admin::Admin;
 #[cfg(feature = "redis")]
 pub use cache::redis::TierHealth;
 pub use feed::{Feed, FeedItem, Subscription};
-pub use health::{Vitals, WRITE_TIMES, WriteCounts};
-pub use manifest_cache::{Held, Issued, ManifestFailure, ManifestIssue};
+pub use health::{NodeHealth, WRITE_TIMES, WriteCounts};
+pub use manifest_cache::{ManifestFailure, ManifestIssue, ManifestResponse, Precondition};
 pub use scanner::{ScanError, Scanner, Undoer};
 pub use setup::{Setup, SetupError};

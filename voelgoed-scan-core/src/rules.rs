@@ -8,7 +8,7 @@ pub(crate) mod decision;
 mod history;
 mod ledger;
 
-pub use batch::{CountChange, Facts, KnownScan, NewScan, Post, Writes, answer, judge};
-pub use decision::{Situation, can_be_overridden, decide};
-pub use history::{ConflictKind, Folded, Part, PastScan, Placing, difference, fold};
+pub use batch::{CountChange, Facts, KnownScan, NewScan, SessionFacts, Writes, answer, judge};
+pub use decision::{ScanContext, can_be_overridden, decide};
+pub use history::{ConflictKind, Folded, HistoryKind, HistoryOutcome, PastScan, difference, fold};
 pub use ledger::Allowance;

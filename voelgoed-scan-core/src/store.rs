@@ -16,14 +16,15 @@ use async_trait::async_trait;
 
 use crate::manifest::ManifestTicket;
 use crate::model::{
-    Attempt, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, OrganizationId, ReasonText, Recorded,
-    Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus, SigningKey, Standing,
-    TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp, TokenHash,
+    Attempt, AuthenticatedDevice, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, OrganizationId,
+    ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus,
+    SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
+    TokenHash,
 };
 use crate::rules::{ConflictKind, KnownScan, NewScan};
 use crate::sync::{Conflict, Intake, SyncResult, SyncWrites};
 
-pub use nodes::{Generations, NodeStore, PoolUse};
+pub use nodes::{ChangeCounters, NodeStore, PoolUse};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, open};
@@ -200,7 +201,7 @@ pub trait ScanStore: Send + Sync {
     ) -> Result<Option<EventOccupancy>, StoreError>;
 
     /// The device that a token belongs to, with its session.
-    async fn standing(&self, token: &TokenHash) -> Result<Option<Standing>, StoreError>;
+    async fn authenticated(&self, token: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError>;
 }
 
 /// What became of a row that was put: made or replaced.

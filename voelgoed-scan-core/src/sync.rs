@@ -17,7 +17,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{BatchId, DeviceId, NamedGate, Reason, ScanId, ScanResult, TicketCode, Timestamp};
 use crate::rules::ConflictKind;
 
@@ -34,7 +34,7 @@ pub use scan::{Fault, HandedScan, InvalidSyncScan, RawSyncScan, SyncScan};
 /// The most scans in one batch.
 pub const MAX_BATCH: usize = 1000;
 
-words! {
+string_enum! {
     /// What became of a scan that was handed in.
     pub enum SyncStatus {
         /// It is on record now.

@@ -99,7 +99,10 @@ fn tell(
     let route = trace.route.unwrap_or("none");
     measures.answered(method, route, status, elapsed);
     let (organization, device) = match &trace.caller {
-        Some(Caller::Device(standing)) => (Some(standing.device.organization_id), Some(standing.device.id)),
+        Some(Caller::Device(authenticated)) => (
+            Some(authenticated.device.organization_id),
+            Some(authenticated.device.id),
+        ),
         Some(Caller::Member(key)) => (Some(key.organization_id), None),
         None => (None, None),
     };
@@ -202,12 +205,12 @@ async fn receive(
     let caller = if let Some(caller) = credential.remembered(&node.scanner) {
         caller
     } else {
-        let caller = credential.caller(&node.scanner, &node.office, inactive_too);
+        let caller = credential.caller(&node.scanner, &node.admin, inactive_too);
         Box::pin(within_patience(caller)).await?
     };
     trace.caller = Some(caller.clone());
-    if let Caller::Device(standing) = &caller {
-        node.limit.take(&standing.device).map_err(|wait| {
+    if let Caller::Device(authenticated) = &caller {
+        node.limit.take(&authenticated.device).map_err(|wait| {
             node.measures.limited();
             Problem::rate_limited(wait)
         })?;

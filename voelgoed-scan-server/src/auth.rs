@@ -8,9 +8,9 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use voelgoed_scan_core::model::{
-    ApiKey, ApiKeySecret, DeviceStatus, DeviceToken, OrganizationId, Role, Standing, TokenHash,
+    ApiKey, ApiKeySecret, AuthenticatedDevice, DeviceStatus, DeviceToken, OrganizationId, Role, TokenHash,
 };
-use voelgoed_scan_core::node::{BackOffice, Scanner};
+use voelgoed_scan_core::node::{Admin, Scanner};
 
 use crate::problem::{Code, Problem};
 
@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
     /// A scanner device.
-    Device(Arc<Standing>),
+    Device(Arc<AuthenticatedDevice>),
     /// The holder of an API key.
     Member(Arc<ApiKey>),
 }
@@ -27,7 +27,7 @@ impl Caller {
     /// Whose data the caller sees.
     pub(crate) fn organization(&self) -> OrganizationId {
         match self {
-            Self::Device(standing) => standing.device.organization_id,
+            Self::Device(authenticated) => authenticated.device.organization_id,
             Self::Member(key) => key.organization_id,
         }
     }
@@ -80,8 +80,8 @@ impl Credential {
     pub(crate) fn remembered(&self, scanner: &Scanner) -> Option<Caller> {
         match self {
             Self::Device(hash) => {
-                let standing = scanner.remembered(hash)?;
-                (standing.device.status == DeviceStatus::Active).then_some(Caller::Device(standing))
+                let authenticated = scanner.remembered(hash)?;
+                (authenticated.device.status == DeviceStatus::Active).then_some(Caller::Device(authenticated))
             }
             Self::Member(_) => None,
         }
@@ -91,20 +91,20 @@ impl Credential {
     pub(crate) async fn caller(
         &self,
         scanner: &Scanner,
-        office: &BackOffice,
+        admin: &Admin,
         inactive_too: bool,
     ) -> Result<Caller, Problem> {
         match self {
             Self::Device(hash) => {
-                let standing = scanner.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
-                match standing.device.status {
-                    DeviceStatus::Active => Ok(Caller::Device(standing)),
-                    DeviceStatus::Inactive if inactive_too => Ok(Caller::Device(standing)),
+                let authenticated = scanner.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
+                match authenticated.device.status {
+                    DeviceStatus::Active => Ok(Caller::Device(authenticated)),
+                    DeviceStatus::Inactive if inactive_too => Ok(Caller::Device(authenticated)),
                     DeviceStatus::Inactive => Err(Code::DeviceInactive.into()),
                 }
             }
             Self::Member(hash) => {
-                let key = office.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
+                let key = admin.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
                 Ok(Caller::Member(key))
             }
         }
@@ -136,7 +136,7 @@ impl Permission {
     /// Whether a caller may.
     pub(crate) fn admits(self, caller: &Caller) -> bool {
         match caller {
-            Caller::Device(standing) => self.admits_device(standing.device.settings.can_search),
+            Caller::Device(authenticated) => self.admits_device(authenticated.device.settings.can_search),
             Caller::Member(key) => self.admits_role(key.role),
         }
     }

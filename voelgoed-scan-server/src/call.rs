@@ -4,8 +4,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hyper::HeaderMap;
-use voelgoed_scan_core::model::{DeviceId, EventId, GateId, OrganizationId, Standing, TicketCode, Timestamp};
-use voelgoed_scan_core::node::{BackOffice, Scanner};
+use voelgoed_scan_core::model::{
+    AuthenticatedDevice, DeviceId, EventId, GateId, OrganizationId, TicketCode, Timestamp,
+};
+use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
 
 use crate::auth::{Caller, Credential};
@@ -40,8 +42,8 @@ impl<B, Q> Call<B, Q> {
     }
 
     /// The back office.
-    pub(crate) fn office(&self) -> &BackOffice {
-        &self.node.office
+    pub(crate) fn admin(&self) -> &Admin {
+        &self.node.admin
     }
 
     /// The database, to read from.
@@ -50,9 +52,9 @@ impl<B, Q> Call<B, Q> {
     }
 
     /// The device that calls; members may not.
-    pub(crate) fn standing(&self) -> Result<&Arc<Standing>, Problem> {
+    pub(crate) fn authenticated(&self) -> Result<&Arc<AuthenticatedDevice>, Problem> {
         match &self.caller {
-            Caller::Device(standing) => Ok(standing),
+            Caller::Device(authenticated) => Ok(authenticated),
             Caller::Member(_) => Err(Code::Forbidden.into()),
         }
     }

@@ -1,6 +1,6 @@
 //! What is counted? Requests, scans and connections, for Prometheus; and how the node is doing.
 
-mod vitals;
+mod health;
 
 use std::hash::Hash;
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -11,7 +11,7 @@ use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use voelgoed_scan_core::model::{DecidedBy, ScanAnswer, ScanResult, Warning};
-use voelgoed_scan_core::node::Vitals;
+use voelgoed_scan_core::node::NodeHealth;
 
 use crate::log;
 
@@ -88,14 +88,14 @@ impl Measures {
     }
 
     /// The text that Prometheus reads: what the process counted, and how this node is doing.
-    pub(crate) fn render(&self, vitals: &Vitals, database: &'static str) -> String {
+    pub(crate) fn render(&self, health: &NodeHealth, database: &'static str) -> String {
         self.log_dropped.absolute(log::dropped());
         let mut text = self
             .handle
             .as_ref()
             .map(PrometheusHandle::render)
             .unwrap_or_default();
-        vitals::render(&mut text, vitals, database);
+        health::render(&mut text, health, database);
         text
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::node::{BackOffice, Scanner};
+use voelgoed_scan_core::node::{Admin, Scanner};
 
 use crate::clock::Clock;
 use crate::limit::{Limit, Tries};
@@ -15,7 +15,7 @@ use crate::route::Routes;
 /// One running server.
 pub(crate) struct Node {
     pub(crate) scanner: Scanner,
-    pub(crate) office: BackOffice,
+    pub(crate) admin: Admin,
     pub(crate) routes: Routes,
     pub(crate) limit: Limit,
     pub(crate) tries: Tries,

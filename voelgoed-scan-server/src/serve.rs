@@ -18,8 +18,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisLink};
-use voelgoed_scan_core::node::{BackOffice, Scanner, Setup, SetupError};
+use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisConnection};
+use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{OpenError, open};
 
 use crate::answer::answer;
@@ -102,7 +102,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let master = config.secrets.master(&config.database_url)?;
     let phoenix = config.secrets.phoenix()?;
     let store = open(&config.database_url, !config.no_migrate).await?;
-    let redis = config.redis_url.as_deref().map(RedisLink::new).transpose()?;
+    let redis = config
+        .redis_url
+        .as_deref()
+        .map(RedisConnection::new)
+        .transpose()?;
     let setup = Setup {
         store,
         master,
@@ -110,11 +114,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         window: config.dedup_window,
         redis,
     };
-    let (scanner, office) = setup.open().await?;
+    let (scanner, admin) = setup.open().await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let node = Arc::new(Node {
         scanner,
-        office,
+        admin,
         routes: Routes::new(api::routes()),
         limit: Limit::new(config.rate_limit),
         tries: Tries::new(),
@@ -159,8 +163,8 @@ impl Running {
 
     /// The back office inside.
     #[must_use]
-    pub fn backoffice(&self) -> &BackOffice {
-        &self.node.office
+    pub fn backoffice(&self) -> &Admin {
+        &self.node.admin
     }
 
     /// Stops: no new connections, requests in flight are finished, what waits is written. Takes at most ten seconds.

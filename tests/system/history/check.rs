@@ -216,7 +216,7 @@ fn policies(history: &History, faults: &mut Vec<String>) {
                 .filter(|call| call.kind == Kind::Undo && call.began <= now)
                 .map(|call| call.scan_id.as_str())
                 .collect();
-            let standing = admissions
+            let authenticated = admissions
                 .iter()
                 .filter(|(scan, at)| **at <= now && !undone.contains(*scan))
                 .count();
@@ -230,9 +230,9 @@ fn policies(history: &History, faults: &mut Vec<String>) {
                 Policy::AfterExit(most) => most + exits.len(),
                 Policy::AfterWindow(..) => continue,
             };
-            if standing > most {
+            if authenticated > most {
                 faults.push(format!(
-                    "too many admissions: {standing} of ticket {ticket} stand at {now}, {policy:?} allows {most}: \
+                    "too many admissions: {authenticated} of ticket {ticket} active_session at {now}, {policy:?} allows {most}: \
                      {admissions:?}"
                 ));
                 break;
@@ -319,7 +319,7 @@ fn on_record(history: &History, faults: &mut Vec<String>) {
 /// Occupancy is entries minus exits. Whoever comes back after the window and was not seen to leave has left: nobody of a
 /// ticket's holders stands inside twice.
 fn occupancy(history: &History, faults: &mut Vec<String>) {
-    let standing = |ticket: Option<&str>, exit| {
+    let authenticated = |ticket: Option<&str>, exit| {
         let records = history
             .records
             .values()
@@ -335,12 +335,12 @@ fn occupancy(history: &History, faults: &mut Vec<String>) {
         .map(|(ticket, policy)| match policy {
             Policy::AfterWindow(most, _) => {
                 let most = i64::try_from(*most).unwrap_or(i64::MAX);
-                (standing(Some(ticket), false) - most).max(0)
+                (authenticated(Some(ticket), false) - most).max(0)
             }
             Policy::Never(_) | Policy::AfterExit(_) => 0,
         })
         .sum();
-    let (entries, exits) = (standing(None, false), standing(None, true) + unseen);
+    let (entries, exits) = (authenticated(None, false), authenticated(None, true) + unseen);
     if history.counted != (entries, exits, entries - exits) {
         faults.push(format!(
             "occupancy: counted {:?}, but {entries} entries and {exits} exits are on record",

@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 use voelgoed_scan_core::model::{ApiKeySecret, Name, OrganizationId};
-use voelgoed_scan_core::node::{BackOffice, Setup};
+use voelgoed_scan_core::node::{Admin, Setup};
 use voelgoed_scan_core::store::{self, StoreError};
 use voelgoed_scan_server::config::{Config, Secrets};
 
@@ -83,7 +83,7 @@ impl Init {
         Ok(Report::card(&made)?.noted(note))
     }
 
-    async fn make(&self, back_office: &BackOffice) -> Result<(OrganizationId, ApiKeySecret), Failure> {
+    async fn make(&self, back_office: &Admin) -> Result<(OrganizationId, ApiKeySecret), Failure> {
         let now = world::now();
         if let Some(name) = &self.organization {
             let id = self

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{mpsc, watch};
 
-use crate::bus::{Bus, Message, Pulse};
+use crate::bus::{Bus, Liveness, Message};
 use crate::model::{EventId, OrganizationId};
 
 /// The channel of everything.
@@ -34,7 +34,7 @@ struct Envelope<T> {
 pub(crate) struct PostgresBus {
     node: uuid::Uuid,
     pool: PgPool,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Liveness>,
     /// Whether PostgreSQL took this node's `LISTEN`, and the connection lives.
     listening: watch::Sender<bool>,
 }
@@ -148,7 +148,7 @@ impl Bus for PostgresBus {
 
 async fn listen_once(
     pool: &PgPool,
-    pulse: &Pulse,
+    pulse: &Liveness,
     listening: &watch::Sender<bool>,
     node: uuid::Uuid,
     sender: &mpsc::Sender<Message>,
@@ -162,8 +162,8 @@ async fn listen_once(
             continue;
         };
         match (envelope.message, envelope.node == node) {
-            (Message::Beat, true) => pulse.felt(),
-            (Message::Beat, false) | (_, true) => {}
+            (Message::Heartbeat, true) => pulse.felt(),
+            (Message::Heartbeat, false) | (_, true) => {}
             (message, false) => {
                 if sender.send(message).await.is_err() {
                     break;

@@ -15,7 +15,7 @@ use redis::aio::{ConnectionManager, PubSubSink, PubSubStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::bus::{Bus, Message, Place, Pulse, occupancy_topic, scans_topic};
+use crate::bus::{Bus, Liveness, Message, Place, occupancy_topic, scans_topic};
 use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, Timestamp};
 
 /// The channel of changes.
@@ -75,7 +75,7 @@ pub(crate) struct RedisBus {
     /// Events whose last scan that was published somebody heard.
     heard: Mutex<HashSet<Place>>,
     wanted: Arc<Wanted>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Liveness>,
 }
 
 /// The topics of scans that somebody here listens to.
@@ -149,10 +149,10 @@ impl<'a> Mail<'a> {
                     organization_id,
                     scan_ids,
                 } => seen.entry(*organization_id).or_default().extend(scan_ids),
-                Message::Beat
+                Message::Heartbeat
                 | Message::Changed { .. }
                 | Message::Imported { .. }
-                | Message::Buried { .. }
+                | Message::TicketInvalidated { .. }
                 | Message::Scanned { .. }
                 | Message::Moved { .. } => mail.changes.push(Cow::Borrowed(message)),
             }
@@ -313,7 +313,7 @@ impl Bus for RedisBus {
 async fn listen_once(
     client: &redis::Client,
     wanted: &Wanted,
-    pulse: &Pulse,
+    pulse: &Liveness,
     node: uuid::Uuid,
     sender: &mpsc::Sender<Message>,
 ) -> redis::RedisResult<()> {
@@ -328,7 +328,7 @@ async fn listen_once(
                 let Some(message) = message else { return Ok(()) };
                 let topic = message.get_channel_name().to_owned();
                 let Some(message) = read(&topic, message.get_payload_bytes(), node) else { continue };
-                if message == Message::Beat {
+                if message == Message::Heartbeat {
                     pulse.felt();
                 } else if sender.send(message).await.is_err() {
                     return Ok(());
@@ -368,7 +368,7 @@ fn read(topic: &str, payload: &[u8], node: uuid::Uuid) -> Option<Message> {
         }
         let envelope: Envelope<Message> = serde_json::from_slice(payload).ok()?;
         let own = envelope.node == node;
-        let beat = envelope.message == Message::Beat;
+        let beat = envelope.message == Message::Heartbeat;
         return (own == beat).then_some(envelope.message);
     }
     let sender: Sender = serde_json::from_slice(payload).ok()?;
@@ -409,12 +409,12 @@ mod tests {
         for (message, own) in [
             (&seen, None),
             (&changed, None),
-            (&Message::Beat, Some(Message::Beat)),
+            (&Message::Heartbeat, Some(Message::Heartbeat)),
         ] {
             let told = serde_json::to_vec(&Envelope { node: here, message }).expect("JSON");
             assert_eq!(told.len() > LONGEST_BEAT, own.is_none(), "{message:?}");
             assert_eq!(read(CHANGES, &told, here), own);
-            let others = (*message != Message::Beat).then(|| message.clone());
+            let others = (*message != Message::Heartbeat).then(|| message.clone());
             assert_eq!(read(CHANGES, &told, there), others);
         }
     }

@@ -21,12 +21,12 @@ pub struct InvalidRedisUrl;
 
 /// A Redis that need not be there yet: connections are made, and made again, in the background.
 #[derive(Clone)]
-pub struct RedisLink {
+pub struct RedisConnection {
     client: redis::Client,
     connection: ConnectionManager,
 }
 
-impl RedisLink {
+impl RedisConnection {
     /// Takes a `redis://` URL. To be called within a tokio runtime.
     pub fn new(url: &str) -> Result<Self, InvalidRedisUrl> {
         let client = redis::Client::open(url).map_err(|_| InvalidRedisUrl)?;
@@ -55,7 +55,7 @@ impl RedisLink {
     }
 }
 
-impl std::fmt::Debug for RedisLink {
+impl std::fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The URL may hold a password.
         f.write_str("RedisLink")

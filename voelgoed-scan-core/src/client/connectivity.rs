@@ -8,7 +8,7 @@ use crate::model::Timestamp;
 
 /// What is known of the way to the server.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Connectivity {
     first_retry: Duration,
     longest_retry: Duration,
     state: Mutex<State>,
@@ -23,7 +23,7 @@ struct State {
     last_error: Option<String>,
 }
 
-impl Link {
+impl Connectivity {
     pub(super) fn new(settings: &ClientSettings) -> Self {
         Self {
             first_retry: settings.first_retry,
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_pause_doubles_between_half_and_all_of_it_up_to_the_longest() {
-        let link = Link::new(&ClientSettings::default());
+        let link = Connectivity::new(&ClientSettings::default());
         let now = Timestamp::from_seconds(1_780_000_000);
         assert!(
             !link.is_up() && link.pause(now).is_none(),

@@ -6,7 +6,7 @@ use tokio::sync::MutexGuard;
 
 use crate::client::request::{Call, json, refusal};
 use crate::client::scanning::is_absent;
-use crate::client::{ClientError, ManifestState, OfflineError, ScannerClient, Station};
+use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
 use crate::manifest::ManifestError;
 use crate::model::{DeviceHealth, DeviceSelf, SessionStart};
 use crate::sync::SyncAnswer;
@@ -132,7 +132,7 @@ impl ScannerClient {
                 replace: true,
             };
             let session = self.ask_for_session(&start).await?;
-            let known = Station {
+            let known = PhoneSession {
                 session_id: Some(session.id),
                 ..station
             };
@@ -229,7 +229,7 @@ impl ScannerClient {
 
     async fn fetch_manifest(
         &self,
-        station: &Station,
+        station: &PhoneSession,
         since: Option<u64>,
         young: bool,
     ) -> Result<Option<ManifestState>, ClientError> {

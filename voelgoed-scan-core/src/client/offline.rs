@@ -32,7 +32,7 @@ use decide::{Ask, OwnMovement};
 pub use error::OfflineError;
 use log::{Log, NewScan};
 pub use secret::DeviceSecret;
-pub use state::{ManifestState, OfflineState, Station};
+pub use state::{ManifestState, OfflineState, PhoneSession};
 pub use upload::WaitingBatch;
 pub use verdict::{SeenBefore, SeenTicket, Verdict, VerdictBy};
 
@@ -91,7 +91,7 @@ struct State {
     in_use: Option<InUse>,
     clock_offset: i64,
     can_override: bool,
-    station: Option<Station>,
+    station: Option<PhoneSession>,
     readings: Readings,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::offline::debounce::{ReadingKey, bound};
 use crate::client::request::{Call, json, read};
-use crate::client::{ClientError, OfflineScan, ScannerClient, Station, TransportError, Verdict};
+use crate::client::{ClientError, OfflineScan, PhoneSession, ScannerClient, TransportError, Verdict};
 use crate::model::{
     Direction, Metadata, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, Timestamp,
 };
@@ -67,7 +67,7 @@ impl ScannerClient {
 
     async fn by_phone(
         &self,
-        station: &Station,
+        station: &PhoneSession,
         scan_id: ScanId,
         now: Timestamp,
         input: ScanInput,
@@ -87,7 +87,7 @@ impl ScannerClient {
     /// The server's verdict; `None` where the phone is to decide.
     async fn by_server(
         &self,
-        station: &Station,
+        station: &PhoneSession,
         scan_id: ScanId,
         now: Timestamp,
         input: &ScanInput,

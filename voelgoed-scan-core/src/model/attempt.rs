@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Claims, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata, OrganizationId,
-    Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord, ScannedTicket, SessionId, Standing,
+    AuthenticatedDevice, Claims, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata,
+    OrganizationId, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord, ScannedTicket, SessionId,
     TicketFacts, Timestamp, Warning,
 };
 
@@ -41,11 +41,11 @@ pub struct Attempt {
     pub gate_name: String,
     /// What memory holds of the device, its session, its event and its gate. A database may go by it for as long as the
     /// organization's change counter stands where it stood; without it every fact is read.
-    pub standing: Option<Arc<Standing>>,
+    pub authenticated: Option<Arc<AuthenticatedDevice>>,
     /// What was read.
     pub fingerprint: Fingerprint,
     /// What is known so far.
-    pub stage: Stage,
+    pub stage: Verification,
     /// Which way the person goes.
     pub direction: Direction,
     /// The server's clock.
@@ -62,7 +62,7 @@ pub struct Attempt {
 
 /// How far a scan was decided before it reached the database.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Stage {
+pub enum Verification {
     /// The signature holds; the rest is the database's to decide.
     Verified(Claims),
     /// Denied already: by the payload itself or by a cache tier. Only its record is left to write.
@@ -119,7 +119,7 @@ pub struct Decided {
 
 /// The parts of an answer that its record alone does not tell, kept so that a retry gets the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shown {
+pub struct AnswerSnapshot {
     /// The gate's name.
     #[serde(rename = "g")]
     pub gate_name: String,

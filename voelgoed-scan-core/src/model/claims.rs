@@ -1,9 +1,9 @@
 //! What a ticket payload claims, and when it holds.
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{EventId, OrganizationId, Reason, TicketCode, TicketId, Timestamp};
 
-words! {
+string_enum! {
     /// The formats of payloads.
     pub enum Format {
         /// HMAC-SHA256 over a code.

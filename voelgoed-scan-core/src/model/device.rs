@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{DeviceId, Name, OrganizationId, Timestamp};
 
-words! {
+string_enum! {
     /// What kind of device it is.
     pub enum DeviceType {
         /// A dedicated scanner.

@@ -4,18 +4,18 @@ use crate::model::{Device, Event, Gate, ScanSession};
 
 /// A device that called, with the session it has, if it has one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct AuthenticatedDevice {
     /// The device. Inactive ones are found too, so that they are told so.
     pub device: Device,
     /// Its active session.
-    pub stand: Option<Stand>,
-    /// Where the organization's change counter ([`Generations::facts`]) stood before the rest was read.
+    pub active_session: Option<ActiveSession>,
+    /// Where the organization's change counter ([`ChangeCounters::facts`]) stood before the rest was read.
     pub generation: i64,
 }
 
 /// An active session with all that its scans are judged by.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stand {
+pub struct ActiveSession {
     /// The session.
     pub session: ScanSession,
     /// Its event.

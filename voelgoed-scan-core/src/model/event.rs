@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{ClassName, EventId, Name, OrganizationId, Timestamp};
 
-words! {
+string_enum! {
     /// Where an event stands. Only [`EventStatus::Live`] lets people in.
     pub enum EventStatus {
         /// Being prepared.

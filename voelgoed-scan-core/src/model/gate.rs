@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{ClassName, EventId, GateCode, GateId, Name, OrganizationId, Timestamp};
 
-words! {
+string_enum! {
     /// Whether a gate lets people in.
     pub enum GateStatus {
         /// It does.

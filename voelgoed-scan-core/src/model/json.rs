@@ -8,9 +8,9 @@ use itoa::Buffer;
 use serde::Serialize;
 
 use crate::model::{
-    Admission, ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, Headcount, KeyId, Ledger,
-    Metadata, NamedGate, Note, Occupancy, OrganizationId, Outcome, Override, PreviousScan, Reason,
-    ScanAnswer, ScanId, ScanRecord, ScanResult, ScannedTicket, Seat, SessionId, Shown, Sighting, Source,
+    Admission, AnswerSnapshot, ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, Headcount,
+    KeyId, Ledger, Metadata, NamedGate, Note, Occupancy, OrganizationId, Outcome, Override, Passage,
+    PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord, ScanResult, ScannedTicket, Seat, SessionId, Source,
     Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Undone, Warning,
 };
 
@@ -46,7 +46,7 @@ impl ScanRecord {
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-impl Shown {
+impl AnswerSnapshot {
     /// Its JSON text.
     pub(crate) fn to_json(&self) -> String {
         text_of(self)
@@ -184,7 +184,7 @@ objects! {
     }
 }
 
-impl Json for Shown {
+impl Json for AnswerSnapshot {
     fn write(&self, out: &mut String) {
         let Self {
             gate_name,
@@ -241,7 +241,7 @@ impl Json for Admission {
     }
 }
 
-impl Json for Sighting {
+impl Json for Passage {
     fn write(&self, out: &mut String) {
         let Self {
             scan_id,
@@ -378,7 +378,7 @@ ids!(
     TicketId
 );
 
-macro_rules! words {
+macro_rules! string_enum {
     ($($word:ty),+) => {$(
         impl Json for $word {
             fn write(&self, out: &mut String) {
@@ -388,7 +388,7 @@ macro_rules! words {
     )+};
 }
 
-words!(
+string_enum!(
     DecidedBy,
     Direction,
     Format,

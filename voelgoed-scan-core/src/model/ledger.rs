@@ -6,7 +6,7 @@ use crate::model::{DeviceId, GateId, ScanId, Timestamp};
 
 /// Where and when a ticket was seen: the facts that `previous_scan` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct Passage {
     /// The scan.
     #[serde(rename = "s")]
     pub scan_id: ScanId,
@@ -47,10 +47,10 @@ mod millis {
 pub struct Admission {
     /// The entry.
     #[serde(rename = "e")]
-    pub entry: Sighting,
+    pub entry: Passage,
     /// The exit that ended it; for a holder not seen leaving, the entry that replaced it.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Sighting>,
+    pub ended: Option<Passage>,
     /// Whether a device let the person in though the ticket gave no right to it.
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     pub without_right: bool,
@@ -82,7 +82,7 @@ impl Ledger {
     /// A ledger of which only the counts and the last admission are known, as a manifest tells them. Every admission
     /// that a rule can ask for is taken to be as late as the last one: sooner one too few is let in than one too many.
     #[must_use]
-    pub fn counted(admissions: u32, inside: usize, last: &Sighting, entry_limit: u8) -> Self {
+    pub fn counted(admissions: u32, inside: usize, last: &Passage, entry_limit: u8) -> Self {
         let asked_for = usize::from(entry_limit).min(admissions as usize);
         let kept = inside.max(asked_for);
         let ended = kept - inside;
@@ -99,7 +99,7 @@ impl Ledger {
 
     /// The ledger of a ticket that admitted once, a moment ago.
     #[must_use]
-    pub fn of_first(entry: Sighting) -> Self {
+    pub fn of_first(entry: Passage) -> Self {
         Self {
             admissions: 1,
             recent: vec![Admission {
@@ -133,13 +133,13 @@ impl Ledger {
 
     /// The latest admission.
     #[must_use]
-    pub fn last_admission(&self) -> Option<&Sighting> {
+    pub fn last_admission(&self) -> Option<&Passage> {
         self.recent.last().map(|admission| &admission.entry)
     }
 
     /// The latest admission or exit.
     #[must_use]
-    pub fn last_sighting(&self) -> Option<&Sighting> {
+    pub fn last_passage(&self) -> Option<&Passage> {
         let exits = self
             .recent
             .iter()
@@ -147,7 +147,7 @@ impl Ledger {
         self.last_admission()
             .into_iter()
             .chain(exits)
-            .max_by_key(|sighting| (sighting.at, sighting.scan_id))
+            .max_by_key(|passage| (passage.at, passage.scan_id))
     }
 
     /// The admission that a scan was, if it is still kept and nobody went out by it: the one that can be undone.

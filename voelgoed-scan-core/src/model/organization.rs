@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{ApiKeyId, Name, OrganizationId, Timestamp};
 
 /// An organization: a tenant of the platform.
@@ -16,7 +16,7 @@ pub struct Organization {
     pub inserted_at: Timestamp,
 }
 
-words! {
+string_enum! {
     /// What the holder of an API key may do.
     pub enum Role {
         /// Everything, API keys too.

@@ -3,9 +3,9 @@
 //! HTTP, the CLI, the bindings, logs and rows all read this table. Whoever matches on [`Reason`] does so without a
 //! wildcard, so that a new reason breaks the build wherever it must be learnt.
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 
-words! {
+string_enum! {
     /// What the gate does.
     pub enum ScanResult {
         /// Green: the person may pass.
@@ -25,7 +25,7 @@ words! {
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $result:ident: $reason:ident = $word:literal, $message:literal;)+) => {
-        words! {
+        string_enum! {
             /// Why the gate does what it does.
             pub enum Reason {
                 $($(#[$doc])* $reason = $word,)+
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_word_and_a_sentence() {
-        let words: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(words.len(), 27);
+        let string_enum: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(string_enum.len(), 27);
         for &reason in Reason::ALL {
             assert_eq!(reason.to_string().parse(), Ok(reason));
             assert!(!reason.message().is_empty());

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{
-    ClassName, DeviceId, EventId, GateId, Note, Occupancy, OrganizationId, Reason, ReasonText, ScanId,
-    ScanResult, Seat, SessionId, Sighting, Ticket, TicketCode, TicketId, TicketStatus, Timestamp,
+    ClassName, DeviceId, EventId, GateId, Note, Occupancy, OrganizationId, Passage, Reason, ReasonText,
+    ScanId, ScanResult, Seat, SessionId, Ticket, TicketCode, TicketId, TicketStatus, Timestamp,
 };
 
-words! {
+string_enum! {
     /// Which way a person goes.
     pub enum Direction {
         /// In.
@@ -289,17 +289,17 @@ pub struct PreviousScan {
 impl PreviousScan {
     /// A sighting as `device` sees it at `now`.
     #[must_use]
-    pub fn of(sighting: &Sighting, device: DeviceId, now: Timestamp) -> Self {
+    pub fn of(passage: &Passage, device: DeviceId, now: Timestamp) -> Self {
         Self {
-            scan_id: sighting.scan_id,
-            scanned_at: sighting.at,
-            seconds_ago: (now.millis_since(sighting.at) / 1000).max(0),
+            scan_id: passage.scan_id,
+            scanned_at: passage.at,
+            seconds_ago: (now.millis_since(passage.at) / 1000).max(0),
             gate: NamedGate {
-                id: sighting.gate_id,
-                name: sighting.gate_name.clone(),
+                id: passage.gate_id,
+                name: passage.gate_name.clone(),
             },
-            device_name: sighting.device_name.clone(),
-            same_device: sighting.device_id == device,
+            device_name: passage.device_name.clone(),
+            same_device: passage.device_id == device,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{DeviceId, EventId, GateId, OrganizationId, SessionId, Timestamp};
 
-words! {
+string_enum! {
     /// Whether a session goes on.
     pub enum SessionStatus {
         /// It does.

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{Timestamp, hex};
 
 /// The most characters that a key's name may have.
 const KEY_ID_LENGTH: usize = 8;
 
-words! {
+string_enum! {
     /// The formats that keys of an organization sign.
     pub enum KeyFormat {
         /// HMAC-SHA256.

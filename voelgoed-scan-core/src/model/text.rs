@@ -42,13 +42,13 @@ where
 
 /// A text that is none of a type's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is none of: {}", .words.join(", "))]
-pub struct UnknownWord {
+#[error("is none of: {}", .string_enum.join(", "))]
+pub struct UnknownVariant {
     /// The words that would have been understood.
-    pub words: &'static [&'static str],
+    pub string_enum: &'static [&'static str],
 }
 
-macro_rules! words {
+macro_rules! string_enum {
     ($($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ })+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,12 +78,12 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::model::UnknownWord;
+            type Err = $crate::model::UnknownVariant;
 
-            fn from_str(text: &str) -> Result<Self, $crate::model::UnknownWord> {
+            fn from_str(text: &str) -> Result<Self, $crate::model::UnknownVariant> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::model::UnknownWord { words: Self::WORDS }),
+                    _ => Err($crate::model::UnknownVariant { string_enum: Self::WORDS }),
                 }
             }
         }
@@ -221,4 +221,4 @@ names! {
     ReasonText: 1..=500;
 }
 
-pub(crate) use words;
+pub(crate) use string_enum;

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{
     ClassName, EventId, GateId, HolderName, Ledger, Note, OrderRef, OrganizationId, SeatPart, TicketCode,
     TicketId, Timestamp,
 };
 
-words! {
+string_enum! {
     /// What became of a ticket.
     pub enum TicketStatus {
         /// It has not admitted anybody yet.
@@ -119,7 +119,7 @@ pub struct TicketPatch {
     pub status: SettableStatus,
 }
 
-words! {
+string_enum! {
     /// A status that an import or an organization member may give a ticket.
     pub enum SettableStatus {
         /// Admits (again).

@@ -15,37 +15,37 @@ use crate::model::{
     KeyStatus, Name, Organization, OrganizationId, Role, ScanRecord, SettableStatus, SigningKey, TicketCode,
     TicketFacts, Timestamp, TokenHash,
 };
-use crate::node::cache::identities::Memory;
-use crate::node::cache::invalidation::Changes;
-use crate::node::manifest_cache::Press;
+use crate::node::cache::identities::IdentityCache;
+use crate::node::cache::invalidation::Invalidator;
+use crate::node::manifest_cache::ManifestCache;
 use crate::node::setup::Keys;
 use crate::store::{ImportOutcome, NumberedLine, Put, Store, StoreError};
 use crate::token::Vg2Claims;
 
 /// The organization's side of the gate; cheap to clone.
 #[derive(Clone)]
-pub struct BackOffice {
+pub struct Admin {
     store: Arc<dyn Store>,
     keys: Keys,
-    memory: Arc<Memory>,
-    changes: Changes,
-    press: Arc<Press>,
+    memory: Arc<IdentityCache>,
+    changes: Invalidator,
+    manifest_cache: Arc<ManifestCache>,
 }
 
-impl BackOffice {
+impl Admin {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         keys: Keys,
-        memory: Arc<Memory>,
-        changes: Changes,
-        press: Press,
+        memory: Arc<IdentityCache>,
+        changes: Invalidator,
+        manifest_cache: ManifestCache,
     ) -> Self {
         Self {
             store,
             keys,
             memory,
             changes,
-            press: Arc::new(press),
+            manifest_cache: Arc::new(manifest_cache),
         }
     }
 

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::bus::{Bus, Message, Pulse};
+use crate::bus::{Bus, Liveness, Message};
 use crate::model::OrganizationId;
 use crate::node::Feed;
-use crate::node::cache::identities::Memory;
-use crate::node::cache::occupancy::Crowd;
-use crate::node::cache::tickets::Recent;
+use crate::node::cache::identities::IdentityCache;
+use crate::node::cache::occupancy::OccupancyCache;
+use crate::node::cache::tickets::TicketCache;
 use crate::node::feed::Moved;
-use crate::node::health::DatabasePulse;
-use crate::store::{Generations, Store};
+use crate::node::health::DatabaseLiveness;
+use crate::store::{ChangeCounters, Store};
 
 /// How often the change counters are read.
 const PACE_OF_COUNTERS: Duration = Duration::from_millis(400);
@@ -34,11 +34,11 @@ const PACE_OF_TELLING: Duration = Duration::from_millis(25);
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) recent: Arc<Recent>,
-    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) memory: Arc<IdentityCache>,
+    pub(crate) recent: Arc<TicketCache>,
+    pub(crate) occupancy_cache: Arc<OccupancyCache>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) pulse: Arc<DatabasePulse>,
+    pub(crate) pulse: Arc<DatabaseLiveness>,
 }
 
 impl Node {
@@ -67,7 +67,7 @@ impl Node {
 
     async fn take(&self, message: Message) {
         match message {
-            Message::Beat => {}
+            Message::Heartbeat => {}
             Message::Seen {
                 organization_id,
                 scan_ids,
@@ -81,13 +81,13 @@ impl Node {
                 organization_id,
                 event_id,
             } => self.recent.forget_event(organization_id, event_id),
-            Message::Buried {
+            Message::TicketInvalidated {
                 organization_id,
                 ticket_code,
                 version,
                 at,
             } => {
-                self.recent.bury(organization_id, ticket_code, version, at);
+                self.recent.invalidate(organization_id, ticket_code, version, at);
             }
             Message::Scan(record) => self.feed.tell_scan_of_another_node(&record),
             Message::Scanned {
@@ -119,7 +119,8 @@ impl Node {
                 occupancy,
                 ..
             } => {
-                self.crowd.note_event(organization_id, event_id, &occupancy);
+                self.occupancy_cache
+                    .note_event(organization_id, event_id, &occupancy);
                 self.feed.tell_occupancy((organization_id, event_id), *occupancy);
             }
         }
@@ -131,7 +132,8 @@ impl Node {
             for ((organization_id, event_id), Moved { at, here }) in moved {
                 match self.store.occupancy(organization_id, event_id, at).await {
                     Ok(Some(occupancy)) => {
-                        self.crowd.note_event(organization_id, event_id, &occupancy);
+                        self.occupancy_cache
+                            .note_event(organization_id, event_id, &occupancy);
                         if here && bus.is_some() {
                             let occupancy = Box::new(occupancy.clone());
                             messages.push(Message::Occupancy {
@@ -154,13 +156,13 @@ impl Node {
     }
 
     async fn watch_counters(self) {
-        let mut seen: HashMap<OrganizationId, Generations> = HashMap::new();
+        let mut seen: HashMap<OrganizationId, ChangeCounters> = HashMap::new();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
                 () = self.feed.closed() => return,
             }
-            let counters = self.store.generations().await;
+            let counters = self.store.change_counters().await;
             self.pulse.note(counters.is_ok());
             let Ok(counters) = counters else { continue };
             if !self.store.is_shared() {
@@ -168,7 +170,7 @@ impl Node {
             }
             for now in counters {
                 let before = seen.insert(now.organization_id, now);
-                let changed = |counter: fn(&Generations) -> i64| {
+                let changed = |counter: fn(&ChangeCounters) -> i64| {
                     before.is_none_or(|before| counter(&before) != counter(&now))
                 };
                 if changed(|counters| counters.facts) {
@@ -183,7 +185,7 @@ impl Node {
 
     async fn send(self, bus: Arc<dyn Bus>, mut outbox: mpsc::UnboundedReceiver<Message>) {
         let mut messages = Vec::new();
-        let mut beat = tokio::time::interval(Pulse::BEAT);
+        let mut beat = tokio::time::interval(Liveness::BEAT);
         loop {
             tokio::select! {
                 received = outbox.recv_many(&mut messages, MOST_AT_ONCE) => {
@@ -191,7 +193,7 @@ impl Node {
                         return;
                     }
                 }
-                _ = beat.tick() => messages.push(Message::Beat),
+                _ = beat.tick() => messages.push(Message::Heartbeat),
                 () = self.feed.closed() => return,
             }
             // Whether the bus takes them or not: what must be known is in the change counters.

@@ -7,7 +7,7 @@ use crate::store::PoolUse;
 
 /// How a node is doing. Counts are since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vitals {
+pub struct NodeHealth {
     /// Whether the database answered when it was last asked for its change counters, which is at least twice a second.
     pub database_up: bool,
     /// The connections to the database.
@@ -58,14 +58,14 @@ pub struct WriteCounts {
 
 /// The recorder's counters.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct WriteStats {
     took: [AtomicU64; WRITE_TIMES.len() + 1],
     failed: AtomicU64,
     scans: AtomicU64,
     busy_micros: AtomicU64,
 }
 
-impl Tally {
+impl WriteStats {
     /// A write ended.
     pub(crate) fn wrote(&self, scans: usize, done: bool, took: Duration) {
         let class = WRITE_TIMES.partition_point(|end| *end < took);
@@ -99,16 +99,16 @@ impl Tally {
 
 /// Whether the database answered when it was last asked.
 #[derive(Debug)]
-pub(crate) struct DatabasePulse(AtomicBool);
+pub(crate) struct DatabaseLiveness(AtomicBool);
 
-impl Default for DatabasePulse {
+impl Default for DatabaseLiveness {
     /// A gate is put together only over a database that answers.
     fn default() -> Self {
         Self(AtomicBool::new(true))
     }
 }
 
-impl DatabasePulse {
+impl DatabaseLiveness {
     pub(crate) fn note(&self, answered: bool) {
         self.0.store(answered, Ordering::Relaxed);
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_write_is_counted_up_to_the_end_of_its_class() {
-        let tally = Tally::default();
+        let tally = WriteStats::default();
         let times = [500, 501, 1000, 5_000_000, 5_000_001].map(Duration::from_micros);
         for took in times {
             tally.wrote(2, true, took);

@@ -33,7 +33,7 @@ const KEPT: Duration = Duration::from_hours(1);
 
 /// What a phone has already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Precondition {
     /// The version that it wants what changed since.
     pub since: Option<u64>,
     /// The version of which it wants to be told nothing.
@@ -53,7 +53,7 @@ pub struct ManifestIssue {
 
 /// What a phone gets.
 #[derive(Debug, Clone)]
-pub enum Issued {
+pub enum ManifestResponse {
     /// Nothing: what it has is the newest.
     Unchanged(u64),
     /// This.
@@ -72,26 +72,26 @@ pub enum ManifestFailure {
 }
 
 /// The manifests that this node makes.
-pub(crate) struct Press {
+pub(crate) struct ManifestCache {
     window: Duration,
     shelves: Mutex<LruCache<(OrganizationId, EventId), Kept>>,
 }
 
 struct Kept {
     asked_at: Timestamp,
-    shelf: Arc<tokio::sync::Mutex<Shelf>>,
+    shelf: Arc<tokio::sync::Mutex<Entry>>,
 }
 
 /// What is kept of one event.
 #[derive(Default)]
-struct Shelf {
-    plate: Option<Arc<Plate>>,
+struct Entry {
+    plate: Option<Arc<Snapshot>>,
     whole: Option<(Timestamp, Arc<ManifestIssue>)>,
 }
 
 /// What was read.
 #[derive(Clone)]
-struct Plate {
+struct Snapshot {
     mark: ManifestMark,
     version: u64,
     /// The version that was read first: what changed before it is not known.
@@ -112,7 +112,7 @@ struct Printed {
     ticket: ManifestTicket,
 }
 
-impl Press {
+impl ManifestCache {
     pub(crate) fn new(window: Duration) -> Self {
         Self {
             window,
@@ -128,11 +128,12 @@ impl Press {
         store: &Arc<dyn Store>,
         keyring: Arc<Keyring>,
         event: EventId,
-        held: Held,
+        held: Precondition,
         now: Timestamp,
-    ) -> Result<Option<Issued>, ManifestFailure> {
-        let (press, store) = (Arc::clone(self), Arc::clone(store));
-        let made = tokio::spawn(async move { press.make(&*store, &keyring, event, held, now).await });
+    ) -> Result<Option<ManifestResponse>, ManifestFailure> {
+        let (manifest_cache, store) = (Arc::clone(self), Arc::clone(store));
+        let made =
+            tokio::spawn(async move { manifest_cache.make(&*store, &keyring, event, held, now).await });
         made.await.unwrap_or_else(|error| Err(broken(&error)))
     }
 
@@ -141,9 +142,9 @@ impl Press {
         store: &dyn Store,
         keyring: &Arc<Keyring>,
         event: EventId,
-        held: Held,
+        held: Precondition,
         now: Timestamp,
-    ) -> Result<Option<Issued>, ManifestFailure> {
+    ) -> Result<Option<ManifestResponse>, ManifestFailure> {
         let organization = keyring.organization_id();
         // Whoever asks for events that are not there takes no other event's place.
         if !self.keeps(organization, event) && store.manifest_mark(organization, event).await?.is_none() {
@@ -168,7 +169,7 @@ impl Press {
             return Ok(None);
         };
         if held.unless == Some(plate.version) {
-            return Ok(Some(Issued::Unchanged(plate.version)));
+            return Ok(Some(ManifestResponse::Unchanged(plate.version)));
         }
         // Nothing changed since it was read: what is made of it is as young as the question.
         let made_at = if plate.mark == mark {
@@ -176,7 +177,7 @@ impl Press {
         } else {
             plate.made_at
         };
-        let print = Print {
+        let print = Render {
             made_at,
             window: self.window,
             keyring: Arc::clone(keyring),
@@ -184,17 +185,17 @@ impl Press {
         };
         if let Some(base) = held.since.filter(|base| print.plate.has_delta_onto(*base)) {
             let issue = in_background(move || print.delta(base)).await?;
-            return Ok(Some(Issued::Issue(Arc::new(issue))));
+            return Ok(Some(ManifestResponse::Issue(Arc::new(issue))));
         }
         if let Some((made_at, whole)) = &shelf.whole
             && whole.version == print.plate.version
             && now < made_at.plus(PACE)
         {
-            return Ok(Some(Issued::Issue(Arc::clone(whole))));
+            return Ok(Some(ManifestResponse::Issue(Arc::clone(whole))));
         }
         let whole = Arc::new(in_background(move || print.whole()).await?);
         shelf.whole = Some((made_at, Arc::clone(&whole)));
-        Ok(Some(Issued::Issue(whole)))
+        Ok(Some(ManifestResponse::Issue(whole)))
     }
 
     fn shelf(
@@ -202,7 +203,7 @@ impl Press {
         organization: OrganizationId,
         event: EventId,
         now: Timestamp,
-    ) -> Arc<tokio::sync::Mutex<Shelf>> {
+    ) -> Arc<tokio::sync::Mutex<Entry>> {
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         while shelves
             .peek_lru()
@@ -245,9 +246,9 @@ fn broken(error: &tokio::task::JoinError) -> ManifestFailure {
     .into()
 }
 
-impl Shelf {
+impl Entry {
     /// Whether what is kept no longer does.
-    fn is_due(&self, mark: &ManifestMark, held: Held, now: Timestamp) -> bool {
+    fn is_due(&self, mark: &ManifestMark, held: Precondition, now: Timestamp) -> bool {
         let Some(plate) = &self.plate else { return true };
         if plate.mark == *mark {
             return false;
@@ -289,7 +290,7 @@ impl Shelf {
             };
             tickets.insert(one.code, printed);
         }
-        self.plate = Some(Arc::new(Plate {
+        self.plate = Some(Arc::new(Snapshot {
             mark,
             version,
             first,
@@ -302,7 +303,7 @@ impl Shelf {
     }
 }
 
-impl Plate {
+impl Snapshot {
     /// Whether it is known what changed since `base`, and is less than half of all.
     fn has_delta_onto(&self, base: u64) -> bool {
         (self.first..=self.version).contains(&base) && self.since(base).count() * 2 <= self.tickets.len()
@@ -318,14 +319,14 @@ impl Plate {
 }
 
 /// A plate on its way to paper.
-struct Print {
+struct Render {
     made_at: Timestamp,
     window: Duration,
     keyring: Arc<Keyring>,
-    plate: Arc<Plate>,
+    plate: Arc<Snapshot>,
 }
 
-impl Print {
+impl Render {
     fn whole(&self) -> Result<ManifestIssue, ManifestFailure> {
         let tickets = self.plate.tickets.values().map(|printed| printed.ticket.clone());
         self.signed(ManifestDraft::full(&self.facts(), tickets)?)

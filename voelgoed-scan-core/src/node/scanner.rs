@@ -15,25 +15,25 @@ use std::time::Duration;
 
 use crate::bus::{Bus, Message};
 use crate::model::{
-    Attempt, DecidedBy, Denial, DeviceStatus, Direction, EventId, Occupancy, OrganizationId, ReasonText,
-    Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanSession, SessionId, SessionStart,
-    Stage, Stand, Standing, Timestamp, TokenHash, Warning,
+    ActiveSession, Attempt, AuthenticatedDevice, DecidedBy, Denial, DeviceStatus, Direction, EventId,
+    Occupancy, OrganizationId, ReasonText, Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest,
+    ScanSession, SessionId, SessionStart, Timestamp, TokenHash, Verification, Warning,
 };
-use crate::node::cache::identities::Memory;
-use crate::node::cache::invalidation::Changes;
-use crate::node::cache::occupancy::Crowd;
+use crate::node::cache::identities::IdentityCache;
+use crate::node::cache::invalidation::Invalidator;
+use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
 use crate::node::cache::redis::TierHealth;
-use crate::node::cache::tickets::Recent;
-use crate::node::health::DatabasePulse;
+use crate::node::cache::tickets::TicketCache;
+use crate::node::health::DatabaseLiveness;
 use crate::node::setup::Keys;
-use crate::node::write_queue::Recorder;
-use crate::node::{Feed, Vitals};
+use crate::node::write_queue::WriteQueue;
+use crate::node::{Feed, NodeHealth};
 use crate::rules::KnownScan;
 use crate::store::{StartOutcome, Store, StoreError, UndoOutcome, UndoneBy};
 use crate::token::{Keyring, payload_sha256};
 pub use error::ScanError;
-pub(crate) use post_commit::Effects;
+pub(crate) use post_commit::PostCommitEffects;
 
 /// How long a reader waits for records that are being written.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -61,16 +61,16 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Keys,
     pub(crate) rules: Rules,
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) recent: Arc<Recent>,
+    pub(crate) memory: Arc<IdentityCache>,
+    pub(crate) recent: Arc<TicketCache>,
     #[cfg(feature = "redis")]
     pub(crate) redis: Option<crate::node::cache::redis::RedisTier>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
-    pub(crate) changes: Changes,
-    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) changes: Invalidator,
+    pub(crate) occupancy_cache: Arc<OccupancyCache>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) recorder: Recorder,
-    pub(crate) pulse: Arc<DatabasePulse>,
+    pub(crate) write_queue: WriteQueue,
+    pub(crate) pulse: Arc<DatabaseLiveness>,
 }
 
 impl Scanner {
@@ -94,12 +94,12 @@ impl Scanner {
     /// where a scan was answered finds it there.
     pub async fn settle(&self) {
         // Where it takes longer, what is read is as old as at any other node.
-        let _ = tokio::time::timeout(SETTLE, self.0.recorder.flush()).await;
+        let _ = tokio::time::timeout(SETTLE, self.0.write_queue.flush()).await;
     }
 
     /// Writes what waits to be written; to be called before the process ends.
     pub async fn shutdown(&self) {
-        self.0.recorder.flush().await;
+        self.0.write_queue.flush().await;
         self.0.feed.close();
     }
 
@@ -121,81 +121,86 @@ impl Scanner {
 
     /// How this node is doing.
     #[must_use]
-    pub fn vitals(&self) -> Vitals {
-        Vitals {
+    pub fn health(&self) -> NodeHealth {
+        NodeHealth {
             database_up: self.0.pulse.is_up(),
             pools: self.0.store.pools(),
             #[cfg(feature = "redis")]
             redis: self.redis_tier(),
             bus_up: self.bus_is_up(),
-            writes: self.0.recorder.counts(),
+            writes: self.0.write_queue.counts(),
             listeners: self.0.feed.listeners(),
         }
     }
 
     /// The device that a token belongs to, with its session, as far as memory knows; an inactive one too.
     #[must_use]
-    pub fn remembered(&self, token: &TokenHash) -> Option<Arc<Standing>> {
-        self.0.memory.standing(token)
+    pub fn remembered(&self, token: &TokenHash) -> Option<Arc<AuthenticatedDevice>> {
+        self.0.memory.authenticated(token)
     }
 
     /// The device that a token belongs to, with its session; an inactive one too.
-    pub async fn authenticate(&self, token: &TokenHash) -> Result<Option<Arc<Standing>>, StoreError> {
-        if let Some(standing) = self.remembered(token) {
-            return Ok(Some(standing));
+    pub async fn authenticate(
+        &self,
+        token: &TokenHash,
+    ) -> Result<Option<Arc<AuthenticatedDevice>>, StoreError> {
+        if let Some(authenticated) = self.remembered(token) {
+            return Ok(Some(authenticated));
         }
         let Parts { memory, store, .. } = &*self.0;
         let since = memory.epoch();
-        let Some(standing) = store.standing(token).await?.map(Arc::new) else {
+        let Some(authenticated) = store.authenticated(token).await?.map(Arc::new) else {
             return Ok(None);
         };
-        memory.keep_standing(*token, since, &standing);
-        Ok(Some(standing))
+        memory.keep_standing(*token, since, &authenticated);
+        Ok(Some(authenticated))
     }
 
     /// Decides a scan of a device at `now`, the server's clock. What memory can answer is answered without waiting for
     /// anything; what waits for more is boxed on its way, so that the others do not carry its weight about.
     pub async fn scan(
         &self,
-        standing: &Arc<Standing>,
+        authenticated: &Arc<AuthenticatedDevice>,
         request: ScanRequest,
         now: Timestamp,
     ) -> Result<ScanAnswer, ScanError> {
-        if standing.device.status != DeviceStatus::Active {
+        if authenticated.device.status != DeviceStatus::Active {
             return Err(ScanError::DeviceInactive);
         }
-        let forbidden = request.override_.is_some() && !standing.device.settings.can_override;
-        let stand = match &standing.stand {
-            Some(stand) if !forbidden => stand,
-            stand => {
+        let forbidden = request.override_.is_some() && !authenticated.device.settings.can_override;
+        let active_session = match &authenticated.active_session {
+            Some(active_session) if !forbidden => active_session,
+            active_session => {
                 // A scan that is known already is answered as before, whatever stands against a new one.
-                let refusal = match stand {
+                let refusal = match active_session {
                     Some(_) => ScanError::OverrideNotAllowed,
                     None if forbidden => ScanError::OverrideNotAllowed,
                     None => ScanError::NoActiveSession,
                 };
-                return Box::pin(self.replay(standing, &request)).await?.ok_or(refusal);
+                return Box::pin(self.replay(authenticated, &request))
+                    .await?
+                    .ok_or(refusal);
             }
         };
         let keyring = self
             .0
             .keys
-            .keyring(standing.device.organization_id, &self.0.memory, self.store())
+            .keyring(authenticated.device.organization_id, &self.0.memory, self.store())
             .await?;
         let (named, dry_run) = (request.scan_id, request.dry_run);
-        let mut attempt = self.attempt(standing, stand, request, &keyring, now);
+        let mut attempt = self.attempt(authenticated, active_session, request, &keyring, now);
         if dry_run {
             return Box::pin(self.preview(&attempt)).await;
         }
         let seen_before = named.is_some_and(|id| self.0.recent.note_scan(attempt.organization_id, id));
         if !seen_before
-            && let Some(denial) = self.ask_tiers(stand, &attempt).await
+            && let Some(denial) = self.ask_tiers(active_session, &attempt).await
             && self.is_new(named, &attempt).await?
         {
-            if self.may_precede_record(stand, named) {
-                return self.deny(stand, attempt, denial).await;
+            if self.may_precede_record(active_session, named) {
+                return self.deny(active_session, attempt, denial).await;
             }
-            attempt.stage = Stage::Denied(denial);
+            attempt.stage = Verification::Denied(denial);
         }
         Box::pin(self.record(attempt)).await
     }
@@ -203,8 +208,8 @@ impl Scanner {
     /// Steps 2 and 4: what was read, checked; nothing of the ticket is known yet.
     fn attempt(
         &self,
-        standing: &Arc<Standing>,
-        stand: &Stand,
+        authenticated: &Arc<AuthenticatedDevice>,
+        active_session: &ActiveSession,
         request: ScanRequest,
         keyring: &Keyring,
         now: Timestamp,
@@ -213,15 +218,15 @@ impl Scanner {
             &request.reading,
             keyring,
             self.0.keys.phoenix(),
-            stand.event.allow_unsigned,
+            active_session.event.allow_unsigned,
         );
         let verdict = verdict.and_then(|claims| match request.direction {
             Direction::Entry => claims.window.check(now).map(|()| claims),
             Direction::Exit => Ok(claims),
         });
         let stage = match verdict {
-            Ok(claims) => Stage::Verified(claims),
-            Err(reason) => Stage::Denied(Box::new(Denial {
+            Ok(claims) => Verification::Verified(claims),
+            Err(reason) => Verification::Denied(Box::new(Denial {
                 reason,
                 decided_by: DecidedBy::Token,
                 claims: None,
@@ -234,13 +239,13 @@ impl Scanner {
             .is_some_and(|at| u128::from(at.millis_since(now).unsigned_abs()) > CLOCK_SKEW.as_millis());
         Box::new(Attempt {
             scan_id: request.scan_id.unwrap_or_else(|| ScanId::generate(now)),
-            organization_id: standing.device.organization_id,
-            device_id: standing.device.id,
-            session_id: stand.session.id,
-            event_id: stand.event.id,
-            gate_id: stand.gate.id,
-            gate_name: stand.gate.name.as_str().to_owned(),
-            standing: Some(Arc::clone(standing)),
+            organization_id: authenticated.device.organization_id,
+            device_id: authenticated.device.id,
+            session_id: active_session.session.id,
+            event_id: active_session.event.id,
+            gate_id: active_session.gate.id,
+            gate_name: active_session.gate.name.as_str().to_owned(),
+            authenticated: Some(Arc::clone(authenticated)),
             fingerprint,
             stage,
             direction: request.direction,
@@ -258,7 +263,7 @@ impl Scanner {
 
     /// Steps 5 to 10.
     async fn record(&self, attempt: Box<Attempt>) -> Result<ScanAnswer, ScanError> {
-        let recorded = self.0.recorder.record(attempt).await?;
+        let recorded = self.0.write_queue.record(attempt).await?;
         answered(recorded)
     }
 
@@ -274,10 +279,10 @@ impl Scanner {
     /// The answer that a known scan had, for a device that could not make a new one.
     async fn replay(
         &self,
-        standing: &Standing,
+        authenticated: &AuthenticatedDevice,
         request: &ScanRequest,
     ) -> Result<Option<ScanAnswer>, ScanError> {
-        let organization = standing.device.organization_id;
+        let organization = authenticated.device.organization_id;
         let Some(id) = request.scan_id.filter(|_| !request.dry_run) else {
             return Ok(None);
         };
@@ -285,7 +290,7 @@ impl Scanner {
             return Ok(None);
         };
         let sha256 = payload_sha256(request.reading.text());
-        let mut answer = answered(known.answer_to(standing.device.id, &sha256, request.direction))?;
+        let mut answer = answered(known.answer_to(authenticated.device.id, &sha256, request.direction))?;
         answer.occupancy = self
             .occupancy_at(organization, answer.event_id, answer.gate.id, answer.scanned_at)
             .await?;
@@ -302,7 +307,7 @@ impl Scanner {
         if known.is_some() || !self.0.recent.note_scan(organization, scan) {
             return Ok(known);
         }
-        self.0.recorder.flush().await;
+        self.0.write_queue.flush().await;
         Ok(self.store().known_scan(organization, scan).await?)
     }
 
@@ -316,7 +321,7 @@ impl Scanner {
         let Some(counts) = self.store().occupancy(organization, event, now).await? else {
             return Ok(Occupancy::default());
         };
-        self.0.crowd.note_event(organization, event, &counts);
+        self.0.occupancy_cache.note_event(organization, event, &counts);
         let at_gate = counts
             .gates
             .iter()
@@ -350,7 +355,7 @@ impl Scanner {
         let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
         if outcome.is_none() {
             // A tier's denial may wait to be written: it is there as soon as it was answered.
-            self.0.recorder.flush().await;
+            self.0.write_queue.flush().await;
             outcome = store.undo(organization, scan, by, reason, now, rules).await?;
         }
         match outcome.ok_or(ScanError::NotFound)? {
@@ -365,7 +370,7 @@ impl Scanner {
                     self.0.changes.tickets(organization, &buried, now).await;
                 }
                 if !again {
-                    self.0.crowd.forget(organization, record.event_id);
+                    self.0.occupancy_cache.forget(organization, record.event_id);
                     self.0.feed.tell_scan(&record);
                     self.0.changes.outbox.tell(Message::Scan(record.clone()));
                 }
@@ -379,11 +384,11 @@ impl Scanner {
     /// Starts a session of the device.
     pub async fn start_session(
         &self,
-        standing: &Standing,
+        authenticated: &AuthenticatedDevice,
         start: &SessionStart,
         now: Timestamp,
     ) -> Result<StartOutcome, StoreError> {
-        let device = &standing.device;
+        let device = &authenticated.device;
         let id = SessionId::generate(now);
         let outcome = self
             .store()

@@ -7,18 +7,18 @@ use tokio::sync::mpsc;
 
 use crate::bus::Bus;
 use crate::model::{OrganizationId, Rules};
-use crate::node::cache::identities::Memory;
-use crate::node::cache::invalidation::{Changes, Outbox};
-use crate::node::cache::occupancy::Crowd;
+use crate::node::cache::identities::IdentityCache;
+use crate::node::cache::invalidation::{Invalidator, Outbox};
+use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
 use crate::node::cache::redis::RedisTier;
-use crate::node::cache::tickets::Recent;
+use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Node;
-use crate::node::health::DatabasePulse;
-use crate::node::manifest_cache::Press;
-use crate::node::scanner::{Effects, Parts};
-use crate::node::write_queue::Recorder;
-use crate::node::{BackOffice, Feed, Scanner};
+use crate::node::health::DatabaseLiveness;
+use crate::node::manifest_cache::ManifestCache;
+use crate::node::scanner::{Parts, PostCommitEffects};
+use crate::node::write_queue::WriteQueue;
+use crate::node::{Admin, Feed, Scanner};
 use crate::store::{Store, StoreError};
 use crate::token::{Keyring, KeyringError, MasterSecret, PhoenixKeys};
 
@@ -34,7 +34,7 @@ pub struct Setup {
     pub window: Duration,
     /// Redis, where there is one: second tier and bus.
     #[cfg(feature = "redis")]
-    pub redis: Option<crate::bus::RedisLink>,
+    pub redis: Option<crate::bus::RedisConnection>,
 }
 
 /// Why a gate could not be put together.
@@ -59,7 +59,7 @@ pub enum SetupError {
 impl Setup {
     /// Checks that the stored public keys are this master secret's, and starts the gate. To be called within a tokio
     /// runtime.
-    pub async fn open(self) -> Result<(Scanner, BackOffice), SetupError> {
+    pub async fn open(self) -> Result<(Scanner, Admin), SetupError> {
         let Self {
             store,
             master,
@@ -86,42 +86,42 @@ impl Setup {
         let bus = self.bus();
         let (sender, receiver) = mpsc::unbounded_channel();
         let outbox = Outbox(bus.is_some().then_some(sender));
-        let memory = Arc::new(Memory::new());
-        let recent = Arc::new(Recent::new(*window));
-        let crowd = Arc::new(Crowd::default());
+        let memory = Arc::new(IdentityCache::new());
+        let recent = Arc::new(TicketCache::new(*window));
+        let occupancy_cache = Arc::new(OccupancyCache::default());
         let feed = Arc::new(Feed::new(bus.clone()));
-        let effects = Effects {
+        let effects = PostCommitEffects {
             recent: Arc::clone(&recent),
             #[cfg(feature = "redis")]
             redis: redis.clone(),
-            crowd: Arc::clone(&crowd),
+            occupancy_cache: Arc::clone(&occupancy_cache),
             feed: Arc::clone(&feed),
             outbox: outbox.clone(),
         };
-        let recorder = Recorder::start(Arc::clone(&store), rules, Arc::new(effects))?;
-        let pulse = Arc::new(DatabasePulse::default());
+        let write_queue = WriteQueue::start(Arc::clone(&store), rules, Arc::new(effects))?;
+        let pulse = Arc::new(DatabaseLiveness::default());
         let node = Node {
             pulse: Arc::clone(&pulse),
             store: Arc::clone(&store),
             memory: Arc::clone(&memory),
             recent: Arc::clone(&recent),
-            crowd: Arc::clone(&crowd),
+            occupancy_cache: Arc::clone(&occupancy_cache),
             feed: Arc::clone(&feed),
         };
         node.start(bus.clone(), receiver);
-        let changes = Changes {
+        let changes = Invalidator {
             memory: Arc::clone(&memory),
             recent: Arc::clone(&recent),
             #[cfg(feature = "redis")]
             redis: redis.clone(),
             outbox,
         };
-        let office = BackOffice::new(
+        let admin = Admin::new(
             Arc::clone(&store),
             keys.clone(),
             Arc::clone(&memory),
             changes.clone(),
-            Press::new(*window),
+            ManifestCache::new(*window),
         );
         let scanner = Scanner::new(Parts {
             store,
@@ -133,12 +133,12 @@ impl Setup {
             redis,
             bus,
             changes,
-            crowd,
+            occupancy_cache,
             feed,
-            recorder,
+            write_queue,
             pulse,
         });
-        Ok((scanner, office))
+        Ok((scanner, admin))
     }
 
     fn bus(&self) -> Option<Arc<dyn Bus>> {
@@ -172,7 +172,7 @@ impl Keys {
     pub(crate) async fn keyring(
         &self,
         organization: OrganizationId,
-        memory: &Memory,
+        memory: &IdentityCache,
         store: &dyn Store,
     ) -> Result<Arc<Keyring>, StoreError> {
         match memory.keyring(organization) {
@@ -184,7 +184,7 @@ impl Keys {
     async fn derive(
         &self,
         organization: OrganizationId,
-        memory: &Memory,
+        memory: &IdentityCache,
         store: &dyn Store,
     ) -> Result<Arc<Keyring>, StoreError> {
         let since = memory.epoch();

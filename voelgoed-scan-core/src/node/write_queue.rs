@@ -26,12 +26,12 @@ use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use waiting::{Ask, Job, Note, Tray, Waiting};
+use waiting::{DenialBuffer, Job, PendingDenial, Waiting, WriteRequest};
 use writing::{note_all, record_all, said};
 
 use crate::model::{Attempt, Recorded, Rules};
 use crate::node::WriteCounts;
-use crate::node::health::Tally;
+use crate::node::health::WriteStats;
 use crate::rules::NewScan;
 use crate::store::{ScanStore, StoreError};
 
@@ -73,7 +73,7 @@ pub(crate) enum RecordError {
 pub(crate) type Pending = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// What is done with a batch once it is on disk and before anybody is answered.
-pub(crate) trait Aftermath: Send + Sync + 'static {
+pub(crate) trait PostCommit: Send + Sync + 'static {
     /// What a batch needs to know from before it was read.
     type Before: Send;
 
@@ -90,38 +90,38 @@ pub(crate) trait Aftermath: Send + Sync + 'static {
 }
 
 /// Room for a denial that waits to be written.
-pub(crate) struct Room(OwnedSemaphorePermit);
+pub(crate) struct Permit(OwnedSemaphorePermit);
 
 /// The queue before the database. The channel itself has no bound: whoever sends holds a place.
 #[derive(Clone)]
-pub(crate) struct Recorder {
+pub(crate) struct WriteQueue {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     note_places: Arc<Semaphore>,
-    tray: Arc<Tray>,
-    tally: Arc<Tally>,
+    tray: Arc<DenialBuffer>,
+    tally: Arc<WriteStats>,
 }
 
-impl Recorder {
-    /// Starts the recorder; it ends when the last `Recorder` is gone. Its writes have a thread of their own: all who wait
+impl WriteQueue {
+    /// Starts the recorder; it ends when the last `WriteQueue` is gone. Its writes have a thread of their own: all who wait
     /// for one would wait for every call as well that stands before it in a worker's queue.
     pub(crate) fn start<S: ScanStore + ?Sized + 'static>(
         store: Arc<S>,
         rules: Rules,
-        aftermath: Arc<impl Aftermath>,
+        aftermath: Arc<impl PostCommit>,
     ) -> io::Result<Self> {
         let (jobs, receiver) = mpsc::unbounded_channel();
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(WriteStats::default());
         let (written, writes) = mpsc::channel(MOST_FOLLOWED);
         tokio::spawn(follow(Arc::clone(&aftermath), writes));
-        let desk = Desk {
+        let desk = Writer {
             store,
             rules,
             aftermath,
             written,
             tally: Arc::clone(&tally),
         };
-        let tray = Arc::new(Tray::default());
+        let tray = Arc::new(DenialBuffer::default());
         on_its_own_thread(run(desk, Waiting::new(Arc::clone(&tray)), receiver))?;
         Ok(Self {
             jobs,
@@ -147,7 +147,7 @@ impl Recorder {
             .map_err(|_| RecordError::Overloaded)?;
         let (asker, answered) = oneshot::channel();
         self.jobs
-            .send(Job::Ask(Ask {
+            .send(Job::WriteRequest(WriteRequest {
                 attempt,
                 asker,
                 place,
@@ -157,22 +157,22 @@ impl Recorder {
     }
 
     /// Room for a denial; waits for it where there is none.
-    pub(crate) async fn room(&self) -> Result<Room, RecordError> {
+    pub(crate) async fn room(&self) -> Result<Permit, RecordError> {
         let places = Arc::clone(&self.note_places);
         places
             .acquire_owned()
             .await
-            .map(Room)
+            .map(Permit)
             .map_err(|_| RecordError::Overloaded)
     }
 
     /// Leaves a denial to be written.
-    pub(crate) fn note(&self, Room(place): Room, scan: NewScan) -> Result<(), RecordError> {
+    pub(crate) fn note(&self, Permit(place): Permit, scan: NewScan) -> Result<(), RecordError> {
         let scan = Box::new(scan);
         let due = Instant::now() + NOTE_DELAY;
-        if self.tray.put(Note { scan, due, place }) {
+        if self.tray.put(PendingDenial { scan, due, place }) {
             self.jobs
-                .send(Job::Tray(due))
+                .send(Job::DenialBuffer(due))
                 .map_err(|_| RecordError::Overloaded)?;
         }
         Ok(())
@@ -199,12 +199,12 @@ fn on_its_own_thread(work: impl Future<Output = ()> + Send + 'static) -> io::Res
 type Outcome = Result<Recorded, RecordError>;
 
 /// What a write needs.
-struct Desk<S: ?Sized, A: Aftermath> {
+struct Writer<S: ?Sized, A: PostCommit> {
     store: Arc<S>,
     rules: Rules,
     aftermath: Arc<A>,
     written: mpsc::Sender<Written<A::Before>>,
-    tally: Arc<Tally>,
+    tally: Arc<WriteStats>,
 }
 
 /// A write that is over, before anybody was answered.
@@ -219,7 +219,7 @@ struct Written<B> {
 }
 
 /// Does what follows each write, in their order, and answers, while the next one is under way.
-async fn follow<A: Aftermath>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Written<A::Before>>) {
+async fn follow<A: PostCommit>(aftermath: Arc<A>, mut writes: mpsc::Receiver<Written<A::Before>>) {
     let mut unanswered = FuturesUnordered::new();
     loop {
         let write = tokio::select! {
@@ -259,8 +259,8 @@ fn not_followed(panic: &(dyn Any + Send)) {
     tracing::error!(panic = said(panic), "what follows a write failed");
 }
 
-async fn run<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: Desk<S, A>,
+async fn run<S: ScanStore + ?Sized, A: PostCommit>(
+    desk: Writer<S, A>,
     mut waiting: Waiting,
     mut receiver: mpsc::UnboundedReceiver<Job>,
 ) {
@@ -309,8 +309,8 @@ struct Failed {
 }
 
 /// Writes what a write has room for.
-async fn write<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
+async fn write<S: ScanStore + ?Sized, A: PostCommit>(
+    desk: &Writer<S, A>,
     waiting: &mut Waiting,
 ) -> Result<(), Failed> {
     let (notes, asks) = waiting.next_write(Instant::now());

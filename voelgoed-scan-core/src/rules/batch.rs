@@ -11,14 +11,14 @@ mod tests;
 use std::collections::HashMap;
 
 use crate::model::{
-    Attempt, Claims, Decided, DecidedBy, Denial, DeviceStatus, Direction, EventId, Fingerprint, Format,
-    GateId, Movement, Occupancy, OrganizationId, Outcome, PreviousScan, Reason, Recorded, ResultCounts,
-    Rules, ScanAnswer, ScanRecord, ScanResult, ScannedTicket, SessionId, Shown, Sighting, Source, Stage,
-    TicketFacts, TicketId,
+    AnswerSnapshot, Attempt, Claims, Decided, DecidedBy, Denial, DeviceStatus, Direction, EventId,
+    Fingerprint, Format, GateId, Movement, Occupancy, OrganizationId, Outcome, Passage, PreviousScan, Reason,
+    Recorded, ResultCounts, Rules, ScanAnswer, ScanRecord, ScanResult, ScannedTicket, SessionId, Source,
+    TicketFacts, TicketId, Verification,
 };
-use crate::rules::{Situation, can_be_overridden, decide};
+use crate::rules::{ScanContext, can_be_overridden, decide};
 
-pub use facts::{Facts, KnownScan, Post};
+pub use facts::{Facts, KnownScan, SessionFacts};
 
 /// A scan to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,7 @@ pub struct NewScan {
     /// What is kept of the payload.
     pub fingerprint: Fingerprint,
     /// What else a retry needs.
-    pub shown: Shown,
+    pub shown: AnswerSnapshot,
 }
 
 impl NewScan {
@@ -60,7 +60,7 @@ impl NewScan {
             local_result: None,
             metadata: attempt.metadata,
         };
-        let shown = Shown {
+        let shown = AnswerSnapshot {
             gate_name: attempt.gate_name,
             ticket: denial.ticket,
             previous_scan: denial.previous_scan,
@@ -132,7 +132,7 @@ fn one(
         );
     }
     let answered_before =
-        matches!(&attempt.stage, Stage::Denied(denial) if denial.decided_by != DecidedBy::Token);
+        matches!(&attempt.stage, Verification::Denied(denial) if denial.decided_by != DecidedBy::Token);
     let Some(post) = facts.posts.get(&(organization, attempt.session_id)).cloned() else {
         return Recorded::NoActiveSession;
     };
@@ -145,8 +145,8 @@ fn one(
         }
     }
     let decided = match &attempt.stage {
-        Stage::Verified(claims) => by_database(attempt, claims, &post, facts, rules, writes, touched),
-        Stage::Denied(denial) => Verdict {
+        Verification::Verified(claims) => by_database(attempt, claims, &post, facts, rules, writes, touched),
+        Verification::Denied(denial) => Verdict {
             reason: denial.reason,
             would_have_been: None,
             decided_by: denial.decided_by,
@@ -187,7 +187,7 @@ struct Verdict {
 fn by_database(
     attempt: &Attempt,
     claims: &Claims,
-    post: &Post,
+    post: &SessionFacts,
     facts: &mut Facts,
     rules: &Rules,
     writes: &mut Writes,
@@ -197,7 +197,7 @@ fn by_database(
     let (event, gate) = (&post.event, &post.gate);
     let id = facts.ticket_id(organization, claims);
     let known = id.and_then(|id| facts.tickets.get(&(organization, id)));
-    let situation = Situation {
+    let context = ScanContext {
         now: attempt.now,
         direction: attempt.direction,
         event,
@@ -208,7 +208,7 @@ fn by_database(
     let first = if attempt.fingerprint.format == Some(Format::Bare) && !event.allow_unsigned {
         Reason::UnsignedNotAllowed
     } else {
-        decide(&situation, claims, known)
+        decide(&context, claims, known)
     };
     let overridden = attempt.override_.is_some() && can_be_overridden(first, attempt.direction);
     let reason = if overridden { Reason::Overridden } else { first };
@@ -217,14 +217,14 @@ fn by_database(
         .and_then(|facts| {
             let seen = match attempt.direction {
                 Direction::Entry => facts.ledger.last_admission(),
-                Direction::Exit => facts.ledger.last_sighting(),
+                Direction::Exit => facts.ledger.last_passage(),
             };
             seen.map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now))
         });
     // A ticket's history runs forwards, whichever node's clock is off: no two of its scans share a moment, so that
     // their order can be told from the records again.
     let last_seen = known
-        .and_then(|facts| facts.ledger.last_sighting())
+        .and_then(|facts| facts.ledger.last_passage())
         .map(|seen| seen.at);
     let at = match reason.result() {
         ScanResult::Valid => last_seen.map_or(attempt.now, |seen| seen.plus_millis(1).max(attempt.now)),
@@ -232,7 +232,7 @@ fn by_database(
     };
     let mut ticket = known.cloned();
     if let Some(ticket) = ticket.as_mut().filter(|_| reason.result() == ScanResult::Valid) {
-        let seen = Sighting {
+        let seen = Passage {
             scan_id: attempt.scan_id,
             at,
             gate_id: gate.id,
@@ -240,7 +240,7 @@ fn by_database(
             device_id: attempt.device_id,
             device_name: post.device_name.clone(),
         };
-        let movements = enact(reason, seen, ticket, &situation);
+        let movements = enact(reason, seen, ticket, &context);
         for movement in &movements {
             facts.move_people(organization, event.id, movement);
             let count = writes
@@ -275,11 +275,11 @@ fn by_database(
 /// Writes an admission or an exit onto the ticket.
 pub(crate) fn enact(
     reason: Reason,
-    seen: Sighting,
+    seen: Passage,
     ticket: &mut TicketFacts,
-    situation: &Situation<'_>,
+    context: &ScanContext<'_>,
 ) -> Vec<Movement> {
-    let allowance = situation.allowance(ticket);
+    let allowance = context.allowance(ticket);
     let movements = match reason {
         Reason::Exited => ticket.ledger.leave(seen).into_iter().collect(),
         Reason::Readmitted => {
@@ -309,7 +309,7 @@ pub(crate) fn tells_ticket(reason: Reason) -> bool {
 
 fn write(
     attempt: &Attempt,
-    post: &Post,
+    post: &SessionFacts,
     verdict: Verdict,
     facts: &mut Facts,
     writes: &mut Writes,
@@ -347,7 +347,7 @@ fn write(
         local_result: None,
         metadata: attempt.metadata.clone(),
     };
-    let shown = Shown {
+    let shown = AnswerSnapshot {
         gate_name: post.gate.name.to_string(),
         ticket: verdict.shown_ticket,
         previous_scan: verdict.previous_scan,
@@ -386,7 +386,7 @@ fn write(
 
 /// The answer that a record and what was shown with it make.
 #[must_use]
-pub fn answer(record: &ScanRecord, shown: &Shown, occupancy: Occupancy) -> ScanAnswer {
+pub fn answer(record: &ScanRecord, shown: &AnswerSnapshot, occupancy: Occupancy) -> ScanAnswer {
     ScanAnswer {
         scan_id: Some(record.scan_id),
         result: record.result,

@@ -17,7 +17,7 @@ use crate::rules::Allowance;
 
 /// Where and when the question is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
+pub struct ScanContext<'a> {
     /// Now.
     pub now: Timestamp,
     /// Which way the person goes.
@@ -32,7 +32,7 @@ pub struct Situation<'a> {
     pub window: Duration,
 }
 
-impl Situation<'_> {
+impl ScanContext<'_> {
     /// How often a ticket may admit here.
     #[must_use]
     pub const fn allowance(&self, facts: &TicketFacts) -> Allowance {
@@ -46,30 +46,30 @@ impl Situation<'_> {
 
 /// Decides about the ticket that `claims` name; `facts` is what is known of it, `None` where there is none.
 #[must_use]
-pub fn decide(situation: &Situation<'_>, claims: &Claims, facts: Option<&TicketFacts>) -> Reason {
-    let verdict = match situation.direction {
+pub fn decide(context: &ScanContext<'_>, claims: &Claims, facts: Option<&TicketFacts>) -> Reason {
+    let verdict = match context.direction {
         Direction::Entry => claims
             .window
-            .check(situation.now)
-            .and_then(|()| find(situation, claims, facts))
-            .and_then(|facts| enter(situation, facts)),
-        Direction::Exit => find(situation, claims, facts).and_then(leave),
+            .check(context.now)
+            .and_then(|()| find(context, claims, facts))
+            .and_then(|facts| enter(context, facts)),
+        Direction::Exit => find(context, claims, facts).and_then(leave),
     };
     verdict.unwrap_or_else(|denial| denial)
 }
 
 /// What can be checked again of a scan that a device let through: 3 (the payload's own window), 4, 5 and 8.
 pub(crate) fn check_again(
-    situation: &Situation<'_>,
+    context: &ScanContext<'_>,
     claims: &Claims,
     facts: Option<&TicketFacts>,
 ) -> Result<(), Reason> {
-    if situation.direction == Direction::Exit {
-        return find(situation, claims, facts).map(drop);
+    if context.direction == Direction::Exit {
+        return find(context, claims, facts).map(drop);
     }
-    claims.window.check(situation.now)?;
-    let facts = find(situation, claims, facts)?;
-    if gate_lets_in(situation.gate, facts) {
+    claims.window.check(context.now)?;
+    let facts = find(context, claims, facts)?;
+    if gate_lets_in(context.gate, facts) {
         Ok(())
     } else {
         Err(Reason::GateNotAllowed)
@@ -78,17 +78,17 @@ pub(crate) fn check_again(
 
 /// Checks 4 and 5: the ticket is this organization's, the one that the claims name, and for the session's event.
 fn find<'a>(
-    situation: &Situation<'_>,
+    context: &ScanContext<'_>,
     claims: &Claims,
     facts: Option<&'a TicketFacts>,
 ) -> Result<&'a TicketFacts, Reason> {
     let facts = facts.ok_or(Reason::TicketNotFound)?;
-    if !names(claims, facts, situation.event.organization_id) {
+    if !names(claims, facts, context.event.organization_id) {
         return Err(Reason::TicketNotFound);
     }
     let ticket = &facts.ticket;
     let claimed_here = claims.event_id.is_none_or(|event| event == ticket.event_id);
-    if claimed_here && ticket.event_id == situation.event.id {
+    if claimed_here && ticket.event_id == context.event.id {
         Ok(facts)
     } else {
         Err(Reason::OtherEvent)
@@ -107,8 +107,8 @@ pub(crate) fn names(claims: &Claims, facts: &TicketFacts, organization: Organiza
 }
 
 /// Checks 6 to 12.
-fn enter(situation: &Situation<'_>, facts: &TicketFacts) -> Result<Reason, Reason> {
-    let Situation { now, event, gate, .. } = *situation;
+fn enter(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reason> {
+    let ScanContext { now, event, gate, .. } = *context;
     let ticket = &facts.ticket;
     if event.status != EventStatus::Live {
         return Err(Reason::EventNotLive);
@@ -131,13 +131,13 @@ fn enter(situation: &Situation<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
     if ticket.valid_until.is_some_and(|until| now > until) {
         return Err(Reason::TicketExpired);
     }
-    let allowance = situation.allowance(facts);
+    let allowance = context.allowance(facts);
     if !facts.ledger.allows_entry(&allowance, now) {
         return Err(allowance.denial());
     }
     let readmission = facts.ledger.admissions() >= u32::from(ticket.entry_limit);
     let adds_person = !readmission || facts.ledger.readmission_adds_person(ticket.entry_limit);
-    if let Some(occupancy) = situation.occupancy.filter(|_| adds_person) {
+    if let Some(occupancy) = context.occupancy.filter(|_| adds_person) {
         if occupancy.gate.is_full() {
             return Err(Reason::GateFull);
         }

@@ -9,11 +9,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::model::text::words;
-use crate::model::{Direction, Ledger, Movement, Reason, ScanId, Sighting};
+use crate::model::text::string_enum;
+use crate::model::{Direction, Ledger, Movement, Passage, Reason, ScanId};
 use crate::rules::Allowance;
 
-words! {
+string_enum! {
     /// What is at odds between what a device did and what the rules say.
     pub enum ConflictKind {
         /// One ticket let in more people than it may: two devices that could not talk.
@@ -27,7 +27,7 @@ words! {
     }
 
     /// What a scan brings into its ticket's history. A denial brings nothing, and is not part of it.
-    pub enum Part {
+    pub enum HistoryKind {
         /// The server answered it at the gate: valid it stays.
         Answered = "answered",
         /// A device let the person through, and the checks that can be made again hold.
@@ -47,7 +47,7 @@ words! {
 
 /// What becomes of a scan by its place in its ticket's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placing {
+pub struct HistoryOutcome {
     /// Why it is what it is.
     pub reason: Reason,
     /// For an override: the reason that it overrode.
@@ -62,28 +62,28 @@ pub struct Placing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastScan {
     /// Where and when.
-    pub seen: Sighting,
+    pub seen: Passage,
     /// Which way.
     pub direction: Direction,
     /// What it brings.
-    pub part: Part,
+    pub part: HistoryKind,
     /// How many people the ticket was for then: a later change of that, or of the event's policy, moves nobody who was
     /// answered at the gate.
     pub entry_limit: u8,
     /// What became of it so far.
-    pub placing: Placing,
+    pub outcome: HistoryOutcome,
 }
 
 impl PastScan {
     /// A valid scan that the server answered at the gate.
     #[must_use]
-    pub const fn answered(seen: Sighting, direction: Direction, reason: Reason, entry_limit: u8) -> Self {
+    pub const fn answered(seen: Passage, direction: Direction, reason: Reason, entry_limit: u8) -> Self {
         Self {
             seen,
             direction,
-            part: Part::Answered,
+            part: HistoryKind::Answered,
             entry_limit,
-            placing: Placing::plain(reason),
+            outcome: HistoryOutcome::plain(reason),
         }
     }
 }
@@ -96,7 +96,7 @@ pub struct Folded {
     /// The people it moved, in order.
     pub movements: Vec<Movement>,
     /// What becomes of each scan, in the order of time.
-    pub placings: Vec<(ScanId, Placing)>,
+    pub outcomes: Vec<(ScanId, HistoryOutcome)>,
 }
 
 /// Folds the scans of one ticket at one event, under the allowance of today.
@@ -110,11 +110,11 @@ pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, allowance: &Allow
         surprised: false,
     };
     for scan in scans {
-        let placing = match scan.direction {
+        let outcome = match scan.direction {
             Direction::Entry => folding.enter(scan),
             Direction::Exit => folding.leave(scan),
         };
-        folding.folded.placings.push((scan.seen.scan_id, placing));
+        folding.folded.outcomes.push((scan.seen.scan_id, outcome));
     }
     folding.folded
 }
@@ -137,13 +137,13 @@ struct Folding<'a> {
 }
 
 impl Folding<'_> {
-    fn enter(&mut self, scan: &PastScan) -> Placing {
+    fn enter(&mut self, scan: &PastScan) -> HistoryOutcome {
         let ledger = &self.folded.ledger;
         let allowed = ledger.allows_entry(self.allowance, scan.seen.at);
-        let (way, placing) = match scan.part {
-            Part::Answered => self.answered(scan, allowed),
-            Part::LetIn => (Way::WithoutRight, scan.placing),
-            Part::Forced => (Way::ByRight(true), self.forced(scan, allowed)),
+        let (way, outcome) = match scan.part {
+            HistoryKind::Answered => self.answered(scan, allowed),
+            HistoryKind::LetIn => (Way::WithoutRight, scan.outcome),
+            HistoryKind::Forced => (Way::ByRight(true), self.forced(scan, allowed)),
             _ if allowed => {
                 let readmission = ledger.admissions() >= u32::from(self.allowance.entry_limit);
                 let reason = if readmission {
@@ -152,32 +152,32 @@ impl Folding<'_> {
                     Reason::Admitted
                 };
                 let adds = !readmission || ledger.readmission_adds_person(self.allowance.entry_limit);
-                (Way::ByRight(adds), Placing::plain(reason))
+                (Way::ByRight(adds), HistoryOutcome::plain(reason))
             }
-            Part::Backed | Part::AskedBacked => (Way::ByRight(true), self.forced(scan, false)),
-            Part::Asked => (Way::Denied, Placing::plain(self.allowance.denial())),
-            Part::Admitted => (
+            HistoryKind::Backed | HistoryKind::AskedBacked => (Way::ByRight(true), self.forced(scan, false)),
+            HistoryKind::Asked => (Way::Denied, HistoryOutcome::plain(self.allowance.denial())),
+            HistoryKind::Admitted => (
                 Way::WithoutRight,
-                self.lost(Placing::plain(self.allowance.denial())),
+                self.lost(HistoryOutcome::plain(self.allowance.denial())),
             ),
         };
         let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
         match way {
             Way::ByRight(adds) => movements.extend(ledger.enter(scan.seen.clone(), adds, self.allowance)),
             Way::WithoutRight => movements.push(ledger.let_in(scan.seen.clone(), self.allowance)),
-            Way::Denied => return placing,
+            Way::Denied => return outcome,
         }
-        self.surprised |= scan.part != Part::Answered;
-        placing
+        self.surprised |= scan.part != HistoryKind::Answered;
+        outcome
     }
 
     /// What was answered at the gate stands as it was answered. It loses only against people of whom the server did
     /// not know: a change of the rules since makes nobody lose.
-    fn answered(&self, scan: &PastScan, allowed: bool) -> (Way, Placing) {
-        let before = Placing {
+    fn answered(&self, scan: &PastScan, allowed: bool) -> (Way, HistoryOutcome) {
+        let before = HistoryOutcome {
             conflict: None,
             winner: None,
-            ..scan.placing
+            ..scan.outcome
         };
         match before.reason {
             Reason::Overridden => (Way::ByRight(true), before),
@@ -191,28 +191,28 @@ impl Folding<'_> {
     }
 
     /// An override; what a ticket's history gives as the reason that it overrode changes with the history.
-    fn forced(&self, scan: &PastScan, allowed: bool) -> Placing {
+    fn forced(&self, scan: &PastScan, allowed: bool) -> HistoryOutcome {
         let by_history = self.allowance.denial();
-        let standing = scan
-            .placing
+        let authenticated = scan
+            .outcome
             .would_have_been
             .filter(|reason| reason.result() != by_history.result());
-        Placing {
-            would_have_been: standing.or((!allowed).then_some(by_history)),
-            ..Placing::plain(Reason::Overridden)
+        HistoryOutcome {
+            would_have_been: authenticated.or((!allowed).then_some(by_history)),
+            ..HistoryOutcome::plain(Reason::Overridden)
         }
     }
 
-    fn lost(&self, placing: Placing) -> Placing {
+    fn lost(&self, outcome: HistoryOutcome) -> HistoryOutcome {
         let winner = self.folded.ledger.in_the_way(self.allowance);
-        Placing {
+        HistoryOutcome {
             conflict: winner.map(|_| ConflictKind::DoubleEntry),
             winner: winner.map(|seen| seen.scan_id),
-            ..placing
+            ..outcome
         }
     }
 
-    fn leave(&mut self, scan: &PastScan) -> Placing {
+    fn leave(&mut self, scan: &PastScan) -> HistoryOutcome {
         let left = self.folded.ledger.leave(scan.seen.clone());
         let reason = if left.is_some() {
             Reason::Exited
@@ -221,13 +221,13 @@ impl Folding<'_> {
         };
         self.folded.movements.extend(left);
         match scan.part {
-            Part::Asked | Part::AskedBacked => Placing::plain(reason),
-            _ => scan.placing,
+            HistoryKind::Asked | HistoryKind::AskedBacked => HistoryOutcome::plain(reason),
+            _ => scan.outcome,
         }
     }
 }
 
-impl Placing {
+impl HistoryOutcome {
     /// A reason, and nothing else to say.
     const fn plain(reason: Reason) -> Self {
         Self {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Admission, Ledger, Movement, Reason, Reentry, Sighting, Timestamp};
+use crate::model::{Admission, Ledger, Movement, Passage, Reason, Reentry, Timestamp};
 
 /// How often, under which policy, a ticket may admit: what the ledger is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Ledger {
 
     /// The admission that keeps an entry from being within the allowance: the latest that counts.
     #[must_use]
-    pub fn in_the_way(&self, allowance: &Allowance) -> Option<&Sighting> {
+    pub fn in_the_way(&self, allowance: &Allowance) -> Option<&Passage> {
         let latest = |counts: fn(&Admission) -> bool| self.recent.iter().rev().find(|one| counts(one));
         let by_right = |one: &Admission| !one.without_right;
         let found = match allowance.reentry {
@@ -65,7 +65,7 @@ impl Ledger {
     }
 
     /// Adds a person whom a device let in though the ticket gave no right to it.
-    pub fn let_in(&mut self, entry: Sighting, allowance: &Allowance) -> Movement {
+    pub fn let_in(&mut self, entry: Passage, allowance: &Allowance) -> Movement {
         let movement = Movement {
             gate_id: entry.gate_id,
             entries: 1,
@@ -82,7 +82,7 @@ impl Ledger {
 
     /// Adds an admission. `person_added` is false where its holder came back without having been seen to leave: then
     /// the oldest open admission ends here, at its own gate.
-    pub fn enter(&mut self, entry: Sighting, person_added: bool, allowance: &Allowance) -> Vec<Movement> {
+    pub fn enter(&mut self, entry: Passage, person_added: bool, allowance: &Allowance) -> Vec<Movement> {
         let mut movements = vec![Movement {
             gate_id: entry.gate_id,
             entries: 1,
@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     /// Ends the latest open admission, one at the exit's own gate first; nothing where nobody is inside.
-    pub fn leave(&mut self, exit: Sighting) -> Option<Movement> {
+    pub fn leave(&mut self, exit: Passage) -> Option<Movement> {
         let open = |admission: &&mut Admission| admission.ended.is_none();
         let own_gate = self
             .recent
@@ -154,8 +154,8 @@ mod tests {
     use super::*;
     use crate::model::{DeviceId, GateId, ScanId};
 
-    fn sighting(at: i64, gate: u128) -> Sighting {
-        Sighting {
+    fn passage(at: i64, gate: u128) -> Passage {
+        Passage {
             scan_id: ScanId::from_uuid(uuid::Uuid::from_u128(u128::from(at.unsigned_abs()))),
             at: Timestamp::from_millis(at),
             gate_id: GateId::from_uuid(uuid::Uuid::from_u128(gate)),
@@ -179,9 +179,9 @@ mod tests {
         let mut ledger = Ledger::default();
         for at in [1, 2] {
             assert!(ledger.allows_entry(&never, Timestamp::from_millis(at)));
-            ledger.enter(sighting(at, 1), true, &never);
+            ledger.enter(passage(at, 1), true, &never);
         }
-        ledger.leave(sighting(3, 1));
+        ledger.leave(passage(3, 1));
         assert!(!ledger.allows_entry(&never, Timestamp::from_millis(1_000_000)));
     }
 
@@ -189,18 +189,18 @@ mod tests {
     fn after_exit_counts_who_is_inside() {
         let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(sighting(1, 1), true, &after_exit);
+        ledger.enter(passage(1, 1), true, &after_exit);
         assert!(!ledger.allows_entry(&after_exit, Timestamp::from_millis(2)));
-        ledger.leave(sighting(2, 1));
+        ledger.leave(passage(2, 1));
         assert!(ledger.allows_entry(&after_exit, Timestamp::from_millis(3)));
-        assert!(ledger.leave(sighting(3, 1)).is_none(), "nobody is inside");
+        assert!(ledger.leave(passage(3, 1)).is_none(), "nobody is inside");
     }
 
     #[test]
     fn after_window_includes_both_ends_of_the_window() {
         let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(sighting(1000, 1), true, &after_window);
+        ledger.enter(passage(1000, 1), true, &after_window);
         assert!(!ledger.allows_entry(&after_window, Timestamp::from_millis(1100)));
         assert!(ledger.allows_entry(&after_window, Timestamp::from_millis(1101)));
     }
@@ -209,10 +209,10 @@ mod tests {
     fn a_holder_not_seen_leaving_leaves_by_the_old_gate() {
         let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(sighting(1000, 1), true, &after_window);
+        ledger.enter(passage(1000, 1), true, &after_window);
         assert!(!ledger.readmission_adds_person(1));
-        let old_gate = sighting(0, 1).gate_id;
-        let movements = ledger.enter(sighting(2000, 2), false, &after_window);
+        let old_gate = passage(0, 1).gate_id;
+        let movements = ledger.enter(passage(2000, 2), false, &after_window);
         assert_eq!(
             movements[1],
             Movement {
@@ -229,16 +229,16 @@ mod tests {
         let three = allowance(Reentry::Never, 3);
         let mut ledger = Ledger::default();
         for (at, gate) in [(1, 1), (2, 2), (3, 1)] {
-            ledger.enter(sighting(at, gate), true, &three);
+            ledger.enter(passage(at, gate), true, &three);
         }
         let gates: Vec<_> = [(4, 2), (5, 2), (6, 9)]
             .into_iter()
-            .filter_map(|(at, gate)| ledger.leave(sighting(at, gate)))
+            .filter_map(|(at, gate)| ledger.leave(passage(at, gate)))
             .map(|movement| movement.gate_id.as_uuid().as_u128())
             .collect();
         assert_eq!(gates, [2, 1, 1]);
         assert_eq!(ledger.inside(), 0);
-        assert_eq!(ledger.last_sighting().map(|seen| seen.at.as_millis()), Some(6));
+        assert_eq!(ledger.last_passage().map(|seen| seen.at.as_millis()), Some(6));
     }
 
     #[test]
@@ -246,8 +246,8 @@ mod tests {
         let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
         for at in 0..1000 {
-            ledger.enter(sighting(at * 2, 1), true, &after_exit);
-            ledger.leave(sighting(at * 2 + 1, 1));
+            ledger.enter(passage(at * 2, 1), true, &after_exit);
+            ledger.leave(passage(at * 2 + 1, 1));
         }
         assert_eq!((ledger.admissions(), ledger.recent.len()), (1000, 1));
     }

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// The change counters of an organization: a node that finds one raised forgets what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Generations {
+pub struct ChangeCounters {
     /// Whose.
     pub organization_id: OrganizationId,
     /// Events, gates, devices, sessions, keys.
@@ -36,7 +36,7 @@ pub struct PoolUse {
 #[async_trait]
 pub trait NodeStore: Send + Sync {
     /// The change counters of all organizations.
-    async fn generations(&self) -> Result<Vec<Generations>, StoreError>;
+    async fn change_counters(&self) -> Result<Vec<ChangeCounters>, StoreError>;
 
     /// Whether other processes may change what is here: a file is one process's.
     fn is_shared(&self) -> bool;

@@ -43,7 +43,7 @@ use uuid::Uuid;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 use crate::store::sql::columns::Columns;
-use crate::store::sql::writer_connection::Hand;
+use crate::store::sql::writer_connection::WriterConnection;
 
 /// A value to be bound: its variant is its type, so that a null has one too.
 pub(crate) enum Value<'a> {
@@ -207,7 +207,7 @@ pub(crate) use dialect_basics;
 /// last two are the same, on SQLite the first two.
 pub(crate) struct Sql<D: Dialect> {
     pub(crate) recorders: Pool<D>,
-    pub(crate) hand: Hand<D>,
+    pub(crate) hand: WriterConnection<D>,
     pub(crate) writers: Pool<D>,
     pub(crate) readers: Pool<D>,
 }

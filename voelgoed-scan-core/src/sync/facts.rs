@@ -7,7 +7,7 @@ use crate::model::{
     BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Gate, GateId, OrganizationId, Reason,
     ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
 };
-use crate::rules::{ConflictKind, CountChange, NewScan, Part};
+use crate::rules::{ConflictKind, CountChange, HistoryKind, NewScan};
 use crate::sync::refold::KeptScan;
 use crate::sync::{BatchSignature, Fault, LinkHash, Received, Upload};
 
@@ -157,7 +157,7 @@ pub struct NewSync {
     /// What every scan has.
     pub scan: NewScan,
     /// What it brings into its ticket's history.
-    pub part: Option<Part>,
+    pub part: Option<HistoryKind>,
     /// The conflict that it lost.
     pub conflict: Option<ConflictKind>,
     /// The admission that it lost against.

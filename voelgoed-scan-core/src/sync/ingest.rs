@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    Direction, Event, EventId, Gate, Outcome, PreviousScan, ReasonText, Rules, ScanId, ScanRecord,
-    ScanResult, ScannedTicket, Shown, Sighting, Source, TicketCode, TicketFacts, TicketId, Undone,
+    AnswerSnapshot, Direction, Event, EventId, Gate, Outcome, Passage, PreviousScan, ReasonText, Rules,
+    ScanId, ScanRecord, ScanResult, ScannedTicket, Source, TicketCode, TicketFacts, TicketId, Undone,
 };
 use crate::rules::batch::{tells_previous_scan, tells_ticket};
-use crate::rules::{Allowance, ConflictKind, NewScan, Part};
+use crate::rules::{Allowance, ConflictKind, HistoryKind, NewScan};
 use crate::sync::log_verification::{begins_anew, log_holds};
 use crate::sync::recheck::{Place, Upload, weigh};
 use crate::sync::refold::{Histories, KeptScan};
@@ -199,7 +199,7 @@ impl<'a> Taking<'a> {
         self.histories.change(scan.scan_id, |kept| {
             kept.record.local_result = Some(local);
             if !server_let_in && device_let_in {
-                kept.part = kept.record.ticket_id.map(|_| Part::LetIn);
+                kept.part = kept.record.ticket_id.map(|_| HistoryKind::LetIn);
                 kept.conflict = Some(ConflictKind::AdmittedOffline);
             }
             if undone.is_some() {
@@ -324,7 +324,7 @@ impl<'a> Taking<'a> {
                 scan: NewScan {
                     record: kept.record.clone(),
                     fingerprint: fresh.upload.fingerprint,
-                    shown: Shown {
+                    shown: AnswerSnapshot {
                         gate_name: kept.gate_name.clone(),
                         ticket: ticket.map(|facts| ScannedTicket::from(&facts.ticket)),
                         previous_scan: self.previous(kept),
@@ -350,7 +350,7 @@ impl<'a> Taking<'a> {
             return None;
         }
         let winner = self.histories.get(kept.winner?)?;
-        let sighting = Sighting {
+        let passage = Passage {
             scan_id: winner.record.scan_id,
             at: winner.record.scanned_at,
             gate_id: winner.record.gate_id,
@@ -359,7 +359,7 @@ impl<'a> Taking<'a> {
             device_name: winner.device_name.clone(),
         };
         Some(PreviousScan::of(
-            &sighting,
+            &passage,
             kept.record.device_id,
             kept.record.scanned_at,
         ))

@@ -9,7 +9,7 @@ use crate::model::{
     TicketFacts, Timestamp,
 };
 use crate::rules::decision::{check_again, names};
-use crate::rules::{ConflictKind, Part, Situation, can_be_overridden, decide};
+use crate::rules::{ConflictKind, HistoryKind, ScanContext, can_be_overridden, decide};
 use crate::sync::SyncScan;
 
 /// A scan of a batch, read and its signature checked; nothing of its ticket is known yet.
@@ -40,7 +40,7 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Worth {
     pub(crate) reason: Reason,
     pub(crate) would_have_been: Option<Reason>,
-    pub(crate) part: Option<Part>,
+    pub(crate) part: Option<HistoryKind>,
     pub(crate) conflict: Option<ConflictKind>,
     pub(crate) decided_by: DecidedBy,
     /// Whether the claims, signed and all, name the ticket that was found.
@@ -90,8 +90,8 @@ const fn plain(reason: Reason) -> Worth {
 }
 
 impl Place<'_> {
-    fn situation(&self, direction: Direction) -> Situation<'_> {
-        Situation {
+    fn context(&self, direction: Direction) -> ScanContext<'_> {
+        ScanContext {
             now: self.at,
             direction,
             event: self.event,
@@ -111,23 +111,27 @@ fn let_through(
     ticket: Option<&TicketFacts>,
     backed: bool,
 ) -> Worth {
-    let checked = claims.and_then(|claims| check_again(&place.situation(scan.direction), &claims, ticket));
+    let checked = claims.and_then(|claims| check_again(&place.context(scan.direction), &claims, ticket));
     match (checked, scan.direction) {
         (Err(reason), _) => Worth {
-            part: ticket.map(|_| Part::LetIn),
+            part: ticket.map(|_| HistoryKind::LetIn),
             conflict: Some(ConflictKind::NotAdmissible),
             ..plain(reason)
         },
         (Ok(()), Direction::Exit) => Worth {
-            part: Some(Part::Admitted),
+            part: Some(HistoryKind::Admitted),
             ..plain(Reason::Exited)
         },
         (Ok(()), Direction::Entry) if backed && scan.local_reason == Some(Reason::Overridden) => Worth {
-            part: Some(Part::Forced),
+            part: Some(HistoryKind::Forced),
             ..plain(Reason::Overridden)
         },
         (Ok(()), Direction::Entry) => Worth {
-            part: Some(if backed { Part::Backed } else { Part::Admitted }),
+            part: Some(if backed {
+                HistoryKind::Backed
+            } else {
+                HistoryKind::Admitted
+            }),
             ..plain(Reason::Admitted)
         },
     }
@@ -172,11 +176,15 @@ fn undecided(
     ticket: Option<&TicketFacts>,
     backed: bool,
 ) -> Worth {
-    let situation = place.situation(scan.direction);
-    let asked = Some(if backed { Part::AskedBacked } else { Part::Asked });
+    let context = place.context(scan.direction);
+    let asked = Some(if backed {
+        HistoryKind::AskedBacked
+    } else {
+        HistoryKind::Asked
+    });
     let reason = match (claims, scan.direction) {
         (Err(reason), _) => reason,
-        (Ok(claims), Direction::Exit) => match check_again(&situation, &claims, ticket) {
+        (Ok(claims), Direction::Exit) => match check_again(&context, &claims, ticket) {
             Ok(()) => Reason::Exited,
             Err(reason) => reason,
         },
@@ -185,7 +193,7 @@ fn undecided(
                 ledger: Ledger::default(),
                 ..facts.clone()
             });
-            decide(&situation, &claims, unused.as_ref())
+            decide(&context, &claims, unused.as_ref())
         }
     };
     if reason.result() == ScanResult::Valid {
@@ -196,7 +204,7 @@ fn undecided(
     }
     if backed && can_be_overridden(reason, scan.direction) {
         return Worth {
-            part: Some(Part::Forced),
+            part: Some(HistoryKind::Forced),
             would_have_been: Some(reason),
             ..plain(Reason::Overridden)
         };

@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
-    EventId, GateId, NamedGate, Outcome, ScanId, ScanRecord, ScanResult, Sighting, TicketFacts, TicketId,
+    EventId, GateId, NamedGate, Outcome, Passage, ScanId, ScanRecord, ScanResult, TicketFacts, TicketId,
     Timestamp,
 };
-use crate::rules::{Allowance, ConflictKind, CountChange, Part, PastScan, Placing, difference, fold};
+use crate::rules::{
+    Allowance, ConflictKind, CountChange, HistoryKind, HistoryOutcome, PastScan, difference, fold,
+};
 use crate::sync::{Conflict, NamedDevice};
 
 /// A scan with what a ticket's history needs of it.
@@ -19,7 +21,7 @@ pub struct KeptScan {
     /// Its record.
     pub record: ScanRecord,
     /// What it brings into its ticket's history; `None` for a scan that was answered at the gate, and for a denial.
-    pub part: Option<Part>,
+    pub part: Option<HistoryKind>,
     /// The conflict that it lost.
     pub conflict: Option<ConflictKind>,
     /// The admission that it lost against.
@@ -37,10 +39,10 @@ impl KeptScan {
     #[must_use]
     pub fn past(&self, entry_limit: u8) -> Option<PastScan> {
         let record = &self.record;
-        let answered = (record.result == ScanResult::Valid).then_some(Part::Answered);
+        let answered = (record.result == ScanResult::Valid).then_some(HistoryKind::Answered);
         let part = self.part.or(answered).filter(|_| record.undone.is_none())?;
         Some(PastScan {
-            seen: Sighting {
+            seen: Passage {
                 scan_id: record.scan_id,
                 at: record.scanned_at,
                 gate_id: record.gate_id,
@@ -51,7 +53,7 @@ impl KeptScan {
             direction: record.direction,
             part,
             entry_limit: self.entry_limit.unwrap_or(entry_limit),
-            placing: Placing {
+            outcome: HistoryOutcome {
                 reason: record.reason,
                 would_have_been: record.would_have_been.map(|outcome| outcome.reason),
                 conflict: self.conflict,
@@ -60,13 +62,13 @@ impl KeptScan {
         })
     }
 
-    fn take(&mut self, placing: Placing) {
-        let Outcome { result, reason } = Outcome::from(placing.reason);
+    fn take(&mut self, outcome: HistoryOutcome) {
+        let Outcome { result, reason } = Outcome::from(outcome.reason);
         self.record.result = result;
         self.record.reason = reason;
-        self.record.would_have_been = placing.would_have_been.map(Outcome::from);
-        self.conflict = placing.conflict;
-        self.winner = placing.winner;
+        self.record.would_have_been = outcome.would_have_been.map(Outcome::from);
+        self.conflict = outcome.conflict;
+        self.winner = outcome.winner;
     }
 }
 
@@ -189,9 +191,9 @@ impl Histories {
                     row.now.winner = None;
                 }
             }
-            for (id, placing) in after.placings {
+            for (id, outcome) in after.outcomes {
                 if let Some(row) = self.rows.get_mut(&id) {
-                    row.now.take(placing);
+                    row.now.take(outcome);
                 }
             }
             // Somebody let in at another event with this ticket is inside there, and nothing to this ticket's history.

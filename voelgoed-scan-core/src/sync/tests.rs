@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{
     Attempt, Claims, DeviceStatus, Direction, Event, Fingerprint, Format, GateId, Ledger, Override, Reading,
-    Reentry, ResultCounts, Rules, SessionId, Stage, TicketFacts, TicketId, TicketStatus, Undone,
+    Reentry, ResultCounts, Rules, SessionId, TicketFacts, TicketId, TicketStatus, Undone, Verification,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
-use crate::rules::{Allowance, CountChange, Facts, Part, Post, judge};
+use crate::rules::{Allowance, CountChange, Facts, HistoryKind, SessionFacts, judge};
 use crate::token::payload_sha256;
 
 const RULES: Rules = Rules { window: WINDOW };
@@ -157,7 +157,7 @@ impl World {
         let organization = self.event.organization_id;
         facts.posts.insert(
             (organization, session),
-            Post {
+            SessionFacts {
                 session_active: true,
                 device_status: DeviceStatus::Active,
                 device_name: format!("Scanner {}", step.device),
@@ -176,9 +176,9 @@ impl World {
             event_id: self.event.id,
             gate_id: gate(step.gate).id,
             gate_name: "Main".to_owned(),
-            standing: None,
+            authenticated: None,
             fingerprint: Self::fingerprint(step),
-            stage: Stage::Verified(Self::claims(step).0),
+            stage: Verification::Verified(Self::claims(step).0),
             direction: step.direction,
             now: NOW.plus_millis(step.seconds * 1000),
             device_scanned_at: None,
@@ -493,7 +493,7 @@ proptest! {
         });
         // Whoever was let in by a server or a device is an entry; whom nobody decided about, if it was admitted.
         let people = entries().filter(|kept| match kept.part {
-            None | Some(Part::Asked | Part::AskedBacked) => kept.record.result == ScanResult::Valid,
+            None | Some(HistoryKind::Asked | HistoryKind::AskedBacked) => kept.record.result == ScanResult::Valid,
             Some(_) => true,
         });
         let counted: i64 = world.counts.values().map(|count| count.entries).sum();

@@ -2,15 +2,15 @@
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    Attempt, Claims, Decided, Direction, Fingerprint, Format, Override, Reason, Recorded, ScanId, Stage,
-    TicketCode,
+    Attempt, Claims, Decided, Direction, Fingerprint, Format, Override, Reason, Recorded, ScanId, TicketCode,
+    Verification,
 };
 use voelgoed_scan_core::token::payload_sha256;
 
-use crate::world::{Post, after, why};
+use crate::world::{SessionFacts, after, why};
 
 /// An entry with a new scan id, its payload a VG1 code.
-pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
+pub(crate) fn entry(post: &SessionFacts, code: TicketCode, seconds: i64) -> Attempt {
     let claims = Claims {
         ticket_code: Some(code),
         ..Claims::default()
@@ -23,13 +23,13 @@ pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
         event_id: post.event,
         gate_id: post.gate,
         gate_name: "Main".to_owned(),
-        standing: None,
+        authenticated: None,
         fingerprint: Fingerprint {
             sha256: payload_sha256(&code.to_string()),
             format: Some(Format::Vg1),
             kid: Some(voelgoed_scan_core::model::KeyId::FIRST),
         },
-        stage: Stage::Verified(claims),
+        stage: Verification::Verified(claims),
         direction: Direction::Entry,
         now: after(seconds),
         device_scanned_at: None,
@@ -39,7 +39,7 @@ pub(crate) fn entry(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
     }
 }
 
-pub(crate) fn exit(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
+pub(crate) fn exit(post: &SessionFacts, code: TicketCode, seconds: i64) -> Attempt {
     Attempt {
         direction: Direction::Exit,
         ..entry(post, code, seconds)
@@ -47,7 +47,7 @@ pub(crate) fn exit(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
 }
 
 /// An entry that is forced.
-pub(crate) fn forced(post: &Post, code: TicketCode, seconds: i64) -> Attempt {
+pub(crate) fn forced(post: &SessionFacts, code: TicketCode, seconds: i64) -> Attempt {
     Attempt {
         override_: Some(Override {
             reason: why("the promoter says so"),

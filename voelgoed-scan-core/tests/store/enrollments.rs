@@ -84,15 +84,17 @@ pub(crate) async fn a_code_enrols_its_device_once_and_the_old_token_dies(world: 
         (enrolled.last_seen_at, enrolled.updated_at),
         (Some(after(300)), after(300))
     );
-    assert_eq!(store.standing(&old).await.expect("read"), None);
-    let standing = store
-        .standing(&token("phone"))
+    assert_eq!(store.authenticated(&old).await.expect("read"), None);
+    let authenticated = store
+        .authenticated(&token("phone"))
         .await
         .expect("read")
         .expect("its own");
-    assert_eq!(standing.device, enrolled);
+    assert_eq!(authenticated.device, enrolled);
     assert_eq!(
-        standing.stand.map(|stand| stand.session.id),
+        authenticated
+            .active_session
+            .map(|active_session| active_session.session.id),
         Some(world.post.session)
     );
     assert_eq!(world.try_enroll(&code, after(1)).await, None, "used");

@@ -4,11 +4,12 @@
 
 mod admission;
 mod attempts;
+mod authentication;
 mod capacity;
+mod change_counters;
 mod checks;
 mod database;
 mod enrollments;
-mod generations;
 mod imports;
 mod manifests;
 #[cfg(feature = "postgres")]
@@ -17,7 +18,6 @@ mod opening;
 mod registry;
 mod retry;
 mod sessions;
-mod standing;
 mod sync;
 mod tenants;
 mod tickets;
@@ -88,7 +88,7 @@ macro_rules! every_rule_on {
                 a_code_is_made_for_a_device_of_one_s_own,
                 a_phone_enrolled_anew_begins_its_log_anew_or_goes_on_with_it,
             }
-            generations {
+            change_counters {
                 every_change_raises_its_counter,
                 what_changes_nothing_raises_nothing,
             }
@@ -142,7 +142,7 @@ macro_rules! every_rule_on {
                 a_session_needs_a_gate_of_its_event_and_an_active_device,
                 an_ended_session_records_nothing_and_stays_ended,
             }
-            standing {
+            authentication {
                 an_inactive_device_records_nothing_until_it_is_active,
                 what_memory_held_counts_only_while_nothing_has_changed,
                 while_nothing_has_changed_the_database_goes_by_memory,

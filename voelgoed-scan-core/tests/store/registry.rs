@@ -237,7 +237,7 @@ pub(crate) async fn a_deleted_api_key_opens_nothing(world: World) {
     );
     assert_eq!(store.api_key(&token("Secret")).await.expect("read"), None);
     assert_eq!(
-        store.standing(&token("secret")).await.expect("read"),
+        store.authenticated(&token("secret")).await.expect("read"),
         None,
         "a member is no device"
     );

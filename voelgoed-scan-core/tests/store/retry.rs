@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use voelgoed_scan_core::model::{
-    Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, Stage, TicketCode,
+    Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, TicketCode, Verification,
 };
 use voelgoed_scan_core::rules::NewScan;
 use voelgoed_scan_core::store::UndoneBy;
@@ -283,7 +283,7 @@ pub(crate) async fn a_denial_is_noted_once_and_as_it_was_answered(world: World) 
     assert_eq!(sessions.expect("sessions").data[0].scan_count, 2);
 }
 
-fn entry_again(post: &crate::world::Post, code: TicketCode, note: &NewScan) -> Attempt {
+fn entry_again(post: &crate::world::SessionFacts, code: TicketCode, note: &NewScan) -> Attempt {
     Attempt {
         scan_id: note.record.scan_id,
         ..entry(post, code, 9)
@@ -303,8 +303,8 @@ fn tier_s_denial(code: TicketCode) -> Denial {
     }
 }
 
-fn denial(reason: Reason, decided_by: DecidedBy) -> Stage {
-    Stage::Denied(Box::new(Denial {
+fn denial(reason: Reason, decided_by: DecidedBy) -> Verification {
+    Verification::Denied(Box::new(Denial {
         reason,
         decided_by,
         claims: None,

@@ -9,7 +9,7 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::StartOutcome;
 
 use crate::attempts::entry;
-use crate::standing::patch;
+use crate::authentication::patch;
 use crate::world::{START, World, after, live, put_event, put_gate, register, token};
 
 pub(crate) fn new_session() -> SessionId {
@@ -79,13 +79,21 @@ pub(crate) async fn a_session_that_replaces_ends_the_one_before(world: World) {
         world.one(entry(&world.post, code, 10)).await,
         Recorded::NoActiveSession
     );
-    let standing = world
+    let authenticated = world
         .store
-        .standing(&token(&format!("{} scanner-1", world.organization)))
+        .authenticated(&token(&format!("{} scanner-1", world.organization)))
         .await;
-    let stand = standing.expect("read").expect("known").stand.expect("it stands");
+    let active_session = authenticated
+        .expect("read")
+        .expect("known")
+        .active_session
+        .expect("it stands");
     assert_eq!(
-        (stand.session.id, stand.gate.id, stand.event.id),
+        (
+            active_session.session.id,
+            active_session.gate.id,
+            active_session.event.id
+        ),
         (id, world.side, world.event)
     );
 }

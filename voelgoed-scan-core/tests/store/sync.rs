@@ -14,10 +14,10 @@ use voelgoed_scan_core::sync::{
 };
 
 use crate::attempts::{entry, exit};
-use crate::world::{ALL, Post, RULES, World, after};
+use crate::world::{ALL, RULES, SessionFacts, World, after};
 
 /// A scan as a device tells it.
-pub(crate) fn scan(post: &Post, code: TicketCode, seconds: i64) -> SyncScan {
+pub(crate) fn scan(post: &SessionFacts, code: TicketCode, seconds: i64) -> SyncScan {
     SyncScan {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
         reading: Reading::Qr(code.to_string()),
@@ -51,7 +51,7 @@ pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> Item {
     }
 }
 
-const PLACEHOLDER: Post = Post {
+const PLACEHOLDER: SessionFacts = SessionFacts {
     organization: voelgoed_scan_core::model::OrganizationId::from_uuid(Uuid::nil()),
     event: voelgoed_scan_core::model::EventId::from_uuid(Uuid::nil()),
     gate: voelgoed_scan_core::model::GateId::from_uuid(Uuid::nil()),
@@ -59,7 +59,7 @@ const PLACEHOLDER: Post = Post {
     session: voelgoed_scan_core::model::SessionId::from_uuid(Uuid::nil()),
 };
 
-pub(crate) fn intake(post: &Post, items: Vec<Item>, arrival: i64) -> Intake {
+pub(crate) fn intake(post: &SessionFacts, items: Vec<Item>, arrival: i64) -> Intake {
     Intake {
         organization_id: post.organization,
         device_id: post.device,
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// Hands in scans of one ticket an hour later.
-    async fn sync(&self, post: &Post, code: TicketCode, scans: &[SyncScan]) -> Vec<SyncResult> {
+    async fn sync(&self, post: &SessionFacts, code: TicketCode, scans: &[SyncScan]) -> Vec<SyncResult> {
         let items = scans.iter().map(|scan| item(scan.clone(), Some(code))).collect();
         self.hand_in(&intake(post, items, 3600)).await.results
     }

@@ -39,7 +39,7 @@ pub(crate) const ALL: PageRequest = PageRequest {
 
 /// A device at a gate.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Post {
+pub(crate) struct SessionFacts {
     pub(crate) organization: OrganizationId,
     pub(crate) event: EventId,
     pub(crate) gate: GateId,
@@ -57,9 +57,9 @@ pub(crate) struct World {
     /// The gate `Side`.
     pub(crate) side: GateId,
     /// A device at the gate `Main`.
-    pub(crate) post: Post,
+    pub(crate) post: SessionFacts,
     /// Another at the gate `Side`.
-    pub(crate) other_post: Post,
+    pub(crate) other_post: SessionFacts,
 }
 
 impl World {
@@ -270,7 +270,7 @@ impl World {
     }
 
     /// A device of this organization with a session at a gate of this event.
-    pub(crate) async fn device_at(&self, gate: GateId, label: &str) -> Post {
+    pub(crate) async fn device_at(&self, gate: GateId, label: &str) -> SessionFacts {
         put_device(&*self.store, self.organization, self.event, gate, label).await
     }
 }
@@ -361,9 +361,9 @@ pub(crate) async fn informed(store: &dyn Store, batch: &[Attempt]) -> Vec<Attemp
     for attempt in &mut informed {
         let token = (TOKENS.lock().expect("no panic").as_ref())
             .and_then(|tokens| tokens.get(&attempt.device_id).copied());
-        if let (None, Some(token)) = (&attempt.standing, token) {
-            let standing = store.standing(&token).await.expect("a standing");
-            attempt.standing = standing.map(Arc::new);
+        if let (None, Some(token)) = (&attempt.authenticated, token) {
+            let authenticated = store.authenticated(&token).await.expect("a standing");
+            attempt.authenticated = authenticated.map(Arc::new);
         }
     }
     informed
@@ -375,7 +375,7 @@ pub(crate) async fn put_device(
     event: EventId,
     gate: GateId,
     label: &str,
-) -> Post {
+) -> SessionFacts {
     let device = register(store, organization, label).await.id;
     let session = SessionId::from_uuid(Uuid::new_v4());
     let start = SessionStart {
@@ -387,7 +387,7 @@ pub(crate) async fn put_device(
         .start_session(organization, device, session, &start, START)
         .await;
     assert!(matches!(started, Ok(StartOutcome::Started(_))), "{started:?}");
-    Post {
+    SessionFacts {
         organization,
         event,
         gate,

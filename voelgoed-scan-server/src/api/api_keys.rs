@@ -34,7 +34,7 @@ pub(crate) fn create() -> Route {
 
 async fn run_create(call: Call<Json<ApiKeyCreate>>) -> Answer {
     let (api_key, secret) = call
-        .office()
+        .admin()
         .create_api_key(call.organization(), &call.body.0, call.now)
         .await?;
     let location = format!("{PATH}/{}", api_key.id);
@@ -79,7 +79,7 @@ pub(crate) fn delete() -> Route {
 
 async fn run_delete(call: Call) -> Answer {
     let id: ApiKeyId = call.id("id")?;
-    if call.office().delete_api_key(call.organization(), id).await? {
+    if call.admin().delete_api_key(call.organization(), id).await? {
         Ok(reply::nothing())
     } else {
         Err(Code::NotFound.into())

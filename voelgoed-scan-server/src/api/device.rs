@@ -41,7 +41,7 @@ pub(crate) fn change() -> Route {
 async fn run_change(call: Call<Json<DevicePatch>>) -> Answer {
     let id = call.device_id()?;
     let put = call
-        .office()
+        .admin()
         .patch_device(call.organization(), id, &call.body.0, call.now)
         .await?;
     Ok(super::put(put, |_| String::new())?)
@@ -62,7 +62,7 @@ pub(crate) fn revoke() -> Route {
 async fn run_revoke(call: Call) -> Answer {
     let id = call.device_id()?;
     if call
-        .office()
+        .admin()
         .revoke_device(call.organization(), id, call.now)
         .await?
     {

@@ -35,7 +35,7 @@ pub(crate) fn rotate() -> Route {
 async fn run(call: Call) -> Answer {
     let id = call.device_id()?;
     match call
-        .office()
+        .admin()
         .rotate_device_token(call.organization(), id, call.now)
         .await?
     {

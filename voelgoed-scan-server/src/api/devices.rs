@@ -35,7 +35,7 @@ pub(crate) fn register() -> Route {
 
 async fn run_register(call: Call<Json<DeviceRegister>>) -> Answer {
     let put: Put<_> = call
-        .office()
+        .admin()
         .register_device(call.organization(), &call.body.0, call.now)
         .await?
         .map(|(device, token)| DeviceWithToken {

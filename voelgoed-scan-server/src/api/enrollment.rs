@@ -30,8 +30,8 @@ pub(crate) fn begin() -> Route {
 
 async fn run_begin(call: Call) -> Answer {
     let id = call.device_id()?;
-    let office = call.office();
-    match office.new_enrollment(call.organization(), id, call.now).await? {
+    let admin = call.admin();
+    match admin.new_enrollment(call.organization(), id, call.now).await? {
         Put::Created((code, expires_at)) | Put::Replaced((code, expires_at)) => {
             let uri = EnrollmentUri {
                 server: public_url(&call.node, &call.headers),
@@ -86,7 +86,7 @@ pub(crate) fn enroll() -> Route {
 
 async fn run_enroll(visit: Visit<Json<EnrollRequest>>) -> Answer {
     let Json(request) = &visit.body;
-    let enrolled = visit.node.office.enroll(request, visit.now).await?;
+    let enrolled = visit.node.admin.enroll(request, visit.now).await?;
     let answer = enrolled.ok_or(Code::NotFound)?;
     Ok(reply::created(&answer, "/api/v1/scanning/device"))
 }

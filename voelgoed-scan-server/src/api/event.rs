@@ -28,7 +28,7 @@ pub(crate) fn put() -> Route {
 async fn run_put(call: Call<Json<EventPut>>) -> Answer {
     let id = call.event_id()?;
     let put = call
-        .office()
+        .admin()
         .put_event(call.organization(), id, &call.body.0, call.now)
         .await?;
     Ok(super::put(put, |event| format!("/api/v1/events/{}", event.id))?)

@@ -25,7 +25,7 @@ pub(crate) fn put() -> Route {
 async fn run_put(call: Call<Json<GatePut>>) -> Answer {
     let (event, id) = (call.event_id()?, call.gate_id()?);
     let put = call
-        .office()
+        .admin()
         .put_gate(call.organization(), event, id, &call.body.0, call.now)
         .await?;
     Ok(super::put(put, |gate| {

@@ -337,7 +337,7 @@ async fn commit(
         return Ok(Vec::new());
     }
     let outcomes = node
-        .office
+        .admin
         .import(organization, event, lines, node.clock.now())
         .await?;
     Ok(outcomes.ok_or(Code::NotFound)?)

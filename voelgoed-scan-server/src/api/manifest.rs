@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
-use voelgoed_scan_core::node::{Held, Issued, ManifestFailure, ManifestIssue};
+use voelgoed_scan_core::node::{ManifestFailure, ManifestIssue, ManifestResponse, Precondition};
 
 use crate::auth::Permission;
 use crate::call::Call;
@@ -57,12 +57,12 @@ pub(crate) fn show() -> Route {
 }
 
 async fn run(call: Call<(), Since>) -> Answer {
-    let held = Held {
+    let held = Precondition {
         since: call.query.since,
         unless: held_version(&call.headers),
     };
     let issued = call
-        .office()
+        .admin()
         .manifest(call.organization(), call.event_id()?, held, call.now)
         .await
         .map_err(|failure| match failure {
@@ -72,8 +72,8 @@ async fn run(call: Call<(), Since>) -> Answer {
             }
         })?;
     match issued.ok_or(Code::NotFound)? {
-        Issued::Unchanged(version) => Ok(tagged(reply::empty(StatusCode::NOT_MODIFIED), version)),
-        Issued::Issue(issue) => give(issue, takes_gzip(&call.headers)).await,
+        ManifestResponse::Unchanged(version) => Ok(tagged(reply::empty(StatusCode::NOT_MODIFIED), version)),
+        ManifestResponse::Issue(issue) => give(issue, takes_gzip(&call.headers)).await,
     }
 }
 

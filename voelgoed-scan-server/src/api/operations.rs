@@ -103,7 +103,7 @@ pub(crate) fn metrics() -> Route {
             Ok(reply::whole(
                 StatusCode::OK,
                 MEDIA_TYPE,
-                node.measures.render(&node.scanner.vitals(), node.database),
+                node.measures.render(&node.scanner.health(), node.database),
             ))
         })
 }

@@ -45,19 +45,23 @@ pub(crate) fn report() -> Route {
 }
 
 async fn answer<B>(call: &Call<B>, health: Option<&DeviceHealth>) -> Answer {
-    let standing = call.standing()?;
+    let authenticated = call.authenticated()?;
     let organization = call.organization();
     let device = call
-        .office()
-        .report_device(organization, standing.device.id, health, call.now)
+        .admin()
+        .report_device(organization, authenticated.device.id, health, call.now)
         .await?
         .ok_or(Code::InvalidToken)?;
     // Read afresh: `scan_count` moves with every scan, and memory does not follow it.
-    let session = match &standing.stand {
-        Some(stand) => call.store().session(organization, stand.session.id).await?,
+    let session = match &authenticated.active_session {
+        Some(active_session) => {
+            call.store()
+                .session(organization, active_session.session.id)
+                .await?
+        }
         None => None,
     };
-    let manifest_key = call.office().manifest_key(organization).await?;
+    let manifest_key = call.admin().manifest_key(organization).await?;
     Ok(reply::ok(&DeviceSelf {
         device,
         session,

@@ -33,7 +33,7 @@ pub(crate) fn scan() -> Route {
 /// What is not needed any more is dropped before it is waited for, so that the future which is kept meanwhile is small.
 fn run(call: Call<Json<ScanRequest>>) -> impl Future<Output = Answer> + Send {
     let started = clock::stopwatch();
-    let standing = call.standing().map(Arc::clone);
+    let authenticated = call.authenticated().map(Arc::clone);
     let Call {
         node,
         body: Json(request),
@@ -41,7 +41,7 @@ fn run(call: Call<Json<ScanRequest>>) -> impl Future<Output = Answer> + Send {
         ..
     } = call;
     async move {
-        let answer = node.scanner.scan(&standing?, request, now).await?;
+        let answer = node.scanner.scan(&authenticated?, request, now).await?;
         node.measures.scanned(&answer, started.elapsed());
         Ok(reply::whole(StatusCode::OK, "application/json", answer.to_json()))
     }

@@ -166,7 +166,7 @@ impl Export {
         let mut lines = Vec::new();
         for record in scans.data {
             let qr = if self.with_qr {
-                self.node.office.export_qr(&record).await?
+                self.node.admin.export_qr(&record).await?
             } else {
                 None
             };

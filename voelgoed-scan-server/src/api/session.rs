@@ -58,7 +58,9 @@ async fn own_session(call: &Call) -> Result<ScanSession, Problem> {
         .await?
         .ok_or(Code::NotFound)?;
     match &call.caller {
-        Caller::Device(standing) if standing.device.id != session.device_id => Err(Code::Forbidden.into()),
+        Caller::Device(authenticated) if authenticated.device.id != session.device_id => {
+            Err(Code::Forbidden.into())
+        }
         Caller::Device(_) | Caller::Member(_) => Ok(session),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn start() -> Route {
 async fn run_start(call: Call<Json<SessionStart>>) -> Answer {
     let outcome = call
         .scanner()
-        .start_session(call.standing()?, &call.body.0, call.now)
+        .start_session(call.authenticated()?, &call.body.0, call.now)
         .await?;
     match outcome {
         StartOutcome::Started(session) => Ok(reply::created(&session, &format!("{PATH}/{}", session.id))),

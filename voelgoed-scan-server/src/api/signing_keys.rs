@@ -85,7 +85,7 @@ pub(crate) fn add() -> Route {
 async fn run_add(call: Call<Json<SigningKeyAdd>>) -> Answer {
     let SigningKeyAdd { kid, format } = call.body.0;
     let put = call
-        .office()
+        .admin()
         .add_signing_key(call.organization(), format, kid, call.now)
         .await?;
     Ok(super::put(put, |key| {
@@ -111,7 +111,7 @@ async fn run_change(call: Call<Json<SigningKeyPatch>>) -> Answer {
     let (format, kid) = (call.named("format")?, call.named("kid")?);
     let status = call.body.0.status;
     let put = call
-        .office()
+        .admin()
         .set_signing_key_status(call.organization(), format, kid, status)
         .await?;
     Ok(super::put(put, |_| String::new())?)

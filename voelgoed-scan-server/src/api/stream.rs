@@ -139,7 +139,7 @@ impl Watch {
     async fn may_listen(&self) -> bool {
         match self
             .credential
-            .caller(&self.node.scanner, &self.node.office, false)
+            .caller(&self.node.scanner, &self.node.admin, false)
             .await
         {
             Ok(caller) => caller.organization() == self.organization && Permission::Viewer.admits(&caller),

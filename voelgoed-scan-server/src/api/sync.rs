@@ -31,10 +31,10 @@ pub(crate) fn sync() -> Route {
 }
 
 async fn run(call: Call<Json<SyncRequest<HandedScan>>>) -> Answer {
-    let standing = Arc::clone(call.standing()?);
+    let authenticated = Arc::clone(call.authenticated()?);
     let Json(request) = call.body;
-    let answer = call.node.scanner.sync(&standing, request, call.now).await?;
-    let status = match standing.device.status {
+    let answer = call.node.scanner.sync(&authenticated, request, call.now).await?;
+    let status = match authenticated.device.status {
         DeviceStatus::Active => StatusCode::OK,
         DeviceStatus::Inactive => StatusCode::ACCEPTED,
     };

@@ -39,8 +39,8 @@ pub(crate) fn change() -> Route {
 
 async fn run_change(call: Call<Json<TicketPatch>>) -> Answer {
     let (event, code, status) = (call.event_id()?, call.code()?, call.body.0.status);
-    let office = call.office();
-    let facts = office
+    let admin = call.admin();
+    let facts = admin
         .set_ticket_status(call.organization(), event, code, status, call.now)
         .await?;
     super::found(facts.map(|facts| facts.ticket))

@@ -21,7 +21,7 @@ const PNG: &str = "image/png";
 /// How a QR code is shown.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Shown {
+enum AnswerSnapshot {
     /// The payload itself.
     #[default]
     Text,
@@ -39,7 +39,7 @@ struct Wanted {
     format: KeyFormat,
     /// How it is shown.
     #[serde(default, rename = "as")]
-    shown: Shown,
+    shown: AnswerSnapshot,
 }
 
 const fn vg1() -> KeyFormat {
@@ -65,15 +65,15 @@ pub(crate) fn show() -> Route {
 async fn run(call: Call<(), Wanted>) -> Answer {
     let (event, code) = (call.event_id()?, call.code()?);
     let payload = call
-        .office()
+        .admin()
         .qr_payload(call.organization(), event, code, call.query.format)
         .await?
         .ok_or(Code::NotFound)?
         .ok_or_else(|| Problem::conflict("No key of this format is active."))?;
     Ok(match call.query.shown {
-        Shown::Text => reply::whole(StatusCode::OK, TEXT, payload),
-        Shown::Svg => reply::whole(StatusCode::OK, SVG, qr::svg(&payload)?),
-        Shown::Png => reply::whole(StatusCode::OK, PNG, qr::png(&payload)?),
+        AnswerSnapshot::Text => reply::whole(StatusCode::OK, TEXT, payload),
+        AnswerSnapshot::Svg => reply::whole(StatusCode::OK, SVG, qr::svg(&payload)?),
+        AnswerSnapshot::Png => reply::whole(StatusCode::OK, PNG, qr::png(&payload)?),
     })
 }
 

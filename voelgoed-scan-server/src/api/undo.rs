@@ -29,7 +29,7 @@ pub(crate) fn undo() -> Route {
 async fn run(call: Call<Json<UndoRequest>>) -> Answer {
     let scan: ScanId = call.id("scan_id")?;
     let by = match &call.caller {
-        Caller::Device(standing) => Undoer::Device(standing.device.id),
+        Caller::Device(authenticated) => Undoer::Device(authenticated.device.id),
         Caller::Member(_) => Undoer::Member,
     };
     let reason = &call.body.0.reason;

@@ -35,7 +35,7 @@ pub(super) struct Post {
 pub(super) struct Stage {
     running: Running,
     master: MasterSecret,
-    office: Client,
+    admin: Client,
     pub(super) organization: OrganizationId,
     pub(super) api_key: String,
     pub(super) event: EventId,
@@ -81,20 +81,20 @@ impl Stage {
             .create_organization(name("Voelgoed Demo")?, world::now())
             .await?;
         let api_key = secret.reveal().to_owned();
-        let office = Client::new(&server, None, None)?.with_token(&api_key)?;
-        let event = event(&office, "Summer Night", Some(2000)).await?;
-        let other_event = self::event(&office, "Winter Night", None).await?;
-        let main = gate(&office, event, "Main", 500, None).await?;
-        let vip = gate(&office, event, "VIP", 100, Some(vec![class("VIP")?])).await?;
-        let mut tickets = import(&office, event, TICKETS).await?;
-        let stray = import(&office, other_event, 1).await?.pop().ok_or_else(too_few)?;
-        let main = post(&office, event, main, "door-1", "Door 1").await?;
-        let vip = post(&office, event, vip, "door-2", "Door 2").await?;
+        let admin = Client::new(&server, None, None)?.with_token(&api_key)?;
+        let event = event(&admin, "Summer Night", Some(2000)).await?;
+        let other_event = self::event(&admin, "Winter Night", None).await?;
+        let main = gate(&admin, event, "Main", 500, None).await?;
+        let vip = gate(&admin, event, "VIP", 100, Some(vec![class("VIP")?])).await?;
+        let mut tickets = import(&admin, event, TICKETS).await?;
+        let stray = import(&admin, other_event, 1).await?.pop().ok_or_else(too_few)?;
+        let main = post(&admin, event, main, "door-1", "Door 1").await?;
+        let vip = post(&admin, event, vip, "door-2", "Door 2").await?;
         let tickets = tickets.split_off(VIPS.min(tickets.len()));
         let mut stage = Self {
             running,
             master,
-            office,
+            admin,
             organization: organization.id,
             api_key,
             event,
@@ -112,7 +112,7 @@ impl Stage {
 
     /// The server's address.
     pub(super) fn server(&self) -> &str {
-        self.office.server()
+        self.admin.server()
     }
 
     /// The code of a ticket of the event that is no VIP ticket.
@@ -123,7 +123,7 @@ impl Stage {
     /// The payload of a ticket, as its holder shows it.
     pub(super) async fn qr(&self, event: EventId, code: TicketCode) -> Result<String, Failure> {
         let bytes = self
-            .office
+            .admin
             .file(&format!(
                 "/api/v1/events/{event}/tickets/{code}/qr?format=vg1&as=text"
             ))
@@ -139,7 +139,7 @@ impl Stage {
 
     /// A payload with a genuine signature over a code that nobody has.
     pub(super) async fn of_nobody(&self) -> Result<String, Failure> {
-        let keys: Vec<SigningKey> = self.office.all("/api/v1/signing-keys").await?;
+        let keys: Vec<SigningKey> = self.admin.all("/api/v1/signing-keys").await?;
         Keyring::derive(&self.master, self.organization, &keys)
             .ok()
             .and_then(|keyring| keyring.sign_vg1(TicketCode::generate()))
@@ -152,7 +152,7 @@ impl Stage {
         let patch = voelgoed_scan_core::model::TicketPatch {
             status: voelgoed_scan_core::model::SettableStatus::Voided,
         };
-        self.office
+        self.admin
             .patch::<voelgoed_scan_core::model::Ticket>(&path, &patch)
             .await
             .map(drop)
@@ -189,7 +189,7 @@ fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
     address
 }
 
-async fn event(office: &Client, title: &str, capacity: Option<u32>) -> Result<EventId, Failure> {
+async fn event(admin: &Client, title: &str, capacity: Option<u32>) -> Result<EventId, Failure> {
     let id = EventId::generate(world::now());
     let event = EventPut {
         name: name(title)?,
@@ -203,14 +203,14 @@ async fn event(office: &Client, title: &str, capacity: Option<u32>) -> Result<Ev
         stale_manifest: StaleManifest::Warn,
         manifest_max_age_s: 43_200,
     };
-    office
+    admin
         .put::<Event>(&format!("/api/v1/events/{id}"), &event)
         .await?;
     Ok(id)
 }
 
 async fn gate(
-    office: &Client,
+    admin: &Client,
     event: EventId,
     title: &str,
     capacity: u32,
@@ -224,13 +224,13 @@ async fn gate(
         capacity: Some(capacity),
         ticket_classes,
     };
-    office
+    admin
         .put::<Gate>(&format!("/api/v1/events/{event}/gates/{id}"), &gate)
         .await?;
     Ok(id)
 }
 
-async fn import(office: &Client, event: EventId, count: usize) -> Result<Vec<TicketCode>, Failure> {
+async fn import(admin: &Client, event: EventId, count: usize) -> Result<Vec<TicketCode>, Failure> {
     let lines = (0..count).map(|at| {
         let class = if at < VIPS && count > VIPS {
             "VIP"
@@ -241,7 +241,7 @@ async fn import(office: &Client, event: EventId, count: usize) -> Result<Vec<Tic
         format!(r#"{{"ticket_class":"{class}","seat":{{"block":"A","row":"{row}","number":"{seat}"}}}}"#)
     });
     let upload = Upload::of_lines(lines.collect::<Vec<_>>().into_iter());
-    let answer = office
+    let answer = admin
         .upload(&format!("/api/v1/events/{event}/tickets?return=codes"), upload)
         .await?;
     said(answer)
@@ -256,7 +256,7 @@ async fn import(office: &Client, event: EventId, count: usize) -> Result<Vec<Tic
 }
 
 async fn post(
-    office: &Client,
+    admin: &Client,
     event: EventId,
     gate: GateId,
     label: &str,
@@ -270,8 +270,8 @@ async fn post(
         device_type: DeviceType::Scanner,
         settings: DeviceSettings::default(),
     };
-    let Registered { token, .. } = office.post("/api/v1/scanning/devices", &device).await?;
-    let client = office.with_token(&token)?;
+    let Registered { token, .. } = admin.post("/api/v1/scanning/devices", &device).await?;
+    let client = admin.with_token(&token)?;
     let start = SessionStart {
         event_id: event,
         gate_id: gate,

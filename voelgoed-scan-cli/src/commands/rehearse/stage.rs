@@ -67,7 +67,7 @@ pub(super) struct Left {
 
 /// The copy, and what was made for it so far.
 pub(super) struct Stage {
-    office: Client,
+    admin: Client,
     original: EventId,
     copy: EventId,
     put: Option<EventPut>,
@@ -76,9 +76,9 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(office: Client, original: EventId) -> Self {
+    pub(super) fn new(admin: Client, original: EventId) -> Self {
         Self {
-            office,
+            admin,
             original,
             copy: EventId::generate(world::now()),
             put: None,
@@ -104,8 +104,8 @@ impl Stage {
 
     async fn copy_event(&mut self) -> Result<Vec<GateId>, Failure> {
         let (from, to) = (self.path(self.original), self.path(self.copy));
-        let event: Event = self.office.get(&from).await?;
-        let gates: Vec<Gate> = self.office.all(&format!("{from}/gates")).await?;
+        let event: Event = self.admin.get(&from).await?;
+        let gates: Vec<Gate> = self.admin.all(&format!("{from}/gates")).await?;
         if gates.is_empty() {
             return Err(Failure::unfit("the event", "has no gate to scan at"));
         }
@@ -125,7 +125,7 @@ impl Stage {
         };
         // From here on there is something to put away, whatever the answer.
         self.put = Some(put.clone());
-        self.office.put::<Event>(&to, &put).await?;
+        self.admin.put::<Event>(&to, &put).await?;
         let mut copies = Vec::with_capacity(gates.len());
         for gate in gates {
             let copy = GateId::generate(world::now());
@@ -136,7 +136,7 @@ impl Stage {
                 capacity: gate.capacity.map(|_| AMPLE),
                 ticket_classes: None,
             };
-            self.office
+            self.admin
                 .put::<Gate>(&format!("{to}/gates/{copy}"), &put)
                 .await?;
             copies.push(copy);
@@ -146,14 +146,14 @@ impl Stage {
 
     /// Devices with their sessions, spread over the gates; their tokens.
     async fn register(&mut self, count: u32, gates: &[GateId]) -> Result<Vec<String>, Failure> {
-        let (office, copy) = (&self.office, self.copy);
+        let (admin, copy) = (&self.admin, self.copy);
         // The end of the copy's id is random: no other rehearsal's devices are called alike.
         let mark: String = copy.to_string().chars().skip(24).collect();
         let posts = (1..=count).zip(gates.iter().copied().cycle());
         let mut made = stream::iter(posts)
             .map(|(at, gate)| {
                 let label = format!("rehearsal-{mark}-{at}");
-                async move { (post(office, copy, gate, &label).await, label) }
+                async move { (post(admin, copy, gate, &label).await, label) }
             })
             .buffer_unordered(AT_ONCE);
         let mut tokens = Vec::new();
@@ -172,7 +172,7 @@ impl Stage {
     async fn import(&mut self, count: usize) -> Result<Vec<TicketCode>, Failure> {
         let upload = Upload::of_lines(std::iter::repeat_n("{}".to_owned(), count));
         let path = format!("{}/tickets?return=codes", self.path(self.copy));
-        let mut answer = said(self.office.upload(&path, upload).await?);
+        let mut answer = said(self.admin.upload(&path, upload).await?);
         let mut codes = Vec::with_capacity(count);
         while let Some(said) = answer.try_next().await? {
             match said {
@@ -201,13 +201,13 @@ impl Stage {
             let signed: Option<Vec<String>> = codes.into_iter().map(|code| keyring.sign_vg1(code)).collect();
             return signed.ok_or_else(|| Failure::unfit("the organization", "has no active vg1 key"));
         }
-        let (total, office, event) = (codes.len(), &self.office, self.path(self.copy));
+        let (total, admin, event) = (codes.len(), &self.admin, self.path(self.copy));
         let event = event.as_str();
         let mut payloads = Vec::with_capacity(total);
         let mut coming = stream::iter(codes)
             .map(|code| async move {
                 let path = format!("{event}/tickets/{code}/qr?format=vg1&as=text");
-                office.file(&path).await
+                admin.file(&path).await
             })
             .buffer_unordered(AT_ONCE);
         while let Some(bytes) = coming.try_next().await? {
@@ -230,8 +230,8 @@ impl Stage {
             Err(SecretError::Missing) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let event: Event = self.office.get(&self.path(self.copy)).await?;
-        let keys: Vec<SigningKey> = self.office.all("/api/v1/signing-keys").await?;
+        let event: Event = self.admin.get(&self.path(self.copy)).await?;
+        let keys: Vec<SigningKey> = self.admin.all("/api/v1/signing-keys").await?;
         Keyring::derive(&master, event.organization_id, &keys)
             .map(Some)
             .map_err(|error| Failure::unfit("the master secret", error))
@@ -244,7 +244,7 @@ impl Stage {
         let clients = tokens
             .iter()
             .take(AT_ONCE)
-            .map(|token| self.office.with_token(token).map(Arc::new))
+            .map(|token| self.admin.with_token(token).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         stream::iter(seen.iter().zip(clients.iter().cycle()))
             .map(Ok)
@@ -275,16 +275,16 @@ impl Stage {
 
     /// Puts the copy away; what stays.
     pub(super) async fn strike(self) -> Result<Left, Failure> {
-        let office = &self.office;
+        let admin = &self.admin;
         let revoked: Vec<Result<(), Failure>> = stream::iter(&self.devices)
-            .map(|id| async move { office.delete(&format!("/api/v1/scanning/devices/{id}")).await })
+            .map(|id| async move { admin.delete(&format!("/api/v1/scanning/devices/{id}")).await })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
         if let Some(mut put) = self.put {
             put.status = EventStatus::Archived;
             let path = format!("/api/v1/events/{}", self.copy);
-            self.office.put::<Event>(&path, &put).await?;
+            self.admin.put::<Event>(&path, &put).await?;
         }
         let devices = revoked.len();
         revoked.into_iter().collect::<Result<(), _>>()?;
@@ -303,7 +303,7 @@ impl Stage {
 
 /// A device that stands at a gate: its id where it was registered, and its token where it got there.
 async fn post(
-    office: &Client,
+    admin: &Client,
     event: EventId,
     gate: GateId,
     label: &str,
@@ -317,7 +317,7 @@ async fn post(
             device_type: DeviceType::Scanner,
             settings: DeviceSettings::default(),
         };
-        office.post("/api/v1/scanning/devices", &device).await
+        admin.post("/api/v1/scanning/devices", &device).await
     }
     .await;
     let Registered { device, token } = match registered {
@@ -330,7 +330,7 @@ async fn post(
             gate_id: gate,
             replace: false,
         };
-        let client = office.with_token(&token)?;
+        let client = admin.with_token(&token)?;
         client
             .post::<ScanSession>("/api/v1/scanning/sessions", &start)
             .await

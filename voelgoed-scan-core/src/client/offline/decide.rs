@@ -6,11 +6,11 @@ use uuid::Uuid;
 use crate::client::{SeenBefore, SeenTicket, Verdict, VerdictBy};
 use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey};
 use crate::model::{
-    Claims, DeviceId, Direction, Format, GateId, Ledger, NamedGate, Reading, Reason, ScanId, ScanResult,
-    Sighting, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Warning,
+    Claims, DeviceId, Direction, Format, GateId, Ledger, NamedGate, Passage, Reading, Reason, ScanId,
+    ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Warning,
 };
 use crate::rules::batch::{tells_previous_scan, tells_ticket};
-use crate::rules::{Situation, can_be_overridden, decide};
+use crate::rules::{ScanContext, can_be_overridden, decide};
 use crate::token::{Keyring, Malformed, Payload, verify};
 
 /// What was read, as far as a phone can tell.
@@ -148,8 +148,8 @@ pub(super) fn judge(ask: &Ask<'_>, read: &Read, own: &[OwnMovement]) -> Judged {
         (None, _) => None,
     };
     let facts = ticket.map(|ticket| ask.facts(ticket, listed.as_ref(), own));
-    let situation = ask.situation();
-    let first = decide(&situation, claims, facts.as_ref());
+    let context = ask.context();
+    let first = decide(&context, claims, facts.as_ref());
     let forced = ask.force && can_be_overridden(first, ask.direction);
     let reason = if forced { Reason::Overridden } else { first };
     let admits = reason.result() == ScanResult::Valid && ask.direction == Direction::Entry;
@@ -162,7 +162,7 @@ pub(super) fn judge(ask: &Ask<'_>, read: &Read, own: &[OwnMovement]) -> Judged {
         .and_then(|facts| {
             let seen = match ask.direction {
                 Direction::Entry => facts.ledger.last_admission(),
-                Direction::Exit => facts.ledger.last_sighting(),
+                Direction::Exit => facts.ledger.last_passage(),
             };
             seen.map(|seen| SeenBefore::of(seen, ask.now))
         });
@@ -233,9 +233,9 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn situation(&self) -> Situation<'a> {
+    fn context(&self) -> ScanContext<'a> {
         let head = self.manifest.head();
-        Situation {
+        ScanContext {
             now: self.now,
             direction: self.direction,
             event: &head.event,
@@ -300,7 +300,7 @@ impl<'a> Ask<'a> {
             version: 0,
             ticket,
         };
-        let allowance = self.situation().allowance(&facts);
+        let allowance = self.context().allowance(&facts);
         let in_counts = |one: &&OwnMovement| one.known_at.is_some_and(|known_at| known_at < made_at);
         let admitted = own
             .iter()
@@ -311,7 +311,7 @@ impl<'a> Ask<'a> {
         // it let in stays one that it let in.
         let believed = facts.ledger.admissions() as usize >= admitted;
         for one in own.iter().filter(|one| !(believed && in_counts(one))) {
-            let seen = self.sighting(one);
+            let seen = self.passage(one);
             match one.direction {
                 Direction::Exit => {
                     facts.ledger.leave(seen);
@@ -329,7 +329,7 @@ impl<'a> Ask<'a> {
     }
 
     fn counted(&self, listed: &ManifestTicket) -> Ledger {
-        let last = Sighting {
+        let last = Passage {
             scan_id: ScanId::from_uuid(Uuid::nil()),
             at: listed.last_admission.unwrap_or(self.manifest.head().made_at),
             gate_id: GateId::from_uuid(Uuid::nil()),
@@ -340,8 +340,8 @@ impl<'a> Ask<'a> {
         Ledger::counted(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
     }
 
-    fn sighting(&self, one: &OwnMovement) -> Sighting {
-        Sighting {
+    fn passage(&self, one: &OwnMovement) -> Passage {
+        Passage {
             scan_id: one.scan_id,
             at: one.at,
             gate_id: one.gate_id,

@@ -13,7 +13,7 @@ const CLOCK_STEP_MS: i64 = 500;
 
 /// Where a device stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Station {
+pub struct PhoneSession {
     /// The event.
     pub event_id: EventId,
     /// The gate.
@@ -91,12 +91,12 @@ impl OfflineGate {
     }
 
     /// Where the device stands: remembered across restarts.
-    pub async fn station(&self) -> Option<Station> {
+    pub async fn station(&self) -> Option<PhoneSession> {
         self.state.lock().await.station
     }
 
     /// Puts the device at a gate, or nowhere.
-    pub async fn set_station(&self, station: Option<Station>) -> Result<(), OfflineError> {
+    pub async fn set_station(&self, station: Option<PhoneSession>) -> Result<(), OfflineError> {
         let mut state = self.state.lock().await;
         if state.station != station {
             state.log.set_station(station.as_ref()).await?;

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 use crate::model::{
-    ClassName, Direction, EventId, NamedGate, Note, Occupancy, Reason, ScanAnswer, ScanId, ScanResult, Seat,
-    Sighting, TicketCode, TicketId, TicketStatus, Timestamp, Warning,
+    ClassName, Direction, EventId, NamedGate, Note, Occupancy, Passage, Reason, ScanAnswer, ScanId,
+    ScanResult, Seat, TicketCode, TicketId, TicketStatus, Timestamp, Warning,
 };
 
-words! {
+string_enum! {
     /// Who reached a verdict.
     pub enum VerdictBy {
         /// The server.
@@ -91,7 +91,7 @@ pub struct SeenBefore {
 
 impl SeenBefore {
     /// A sighting as a phone knows it. A scan that only the manifest tells of has no id.
-    pub(super) fn of(seen: &Sighting, now: Timestamp) -> Self {
+    pub(super) fn of(seen: &Passage, now: Timestamp) -> Self {
         let here = !seen.scan_id.as_uuid().is_nil();
         Self {
             scan_id: here.then_some(seen.scan_id),

@@ -96,12 +96,12 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn sightings()(
+    fn passages()(
         (scan_id, gate_id, device_id) in (id(), id(), id()),
         at in times(),
         (gate_name, device_name) in (texts(), texts()),
-    ) -> Sighting {
-        Sighting { scan_id, at, gate_id, gate_name, device_id, device_name }
+    ) -> Passage {
+        Passage { scan_id, at, gate_id, gate_name, device_id, device_name }
     }
 }
 
@@ -112,13 +112,13 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
         entry_limit: 3,
         window: Duration::from_secs(300),
     };
-    prop::collection::vec((sightings(), 0..4), 0..6).prop_map(move |steps| {
+    prop::collection::vec((passages(), 0..4), 0..6).prop_map(move |steps| {
         let mut ledger = Ledger::default();
-        for (sighting, step) in steps {
+        for (passage, step) in steps {
             match step {
-                0 => drop(ledger.leave(sighting)),
-                1 => drop(ledger.let_in(sighting, &allowance)),
-                step => drop(ledger.enter(sighting, step == 2, &allowance)),
+                0 => drop(ledger.leave(passage)),
+                1 => drop(ledger.let_in(passage, &allowance)),
+                step => drop(ledger.enter(passage, step == 2, &allowance)),
             }
         }
         ledger
@@ -252,7 +252,7 @@ proptest! {
         previous_scan in prop::option::of(previous_scans()),
         warnings in warnings(),
     ) {
-        let shown = Shown { gate_name, ticket, previous_scan, warnings };
+        let shown = AnswerSnapshot { gate_name, ticket, previous_scan, warnings };
         prop_assert_eq!(shown.to_json(), serde_json::to_string(&shown).expect("JSON"));
     }
 }

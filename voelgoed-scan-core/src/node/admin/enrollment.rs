@@ -6,13 +6,13 @@ use crate::model::{
     DeviceId, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentCode, IssuedToken, ManifestKey,
     OrganizationId, Timestamp,
 };
-use crate::node::BackOffice;
+use crate::node::Admin;
 use crate::store::{Put, StoreError};
 
 /// How long a code works.
 const LIFETIME: Duration = Duration::from_mins(5);
 
-impl BackOffice {
+impl Admin {
     /// Makes a code that enrols a phone as this device, and says when it expires; the code that the device had works no
     /// longer. It is shown this once.
     pub async fn new_enrollment(

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::HashMap;
 use lru::LruCache;
 
-use crate::model::{ApiKey, OrganizationId, Standing, TokenHash};
+use crate::model::{ApiKey, AuthenticatedDevice, OrganizationId, TokenHash};
 use crate::token::Keyring;
 
 /// The most callers and keyrings kept.
@@ -30,9 +30,9 @@ struct Kept<T> {
     value: Arc<T>,
 }
 
-struct Shelf<K, T>(LruCache<K, Kept<T>>);
+struct EpochLru<K, T>(LruCache<K, Kept<T>>);
 
-impl<K: std::hash::Hash + Eq, T> Shelf<K, T> {
+impl<K: std::hash::Hash + Eq, T> EpochLru<K, T> {
     fn new() -> Self {
         // Not `LruCache::new(MOST)`, which would take the memory of a full one at once.
         Self(LruCache::unbounded())
@@ -68,22 +68,22 @@ impl<K: std::hash::Hash + Eq, T> Shelf<K, T> {
 struct Shelves {
     epoch: Epoch,
     forgotten: HashMap<OrganizationId, Epoch>,
-    standings: Shelf<TokenHash, Standing>,
-    api_keys: Shelf<TokenHash, ApiKey>,
-    keyrings: Shelf<OrganizationId, Keyring>,
+    standings: EpochLru<TokenHash, AuthenticatedDevice>,
+    api_keys: EpochLru<TokenHash, ApiKey>,
+    keyrings: EpochLru<OrganizationId, Keyring>,
 }
 
 /// The memory of a node.
-pub(crate) struct Memory(Mutex<Shelves>);
+pub(crate) struct IdentityCache(Mutex<Shelves>);
 
-impl Memory {
+impl IdentityCache {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Shelves {
             epoch: Epoch(1),
             forgotten: HashMap::default(),
-            standings: Shelf::new(),
-            api_keys: Shelf::new(),
-            keyrings: Shelf::new(),
+            standings: EpochLru::new(),
+            api_keys: EpochLru::new(),
+            keyrings: EpochLru::new(),
         }))
     }
 
@@ -104,18 +104,23 @@ impl Memory {
         shelves.forgotten.insert(organization, epoch);
     }
 
-    pub(crate) fn standing(&self, token: &TokenHash) -> Option<Arc<Standing>> {
+    pub(crate) fn authenticated(&self, token: &TokenHash) -> Option<Arc<AuthenticatedDevice>> {
         let Shelves {
             standings, forgotten, ..
         } = &mut *self.lock();
         standings.get(token, forgotten)
     }
 
-    pub(crate) fn keep_standing(&self, token: TokenHash, since: Epoch, standing: &Arc<Standing>) {
-        let organization = standing.device.organization_id;
+    pub(crate) fn keep_standing(
+        &self,
+        token: TokenHash,
+        since: Epoch,
+        authenticated: &Arc<AuthenticatedDevice>,
+    ) {
+        let organization = authenticated.device.organization_id;
         self.lock()
             .standings
-            .put(token, organization, since, Arc::clone(standing));
+            .put(token, organization, since, Arc::clone(authenticated));
     }
 
     pub(crate) fn api_key(&self, hash: &TokenHash) -> Option<Arc<ApiKey>> {
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_change_is_not_kept_after_it() {
-        let memory = Memory::new();
+        let memory = IdentityCache::new();
         let organization = OrganizationId::generate(Timestamp::from_millis(0));
         let began = memory.epoch();
         memory.forget(organization);
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn forgetting_one_organization_keeps_the_others() {
-        let memory = Memory::new();
+        let memory = IdentityCache::new();
         let [one, other] = [1, 2].map(|at| OrganizationId::generate(Timestamp::from_millis(at)));
         memory.keep_api_key([1; 32], memory.epoch(), &key(one));
         memory.keep_api_key([2; 32], memory.epoch(), &key(other));

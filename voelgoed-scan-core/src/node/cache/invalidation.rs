@@ -8,16 +8,16 @@ use tokio::sync::mpsc;
 
 use crate::bus::Message;
 use crate::model::{EventId, OrganizationId, TicketCode, Timestamp};
-use crate::node::cache::identities::Memory;
+use crate::node::cache::identities::IdentityCache;
 #[cfg(feature = "redis")]
 use crate::node::cache::redis::RedisTier;
-use crate::node::cache::tickets::Recent;
+use crate::node::cache::tickets::TicketCache;
 
 /// Spreads changes.
 #[derive(Clone)]
-pub(crate) struct Changes {
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) recent: Arc<Recent>,
+pub(crate) struct Invalidator {
+    pub(crate) memory: Arc<IdentityCache>,
+    pub(crate) recent: Arc<TicketCache>,
     #[cfg(feature = "redis")]
     pub(crate) redis: Option<RedisTier>,
     pub(crate) outbox: Outbox,
@@ -41,7 +41,7 @@ impl Outbox {
     }
 }
 
-impl Changes {
+impl Invalidator {
     /// Events, gates, devices, sessions or keys changed.
     pub(crate) fn facts(&self, organization: OrganizationId) {
         self.memory.forget(organization);
@@ -58,8 +58,8 @@ impl Changes {
         now: Timestamp,
     ) {
         for &(ticket_code, version) in tickets {
-            self.recent.bury(organization, ticket_code, version, now);
-            self.outbox.tell(Message::Buried {
+            self.recent.invalidate(organization, ticket_code, version, now);
+            self.outbox.tell(Message::TicketInvalidated {
                 organization_id: organization,
                 ticket_code,
                 version,
@@ -96,7 +96,7 @@ impl Changes {
         now: Timestamp,
     ) {
         if let Some(redis) = &self.redis {
-            redis.bury(organization, tickets, now).await;
+            redis.invalidate(organization, tickets, now).await;
         }
     }
 

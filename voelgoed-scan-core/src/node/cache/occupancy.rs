@@ -16,17 +16,19 @@ struct Inside {
 
 /// People inside, by event.
 #[derive(Default)]
-pub(crate) struct Crowd(Mutex<HashMap<(OrganizationId, EventId), Inside>>);
+pub(crate) struct OccupancyCache(Mutex<HashMap<(OrganizationId, EventId), Inside>>);
 
-impl Crowd {
+impl OccupancyCache {
     fn lock(&self) -> MutexGuard<'_, HashMap<(OrganizationId, EventId), Inside>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what an answer of the database told.
     pub(crate) fn note(&self, organization: OrganizationId, answer: &ScanAnswer) {
-        let mut crowd = self.lock();
-        let inside = crowd.entry((organization, answer.event_id)).or_default();
+        let mut occupancy_cache = self.lock();
+        let inside = occupancy_cache
+            .entry((organization, answer.event_id))
+            .or_default();
         inside.event = answer.occupancy.event.inside;
         inside.gates.insert(answer.gate.id, answer.occupancy.gate.inside);
     }
@@ -54,8 +56,8 @@ impl Crowd {
 
     /// What is known of a gate and its event; `None` where nothing is.
     pub(crate) fn occupancy(&self, event: &Event, gate: &Gate) -> Option<Occupancy> {
-        let crowd = self.lock();
-        let inside = crowd.get(&(event.organization_id, event.id))?;
+        let occupancy_cache = self.lock();
+        let inside = occupancy_cache.get(&(event.organization_id, event.id))?;
         Some(Occupancy {
             gate: Headcount {
                 inside: *inside.gates.get(&gate.id)?,

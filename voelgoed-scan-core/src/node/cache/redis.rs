@@ -226,7 +226,7 @@ impl RedisTier {
     }
 
     /// Notes that tickets changed otherwise than by an admission; tried until Redis took it or the window is over.
-    pub(crate) async fn bury(
+    pub(crate) async fn invalidate(
         &self,
         organization: OrganizationId,
         tickets: &[(TicketCode, i64)],

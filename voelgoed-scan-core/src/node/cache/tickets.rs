@@ -53,18 +53,18 @@ struct Entries {
     tickets: LruCache<(OrganizationId, TicketCode), Entry>,
     /// When an import last changed tickets of an event; without one, when anything of the organization did.
     changed: HashMap<(OrganizationId, Option<EventId>), Moment>,
-    scans: Named,
+    scans: SeenScanIds,
 }
 
 /// Scan ids in two halves, of which the older is forgotten as a whole. No order is kept within: each of very many comes
 /// once, and to move and free them one by one would touch what is in no processor's cache.
 #[derive(Default)]
-struct Named {
+struct SeenScanIds {
     newer: HashSet<(OrganizationId, ScanId)>,
     older: HashSet<(OrganizationId, ScanId)>,
 }
 
-impl Named {
+impl SeenScanIds {
     /// Keeps an id as the latest; whether it was kept already.
     fn keep(&mut self, scan: (OrganizationId, ScanId)) -> bool {
         if !self.newer.insert(scan) {
@@ -81,19 +81,19 @@ impl Named {
 }
 
 /// The in-process tier.
-pub(crate) struct Recent {
+pub(crate) struct TicketCache {
     entries: Mutex<Entries>,
     window: Duration,
     began: Instant,
 }
 
-impl Recent {
+impl TicketCache {
     pub(crate) fn new(window: Duration) -> Self {
         let entries = Entries {
             moment: Moment(1),
             tickets: LruCache::unbounded(),
             changed: HashMap::default(),
-            scans: Named::default(),
+            scans: SeenScanIds::default(),
         };
         Self {
             entries: Mutex::new(entries),
@@ -152,7 +152,13 @@ impl Recent {
     }
 
     /// Notes that a ticket changed otherwise than by an admission: nothing older than `version` counts.
-    pub(crate) fn bury(&self, organization: OrganizationId, code: TicketCode, version: i64, now: Timestamp) {
+    pub(crate) fn invalidate(
+        &self,
+        organization: OrganizationId,
+        code: TicketCode,
+        version: i64,
+        now: Timestamp,
+    ) {
         let until = now.plus(self.window);
         self.replace((organization, code), Entry::Tombstone { version, until }, now);
     }

@@ -7,22 +7,22 @@ use crate::bus::Message;
 use crate::model::{Decided, Reason, Recorded, ScanRecord, ScanResult, TicketFacts};
 use crate::node::Feed;
 use crate::node::cache::invalidation::Outbox;
-use crate::node::cache::occupancy::Crowd;
-use crate::node::cache::tickets::{Moment, Recent};
-use crate::node::write_queue::{Aftermath, Pending};
+use crate::node::cache::occupancy::OccupancyCache;
+use crate::node::cache::tickets::{Moment, TicketCache};
+use crate::node::write_queue::{Pending, PostCommit};
 use crate::rules::NewScan;
 
 /// Steps 8 and 9.
-pub(crate) struct Effects {
-    pub(crate) recent: Arc<Recent>,
+pub(crate) struct PostCommitEffects {
+    pub(crate) recent: Arc<TicketCache>,
     #[cfg(feature = "redis")]
     pub(crate) redis: Option<crate::node::cache::redis::RedisTier>,
-    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) occupancy_cache: Arc<OccupancyCache>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) outbox: Outbox,
 }
 
-impl Aftermath for Effects {
+impl PostCommit for PostCommitEffects {
     type Before = Moment;
 
     fn before(&self) -> Moment {
@@ -41,12 +41,12 @@ impl Aftermath for Effects {
         });
         let decided: Vec<&Decided> = decided.collect();
         for one in &decided {
-            self.crowd.note(one.record.organization_id, &one.answer);
+            self.occupancy_cache.note(one.record.organization_id, &one.answer);
             if let Some(facts) = seen(one) {
                 self.recent.put(facts.clone(), before, one.record.received_at);
             } else if let Some(facts) = left(one) {
                 let ticket = &facts.ticket;
-                self.recent.bury(
+                self.recent.invalidate(
                     ticket.organization_id,
                     ticket.code,
                     facts.version,
@@ -68,7 +68,7 @@ impl Aftermath for Effects {
     }
 }
 
-impl Effects {
+impl PostCommitEffects {
     /// A retry may come to another node, which must not take it for a new scan.
     fn tell_seen(&self, records: &[&ScanRecord]) {
         let mut by_organization: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -101,7 +101,7 @@ impl Effects {
         Some(Box::pin(async move {
             put.await;
             for (organization, code, version) in exits {
-                redis.bury(organization, &[(code, version)], now).await;
+                redis.invalidate(organization, &[(code, version)], now).await;
             }
         }))
     }

@@ -2,7 +2,7 @@
 //! everybody who keeps or watches what it changed.
 
 use crate::bus::Message;
-use crate::model::{OrganizationId, ScanRecord, Standing, Timestamp};
+use crate::model::{AuthenticatedDevice, OrganizationId, ScanRecord, Timestamp};
 use crate::node::scanner::reading;
 use crate::node::{ScanError, Scanner};
 use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
@@ -18,11 +18,11 @@ impl Scanner {
     /// Takes a batch of scans at `now`, the server's clock. A revoked device's go into quarantine.
     pub async fn sync(
         &self,
-        standing: &Standing,
+        authenticated: &AuthenticatedDevice,
         request: SyncRequest<HandedScan>,
         now: Timestamp,
     ) -> Result<SyncAnswer, ScanError> {
-        let device = &standing.device;
+        let device = &authenticated.device;
         let organization = device.organization_id;
         let keyring = self
             .0
@@ -46,7 +46,7 @@ impl Scanner {
             items,
         };
         // A denial that a tier answered may still wait to be written: a scan of the batch may be the same.
-        self.0.recorder.flush().await;
+        self.0.write_queue.flush().await;
         let synced = self
             .store()
             .sync(&intake, &self.0.rules)
@@ -91,7 +91,7 @@ impl Scanner {
         let new = writes.scans.iter().map(|new| &new.scan.record);
         let changed = writes.changed.iter().map(|kept| &kept.record);
         for event in writes.counts.keys().map(|(event, _)| *event) {
-            self.0.crowd.forget(organization, event);
+            self.0.occupancy_cache.forget(organization, event);
         }
         let records: Vec<&ScanRecord> = new.chain(changed).collect();
         self.0.feed.tell_scans(&records);

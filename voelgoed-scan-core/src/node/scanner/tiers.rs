@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use crate::model::{
-    Attempt, Claims, DecidedBy, Denial, Direction, PreviousScan, Reason, Reentry, ScanAnswer, ScanId,
-    ScanResult, ScannedTicket, Stage, Stand, TicketFacts,
+    ActiveSession, Attempt, Claims, DecidedBy, Denial, Direction, PreviousScan, Reason, Reentry, ScanAnswer,
+    ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
 };
 use crate::node::{ScanError, Scanner};
 use crate::rules::batch::{tells_previous_scan, tells_ticket};
-use crate::rules::{NewScan, Situation, answer, decide};
+use crate::rules::{NewScan, ScanContext, answer, decide};
 
 impl Scanner {
     /// Whether nobody has decided a scan before. Memory tells, if the scan was named after this node began to listen,
@@ -43,8 +43,8 @@ impl Scanner {
     /// Whether a tier's denial may be answered before it is on record. A window ends by itself, and not at every node at
     /// once: the same scan, asked about at another node whose answer never came, may be admitted there meanwhile. So a
     /// denial by the window is recorded first where there are others, and whichever is recorded first is the answer.
-    pub(super) fn may_precede_record(&self, stand: &Stand, named: Option<ScanId>) -> bool {
-        let ends_by_itself = match stand.event.reentry {
+    pub(super) fn may_precede_record(&self, active_session: &ActiveSession, named: Option<ScanId>) -> bool {
+        let ends_by_itself = match active_session.event.reentry {
             Reentry::Never | Reentry::AfterExit => false,
             Reentry::AfterWindow => true,
         };
@@ -52,18 +52,22 @@ impl Scanner {
     }
 
     /// Step 3: a denial that a tier knows, fastest first.
-    pub(super) async fn ask_tiers(&self, stand: &Stand, attempt: &Attempt) -> Option<Box<Denial>> {
-        let claims = tier_may_answer(stand, attempt)?;
+    pub(super) async fn ask_tiers(
+        &self,
+        active_session: &ActiveSession,
+        attempt: &Attempt,
+    ) -> Option<Box<Denial>> {
+        let claims = tier_may_answer(active_session, attempt)?;
         let code = claims.ticket_code?;
         let organization = attempt.organization_id;
         if let Some(facts) = self.0.recent.get(organization, code, attempt.now) {
-            return self.denial(stand, attempt, claims, &facts, DecidedBy::Memory);
+            return self.denial(active_session, attempt, claims, &facts, DecidedBy::Memory);
         }
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.0.redis {
             let since = self.0.recent.moment();
             let facts = Box::pin(redis.get(organization, code)).await?;
-            let denial = self.denial(stand, attempt, claims, &facts, DecidedBy::Redis);
+            let denial = self.denial(active_session, attempt, claims, &facts, DecidedBy::Redis);
             if denial.is_some() {
                 self.0.recent.put(facts, since, attempt.now);
             }
@@ -75,7 +79,7 @@ impl Scanner {
     /// What a tier's ticket says against an attempt.
     fn denial(
         &self,
-        stand: &Stand,
+        active_session: &ActiveSession,
         attempt: &Attempt,
         claims: &Claims,
         facts: &TicketFacts,
@@ -88,15 +92,15 @@ impl Scanner {
         if facts.ticket.entry_limit != 1 || own_entry {
             return None;
         }
-        let situation = Situation {
+        let context = ScanContext {
             now: attempt.now,
             direction: attempt.direction,
-            event: &stand.event,
-            gate: &stand.gate,
+            event: &active_session.event,
+            gate: &active_session.gate,
             occupancy: None,
             window: self.0.rules.window,
         };
-        let reason = decide(&situation, claims, Some(facts));
+        let reason = decide(&context, claims, Some(facts));
         (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| {
             Box::new(Denial {
                 reason,
@@ -115,12 +119,16 @@ impl Scanner {
     /// Answers a tier's denial; its record follows.
     pub(super) async fn deny(
         &self,
-        stand: &Stand,
+        active_session: &ActiveSession,
         attempt: Box<Attempt>,
         denial: Box<Denial>,
     ) -> Result<ScanAnswer, ScanError> {
-        let room = self.0.recorder.room().await?;
-        let occupancy = if let Some(occupancy) = self.0.crowd.occupancy(&stand.event, &stand.gate) {
+        let room = self.0.write_queue.room().await?;
+        let occupancy = if let Some(occupancy) = self
+            .0
+            .occupancy_cache
+            .occupancy(&active_session.event, &active_session.gate)
+        {
             occupancy
         } else {
             // Nobody has told this node yet: asked once, kept from then on.
@@ -135,23 +143,23 @@ impl Scanner {
         };
         let scan = NewScan::denied(*attempt, *denial);
         let answer = answer(&scan.record, &scan.shown, occupancy);
-        self.0.recorder.note(room, scan)?;
+        self.0.write_queue.note(room, scan)?;
         Ok(answer)
     }
 }
 
 /// The claims of a scan that a tier may answer: an entry without override, under a policy that a moment cannot turn.
-fn tier_may_answer<'a>(stand: &Stand, attempt: &'a Attempt) -> Option<&'a Claims> {
-    let policy = match stand.event.reentry {
+fn tier_may_answer<'a>(active_session: &ActiveSession, attempt: &'a Attempt) -> Option<&'a Claims> {
+    let policy = match active_session.event.reentry {
         Reentry::Never | Reentry::AfterWindow => true,
         Reentry::AfterExit => false,
     };
     match &attempt.stage {
-        Stage::Verified(claims)
+        Verification::Verified(claims)
             if policy && attempt.direction == Direction::Entry && attempt.override_.is_none() =>
         {
             Some(claims)
         }
-        Stage::Verified(_) | Stage::Denied(_) => None,
+        Verification::Verified(_) | Verification::Denied(_) => None,
     }
 }

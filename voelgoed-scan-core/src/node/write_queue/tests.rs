@@ -7,8 +7,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::model::{
-    DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy, Fingerprint, GateId, OrganizationId,
-    Reason, ReasonText, ScanId, ScanRecord, SessionId, Stage, Standing, Timestamp, TokenHash,
+    AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy, Fingerprint,
+    GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, SessionId, Timestamp, TokenHash,
+    Verification,
 };
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoneBy};
@@ -118,14 +119,14 @@ impl ScanStore for Slow {
         Ok(None)
     }
 
-    async fn standing(&self, _: &TokenHash) -> Result<Option<Standing>, StoreError> {
+    async fn authenticated(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
         Ok(None)
     }
 }
 
 struct Nothing;
 
-impl Aftermath for Nothing {
+impl PostCommit for Nothing {
     type Before = ();
 
     fn before(&self) {}
@@ -135,8 +136,8 @@ impl Aftermath for Nothing {
     }
 }
 
-fn start(store: &Arc<Slow>) -> Recorder {
-    Recorder::start(Arc::clone(store), RULES, Arc::new(Nothing)).expect("a thread")
+fn start(store: &Arc<Slow>) -> WriteQueue {
+    WriteQueue::start(Arc::clone(store), RULES, Arc::new(Nothing)).expect("a thread")
 }
 
 const RULES: Rules = Rules {
@@ -153,13 +154,13 @@ fn attempt(number: u128) -> Attempt {
         event_id: EventId::from_uuid(id),
         gate_id: GateId::from_uuid(id),
         gate_name: "Main".to_owned(),
-        standing: None,
+        authenticated: None,
         fingerprint: Fingerprint {
             sha256: [0; 32],
             format: None,
             kid: None,
         },
-        stage: Stage::Denied(Box::new(Denial {
+        stage: Verification::Denied(Box::new(Denial {
             reason: Reason::Malformed,
             decided_by: DecidedBy::Memory,
             claims: None,
@@ -178,14 +179,14 @@ fn attempt(number: u128) -> Attempt {
 fn denial(number: u128) -> NewScan {
     let attempt = attempt(number);
     match attempt.stage.clone() {
-        Stage::Denied(denial) => NewScan::denied(attempt, *denial),
-        Stage::Verified(_) => panic!("it is denied"),
+        Verification::Denied(denial) => NewScan::denied(attempt, *denial),
+        Verification::Verified(_) => panic!("it is denied"),
     }
 }
 
-async fn note(recorder: &Recorder, number: u128) -> Result<(), RecordError> {
-    let room = recorder.room().await?;
-    recorder.note(room, denial(number))
+async fn note(write_queue: &WriteQueue, number: u128) -> Result<(), RecordError> {
+    let room = write_queue.room().await?;
+    write_queue.note(room, denial(number))
 }
 
 fn id(number: u128) -> ScanId {
@@ -202,19 +203,19 @@ async fn until(so: impl Fn() -> bool) {
 #[tokio::test]
 async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
     let store = Arc::new(Slow::new(0));
-    let recorder = start(&store);
+    let write_queue = start(&store);
     let mut asked = vec![tokio::spawn({
-        let recorder = recorder.clone();
-        async move { recorder.record(Box::new(attempt(0))).await }
+        let write_queue = write_queue.clone();
+        async move { write_queue.record(Box::new(attempt(0))).await }
     })];
     until(|| store.begun.load(Ordering::SeqCst) == 1).await;
     for number in 1..=5 {
-        let recorder = recorder.clone();
+        let write_queue = write_queue.clone();
         asked.push(tokio::spawn(async move {
-            recorder.record(Box::new(attempt(number))).await
+            write_queue.record(Box::new(attempt(number))).await
         }));
     }
-    until(|| recorder.places.available_permits() <= MOST_WAITING - 5).await;
+    until(|| write_queue.places.available_permits() <= MOST_WAITING - 5).await;
     store.permits.add_permits(2);
     for one in asked {
         assert!(one.await.expect("no panic").is_ok());
@@ -231,7 +232,7 @@ async fn a_bad_scan_does_not_fail_its_neighbours() {
         ..Slow::new(100)
     });
     let attempts: Vec<_> = (1..=3).map(attempt).collect();
-    let desk = Desk {
+    let desk = Writer {
         store,
         rules: RULES,
         aftermath: Arc::new(Nothing),
@@ -244,14 +245,14 @@ async fn a_bad_scan_does_not_fail_its_neighbours() {
 }
 
 /// Leaves three denials; all but the second are on record.
-async fn noted_but_the_second(store: &Arc<Slow>) -> Recorder {
-    let recorder = start(store);
+async fn noted_but_the_second(store: &Arc<Slow>) -> WriteQueue {
+    let write_queue = start(store);
     for number in 1..=3 {
-        note(&recorder, number).await.expect("there is room");
+        note(&write_queue, number).await.expect("there is room");
     }
-    recorder.flush().await;
+    write_queue.flush().await;
     assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
-    recorder
+    write_queue
 }
 
 #[tokio::test]
@@ -260,8 +261,8 @@ async fn a_bad_denial_keeps_no_other_from_its_record() {
         poison: Some(id(2)),
         ..Slow::new(100)
     });
-    let recorder = noted_but_the_second(&store).await;
-    assert_eq!(recorder.counts().denials_waiting, 1, "it is tried again");
+    let write_queue = noted_but_the_second(&store).await;
+    assert_eq!(write_queue.counts().denials_waiting, 1, "it is tried again");
 }
 
 #[tokio::test]
@@ -270,9 +271,9 @@ async fn a_scan_that_the_database_panics_at_fails_alone() {
         trap: Some(id(2)),
         ..Slow::new(100)
     });
-    let recorder = noted_but_the_second(&store).await;
+    let write_queue = noted_but_the_second(&store).await;
     for (number, fine) in [(1, true), (2, false), (3, true)] {
-        let recorded = recorder.record(Box::new(attempt(number))).await;
+        let recorded = write_queue.record(Box::new(attempt(number))).await;
         assert_eq!(recorded.is_ok(), fine, "{number}: {recorded:?}");
     }
 }
@@ -280,7 +281,7 @@ async fn a_scan_that_the_database_panics_at_fails_alone() {
 /// What follows a write, and panics.
 struct Broken;
 
-impl Aftermath for Broken {
+impl PostCommit for Broken {
     type Before = ();
 
     fn before(&self) {}
@@ -293,9 +294,9 @@ impl Aftermath for Broken {
 #[tokio::test]
 async fn who_is_on_record_is_answered_whatever_becomes_of_what_follows() {
     let store = Arc::new(Slow::new(100));
-    let recorder = Recorder::start(store, RULES, Arc::new(Broken)).expect("a thread");
+    let write_queue = WriteQueue::start(store, RULES, Arc::new(Broken)).expect("a thread");
     for number in 1..=2 {
-        let recorded = recorder.record(Box::new(attempt(number))).await;
+        let recorded = write_queue.record(Box::new(attempt(number))).await;
         assert!(recorded.is_ok(), "{number}: {recorded:?}");
     }
 }
@@ -304,8 +305,8 @@ async fn who_is_on_record_is_answered_whatever_becomes_of_what_follows() {
 async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
     let store = Arc::new(Slow::new(100));
     store.failures.store(1, Ordering::SeqCst);
-    let recorder = start(&store);
-    note(&recorder, 7).await.expect("there is room");
+    let write_queue = start(&store);
+    note(&write_queue, 7).await.expect("there is room");
     until(|| !store.batches().is_empty()).await;
     assert_eq!(store.batches(), [vec![id(7)]]);
 }
@@ -313,17 +314,17 @@ async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
 #[tokio::test]
 async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     let store = Arc::new(Slow::new(100));
-    let recorder = start(&store);
+    let write_queue = start(&store);
     let last = 2 * MOST_IN_A_WRITE as u128;
     for number in 0..=last {
-        note(&recorder, number).await.expect("there is room");
+        note(&write_queue, number).await.expect("there is room");
     }
-    recorder
+    write_queue
         .record(Box::new(attempt(last)))
         .await
         .expect("the database is there");
     assert_eq!(store.batches()[..2], [[id(last)], [id(last)]]);
-    recorder.flush().await;
+    write_queue.flush().await;
     assert_eq!(
         store.batches().concat().len() as u128,
         last + 2,
@@ -343,13 +344,13 @@ async fn begin<T>(call: Pin<&mut impl Future<Output = T>>) {
 #[tokio::test]
 async fn no_scan_waits_for_the_denials_before_it() {
     let store = Arc::new(Slow::new(0));
-    let recorder = start(&store);
+    let write_queue = start(&store);
     for number in 1..=MOST_NOTES as u128 {
-        note(&recorder, number).await.expect("there is room");
+        note(&write_queue, number).await.expect("there is room");
     }
-    let mut denied = pin!(note(&recorder, 20_000));
+    let mut denied = pin!(note(&write_queue, 20_000));
     begin(denied.as_mut()).await;
-    let mut asked = pin!(recorder.record(Box::new(attempt(0))));
+    let mut asked = pin!(write_queue.record(Box::new(attempt(0))));
     begin(asked.as_mut()).await;
     // One write may be under way; before the next, which has the scan, goes one of denials that are due.
     store.permits.add_permits(3);
@@ -361,18 +362,18 @@ async fn no_scan_waits_for_the_denials_before_it() {
     );
     store.permits.add_permits(100);
     denied.await.expect("there is room");
-    recorder.flush().await;
+    write_queue.flush().await;
     assert_eq!(store.batches().concat().len(), MOST_NOTES + 2, "nothing is lost");
 }
 
 #[tokio::test]
 async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     let store = Arc::new(Slow::new(0));
-    let recorder = start(&store);
+    let write_queue = start(&store);
     let mut asked = Vec::new();
     let ask = |number: u128| {
-        let recorder = recorder.clone();
-        tokio::spawn(async move { recorder.record(Box::new(attempt(number))).await })
+        let write_queue = write_queue.clone();
+        tokio::spawn(async move { write_queue.record(Box::new(attempt(number))).await })
     };
     // A write under way, while denials and more scans come than the next one takes.
     asked.push(ask(0));
@@ -380,12 +381,14 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
     for number in 1..=2 * MOST_IN_A_WRITE as u128 {
         asked.push(ask(number));
     }
-    until(|| recorder.places.available_permits() == MOST_WAITING - 2 * MOST_IN_A_WRITE).await;
+    until(|| write_queue.places.available_permits() == MOST_WAITING - 2 * MOST_IN_A_WRITE).await;
     let first_note = 10_000;
     for number in 0..100 {
-        note(&recorder, first_note + number).await.expect("there is room");
+        note(&write_queue, first_note + number)
+            .await
+            .expect("there is room");
     }
-    let mut flushed = pin!(recorder.flush());
+    let mut flushed = pin!(write_queue.flush());
     begin(flushed.as_mut()).await;
     store.permits.add_permits(100);
     flushed.await;
@@ -401,23 +404,23 @@ async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
 #[tokio::test]
 async fn flushing_waits_for_what_was_left() {
     let store = Arc::new(Slow::new(100));
-    let recorder = start(&store);
-    note(&recorder, 1).await.expect("there is room");
-    recorder.flush().await;
+    let write_queue = start(&store);
+    note(&write_queue, 1).await.expect("there is room");
+    write_queue.flush().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
-    recorder.flush().await;
+    write_queue.flush().await;
 }
 
 #[tokio::test]
 async fn past_its_bound_the_queue_says_so() {
     let store = Arc::new(Slow::new(0));
-    let recorder = start(&store);
+    let write_queue = start(&store);
     let mut asked = Vec::new();
     // One batch is being written, one is gathered, the queue itself holds the rest.
     for number in 0..=u128::try_from(MOST_WAITING + 2 * MOST_IN_A_WRITE).expect("small") {
-        let recorder = recorder.clone();
+        let write_queue = write_queue.clone();
         asked.push(tokio::spawn(async move {
-            recorder.record(Box::new(attempt(number))).await
+            write_queue.record(Box::new(attempt(number))).await
         }));
     }
     until(|| asked.iter().any(tokio::task::JoinHandle::is_finished)).await;
@@ -436,15 +439,19 @@ async fn past_its_bound_the_queue_says_so() {
 async fn what_was_written_what_failed_and_what_waits_is_counted() {
     let store = Arc::new(Slow::new(0));
     store.failures.store(1, Ordering::SeqCst);
-    let recorder = start(&store);
-    note(&recorder, 1).await.expect("there is room");
-    until(|| recorder.counts().denials_waiting == 1).await;
+    let write_queue = start(&store);
+    note(&write_queue, 1).await.expect("there is room");
+    until(|| write_queue.counts().denials_waiting == 1).await;
     store.permits.add_permits(1);
-    until(|| recorder.counts().failed == 1).await;
-    assert_eq!(recorder.counts().denials_waiting, 1, "it is still to be written");
+    until(|| write_queue.counts().failed == 1).await;
+    assert_eq!(
+        write_queue.counts().denials_waiting,
+        1,
+        "it is still to be written"
+    );
     store.permits.add_permits(1);
-    until(|| recorder.counts().denials_waiting == 0).await;
-    let counts = recorder.counts();
+    until(|| write_queue.counts().denials_waiting == 0).await;
+    let counts = write_queue.counts();
     assert_eq!((counts.failed, counts.scans, counts.waiting), (1, 1, 0));
     assert_eq!(counts.took.iter().sum::<u64>(), 2, "both writes took their time");
 }

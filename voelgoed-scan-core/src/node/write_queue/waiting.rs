@@ -12,7 +12,7 @@ use crate::rules::NewScan;
 use crate::store::StoreError;
 
 /// A scan that somebody waits for. Its place is free as soon as its write begins.
-pub(super) struct Ask {
+pub(super) struct WriteRequest {
     pub(super) attempt: Box<Attempt>,
     pub(super) asker: oneshot::Sender<Result<Recorded, RecordError>>,
     #[expect(dead_code, reason = "held for as long as the scan waits")]
@@ -20,7 +20,7 @@ pub(super) struct Ask {
 }
 
 /// A denial that a tier answered. Its place is free once it is written.
-pub(super) struct Note {
+pub(super) struct PendingDenial {
     pub(super) scan: Box<NewScan>,
     pub(super) due: Instant,
     pub(super) place: OwnedSemaphorePermit,
@@ -29,7 +29,7 @@ pub(super) struct Note {
 /// What a note is besides its scan.
 pub(super) type NotePlace = (u64, Instant, OwnedSemaphorePermit);
 
-impl Note {
+impl PendingDenial {
     pub(super) fn take_apart((number, note): (u64, Self)) -> (NewScan, NotePlace) {
         (*note.scan, (number, note.due, note.place))
     }
@@ -42,39 +42,39 @@ impl Note {
 
 /// Where denials are put until a write takes them: the recorder is woken by the first, and not by each.
 #[derive(Default)]
-pub(super) struct Tray(Mutex<Vec<Note>>);
+pub(super) struct DenialBuffer(Mutex<Vec<PendingDenial>>);
 
-impl Tray {
-    fn lock(&self) -> MutexGuard<'_, Vec<Note>> {
+impl DenialBuffer {
+    fn lock(&self) -> MutexGuard<'_, Vec<PendingDenial>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a note there; whether it is the first.
-    pub(super) fn put(&self, note: Note) -> bool {
+    pub(super) fn put(&self, note: PendingDenial) -> bool {
         let mut notes = self.lock();
         notes.push(note);
         notes.len() == 1
     }
 
-    fn take(&self) -> Vec<Note> {
+    fn take(&self) -> Vec<PendingDenial> {
         std::mem::take(&mut *self.lock())
     }
 }
 
 pub(super) enum Job {
-    Ask(Ask),
+    WriteRequest(WriteRequest),
     /// There is a note on the tray, due then.
-    Tray(Instant),
+    DenialBuffer(Instant),
     Flush(oneshot::Sender<()>),
 }
 
 pub(super) struct Waiting {
-    tray: Arc<Tray>,
+    tray: Arc<DenialBuffer>,
     /// When what is on the tray must be written.
     tray_due: Option<Instant>,
-    asks: VecDeque<Ask>,
+    asks: VecDeque<WriteRequest>,
     /// With the number of each, in the order they came.
-    notes: VecDeque<(u64, Note)>,
+    notes: VecDeque<(u64, PendingDenial)>,
     noted: HashSet<(OrganizationId, ScanId)>,
     next: u64,
     /// Who waits for the notes before a number.
@@ -84,7 +84,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(tray: Arc<Tray>) -> Self {
+    pub(super) fn new(tray: Arc<DenialBuffer>) -> Self {
         Self {
             tray,
             tray_due: None,
@@ -99,8 +99,8 @@ impl Waiting {
 
     pub(super) fn add(&mut self, job: Job) {
         match job {
-            Job::Ask(ask) => self.asks.push_back(ask),
-            Job::Tray(due) => self.tray_due = Some(self.tray_due.map_or(due, |held| held.min(due))),
+            Job::WriteRequest(ask) => self.asks.push_back(ask),
+            Job::DenialBuffer(due) => self.tray_due = Some(self.tray_due.map_or(due, |held| held.min(due))),
             Job::Flush(done) => {
                 self.gather();
                 self.flushes.push((self.next, done));
@@ -143,11 +143,11 @@ impl Waiting {
     }
 
     /// Takes out what goes into a write that begins now: notes, to be written first, and scans.
-    pub(super) fn next_write(&mut self, now: Instant) -> (Vec<(u64, Note)>, Vec<Ask>) {
+    pub(super) fn next_write(&mut self, now: Instant) -> (Vec<(u64, PendingDenial)>, Vec<WriteRequest>) {
         // All of it: what was left before a scan was asked about is found when the scan is written.
         self.gather();
         let many = self.asks.len().min(MOST_IN_A_WRITE);
-        let asks: Vec<Ask> = self.asks.drain(..many).collect();
+        let asks: Vec<WriteRequest> = self.asks.drain(..many).collect();
         let mut notes = self.answered_before(&asks);
         // Notes are a write of their own: scans wait for it only when they are due.
         let due = self.due().is_some_and(|due| due <= now);
@@ -166,7 +166,7 @@ impl Waiting {
     }
 
     /// Takes out the notes that scans are the retries of.
-    fn answered_before(&mut self, asks: &[Ask]) -> Vec<(u64, Note)> {
+    fn answered_before(&mut self, asks: &[WriteRequest]) -> Vec<(u64, PendingDenial)> {
         let again: HashSet<_> = asks
             .iter()
             .map(|ask| id(&ask.attempt))
@@ -182,7 +182,7 @@ impl Waiting {
     }
 
     /// Takes back the notes that a write did not record; where it recorded none, they rest until then.
-    pub(super) fn keep(&mut self, kept: Vec<(u64, Note)>, rest: Option<Instant>) {
+    pub(super) fn keep(&mut self, kept: Vec<(u64, PendingDenial)>, rest: Option<Instant>) {
         let failed = !kept.is_empty();
         self.rest = rest.filter(|_| failed);
         for (number, note) in kept.into_iter().rev() {
@@ -219,6 +219,6 @@ fn id(attempt: &Attempt) -> (OrganizationId, ScanId) {
     (attempt.organization_id, attempt.scan_id)
 }
 
-fn id_of(note: &Note) -> (OrganizationId, ScanId) {
+fn id_of(note: &PendingDenial) -> (OrganizationId, ScanId) {
     (note.scan.record.organization_id, note.scan.record.scan_id)
 }

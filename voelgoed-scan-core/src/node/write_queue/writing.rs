@@ -7,24 +7,24 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::waiting::Note;
-use super::{Aftermath, Desk, Outcome, RecordError};
+use super::waiting::PendingDenial;
+use super::{Outcome, PostCommit, RecordError, Writer};
 use crate::model::{Attempt, Recorded};
 use crate::rules::NewScan;
 use crate::store::{ScanStore, StoreError};
 
 /// What became of denials.
-pub(super) type Noted = (Vec<NewScan>, Vec<(u64, Note)>, Option<Arc<StoreError>>);
+pub(super) type Noted = (Vec<NewScan>, Vec<(u64, PendingDenial)>, Option<Arc<StoreError>>);
 
 /// Writes denials: those that are on record now, those that are not, and how the database is away, where it is.
-pub(super) async fn note_all<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
-    notes: Vec<(u64, Note)>,
+pub(super) async fn note_all<S: ScanStore + ?Sized, A: PostCommit>(
+    desk: &Writer<S, A>,
+    notes: Vec<(u64, PendingDenial)>,
 ) -> Noted {
     if notes.is_empty() {
         return (Vec::new(), Vec::new(), None);
     }
-    let (scans, places): (Vec<NewScan>, Vec<_>) = notes.into_iter().map(Note::take_apart).unzip();
+    let (scans, places): (Vec<NewScan>, Vec<_>) = notes.into_iter().map(PendingDenial::take_apart).unzip();
     let error = match note(desk, &scans).await {
         Ok(()) => return (scans, Vec::new(), None),
         Err(error) => error,
@@ -39,15 +39,15 @@ pub(super) async fn note_all<S: ScanStore + ?Sized, A: Aftermath>(
         if one_by_one && note(desk, std::slice::from_ref(&scan)).await.is_ok() {
             noted.push(scan);
         } else {
-            kept.push(Note::put_together(scan, place));
+            kept.push(PendingDenial::put_together(scan, place));
         }
     }
     let away = matches!(error, StoreError::Unavailable { .. }).then(|| Arc::new(error));
     (noted, kept, away)
 }
 
-async fn note<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
+async fn note<S: ScanStore + ?Sized, A: PostCommit>(
+    desk: &Writer<S, A>,
     denials: &[NewScan],
 ) -> Result<(), StoreError> {
     let started = Instant::now();
@@ -57,8 +57,8 @@ async fn note<S: ScanStore + ?Sized, A: Aftermath>(
 }
 
 /// Writes scans: what became of each.
-pub(super) async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
+pub(super) async fn record_all<S: ScanStore + ?Sized, A: PostCommit>(
+    desk: &Writer<S, A>,
     batch: &[Attempt],
 ) -> Vec<Outcome> {
     if batch.is_empty() {
@@ -89,8 +89,8 @@ pub(super) async fn record_all<S: ScanStore + ?Sized, A: Aftermath>(
     }
 }
 
-async fn record<S: ScanStore + ?Sized, A: Aftermath>(
-    desk: &Desk<S, A>,
+async fn record<S: ScanStore + ?Sized, A: PostCommit>(
+    desk: &Writer<S, A>,
     batch: &[Attempt],
 ) -> Result<Vec<Recorded>, StoreError> {
     let started = Instant::now();

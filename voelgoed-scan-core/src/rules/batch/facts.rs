@@ -9,7 +9,7 @@ use crate::model::{
 
 /// A session as the database has it: is it still on, and where?
 #[derive(Debug, Clone, PartialEq)]
-pub struct Post {
+pub struct SessionFacts {
     /// Whether the session goes on.
     pub session_active: bool,
     /// Whether its device may call.
@@ -62,7 +62,7 @@ pub struct Facts {
     /// Scans known by their ids.
     pub known: HashMap<(OrganizationId, ScanId), KnownScan>,
     /// Sessions with their devices, events and gates.
-    pub posts: HashMap<(OrganizationId, SessionId), Post>,
+    pub posts: HashMap<(OrganizationId, SessionId), SessionFacts>,
     pub(super) tickets: HashMap<(OrganizationId, TicketId), TicketFacts>,
     codes: HashMap<(OrganizationId, TicketCode), TicketId>,
     /// People inside by gate, of every event that the batch scans for.

@@ -43,13 +43,13 @@ fn attempt(number: u128, step: &Step) -> Attempt {
         event_id: ticket.event_id,
         gate_id: gate(step.gate).id,
         gate_name: "Main".to_owned(),
-        standing: None,
+        authenticated: None,
         fingerprint: Fingerprint {
             sha256: [0; 32],
             format: Some(Format::Vg1),
             kid: Some(KeyId::FIRST),
         },
-        stage: Stage::Verified(Claims::of_code(ticket.code)),
+        stage: Verification::Verified(Claims::of_code(ticket.code)),
         direction: step.direction,
         now: NOW.plus_millis(step.seconds * 1000),
         device_scanned_at: None,
@@ -65,7 +65,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
 fn facts(ticket: TicketFacts, reentry: Reentry) -> Facts {
     let mut facts = Facts::default();
     for number in [3, 4] {
-        let post = Post {
+        let post = SessionFacts {
             session_active: true,
             device_status: DeviceStatus::Active,
             device_name: format!("Scanner {number}"),
@@ -99,7 +99,7 @@ fn past(writes: &Writes) -> Vec<PastScan> {
         .filter(|scan| scan.record.result == ScanResult::Valid);
     valid
         .map(|scan| {
-            let seen = Sighting {
+            let seen = Passage {
                 scan_id: scan.record.scan_id,
                 at: scan.record.scanned_at,
                 gate_id: scan.record.gate_id,

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    ClassName, EventId, GateId, Headcount, Ledger, Reentry, ScanId, ScanResult, Sighting, Ticket, TicketCode,
+    ClassName, EventId, GateId, Headcount, Ledger, Passage, Reentry, ScanId, ScanResult, Ticket, TicketCode,
     TicketId, Window,
 };
 
@@ -80,8 +80,8 @@ pub(crate) fn ticket() -> TicketFacts {
     }
 }
 
-pub(crate) fn sighting(number: u128, seconds: i64) -> Sighting {
-    Sighting {
+pub(crate) fn passage(number: u128, seconds: i64) -> Passage {
+    Passage {
         scan_id: ScanId::from_uuid(uuid(number)),
         at: NOW.plus_millis(seconds * 1000),
         gate_id: gate(3).id,
@@ -130,12 +130,12 @@ impl Case {
             window: WINDOW,
         };
         let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
-        ledger.enter(sighting(100, seconds), true, &allowance);
+        ledger.enter(passage(100, seconds), true, &allowance);
     }
 
     fn left(&mut self, seconds: i64) {
         let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
-        ledger.leave(sighting(101, seconds)).expect("somebody inside");
+        ledger.leave(passage(101, seconds)).expect("somebody inside");
     }
 
     fn reason(&self) -> Reason {
@@ -144,7 +144,7 @@ impl Case {
             gate: headcount(self.inside.0, self.gate.capacity),
             event: headcount(self.inside.1, self.event.capacity),
         };
-        let situation = Situation {
+        let context = ScanContext {
             now: NOW,
             direction: self.direction,
             event: &self.event,
@@ -152,7 +152,7 @@ impl Case {
             occupancy: self.occupancy_known.then_some(occupancy),
             window: WINDOW,
         };
-        decide(&situation, &self.claims, self.facts.as_ref())
+        decide(&context, &self.claims, self.facts.as_ref())
     }
 }
 

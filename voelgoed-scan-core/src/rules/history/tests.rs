@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{GateId, Reentry};
-use crate::rules::decision::tests::{WINDOW, gate, sighting};
+use crate::rules::decision::tests::{WINDOW, gate, passage};
 
 fn scan() -> impl Strategy<Value = PastScan> {
     let reasons = prop::sample::select(vec![
@@ -15,7 +15,7 @@ fn scan() -> impl Strategy<Value = PastScan> {
     ]);
     (any::<u128>(), 0..100_i64, 3..6_u128, reasons, 1..4_u8).prop_map(
         |(id, seconds, at, reason, entry_limit)| {
-            let mut seen = sighting(id, seconds);
+            let mut seen = passage(id, seconds);
             seen.gate_id = gate(at).id;
             let direction = if reason == Reason::Exited {
                 Direction::Exit
@@ -109,7 +109,7 @@ proptest! {
 #[test]
 fn without_its_replacement_an_older_admission_is_open_again() {
     let scan =
-        |id: u128, seconds, reason| PastScan::answered(sighting(id, seconds), Direction::Entry, reason, 1);
+        |id: u128, seconds, reason| PastScan::answered(passage(id, seconds), Direction::Entry, reason, 1);
     let allowance = allowance(Reentry::AfterWindow, 1);
     let (first, again) = (scan(1, 0, Reason::Admitted), scan(2, 301, Reason::Readmitted));
     let both = fold([&first, &again], &allowance).ledger;

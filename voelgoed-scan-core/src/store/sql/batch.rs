@@ -6,10 +6,10 @@ use serde::Serialize;
 use sqlx::Connection as _;
 
 use crate::model::{
-    Attempt, DeviceStatus, EventId, GateId, Occupancy, OrganizationId, Recorded, Rules, SessionStatus, Shown,
-    Stage, TicketFacts,
+    AnswerSnapshot, Attempt, DeviceStatus, EventId, GateId, Occupancy, OrganizationId, Recorded, Rules,
+    SessionStatus, TicketFacts, Verification,
 };
-use crate::rules::{CountChange, Facts, KnownScan, Post, Writes, answer, judge};
+use crate::rules::{CountChange, Facts, KnownScan, SessionFacts, Writes, answer, judge};
 use crate::store::StoreError;
 use crate::store::sql::deadline::Deadline;
 use crate::store::sql::scan_row::ScanRow;
@@ -183,8 +183,8 @@ fn events(batch: &[Attempt]) -> HashSet<Pair> {
 
 fn tickets(batch: &[Attempt]) -> Vec<TicketKey> {
     let claims = batch.iter().filter_map(|attempt| match &attempt.stage {
-        Stage::Verified(claims) => Some((attempt.organization_id, claims)),
-        Stage::Denied(_) => None,
+        Verification::Verified(claims) => Some((attempt.organization_id, claims)),
+        Verification::Denied(_) => None,
     });
     claims
         .map(|(organization, claims)| TicketKey {
@@ -223,7 +223,7 @@ async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
         .fetch_all(connection)
         .await?
     {
-        let post = Post {
+        let post = SessionFacts {
             session_active: row.parse::<SessionStatus>("session_status")? == SessionStatus::Active,
             device_status: row.parse::<DeviceStatus>("device_status")?,
             device_name: row.text("device_name")?,
@@ -264,7 +264,7 @@ async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
 /// A scan as its retry needs it; reads the payload's columns besides the record's.
 pub(crate) fn known_scan<D: Dialect>(row: &crate::store::sql::Row<D>) -> Result<KnownScan, StoreError> {
     let record = row::scan(row)?;
-    let shown: Shown = row.json("shown")?;
+    let shown: AnswerSnapshot = row.json("shown")?;
     Ok(KnownScan {
         device_id: record.device_id,
         payload_sha256: row.bytes("payload_sha256")?,

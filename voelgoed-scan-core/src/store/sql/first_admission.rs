@@ -3,7 +3,7 @@
 //!
 //! Invariants: what it admits, [`judge`](crate::rules::judge) would admit; what it does not, it leaves untouched, and the
 //! batch's ordinary way decides it. Events, gates, sessions and devices are taken from memory
-//! ([`Standing`](crate::model::Standing)), and the statement admits nothing where the organization's change counter has
+//! ([`AuthenticatedDevice`](crate::model::Standing)), and the statement admits nothing where the organization's change counter has
 //! moved since they were read, nor where the counters that it has locked say that event or gate changed after it began. It
 //! locks in the order of every batch: occupancy (of the whole event where the event has a capacity), then tickets, by
 //! their codes. Where there is not room for all that a batch wants to let in by one door, it lets in none of them.
@@ -16,10 +16,10 @@ use gate_batches::{Door, Doors, let_in_elsewhere};
 
 use crate::model::json::{objects, text_of};
 use crate::model::{
-    Attempt, Claims, Decided, DecidedBy, DeviceId, DeviceStatus, Direction, EventStatus, Format, GateStatus,
-    Headcount, KeyId, Ledger, Occupancy, OrganizationId, Reason, Recorded, ScanId, ScanRecord, ScannedTicket,
-    SessionId, SessionStatus, Shown, Sighting, Source, Stage, Stand, Standing, Ticket, TicketCode,
-    TicketFacts, TicketStatus, Timestamp, Warning,
+    ActiveSession, AnswerSnapshot, Attempt, AuthenticatedDevice, Claims, Decided, DecidedBy, DeviceId,
+    DeviceStatus, Direction, EventStatus, Format, GateStatus, Headcount, KeyId, Ledger, Occupancy,
+    OrganizationId, Passage, Reason, Recorded, ScanId, ScanRecord, ScannedTicket, SessionId, SessionStatus,
+    Source, Ticket, TicketCode, TicketFacts, TicketStatus, Timestamp, Verification, Warning,
 };
 use crate::rules::answer;
 use crate::store::StoreError;
@@ -34,7 +34,7 @@ struct Candidate<'a> {
     /// Its door's among the doors.
     k: usize,
     attempt: &'a Attempt,
-    stand: &'a Stand,
+    active_session: &'a ActiveSession,
     code: TicketCode,
     /// The ticket's ledger from now on.
     ledger: Ledger,
@@ -176,7 +176,7 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
     for (n, attempt) in batch.iter().enumerate() {
         let organization = attempt.organization_id;
         let first_of_scan = scans.insert((organization, attempt.scan_id));
-        let Stage::Verified(claims) = &attempt.stage else {
+        let Verification::Verified(claims) = &attempt.stage else {
             continue;
         };
         let Some(code) = claims.ticket_code else {
@@ -186,16 +186,16 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
         if first_of_scan
             && first_of_ticket
             && is_plain(attempt, claims)
-            && let Some((standing, stand)) = open_place(attempt)
+            && let Some((authenticated, active_session)) = open_place(attempt)
         {
-            let k = doors.want(standing, stand)?;
+            let k = doors.want(authenticated, active_session)?;
             candidates.push(Candidate {
                 n,
                 k,
                 attempt,
-                stand,
+                active_session,
                 code,
-                ledger: ledger(attempt, standing, stand),
+                ledger: ledger(attempt, authenticated, active_session),
             });
         }
     }
@@ -214,34 +214,34 @@ fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
 }
 
 /// What memory holds of an attempt's place, where by it nothing but the ticket can stand against an entry.
-fn open_place(attempt: &Attempt) -> Option<(&Standing, &Stand)> {
-    let standing = attempt.standing.as_deref()?;
-    let stand = standing.stand.as_ref()?;
-    let Stand {
+fn open_place(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSession)> {
+    let authenticated = attempt.authenticated.as_deref()?;
+    let active_session = authenticated.active_session.as_ref()?;
+    let ActiveSession {
         session, event, gate, ..
-    } = stand;
-    let same = standing.device.organization_id == attempt.organization_id
-        && standing.device.id == attempt.device_id
+    } = active_session;
+    let same = authenticated.device.organization_id == attempt.organization_id
+        && authenticated.device.id == attempt.device_id
         && session.id == attempt.session_id
         && event.id == attempt.event_id
         && gate.id == attempt.gate_id;
-    let open = standing.device.status == DeviceStatus::Active
+    let open = authenticated.device.status == DeviceStatus::Active
         && session.status == SessionStatus::Active
         && event.status == EventStatus::Live
         && gate.status == GateStatus::Open;
     let readable = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
-    (same && open && readable).then_some((standing, stand))
+    (same && open && readable).then_some((authenticated, active_session))
 }
 
 /// The ledger of the ticket once it has admitted.
-fn ledger(attempt: &Attempt, standing: &Standing, stand: &Stand) -> Ledger {
-    Ledger::of_first(Sighting {
+fn ledger(attempt: &Attempt, authenticated: &AuthenticatedDevice, active_session: &ActiveSession) -> Ledger {
+    Ledger::of_first(Passage {
         scan_id: attempt.scan_id,
         at: attempt.now,
         gate_id: attempt.gate_id,
-        gate_name: stand.gate.name.to_string(),
+        gate_name: active_session.gate.name.to_string(),
         device_id: attempt.device_id,
-        device_name: standing.device.name.to_string(),
+        device_name: authenticated.device.name.to_string(),
     })
 }
 
@@ -251,7 +251,11 @@ fn decided<D: Dialect>(
     let_in_elsewhere: i64,
     row: &sql::Row<D>,
 ) -> Result<Decided, StoreError> {
-    let Candidate { attempt, stand, .. } = candidate;
+    let Candidate {
+        attempt,
+        active_session,
+        ..
+    } = candidate;
     let ticket = Ticket {
         id: row.id("t_id")?,
         organization_id: attempt.organization_id,
@@ -292,8 +296,8 @@ fn decided<D: Dialect>(
         local_result: None,
         metadata: attempt.metadata.clone(),
     };
-    let shown = Shown {
-        gate_name: stand.gate.name.to_string(),
+    let shown = AnswerSnapshot {
+        gate_name: active_session.gate.name.to_string(),
         ticket: Some(ScannedTicket::from(&ticket)),
         previous_scan: None,
         warnings: attempt.warnings.clone(),
@@ -302,11 +306,11 @@ fn decided<D: Dialect>(
     let occupancy = Occupancy {
         gate: Headcount {
             inside,
-            capacity: stand.gate.capacity,
+            capacity: active_session.gate.capacity,
         },
         event: Headcount {
             inside: inside + row.int("elsewhere")? + let_in_elsewhere,
-            capacity: stand.event.capacity,
+            capacity: active_session.event.capacity,
         },
     };
     Ok(Decided {

@@ -7,18 +7,18 @@ use async_trait::async_trait;
 use crate::bus::Bus;
 use crate::model::{OrganizationId, ScanId, ScanRecord};
 use crate::store::sql::{Dialect, Sql, query};
-use crate::store::{Generations, NodeStore, PoolUse, StoreError};
+use crate::store::{ChangeCounters, NodeStore, PoolUse, StoreError};
 
 #[async_trait]
 impl<D: Dialect> NodeStore for Sql<D> {
-    async fn generations(&self) -> Result<Vec<Generations>, StoreError> {
+    async fn change_counters(&self) -> Result<Vec<ChangeCounters>, StoreError> {
         let mut connection = self.read().await?;
         let rows = query::<D>("select id, generation, tickets_generation from organizations")
             .fetch_all(&mut connection)
             .await?;
         rows.iter()
             .map(|row| {
-                Ok(Generations {
+                Ok(ChangeCounters {
                     organization_id: row.id("id")?,
                     facts: row.int("generation")?,
                     tickets: row.int("tickets_generation")?,

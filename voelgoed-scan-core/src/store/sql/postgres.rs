@@ -17,7 +17,7 @@ use crate::store::StoreError;
 use crate::store::sql::columns::{Column, Columns};
 use crate::store::sql::open::OpenError;
 use crate::store::sql::row::{event_columns, gate_columns, scan_columns, ticket_columns};
-use crate::store::sql::writer_connection::{FRESH, Hand};
+use crate::store::sql::writer_connection::{FRESH, WriterConnection};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
 
 /// A newer version may have migrated further: its migrations only add, and this one runs beside it.
@@ -70,7 +70,7 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
     }
     Ok(Sql {
         recorders: pool_of(RECORDERS).connect_lazy_with(options),
-        hand: Hand::empty(),
+        hand: WriterConnection::empty(),
         writers: pool.clone(),
         readers: pool,
     })

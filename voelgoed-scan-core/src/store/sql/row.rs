@@ -3,8 +3,8 @@
 //! A statement names its columns by these lists, so that joins never clash and a reader always finds what it reads.
 
 use crate::model::{
-    Device, Event, Gate, Outcome, Override, Reason, ScanRecord, ScanSession, Shown, Ticket, TicketFacts,
-    TicketListing, Undone,
+    AnswerSnapshot, Device, Event, Gate, Outcome, Override, Reason, ScanRecord, ScanSession, Ticket,
+    TicketFacts, TicketListing, Undone,
 };
 use crate::store::StoreError;
 use crate::store::sql::{Dialect, Row};
@@ -228,7 +228,7 @@ pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
 
 /// A scan with what its ticket's history needs of it: reads [`kept_columns`].
 pub(crate) fn kept<D: Dialect>(row: &Row<D>) -> Result<KeptScan, StoreError> {
-    let shown: Shown = row.json("x_shown")?;
+    let shown: AnswerSnapshot = row.json("x_shown")?;
     Ok(KeptScan {
         record: scan(row)?,
         part: row.opt_parse("x_part")?,

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::model::{
-    Attempt, EventId, EventOccupancy, GateCount, OrganizationId, PlaceCount, ReasonText, Recorded,
-    ResultCounts, Rules, ScanId, ScanRecord, Stand, Standing, Timestamp, TokenHash,
+    ActiveSession, Attempt, AuthenticatedDevice, EventId, EventOccupancy, GateCount, OrganizationId,
+    PlaceCount, ReasonText, Recorded, ResultCounts, Rules, ScanId, ScanRecord, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::store::sql::batch::{SLOT_MILLIS, known_scan};
@@ -185,7 +185,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
         }))
     }
 
-    async fn standing(&self, token: &TokenHash) -> Result<Option<Standing>, StoreError> {
+    async fn authenticated(&self, token: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
         let mut connection = self.read().await?;
         let found = query::<D>(concat!(
             "select o.generation, ",
@@ -214,8 +214,8 @@ impl<D: Dialect> ScanStore for Sql<D> {
         .id(device.id.as_uuid())
         .fetch_optional(&mut connection)
         .await?;
-        let stand = match &active {
-            Some(one) => Some(Stand {
+        let active_session = match &active {
+            Some(one) => Some(ActiveSession {
                 session: row::session(one)?,
                 event: row::event(one)?,
                 gate: row::gate(one)?,
@@ -223,9 +223,9 @@ impl<D: Dialect> ScanStore for Sql<D> {
             }),
             None => None,
         };
-        Ok(Some(Standing {
+        Ok(Some(AuthenticatedDevice {
             device,
-            stand,
+            active_session,
             generation: found.int("generation")?,
         }))
     }

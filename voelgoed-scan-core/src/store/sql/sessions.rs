@@ -23,14 +23,14 @@ impl<D: Dialect> Sessions for Sql<D> {
     ) -> Result<StartOutcome, StoreError> {
         let mut transaction = self.write().await?;
         // Writing the device's row locks it: a revocation comes before or after this, never in between.
-        let standing = query::<D>(
+        let authenticated = query::<D>(
             "update devices set status = status where organization_id = $1 and id = $2 returning status",
         )
         .id(organization.as_uuid())
         .id(device.as_uuid())
         .fetch_optional(&mut transaction)
         .await?;
-        let active = match standing {
+        let active = match authenticated {
             Some(row) => row.parse::<DeviceStatus>("status")? == DeviceStatus::Active,
             None => false,
         };

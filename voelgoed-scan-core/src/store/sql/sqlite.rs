@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::store::sql::columns::Columns;
 use crate::store::sql::open::OpenError;
 use crate::store::sql::row::{event_columns, gate_columns, scan_columns, ticket_columns};
-use crate::store::sql::writer_connection::Hand;
+use crate::store::sql::writer_connection::WriterConnection;
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
 
 /// A newer version may have migrated further: its migrations only add, and this one runs beside it.
@@ -58,7 +58,7 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .map_err(StoreError::from)?;
     Ok(Sql {
         recorders: writers.clone(),
-        hand: Hand::empty(),
+        hand: WriterConnection::empty(),
         writers,
         readers,
     })

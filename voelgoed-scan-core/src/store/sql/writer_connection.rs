@@ -27,9 +27,9 @@ struct Held<D: Dialect> {
 }
 
 /// The place of the connection between two writes.
-pub(crate) struct Hand<D: Dialect>(Mutex<Option<Held<D>>>);
+pub(crate) struct WriterConnection<D: Dialect>(Mutex<Option<Held<D>>>);
 
-impl<D: Dialect> Hand<D> {
+impl<D: Dialect> WriterConnection<D> {
     pub(crate) fn empty() -> Self {
         Self(Mutex::new(None))
     }
@@ -39,7 +39,7 @@ impl<D: Dialect> Hand<D> {
     }
 }
 
-impl<D: Dialect> Drop for Hand<D> {
+impl<D: Dialect> Drop for WriterConnection<D> {
     fn drop(&mut self) {
         if let Some(held) = self.lock().take() {
             // To go back to its pool it would need a runtime, which may be gone already; the pool goes too.

@@ -7,9 +7,9 @@ use pbkdf2::pbkdf2_hmac;
 use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use crate::model::text::words;
+use crate::model::text::string_enum;
 
-words! {
+string_enum! {
     /// The hash that PBKDF2 stretches the secret with.
     pub enum KeyDigest {
         /// SHA-256, the default of `plug_crypto`.

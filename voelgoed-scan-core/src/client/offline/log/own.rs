@@ -4,14 +4,14 @@ use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
 use crate::client::offline::log::Log;
-use crate::client::{OfflineError, Station};
+use crate::client::{OfflineError, PhoneSession};
 use crate::model::EventId;
 
 /// What the device knows of itself.
 pub(in crate::client::offline) struct Own {
     pub(in crate::client::offline) clock_offset: i64,
     pub(in crate::client::offline) can_override: bool,
-    pub(in crate::client::offline) station: Option<Station>,
+    pub(in crate::client::offline) station: Option<PhoneSession>,
 }
 
 impl Log {
@@ -28,7 +28,7 @@ impl Log {
         Ok(Own {
             clock_offset: row.try_get("clock_offset")?,
             can_override: row.try_get("can_override")?,
-            station: event.zip(gate).map(|(event, gate)| Station {
+            station: event.zip(gate).map(|(event, gate)| PhoneSession {
                 event_id: event.into(),
                 gate_id: gate.into(),
                 session_id: session.map(Into::into),
@@ -49,7 +49,7 @@ impl Log {
 
     pub(in crate::client::offline) async fn set_station(
         &mut self,
-        station: Option<&Station>,
+        station: Option<&PhoneSession>,
     ) -> Result<(), OfflineError> {
         sqlx::query("update device set station_event_id = $1, station_gate_id = $2, station_session_id = $3")
             .bind(station.map(|station| *station.event_id.as_uuid()))

@@ -112,8 +112,11 @@ async fn check(world: &World, directory: &tempfile::TempDir, shown: &[String]) {
     }
     assert!(admitted.values().all(|&times| times == 1), "let in twice");
     for line in shown {
-        let mut words = line.split(' ');
-        let (scan, reason) = (words.next().expect("an id"), words.next().expect("a reason"));
+        let mut string_enum = line.split(' ');
+        let (scan, reason) = (
+            string_enum.next().expect("an id"),
+            string_enum.next().expect("a reason"),
+        );
         assert_eq!(
             on_disk.get(scan).map(|reason| reason.as_str()),
             Some(reason),

@@ -35,7 +35,7 @@ fn facts(version: i64) -> TicketFacts {
     }
 }
 
-fn held(recent: &Recent, now: Timestamp) -> Option<i64> {
+fn held(recent: &TicketCache, now: Timestamp) -> Option<i64> {
     let ticket = facts(0).ticket;
     recent
         .get(ticket.organization_id, ticket.code, now)
@@ -44,7 +44,7 @@ fn held(recent: &Recent, now: Timestamp) -> Option<i64> {
 
 #[test]
 fn an_older_version_never_overwrites_a_newer() {
-    let recent = Recent::new(WINDOW);
+    let recent = TicketCache::new(WINDOW);
     recent.put(facts(5), recent.moment(), at(0));
     recent.put(facts(4), recent.moment(), at(1));
     assert_eq!(held(&recent, at(2)), Some(5));
@@ -54,7 +54,7 @@ fn an_older_version_never_overwrites_a_newer() {
 
 #[test]
 fn an_entry_counts_for_the_window_and_no_longer() {
-    let recent = Recent::new(WINDOW);
+    let recent = TicketCache::new(WINDOW);
     recent.put(facts(1), recent.moment(), at(0));
     assert_eq!(held(&recent, at(300)), Some(1));
     assert_eq!(held(&recent, at(301)), None);
@@ -62,10 +62,10 @@ fn an_entry_counts_for_the_window_and_no_longer() {
 
 #[test]
 fn a_tombstone_hides_what_is_as_old_and_yields_to_what_is_newer() {
-    let recent = Recent::new(WINDOW);
+    let recent = TicketCache::new(WINDOW);
     let ticket = facts(0).ticket;
     recent.put(facts(3), recent.moment(), at(0));
-    recent.bury(ticket.organization_id, ticket.code, 4, at(1));
+    recent.invalidate(ticket.organization_id, ticket.code, 4, at(1));
     assert_eq!(held(&recent, at(1)), None);
     for late in [3, 4] {
         recent.put(facts(late), recent.moment(), at(2));
@@ -81,7 +81,7 @@ fn a_tombstone_hides_what_is_as_old_and_yields_to_what_is_newer() {
 
 #[test]
 fn what_was_read_before_an_import_does_not_count_after_it() {
-    let recent = Recent::new(WINDOW);
+    let recent = TicketCache::new(WINDOW);
     let ticket = facts(0).ticket;
     let before = recent.moment();
     recent.forget_event(ticket.organization_id, ticket.event_id);
@@ -95,7 +95,7 @@ fn what_was_read_before_an_import_does_not_count_after_it() {
 
 #[test]
 fn the_tier_stays_bounded() {
-    let recent = Recent::new(WINDOW);
+    let recent = TicketCache::new(WINDOW);
     for number in 0..60_000_u32 {
         let mut facts = facts(1);
         let mut bytes = [0; 12];
@@ -108,7 +108,7 @@ fn the_tier_stays_bounded() {
 
 #[test]
 fn a_scan_id_is_known_once_it_was_used() {
-    let recent = Recent::new(WINDOW);
+    let recent = TicketCache::new(WINDOW);
     let organization = facts(0).ticket.organization_id;
     let scan = ScanId::generate(at(0));
     assert!(!recent.note_scan(organization, scan));
@@ -117,7 +117,7 @@ fn a_scan_id_is_known_once_it_was_used() {
 
 #[test]
 fn of_very_many_scans_at_least_the_latest_half_is_remembered_and_no_more_than_all() {
-    let mut named = Named::default();
+    let mut named = SeenScanIds::default();
     let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
     let id = |number: usize| {
         (

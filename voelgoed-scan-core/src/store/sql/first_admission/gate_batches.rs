@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::model::{ClassName, EventId, GateId, OrganizationId, Stand, Standing};
+use crate::model::{ActiveSession, AuthenticatedDevice, ClassName, EventId, GateId, OrganizationId};
 use crate::store::StoreError;
 use crate::store::sql::batch::{hex, text};
 
@@ -60,18 +60,22 @@ pub(super) struct Doors<'a> {
 
 impl<'a> Doors<'a> {
     /// The place of an attempt's door, where one more is to be let in.
-    pub(super) fn want(&mut self, standing: &Standing, stand: &'a Stand) -> Result<usize, StoreError> {
+    pub(super) fn want(
+        &mut self,
+        authenticated: &AuthenticatedDevice,
+        active_session: &'a ActiveSession,
+    ) -> Result<usize, StoreError> {
         let key = DoorKey {
-            organization: standing.device.organization_id,
-            event: stand.event.id,
-            gate: stand.gate.id,
-            generation: standing.generation,
-            doors: stand.doors,
+            organization: authenticated.device.organization_id,
+            event: active_session.event.id,
+            gate: active_session.gate.id,
+            generation: authenticated.generation,
+            doors: active_session.doors,
         };
         let next = self.all.len();
         let k = *self.places.entry(key).or_insert(next);
         if k == next {
-            self.all.push(door(k, standing, stand)?);
+            self.all.push(door(k, authenticated, active_session)?);
         }
         if let Some(door) = self.all.get_mut(k) {
             door.entries += 1;
@@ -93,9 +97,13 @@ impl<'a> Doors<'a> {
     }
 }
 
-fn door<'a>(k: usize, standing: &Standing, stand: &'a Stand) -> Result<Door<'a>, StoreError> {
-    let Stand { event, gate, .. } = stand;
-    let organization = standing.device.organization_id;
+fn door<'a>(
+    k: usize,
+    authenticated: &AuthenticatedDevice,
+    active_session: &'a ActiveSession,
+) -> Result<Door<'a>, StoreError> {
+    let ActiveSession { event, gate, .. } = active_session;
+    let organization = authenticated.device.organization_id;
     let g = hex(gate.id.as_uuid());
     // A capacity of the event is one of all its gates.
     let (low, high) = match event.capacity {
@@ -105,8 +113,8 @@ fn door<'a>(k: usize, standing: &Standing, stand: &'a Stand) -> Result<Door<'a>,
     Ok(Door {
         k,
         o: hex(organization.as_uuid()),
-        generation: standing.generation,
-        doors: stand.doors,
+        generation: authenticated.generation,
+        doors: active_session.doors,
         e: hex(event.id.as_uuid()),
         g,
         low,

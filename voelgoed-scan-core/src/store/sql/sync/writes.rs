@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::{ScanResult, Timestamp};
-use crate::rules::{ConflictKind, Part};
+use crate::rules::{ConflictKind, HistoryKind};
 use crate::store::StoreError;
 use crate::store::sql::batch::{SessionRow, add_arrivals, add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_generation;
@@ -138,7 +138,7 @@ async fn quarantine<D: SyncDialect>(
 struct NewRow<'a> {
     #[serde(flatten)]
     scan: ScanRow<'a>,
-    part: Option<Part>,
+    part: Option<HistoryKind>,
     conflict: Option<ConflictKind>,
     winner_scan_id: Option<String>,
     local_reason: Option<&'a str>,
@@ -170,7 +170,7 @@ struct ChangedRow<'a> {
     reason: &'a str,
     would_have_been: Option<&'a str>,
     local_result: Option<ScanResult>,
-    part: Option<Part>,
+    part: Option<HistoryKind>,
     conflict: Option<ConflictKind>,
     winner_scan_id: Option<String>,
     undone_at: Option<i64>,

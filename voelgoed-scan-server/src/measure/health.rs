@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use voelgoed_scan_core::node::{Vitals, WRITE_TIMES};
+use voelgoed_scan_core::node::{NodeHealth, WRITE_TIMES};
 
 /// Writes lines into a text.
 struct Page<'a>(&'a mut String);
@@ -26,7 +26,7 @@ impl Page<'_> {
 }
 
 /// Adds a node's numbers to a text.
-pub(super) fn render(text: &mut String, vitals: &Vitals, database: &'static str) {
+pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static str) {
     let page = &mut Page(text);
     page.family(
         "voelgoed_scan_build_info",
@@ -41,11 +41,11 @@ pub(super) fn render(text: &mut String, vitals: &Vitals, database: &'static str)
         "voelgoed_scan_database_up",
         "gauge",
         "Whether the database answered when it was last asked, which is at least twice a second.",
-        u8::from(vitals.database_up),
+        u8::from(health.database_up),
     );
-    pools(page, vitals);
-    writes(page, vitals);
-    if let Some(redis) = vitals.redis {
+    pools(page, health);
+    writes(page, health);
+    if let Some(redis) = health.redis {
         page.one(
             "voelgoed_scan_redis_up",
             "gauge",
@@ -59,7 +59,7 @@ pub(super) fn render(text: &mut String, vitals: &Vitals, database: &'static str)
             redis.failures,
         );
     }
-    if let Some(up) = vitals.bus_up {
+    if let Some(up) = health.bus_up {
         page.one(
             "voelgoed_scan_bus_up",
             "gauge",
@@ -71,11 +71,11 @@ pub(super) fn render(text: &mut String, vitals: &Vitals, database: &'static str)
         "voelgoed_scan_stream_listeners",
         "gauge",
         "Streams of events that somebody listens to on this node.",
-        vitals.listeners,
+        health.listeners,
     );
 }
 
-fn pools(page: &mut Page<'_>, vitals: &Vitals) {
+fn pools(page: &mut Page<'_>, health: &NodeHealth) {
     const OPEN: &str = "voelgoed_scan_database_connections";
     const LIMIT: &str = "voelgoed_scan_database_connections_limit";
     page.family(
@@ -83,7 +83,7 @@ fn pools(page: &mut Page<'_>, vitals: &Vitals) {
         "gauge",
         "Connections to the database that are open, by pool and state.",
     );
-    for pool in &vitals.pools {
+    for pool in &health.pools {
         for (state, count) in [("busy", pool.busy), ("idle", pool.idle)] {
             page.line(format_args!(
                 "{OPEN}{{pool=\"{}\",state=\"{state}\"}} {count}",
@@ -96,14 +96,14 @@ fn pools(page: &mut Page<'_>, vitals: &Vitals) {
         "gauge",
         "The most connections to the database that there may be, by pool.",
     );
-    for pool in &vitals.pools {
+    for pool in &health.pools {
         page.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.most));
     }
 }
 
-fn writes(page: &mut Page<'_>, vitals: &Vitals) {
+fn writes(page: &mut Page<'_>, health: &NodeHealth) {
     const SECONDS: &str = "voelgoed_scan_write_duration_seconds";
-    let writes = &vitals.writes;
+    let writes = &health.writes;
     page.family(
         SECONDS,
         "histogram",
@@ -155,14 +155,14 @@ mod tests {
 
     use super::*;
 
-    fn shown(vitals: &Vitals) -> String {
+    fn shown(health: &NodeHealth) -> String {
         let mut text = String::new();
-        render(&mut text, vitals, "sqlite");
+        render(&mut text, health, "sqlite");
         text
     }
 
-    fn alone() -> Vitals {
-        Vitals {
+    fn alone() -> NodeHealth {
+        NodeHealth {
             database_up: true,
             pools: vec![PoolUse {
                 name: "all",
@@ -182,7 +182,7 @@ mod tests {
         let text = shown(&alone());
         assert!(!text.contains("voelgoed_scan_redis_up"), "{text}");
         assert!(!text.contains("voelgoed_scan_bus_up"), "{text}");
-        let text = shown(&Vitals {
+        let text = shown(&NodeHealth {
             redis: Some(TierHealth {
                 up: false,
                 failures: 3,
@@ -204,11 +204,11 @@ mod tests {
 
     #[test]
     fn the_classes_of_write_times_add_up() {
-        let mut vitals = alone();
-        vitals.writes.took[0] = 2;
-        vitals.writes.took[WRITE_TIMES.len()] = 1;
-        vitals.writes.busy = Duration::from_millis(6001);
-        let text = shown(&vitals);
+        let mut health = alone();
+        health.writes.took[0] = 2;
+        health.writes.took[WRITE_TIMES.len()] = 1;
+        health.writes.busy = Duration::from_millis(6001);
+        let text = shown(&health);
         for line in [
             "voelgoed_scan_write_duration_seconds_bucket{le=\"0.0005\"} 2",
             "voelgoed_scan_write_duration_seconds_bucket{le=\"0.0025\"} 2",

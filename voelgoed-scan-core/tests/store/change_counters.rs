@@ -5,7 +5,7 @@ use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, DeviceId, KeyFormat, KeyId, KeyStatus, Role, SessionId, SessionStart, SettableStatus,
     SigningKey,
 };
-use voelgoed_scan_core::store::{Generations, UndoneBy};
+use voelgoed_scan_core::store::{ChangeCounters, UndoneBy};
 
 use crate::attempts::entry;
 use crate::world::{START, World, after, live, name, open_gate, put_event, put_gate, register, token};
@@ -13,7 +13,7 @@ use crate::world::{START, World, after, live, name, open_gate, put_event, put_ga
 /// Which counters rose since they were asked for last: of facts, of tickets.
 struct Watch<'a> {
     world: &'a World,
-    last: Generations,
+    last: ChangeCounters,
 }
 
 impl<'a> Watch<'a> {
@@ -30,8 +30,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-async fn now(world: &World) -> Generations {
-    let all = world.store.generations().await.expect("read");
+async fn now(world: &World) -> ChangeCounters {
+    let all = world.store.change_counters().await.expect("read");
     let own = all
         .into_iter()
         .find(|one| one.organization_id == world.organization);

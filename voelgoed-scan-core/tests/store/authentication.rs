@@ -112,12 +112,12 @@ pub(crate) async fn while_nothing_has_changed_the_database_goes_by_memory(world:
     let mut attempt = informed(&*world.store, &[entry(&world.post, code, 0)])
         .await
         .remove(0);
-    let standing = attempt
-        .standing
+    let authenticated = attempt
+        .authenticated
         .as_mut()
         .and_then(Arc::get_mut)
         .expect("it stands");
-    standing.device.name = name("As memory has it");
+    authenticated.device.name = name("As memory has it");
     assert_eq!(world.reason(attempt).await, Reason::Admitted);
     let again = world.decided(entry(&world.post, code, 1)).await.answer;
     let seen = again.previous_scan.expect("there was one");
@@ -178,13 +178,13 @@ pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {
         .rotate_device_token(organization, device, &token("new"), after(3))
         .await;
     assert!(matches!(rotated, Ok(Put::Conflict(_))), "{rotated:?}");
-    let standing = store
-        .standing(&token(&format!("{organization} scanner-1")))
+    let authenticated = store
+        .authenticated(&token(&format!("{organization} scanner-1")))
         .await
         .expect("read");
-    let standing = standing.expect("its token is known, so that it is told");
+    let authenticated = authenticated.expect("its token is known, so that it is told");
     assert_eq!(
-        (standing.device.status, standing.stand),
+        (authenticated.device.status, authenticated.active_session),
         (DeviceStatus::Inactive, None)
     );
     let stranger = DeviceId::from_uuid(Uuid::new_v4());
@@ -203,11 +203,17 @@ pub(crate) async fn a_new_token_replaces_the_old_one_and_the_session_goes_on(wor
         .rotate_device_token(organization, device, &token("new"), after(1))
         .await;
     assert!(matches!(rotated, Ok(Put::Replaced(_))), "{rotated:?}");
-    assert_eq!(store.standing(&old).await.expect("read"), None);
-    let standing = store.standing(&token("new")).await.expect("read").expect("known");
-    assert_eq!(standing.device.id, device);
+    assert_eq!(store.authenticated(&old).await.expect("read"), None);
+    let authenticated = store
+        .authenticated(&token("new"))
+        .await
+        .expect("read")
+        .expect("known");
+    assert_eq!(authenticated.device.id, device);
     assert_eq!(
-        standing.stand.map(|stand| stand.session.id),
+        authenticated
+            .active_session
+            .map(|active_session| active_session.session.id),
         Some(world.post.session)
     );
     assert_eq!(
@@ -230,7 +236,7 @@ pub(crate) async fn a_device_id_is_taken_once(world: World) {
         .register_device(organization, id, &register, &token("again"), START)
         .await;
     assert!(matches!(put, Ok(Put::Conflict(_))), "{put:?}");
-    assert_eq!(store.standing(&token("again")).await.expect("read"), None);
+    assert_eq!(store.authenticated(&token("again")).await.expect("read"), None);
     let elsewhere = world.another().await;
     assert_ne!(
         elsewhere.post.device, world.post.device,
