@@ -5,6 +5,8 @@ pub mod bus;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod manifest;
+#[cfg(any(feature = "client", feature = "postgres", feature = "sqlite"))]
+mod migrations;
 pub mod model;
 #[cfg(feature = "node")]
 pub mod node;

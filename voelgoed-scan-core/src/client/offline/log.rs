@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use uuid::Uuid;
@@ -15,10 +14,9 @@ use crate::client::offline::debounce::ReadingKey;
 use crate::client::offline::decide::OwnMovement;
 use crate::client::{OfflineError, OfflineGateSetup, Verdict};
 use crate::manifest::TicketKey;
+use crate::migrations;
 use crate::model::{EventId, ScanId, Timestamp};
 use crate::sync::{Conflict, LinkHash, SyncResult, SyncStatus};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/device");
 
 /// The database of one device.
 #[derive(Debug)]
@@ -88,7 +86,7 @@ impl Log {
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(false);
         let mut connection = options.connect().await?;
-        MIGRATIONS.run(&mut connection).await?;
+        migrations::device().run(&mut connection).await?;
         sqlx::query(
             "insert into device (id, organization_id, device_id, can_override) values (1, $1, $2, $3) \
              on conflict do nothing",

@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
 
 use crate::bus::postgres::PostgresBus;
+use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::columns::{Column, Columns};
 use crate::store::sql::open::OpenError;
@@ -20,12 +21,7 @@ use crate::store::sql::row::{event_columns, gate_columns, scan_columns, ticket_c
 use crate::store::sql::writer_connection::{FRESH, WriterConnection};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
 
-/// A newer version may have migrated further: its migrations only add, and this one runs beside it.
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
-    let mut migrations = sqlx::migrate!("../migrations/postgres");
-    migrations.set_ignore_missing(true);
-    migrations
-});
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
 
 /// How many connections a node opens at most, but for those that record scans.
 const CONNECTIONS: u32 = 14;

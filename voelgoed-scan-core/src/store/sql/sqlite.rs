@@ -9,6 +9,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
+use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::columns::Columns;
 use crate::store::sql::open::OpenError;
@@ -16,12 +17,7 @@ use crate::store::sql::row::{event_columns, gate_columns, scan_columns, ticket_c
 use crate::store::sql::writer_connection::WriterConnection;
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics};
 
-/// A newer version may have migrated further: its migrations only add, and this one runs beside it.
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
-    let mut migrations = sqlx::migrate!("../migrations/sqlite");
-    migrations.set_ignore_missing(true);
-    migrations
-});
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
 /// How many connections read beside the one that writes.
 const READERS: u32 = 4;
