@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-TARGET = Path(os.environ.get("VOELGOED_SCAN_BENCH_TARGET", "target")) / "release"
+TARGET = Path(os.environ.get("VOELGOED_SCAN_BENCH_TARGET", "target")) / "dist"
 SECRET = secrets.token_hex(32)
 
 
