@@ -1,4 +1,4 @@
-"""docs/performance.md: one row a target, what it ran on, and how to run it again."""
+"""Writes docs/performance.md: one row for each target, the method, the machine and the pieces."""
 
 import json
 import os
@@ -174,44 +174,42 @@ def write(bench, options):
     changed, asked = bench.postgres.settings()
     lines = [
         "# Performance", "",
-        f"Written by `{command}`, in one run. Figures are medians of {bench.rounds} turns of {bench.seconds} s, the",
-        "sides in turn, with the least and the greatest in brackets; only ratios travel to other machines.", "",
+        f"`{command}` wrote this page from one run. A figure is the median of {bench.rounds} turns of {bench.seconds} s, with",
+        "the smallest and the largest in brackets; the two sides take turns. Only ratios travel to other machines.", "",
     ]
     if bench.quick:
-        lines += ["**A quick run**: one short turn a side, smaller amounts. Good for a first look and nothing else.", ""]
+        lines += ["**A quick run**: one short turn a side, smaller amounts. Use it for a first look only.", ""]
     lines += ["| # | target | gate | beside it | ratio or limit | met |", "|---|---|---|---|---|---|"]
     for number, cells in enumerate(rows, 1):
         lines.append(f"| {number} | {NAMES[number]} | " + " | ".join(cells) + " |")
     if bench.series:
         lines += ["", "![Rate and p99 by number of clients](performance.svg)"]
-    lines += ["", "## How it was measured", ""]
     lines += [
-        "The clients (`voelgoed-scan rehearse`, which users have too), the server, PostgreSQL and Redis share the machine.",
-        "Clients keep their connections; latency counts from the moment a scan was due, so a stall is charged for all that",
-        "it held up. pgbench (`-M prepared`) runs the scripts in `benches/pgbench` on the schema that the product migrated,",
-        "on tickets made by SQL with the same columns: `one.sql` writes the ticket and its record with every column and",
-        "index; `counted.sql` the counters by gate and session besides, which the product always writes; `many.sql` does",
-        "the same for sets. The bare echo is `benches/echo`. For targets 1 and 2 and the plot server and echo are started anew",
-        "for each turn. Before each turn of first-time scans: vacuum, analyze, checkpoint.", "",
-        "## What it ran on", "",
+        "", "## Method", "",
+        "The clients (`voelgoed-scan rehearse`), the server, PostgreSQL and Redis share the machine. Clients keep their",
+        "connections. Latency counts from the moment at which a scan was due, so a stall is charged to every scan it delays.",
+        "pgbench (`-M prepared`) runs the scripts in `benches/pgbench` on the product's own schema and the same tickets:",
+        "`one.sql` writes ticket and record with every column and index, `counted.sql` also the counters, `many.sql` sets.",
+        "`benches/echo` is the bare echo. Each turn of targets 1 and 2 starts new processes. Each turn of first-time scans",
+        "begins after vacuum, analyze and checkpoint.", "",
+        "## Machine", "",
     ]
     lines += [f"- {name}: {value}" for name, value in growth.machine().items()]
     lines += [
         f"- PostgreSQL: {bench.postgres.version()}; set otherwise than by default: {', '.join(changed) or 'nothing'}; "
         f"{', '.join(asked)}",
         "- server: `--rate-limit 0 --log warn`, all else by default",
-        f"- release build (thin LTO): {os.environ.get('VOELGOED_SCAN_BENCH_BUILD_SECONDS', '?')} s "
-        "(next to nothing where it was built before)",
+        "- build: profile `dist` (thin LTO)",
     ]
     if found := bench.rows.get("allocators"):
-        lines += ["", "## The allocator", "",
-                  "Duplicates from memory on SQLite, 32 clients, the server with each by `LD_PRELOAD`, in turn.", "",
+        lines += ["", "## Allocators", "",
+                  "Duplicates from memory on SQLite, 32 clients; each allocator by `LD_PRELOAD`, in turn.", "",
                   "| allocator | rate | p99 | memory after |", "|---|---|---|---|"]
         lines += [f"| {name} | {rates(runs)} | {statistics.median(run['p99'] for run in runs):.2f} ms | {memory:.0f} MiB |"
                   for name, (runs, memory) in found.items()]
     pieces = [(name, criterion(name)) for name in PIECES]
     if any(time for _, time in pieces):
-        lines += ["", "## The pieces", "", "`cargo bench --bench gate --bench phone`, one core, medians.", "",
+        lines += ["", "## Pieces", "", "`cargo bench --bench gate --bench phone`, one core, medians.", "",
                   "| piece | µs |", "|---|---|"]
         lines += [f"| {name} | {time:.3f} |" for name, time in pieces if time]
     notes = Path(__file__).with_name("notes.md")
