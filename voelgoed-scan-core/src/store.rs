@@ -17,12 +17,12 @@ use async_trait::async_trait;
 use crate::manifest::ManifestTicket;
 use crate::model::{
     Attempt, AuthenticatedDevice, DeviceId, Event, EventId, EventOccupancy, Gate, GateId, OrganizationId,
-    ReasonText, Recorded, Rules, ScanId, ScanRecord, ScanResult, ScanSession, SessionId, SettableStatus,
-    SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus, Timestamp,
-    TokenHash,
+    ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, ScanResult, ScanSession, SessionId,
+    SettableStatus, SigningKey, TicketCode, TicketFacts, TicketId, TicketLine, TicketListing, TicketStatus,
+    Timestamp, TokenHash,
 };
 use crate::rules::{ConflictKind, KnownScan, NewScan};
-use crate::sync::{Conflict, Intake, SyncResult, SyncWrites};
+use crate::sync::{Conflict, SyncResult, SyncWrites, UploadBatch};
 
 pub use nodes::{ChangeCounters, NodeStore, PoolUse};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
@@ -157,13 +157,13 @@ pub enum UndoOutcome {
 #[async_trait]
 pub trait ScanStore: Send + Sync {
     /// Decides and records a batch in its order, in one transaction; one answer an attempt. Idempotent on `scan_id`.
-    async fn record(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError>;
+    async fn record(&self, batch: &[Attempt], rules: &RuleSettings) -> Result<Vec<Recorded>, StoreError>;
 
     /// Records denials that were answered already, each as it was answered; one whose id is on record stays as it is.
     async fn note(&self, denials: &[NewScan]) -> Result<(), StoreError>;
 
     /// What [`Self::record`] would answer; writes nothing.
-    async fn preview(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError>;
+    async fn preview(&self, attempt: &Attempt, rules: &RuleSettings) -> Result<Recorded, StoreError>;
 
     /// The scan of that id.
     async fn known_scan(
@@ -180,7 +180,7 @@ pub trait ScanStore: Send + Sync {
         by: UndoneBy,
         reason: &ReasonText,
         now: Timestamp,
-        rules: &Rules,
+        rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError>;
 
     /// The audit trail.
@@ -313,7 +313,7 @@ pub struct Synced {
 #[async_trait]
 pub trait SyncStore: Send + Sync {
     /// Takes a batch, in one transaction. `None` where the device is not active, and was not revoked either.
-    async fn sync(&self, intake: &Intake, rules: &Rules) -> Result<Option<Synced>, StoreError>;
+    async fn sync(&self, intake: &UploadBatch, rules: &RuleSettings) -> Result<Option<Synced>, StoreError>;
 
     /// The conflicts, newest first by the time of the scan that lost.
     async fn conflicts(

@@ -347,7 +347,7 @@ impl Render {
             event: &plate.event,
             gates: &plate.gates,
             keys: &plate.keys,
-            window: self.window,
+            dedup_window: self.window,
         }
     }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::bus::{Bus, Message};
 use crate::model::{
     ActiveSession, Attempt, AuthenticatedDevice, DecidedBy, Denial, DeviceStatus, Direction, EventId,
-    Occupancy, OrganizationId, ReasonText, Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest,
-    ScanSession, SessionId, SessionStart, Timestamp, TokenHash, Verification, Warning,
+    Occupancy, OrganizationId, ReasonText, Recorded, RuleSettings, ScanAnswer, ScanId, ScanRecord,
+    ScanRequest, ScanSession, SessionId, SessionStart, Timestamp, TokenHash, Verification, Warning,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
@@ -60,7 +60,7 @@ pub struct Scanner(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Keys,
-    pub(crate) rules: Rules,
+    pub(crate) rules: RuleSettings,
     pub(crate) memory: Arc<IdentityCache>,
     pub(crate) recent: Arc<TicketCache>,
     #[cfg(feature = "redis")]
@@ -200,7 +200,7 @@ impl Scanner {
             if self.may_precede_record(active_session, named) {
                 return self.deny(active_session, attempt, denial).await;
             }
-            attempt.stage = Verification::Denied(denial);
+            attempt.verification = Verification::Denied(denial);
         }
         Box::pin(self.record(attempt)).await
     }
@@ -247,7 +247,7 @@ impl Scanner {
             gate_name: active_session.gate.name.as_str().to_owned(),
             authenticated: Some(Arc::clone(authenticated)),
             fingerprint,
-            stage,
+            verification: stage,
             direction: request.direction,
             now,
             device_scanned_at: request.scanned_at,

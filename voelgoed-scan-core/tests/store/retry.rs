@@ -64,7 +64,7 @@ pub(crate) async fn a_replay_outranks_every_check(world: World) {
         .expect("ended");
     assert_eq!(replayed(world.one(scan.clone()).await).reason, Reason::Admitted);
     let denied = Attempt {
-        stage: denial(Reason::AlreadyScanned, DecidedBy::Memory),
+        verification: denial(Reason::AlreadyScanned, DecidedBy::Memory),
         ..scan
     };
     assert_eq!(
@@ -190,7 +190,7 @@ pub(crate) async fn every_denial_leaves_a_record(world: World) {
     let unknown = entry(&world.post, TicketCode::generate(), 0);
     assert_eq!(world.reason(unknown).await, Reason::TicketNotFound);
     let malformed = Attempt {
-        stage: denial(Reason::Malformed, DecidedBy::Token),
+        verification: denial(Reason::Malformed, DecidedBy::Token),
         ..entry(&world.post, code, 1)
     };
     let decided = world.decided(malformed).await;
@@ -205,7 +205,7 @@ pub(crate) async fn every_denial_leaves_a_record(world: World) {
         .await
         .expect("ended");
     let by_memory = Attempt {
-        stage: denial(Reason::AlreadyScanned, DecidedBy::Memory),
+        verification: denial(Reason::AlreadyScanned, DecidedBy::Memory),
         ..entry(&world.post, code, 3)
     };
     assert_eq!(

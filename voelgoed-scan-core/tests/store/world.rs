@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
     Attempt, Decided, Device, DeviceId, DeviceRegister, EventId, EventOccupancy, EventPut, GateId, GatePut,
-    Organization, OrganizationId, Reason, ReasonText, Recorded, Rules, ScanId, ScanRecord, SessionId,
+    Organization, OrganizationId, Reason, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SessionId,
     SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp, TokenHash,
 };
 use voelgoed_scan_core::store::open;
@@ -21,8 +21,8 @@ use crate::attempts::{decided, entry, exit, reasons};
 use crate::database::Database;
 
 /// The deduplication window of every rule: five minutes.
-pub(crate) const RULES: Rules = Rules {
-    window: Duration::from_mins(5),
+pub(crate) const RULES: RuleSettings = RuleSettings {
+    dedup_window: Duration::from_mins(5),
 };
 
 /// When every rule begins.

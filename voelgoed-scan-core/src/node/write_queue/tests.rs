@@ -66,7 +66,7 @@ impl Slow {
 
 #[async_trait]
 impl ScanStore for Slow {
-    async fn record(&self, batch: &[Attempt], _: &Rules) -> Result<Vec<Recorded>, StoreError> {
+    async fn record(&self, batch: &[Attempt], _: &RuleSettings) -> Result<Vec<Recorded>, StoreError> {
         self.write(batch.iter().map(|attempt| attempt.scan_id).collect())
             .await?;
         Ok(batch.iter().map(|_| Recorded::ScanUndone).collect())
@@ -77,7 +77,7 @@ impl ScanStore for Slow {
             .await
     }
 
-    async fn preview(&self, _: &Attempt, _: &Rules) -> Result<Recorded, StoreError> {
+    async fn preview(&self, _: &Attempt, _: &RuleSettings) -> Result<Recorded, StoreError> {
         Ok(Recorded::ScanUndone)
     }
 
@@ -92,7 +92,7 @@ impl ScanStore for Slow {
         _: UndoneBy,
         _: &ReasonText,
         _: Timestamp,
-        _: &Rules,
+        _: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
         Ok(None)
     }
@@ -140,8 +140,8 @@ fn start(store: &Arc<Slow>) -> WriteQueue {
     WriteQueue::start(Arc::clone(store), RULES, Arc::new(Nothing)).expect("a thread")
 }
 
-const RULES: Rules = Rules {
-    window: Duration::from_secs(300),
+const RULES: RuleSettings = RuleSettings {
+    dedup_window: Duration::from_secs(300),
 };
 
 fn attempt(number: u128) -> Attempt {
@@ -160,7 +160,7 @@ fn attempt(number: u128) -> Attempt {
             format: None,
             kid: None,
         },
-        stage: Verification::Denied(Box::new(Denial {
+        verification: Verification::Denied(Box::new(Denial {
             reason: Reason::Malformed,
             decided_by: DecidedBy::Memory,
             claims: None,
@@ -178,7 +178,7 @@ fn attempt(number: u128) -> Attempt {
 
 fn denial(number: u128) -> NewScan {
     let attempt = attempt(number);
-    match attempt.stage.clone() {
+    match attempt.verification.clone() {
         Verification::Denied(denial) => NewScan::denied(attempt, *denial),
         Verification::Verified(_) => panic!("it is denied"),
     }

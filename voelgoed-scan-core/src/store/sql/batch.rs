@@ -1,4 +1,4 @@
-//! How does a batch of scans meet the database? One transaction: lock, read the facts of all, judge, write all.
+//! How does a batch of scans meet the database? One transaction: lock, read the facts of all, decide_batch, write all.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 use sqlx::Connection as _;
 
 use crate::model::{
-    AnswerSnapshot, Attempt, DeviceStatus, EventId, GateId, Occupancy, OrganizationId, Recorded, Rules,
-    SessionStatus, TicketFacts, Verification,
+    AnswerSnapshot, Attempt, DeviceStatus, EventId, GateId, Occupancy, OrganizationId, Recorded,
+    RuleSettings, SessionStatus, TicketFacts, Verification,
 };
-use crate::rules::{CountChange, Facts, KnownScan, SessionFacts, Writes, answer, judge};
+use crate::rules::{BatchFacts, BatchWrites, CountChange, KnownScan, SessionFacts, answer, decide_batch};
 use crate::store::StoreError;
 use crate::store::sql::deadline::Deadline;
 use crate::store::sql::scan_row::ScanRow;
@@ -57,7 +57,7 @@ impl<D: Dialect> Sql<D> {
     pub(crate) async fn record_batch(
         &self,
         batch: &[Attempt],
-        rules: &Rules,
+        rules: &RuleSettings,
     ) -> Result<Vec<Recorded>, StoreError> {
         let fresh = self.admit_fresh(batch).await?;
         let left = batch
@@ -80,7 +80,7 @@ impl<D: Dialect> Sql<D> {
     }
 
     /// Decides and records scans one by one: a bad one fails alone.
-    async fn judge_each(&self, batch: &[Attempt], rules: &Rules) -> Vec<Recorded> {
+    async fn judge_each(&self, batch: &[Attempt], rules: &RuleSettings) -> Vec<Recorded> {
         let mut recorded = Vec::with_capacity(batch.len());
         for attempt in batch {
             match self.judge_batch(std::slice::from_ref(attempt), rules).await {
@@ -92,7 +92,11 @@ impl<D: Dialect> Sql<D> {
     }
 
     /// Decides and records a batch in one transaction.
-    async fn judge_batch(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError> {
+    async fn judge_batch(
+        &self,
+        batch: &[Attempt],
+        rules: &RuleSettings,
+    ) -> Result<Vec<Recorded>, StoreError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
@@ -114,7 +118,7 @@ impl<D: Dialect> Sql<D> {
     async fn judge_once(
         &self,
         batch: &[Attempt],
-        rules: &Rules,
+        rules: &RuleSettings,
     ) -> Result<Option<Vec<Recorded>>, StoreError> {
         let deadline = Deadline::of::<D>();
         let mut connection = deadline.meet(self.recorder()).await?;
@@ -129,11 +133,15 @@ impl<D: Dialect> Sql<D> {
     }
 
     /// Decides one scan and writes nothing.
-    pub(crate) async fn preview_one(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError> {
+    pub(crate) async fn preview_one(
+        &self,
+        attempt: &Attempt,
+        rules: &RuleSettings,
+    ) -> Result<Recorded, StoreError> {
         let mut connection = self.read().await?;
         let batch = std::slice::from_ref(attempt);
         let facts = load::<D>(batch, &mut connection).await?;
-        let (recorded, _) = judge(batch, facts, rules);
+        let (recorded, _) = decide_batch(batch, facts, rules);
         recorded.into_iter().next().ok_or_else(|| StoreError::Failed {
             reason: "one scan, no answer".to_owned(),
         })
@@ -148,13 +156,13 @@ fn not_recorded(error: &StoreError) -> Recorded {
 
 async fn judge_on<D: Dialect>(
     batch: &[Attempt],
-    rules: &Rules,
+    rules: &RuleSettings,
     connection: &mut D::Connection,
 ) -> Result<Option<Vec<Recorded>>, StoreError> {
     let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
     lock::<D>(batch, &mut transaction).await?;
     let facts = load::<D>(batch, &mut transaction).await?;
-    let (recorded, writes) = judge(batch, facts, rules);
+    let (recorded, writes) = decide_batch(batch, facts, rules);
     if apply::<D>(&writes, &mut transaction).await? {
         transaction.commit().await?;
         return Ok(Some(recorded));
@@ -182,7 +190,7 @@ fn events(batch: &[Attempt]) -> HashSet<Pair> {
 }
 
 fn tickets(batch: &[Attempt]) -> Vec<TicketKey> {
-    let claims = batch.iter().filter_map(|attempt| match &attempt.stage {
+    let claims = batch.iter().filter_map(|attempt| match &attempt.verification {
         Verification::Verified(claims) => Some((attempt.organization_id, claims)),
         Verification::Denied(_) => None,
     });
@@ -198,8 +206,11 @@ fn tickets(batch: &[Attempt]) -> Vec<TicketKey> {
         .collect()
 }
 
-async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> Result<Facts, StoreError> {
-    let mut facts = Facts::default();
+async fn load<D: Dialect>(
+    batch: &[Attempt],
+    connection: &mut D::Connection,
+) -> Result<BatchFacts, StoreError> {
+    let mut facts = BatchFacts::default();
     let scans: Vec<Pair> = batch
         .iter()
         .map(|one| Pair::of(one.organization_id, one.scan_id.as_uuid()))
@@ -211,7 +222,7 @@ async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
     {
         let known = known_scan(&row)?;
         facts
-            .known
+            .known_scans
             .insert((row.id("x_organization_id")?, row.id("x_scan_id")?), known);
     }
     let sessions: HashSet<Pair> = batch
@@ -231,7 +242,7 @@ async fn load<D: Dialect>(batch: &[Attempt], connection: &mut D::Connection) -> 
             gate: row::gate(&row)?,
         };
         facts
-            .posts
+            .sessions
             .insert((post.event.organization_id, row.id("session_id")?), post);
     }
     let keys = tickets(batch);
@@ -274,8 +285,8 @@ pub(crate) fn known_scan<D: Dialect>(row: &crate::store::sql::Row<D>) -> Result<
     })
 }
 
-/// Writes; false where a scan id had been taken since the facts were read.
-async fn apply<D: Dialect>(writes: &Writes, connection: &mut D::Connection) -> Result<bool, StoreError> {
+/// BatchWrites; false where a scan id had been taken since the facts were read.
+async fn apply<D: Dialect>(writes: &BatchWrites, connection: &mut D::Connection) -> Result<bool, StoreError> {
     if writes.scans.is_empty() {
         return Ok(true);
     }

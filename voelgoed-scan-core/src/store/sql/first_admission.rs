@@ -176,7 +176,7 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
     for (n, attempt) in batch.iter().enumerate() {
         let organization = attempt.organization_id;
         let first_of_scan = scans.insert((organization, attempt.scan_id));
-        let Verification::Verified(claims) = &attempt.stage else {
+        let Verification::Verified(claims) = &attempt.verification else {
             continue;
         };
         let Some(code) = claims.ticket_code else {
@@ -235,7 +235,7 @@ fn open_place(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSession
 
 /// The ledger of the ticket once it has admitted.
 fn ledger(attempt: &Attempt, authenticated: &AuthenticatedDevice, active_session: &ActiveSession) -> Ledger {
-    Ledger::of_first(Passage {
+    Ledger::with_first_admission(Passage {
         scan_id: attempt.scan_id,
         at: attempt.now,
         gate_id: attempt.gate_id,

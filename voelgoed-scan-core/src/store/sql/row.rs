@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::store::StoreError;
 use crate::store::sql::{Dialect, Row};
-use crate::sync::KeptScan;
+use crate::sync::ScanState;
 
 /// Columns of `events e`.
 macro_rules! event_columns {
@@ -227,9 +227,9 @@ pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
 }
 
 /// A scan with what its ticket's history needs of it: reads [`kept_columns`].
-pub(crate) fn kept<D: Dialect>(row: &Row<D>) -> Result<KeptScan, StoreError> {
+pub(crate) fn kept<D: Dialect>(row: &Row<D>) -> Result<ScanState, StoreError> {
     let shown: AnswerSnapshot = row.json("x_shown")?;
-    Ok(KeptScan {
+    Ok(ScanState {
         record: scan(row)?,
         part: row.opt_parse("x_part")?,
         conflict: row.opt_parse("x_conflict")?,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::model::{
     ActiveSession, Attempt, AuthenticatedDevice, EventId, EventOccupancy, GateCount, OrganizationId,
-    PlaceCount, ReasonText, Recorded, ResultCounts, Rules, ScanId, ScanRecord, Timestamp, TokenHash,
+    PlaceCount, ReasonText, Recorded, ResultCounts, RuleSettings, ScanId, ScanRecord, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::store::sql::batch::{SLOT_MILLIS, known_scan};
@@ -18,7 +18,7 @@ use crate::store::{
 
 #[async_trait]
 impl<D: Dialect> ScanStore for Sql<D> {
-    async fn record(&self, batch: &[Attempt], rules: &Rules) -> Result<Vec<Recorded>, StoreError> {
+    async fn record(&self, batch: &[Attempt], rules: &RuleSettings) -> Result<Vec<Recorded>, StoreError> {
         self.record_batch(batch, rules).await
     }
 
@@ -26,7 +26,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
         self.note_denials(denials).await
     }
 
-    async fn preview(&self, attempt: &Attempt, rules: &Rules) -> Result<Recorded, StoreError> {
+    async fn preview(&self, attempt: &Attempt, rules: &RuleSettings) -> Result<Recorded, StoreError> {
         self.preview_one(attempt, rules).await
     }
 
@@ -55,7 +55,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
         by: UndoneBy,
         reason: &ReasonText,
         now: Timestamp,
-        rules: &Rules,
+        rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
         self.undo_one(organization, scan, by, reason, now, rules).await
     }

@@ -14,10 +14,10 @@ mod writes;
 
 use async_trait::async_trait;
 
-use crate::model::{OrganizationId, Rules};
+use crate::model::{OrganizationId, RuleSettings};
 use crate::store::sql::{Dialect, Sql};
 use crate::store::{ConflictFilter, Page, PageRequest, StoreError, SyncStore, Synced};
-use crate::sync::{Conflict, Intake, take};
+use crate::sync::{Conflict, UploadBatch, ingest};
 
 /// How often a batch is taken again that others were in the way of.
 const MOST_TRIES: usize = 8;
@@ -57,7 +57,7 @@ pub(crate) trait SyncDialect: Dialect {
 
 #[async_trait]
 impl<D: SyncDialect> SyncStore for Sql<D> {
-    async fn sync(&self, intake: &Intake, rules: &Rules) -> Result<Option<Synced>, StoreError> {
+    async fn sync(&self, intake: &UploadBatch, rules: &RuleSettings) -> Result<Option<Synced>, StoreError> {
         let mut tries = 1;
         loop {
             match self.sync_once(intake, rules).await {
@@ -92,14 +92,14 @@ enum Attempted {
 }
 
 impl<D: SyncDialect> Sql<D> {
-    async fn sync_once(&self, intake: &Intake, rules: &Rules) -> Result<Attempted, StoreError> {
+    async fn sync_once(&self, intake: &UploadBatch, rules: &RuleSettings) -> Result<Attempted, StoreError> {
         let mut transaction = self.write().await?;
         let facts = match facts::load::<D>(intake, &mut transaction).await? {
             None => return Ok(Attempted::Done(None)),
             Some(facts::Loaded::Overtaken) => return Ok(Attempted::Overtaken),
             Some(facts::Loaded::Whole(facts)) => *facts,
         };
-        let (results, writes) = take(intake, facts, rules);
+        let (results, writes) = ingest(intake, facts, rules);
         if !writes::apply::<D>(intake, &writes, &mut transaction).await? {
             return Ok(Attempted::Overtaken);
         }

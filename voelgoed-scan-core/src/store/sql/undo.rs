@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    Direction, Event, OrganizationId, ReasonText, Rules, ScanId, ScanRecord, ScanResult, TicketFacts,
+    Direction, Event, OrganizationId, ReasonText, RuleSettings, ScanId, ScanRecord, ScanResult, TicketFacts,
     TicketId, Timestamp, Undone,
 };
 use crate::rules::{Allowance, ConflictKind};
@@ -12,7 +12,7 @@ use crate::store::sql::change_counters::raise_tickets_generation;
 use crate::store::sql::row::{self, kept_columns, scan_columns};
 use crate::store::sql::{Dialect, Sql, query};
 use crate::store::{StoreError, UndoOutcome, UndoneBy};
-use crate::sync::{Histories, KeptScan};
+use crate::sync::{ScanState, TicketHistories};
 
 impl<D: Dialect> Sql<D> {
     pub(crate) async fn undo_one(
@@ -22,7 +22,7 @@ impl<D: Dialect> Sql<D> {
         by: UndoneBy,
         reason: &ReasonText,
         now: Timestamp,
-        rules: &Rules,
+        rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
         let mut transaction = self.write().await?;
         let Some(record) = find::<D>(organization, scan, &mut transaction).await? else {
@@ -57,12 +57,12 @@ impl<D: Dialect> Sql<D> {
             return Ok(Some(UndoOutcome::NotOpen));
         };
         let event = event_of::<D>(&record, &mut transaction).await?;
-        let window = rules.window;
+        let dedup_window = rules.dedup_window;
         let allowance = |facts: &TicketFacts, _| {
             Some(Allowance {
                 reentry: event.reentry,
                 entry_limit: facts.ticket.entry_limit,
-                window,
+                dedup_window,
             })
         };
         let device = match by {
@@ -74,7 +74,7 @@ impl<D: Dialect> Sql<D> {
             reason: reason.clone(),
             device_id: device,
         };
-        let mut histories = Histories::default();
+        let mut histories = TicketHistories::default();
         for kept in history::<D>(organization, ticket.ticket.id, &mut transaction).await? {
             histories.add_stored(kept);
         }
@@ -194,7 +194,7 @@ async fn history<D: Dialect>(
     organization: OrganizationId,
     ticket: TicketId,
     connection: &mut D::Connection,
-) -> Result<Vec<KeptScan>, StoreError> {
+) -> Result<Vec<ScanState>, StoreError> {
     let rows = query::<D>(concat!(
         "select ",
         kept_columns!(),
@@ -209,7 +209,7 @@ async fn history<D: Dialect>(
 }
 
 /// Writes what an undo changes: the scan itself, and those that it had kept from being admitted by right.
-async fn write<D: Dialect>(kept: &KeptScan, connection: &mut D::Connection) -> Result<(), StoreError> {
+async fn write<D: Dialect>(kept: &ScanState, connection: &mut D::Connection) -> Result<(), StoreError> {
     let record = &kept.record;
     let undone = record.undone.as_ref();
     query::<D>(

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::store::StoreError;
 use crate::store::sql::sync::{QUARANTINE, SyncDialect};
 use crate::store::sql::{Row, query, row};
-use crate::sync::{Intake, Known, LinkHash, LogPlace, SessionSpan, SyncDevice, SyncFacts};
+use crate::sync::{LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch};
 
 /// What was read.
 pub(super) enum Loaded {
@@ -40,7 +40,7 @@ fn hex(id: &uuid::Uuid) -> String {
     id.simple().to_string()
 }
 
-fn pairs<'a>(intake: &Intake, ids: impl IntoIterator<Item = &'a uuid::Uuid>) -> BTreeSet<Pair> {
+fn pairs<'a>(intake: &UploadBatch, ids: impl IntoIterator<Item = &'a uuid::Uuid>) -> BTreeSet<Pair> {
     let o = hex(intake.organization_id.as_uuid());
     ids.into_iter()
         .map(|id| Pair {
@@ -52,7 +52,7 @@ fn pairs<'a>(intake: &Intake, ids: impl IntoIterator<Item = &'a uuid::Uuid>) -> 
 
 /// Locks and reads; `None` where the device may not hand anything in.
 pub(super) async fn load<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     connection: &mut D::Connection,
 ) -> Result<Option<Loaded>, StoreError> {
     let Some(device) = device::<D>(intake, connection).await? else {
@@ -80,10 +80,10 @@ pub(super) async fn load<D: SyncDialect>(
             past.push(row::kept(&row)?);
         }
     }
-    let (quarantined, quarantine_room) = quarantine::<D>(intake, &scan_ids, connection).await?;
+    let (quarantined, quarantine_capacity) = quarantine::<D>(intake, &scan_ids, connection).await?;
     Ok(Some(Loaded::Whole(Box::new(SyncFacts {
         sessions: sessions::<D>(intake, connection).await?,
-        log: if device.key.is_some() || device.may_begin_anew {
+        log: if device.key.is_some() || device.may_restart_log {
             log::<D>(intake, connection).await?
         } else {
             HashMap::new()
@@ -94,13 +94,13 @@ pub(super) async fn load<D: SyncDialect>(
         tickets,
         past,
         quarantined,
-        quarantine_room,
+        quarantine_capacity,
     }))))
 }
 
 /// Locks the device's row by writing it, and reads it.
 async fn device<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncDevice>, StoreError> {
     let row = query::<D>(
@@ -123,14 +123,14 @@ async fn device<D: SyncDialect>(
         can_override: settings.can_override,
         key: row.opt_bytes("device_key")?.map(DeviceKey::new),
         received: row.json("received")?,
-        may_begin_anew: row.bool("may_begin_anew")?,
+        may_restart_log: row.bool("may_begin_anew")?,
     }))
 }
 
 async fn known<D: SyncDialect>(
     scans: &BTreeSet<Pair>,
     connection: &mut D::Connection,
-) -> Result<HashMap<ScanId, Known>, StoreError> {
+) -> Result<HashMap<ScanId, RecordedScan>, StoreError> {
     let rows = query::<D>(D::SYNC.known)
         .json(scans)
         .fetch_all(connection)
@@ -138,14 +138,14 @@ async fn known<D: SyncDialect>(
     let known = |row: &Row<D>| {
         let kept = row::kept(row)?;
         let payload_sha256 = row.bytes("payload_sha256")?;
-        Ok((kept.record.scan_id, Known { kept, payload_sha256 }))
+        Ok((kept.record.scan_id, RecordedScan { kept, payload_sha256 }))
     };
     rows.iter().map(known).collect()
 }
 
 async fn places<D: SyncDialect>(
-    intake: &Intake,
-    known: &HashMap<ScanId, Known>,
+    intake: &UploadBatch,
+    known: &HashMap<ScanId, RecordedScan>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
     let asked = intake.uploads().map(|upload| upload.scan.gate_id);
@@ -164,7 +164,7 @@ async fn places<D: SyncDialect>(
     rows.iter().map(place).collect()
 }
 
-fn ticket_keys(intake: &Intake, known: &HashMap<ScanId, Known>) -> BTreeSet<TicketKey> {
+fn ticket_keys(intake: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketKey> {
     let o = hex(intake.organization_id.as_uuid());
     let claimed = intake
         .uploads()
@@ -185,7 +185,7 @@ fn ticket_keys(intake: &Intake, known: &HashMap<ScanId, Known>) -> BTreeSet<Tick
 }
 
 async fn lock<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     places: &HashMap<GateId, (Event, Gate)>,
     keys: &BTreeSet<TicketKey>,
     connection: &mut D::Connection,
@@ -220,7 +220,7 @@ async fn tickets<D: SyncDialect>(
 
 /// The sessions that the device had while it made the scans.
 async fn sessions<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     connection: &mut D::Connection,
 ) -> Result<Vec<SessionSpan>, StoreError> {
     let times = || {
@@ -253,9 +253,9 @@ async fn sessions<D: SyncDialect>(
 
 /// The places of the device's log that the batch's scans stand at and beside.
 async fn log<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     connection: &mut D::Connection,
-) -> Result<HashMap<u64, (ScanId, LogPlace)>, StoreError> {
+) -> Result<HashMap<u64, (ScanId, LogPosition)>, StoreError> {
     let numbers: BTreeSet<u64> = intake
         .uploads()
         .filter_map(|upload| upload.scan.sequence)
@@ -268,7 +268,7 @@ async fn log<D: SyncDialect>(
         .fetch_all(connection)
         .await?;
     let place = |row: &Row<D>| {
-        let place = LogPlace {
+        let place = LogPosition {
             sequence: row.number("sequence")?,
             prev: row.opt_bytes("prev_hash")?.map(LinkHash::new),
             link: LinkHash::new(row.bytes("link_hash")?),
@@ -279,7 +279,7 @@ async fn log<D: SyncDialect>(
 }
 
 async fn quarantine<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     scans: &[ScanId],
     connection: &mut D::Connection,
 ) -> Result<(HashSet<ScanId>, usize), StoreError> {

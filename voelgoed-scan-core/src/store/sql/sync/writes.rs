@@ -10,7 +10,9 @@ use crate::store::sql::change_counters::raise_tickets_generation;
 use crate::store::sql::query;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
-use crate::sync::{Intake, KeptScan, LinkHash, LogPlace, NewSync, Quarantined, SyncWrites};
+use crate::sync::{
+    LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ScanState, SyncWrites, UploadBatch,
+};
 
 fn hex(id: &uuid::Uuid) -> String {
     id.simple().to_string()
@@ -22,12 +24,12 @@ fn hash(hash: LinkHash) -> String {
 
 /// Writes; false where a scan id had been taken since the facts were read.
 pub(super) async fn apply<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     writes: &SyncWrites,
     connection: &mut D::Connection,
 ) -> Result<bool, StoreError> {
     let organization = intake.organization_id;
-    if writes.begins_anew {
+    if writes.restarts_log {
         query::<D>(
             "update scans set prev_hash = null, link_hash = null \
              where organization_id = $1 and device_id = $2 and sequence is not null and link_hash is not null",
@@ -46,15 +48,15 @@ pub(super) async fn apply<D: SyncDialect>(
         add_arrivals::<D>(writes.scans.iter().map(|new| &new.scan.record), connection).await?;
     }
     write_changed::<D>(&writes.changed, connection).await?;
-    if !writes.logged.is_empty() {
-        let row = |(scan, place): &(crate::model::ScanId, LogPlace)| LogRow {
+    if !writes.log_positions.is_empty() {
+        let row = |(scan, place): &(crate::model::ScanId, LogPosition)| LogRow {
             o: hex(organization.as_uuid()),
             k: hex(scan.as_uuid()),
             sequence: place.sequence,
             prev_hash: place.prev.map(hash),
             link_hash: hash(place.link),
         };
-        let rows: Vec<_> = writes.logged.iter().map(row).collect();
+        let rows: Vec<_> = writes.log_positions.iter().map(row).collect();
         query::<D>(D::SYNC.update_log)
             .json(&rows)
             .execute(connection)
@@ -84,7 +86,7 @@ pub(super) async fn apply<D: SyncDialect>(
     .id(organization.as_uuid())
     .id(intake.device_id.as_uuid())
     .json(&writes.received)
-    .bool(!writes.settled)
+    .bool(!writes.log_settled)
     .execute(connection)
     .await?;
     if !writes.tickets.is_empty() {
@@ -95,7 +97,7 @@ pub(super) async fn apply<D: SyncDialect>(
 
 /// Writes what has changed on scans that are on record.
 async fn write_changed<D: SyncDialect>(
-    changed: &[KeptScan],
+    changed: &[ScanState],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if changed.is_empty() {
@@ -107,7 +109,7 @@ async fn write_changed<D: SyncDialect>(
 }
 
 async fn quarantine<D: SyncDialect>(
-    intake: &Intake,
+    intake: &UploadBatch,
     writes: &SyncWrites,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
@@ -148,7 +150,7 @@ struct NewRow<'a> {
 }
 
 impl<'a> NewRow<'a> {
-    fn of(new: &'a NewSync) -> Result<Self, StoreError> {
+    fn of(new: &'a NewSyncedScan) -> Result<Self, StoreError> {
         Ok(Self {
             scan: ScanRow::of(&new.scan)?,
             part: new.part,
@@ -179,7 +181,7 @@ struct ChangedRow<'a> {
 }
 
 impl<'a> ChangedRow<'a> {
-    fn of(scan: &'a KeptScan) -> Self {
+    fn of(scan: &'a ScanState) -> Self {
         let record = &scan.record;
         let undone = record.undone.as_ref();
         Self {
@@ -227,7 +229,7 @@ struct QuarantineRow {
 }
 
 impl QuarantineRow {
-    fn of(intake: &Intake, scan: &Quarantined) -> Self {
+    fn of(intake: &UploadBatch, scan: &QuarantinedScan) -> Self {
         let millis = Timestamp::as_millis;
         Self {
             o: hex(intake.organization_id.as_uuid()),
@@ -240,7 +242,7 @@ impl QuarantineRow {
             direction: scan.direction,
             scanned_at: millis(scan.at),
             device_scanned_at: millis(scan.device_at),
-            received_at: millis(intake.arrival),
+            received_at: millis(intake.received_at),
             payload_sha256: crate::model::hex::encode(&scan.payload_sha256),
         }
     }
