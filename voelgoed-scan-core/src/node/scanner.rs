@@ -30,7 +30,7 @@ use crate::node::setup::Keys;
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Feed, NodeHealth};
 use crate::rules::KnownScan;
-use crate::store::{StartOutcome, Store, StoreError, UndoOutcome, UndoneBy};
+use crate::store::{StartOutcome, Store, StoreError, UndoOutcome, UndoPermission};
 use crate::token::{Keyring, payload_sha256};
 pub use error::ScanError;
 pub(crate) use post_commit::PostCommitEffects;
@@ -149,7 +149,7 @@ impl Scanner {
         }
         let Parts { memory, store, .. } = &*self.0;
         let since = memory.epoch();
-        let Some(authenticated) = store.authenticated(token).await?.map(Arc::new) else {
+        let Some(authenticated) = store.find_device_by_token(token).await?.map(Arc::new) else {
             return Ok(None);
         };
         memory.keep_standing(*token, since, &authenticated);
@@ -268,7 +268,7 @@ impl Scanner {
     }
 
     async fn preview(&self, attempt: &Attempt) -> Result<ScanAnswer, ScanError> {
-        let recorded = self.store().preview(attempt, &self.0.rules).await?;
+        let recorded = self.store().dry_run(attempt, &self.0.rules).await?;
         let answer = answered(recorded)?;
         Ok(ScanAnswer {
             scan_id: None,
@@ -303,12 +303,12 @@ impl Scanner {
         organization: OrganizationId,
         scan: ScanId,
     ) -> Result<Option<KnownScan>, ScanError> {
-        let known = self.store().known_scan(organization, scan).await?;
+        let known = self.store().find_scan_for_retry(organization, scan).await?;
         if known.is_some() || !self.0.recent.note_scan(organization, scan) {
             return Ok(known);
         }
         self.0.write_queue.flush().await;
-        Ok(self.store().known_scan(organization, scan).await?)
+        Ok(self.store().find_scan_for_retry(organization, scan).await?)
     }
 
     async fn occupancy_at(
@@ -348,8 +348,8 @@ impl Scanner {
         now: Timestamp,
     ) -> Result<ScanRecord, ScanError> {
         let by = match by {
-            Undoer::Device(device) => UndoneBy::Device(device, UNDO_LIMIT),
-            Undoer::Member => UndoneBy::Member,
+            Undoer::Device(device) => UndoPermission::Device(device, UNDO_LIMIT),
+            Undoer::Member => UndoPermission::Member,
         };
         let (store, rules) = (self.store(), &self.0.rules);
         let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
@@ -420,6 +420,6 @@ fn answered(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::ScanUndone => Err(ScanError::ScanUndone),
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
-        Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
+        Recorded::NotRecorded { reason } => Err(StoreError::unavailable(reason).into()),
     }
 }

@@ -191,10 +191,8 @@ impl Keys {
     ) -> Result<Arc<Keyring>, StoreError> {
         let since = memory.epoch();
         let rows = store.signing_keys(organization).await?;
-        let keyring =
-            Keyring::derive(&self.0.master, organization, &rows).map_err(|error| StoreError::Failed {
-                reason: error.to_string(),
-            })?;
+        let keyring = Keyring::derive(&self.0.master, organization, &rows)
+            .map_err(|error| StoreError::failed(error.to_string()))?;
         let keyring = Arc::new(keyring);
         memory.keep_keyring(organization, since, &keyring);
         Ok(keyring)

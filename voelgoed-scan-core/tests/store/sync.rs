@@ -8,7 +8,7 @@ use voelgoed_scan_core::model::{
     TicketStatus, Timestamp,
 };
 use voelgoed_scan_core::rules::ConflictKind;
-use voelgoed_scan_core::store::{ConflictFilter, PageRequest, Synced, UndoneBy};
+use voelgoed_scan_core::store::{ConflictFilter, PageRequest, SyncOutcome, UndoPermission};
 use voelgoed_scan_core::sync::{
     Conflict, DENIED_AT_GATE, LinkHash, SyncResult, SyncScan, SyncStatus, Upload, UploadBatch, UploadItem,
 };
@@ -72,7 +72,7 @@ pub(crate) fn intake(post: &SessionFacts, items: Vec<UploadItem>, arrival: i64) 
 }
 
 impl World {
-    pub(crate) async fn hand_in(&self, intake: &UploadBatch) -> Synced {
+    pub(crate) async fn hand_in(&self, intake: &UploadBatch) -> SyncOutcome {
         let synced = self
             .store
             .sync(intake, &RULES)
@@ -185,7 +185,7 @@ pub(crate) async fn who_was_answered_at_the_gate_keeps_the_answer(world: World) 
     }
     assert_eq!(world.inside().await, (1, 1, 2));
     // Taken back, it is no conflict any more.
-    world.undo(online.scan_id, UndoneBy::Member, 200).await;
+    world.undo(online.scan_id, UndoPermission::Member, 200).await;
     assert_eq!(world.conflicts().await, []);
     assert_eq!(world.inside().await, (0, 1, 1));
 }
@@ -198,7 +198,7 @@ pub(crate) async fn a_winner_taken_back_leaves_the_other_by_right(world: World) 
         .sync(&world.other_post, code, std::slice::from_ref(&second))
         .await;
     assert_eq!(lost[0].reason, Some(Reason::AlreadyScanned));
-    world.undo(first.scan_id, UndoneBy::Member, 4000).await;
+    world.undo(first.scan_id, UndoPermission::Member, 4000).await;
     let again = world
         .sync(&world.other_post, code, std::slice::from_ref(&second))
         .await;

@@ -27,7 +27,7 @@ impl Scanner {
         if listened >= self.0.rules.dedup_window || id.timestamp().is_some_and(|named| named >= began) {
             return Ok(true);
         }
-        let known = Box::pin(self.store().known_scan(attempt.organization_id, id)).await?;
+        let known = Box::pin(self.store().find_scan_for_retry(attempt.organization_id, id)).await?;
         Ok(known.is_none())
     }
 

@@ -12,7 +12,7 @@ use crate::model::{
     Verification,
 };
 use crate::rules::KnownScan;
-use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoneBy};
+use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
 
 /// A database that keeps the batches it was given, waits for permits, and fails as it is told.
 struct Slow {
@@ -45,14 +45,10 @@ impl Slow {
         permit.forget();
         if self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
-            return Err(StoreError::Unavailable {
-                reason: "as told".to_owned(),
-            });
+            return Err(StoreError::unavailable("as told"));
         }
         if scans.iter().any(|scan| Some(*scan) == self.poison) {
-            return Err(StoreError::Failed {
-                reason: "a bad scan".to_owned(),
-            });
+            return Err(StoreError::failed("a bad scan"));
         }
         assert!(!scans.iter().any(|scan| Some(*scan) == self.trap), "a trap");
         self.batches.lock().expect("no writer panicked").push(scans);
@@ -72,16 +68,20 @@ impl ScanStore for Slow {
         Ok(batch.iter().map(|_| Recorded::ScanUndone).collect())
     }
 
-    async fn note(&self, denials: &[NewScan]) -> Result<(), StoreError> {
+    async fn record_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
         self.write(denials.iter().map(|one| one.record.scan_id).collect())
             .await
     }
 
-    async fn preview(&self, _: &Attempt, _: &RuleSettings) -> Result<Recorded, StoreError> {
+    async fn dry_run(&self, _: &Attempt, _: &RuleSettings) -> Result<Recorded, StoreError> {
         Ok(Recorded::ScanUndone)
     }
 
-    async fn known_scan(&self, _: OrganizationId, _: ScanId) -> Result<Option<KnownScan>, StoreError> {
+    async fn find_scan_for_retry(
+        &self,
+        _: OrganizationId,
+        _: ScanId,
+    ) -> Result<Option<KnownScan>, StoreError> {
         Ok(None)
     }
 
@@ -89,7 +89,7 @@ impl ScanStore for Slow {
         &self,
         _: OrganizationId,
         _: ScanId,
-        _: UndoneBy,
+        _: UndoPermission,
         _: &ReasonText,
         _: Timestamp,
         _: &RuleSettings,
@@ -119,7 +119,7 @@ impl ScanStore for Slow {
         Ok(None)
     }
 
-    async fn authenticated(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
+    async fn find_device_by_token(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
         Ok(None)
     }
 }
