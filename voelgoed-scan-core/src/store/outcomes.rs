@@ -1,4 +1,4 @@
-//! What writes take in and return besides the model's own types. A write that a rule forbids returns a value here, not an
+//! Inputs and results of writes, besides the types of the model. A write that a rule forbids returns a value, not an
 //! error.
 
 use std::time::Duration;

@@ -84,7 +84,8 @@ pub trait Events: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError>;
 
-    /// Creates or replaces a gate. `Missing` if the event does not exist, `Conflict` if the id is a gate of another event.
+    /// Creates or replaces a gate. `Missing` if the event does not exist, `Conflict` if the id is a gate of another
+    /// event.
     async fn put_gate(
         &self,
         organization: OrganizationId,

@@ -1,5 +1,5 @@
-//! Records a batch of scans. First admissions go through the fast path (`first_admission`) where the database has one. All
-//! other scans take one transaction: lock, read the facts of all scans, decide, write the results of all scans.
+//! Records a batch of scans. First admissions go through the fast path (`first_admission`) where the database has one.
+//! All other scans take one transaction: lock, read the facts of all scans, decide, write the results of all scans.
 
 pub(crate) mod facts;
 pub(crate) mod writes;

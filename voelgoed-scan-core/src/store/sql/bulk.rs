@@ -1,5 +1,5 @@
-//! Binds many rows to one statement. PostgreSQL takes one array a column, which costs it a third of what JSON does. SQLite
-//! takes one JSON array.
+//! Binds many rows to one statement. PostgreSQL takes one array a column, which costs it a third of what JSON does.
+//! SQLite takes one JSON array.
 
 use serde::Serialize;
 use uuid::Uuid;

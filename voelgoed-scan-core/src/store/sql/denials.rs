@@ -1,7 +1,7 @@
 //! Records denials that were served from a cache. They are written as they were answered, so no facts are read.
 //!
-//! Invariants: a scan id that is recorded already is left as it is and is not counted again. The counters of the gates are
-//! locked first, as in every batch.
+//! Invariants: a scan id that is recorded already is left as it is and is not counted again. The counters of the gates
+//! are locked first, as in every batch.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! Devices and their tokens. A revoked device is never deleted, because records refer to it. The hash of a token is a row of
-//! `credentials`.
+//! Devices and their tokens. A revoked device is never deleted, because records refer to it. The hash of a token is a
+//! row of `credentials`.
 
 use async_trait::async_trait;
 
@@ -182,7 +182,8 @@ impl<D: Dialect> Devices for Sql<D> {
         health: Option<&DeviceHealth>,
         now: Timestamp,
     ) -> Result<Option<Device>, StoreError> {
-        // Does not raise the change counter: no decision depends on the health of a device, and every device reports often.
+        // Does not raise the change counter: no decision depends on the health of a device, and every device reports
+        // often.
         let mut transaction = self.write().await?;
         query::<D>(statement!("devices/mark_seen.sql"))
             .id(organization.as_uuid())

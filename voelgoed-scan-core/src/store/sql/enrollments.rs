@@ -1,8 +1,8 @@
 //! Enrolment codes, each of which enrols its device once. The database counts the tries and resolves races.
 //!
-//! Invariants: only the public part of a code and the SHA-256 of its secret part are stored. The statement that finds a code
-//! counts the try before the secret is compared, so that no two tries count as one. Locks are taken in one order: the code,
-//! then the device.
+//! Invariants: only the public part of a code and the SHA-256 of its secret part are stored. The statement that finds a
+//! code counts the try before the secret is compared, so that no two tries count as one. Locks are taken in one order:
+//! the code, then the device.
 
 use async_trait::async_trait;
 

@@ -43,8 +43,8 @@ fn is_contention(code: Option<&str>) -> bool {
     })
 }
 
-/// Whether a code means a temporary failure: PostgreSQL's classes 08 (connection), 53 (resources), 55 (locks), 57 (operator
-/// intervention), and SQLite's busy, locked, full and input/output errors.
+/// Whether a code means a temporary failure: PostgreSQL's classes 08 (connection), 53 (resources), 55 (locks), 57
+/// (operator intervention), and SQLite's busy, locked, full and input/output errors.
 fn is_temporary(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     if code.len() == 5 {

@@ -174,8 +174,8 @@ async fn lock_event_with_gates<D: Dialect>(
     Ok(())
 }
 
-/// Stores the change counter with the counters of the event's gates. First admissions that waited for them meanwhile see
-/// that their cached facts are stale.
+/// Stores the change counter with the counters of the event's gates. First admissions that waited for them meanwhile
+/// see that their cached facts are stale.
 async fn mark_facts_changed<D: Dialect>(
     organization: OrganizationId,
     event: EventId,

@@ -1,19 +1,19 @@
-//! The fast path of a first admission: one statement in one round trip. Most scans are entries with tickets that have not
-//! been used yet, at gates with room. The statement checks the facts that may forbid such an entry, admits the ticket and
-//! records the scan.
+//! The fast path of a first admission: one statement in one round trip. Most scans are entries with tickets that have
+//! not been used yet, at gates with room. The statement checks the facts that may forbid such an entry, admits the
+//! ticket and records the scan.
 //!
 //! **First admissions are decided twice: here in SQL, and by [`decide_batch`](crate::rules::decide_batch) in `rules/`.
-//! A rule that may deny an entry must be changed in both together:** in the conditions of `statements/first_admission/` or
-//! in [`is_plain_entry`] and [`open_session`], and in `rules/`.
+//! A rule that may deny an entry must be changed in both together:** in the conditions of `statements/first_admission/`
+//! or in [`is_plain_entry`] and [`open_session`], and in `rules/`.
 //!
 //! Invariants:
-//! - What the statement admits, `decide_batch` would admit. What it does not admit, it leaves unchanged, and the general
-//!   path (`batch`) decides it.
-//! - Events, gates, sessions and devices are cached facts ([`AuthenticatedDevice`]). The statement admits nothing if the
-//!   organization's change counter has moved since they were read, or if the locked counters show that the event or one of
-//!   its gates changed after the statement started.
-//! - Locks are taken in the order of every batch: counters (of all gates of an event that has a capacity), then tickets by
-//!   code.
+//! - What the statement admits, `decide_batch` would admit. What it does not admit, it leaves unchanged, and the
+//!   general path (`batch`) decides it.
+//! - Events, gates, sessions and devices are cached facts ([`AuthenticatedDevice`]). The statement admits nothing if
+//!   the organization's change counter has moved since they were read, or if the locked counters show that the event or
+//!   one of its gates changed after the statement started.
+//! - Locks are taken in the order of every batch: counters (of all gates of an event that has a capacity), then tickets
+//!   by code.
 //! - The entries at one gate are admitted together. If there is not room for all of them, none is admitted here.
 
 mod gate_batches;
@@ -122,8 +122,8 @@ impl FastPathScan<'_> {
 }
 
 impl<D: Dialect> Sql<D> {
-    /// Admits and records the first admissions of a batch. Returns one result a scan, `None` for one that the general path
-    /// has to decide.
+    /// Admits and records the first admissions of a batch. Returns one result a scan, `None` for one that the general
+    /// path has to decide.
     pub(crate) async fn admit_first(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
         let mut recorded: Vec<Option<Recorded>> = batch.iter().map(|_| None).collect();
         let Some(sql) = D::SQL.admit_first else {
@@ -146,7 +146,8 @@ impl<D: Dialect> Sql<D> {
             .fetch_all(&mut connection);
         let rows = match deadline.run(admitted).await {
             Ok(rows) => rows,
-            // A scan id is recorded already, or nodes collided. The statement wrote nothing, and no transaction is open.
+            // A scan id is recorded already, or nodes collided. The statement wrote nothing, and no transaction is
+            // open.
             Err(StoreError::Contended { .. }) => {
                 self.keep_writer(connection);
                 return Ok(recorded);
@@ -179,8 +180,8 @@ impl<D: Dialect> Sql<D> {
     }
 }
 
-/// The scans that may be first admissions, in the order in which their tickets are locked, and their gate batches. Of the
-/// scans with the same ticket or the same scan id, only the first is included.
+/// The scans that may be first admissions, in the order in which their tickets are locked, and their gate batches. Of
+/// the scans with the same ticket or the same scan id, only the first is included.
 fn fast_path_scans(batch: &[Attempt]) -> Result<(Vec<GateBatch<'_>>, Vec<FastPathScan<'_>>), StoreError> {
     let mut tickets = HashSet::new();
     let mut scan_ids = HashSet::new();

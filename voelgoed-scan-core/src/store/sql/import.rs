@@ -1,8 +1,9 @@
-//! Imports a chunk of ticket lines in one transaction: lock, read the existing tickets, apply the lines in their order, write
-//! what changed. Most chunks contain new tickets only, so that there is nothing to lock or to read.
+//! Imports a chunk of ticket lines in one transaction: lock, read the existing tickets, apply the lines in their order,
+//! write what changed. Most chunks contain new tickets only, so that there is nothing to lock or to read.
 //!
-//! Invariants: an invalid line changes nothing and does not stop the import. A line that equals its ticket writes nothing.
-//! The ledger and the scan count, which scans write, are read and never written, so an import never undoes a scan.
+//! Invariants: an invalid line changes nothing and does not stop the import. A line that equals its ticket writes
+//! nothing. The ledger and the scan count, which scans write, are read and never written, so an import never undoes a
+//! scan.
 
 mod chunk;
 mod rows;

@@ -1,5 +1,5 @@
-//! API keys and signing keys of an organization. Of an API key only the hash is stored. Of a signing key nothing secret is
-//! stored.
+//! API keys and signing keys of an organization. Of an API key only the hash is stored. Of a signing key nothing secret
+//! is stored.
 
 use async_trait::async_trait;
 

@@ -1,8 +1,8 @@
 //! Reads the content of a manifest from one snapshot of the database, the tickets in pages.
 //!
-//! Invariant: a reading is one snapshot, so its version belongs to one state of the database and to no other. The version is
-//! the sum of the organization's change counter and of the versions of the event's tickets. None of them ever falls, and
-//! every change of what a manifest contains raises one of them, on every node and in every release.
+//! Invariant: a reading is one snapshot, so its version belongs to one state of the database and to no other. The
+//! version is the sum of the organization's change counter and of the versions of the event's tickets. None of them
+//! ever falls, and every change of what a manifest contains raises one of them, on every node and in every release.
 
 use async_trait::async_trait;
 
@@ -106,8 +106,8 @@ async fn gates<D: Dialect>(
     rows.iter().map(mapping::gate).collect()
 }
 
-/// Adds the versions of all tickets to the version of the reading, and reads the tickets whose version the caller does not
-/// know.
+/// Adds the versions of all tickets to the version of the reading, and reads the tickets whose version the caller does
+/// not know.
 async fn tickets<D: Dialect>(
     organization: OrganizationId,
     event: EventId,

@@ -66,8 +66,8 @@ pub(crate) async fn migrate(
     migrations: &Migrator,
     connection: &mut impl Migrate,
 ) -> Result<(), MigrateError> {
-    // Does what `run` does. The compiler cannot prove that a future of `run` is `Send`, and callers spawn the opening of a
-    // database.
+    // Does what `run` does. The compiler cannot prove that a future of `run` is `Send`, and callers spawn the opening
+    // of a database.
     migrations.run_direct(None, connection, false).await
 }
 

@@ -1,7 +1,7 @@
 //! PostgreSQL, which several nodes share.
 //!
-//! Invariants: every node locks rows in the same order. Facts are read by a later statement than the one that locked them:
-//! under READ COMMITTED a statement sees what was committed when it started, not when it got its locks.
+//! Invariants: every node locks rows in the same order. Facts are read by a later statement than the one that locked
+//! them: under READ COMMITTED a statement sees what was committed when it started, not when it got its locks.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -29,17 +29,17 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 /// The maximum number of connections of a node, apart from those that record scans.
 const MAX_CONNECTIONS: u32 = 14;
 
-/// The maximum number of connections that record scans. One such write runs at a time, and a connection that made the last
-/// write has warm caches in its server process and in the processor. The second one covers the moment in which the first
-/// returns to the pool.
+/// The maximum number of connections that record scans. One such write runs at a time, and a connection that made the
+/// last write has warm caches in its server process and in the processor. The second one covers the moment in which the
+/// first returns to the pool.
 const MAX_SCAN_CONNECTIONS: u32 = 2;
 
 /// How long a call waits for a connection, including opening one. Callers learn within two seconds that the database is
 /// unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Timeouts that the server enforces, so that a node that hangs or lost its network does not block others: of a statement,
-/// of waiting for a lock, and of a transaction whose node is silent.
+/// Timeouts that the server enforces, so that a node that hangs or lost its network does not block others: of a
+/// statement, of waiting for a lock, and of a transaction whose node is silent.
 const SERVER_TIMEOUTS: [(&str, &str); 3] = [
     ("statement_timeout", "10s"),
     ("lock_timeout", "5s"),
@@ -52,8 +52,8 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
         .map_err(StoreError::from)?
         .application_name("voelgoed-scan");
     if migrate {
-        // Uses a separate connection without timeouts, because a migration may take long. The migrator holds an advisory
-        // lock: if several nodes start at once, one migrates and the others wait.
+        // Uses a separate connection without timeouts, because a migration may take long. The migrator holds an
+        // advisory lock: if several nodes start at once, one migrates and the others wait.
         let mut connection = PgConnection::connect_with(&options)
             .await
             .map_err(StoreError::from)?;
@@ -92,8 +92,8 @@ fn pool_options(max_connections: u32) -> PgPoolOptions {
 }
 
 impl Dialect for Postgres {
-    // The isolation level is explicit: after taking its locks, a batch must read the latest state, whatever the default of
-    // the server is.
+    // The isolation level is explicit: after taking its locks, a batch must read the latest state, whatever the default
+    // of the server is.
     const BEGIN_WRITE: &'static str = "begin isolation level read committed";
 
     const SHARED: bool = true;

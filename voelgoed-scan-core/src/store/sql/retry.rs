@@ -5,8 +5,8 @@ use crate::store::StoreError;
 /// How often a contended write is tried.
 const MAX_TRIES: usize = 8;
 
-/// Runs a write, and runs it again while it fails with [`StoreError::Contended`], up to [`MAX_TRIES`] times. Each run has to
-/// read again what it depends on. `operation` names the write in the log.
+/// Runs a write, and runs it again while it fails with [`StoreError::Contended`], up to [`MAX_TRIES`] times. Each run
+/// has to read again what it depends on. `operation` names the write in the log.
 pub(crate) async fn retry_contended<T, F>(
     operation: &'static str,
     mut write: impl FnMut() -> F,

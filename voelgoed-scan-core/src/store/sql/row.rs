@@ -1,5 +1,5 @@
-//! Typed access to the columns of a row. A value that its type does not allow is [`StoreError::Failed`]: this version does
-//! not write it.
+//! Typed access to the columns of a row. A value that its type does not allow is [`StoreError::Failed`]: this version
+//! does not write it.
 
 use std::str::FromStr;
 

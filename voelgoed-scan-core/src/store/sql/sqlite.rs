@@ -1,6 +1,7 @@
 //! SQLite, the embedded default.
 //!
-//! Invariants: one connection writes. The journal mode is WAL, and every commit is synced to disk before it is answered.
+//! Invariants: one connection writes. The journal mode is WAL, and every commit is synced to disk before it is
+//! answered.
 
 use std::path::Path;
 use std::sync::LazyLock;

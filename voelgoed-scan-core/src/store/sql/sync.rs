@@ -1,8 +1,8 @@
-//! Ingests an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans, evaluate,
-//! write. The number of statements does not depend on the number of scans.
+//! Ingests an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans,
+//! evaluate, write. The number of statements does not depend on the number of scans.
 //!
-//! Locks are taken in the order of every scan (counters, then tickets), after the row of the device, which keeps two uploads
-//! of one device apart.
+//! Locks are taken in the order of every scan (counters, then tickets), after the row of the device, which keeps two
+//! uploads of one device apart.
 
 mod conflicts;
 mod facts;

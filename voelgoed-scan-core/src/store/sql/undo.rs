@@ -106,8 +106,8 @@ impl<D: Dialect> Sql<D> {
     }
 }
 
-/// Whether the caller may undo the scan. The time limit of a device does not apply to a scan that is undone already, for
-/// which `now` is `None`.
+/// Whether the caller may undo the scan. The time limit of a device does not apply to a scan that is undone already,
+/// for which `now` is `None`.
 fn is_allowed(record: &ScanRecord, permission: UndoPermission, now: Option<Timestamp>) -> bool {
     match permission {
         UndoPermission::Member => true,

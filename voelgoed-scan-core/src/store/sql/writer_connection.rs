@@ -1,10 +1,10 @@
 //! Keeps the connection that records scans between two batches.
 //!
-//! A pool checks a connection each time it is returned, which costs a round trip. The writer keeps its connection instead
-//! and so saves this round trip on every batch.
+//! A pool checks a connection each time it is returned, which costs a round trip. The writer keeps its connection
+//! instead and so saves this round trip on every batch.
 //!
-//! Invariant: a connection is kept only if its last statements succeeded. Any other goes back to its pool, which rolls back
-//! an open transaction and checks that the connection works.
+//! Invariant: a connection is kept only if its last statements succeeded. Any other goes back to its pool, which rolls
+//! back an open transaction and checks that the connection works.
 
 use std::time::Duration;
 

@@ -15,8 +15,8 @@ use crate::store::sql::{Dialect, query};
 /// How many milliseconds a slot of the arrivals covers.
 pub(crate) const ARRIVALS_SLOT_MILLIS: i64 = 5_000;
 
-/// Writes everything that a batch changes. [`StoreError::Contended`] if one of the scan ids was recorded after the facts
-/// were read.
+/// Writes everything that a batch changes. [`StoreError::Contended`] if one of the scan ids was recorded after the
+/// facts were read.
 pub(super) async fn apply<D: Dialect>(
     writes: &BatchWrites,
     connection: &mut D::Connection,

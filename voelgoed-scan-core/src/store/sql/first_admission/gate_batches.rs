@@ -10,7 +10,8 @@ use crate::model::{ActiveSession, AuthenticatedDevice, ClassName, EventId, GateI
 use crate::store::StoreError;
 use crate::store::sql::lookup::json_text;
 
-/// The entries at one gate, with the cached facts by which they are admitted. The statement reads the serialized fields.
+/// The entries at one gate, with the cached facts by which they are admitted. The statement reads the serialized
+/// fields.
 #[derive(Serialize)]
 pub(super) struct GateBatch<'a> {
     /// The position among the gate batches.
@@ -131,8 +132,8 @@ fn gate_batch<'a>(
     })
 }
 
-/// How many people the statement admitted at the other gates of the event of gate batch `k`. `admitted` holds the number
-/// for each gate batch.
+/// How many people the statement admitted at the other gates of the event of gate batch `k`. `admitted` holds the
+/// number for each gate batch.
 pub(super) fn admitted_at_other_gates(gate_batches: &[GateBatch<'_>], admitted: &[i64], k: usize) -> i64 {
     let Some(own) = gate_batches.get(k) else { return 0 };
     gate_batches

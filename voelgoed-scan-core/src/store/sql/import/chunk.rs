@@ -37,8 +37,8 @@ pub(super) struct Chunk {
 impl Chunk {
     /// Applies one line.
     pub(super) fn apply_line(&mut self, code: TicketCode, line: &TicketLine) -> ImportOutcome {
-        let old = self.tickets.get(&code);
-        let new = match self.checked(code, line, old) {
+        let existing = self.tickets.get(&code);
+        let new = match self.checked(code, line, existing) {
             Ok(new) => new,
             Err(why) => return ImportOutcome::Rejected(why),
         };
@@ -49,8 +49,8 @@ impl Chunk {
             self.classes_added = true;
         }
         let id = new.listing.ticket.id;
-        match old {
-            Some(old) if *old == new => return ImportOutcome::Unchanged(code, id),
+        match existing {
+            Some(existing) if *existing == new => return ImportOutcome::Unchanged(code, id),
             Some(_) => {}
             None => {
                 self.codes.insert(id, code);
@@ -69,13 +69,13 @@ impl Chunk {
         &self,
         code: TicketCode,
         line: &TicketLine,
-        old: Option<&ImportedTicket>,
+        existing: Option<&ImportedTicket>,
     ) -> Result<ImportedTicket, String> {
-        if old.is_some_and(|old| old.listing.ticket.event_id != self.event.id) {
+        if existing.is_some_and(|existing| existing.listing.ticket.event_id != self.event.id) {
             return Err("code: is a ticket of another event".to_owned());
         }
         if let Some(id) = line.id {
-            if old.is_some_and(|old| old.listing.ticket.id != id) {
+            if existing.is_some_and(|existing| existing.listing.ticket.id != id) {
                 return Err("id: is not the id of the ticket with this code".to_owned());
             }
             if self.codes.get(&id).is_some_and(|owner| *owner != code) {
@@ -95,7 +95,7 @@ impl Chunk {
                 "ticket_class: the event has {MAX_CLASSES} classes already"
             ));
         }
-        let new = self.merged(code, line, old);
+        let new = self.merged(code, line, existing);
         let ticket = &new.listing.ticket;
         match (ticket.valid_from, ticket.valid_until) {
             (Some(from), Some(until)) if from > until => Err("valid_until: is before valid_from".to_owned()),
@@ -103,7 +103,13 @@ impl Chunk {
         }
     }
 
-    fn merged(&self, code: TicketCode, line: &TicketLine, old: Option<&ImportedTicket>) -> ImportedTicket {
+    /// The line applied to its existing ticket, or to a new one.
+    fn merged(
+        &self,
+        code: TicketCode,
+        line: &TicketLine,
+        existing: Option<&ImportedTicket>,
+    ) -> ImportedTicket {
         let line = line.clone();
         let ImportedTicket {
             listing:
@@ -114,7 +120,9 @@ impl Chunk {
                 },
             admissions,
             version,
-        } = old.cloned().unwrap_or_else(|| self.new_ticket(code, line.id));
+        } = existing
+            .cloned()
+            .unwrap_or_else(|| self.new_ticket(code, line.id));
         let status = match line.status {
             Field::Keep => ticket.status,
             Field::Clear => SettableStatus::Active.with_admissions(admissions),
@@ -146,6 +154,7 @@ impl Chunk {
         }
     }
 
+    /// A ticket with the defaults of an import.
     fn new_ticket(&self, code: TicketCode, id: Option<TicketId>) -> ImportedTicket {
         ImportedTicket {
             listing: TicketListing {

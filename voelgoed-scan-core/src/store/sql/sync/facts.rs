@@ -1,4 +1,5 @@
-//! Locks and reads the facts by which an upload is evaluated. The locks keep them unchanged until the upload is written.
+//! Locks and reads the facts by which an upload is evaluated. The locks keep them unchanged until the upload is
+//! written.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -20,8 +21,8 @@ fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> 
         .collect()
 }
 
-/// Locks and reads the facts. `None` if the device is neither active nor revoked. [`StoreError::Contended`] if one of the
-/// scans was recorded in another way while this waited for the locks.
+/// Locks and reads the facts. `None` if the device is neither active nor revoked. [`StoreError::Contended`] if one of
+/// the scans was recorded in another way while this waited for the locks.
 pub(super) async fn load<D: SyncDialect>(
     batch: &UploadBatch,
     connection: &mut D::Connection,
@@ -32,9 +33,9 @@ pub(super) async fn load<D: SyncDialect>(
     let scan_ids: Vec<ScanId> = batch.uploads().map(|upload| upload.scan.scan_id).collect();
     let scans = lookups(batch, scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(&scans, connection).await?;
-    let places = places::<D>(batch, &before, connection).await?;
+    let gates = gates_with_events::<D>(batch, &before, connection).await?;
     let named_tickets = ticket_lookups(batch, &before);
-    lock::<D>(batch, &places, &named_tickets, connection).await?;
+    lock::<D>(batch, &gates, &named_tickets, connection).await?;
     let known = match D::SQL.lock_tickets {
         // The scans may have changed while this waited for the locks.
         Some(_) => known::<D>(&scans, connection).await?,
@@ -67,7 +68,7 @@ pub(super) async fn load<D: SyncDialect>(
         },
         device,
         known,
-        places,
+        places: gates,
         tickets,
         past,
         quarantined,
@@ -119,7 +120,7 @@ async fn known<D: SyncDialect>(
 }
 
 /// Reads the gates of the upload and of the recorded scans, with their events.
-async fn places<D: SyncDialect>(
+async fn gates_with_events<D: SyncDialect>(
     batch: &UploadBatch,
     known: &HashMap<ScanId, RecordedScan>,
     connection: &mut D::Connection,
@@ -159,12 +160,12 @@ fn ticket_lookups(batch: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) ->
 /// Locks the counters of the events, then the tickets.
 async fn lock<D: SyncDialect>(
     batch: &UploadBatch,
-    places: &HashMap<GateId, (Event, Gate)>,
+    gates: &HashMap<GateId, (Event, Gate)>,
     named_tickets: &BTreeSet<TicketLookup>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if let Some(sql) = D::SQL.lock_occupancy {
-        let events = lookups(batch, places.values().map(|(event, _)| event.id.as_uuid()));
+        let events = lookups(batch, gates.values().map(|(event, _)| event.id.as_uuid()));
         query::<D>(sql).json(&events).fetch_all(connection).await?;
     }
     if let Some(sql) = D::SQL.lock_tickets.filter(|_| !named_tickets.is_empty()) {

@@ -21,8 +21,8 @@ fn hash(hash: LinkHash) -> String {
     crate::model::hex::encode(hash.as_bytes())
 }
 
-/// Writes everything that an upload changes. [`StoreError::Contended`] if one of the scan ids was recorded after the facts
-/// were read.
+/// Writes everything that an upload changes. [`StoreError::Contended`] if one of the scan ids was recorded after the
+/// facts were read.
 pub(super) async fn apply<D: SyncDialect>(
     batch: &UploadBatch,
     writes: &SyncWrites,
