@@ -19,7 +19,7 @@ use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::setup::Keys;
-use crate::store::{ImportOutcome, NumberedLine, Put, Store, StoreError};
+use crate::store::{ImportOutcome, NumberedLine, PutOutcome, Store, StoreError};
 use crate::token::Vg2Claims;
 
 /// The organization's side of the gate; cheap to clone.
@@ -70,9 +70,7 @@ impl Admin {
     ) -> Result<(Organization, ApiKey, ApiKeySecret), StoreError> {
         self.create_organization_as(OrganizationId::generate(now), name, now)
             .await?
-            .ok_or_else(|| StoreError::Failed {
-                reason: "a new id is taken".to_owned(),
-            })
+            .ok_or_else(|| StoreError::failed("a new id is taken"))
     }
 
     /// Makes an organization under an id that it already has elsewhere: with the same master secret its keys are the
@@ -118,9 +116,7 @@ impl Admin {
         organization: OrganizationId,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeySecret), StoreError> {
-        let name = Name::new("Owner").map_err(|error| StoreError::Failed {
-            reason: error.to_string(),
-        })?;
+        let name = Name::new("Owner").map_err(|error| StoreError::failed(error.to_string()))?;
         self.create_api_key(
             organization,
             &ApiKeyCreate {
@@ -169,7 +165,7 @@ impl Admin {
         id: EventId,
         event: &EventPut,
         now: Timestamp,
-    ) -> Result<Put<Event>, StoreError> {
+    ) -> Result<PutOutcome<Event>, StoreError> {
         let put = self.store.put_event(organization, id, event, now).await?;
         self.changes.facts(organization);
         Ok(put)
@@ -183,7 +179,7 @@ impl Admin {
         id: GateId,
         gate: &GatePut,
         now: Timestamp,
-    ) -> Result<Put<Gate>, StoreError> {
+    ) -> Result<PutOutcome<Gate>, StoreError> {
         let put = self.store.put_gate(organization, event, id, gate, now).await?;
         self.changes.facts(organization);
         Ok(put)
@@ -195,7 +191,7 @@ impl Admin {
         organization: OrganizationId,
         device: &DeviceRegister,
         now: Timestamp,
-    ) -> Result<Put<(Device, DeviceToken)>, StoreError> {
+    ) -> Result<PutOutcome<(Device, DeviceToken)>, StoreError> {
         let token = DeviceToken::generate();
         let id = DeviceId::generate(now);
         let put = self
@@ -212,7 +208,7 @@ impl Admin {
         id: DeviceId,
         patch: &DevicePatch,
         now: Timestamp,
-    ) -> Result<Put<Device>, StoreError> {
+    ) -> Result<PutOutcome<Device>, StoreError> {
         let put = self.store.patch_device(organization, id, patch, now).await?;
         self.changes.facts(organization);
         Ok(put)
@@ -224,7 +220,7 @@ impl Admin {
         organization: OrganizationId,
         id: DeviceId,
         now: Timestamp,
-    ) -> Result<Put<(Device, DeviceToken)>, StoreError> {
+    ) -> Result<PutOutcome<(Device, DeviceToken)>, StoreError> {
         let token = DeviceToken::generate();
         let put = self
             .store
@@ -284,14 +280,14 @@ impl Admin {
         format: KeyFormat,
         kid: KeyId,
         now: Timestamp,
-    ) -> Result<Put<SigningKey>, StoreError> {
+    ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let key = self.new_signing_key(organization, format, kid, now);
         let added = self.store.add_signing_key(organization, &key).await?;
         self.changes.facts(organization);
         Ok(if added {
-            Put::Created(key)
+            PutOutcome::Created(key)
         } else {
-            Put::Conflict("a key of this format and kid is there already")
+            PutOutcome::Conflict("a key of this format and kid is there already")
         })
     }
 
@@ -302,7 +298,7 @@ impl Admin {
         format: KeyFormat,
         kid: KeyId,
         status: KeyStatus,
-    ) -> Result<Put<SigningKey>, StoreError> {
+    ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let put = self
             .store
             .set_signing_key_status(organization, format, kid, status)
@@ -414,25 +410,5 @@ fn vg2_claims(facts: &TicketFacts, classes: &[crate::model::ClassName]) -> Vg2Cl
         not_after: ticket.valid_until,
         ticket_class: position.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0),
         entry_limit: std::num::NonZeroU8::new(ticket.entry_limit).unwrap_or(std::num::NonZeroU8::MIN),
-    }
-}
-
-impl<T> Put<T> {
-    /// The row, where there is one now.
-    pub fn row(self) -> Option<T> {
-        match self {
-            Self::Created(row) | Self::Replaced(row) => Some(row),
-            Self::Conflict(_) | Self::Missing => None,
-        }
-    }
-
-    /// Changes the row inside.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Put<U> {
-        match self {
-            Self::Created(row) => Put::Created(change(row)),
-            Self::Replaced(row) => Put::Replaced(change(row)),
-            Self::Conflict(rule) => Put::Conflict(rule),
-            Self::Missing => Put::Missing,
-        }
     }
 }

@@ -240,10 +240,7 @@ async fn in_background(
 
 /// A task that did not come to its end.
 fn broken(error: &tokio::task::JoinError) -> ManifestFailure {
-    StoreError::Failed {
-        reason: error.to_string(),
-    }
-    .into()
+    StoreError::failed(error.to_string()).into()
 }
 
 impl Entry {
@@ -347,14 +344,14 @@ impl Render {
             event: &plate.event,
             gates: &plate.gates,
             keys: &plate.keys,
-            window: self.window,
+            dedup_window: self.window,
         }
     }
 
     fn signed(&self, draft: ManifestDraft) -> Result<ManifestIssue, ManifestFailure> {
-        let bytes = draft.sign(&self.keyring).ok_or_else(|| StoreError::Failed {
-            reason: "a server's keyring signs manifests".to_owned(),
-        })?;
+        let bytes = draft
+            .sign(&self.keyring)
+            .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))?;
         Ok(ManifestIssue {
             version: self.plate.version,
             bytes,

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::bus::{Bus, Message};
 use crate::model::{
     ActiveSession, Attempt, AuthenticatedDevice, DecidedBy, Denial, DeviceStatus, Direction, EventId,
-    Occupancy, OrganizationId, ReasonText, Recorded, Rules, ScanAnswer, ScanId, ScanRecord, ScanRequest,
-    ScanSession, SessionId, SessionStart, Timestamp, TokenHash, Verification, Warning,
+    Occupancy, OrganizationId, ReasonText, Recorded, RuleSettings, ScanAnswer, ScanId, ScanRecord,
+    ScanRequest, ScanSession, SessionId, SessionStart, Timestamp, TokenHash, Verification, Warning,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
@@ -30,7 +30,7 @@ use crate::node::setup::Keys;
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Feed, NodeHealth};
 use crate::rules::KnownScan;
-use crate::store::{StartOutcome, Store, StoreError, UndoOutcome, UndoneBy};
+use crate::store::{StartOutcome, Store, StoreError, UndoOutcome, UndoPermission};
 use crate::token::{Keyring, payload_sha256};
 pub use error::ScanError;
 pub(crate) use post_commit::PostCommitEffects;
@@ -60,7 +60,7 @@ pub struct Scanner(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Keys,
-    pub(crate) rules: Rules,
+    pub(crate) rules: RuleSettings,
     pub(crate) memory: Arc<IdentityCache>,
     pub(crate) recent: Arc<TicketCache>,
     #[cfg(feature = "redis")]
@@ -149,7 +149,7 @@ impl Scanner {
         }
         let Parts { memory, store, .. } = &*self.0;
         let since = memory.epoch();
-        let Some(authenticated) = store.authenticated(token).await?.map(Arc::new) else {
+        let Some(authenticated) = store.find_device_by_token(token).await?.map(Arc::new) else {
             return Ok(None);
         };
         memory.keep_standing(*token, since, &authenticated);
@@ -200,7 +200,7 @@ impl Scanner {
             if self.may_precede_record(active_session, named) {
                 return self.deny(active_session, attempt, denial).await;
             }
-            attempt.stage = Verification::Denied(denial);
+            attempt.verification = Verification::Denied(denial);
         }
         Box::pin(self.record(attempt)).await
     }
@@ -247,7 +247,7 @@ impl Scanner {
             gate_name: active_session.gate.name.as_str().to_owned(),
             authenticated: Some(Arc::clone(authenticated)),
             fingerprint,
-            stage,
+            verification: stage,
             direction: request.direction,
             now,
             device_scanned_at: request.scanned_at,
@@ -268,7 +268,7 @@ impl Scanner {
     }
 
     async fn preview(&self, attempt: &Attempt) -> Result<ScanAnswer, ScanError> {
-        let recorded = self.store().preview(attempt, &self.0.rules).await?;
+        let recorded = self.store().dry_run(attempt, &self.0.rules).await?;
         let answer = answered(recorded)?;
         Ok(ScanAnswer {
             scan_id: None,
@@ -303,12 +303,12 @@ impl Scanner {
         organization: OrganizationId,
         scan: ScanId,
     ) -> Result<Option<KnownScan>, ScanError> {
-        let known = self.store().known_scan(organization, scan).await?;
+        let known = self.store().find_scan_for_retry(organization, scan).await?;
         if known.is_some() || !self.0.recent.note_scan(organization, scan) {
             return Ok(known);
         }
         self.0.write_queue.flush().await;
-        Ok(self.store().known_scan(organization, scan).await?)
+        Ok(self.store().find_scan_for_retry(organization, scan).await?)
     }
 
     async fn occupancy_at(
@@ -348,8 +348,8 @@ impl Scanner {
         now: Timestamp,
     ) -> Result<ScanRecord, ScanError> {
         let by = match by {
-            Undoer::Device(device) => UndoneBy::Device(device, UNDO_LIMIT),
-            Undoer::Member => UndoneBy::Member,
+            Undoer::Device(device) => UndoPermission::Device(device, UNDO_LIMIT),
+            Undoer::Member => UndoPermission::Member,
         };
         let (store, rules) = (self.store(), &self.0.rules);
         let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
@@ -420,6 +420,6 @@ fn answered(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::ScanUndone => Err(ScanError::ScanUndone),
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
-        Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
+        Recorded::NotRecorded { reason } => Err(StoreError::unavailable(reason).into()),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, Rules};
+use crate::model::{OrganizationId, RuleSettings};
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::{Invalidator, Outbox};
 use crate::node::cache::occupancy::OccupancyCache;
@@ -77,7 +77,9 @@ impl Setup {
                 .map_err(|error| SetupError::Keys { organization, error })?;
         }
         let store = Arc::clone(store);
-        let rules = Rules { window: *window };
+        let rules = RuleSettings {
+            dedup_window: *window,
+        };
         #[cfg(feature = "redis")]
         let redis = self
             .redis
@@ -189,10 +191,8 @@ impl Keys {
     ) -> Result<Arc<Keyring>, StoreError> {
         let since = memory.epoch();
         let rows = store.signing_keys(organization).await?;
-        let keyring =
-            Keyring::derive(&self.0.master, organization, &rows).map_err(|error| StoreError::Failed {
-                reason: error.to_string(),
-            })?;
+        let keyring = Keyring::derive(&self.0.master, organization, &rows)
+            .map_err(|error| StoreError::failed(error.to_string()))?;
         let keyring = Arc::new(keyring);
         memory.keep_keyring(organization, since, &keyring);
         Ok(keyring)

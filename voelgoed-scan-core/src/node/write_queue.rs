@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use waiting::{DenialBuffer, Job, PendingDenial, Waiting, WriteRequest};
 use writing::{note_all, record_all, said};
 
-use crate::model::{Attempt, Recorded, Rules};
+use crate::model::{Attempt, Recorded, RuleSettings};
 use crate::node::WriteCounts;
 use crate::node::health::WriteStats;
 use crate::rules::NewScan;
@@ -107,7 +107,7 @@ impl WriteQueue {
     /// for one would wait for every call as well that stands before it in a worker's queue.
     pub(crate) fn start<S: ScanStore + ?Sized + 'static>(
         store: Arc<S>,
-        rules: Rules,
+        rules: RuleSettings,
         aftermath: Arc<impl PostCommit>,
     ) -> io::Result<Self> {
         let (jobs, receiver) = mpsc::unbounded_channel();
@@ -201,7 +201,7 @@ type Outcome = Result<Recorded, RecordError>;
 /// What a write needs.
 struct Writer<S: ?Sized, A: PostCommit> {
     store: Arc<S>,
-    rules: Rules,
+    rules: RuleSettings,
     aftermath: Arc<A>,
     written: mpsc::Sender<Written<A::Before>>,
     tally: Arc<WriteStats>,

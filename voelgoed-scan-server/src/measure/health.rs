@@ -97,7 +97,7 @@ fn pools(page: &mut Page<'_>, health: &NodeHealth) {
         "The most connections to the database that there may be, by pool.",
     );
     for pool in &health.pools {
-        page.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.most));
+        page.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.max));
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
                 name: "all",
                 busy: 3,
                 idle: 1,
-                most: 8,
+                max: 8,
             }],
             redis: None,
             bus_up: None,

@@ -7,7 +7,7 @@ use crate::model::{
     OrganizationId, Timestamp,
 };
 use crate::node::Admin;
-use crate::store::{Put, StoreError};
+use crate::store::{PutOutcome, StoreError};
 
 /// How long a code works.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -20,7 +20,7 @@ impl Admin {
         organization: OrganizationId,
         device: DeviceId,
         now: Timestamp,
-    ) -> Result<Put<(EnrollmentCode, Timestamp)>, StoreError> {
+    ) -> Result<PutOutcome<(EnrollmentCode, Timestamp)>, StoreError> {
         let code = EnrollmentCode::generate();
         let expires_at = now.plus(LIFETIME);
         let put = self

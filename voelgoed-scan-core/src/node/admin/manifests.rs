@@ -29,8 +29,8 @@ impl Admin {
             .keys
             .keyring(organization, &self.memory, &*self.store)
             .await?;
-        keyring.manifest_key().ok_or_else(|| StoreError::Failed {
-            reason: "a server's keyring signs manifests".to_owned(),
-        })
+        keyring
+            .manifest_key()
+            .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))
     }
 }

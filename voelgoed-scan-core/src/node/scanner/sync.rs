@@ -7,7 +7,7 @@ use crate::node::scanner::reading;
 use crate::node::{ScanError, Scanner};
 use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
-    Conflict, HandedScan, Intake, Item, LinkHash, SyncAnswer, SyncRequest, SyncWrites, Upload,
+    Conflict, LinkHash, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
 };
 use crate::token::Keyring;
 
@@ -19,7 +19,7 @@ impl Scanner {
     pub async fn sync(
         &self,
         authenticated: &AuthenticatedDevice,
-        request: SyncRequest<HandedScan>,
+        request: SyncRequest<ReceivedScan>,
         now: Timestamp,
     ) -> Result<SyncAnswer, ScanError> {
         let device = &authenticated.device;
@@ -36,12 +36,12 @@ impl Scanner {
             }
             items.push(self.item(handed, &keyring));
         }
-        let intake = Intake {
+        let intake = UploadBatch {
             organization_id: organization,
             device_id: device.id,
             batch_id: request.batch_id,
             sent_at: request.sent_at,
-            arrival: now,
+            received_at: now,
             signature: request.signature,
             items,
         };
@@ -57,7 +57,7 @@ impl Scanner {
         Ok(SyncAnswer::of(request.batch_id, synced.results, missing, now))
     }
 
-    fn item(&self, handed: HandedScan, keyring: &Keyring) -> Item {
+    fn item(&self, handed: ReceivedScan, keyring: &Keyring) -> UploadItem {
         let scan_id = handed.scan_id();
         let link = LinkHash::of(&handed.sent);
         let upload = handed.scan.map(|scan| {
@@ -73,7 +73,7 @@ impl Scanner {
             Ok(upload) => upload.scan.sequence,
             Err(_) => handed.sent.get("sequence").and_then(serde_json::Value::as_u64),
         };
-        Item {
+        UploadItem {
             scan_id,
             sequence: sequence.filter(|number| (1..1 << 53).contains(number)),
             link,

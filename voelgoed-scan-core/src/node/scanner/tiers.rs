@@ -10,7 +10,7 @@ use crate::model::{
     ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
 };
 use crate::node::{ScanError, Scanner};
-use crate::rules::batch::{tells_previous_scan, tells_ticket};
+use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{NewScan, ScanContext, answer, decide};
 
 impl Scanner {
@@ -24,10 +24,10 @@ impl Scanner {
             return Ok(false);
         };
         let began = attempt.now.minus(listened);
-        if listened >= self.0.rules.window || id.named_at().is_some_and(|named| named >= began) {
+        if listened >= self.0.rules.dedup_window || id.timestamp().is_some_and(|named| named >= began) {
             return Ok(true);
         }
-        let known = Box::pin(self.store().known_scan(attempt.organization_id, id)).await?;
+        let known = Box::pin(self.store().find_scan_for_retry(attempt.organization_id, id)).await?;
         Ok(known.is_none())
     }
 
@@ -98,7 +98,7 @@ impl Scanner {
             event: &active_session.event,
             gate: &active_session.gate,
             occupancy: None,
-            window: self.0.rules.window,
+            dedup_window: self.0.rules.dedup_window,
         };
         let reason = decide(&context, claims, Some(facts));
         (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| {
@@ -106,11 +106,11 @@ impl Scanner {
                 reason,
                 decided_by,
                 claims: Some(*claims),
-                ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
+                ticket: shows_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
                 previous_scan: facts
                     .ledger
                     .last_admission()
-                    .filter(|_| tells_previous_scan(reason))
+                    .filter(|_| shows_previous_scan(reason))
                     .map(|seen| PreviousScan::of(seen, attempt.device_id, attempt.now)),
             })
         })
@@ -154,7 +154,7 @@ fn tier_may_answer<'a>(active_session: &ActiveSession, attempt: &'a Attempt) -> 
         Reentry::Never | Reentry::AfterWindow => true,
         Reentry::AfterExit => false,
     };
-    match &attempt.stage {
+    match &attempt.verification {
         Verification::Verified(claims)
             if policy && attempt.direction == Direction::Entry && attempt.override_.is_none() =>
         {

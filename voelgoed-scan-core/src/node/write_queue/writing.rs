@@ -51,7 +51,7 @@ async fn note<S: ScanStore + ?Sized, A: PostCommit>(
     denials: &[NewScan],
 ) -> Result<(), StoreError> {
     let started = Instant::now();
-    let noted = whole(desk.store.note(denials)).await;
+    let noted = whole(desk.store.record_denials(denials)).await;
     desk.tally.wrote(denials.len(), noted.is_ok(), started.elapsed());
     noted
 }
@@ -66,7 +66,7 @@ pub(super) async fn record_all<S: ScanStore + ?Sized, A: PostCommit>(
     }
     match record(desk, batch).await {
         Ok(recorded) => recorded.into_iter().map(Ok).collect(),
-        Err(StoreError::Failed { reason }) if batch.len() > 1 => {
+        Err(StoreError::Failed { reason, .. }) if batch.len() > 1 => {
             tracing::warn!(
                 reason,
                 scans = batch.len(),
@@ -106,7 +106,7 @@ async fn whole<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T
         .await
         .unwrap_or_else(|panic| {
             let reason = format!("a panic: {}", said(&*panic));
-            Err(StoreError::Failed { reason })
+            Err(StoreError::failed(reason))
         })
 }
 
