@@ -1,8 +1,10 @@
 //! Commands of a device and of its operators: sessions, scans, the audit trail, `watch`.
 
 use std::io::{BufRead as _, BufReader};
+use std::time::Instant;
 
 use serde_json::Value;
+use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
 
 use super::fixture::{TestServer, text};
 
@@ -80,14 +82,15 @@ fn scans_are_listed_and_exported() {
     let scanner = server.scanner(&event, &gate);
     let qr = server.qr(&event, &server.issue(&event, 1)[0]);
     scanner.run(&["scan", &qr, &qr, "nonsense"]).expect(3);
-    let mut listed = Vec::new();
-    // A denial served from a cache is written behind. Each attempt starts a process, so this is a bounded wait.
-    for _ in 0..100 {
-        listed = server.owner.list(&["scans", "list", "--event", &event]);
-        if listed.len() == 3 {
-            break;
-        }
+    // A denial served from a cache is written behind.
+    let started = Instant::now();
+    while server.owner.list(&["scans", "list", "--event", &event]).len() < 3 {
+        assert!(
+            started.elapsed() < CONDITION_TIMEOUT,
+            "the denial is not on record"
+        );
     }
+    let listed = server.owner.list(&["scans", "list", "--event", &event]);
     assert_eq!(listed.len(), 3);
     assert_eq!(
         server
