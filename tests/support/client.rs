@@ -1,41 +1,41 @@
-//! A caller: a credential and an address. Every answer is held against the server's document.
+//! An HTTP client with a credential. It checks every response against the server's OpenAPI document.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::book::Book;
+use crate::openapi::OpenApiDocument;
 
-/// A caller.
+/// A client of one server, with at most one credential.
 #[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
     token: Option<String>,
-    book: Option<Arc<Book>>,
+    openapi: Option<Arc<OpenApiDocument>>,
     headers: Vec<(String, String)>,
 }
 
-/// An answer.
+/// A complete response.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    /// Its status.
+pub struct Response {
+    /// The status code.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Bytes,
 }
 
-impl Reply {
-    /// A header.
+impl Response {
+    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -50,7 +50,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The body as lines of JSON.
+    /// The body as NDJSON, one value a line.
     pub fn lines(&self) -> Vec<Value> {
         self.text()
             .lines()
@@ -63,7 +63,7 @@ impl Reply {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The pointers of a 422.
+    /// The JSON pointers of the errors of a 422.
     pub fn pointers(&self) -> Vec<String> {
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
         errors
@@ -72,35 +72,35 @@ impl Reply {
             .collect()
     }
 
-    /// The body with the request id taken out: the bytes that two answers can be compared by.
+    /// The body without the request id, so that two responses can be compared byte by byte.
     pub fn without_request_id(&self) -> String {
         let id = self.header("x-request-id").expect("a request id");
         self.text().replace(id, "")
     }
 
-    /// Ends the test unless the status is this one.
+    /// Panics unless the response has this status.
     #[expect(
         clippy::return_self_not_must_use,
-        reason = "that it does not end the test may be all that counts"
+        reason = "a caller may only need the assertion"
     )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
-    /// Ends the test unless it is a problem of this status and code.
+    /// Panics unless the response is a problem document with this status and code.
     #[expect(
         clippy::return_self_not_must_use,
-        reason = "that it does not end the test may be all that counts"
+        reason = "a caller may only need the assertion"
     )]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
-        let reply = self.expect(status);
+        let response = self.expect(status);
         assert_eq!(
-            reply.header("content-type"),
+            response.header("content-type"),
             Some("application/problem+json"),
-            "{reply:?}"
+            "{response:?}"
         );
-        let problem = reply.json();
+        let problem = response.json();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(
             problem["type"],
@@ -110,32 +110,32 @@ impl Reply {
         assert_eq!(problem["status"], status, "{problem}");
         assert_eq!(
             problem["request_id"].as_str(),
-            reply.header("x-request-id"),
+            response.header("x-request-id"),
             "{problem}"
         );
-        reply
+        response
     }
 }
 
 impl Client {
-    /// A caller without a credential.
+    /// A client without a credential that does not check responses against a document.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
             token: None,
-            book: None,
+            openapi: None,
             headers: Vec::new(),
         }
     }
 
-    /// A caller whose answers are held against a document.
+    /// Checks every response against a document from now on.
     #[must_use]
-    pub fn with_book(mut self, book: Arc<Book>) -> Self {
-        self.book = Some(book);
+    pub fn with_openapi(mut self, openapi: Arc<OpenApiDocument>) -> Self {
+        self.openapi = Some(openapi);
         self
     }
 
-    /// The same with a credential.
+    /// The same client with a credential.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self {
@@ -144,25 +144,25 @@ impl Client {
         }
     }
 
-    /// The same with one more header.
+    /// The same client with one more header.
     #[must_use]
     pub fn with_header(&self, name: &str, value: &str) -> Self {
-        let mut same = self.clone();
-        same.headers.push((name.to_owned(), value.to_owned()));
-        same
+        let mut client = self.clone();
+        client.headers.push((name.to_owned(), value.to_owned()));
+        client
     }
 
-    /// The server's address.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The credential.
+    /// The credential, or an empty text without one.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
     }
 
-    /// The same credential at another server.
+    /// The same client for another server.
     #[must_use]
     pub fn at(&self, address: SocketAddr) -> Self {
         Self {
@@ -171,21 +171,21 @@ impl Client {
         }
     }
 
-    /// Calls and returns before the body is read.
+    /// Sends a request and returns the response before its body is read.
     pub async fn open(
         &self,
         method: &str,
         path: &str,
         media_type: Option<&str>,
         body: Bytes,
-    ) -> Response<Incoming> {
+    ) -> hyper::Response<Incoming> {
         self.try_open(method, path, media_type, body)
             .await
-            .expect("an answer")
+            .expect("a response")
     }
 
-    /// A call with a JSON body at a server that may go away meanwhile; `None` without a whole answer.
-    pub async fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Reply> {
+    /// Sends a request with a JSON body to a server that may fail meanwhile. Returns `None` without a complete response.
+    pub async fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Response> {
         let (media_type, body) = match body {
             Some(body) => (Some("application/json"), body.to_string()),
             None => (None, String::new()),
@@ -194,15 +194,15 @@ impl Client {
             .try_open(method, path, media_type, body.into())
             .await?
             .into_parts();
-        Some(Reply {
+        Some(Response {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: incoming.collect().await.ok()?.to_bytes(),
         })
     }
 
-    /// Scans at a server that may go away meanwhile; `None` without a whole answer.
-    pub async fn try_scan(&self, body: &Value) -> Option<Reply> {
+    /// Scans at a server that may fail meanwhile. Returns `None` without a complete response.
+    pub async fn try_scan(&self, body: &Value) -> Option<Response> {
         self.try_call("POST", "/api/v1/scanning/scan", Some(body)).await
     }
 
@@ -212,7 +212,7 @@ impl Client {
         path: &str,
         media_type: Option<&str>,
         body: Bytes,
-    ) -> Option<Response<Incoming>> {
+    ) -> Option<hyper::Response<Incoming>> {
         let stream = TcpStream::connect(self.address).await.ok()?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -235,75 +235,75 @@ impl Client {
         sender.send_request(request).await.ok()
     }
 
-    /// Calls with a body of some media type.
+    /// Sends a request with a body of this media type and checks the response.
     pub async fn send(
         &self,
         method: &str,
         path: &str,
         media_type: Option<&str>,
         body: impl Into<Bytes>,
-    ) -> Reply {
+    ) -> Response {
         let body = body.into();
         let (parts, incoming) = self
             .open(method, path, media_type, body.clone())
             .await
             .into_parts();
-        let read = incoming.collect().await.expect("a whole body").to_bytes();
-        let reply = Reply {
+        let body_read = incoming.collect().await.expect("a complete body").to_bytes();
+        let response = Response {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            body: read,
+            body: body_read,
         };
         assert_eq!(
-            reply.header("cache-control"),
+            response.header("cache-control"),
             Some("no-store"),
-            "{method} {path}: {reply:?}"
+            "{method} {path}: {response:?}"
         );
         assert!(
-            reply.header("x-request-id").is_some(),
-            "{method} {path}: {reply:?}"
+            response.header("x-request-id").is_some(),
+            "{method} {path}: {response:?}"
         );
-        if let Some(book) = &self.book {
+        if let Some(openapi) = &self.openapi {
             let json = media_type == Some("application/json");
             let request = serde_json::from_slice(&body).ok().filter(|_| json);
-            book.check(method, path, request.as_ref(), &reply);
+            openapi.assert_conforms(method, path, request.as_ref(), &response);
         }
-        reply
+        response
     }
 
-    /// Calls without a body.
-    pub async fn call(&self, method: &str, path: &str) -> Reply {
+    /// Sends a request without a body.
+    pub async fn call(&self, method: &str, path: &str) -> Response {
         self.send(method, path, None, Bytes::new()).await
     }
 
-    /// Calls with a JSON body.
-    pub async fn call_with(&self, method: &str, path: &str, body: &Value) -> Reply {
+    /// Sends a request with a JSON body.
+    pub async fn call_with(&self, method: &str, path: &str, body: &Value) -> Response {
         self.send(method, path, Some("application/json"), body.to_string())
             .await
     }
 
-    /// `GET`.
-    pub async fn get(&self, path: &str) -> Reply {
+    /// Sends a `GET` request.
+    pub async fn get(&self, path: &str) -> Response {
         self.call("GET", path).await
     }
 
-    /// `POST` with a JSON body.
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    /// Sends a `POST` request with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
         self.call_with("POST", path, body).await
     }
 
-    /// `PUT` with a JSON body.
-    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+    /// Sends a `PUT` request with a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> Response {
         self.call_with("PUT", path, body).await
     }
 
-    /// Scans.
-    pub async fn scan(&self, body: &Value) -> Reply {
+    /// Scans a ticket.
+    pub async fn scan(&self, body: &Value) -> Response {
         self.post("/api/v1/scanning/scan", body).await
     }
 
-    /// Imports tickets.
-    pub async fn import(&self, event: &str, lines: impl Into<Bytes>) -> Reply {
+    /// Imports tickets into an event. `lines` is NDJSON.
+    pub async fn import(&self, event: &str, lines: impl Into<Bytes>) -> Response {
         let path = format!("/api/v1/events/{event}/tickets");
         self.send("POST", &path, Some("application/x-ndjson"), lines)
             .await

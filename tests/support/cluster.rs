@@ -1,71 +1,51 @@
-//! Several nodes on one database, and programs that can be killed.
+//! Several nodes on one database: nodes in the test's process, and server processes that a test can kill.
 
 use std::future::ready;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio::time::sleep;
 use voelgoed_scan_server::{Config, Running, start};
 
 use crate::Client;
-use crate::services::{LONG, free_port, signal};
-use crate::world::Tenant;
-
-/// How often what is waited for is asked.
-const PACE: Duration = Duration::from_millis(10);
-
-/// Asks until it is so; how long that took. Ends the test where it does not become so.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) -> Duration {
-    let started = Instant::now();
-    while !is_so().await {
-        assert!(started.elapsed() < LONG, "{what}: not within {LONG:?}");
-        sleep(PACE).await;
-    }
-    started.elapsed()
-}
-
-/// Says what was measured: shown with `--nocapture`, and where a test fails.
-#[expect(clippy::print_stderr, reason = "measurements are for people")]
-pub fn report(what: &str, took: Duration) {
-    eprintln!("{what}: {took:?}");
-}
+use crate::fixture::Tenant;
+use crate::services::signal;
+use crate::wait::wait_until;
 
 /// Several nodes on one database.
 pub struct Cluster {
-    /// Their configuration.
+    /// The configuration of every node.
     pub config: Config,
-    /// The nodes; one that was taken down is `None`.
+    /// The nodes in this process. A stopped node is `None`.
     pub nodes: Vec<Option<Running>>,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Cluster {
     /// Starts nodes in this process.
-    pub async fn start(nodes: usize, database: String, redis: Option<String>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let secret = folder.path().join("secret");
+    pub async fn start(nodes: usize, database_url: String, redis_url: Option<String>) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let secret = directory.path().join("secret");
         std::fs::write(&secret, "5e".repeat(32)).expect("written");
-        only_mine(&secret);
-        let mut config = Config::on_free_port(database);
-        config.redis_url = redis;
+        restrict_to_owner(&secret);
+        let mut config = Config::on_free_port(database_url);
+        config.redis_url = redis_url;
         config.rate_limit = 0;
         config.secrets.secret_key_file = Some(secret);
         let mut cluster = Self {
             config,
             nodes: Vec::new(),
-            folder,
+            directory,
         };
         for _ in 0..nodes {
-            cluster.add(0).await;
+            cluster.add_node(0).await;
         }
         cluster
     }
 
-    /// Starts one more node, with a clock that is off by so much.
-    pub async fn add(&mut self, clock_offset_millis: i64) {
+    /// Starts one more node in this process, with a clock that is ahead by this many milliseconds.
+    pub async fn add_node(&mut self, clock_offset_millis: i64) {
         let config = Config {
             clock_offset_millis,
             ..self.config.clone()
@@ -73,27 +53,30 @@ impl Cluster {
         self.nodes.push(Some(start(config).await.expect("a node")));
     }
 
-    /// A node that is there.
-    pub fn node(&self, at: usize) -> &Running {
-        self.nodes.get(at).and_then(Option::as_ref).expect("a node")
+    /// A running node.
+    pub fn node(&self, index: usize) -> &Running {
+        self.nodes
+            .get(index)
+            .and_then(Option::as_ref)
+            .expect("a running node")
     }
 
     /// The address of a node.
-    pub fn address(&self, at: usize) -> SocketAddr {
-        self.node(at).address()
+    pub fn address(&self, index: usize) -> SocketAddr {
+        self.node(index).address()
     }
 
-    /// A new tenant, made at the first node.
+    /// Creates a tenant through the first node.
     pub async fn tenant(&self, name: &str) -> Tenant {
         Tenant::new(self.node(0), &Client::new(self.address(0)), name).await
     }
 
-    /// The same caller at another node.
-    pub fn at(&self, node: usize, caller: &Client) -> Client {
-        caller.at(self.address(node))
+    /// The same client for another node.
+    pub fn client_at(&self, node: usize, client: &Client) -> Client {
+        client.at(self.address(node))
     }
 
-    /// Stops all nodes in good order.
+    /// Stops all nodes gracefully.
     pub async fn stop(&mut self) {
         for node in &mut self.nodes {
             if let Some(node) = node.take() {
@@ -102,21 +85,21 @@ impl Cluster {
         }
     }
 
-    /// Starts a node as a program of its own, on a port of its own.
-    pub async fn program(&self, port: u16) -> Program {
+    /// Starts a node as a process of its own on this port.
+    pub async fn spawn_server(&self, port: u16) -> ServerProcess {
         self.spawn(port, "error", Stdio::null()).await
     }
 
-    /// The same, with a log that says much and that nobody reads.
-    pub async fn unread_program(&self, port: u16) -> Program {
+    /// Starts a node as a process of its own that logs a lot into a pipe without a reader.
+    pub async fn spawn_server_with_unread_log(&self, port: u16) -> ServerProcess {
         self.spawn(port, "info", Stdio::piped()).await
     }
 
-    async fn spawn(&self, port: u16, log: &str, stderr: Stdio) -> Program {
+    async fn spawn(&self, port: u16, log: &str, stderr: Stdio) -> ServerProcess {
         let test = std::env::current_exe().expect("a test has a path");
         let profile = test.parent().and_then(std::path::Path::parent);
         let binary: PathBuf = profile
-            .expect("a test lies in target/PROFILE/deps")
+            .expect("a test is in target/PROFILE/deps")
             .join(format!("voelgoed-scan-server{}", std::env::consts::EXE_SUFFIX));
         assert!(
             binary.exists(),
@@ -138,61 +121,56 @@ impl Cluster {
             .arg("--dedup-window")
             .arg(format!("{}ms", self.config.dedup_window.as_millis()))
             .arg("--secret-key-file")
-            .arg(self.folder.path().join("secret"))
+            .arg(self.directory.path().join("secret"))
             .env_remove("VOELGOED_SCAN_REDIS_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr);
-        if let Some(redis) = &self.config.redis_url {
-            command.args(["--redis-url", redis]);
+        if let Some(redis_url) = &self.config.redis_url {
+            command.args(["--redis-url", redis_url]);
         }
         let child = command.spawn().expect("the server starts");
-        let program = Program { child, address };
-        let health = Client::new(address);
-        until("the server answers", || async {
-            let reply = health.try_call("GET", "/readyz", None).await;
-            reply.is_some_and(|reply| reply.status == 200)
+        let server = ServerProcess { child, address };
+        let client = Client::new(address);
+        wait_until("the server is ready", || async {
+            let response = client.try_call("GET", "/readyz", None).await;
+            response.is_some_and(|response| response.status == 200)
         })
         .await;
-        program
-    }
-
-    /// A port for a program, the same after each of its starts.
-    pub fn port() -> u16 {
-        free_port()
+        server
     }
 }
 
 #[cfg(unix)]
-fn only_mine(path: &std::path::Path) {
+fn restrict_to_owner(path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt as _;
-    let mine = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(path, mine).expect("set");
+    let permissions = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, permissions).expect("the permissions change");
 }
 
 #[cfg(not(unix))]
-fn only_mine(_: &std::path::Path) {}
+fn restrict_to_owner(_: &std::path::Path) {}
 
-/// A node as a program of its own.
-pub struct Program {
+/// A node that runs as a process of its own. It is killed when this value is dropped.
+pub struct ServerProcess {
     child: Child,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
 }
 
-impl Program {
-    /// Kills it as `kill -9` does.
+impl ServerProcess {
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().expect("killed");
-        self.child.wait().expect("it ends");
+        self.child.wait().expect("the process ends");
     }
 
-    /// Tells it to end, and waits until it has; whether it ended well.
-    pub async fn end(&mut self) -> bool {
+    /// Sends SIGTERM, waits for the end of the process and returns whether its exit status is 0.
+    pub async fn terminate(&mut self) -> bool {
         signal(self.child.id(), "TERM");
         let mut status = None;
-        until("the server ends", || {
-            status = self.child.try_wait().expect("asked");
+        wait_until("the server ends", || {
+            status = self.child.try_wait().expect("the state of the process");
             ready(status.is_some())
         })
         .await;
@@ -200,7 +178,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

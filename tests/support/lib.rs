@@ -1,23 +1,27 @@
-//! What the system tests share: a server on a free port with a world in it, a client that holds every answer against
-//! the server's own OpenAPI document, a bare socket for what no client would send, and several nodes on databases that
-//! can be stopped.
+//! The test support library of the system tests.
+//!
+//! It starts a server with two tenants on a free port, calls it with a client that checks every response against the
+//! server's own OpenAPI document, sends raw bytes that no HTTP client would send, and starts several nodes on databases
+//! that a test can stop.
 
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
-    reason = "tests end where something is not as it should be"
+    reason = "a test fails by panicking"
 )]
 
-pub mod book;
 pub mod client;
 pub mod cluster;
-pub mod events;
+pub mod event_stream;
+pub mod fixture;
+pub mod openapi;
 pub mod services;
 pub mod socket;
-pub mod world;
+pub mod wait;
 
-pub use client::{Client, Reply};
-pub use cluster::{Cluster, until};
+pub use client::{Client, Response};
+pub use cluster::Cluster;
+pub use fixture::Fixture;
 pub use services::{Postgres, Redis};
-pub use world::World;
+pub use wait::wait_until;

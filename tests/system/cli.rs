@@ -1,12 +1,13 @@
-//! The command line as people and scripts use it: the built binary against a running server.
+//! The command line interface: the built binary against a running server, as people and scripts use it.
 
-mod codes;
+mod administration;
 mod demo;
+mod exit_codes;
+mod fixture;
 mod offline;
-mod prompt;
+mod output;
 mod rehearse;
 mod replay;
-mod scanning;
-mod secure;
-mod setting_up;
+mod scan;
 mod tickets;
+mod tls;

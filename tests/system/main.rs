@@ -1,27 +1,33 @@
-//! The whole server over sockets. One process, many servers: each test has its own.
+//! System tests: real servers in this process, called over sockets. Each test starts its own server.
 
-#![expect(
-    clippy::expect_used,
-    reason = "tests end where something is not as it should be"
-)]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-mod bodies;
+mod check_order;
 mod cli;
+mod cluster;
+mod connections;
+mod database_tls;
+mod devices;
+mod enrollment;
+mod event_stream;
+mod events_and_gates;
 mod history;
-mod imports;
-mod limits;
-mod manifests;
-mod measures;
-mod nodes;
-mod order;
+mod keys;
+mod lifecycle;
+mod lists;
+mod manifest;
+mod metrics;
+mod operation_calls;
+mod operations;
 mod outages;
-mod pairing;
-mod phones;
-mod platform;
+mod phone_client;
+mod platform_tokens;
+mod rate_limits;
+mod request_bodies;
 mod roles;
-mod scans;
-mod secure;
-mod shapes;
-mod streams;
+mod routes;
+mod scan;
+mod sessions;
 mod sync;
-mod tenants;
+mod tenant_isolation;
+mod ticket_import;

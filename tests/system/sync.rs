@@ -1,14 +1,14 @@
-//! Scans that phones decided alone, handed in over HTTP.
+//! Sync: the upload of scans that a phone decided offline.
 
 use serde_json::{Value, json};
-use voelgoed_scan_suite::world::{Tenant, new_id};
-use voelgoed_scan_suite::{Client, World};
+use voelgoed_scan_suite::fixture::{Tenant, new_id};
+use voelgoed_scan_suite::{Client, Fixture};
 
 const SYNC: &str = "/api/v1/scanning/sync";
 const CONFLICTS: &str = "/api/v1/scanning/conflicts";
 
-/// A scan that a phone let in, so many seconds past the hour.
-fn let_in(gate: &str, qr: &str, seconds: u32) -> Value {
+/// A scan that a phone admitted offline, this many seconds past the hour.
+fn admitted_offline(gate: &str, qr: &str, seconds: u32) -> Value {
     json!({
         "scan_id": new_id(), "qr": qr, "gate_id": gate, "scanned_at": at(seconds),
         "local_result": "valid", "local_reason": "admitted"
@@ -19,13 +19,13 @@ fn at(seconds: u32) -> String {
     format!("2026-11-20T18:{:02}:{:02}Z", seconds / 60, seconds % 60)
 }
 
-/// The device's own clock as the server last told it: nothing to correct.
-async fn clock(device: &Client) -> Value {
+/// The server's time, as the phone's clock. The server then has no clock difference to correct.
+async fn server_time(device: &Client) -> Value {
     device.get("/api/v1/scanning/device").await.expect(200).json()["server_time"].clone()
 }
 
-async fn hand_in(device: &Client, scans: &[Value]) -> Value {
-    let sent_at = clock(device).await;
+async fn upload(device: &Client, scans: &[Value]) -> Value {
+    let sent_at = server_time(device).await;
     let batch = json!({ "batch_id": new_id(), "sent_at": sent_at, "scans": scans });
     let answer = device.post(SYNC, &batch).await.expect(200).json();
     assert_eq!(answer["batch_id"], batch["batch_id"]);
@@ -49,24 +49,24 @@ async fn inside(tenant: &Tenant) -> Value {
 }
 
 #[tokio::test]
-async fn one_ticket_at_two_phones_is_a_conflict_that_both_orders_tell_alike() {
-    let world = World::new().await;
-    let mut told = Vec::new();
-    for (tenant, reversed) in [(&world.here, false), (&world.elsewhere, true)] {
+async fn one_ticket_at_two_phones_is_the_same_conflict_in_either_upload_order() {
+    let fixture = Fixture::new().await;
+    let mut outcomes = Vec::new();
+    for (tenant, reversed) in [(&fixture.tenant, false), (&fixture.other_tenant, true)] {
         let qr = tenant.qr(1).await;
         let (other, _) = tenant.new_device("phone-2", &json!({})).await;
-        let first = let_in(&tenant.gate, &qr, 10);
-        let second = let_in(&tenant.other_gate, &qr, 20);
+        let first = admitted_offline(&tenant.gate, &qr, 10);
+        let second = admitted_offline(&tenant.other_gate, &qr, 20);
         let mut uploads = [(&tenant.device, &first), (&other, &second)];
         if reversed {
             uploads.reverse();
         }
         let before = inside(tenant).await;
         for (device, scan) in uploads {
-            let answer = hand_in(device, std::slice::from_ref(scan)).await;
+            let answer = upload(device, std::slice::from_ref(scan)).await;
             assert_eq!(statuses(&answer), ["recorded"], "{answer}");
         }
-        let again = hand_in(&other, std::slice::from_ref(&second)).await;
+        let again = upload(&other, std::slice::from_ref(&second)).await;
         assert_eq!(
             (&again["recorded"], &again["replayed"], &again["conflicts"]),
             (&json!(0), &json!(1), &json!(1))
@@ -88,31 +88,31 @@ async fn one_ticket_at_two_phones_is_a_conflict_that_both_orders_tell_alike() {
         assert_eq!(listed[0]["gates"][1]["name"], "Side");
         let ticket = format!("/api/v1/events/{}/tickets/{}", tenant.event, tenant.codes[1]);
         let ticket = tenant.owner.get(&ticket).await.expect(200).json();
-        told.push((
+        outcomes.push((
             listed[0]["kind"].clone(),
             listed[0]["times"].clone(),
             ticket["scan_count"].clone(),
         ));
-        // At the gate both phones' guests are known.
+        // An online scan knows both offline admissions.
         let late = tenant.device.scan(&json!({ "qr": qr })).await.expect(200).json();
         assert_eq!(late["reason"], "already_scanned");
     }
-    assert_eq!(told[0], told[1]);
+    assert_eq!(outcomes[0], outcomes[1]);
 }
 
 #[tokio::test]
-async fn a_bad_scan_is_rejected_by_field_and_its_neighbours_are_taken() {
-    let world = World::new().await;
-    let tenant = &world.here;
-    let mut numbered = let_in(&tenant.gate, &tenant.qr(2).await, 30);
+async fn an_invalid_scan_is_rejected_by_field_and_the_others_are_recorded() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let mut numbered = admitted_offline(&tenant.gate, &tenant.qr(2).await, 30);
     numbered["sequence"] = json!(4);
     let mut wrong_time = numbered.clone();
     wrong_time["scanned_at"] = json!("yesterday");
     wrong_time["sequence"] = json!(2);
     let mut elsewhere = numbered.clone();
-    elsewhere["gate_id"] = json!(world.elsewhere.gate);
+    elsewhere["gate_id"] = json!(fixture.other_tenant.gate);
     elsewhere["scan_id"] = json!(new_id());
-    let answer = hand_in(&tenant.device, &[wrong_time, json!(7), elsewhere, numbered]).await;
+    let answer = upload(&tenant.device, &[wrong_time, json!(7), elsewhere, numbered]).await;
     assert_eq!(
         statuses(&answer),
         ["rejected", "rejected", "rejected", "recorded"]
@@ -127,11 +127,11 @@ async fn a_bad_scan_is_rejected_by_field_and_its_neighbours_are_taken() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_none_is_a_422_and_one_too_large_a_413() {
-    let world = World::new().await;
-    let tenant = &world.here;
-    let right = json!({ "batch_id": new_id(), "sent_at": at(0), "scans": [] });
-    tenant.device.post(SYNC, &right).await.expect(200);
+async fn an_invalid_batch_is_a_422_and_a_too_large_one_a_413() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let valid = json!({ "batch_id": new_id(), "sent_at": at(0), "scans": [] });
+    tenant.device.post(SYNC, &valid).await.expect(200);
     for (field, value, pointer) in [
         ("batch_id", Value::Null, "/batch_id"),
         ("sent_at", json!("now"), "/sent_at"),
@@ -139,7 +139,7 @@ async fn a_batch_that_is_none_is_a_422_and_one_too_large_a_413() {
         ("scans", json!(vec![0; 1001]), "/scans"),
         ("signature", json!("AA"), "/signature"),
     ] {
-        let mut batch = right.clone();
+        let mut batch = valid.clone();
         batch[field] = value;
         let problem = tenant
             .device
@@ -148,7 +148,7 @@ async fn a_batch_that_is_none_is_a_422_and_one_too_large_a_413() {
             .expect_problem(422, "validation_failed");
         assert_eq!(problem.json()["errors"][0]["pointer"], pointer, "{field}");
     }
-    let mut large = right.clone();
+    let mut large = valid.clone();
     large["scans"] = json!([{ "note": "x".repeat(15 * 1024 * 1024) }]);
     let answer = tenant.device.post(SYNC, &large).await.expect(200).json();
     assert_eq!(statuses(&answer), ["rejected"]);
@@ -161,14 +161,14 @@ async fn a_batch_that_is_none_is_a_422_and_one_too_large_a_413() {
 }
 
 #[tokio::test]
-async fn a_revoked_phone_hands_in_and_admits_nobody() {
-    let world = World::new().await;
-    let tenant = &world.here;
-    let scan = let_in(&tenant.gate, &tenant.qr(3).await, 40);
-    let sent_at = clock(&tenant.device).await;
+async fn the_upload_of_a_revoked_phone_is_quarantined_and_admits_no_ticket() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let scan = admitted_offline(&tenant.gate, &tenant.qr(3).await, 40);
+    let sent_at = server_time(&tenant.device).await;
     let batch = json!({ "batch_id": new_id(), "sent_at": sent_at, "scans": [scan] });
     let path = format!("/api/v1/scanning/devices/{}", tenant.device_id);
-    // Inactive for a while: it keeps its scans, and comes back.
+    // An inactive device gets 401, keeps its scans and may upload them later.
     tenant
         .owner
         .call_with("PATCH", &path, &json!({ "status": "inactive" }))
@@ -210,29 +210,33 @@ async fn a_revoked_phone_hands_in_and_admits_nobody() {
         .get(&format!("{CONFLICTS}?kind=rumour"))
         .await
         .expect_problem(422, "validation_failed");
-    let theirs = world.elsewhere.owner.get(CONFLICTS).await.expect(200).json();
-    assert_eq!(theirs["data"], json!([]), "another organization sees none of it");
+    let foreign = fixture.other_tenant.owner.get(CONFLICTS).await.expect(200).json();
+    assert_eq!(
+        foreign["data"],
+        json!([]),
+        "another organization does not see the conflict"
+    );
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_second_admission() {
-    let world = World::new().await;
-    let tenant = &world.here;
+async fn a_scan_that_is_sent_online_and_by_upload_admits_once() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
     let qr = tenant.qr(4).await;
-    let mut scan = let_in(&tenant.gate, &qr, 50);
-    let asked = json!({ "qr": qr, "scan_id": scan["scan_id"] });
-    let online = tenant.device.scan(&asked).await.expect(200).json();
+    let mut scan = admitted_offline(&tenant.gate, &qr, 50);
+    let request = json!({ "qr": qr, "scan_id": scan["scan_id"] });
+    let online = tenant.device.scan(&request).await.expect(200).json();
     assert_eq!(online["reason"], "admitted");
     let before = inside(tenant).await;
-    let answer = hand_in(&tenant.device, std::slice::from_ref(&scan)).await;
+    let answer = upload(&tenant.device, std::slice::from_ref(&scan)).await;
     assert_eq!(statuses(&answer), ["replayed"]);
     assert_eq!(inside(tenant).await, before);
-    // And the other way round: handed in first, asked again at the gate.
+    // The other order: uploaded first, then sent online.
     let qr = tenant.qr(5).await;
-    scan = let_in(&tenant.gate, &qr, 60);
-    hand_in(&tenant.device, std::slice::from_ref(&scan)).await;
-    let asked = json!({ "qr": qr, "scan_id": scan["scan_id"] });
-    let online = tenant.device.scan(&asked).await.expect(200).json();
+    scan = admitted_offline(&tenant.gate, &qr, 60);
+    upload(&tenant.device, std::slice::from_ref(&scan)).await;
+    let request = json!({ "qr": qr, "scan_id": scan["scan_id"] });
+    let online = tenant.device.scan(&request).await.expect(200).json();
     assert_eq!(
         (&online["reason"], &online["replayed"]),
         (&json!("admitted"), &json!(true))

@@ -1,11 +1,11 @@
-//! A load test leaves nothing behind that could scan or admit.
+//! `rehearse`, a load test on a copy of an event. It leaves no active device, session or event behind.
 
-use super::prompt::{Place, text};
+use super::fixture::{TestServer, text};
 
 #[test]
-fn a_rehearsal_scans_a_copy_and_puts_it_away() {
-    let place = Place::open();
-    let (event, _) = place.event_and_gate();
+fn a_rehearsal_scans_a_copy_of_the_event_and_archives_it() {
+    let server = TestServer::start();
+    let (event, _) = server.event_and_gate();
     let common = [
         "rehearse",
         "--event",
@@ -19,25 +19,25 @@ fn a_rehearsal_scans_a_copy_and_puts_it_away() {
         ["--devices", "5", "--rate", "100", "--duplicates", "50%"].as_slice(),
         ["--closed", "--concurrency", "3", "--tickets", "40"].as_slice(),
     ] {
-        let report = place.owner.json(&[common.as_slice(), more].concat());
+        let report = server.owner.json(&[common.as_slice(), more].concat());
         assert!(report["latency_ms"]["p99"].is_number(), "{report}");
         assert!(report["results"]["valid"]["count"].as_u64() > Some(0), "{report}");
         assert_eq!(report["errors"], serde_json::json!({}), "{report}");
-        let copy = place
+        let copy = server
             .owner
             .json(&["event", "show", text(&report["left"], "event_id")]);
         assert_eq!(text(&copy, "status"), "archived");
     }
-    let original = place.owner.json(&["stats", &event]);
+    let original = server.owner.json(&["stats", &event]);
     assert_eq!(original["event"]["entries"], 0);
     assert!(
-        place
+        server
             .owner
             .list(&["device", "list", "--status", "active"])
             .is_empty()
     );
     assert!(
-        place
+        server
             .owner
             .list(&["session", "list"])
             .iter()
@@ -46,10 +46,10 @@ fn a_rehearsal_scans_a_copy_and_puts_it_away() {
 }
 
 #[test]
-fn a_rehearsal_without_the_master_secret_fetches_its_payloads() {
-    let place = Place::open();
-    let (event, _) = place.event_and_gate();
-    let report = place.owner.json(&[
+fn a_rehearsal_without_the_master_secret_downloads_its_payloads() {
+    let server = TestServer::start();
+    let (event, _) = server.event_and_gate();
+    let report = server.owner.json(&[
         "rehearse",
         "--event",
         &event,

@@ -1,32 +1,32 @@
-//! Scans of the past, handed in again: each exactly once, whatever happens to the one who sends.
+//! `replay`, the upload of recorded scans. The server records each scan exactly once, even if the command is killed.
 
 use std::collections::HashSet;
 use std::fs;
 
 use serde_json::{Value, json};
 
-use super::prompt::{Place, Prompt, text};
+use super::fixture::{Cli, TestServer, text};
 
-/// An event that takes bare codes, its scanner, and a file of scans, one for each of its tickets.
-struct Past {
-    place: Place,
-    scanner: Prompt,
+/// An event that accepts unsigned codes, a scanner, and a file with one recorded scan for each ticket.
+struct ReplayFixture {
+    server: TestServer,
+    scanner: Cli,
     event: String,
     gate: String,
     file: String,
     scans: usize,
 }
 
-impl Past {
-    fn of(scans: usize) -> Self {
-        let place = Place::open();
-        let (event, gate) = place.event_and_gate();
-        place
+impl ReplayFixture {
+    fn new(scans: usize) -> Self {
+        let server = TestServer::start();
+        let (event, gate) = server.event_and_gate();
+        server
             .owner
             .json(&["event", "put", &event, "--allow-unsigned", "true"]);
-        let scanner = place.scanner(&event, &gate);
-        let file = place.path("past.ndjson");
-        let lines: String = place
+        let scanner = server.scanner(&event, &gate);
+        let file = server.path("recorded.ndjson");
+        let lines: String = server
             .issue(&event, scans)
             .iter()
             .enumerate()
@@ -38,7 +38,7 @@ impl Past {
             .collect();
         fs::write(&file, lines).expect("written");
         Self {
-            place,
+            server,
             scanner,
             event,
             gate,
@@ -47,55 +47,56 @@ impl Past {
         }
     }
 
+    /// The scans that the server has on record.
     fn exported(&self) -> Vec<Value> {
-        self.place
+        self.server
             .owner
             .run(&["scans", "export", "--event", &self.event])
             .expect(0)
             .values()
     }
 
-    /// Every line is one scan on the server, and every ticket admitted one person.
-    fn expect_each_once(&self) {
+    /// Every line of the file is one scan on the server, and every ticket has admitted once.
+    fn assert_each_recorded_once(&self) {
         let exported = self.exported();
         assert_eq!(exported.len(), self.scans);
         for name in ["scan_id", "ticket_code"] {
             let different: HashSet<_> = exported.iter().map(|scan| text(scan, name)).collect();
             assert_eq!(different.len(), self.scans, "{name}");
         }
-        let inside = self.place.owner.json(&["stats", &self.event]);
+        let inside = self.server.owner.json(&["stats", &self.event]);
         assert_eq!(inside["event"]["inside"], self.scans);
     }
 }
 
 #[test]
-fn a_replay_keeps_times_and_devices_and_says_what_came_of_it() {
-    let past = Past::of(30);
-    let mut lines = fs::read_to_string(&past.file).expect("text");
-    lines.push_str(&json!({ "gate_id": past.gate, "scanned_at": "2026-11-01T19:00:00.000Z" }).to_string());
+fn a_replay_keeps_times_and_devices_and_reports_its_results() {
+    let fixture = ReplayFixture::new(30);
+    let mut lines = fs::read_to_string(&fixture.file).expect("text");
+    lines.push_str(&json!({ "gate_id": fixture.gate, "scanned_at": "2026-11-01T19:00:00.000Z" }).to_string());
     lines.push_str("\nnot a scan\n");
-    fs::write(&past.file, lines).expect("written");
-    let report = past
+    fs::write(&fixture.file, lines).expect("written");
+    let report = fixture
         .scanner
-        .run(&["replay", &past.file, "--output", "json"])
+        .run(&["replay", &fixture.file, "--output", "json"])
         .expect(1)
         .value();
     assert_eq!(report["results"]["valid"]["count"], 30, "{report}");
-    assert_eq!(report["gates"][&past.gate]["count"], 30, "{report}");
+    assert_eq!(report["gates"][&fixture.gate]["count"], 30, "{report}");
     assert_eq!(report["devices"]["old-door"]["count"], 30, "{report}");
     assert_eq!(report["skipped"]["no_qr_or_ticket_code"], 1, "{report}");
     assert_eq!(report["rejected"], 1, "{report}");
-    let rejected = fs::read_to_string(format!("{}.rejected.ndjson", past.file)).expect("a file");
+    let rejected = fs::read_to_string(format!("{}.rejected.ndjson", fixture.file)).expect("a file");
     let rejected: Value = serde_json::from_str(rejected.trim()).expect("a line of JSON");
     assert_eq!(rejected["line"], 32, "{rejected}");
-    past.expect_each_once();
-    let first = past.exported().into_iter().next().expect("a scan");
+    fixture.assert_each_recorded_once();
+    let first = fixture.exported().into_iter().next().expect("a scan");
     assert_eq!(text(&first, "scanned_at"), "2026-11-01T18:00:00.000Z");
     assert_eq!(first["metadata"]["replayed_device"], "old-door");
-    // Nothing is left to go on with; and what is there already stays as it is.
-    let again = past
+    // The journal is gone, so this is a new replay. It does not change the recorded scans.
+    let again = fixture
         .scanner
-        .run(&["replay", &past.file, "--output", "json"])
+        .run(&["replay", &fixture.file, "--output", "json"])
         .expect(1)
         .value();
     assert_eq!(
@@ -103,16 +104,16 @@ fn a_replay_keeps_times_and_devices_and_says_what_came_of_it() {
         (&json!(0), &json!(30)),
         "{again}"
     );
-    past.expect_each_once();
+    fixture.assert_each_recorded_once();
 }
 
 #[test]
-fn a_replay_that_is_killed_ten_times_hands_in_each_scan_once() {
-    let past = Past::of(1000);
-    let journal = format!("{}.journal", past.file);
+fn a_replay_that_is_killed_ten_times_records_each_scan_once() {
+    let fixture = ReplayFixture::new(1000);
+    let journal = format!("{}.journal", fixture.file);
     let arguments = [
         "replay",
-        &past.file,
+        &fixture.file,
         "--resume",
         "--batch",
         "5",
@@ -122,11 +123,15 @@ fn a_replay_that_is_killed_ten_times_hands_in_each_scan_once() {
     let mut killed = 0;
     while killed < 10 {
         let before = fs::metadata(&journal).map_or(0, |about| about.len());
-        // Somewhere within the next batches, at another place each time.
+        // The replay is killed within its next batches, at a random length of the journal.
         let mut random = [0];
         voelgoed_scan_core::model::random::fill(&mut random);
         let more = 20 + u64::from(random[0]) / 2;
-        let mut child = past.scanner.command(&arguments).spawn().expect("it runs");
+        let mut child = fixture
+            .scanner
+            .command(&arguments)
+            .spawn()
+            .expect("the binary runs");
         loop {
             assert!(
                 child.try_wait().expect("a state").is_none(),
@@ -141,27 +146,30 @@ fn a_replay_that_is_killed_ten_times_hands_in_each_scan_once() {
         child.wait().expect("ended");
         killed += 1;
     }
-    let left = past.scanner.run(&["replay", &past.file]).expect(2);
-    assert!(left.err.contains("--resume"), "{left:?}");
-    past.scanner.run(&arguments).expect(0);
+    let left = fixture.scanner.run(&["replay", &fixture.file]).expect(2);
+    assert!(left.stderr.contains("--resume"), "{left:?}");
+    fixture.scanner.run(&arguments).expect(0);
     assert!(!fs::exists(&journal).expect("a state"));
-    past.expect_each_once();
+    fixture.assert_each_recorded_once();
 }
 
 #[test]
-fn csv_and_tokens_let_each_device_hand_in_its_own() {
-    let past = Past::of(4);
-    let codes: Vec<_> = fs::read_to_string(&past.file)
+fn a_csv_file_with_tokens_is_replayed_as_the_devices_of_its_rows() {
+    let fixture = ReplayFixture::new(4);
+    let codes: Vec<_> = fs::read_to_string(&fixture.file)
         .expect("text")
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
         .map(|line| text(&line, "ticket_code").to_owned())
         .collect();
-    let device = past.place.owner.json(&["device", "register", "door-2"]);
-    let (csv, tokens) = (past.place.path("past.csv"), past.place.path("tokens.csv"));
+    let device = fixture.server.owner.json(&["device", "register", "door-2"]);
+    let (csv, tokens) = (
+        fixture.server.path("recorded.csv"),
+        fixture.server.path("tokens.csv"),
+    );
     let rows: Vec<_> = codes
         .iter()
-        .map(|code| format!("{code},{},2026-11-01T18:00:00.000Z,old-door\n", past.gate))
+        .map(|code| format!("{code},{},2026-11-01T18:00:00.000Z,old-door\n", fixture.gate))
         .collect();
     let rows = format!("ticket_code,gate_id,scanned_at,device_id\n{}", rows.concat());
     fs::write(&csv, rows).expect("written");
@@ -170,9 +178,9 @@ fn csv_and_tokens_let_each_device_hand_in_its_own() {
         format!("device_id,token\nold-door,{}\n", text(&device, "token")),
     )
     .expect("written");
-    let nobody = past.place.owner.without_token();
-    nobody.run(&["replay", &csv, "--tokens", &tokens]).expect(0);
-    let exported = past.exported();
+    let anonymous = fixture.server.owner.without_token();
+    anonymous.run(&["replay", &csv, "--tokens", &tokens]).expect(0);
+    let exported = fixture.exported();
     assert_eq!(exported.len(), 4);
     for scan in &exported {
         assert_eq!(text(scan, "device_id"), text(&device, "id"));
@@ -181,27 +189,27 @@ fn csv_and_tokens_let_each_device_hand_in_its_own() {
 }
 
 #[test]
-fn an_export_replayed_into_a_fresh_server_gives_the_same_results() {
-    let old = Place::open();
+fn an_export_that_is_replayed_into_a_new_server_gives_the_same_results() {
+    let old = TestServer::start();
     let (event, gate) = old.event_and_gate();
     let scanner = old.scanner(&event, &gate);
     let codes = old.issue(&event, 4);
-    let shown: Vec<_> = codes.iter().map(|code| old.qr(&event, code)).collect();
+    let payloads: Vec<_> = codes.iter().map(|code| old.qr(&event, code)).collect();
     old.owner.json(&["ticket", "void", &codes[3], "--event", &event]);
-    let forged = shown[0].replacen(&codes[0], &codes[1], 1);
+    let forged = payloads[0].replacen(&codes[0], &codes[1], 1);
     scanner.run(&[
         "scan",
-        &shown[0],
-        &shown[1],
-        &shown[0],
-        &shown[3],
+        &payloads[0],
+        &payloads[1],
+        &payloads[0],
+        &payloads[3],
         &forged,
         "not a code",
     ]);
     let exported = old.owner.run(&["scans", "export", "--event", &event]).expect(0);
     assert_eq!(exported.values().len(), 6);
 
-    let new = old.open_anew();
+    let new = old.start_with_same_keys();
     assert_eq!(new.organization, old.organization);
     new.owner
         .json(&["event", "put", &event, "--name", "Summer", "--status", "live"]);
@@ -218,32 +226,32 @@ fn an_export_replayed_into_a_fresh_server_gives_the_same_results() {
         .run(&["ticket", "import", &file, "--event", &event])
         .expect(0);
     new.owner.json(&["ticket", "void", &codes[3], "--event", &event]);
-    // The code that the old server signed holds here: the key is the same one.
+    // The new server has the same key, so it verifies the payloads that the old server signed.
     let scanner = new.scanner(&event, &gate);
     let report = scanner
-        .feed(&["replay", "-", "--output", "json"], &exported.out)
+        .run_with_input(&["replay", "-", "--output", "json"], &exported.stdout)
         .value();
     assert_eq!(report["recorded"], 4, "{report}");
-    // A forgery and a text that is no code leave neither behind.
+    // The export of a forged payload and of a malformed one has neither a payload nor a code.
     assert_eq!(report["skipped"]["no_qr_or_ticket_code"], 2, "{report}");
-    let told = |place: &Place| -> Vec<_> {
-        let scans = place
+    let results = |server: &TestServer| -> Vec<_> {
+        let scans = server
             .owner
             .run(&["scans", "export", "--event", &event])
             .expect(0)
             .values();
-        let mut told: Vec<_> = scans
+        let mut results: Vec<_> = scans
             .iter()
             .filter(|scan| scan["ticket_code"].is_string())
             .map(|scan| ["scan_id", "scanned_at", "result", "reason"].map(|name| text(scan, name).to_owned()))
             .collect();
-        told.sort();
-        told
+        results.sort();
+        results
     };
-    assert_eq!(told(&new), told(&old));
+    assert_eq!(results(&new), results(&old));
     assert_eq!(new.owner.json(&["stats", &event])["event"]["inside"], 2);
-    let again = new.owner.without_token();
-    let taken = [
+    let anonymous = new.owner.without_token();
+    let existing = [
         "init",
         "--database-url",
         &new.url,
@@ -251,5 +259,7 @@ fn an_export_replayed_into_a_fresh_server_gives_the_same_results() {
         "X",
         "--organization-id",
     ];
-    again.run(&[&taken[..], &[&new.organization]].concat()).expect(1);
+    anonymous
+        .run(&[&existing[..], &[&new.organization]].concat())
+        .expect(1);
 }

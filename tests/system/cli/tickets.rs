@@ -1,16 +1,16 @@
-//! Tickets in, tickets out: import, issue, look up, change, draw.
+//! Commands for tickets: import, issue, search, status changes, QR codes.
 
-use super::prompt::{Place, text};
+use super::fixture::{TestServer, text};
 
 #[test]
-fn an_import_counts_and_names_the_lines_that_it_rejects() {
-    let place = Place::open();
-    let (event, _) = place.event_and_gate();
-    let file = place.path("tickets.ndjson");
+fn an_import_reports_its_counts_and_the_rejected_lines() {
+    let server = TestServer::start();
+    let (event, _) = server.event_and_gate();
+    let file = server.path("tickets.ndjson");
     let good = r#"{"code":"3KQR7F924M1XaB0z","ticket_class":"VIP","holder_name":"Ann Bee"}"#;
     std::fs::write(&file, format!("{good}\n{{\"entry_limit\":0}}\nnonsense\n{{}}")).expect("written");
     let import = ["ticket", "import", &file, "--event", &event, "--output", "json"];
-    let counts = place.owner.run(&import).expect(1).value();
+    let counts = server.owner.run(&import).expect(1).value();
     assert_eq!(
         (counts["inserted"].as_u64(), counts["rejected"].as_u64()),
         (Some(2), Some(2)),
@@ -18,7 +18,7 @@ fn an_import_counts_and_names_the_lines_that_it_rejects() {
     );
     assert_eq!(counts["errors"][0]["line"], 2);
     std::fs::write(&file, good).expect("written");
-    let again = place.owner.run(&import).expect(0).value();
+    let again = server.owner.run(&import).expect(0).value();
     assert_eq!(again["unchanged"], 1);
     let piped = [
         "ticket",
@@ -30,48 +30,48 @@ fn an_import_counts_and_names_the_lines_that_it_rejects() {
         "--output",
         "json",
     ];
-    let lines = place
+    let lines = server
         .owner
-        .feed(&piped, "{}\n{\"note\":\"x\"}\n")
+        .run_with_input(&piped, "{}\n{\"note\":\"x\"}\n")
         .expect(0)
         .values();
     assert_eq!(lines.len(), 3, "two codes and the counts");
     assert_eq!(text(&lines[1], "code").len(), 16);
     assert_eq!(lines[2]["inserted"], 2);
-    place
+    server
         .owner
-        .run(&["ticket", "import", &place.path("absent"), "--event", &event])
+        .run(&["ticket", "import", &server.path("absent"), "--event", &event])
         .expect(1);
 }
 
 #[test]
-fn an_import_that_is_not_allowed_says_so_whatever_its_size() {
-    let place = Place::open();
-    let (event, _) = place.event_and_gate();
-    let key = place
+fn a_large_import_that_is_not_allowed_exits_4_or_1() {
+    let server = TestServer::start();
+    let (event, _) = server.event_and_gate();
+    let key = server
         .owner
         .json(&["apikey", "create", "--name", "Reader", "--role", "viewer"]);
-    let viewer = place.owner.with_token(text(&key, "key"));
-    let file = place.path("large.ndjson");
+    let viewer = server.owner.with_token(text(&key, "key"));
+    let file = server.path("large.ndjson");
     std::fs::write(&file, "{}\n".repeat(5_000_000)).expect("written");
     for _ in 0..5 {
         viewer
             .run(&["ticket", "import", &file, "--event", &event])
             .expect(4);
     }
-    let nobody = "0192f0c1-7a4e-7000-8000-000000000001";
-    place
+    let unknown = "0192f0c1-7a4e-7000-8000-000000000001";
+    server
         .owner
-        .run(&["ticket", "import", &file, "--event", nobody])
+        .run(&["ticket", "import", &file, "--event", unknown])
         .expect(1);
 }
 
 #[test]
-fn issued_tickets_have_codes_and_pictures() {
-    let place = Place::open();
-    let (event, _) = place.event_and_gate();
-    for (drawing, magic) in [("svg", &b"<?xml"[..]), ("png", b"\x89PNG")] {
-        let dir = place.path(drawing);
+fn issued_tickets_have_codes_and_qr_images() {
+    let server = TestServer::start();
+    let (event, _) = server.event_and_gate();
+    for (format, magic) in [("svg", &b"<?xml"[..]), ("png", b"\x89PNG")] {
+        let dir = server.path(format);
         let issue = [
             "ticket",
             "issue",
@@ -86,22 +86,22 @@ fn issued_tickets_have_codes_and_pictures() {
             "--qr-dir",
             &dir,
             "--as",
-            drawing,
+            format,
             "--format",
             "vg2",
         ];
-        let issued = place.owner.list(&issue);
+        let issued = server.owner.list(&issue);
         assert_eq!(issued.len(), 3);
         for ticket in issued {
-            let file = std::fs::read(text(&ticket, "file")).expect("a picture");
+            let file = std::fs::read(text(&ticket, "file")).expect("an image");
             assert!(
-                file.starts_with(magic) || drawing == "svg" && file.starts_with(b"<svg"),
+                file.starts_with(magic) || format == "svg" && file.starts_with(b"<svg"),
                 "{ticket}"
             );
-            assert!(text(&ticket, "file").ends_with(&format!("{}.{drawing}", text(&ticket, "code"))));
+            assert!(text(&ticket, "file").ends_with(&format!("{}.{format}", text(&ticket, "code"))));
         }
     }
-    let all = place.owner.list(&["ticket", "list", "--event", &event]);
+    let all = server.owner.list(&["ticket", "list", "--event", &event]);
     assert_eq!(all.len(), 6);
     assert!(
         all.iter()
@@ -110,24 +110,24 @@ fn issued_tickets_have_codes_and_pictures() {
 }
 
 #[test]
-fn a_long_list_comes_whole() {
-    let place = Place::open();
-    let (event, _) = place.event_and_gate();
-    assert_eq!(place.issue(&event, 1203).len(), 1203);
+fn a_list_of_several_pages_is_complete() {
+    let server = TestServer::start();
+    let (event, _) = server.event_and_gate();
+    assert_eq!(server.issue(&event, 1203).len(), 1203);
     assert_eq!(
-        place.owner.list(&["ticket", "list", "--event", &event]).len(),
+        server.owner.list(&["ticket", "list", "--event", &event]).len(),
         1203
     );
 }
 
 #[test]
-fn a_ticket_is_looked_up_taken_back_and_lifted() {
-    let place = Place::open();
-    let owner = &place.owner;
-    let (event, _) = place.event_and_gate();
+fn a_ticket_is_found_voided_refunded_and_reactivated() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, _) = server.event_and_gate();
     let line = "{\"code\":\"3KQR7F924M1XaB0z\",\"holder_name\":\"Ann Bee\",\"order_ref\":\"O-1\"}\n";
     owner
-        .feed(&["ticket", "import", "-", "--event", &event], line)
+        .run_with_input(&["ticket", "import", "-", "--event", &event], line)
         .expect(0);
     let grouped = "3KQR-7F92-4M1X-aB0z";
     let ticket = |command: &str| owner.json(&["ticket", command, grouped, "--event", &event]);
@@ -151,22 +151,22 @@ fn a_ticket_is_looked_up_taken_back_and_lifted() {
 }
 
 #[test]
-fn a_qr_code_is_drawn_where_it_is_wanted() {
-    let place = Place::open();
-    let owner = &place.owner;
-    let (event, _) = place.event_and_gate();
-    let code = place.issue(&event, 1).remove(0);
+fn a_qr_code_is_printed_or_written_to_a_file() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, _) = server.event_and_gate();
+    let code = server.issue(&event, 1).remove(0);
     let qr = |more: &[&str]| owner.run(&[&["ticket", "qr", &code, "--event", &event], more].concat());
     let drawn = qr(&[]).expect(0);
     assert!(
-        drawn.out.contains('▀') && drawn.out.lines().count() == 20,
+        drawn.stdout.contains('▀') && drawn.stdout.lines().count() == 20,
         "{drawn:?}"
     );
-    assert!(qr(&["--as", "text"]).expect(0).out.starts_with("VG1.1."));
-    assert!(qr(&["--as", "svg"]).expect(0).out.contains("<svg"));
-    let file = place.path("ticket.png");
+    assert!(qr(&["--as", "text"]).expect(0).stdout.starts_with("VG1.1."));
+    assert!(qr(&["--as", "svg"]).expect(0).stdout.contains("<svg"));
+    let file = server.path("ticket.png");
     qr(&["--as", "png", "--file", &file]).expect(0);
-    assert!(std::fs::read(&file).expect("a picture").starts_with(b"\x89PNG"));
+    assert!(std::fs::read(&file).expect("an image").starts_with(b"\x89PNG"));
     let json = qr(&["--output", "json"]).expect(0).value();
     assert_eq!(text(&json, "code"), code);
 }

@@ -1,0 +1,134 @@
+//! A Redis server of one test.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use super::{free_port, redis_program, server_command, server_directory, signal};
+use crate::wait::wait_until;
+
+/// A Redis server of one test. It is killed when this value is dropped.
+pub struct Redis {
+    directory: TempDir,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl Redis {
+    /// Starts a server.
+    pub async fn start() -> Self {
+        let mut redis = Self {
+            directory: server_directory(),
+            port: free_port(),
+            running: None,
+        };
+        redis.start_process().await;
+        redis
+    }
+
+    /// Starts the server process again after [`Redis::kill`], empty, on the same port.
+    pub async fn start_process(&mut self) {
+        let child = server_command(&redis_program("redis-server"))
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(self.directory.path())
+            .spawn()
+            .expect("redis-server starts");
+        self.running = Some(child);
+        let port = self.port;
+        wait_until("Redis accepts connections", || async move {
+            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
+    }
+
+    /// The URL of database 0.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    fn process_id(&self) -> u32 {
+        self.running.as_ref().expect("it runs").id()
+    }
+
+    /// Kills the server process.
+    pub fn kill(&mut self) {
+        let mut child = self.running.take().expect("it runs");
+        child.kill().expect("killed");
+        child.wait().expect("the process ends");
+    }
+
+    /// Suspends the server process. Connections stay open, and nothing is answered.
+    pub fn suspend(&self) {
+        signal(self.process_id(), "STOP");
+    }
+
+    /// Continues the server process after [`Redis::suspend`].
+    pub fn resume(&self) {
+        signal(self.process_id(), "CONT");
+    }
+
+    /// Subscribes to the channels that match a pattern. The subscription is active when this returns.
+    pub fn subscribe(&self, pattern: &str) -> Subscriber {
+        let mut child = Command::new(redis_program("redis-cli"))
+            .args(["-e", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["psubscribe", pattern])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("redis-cli runs");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut subscriber = Subscriber { child, output };
+        // Redis confirms the subscription with the number of subscriptions.
+        subscriber.wait_for(|line| line == "1");
+        subscriber
+    }
+
+    /// Executes a command and returns its output.
+    pub fn execute(&self, words: &[&str]) -> String {
+        let output = Command::new(redis_program("redis-cli"))
+            .args(["-e", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(words)
+            .output()
+            .expect("redis-cli runs");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A subscriber to channels of a [`Redis`]. Each message is a line of its output, between lines of the protocol.
+pub struct Subscriber {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Subscriber {
+    /// Reads lines until one matches.
+    pub fn wait_for(&mut self, matches: impl Fn(&str) -> bool) {
+        loop {
+            let mut line = String::new();
+            let length = self.output.read_line(&mut line).expect("a line");
+            assert_ne!(length, 0, "redis-cli ended");
+            if matches(line.trim_end()) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

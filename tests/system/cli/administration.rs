@@ -1,0 +1,222 @@
+//! Commands for administrators: organizations, events, gates, devices, keys, `doctor`.
+
+use super::fixture::{Cli, TestServer, id, text};
+
+#[test]
+fn init_creates_a_new_owner_key_while_the_server_runs() {
+    let server = TestServer::start();
+    let init = |organization: &str| {
+        let url = [
+            "init",
+            "--database-url",
+            &server.url,
+            "--new-owner-key",
+            organization,
+            "--output",
+            "json",
+        ];
+        server.owner.without_token().run(&url)
+    };
+    let created = init(&server.organization).expect(0).value();
+    assert_eq!(text(&created, "organization_id"), server.organization);
+    let owner = server.owner.with_token(text(&created, "api_key"));
+    assert_eq!(owner.list(&["apikey", "list"]).len(), 2);
+    init("0192f0c1-7a4e-7000-8000-000000000001").expect(1);
+}
+
+#[test]
+fn an_event_is_put_from_flags_or_a_file_and_flags_alone_change_only_their_fields() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let put = [
+        "event",
+        "put",
+        "new",
+        "--name",
+        "Summer",
+        "--status",
+        "live",
+        "--capacity",
+        "500",
+        "--reentry",
+        "after_exit",
+    ];
+    let event = id(&owner.json(&put));
+    let changed = owner.json(&["event", "put", &event, "--status", "ended"]);
+    assert_eq!(changed["capacity"], 500);
+    assert_eq!(text(&changed, "reentry"), "after_exit");
+    let unlimited = owner.json(&[
+        "event",
+        "put",
+        &event,
+        "--capacity",
+        "none",
+        "--ticket-classes",
+        "VIP,Standard",
+    ]);
+    assert!(unlimited["capacity"].is_null());
+    assert_eq!(unlimited["ticket_classes"][1], "Standard");
+    let file = server.path("event.json");
+    std::fs::write(&file, r#"{"name":"Winter","status":"draft"}"#).expect("written");
+    let replaced = owner.json(&["event", "put", &event, &file, "--status", "live"]);
+    assert_eq!(
+        (text(&replaced, "name"), text(&replaced, "status")),
+        ("Winter", "live")
+    );
+    assert_eq!(text(&replaced, "reentry"), "never");
+    let from_input = owner.run_with_input(
+        &["event", "put", "new", "-", "--output", "json"],
+        r#"{"name":"X","status":"draft"}"#,
+    );
+    let other = id(&from_input.expect(0).value());
+    assert_eq!(owner.list(&["event", "list"]).len(), 2);
+    assert_eq!(owner.json(&["event", "show", &other])["name"], "X");
+}
+
+#[test]
+fn a_gate_is_put_listed_and_closed() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, gate) = server.event_and_gate();
+    let vip = [
+        "gate",
+        "put",
+        "new",
+        "--event",
+        &event,
+        "--name",
+        "VIP",
+        "--status",
+        "open",
+        "--capacity",
+        "0",
+        "--ticket-classes",
+        "VIP",
+        "--code",
+        "V",
+    ];
+    assert_eq!(owner.json(&vip)["ticket_classes"][0], "VIP");
+    let closed = owner.json(&["gate", "put", &gate, "--event", &event, "--status", "closed"]);
+    assert_eq!(
+        (text(&closed, "name"), text(&closed, "status")),
+        ("Main", "closed")
+    );
+    assert_eq!(owner.list(&["gate", "list", "--event", &event]).len(), 2);
+    assert_eq!(
+        owner.json(&["gate", "show", &gate, "--event", &event])["status"],
+        "closed"
+    );
+}
+
+#[test]
+fn a_device_is_found_by_label_or_id_rotated_and_revoked() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let device = owner.json(&[
+        "device",
+        "register",
+        "door-1",
+        "--name",
+        "Door 1",
+        "--type",
+        "mobile",
+        "--can-search",
+    ]);
+    assert_eq!(device["settings"]["can_search"], true);
+    assert!(text(&device, "token").starts_with("vgd_"));
+    owner.run(&["device", "register", "door-1"]).expect(1);
+    assert_eq!(owner.json(&["device", "show", "door-1"])["id"], device["id"]);
+    assert_eq!(
+        owner.json(&["device", "show", text(&device, "id")])["device_id"],
+        "door-1"
+    );
+    let rotated = owner.json(&["device", "rotate", "door-1"]);
+    let (event, gate) = server.event_and_gate();
+    let start = ["session", "start", "--event", &event, "--gate", &gate];
+    owner.with_token(text(&device, "token")).run(&start).expect(4);
+    owner.with_token(text(&rotated, "token")).run(&start).expect(0);
+    assert_eq!(owner.json(&["device", "revoke", "door-1"])["status"], "inactive");
+    owner.with_token(text(&rotated, "token")).run(&start).expect(4);
+    assert_eq!(owner.list(&["device", "list", "--status", "inactive"]).len(), 1);
+    owner.run(&["device", "show", "door-2"]).expect(1);
+}
+
+#[test]
+fn an_api_key_works_until_it_is_revoked() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let key = owner.json(&["apikey", "create", "--name", "Shop", "--role", "admin"]);
+    let shop = owner.with_token(text(&key, "key"));
+    assert!(shop.list(&["event", "list"]).is_empty());
+    shop.run(&["apikey", "list"]).expect(4);
+    assert!(
+        owner
+            .list(&["apikey", "list"])
+            .iter()
+            .all(|key| key["key"].is_null())
+    );
+    owner.json(&["apikey", "revoke", text(&key, "id")]);
+    shop.run(&["event", "list"]).expect(4);
+}
+
+#[test]
+fn after_a_rotation_the_new_key_signs_and_the_old_key_verifies_until_it_is_revoked() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, gate) = server.event_and_gate();
+    let scanner = server.scanner(&event, &gate);
+    let codes = server.issue(&event, 3);
+    let old: Vec<_> = codes.iter().map(|code| server.qr(&event, code)).collect();
+    let rotated = owner.json(&["key", "rotate", "--format", "vg1"]);
+    assert_eq!(text(&rotated["active"], "kid"), "2");
+    assert_eq!(text(&rotated["verify_only"][0], "kid"), "1");
+    assert!(server.qr(&event, &codes[0]).starts_with("VG1.2."));
+    scanner.run(&["scan", &old[0]]).expect(0);
+    owner.json(&["key", "revoke", "--format", "vg1", "--kid", "1"]);
+    let denied = scanner
+        .run(&["scan", &old[1], "--output", "json"])
+        .expect(3)
+        .value();
+    assert_eq!(text(&denied, "reason"), "key_revoked");
+    owner.json(&["key", "create", "--format", "vg2", "--kid", "b"]);
+    assert_eq!(owner.list(&["key", "list"]).len(), 4);
+    owner
+        .run(&["key", "create", "--format", "vg2", "--kid", "b"])
+        .expect(1);
+}
+
+#[test]
+fn doctor_reports_a_healthy_server_and_a_missing_credential() {
+    let server = TestServer::start();
+    let findings = server.owner.list(&["doctor"]);
+    assert!(
+        findings.iter().all(|finding| finding["ok"] == true),
+        "{findings:?}"
+    );
+    assert!(findings.len() >= 4);
+    server.owner.without_token().run(&["doctor"]).expect(4);
+    Cli::without_server().run(&["doctor"]).expect(5);
+}
+
+#[test]
+fn device_enroll_prints_the_enrollment_uri_as_a_qr_code() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let device = owner.json(&["device", "register", "phone-7"]);
+    let enrollment = owner.json(&["device", "enroll", "phone-7"]);
+    let uri = text(&enrollment, "uri");
+    assert!(
+        uri.starts_with("voelgoed-scan://enroll?server=http%3A%2F%2F127.0.0.1"),
+        "{uri}"
+    );
+    assert!(uri.ends_with(text(&enrollment, "code")), "{uri}");
+    let shown = owner.run(&["device", "enroll", text(&device, "id")]).expect(0);
+    assert!(
+        shown.stdout.contains('█') && shown.stdout.contains("makes a phone phone-7"),
+        "{shown:?}"
+    );
+    assert!(shown.stderr.contains("--public-url"), "{shown:?}");
+    owner.run(&["device", "revoke", "phone-7"]).expect(0);
+    owner.run(&["device", "enroll", "phone-7"]).expect(1);
+    owner.run(&["device", "enroll", "phone-8"]).expect(1);
+}

@@ -1,0 +1,65 @@
+//! Scans of one ticket at both nodes.
+
+use std::collections::BTreeMap;
+
+use super::{Channel, denied_by, scan, two_nodes};
+
+#[tokio::test]
+async fn the_other_node_denies_a_duplicate_from_redis_and_then_from_memory() {
+    let (cluster, tenant) = two_nodes(Channel::Redis).await;
+    let other_node = cluster.client_at(1, &tenant.device);
+    let qr = tenant.qr(1).await;
+    let admitted = scan(&tenant.device, &qr).await;
+    assert_eq!(admitted["reason"], "admitted");
+    for cache in ["redis", "memory"] {
+        let (_, denied) = denied_by(&other_node, &qr, cache).await;
+        assert_eq!(denied["reason"], "already_scanned", "{denied}");
+        assert_eq!(
+            denied["previous_scan"]["scan_id"], admitted["scan_id"],
+            "{denied}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_24_concurrent_scans_of_a_ticket_at_both_nodes_one_admits() {
+    let (cluster, tenant) = two_nodes(Channel::Redis).await;
+    let (event, tickets) = (&tenant.event, 40);
+    let lines = "{}\n".repeat(tickets);
+    let path = format!("/api/v1/events/{event}/tickets?return=codes");
+    let imported = tenant
+        .owner
+        .send("POST", &path, Some("application/x-ndjson"), lines)
+        .await
+        .expect(200);
+    let codes = imported.lines();
+    let codes = codes.iter().filter_map(|line| line["code"].as_str());
+    let mut payloads = Vec::new();
+    for code in codes {
+        let path = format!("/api/v1/events/{event}/tickets/{code}/qr");
+        payloads.push(tenant.owner.get(&path).await.expect(200).text().to_owned());
+    }
+    assert_eq!(payloads.len(), tickets);
+    for qr in &payloads {
+        let scans = (0..24).map(|n| {
+            let device = cluster.client_at(n % 2, &tenant.device);
+            async move { scan(&device, qr).await }
+        });
+        let mut results = BTreeMap::new();
+        for answer in futures_util::future::join_all(scans).await {
+            *results
+                .entry(answer["result"].as_str().unwrap_or_default().to_owned())
+                .or_insert(0) += 1;
+        }
+        let expected = BTreeMap::from([("valid".to_owned(), 1), ("duplicate".to_owned(), 23)]);
+        assert_eq!(results, expected);
+    }
+    let path = format!("/api/v1/scanning/events/{event}/occupancy");
+    let occupancy = cluster
+        .client_at(1, &tenant.owner)
+        .get(&path)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(occupancy["event"]["inside"], tickets + 1, "{occupancy}");
+}

@@ -1,0 +1,218 @@
+//! Each test forges one violation in a valid history. The checker must report it, and nothing else.
+
+use super::*;
+
+const TICKET: &str = "ticket";
+
+fn admitted(replayed: bool) -> CallOutcome {
+    CallOutcome::Decided(ObservedDecision {
+        valid: true,
+        reason: "admitted".to_owned(),
+        scanned_at: "10".to_owned(),
+        replayed,
+        from_cache: false,
+    })
+}
+
+fn denied() -> CallOutcome {
+    CallOutcome::Decided(ObservedDecision {
+        valid: false,
+        reason: "already_scanned".to_owned(),
+        scanned_at: "20".to_owned(),
+        replayed: false,
+        from_cache: false,
+    })
+}
+
+fn call(kind: CallKind, scan: &str, began: u64, outcome: CallOutcome) -> ObservedCall {
+    ObservedCall {
+        began,
+        ended: began + 5,
+        node: 0,
+        kind,
+        scan_id: scan.to_owned(),
+        ticket: TICKET.to_owned(),
+        outcome,
+    }
+}
+
+fn occupancy(entries: i64, exits: i64) -> Occupancy {
+    Occupancy {
+        entries,
+        exits,
+        inside: entries - exits,
+    }
+}
+
+fn record(history: &mut RunHistory, scan: &str, valid: bool) {
+    let record = RecordedScan {
+        ticket: TICKET.to_owned(),
+        exit: false,
+        valid,
+        reason: if valid { "admitted" } else { "already_scanned" }.to_owned(),
+        undone: false,
+        scanned_at: "10".to_owned(),
+    };
+    history.records.insert(scan.to_owned(), record);
+}
+
+/// Scan `a` is admitted and its retries replay the answer. Scan `b` of the same ticket is denied.
+fn valid_history() -> RunHistory {
+    let mut history = RunHistory {
+        policies: BTreeMap::from([(TICKET.to_owned(), Policy::Never(1))]),
+        calls: vec![
+            call(CallKind::Entry, "a", 0, CallOutcome::Unknown),
+            call(CallKind::Entry, "a", 10, admitted(false)),
+            call(CallKind::Entry, "a", 20, admitted(true)),
+            call(CallKind::Entry, "b", 30, denied()),
+        ],
+        occupancy: occupancy(1, 0),
+        ..RunHistory::default()
+    };
+    record(&mut history, "a", true);
+    record(&mut history, "b", false);
+    history
+}
+
+fn assert_only_violation(history: &RunHistory, what: &str) {
+    let violations = check(history);
+    assert!(!violations.is_empty(), "{what} was not reported");
+    assert!(
+        violations.iter().all(|violation| violation.starts_with(what)),
+        "{what}: {violations:?}"
+    );
+}
+
+#[test]
+fn a_valid_history_has_no_violation() {
+    assert_eq!(check(&valid_history()), Vec::<String>::new());
+}
+
+#[test]
+fn a_ticket_may_admit_again_after_an_undo() {
+    let mut history = valid_history();
+    history
+        .calls
+        .push(call(CallKind::Undo, "a", 40, CallOutcome::Undone));
+    history
+        .calls
+        .push(call(CallKind::Entry, "a", 50, CallOutcome::ScanUndone));
+    history
+        .calls
+        .push(call(CallKind::Entry, "c", 60, admitted(false)));
+    history.records.get_mut("a").expect("a record").undone = true;
+    record(&mut history, "c", true);
+    assert_eq!(check(&history), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_admission_is_reported_from_the_answers_and_from_the_records() {
+    let mut history = valid_history();
+    history
+        .calls
+        .push(call(CallKind::Entry, "c", 60, admitted(false)));
+    record(&mut history, "c", true);
+    history.occupancy = occupancy(2, 0);
+    assert_only_violation(&history, "too many admissions");
+    assert_eq!(check(&history).len(), 2);
+    // The undo began after the second admission was acknowledged, so both were inside at that time.
+    history
+        .calls
+        .push(call(CallKind::Undo, "a", 90, CallOutcome::Undone));
+    history.records.get_mut("a").expect("a record").undone = true;
+    history.occupancy = occupancy(1, 0);
+    assert_only_violation(&history, "too many admissions");
+    assert_eq!(check(&history).len(), 1);
+}
+
+#[test]
+fn an_entry_without_an_earlier_exit_is_reported() {
+    let mut history = valid_history();
+    history.policies.insert(TICKET.to_owned(), Policy::AfterExit(1));
+    history
+        .calls
+        .push(call(CallKind::Entry, "c", 60, admitted(false)));
+    history
+        .calls
+        .push(call(CallKind::Exit, "d", 90, CallOutcome::Unknown));
+    record(&mut history, "c", true);
+    history.occupancy = occupancy(2, 0);
+    assert_only_violation(&history, "too many admissions");
+}
+
+#[test]
+fn a_second_admission_within_the_window_is_reported() {
+    let history = |second: &str| {
+        let mut history = RunHistory {
+            policies: BTreeMap::from([(TICKET.to_owned(), Policy::AfterWindow(1, 3000))]),
+            occupancy: occupancy(2, 1),
+            ..RunHistory::default()
+        };
+        for (scan, began, at) in [("a", 0, "2026-11-20T18:00:00.000Z"), ("b", 10, second)] {
+            let mut outcome = admitted(false);
+            if let CallOutcome::Decided(decision) = &mut outcome {
+                at.clone_into(&mut decision.scanned_at);
+            }
+            history.calls.push(call(CallKind::Entry, scan, began, outcome));
+            record(&mut history, scan, true);
+            let record = history.records.get_mut(scan).expect("a record");
+            at.clone_into(&mut record.scanned_at);
+        }
+        history
+    };
+    assert_eq!(check(&history("2026-11-20T18:00:03.001Z")), Vec::<String>::new());
+    let sooner = history("2026-11-20T18:00:03.000Z");
+    assert_only_violation(&sooner, "too many admissions");
+    assert_eq!(check(&sooner).len(), 2);
+}
+
+#[test]
+fn an_admission_that_is_not_on_record_is_reported() {
+    let mut history = valid_history();
+    history.records.remove("a");
+    history.occupancy = occupancy(0, 0);
+    assert_only_violation(&history, "lost");
+    record(&mut history, "a", false);
+    assert_only_violation(&history, "lost");
+}
+
+#[test]
+fn an_undo_that_is_not_on_record_is_reported() {
+    let mut history = valid_history();
+    history
+        .calls
+        .push(call(CallKind::Undo, "a", 40, CallOutcome::Undone));
+    assert_only_violation(&history, "lost undo");
+}
+
+#[test]
+fn a_different_answer_to_the_same_scan_is_reported() {
+    let mut denied_later = valid_history();
+    denied_later.calls.push(call(CallKind::Entry, "a", 40, denied()));
+    assert_only_violation(&denied_later, "wrong replay");
+    let mut decided_twice = valid_history();
+    decided_twice
+        .calls
+        .push(call(CallKind::Entry, "a", 40, admitted(false)));
+    assert_only_violation(&decided_twice, "wrong replay");
+    let mut undone = valid_history();
+    undone
+        .calls
+        .push(call(CallKind::Entry, "a", 40, CallOutcome::ScanUndone));
+    assert_only_violation(&undone, "wrong replay");
+}
+
+#[test]
+fn an_occupancy_without_records_is_reported() {
+    let mut history = valid_history();
+    history.occupancy = occupancy(2, 0);
+    assert_only_violation(&history, "occupancy");
+}
+
+#[test]
+fn an_unexpected_response_is_reported() {
+    let mut history = valid_history();
+    let unexpected = CallOutcome::Unexpected("500".to_owned());
+    history.calls.push(call(CallKind::Entry, "e", 40, unexpected));
+    assert_only_violation(&history, "unexpected answer");
+}

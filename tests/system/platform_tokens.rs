@@ -1,0 +1,62 @@
+//! Tokens of the ticketing platform (Phoenix tokens), which a server accepts when it knows the platform's secret.
+
+use serde_json::{Value, json};
+use voelgoed_scan_suite::Fixture;
+
+/// Test vectors from the platform's own library.
+fn vectors() -> Value {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/phoenix_token.json");
+    serde_json::from_str(&std::fs::read_to_string(file).expect("the vectors")).expect("JSON")
+}
+
+fn find_case<'a>(vectors: &'a Value, name: &str) -> &'a Value {
+    let cases = vectors["cases"].as_array().expect("cases");
+    let case = cases.iter().find(|case| case["name"] == name);
+    case.unwrap_or_else(|| panic!("no case {name}"))
+}
+
+#[tokio::test]
+async fn a_server_with_the_platforms_secret_accepts_its_tokens() {
+    let vectors = vectors();
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret_key_base");
+    let text = vectors["secret_key_base"].as_str().expect("a secret");
+    std::fs::write(&secret, format!("{text}\n")).expect("written");
+    let salt = vectors["salt"].as_str().expect("a salt").to_owned();
+    let fixture = Fixture::with_config(|config| {
+        config.secrets.phoenix_secret_key_base_file = Some(secret);
+        config.secrets.phoenix_salt = Some(salt);
+    })
+    .await;
+    let tenant = &fixture.tenant;
+    let case = find_case(&vectors, "max_age infinity");
+    let line = json!({ "code": case["claims"]["ticket_code"] }).to_string();
+    tenant.owner.import(&tenant.event, line).await.expect(200);
+    let answer = async |case: &Value| {
+        let body = json!({ "qr": case["token"] });
+        tenant.device.scan(&body).await.expect(200).json()
+    };
+    let admitted = answer(case).await;
+    assert_eq!(admitted["reason"], "admitted", "{admitted}");
+    assert_eq!(admitted["ticket"]["code"], case["claims"]["ticket_code"]);
+    assert_eq!(answer(case).await["reason"], "already_scanned");
+    // The vectors were signed long ago, so tokens with a lifetime have expired.
+    assert_eq!(
+        answer(find_case(&vectors, "binary valid")).await["reason"],
+        "token_expired"
+    );
+    let forged = answer(find_case(&vectors, "binary tampered signature")).await;
+    assert_eq!(forged["reason"], "bad_signature");
+}
+
+#[tokio::test]
+async fn a_server_without_the_platforms_secret_denies_its_tokens_as_unknown_key() {
+    let vectors = vectors();
+    let fixture = Fixture::new().await;
+    let body = json!({ "qr": find_case(&vectors, "max_age infinity")["token"] });
+    let answer = fixture.tenant.device.scan(&body).await.expect(200).json();
+    assert_eq!(
+        (&answer["result"], &answer["reason"]),
+        (&json!("invalid_token"), &json!("unknown_key"))
+    );
+}
