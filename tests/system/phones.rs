@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use voelgoed_scan_core::client::{
     ClientSettings, ClientSetup, HttpTransport, ManifestRefresh, ScanInput, ScannerClient, SecretStore,
-    SecretStoreError, VerdictBy,
+    SecretStoreError, VerdictSource,
 };
 use voelgoed_scan_core::model::{App, EnrollmentUri, Name, Reason, Timestamp};
 use voelgoed_scan_core::rules::ConflictKind;
@@ -58,9 +58,9 @@ fn phone(folder: &TempDir) -> ClientSetup {
         clock: Arc::new(now),
         settings: ClientSettings {
             // What is tried here is what happens, not how fast: a busy machine is no lost network.
-            scan_deadline: Duration::from_secs(20),
-            first_retry: Duration::from_millis(1),
-            longest_retry: Duration::from_millis(10),
+            scan_timeout: Duration::from_secs(20),
+            initial_backoff: Duration::from_millis(1),
+            max_backoff: Duration::from_millis(10),
             allow_plain_http: true,
             ..ClientSettings::default()
         },
@@ -85,7 +85,7 @@ async fn vg2(tenant: &Tenant, ticket: usize) -> String {
     tenant.owner.get(&path).await.expect(200).text().to_owned()
 }
 
-async fn scan(phone: &ScannerClient, qr: &str) -> (Reason, VerdictBy) {
+async fn scan(phone: &ScannerClient, qr: &str) -> (Reason, VerdictSource) {
     let verdict = phone.scan(ScanInput::entry(qr)).await.expect("a verdict");
     (verdict.reason, verdict.decided_by)
 }
@@ -137,18 +137,18 @@ async fn a_phone_s_evening() {
     let tickets = [vg2(tenant, 1).await, vg2(tenant, 2).await, vg2(tenant, 3).await];
     assert_eq!(
         scan(&phone, &tickets[0]).await,
-        (Reason::Admitted, VerdictBy::Server)
+        (Reason::Admitted, VerdictSource::Server)
     );
     let used = vg2(tenant, 0).await;
     assert_eq!(
         scan(&phone, &used).await,
-        (Reason::AlreadyScanned, VerdictBy::Server)
+        (Reason::AlreadyScanned, VerdictSource::Server)
     );
     // Another scanner's, which the phone learns of by the manifest alone.
     let elsewhere = vg2(tenant, 4).await;
     tenant.device.scan(&json!({ "qr": elsewhere })).await.expect(200);
     let taken = phone.refresh_manifest().await.expect("a manifest");
-    assert!(matches!(taken, ManifestRefresh::Taken(_)), "{taken:?}");
+    assert!(matches!(taken, ManifestRefresh::Updated(_)), "{taken:?}");
     let young = phone.refresh_manifest().await.expect("an answer");
     assert_eq!(young, ManifestRefresh::Unchanged);
 
@@ -162,11 +162,11 @@ async fn a_phone_s_evening() {
     server.stop().await;
     assert_eq!(
         scan(&phone, &tickets[1]).await,
-        (Reason::Admitted, VerdictBy::Device)
+        (Reason::Admitted, VerdictSource::Device)
     );
     assert_eq!(
         scan(&phone, &elsewhere).await,
-        (Reason::AlreadyScanned, VerdictBy::Device),
+        (Reason::AlreadyScanned, VerdictSource::Device),
         "the manifest has it"
     );
     assert_eq!(authenticated(&phone).await, (false, 2, 0));
@@ -177,7 +177,7 @@ async fn a_phone_s_evening() {
         .expect("it is enrolled");
     assert_eq!(
         scan(&phone, &tickets[1]).await,
-        (Reason::AlreadyScanned, VerdictBy::Device),
+        (Reason::AlreadyScanned, VerdictSource::Device),
         "it remembers"
     );
 
@@ -207,12 +207,15 @@ async fn a_phone_s_evening() {
     assert_eq!(authenticated(&phone).await, (true, 0, 1));
     assert_eq!(
         scan(&phone, &tickets[2]).await,
-        (Reason::Admitted, VerdictBy::Server)
+        (Reason::Admitted, VerdictSource::Server)
     );
     assert_eq!(admissions(&tenant).await, 6, "people, not rights");
     let refreshed = phone.refresh_manifest().await.expect("an answer");
     assert!(
-        matches!(refreshed, ManifestRefresh::Taken(_) | ManifestRefresh::Unchanged),
+        matches!(
+            refreshed,
+            ManifestRefresh::Updated(_) | ManifestRefresh::Unchanged
+        ),
         "{refreshed:?}"
     );
     server.stop().await;
@@ -249,7 +252,7 @@ async fn a_phone_that_takes_a_device_over_begins_its_log_anew_and_one_that_is_pa
         let tickets = [vg2(&tenant, 2 * turn + 1).await, vg2(&tenant, 2 * turn + 2).await];
         server.stop().await;
         for qr in &tickets {
-            assert_eq!(scan(&phone, qr).await, (Reason::Admitted, VerdictBy::Device));
+            assert_eq!(scan(&phone, qr).await, (Reason::Admitted, VerdictSource::Device));
         }
         server = back(&folder, port).await;
         let report = phone.sync().await.expect("it hands in");
