@@ -1,7 +1,8 @@
-//! Sets the stage for the offline tests of all languages: an event, its tickets and its manifests, as a server would
-//! send them, and as it never would.
+//! Writes the fixture of the offline tests in Kotlin, Swift and Python: an event with tickets, valid and invalid
+//! manifests, and the responses of a server.
 //!
-//! `cargo run --example stage FOLDER` writes the manifests as files and what they say as `facts.tsv`.
+//! `cargo run --example test_manifest FOLDER` writes the manifests and responses as files, and the ids and payloads as
+//! `values.tsv`, one name and value per line.
 
 use std::fs;
 use std::num::NonZeroU8;
@@ -22,9 +23,9 @@ type Failure = Box<dyn std::error::Error>;
 
 const DAY: Duration = Duration::from_hours(24);
 
-struct Stage {
+struct Fixture {
     folder: PathBuf,
-    facts: Vec<String>,
+    values: Vec<String>,
     now: Timestamp,
     event: Event,
     gates: Vec<Gate>,
@@ -33,12 +34,12 @@ struct Stage {
     device: Option<DeviceId>,
 }
 
-impl Stage {
-    fn fact(&mut self, name: &str, value: impl ToString) {
-        self.facts.push(format!("{name}\t{}", value.to_string()));
+impl Fixture {
+    fn add_value(&mut self, name: &str, value: impl ToString) {
+        self.values.push(format!("{name}\t{}", value.to_string()));
     }
 
-    /// A listed ticket, and its payload as a fact.
+    /// Creates a listed ticket and adds its payload and code to the values.
     fn ticket(
         &mut self,
         name: &str,
@@ -59,8 +60,8 @@ impl Stage {
         };
         change(&mut ticket);
         let payload = self.vg2(code, |_| {})?;
-        self.fact(name, payload);
-        self.fact(&format!("{name}_code"), code);
+        self.add_value(name, payload);
+        self.add_value(&format!("{name}_code"), code);
         Ok(ticket)
     }
 
@@ -108,9 +109,9 @@ impl Stage {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the stage is set for today")]
+#[expect(clippy::disallowed_methods, reason = "the manifests must be valid now")]
 fn main() -> Result<(), Failure> {
-    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("which folder?")?);
+    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: test_manifest FOLDER")?);
     fs::create_dir_all(&folder)?;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let now = Timestamp::from_millis(i64::try_from(since.as_millis())?);
@@ -160,9 +161,9 @@ fn main() -> Result<(), Failure> {
     let public = master.vg2_public_key(organization_id, KeyId::FIRST);
     let keys = vec![key(KeyFormat::Vg1, None), key(KeyFormat::Vg2, Some(public))];
     let keyring = Keyring::derive(&master, organization_id, &keys)?;
-    let mut stage = Stage {
+    let mut fixture = Fixture {
         folder,
-        facts: Vec::new(),
+        values: Vec::new(),
         now,
         event,
         gates,
@@ -170,61 +171,64 @@ fn main() -> Result<(), Failure> {
         keyring,
         device: None,
     };
-    tell(&mut stage)
+    write_fixture(&mut fixture)
 }
 
-/// Writes everything down. The facts' names are what the tests ask for.
-fn tell(stage: &mut Stage) -> Result<(), Failure> {
-    let manifest_key = stage.keyring.manifest_key().ok_or("no manifest key")?;
-    stage.fact("organization", stage.event.organization_id);
-    stage.fact("event", stage.event.id);
-    stage.fact("gate_main", stage.gates[0].id);
-    stage.fact("gate_vip", stage.gates[1].id);
-    stage.fact("gate_unknown", GateId::generate(stage.now));
-    let device = DeviceId::generate(stage.now);
-    stage.device = Some(device);
-    stage.fact("device_a", device);
-    stage.fact("device_b", DeviceId::generate(stage.now));
-    stage.fact("manifest_key", hex::encode(&manifest_key));
+/// Writes all files. The tests refer to the values by name.
+fn write_fixture(fixture: &mut Fixture) -> Result<(), Failure> {
+    let manifest_key = fixture.keyring.manifest_key().ok_or("no manifest key")?;
+    fixture.add_value("organization", fixture.event.organization_id);
+    fixture.add_value("event", fixture.event.id);
+    fixture.add_value("gate_main", fixture.gates[0].id);
+    fixture.add_value("gate_vip", fixture.gates[1].id);
+    fixture.add_value("gate_unknown", GateId::generate(fixture.now));
+    let device = DeviceId::generate(fixture.now);
+    fixture.device = Some(device);
+    fixture.add_value("device_a", device);
+    fixture.add_value("device_b", DeviceId::generate(fixture.now));
+    fixture.add_value("manifest_key", hex::encode(&manifest_key));
 
     let mut tickets = Vec::new();
-    for name in ["first", "second", "third", "victim"] {
-        tickets.push(stage.ticket(name, |_| {})?);
+    for name in ["first", "second", "third", "kill_test"] {
+        tickets.push(fixture.ticket(name, |_| {})?);
     }
-    tickets.push(stage.ticket("voided", |ticket| ticket.status = TicketStatus::Voided)?);
-    tickets.push(stage.ticket("used_online", |ticket| {
+    tickets.push(fixture.ticket("voided", |ticket| ticket.status = TicketStatus::Voided)?);
+    tickets.push(fixture.ticket("used_online", |ticket| {
         (ticket.admissions, ticket.status) = (1, TicketStatus::Scanned);
     })?);
-    // Listed, but read as the server's own format: a phone cannot check that signature.
+    // A listed ticket in the server's own format: a phone cannot verify the signature.
     let code = TicketCode::generate();
-    let mut listed = stage.ticket("unused", |_| {})?;
-    listed.key = TicketKey::of(stage.event.organization_id, stage.event.id, code);
+    let mut listed = fixture.ticket("unused", |_| {})?;
+    listed.key = TicketKey::of(fixture.event.organization_id, fixture.event.id, code);
     tickets.push(listed);
-    stage.fact("server_format", stage.keyring.sign_vg1(code).ok_or("no VG1 key")?);
+    fixture.add_value(
+        "server_format",
+        fixture.keyring.sign_vg1(code).ok_or("no VG1 key")?,
+    );
 
-    let later = stage.vg2(TicketCode::generate(), |_| {})?;
-    stage.fact("sold_later", later);
-    let elsewhere = EventId::generate(stage.now);
-    let payload = stage.vg2(TicketCode::generate(), |claims| claims.event_id = elsewhere)?;
-    stage.fact("other_event", payload);
-    let past = stage.now.minus(DAY);
-    let payload = stage.vg2(TicketCode::generate(), |claims| claims.not_after = Some(past))?;
-    stage.fact("expired", payload.clone());
-    // The same shape under a signature of something else.
+    let later = fixture.vg2(TicketCode::generate(), |_| {})?;
+    fixture.add_value("sold_later", later);
+    let other_event = EventId::generate(fixture.now);
+    let payload = fixture.vg2(TicketCode::generate(), |claims| claims.event_id = other_event)?;
+    fixture.add_value("other_event", payload);
+    let past = fixture.now.minus(DAY);
+    let payload = fixture.vg2(TicketCode::generate(), |claims| claims.not_after = Some(past))?;
+    fixture.add_value("expired", payload.clone());
+    // A valid payload with the signature of another one.
     let forged = payload.rsplit_once('.').zip(
-        stage
+        fixture
             .vg2(TicketCode::generate(), |_| {})?
             .rsplit_once('.')
             .map(|(_, signature)| signature.to_owned()),
     );
     let ((signed, _), signature) = forged.ok_or("a payload has four parts")?;
-    stage.fact("forged", format!("{signed}.{signature}"));
+    fixture.add_value("forged", format!("{signed}.{signature}"));
 
-    let yesterday = stage.now.minus(DAY);
-    stage.manifest("good", &tickets, |_, _| {}, |_| {})?;
-    stage.manifest("older", &tickets, |_, facts| facts.version = 1, |_| {})?;
-    stage.manifest("other-event", &tickets, |event, _| event.id = elsewhere, |_| {})?;
-    stage.manifest(
+    let yesterday = fixture.now.minus(DAY);
+    fixture.manifest("good", &tickets, |_, _| {}, |_| {})?;
+    fixture.manifest("older", &tickets, |_, facts| facts.version = 1, |_| {})?;
+    fixture.manifest("other-event", &tickets, |event, _| event.id = other_event, |_| {})?;
+    fixture.manifest(
         "other-organization",
         &tickets,
         |event, _| {
@@ -232,7 +236,7 @@ fn tell(stage: &mut Stage) -> Result<(), Failure> {
         },
         |_| {},
     )?;
-    stage.manifest(
+    fixture.manifest(
         "expired",
         &tickets,
         |_, facts| {
@@ -240,7 +244,7 @@ fn tell(stage: &mut Stage) -> Result<(), Failure> {
         },
         |_| {},
     )?;
-    stage.manifest(
+    fixture.manifest(
         "changed",
         &tickets,
         |_, _| {},
@@ -251,7 +255,7 @@ fn tell(stage: &mut Stage) -> Result<(), Failure> {
             }
         },
     )?;
-    stage.manifest(
+    fixture.manifest(
         "stale",
         &tickets,
         |event, facts| {
@@ -260,17 +264,18 @@ fn tell(stage: &mut Stage) -> Result<(), Failure> {
         },
         |_| {},
     )?;
-    answers(stage)?;
-    fs::write(stage.folder.join("facts.tsv"), stage.facts.join("\n"))?;
+    write_responses(fixture)?;
+    fs::write(fixture.folder.join("values.tsv"), fixture.values.join("\n"))?;
     Ok(())
 }
 
-/// What a server answers a phone that enrols as `device_a`, stands at the main gate and says how it is.
-fn answers(stage: &mut Stage) -> Result<(), Failure> {
-    let device_id: DeviceId = stage.device.ok_or("no device")?;
+/// Writes the server's responses to a phone that enrols as `device_a`, starts a session at the main gate, scans and
+/// reports its health.
+fn write_responses(fixture: &mut Fixture) -> Result<(), Failure> {
+    let device_id: DeviceId = fixture.device.ok_or("no device")?;
     let device = Device {
         id: device_id,
-        organization_id: stage.event.organization_id,
+        organization_id: fixture.event.organization_id,
         device_id: "gate-1".parse()?,
         name: Name::new("Gate 1")?,
         device_type: DeviceType::Mobile,
@@ -280,31 +285,31 @@ fn answers(stage: &mut Stage) -> Result<(), Failure> {
         app: None,
         battery: None,
         waiting: None,
-        inserted_at: stage.now,
-        updated_at: stage.now,
+        inserted_at: fixture.now,
+        updated_at: fixture.now,
     };
     let session = ScanSession {
-        id: SessionId::generate(stage.now),
-        organization_id: stage.event.organization_id,
+        id: SessionId::generate(fixture.now),
+        organization_id: fixture.event.organization_id,
         device_id,
-        event_id: stage.event.id,
-        gate_id: stage.gates[0].id,
+        event_id: fixture.event.id,
+        gate_id: fixture.gates[0].id,
         status: SessionStatus::Active,
-        started_at: stage.now,
+        started_at: fixture.now,
         ended_at: None,
         scan_count: 0,
     };
-    let manifest_key = ManifestKey::new(stage.keyring.manifest_key().ok_or("no manifest key")?);
+    let manifest_key = ManifestKey::new(fixture.keyring.manifest_key().ok_or("no manifest key")?);
     let enrolled = EnrollAnswer {
         device: device.clone(),
         token: IssuedToken(DeviceToken::generate()),
-        server_time: stage.now,
+        server_time: fixture.now,
         manifest_key,
     };
-    let own = DeviceSelf {
+    let device_self = DeviceSelf {
         device,
         session: Some(session.clone()),
-        server_time: stage.now,
+        server_time: fixture.now,
         manifest_key,
     };
     let code = EnrollmentCode::generate();
@@ -316,7 +321,7 @@ fn answers(stage: &mut Stage) -> Result<(), Failure> {
             server: server.to_owned(),
             code: code.clone(),
         };
-        stage.fact(name, uri.reveal());
+        fixture.add_value(name, uri.reveal());
     }
     let verdict = ScanAnswer {
         scan_id: None,
@@ -324,11 +329,11 @@ fn answers(stage: &mut Stage) -> Result<(), Failure> {
         reason: Reason::Admitted,
         replayed: false,
         direction: Direction::Entry,
-        scanned_at: stage.now,
+        scanned_at: fixture.now,
         session_id: Some(session.id),
-        event_id: stage.event.id,
+        event_id: fixture.event.id,
         gate: NamedGate {
-            id: stage.gates[0].id,
+            id: fixture.gates[0].id,
             name: "Main".to_owned(),
         },
         ticket: None,
@@ -338,9 +343,12 @@ fn answers(stage: &mut Stage) -> Result<(), Failure> {
         warnings: Vec::new(),
         message: Reason::Admitted.message().to_owned(),
     };
-    fs::write(stage.folder.join("scan.json"), serde_json::to_vec(&verdict)?)?;
-    fs::write(stage.folder.join("enroll.json"), serde_json::to_vec(&enrolled)?)?;
-    fs::write(stage.folder.join("session.json"), serde_json::to_vec(&session)?)?;
-    fs::write(stage.folder.join("device.json"), serde_json::to_vec(&own)?)?;
+    fs::write(fixture.folder.join("scan.json"), serde_json::to_vec(&verdict)?)?;
+    fs::write(fixture.folder.join("enroll.json"), serde_json::to_vec(&enrolled)?)?;
+    fs::write(fixture.folder.join("session.json"), serde_json::to_vec(&session)?)?;
+    fs::write(
+        fixture.folder.join("device.json"),
+        serde_json::to_vec(&device_self)?,
+    )?;
     Ok(())
 }

@@ -1,18 +1,20 @@
-//! The door of the languages' stories: the real server with an event in it, and a network that can be cut.
+//! The test server of the end-to-end tests in Kotlin, Swift and Python: the real scan server with an event, behind a
+//! network that a test can interrupt.
 //!
-//! `cargo run --example door PROGRAMS` starts the project's own programs from that folder, and says on stdout what there
-//! is: a name and a value a line, up to an empty line. Then each line from stdin is answered by one:
+//! `cargo run --example test_server PROGRAMS` starts the project's programs from that folder. It prints the fixture on
+//! stdout, one name and value per line, ended by an empty line. Then it reads commands from stdin, one per line, and
+//! answers each with one line:
 //!
-//! | line | does, and says |
+//! | command | action and answer |
 //! |---|---|
-//! | `pair DEVICE` | has the operator pair `gate-a` or `gate-b`: the URI that the phone reads |
-//! | `cut` | takes the network away |
-//! | `deafen` | lets calls through to the server, and no answer back |
-//! | `mend` | gives the network back |
-//! | `inside` | asks the server how many people are inside |
-//! | `conflicts` | asks the server how many scans are at odds |
+//! | `enroll DEVICE` | issues an enrolment code for `gate-a` or `gate-b` and prints its URI |
+//! | `disconnect` | closes all connections and accepts no new ones |
+//! | `drop_responses` | forwards requests to the server, but no responses |
+//! | `reconnect` | forwards everything again |
+//! | `inside` | prints the number of people inside, as the server counts them |
+//! | `conflicts` | prints the number of conflicts on the server |
 //!
-//! It ends, and the server with it, when stdin does.
+//! It stops the server and exits when stdin ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -29,52 +31,52 @@ use voelgoed_scan_core::model::{EnrollmentUri, EventId, GateId, TicketCode, Time
 
 type Failure = Box<dyn std::error::Error>;
 
-/// When the ids of this story were made.
-const BEGINNING: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+/// The time at which the ids of the fixture are generated.
+const ID_TIME: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let programs = PathBuf::from(std::env::args_os().nth(1).ok_or("where are the programs?")?);
+    let programs = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: test_server PROGRAMS")?);
     let folder = tempfile::tempdir()?;
     let database = format!("sqlite://{}", folder.path().join("gate.db").display());
 
-    let made = Command::new(programs.join("voelgoed-scan"))
+    let init = Command::new(programs.join("voelgoed-scan"))
         .args(["--output", "json", "init", "--organization", "Harbour Theatre"])
         .args(["--database-url", &database])
         .output()?;
-    let made: Value = serde_json::from_slice(&made.stdout)?;
-    let (_server, address) = start(&programs.join("voelgoed-scan-server"), &database)?;
-    let network = Network::before(address.clone()).await?;
-    let house = House {
-        address,
-        network: network.address.clone(),
-        key: text(&made, "/api_key")?,
+    let init: Value = serde_json::from_slice(&init.stdout)?;
+    let (_server, address) = start_server(&programs.join("voelgoed-scan-server"), &database)?;
+    let proxy = Proxy::start(address.clone()).await?;
+    let operator = Operator {
+        server_address: address,
+        proxy_address: proxy.address.clone(),
+        api_key: text(&init, "/api_key")?,
         http: HttpTransport::new()?,
-        event: EventId::generate(BEGINNING),
+        event: EventId::generate(ID_TIME),
     };
-    for (name, value) in house.furnish().await? {
-        say(&format!("{name}\t{value}"));
+    for (name, value) in operator.create_fixture().await? {
+        print_line(&format!("{name}\t{value}"));
     }
-    say("");
+    print_line("");
 
     let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         let answer = match line.split_once(' ').unwrap_or((&line, "")) {
-            ("pair", device) => house.pair(device).await?,
-            ("cut", _) => network.is(Way::Cut).await?,
-            ("deafen", _) => network.is(Way::Deaf).await?,
-            ("mend", _) => network.is(Way::Whole).await?,
-            ("inside", _) => house.number("occupancy", "/event/inside").await?,
-            ("conflicts", _) => house.conflicts().await?,
-            _ => return Err(format!("what is {line:?}?").into()),
+            ("enroll", device) => operator.issue_enrollment(device).await?,
+            ("disconnect", _) => proxy.set_mode(Mode::Disconnected).await?,
+            ("drop_responses", _) => proxy.set_mode(Mode::DropResponses).await?,
+            ("reconnect", _) => proxy.set_mode(Mode::Forward).await?,
+            ("inside", _) => operator.people_inside().await?,
+            ("conflicts", _) => operator.count_conflicts().await?,
+            _ => return Err(format!("unknown command: {line:?}").into()),
         };
-        say(&answer);
+        print_line(&answer);
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "that is how the tests are told")]
-fn say(line: &str) {
+#[expect(clippy::print_stdout, reason = "the tests read stdout")]
+fn print_line(line: &str) {
     println!("{line}");
 }
 
@@ -85,20 +87,20 @@ fn text(value: &Value, pointer: &str) -> Result<String, Failure> {
         .ok_or_else(|| format!("no {pointer} in {value}").into())
 }
 
-/// A program that goes when this one does.
-struct Program(Child);
+/// A child process that is killed when this is dropped.
+struct ChildProcess(Child);
 
-impl Drop for Program {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to end.
+        // Both fail if the process has already exited, which is fine.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-/// Starts the server on a port that is free, which it tells in its log.
-fn start(server: &Path, database: &str) -> Result<(Program, String), Failure> {
-    let mut program = Command::new(server)
+/// Starts the server on a free port and reads the address from its log.
+fn start_server(program: &Path, database: &str) -> Result<(ChildProcess, String), Failure> {
+    let mut child = Command::new(program)
         .args([
             "--listen",
             "127.0.0.1:0",
@@ -112,74 +114,74 @@ fn start(server: &Path, database: &str) -> Result<(Program, String), Failure> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
-    let log = program.stderr.take().ok_or("the server has no log")?;
-    let program = Program(program);
+    let log = child.stderr.take().ok_or("the server has no log")?;
+    let child = ChildProcess(child);
     let mut lines = BufReader::new(log).lines();
     for line in &mut lines {
         let line = line?;
         if let Some((_, address)) = line.split_once("listening on http://") {
             let address = address.split(|end: char| end != '.' && end != ':' && !end.is_ascii_digit());
             let address = address.take(1).collect();
-            // Read on, or the server would wait for room in its log.
+            // Reads the rest of the log, because a full pipe would block the server.
             std::thread::spawn(move || lines.count());
-            return Ok((program, address));
+            return Ok((child, address));
         }
     }
     Err("the server did not start".into())
 }
 
-/// What the network does.
+/// What the proxy does with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Whole,
-    Deaf,
-    Cut,
+enum Mode {
+    Forward,
+    DropResponses,
+    Disconnected,
 }
 
-/// The way to the server: an address of its own, whose connections are carried on or not.
-struct Network {
+/// A TCP proxy in front of the server.
+struct Proxy {
     address: String,
-    orders: mpsc::Sender<Order>,
+    changes: mpsc::Sender<ModeChange>,
 }
 
-/// What the network is to do, and whom to tell that it does.
-type Order = (Way, oneshot::Sender<()>);
+/// A new mode, and a channel that confirms it.
+type ModeChange = (Mode, oneshot::Sender<()>);
 
-impl Network {
-    async fn before(server: String) -> Result<Self, Failure> {
+impl Proxy {
+    async fn start(server: String) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
-        let (orders, taken) = mpsc::channel(1);
-        tokio::spawn(carry_all(listener, server, taken));
-        Ok(Self { address, orders })
+        let (changes, receiver) = mpsc::channel(1);
+        tokio::spawn(accept_connections(listener, server, receiver));
+        Ok(Self { address, changes })
     }
 
-    /// Makes it so; once this is answered no connection is left that goes another way.
-    async fn is(&self, way: Way) -> Result<String, Failure> {
-        let (done, waiting) = oneshot::channel();
-        self.orders.send((way, done)).await?;
-        waiting.await?;
+    /// Sets the mode. When this returns, no connection runs in another mode.
+    async fn set_mode(&self, mode: Mode) -> Result<String, Failure> {
+        let (confirm, confirmed) = oneshot::channel();
+        self.changes.send((mode, confirm)).await?;
+        confirmed.await?;
         Ok("done".to_owned())
     }
 }
 
-async fn carry_all(listener: TcpListener, server: String, mut orders: mpsc::Receiver<Order>) {
-    let way = watch::Sender::new(Way::Whole);
+async fn accept_connections(listener: TcpListener, server: String, mut changes: mpsc::Receiver<ModeChange>) {
+    let mode = watch::Sender::new(Mode::Forward);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((phone, _)) = listener.accept() => {
-                if *way.borrow() != Way::Cut {
-                    connections.spawn(carry(phone, server.clone(), way.subscribe()));
+                if *mode.borrow() != Mode::Disconnected {
+                    connections.spawn(forward(phone, server.clone(), mode.subscribe()));
                 }
             }
-            Some((new, done)) = orders.recv() => {
-                way.send_replace(new);
-                if new == Way::Cut {
+            Some((new, confirm)) = changes.recv() => {
+                mode.send_replace(new);
+                if new == Mode::Disconnected {
                     connections.shutdown().await;
                 }
-                // Nobody waits any more: the program ends.
-                if done.send(()).is_err() {
+                // The receiver is gone only when the program exits.
+                if confirm.send(()).is_err() {
                     return;
                 }
             }
@@ -189,48 +191,48 @@ async fn carry_all(listener: TcpListener, server: String, mut orders: mpsc::Rece
     }
 }
 
-/// Carries a connection on until either side has enough of it.
-async fn carry(
+/// Forwards a connection until either side closes it.
+async fn forward(
     mut phone: TcpStream,
     server: String,
-    way: watch::Receiver<Way>,
+    mode: watch::Receiver<Mode>,
 ) -> Result<(), std::io::Error> {
     let mut server = TcpStream::connect(server).await?;
     let (mut from_phone, mut to_phone) = phone.split();
     let (mut from_server, mut to_server) = server.split();
-    let there = async { tokio::io::copy(&mut from_phone, &mut to_server).await.map(drop) };
-    let back = async {
+    let requests = async { tokio::io::copy(&mut from_phone, &mut to_server).await.map(drop) };
+    let responses = async {
         let mut bytes = vec![0; 16 * 1024];
         loop {
             match from_server.read(&mut bytes).await? {
                 0 => return Ok(()),
-                _ if *way.borrow() != Way::Whole => return Ok(()),
+                _ if *mode.borrow() != Mode::Forward => return Ok(()),
                 read => to_phone.write_all(bytes.get(..read).unwrap_or_default()).await?,
             }
         }
     };
     tokio::select! {
-        done = there => done,
-        done = back => done,
+        done = requests => done,
+        done = responses => done,
     }
 }
 
-/// The operator's side, whose own way to the server is never cut.
-struct House {
-    address: String,
-    network: String,
-    key: String,
+/// The operator's API client. It calls the server directly and not through the proxy.
+struct Operator {
+    server_address: String,
+    proxy_address: String,
+    api_key: String,
     http: HttpTransport,
     event: EventId,
 }
 
-impl House {
-    /// An event with two gates, tickets of every kind, two devices; what there is by name.
-    async fn furnish(&self) -> Result<Vec<(&'static str, String)>, Failure> {
+impl Operator {
+    /// Creates an event with two gates, several tickets and two devices. Returns the fixture's names and values.
+    async fn create_fixture(&self) -> Result<Vec<(&'static str, String)>, Failure> {
         let event = self.event.to_string();
         let (main, vip) = (
-            GateId::generate(BEGINNING).to_string(),
-            GateId::generate(BEGINNING).to_string(),
+            GateId::generate(ID_TIME).to_string(),
+            GateId::generate(ID_TIME).to_string(),
         );
         let show = json!({ "name": "Opening night", "status": "live", "ticket_classes": ["Day", "VIP"] });
         let gate =
@@ -241,17 +243,25 @@ impl House {
             .await?;
         self.put(&format!("{path}/gates/{vip}"), &gate("VIP", json!(["VIP"])))
             .await?;
-        let mut there = vec![
-            ("server", format!("http://{}", self.network)),
+        let mut fixture = vec![
+            ("server", format!("http://{}", self.proxy_address)),
             ("event", event.clone()),
             ("gate_main", main),
             ("gate_vip", vip),
         ];
-        let names = ["first", "second", "third", "fourth", "unheard", "both", "voided"];
-        there.extend(self.sell(&event, &names).await?);
-        let other = EventId::generate(BEGINNING).to_string();
+        let names = [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "answer_lost",
+            "both",
+            "voided",
+        ];
+        fixture.extend(self.create_tickets(&event, &names).await?);
+        let other = EventId::generate(ID_TIME).to_string();
         self.put(&format!("events/{other}"), &show).await?;
-        there.extend(self.sell(&other, &["elsewhere"]).await?);
+        fixture.extend(self.create_tickets(&other, &["other_event"]).await?);
         for device in ["gate-a", "gate-b"] {
             let new = json!({ "device_id": device, "name": device, "device_type": "mobile" });
             self.call(
@@ -262,16 +272,16 @@ impl House {
             )
             .await?;
         }
-        Ok(there)
+        Ok(fixture)
     }
 
-    /// Makes tickets of these names and fetches what their QR codes say.
-    async fn sell(
+    /// Creates tickets and returns the payload of each by name.
+    async fn create_tickets(
         &self,
         event: &str,
         names: &[&'static str],
     ) -> Result<Vec<(&'static str, String)>, Failure> {
-        let mut sold = Vec::new();
+        let mut payloads = Vec::new();
         for name in names {
             let code = TicketCode::generate().to_string();
             let status = if *name == "voided" { "voided" } else { "active" };
@@ -283,45 +293,39 @@ impl House {
             let payload = self
                 .call(HttpMethod::Get, &path, "text/plain", String::new())
                 .await?;
-            sold.push((*name, payload.trim().to_owned()));
+            payloads.push((*name, payload.trim().to_owned()));
         }
-        Ok(sold)
+        Ok(payloads)
     }
 
-    /// What the QR code on the operator's screen says.
-    async fn pair(&self, device: &str) -> Result<String, Failure> {
+    /// Issues an enrolment code and returns its URI.
+    async fn issue_enrollment(&self, device: &str) -> Result<String, Failure> {
         let found: Value =
             serde_json::from_str(&self.get(&format!("scanning/devices?device_id={device}")).await?)?;
         let path = format!("scanning/devices/{}/enrollment", text(&found, "/data/0/id")?);
-        let shown = self
+        let issued = self
             .call(HttpMethod::Post, &path, "application/json", String::new())
             .await?;
-        // The server names itself as the operator reaches it; a phone goes by the network.
-        let mut uri: EnrollmentUri = text(&serde_json::from_str(&shown)?, "/uri")?.parse()?;
-        uri.server = format!("http://{}", self.network);
+        // The URI contains the address that the operator used. A phone must use the proxy.
+        let mut uri: EnrollmentUri = text(&serde_json::from_str(&issued)?, "/uri")?.parse()?;
+        uri.server = format!("http://{}", self.proxy_address);
         Ok(uri.reveal())
     }
 
-    async fn conflicts(&self) -> Result<String, Failure> {
+    async fn count_conflicts(&self) -> Result<String, Failure> {
         let path = format!("scanning/conflicts?event_id={}", self.event);
-        let listed: Value = serde_json::from_str(&self.get(&path).await?)?;
-        let conflicts = listed
-            .pointer("/data")
-            .and_then(Value::as_array)
-            .ok_or("no list")?;
+        let page: Value = serde_json::from_str(&self.get(&path).await?)?;
+        let conflicts = page.pointer("/data").and_then(Value::as_array).ok_or("no list")?;
         Ok(conflicts.len().to_string())
     }
 
-    async fn number(&self, what: &str, pointer: &str) -> Result<String, Failure> {
-        let answer: Value = serde_json::from_str(
-            &self
-                .get(&format!("scanning/events/{}/{what}", self.event))
-                .await?,
-        )?;
-        answer
-            .pointer(pointer)
+    async fn people_inside(&self) -> Result<String, Failure> {
+        let path = format!("scanning/events/{}/occupancy", self.event);
+        let occupancy: Value = serde_json::from_str(&self.get(&path).await?)?;
+        occupancy
+            .pointer("/event/inside")
             .map(Value::to_string)
-            .ok_or_else(|| "no such number".into())
+            .ok_or_else(|| "no occupancy".into())
     }
 
     async fn get(&self, path: &str) -> Result<String, Failure> {
@@ -338,7 +342,7 @@ impl House {
         &self,
         method: HttpMethod,
         path: &str,
-        content: &str,
+        content_type: &str,
         body: String,
     ) -> Result<String, Failure> {
         let header = |name: &str, value: String| HttpHeader {
@@ -347,20 +351,20 @@ impl House {
         };
         let request = HttpRequest {
             method,
-            url: format!("http://{}/api/v1/{path}", self.address),
+            url: format!("http://{}/api/v1/{path}", self.server_address),
             headers: vec![
-                header("Authorization", format!("Bearer {}", self.key)),
-                header("Content-Type", content.to_owned()),
+                header("Authorization", format!("Bearer {}", self.api_key)),
+                header("Content-Type", content_type.to_owned()),
             ],
             body: body.into_bytes(),
             timeout: Duration::from_mins(1),
         };
-        let answer = self.http.send(request).await?;
-        let body = String::from_utf8(answer.body)?;
-        if (200..300).contains(&answer.status) {
+        let response = self.http.send(request).await?;
+        let body = String::from_utf8(response.body)?;
+        if (200..300).contains(&response.status) {
             Ok(body)
         } else {
-            Err(format!("{path}: {} {body}", answer.status).into())
+            Err(format!("{path}: {} {body}", response.status).into())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What does the app bring? A place for secrets, and if it likes its own way to call servers.
+//! The interfaces that an app implements: the secret store, and optionally the HTTP transport.
 
 use std::sync::Arc;
 
@@ -7,91 +7,91 @@ use voelgoed_scan_core as core;
 
 pub use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse};
 
-/// The methods that a scanner uses.
+/// The HTTP methods that the client uses.
 #[uniffi::remote(Enum)]
 pub enum HttpMethod {
-    /// Reads.
+    /// GET.
     Get,
-    /// Makes.
+    /// POST.
     Post,
-    /// Replaces.
+    /// PUT.
     Put,
 }
 
-/// A header of a request or of an answer.
+/// A header of a request or a response.
 #[uniffi::remote(Record)]
 pub struct HttpHeader {
-    /// Its name, in any case.
+    /// The name, case-insensitive.
     pub name: String,
-    /// Its value. It may be a credential: never log it.
+    /// The value. It may be a credential: never log it.
     pub value: String,
 }
 
-/// A call.
+/// An HTTP request.
 #[uniffi::remote(Record)]
 pub struct HttpRequest {
-    /// What is done.
+    /// The method.
     pub method: HttpMethod,
-    /// To what: the whole URL.
+    /// The complete URL.
     pub url: String,
-    /// With these headers. `Accept-Encoding` is the transport's own: what it asks for it must undo.
+    /// The headers. The transport adds `Accept-Encoding` itself and decodes the response accordingly.
     pub headers: Vec<HttpHeader>,
-    /// And this body; empty for none. It holds payloads: never log it.
+    /// The body. Empty if there is none. It contains payloads: never log it.
     pub body: Vec<u8>,
-    /// After this the caller has stopped waiting.
+    /// The caller stops waiting after this time.
     pub timeout: std::time::Duration,
 }
 
-/// An answer, of whatever status.
+/// An HTTP response.
 #[uniffi::remote(Record)]
 pub struct HttpResponse {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: Vec<HttpHeader>,
-    /// Its body, with every content encoding undone.
+    /// The body, with every content encoding decoded.
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 pub enum TransportError {
-    /// No server was reached, or the connection broke.
+    /// The server was not reached, or the connection broke.
     #[error("unreachable: {reason}")]
     Unreachable {
-        /// What the transport says, for logs.
+        /// The transport's own message, for logs.
         reason: String,
     },
-    /// No answer came in time.
+    /// No response arrived in time.
     #[error("timed out: {reason}")]
     TimedOut {
-        /// What the transport says, for logs.
+        /// The transport's own message, for logs.
         reason: String,
     },
 }
 
-/// Whatever else the app's code throws: no answer came, and the phone goes on alone.
+/// Any other error that the app's code throws counts as an unreachable server, so that the phone decides by itself.
 impl From<uniffi::UnexpectedUniFFICallbackError> for TransportError {
     fn from(error: uniffi::UnexpectedUniFFICallbackError) -> Self {
         Self::Unreachable { reason: error.reason }
     }
 }
 
-/// Brings calls to the server. For apps that want the platform's own client: its proxies, its pinned certificates.
+/// Sends HTTP requests. For apps that use the platform's own HTTP client, with its proxies and pinned certificates.
 #[uniffi::export(foreign)]
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends a request and waits for the whole answer. Follows no redirect; an answer of any status is returned.
+    /// Sends a request and returns the complete response, whatever its status. Must not follow redirects.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
 }
 
 /// The secret store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 pub enum SecretStoreError {
-    /// It is locked, full, or not there.
+    /// The store is locked, full or missing.
     #[error("{reason}")]
     Failed {
-        /// What it says, for logs.
+        /// The store's own message, for logs.
         reason: String,
     },
 }
@@ -102,18 +102,18 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for SecretStoreError {
     }
 }
 
-/// Keeps small secrets under names: Keychain, Keystore. What an enrolment gave is kept here and nowhere else.
+/// Stores small named secrets, for example in Keychain or Keystore. The credentials are stored only here.
 #[uniffi::export(foreign)]
 pub trait SecretStore: Send + Sync {
-    /// The secret of that name.
+    /// Returns the secret with this name.
     fn get(&self, name: String) -> Result<Option<Vec<u8>>, SecretStoreError>;
-    /// Keeps a secret, instead of the one of that name.
+    /// Stores a secret and replaces the previous one with this name.
     fn set(&self, name: String, secret: Vec<u8>) -> Result<(), SecretStoreError>;
-    /// Forgets the secret of that name, where there is one.
+    /// Deletes the secret with this name, if there is one.
     fn delete(&self, name: String) -> Result<(), SecretStoreError>;
 }
 
-/// The app's way to call servers, as the core knows it.
+/// Adapts the app's transport to the core's interface.
 pub(crate) struct AppTransport(pub(crate) Arc<dyn Transport>);
 
 #[async_trait]
@@ -126,7 +126,7 @@ impl core::client::Transport for AppTransport {
     }
 }
 
-/// The app's store for secrets, as the core knows it.
+/// Adapts the app's secret store to the core's interface.
 pub(crate) struct AppSecrets(pub(crate) Arc<dyn SecretStore>);
 
 fn failed(SecretStoreError::Failed { reason }: SecretStoreError) -> core::client::SecretStoreError {

@@ -1,8 +1,9 @@
-//! How do ids, codes and times cross? As text and as the language's own time; what is not one is an error.
+//! The conversions of ids, codes and times: ids and codes are texts, times are the language's own time type. An invalid
+//! text is an error.
 
 use std::time::{Duration, SystemTime};
 
-use crate::GateError;
+use crate::ScannerError;
 pub use voelgoed_scan_core::model::{
     ClassName, DeviceId, EventId, GateId, KeyId, Name, Note, OrganizationId, ReasonText, ScanId, SeatPart,
     SessionId, TicketCode, TicketId, Timestamp,
@@ -13,7 +14,7 @@ macro_rules! texts {
         uniffi::custom_type!($type, String, {
             remote,
             lower: |value| value.to_string(),
-            try_lift: |text| text.parse().map_err(|error| GateError::invalid($kind, error).into()),
+            try_lift: |text| text.parse().map_err(|error| ScannerError::invalid($kind, error).into()),
         });
     )+};
 }
@@ -35,7 +36,7 @@ texts! {
     ReasonText = "reason";
 }
 
-// To the millisecond, as everywhere: java.time.Instant, Date, datetime.
+// In whole milliseconds. Kotlin gets java.time.Instant, Swift Date, Python datetime.
 uniffi::custom_type!(Timestamp, SystemTime, {
     remote,
     lower: |time| {
@@ -49,7 +50,7 @@ uniffi::custom_type!(Timestamp, SystemTime, {
     try_lift: |time| Ok(timestamp(time)),
 });
 
-/// A time of the platform's in whole milliseconds.
+/// Converts a platform time to whole milliseconds.
 pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     let millis = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),

@@ -1,156 +1,156 @@
-//! Which words does every language know? The closed lists of the core, and what each word says.
+//! The enums of the core and their shared codes.
 
 use voelgoed_scan_core as core;
 
-pub use core::client::VerdictBy;
-pub use core::model::{Direction, Format, Reason, ScanResult, TicketStatus, Warning};
+pub use core::client::VerdictSource;
+pub use core::model::{Direction, Format, Reason, ScanResult, TicketStatus, Warning as ScanWarning};
 pub use core::rules::ConflictKind;
 
-/// What the gate does.
+/// The result, which decides the colour.
 #[uniffi::remote(Enum)]
 pub enum ScanResult {
-    /// Green: the person may pass.
+    /// Green: the person may enter or leave.
     Valid,
-    /// Red: the ticket let its people in already.
+    /// Red: the ticket has already admitted its people.
     Duplicate,
     /// Red: the payload is not a ticket of this organization.
     InvalidToken,
-    /// Red: a ticket of another event.
+    /// Red: the ticket belongs to another event.
     WrongEvent,
-    /// Red: a ticket that another gate lets in.
+    /// Red: another gate admits this ticket.
     WrongGate,
-    /// Red: a ticket that is not let in now.
+    /// Red: the ticket is not admitted now.
     Refused,
 }
 
-/// Why the gate does what it does.
+/// The reason for a result.
 #[uniffi::remote(Enum)]
 pub enum Reason {
-    /// One of the ticket's first admissions, as many as its entry limit.
+    /// A first admission, within the ticket's entry limit.
     Admitted,
     /// A later admission, allowed by the event's re-entry policy.
     Readmitted,
-    /// Somebody left.
+    /// A person left.
     Exited,
     /// A steward forced the admission.
     Overridden,
-    /// A ticket for one, used up.
+    /// A ticket for one person has already been used.
     AlreadyScanned,
-    /// A ticket for several, all of them in.
+    /// A ticket for several people has admitted all of them.
     EntryLimitReached,
-    /// Coming in again needs an exit first.
+    /// Re-entry needs an exit first.
     AlreadyInside,
-    /// The payload has no shape that a ticket has.
+    /// The payload does not have the shape of a ticket.
     Malformed,
-    /// No key of the organization has this name.
+    /// The organization has no key with this id.
     UnknownKey,
-    /// The key was withdrawn for good.
+    /// The key is revoked.
     KeyRevoked,
-    /// A bare code, where the event wants signed payloads.
+    /// An unsigned code, where the event requires signed payloads.
     UnsignedNotAllowed,
-    /// The signature does not hold: a forgery, or another organization's ticket.
+    /// The signature is invalid: a forgery, or another organization's ticket.
     BadSignature,
-    /// The payload's own window is over.
+    /// The time window of the payload is over.
     TokenExpired,
-    /// The payload's own window has not begun.
+    /// The time window of the payload has not started.
     TokenNotYetValid,
-    /// No such ticket in this organization.
+    /// The organization has no such ticket.
     TicketNotFound,
-    /// The ticket is for another event.
+    /// The ticket belongs to another event.
     OtherEvent,
-    /// The ticket is let in at other gates.
+    /// The ticket is admitted at other gates.
     GateNotAllowed,
     /// The platform marked the ticket as used.
     TicketUsed,
     /// The platform voided the ticket.
     TicketVoided,
-    /// The ticket's price was paid back.
+    /// The ticket was refunded.
     TicketRefunded,
-    /// The ticket's window has not begun.
+    /// The time window of the ticket has not started.
     TicketNotYetValid,
-    /// The ticket's window is over.
+    /// The time window of the ticket is over.
     TicketExpired,
     /// The event is not live.
     EventNotLive,
     /// The gate is closed.
     GateClosed,
-    /// The gate let in as many as it may.
+    /// The gate has reached its capacity.
     GateFull,
-    /// As many are inside as the event may hold.
+    /// The event has reached its capacity.
     EventFull,
-    /// An exit without an entry.
+    /// An exit without a previous entry.
     NotInside,
 }
 
-/// What a steward should know beside the verdict.
+/// What a steward should know in addition to the verdict.
 #[uniffi::remote(Enum)]
-pub enum Warning {
-    /// The device's clock is more than 300 s off.
+pub enum ScanWarning {
+    /// The device's clock is wrong by more than 300 s.
     ClockSkew,
-    /// A phone holds no key for this format: the signature was not checked.
+    /// The signature was not checked, because a phone has no key for this format.
     SignatureUnchecked,
-    /// The manifest does not list the ticket: it was sold later.
+    /// The manifest does not list the ticket, because it was sold later.
     NotInManifest,
-    /// Capacity cannot be known offline.
+    /// The capacity was not checked, because it is unknown offline.
     CapacityUnknown,
     /// The manifest is older than the event allows.
     StaleManifest,
 }
 
-/// Which way a person goes.
+/// The direction of a scan.
 #[uniffi::remote(Enum)]
 pub enum Direction {
-    /// In.
+    /// A person enters.
     Entry,
-    /// Out.
+    /// A person leaves.
     Exit,
 }
 
-/// What became of a ticket.
+/// The status of a ticket.
 #[uniffi::remote(Enum)]
 pub enum TicketStatus {
-    /// It has not admitted anybody yet.
+    /// It has admitted no one yet.
     Active,
-    /// It has admitted somebody.
+    /// It has admitted at least one person.
     Scanned,
-    /// Used up by hand, outside the gates.
+    /// It was marked as used by hand.
     Used,
-    /// Taken back.
+    /// It was voided.
     Voided,
-    /// Taken back against money.
+    /// It was refunded.
     Refunded,
 }
 
-/// Who reached a verdict.
+/// Where a verdict was decided.
 #[uniffi::remote(Enum)]
-pub enum VerdictBy {
-    /// The server.
+pub enum VerdictSource {
+    /// On the server.
     Server,
-    /// The phone, alone.
+    /// On the phone, without the server.
     Device,
 }
 
-/// What is at odds between what a device did and what the rules say.
+/// The kind of a conflict.
 #[uniffi::remote(Enum)]
 pub enum ConflictKind {
-    /// One ticket let in more people than it may: two devices that could not talk.
+    /// One ticket admitted more people than its limit, on devices without a connection.
     DoubleEntry,
-    /// A device let somebody in against the rules.
+    /// A device admitted a ticket against the rules.
     NotAdmissible,
-    /// The server had denied the scan, and the device, which did not hear of it, let the person in.
+    /// The server denied the scan, but the device did not receive the answer and admitted the ticket.
     AdmittedOffline,
-    /// A scan in quarantine.
+    /// The scan is quarantined.
     Unverified,
 }
 
 /// The formats of payloads.
 #[uniffi::remote(Enum)]
 pub enum Format {
-    /// HMAC-SHA256 over a code: only a server can check it.
+    /// HMAC-SHA256 over a code. Only a server can verify it.
     Vg1,
-    /// Ed25519 over claims: a phone can check it.
+    /// Ed25519 over claims. A phone can verify it.
     Vg2,
-    /// A Phoenix.Token of the ticketing platform: only a server can check it.
+    /// A Phoenix.Token of the ticketing platform. Only a server can verify it.
     Phoenix,
     /// A code without a signature, typed by staff.
     Bare,
@@ -167,31 +167,31 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The shared code of a result, such as `invalid_token`: as in HTTP, in logs and in exports.
+    /// Returns the code of a result, such as `invalid_token`, which HTTP, logs and exports use too.
     result_code(ScanResult);
-    /// The shared code of a reason, such as `already_scanned`: as in HTTP, in logs and in exports.
+    /// Returns the code of a reason, such as `already_scanned`, which HTTP, logs and exports use too.
     reason_code(Reason);
-    /// The shared code of a warning, such as `not_in_manifest`.
-    warning_code(Warning);
-    /// The shared code of a kind of conflict, such as `double_entry`.
+    /// Returns the code of a warning, such as `not_in_manifest`.
+    warning_code(ScanWarning);
+    /// Returns the code of a conflict kind, such as `double_entry`.
     conflict_code(ConflictKind);
-    /// The shared code of a payload's format, such as `vg2`.
+    /// Returns the code of a payload format, such as `vg2`.
     format_code(Format);
 }
 
-/// A short English sentence for the steward. An app that speaks other languages translates the reason's code.
+/// Returns a short English sentence for the steward. An app in another language translates the reason's code.
 #[uniffi::export]
 pub fn reason_message(reason: Reason) -> String {
     reason.message().to_owned()
 }
 
-/// What the gate does for a reason.
+/// Returns the result of a reason.
 #[uniffi::export]
 pub fn reason_result(reason: Reason) -> ScanResult {
     reason.result()
 }
 
-/// Every reason, in the order of the contract.
+/// Returns all reasons, in the order of the contract.
 #[uniffi::export]
 pub fn all_reasons() -> Vec<Reason> {
     Reason::ALL.to_vec()

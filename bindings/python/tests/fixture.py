@@ -1,4 +1,4 @@
-"""The stage that `bindings/test` sets: one event, its payloads by name, its manifests."""
+"""The fixture that bindings/examples/test_manifest.rs writes: an event, payloads by name, manifests."""
 
 import os
 import pathlib
@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import voelgoed_scan as scan
 
-FOLDER = pathlib.Path(os.environ["VOELGOED_SCAN_STAGE"])
-FACTS = dict(line.split("\t") for line in (FOLDER / "facts.tsv").read_text().splitlines())
+FOLDER = pathlib.Path(os.environ["VOELGOED_SCAN_FIXTURE"])
+VALUES = dict(line.split("\t") for line in (FOLDER / "values.tsv").read_text().splitlines())
 
 
 def manifest(name):
@@ -15,28 +15,28 @@ def manifest(name):
 
 
 def setup(file, device="device_a", can_override=False):
-    return scan.OfflineGateSetup(
+    return scan.OfflineScannerSetup(
         file=str(file),
-        organization_id=FACTS["organization"],
-        device_id=FACTS[device],
+        organization_id=VALUES["organization"],
+        device_id=VALUES[device],
         device_name=device,
         can_override=can_override,
-        manifest_key=bytes.fromhex(FACTS["manifest_key"]),
+        manifest_key=bytes.fromhex(VALUES["manifest_key"]),
     )
 
 
-def camera(name):
-    return scan.TicketReading.QR(FACTS[name])
+def qr(name):
+    return scan.TicketReading.QR(VALUES[name])
 
 
-def patient(**settings):
-    """However slow the machine is: whether the phone decides is for the network to say, not for the clock."""
-    patient = {"scan_deadline": timedelta(minutes=1)}
-    return scan.ClientSettings(**{**vars(scan.default_client_settings()), **patient, **settings})
+def client_settings(**settings):
+    """A long scan timeout: only the state of the network decides who decides, not the speed of the machine."""
+    settings_for_tests = {"scan_timeout": timedelta(minutes=1)}
+    return scan.ClientSettings(**{**vars(scan.default_client_settings()), **settings_for_tests, **settings})
 
 
-class Wire(scan.Transport):
-    """A network of the test's own: it answers what a server would, or is cut."""
+class FakeTransport(scan.Transport):
+    """A transport without a network: it returns the responses of a server, or fails."""
 
     ANSWERS = {
         "enroll": (201, "enroll.json"),
@@ -50,8 +50,8 @@ class Wire(scan.Transport):
         self.fault = None
         self.calls = []
 
-    def cut(self):
-        self.fault = scan.TransportError.Unreachable("the cable is out")
+    def disconnect(self):
+        self.fault = scan.TransportError.Unreachable("no network")
 
     async def send(self, request):
         self.calls.append(request.url)
@@ -64,8 +64,8 @@ class Wire(scan.Transport):
         return scan.HttpResponse(status=status, headers=[], body=(FOLDER / file).read_bytes())
 
 
-class Vault(scan.SecretStore):
-    """What a keyring is on a kiosk."""
+class MemorySecretStore(scan.SecretStore):
+    """A secret store in memory."""
 
     def __init__(self):
         self.secrets = {}

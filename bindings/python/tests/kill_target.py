@@ -1,16 +1,16 @@
-"""A scanner app that lets one person in, says so, and then waits to be killed."""
+"""A scanner app that admits one ticket, prints the verdict and waits until it is killed."""
 
 import asyncio
 import signal
 import sys
 
-import stage
+import fixture
 import voelgoed_scan as scan
 
 
 async def main(file):
-    gate = await scan.OfflineGate.open(stage.setup(file))
-    verdict = await gate.decide(stage.camera("victim"), stage.FACTS["gate_main"])
+    scanner = await scan.OfflineScanner.open(fixture.setup(file))
+    verdict = await scanner.decide(fixture.qr("kill_test"), fixture.VALUES["gate_main"])
     print(scan.reason_code(verdict.reason), flush=True)
     signal.pause()
 

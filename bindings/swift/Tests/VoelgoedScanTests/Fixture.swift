@@ -2,44 +2,44 @@ import Foundation
 
 @testable import VoelgoedScan
 
-/// The stage that `bindings/test` sets: one event, its payloads by name, its manifests.
-enum Stage {
-    private static let folder = URL(fileURLWithPath: ProcessInfo.processInfo.environment["VOELGOED_SCAN_STAGE"] ?? "")
+/// The fixture that bindings/examples/test_manifest.rs writes: an event, payloads by name, manifests.
+enum Fixture {
+    private static let folder = URL(fileURLWithPath: ProcessInfo.processInfo.environment["VOELGOED_SCAN_FIXTURE"] ?? "")
 
-    private static let facts: [String: String] = {
-        let text = (try? String(contentsOf: folder.appendingPathComponent("facts.tsv"), encoding: .utf8)) ?? ""
+    private static let values: [String: String] = {
+        let text = (try? String(contentsOf: folder.appendingPathComponent("values.tsv"), encoding: .utf8)) ?? ""
         let lines = text.split(separator: "\n").map { $0.split(separator: "\t") }
         return Dictionary(uniqueKeysWithValues: lines.map { (String($0[0]), String($0[1])) })
     }()
 
-    static func fact(_ name: String) -> String { facts[name] ?? "the stage has no \(name)" }
+    static func value(_ name: String) -> String { values[name] ?? "no fixture value \(name)" }
 
     static func file(_ name: String) throws -> Data { try Data(contentsOf: folder.appendingPathComponent(name)) }
 
     static func manifest(_ name: String) throws -> Data { try file("\(name).manifest") }
 
-    static func setup(_ file: String, device: String = "device_a", canOverride: Bool = false) -> OfflineGateSetup {
-        let digits = Array(fact("manifest_key"))
+    static func setup(_ file: String, device: String = "device_a", canOverride: Bool = false) -> OfflineScannerSetup {
+        let digits = Array(value("manifest_key"))
         let bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0 }
-        return OfflineGateSetup(
-            file: file, organizationId: fact("organization"), deviceId: fact(device), deviceName: device,
+        return OfflineScannerSetup(
+            file: file, organizationId: value("organization"), deviceId: value(device), deviceName: device,
             canOverride: canOverride, manifestKey: Data(bytes))
     }
 
-    /// However slow the machine is: whether the phone decides is for the network to say, not for the clock.
-    static func patient(retry: TimeInterval = 1, allowPlainHttp: Bool = false) -> ClientSettings {
+    /// A long scan timeout: only the state of the network decides who decides, not the speed of the machine.
+    static func testSettings(retry: TimeInterval = 1, allowPlainHttp: Bool = false) -> ClientSettings {
         let usual = defaultClientSettings()
         return ClientSettings(
-            scanDeadline: 60, callTimeout: usual.callTimeout, transferTimeout: usual.transferTimeout,
-            firstRetry: retry, longestRetry: retry, refreshEvery: usual.refreshEvery, batch: usual.batch,
+            scanTimeout: 60, callTimeout: usual.callTimeout, transferTimeout: usual.transferTimeout,
+            initialBackoff: retry, maxBackoff: retry, refreshInterval: usual.refreshInterval, batchSize: usual.batchSize,
             allowPlainHttp: allowPlainHttp)
     }
 
-    static func camera(_ name: String) -> TicketReading { .qr(text: fact(name)) }
+    static func qr(_ name: String) -> TicketReading { .qr(text: value(name)) }
 }
 
-/// A network of the test's own: it answers what a server would, or is cut.
-final class Wire: Transport, @unchecked Sendable {
+/// A transport without a network: it returns the responses of a server, or fails.
+final class FakeTransport: Transport, @unchecked Sendable {
     private let lock = NSLock()
     private var broken: Error?
     private var made: [String] = []
@@ -51,7 +51,7 @@ final class Wire: Transport, @unchecked Sendable {
 
     var calls: [String] { lock.withLock { made } }
 
-    func cut() { fault = TransportError.Unreachable(reason: "the cable is out") }
+    func disconnect() { fault = TransportError.Unreachable(reason: "no network") }
 
     func send(request: HttpRequest) async throws -> HttpResponse {
         lock.withLock { made.append(request.url) }
@@ -64,12 +64,12 @@ final class Wire: Transport, @unchecked Sendable {
         guard let (_, status, file) = answers.first(where: { path.hasSuffix($0.0) }) else {
             return HttpResponse(status: 503, headers: [HttpHeader(name: "Retry-After", value: "1")], body: Data())
         }
-        return HttpResponse(status: status, headers: [], body: try Stage.file(file))
+        return HttpResponse(status: status, headers: [], body: try Fixture.file(file))
     }
 }
 
-/// What the Keychain is on a phone.
-final class Vault: SecretStore, @unchecked Sendable {
+/// A secret store in memory.
+final class MemorySecretStore: SecretStore, @unchecked Sendable {
     private let lock = NSLock()
     private var secrets: [String: Data] = [:]
     var locked = false

@@ -2,52 +2,52 @@ import Foundation
 
 @testable import VoelgoedScan
 
-/// The real server's door, which bindings/examples/door.rs keeps: an event, two devices, a network that can be cut.
-final class Door {
+/// Controls bindings/examples/test_server.rs: the real server with an event, behind a network that can be interrupted.
+final class TestServer {
     private let process = Process()
-    private let told = Pipe()
-    private let said = Pipe()
+    private let input = Pipe()
+    private let output = Pipe()
     private var rest = Data()
-    private var facts: [String: String] = [:]
+    private var values: [String: String] = [:]
 
     init() throws {
         let programs = ProcessInfo.processInfo.environment["VOELGOED_SCAN_PROGRAMS"] ?? ""
-        process.executableURL = URL(fileURLWithPath: programs).appendingPathComponent("door")
+        process.executableURL = URL(fileURLWithPath: programs).appendingPathComponent("test_server")
         process.arguments = [programs]
-        process.standardInput = told
-        process.standardOutput = said
+        process.standardInput = input
+        process.standardOutput = output
         try process.run()
         while case let line = line(), !line.isEmpty {
             let parts = line.split(separator: "\t").map(String.init)
-            facts[parts[0]] = parts[1]
+            values[parts[0]] = parts[1]
         }
     }
 
-    /// The next line; empty as well where the door is gone.
+    /// Returns the next line. Empty after the end of the output.
     private func line() -> String {
         while true {
             if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
                 defer { rest = Data(rest[(end + 1)...]) }
                 return String(decoding: rest[..<end], as: UTF8.self)
             }
-            let more = said.fileHandleForReading.availableData
+            let more = output.fileHandleForReading.availableData
             if more.isEmpty { return "" }
             rest.append(more)
         }
     }
 
-    subscript(name: String) -> String { facts[name] ?? "the door has no \(name)" }
+    subscript(name: String) -> String { values[name] ?? "no fixture value \(name)" }
 
-    func camera(_ name: String) -> TicketReading { .qr(text: self[name]) }
+    func qr(_ name: String) -> TicketReading { .qr(text: self[name]) }
 
     @discardableResult
     func ask(_ question: String) -> String {
-        told.fileHandleForWriting.write(Data((question + "\n").utf8))
+        input.fileHandleForWriting.write(Data((question + "\n").utf8))
         return line()
     }
 
     func close() throws {
-        try told.fileHandleForWriting.close()
+        try input.fileHandleForWriting.close()
         process.waitUntilExit()
     }
 }

@@ -2,39 +2,39 @@ package com.voelgoedevents.scan
 
 import java.io.File
 
-/** The stage that `bindings/test` sets: one event, its payloads by name, its manifests. */
-object Stage {
-    private val folder = File(System.getenv("VOELGOED_SCAN_STAGE"))
-    private val facts = folder.resolve("facts.tsv").readLines().map { it.split('\t') }.associate { it[0] to it[1] }
+/** The fixture that bindings/examples/test_manifest.rs writes: an event, payloads by name, manifests. */
+object Fixture {
+    private val folder = File(System.getenv("VOELGOED_SCAN_FIXTURE"))
+    private val values = folder.resolve("values.tsv").readLines().map { it.split('\t') }.associate { it[0] to it[1] }
 
-    operator fun get(name: String): String = facts.getValue(name)
+    operator fun get(name: String): String = values.getValue(name)
 
     fun file(name: String): ByteArray = folder.resolve(name).readBytes()
 
     fun manifest(name: String): ByteArray = file("$name.manifest")
 
-    fun setup(file: File, device: String = "device_a", canOverride: Boolean = false) = OfflineGateSetup(
+    fun setup(file: File, device: String = "device_a", canOverride: Boolean = false) = OfflineScannerSetup(
         file = file.path,
-        organizationId = Stage["organization"],
-        deviceId = Stage[device],
+        organizationId = Fixture["organization"],
+        deviceId = Fixture[device],
         deviceName = device,
         canOverride = canOverride,
-        manifestKey = Stage["manifest_key"].chunked(2).map { it.toInt(16).toByte() }.toByteArray(),
+        manifestKey = Fixture["manifest_key"].chunked(2).map { it.toInt(16).toByte() }.toByteArray(),
     )
 
-    fun camera(name: String): TicketReading = TicketReading.Qr(Stage[name])
+    fun qr(name: String): TicketReading = TicketReading.Qr(Fixture[name])
 }
 
-/** However slow the machine is: whether the phone decides is for the network to say, not for the clock. */
-fun patient() = defaultClientSettings().copy(scanDeadline = java.time.Duration.ofMinutes(1))
+/** A long scan timeout: only the state of the network decides who decides, not the speed of the machine. */
+fun testSettings() = defaultClientSettings().copy(scanTimeout = java.time.Duration.ofMinutes(1))
 
-/** A network of the test's own: it answers what a server would, or is cut. */
-class Wire : Transport {
+/** A transport without a network: it returns the responses of a server, or fails. */
+class FakeTransport : Transport {
     @Volatile var fault: (() -> Nothing)? = null
     val calls = java.util.concurrent.CopyOnWriteArrayList<String>()
 
-    fun cut() {
-        fault = { throw TransportException.Unreachable("the cable is out") }
+    fun disconnect() {
+        fault = { throw TransportException.Unreachable("no network") }
     }
 
     override suspend fun send(request: HttpRequest): HttpResponse {
@@ -49,12 +49,12 @@ class Wire : Transport {
             path.endsWith("/manifest") -> 200 to "good.manifest"
             else -> return HttpResponse(503u, listOf(HttpHeader("Retry-After", "1")), ByteArray(0))
         }
-        return HttpResponse(status.toUShort(), emptyList(), Stage.file(file))
+        return HttpResponse(status.toUShort(), emptyList(), Fixture.file(file))
     }
 }
 
-/** What Keystore is on a phone. */
-class Vault : SecretStore {
+/** A secret store in memory. */
+class MemorySecretStore : SecretStore {
     val secrets = java.util.concurrent.ConcurrentHashMap<String, ByteArray>()
     @Volatile var locked = false
 

@@ -4,10 +4,10 @@ import java.io.File
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.runBlocking
 
-/** A scanner app that lets one person in, says so, and then waits to be killed. */
+/** A scanner app that admits one ticket, prints the verdict and waits until it is killed. */
 fun main(args: Array<String>): Unit = runBlocking {
-    val gate = OfflineGate.open(Stage.setup(File(args.single())))
-    println(gate.decide(Stage.camera("victim"), Stage["gate_main"]).reason.code)
+    val scanner = OfflineScanner.open(Fixture.setup(File(args.single())))
+    println(scanner.decide(Fixture.qr("kill_test"), Fixture["gate_main"]).reason.code)
     System.out.flush()
     awaitCancellation()
 }
