@@ -50,7 +50,7 @@ async fn a_response_is_read_completely_and_decompressed() {
         once(listener, [head.into_bytes(), compressed].concat()),
         transport.send(request(url))
     );
-    let response = response.expect("an response");
+    let response = response.expect("a response");
     assert_eq!((response.status, response.header("etag")), (200, Some("\"7\"")));
     assert_eq!(response.body, b"manifest ".repeat(1000));
     assert!(

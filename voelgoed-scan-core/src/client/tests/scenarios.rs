@@ -140,7 +140,7 @@ async fn the_phone_decides_during_an_outage_and_uploads_after_it() {
     assert_eq!(
         sequences,
         [1, 2, 3, 1, 2, 3, 4],
-        "what was not answers goes again"
+        "scans without an answer are uploaded again"
     );
     assert!(
         uploaded

@@ -15,7 +15,7 @@ use crate::token::Payload;
 /// What happens to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Network {
-    /// They are answers.
+    /// The server answers.
     Up,
     /// The server is unreachable.
     Down,
@@ -235,7 +235,7 @@ impl State {
         if !self.session {
             return problem(409, "no_active_session");
         }
-        let id = body["scan_id"].as_str().expect("it names the attempt").to_owned();
+        let id = body["scan_id"].as_str().expect("a scan_id").to_owned();
         let qr = body["qr"].as_str().expect("a camera read it");
         if let Some(known) = self.answers.get(&id) {
             return reply(200, known);
