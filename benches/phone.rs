@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
-use voelgoed_scan_core::client::{OfflineGate, OfflineGateSetup, OfflineScan};
+use voelgoed_scan_core::client::{OfflineScan, OfflineScanner, OfflineScannerSetup};
 use voelgoed_scan_core::manifest::{
     Manifest, ManifestDraft, ManifestFacts, ManifestTicket, TicketKey, VerifiedManifest,
 };
@@ -130,7 +130,7 @@ fn phone(criterion: &mut Criterion) {
         .expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
     let gate = runtime.block_on(async {
-        let gate = OfflineGate::open(OfflineGateSetup {
+        let gate = OfflineScanner::open(OfflineScannerSetup {
             file: folder.path().join("phone.db"),
             organization_id: field.organization,
             device_id: "0192f0c1-7a4e-7000-8000-000000000004".parse().expect("an id"),

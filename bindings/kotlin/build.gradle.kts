@@ -1,5 +1,5 @@
-// Not run where this project is tested: Gradle and its repositories are not to be had there. `bindings/test` compiles
-// the same sources and runs the same tests with kotlinc and JUnit. See README.md.
+// This project's tests do not run Gradle. `bindings/test` compiles the same sources and runs the same tests with kotlinc
+// and JUnit. See README.md.
 plugins {
     kotlin("jvm") version "2.2.0" apply false
     kotlin("android") version "2.2.0" apply false

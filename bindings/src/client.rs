@@ -1,4 +1,4 @@
-//! What does a scanner app hold? The core's client, driven by the app: it enrols, scans, goes on alone, makes good.
+//! The client that a scanner app uses: enrolment, sessions, scans, upload and manifest refresh.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,90 +11,90 @@ use voelgoed_scan_core::client::{ClientError, HttpTransport};
 pub use voelgoed_scan_core::client::{PhoneSession, SyncReport};
 pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
-use crate::app::{AppSecrets, AppTransport};
+use crate::callbacks::{AppSecrets, AppTransport};
 use crate::clock::now;
-use crate::opening;
+use crate::runtime;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateError, GateId, ManifestState, Name, NamedGate,
-    OrganizationId, ReasonText, SecretStore, SessionId, TicketReading, Timestamp, Transport, Verdict,
+    Conflict, DeviceId, Direction, EventId, GateId, ManifestState, Name, NamedGate, OrganizationId,
+    ReasonText, ScannerError, SecretStore, SessionId, TicketReading, Timestamp, Transport, Verdict,
 };
 
-/// The app that scans.
+/// The app that embeds the library.
 #[uniffi::remote(Record)]
 pub struct App {
-    /// Its name.
+    /// The name.
     pub name: Name,
-    /// Its version.
+    /// The version.
     pub version: Name,
-    /// What it runs on, such as `android` or `ios`.
+    /// The platform, such as `android` or `ios`.
     pub platform: Name,
 }
 
-/// How patient a client is. `default_client_settings` has what suits a gate.
+/// Timeouts, retry intervals and batch size. `default_client_settings` returns the defaults.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct ClientSettings {
-    /// How long a scan waits for the server before the phone decides.
-    pub scan_deadline: Duration,
-    /// How long a small call waits.
+    /// How long a scan waits for the server before the phone decides it.
+    pub scan_timeout: Duration,
+    /// Timeout of a small request.
     pub call_timeout: Duration,
-    /// How long a batch or a manifest waits.
+    /// Timeout of an upload batch or a manifest download.
     pub transfer_timeout: Duration,
-    /// How long it waits before it tries again, the first time; each time twice as long.
-    pub first_retry: Duration,
-    /// The longest that it waits before it tries again.
-    pub longest_retry: Duration,
-    /// How often it asks for a newer manifest and reports its health.
-    pub refresh_every: Duration,
-    /// The most scans in one batch.
-    pub batch: u32,
-    /// Whether a server may be called without TLS: for tests and for a server on the same machine.
+    /// Wait after the first failed request. The wait doubles with each further failure.
+    pub initial_backoff: Duration,
+    /// Upper bound of the wait between attempts.
+    pub max_backoff: Duration,
+    /// How often `run` refreshes the manifest and reports the device's health.
+    pub refresh_interval: Duration,
+    /// The maximum number of scans in one upload batch.
+    pub batch_size: u32,
+    /// Whether `http://` addresses are allowed. For tests, and for a server on the same machine.
     pub allow_plain_http: bool,
 }
 
-/// What suits a gate: 800 ms for a scan.
+/// Returns the defaults, such as 800 ms for a scan.
 #[uniffi::export]
 pub fn default_client_settings() -> ClientSettings {
     let core::client::ClientSettings {
-        scan_deadline,
+        scan_timeout,
         call_timeout,
         transfer_timeout,
-        first_retry,
-        longest_retry,
-        refresh_every,
-        batch,
+        initial_backoff,
+        max_backoff,
+        refresh_interval,
+        batch_size,
         allow_plain_http,
     } = core::client::ClientSettings::default();
     ClientSettings {
-        scan_deadline,
+        scan_timeout,
         call_timeout,
         transfer_timeout,
-        first_retry,
-        longest_retry,
-        refresh_every,
-        batch: u32::try_from(batch).unwrap_or(u32::MAX),
+        initial_backoff,
+        max_backoff,
+        refresh_interval,
+        batch_size: u32::try_from(batch_size).unwrap_or(u32::MAX),
         allow_plain_http,
     }
 }
 
-/// What a client is made of.
+/// What the app provides to a client.
 #[derive(uniffi::Record)]
 pub struct ClientSetup {
-    /// Where the databases are: a directory of the app's own, not backed up to other devices.
+    /// A directory of the app for the databases. It must not be backed up to another device.
     pub directory: String,
-    /// The app.
+    /// The name and version of the app.
     pub app: App,
-    /// Where secrets are.
+    /// Stores the credentials.
     pub secrets: Arc<dyn SecretStore>,
-    /// How calls reach the server; without one by the client's own (hyper, rustls, the roots that browsers trust).
+    /// Sends HTTP requests. The default uses hyper and rustls with Mozilla's root certificates.
     #[uniffi(default = None)]
     pub transport: Option<Arc<dyn Transport>>,
-    /// How patient the client is; without them what suits a gate.
+    /// Timeouts and intervals. The default is `default_client_settings`.
     #[uniffi(default = None)]
     pub settings: Option<ClientSettings>,
 }
 
 impl ClientSetup {
-    fn into_core(self) -> Result<core::client::ClientSetup, GateError> {
+    fn into_core(self) -> Result<core::client::ClientSetup, ScannerError> {
         let transport: Arc<dyn core::client::Transport> = match self.transport {
             Some(transport) => Arc::new(AppTransport(transport)),
             None => Arc::new(HttpTransport::new().map_err(ClientError::from)?),
@@ -107,108 +107,108 @@ impl ClientSetup {
             secrets: Arc::new(AppSecrets(self.secrets)),
             clock: Arc::new(now),
             settings: core::client::ClientSettings {
-                scan_deadline: settings.scan_deadline,
+                scan_timeout: settings.scan_timeout,
                 call_timeout: settings.call_timeout,
                 transfer_timeout: settings.transfer_timeout,
-                first_retry: settings.first_retry,
-                longest_retry: settings.longest_retry,
-                refresh_every: settings.refresh_every,
-                batch: usize::try_from(settings.batch).unwrap_or(usize::MAX),
+                initial_backoff: settings.initial_backoff,
+                max_backoff: settings.max_backoff,
+                refresh_interval: settings.refresh_interval,
+                batch_size: usize::try_from(settings.batch_size).unwrap_or(usize::MAX),
                 allow_plain_http: settings.allow_plain_http,
             },
         })
     }
 }
 
-/// The device that the phone was enrolled as.
+/// The device that the phone is enrolled as.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct EnrolledDevice {
-    /// The device, as every other object names it.
+    /// The device's id, which other objects refer to.
     pub id: DeviceId,
-    /// Its organization.
+    /// The organization.
     pub organization_id: OrganizationId,
-    /// The operator's textual name for it.
+    /// The operator's own identifier of the device.
     pub device_id: String,
-    /// What it is called.
+    /// The display name.
     pub name: String,
 }
 
-/// Where a device stands.
+/// The phone's session at a gate. The server may not have started it yet.
 #[uniffi::remote(Record)]
 pub struct PhoneSession {
     /// The event.
     pub event_id: EventId,
     /// The gate.
     pub gate_id: GateId,
-    /// The session; nothing while the server does not know that the device stands here.
+    /// The session's id on the server. Absent until the server has started it.
     pub session_id: Option<SessionId>,
 }
 
-/// Whether a session goes on.
+/// The status of a session.
 #[uniffi::remote(Enum)]
 pub enum SessionStatus {
-    /// It does.
+    /// The session is active.
     Active,
-    /// It was ended.
+    /// The session has ended.
     Ended,
 }
 
-/// A device's stay at one gate.
+/// A session: a device scans at a gate.
 #[uniffi::remote(Record)]
 pub struct ScanSession {
-    /// The session.
+    /// The session's id.
     pub id: SessionId,
-    /// Its organization.
+    /// The organization.
     pub organization_id: OrganizationId,
-    /// The device that scans.
+    /// The device.
     pub device_id: DeviceId,
-    /// The event it scans for.
+    /// The event.
     pub event_id: EventId,
-    /// The gate it stands at.
+    /// The gate.
     pub gate_id: GateId,
-    /// Whether it goes on.
+    /// The status.
     pub status: SessionStatus,
-    /// When it started.
+    /// When the session started.
     pub started_at: Timestamp,
-    /// When it was ended.
+    /// When the session ended.
     pub ended_at: Option<Timestamp>,
-    /// How many scans it recorded, admissions and denials.
+    /// The number of scans in the session, admissions and denials.
     pub scan_count: u64,
 }
 
-/// What handing in came to.
+/// The result of an upload: what the server did with the scans.
 #[uniffi::remote(Record)]
 pub struct SyncReport {
-    /// How many scans are new on the server's record.
+    /// The number of scans that the server recorded now.
     pub recorded: u64,
-    /// How many were on record before.
+    /// The number of scans that the server had recorded before.
     pub replayed: u64,
-    /// How many the server cannot take; they stay on the phone.
+    /// The number of scans that the server rejected. They stay on the phone.
     pub rejected: u64,
-    /// How many the server keeps apart.
+    /// The number of scans that the server quarantined.
     pub quarantined: u64,
-    /// How many take part in a conflict.
+    /// The number of scans that are part of a conflict.
     pub conflicts: u64,
 }
 
-/// How a client stands.
+/// The state of a client, for a status line.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ClientState {
-    /// Whether the server decides; else the phone does.
+    /// Whether the server decides scans. Otherwise the phone does.
     pub online: bool,
-    /// Where the device stands.
-    pub station: Option<PhoneSession>,
+    /// The session, with the event and the gate.
+    pub session: Option<PhoneSession>,
     /// The manifest in use.
     pub manifest: Option<ManifestState>,
-    /// How old the manifest is, in seconds by the server's clock.
+    /// The manifest's age in seconds, by the server's clock.
     pub manifest_age_s: Option<u64>,
-    /// How many scans wait to be handed in.
+    /// The number of scans that wait for upload.
     pub waiting: u64,
-    /// How many of its scans the server found at odds.
+    /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
-    /// How far the server's clock is ahead of the device's; 0 within 2 s.
+    /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
     pub clock_offset_ms: i64,
-    /// The code of the last thing that went wrong with the server, until something goes well.
+    /// The code of the last failed exchange with the server. Absent after a successful one.
     pub last_error: Option<String>,
 }
 
@@ -216,7 +216,7 @@ impl From<core::client::ClientState> for ClientState {
     fn from(state: core::client::ClientState) -> Self {
         let core::client::ClientState {
             online,
-            station,
+            session,
             manifest,
             manifest_age_s,
             waiting,
@@ -226,7 +226,7 @@ impl From<core::client::ClientState> for ClientState {
         } = state;
         Self {
             online,
-            station,
+            session,
             manifest: manifest.map(Into::into),
             manifest_age_s,
             waiting,
@@ -237,7 +237,7 @@ impl From<core::client::ClientState> for ClientState {
     }
 }
 
-/// A scanner. One an app; every function may be called at any time from any thread, also side by side.
+/// A scanner. Create one for the app. All functions may be called at any time, from any thread, and concurrently.
 #[derive(Debug, uniffi::Object)]
 pub struct ScannerClient {
     client: core::client::ScannerClient,
@@ -255,27 +255,27 @@ impl ScannerClient {
 
 #[uniffi::export(async_runtime = "tokio")]
 impl ScannerClient {
-    /// Enrols the phone as the device that the code is for, and opens it. `uri` is what the QR code of
-    /// `device enroll` says; it works once, and the device's old token dies.
+    /// Enrols the phone as the device of the enrolment code, stores the credentials and opens the database. `uri` is the
+    /// text of the QR code that `device enroll` shows. It works once. The device's previous token becomes invalid.
     #[uniffi::constructor]
-    pub async fn enroll(setup: ClientSetup, uri: String) -> Result<Self, GateError> {
+    pub async fn enroll(setup: ClientSetup, uri: String) -> Result<Self, ScannerError> {
         let uri = uri
             .trim()
             .parse()
-            .map_err(|error| GateError::invalid("enrolment code", error))?;
-        Ok(Self::new(opening::enroll(setup.into_core()?, uri).await?))
+            .map_err(|error| ScannerError::invalid("enrolment code", error))?;
+        Ok(Self::new(runtime::enroll(setup.into_core()?, uri).await?))
     }
 
-    /// Opens the phone as it was enrolled; `not_enrolled` where it was not. Needs no network.
+    /// Opens the client with the stored credentials. Fails with `not_enrolled` if there are none. Needs no network.
     #[uniffi::constructor]
-    pub async fn open(setup: ClientSetup) -> Result<Self, GateError> {
-        let client = opening::open(setup.into_core()?).await?;
-        client.map(Self::new).ok_or_else(|| GateError::NotEnrolled {
-            reason: "the phone was not enrolled".to_owned(),
+    pub async fn open(setup: ClientSetup) -> Result<Self, ScannerError> {
+        let client = runtime::open(setup.into_core()?).await?;
+        client.map(Self::new).ok_or_else(|| ScannerError::NotEnrolled {
+            reason: "the phone is not enrolled".to_owned(),
         })
     }
 
-    /// The device that the phone was enrolled as.
+    /// The device that the phone is enrolled as.
     pub fn device(&self) -> EnrolledDevice {
         let device = self.client.device();
         EnrolledDevice {
@@ -286,37 +286,37 @@ impl ScannerClient {
         }
     }
 
-    /// Stands the device at a gate. `replace` ends the session that it may have elsewhere.
+    /// Starts a session at a gate. `replace` ends the session that the device may have at another gate.
     ///
-    /// Where the server cannot be reached and the manifest in use knows the gate, the phone stands there alone, and
-    /// starts the session when it is back; then nothing is returned.
+    /// Returns nothing if the server is unavailable and the manifest in use contains the gate: the phone then scans at
+    /// that gate alone, and the next upload starts the session on the server.
     #[uniffi::method(default(replace = false))]
     pub async fn start_session(
         &self,
         event_id: EventId,
         gate_id: GateId,
         replace: bool,
-    ) -> Result<Option<ScanSession>, GateError> {
+    ) -> Result<Option<ScanSession>, ScannerError> {
         Ok(self.client.start_session(event_id, gate_id, replace).await?)
     }
 
-    /// Ends the session. Without a network an error: the device stands where it stood.
-    pub async fn end_session(&self) -> Result<Option<ScanSession>, GateError> {
+    /// Ends the session. Fails if the server is unavailable. The session then continues.
+    pub async fn end_session(&self) -> Result<Option<ScanSession>, ScannerError> {
         Ok(self.client.end_session().await?)
     }
 
-    /// Scans: the server decides, and after the deadline the phone. What the phone decides is on the disk before this
-    /// returns: only then show it. To be waited for to its end.
+    /// Scans a ticket. The server decides, or the phone after the scan timeout. The phone's verdict is on disk before
+    /// this returns, so show it only then. Await the call to its end.
     ///
-    /// The same payload within 2.5 s is one reading and gets its verdict again. With an `override_reason` an entry is
-    /// forced, where the device may do so.
+    /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
+    /// device may override.
     #[uniffi::method(default(direction = None, override_reason = None))]
     pub async fn scan(
         &self,
         reading: TicketReading,
         direction: Option<Direction>,
         override_reason: Option<ReasonText>,
-    ) -> Result<Verdict, GateError> {
+    ) -> Result<Verdict, ScannerError> {
         let input = core::client::ScanInput {
             reading: reading.into(),
             direction: direction.unwrap_or(Direction::Entry),
@@ -326,8 +326,8 @@ impl ScannerClient {
         Ok(self.client.scan(input).await?)
     }
 
-    /// Keeps the phone fit: hands in what waits, finds back to the server, renews the manifest, reports its health.
-    /// Call it when the app begins to scan; it returns once `stop` is called.
+    /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
+    /// device's health. Call it when the app starts to scan. It returns after `stop`.
     pub async fn run(&self) {
         tokio::select! {
             () = self.client.run() => {}
@@ -340,46 +340,47 @@ impl ScannerClient {
         self.stop.notify_one();
     }
 
-    /// Hands in everything that waits, now.
-    pub async fn sync(&self) -> Result<SyncReport, GateError> {
+    /// Uploads all waiting scans now.
+    pub async fn sync(&self) -> Result<SyncReport, ScannerError> {
         Ok(self.client.sync().await?)
     }
 
-    /// Asks for a newer manifest, now; nothing where the one in use is the newest.
-    pub async fn refresh_manifest(&self) -> Result<Option<ManifestState>, GateError> {
+    /// Requests a newer manifest now. Returns nothing if the manifest in use is the newest.
+    pub async fn refresh_manifest(&self) -> Result<Option<ManifestState>, ScannerError> {
         match self.client.refresh_manifest().await? {
-            core::client::ManifestRefresh::Taken(state) => Ok(Some(state.into())),
+            core::client::ManifestRefresh::Updated(state) => Ok(Some(state.into())),
             core::client::ManifestRefresh::Unchanged => Ok(None),
         }
     }
 
-    /// How the client stands.
-    pub async fn state(&self) -> Result<ClientState, GateError> {
+    /// Returns the state of the client.
+    pub async fn state(&self) -> Result<ClientState, ScannerError> {
         Ok(self.client.state().await?.into())
     }
 
-    /// Waits until the state has changed since the revision that was returned before; starts with 0.
+    /// Waits until the state differs from `revision` and returns the new revision. Pass 0 at first, then the returned
+    /// value.
     pub async fn changed_since(&self, revision: u64) -> u64 {
         self.client.changed_since(revision).await
     }
 
-    /// The gates of the event whose manifest is in use.
+    /// Returns the gates of the manifest in use.
     pub async fn gates(&self) -> Vec<NamedGate> {
-        crate::offline::gates(self.client.gate().manifest_head().await)
+        crate::offline::gates(self.client.offline().manifest_head().await)
     }
 
-    /// What the server found at odds with scans of this device.
-    pub async fn conflicts(&self) -> Result<Vec<Conflict>, GateError> {
+    /// Returns the conflicts that the server reported for scans of this device.
+    pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
         Ok(self.client.conflicts().await?)
     }
 
-    /// Tells how full the battery is, from 0 to 1: reported with the next exchange.
+    /// Sets the battery level, from 0 to 1. The next health report carries it.
     pub fn set_battery(&self, level: Option<f64>) {
         self.client.set_battery(level);
     }
 
-    /// Forgets the enrolment's secrets: the next start asks for a code. What waits to be handed in stays on the disk.
-    pub fn forget(&self) -> Result<(), GateError> {
+    /// Deletes the stored credentials, so that the next start needs an enrolment code. Waiting scans stay on disk.
+    pub fn forget(&self) -> Result<(), ScannerError> {
         Ok(self.client.forget()?)
     }
 }

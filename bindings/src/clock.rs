@@ -1,14 +1,14 @@
-//! What time is it? The one place of the bindings that reads the device's clock; no app passes it in.
+//! Reads the device's clock. No other file of the bindings does, and apps do not pass the time.
 
 use std::time::SystemTime;
 
 use crate::Timestamp;
 
-/// The device's clock, now.
+/// Returns the current time of the device's clock.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one file that reads the clock"
 )]
 pub(crate) fn now() -> Timestamp {
-    crate::value::timestamp(SystemTime::now())
+    crate::custom_types::timestamp(SystemTime::now())
 }

@@ -1,4 +1,4 @@
-//! Why did it not work? One flat list of errors for every language, by the codes that HTTP, CLI and logs use.
+//! The errors: one flat list for all languages, with the codes that HTTP, CLI and logs share.
 
 use voelgoed_scan_core::client::{ClientError, OfflineError};
 use voelgoed_scan_core::manifest::ManifestError;
@@ -6,48 +6,48 @@ use voelgoed_scan_core::model::SessionId;
 
 macro_rules! errors {
     ($($(#[$doc:meta])* $variant:ident = $code:literal;)+) => {
-        /// Why something did not work. `reason` is for logs and developers; what an app shows goes by the kind.
+        /// Why a call failed. `reason` is for logs and developers. An app decides by the variant what it shows.
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
-        pub enum GateError {
-            /// Not an id, code, name or key of the kind that was asked for.
+        pub enum ScannerError {
+            /// A text is not a valid id, code, name or key.
             #[error("invalid_text: {kind} {reason}")]
             InvalidText {
-                /// What was asked for.
+                /// The kind of text that is expected.
                 kind: String,
-                /// Why it is not one.
+                /// Why the text is invalid.
                 reason: String,
             },
-            /// The server said no, by a code of its own such as `device_inactive` or `session_already_active`.
+            /// The server refused the request, with its own code such as `device_inactive` or `session_already_active`.
             #[error("{code}: {reason}")]
             Refused {
                 /// The HTTP status.
                 status: u16,
-                /// The problem's code.
+                /// The `code` of the problem document.
                 code: String,
-                /// The problem in words.
+                /// The `detail` of the problem document.
                 reason: String,
-                /// On `session_already_active`: that session.
+                /// On `session_already_active`: the active session.
                 session_id: Option<SessionId>,
-                /// On 429 and 503: after how many seconds it may be tried again.
+                /// On 429 and 503: the server's `Retry-After`, in seconds.
                 retry_after_s: Option<u32>,
             },
             $(
                 $(#[$doc])*
                 #[error("{}: {reason}", $code)]
                 $variant {
-                    /// The error in words.
+                    /// The error message.
                     reason: String,
                 },
             )+
         }
 
-        /// The shared code of an error, such as `no_manifest`; of a refusal the server's own.
+        /// Returns the shared code of an error, such as `no_manifest`. For a refusal, the server's own code.
         #[uniffi::export]
-        pub fn error_code(error: GateError) -> String {
+        pub fn error_code(error: ScannerError) -> String {
             match error {
-                GateError::InvalidText { .. } => "invalid_text".to_owned(),
-                GateError::Refused { code, .. } => code,
-                $(GateError::$variant { .. } => $code.to_owned(),)+
+                ScannerError::InvalidText { .. } => "invalid_text".to_owned(),
+                ScannerError::Refused { code, .. } => code,
+                $(ScannerError::$variant { .. } => $code.to_owned(),)+
             }
         }
     };
@@ -56,49 +56,49 @@ macro_rules! errors {
 errors! {
     /// The server was not reached, and the call needs it.
     Offline = "offline";
-    /// The server said what this version does not understand.
+    /// The response is not one that this version understands.
     UnexpectedAnswer = "unexpected_answer";
-    /// The app's store for secrets failed.
+    /// The app's secret store failed.
     SecretStoreFailed = "secret_store_failed";
-    /// The phone was not enrolled: show it a code.
+    /// The phone is not enrolled. It needs an enrolment code.
     NotEnrolled = "not_enrolled";
-    /// The device stands at no gate.
+    /// The device has no session.
     NoActiveSession = "no_active_session";
-    /// The server's address is not `https://`, and plain HTTP was not allowed.
+    /// The server's address does not start with `https://`, and plain HTTP is not allowed.
     InsecureServer = "insecure_server";
-    /// No manifest is in use: the phone cannot decide alone yet.
+    /// No manifest is in use. The phone cannot decide by itself yet.
     NoManifest = "no_manifest";
-    /// The manifest is older than the event allows, and the event wants no decision then.
+    /// The manifest is older than the event allows, and the event's settings refuse offline decisions then.
     StaleManifest = "stale_manifest";
-    /// The manifest does not know the gate.
+    /// The manifest does not contain the gate.
     UnknownGate = "unknown_gate";
-    /// The device may not do this, such as override.
+    /// The device may not do this, for example override.
     Forbidden = "forbidden";
-    /// The `scan_id` names another payload or direction.
+    /// An earlier scan with this `scan_id` has another payload or direction.
     ScanIdReused = "scan_id_reused";
-    /// The database on the phone is another device's.
+    /// The database on the phone belongs to another device.
     OtherDevice = "other_device";
-    /// The phone's own database failed: a full or worn-out disk.
+    /// The phone's database failed, for example because the disk is full or damaged.
     StorageUnavailable = "storage_unavailable";
-    /// The manifest names another organization than the device's.
+    /// The manifest belongs to another organization.
     ManifestOtherOrganization = "manifest_other_organization";
-    /// A byte of the manifest was changed, or another key signed it than the one pinned at enrolment.
+    /// The manifest was changed, or it was not signed with the key pinned at enrolment.
     ManifestBadSignature = "manifest_bad_signature";
-    /// The manifest is written in a form that this version does not read.
+    /// The manifest has a format version that this version cannot read.
     ManifestUnknownForm = "manifest_unknown_form";
-    /// The manifest's bytes make no sense.
+    /// The manifest is malformed.
     ManifestMalformed = "manifest_malformed";
-    /// The manifest is another event's.
+    /// The manifest belongs to another event.
     ManifestOtherEvent = "manifest_other_event";
     /// The manifest is older than the one in use.
     ManifestOlder = "manifest_older";
-    /// The manifest is a delta onto a version that is not in use.
+    /// The manifest is a delta whose base version is not in use.
     ManifestOtherBase = "manifest_other_base";
-    /// The manifest had expired when it was to be taken.
+    /// The manifest has expired.
     ManifestExpired = "manifest_expired";
 }
 
-impl GateError {
+impl ScannerError {
     pub(crate) fn invalid(kind: &str, reason: impl ToString) -> Self {
         Self::InvalidText {
             kind: kind.to_owned(),
@@ -107,8 +107,8 @@ impl GateError {
     }
 }
 
-// Without a wildcard: an error that the core learns does not build until it stands in the list.
-impl From<ManifestError> for GateError {
+// No wildcard: a new error of the core does not compile until it is added here.
+impl From<ManifestError> for ScannerError {
     fn from(error: ManifestError) -> Self {
         let reason = error.to_string();
         match error {
@@ -124,7 +124,7 @@ impl From<ManifestError> for GateError {
     }
 }
 
-impl From<OfflineError> for GateError {
+impl From<OfflineError> for ScannerError {
     fn from(error: OfflineError) -> Self {
         let reason = error.to_string();
         match error {
@@ -143,7 +143,7 @@ impl From<OfflineError> for GateError {
     }
 }
 
-impl From<ClientError> for GateError {
+impl From<ClientError> for ScannerError {
     fn from(error: ClientError) -> Self {
         let reason = error.to_string();
         match error {
@@ -178,7 +178,7 @@ mod tests {
     use crate::Timestamp;
 
     #[test]
-    fn the_codes_are_the_cores_own() {
+    fn the_codes_equal_the_codes_of_the_core() {
         let time = Timestamp::from_millis(0);
         let manifest = [
             ManifestError::OtherOrganization,

@@ -1,28 +1,31 @@
-//! How do Kotlin, Swift and Python scan? The core, seen from there.
+//! The bindings of the core's client for Kotlin, Swift and Python, generated with uniffi.
 //!
-//! Types of the core cross as they are (`#[uniffi::remote]`, `custom_type!`), so that a new reason, warning or field
-//! does not build until it stands here too. Invariants: nothing here panics, because a panic ends a Swift program;
-//! no error has a field called `message`, because Kotlin's exceptions have one already; no secret crosses but through
-//! the app's own store for secrets.
+//! The core's types are exported directly (`#[uniffi::remote]`, `custom_type!`), so that a new reason, warning or field
+//! in the core does not compile until it is added here.
+//!
+//! Invariants:
+//! - Nothing panics: a panic ends a Swift program.
+//! - No error has a field `message`: Kotlin's exceptions already have one.
+//! - Secrets cross the boundary only through the app's own secret store.
 
-mod app;
+mod callbacks;
 mod client;
 mod clock;
+mod custom_types;
+mod enums;
 mod error;
 mod offline;
-mod opening;
+mod runtime;
 mod ticket;
-mod value;
 mod verdict;
-mod word;
 
-pub use app::*;
+pub use callbacks::*;
 pub use client::*;
+pub use custom_types::*;
+pub use enums::*;
 pub use error::*;
 pub use offline::*;
 pub use ticket::*;
-pub use value::*;
 pub use verdict::*;
-pub use word::*;
 
 uniffi::setup_scaffolding!("voelgoed_scan");

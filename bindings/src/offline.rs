@@ -1,4 +1,4 @@
-//! How does a phone decide alone? The core's gate without a network, for apps that bring their own client.
+//! The offline scanner: it decides with a manifest, for apps that have their own client.
 
 use std::path::PathBuf;
 
@@ -6,38 +6,38 @@ use voelgoed_scan_core as core;
 use voelgoed_scan_core::model::{Override, Reading};
 
 use crate::clock::now;
-use crate::opening::on_one_thread;
+use crate::runtime::run_on_one_thread;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateError, GateId, NamedGate, OrganizationId, ReasonText, ScanId,
-    Timestamp, Verdict,
+    Conflict, DeviceId, Direction, EventId, GateId, NamedGate, OrganizationId, ReasonText, ScanId,
+    ScannerError, Timestamp, Verdict,
 };
 
-/// What an offline gate is made of: all of it but the file comes from the server at enrolment.
+/// What an offline scanner needs. Everything except the file comes from the server at enrolment.
 #[derive(Debug, Clone, uniffi::Record)]
-pub struct OfflineGateSetup {
-    /// The device's own database file; one a device.
+pub struct OfflineScannerSetup {
+    /// The database file, one for each device.
     pub file: String,
     /// The device's organization.
     pub organization_id: OrganizationId,
     /// The device.
     pub device_id: DeviceId,
-    /// What it is called.
+    /// The display name.
     pub device_name: String,
-    /// Whether its settings let it override.
+    /// Whether the device may override.
     pub can_override: bool,
     /// The organization's manifest key, 32 bytes, pinned at enrolment.
     pub manifest_key: Vec<u8>,
 }
 
-/// What was read: by a camera, or typed.
+/// What a camera read or staff typed.
 #[derive(Debug, Clone, uniffi::Enum)]
 pub enum TicketReading {
-    /// What the camera read.
+    /// A QR code.
     Qr {
-        /// The text of the code.
+        /// The text of the QR code.
         text: String,
     },
-    /// What staff typed.
+    /// A typed ticket code.
     Typed {
         /// The ticket code.
         text: String,
@@ -56,18 +56,18 @@ impl From<TicketReading> for Reading {
 /// The manifest in use.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ManifestState {
-    /// Its event.
+    /// The event.
     pub event_id: EventId,
-    /// Its version.
+    /// The version.
     pub version: u64,
-    /// When it was made, by the server's clock.
+    /// When the server made it, by the server's clock.
     pub made_at: Timestamp,
-    /// From when on it is too old.
+    /// From when on it is too old for the event's settings.
     pub stale_from: Timestamp,
-    /// How many tickets it lists.
+    /// The number of tickets in it.
     pub tickets: u64,
-    /// Whether so much has come as deltas that a whole one is due.
-    pub wants_whole: bool,
+    /// Whether the deltas have grown so large that a full manifest is due.
+    pub needs_full: bool,
 }
 
 impl From<core::client::ManifestState> for ManifestState {
@@ -78,7 +78,7 @@ impl From<core::client::ManifestState> for ManifestState {
             made_at,
             stale_from,
             tickets,
-            wants_whole,
+            needs_full,
         } = state;
         Self {
             event_id,
@@ -86,57 +86,57 @@ impl From<core::client::ManifestState> for ManifestState {
             made_at,
             stale_from,
             tickets: tickets as u64,
-            wants_whole,
+            needs_full,
         }
     }
 }
 
-/// How an offline gate stands.
+/// The state of an offline scanner.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct OfflineState {
     /// The manifest in use.
     pub manifest: Option<ManifestState>,
-    /// How many scans wait to be handed in.
+    /// The number of scans that wait for upload.
     pub waiting: u64,
-    /// How many of its scans the server found at odds.
+    /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
-    /// How far the server's clock is ahead of the device's; 0 within 2 s.
+    /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
     pub clock_offset_ms: i64,
 }
 
-/// A new id for an attempt. A retry of the same attempt carries the same.
+/// Generates the id of a scan attempt. A retry of the attempt uses the same id.
 #[uniffi::export]
 pub fn new_scan_id() -> ScanId {
     ScanId::generate(now())
 }
 
-/// The gates that a manifest tells of.
+/// Returns the gates of a manifest.
 pub(crate) fn gates(head: Option<core::manifest::ManifestHead>) -> Vec<NamedGate> {
     let gates = head.into_iter().flat_map(|head| head.gates);
     gates
-        .map(|one| NamedGate {
-            id: one.gate.id,
-            name: one.gate.name.to_string(),
+        .map(|listed| NamedGate {
+            id: listed.gate.id,
+            name: listed.gate.name.to_string(),
         })
         .collect()
 }
 
-/// The gate of a phone without a network. All of its functions may be called from any thread.
+/// Decides scans on the phone without the server. All functions may be called from any thread.
 #[derive(Debug, uniffi::Object)]
-pub struct OfflineGate {
-    gate: core::client::OfflineGate,
+pub struct OfflineScanner {
+    scanner: core::client::OfflineScanner,
 }
 
 #[uniffi::export(async_runtime = "tokio")]
-impl OfflineGate {
-    /// Opens the device's database, made where it is missing, and takes the manifest it holds into use.
+impl OfflineScanner {
+    /// Opens the device's database, creates it if necessary, and activates the stored manifest.
     #[uniffi::constructor]
-    pub async fn open(setup: OfflineGateSetup) -> Result<Self, GateError> {
+    pub async fn open(setup: OfflineScannerSetup) -> Result<Self, ScannerError> {
         let manifest_key = setup
             .manifest_key
             .try_into()
-            .map_err(|_| GateError::invalid("manifest key", "has not 32 bytes"))?;
-        let setup = core::client::OfflineGateSetup {
+            .map_err(|_| ScannerError::invalid("manifest key", "must have 32 bytes"))?;
+        let setup = core::client::OfflineScannerSetup {
             file: PathBuf::from(setup.file),
             organization_id: setup.organization_id,
             device_id: setup.device_id,
@@ -145,19 +145,19 @@ impl OfflineGate {
             manifest_key,
             device_secret: None,
         };
-        let gate = on_one_thread(|| core::client::OfflineGate::open(setup)).await?;
-        Ok(Self { gate })
+        let scanner = run_on_one_thread(|| core::client::OfflineScanner::open(setup)).await?;
+        Ok(Self { scanner })
     }
 
-    /// Takes a manifest or a delta of an event into use. Whatever is wrong with it, the one in use stays in use.
-    pub async fn install(&self, event_id: EventId, manifest: Vec<u8>) -> Result<ManifestState, GateError> {
-        Ok(self.gate.install(event_id, manifest, now()).await?.into())
+    /// Verifies a full manifest or a delta of an event and activates it. On an error the previous manifest stays active.
+    pub async fn install(&self, event_id: EventId, manifest: Vec<u8>) -> Result<ManifestState, ScannerError> {
+        Ok(self.scanner.install(event_id, manifest, now()).await?.into())
     }
 
-    /// Decides a scan. The verdict and all that it changes are on the disk before this returns: only then show it.
+    /// Decides a scan. The verdict is on disk before this returns, so show it only then.
     ///
-    /// The same payload within 2.5 s is one reading and gets its verdict again. With an `override_reason` an entry is
-    /// forced, where the device may do so.
+    /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
+    /// device may override.
     #[uniffi::method(default(direction = None, scan_id = None, override_reason = None))]
     pub async fn decide(
         &self,
@@ -166,7 +166,7 @@ impl OfflineGate {
         direction: Option<Direction>,
         scan_id: Option<ScanId>,
         override_reason: Option<ReasonText>,
-    ) -> Result<Verdict, GateError> {
+    ) -> Result<Verdict, ScannerError> {
         let scanned_at = now();
         let scan = core::client::OfflineScan {
             scan_id: scan_id.unwrap_or_else(|| ScanId::generate(scanned_at)),
@@ -177,17 +177,17 @@ impl OfflineGate {
             override_: override_reason.map(|reason| Override { reason }),
             metadata: None,
         };
-        Ok(self.gate.decide(scan).await?)
+        Ok(self.scanner.decide(scan).await?)
     }
 
-    /// How the gate stands.
-    pub async fn state(&self) -> Result<OfflineState, GateError> {
+    /// Returns the state.
+    pub async fn state(&self) -> Result<OfflineState, ScannerError> {
         let core::client::OfflineState {
             manifest,
             waiting,
             conflicts,
             clock_offset_ms,
-        } = self.gate.state().await?;
+        } = self.scanner.state().await?;
         Ok(OfflineState {
             manifest: manifest.map(Into::into),
             waiting,
@@ -196,13 +196,13 @@ impl OfflineGate {
         })
     }
 
-    /// The gates of the manifest's event.
+    /// Returns the gates of the manifest in use.
     pub async fn gates(&self) -> Vec<NamedGate> {
-        gates(self.gate.manifest_head().await)
+        gates(self.scanner.manifest_head().await)
     }
 
-    /// What the server found at odds with scans of this device.
-    pub async fn conflicts(&self) -> Result<Vec<Conflict>, GateError> {
-        Ok(self.gate.conflicts().await?)
+    /// Returns the conflicts that the server reported for scans of this device.
+    pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
+        Ok(self.scanner.conflicts().await?)
     }
 }

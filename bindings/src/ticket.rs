@@ -1,63 +1,63 @@
-//! What did the camera read? Codes and payloads, without a gate: for a search field, a preview, a kiosk.
+//! Ticket codes and payloads without a scan: for a search field, a preview or a kiosk.
 
 use std::collections::HashMap;
 
 use voelgoed_scan_core::model::{KeyFormat, KeyStatus, SigningKey, Window};
 use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
-use crate::{EventId, Format, GateError, KeyId, OrganizationId, Reason, TicketCode, Timestamp};
+use crate::{EventId, Format, KeyId, OrganizationId, Reason, ScannerError, TicketCode, Timestamp};
 
-/// Reads a ticket code as staff type it: hyphens and spaces may stand between groups.
+/// Parses a typed ticket code. Hyphens and spaces are allowed between groups.
 #[uniffi::export]
-pub fn parse_ticket_code(text: String) -> Result<TicketCode, GateError> {
-    TicketCode::parse_typed(&text).map_err(|error| GateError::invalid("ticket code", error))
+pub fn parse_ticket_code(text: String) -> Result<TicketCode, ScannerError> {
+    TicketCode::parse_typed(&text).map_err(|error| ScannerError::invalid("ticket code", error))
 }
 
-/// A ticket code as people read it: `3KQR-7F92-4M1X-aB0z`.
+/// Returns a ticket code in groups for people to read, such as `3KQR-7F92-4M1X-aB0z`.
 #[uniffi::export]
-pub fn grouped_ticket_code(code: TicketCode) -> Result<String, GateError> {
+pub fn grouped_ticket_code(code: TicketCode) -> Result<String, ScannerError> {
     Ok(code.grouped())
 }
 
-/// The format of a payload by its shape alone: nothing in it may be believed yet.
+/// Returns the format of a payload by its shape. Verifies nothing.
 #[uniffi::export]
 pub fn payload_format(payload: String) -> Option<Format> {
     Payload::parse(&payload).ok().map(|payload| payload.format())
 }
 
-/// What a payload says of its ticket, once its signature holds.
+/// The claims of a payload with a valid signature.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct VerifiedTicket {
-    /// The ticket's code.
+    /// The ticket code.
     pub ticket_code: Option<TicketCode>,
-    /// The event that the ticket is for.
+    /// The event.
     pub event_id: Option<EventId>,
-    /// The first moment at which the payload holds.
+    /// The first moment at which the payload is valid.
     pub not_before: Option<Timestamp>,
-    /// The last moment at which the payload holds.
+    /// The last moment at which the payload is valid.
     pub not_after: Option<Timestamp>,
-    /// The number of the ticket's class.
+    /// The number of the ticket class.
     pub ticket_class: Option<u16>,
-    /// How many people the ticket lets in.
+    /// How many people the ticket admits.
     pub entry_limit: Option<u8>,
 }
 
-/// What came of a verification: the ticket, or the reason why it may not be believed.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
-pub enum Verification {
-    /// Key, signature and time window hold. Whether the ticket is let in is for a gate to say.
+pub enum VerificationResult {
+    /// Key, signature and time window are valid. A gate may still deny the ticket.
     Genuine {
-        /// What the payload says.
+        /// The claims.
         ticket: VerifiedTicket,
     },
-    /// It may not be believed.
+    /// The payload is not valid.
     Refused {
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
 }
 
-/// Checks payloads against public keys alone: `VG2` tickets, as a kiosk or a wallet does.
+/// Verifies `VG2` payloads with public keys only, as a kiosk or a wallet does.
 #[derive(Debug, uniffi::Object)]
 pub struct TicketVerifier {
     keyring: Keyring,
@@ -65,18 +65,18 @@ pub struct TicketVerifier {
 
 #[uniffi::export]
 impl TicketVerifier {
-    /// A verifier with an organization's Ed25519 public keys, 32 bytes each, by key id.
+    /// Creates a verifier with an organization's Ed25519 public keys, 32 bytes each, by key id.
     #[uniffi::constructor]
     pub fn new(
         organization_id: OrganizationId,
         public_keys: HashMap<KeyId, Vec<u8>>,
-    ) -> Result<Self, GateError> {
+    ) -> Result<Self, ScannerError> {
         let keys = public_keys
             .into_iter()
             .map(|(kid, bytes)| {
                 let bytes = bytes
                     .try_into()
-                    .map_err(|_| GateError::invalid("public key", "has not 32 bytes"))?;
+                    .map_err(|_| ScannerError::invalid("public key", "must have 32 bytes"))?;
                 Ok(SigningKey {
                     format: KeyFormat::Vg2,
                     kid,
@@ -85,17 +85,17 @@ impl TicketVerifier {
                     inserted_at: Timestamp::from_millis(0),
                 })
             })
-            .collect::<Result<Vec<_>, GateError>>()?;
+            .collect::<Result<Vec<_>, ScannerError>>()?;
         let keyring = Keyring::public(organization_id, &keys)
-            .map_err(|error| GateError::invalid("public key", error))?;
+            .map_err(|error| ScannerError::invalid("public key", error))?;
         Ok(Self { keyring })
     }
 
-    /// Checks a payload's shape, key, signature and time window, in this order.
-    pub fn verify(&self, payload: String, now: Timestamp) -> Verification {
+    /// Verifies a payload's shape, key, signature and time window, in this order.
+    pub fn verify(&self, payload: String, now: Timestamp) -> VerificationResult {
         self.claims(&payload, now).map_or_else(
-            |reason| Verification::Refused { reason },
-            |ticket| Verification::Genuine { ticket },
+            |reason| VerificationResult::Refused { reason },
+            |ticket| VerificationResult::Genuine { ticket },
         )
     }
 }

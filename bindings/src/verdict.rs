@@ -1,86 +1,86 @@
-//! What does the steward see? The verdict of a scan, whoever reached it.
+//! The verdict of a scan and its parts, and conflicts.
 
-pub use voelgoed_scan_core::client::{SeenBefore, SeenTicket, Verdict};
+pub use voelgoed_scan_core::client::{Verdict, VerdictPreviousScan, VerdictTicket};
 pub use voelgoed_scan_core::model::{Headcount, NamedGate, Occupancy, Seat};
 pub use voelgoed_scan_core::sync::{Conflict, NamedDevice};
 
 use crate::{
     ClassName, ConflictKind, DeviceId, Direction, EventId, GateId, Note, Reason, ScanId, ScanResult,
-    SeatPart, TicketCode, TicketId, TicketStatus, Timestamp, VerdictBy, Warning,
+    ScanWarning, SeatPart, TicketCode, TicketId, TicketStatus, Timestamp, VerdictSource,
 };
 
-/// What a scan comes to.
+/// The outcome of a scan.
 #[uniffi::remote(Record)]
 pub struct Verdict {
-    /// The attempt.
+    /// The scan attempt.
     pub scan_id: ScanId,
-    /// What the gate does.
+    /// The result, which decides the colour.
     pub result: ScanResult,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Which way the person goes.
+    /// Entry or exit.
     pub direction: Direction,
-    /// When it was decided, by the server's clock as far as the phone knows it.
+    /// The time of the decision, by the server's clock as far as the phone knows it.
     pub scanned_at: Timestamp,
     /// The event.
     pub event_id: EventId,
     /// The gate.
     pub gate: NamedGate,
-    /// The ticket; nothing unless it is this event's.
-    pub ticket: Option<SeenTicket>,
-    /// The scan before, on `duplicate` and `not_inside`.
-    pub previous_scan: Option<SeenBefore>,
-    /// People inside; known to the server alone.
+    /// The ticket. Absent unless it belongs to this event.
+    pub ticket: Option<VerdictTicket>,
+    /// The previous scan of the ticket, for `duplicate` and `not_inside`.
+    pub previous_scan: Option<VerdictPreviousScan>,
+    /// The number of people inside. Only the server knows it.
     pub occupancy: Option<Occupancy>,
-    /// Who reached it.
-    pub decided_by: VerdictBy,
-    /// Whether this repeats the verdict of the same attempt or of the same reading, and is no second scan.
+    /// Where the verdict was decided.
+    pub decided_by: VerdictSource,
+    /// Whether this is the earlier verdict of the same attempt or the same reading. It is then not a second scan.
     pub repeated: bool,
-    /// What the steward should know beside the verdict.
-    pub warnings: Vec<Warning>,
-    /// The reason in words.
+    /// What the steward should know in addition to the verdict.
+    pub warnings: Vec<ScanWarning>,
+    /// A short English sentence for the reason.
     pub message: String,
 }
 
-/// A ticket as far as the one who decided knows it.
+/// The ticket in a verdict, as far as the decider knows it.
 #[uniffi::remote(Record)]
-pub struct SeenTicket {
-    /// The ticket; known to the server alone.
+pub struct VerdictTicket {
+    /// The ticket's id. Only the server knows it.
     pub id: Option<TicketId>,
-    /// Its code.
+    /// The ticket code.
     pub code: TicketCode,
-    /// What became of it.
+    /// The status.
     pub status: TicketStatus,
-    /// Its class.
+    /// The ticket class.
     pub ticket_class: Option<ClassName>,
-    /// Where its holder sits; known to the server alone.
+    /// The seat. Only the server knows it.
     pub seat: Option<Seat>,
-    /// How many people it admits.
+    /// How many people the ticket admits.
     pub entry_limit: u8,
-    /// How many admissions it has had.
+    /// The number of admissions, including this scan.
     pub scan_count: u32,
-    /// A note for the steward; known to the server alone.
+    /// A note for the steward. Only the server knows it.
     pub note: Option<Note>,
 }
 
-/// The scan that was there before, as far as the one who decided knows it.
+/// The previous scan of the ticket, as far as the decider knows it.
 #[uniffi::remote(Record)]
-pub struct SeenBefore {
-    /// The scan; nothing where only the manifest tells of it.
+pub struct VerdictPreviousScan {
+    /// The scan's id. Absent if it is known only from the manifest.
     pub scan_id: Option<ScanId>,
-    /// When it was.
+    /// The time of the scan.
     pub scanned_at: Timestamp,
-    /// How many whole seconds before this one.
+    /// The whole seconds between that scan and this one.
     pub seconds_ago: i64,
-    /// At which gate; nothing where only the manifest tells of it.
+    /// The gate. Absent if the scan is known only from the manifest.
     pub gate: Option<NamedGate>,
-    /// By which device; nothing where only the manifest tells of it.
+    /// The device. Absent if the scan is known only from the manifest.
     pub device_name: Option<String>,
-    /// Whether that was this device: then a camera may have read twice.
+    /// Whether it was this device. The camera may then have read the same code twice.
     pub same_device: bool,
 }
 
-/// Where a holder sits.
+/// A seat.
 #[uniffi::remote(Record)]
 pub struct Seat {
     /// The block.
@@ -96,25 +96,25 @@ pub struct Seat {
 pub struct NamedGate {
     /// The gate.
     pub id: GateId,
-    /// What it is called.
+    /// The display name.
     pub name: String,
 }
 
-/// People inside: at the gate and at the whole event.
+/// The number of people inside, for the gate and for the event.
 #[uniffi::remote(Record)]
 pub struct Occupancy {
-    /// At the gate: people who came in by it and are still inside.
+    /// People who entered through this gate and are still inside.
     pub gate: Headcount,
-    /// At the event: the sum of its gates.
+    /// People inside the event: the sum of all gates.
     pub event: Headcount,
 }
 
-/// People inside and how many fit.
+/// The number of people inside and the capacity.
 #[uniffi::remote(Record)]
 pub struct Headcount {
     /// People inside.
     pub inside: i64,
-    /// How many fit; nothing is no limit.
+    /// The capacity. Absent if there is no limit.
     pub capacity: Option<u32>,
 }
 
@@ -123,22 +123,22 @@ pub struct Headcount {
 pub struct NamedDevice {
     /// The device.
     pub id: DeviceId,
-    /// What it is called.
+    /// The display name.
     pub name: String,
 }
 
-/// A scan that is at odds with the rules or with another scan.
+/// A conflict: a scan that contradicts the rules or another scan.
 ///
-/// The lists hold what belongs to the winner, where there is one, and then what belongs to the other.
+/// The lists contain first what belongs to the winner, if there is one, and then what belongs to the other scan.
 #[uniffi::remote(Record)]
 pub struct Conflict {
-    /// What is at odds.
+    /// The kind of conflict.
     pub kind: ConflictKind,
-    /// The admission that came first; only a `double_entry` has one.
+    /// The admission that came first. Only a `double_entry` has one.
     pub winner_scan_id: Option<ScanId>,
     /// The scan that lost.
     pub other_scan_id: ScanId,
-    /// The ticket; nothing where no signature says which.
+    /// The ticket. Absent if no valid signature identifies it.
     pub ticket_code: Option<TicketCode>,
     /// The gates.
     pub gates: Vec<NamedGate>,

@@ -1,8 +1,8 @@
 // swift-tools-version:5.9
 import PackageDescription
 
-// On Apple's systems the library comes as an XCFramework (`make-xcframework` beside this file). On Linux it is the
-// shared library that Cargo built: that is how `bindings/test` compiles and runs this very package.
+// On Apple's platforms the library is an XCFramework, built by `make-xcframework`. On Linux it is the shared library that
+// Cargo builds: `bindings/test` compiles and runs this package with it.
 #if os(Linux)
     let library = Target.systemLibrary(name: "VoelgoedScanFFI", path: "Sources/VoelgoedScanFFI")
 #else
@@ -16,9 +16,9 @@ let package = Package(
     targets: [
         library,
         .target(name: "VoelgoedScan", dependencies: ["VoelgoedScanFFI"]),
-        .executableTarget(name: "Victim", dependencies: ["VoelgoedScan"], path: "Tests/Victim"),
-        .testTarget(name: "VoelgoedScanTests", dependencies: ["VoelgoedScan", "Victim"]),
+        .executableTarget(name: "KillTarget", dependencies: ["VoelgoedScan"], path: "Tests/KillTarget"),
+        .testTarget(name: "VoelgoedScanTests", dependencies: ["VoelgoedScan", "KillTarget"]),
     ],
-    // Swift 6 mode does not compile an async trait that the app implements.
+    // The Swift 6 language mode does not compile an async protocol that the app implements.
     swiftLanguageVersions: [.v5]
 )

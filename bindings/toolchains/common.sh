@@ -1,5 +1,5 @@
-# Where the toolchains of the bindings' tests are kept: outside the tree, shared by every work tree of the machine.
-# Sourced by the scripts beside it.
+# Paths and functions of the scripts in this folder and in bindings/. The toolchains are cached outside the tree, for all
+# work trees of the machine.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -15,19 +15,19 @@ fail() {
     exit 1
 }
 
-# Runs a command as root, through sudo where that is needed.
+# Runs a command as root, with sudo if necessary.
 as_root() {
     if [[ $(id -u) -eq 0 ]]; then
         "$@"
     elif command -v sudo >/dev/null; then
         sudo -- "$@"
     else
-        fail "neither root nor sudo here, and this has to be run by root: $*"
+        fail "this command needs root, and there is no sudo: $*"
     fi
 }
 
-# Makes the folder $1 by calling `make_FUNCTION WORK`, where WORK becomes $1 once it is whole. Two runs at once make it
-# once, and a run that was killed leaves nothing that looks whole.
+# Creates the folder $1 with the function $2, which gets a temporary folder that becomes $1 when it is complete. Two
+# concurrent runs create it once. A run that is killed leaves nothing that looks complete.
 make_once() {
     local folder=$1 make=$2 work
     [[ ! -e $folder/.whole ]] || return 0

@@ -1,22 +1,22 @@
-// A gate on a terminal: a scanner that types instead of filming. README.md tells how it goes into an Android app.
+// A scanner on a terminal: it reads payloads from stdin instead of a camera. README.md explains the use in an Android app.
 //
-//     gate FOLDER enroll URI        the URI that the QR code of `voelgoed-scan device enroll` says
-//     gate FOLDER stand EVENT GATE
-//     gate FOLDER scan              a payload a line from stdin; `exit PAYLOAD` lets somebody out
-//     gate FOLDER state
+//     gate FOLDER enroll URI        URI is the text of the QR code that `voelgoed-scan device enroll` shows
+//     gate FOLDER start EVENT GATE  starts a session at a gate
+//     gate FOLDER scan              reads one payload per line from stdin; `exit PAYLOAD` is an exit
+//     gate FOLDER state             prints the state
 package com.voelgoedevents.scan.example
 
 import com.voelgoedevents.scan.App
 import com.voelgoedevents.scan.ClientSetup
 import com.voelgoedevents.scan.Direction
-import com.voelgoedevents.scan.GateException
+import com.voelgoedevents.scan.ScannerException
 import com.voelgoedevents.scan.ScanResult
 import com.voelgoedevents.scan.ScannerClient
 import com.voelgoedevents.scan.SecretStore
 import com.voelgoedevents.scan.SecretStoreException
 import com.voelgoedevents.scan.TicketReading
 import com.voelgoedevents.scan.Verdict
-import com.voelgoedevents.scan.VerdictBy
+import com.voelgoedevents.scan.VerdictSource
 import com.voelgoedevents.scan.code
 import com.voelgoedevents.scan.defaultClientSettings
 import com.voelgoedevents.scan.errorCode
@@ -31,8 +31,8 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
 
-/** Secrets as files that their owner alone may read. On Android: encrypted by a key of the Keystore. */
-class SecretFile(private val folder: File) : SecretStore {
+/** Stores secrets in files that only their owner can read. On Android, encrypt them with a key of the Keystore. */
+class FileSecretStore(private val folder: File) : SecretStore {
     private fun <T> io(work: () -> T): T = try {
         work()
     } catch (error: IOException) {
@@ -43,8 +43,8 @@ class SecretFile(private val folder: File) : SecretStore {
 
     override fun set(name: String, secret: ByteArray) = io {
         folder.mkdirs()
-        val own = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
-        val new = Files.createTempFile(folder.toPath(), name, ".new", own)
+        val ownerOnly = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
+        val new = Files.createTempFile(folder.toPath(), name, ".new", ownerOnly)
         Files.write(new, secret)
         Files.move(new, folder.resolve(name).toPath(), ATOMIC_MOVE)
         Unit
@@ -58,30 +58,30 @@ class SecretFile(private val folder: File) : SecretStore {
 
 private fun setup(folder: File) = ClientSetup(
     directory = folder.apply { mkdirs() }.path,
-    app = App(name = "Terminal gate", version = "1.0", platform = "jvm"),
-    secrets = SecretFile(folder.resolve("secrets")),
-    // A server on this machine may be called without TLS; an app leaves this out.
+    app = App(name = "Terminal scanner", version = "1.0", platform = "jvm"),
+    secrets = FileSecretStore(folder.resolve("secrets")),
+    // Allows a server on this machine without TLS. An app omits the settings.
     settings = defaultClientSettings().copy(allowPlainHttp = true),
 )
 
 private fun show(verdict: Verdict) {
     val colour = if (verdict.result == ScanResult.VALID) 42 else 41
-    val more = buildList {
+    val details = buildList {
         addAll(verdict.warnings.map { it.code })
         verdict.previousScan?.let { add("${it.secondsAgo} s ago") }
-        if (verdict.decidedBy == VerdictBy.DEVICE) add("offline")
+        if (verdict.decidedBy == VerdictSource.DEVICE) add("offline")
     }
-    println("\u001b[${colour}m ${verdict.message} \u001b[0m ${verdict.reason.code} ${more.joinToString()}")
+    println("\u001b[${colour}m ${verdict.message} \u001b[0m ${verdict.reason.code} ${details.joinToString()}")
     System.out.flush()
 }
 
-private suspend fun readTickets(gate: ScannerClient) {
+private suspend fun readTickets(client: ScannerClient) {
     while (true) {
         val line = withContext(Dispatchers.IO) { readlnOrNull() }?.trim() ?: return
         val direction = if (line.startsWith("exit ")) Direction.EXIT else Direction.ENTRY
         try {
-            show(gate.scan(TicketReading.Qr(line.removePrefix("exit ")), direction))
-        } catch (error: GateException) {
+            show(client.scan(TicketReading.Qr(line.removePrefix("exit ")), direction))
+        } catch (error: ScannerException) {
             println(errorCode(error))
         }
     }
@@ -89,7 +89,7 @@ private suspend fun readTickets(gate: ScannerClient) {
 
 fun main(arguments: Array<String>) = runBlocking {
     if (arguments.size < 2) {
-        System.err.println("usage: gate FOLDER enroll URI | stand EVENT GATE | scan | state")
+        System.err.println("usage: gate FOLDER enroll URI | start EVENT GATE | scan | state")
         exitProcess(2)
     }
     val folder = File(arguments[0])
@@ -98,27 +98,27 @@ fun main(arguments: Array<String>) = runBlocking {
             println("enrolled as ${ScannerClient.enroll(setup(folder), arguments[2]).device().name}")
             return@runBlocking
         }
-        val gate = ScannerClient.open(setup(folder))
+        val client = ScannerClient.open(setup(folder))
         when (arguments[1]) {
-            "stand" -> {
-                gate.startSession(arguments[2], arguments[3], replace = true)
-                gate.refreshManifest()
+            "start" -> {
+                client.startSession(arguments[2], arguments[3], replace = true)
+                client.refreshManifest()
             }
             "scan" -> {
                 try {
-                    gate.sync() // finds the server, and hands in what a shift before left
-                } catch (error: GateException) {
-                    System.err.println("on its own: ${errorCode(error)}")
+                    client.sync() // connects to the server and uploads the scans of an earlier run
+                } catch (error: ScannerException) {
+                    System.err.println("offline: ${errorCode(error)}")
                 }
-                val running = launch { gate.run() }
-                readTickets(gate)
-                gate.stop()
+                val running = launch { client.run() }
+                readTickets(client)
+                client.stop()
                 running.join()
-                gate.sync() // the end of the shift: nothing is to wait on this machine
+                client.sync() // the end of the shift: no scan must wait on this machine
             }
         }
-        println(gate.state())
-    } catch (error: GateException) {
+        println(client.state())
+    } catch (error: ScannerException) {
         System.err.println(errorCode(error))
         exitProcess(1)
     }

@@ -1,9 +1,9 @@
-"""A gate on a terminal: a scanner that types instead of filming.
+"""A scanner on a terminal: it reads payloads from stdin instead of a camera.
 
-    gate.py FOLDER enroll URI        the URI that the QR code of `voelgoed-scan device enroll` says
-    gate.py FOLDER stand EVENT GATE
-    gate.py FOLDER scan              a payload a line from stdin; `exit PAYLOAD` lets somebody out
-    gate.py FOLDER state
+    gate.py FOLDER enroll URI        URI is the text of the QR code that `voelgoed-scan device enroll` shows
+    gate.py FOLDER start EVENT GATE  starts a session at a gate
+    gate.py FOLDER scan              reads one payload per line from stdin; `exit PAYLOAD` is an exit
+    gate.py FOLDER state             prints the state
 """
 
 import asyncio
@@ -14,8 +14,8 @@ import sys
 import voelgoed_scan as scan
 
 
-class SecretFile(scan.SecretStore):
-    """Secrets as files that their owner alone may read. A kiosk with a keyring uses that instead."""
+class FileSecretStore(scan.SecretStore):
+    """Stores secrets in files that only their owner can read. A kiosk with a keyring uses the keyring instead."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -51,56 +51,56 @@ def setup(folder):
     settings = scan.ClientSettings(**{**vars(scan.default_client_settings()), "allow_plain_http": True})
     return scan.ClientSetup(
         directory=str(folder),
-        app=scan.App(name="Terminal gate", version="1.0", platform="python"),
-        secrets=SecretFile(folder / "secrets"),
-        settings=settings,  # a server on this machine may be called without TLS; an app leaves this out
+        app=scan.App(name="Terminal scanner", version="1.0", platform="python"),
+        secrets=FileSecretStore(folder / "secrets"),
+        settings=settings,  # allows a server on this machine without TLS; an app omits the settings
     )
 
 
 def show(verdict):
-    green = verdict.result == scan.ScanResult.VALID
-    colour = "\033[42m" if green else "\033[41m"
-    more = [scan.warning_code(warning) for warning in verdict.warnings]
+    is_valid = verdict.result == scan.ScanResult.VALID
+    colour = "\033[42m" if is_valid else "\033[41m"
+    details = [scan.warning_code(warning) for warning in verdict.warnings]
     if verdict.previous_scan:
-        more.append(f"{verdict.previous_scan.seconds_ago} s ago")
-    if verdict.decided_by == scan.VerdictBy.DEVICE:
-        more.append("offline")
-    print(f"{colour} {verdict.message} \033[0m {scan.reason_code(verdict.reason)} {', '.join(more)}", flush=True)
+        details.append(f"{verdict.previous_scan.seconds_ago} s ago")
+    if verdict.decided_by == scan.VerdictSource.DEVICE:
+        details.append("offline")
+    print(f"{colour} {verdict.message} \033[0m {scan.reason_code(verdict.reason)} {', '.join(details)}", flush=True)
 
 
-async def read_tickets(gate):
-    lines = asyncio.get_running_loop()
-    while line := await lines.run_in_executor(None, sys.stdin.readline):
-        out, _, rest = line.strip().partition(" ")
-        text, direction = (rest, scan.Direction.EXIT) if out == "exit" else (line.strip(), scan.Direction.ENTRY)
+async def read_tickets(client):
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        first, _, rest = line.strip().partition(" ")
+        text, direction = (rest, scan.Direction.EXIT) if first == "exit" else (line.strip(), scan.Direction.ENTRY)
         try:
-            show(await gate.scan(scan.TicketReading.QR(text), direction))
-        except scan.GateError as error:
+            show(await client.scan(scan.TicketReading.QR(text), direction))
+        except scan.ScannerError as error:
             print(scan.error_code(error), flush=True)
 
 
 async def main(folder, command, *arguments):
     folder = pathlib.Path(folder)
     if command == "enroll":
-        gate = await scan.ScannerClient.enroll(setup(folder), *arguments)
-        print("enrolled as", gate.device().name)
+        client = await scan.ScannerClient.enroll(setup(folder), *arguments)
+        print("enrolled as", client.device().name)
         return
-    gate = await scan.ScannerClient.open(setup(folder))
-    if command == "stand":
-        await gate.start_session(*arguments, replace=True)
-        await gate.refresh_manifest()
-        print("standing at", *arguments)
+    client = await scan.ScannerClient.open(setup(folder))
+    if command == "start":
+        await client.start_session(*arguments, replace=True)
+        await client.refresh_manifest()
+        print("session started at", *arguments)
     elif command == "scan":
         try:
-            await gate.sync()  # finds the server, and hands in what a shift before left
-        except scan.GateError as error:
-            print("on its own:", scan.error_code(error), file=sys.stderr)
-        running = asyncio.create_task(gate.run())
-        await read_tickets(gate)
-        gate.stop()
+            await client.sync()  # connects to the server and uploads the scans of an earlier run
+        except scan.ScannerError as error:
+            print("offline:", scan.error_code(error), file=sys.stderr)
+        running = asyncio.create_task(client.run())
+        await read_tickets(client)
+        client.stop()
         await running
-        await gate.sync()  # the end of the shift: nothing is to wait on this machine
-    print(await gate.state())
+        await client.sync()  # the end of the shift: no scan must wait on this machine
+    print(await client.state())
 
 
 if __name__ == "__main__":
@@ -108,5 +108,5 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         asyncio.run(main(*sys.argv[1:]))
-    except scan.GateError as error:
+    except scan.ScannerError as error:
         sys.exit(f"{scan.error_code(error)}: {error}")

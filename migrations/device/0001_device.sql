@@ -1,33 +1,33 @@
--- What a phone remembers. Times are milliseconds since the Unix epoch, UTC; identifiers are 16-byte UUIDs.
+-- The database of one phone. Times are milliseconds since the Unix epoch, UTC; ids are 16-byte UUIDs.
 
--- The last whole manifest (place 0) and the deltas after it, as they came: their signatures are checked at every opening.
+-- The last full manifest (position 0) and its deltas, byte for byte: every start checks their signatures.
 create table manifests (
-    place integer not null primary key,
+    position integer not null primary key,
     event_id blob not null,
     bytes blob not null
 ) strict;
 
--- Every scan that was decided here, in order: the log that is handed in.
+-- The log: every scan that the phone decided, in order. It is uploaded to the server.
 create table scans (
     sequence integer not null primary key,
     scan_id blob not null unique,
     payload_sha256 blob not null,
     direction text not null,
-    -- What is handed in, byte for byte; emptied once the server has it on record, for it holds the payload.
+    -- The scan as uploaded, byte for byte. Null once the server has recorded the scan, because it contains the payload.
     sent text,
-    -- The scan's link hash, which the next one names.
+    -- The scan's link hash, which the next scan contains.
     link blob not null,
-    -- What was shown.
+    -- The verdict as shown, JSON.
     verdict text not null,
-    -- What the server made of it; null while it waits.
+    -- The server's result for the scan; null while the scan waits for upload.
     status text,
     errors text
 ) strict;
 
 create index scans_waiting on scans (sequence) where status is null;
 
--- Who went in and out here, whoever decided it. Kept whether handed in or not.
-create table movements (
+-- Admissions and exits on this phone, decided by the server or the phone. They stay after the upload.
+create table passages (
     scan_id blob not null primary key,
     event_id blob not null,
     ticket_key blob not null,
@@ -36,26 +36,27 @@ create table movements (
     at integer not null,
     gate_id blob not null,
     gate_name text not null,
-    -- A manifest made after this counts the scan; null while the server does not know it.
+    -- Manifests that are made after this time count the scan; null until the server has it.
     known_at integer
 ) strict;
 
-create index movements_ticket on movements (event_id, ticket_key, at);
+create index passages_ticket on passages (event_id, ticket_key, at);
 
--- What the server found at odds.
+-- Conflicts that the server reported.
 create table conflicts (
     other_scan_id blob not null primary key,
     conflict text not null
 ) strict;
 
--- Whose log this is, how far the device's clock is behind the server's, and where the device stands.
+-- The owner of this database, the clock offset, the override permission, and the session at a gate.
 create table device (
     id integer not null primary key check (id = 1),
     organization_id blob not null,
     device_id blob not null,
+    -- The server's clock minus the device's clock, in milliseconds.
     clock_offset integer not null default 0,
     can_override integer not null,
-    station_event_id blob,
-    station_gate_id blob,
-    station_session_id blob
+    session_event_id blob,
+    session_gate_id blob,
+    session_id blob
 ) strict;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use voelgoed_scan_core::client::{
     ClientSettings, ClientSetup, HttpTransport, ManifestRefresh, ScanInput, ScannerClient, SecretStore,
-    SecretStoreError, VerdictBy,
+    SecretStoreError, VerdictSource,
 };
 use voelgoed_scan_core::model::{App, EnrollmentUri, Name, Reason, Timestamp};
 use voelgoed_scan_core::rules::ConflictKind;
@@ -59,9 +59,9 @@ fn client_setup(directory: &TempDir) -> ClientSetup {
         clock: Arc::new(now),
         settings: ClientSettings {
             // A long deadline, so that a busy machine does not count as a lost network.
-            scan_deadline: Duration::from_secs(20),
-            first_retry: Duration::from_millis(1),
-            longest_retry: Duration::from_millis(10),
+            scan_timeout: Duration::from_secs(20),
+            initial_backoff: Duration::from_millis(1),
+            max_backoff: Duration::from_millis(10),
             allow_plain_http: true,
             ..ClientSettings::default()
         },
@@ -90,7 +90,7 @@ async fn vg2_payload(tenant: &Tenant, ticket: usize) -> String {
     tenant.owner.get(&path).await.expect(200).text().to_owned()
 }
 
-async fn scan(phone: &ScannerClient, qr: &str) -> (Reason, VerdictBy) {
+async fn scan(phone: &ScannerClient, qr: &str) -> (Reason, VerdictSource) {
     let verdict = phone.scan(ScanInput::entry(qr)).await.expect("a verdict");
     (verdict.reason, verdict.decided_by)
 }
@@ -127,6 +127,7 @@ async fn inside(tenant: &Tenant) -> Value {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, from the enrolment to the upload")]
 async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
     let port = free_port();
     let fixture = Fixture::with_config(|config| config.listen = format!("127.0.0.1:{port}")).await;
@@ -152,12 +153,12 @@ async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
     ];
     assert_eq!(
         scan(&phone, &tickets[0]).await,
-        (Reason::Admitted, VerdictBy::Server)
+        (Reason::Admitted, VerdictSource::Server)
     );
     let used = vg2_payload(tenant, 0).await;
     assert_eq!(
         scan(&phone, &used).await,
-        (Reason::AlreadyScanned, VerdictBy::Server)
+        (Reason::AlreadyScanned, VerdictSource::Server)
     );
     // Another device admits this ticket. The phone knows of it only through the manifest.
     let admitted_elsewhere = vg2_payload(tenant, 4).await;
@@ -167,7 +168,7 @@ async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
         .await
         .expect(200);
     let first = phone.refresh_manifest().await.expect("a manifest");
-    assert!(matches!(first, ManifestRefresh::Taken(_)), "{first:?}");
+    assert!(matches!(first, ManifestRefresh::Updated(_)), "{first:?}");
     let second = phone.refresh_manifest().await.expect("an answer");
     assert_eq!(second, ManifestRefresh::Unchanged);
 
@@ -181,11 +182,11 @@ async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
     server.stop().await;
     assert_eq!(
         scan(&phone, &tickets[1]).await,
-        (Reason::Admitted, VerdictBy::Device)
+        (Reason::Admitted, VerdictSource::Device)
     );
     assert_eq!(
         scan(&phone, &admitted_elsewhere).await,
-        (Reason::AlreadyScanned, VerdictBy::Device),
+        (Reason::AlreadyScanned, VerdictSource::Device),
         "the manifest holds the admission"
     );
     assert_eq!(connectivity(&phone).await, (false, 2, 0));
@@ -196,7 +197,7 @@ async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
         .expect("it is enrolled");
     assert_eq!(
         scan(&phone, &tickets[1]).await,
-        (Reason::AlreadyScanned, VerdictBy::Device),
+        (Reason::AlreadyScanned, VerdictSource::Device),
         "the phone keeps its own scans"
     );
 
@@ -226,12 +227,15 @@ async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
     assert_eq!(connectivity(&phone).await, (true, 0, 1));
     assert_eq!(
         scan(&phone, &tickets[2]).await,
-        (Reason::Admitted, VerdictBy::Server)
+        (Reason::Admitted, VerdictSource::Server)
     );
     assert_eq!(inside(&tenant).await, 6, "both admissions of the conflict count");
     let refreshed = phone.refresh_manifest().await.expect("an answer");
     assert!(
-        matches!(refreshed, ManifestRefresh::Taken(_) | ManifestRefresh::Unchanged),
+        matches!(
+            refreshed,
+            ManifestRefresh::Updated(_) | ManifestRefresh::Unchanged
+        ),
         "{refreshed:?}"
     );
     server.stop().await;
@@ -271,7 +275,7 @@ async fn a_phone_that_takes_a_device_over_restarts_the_log_and_one_that_enrolls_
         ];
         server.stop().await;
         for qr in &tickets {
-            assert_eq!(scan(&phone, qr).await, (Reason::Admitted, VerdictBy::Device));
+            assert_eq!(scan(&phone, qr).await, (Reason::Admitted, VerdictSource::Device));
         }
         server = restart_server(&database, port).await;
         let report = phone.sync().await.expect("it uploads");

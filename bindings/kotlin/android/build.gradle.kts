@@ -1,4 +1,4 @@
-// The Android module: an AAR with the libraries that `bindings/kotlin/make-android` built.
+// The Android module: an AAR with the libraries that `bindings/kotlin/make-android` builds.
 plugins {
     id("com.android.library")
     kotlin("android")

@@ -1,4 +1,4 @@
-// The JVM module: gates on desktops and servers, with the libraries of the systems that `bindings/kotlin/make-jvm` built.
+// The JVM module for desktops and servers, with the libraries that `bindings/kotlin/make-jvm` builds.
 plugins {
     kotlin("jvm")
     `maven-publish`
@@ -11,7 +11,7 @@ kotlin {
 sourceSets {
     main {
         kotlin.srcDirs("../src/main/kotlin", "../generated")
-        // JNA finds a library in the jar under its own name for the system: linux-x86-64, darwin-aarch64, ...
+        // JNA looks for the library in the jar in a folder with JNA's platform name: linux-x86-64, darwin-aarch64, ...
         resources.srcDir("../natives")
     }
     test {

@@ -1,92 +1,92 @@
-"""A phone with a network that comes and goes."""
+"""A phone with an unreliable network."""
 
 import asyncio
 import tempfile
 import unittest
 
-import stage
+import fixture
 import voelgoed_scan as scan
 
-EVENT, MAIN = stage.FACTS["event"], stage.FACTS["gate_main"]
-Error = scan.GateError
+EVENT, MAIN = fixture.VALUES["event"], fixture.VALUES["gate_main"]
+Error = scan.ScannerError
 
 
 class Client(unittest.IsolatedAsyncioTestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.wire, self.vault = stage.Wire(), stage.Vault()
+        self.transport, self.secret_store = fixture.FakeTransport(), fixture.MemorySecretStore()
         self.setup = scan.ClientSetup(
             directory=folder.name,
             app=scan.App(name="Gate", version="1.0", platform="python"),
-            secrets=self.vault,
-            transport=self.wire,
-            settings=stage.patient(),
+            secrets=self.secret_store,
+            transport=self.transport,
+            settings=fixture.client_settings(),
         )
 
     async def phone(self):
-        phone = await scan.ScannerClient.enroll(self.setup, stage.FACTS["enrollment"])
+        phone = await scan.ScannerClient.enroll(self.setup, fixture.VALUES["enrollment"])
         await phone.start_session(EVENT, MAIN)
         self.assertEqual((await phone.refresh_manifest()).tickets, 7)
         return phone
 
-    async def test_an_enrolment_is_kept_in_the_apps_secret_store_and_opens_without_a_network(self):
+    async def test_the_credentials_are_in_the_apps_secret_store_and_open_without_a_network(self):
         with self.assertRaises(Error.NotEnrolled):
             await scan.ScannerClient.open(self.setup)
         with self.assertRaises(Error.InvalidText):
             await scan.ScannerClient.enroll(self.setup, "https://example.org")
         with self.assertRaises(Error.InsecureServer):
-            await scan.ScannerClient.enroll(self.setup, stage.FACTS["enrollment_plain"])
-        self.assertEqual(self.wire.calls, [])
+            await scan.ScannerClient.enroll(self.setup, fixture.VALUES["enrollment_plain"])
+        self.assertEqual(self.transport.calls, [])
         phone = await self.phone()
         self.assertEqual(phone.device().device_id, "gate-1")
-        self.assertEqual(phone.device().id, stage.FACTS["device_a"])
-        self.assertEqual(list(self.vault.secrets), ["voelgoed-scan.enrollment"])
-        self.wire.cut()
+        self.assertEqual(phone.device().id, fixture.VALUES["device_a"])
+        self.assertEqual(list(self.secret_store.secrets), ["voelgoed-scan.enrollment"])
+        self.transport.disconnect()
         again = await scan.ScannerClient.open(self.setup)
-        self.assertEqual((await again.state()).station.gate_id, MAIN)
-        self.assertEqual((await again.scan(stage.camera("first"))).reason, scan.Reason.ADMITTED)
-        self.vault.locked = True
+        self.assertEqual((await again.state()).session.gate_id, MAIN)
+        self.assertEqual((await again.scan(fixture.qr("first"))).reason, scan.Reason.ADMITTED)
+        self.secret_store.locked = True
         with self.assertRaises(Error.SecretStoreFailed) as caught:
             again.forget()
         self.assertIn("the kiosk is locked", caught.exception.reason)
-        self.vault.locked = False
+        self.secret_store.locked = False
         again.forget()
-        self.assertEqual(self.vault.secrets, {})
+        self.assertEqual(self.secret_store.secrets, {})
 
-    async def test_the_server_decides_while_it_is_there_and_the_phone_when_it_is_not(self):
-        phone = await scan.ScannerClient.enroll(self.setup, stage.FACTS["enrollment"])
+    async def test_the_server_decides_while_it_is_available_and_otherwise_the_phone(self):
+        phone = await scan.ScannerClient.enroll(self.setup, fixture.VALUES["enrollment"])
         with self.assertRaises(Error.NoActiveSession):
-            await phone.scan(stage.camera("first"))
+            await phone.scan(fixture.qr("first"))
         await phone.start_session(EVENT, MAIN)
         await phone.refresh_manifest()
-        online = await phone.scan(stage.camera("first"))
-        self.assertEqual(online.decided_by, scan.VerdictBy.SERVER)
+        online = await phone.scan(fixture.qr("first"))
+        self.assertEqual(online.decided_by, scan.VerdictSource.SERVER)
         self.assertEqual(online.occupancy.gate.inside, 0)
 
-        self.wire.cut()
-        alone = await phone.scan(stage.camera("second"))
-        self.assertEqual((alone.decided_by, alone.reason), (scan.VerdictBy.DEVICE, scan.Reason.ADMITTED))
+        self.transport.disconnect()
+        alone = await phone.scan(fixture.qr("second"))
+        self.assertEqual((alone.decided_by, alone.reason), (scan.VerdictSource.DEVICE, scan.Reason.ADMITTED))
         state = await phone.state()
         self.assertEqual((state.online, state.waiting, state.last_error), (False, 1, "offline"))
         with self.assertRaises(Error.Offline):
             await phone.sync()
         reopened = await scan.ScannerClient.open(self.setup)
-        second = await reopened.scan(stage.camera("second"))
+        second = await reopened.scan(fixture.qr("second"))
         self.assertEqual(second.reason, scan.Reason.ALREADY_SCANNED)
         self.assertTrue(second.previous_scan.same_device)
 
-    async def test_whatever_the_apps_own_code_throws_is_only_a_lost_network(self):
+    async def test_any_error_of_the_apps_transport_counts_as_an_unreachable_server(self):
         phone = await self.phone()
-        self.wire.fault = KeyError("a mistake of the app's")
-        self.assertEqual((await phone.scan(stage.camera("third"))).decided_by, scan.VerdictBy.DEVICE)
-        self.wire.fault = None
+        self.transport.fault = KeyError("a bug in the app")
+        self.assertEqual((await phone.scan(fixture.qr("third"))).decided_by, scan.VerdictSource.DEVICE)
+        self.transport.fault = None
         with self.assertRaises(Error.Refused) as caught:
             await phone.sync()
         self.assertEqual((caught.exception.status, caught.exception.retry_after_s), (503, 1))
 
-    async def test_run_renews_the_manifest_by_itself_and_ends_when_it_is_told_to(self):
-        phone = await scan.ScannerClient.enroll(self.setup, stage.FACTS["enrollment"])
+    async def test_run_refreshes_the_manifest_and_returns_after_stop(self):
+        phone = await scan.ScannerClient.enroll(self.setup, fixture.VALUES["enrollment"])
         await phone.start_session(EVENT, MAIN)
         running = asyncio.create_task(phone.run())
         revision = 0
@@ -96,7 +96,7 @@ class Client(unittest.IsolatedAsyncioTestCase):
         phone.stop()
         await running
         self.assertEqual(sorted(gate.name for gate in await phone.gates()), ["Main", "VIP"])
-        self.assertTrue(any("/manifest" in call for call in self.wire.calls))
+        self.assertTrue(any("/manifest" in call for call in self.transport.calls))
 
 
 if __name__ == "__main__":

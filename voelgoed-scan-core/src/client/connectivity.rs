@@ -1,16 +1,20 @@
-//! Is the server there? And if not, when is it worth asking again?
+//! Tracks whether the server is available, and when the next attempt is due after a failure.
+//!
+//! The wait doubles with each failure and is randomised ("equal jitter"), so that phones that lost the network together
+//! do not reconnect at the same moment.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::client::ClientSettings;
 use crate::model::Timestamp;
 
-/// What is known of the way to the server.
+/// The state of the connection to the server.
 #[derive(Debug)]
 pub(super) struct Connectivity {
-    first_retry: Duration,
-    longest_retry: Duration,
+    initial_backoff: Duration,
+    max_backoff: Duration,
     state: Mutex<State>,
 }
 
@@ -18,73 +22,70 @@ pub(super) struct Connectivity {
 struct State {
     online: bool,
     failures: u32,
-    /// By the device's clock: from the failure until it is worth asking again.
-    pause: Option<(Timestamp, Timestamp)>,
+    /// The time of the last failure and the time of the next attempt, by the device's clock.
+    backoff: Option<(Timestamp, Timestamp)>,
     last_error: Option<String>,
 }
 
 impl Connectivity {
     pub(super) fn new(settings: &ClientSettings) -> Self {
         Self {
-            first_retry: settings.first_retry,
-            longest_retry: settings.longest_retry,
+            initial_backoff: settings.initial_backoff,
+            max_backoff: settings.max_backoff,
             state: Mutex::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn is_online(&self) -> bool {
+        self.state.lock().online
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        self.lock().online
-    }
-
-    /// Whether the server is there, and the code of the last failure.
-    pub(super) fn report(&self) -> (bool, Option<String>) {
-        let state = self.lock();
+    /// Returns whether the server is available, and the code of the last failure.
+    pub(super) fn status(&self) -> (bool, Option<String>) {
+        let state = self.state.lock();
         (state.online, state.last_error.clone())
     }
 
-    /// The server is there; whether that is new.
-    pub(super) fn up(&self) -> bool {
-        let mut state = self.lock();
-        let new = !state.online || state.last_error.is_some();
+    /// Records that the server is available. Returns whether this changes the state.
+    pub(super) fn mark_online(&self) -> bool {
+        let mut state = self.state.lock();
+        let changed = !state.online || state.last_error.is_some();
         *state = State {
             online: true,
             ..State::default()
         };
-        new
+        changed
     }
 
-    /// The server is there, and refuses.
-    pub(super) fn refused(&self, code: &str) {
-        let mut state = self.lock();
+    /// Records that the server is available but refused a request.
+    pub(super) fn record_refusal(&self, code: &str) {
+        let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         state.last_error = Some(code.to_owned());
     }
 
-    /// The server is not there: not to be asked for a while, twice as long each time; `wait` is what it asked for.
-    pub(super) fn down(&self, now: Timestamp, code: &str, wait: Option<Duration>) {
-        let mut state = self.lock();
+    /// Records that the server is unavailable and starts a backoff of at least `retry_after`, which is what the server
+    /// asked for.
+    pub(super) fn mark_offline(&self, now: Timestamp, code: &str, retry_after: Option<Duration>) {
+        let mut state = self.state.lock();
         let doubled = self
-            .first_retry
+            .initial_backoff
             .saturating_mul(1 << state.failures.min(16))
-            .min(self.longest_retry);
-        // Between half and all of it: phones that lost the network together do not come back together.
-        let pause = doubled
-            .mul_f64(0.5 + 0.5 * fraction())
-            .max(wait.unwrap_or_default());
+            .min(self.max_backoff);
+        // Between half of it and all of it.
+        let backoff = doubled
+            .mul_f64(0.5 + 0.5 * random_fraction())
+            .max(retry_after.unwrap_or_default());
         state.online = false;
         state.failures = state.failures.saturating_add(1);
-        state.pause = Some((now, now.plus(pause)));
+        state.backoff = Some((now, now.plus(backoff)));
         state.last_error = Some(code.to_owned());
     }
 
-    /// How long it is not worth asking yet; nothing where it is.
-    pub(super) fn pause(&self, now: Timestamp) -> Option<Duration> {
-        let (since, until) = self.lock().pause?;
-        // A clock that was set back must not lengthen a pause.
+    /// Returns the rest of the backoff. `None` if an attempt is due.
+    pub(super) fn backoff(&self, now: Timestamp) -> Option<Duration> {
+        let (since, until) = self.state.lock().backoff?;
+        // A clock that was set back must not prolong the backoff.
         if now < since || now >= until {
             return None;
         }
@@ -94,8 +95,8 @@ impl Connectivity {
     }
 }
 
-/// A random number from 0 to 1.
-fn fraction() -> f64 {
+/// Returns a random number from 0 to 1.
+fn random_fraction() -> f64 {
     let mut bytes = [0; 4];
     crate::model::random::fill(&mut bytes);
     f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
@@ -106,34 +107,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_doubles_between_half_and_all_of_it_up_to_the_longest() {
-        let link = Connectivity::new(&ClientSettings::default());
+    fn the_backoff_doubles_up_to_its_maximum_and_is_at_least_half_of_it() {
+        let connectivity = Connectivity::new(&ClientSettings::default());
         let now = Timestamp::from_seconds(1_780_000_000);
         assert!(
-            !link.is_up() && link.pause(now).is_none(),
-            "at first it is asked at once"
+            !connectivity.is_online() && connectivity.backoff(now).is_none(),
+            "the first attempt is due at once"
         );
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            link.down(now, "offline", None);
-            let pause = link.pause(now).expect("a pause");
+            connectivity.mark_offline(now, "offline", None);
+            let backoff = connectivity.backoff(now).expect("a backoff");
             let longest = Duration::from_secs(seconds);
             assert!(
-                pause >= longest / 2 && pause <= longest,
-                "{pause:?} of {longest:?}"
+                backoff >= longest / 2 && backoff <= longest,
+                "{backoff:?} of {longest:?}"
             );
         }
         assert!(
-            link.pause(now.plus_millis(-1)).is_none(),
+            connectivity.backoff(now.plus_millis(-1)).is_none(),
             "the clock was set back"
         );
-        assert!(link.pause(now.plus(Duration::from_mins(1))).is_none());
-        link.down(now, "rate_limited", Some(Duration::from_mins(5)));
+        assert!(connectivity.backoff(now.plus(Duration::from_mins(1))).is_none());
+        connectivity.mark_offline(now, "rate_limited", Some(Duration::from_mins(5)));
         assert_eq!(
-            link.pause(now),
+            connectivity.backoff(now),
             Some(Duration::from_mins(5)),
-            "what the server asked for"
+            "the server's Retry-After"
         );
-        assert!(link.up(), "that is new");
-        assert!(!link.up() && link.pause(now).is_none());
+        assert!(connectivity.mark_online(), "the state changes");
+        assert!(!connectivity.mark_online() && connectivity.backoff(now).is_none());
     }
 }

@@ -1,47 +1,47 @@
-//! What went wrong, as an app shows it: every error has a code.
+//! The errors of the client. Each has a code, which apps, logs and the bindings share.
 
 use crate::client::{OfflineError, SecretStoreError, TransportError};
 use crate::model::SessionId;
 
-/// Why a call of the client came to nothing.
+/// Why a call of the client failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server was not reached, and the call needs it.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The server said no.
+    /// The server refused the request.
     #[error("the server refused the call: {code}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// The problem's code.
+        /// The `code` of the problem document (RFC 9457).
         code: String,
-        /// The problem in words.
+        /// The `detail` of the problem document.
         detail: String,
-        /// On `session_already_active`: that session.
+        /// On `session_already_active`: the active session.
         session_id: Option<SessionId>,
-        /// On 429 and 503: after how many seconds it may be tried again.
+        /// On 429 and 503: the server's `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
     },
-    /// The server said what this version does not understand.
-    #[error("the server's answer makes no sense to this version")]
+    /// The response is not one that this version understands.
+    #[error("the server's response is not one that this version understands")]
     UnexpectedAnswer,
-    /// The phone alone could not decide, or did not take what it was given.
+    /// The phone could not decide by itself, or it refused a manifest.
     #[error(transparent)]
     Offline(#[from] OfflineError),
     /// The secret store failed.
     #[error(transparent)]
     Secrets(#[from] SecretStoreError),
-    /// The device stands at no gate.
+    /// The device has no session.
     #[error("the device has no session")]
     NoActiveSession,
-    /// The server's address is not `https://`, and plain HTTP was not allowed.
+    /// The server's address does not start with `https://`, and plain HTTP is not allowed.
     #[error("the server's address is not https://")]
     InsecureServer,
 }
 
 impl ClientError {
-    /// The code: the server's own where the server refused, else one of the client's.
+    /// Returns the code: the server's own code for a refusal, otherwise one of the client's.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -55,9 +55,9 @@ impl ClientError {
         }
     }
 
-    /// Whether the same call may well succeed later: no network, a server that is busy or down.
+    /// Returns whether the same call may succeed later: there is no network, or the server is busy or down.
     #[must_use]
-    pub const fn passes(&self) -> bool {
+    pub const fn is_transient(&self) -> bool {
         match self {
             Self::Transport(_) => true,
             Self::Refused { status, .. } => matches!(*status, 408 | 429 | 500..),

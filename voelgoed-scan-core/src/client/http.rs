@@ -1,4 +1,4 @@
-//! The transport that is ready: hyper over rustls, HTTP/1.1 and HTTP/2, with the roots that browsers trust.
+//! The default transport: hyper and rustls, HTTP/1.1 and HTTP/2, with the root certificates of Mozilla's browsers.
 
 use std::io::Read;
 
@@ -15,17 +15,17 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
 
-/// The largest answer that is read: a manifest of a million tickets and more.
-const MAX_ANSWER: usize = 128 << 20;
+/// The maximum size of a response body, in bytes: more than a manifest of a million tickets.
+const MAX_RESPONSE_BYTES: usize = 128 << 20;
 
-/// Calls servers by hyper. To be used within a tokio runtime.
+/// A [`Transport`] that uses hyper. Requires a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl HttpTransport {
-    /// A transport that trusts the roots that browsers trust.
+    /// Creates a transport that trusts Mozilla's root certificates.
     pub fn new() -> Result<Self, TransportError> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
@@ -40,7 +40,7 @@ impl HttpTransport {
 }
 
 fn unreachable(error: impl std::error::Error) -> TransportError {
-    // The chain says what is wrong: a client error alone is only "client error (Connect)".
+    // The cause is in the chain of sources: the outer error only says "client error (Connect)".
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -55,15 +55,15 @@ fn unreachable(error: impl std::error::Error) -> TransportError {
 impl Transport for HttpTransport {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let timeout = request.timeout;
-        let answer = async {
+        let exchange = async {
             let response = self
                 .client
                 .request(hyper_request(request)?)
                 .await
                 .map_err(unreachable)?;
-            whole(response).await
+            read_response(response).await
         };
-        tokio::time::timeout(timeout, answer)
+        tokio::time::timeout(timeout, exchange)
             .await
             .unwrap_or(Err(TransportError::TimedOut))
     }
@@ -85,18 +85,18 @@ fn hyper_request(request: HttpRequest) -> Result<Request<Full<Bytes>>, Transport
     builder.body(Full::from(request.body)).map_err(unreachable)
 }
 
-async fn whole(response: Response<hyper::body::Incoming>) -> Result<HttpResponse, TransportError> {
+async fn read_response(response: Response<hyper::body::Incoming>) -> Result<HttpResponse, TransportError> {
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, MAX_ANSWER)
+    let body = Limited::new(body, MAX_RESPONSE_BYTES)
         .collect()
         .await
         .map_err(|error| unreachable(&*error))?
         .to_bytes();
-    let zipped = parts
+    let is_gzip = parts
         .headers
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| encoding == "gzip");
-    let body = if zipped { unzip(&body)? } else { body.into() };
+    let body = if is_gzip { gunzip(&body)? } else { body.into() };
     let headers = parts.headers.iter().filter_map(|(name, value)| {
         Some(HttpHeader {
             name: name.as_str().to_owned(),
@@ -110,15 +110,15 @@ async fn whole(response: Response<hyper::body::Incoming>) -> Result<HttpResponse
     })
 }
 
-/// Undoes gzip, as far as [`MAX_ANSWER`]: a small body may unfold into a very large one.
-fn unzip(zipped: &[u8]) -> Result<Vec<u8>, TransportError> {
+/// Decompresses gzip, at most [`MAX_RESPONSE_BYTES`]: a small body can decompress to a very large one.
+fn gunzip(compressed: &[u8]) -> Result<Vec<u8>, TransportError> {
     let mut body = Vec::new();
-    let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX);
-    let read = GzDecoder::new(zipped).take(limit + 1).read_to_end(&mut body);
+    let limit = u64::try_from(MAX_RESPONSE_BYTES).unwrap_or(u64::MAX);
+    let read = GzDecoder::new(compressed).take(limit + 1).read_to_end(&mut body);
     match read {
-        Ok(length) if length <= MAX_ANSWER => Ok(body),
+        Ok(length) if length <= MAX_RESPONSE_BYTES => Ok(body),
         Ok(_) => Err(TransportError::Unreachable {
-            reason: "the answer is too large".to_owned(),
+            reason: "the response is too large".to_owned(),
         }),
         Err(error) => Err(unreachable(error)),
     }

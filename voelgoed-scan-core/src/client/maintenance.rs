@@ -1,28 +1,26 @@
-//! How does a phone make good what happened without the server, and stay fit to do without it again?
-
-use std::sync::PoisonError;
+//! Keeps a phone synchronised with the server and prepared for scanning without it: upload, health report, manifest.
 
 use tokio::sync::MutexGuard;
 
-use crate::client::request::{Call, json, refusal};
-use crate::client::scanning::is_absent;
+use crate::client::api::{ApiRequest, refusal, to_json};
+use crate::client::scanning::is_unavailable;
 use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
 use crate::manifest::ManifestError;
 use crate::model::{DeviceHealth, DeviceSelf, SessionStart};
 use crate::sync::SyncAnswer;
 
-/// What handing in came to.
+/// The result of an upload: what the server did with the scans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncReport {
-    /// How many scans are new on the server's record.
+    /// The number of scans that the server recorded now.
     pub recorded: u64,
-    /// How many were on record before.
+    /// The number of scans that the server had recorded before.
     pub replayed: u64,
-    /// How many the server cannot take; they stay on the phone.
+    /// The number of scans that the server rejected. They stay on the phone.
     pub rejected: u64,
-    /// How many the server keeps apart.
+    /// The number of scans that the server quarantined.
     pub quarantined: u64,
-    /// How many take part in a conflict.
+    /// The number of scans that are part of a conflict.
     pub conflicts: u64,
 }
 
@@ -38,30 +36,33 @@ impl SyncReport {
     }
 }
 
-/// What asking for a newer manifest came to.
+/// The result of a manifest refresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ManifestRefresh {
-    /// A newer one is in use.
-    Taken(ManifestState),
-    /// The one in use is the newest.
+    /// A newer manifest is in use.
+    Updated(ManifestState),
+    /// The manifest in use is the newest one.
     Unchanged,
 }
 
 impl ScannerClient {
-    /// Keeps the phone fit: hands in what waits, finds back to the server, renews the manifest, reports its health.
-    /// Runs for ever; to be driven by the app for as long as it scans, and dropped when it stops.
+    /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
+    /// device's health. Never returns. The app runs it while it scans, and drops it to stop.
     pub async fn run(&self) {
         let mut refreshed_at = None;
         loop {
             let now = self.setup.clock.now();
-            let every = self.setup.settings.refresh_every;
-            if self.link.pause(now).is_none() {
-                let due = refreshed_at.is_none_or(|at| now < at || now >= at.plus(every));
-                if self.keep_up(due).await && due {
+            let interval = self.setup.settings.refresh_interval;
+            if self.connectivity.backoff(now).is_none() {
+                let due = refreshed_at.is_none_or(|at| now < at || now >= at.plus(interval));
+                if self.maintain(due).await && due {
                     refreshed_at = Some(now);
                 }
             }
-            let pause = self.link.pause(self.setup.clock.now()).unwrap_or(every);
+            let pause = self
+                .connectivity
+                .backoff(self.setup.clock.now())
+                .unwrap_or(interval);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.wake.notified() => {}
@@ -69,194 +70,199 @@ impl ScannerClient {
         }
     }
 
-    /// One round; whether the server was there.
-    async fn keep_up(&self, refresh: bool) -> bool {
-        let done = async {
-            if refresh || !self.link.is_up() || self.gate.state().await?.waiting > 0 {
-                let turn = self.turn.lock().await;
-                self.make_good(&turn).await?;
+    /// Runs one round of maintenance. Returns whether the server was available.
+    async fn maintain(&self, refresh: bool) -> bool {
+        let round = async {
+            if refresh || !self.connectivity.is_online() || self.offline.state().await?.waiting > 0 {
+                let guard = self.resync_lock.lock().await;
+                self.resync(&guard).await?;
             }
-            if (refresh || self.lacks_manifest().await) && self.gate.station().await.is_some() {
+            if (refresh || self.needs_manifest().await) && self.offline.session().await.is_some() {
                 self.refresh_manifest().await?;
             }
             Ok(())
         };
-        match done.await {
+        match round.await {
             Ok(()) => true,
             Err(error) => {
-                self.went_wrong(&error);
-                !is_absent(&error)
+                self.record_failure(&error);
+                !is_unavailable(&error)
             }
         }
     }
 
-    async fn lacks_manifest(&self) -> bool {
-        let Some(station) = self.gate.station().await else {
+    /// Returns whether the manifest in use is not that of the session's event.
+    async fn needs_manifest(&self) -> bool {
+        let Some(session) = self.offline.session().await else {
             return false;
         };
-        let held = self.gate.manifest_head().await;
-        held.is_none_or(|head| head.event.id != station.event_id)
+        let head = self.offline.manifest_head().await;
+        head.is_none_or(|head| head.event.id != session.event_id)
     }
 
-    fn went_wrong(&self, error: &ClientError) {
+    fn record_failure(&self, error: &ClientError) {
         tracing::debug!(code = error.code(), "the server could not be used");
-        if is_absent(error) {
-            self.fell_out(error);
+        if is_unavailable(error) {
+            self.went_offline(error);
         } else {
-            self.link.refused(error.code());
-            self.changed();
+            self.connectivity.record_refusal(error.code());
+            self.bump_revision();
         }
     }
 
-    /// Hands in everything that waits, now.
+    /// Uploads all waiting scans now.
     pub async fn sync(&self) -> Result<SyncReport, ClientError> {
-        let turn = self.turn.lock().await;
-        let report = self.make_good(&turn).await;
+        let guard = self.resync_lock.lock().await;
+        let report = self.resync(&guard).await;
         if let Err(error) = &report {
-            self.went_wrong(error);
+            self.record_failure(error);
         }
         report
     }
 
-    /// Hands in everything that waits, says how the phone is, and starts the session that the server does not know:
-    /// after this the server knows all that the phone knows, and may decide again.
-    pub(super) async fn make_good(&self, _turn: &MutexGuard<'_, ()>) -> Result<SyncReport, ClientError> {
-        let report = self.hand_in().await?;
+    /// Uploads all waiting scans, reports the device's health, and starts the session if the server does not have it.
+    /// Afterwards the server has all facts of the phone and may decide again.
+    pub(super) async fn resync(&self, _guard: &MutexGuard<'_, ()>) -> Result<SyncReport, ClientError> {
+        let report = self.upload().await?;
         self.report_health().await?;
-        if let Some(station) = self.gate.station().await
-            && station.session_id.is_none()
+        if let Some(phone_session) = self.offline.session().await
+            && phone_session.session_id.is_none()
         {
             let start = SessionStart {
-                event_id: station.event_id,
-                gate_id: station.gate_id,
+                event_id: phone_session.event_id,
+                gate_id: phone_session.gate_id,
                 replace: true,
             };
-            let session = self.ask_for_session(&start).await?;
-            let known = PhoneSession {
+            let session = self.request_session(&start).await?;
+            let started = PhoneSession {
                 session_id: Some(session.id),
-                ..station
+                ..phone_session
             };
-            self.gate.set_station(Some(known)).await?;
+            self.offline.set_session(Some(started)).await?;
         }
-        if self.link.up() {
-            self.changed();
+        if self.connectivity.mark_online() {
+            self.bump_revision();
         }
         Ok(report)
     }
 
-    async fn hand_in(&self) -> Result<SyncReport, ClientError> {
+    async fn upload(&self) -> Result<SyncReport, ClientError> {
         let settings = &self.setup.settings;
         let mut report = SyncReport::default();
-        let mut limit = settings.batch;
-        let mut last = None;
-        while let Some(batch) = self.gate.next_batch(limit, self.setup.clock.now()).await? {
-            // Scans that the server left without an answer are handed in again, not for ever.
-            if last.as_ref() == Some(&batch.scan_ids) {
+        let mut limit = settings.batch_size;
+        let mut previous = None;
+        while let Some(batch) = self.offline.next_batch(limit, self.setup.clock.now()).await? {
+            // A scan without a result is uploaded again, but not endlessly.
+            if previous.as_ref() == Some(&batch.scan_ids) {
                 return Err(ClientError::UnexpectedAnswer);
             }
-            let call = Call::post("/api/v1/scanning/sync", batch.body, settings.transfer_timeout);
-            match self.caller().ask::<SyncAnswer>(call).await {
+            let request = ApiRequest::post("/api/v1/scanning/sync", batch.body, settings.transfer_timeout);
+            match self.api().call::<SyncAnswer>(request).await {
                 Ok(answer) if answer.batch_id == batch.batch_id => {
-                    self.gate.acknowledge(&answer).await?;
+                    self.offline.acknowledge(&answer).await?;
                     report.add(&answer);
-                    limit = settings.batch;
-                    last = Some(batch.scan_ids);
+                    limit = settings.batch_size;
+                    previous = Some(batch.scan_ids);
                 }
                 Ok(_) => return Err(ClientError::UnexpectedAnswer),
-                // Something in the batch is more than the server takes: half of it, until it is found; then it is set
-                // aside and the rest goes on.
-                Err(error) if is_about_the_batch(&error) => match batch.scan_ids.as_slice() {
+                // One scan makes the server refuse the whole batch. Halve the batch until that scan is alone, mark it
+                // as rejected, and continue with the others.
+                Err(error) if rejects_the_batch(&error) => match batch.scan_ids.as_slice() {
                     [scan] => {
-                        self.gate.set_aside(*scan, error.code()).await?;
+                        self.offline.mark_rejected(*scan, error.code()).await?;
                         report.rejected += 1;
-                        limit = settings.batch;
+                        limit = settings.batch_size;
                     }
                     scans => limit = scans.len() / 2,
                 },
                 Err(error) => return Err(error),
             }
-            self.changed();
+            self.bump_revision();
         }
         Ok(report)
     }
 
     async fn report_health(&self) -> Result<(), ClientError> {
-        let waiting = self.gate.state().await?.waiting;
+        let waiting = self.offline.state().await?.waiting;
         let health = DeviceHealth {
             app: Some(self.setup.app.clone()),
-            battery: *self.battery.lock().unwrap_or_else(PoisonError::into_inner),
+            battery: *self.battery.lock(),
             waiting: Some(u32::try_from(waiting).unwrap_or(u32::MAX)),
         };
         let sent_at = self.setup.clock.now();
-        let body = json(&health)?;
-        let call = Call::put("/api/v1/scanning/device", body, self.setup.settings.call_timeout);
-        let own: DeviceSelf = self.caller().ask(call).await?;
+        let body = to_json(&health)?;
+        let request = ApiRequest::put("/api/v1/scanning/device", body, self.setup.settings.call_timeout);
+        let answer: DeviceSelf = self.api().call(request).await?;
         let received_at = self.setup.clock.now();
-        self.gate
-            .learn_clock(sent_at, received_at, own.server_time)
+        self.offline
+            .update_clock_offset(sent_at, received_at, answer.server_time)
             .await?;
-        self.gate
-            .set_can_override(own.device.settings.can_override)
+        self.offline
+            .set_can_override(answer.device.settings.can_override)
             .await?;
         Ok(())
     }
 
-    /// Asks for a newer manifest of the event that the device stands at, and takes it into use.
+    /// Requests a newer manifest of the session's event and installs it.
     pub async fn refresh_manifest(&self) -> Result<ManifestRefresh, ClientError> {
-        let station = self.gate.station().await.ok_or(ClientError::NoActiveSession)?;
-        let state = self.gate.state().await?;
+        let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
+        let state = self.offline.state().await?;
         let now = self.setup.clock.now().plus_millis(state.clock_offset_ms);
-        let held = state.manifest.filter(|held| held.event_id == station.event_id);
-        let since = held
+        let current = state
+            .manifest
+            .filter(|current| current.event_id == session.event_id);
+        let since = current
             .as_ref()
-            .filter(|held| !held.wants_whole)
-            .map(|held| held.version);
-        // Past half of the age that its event allows, a manifest of the same version is worth having again.
-        let young = held.as_ref().is_some_and(|held| {
-            let lifetime = held.stale_from.millis_since(held.made_at);
-            now.millis_since(held.made_at) * 2 < lifetime
+            .filter(|current| !current.needs_full)
+            .map(|current| current.version);
+        // After half of the age that the event allows, the phone fetches the same version again to reset the age.
+        let is_fresh = current.as_ref().is_some_and(|current| {
+            let lifetime = current.stale_from.millis_since(current.made_at);
+            now.millis_since(current.made_at) * 2 < lifetime
         });
-        let taken = match self.fetch_manifest(&station, since, young).await {
-            // What came does not fit onto what is held: once more, and whole.
+        let installed = match self.fetch_manifest(&session, since, is_fresh).await {
+            // The delta has another base than the manifest in use: fetch the full manifest instead.
             Err(ClientError::Offline(OfflineError::Manifest(ManifestError::OtherBase { .. }))) => {
-                self.fetch_manifest(&station, None, false).await?
+                self.fetch_manifest(&session, None, false).await?
             }
-            taken => taken?,
+            installed => installed?,
         };
-        self.changed();
-        Ok(taken.map_or(ManifestRefresh::Unchanged, ManifestRefresh::Taken))
+        self.bump_revision();
+        Ok(installed.map_or(ManifestRefresh::Unchanged, ManifestRefresh::Updated))
     }
 
+    /// Fetches a manifest and installs it: a delta onto version `since`, or a full manifest. With `if_changed` the
+    /// server may answer that there is nothing new, which returns `None`.
     async fn fetch_manifest(
         &self,
-        station: &PhoneSession,
+        session: &PhoneSession,
         since: Option<u64>,
-        young: bool,
+        if_changed: bool,
     ) -> Result<Option<ManifestState>, ClientError> {
         let query = since.map_or_else(String::new, |version| format!("?since={version}"));
-        let path = format!("/api/v1/scanning/events/{}/manifest{query}", station.event_id);
-        let mut call = Call::get(path, self.setup.settings.transfer_timeout);
-        let etag = self.etag.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(etag) = etag.filter(|_| young) {
-            call = call.header("If-None-Match", etag);
+        let path = format!("/api/v1/scanning/events/{}/manifest{query}", session.event_id);
+        let mut request = ApiRequest::get(path, self.setup.settings.transfer_timeout);
+        let etag = self.manifest_etag.lock().clone();
+        if let Some(etag) = etag.filter(|_| if_changed) {
+            request = request.header("If-None-Match", etag);
         }
-        let answer = self.caller().send(call).await?;
-        match answer.status {
+        let response = self.api().send(request).await?;
+        match response.status {
             304 => Ok(None),
             200 => {
-                let etag = answer.header("ETag").map(str::to_owned);
+                let etag = response.header("ETag").map(str::to_owned);
                 let now = self.setup.clock.now();
-                let state = self.gate.install(station.event_id, answer.body, now).await?;
-                *self.etag.lock().unwrap_or_else(PoisonError::into_inner) = etag;
+                let state = self.offline.install(session.event_id, response.body, now).await?;
+                *self.manifest_etag.lock() = etag;
                 Ok(Some(state))
             }
-            _ => Err(refusal(&answer)),
+            _ => Err(refusal(&response)),
         }
     }
 }
 
-/// Whether the server refused what was handed in, and not who handed it in or when.
-fn is_about_the_batch(error: &ClientError) -> bool {
+/// Returns whether the server refused the content of a batch, rather than the device or the moment.
+fn rejects_the_batch(error: &ClientError) -> bool {
     matches!(
         error,
         ClientError::Refused {

@@ -1,8 +1,9 @@
-//! How does a phone decide alone, and what does it remember? The gate without a network.
+//! Decides scans on the phone without a network, and records them durably until the server has them.
 //!
-//! Invariants: a verdict is on the disk before it is shown, and its scan is handed in until the server has answered for
-//! it; a ticket that this phone let in stays let in here, handed in or not, under every later manifest; sequence numbers
-//! count up by one and every scan names the hash of the one before it.
+//! Invariants:
+//! - A verdict is on disk before it is returned. Its scan waits for upload until the server has answered for it.
+//! - A ticket that this phone admitted stays admitted on this phone, uploaded or not, under every later manifest.
+//! - Sequence numbers increase by one. Every scan contains the hash of the scan before it.
 
 pub(crate) mod debounce;
 mod decide;
@@ -27,117 +28,118 @@ use crate::model::{
 };
 use crate::sync::{LinkHash, SyncScan};
 use crate::token::Keyring;
-use debounce::{ReadingKey, Readings, bound};
-use decide::{Ask, OwnMovement};
+use debounce::{Debouncer, ReadingKey, truncate};
+use decide::{LocalPassage, OfflineContext};
 pub use error::OfflineError;
-use log::{Log, NewScan};
+use log::{DeviceLog, LogEntry};
 pub use secret::DeviceSecret;
 pub use state::{ManifestState, OfflineState, PhoneSession};
 pub use upload::WaitingBatch;
-pub use verdict::{SeenBefore, SeenTicket, Verdict, VerdictBy};
+pub use verdict::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
 
-/// How long after the server's own time a scan may still be missing from a manifest that began to be made then.
-const COMMIT_TIME: Duration = Duration::from_secs(5);
+/// How long a scan may take from the server's response time until its commit is visible to a manifest. A manifest counts
+/// a scan for certain only if it was made later than this after the response.
+const COMMIT_MARGIN: Duration = Duration::from_secs(5);
 
-/// What an offline gate is made of.
+/// What an offline scanner needs.
 #[derive(Debug, Clone)]
-pub struct OfflineGateSetup {
-    /// The device's own database file; one a device.
+pub struct OfflineScannerSetup {
+    /// The database file, one for each device.
     pub file: PathBuf,
     /// The device's organization.
     pub organization_id: OrganizationId,
     /// The device.
     pub device_id: DeviceId,
-    /// What it is called.
+    /// The device's display name.
     pub device_name: String,
-    /// Whether its settings let it override, as far as is known when the database is made; see
-    /// [`OfflineGate::set_can_override`].
+    /// Whether the device may override. Used when the database is created; later changes come from
+    /// [`OfflineScanner::set_can_override`].
     pub can_override: bool,
     /// The organization's manifest key, pinned at enrolment.
     pub manifest_key: [u8; 32],
-    /// The key that signs its log, where it enrolled with one.
+    /// The key that signs uploads, if the device enrolled with one.
     pub device_secret: Option<DeviceSecret>,
 }
 
-/// A scan to be decided alone.
+/// A scan for the phone to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OfflineScan {
-    /// The attempt: the same id that the server was asked with, if it was.
+    /// The attempt. If the server was asked first, the id of that request.
     pub scan_id: ScanId,
     /// What was read.
     pub reading: Reading,
-    /// Where.
+    /// The gate.
     pub gate_id: GateId,
-    /// Which way the person goes.
+    /// Entry or exit.
     pub direction: Direction,
-    /// When, by the device's clock.
+    /// The time of the scan, by the device's clock.
     pub scanned_at: Timestamp,
     /// Forces an entry.
     pub override_: Option<Override>,
-    /// Kept with the scan.
+    /// Stored with the scan.
     pub metadata: Option<Metadata>,
 }
 
-/// The gate of a phone without a network.
+/// Decides scans on the phone with a manifest and the phone's own log.
 #[derive(Debug)]
-pub struct OfflineGate {
-    setup: OfflineGateSetup,
+pub struct OfflineScanner {
+    setup: OfflineScannerSetup,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    log: Log,
-    in_use: Option<InUse>,
+    log: DeviceLog,
+    active_manifest: Option<ActiveManifest>,
     clock_offset: i64,
     can_override: bool,
-    station: Option<PhoneSession>,
-    readings: Readings,
+    session: Option<PhoneSession>,
+    debouncer: Debouncer,
 }
 
 #[derive(Debug)]
-struct InUse {
+struct ActiveManifest {
     manifest: Manifest,
     keyring: Keyring,
-    /// Bytes that the deltas took since the last whole manifest.
-    deltas: usize,
+    /// The size of all deltas since the last full manifest, in bytes.
+    delta_bytes: usize,
 }
 
-impl InUse {
-    fn new(manifest: Manifest, deltas: usize) -> Result<Self, ManifestError> {
+impl ActiveManifest {
+    fn new(manifest: Manifest, delta_bytes: usize) -> Result<Self, ManifestError> {
         let head = manifest.head();
         let keyring =
             Keyring::public(head.event.organization_id, &head.keys).map_err(|_| ManifestError::Malformed)?;
         Ok(Self {
             manifest,
             keyring,
-            deltas,
+            delta_bytes,
         })
     }
 }
 
-impl OfflineGate {
-    /// Opens the device's database, made where it is missing, and takes the manifest it holds into use.
+impl OfflineScanner {
+    /// Opens the device's database, creates it if necessary, and activates the stored manifest.
     ///
-    /// A manifest whose signature does not hold any more (a worn-out disk, a new manifest key) is left out: what waits
-    /// to be handed in is worth more.
-    pub async fn open(setup: OfflineGateSetup) -> Result<Self, OfflineError> {
-        let mut log = Log::open(&setup.file, &setup).await?;
-        let in_use = match reopen(log.manifests().await?, &setup) {
-            Ok(in_use) => in_use,
+    /// A stored manifest with an invalid signature (a damaged disk, a new manifest key) is ignored: the scans that wait
+    /// for upload must stay accessible.
+    pub async fn open(setup: OfflineScannerSetup) -> Result<Self, OfflineError> {
+        let mut log = DeviceLog::open(&setup.file, &setup).await?;
+        let active_manifest = match restore_manifest(log.manifests().await?, &setup) {
+            Ok(manifest) => manifest,
             Err(error) => {
-                tracing::warn!(code = error.code(), "the manifest on the device is left out");
+                tracing::warn!(code = error.code(), "the manifest on the device is ignored");
                 None
             }
         };
-        let own = log.own().await?;
+        let device = log.device().await?;
         let state = State {
             log,
-            in_use,
-            clock_offset: own.clock_offset,
-            can_override: own.can_override,
-            station: own.station,
-            readings: Readings::default(),
+            active_manifest,
+            clock_offset: device.clock_offset,
+            can_override: device.can_override,
+            session: device.session,
+            debouncer: Debouncer::default(),
         };
         Ok(Self {
             setup,
@@ -145,15 +147,17 @@ impl OfflineGate {
         })
     }
 
-    /// Takes a manifest or a delta of `event` into use; `now` is the device's clock.
+    /// Verifies a full manifest or a delta of `event`, stores it and activates it. `now` is the device's clock.
+    ///
+    /// On an error the previous manifest stays active.
     pub async fn install(
         &self,
         event: EventId,
         bytes: Vec<u8>,
         now: Timestamp,
     ) -> Result<ManifestState, OfflineError> {
-        let kept = bytes.clone();
-        let OfflineGateSetup {
+        let stored = bytes.clone();
+        let OfflineScannerSetup {
             organization_id,
             manifest_key,
             ..
@@ -161,33 +165,33 @@ impl OfflineGate {
         let part = VerifiedManifest::read(bytes, *organization_id, manifest_key)?;
         let State {
             log,
-            in_use,
+            active_manifest,
             clock_offset,
             ..
         } = &mut *self.state.lock().await;
-        let held = in_use.as_ref().map(|held| &held.manifest);
-        part.check(event, held, now.plus_millis(*clock_offset))?;
-        let delta = part.head().base.is_some();
-        let deltas = in_use
+        let current = active_manifest.as_ref().map(|active| &active.manifest);
+        part.check(event, current, now.plus_millis(*clock_offset))?;
+        let is_delta = part.head().base.is_some();
+        let delta_bytes = active_manifest
             .as_ref()
-            .filter(|_| delta)
-            .map_or(0, |held| held.deltas + kept.len());
-        let next = InUse::new(part.onto(held)?, deltas)?;
-        log.keep_manifest(event, &kept, delta).await?;
+            .filter(|_| is_delta)
+            .map_or(0, |active| active.delta_bytes + stored.len());
+        let next = ActiveManifest::new(part.onto(current)?, delta_bytes)?;
+        log.store_manifest(event, &stored, is_delta).await?;
         let state = next.state();
-        *in_use = Some(next);
+        *active_manifest = Some(next);
         Ok(state)
     }
 
-    /// Decides a scan. The verdict and all that it changes are on the disk before this returns.
+    /// Decides a scan. The verdict and everything that it changes are on disk before this returns.
     ///
-    /// A scan that was decided here under the same id, and a payload that was read here within the last 2.5 s, get
-    /// their verdict again and make no second scan; an override is always a scan of its own.
+    /// A scan with the id of an earlier scan, and a payload that was read within the last 2.5 s, return the earlier
+    /// verdict and make no second scan. An override is always a scan of its own.
     pub async fn decide(&self, mut scan: OfflineScan) -> Result<Verdict, OfflineError> {
-        bound(&mut scan.reading);
+        truncate(&mut scan.reading);
         let key = ReadingKey::of(&scan.reading, scan.gate_id, scan.direction);
         let mut state = self.state.lock().await;
-        if let Some((sha256, verdict)) = state.log.known(scan.scan_id).await? {
+        if let Some((sha256, verdict)) = state.log.find_verdict(scan.scan_id).await? {
             return if sha256 == key.payload_sha256 && verdict.direction == scan.direction {
                 Ok(Verdict {
                     repeated: true,
@@ -201,16 +205,16 @@ impl OfflineGate {
             return Err(OfflineError::OverrideNotAllowed);
         }
         if scan.override_.is_none()
-            && let Some(verdict) = state.readings.repeat(&key, scan.scanned_at)
+            && let Some(verdict) = state.debouncer.find(&key, scan.scanned_at)
         {
             return Ok(verdict);
         }
-        let verdict = self.scan(&mut state, &key, &scan).await?;
-        state.readings.keep(key, scan.scanned_at, &verdict);
+        let verdict = self.decide_and_record(&mut state, &key, &scan).await?;
+        state.debouncer.insert(key, scan.scanned_at, &verdict);
         Ok(verdict)
     }
 
-    async fn scan(
+    async fn decide_and_record(
         &self,
         state: &mut State,
         key: &ReadingKey,
@@ -218,13 +222,13 @@ impl OfflineGate {
     ) -> Result<Verdict, OfflineError> {
         let State {
             log,
-            in_use,
+            active_manifest,
             clock_offset,
             ..
         } = state;
-        let InUse {
+        let ActiveManifest {
             manifest, keyring, ..
-        } = in_use.as_ref().ok_or(OfflineError::NoManifest)?;
+        } = active_manifest.as_ref().ok_or(OfflineError::NoManifest)?;
         let head = manifest.head();
         let gate = head.gate(scan.gate_id).ok_or(OfflineError::UnknownGate)?;
         let now = scan.scanned_at.plus_millis(*clock_offset);
@@ -233,37 +237,37 @@ impl OfflineGate {
                 made_at: head.made_at,
             });
         }
-        let read = decide::read(&scan.reading, manifest, keyring);
-        let own = match read.key {
-            Some(ticket) => log.movements(head.event.id, ticket).await?,
+        let reading = decide::verify_reading(&scan.reading, manifest, keyring);
+        let passages = match reading.key {
+            Some(ticket) => log.passages(head.event.id, ticket).await?,
             None => Vec::new(),
         };
-        let ask = Ask {
+        let context = OfflineContext {
             manifest,
             gate,
             direction: scan.direction,
             now,
-            force: scan.override_.is_some(),
+            has_override: scan.override_.is_some(),
             device_id: self.setup.device_id,
             device_name: &self.setup.device_name,
         };
-        let judged = decide::judge(&ask, &read, &own);
-        let verdict = judged.verdict(scan.scan_id, &ask);
-        self.record(log, key, scan, &verdict, read.key).await?;
+        let decision = decide::decide_offline(&context, &reading, &passages);
+        let verdict = decision.into_verdict(scan.scan_id, &context);
+        self.record(log, key, scan, &verdict, reading.key).await?;
         Ok(verdict)
     }
 
-    /// Adds a scan to the end of the log.
+    /// Appends a scan to the log.
     async fn record(
         &self,
-        log: &mut Log,
+        log: &mut DeviceLog,
         key: &ReadingKey,
         scan: &OfflineScan,
         verdict: &Verdict,
         ticket: Option<TicketKey>,
     ) -> Result<(), OfflineError> {
-        let end = log.end().await?;
-        let handed_in = SyncScan {
+        let tail = log.tail().await?;
+        let sync_scan = SyncScan {
             scan_id: scan.scan_id,
             reading: scan.reading.clone(),
             gate_id: scan.gate_id,
@@ -271,33 +275,33 @@ impl OfflineGate {
             scanned_at: scan.scanned_at,
             local_result: Some(verdict.result),
             local_reason: Some(verdict.reason),
-            sequence: Some(end.sequence + 1),
+            sequence: Some(tail.sequence + 1),
             override_: scan.override_.clone(),
             metadata: scan.metadata.clone(),
-            prev_hash: end.link,
+            prev_hash: tail.link,
         };
-        // Hashed as the server will read it: what is sent is this very text.
-        let (sent, link) = serde_json::to_string(&handed_in)
-            .and_then(|sent| Ok((LinkHash::of(&serde_json::from_str(&sent)?), sent)))
-            .map(|(link, sent)| (sent, link))?;
-        let new = NewScan {
-            sequence: end.sequence + 1,
+        // The hash covers what the server will parse: the upload contains exactly this text.
+        let json = serde_json::to_string(&sync_scan)?;
+        let link = LinkHash::of(&serde_json::from_str(&json)?);
+        let entry = LogEntry {
+            sequence: tail.sequence + 1,
             key,
-            sent: &sent,
+            json: &json,
             link,
             verdict,
         };
-        let movement = ticket
+        let passage = ticket
             .filter(|_| verdict.result == ScanResult::Valid)
             .map(|ticket| {
-                let movement = OwnMovement::of(verdict, None);
-                (verdict.event_id, ticket, movement)
+                let passage = LocalPassage::of(verdict, None);
+                (verdict.event_id, ticket, passage)
             });
-        log.write(&new, movement).await
+        log.append(&entry, passage).await
     }
 
-    /// Remembers who went in or out here by the server's decision, so that the phone alone knows it later.
-    pub async fn note(&self, verdict: &Verdict) -> Result<(), OfflineError> {
+    /// Records an admission or exit that the server decided on this phone, so that the phone knows it when it decides
+    /// alone.
+    pub async fn record_online_verdict(&self, verdict: &Verdict) -> Result<(), OfflineError> {
         let Some(ticket) = verdict
             .ticket
             .as_ref()
@@ -306,50 +310,59 @@ impl OfflineGate {
             return Ok(());
         };
         let key = TicketKey::of(self.setup.organization_id, verdict.event_id, ticket.code);
-        let movement = OwnMovement::of(verdict, Some(verdict.scanned_at.plus(COMMIT_TIME)));
+        let passage = LocalPassage::of(verdict, Some(verdict.scanned_at.plus(COMMIT_MARGIN)));
         let mut state = self.state.lock().await;
-        state.log.note(verdict.event_id, key, &movement).await
+        state.log.record_passage(verdict.event_id, key, &passage).await
     }
 
-    /// The verdict of a payload that was read a moment ago, wherever it was reached.
-    #[cfg(feature = "client")]
-    pub(crate) async fn repeat(&self, key: &ReadingKey, at: Timestamp) -> Option<Verdict> {
-        self.state.lock().await.readings.repeat(key, at)
+    /// Returns the verdict of the same reading within the last 2.5 s, whether the server or the phone decided.
+    pub(crate) async fn debounced(&self, key: &ReadingKey, now: Timestamp) -> Option<Verdict> {
+        self.state.lock().await.debouncer.find(key, now)
     }
 
-    /// Keeps a verdict of the server's for as long as a reading lasts.
-    #[cfg(feature = "client")]
-    pub(crate) async fn keep_reading(&self, key: ReadingKey, at: Timestamp, verdict: &Verdict) {
-        self.state.lock().await.readings.keep(key, at, verdict);
+    /// Adds a verdict of the server to the debouncer.
+    pub(crate) async fn debounce(&self, key: ReadingKey, now: Timestamp, verdict: &Verdict) {
+        self.state.lock().await.debouncer.insert(key, now, verdict);
     }
 
-    /// Whether this phone saw somebody in or out on a ticket of `event`, and the server does not know it: then the
-    /// phone knows better than the server.
-    #[cfg(feature = "client")]
-    pub(crate) async fn knows_better(&self, reading: &Reading, event: EventId) -> Result<bool, OfflineError> {
+    /// Returns whether this phone recorded an admission or exit of a ticket of `event` that the server does not have yet.
+    /// The phone's facts are then newer than the server's.
+    pub(crate) async fn has_newer_facts(
+        &self,
+        reading: &Reading,
+        event: EventId,
+    ) -> Result<bool, OfflineError> {
         match decide::claimed_key(reading, self.setup.organization_id, event) {
-            Some(ticket) => self.state.lock().await.log.has_unknown(event, ticket).await,
+            Some(ticket) => {
+                let mut state = self.state.lock().await;
+                state.log.has_unacknowledged_passage(event, ticket).await
+            }
             None => Ok(false),
         }
     }
 
-    /// Closes the database. Not closing it loses nothing.
+    /// Closes the database. Nothing is lost without this call.
     pub async fn close(self) -> Result<(), OfflineError> {
         self.state.into_inner().log.close().await
     }
 }
 
-/// Takes the manifest that the device holds into use again: every signature is checked, no age.
-fn reopen(parts: Vec<Vec<u8>>, setup: &OfflineGateSetup) -> Result<Option<InUse>, ManifestError> {
-    let mut held: Option<Manifest> = None;
-    let mut deltas = 0;
+/// Rebuilds the manifest from its stored parts. Checks every signature, but no age.
+fn restore_manifest(
+    parts: Vec<Vec<u8>>,
+    setup: &OfflineScannerSetup,
+) -> Result<Option<ActiveManifest>, ManifestError> {
+    let mut manifest: Option<Manifest> = None;
+    let mut delta_bytes = 0;
     for bytes in parts {
         let length = bytes.len();
         let part = VerifiedManifest::read(bytes, setup.organization_id, &setup.manifest_key)?;
         if part.head().base.is_some() {
-            deltas += length;
+            delta_bytes += length;
         }
-        held = Some(part.onto(held.as_ref())?);
+        manifest = Some(part.onto(manifest.as_ref())?);
     }
-    held.map(|manifest| InUse::new(manifest, deltas)).transpose()
+    manifest
+        .map(|manifest| ActiveManifest::new(manifest, delta_bytes))
+        .transpose()
 }

@@ -1,27 +1,27 @@
-//! How is one scan decided? By the server within the deadline, else by the phone, under the same `scan_id`.
+//! Decides one scan: the server within the scan timeout, otherwise the phone, both under the same `scan_id`.
 
-use crate::client::offline::debounce::{ReadingKey, bound};
-use crate::client::request::{Call, json, read};
+use crate::client::api::{ApiRequest, parse_response, to_json};
+use crate::client::offline::debounce::{ReadingKey, truncate};
 use crate::client::{ClientError, OfflineScan, PhoneSession, ScannerClient, TransportError, Verdict};
 use crate::model::{
     Direction, Metadata, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, Timestamp,
 };
 
-/// What an app hands over for a scan.
+/// What the app passes for a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanInput {
     /// What the camera read or staff typed.
     pub reading: Reading,
-    /// Which way the person goes.
+    /// Entry or exit.
     pub direction: Direction,
-    /// Forces an entry, for a reason.
+    /// Forces an entry, for this reason.
     pub override_reason: Option<ReasonText>,
-    /// Kept with the scan.
+    /// Stored with the scan.
     pub metadata: Option<Metadata>,
 }
 
 impl ScanInput {
-    /// An entry by what a camera read.
+    /// Creates an entry with the text of a QR code.
     #[must_use]
     pub fn entry(qr: impl Into<String>) -> Self {
         Self {
@@ -34,40 +34,40 @@ impl ScanInput {
 }
 
 impl ScannerClient {
-    /// Scans. The verdict of the phone is on the disk before this returns.
+    /// Scans a ticket and returns the verdict. If the phone decides, the verdict is on disk before this returns.
     ///
-    /// The same payload within 2.5 s gets its verdict again and makes no second scan, wherever it was decided. To be
-    /// waited for to its end: a scan that is given up may have let somebody in.
+    /// The same payload within 2.5 s returns the same verdict and makes no second scan, whether the server or the phone
+    /// decided. Await the future to its end: a cancelled scan may already have admitted a person.
     pub async fn scan(&self, mut input: ScanInput) -> Result<Verdict, ClientError> {
-        let station = self.gate.station().await.ok_or(ClientError::NoActiveSession)?;
-        bound(&mut input.reading);
+        let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
+        truncate(&mut input.reading);
         let now = self.setup.clock.now();
-        let key = ReadingKey::of(&input.reading, station.gate_id, input.direction);
+        let key = ReadingKey::of(&input.reading, session.gate_id, input.direction);
         if input.override_reason.is_none()
-            && let Some(verdict) = self.gate.repeat(&key, now).await
+            && let Some(verdict) = self.offline.debounced(&key, now).await
         {
             return Ok(verdict);
         }
         let scan_id = ScanId::generate(now);
-        if let Some(verdict) = self.by_server(&station, scan_id, now, &input).await? {
-            self.gate.keep_reading(key, now, &verdict).await;
-            if let Err(error) = self.gate.note(&verdict).await {
-                // The server has it; what is missing is only this phone's own memory of it.
+        if let Some(verdict) = self.decide_online(&session, scan_id, now, &input).await? {
+            self.offline.debounce(key, now, &verdict).await;
+            if let Err(error) = self.offline.record_online_verdict(&verdict).await {
+                // The scan is on the server's record. Only the phone's own copy is missing.
                 tracing::warn!(
                     code = error.code(),
-                    "an admission could not be noted on the device"
+                    "an admission could not be recorded on the device"
                 );
             }
             return Ok(verdict);
         }
-        let verdict = self.by_phone(&station, scan_id, now, input).await?;
-        self.changed();
+        let verdict = self.decide_offline(&session, scan_id, now, input).await?;
+        self.bump_revision();
         Ok(verdict)
     }
 
-    async fn by_phone(
+    async fn decide_offline(
         &self,
-        station: &PhoneSession,
+        session: &PhoneSession,
         scan_id: ScanId,
         now: Timestamp,
         input: ScanInput,
@@ -75,70 +75,75 @@ impl ScannerClient {
         let scan = OfflineScan {
             scan_id,
             reading: input.reading,
-            gate_id: station.gate_id,
+            gate_id: session.gate_id,
             direction: input.direction,
             scanned_at: now,
             override_: input.override_reason.map(|reason| Override { reason }),
             metadata: input.metadata,
         };
-        Ok(self.gate.decide(scan).await?)
+        Ok(self.offline.decide(scan).await?)
     }
 
-    /// The server's verdict; `None` where the phone is to decide.
-    async fn by_server(
+    /// Returns the server's verdict, or `None` if the phone must decide.
+    async fn decide_online(
         &self,
-        station: &PhoneSession,
+        session: &PhoneSession,
         scan_id: ScanId,
         now: Timestamp,
         input: &ScanInput,
     ) -> Result<Option<Verdict>, ClientError> {
-        // Somebody it let in or out, and the server does not know: the server would let the ticket in again.
-        if self.gate.knows_better(&input.reading, station.event_id).await? {
+        // The phone recorded an admission or exit of this ticket that the server lacks. The server could admit it again.
+        if self
+            .offline
+            .has_newer_facts(&input.reading, session.event_id)
+            .await?
+        {
             return Ok(None);
         }
-        let deadline = self.setup.settings.scan_deadline;
-        let asked = tokio::time::timeout(deadline, self.ask_server(scan_id, now, input)).await;
-        match asked.unwrap_or(Err(ClientError::Transport(TransportError::TimedOut))) {
+        let timeout = self.setup.settings.scan_timeout;
+        let result = tokio::time::timeout(timeout, self.request_decision(scan_id, now, input)).await;
+        match result.unwrap_or(Err(ClientError::Transport(TransportError::TimedOut))) {
             Ok(Some(answer)) => {
-                if self.link.up() {
-                    self.changed();
+                if self.connectivity.mark_online() {
+                    self.bump_revision();
                 }
                 Ok(Some(Verdict::of_server(scan_id, answer)))
             }
             Ok(None) => Ok(None),
-            Err(error) if is_absent(&error) => {
-                self.fell_out(&error);
+            Err(error) if is_unavailable(&error) => {
+                self.went_offline(&error);
                 Ok(None)
             }
             Err(error) => {
-                self.link.refused(error.code());
-                self.changed();
+                self.connectivity.record_refusal(error.code());
+                self.bump_revision();
                 Err(error)
             }
         }
     }
 
-    async fn ask_server(
+    /// Requests a decision from the server. Returns `None` if the client is offline and does not reconnect now.
+    async fn request_decision(
         &self,
         scan_id: ScanId,
         now: Timestamp,
         input: &ScanInput,
     ) -> Result<Option<ScanAnswer>, ClientError> {
-        if !self.link.is_up() {
-            if self.link.pause(now).is_some() {
+        if !self.connectivity.is_online() {
+            if self.connectivity.backoff(now).is_some() {
                 return Ok(None);
             }
-            // It is worth asking again: within this scan's deadline, unless somebody is at it already.
-            let Ok(turn) = self.turn.try_lock() else {
+            // An attempt is due. It runs within this scan's timeout, unless another task is resyncing already.
+            let Ok(guard) = self.resync_lock.try_lock() else {
                 return Ok(None);
             };
-            self.make_good(&turn).await?;
+            self.resync(&guard).await?;
         }
         let (qr, ticket_code) = match &input.reading {
             Reading::Qr(text) => (Some(text.clone()), None),
             Reading::TicketCode(text) => (None, Some(text.clone())),
         };
-        let request = RawScanRequest {
+        let scan = RawScanRequest {
             qr,
             ticket_code,
             scan_id: Some(scan_id),
@@ -148,19 +153,19 @@ impl ScannerClient {
             override_: input.override_reason.clone().map(|reason| Override { reason }),
             dry_run: false,
         };
-        let body = json(&request)?;
-        let call = Call::post("/api/v1/scanning/scan", body, self.setup.settings.scan_deadline);
-        let answer = self.caller().send(call).await?;
-        read(&answer).map(Some)
+        let body = to_json(&scan)?;
+        let request = ApiRequest::post("/api/v1/scanning/scan", body, self.setup.settings.scan_timeout);
+        let response = self.api().send(request).await?;
+        parse_response(&response).map(Some)
     }
 }
 
-/// Whether an error means that the server is as good as not there. A page that is not the server's (a hotel's network
-/// asking for a room number) is no server either.
-pub(super) fn is_absent(error: &ClientError) -> bool {
+/// Returns whether an error means that the server is unavailable. A response that does not come from the server, such as
+/// a captive portal's page, counts as unavailable too.
+pub(super) fn is_unavailable(error: &ClientError) -> bool {
     match error {
         ClientError::UnexpectedAnswer => true,
-        ClientError::Refused { code, .. } => error.passes() || code.starts_with("http_"),
-        _ => error.passes(),
+        ClientError::Refused { code, .. } => error.is_transient() || code.starts_with("http_"),
+        _ => error.is_transient(),
     }
 }

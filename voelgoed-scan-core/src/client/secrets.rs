@@ -1,4 +1,6 @@
-//! Where are the secrets? In what the platform has for them, and nowhere else: Keychain, Keystore.
+//! The device's credentials and the interface to the platform's secret storage, such as Keychain or Keystore.
+//!
+//! Invariant: the credentials are stored in the app's [`SecretStore`] and nowhere else.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -10,26 +12,26 @@ use crate::model::{Device, DeviceToken, IssuedToken, ManifestKey, hex};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the secret store failed: {reason}")]
 pub struct SecretStoreError {
-    /// What it says, for logs.
+    /// The store's own message, for logs.
     pub reason: String,
 }
 
-/// Keeps small secrets under names. Implemented by the app.
+/// Stores small named secrets. The app implements it.
 pub trait SecretStore: Send + Sync {
-    /// The secret of that name.
+    /// Returns the secret with this name.
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, SecretStoreError>;
-    /// Keeps a secret, instead of the one of that name.
+    /// Stores a secret and replaces the previous one with this name.
     fn set(&self, name: &str, secret: Vec<u8>) -> Result<(), SecretStoreError>;
-    /// Forgets the secret of that name, where there is one.
+    /// Deletes the secret with this name, if there is one.
     fn delete(&self, name: &str) -> Result<(), SecretStoreError>;
 }
 
-/// Under which name all that an enrolment gave is kept: one secret, so that it is there whole or not at all.
+/// The name of the one secret that holds all credentials. One secret is stored completely or not at all.
 const NAME: &str = "voelgoed-scan.enrollment";
 
-/// What an enrolment gave.
+/// What the device received at enrolment.
 #[derive(Debug, Clone)]
-pub(super) struct Enrolled {
+pub(super) struct DeviceCredentials {
     pub(super) server: String,
     pub(super) device: Device,
     pub(super) token: DeviceToken,
@@ -37,8 +39,9 @@ pub(super) struct Enrolled {
     pub(super) manifest_key: ManifestKey,
 }
 
+/// The JSON form of [`DeviceCredentials`] in the secret store.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredCredentials {
     server: String,
     device: Device,
     token: IssuedToken,
@@ -46,7 +49,7 @@ struct Kept {
     manifest_key: ManifestKey,
 }
 
-/// A seed as it is kept: hexadecimal.
+/// The seed of the device key, hexadecimal in JSON.
 struct Seed(Zeroizing<[u8; 32]>);
 
 impl Serialize for Seed {
@@ -64,39 +67,38 @@ impl<'de> Deserialize<'de> for Seed {
     }
 }
 
-impl Enrolled {
+impl DeviceCredentials {
     pub(super) fn load(secrets: &dyn SecretStore) -> Result<Option<Self>, ClientError> {
-        let Some(kept) = secrets.get(NAME)?.map(Zeroizing::new) else {
+        let Some(json) = secrets.get(NAME)?.map(Zeroizing::new) else {
             return Ok(None);
         };
-        let broken = || SecretStoreError {
-            reason: "the enrolment is not what this version keeps".to_owned(),
-        };
-        let kept: Kept = serde_json::from_slice(&kept).map_err(|_| broken())?;
+        let stored: StoredCredentials = serde_json::from_slice(&json).map_err(|_| SecretStoreError {
+            reason: "the stored enrolment is not in this version's format".to_owned(),
+        })?;
         Ok(Some(Self {
-            server: kept.server,
-            device: kept.device,
-            token: kept.token.0,
-            device_secret: DeviceSecret::from_seed(&kept.device_seed.0),
-            manifest_key: kept.manifest_key,
+            server: stored.server,
+            device: stored.device,
+            token: stored.token.0,
+            device_secret: DeviceSecret::from_seed(&stored.device_seed.0),
+            manifest_key: stored.manifest_key,
         }))
     }
 
-    pub(super) fn keep(&self, secrets: &dyn SecretStore) -> Result<(), ClientError> {
-        let kept = Kept {
+    pub(super) fn save(&self, secrets: &dyn SecretStore) -> Result<(), ClientError> {
+        let stored = StoredCredentials {
             server: self.server.clone(),
             device: self.device.clone(),
             token: IssuedToken(self.token.clone()),
             device_seed: Seed(self.device_secret.seed()),
             manifest_key: self.manifest_key,
         };
-        let kept = serde_json::to_vec(&kept).map_err(|error| SecretStoreError {
+        let json = serde_json::to_vec(&stored).map_err(|error| SecretStoreError {
             reason: error.to_string(),
         })?;
-        Ok(secrets.set(NAME, kept)?)
+        Ok(secrets.set(NAME, json)?)
     }
 
-    pub(super) fn forget(secrets: &dyn SecretStore) -> Result<(), ClientError> {
+    pub(super) fn delete(secrets: &dyn SecretStore) -> Result<(), ClientError> {
         Ok(secrets.delete(NAME)?)
     }
 }

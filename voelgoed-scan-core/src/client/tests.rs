@@ -1,53 +1,50 @@
+mod http;
+mod scenarios;
 mod server;
-mod story;
-mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::client::offline::tests::{MADE, World};
+use crate::client::offline::tests::{MADE_AT, TestEvent};
 use crate::model::{EnrollmentCode, Name};
 use server::FakeServer;
 
-/// What a platform keeps secrets in, for a test.
+/// A secret store in memory.
 #[derive(Default)]
-struct Vault(Mutex<HashMap<String, Vec<u8>>>);
+struct MemorySecretStore(Mutex<HashMap<String, Vec<u8>>>);
 
-impl SecretStore for Vault {
+impl SecretStore for MemorySecretStore {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, SecretStoreError> {
-        Ok(self.0.lock().expect("nobody panicked").get(name).cloned())
+        Ok(self.0.lock().get(name).cloned())
     }
 
     fn set(&self, name: &str, secret: Vec<u8>) -> Result<(), SecretStoreError> {
-        self.0
-            .lock()
-            .expect("nobody panicked")
-            .insert(name.to_owned(), secret);
+        self.0.lock().insert(name.to_owned(), secret);
         Ok(())
     }
 
     fn delete(&self, name: &str) -> Result<(), SecretStoreError> {
-        self.0.lock().expect("nobody panicked").remove(name);
+        self.0.lock().remove(name);
         Ok(())
     }
 }
 
-/// A phone, its server, and its clock: seconds after the manifest was made.
-struct Scene {
+/// A phone's setup, its server, and its clock in milliseconds after [`MADE_AT`].
+struct Fixture {
     server: Arc<FakeServer>,
     setup: ClientSetup,
     clock: Arc<AtomicI64>,
-    vault: Arc<Vault>,
+    secrets: Arc<MemorySecretStore>,
     _directory: tempfile::TempDir,
 }
 
-impl Scene {
-    fn new(world: World) -> Self {
+impl Fixture {
+    fn new(test_event: TestEvent) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(AtomicI64::new(0));
-        let server = Arc::new(FakeServer::new(world, Arc::clone(&clock)));
-        let vault = Arc::new(Vault::default());
+        let server = Arc::new(FakeServer::new(test_event, Arc::clone(&clock)));
+        let secrets = Arc::new(MemorySecretStore::default());
         let now = Arc::clone(&clock);
         let name = |text: &str| Name::new(text).expect("a name");
         let setup = ClientSetup {
@@ -58,12 +55,12 @@ impl Scene {
                 platform: name("test"),
             },
             transport: Arc::clone(&server) as _,
-            secrets: Arc::clone(&vault) as _,
-            clock: Arc::new(move || MADE.plus_millis(now.load(Ordering::SeqCst))),
+            secrets: Arc::clone(&secrets) as _,
+            clock: Arc::new(move || MADE_AT.plus_millis(now.load(Ordering::SeqCst))),
             settings: ClientSettings {
-                scan_deadline: Duration::from_millis(200),
-                first_retry: Duration::from_millis(2),
-                longest_retry: Duration::from_millis(8),
+                scan_timeout: Duration::from_millis(200),
+                initial_backoff: Duration::from_millis(2),
+                max_backoff: Duration::from_millis(8),
                 ..ClientSettings::default()
             },
         };
@@ -71,7 +68,7 @@ impl Scene {
             server,
             setup,
             clock,
-            vault,
+            secrets,
             _directory: directory,
         }
     }
@@ -83,18 +80,18 @@ impl Scene {
         }
     }
 
-    /// A phone that is enrolled, stands at the main gate and holds the manifest.
+    /// Enrols a phone, starts a session at the main gate and fetches the manifest.
     async fn phone(&self) -> ScannerClient {
         let client = ScannerClient::enroll(self.setup.clone(), &Self::uri())
             .await
             .expect("a device");
-        let (event, gate) = self.server.post();
+        let (event, gate) = self.server.event_and_gate();
         client.start_session(event, gate, false).await.expect("a session");
         client.refresh_manifest().await.expect("a manifest");
         client
     }
 
-    /// Ten seconds go by: no reading is the same reading any more, no pause goes on.
+    /// Advances the clock by ten seconds: past the debounce interval and every backoff.
     fn later(&self) {
         self.clock.fetch_add(10_000, Ordering::SeqCst);
     }

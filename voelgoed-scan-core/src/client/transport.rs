@@ -1,23 +1,24 @@
-//! How does a call reach the server? By whatever the app calls servers with: a small trait, and one that is ready.
+//! The HTTP transport interface. An app may implement it with the platform's HTTP client, or use
+//! [`HttpTransport`](crate::client::HttpTransport).
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// The methods that a scanner uses.
+/// The HTTP methods that the client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpMethod {
-    /// Reads.
+    /// GET.
     Get,
-    /// Makes.
+    /// POST.
     Post,
-    /// Replaces.
+    /// PUT.
     Put,
 }
 
 impl HttpMethod {
-    /// Its word in HTTP.
+    /// Returns the method's name in HTTP.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,38 +29,38 @@ impl HttpMethod {
     }
 }
 
-/// A header of a request or of an answer.
+/// A header of a request or a response.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpHeader {
-    /// Its name, in any case.
+    /// The name, case-insensitive.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
-/// Shows the name alone: a value may be a credential.
+/// Shows only the name: the value may be a credential.
 impl fmt::Debug for HttpHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
 }
 
-/// A call.
+/// An HTTP request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// What is done.
+    /// The method.
     pub method: HttpMethod,
-    /// To what: the whole URL.
+    /// The complete URL.
     pub url: String,
-    /// With these headers. `Accept-Encoding` is the transport's own: what it asks for it must undo.
+    /// The headers. The transport adds `Accept-Encoding` itself and decodes the response accordingly.
     pub headers: Vec<HttpHeader>,
-    /// And this body; empty for none.
+    /// The body. Empty if there is none.
     pub body: Vec<u8>,
-    /// After this the caller has stopped waiting.
+    /// The caller stops waiting after this time.
     pub timeout: Duration,
 }
 
-/// Shows neither credential nor payload.
+/// Shows no credentials and no payload.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
@@ -71,19 +72,19 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// An answer, of whatever status.
+/// An HTTP response.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: Vec<HttpHeader>,
-    /// Its body, with every content encoding undone.
+    /// The body, with every content encoding decoded.
     pub body: Vec<u8>,
 }
 
 impl HttpResponse {
-    /// The value of a header, by its name in any case.
+    /// Returns the value of a header. The name is case-insensitive.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let header = self
@@ -94,7 +95,7 @@ impl HttpResponse {
     }
 }
 
-/// Shows no body: it may hold a token.
+/// Shows only the size of the body: the body may contain a token.
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpResponse")
@@ -105,24 +106,24 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No server was reached, or the connection broke.
+    /// The server was not reached, or the connection broke.
     #[error("the server cannot be reached: {reason}")]
     Unreachable {
-        /// What the transport says, for logs.
+        /// The transport's own message, for logs.
         reason: String,
     },
-    /// No answer came in time.
+    /// No response arrived in time.
     #[error("the server did not answer in time")]
     TimedOut,
 }
 
-/// Brings calls to the server.
+/// Sends HTTP requests.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends a request and waits for the whole answer. Redirects are not followed; an answer of any status is `Ok`.
-    /// Dropping the future gives the call up.
+    /// Sends a request and returns the complete response. Follows no redirects. A response with any status is `Ok`.
+    /// Dropping the future cancels the request.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
 }

@@ -5,8 +5,8 @@ import XCTest
 
 final class ClientTests: XCTestCase {
     private var folder = URL(fileURLWithPath: "/")
-    private let wire = Wire()
-    private let vault = Vault()
+    private let transport = FakeTransport()
+    private let secretStore = MemorySecretStore()
 
     override func setUpWithError() throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("voelgoed-scan-" + UUID().uuidString)
@@ -19,70 +19,70 @@ final class ClientTests: XCTestCase {
 
     private var setup: ClientSetup {
         ClientSetup(
-            directory: folder.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: vault,
-            transport: wire, settings: Stage.patient())
+            directory: folder.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: secretStore,
+            transport: transport, settings: Fixture.testSettings())
     }
 
     private func phone() async throws -> ScannerClient {
-        let phone = try await ScannerClient.enroll(setup: setup, uri: Stage.fact("enrollment"))
-        _ = try await phone.startSession(eventId: Stage.fact("event"), gateId: Stage.fact("gate_main"))
+        let phone = try await ScannerClient.enroll(setup: setup, uri: Fixture.value("enrollment"))
+        _ = try await phone.startSession(eventId: Fixture.value("event"), gateId: Fixture.value("gate_main"))
         let manifest = try await phone.refreshManifest()
         XCTAssertEqual(manifest?.tickets, 7)
         return phone
     }
 
-    /// The code of the error that this must end with.
+    /// Returns the code of the error that `work` throws.
     private func code(of work: () async throws -> Void) async -> String {
         do {
             try await work()
             return "no error"
-        } catch let error as GateError {
+        } catch let error as ScannerError {
             return errorCode(error: error)
         } catch {
             return "\(error)"
         }
     }
 
-    func testAnEnrolmentIsKeptInTheAppsSecretStoreAndOpensWithoutANetwork() async throws {
+    func testTheCredentialsAreInTheAppsSecretStoreAndOpenWithoutANetwork() async throws {
         var found = await code { _ = try await ScannerClient.open(setup: self.setup) }
         XCTAssertEqual(found, "not_enrolled")
         for (uri, expected) in [
-            ("https://example.org", "invalid_text"), (Stage.fact("enrollment_plain"), "insecure_server"),
+            ("https://example.org", "invalid_text"), (Fixture.value("enrollment_plain"), "insecure_server"),
         ] {
             found = await code { _ = try await ScannerClient.enroll(setup: self.setup, uri: uri) }
             XCTAssertEqual(found, expected)
         }
-        XCTAssertEqual(wire.calls, [])
+        XCTAssertEqual(transport.calls, [])
         let first = try await phone()
         XCTAssertEqual(first.device().deviceId, "gate-1")
-        XCTAssertEqual(first.device().id, Stage.fact("device_a"))
-        XCTAssertEqual(vault.names, ["voelgoed-scan.enrollment"])
-        wire.cut()
+        XCTAssertEqual(first.device().id, Fixture.value("device_a"))
+        XCTAssertEqual(secretStore.names, ["voelgoed-scan.enrollment"])
+        transport.disconnect()
         let again = try await ScannerClient.open(setup: setup)
         let state = try await again.state()
-        XCTAssertEqual(state.station?.gateId, Stage.fact("gate_main"))
-        let verdict = try await again.scan(reading: Stage.camera("first"))
+        XCTAssertEqual(state.session?.gateId, Fixture.value("gate_main"))
+        let verdict = try await again.scan(reading: Fixture.qr("first"))
         XCTAssertEqual(verdict.reason, .admitted)
-        vault.locked = true
+        secretStore.locked = true
         found = await code { try again.forget() }
         XCTAssertEqual(found, "secret_store_failed")
-        vault.locked = false
+        secretStore.locked = false
         try again.forget()
-        XCTAssertEqual(vault.names, [])
+        XCTAssertEqual(secretStore.names, [])
     }
 
-    func testTheServerDecidesWhileItIsThereAndThePhoneWhenItIsNot() async throws {
-        let phone = try await ScannerClient.enroll(setup: setup, uri: Stage.fact("enrollment"))
-        var found = await code { _ = try await phone.scan(reading: Stage.camera("first")) }
+    func testTheServerDecidesWhileItIsAvailableAndOtherwiseThePhone() async throws {
+        let phone = try await ScannerClient.enroll(setup: setup, uri: Fixture.value("enrollment"))
+        var found = await code { _ = try await phone.scan(reading: Fixture.qr("first")) }
         XCTAssertEqual(found, "no_active_session")
-        _ = try await phone.startSession(eventId: Stage.fact("event"), gateId: Stage.fact("gate_main"))
+        _ = try await phone.startSession(eventId: Fixture.value("event"), gateId: Fixture.value("gate_main"))
         _ = try await phone.refreshManifest()
-        let online = try await phone.scan(reading: Stage.camera("first"))
+        let online = try await phone.scan(reading: Fixture.qr("first"))
         XCTAssertEqual(online.decidedBy, .server)
         XCTAssertEqual(online.occupancy?.gate.inside, 0)
 
-        wire.cut()
-        let alone = try await phone.scan(reading: Stage.camera("second"))
+        transport.disconnect()
+        let alone = try await phone.scan(reading: Fixture.qr("second"))
         XCTAssertEqual(alone.decidedBy, .device)
         XCTAssertEqual(alone.reason, .admitted)
         let state = try await phone.state()
@@ -92,29 +92,29 @@ final class ClientTests: XCTestCase {
         found = await code { _ = try await phone.sync() }
         XCTAssertEqual(found, "offline")
         let reopened = try await ScannerClient.open(setup: setup)
-        let second = try await reopened.scan(reading: Stage.camera("second"))
+        let second = try await reopened.scan(reading: Fixture.qr("second"))
         XCTAssertEqual(second.reason, .alreadyScanned)
         XCTAssertEqual(second.previousScan?.sameDevice, true)
     }
 
-    func testWhateverTheAppsOwnCodeThrowsIsOnlyALostNetwork() async throws {
+    func testAnyErrorOfTheAppsTransportCountsAsAnUnreachableServer() async throws {
         let phone = try await phone()
-        wire.fault = CocoaError(.userCancelled)
-        let verdict = try await phone.scan(reading: Stage.camera("third"))
+        transport.fault = CocoaError(.userCancelled)
+        let verdict = try await phone.scan(reading: Fixture.qr("third"))
         XCTAssertEqual(verdict.decidedBy, .device)
-        wire.fault = nil
+        transport.fault = nil
         do {
             _ = try await phone.sync()
             XCTFail("the server is busy")
-        } catch GateError.Refused(let status, _, _, _, let retryAfterS) {
+        } catch ScannerError.Refused(let status, _, _, _, let retryAfterS) {
             XCTAssertEqual(status, 503)
             XCTAssertEqual(retryAfterS, 1)
         }
     }
 
-    func testRunRenewsTheManifestByItselfAndEndsWhenItIsToldTo() async throws {
-        let phone = try await ScannerClient.enroll(setup: setup, uri: Stage.fact("enrollment"))
-        _ = try await phone.startSession(eventId: Stage.fact("event"), gateId: Stage.fact("gate_main"))
+    func testRunRefreshesTheManifestAndReturnsAfterStop() async throws {
+        let phone = try await ScannerClient.enroll(setup: setup, uri: Fixture.value("enrollment"))
+        _ = try await phone.startSession(eventId: Fixture.value("event"), gateId: Fixture.value("gate_main"))
         let running = Task { await phone.run() }
         var revision: UInt64 = 0
         while try await phone.state().manifest == nil { revision = await phone.changedSince(revision: revision) }
@@ -123,6 +123,6 @@ final class ClientTests: XCTestCase {
         await running.value
         let gates = await phone.gates()
         XCTAssertEqual(gates.map(\.name).sorted(), ["Main", "VIP"])
-        XCTAssertTrue(wire.calls.contains { $0.contains("/manifest") })
+        XCTAssertTrue(transport.calls.contains { $0.contains("/manifest") })
     }
 }

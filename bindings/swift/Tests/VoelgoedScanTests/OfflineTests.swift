@@ -4,7 +4,7 @@ import XCTest
 @testable import VoelgoedScan
 
 final class OfflineTests: XCTestCase {
-    private let main = Stage.fact("gate_main")
+    private let main = Fixture.value("gate_main")
     private var folder = URL(fileURLWithPath: "/")
 
     override func setUpWithError() throws {
@@ -20,38 +20,38 @@ final class OfflineTests: XCTestCase {
 
     private func phone(
         _ name: String = "a", device: String = "device_a", canOverride: Bool = false
-    ) async throws -> OfflineGate {
-        let gate = try await OfflineGate.open(setup: Stage.setup(file(name), device: device, canOverride: canOverride))
-        _ = try await gate.install(eventId: Stage.fact("event"), manifest: Stage.manifest("good"))
-        return gate
+    ) async throws -> OfflineScanner {
+        let scanner = try await OfflineScanner.open(setup: Fixture.setup(file(name), device: device, canOverride: canOverride))
+        _ = try await scanner.install(eventId: Fixture.value("event"), manifest: Fixture.manifest("good"))
+        return scanner
     }
 
-    /// The code of the error that this must end with.
+    /// Returns the code of the error that `work` throws.
     private func code(of work: () async throws -> Void) async -> String {
         do {
             try await work()
             return "no error"
-        } catch let error as GateError {
+        } catch let error as ScannerError {
             return errorCode(error: error)
         } catch {
             return "\(error)"
         }
     }
 
-    func testWithoutAManifestNothingIsDecided() async throws {
-        let gate = try await OfflineGate.open(setup: Stage.setup(file("a")))
-        var found = await code { _ = try await gate.decide(reading: Stage.camera("first"), gateId: self.main) }
+    func testWithoutAManifestADecisionFails() async throws {
+        let scanner = try await OfflineScanner.open(setup: Fixture.setup(file("a")))
+        var found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: self.main) }
         XCTAssertEqual(found, "no_manifest")
-        let state = try await gate.state()
+        let state = try await scanner.state()
         XCTAssertEqual(state, OfflineState(manifest: nil, waiting: 0, conflicts: 0, clockOffsetMs: 0))
-        found = await code { _ = try await gate.decide(reading: Stage.camera("first"), gateId: "the main gate") }
+        found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: "not an id") }
         XCTAssertEqual(found, "invalid_text")
-        found = await code { _ = try await OfflineGate.open(setup: Stage.setup("/nowhere/a.db")) }
+        found = await code { _ = try await OfflineScanner.open(setup: Fixture.setup("/nowhere/a.db")) }
         XCTAssertEqual(found, "storage_unavailable")
     }
 
-    func testEveryWrongManifestIsRefusedByItsOwnCodeAndTheGoodOneStays() async throws {
-        let gate = try await phone()
+    func testEveryInvalidManifestIsRefusedWithItsOwnCodeAndThePreviousOneStaysInUse() async throws {
+        let scanner = try await phone()
         let refused = [
             "older": "manifest_older",
             "other-event": "manifest_other_event",
@@ -61,27 +61,27 @@ final class OfflineTests: XCTestCase {
         ]
         for (name, expected) in refused {
             let found = await code {
-                _ = try await gate.install(eventId: Stage.fact("event"), manifest: Stage.manifest(name))
+                _ = try await scanner.install(eventId: Fixture.value("event"), manifest: Fixture.manifest(name))
             }
             XCTAssertEqual(found, expected, name)
         }
-        let state = try await gate.state()
+        let state = try await scanner.state()
         XCTAssertEqual(state.manifest?.version, 2)
         XCTAssertEqual(state.manifest?.tickets, 7)
-        let gates = await gate.gates()
+        let gates = await scanner.gates()
         XCTAssertEqual(gates.map(\.name).sorted(), ["Main", "VIP"])
     }
 
-    func testEveryResultIsDecidedOffline() async throws {
-        let gate = try await phone()
+    func testThePhoneDecidesEveryResultOffline() async throws {
+        let scanner = try await phone()
         func scan(_ name: String, at: String? = nil) async throws -> Verdict {
-            try await gate.decide(reading: Stage.camera(name), gateId: at ?? main)
+            try await scanner.decide(reading: Fixture.qr(name), gateId: at ?? main)
         }
         let admitted = try await scan("first")
         XCTAssertEqual(admitted.reason, .admitted)
         XCTAssertEqual(admitted.result, .valid)
         XCTAssertEqual(admitted.decidedBy, .device)
-        XCTAssertEqual(admitted.ticket?.code, Stage.fact("first_code"))
+        XCTAssertEqual(admitted.ticket?.code, Fixture.value("first_code"))
         XCTAssertEqual(admitted.ticket?.ticketClass, "Day")
         XCTAssertNil(admitted.occupancy)
         let expected: [(String, Reason)] = [
@@ -92,88 +92,88 @@ final class OfflineTests: XCTestCase {
             let verdict = try await scan(name)
             XCTAssertEqual(verdict.reason, reason, name)
         }
-        let elsewhere = try await scan("second", at: Stage.fact("gate_vip"))
+        let elsewhere = try await scan("second", at: Fixture.value("gate_vip"))
         XCTAssertEqual(elsewhere.reason, .gateNotAllowed)
-        let address = try await gate.decide(reading: .qr(text: "https://example.org"), gateId: main)
+        let address = try await scanner.decide(reading: .qr(text: "https://example.org"), gateId: main)
         XCTAssertEqual(address.reason, .malformed)
-        let typed = try await gate.decide(reading: .typed(text: Stage.fact("second_code")), gateId: main)
+        let typed = try await scanner.decide(reading: .typed(text: Fixture.value("second_code")), gateId: main)
         XCTAssertEqual(typed.reason, .unsignedNotAllowed)
-        let exit = try await gate.decide(reading: Stage.camera("second"), gateId: main, direction: .exit)
+        let exit = try await scanner.decide(reading: Fixture.qr("second"), gateId: main, direction: .exit)
         XCTAssertEqual(exit.reason, .notInside)
         let unchecked = try await scan("server_format")
         XCTAssertEqual(unchecked.warnings, [.signatureUnchecked])
         let later = try await scan("sold_later")
         XCTAssertEqual(later.warnings, [.notInManifest])
-        let found = await code { _ = try await scan("second", at: Stage.fact("gate_unknown")) }
+        let found = await code { _ = try await scan("second", at: Fixture.value("gate_unknown")) }
         XCTAssertEqual(found, "unknown_gate")
-        let state = try await gate.state()
+        let state = try await scanner.state()
         XCTAssertEqual(state.waiting, 12)
     }
 
-    func testAScanIdIsOneScanAndAnOverrideNeedsTheRightToIt() async throws {
+    func testAScanIdBelongsToOneScanAndAnOverrideNeedsPermission() async throws {
         let plain = try await phone()
         let trusted = try await phone("b", device: "device_b", canOverride: true)
         let id = newScanId()
-        let first = try await plain.decide(reading: Stage.camera("first"), gateId: main, scanId: id)
+        let first = try await plain.decide(reading: Fixture.qr("first"), gateId: main, scanId: id)
         XCTAssertEqual(first.scanId, id)
-        let again = try await plain.decide(reading: Stage.camera("first"), gateId: main, scanId: id)
+        let again = try await plain.decide(reading: Fixture.qr("first"), gateId: main, scanId: id)
         XCTAssertTrue(again.repeated)
         var found = await code {
-            _ = try await plain.decide(reading: Stage.camera("second"), gateId: self.main, scanId: id)
+            _ = try await plain.decide(reading: Fixture.qr("second"), gateId: self.main, scanId: id)
         }
         XCTAssertEqual(found, "scan_id_reused")
         let why = "guest of the band"
         found = await code {
-            _ = try await plain.decide(reading: Stage.camera("voided"), gateId: self.main, overrideReason: why)
+            _ = try await plain.decide(reading: Fixture.qr("voided"), gateId: self.main, overrideReason: why)
         }
         XCTAssertEqual(found, "forbidden")
-        let forced = try await trusted.decide(reading: Stage.camera("voided"), gateId: main, overrideReason: why)
+        let forced = try await trusted.decide(reading: Fixture.qr("voided"), gateId: main, overrideReason: why)
         XCTAssertEqual(forced.reason, .overridden)
     }
 
-    func testAManifestTooOldIsRefusedWhereTheEventSaysSo() async throws {
-        let gate = try await phone()
-        _ = try await gate.install(eventId: Stage.fact("event"), manifest: Stage.manifest("stale"))
-        let found = await code { _ = try await gate.decide(reading: Stage.camera("first"), gateId: self.main) }
+    func testAStaleManifestIsRefusedIfTheEventIsConfiguredSo() async throws {
+        let scanner = try await phone()
+        _ = try await scanner.install(eventId: Fixture.value("event"), manifest: Fixture.manifest("stale"))
+        let found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: self.main) }
         XCTAssertEqual(found, "stale_manifest")
     }
 
-    func testAVerdictThatWasShownSurvivesAKill() async throws {
+    func testAShownVerdictSurvivesAKill() async throws {
         _ = try await phone()
-        let setup = Stage.setup(file("a"))
-        let victim = Process()
-        victim.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
-            .deletingLastPathComponent().appendingPathComponent("Victim")
-        victim.arguments = [
+        let setup = Fixture.setup(file("a"))
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
+            .deletingLastPathComponent().appendingPathComponent("KillTarget")
+        process.arguments = [
             setup.file, setup.organizationId, setup.deviceId, setup.manifestKey.base64EncodedString(), main,
-            Stage.fact("victim"),
+            Fixture.value("kill_test"),
         ]
         let output = Pipe()
-        victim.standardOutput = output
-        try victim.run()
+        process.standardOutput = output
+        try process.run()
         XCTAssertEqual(String(decoding: output.fileHandleForReading.availableData, as: UTF8.self), "admitted\n")
-        kill(victim.processIdentifier, SIGKILL)
-        victim.waitUntilExit()
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
 
-        let gate = try await OfflineGate.open(setup: setup)
-        let state = try await gate.state()
+        let scanner = try await OfflineScanner.open(setup: setup)
+        let state = try await scanner.state()
         XCTAssertEqual(state.waiting, 1)
-        let second = try await gate.decide(reading: Stage.camera("victim"), gateId: main)
+        let second = try await scanner.decide(reading: Fixture.qr("kill_test"), gateId: main)
         XCTAssertEqual(second.reason, .alreadyScanned)
         XCTAssertEqual(second.previousScan?.sameDevice, true)
-        let found = await code { _ = try await OfflineGate.open(setup: Stage.setup(setup.file, device: "device_b")) }
+        let found = await code { _ = try await OfflineScanner.open(setup: Fixture.setup(setup.file, device: "device_b")) }
         XCTAssertEqual(found, "other_device")
     }
 
-    func testTwoPhonesThatCannotTalkBothLetOneTicketInAndBothRememberIt() async throws {
+    func testTwoPhonesWithoutAConnectionBothAdmitATicketAndBothRecordIt() async throws {
         let (a, b) = (try await phone(), try await phone("b", device: "device_b"))
-        async let atA = a.decide(reading: Stage.camera("third"), gateId: main)
-        async let atB = b.decide(reading: Stage.camera("third"), gateId: main)
+        async let atA = a.decide(reading: Fixture.qr("third"), gateId: main)
+        async let atB = b.decide(reading: Fixture.qr("third"), gateId: main)
         let verdicts = try await [atA, atB]
         XCTAssertEqual(verdicts.map(\.reason), [.admitted, .admitted])
         XCTAssertNotEqual(verdicts[0].scanId, verdicts[1].scanId)
-        for gate in [a, b] {
-            let state = try await gate.state()
+        for scanner in [a, b] {
+            let state = try await scanner.state()
             XCTAssertEqual(state.waiting, 1)
         }
     }

@@ -4,26 +4,26 @@ import XCTest
 @testable import VoelgoedScan
 
 final class TicketTests: XCTestCase {
-    func testATypedCodeMayBeGroupedAndNothingElse() throws {
+    func testATypedCodeMayBeGroupedButNotOtherwiseChanged() throws {
         XCTAssertEqual(try parseTicketCode(text: "3KQR-7F92 4M1X-aB0z"), "3KQR7F924M1XaB0z")
         XCTAssertEqual(try groupedTicketCode(code: "3KQR7F924M1XaB0z"), "3KQR-7F92-4M1X-aB0z")
         for text in ["", "3KQR", "3KQR--7F92-4M1X-aB0z", "3KQR7F924M1XaB0é", "3KQR7F924M1XaB0z "] {
             XCTAssertThrowsError(try parseTicketCode(text: text), text) { error in
-                guard case GateError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }
+                guard case ScannerError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }
                 XCTAssertEqual(kind, "ticket code")
             }
         }
         XCTAssertThrowsError(try groupedTicketCode(code: "short"))
     }
 
-    func testAPayloadsShapeTellsItsFormat() {
+    func testTheShapeOfAPayloadDeterminesItsFormat() {
         XCTAssertEqual(payloadFormat(payload: "VG1.1.fO7PQD0HtpbJu1DB.VGtaswiiCdSvrK4-qZ36BQ\r\n"), .vg1)
         XCTAssertEqual(payloadFormat(payload: "3KQR7F924M1XaB0z")?.code, "bare")
         XCTAssertNil(payloadFormat(payload: "https://example.org"))
         XCTAssertNil(payloadFormat(payload: String(repeating: "A", count: 3000)))
     }
 
-    func testEveryReasonHasItsResultItsCodeAndASentence() {
+    func testEveryReasonHasAResultACodeAndAMessage() {
         let reasons = allReasons()
         XCTAssertEqual(reasons, Reason.allCases)
         XCTAssertEqual(Set(reasons.map(\.result)), Set(ScanResult.allCases))
@@ -32,10 +32,10 @@ final class TicketTests: XCTestCase {
         XCTAssertEqual(Reason.alreadyScanned.message, "Already scanned")
         XCTAssertEqual(Set(reasons.map(\.code)).count, reasons.count)
         XCTAssertTrue(reasons.allSatisfy { !$0.message.isEmpty })
-        XCTAssertEqual(Warning.allCases.map(\.code).first, "clock_skew")
+        XCTAssertEqual(ScanWarning.allCases.map(\.code).first, "clock_skew")
     }
 
-    func testPublicKeysAloneVerifyEveryPayloadOfTheSharedVectorsAsTheReferenceDoes() throws {
+    func testPublicKeysVerifyEveryPayloadOfTheSharedVectorsAsTheReferenceDoes() throws {
         let (organization, keys, cases) = try Vector.all()
         let verifier = try TicketVerifier(organizationId: organization, publicKeys: keys)
         for vector in cases {
@@ -51,9 +51,9 @@ final class TicketTests: XCTestCase {
         XCTAssertGreaterThanOrEqual(cases.filter { $0.outcome == "valid" }.count, 8)
     }
 
-    func testAWrongKeyOrOrganizationIsAnErrorAndNotACrash() throws {
+    func testAnInvalidKeyOrOrganizationIdIsAnError() throws {
         XCTAssertThrowsError(try TicketVerifier(organizationId: "nobody", publicKeys: [:])) { error in
-            guard case GateError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }
+            guard case ScannerError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }
             XCTAssertEqual(kind, "organization id")
         }
         let id = "ea8ed02a-82a1-4593-8f23-37cd3794c522"

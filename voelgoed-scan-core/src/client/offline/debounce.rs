@@ -1,7 +1,7 @@
-//! Was this payload read a moment ago? A camera sees one QR code many times: within 2.5 s it is one reading.
+//! Debounces camera readings: a camera reads one QR code many times, and within 2.5 s that is one scan.
 //!
-//! The time counts from the scan, not from the last look: whoever holds the same code up again and again is scanned
-//! again after 2.5 s.
+//! The interval starts at the scan, not at the last reading. A code that stays in front of the camera is therefore
+//! scanned again after 2.5 s.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::client::Verdict;
 use crate::model::{Direction, GateId, Reading, Timestamp};
 use crate::token::{MAX_PAYLOAD, payload_sha256};
 
-/// For how long the same payload is the same reading.
-const ONE_READING: Duration = Duration::from_millis(2500);
+/// How long the same payload counts as the same reading.
+const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(2500);
 
-/// What makes two readings the same.
+/// Identifies a reading: two readings with equal keys are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadingKey {
     pub(crate) payload_sha256: [u8; 32],
@@ -30,16 +30,16 @@ impl ReadingKey {
     }
 }
 
-/// The readings of the last moments.
+/// The verdicts of the last 2.5 s.
 #[derive(Debug, Default)]
-pub(crate) struct Readings(Vec<(ReadingKey, Timestamp, Verdict)>);
+pub(crate) struct Debouncer(Vec<(ReadingKey, Timestamp, Verdict)>);
 
-impl Readings {
-    /// The verdict of the reading that this one repeats, by the device's clock.
-    pub(crate) fn repeat(&mut self, key: &ReadingKey, at: Timestamp) -> Option<Verdict> {
-        // A clock that was set back ends every reading: better one scan too many than a verdict that stays for hours.
+impl Debouncer {
+    /// Returns the verdict of the same reading within the interval, marked as repeated. `now` is the device's clock.
+    pub(crate) fn find(&mut self, key: &ReadingKey, now: Timestamp) -> Option<Verdict> {
+        // If the clock was set back, all entries expire: one scan too many is better than a verdict that stays for hours.
         self.0
-            .retain(|(_, since, _)| *since <= at && at.minus(ONE_READING) <= *since);
+            .retain(|(_, since, _)| *since <= now && now.minus(DEBOUNCE_INTERVAL) <= *since);
         let (.., verdict) = self.0.iter().find(|(known, ..)| known == key)?;
         Some(Verdict {
             repeated: true,
@@ -47,15 +47,15 @@ impl Readings {
         })
     }
 
-    /// Keeps a verdict.
-    pub(crate) fn keep(&mut self, key: ReadingKey, at: Timestamp, verdict: &Verdict) {
+    /// Adds a verdict.
+    pub(crate) fn insert(&mut self, key: ReadingKey, now: Timestamp, verdict: &Verdict) {
         self.0.retain(|(known, ..)| *known != key);
-        self.0.push((key, at, verdict.clone()));
+        self.0.push((key, now, verdict.clone()));
     }
 }
 
-/// Cuts what is longer than any payload: it stays malformed, and the log stays small.
-pub(crate) fn bound(reading: &mut Reading) {
+/// Truncates a reading that is longer than any payload. It stays malformed, and the log stays small.
+pub(crate) fn truncate(reading: &mut Reading) {
     let (Reading::Qr(text) | Reading::TicketCode(text)) = reading;
     if text.trim_ascii().len() > MAX_PAYLOAD {
         let trimmed = text.trim_ascii();

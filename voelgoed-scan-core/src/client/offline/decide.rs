@@ -1,34 +1,36 @@
-//! What does a phone decide? The rules of the server ([`decide`]) on what the manifest and the phone's own log tell;
-//! pure.
+//! The phone's decision: the same rules as on the server ([`decide`]), applied to the manifest and the phone's own log.
+//!
+//! Invariant: pure. The time, the manifest and the recorded passages are passed in.
 
 use uuid::Uuid;
 
-use crate::client::{SeenBefore, SeenTicket, Verdict, VerdictBy};
+use crate::client::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
 use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey};
 use crate::model::{
-    Claims, DeviceId, Direction, Format, GateId, Ledger, NamedGate, Passage, Reading, Reason, ScanId,
-    ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Warning,
+    Claims, DeviceId, Direction, EventId, Format, GateId, Ledger, NamedGate, OrganizationId, Passage,
+    Reading, Reason, ScanId, ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp,
+    Warning,
 };
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{ScanContext, can_be_overridden, decide};
 use crate::token::{Keyring, Malformed, Payload, verify};
 
-/// What was read, as far as a phone can tell.
+/// A reading after verification, as far as a phone can verify it.
 #[derive(Debug)]
-pub(super) struct Read {
-    verdict: Result<Claims, Reason>,
+pub(super) struct VerifiedReading {
+    claims: Result<Claims, Reason>,
     format: Option<Format>,
-    /// What the manifest calls the ticket.
+    /// The ticket's key in the manifest.
     pub(super) key: Option<TicketKey>,
 }
 
-/// Checks 1 to 3, less the payload's own window.
-pub(super) fn read(reading: &Reading, manifest: &Manifest, keyring: &Keyring) -> Read {
+/// Makes checks 1 to 3: shape, key and signature. The time window of the payload is not checked here.
+pub(super) fn verify_reading(reading: &Reading, manifest: &Manifest, keyring: &Keyring) -> VerifiedReading {
     let payload = match Payload::parse_reading(reading) {
         Ok(payload) => payload,
         Err(Malformed) => {
-            return Read {
-                verdict: Err(Reason::Malformed),
+            return VerifiedReading {
+                claims: Err(Reason::Malformed),
                 format: None,
                 key: None,
             };
@@ -36,57 +38,56 @@ pub(super) fn read(reading: &Reading, manifest: &Manifest, keyring: &Keyring) ->
     };
     let format = payload.format();
     let allow_unsigned = manifest.head().event.allow_unsigned;
-    let verdict = match (verify(&payload, keyring, None, allow_unsigned), format) {
-        // A phone holds no HMAC key. The code has 95 random bits: whether the manifest lists it decides.
-        (Err(Reason::UnknownKey), Format::Vg1 | Format::Phoenix) => unchecked(&payload),
-        (verdict, _) => verdict,
+    let claims = match (verify(&payload, keyring, None, allow_unsigned), format) {
+        // A phone has no HMAC key. A ticket code has 95 random bits, so whether the manifest lists it is decisive.
+        (Err(Reason::UnknownKey), Format::Vg1 | Format::Phoenix) => claims_without_signature(&payload),
+        (claims, _) => claims,
     };
-    let code = verdict.as_ref().ok().and_then(|claims| claims.ticket_code);
-    Read {
-        verdict,
+    let code = claims.as_ref().ok().and_then(|claims| claims.ticket_code);
+    VerifiedReading {
+        claims,
         format: Some(format),
         key: code.map(|code| manifest.key(code)),
     }
 }
 
-/// What the manifest of an event calls the ticket that a payload claims to be. Nothing is checked: this only finds what
-/// the phone itself wrote.
-#[cfg(feature = "client")]
+/// Returns the manifest key of the ticket that a payload claims to be. Verifies nothing: use it only to look up what the
+/// phone itself has recorded.
 pub(super) fn claimed_key(
     reading: &Reading,
-    organization: crate::model::OrganizationId,
-    event: crate::model::EventId,
+    organization: OrganizationId,
+    event: EventId,
 ) -> Option<TicketKey> {
     let claims = Payload::parse_reading(reading).ok()?.unverified_claims().ok()?;
     Some(TicketKey::of(organization, event, claims.ticket_code?))
 }
 
-fn unchecked(payload: &Payload<'_>) -> Result<Claims, Reason> {
+fn claims_without_signature(payload: &Payload<'_>) -> Result<Claims, Reason> {
     let claims = payload.unverified_claims()?;
     if claims.ticket_code.is_none() {
         return Err(Reason::UnknownKey);
     }
-    // The manifest knows codes and no ids.
+    // The manifest contains codes and no ticket ids.
     Ok(Claims {
         ticket_id: None,
         ..claims
     })
 }
 
-/// A scan that went in or out here.
+/// An admission or exit that this phone recorded, decided by the server or the phone.
 #[derive(Debug, Clone)]
-pub(super) struct OwnMovement {
+pub(super) struct LocalPassage {
     pub(super) scan_id: ScanId,
     pub(super) direction: Direction,
     pub(super) reason: Reason,
     pub(super) at: Timestamp,
     pub(super) gate_id: GateId,
     pub(super) gate_name: String,
-    /// A manifest made after this counts it.
+    /// Manifests that are made after this time count it. `None` until the server has it.
     pub(super) known_at: Option<Timestamp>,
 }
 
-impl OwnMovement {
+impl LocalPassage {
     pub(super) fn of(verdict: &Verdict, known_at: Option<Timestamp>) -> Self {
         Self {
             scan_id: verdict.scan_id,
@@ -100,84 +101,90 @@ impl OwnMovement {
     }
 }
 
-/// Where and when a phone is asked.
+/// The circumstances of a scan on a phone.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(super) struct OfflineContext<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) gate: &'a ManifestGate,
     pub(super) direction: Direction,
-    /// By the server's clock.
+    /// The time of the scan, by the server's clock.
     pub(super) now: Timestamp,
     /// Whether the scan carries an override.
-    pub(super) force: bool,
+    pub(super) has_override: bool,
     pub(super) device_id: DeviceId,
     pub(super) device_name: &'a str,
 }
 
-/// What a phone decided.
+/// A phone's decision.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct OfflineDecision {
     pub(super) reason: Reason,
-    pub(super) ticket: Option<SeenTicket>,
-    pub(super) previous_scan: Option<SeenBefore>,
+    pub(super) ticket: Option<VerdictTicket>,
+    pub(super) previous_scan: Option<VerdictPreviousScan>,
     pub(super) warnings: Vec<Warning>,
 }
 
-/// The rest of the checks, on what the phone saw of the ticket itself.
-pub(super) fn judge(ask: &Ask<'_>, read: &Read, own: &[OwnMovement]) -> Judged {
-    let claims = match &read.verdict {
+/// Makes the remaining checks. `passages` are the recorded admissions and exits of this ticket.
+pub(super) fn decide_offline(
+    context: &OfflineContext<'_>,
+    reading: &VerifiedReading,
+    passages: &[LocalPassage],
+) -> OfflineDecision {
+    let claims = match &reading.claims {
         Ok(claims) => claims,
-        Err(reason) => return ask.denied(*reason),
+        Err(reason) => return context.denied(*reason),
     };
-    let head = ask.manifest.head();
-    let mut warnings = ask.warnings();
-    let listed = read.key.and_then(|key| ask.manifest.find(key));
-    let ticket = match (&listed, read.format) {
+    let head = context.manifest.head();
+    let mut warnings = context.warnings();
+    let listed = reading.key.and_then(|key| context.manifest.find(key));
+    let ticket = match (&listed, reading.format) {
         (Some(listed), format) => {
             if matches!(format, Some(Format::Vg1 | Format::Phoenix)) {
                 warnings.push(Warning::SignatureUnchecked);
             }
-            claims.ticket_code.map(|code| ask.listed(code, listed))
+            claims
+                .ticket_code
+                .map(|code| context.ticket_from_manifest(code, listed))
         }
         (None, Some(Format::Vg2)) => {
             if claims.event_id == Some(head.event.id) {
                 warnings.push(Warning::NotInManifest);
             }
-            ask.claimed(claims)
+            context.ticket_from_claims(claims)
         }
         (None, _) => None,
     };
-    let facts = ticket.map(|ticket| ask.facts(ticket, listed.as_ref(), own));
-    let context = ask.context();
-    let first = decide(&context, claims, facts.as_ref());
-    let forced = ask.force && can_be_overridden(first, ask.direction);
-    let reason = if forced { Reason::Overridden } else { first };
-    let admits = reason.result() == ScanResult::Valid && ask.direction == Direction::Entry;
-    if admits && (head.has_capacity || ask.gate.has_capacity) {
+    let facts = ticket.map(|ticket| context.facts(ticket, listed.as_ref(), passages));
+    let scan_context = context.scan_context();
+    let by_rules = decide(&scan_context, claims, facts.as_ref());
+    let is_forced = context.has_override && can_be_overridden(by_rules, context.direction);
+    let reason = if is_forced { Reason::Overridden } else { by_rules };
+    let is_admission = reason.result() == ScanResult::Valid && context.direction == Direction::Entry;
+    if is_admission && (head.has_capacity || context.gate.has_capacity) {
         warnings.push(Warning::CapacityUnknown);
     }
-    let facts = facts.as_ref().filter(|_| shows_ticket(first));
+    let facts = facts.as_ref().filter(|_| shows_ticket(by_rules));
     let previous_scan = facts
-        .filter(|_| shows_previous_scan(first) && !forced)
+        .filter(|_| shows_previous_scan(by_rules) && !is_forced)
         .and_then(|facts| {
-            let seen = match ask.direction {
+            let passage = match context.direction {
                 Direction::Entry => facts.ledger.last_admission(),
                 Direction::Exit => facts.ledger.last_passage(),
             };
-            seen.map(|seen| SeenBefore::of(seen, ask.now))
+            passage.map(|passage| VerdictPreviousScan::of(passage, context.now))
         });
-    Judged {
+    OfflineDecision {
         reason,
-        ticket: facts.map(|facts| seen_ticket(facts, admits)),
+        ticket: facts.map(|facts| verdict_ticket(facts, is_admission)),
         previous_scan,
         warnings,
     }
 }
 
-fn seen_ticket(TicketFacts { ticket, ledger, .. }: &TicketFacts, admitted: bool) -> SeenTicket {
-    // As the server shows it: after the scan.
-    let scan_count = ledger.admissions().saturating_add(u32::from(admitted));
-    SeenTicket {
+fn verdict_ticket(TicketFacts { ticket, ledger, .. }: &TicketFacts, is_admission: bool) -> VerdictTicket {
+    // Includes this scan, as the server's answer does.
+    let scan_count = ledger.admissions().saturating_add(u32::from(is_admission));
+    VerdictTicket {
         id: None,
         code: ticket.code,
         status: ticket.status.after_admissions(scan_count),
@@ -189,16 +196,16 @@ fn seen_ticket(TicketFacts { ticket, ledger, .. }: &TicketFacts, admitted: bool)
     }
 }
 
-impl Judged {
-    /// What is shown of it.
-    pub(super) fn verdict(self, scan_id: ScanId, ask: &Ask<'_>) -> Verdict {
-        let gate = &ask.gate.gate;
+impl OfflineDecision {
+    /// Converts the decision into the verdict that the app shows.
+    pub(super) fn into_verdict(self, scan_id: ScanId, context: &OfflineContext<'_>) -> Verdict {
+        let gate = &context.gate.gate;
         Verdict {
             scan_id,
             result: self.reason.result(),
             reason: self.reason,
-            direction: ask.direction,
-            scanned_at: ask.now,
+            direction: context.direction,
+            scanned_at: context.now,
             event_id: gate.event_id,
             gate: NamedGate {
                 id: gate.id,
@@ -207,7 +214,7 @@ impl Judged {
             ticket: self.ticket,
             previous_scan: self.previous_scan,
             occupancy: None,
-            decided_by: VerdictBy::Device,
+            decided_by: VerdictSource::Device,
             repeated: false,
             warnings: self.warnings,
             message: self.reason.message().to_owned(),
@@ -215,9 +222,9 @@ impl Judged {
     }
 }
 
-impl<'a> Ask<'a> {
-    fn denied(&self, reason: Reason) -> Judged {
-        Judged {
+impl<'a> OfflineContext<'a> {
+    fn denied(&self, reason: Reason) -> OfflineDecision {
+        OfflineDecision {
             reason,
             ticket: None,
             previous_scan: None,
@@ -233,7 +240,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn context(&self) -> ScanContext<'a> {
+    fn scan_context(&self) -> ScanContext<'a> {
         let head = self.manifest.head();
         ScanContext {
             now: self.now,
@@ -245,7 +252,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn listed(&self, code: TicketCode, listed: &ManifestTicket) -> Ticket {
+    fn ticket_from_manifest(&self, code: TicketCode, listed: &ManifestTicket) -> Ticket {
         Ticket {
             status: listed.status,
             ticket_class: listed.ticket_class.clone(),
@@ -253,12 +260,12 @@ impl<'a> Ask<'a> {
             valid_from: listed.valid_from,
             valid_until: listed.valid_until,
             entry_limit: listed.entry_limit,
-            ..self.ticket(code)
+            ..self.base_ticket(code)
         }
     }
 
-    /// A ticket sold after the manifest was made, by what its claims say.
-    fn claimed(&self, claims: &Claims) -> Option<Ticket> {
+    /// Builds a ticket that was sold after the manifest was made from its signed claims.
+    fn ticket_from_claims(&self, claims: &Claims) -> Option<Ticket> {
         let class = claims
             .ticket_class
             .and_then(|class| self.manifest.claimed_class(class));
@@ -266,14 +273,14 @@ impl<'a> Ask<'a> {
             event_id: claims.event_id?,
             ticket_class: class.cloned(),
             entry_limit: claims.entry_limit?,
-            ..self.ticket(claims.ticket_code?)
+            ..self.base_ticket(claims.ticket_code?)
         })
     }
 
-    fn ticket(&self, code: TicketCode) -> Ticket {
+    fn base_ticket(&self, code: TicketCode) -> Ticket {
         let head = self.manifest.head();
         Ticket {
-            // No rule asks for it: the claims name none here.
+            // The manifest has no ticket ids. No rule uses the id, because the claims contain none here.
             id: TicketId::from_uuid(Uuid::nil()),
             organization_id: head.event.organization_id,
             event_id: head.event.id,
@@ -292,34 +299,41 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The ticket with its history: what the manifest counts, and what this phone saw that the manifest does not count.
-    fn facts(&self, ticket: Ticket, listed: Option<&ManifestTicket>, own: &[OwnMovement]) -> TicketFacts {
+    /// Returns the ticket with its history: what the manifest counts, plus the phone's passages that it does not count.
+    fn facts(
+        &self,
+        ticket: Ticket,
+        listed: Option<&ManifestTicket>,
+        passages: &[LocalPassage],
+    ) -> TicketFacts {
         let made_at = self.manifest.head().made_at;
         let mut facts = TicketFacts {
-            ledger: listed.map_or_else(Ledger::default, |listed| self.counted(listed)),
+            ledger: listed.map_or_else(Ledger::default, |listed| self.manifest_ledger(listed)),
             version: 0,
             ticket,
         };
-        let allowance = self.context().allowance(&facts);
-        let in_counts = |one: &&OwnMovement| one.known_at.is_some_and(|known_at| known_at < made_at);
-        let admitted = own
+        let allowance = self.scan_context().allowance(&facts);
+        let is_counted = |passage: &LocalPassage| passage.known_at.is_some_and(|known_at| known_at < made_at);
+        let acknowledged_admissions = passages
             .iter()
-            .filter(in_counts)
-            .filter(|one| one.direction == Direction::Entry)
+            .filter(|passage| is_counted(passage) && passage.direction == Direction::Entry)
             .count();
-        // Should the server count fewer than it acknowledged, what this phone saw stands all the same: a ticket that
-        // it let in stays one that it let in.
-        let believed = facts.ledger.admissions() as usize >= admitted;
-        for one in own.iter().filter(|one| !(believed && in_counts(one))) {
-            let seen = self.passage(one);
-            match one.direction {
+        // If the manifest counts fewer admissions than the server acknowledged, the phone applies all of its passages:
+        // a ticket that this phone admitted stays admitted.
+        let trusts_manifest = facts.ledger.admissions() as usize >= acknowledged_admissions;
+        for local in passages
+            .iter()
+            .filter(|passage| !(trusts_manifest && is_counted(passage)))
+        {
+            let passage = self.passage(local);
+            match local.direction {
                 Direction::Exit => {
-                    facts.ledger.leave(seen);
+                    facts.ledger.leave(passage);
                 }
                 Direction::Entry => {
-                    let person_added = one.reason != Reason::Readmitted
+                    let person_added = local.reason != Reason::Readmitted
                         || facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
-                    facts.ledger.enter(seen, person_added, &allowance);
+                    facts.ledger.enter(passage, person_added, &allowance);
                 }
             }
         }
@@ -328,7 +342,8 @@ impl<'a> Ask<'a> {
         facts
     }
 
-    fn counted(&self, listed: &ManifestTicket) -> Ledger {
+    /// Returns the history that the manifest contains: counts and the time of the last admission.
+    fn manifest_ledger(&self, listed: &ManifestTicket) -> Ledger {
         let last = Passage {
             scan_id: ScanId::from_uuid(Uuid::nil()),
             at: listed.last_admission.unwrap_or(self.manifest.head().made_at),
@@ -340,12 +355,12 @@ impl<'a> Ask<'a> {
         Ledger::from_counts(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
     }
 
-    fn passage(&self, one: &OwnMovement) -> Passage {
+    fn passage(&self, local: &LocalPassage) -> Passage {
         Passage {
-            scan_id: one.scan_id,
-            at: one.at,
-            gate_id: one.gate_id,
-            gate_name: one.gate_name.clone(),
+            scan_id: local.scan_id,
+            at: local.at,
+            gate_id: local.gate_id,
+            gate_name: local.gate_name.clone(),
             device_id: self.device_id,
             device_name: self.device_name.to_owned(),
         }

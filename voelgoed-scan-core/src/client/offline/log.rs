@@ -1,156 +1,166 @@
-//! How is it kept? The phone's own SQLite database: WAL, every commit on the disk before it returns.
+//! The device log: the phone's own SQLite database with its scans, admissions, conflicts, manifest and session.
+//!
+//! Invariant: every commit is on disk before the method returns (WAL with `synchronous = full`).
 
-mod own;
+mod device;
+mod manifests;
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::migrations;
 use serde_json::value::RawValue;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use uuid::Uuid;
 
 use crate::client::offline::debounce::ReadingKey;
-use crate::client::offline::decide::OwnMovement;
-use crate::client::{OfflineError, OfflineGateSetup, Verdict};
+use crate::client::offline::decide::LocalPassage;
+use crate::client::{OfflineError, OfflineScannerSetup, Verdict};
 use crate::manifest::TicketKey;
-use crate::migrations;
 use crate::model::{EventId, ScanId, Timestamp};
 use crate::sync::{Conflict, LinkHash, SyncResult, SyncStatus};
 
 /// The database of one device.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct DeviceLog {
     connection: SqliteConnection,
 }
 
-/// What is written for a scan that was decided here.
-pub(super) struct NewScan<'a> {
+/// A scan that the phone decided, before it is appended to the log.
+pub(super) struct LogEntry<'a> {
     pub(super) sequence: u64,
     pub(super) key: &'a ReadingKey,
-    pub(super) sent: &'a str,
+    /// The scan as the upload contains it.
+    pub(super) json: &'a str,
     pub(super) link: LinkHash,
     pub(super) verdict: &'a Verdict,
 }
 
-/// A scan that waits to be handed in.
+/// A scan that waits for upload.
 pub(super) struct WaitingScan {
     pub(super) scan_id: ScanId,
-    pub(super) sent: Box<RawValue>,
+    pub(super) json: Box<RawValue>,
     pub(super) link: LinkHash,
 }
 
-/// The end of the log.
+/// The last scan of the log. Sequence 0 without a hash if the log is empty.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct End {
+pub(super) struct LogTail {
     pub(super) sequence: u64,
     pub(super) link: Option<LinkHash>,
 }
 
-fn id(row: &SqliteRow, column: &str) -> Result<Uuid, sqlx::Error> {
+fn get_uuid(row: &SqliteRow, column: &str) -> Result<Uuid, sqlx::Error> {
     row.try_get(column)
 }
 
-fn broken(column: &'static str) -> OfflineError {
+fn invalid_column(column: &'static str) -> OfflineError {
     OfflineError::InvalidColumn { column }
 }
 
-fn parse<T: std::str::FromStr>(row: &SqliteRow, column: &'static str) -> Result<T, OfflineError> {
+fn get_parsed<T: std::str::FromStr>(row: &SqliteRow, column: &'static str) -> Result<T, OfflineError> {
     let text: String = row.try_get(column)?;
-    text.parse().map_err(|_| broken(column))
+    text.parse().map_err(|_| invalid_column(column))
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<T, OfflineError> {
+fn get_json<T: serde::de::DeserializeOwned>(
+    row: &SqliteRow,
+    column: &'static str,
+) -> Result<T, OfflineError> {
     let text: String = row.try_get(column)?;
-    serde_json::from_str(&text).map_err(|_| broken(column))
+    serde_json::from_str(&text).map_err(|_| invalid_column(column))
 }
 
-fn bytes<const N: usize>(row: &SqliteRow, column: &'static str) -> Result<[u8; N], OfflineError> {
+fn get_bytes<const N: usize>(row: &SqliteRow, column: &'static str) -> Result<[u8; N], OfflineError> {
     let bytes: Vec<u8> = row.try_get(column)?;
-    bytes.try_into().map_err(|_| broken(column))
+    bytes.try_into().map_err(|_| invalid_column(column))
+}
+
+fn get_count(row: &SqliteRow) -> Result<u64, OfflineError> {
+    u64::try_from(row.try_get::<i64, _>("n")?).map_err(|_| invalid_column("n"))
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<String, OfflineError> {
     Ok(serde_json::to_string(value)?)
 }
 
-impl Log {
-    /// Opens the database of a device, made where it is missing. Another device's is refused.
-    pub(super) async fn open(file: &Path, setup: &OfflineGateSetup) -> Result<Self, OfflineError> {
+impl DeviceLog {
+    /// Opens the database and creates it if necessary. Fails if it belongs to another device.
+    pub(super) async fn open(file: &Path, setup: &OfflineScannerSetup) -> Result<Self, OfflineError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // WAL with `full` syncs at every commit: what was shown survives the battery.
+            // WAL with `full` syncs at every commit, so that a shown verdict survives a power failure.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(false);
         let mut connection = options.connect().await?;
         migrations::device().run(&mut connection).await?;
-        sqlx::query(
-            "insert into device (id, organization_id, device_id, can_override) values (1, $1, $2, $3) \
-             on conflict do nothing",
-        )
-        .bind(setup.organization_id.as_uuid())
-        .bind(setup.device_id.as_uuid())
-        .bind(setup.can_override)
-        .execute(&mut connection)
-        .await?;
-        let row = sqlx::query("select organization_id, device_id from device")
+        sqlx::query(include_str!("statements/insert_device.sql"))
+            .bind(setup.organization_id.as_uuid())
+            .bind(setup.device_id.as_uuid())
+            .bind(setup.can_override)
+            .execute(&mut connection)
+            .await?;
+        let row = sqlx::query(include_str!("statements/select_owner.sql"))
             .fetch_one(&mut connection)
             .await?;
-        let owner = (id(&row, "organization_id")?, id(&row, "device_id")?);
+        let owner = (get_uuid(&row, "organization_id")?, get_uuid(&row, "device_id")?);
         if owner != (*setup.organization_id.as_uuid(), *setup.device_id.as_uuid()) {
             return Err(OfflineError::OtherDevice);
         }
         Ok(Self { connection })
     }
 
-    /// The end of the log, where the next scan begins.
-    pub(super) async fn end(&mut self) -> Result<End, OfflineError> {
-        let row = sqlx::query("select sequence, link from scans order by sequence desc limit 1")
+    /// Returns the last scan of the log, which the next one continues.
+    pub(super) async fn tail(&mut self) -> Result<LogTail, OfflineError> {
+        let row = sqlx::query(include_str!("statements/select_tail.sql"))
             .fetch_optional(&mut self.connection)
             .await?;
-        let Some(row) = row else { return Ok(End::default()) };
+        let Some(row) = row else {
+            return Ok(LogTail::default());
+        };
         let sequence: i64 = row.try_get("sequence")?;
-        Ok(End {
-            sequence: u64::try_from(sequence).map_err(|_| broken("sequence"))?,
-            link: Some(LinkHash::new(bytes(&row, "link")?)),
+        Ok(LogTail {
+            sequence: u64::try_from(sequence).map_err(|_| invalid_column("sequence"))?,
+            link: Some(LinkHash::new(get_bytes(&row, "link")?)),
         })
     }
 
-    /// A scan that was decided here under this id.
-    pub(super) async fn known(&mut self, scan: ScanId) -> Result<Option<([u8; 32], Verdict)>, OfflineError> {
-        let row = sqlx::query("select payload_sha256, verdict from scans where scan_id = $1")
+    /// Returns the payload hash and the verdict of the scan with this id.
+    pub(super) async fn find_verdict(
+        &mut self,
+        scan: ScanId,
+    ) -> Result<Option<([u8; 32], Verdict)>, OfflineError> {
+        let row = sqlx::query(include_str!("statements/select_verdict.sql"))
             .bind(scan.as_uuid())
             .fetch_optional(&mut self.connection)
             .await?;
-        row.map(|row| Ok((bytes(&row, "payload_sha256")?, json(&row, "verdict")?)))
+        row.map(|row| Ok((get_bytes(&row, "payload_sha256")?, get_json(&row, "verdict")?)))
             .transpose()
     }
 
-    /// Who went in and out here on a ticket, in the order of time.
-    pub(super) async fn movements(
+    /// Returns the admissions and exits of a ticket on this phone, in the order of time.
+    pub(super) async fn passages(
         &mut self,
         event: EventId,
         ticket: TicketKey,
-    ) -> Result<Vec<OwnMovement>, OfflineError> {
-        let rows = sqlx::query(
-            "select scan_id, direction, reason, at, gate_id, gate_name, known_at from movements \
-             where event_id = $1 and ticket_key = $2 order by at, scan_id",
-        )
-        .bind(event.as_uuid())
-        .bind(ticket.as_bytes().as_slice())
-        .fetch_all(&mut self.connection)
-        .await?;
+    ) -> Result<Vec<LocalPassage>, OfflineError> {
+        let rows = sqlx::query(include_str!("statements/select_passages.sql"))
+            .bind(event.as_uuid())
+            .bind(ticket.as_bytes().as_slice())
+            .fetch_all(&mut self.connection)
+            .await?;
         rows.iter()
             .map(|row| {
-                Ok(OwnMovement {
-                    scan_id: id(row, "scan_id")?.into(),
-                    direction: parse(row, "direction")?,
-                    reason: parse(row, "reason")?,
+                Ok(LocalPassage {
+                    scan_id: get_uuid(row, "scan_id")?.into(),
+                    direction: get_parsed(row, "direction")?,
+                    reason: get_parsed(row, "reason")?,
                     at: Timestamp::from_millis(row.try_get("at")?),
-                    gate_id: id(row, "gate_id")?.into(),
+                    gate_id: get_uuid(row, "gate_id")?.into(),
                     gate_name: row.try_get("gate_name")?,
                     known_at: row
                         .try_get::<Option<i64>, _>("known_at")?
@@ -160,147 +170,131 @@ impl Log {
             .collect()
     }
 
-    /// Whether somebody went in or out here on a ticket, and the server does not know it.
-    #[cfg(feature = "client")]
-    pub(super) async fn has_unknown(
+    /// Returns whether this phone recorded an admission or exit of a ticket that the server does not have yet.
+    pub(super) async fn has_unacknowledged_passage(
         &mut self,
         event: EventId,
         ticket: TicketKey,
     ) -> Result<bool, OfflineError> {
-        let row = sqlx::query(
-            "select exists (select 1 from movements where event_id = $1 and ticket_key = $2 and known_at is null) \
-             as unknown",
-        )
-        .bind(event.as_uuid())
-        .bind(ticket.as_bytes().as_slice())
-        .fetch_one(&mut self.connection)
-        .await?;
-        Ok(row.try_get("unknown")?)
+        let row = sqlx::query(include_str!("statements/has_unacknowledged_passage.sql"))
+            .bind(event.as_uuid())
+            .bind(ticket.as_bytes().as_slice())
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(row.try_get("unacknowledged")?)
     }
 
-    /// Writes a scan and, where somebody went in or out, that: both are on the disk when this returns, or neither.
-    pub(super) async fn write(
+    /// Appends a scan and, for an admission or exit, its passage, in one transaction.
+    pub(super) async fn append(
         &mut self,
-        scan: &NewScan<'_>,
-        movement: Option<(EventId, TicketKey, OwnMovement)>,
+        entry: &LogEntry<'_>,
+        passage: Option<(EventId, TicketKey, LocalPassage)>,
     ) -> Result<(), OfflineError> {
-        let verdict = to_json(scan.verdict)?;
-        let mut write = self.connection.begin_with("begin immediate").await?;
-        sqlx::query(
-            "insert into scans (sequence, scan_id, payload_sha256, direction, sent, link, verdict) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(i64::try_from(scan.sequence).map_err(|_| broken("sequence"))?)
-        .bind(scan.verdict.scan_id.as_uuid())
-        .bind(scan.key.payload_sha256.as_slice())
-        .bind(scan.key.direction.as_str())
-        .bind(scan.sent)
-        .bind(scan.link.as_bytes().as_slice())
-        .bind(verdict)
-        .execute(&mut *write)
-        .await?;
-        if let Some((event, ticket, movement)) = movement {
-            write_movement(&mut write, event, ticket, &movement).await?;
+        let verdict = to_json(entry.verdict)?;
+        let mut transaction = self.connection.begin_with("begin immediate").await?;
+        sqlx::query(include_str!("statements/insert_scan.sql"))
+            .bind(i64::try_from(entry.sequence).map_err(|_| invalid_column("sequence"))?)
+            .bind(entry.verdict.scan_id.as_uuid())
+            .bind(entry.key.payload_sha256.as_slice())
+            .bind(entry.key.direction.as_str())
+            .bind(entry.json)
+            .bind(entry.link.as_bytes().as_slice())
+            .bind(verdict)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some((event, ticket, passage)) = passage {
+            insert_passage(&mut transaction, event, ticket, &passage).await?;
         }
-        write.commit().await?;
+        transaction.commit().await?;
         Ok(())
     }
 
-    /// Writes who went in or out by a decision of the server's.
-    pub(super) async fn note(
+    /// Records an admission or exit that the server decided.
+    pub(super) async fn record_passage(
         &mut self,
         event: EventId,
         ticket: TicketKey,
-        movement: &OwnMovement,
+        passage: &LocalPassage,
     ) -> Result<(), OfflineError> {
-        write_movement(&mut self.connection, event, ticket, movement).await
+        insert_passage(&mut self.connection, event, ticket, passage).await
     }
 
-    /// How many scans wait to be handed in.
-    pub(super) async fn waiting(&mut self) -> Result<u64, OfflineError> {
-        let row = sqlx::query("select count(*) as n from scans where status is null")
+    /// Returns the number of scans that wait for upload.
+    pub(super) async fn count_waiting(&mut self) -> Result<u64, OfflineError> {
+        let row = sqlx::query(include_str!("statements/count_waiting.sql"))
             .fetch_one(&mut self.connection)
             .await?;
-        u64::try_from(row.try_get::<i64, _>("n")?).map_err(|_| broken("n"))
+        get_count(&row)
     }
 
-    /// The first scans that wait.
+    /// Returns the first scans that wait for upload.
     pub(super) async fn waiting_scans(&mut self, limit: usize) -> Result<Vec<WaitingScan>, OfflineError> {
-        let rows = sqlx::query(
-            "select scan_id, sent, link from scans where status is null order by sequence limit $1",
-        )
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut self.connection)
-        .await?;
+        let rows = sqlx::query(include_str!("statements/select_waiting.sql"))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut self.connection)
+            .await?;
         rows.iter()
             .map(|row| {
-                let sent: String = row.try_get("sent")?;
+                let json: String = row.try_get("sent")?;
                 Ok(WaitingScan {
-                    scan_id: id(row, "scan_id")?.into(),
-                    sent: RawValue::from_string(sent).map_err(|_| broken("sent"))?,
-                    link: LinkHash::new(bytes(row, "link")?),
+                    scan_id: get_uuid(row, "scan_id")?.into(),
+                    json: RawValue::from_string(json).map_err(|_| invalid_column("sent"))?,
+                    link: LinkHash::new(get_bytes(row, "link")?),
                 })
             })
             .collect()
     }
 
-    /// Keeps what the server made of scans; `known_at` is when a manifest counts them.
+    /// Stores the server's results. Manifests that are made after `known_at` count the recorded scans.
     pub(super) async fn acknowledge(
         &mut self,
         results: &[SyncResult],
         known_at: Timestamp,
     ) -> Result<(), OfflineError> {
-        let mut write = self.connection.begin_with("begin immediate").await?;
+        let mut transaction = self.connection.begin_with("begin immediate").await?;
         for result in results {
             let Some(scan) = result.scan_id else { continue };
-            let on_record = matches!(result.status, SyncStatus::Recorded | SyncStatus::Replayed);
-            sqlx::query(
-                "update scans set status = $2, errors = $3, sent = case when $4 then null else sent end \
-                 where scan_id = $1",
-            )
-            .bind(scan.as_uuid())
-            .bind(result.status.as_str())
-            .bind(to_json(&result.errors)?)
-            // The payload is a bearer secret: once the server has the scan, nothing needs it here.
-            .bind(on_record)
-            .execute(&mut *write)
-            .await?;
-            if on_record {
-                sqlx::query("update movements set known_at = $2 where scan_id = $1 and known_at is null")
+            let is_recorded = matches!(result.status, SyncStatus::Recorded | SyncStatus::Replayed);
+            sqlx::query(include_str!("statements/update_scan_status.sql"))
+                .bind(scan.as_uuid())
+                .bind(result.status.as_str())
+                .bind(to_json(&result.errors)?)
+                .bind(is_recorded)
+                .execute(&mut *transaction)
+                .await?;
+            if is_recorded {
+                sqlx::query(include_str!("statements/update_passage_known_at.sql"))
                     .bind(scan.as_uuid())
                     .bind(known_at.as_millis())
-                    .execute(&mut *write)
+                    .execute(&mut *transaction)
                     .await?;
             }
             if let Some(conflict) = &result.conflict {
-                sqlx::query(
-                    "insert into conflicts (other_scan_id, conflict) values ($1, $2) \
-                     on conflict (other_scan_id) do update set conflict = excluded.conflict",
-                )
-                .bind(conflict.other_scan_id.as_uuid())
-                .bind(to_json(conflict)?)
-                .execute(&mut *write)
-                .await?;
+                sqlx::query(include_str!("statements/upsert_conflict.sql"))
+                    .bind(conflict.other_scan_id.as_uuid())
+                    .bind(to_json(conflict)?)
+                    .execute(&mut *transaction)
+                    .await?;
             }
         }
-        write.commit().await?;
+        transaction.commit().await?;
         Ok(())
     }
 
-    /// How many conflicts are known.
-    pub(super) async fn conflict_count(&mut self) -> Result<u64, OfflineError> {
-        let row = sqlx::query("select count(*) as n from conflicts")
+    /// Returns the number of conflicts.
+    pub(super) async fn count_conflicts(&mut self) -> Result<u64, OfflineError> {
+        let row = sqlx::query(include_str!("statements/count_conflicts.sql"))
             .fetch_one(&mut self.connection)
             .await?;
-        u64::try_from(row.try_get::<i64, _>("n")?).map_err(|_| broken("n"))
+        get_count(&row)
     }
 
-    /// What the server found at odds, in the order of scan ids.
+    /// Returns the conflicts, ordered by scan id.
     pub(super) async fn conflicts(&mut self) -> Result<Vec<Conflict>, OfflineError> {
-        let rows = sqlx::query("select conflict from conflicts order by other_scan_id")
+        let rows = sqlx::query(include_str!("statements/select_conflicts.sql"))
             .fetch_all(&mut self.connection)
             .await?;
-        rows.iter().map(|row| json(row, "conflict")).collect()
+        rows.iter().map(|row| get_json(row, "conflict")).collect()
     }
 
     /// Closes the database.
@@ -309,26 +303,23 @@ impl Log {
     }
 }
 
-async fn write_movement(
+async fn insert_passage(
     connection: &mut SqliteConnection,
     event: EventId,
     ticket: TicketKey,
-    movement: &OwnMovement,
+    passage: &LocalPassage,
 ) -> Result<(), OfflineError> {
-    sqlx::query(
-        "insert into movements (scan_id, event_id, ticket_key, direction, reason, at, gate_id, gate_name, known_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (scan_id) do nothing",
-    )
-    .bind(movement.scan_id.as_uuid())
-    .bind(event.as_uuid())
-    .bind(ticket.as_bytes().as_slice())
-    .bind(movement.direction.as_str())
-    .bind(movement.reason.as_str())
-    .bind(movement.at.as_millis())
-    .bind(movement.gate_id.as_uuid())
-    .bind(&movement.gate_name)
-    .bind(movement.known_at.map(Timestamp::as_millis))
-    .execute(connection)
-    .await?;
+    sqlx::query(include_str!("statements/insert_passage.sql"))
+        .bind(passage.scan_id.as_uuid())
+        .bind(event.as_uuid())
+        .bind(ticket.as_bytes().as_slice())
+        .bind(passage.direction.as_str())
+        .bind(passage.reason.as_str())
+        .bind(passage.at.as_millis())
+        .bind(passage.gate_id.as_uuid())
+        .bind(&passage.gate_name)
+        .bind(passage.known_at.map(Timestamp::as_millis))
+        .execute(connection)
+        .await?;
     Ok(())
 }

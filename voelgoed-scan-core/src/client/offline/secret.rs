@@ -1,5 +1,6 @@
-//! What does a device sign its log with? An Ed25519 key that never leaves it: the app keeps its seed where the platform
-//! keeps secrets.
+//! The device key: the Ed25519 key (RFC 8032) with which a device signs its uploads.
+//!
+//! Invariant: the secret half never leaves the device. The app stores its seed in the platform's secret storage.
 
 use std::fmt;
 
@@ -9,12 +10,12 @@ use zeroize::Zeroizing;
 use crate::model::DeviceKey;
 use crate::sync::BatchSignature;
 
-/// The secret half of a device's key.
+/// The secret half of a device key.
 #[derive(Clone)]
 pub struct DeviceSecret(SigningKey);
 
 impl DeviceSecret {
-    /// A new key from the operating system's random numbers.
+    /// Generates a key with the operating system's random number generator.
     #[must_use]
     pub fn generate() -> Self {
         let mut seed = Zeroizing::new([0; 32]);
@@ -22,19 +23,19 @@ impl DeviceSecret {
         Self::from_seed(&seed)
     }
 
-    /// The key of a seed.
+    /// Creates the key from its seed.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(seed))
     }
 
-    /// The seed: for the secret store alone.
+    /// Returns the seed. Pass it only to the secret store.
     #[must_use]
     pub fn seed(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.0.to_bytes())
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn public(&self) -> DeviceKey {
         DeviceKey::new(self.0.verifying_key().to_bytes())

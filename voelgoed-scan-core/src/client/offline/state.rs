@@ -1,58 +1,58 @@
-//! How does the gate stand? Its manifest, its clock, its place, what waits.
+//! The state of the offline scanner: manifest, clock offset, session, waiting scans.
 
-use crate::client::offline::InUse;
-use crate::client::{OfflineError, OfflineGate};
+use crate::client::offline::ActiveManifest;
+use crate::client::{OfflineError, OfflineScanner};
 use crate::manifest::ManifestHead;
 use crate::model::{EventId, GateId, SessionId, Timestamp};
 
-/// How far a clock may be off without counting as off.
+/// A clock offset of at most this counts as none.
 const CLOCK_TOLERANCE_MS: i64 = 2000;
 
-/// A smaller change of the clock's offset is not worth a write.
+/// A change of the clock offset below this is not stored.
 const CLOCK_STEP_MS: i64 = 500;
 
-/// Where a device stands.
+/// The phone's session at a gate. The server may not have started it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhoneSession {
     /// The event.
     pub event_id: EventId,
     /// The gate.
     pub gate_id: GateId,
-    /// The session; `None` while the server does not know that the device stands here.
+    /// The session's id on the server. `None` until the server has started it.
     pub session_id: Option<SessionId>,
 }
 
 /// The manifest in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestState {
-    /// Its event.
+    /// The event.
     pub event_id: EventId,
-    /// Its version.
+    /// The version.
     pub version: u64,
-    /// When it was made, by the server's clock.
+    /// When the server made it, by the server's clock.
     pub made_at: Timestamp,
-    /// From when on it is too old.
+    /// From when on it is too old for the event's settings.
     pub stale_from: Timestamp,
-    /// How many tickets it lists.
+    /// The number of tickets in it.
     pub tickets: usize,
-    /// Whether so much has come as deltas that a whole one is due.
-    pub wants_whole: bool,
+    /// Whether the deltas have grown so large that a full manifest is due.
+    pub needs_full: bool,
 }
 
-/// How an offline gate stands.
+/// The state of an offline scanner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfflineState {
     /// The manifest in use.
     pub manifest: Option<ManifestState>,
-    /// How many scans wait to be handed in.
+    /// The number of scans that wait for upload.
     pub waiting: u64,
-    /// How many of its scans the server found at odds.
+    /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
-    /// How far the server's clock is ahead of the device's; 0 within 2 s.
+    /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
     pub clock_offset_ms: i64,
 }
 
-impl InUse {
+impl ActiveManifest {
     pub(super) fn state(&self) -> ManifestState {
         let head = self.manifest.head();
         ManifestState {
@@ -61,15 +61,15 @@ impl InUse {
             made_at: head.made_at,
             stale_from: head.stale_from(),
             tickets: self.manifest.len(),
-            wants_whole: self.deltas > self.manifest.size() / 4,
+            needs_full: self.delta_bytes > self.manifest.size() / 4,
         }
     }
 }
 
-impl OfflineGate {
-    /// Learns how far the device's clock is off from an exchange with the server: sent and received by the device's
-    /// clock, the server's time in between.
-    pub async fn learn_clock(
+impl OfflineScanner {
+    /// Measures the clock offset with one exchange: `sent_at` and `received_at` are the device's clock, `server_time` is
+    /// the server's clock in between.
+    pub async fn update_clock_offset(
         &self,
         sent_at: Timestamp,
         received_at: Timestamp,
@@ -90,22 +90,22 @@ impl OfflineGate {
         Ok(())
     }
 
-    /// Where the device stands: remembered across restarts.
-    pub async fn station(&self) -> Option<PhoneSession> {
-        self.state.lock().await.station
+    /// Returns the session. It survives a restart.
+    pub async fn session(&self) -> Option<PhoneSession> {
+        self.state.lock().await.session
     }
 
-    /// Puts the device at a gate, or nowhere.
-    pub async fn set_station(&self, station: Option<PhoneSession>) -> Result<(), OfflineError> {
+    /// Sets or clears the session.
+    pub async fn set_session(&self, session: Option<PhoneSession>) -> Result<(), OfflineError> {
         let mut state = self.state.lock().await;
-        if state.station != station {
-            state.log.set_station(station.as_ref()).await?;
-            state.station = station;
+        if state.session != session {
+            state.log.set_session(session.as_ref()).await?;
+            state.session = session;
         }
         Ok(())
     }
 
-    /// Takes over what the device's settings say of overrides.
+    /// Sets whether the device may override, as the server's device settings say.
     pub async fn set_can_override(&self, can_override: bool) -> Result<(), OfflineError> {
         let mut state = self.state.lock().await;
         if state.can_override != can_override {
@@ -115,20 +115,23 @@ impl OfflineGate {
         Ok(())
     }
 
-    /// How the gate stands.
+    /// Returns the state.
     pub async fn state(&self) -> Result<OfflineState, OfflineError> {
         let mut state = self.state.lock().await;
         Ok(OfflineState {
-            manifest: state.in_use.as_ref().map(InUse::state),
-            waiting: state.log.waiting().await?,
-            conflicts: state.log.conflict_count().await?,
+            manifest: state.active_manifest.as_ref().map(ActiveManifest::state),
+            waiting: state.log.count_waiting().await?,
+            conflicts: state.log.count_conflicts().await?,
             clock_offset_ms: state.clock_offset,
         })
     }
 
-    /// What the manifest in use says of its event and gates.
+    /// Returns the head of the manifest in use: the event, its gates and keys.
     pub async fn manifest_head(&self) -> Option<ManifestHead> {
         let state = self.state.lock().await;
-        state.in_use.as_ref().map(|held| held.manifest.head().clone())
+        state
+            .active_manifest
+            .as_ref()
+            .map(|active| active.manifest.head().clone())
     }
 }

@@ -1,6 +1,6 @@
 mod decision;
-mod keeping;
 mod kill;
+mod retention;
 mod upload;
 
 use std::num::NonZeroU8;
@@ -18,8 +18,8 @@ use crate::model::{
 use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
 use crate::token::{MasterSecret, Vg2Claims};
 
-/// When the first manifest was made.
-pub(crate) const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
+/// The time of the first manifest.
+pub(crate) const MADE_AT: Timestamp = Timestamp::from_seconds(1_780_000_000);
 
 pub(crate) fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -33,8 +33,8 @@ pub(crate) fn code(number: u8) -> TicketCode {
     TicketCode::from_bytes([7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, number]).expect("a small number")
 }
 
-/// An event with two gates, and what a server would say of it.
-pub(crate) struct World {
+/// An event with two gates, its tickets and keys, and the manifests that a server would make of it.
+pub(crate) struct TestEvent {
     pub(crate) keys: Vec<SigningKey>,
     pub(crate) event: Event,
     pub(crate) gates: Vec<Gate>,
@@ -50,8 +50,8 @@ pub(crate) fn gate_id(number: u128) -> GateId {
     GateId::from_uuid(uuid(number))
 }
 
-impl World {
-    /// Tickets 1 to 9 of class `Day` on sale, gate `VIP` for its class alone.
+impl TestEvent {
+    /// Creates an event with tickets 1 to 9 of class `Day`, and a gate `VIP` that admits only class `VIP`.
     pub(crate) fn new() -> Self {
         let event = Event {
             id: EventId::from_uuid(uuid(2)),
@@ -66,8 +66,8 @@ impl World {
             ticket_classes: vec![class("VIP"), class("Day")],
             stale_manifest: StaleManifest::Warn,
             manifest_max_age_s: 3600,
-            inserted_at: MADE,
-            updated_at: MADE,
+            inserted_at: MADE_AT,
+            updated_at: MADE_AT,
         };
         let gate = |id, name: &str, classes: Option<Vec<ClassName>>| Gate {
             id: gate_id(id),
@@ -78,8 +78,8 @@ impl World {
             status: GateStatus::Open,
             capacity: None,
             ticket_classes: classes,
-            inserted_at: MADE,
-            updated_at: MADE,
+            inserted_at: MADE_AT,
+            updated_at: MADE_AT,
         };
         let gates = vec![
             gate(MAIN, "Main", None),
@@ -91,21 +91,21 @@ impl World {
             kid,
             status,
             public_key: (format == KeyFormat::Vg2).then(|| master.vg2_public_key(event.organization_id, kid)),
-            inserted_at: MADE,
+            inserted_at: MADE_AT,
         };
-        let mut world = Self {
+        let mut test_event = Self {
             keys: vec![
                 key(KeyFormat::Vg1, KeyId::FIRST, KeyStatus::Active),
                 key(KeyFormat::Vg2, KeyId::FIRST, KeyStatus::Active),
             ],
             tickets: Vec::new(),
             version: 1,
-            made_at: MADE,
+            made_at: MADE_AT,
             gates,
             event,
         };
-        world.tickets = (1..10).map(|number| world.ticket(number)).collect();
-        world
+        test_event.tickets = (1..10).map(|number| test_event.ticket(number)).collect();
+        test_event
     }
 
     pub(crate) fn ticket(&self, number: u8) -> ManifestTicket {
@@ -175,15 +175,15 @@ impl World {
         draft.sign(&self.keyring()).expect("a server signs")
     }
 
-    /// The server makes its next manifest so many seconds after the first.
+    /// Makes the next version of the manifest, this many seconds after the first.
     pub(crate) fn later(&mut self, seconds: i64) -> Vec<u8> {
         self.version += 1;
         self.made_at = after(seconds);
         self.manifest()
     }
 
-    pub(crate) fn setup(&self, file: &Path) -> OfflineGateSetup {
-        OfflineGateSetup {
+    pub(crate) fn setup(&self, file: &Path) -> OfflineScannerSetup {
+        OfflineScannerSetup {
             file: file.to_owned(),
             organization_id: self.event.organization_id,
             device_id: DeviceId::from_uuid(uuid(7)),
@@ -194,19 +194,20 @@ impl World {
         }
     }
 
-    /// A phone with this manifest.
+    /// Creates a phone with this manifest.
     async fn phone(&self) -> Phone {
         let directory = tempfile::tempdir().expect("a directory");
-        let gate = self.open(&directory).await;
-        gate.install(self.event.id, self.manifest(), MADE)
+        let scanner = self.open(&directory).await;
+        scanner
+            .install(self.event.id, self.manifest(), MADE_AT)
             .await
-            .expect("it is taken");
-        Phone { gate, directory }
+            .expect("it is installed");
+        Phone { scanner, directory }
     }
 
-    async fn open(&self, directory: &tempfile::TempDir) -> OfflineGate {
+    async fn open(&self, directory: &tempfile::TempDir) -> OfflineScanner {
         let setup = self.setup(&directory.path().join("device.db"));
-        OfflineGate::open(setup).await.expect("it opens")
+        OfflineScanner::open(setup).await.expect("the database opens")
     }
 }
 
@@ -215,11 +216,11 @@ fn master() -> MasterSecret {
 }
 
 pub(crate) fn after(seconds: i64) -> Timestamp {
-    MADE.plus_millis(seconds * 1000)
+    MADE_AT.plus_millis(seconds * 1000)
 }
 
 struct Phone {
-    gate: OfflineGate,
+    scanner: OfflineScanner,
     directory: tempfile::TempDir,
 }
 
@@ -244,10 +245,10 @@ fn exit(qr: impl Into<String>, seconds: i64) -> OfflineScan {
 
 impl Phone {
     async fn scan(&self, scan: OfflineScan) -> Verdict {
-        self.gate.decide(scan).await.expect("a verdict")
+        self.scanner.decide(scan).await.expect("a verdict")
     }
 
-    /// Scans each in turn; the reasons.
+    /// Scans one after the other and returns the reasons.
     async fn reasons(&self, scans: impl IntoIterator<Item = OfflineScan>) -> Vec<Reason> {
         let mut reasons = Vec::new();
         for scan in scans {
@@ -258,26 +259,28 @@ impl Phone {
 
     async fn install(
         &self,
-        world: &World,
+        test_event: &TestEvent,
         bytes: Vec<u8>,
         seconds: i64,
     ) -> Result<ManifestState, OfflineError> {
-        self.gate.install(world.event.id, bytes, after(seconds)).await
+        self.scanner
+            .install(test_event.event.id, bytes, after(seconds))
+            .await
     }
 
-    /// The app is killed and started again.
-    async fn reopened(self, world: &World) -> Self {
-        let Self { gate, directory } = self;
-        drop(gate);
+    /// Drops the scanner without closing it, as a kill does, and opens it again.
+    async fn reopened(self, test_event: &TestEvent) -> Self {
+        let Self { scanner, directory } = self;
+        drop(scanner);
         Self {
-            gate: world.open(&directory).await,
+            scanner: test_event.open(&directory).await,
             directory,
         }
     }
 }
 
 #[test]
-fn a_device_secret_shows_nothing() {
+fn the_debug_output_of_a_device_secret_is_empty() {
     let secret = DeviceSecret::from_seed(&[9; 32]);
     assert_eq!(format!("{secret:?}"), "DeviceSecret(…)");
     assert_eq!(*secret.seed(), [9; 32]);

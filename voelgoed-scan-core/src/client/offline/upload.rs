@@ -1,29 +1,29 @@
-//! How does the log reach the server? In batches, in order, again and again until every scan is answered for.
+//! Uploads the log to the server: in batches, in order, and repeatedly until the server has answered for every scan.
 
 use serde_json::value::RawValue;
 
-use crate::client::offline::COMMIT_TIME;
-use crate::client::{OfflineError, OfflineGate, OfflineGateSetup};
+use crate::client::offline::COMMIT_MARGIN;
+use crate::client::{OfflineError, OfflineScanner, OfflineScannerSetup};
 use crate::model::{BatchId, ScanId, Timestamp};
-use crate::sync::{Conflict, LinkHash, MAX_BATCH, SyncAnswer, SyncRequest, signed_bytes};
-#[cfg(feature = "client")]
-use crate::sync::{ScanFault, SyncResult, SyncStatus};
+use crate::sync::{
+    Conflict, LinkHash, MAX_BATCH, ScanFault, SyncAnswer, SyncRequest, SyncResult, SyncStatus, signed_bytes,
+};
 
-/// The most bytes of scans in one batch; the server takes 16 MiB.
-const BATCH_BYTES: usize = 4 << 20;
+/// The maximum size of the scans in one batch, in bytes. The server accepts 16 MiB.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// Scans on their way to the server.
+/// A batch of scans for upload.
 #[derive(Clone)]
 pub struct WaitingBatch {
-    /// The batch.
+    /// The batch's id.
     pub batch_id: BatchId,
-    /// Its scans.
+    /// The ids of its scans.
     pub scan_ids: Vec<ScanId>,
-    /// The JSON to be posted, signed where the device has a key. It holds payloads: never log it.
+    /// The JSON body of the request, signed if the device has a key. It contains payloads: never log it.
     pub body: Vec<u8>,
 }
 
-/// Shows ids only.
+/// Shows only ids.
 impl std::fmt::Debug for WaitingBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WaitingBatch")
@@ -33,8 +33,8 @@ impl std::fmt::Debug for WaitingBatch {
     }
 }
 
-impl OfflineGate {
-    /// The next scans to be handed in, at most `limit` and never more than [`MAX_BATCH`]; nothing where none waits.
+impl OfflineScanner {
+    /// Returns the next scans for upload, at most `limit` and at most [`MAX_BATCH`]. Returns `None` if no scan waits.
     /// `sent_at` is the device's clock.
     pub async fn next_batch(
         &self,
@@ -46,18 +46,18 @@ impl OfflineGate {
             state.log.waiting_scans(limit.clamp(1, MAX_BATCH)).await?
         };
         let mut size = 0;
-        let fits = waiting.iter().take_while(|scan| {
-            size += scan.sent.get().len();
-            size <= BATCH_BYTES
+        let fitting = waiting.iter().take_while(|scan| {
+            size += scan.json.get().len();
+            size <= MAX_BATCH_BYTES
         });
-        let fits = fits.count().max(1);
-        waiting.truncate(fits);
+        let fitting = fitting.count().max(1);
+        waiting.truncate(fitting);
         if waiting.is_empty() {
             return Ok(None);
         }
         let batch_id = BatchId::generate(sent_at);
         let links: Vec<LinkHash> = waiting.iter().map(|scan| scan.link).collect();
-        let OfflineGateSetup {
+        let OfflineScannerSetup {
             organization_id,
             device_id,
             device_secret,
@@ -76,7 +76,7 @@ impl OfflineGate {
         let request = SyncRequest::<Box<RawValue>> {
             batch_id,
             sent_at,
-            scans: waiting.into_iter().map(|scan| scan.sent).collect(),
+            scans: waiting.into_iter().map(|scan| scan.json).collect(),
             signature,
         };
         let body = serde_json::to_vec(&request)?;
@@ -87,16 +87,15 @@ impl OfflineGate {
         }))
     }
 
-    /// Takes what the server made of a batch. Scans that the answer does not name go on waiting.
+    /// Stores the server's answer to a batch. A scan without a result continues to wait.
     pub async fn acknowledge(&self, answer: &SyncAnswer) -> Result<(), OfflineError> {
         let mut state = self.state.lock().await;
-        let known_at = answer.server_time.plus(COMMIT_TIME);
+        let known_at = answer.server_time.plus(COMMIT_MARGIN);
         state.log.acknowledge(&answer.results, known_at).await
     }
 
-    /// Sets a scan aside that the server does not take in any batch: it stays on the phone, and blocks no other.
-    #[cfg(feature = "client")]
-    pub(crate) async fn set_aside(&self, scan: ScanId, code: &str) -> Result<(), OfflineError> {
+    /// Marks a scan as rejected that the server refuses in every batch. It stays on the phone and does not block others.
+    pub(crate) async fn mark_rejected(&self, scan: ScanId, code: &str) -> Result<(), OfflineError> {
         let result = SyncResult {
             scan_id: Some(scan),
             status: SyncStatus::Rejected,
@@ -106,14 +105,14 @@ impl OfflineGate {
             errors: vec![ScanFault::new("", code)],
         };
         let mut state = self.state.lock().await;
-        // Nothing of it is on the server: no manifest counts it, whenever it is made.
+        // The server has nothing of this scan, so no manifest ever counts it.
         state
             .log
             .acknowledge(&[result], Timestamp::from_millis(i64::MAX))
             .await
     }
 
-    /// What the server found at odds with scans of this device.
+    /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, OfflineError> {
         self.state.lock().await.log.conflicts().await
     }

@@ -1,4 +1,4 @@
-//! What does the steward see? The same verdict, whether the server or the phone reached it.
+//! The verdict that the app shows. It has the same form whether the server or the phone decided.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,109 +9,109 @@ use crate::model::{
 };
 
 string_enum! {
-    /// Who reached a verdict.
-    pub enum VerdictBy {
-        /// The server.
+    /// Where a verdict was decided.
+    pub enum VerdictSource {
+        /// On the server.
         Server = "server",
-        /// The phone, alone.
+        /// On the phone, without the server.
         Device = "device",
     }
 }
 
-/// What a scan comes to.
+/// The outcome of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The attempt.
+    /// The scan attempt.
     pub scan_id: ScanId,
-    /// What the gate does.
+    /// The result, which decides the colour.
     pub result: ScanResult,
-    /// Why.
+    /// The reason for the result.
     pub reason: Reason,
-    /// Which way the person goes.
+    /// Entry or exit.
     pub direction: Direction,
-    /// When it was decided, by the server's clock as far as the phone knows it.
+    /// The time of the decision, by the server's clock as far as the phone knows it.
     pub scanned_at: Timestamp,
     /// The event.
     pub event_id: EventId,
     /// The gate.
     pub gate: NamedGate,
-    /// The ticket; `None` unless it is this event's.
-    pub ticket: Option<SeenTicket>,
-    /// The scan before, on `duplicate` and `not_inside`.
-    pub previous_scan: Option<SeenBefore>,
-    /// People inside; known to the server alone.
+    /// The ticket. `None` unless it belongs to this event.
+    pub ticket: Option<VerdictTicket>,
+    /// The previous scan of the ticket, for `duplicate` and `not_inside`.
+    pub previous_scan: Option<VerdictPreviousScan>,
+    /// The number of people inside. Only the server knows it.
     pub occupancy: Option<Occupancy>,
-    /// Who reached it.
-    pub decided_by: VerdictBy,
-    /// Whether this repeats the verdict of the same attempt or of the same reading, and is no second scan.
+    /// Where the verdict was decided.
+    pub decided_by: VerdictSource,
+    /// Whether this is the earlier verdict of the same attempt or the same reading. It is then not a second scan.
     pub repeated: bool,
-    /// What the steward should know beside the verdict.
+    /// What the steward should know in addition.
     pub warnings: Vec<Warning>,
-    /// The reason in words.
+    /// A short English sentence for the reason.
     pub message: String,
 }
 
-/// A ticket as far as the one who decided knows it.
+/// The ticket in a verdict, as far as the decider knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenTicket {
-    /// The ticket; known to the server alone.
+pub struct VerdictTicket {
+    /// The ticket's id. Only the server knows it.
     pub id: Option<TicketId>,
-    /// Its code.
+    /// The ticket code.
     pub code: TicketCode,
-    /// What became of it.
+    /// The status.
     pub status: TicketStatus,
-    /// Its class.
+    /// The ticket class.
     pub ticket_class: Option<ClassName>,
-    /// Where its holder sits; known to the server alone.
+    /// The seat. Only the server knows it.
     pub seat: Option<Seat>,
-    /// How many people it admits.
+    /// How many people the ticket admits.
     pub entry_limit: u8,
-    /// How many admissions it has had.
+    /// The number of admissions, including this scan.
     pub scan_count: u32,
-    /// A note for the steward; known to the server alone.
+    /// A note for the steward. Only the server knows it.
     pub note: Option<Note>,
 }
 
-/// The scan that was there before, as far as the one who decided knows it.
+/// The previous scan of the ticket, as far as the decider knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenBefore {
-    /// The scan; `None` where only the manifest tells of it.
+pub struct VerdictPreviousScan {
+    /// The scan's id. `None` if it is known only from the manifest.
     pub scan_id: Option<ScanId>,
-    /// When it was.
+    /// The time of the scan.
     pub scanned_at: Timestamp,
-    /// How many whole seconds before this one.
+    /// The whole seconds between that scan and this one.
     pub seconds_ago: i64,
-    /// At which gate; `None` where only the manifest tells of it.
+    /// The gate. `None` if the scan is known only from the manifest.
     pub gate: Option<NamedGate>,
-    /// By which device; `None` where only the manifest tells of it.
+    /// The device. `None` if the scan is known only from the manifest.
     pub device_name: Option<String>,
-    /// Whether that was this device: then a camera may have read twice.
+    /// Whether it was this device. The camera may then have read the same code twice.
     pub same_device: bool,
 }
 
-impl SeenBefore {
-    /// A sighting as a phone knows it. A scan that only the manifest tells of has no id.
-    pub(super) fn of(seen: &Passage, now: Timestamp) -> Self {
-        let here = !seen.scan_id.as_uuid().is_nil();
+impl VerdictPreviousScan {
+    /// Converts a passage of the phone's ledger. A passage from the manifest has the nil id.
+    pub(super) fn of(passage: &Passage, now: Timestamp) -> Self {
+        let is_local = !passage.scan_id.as_uuid().is_nil();
         Self {
-            scan_id: here.then_some(seen.scan_id),
-            scanned_at: seen.at,
-            seconds_ago: (now.millis_since(seen.at) / 1000).max(0),
-            gate: here.then(|| NamedGate {
-                id: seen.gate_id,
-                name: seen.gate_name.clone(),
+            scan_id: is_local.then_some(passage.scan_id),
+            scanned_at: passage.at,
+            seconds_ago: (now.millis_since(passage.at) / 1000).max(0),
+            gate: is_local.then(|| NamedGate {
+                id: passage.gate_id,
+                name: passage.gate_name.clone(),
             }),
-            device_name: here.then(|| seen.device_name.clone()),
-            same_device: here,
+            device_name: is_local.then(|| passage.device_name.clone()),
+            same_device: is_local,
         }
     }
 }
 
 impl Verdict {
-    /// A server's answer to the attempt `scan_id`.
+    /// Converts the server's answer to the attempt `scan_id`.
     #[must_use]
     pub fn of_server(scan_id: ScanId, answer: ScanAnswer) -> Self {
-        let ticket = answer.ticket.map(|ticket| SeenTicket {
+        let ticket = answer.ticket.map(|ticket| VerdictTicket {
             id: Some(ticket.id),
             code: ticket.code,
             status: ticket.status,
@@ -121,13 +121,13 @@ impl Verdict {
             scan_count: ticket.scan_count,
             note: ticket.note,
         });
-        let previous_scan = answer.previous_scan.map(|seen| SeenBefore {
-            scan_id: Some(seen.scan_id),
-            scanned_at: seen.scanned_at,
-            seconds_ago: seen.seconds_ago,
-            gate: Some(seen.gate),
-            device_name: Some(seen.device_name),
-            same_device: seen.same_device,
+        let previous_scan = answer.previous_scan.map(|previous| VerdictPreviousScan {
+            scan_id: Some(previous.scan_id),
+            scanned_at: previous.scanned_at,
+            seconds_ago: previous.seconds_ago,
+            gate: Some(previous.gate),
+            device_name: Some(previous.device_name),
+            same_device: previous.same_device,
         });
         Self {
             scan_id,
@@ -140,7 +140,7 @@ impl Verdict {
             ticket,
             previous_scan,
             occupancy: Some(answer.occupancy),
-            decided_by: VerdictBy::Server,
+            decided_by: VerdictSource::Server,
             repeated: false,
             warnings: answer.warnings,
             message: answer.message,

@@ -1,4 +1,4 @@
-//! A server small enough to be read, on a wire that a test can cut.
+//! A minimal scan server in memory, behind a network that a test can interrupt.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,24 +7,24 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::client::offline::tests::{MADE, MAIN, World, gate_id, uuid};
+use crate::client::offline::tests::{MADE_AT, MAIN, TestEvent, gate_id, uuid};
 use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
 use crate::model::{EventId, GateId, ManifestKey, Timestamp};
 use crate::token::Payload;
 
-/// What happens to calls.
+/// What happens to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wire {
-    /// They are answered.
-    Whole,
-    /// No server is reached.
-    Cut,
-    /// They reach the server; no answer comes back.
+pub(super) enum Network {
+    /// The server answers.
+    Up,
+    /// The server is unreachable.
+    Down,
+    /// The server receives requests, but its responses are lost.
     AnswersLost,
     /// The server is busy.
     Busy,
-    /// Something else answers: a page that asks for a room number.
-    Portal,
+    /// A captive portal answers in the server's place.
+    CaptivePortal,
 }
 
 pub(super) struct FakeServer {
@@ -33,30 +33,30 @@ pub(super) struct FakeServer {
 }
 
 struct State {
-    world: World,
-    wire: Wire,
+    test_event: TestEvent,
+    network: Network,
     revoked: bool,
-    /// Status of every scan handed in from now on.
+    /// The status of all scans that are uploaded from now on.
     sync_status: &'static str,
     session: bool,
     admitted: HashMap<String, String>,
-    answered: HashMap<String, Value>,
-    handed_in: Vec<Value>,
+    answers: HashMap<String, Value>,
+    uploaded: Vec<Value>,
     calls: Vec<String>,
     headers: Vec<HttpHeader>,
 }
 
 impl FakeServer {
-    pub(super) fn new(world: World, clock: Arc<AtomicI64>) -> Self {
+    pub(super) fn new(test_event: TestEvent, clock: Arc<AtomicI64>) -> Self {
         let state = State {
-            world,
-            wire: Wire::Whole,
+            test_event,
+            network: Network::Up,
             revoked: false,
             sync_status: "recorded",
             session: false,
             admitted: HashMap::new(),
-            answered: HashMap::new(),
-            handed_in: Vec::new(),
+            answers: HashMap::new(),
+            uploaded: Vec::new(),
             calls: Vec::new(),
             headers: Vec::new(),
         };
@@ -67,15 +67,15 @@ impl FakeServer {
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
-        run(&mut self.state.lock().expect("nobody panicked"))
+        run(&mut self.state.lock().expect("not poisoned"))
     }
 
-    pub(super) fn post(&self) -> (EventId, GateId) {
-        (self.with(|state| state.world.event.id), gate_id(MAIN))
+    pub(super) fn event_and_gate(&self) -> (EventId, GateId) {
+        (self.with(|state| state.test_event.event.id), gate_id(MAIN))
     }
 
-    pub(super) fn set(&self, wire: Wire) {
-        self.with(|state| state.wire = wire);
+    pub(super) fn set(&self, network: Network) {
+        self.with(|state| state.network = network);
     }
 
     pub(super) fn revoke(&self) {
@@ -89,20 +89,20 @@ impl FakeServer {
         self.with(|state| state.sync_status = status);
     }
 
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        self.with(|state| change(&mut state.world))
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut TestEvent) -> T) -> T {
+        self.with(|state| change(&mut state.test_event))
     }
 
     pub(super) fn vg2(&self, number: u8) -> String {
-        self.with(|state| state.world.vg2(number))
+        self.with(|state| state.test_event.vg2(number))
     }
 
-    /// Calls since the last time, as `POST /scan`.
+    /// Returns the requests since the last call of this method, such as `POST scan`.
     pub(super) fn calls(&self) -> Vec<String> {
         self.with(|state| std::mem::take(&mut state.calls))
     }
 
-    /// Headers of the last call.
+    /// Returns a header of the last request.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let headers = self.with(|state| state.headers.clone());
         headers
@@ -111,8 +111,8 @@ impl FakeServer {
             .map(|header| header.value)
     }
 
-    pub(super) fn handed_in(&self) -> Vec<Value> {
-        self.with(|state| state.handed_in.clone())
+    pub(super) fn uploaded(&self) -> Vec<Value> {
+        self.with(|state| state.uploaded.clone())
     }
 
     pub(super) fn admissions(&self) -> usize {
@@ -123,23 +123,23 @@ impl FakeServer {
 #[async_trait]
 impl Transport for FakeServer {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let now = MADE.plus_millis(self.clock.load(Ordering::SeqCst));
-        let wire = self.with(|state| state.wire);
-        let answer = match wire {
-            Wire::Cut => {
+        let now = MADE_AT.plus_millis(self.clock.load(Ordering::SeqCst));
+        let network = self.with(|state| state.network);
+        let answer = match network {
+            Network::Down => {
                 return Err(TransportError::Unreachable {
-                    reason: "the wire is cut".to_owned(),
+                    reason: "the network is down".to_owned(),
                 });
             }
-            Wire::Busy => problem(503, "overloaded"),
-            Wire::Portal => HttpResponse {
+            Network::Busy => problem(503, "overloaded"),
+            Network::CaptivePortal => HttpResponse {
                 status: 200,
                 headers: Vec::new(),
                 body: b"<h1>Your room number?</h1>".to_vec(),
             },
-            Wire::Whole | Wire::AnswersLost => self.with(|state| state.answer(&request, now)),
+            Network::Up | Network::AnswersLost => self.with(|state| state.answer(&request, now)),
         };
-        if wire == Wire::AnswersLost {
+        if network == Network::AnswersLost {
             std::future::pending::<()>().await;
         }
         Ok(answer)
@@ -169,7 +169,7 @@ impl State {
         let (call, query) = path.split_once('?').unwrap_or((path, ""));
         let call = format!("{} {call}", request.method.as_str());
         self.calls
-            .push(call.split(&self.world.event.id.to_string()).collect());
+            .push(call.split(&self.test_event.event.id.to_string()).collect());
         let token = request
             .headers
             .iter()
@@ -181,7 +181,7 @@ impl State {
             return problem(401, "device_inactive");
         }
         match &*call {
-            "POST enroll" => reply(201, &self.enrolled(&body, now)),
+            "POST enroll" => reply(201, &self.enroll(&body, now)),
             "PUT device" => reply(200, &self.device(now)),
             "POST sessions" => {
                 self.session = true;
@@ -201,7 +201,7 @@ impl State {
         }
     }
 
-    fn enrolled(&self, body: &Value, now: Timestamp) -> Value {
+    fn enroll(&self, body: &Value, now: Timestamp) -> Value {
         assert!(body["device_key"].is_string() && body["app"]["name"] == "Gate");
         let mut answer = self.device(now);
         answer["token"] = json!(crate::model::DeviceToken::generate().reveal());
@@ -209,10 +209,10 @@ impl State {
     }
 
     fn device(&self, now: Timestamp) -> Value {
-        let key = self.world.keyring().manifest_key().expect("a server");
+        let key = self.test_event.keyring().manifest_key().expect("a server");
         json!({
             "device": {
-                "id": uuid(7), "organization_id": self.world.event.organization_id, "device_id": "phone-7",
+                "id": uuid(7), "organization_id": self.test_event.event.organization_id, "device_id": "phone-7",
                 "name": "Phone 7", "device_type": "mobile", "status": "active", "last_seen_at": null,
                 "settings": { "can_override": true }, "app": null, "battery": null, "waiting": null,
                 "inserted_at": now, "updated_at": now
@@ -225,8 +225,8 @@ impl State {
 
     fn session(&self, now: Timestamp) -> Value {
         json!({
-            "id": uuid(77), "organization_id": self.world.event.organization_id, "device_id": uuid(7),
-            "event_id": self.world.event.id, "gate_id": gate_id(MAIN), "status": "active", "started_at": now,
+            "id": uuid(77), "organization_id": self.test_event.event.organization_id, "device_id": uuid(7),
+            "event_id": self.test_event.event.id, "gate_id": gate_id(MAIN), "status": "active", "started_at": now,
             "ended_at": null, "scan_count": 0
         })
     }
@@ -235,9 +235,9 @@ impl State {
         if !self.session {
             return problem(409, "no_active_session");
         }
-        let id = body["scan_id"].as_str().expect("it names the attempt").to_owned();
+        let id = body["scan_id"].as_str().expect("a scan_id").to_owned();
         let qr = body["qr"].as_str().expect("a camera read it");
-        if let Some(known) = self.answered.get(&id) {
+        if let Some(known) = self.answers.get(&id) {
             return reply(200, known);
         }
         let payload = Payload::parse(qr).expect("a ticket");
@@ -258,14 +258,14 @@ impl State {
         let headcount = json!({ "inside": 1, "capacity": null });
         let answer = json!({
             "scan_id": id, "result": result, "reason": reason, "replayed": false, "direction": "entry",
-            "scanned_at": now, "session_id": uuid(77), "event_id": self.world.event.id,
+            "scanned_at": now, "session_id": uuid(77), "event_id": self.test_event.event.id,
             "gate": { "id": gate_id(MAIN), "name": "Main" },
             "ticket": { "id": uuid(5), "code": code, "status": "scanned", "ticket_class": "Day", "seat": null,
                         "entry_limit": 1, "scan_count": 1, "note": null },
             "previous_scan": null, "occupancy": { "gate": headcount, "event": headcount },
             "decided_by": "database", "warnings": [], "message": "…"
         });
-        self.answered.insert(id, answer.clone());
+        self.answers.insert(id, answer.clone());
         reply(200, &answer)
     }
 
@@ -276,7 +276,7 @@ impl State {
             .iter()
             .map(|scan| {
                 let id = scan["scan_id"].as_str().expect("an id");
-                let status = if self.answered.contains_key(id) {
+                let status = if self.answers.contains_key(id) {
                     "replayed"
                 } else {
                     self.sync_status
@@ -288,7 +288,7 @@ impl State {
                 })
             })
             .collect();
-        self.handed_in.extend(scans);
+        self.uploaded.extend(scans);
         let count = |status| results.iter().filter(|one| one["status"] == status).count();
         json!({
             "batch_id": body["batch_id"], "recorded": count("recorded"), "replayed": count("replayed"),
@@ -298,7 +298,7 @@ impl State {
     }
 
     fn manifest(&self, request: &HttpRequest, query: &str) -> HttpResponse {
-        let etag = format!("\"{}\"", self.world.version);
+        let etag = format!("\"{}\"", self.test_event.version);
         let header = |name: &str, value: &str| HttpHeader {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -311,8 +311,8 @@ impl State {
             };
         }
         let body = match query.strip_prefix("since=") {
-            Some(base) => self.world.delta(base.parse().expect("a version"), &[1]),
-            None => self.world.manifest(),
+            Some(base) => self.test_event.delta(base.parse().expect("a version"), &[1]),
+            None => self.test_event.manifest(),
         };
         HttpResponse {
             status: 200,

@@ -1,14 +1,14 @@
-// A gate on a terminal: a scanner that types instead of filming. README.md tells how it goes into an iOS app.
+// A scanner on a terminal: it reads payloads from stdin instead of a camera. README.md explains the use in an iOS app.
 //
-//     Gate FOLDER enroll URI        the URI that the QR code of `voelgoed-scan device enroll` says
-//     Gate FOLDER stand EVENT GATE
-//     Gate FOLDER scan              a payload a line from stdin; `exit PAYLOAD` lets somebody out
-//     Gate FOLDER state
+//     Gate FOLDER enroll URI        URI is the text of the QR code that `voelgoed-scan device enroll` shows
+//     Gate FOLDER start EVENT GATE  starts a session at a gate
+//     Gate FOLDER scan              reads one payload per line from stdin; `exit PAYLOAD` is an exit
+//     Gate FOLDER state             prints the state
 import Foundation
 import VoelgoedScan
 
-/// Secrets as files that their owner alone may read. On a phone: the Keychain.
-final class SecretFile: SecretStore, @unchecked Sendable {
+/// Stores secrets in files that only their owner can read. On a phone, use the Keychain.
+final class FileSecretStore: SecretStore, @unchecked Sendable {
     private let folder: URL
 
     init(folder: URL) { self.folder = folder }
@@ -24,8 +24,8 @@ final class SecretFile: SecretStore, @unchecked Sendable {
 
     func set(name: String, secret: Data) throws {
         try io {
-            let own: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true, attributes: own)
+            let ownerOnly: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true, attributes: ownerOnly)
             try secret.write(to: folder.appendingPathComponent(name), options: .atomic)
         }
     }
@@ -39,32 +39,32 @@ final class SecretFile: SecretStore, @unchecked Sendable {
 func setup(_ folder: URL) throws -> ClientSetup {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let standard = defaultClientSettings()
-    // A server on this machine may be called without TLS; an app leaves the settings out.
+    // Allows a server on this machine without TLS. An app omits the settings.
     let settings = ClientSettings(
-        scanDeadline: standard.scanDeadline, callTimeout: standard.callTimeout,
-        transferTimeout: standard.transferTimeout, firstRetry: standard.firstRetry,
-        longestRetry: standard.longestRetry, refreshEvery: standard.refreshEvery, batch: standard.batch,
+        scanTimeout: standard.scanTimeout, callTimeout: standard.callTimeout,
+        transferTimeout: standard.transferTimeout, initialBackoff: standard.initialBackoff,
+        maxBackoff: standard.maxBackoff, refreshInterval: standard.refreshInterval, batchSize: standard.batchSize,
         allowPlainHttp: true)
     return ClientSetup(
-        directory: folder.path, app: App(name: "Terminal gate", version: "1.0", platform: "swift"),
-        secrets: SecretFile(folder: folder.appendingPathComponent("secrets")), settings: settings)
+        directory: folder.path, app: App(name: "Terminal scanner", version: "1.0", platform: "swift"),
+        secrets: FileSecretStore(folder: folder.appendingPathComponent("secrets")), settings: settings)
 }
 
 func show(_ verdict: Verdict) {
-    var more = verdict.warnings.map(\.code)
-    if let before = verdict.previousScan { more.append("\(before.secondsAgo) s ago") }
-    if verdict.decidedBy == .device { more.append("offline") }
+    var details = verdict.warnings.map(\.code)
+    if let previous = verdict.previousScan { details.append("\(previous.secondsAgo) s ago") }
+    if verdict.decidedBy == .device { details.append("offline") }
     let colour = verdict.result == .valid ? 42 : 41
-    print("\u{1b}[\(colour)m \(verdict.message) \u{1b}[0m \(verdict.reason.code) \(more.joined(separator: ", "))")
+    print("\u{1b}[\(colour)m \(verdict.message) \u{1b}[0m \(verdict.reason.code) \(details.joined(separator: ", "))")
 }
 
-func readTickets(_ gate: ScannerClient) async {
+func readTickets(_ client: ScannerClient) async {
     while let line = readLine() {
-        let out = line.hasPrefix("exit ")
+        let isExit = line.hasPrefix("exit ")
         do {
-            let text = out ? String(line.dropFirst(5)) : line
-            show(try await gate.scan(reading: .qr(text: text), direction: out ? .exit : .entry))
-        } catch let error as GateError {
+            let text = isExit ? String(line.dropFirst(5)) : line
+            show(try await client.scan(reading: .qr(text: text), direction: isExit ? .exit : .entry))
+        } catch let error as ScannerError {
             print(errorCode(error: error))
         } catch {
             print(error)
@@ -75,39 +75,39 @@ func readTickets(_ gate: ScannerClient) async {
 func main(_ arguments: [String]) async throws {
     let setup = try setup(URL(fileURLWithPath: arguments[1]))
     if arguments[2] == "enroll" {
-        let gate = try await ScannerClient.enroll(setup: setup, uri: arguments[3])
-        return print("enrolled as", gate.device().name)
+        let client = try await ScannerClient.enroll(setup: setup, uri: arguments[3])
+        return print("enrolled as", client.device().name)
     }
-    let gate = try await ScannerClient.open(setup: setup)
+    let client = try await ScannerClient.open(setup: setup)
     switch arguments[2] {
-    case "stand":
-        _ = try await gate.startSession(eventId: arguments[3], gateId: arguments[4], replace: true)
-        _ = try await gate.refreshManifest()
+    case "start":
+        _ = try await client.startSession(eventId: arguments[3], gateId: arguments[4], replace: true)
+        _ = try await client.refreshManifest()
     case "scan":
         do {
-            _ = try await gate.sync()  // finds the server, and hands in what a shift before left
-        } catch let error as GateError {
-            FileHandle.standardError.write(Data("on its own: \(errorCode(error: error))\n".utf8))
+            _ = try await client.sync()  // connects to the server and uploads the scans of an earlier run
+        } catch let error as ScannerError {
+            FileHandle.standardError.write(Data("offline: \(errorCode(error: error))\n".utf8))
         }
-        let running = Task { await gate.run() }
-        await readTickets(gate)
-        gate.stop()
+        let running = Task { await client.run() }
+        await readTickets(client)
+        client.stop()
         await running.value
-        _ = try await gate.sync()  // the end of the shift: nothing is to wait on this machine
+        _ = try await client.sync()  // the end of the shift: no scan must wait on this machine
     default: break
     }
-    print(try await gate.state())
+    print(try await client.state())
 }
 
-// A line at a time, into a pipe too.
+// Line buffering, even into a pipe.
 setvbuf(stdout, nil, _IOLBF, 0)
 guard CommandLine.arguments.count > 2 else {
-    FileHandle.standardError.write(Data("usage: Gate FOLDER enroll URI | stand EVENT GATE | scan | state\n".utf8))
+    FileHandle.standardError.write(Data("usage: Gate FOLDER enroll URI | start EVENT GATE | scan | state\n".utf8))
     exit(2)
 }
 do {
     try await main(CommandLine.arguments)
-} catch let error as GateError {
+} catch let error as ScannerError {
     FileHandle.standardError.write(Data((errorCode(error: error) + "\n").utf8))
     exit(1)
 }

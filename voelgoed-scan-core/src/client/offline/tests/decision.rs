@@ -8,26 +8,26 @@ type Change = (usize, fn(&mut ManifestTicket));
 const ADMITTED: Reason = Reason::Admitted;
 
 #[tokio::test]
-async fn a_listed_ticket_is_judged_as_online_and_unchecked_signatures_are_named() {
-    let world = World::new();
-    let phone = world.phone().await;
-    let vg2 = phone.scan(entry(world.vg2(1), 1)).await;
+async fn a_listed_ticket_is_decided_as_online_and_an_unchecked_signature_is_a_warning() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
+    let vg2 = phone.scan(entry(test_event.vg2(1), 1)).await;
     assert_eq!((vg2.reason, vg2.warnings.as_slice()), (ADMITTED, [].as_slice()));
-    assert_eq!(vg2.decided_by, VerdictBy::Device);
+    assert_eq!(vg2.decided_by, VerdictSource::Device);
     let ticket = vg2.ticket.expect("it is shown");
     assert_eq!(
         (ticket.code, ticket.status, ticket.scan_count),
         (code(1), TicketStatus::Scanned, 1)
     );
-    let vg1 = phone.scan(entry(world.vg1(2), 2)).await;
+    let vg1 = phone.scan(entry(test_event.vg1(2), 2)).await;
     assert_eq!(
         (vg1.reason, vg1.warnings.as_slice()),
         (ADMITTED, [Warning::SignatureUnchecked].as_slice())
     );
-    // The same ticket by its other QR.
-    let again = phone.scan(entry(world.vg1(1), 9)).await;
+    // The same ticket with its other QR code.
+    let again = phone.scan(entry(test_event.vg1(1), 9)).await;
     assert_eq!(again.reason, Reason::AlreadyScanned);
-    let seen = again.previous_scan.expect("it is told");
+    let seen = again.previous_scan.expect("a previous scan");
     assert_eq!(
         (seen.scan_id, seen.seconds_ago, seen.same_device),
         (Some(vg2.scan_id), 8, true)
@@ -36,18 +36,18 @@ async fn a_listed_ticket_is_judged_as_online_and_unchecked_signatures_are_named(
 }
 
 #[tokio::test]
-async fn what_a_phone_cannot_check_and_does_not_list_is_no_ticket() {
-    let mut world = World::new();
+async fn a_payload_that_is_neither_verifiable_nor_listed_is_denied() {
+    let mut test_event = TestEvent::new();
     let revoked: KeyId = "old".parse().expect("a key id");
-    let old = world.vg1(5).replacen("VG1.1.", "VG1.old.", 1);
-    world.keys.push(SigningKey {
+    let old = test_event.vg1(5).replacen("VG1.1.", "VG1.old.", 1);
+    test_event.keys.push(SigningKey {
         kid: revoked,
         status: KeyStatus::Revoked,
-        ..world.keys[0]
+        ..test_event.keys[0]
     });
-    let phone = world.phone().await;
-    let forged = world.vg2(1).replace("VG2.1.", "VG2.2.");
-    let mut other_signature = world.vg2(1);
+    let phone = test_event.phone().await;
+    let forged = test_event.vg2(1).replace("VG2.1.", "VG2.2.");
+    let mut other_signature = test_event.vg2(1);
     other_signature.replace_range(
         100..101,
         if other_signature.as_bytes()[100] == b'A' {
@@ -58,7 +58,7 @@ async fn what_a_phone_cannot_check_and_does_not_list_is_no_ticket() {
     );
     let reasons = phone
         .reasons([
-            entry(world.vg1(77), 1),
+            entry(test_event.vg1(77), 1),
             entry("not a ticket", 2),
             entry(forged, 3),
             entry(other_signature, 4),
@@ -80,16 +80,16 @@ async fn what_a_phone_cannot_check_and_does_not_list_is_no_ticket() {
         ]
     );
     assert_eq!(
-        phone.gate.state().await.expect("it answers").waiting,
+        phone.scanner.state().await.expect("a state").waiting,
         7,
-        "denials are handed in too"
+        "denials are uploaded too"
     );
 }
 
 #[tokio::test]
-async fn a_phoenix_token_counts_by_the_code_that_it_carries() {
-    let world = World::new();
-    let phone = world.phone().await;
+async fn a_phoenix_token_is_decided_by_the_code_that_it_contains() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
     // {data, signed_at, max_age} as the platform writes it; any signature.
     let token = |fields: &[(&str, String)]| {
         let mut term = vec![131, 104, 3, 116];
@@ -102,7 +102,7 @@ async fn a_phoenix_token_counts_by_the_code_that_it_carries() {
             }
         }
         term.extend([110, 6, 0]);
-        term.extend(&MADE.as_millis().to_le_bytes()[..6]);
+        term.extend(&MADE_AT.as_millis().to_le_bytes()[..6]);
         term.extend([98, 0, 0, 14, 16]);
         let url = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
         format!("SFMyNTY.{}.{}", url(&term), url(&[0; 32]))
@@ -136,50 +136,50 @@ async fn a_phoenix_token_counts_by_the_code_that_it_carries() {
 }
 
 #[tokio::test]
-async fn a_ticket_sold_later_is_judged_by_its_claims() {
-    let world = World::new();
-    let phone = world.phone().await;
+async fn a_ticket_sold_later_is_decided_by_its_claims() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
     let at_vip = |qr: String, seconds| OfflineScan {
         gate_id: gate_id(VIP),
         ..entry(qr, seconds)
     };
-    let later = phone.scan(entry(world.vg2(50), 1)).await;
+    let later = phone.scan(entry(test_event.vg2(50), 1)).await;
     assert_eq!(
         (later.reason, later.warnings.as_slice()),
         (ADMITTED, [Warning::NotInManifest].as_slice())
     );
     let vip = Vg2Claims {
         ticket_class: 1,
-        ..world.claims(51)
+        ..test_event.claims(51)
     };
     let for_two = Vg2Claims {
         entry_limit: NonZeroU8::new(2).expect("two"),
-        ..world.claims(52)
+        ..test_event.claims(52)
     };
     let other_event = Vg2Claims {
         event_id: EventId::from_uuid(uuid(99)),
-        ..world.claims(1)
+        ..test_event.claims(1)
     };
     let expired = Vg2Claims {
-        not_after: Some(MADE),
-        ..world.claims(53)
+        not_after: Some(MADE_AT),
+        ..test_event.claims(53)
     };
     let early = Vg2Claims {
         not_before: Some(after(60)),
-        ..world.claims(54)
+        ..test_event.claims(54)
     };
     let reasons = phone
         .reasons([
-            entry(world.vg2(50), 5),
-            at_vip(world.sign(vip), 6),
-            at_vip(world.vg2(55), 7),
-            entry(world.sign(for_two), 10),
-            entry(world.sign(for_two), 13),
-            entry(world.sign(for_two), 16),
-            entry(world.sign(other_event), 17),
-            entry(world.sign(expired), 18),
-            entry(world.sign(early), 19),
-            exit(world.sign(for_two), 20),
+            entry(test_event.vg2(50), 5),
+            at_vip(test_event.sign(vip), 6),
+            at_vip(test_event.vg2(55), 7),
+            entry(test_event.sign(for_two), 10),
+            entry(test_event.sign(for_two), 13),
+            entry(test_event.sign(for_two), 16),
+            entry(test_event.sign(other_event), 17),
+            entry(test_event.sign(expired), 18),
+            entry(test_event.sign(early), 19),
+            exit(test_event.sign(for_two), 20),
         ])
         .await;
     assert_eq!(
@@ -200,27 +200,27 @@ async fn a_ticket_sold_later_is_judged_by_its_claims() {
 }
 
 #[tokio::test]
-async fn the_tickets_own_terms_count_in_the_order_of_the_contract() {
-    let mut world = World::new();
-    world.event.allow_unsigned = true;
+async fn the_checks_of_a_ticket_run_in_the_order_of_the_contract() {
+    let mut test_event = TestEvent::new();
+    test_event.event.allow_unsigned = true;
     let terms: [Change; 6] = [
         (0, |ticket| ticket.status = TicketStatus::Voided),
         (1, |ticket| ticket.status = TicketStatus::Refunded),
         (2, |ticket| ticket.status = TicketStatus::Used),
         (3, |ticket| ticket.valid_from = Some(after(100))),
-        (4, |ticket| ticket.valid_until = Some(MADE)),
+        (4, |ticket| ticket.valid_until = Some(MADE_AT)),
         (5, |ticket| ticket.gate_ids = Some(vec![gate_id(VIP)])),
     ];
-    for (place, change) in terms {
-        change(&mut world.tickets[place]);
+    for (index, change) in terms {
+        change(&mut test_event.tickets[index]);
     }
-    let phone = world.phone().await;
+    let phone = test_event.phone().await;
     let typed = OfflineScan {
         reading: Reading::TicketCode(code(7).grouped()),
         ..entry("", 8)
     };
     let scans = (1..7)
-        .map(|number| entry(world.vg2(number), number.into()))
+        .map(|number| entry(test_event.vg2(number), number.into()))
         .chain([typed]);
     assert_eq!(
         phone.reasons(scans).await,
@@ -234,29 +234,35 @@ async fn the_tickets_own_terms_count_in_the_order_of_the_contract() {
             ADMITTED,
         ]
     );
-    world.event.status = EventStatus::Ended;
-    let bytes = world.later(9);
-    phone.install(&world, bytes, 9).await.expect("it is taken");
-    world.event.status = EventStatus::Live;
-    world.gates[0].status = GateStatus::Closed;
+    test_event.event.status = EventStatus::Ended;
+    let bytes = test_event.later(9);
+    phone
+        .install(&test_event, bytes, 9)
+        .await
+        .expect("it is installed");
+    test_event.event.status = EventStatus::Live;
+    test_event.gates[0].status = GateStatus::Closed;
     assert_eq!(
-        phone.reasons([entry(world.vg2(8), 10)]).await,
+        phone.reasons([entry(test_event.vg2(8), 10)]).await,
         [Reason::EventNotLive]
     );
-    let bytes = world.later(11);
-    phone.install(&world, bytes, 11).await.expect("it is taken");
+    let bytes = test_event.later(11);
+    phone
+        .install(&test_event, bytes, 11)
+        .await
+        .expect("it is installed");
     assert_eq!(
-        phone.reasons([entry(world.vg2(8), 20)]).await,
+        phone.reasons([entry(test_event.vg2(8), 20)]).await,
         [Reason::GateClosed]
     );
 }
 
 #[tokio::test]
-async fn capacity_is_not_known_offline() {
-    let mut world = World::new();
-    world.gates[0].capacity = Some(0);
-    let phone = world.phone().await;
-    let verdict = phone.scan(entry(world.vg2(1), 1)).await;
+async fn an_offline_admission_warns_that_the_capacity_is_unknown() {
+    let mut test_event = TestEvent::new();
+    test_event.gates[0].capacity = Some(0);
+    let phone = test_event.phone().await;
+    let verdict = phone.scan(entry(test_event.vg2(1), 1)).await;
     assert_eq!(
         (verdict.reason, verdict.warnings),
         (ADMITTED, vec![Warning::CapacityUnknown])
@@ -264,41 +270,44 @@ async fn capacity_is_not_known_offline() {
 }
 
 #[tokio::test]
-async fn an_aged_manifest_warns_or_refuses_as_the_event_says() {
-    let mut world = World::new();
-    let phone = world.phone().await;
-    let verdict = phone.scan(entry(world.vg2(1), 3601)).await;
+async fn a_stale_manifest_warns_or_refuses_as_the_event_is_configured() {
+    let mut test_event = TestEvent::new();
+    let phone = test_event.phone().await;
+    let verdict = phone.scan(entry(test_event.vg2(1), 3601)).await;
     assert_eq!(
         (verdict.reason, verdict.warnings),
         (ADMITTED, vec![Warning::StaleManifest])
     );
-    world.event.stale_manifest = StaleManifest::Refuse;
-    let bytes = world.later(10);
-    phone.install(&world, bytes, 10).await.expect("it is taken");
+    test_event.event.stale_manifest = StaleManifest::Refuse;
+    let bytes = test_event.later(10);
+    phone
+        .install(&test_event, bytes, 10)
+        .await
+        .expect("it is installed");
     assert_eq!(
-        phone.scan(entry(world.vg2(2), 3610)).await.reason,
+        phone.scan(entry(test_event.vg2(2), 3610)).await.reason,
         ADMITTED,
-        "the last moment"
+        "the manifest is not stale yet"
     );
     let error = phone
-        .gate
-        .decide(entry(world.vg2(3), 3611))
+        .scanner
+        .decide(entry(test_event.vg2(3), 3611))
         .await
-        .expect_err("nothing is decided");
+        .expect_err("a stale manifest");
     assert_eq!(error.code(), "stale_manifest");
-    assert_eq!(phone.gate.state().await.expect("it answers").waiting, 2);
+    assert_eq!(phone.scanner.state().await.expect("a state").waiting, 2);
 }
 
 #[tokio::test]
-async fn the_events_policy_rules_coming_back() {
-    let mut world = World::new();
-    world.event.reentry = Reentry::AfterExit;
-    world.tickets[1].admissions = 1;
-    world.tickets[1].inside = 1;
-    world.tickets[1].last_admission = Some(after(-60));
-    let phone = world.phone().await;
-    let one = world.vg2(1);
-    let two = world.vg2(2);
+async fn re_entry_follows_the_policy_of_the_event() {
+    let mut test_event = TestEvent::new();
+    test_event.event.reentry = Reentry::AfterExit;
+    test_event.tickets[1].admissions = 1;
+    test_event.tickets[1].inside = 1;
+    test_event.tickets[1].last_admission = Some(after(-60));
+    let phone = test_event.phone().await;
+    let one = test_event.vg2(1);
+    let two = test_event.vg2(2);
     let reasons = phone
         .reasons([
             exit(&one, 1),
@@ -326,8 +335,8 @@ async fn the_events_policy_rules_coming_back() {
             Reason::AlreadyInside,
         ]
     );
-    world.event.reentry = Reentry::AfterWindow;
-    let phone = world.phone().await;
+    test_event.event.reentry = Reentry::AfterWindow;
+    let phone = test_event.phone().await;
     let reasons = phone
         .reasons([
             entry(&one, 0),
@@ -342,18 +351,18 @@ async fn the_events_policy_rules_coming_back() {
         Reason::Readmitted,
         Reason::Readmitted,
     ];
-    assert_eq!(reasons, seen, "the window of the server");
+    assert_eq!(reasons, seen, "the dedup window of the manifest");
 }
 
 #[tokio::test]
-async fn the_manifest_tells_of_the_scan_before_as_far_as_it_knows() {
-    let mut world = World::new();
-    world.tickets[0].admissions = 1;
-    world.tickets[0].last_admission = Some(after(-60));
-    let phone = world.phone().await;
-    let verdict = phone.scan(entry(world.vg2(1), 0)).await;
+async fn a_previous_scan_from_the_manifest_has_a_time_but_no_gate() {
+    let mut test_event = TestEvent::new();
+    test_event.tickets[0].admissions = 1;
+    test_event.tickets[0].last_admission = Some(after(-60));
+    let phone = test_event.phone().await;
+    let verdict = phone.scan(entry(test_event.vg2(1), 0)).await;
     assert_eq!(verdict.reason, Reason::AlreadyScanned);
-    let seen = verdict.previous_scan.expect("it is told");
+    let seen = verdict.previous_scan.expect("a previous scan");
     assert_eq!(
         (seen.seconds_ago, seen.same_device, seen.gate, seen.scan_id),
         (60, false, None, None)
@@ -361,23 +370,23 @@ async fn the_manifest_tells_of_the_scan_before_as_far_as_it_knows() {
 }
 
 #[tokio::test]
-async fn an_override_forces_refusals_and_needs_leave() {
-    let world = World::new();
-    let phone = world.phone().await;
+async fn an_override_admits_and_needs_permission() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
     let forced = |qr: String, seconds| OfflineScan {
         override_: Some(Override {
             reason: ReasonText::new("the artist's mother").expect("a reason"),
         }),
         ..entry(qr, seconds)
     };
-    let vg2 = world.vg2(1);
+    let vg2 = test_event.vg2(1);
     let reasons = phone
         .reasons([
             entry(&vg2, 0),
             entry(&vg2, 3),
             forced(vg2.clone(), 4),
-            forced(world.vg1(77), 5),
-            forced(world.vg2(2), 6),
+            forced(test_event.vg1(77), 5),
+            forced(test_event.vg2(2), 6),
         ])
         .await;
     assert_eq!(
@@ -391,25 +400,29 @@ async fn an_override_forces_refusals_and_needs_leave() {
         ]
     );
     let file = phone.directory.path().join("other.db");
-    let setup = OfflineGateSetup {
+    let setup = OfflineScannerSetup {
         can_override: false,
-        ..world.setup(&file)
+        ..test_event.setup(&file)
     };
-    let gate = OfflineGate::open(setup).await.expect("it opens");
-    gate.install(world.event.id, world.manifest(), MADE)
+    let scanner = OfflineScanner::open(setup).await.expect("the database opens");
+    scanner
+        .install(test_event.event.id, test_event.manifest(), MADE_AT)
         .await
-        .expect("it is taken");
-    let error = gate.decide(forced(vg2, 9)).await.expect_err("it may not");
+        .expect("it is installed");
+    let error = scanner
+        .decide(forced(vg2, 9))
+        .await
+        .expect_err("the device may not override");
     assert_eq!(error.code(), "forbidden");
 }
 
 #[tokio::test]
-async fn the_same_payload_within_two_and_a_half_seconds_is_one_reading() {
-    let world = World::new();
-    let phone = world.phone().await;
+async fn the_same_payload_within_two_and_a_half_seconds_is_one_scan() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
     let at = |millis| OfflineScan {
-        scanned_at: MADE.plus_millis(millis),
-        ..entry(format!(" {}\r\n", world.vg2(1)), 0)
+        scanned_at: MADE_AT.plus_millis(millis),
+        ..entry(format!(" {}\r\n", test_event.vg2(1)), 0)
     };
     let first = phone.scan(at(0)).await;
     let again = phone.scan(at(2500)).await;
@@ -420,8 +433,8 @@ async fn the_same_payload_within_two_and_a_half_seconds_is_one_reading() {
     let later = phone.scan(at(2501)).await;
     assert_eq!((later.reason, later.repeated), (Reason::AlreadyScanned, false));
     assert_eq!(
-        phone.gate.state().await.expect("it answers").waiting,
+        phone.scanner.state().await.expect("a state").waiting,
         2,
-        "no second scan was made of the second look"
+        "the second reading made no second scan"
     );
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::rules::ConflictKind;
 use crate::sync::{ReceivedScan, SyncResult, SyncStatus};
 
-/// A server's answer that takes all of a batch.
+/// The answer of a server that records the whole batch.
 pub(super) fn recorded(batch: &WaitingBatch, server_time: Timestamp) -> SyncAnswer {
     let result = |&scan_id: &ScanId| SyncResult {
         scan_id: Some(scan_id),
@@ -18,18 +18,18 @@ pub(super) fn recorded(batch: &WaitingBatch, server_time: Timestamp) -> SyncAnsw
 
 async fn next(phone: &Phone, limit: usize) -> Option<WaitingBatch> {
     phone
-        .gate
+        .scanner
         .next_batch(limit, after(100))
         .await
         .expect("the log is read")
 }
 
 #[tokio::test]
-async fn a_batch_is_a_signed_chain_with_every_scan_in_its_place() {
-    let world = World::new();
-    let phone = world.phone().await;
+async fn a_batch_is_signed_and_continues_the_hash_chain() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
     for number in 1..6 {
-        phone.scan(entry(world.vg2(number), number.into())).await;
+        phone.scan(entry(test_event.vg2(number), number.into())).await;
     }
     let mut links = Vec::new();
     let mut last: Option<LinkHash> = None;
@@ -45,7 +45,7 @@ async fn a_batch_is_a_signed_chain_with_every_scan_in_its_place() {
             last = Some(LinkHash::of(&handed.sent));
             links.extend(last);
         }
-        let setup = world.setup(Path::new(""));
+        let setup = test_event.setup(Path::new(""));
         let bytes = signed_bytes(
             setup.organization_id,
             setup.device_id,
@@ -56,22 +56,22 @@ async fn a_batch_is_a_signed_chain_with_every_scan_in_its_place() {
         let key = setup.device_secret.expect("a key").public();
         assert!(key.verifies(&bytes, request.signature.expect("it is signed").as_bytes()));
         phone
-            .gate
+            .scanner
             .acknowledge(&recorded(&batch, after(101)))
             .await
-            .expect("it is kept");
+            .expect("it is stored");
     }
     assert!(next(&phone, 3).await.is_none());
 }
 
 #[tokio::test]
-async fn a_batch_whose_answer_was_lost_is_handed_in_again_word_for_word() {
-    let world = World::new();
-    let mut phone = world.phone().await;
+async fn a_batch_whose_answer_was_lost_is_uploaded_again_byte_for_byte() {
+    let test_event = TestEvent::new();
+    let mut phone = test_event.phone().await;
     let metadata = serde_json::from_str(r#"{"light":0.1,"note":"é"}"#).expect("metadata");
     let scan = OfflineScan {
         metadata: Some(metadata),
-        ..entry(world.vg2(1), 0)
+        ..entry(test_event.vg2(1), 0)
     };
     phone.scan(scan).await;
     let scans = |batch: WaitingBatch| {
@@ -83,16 +83,16 @@ async fn a_batch_whose_answer_was_lost_is_handed_in_again_word_for_word() {
             .collect::<Vec<_>>()
     };
     let first = scans(next(&phone, 10).await.expect("one waits"));
-    phone = phone.reopened(&world).await;
-    assert_eq!(scans(next(&phone, 10).await.expect("it still waits")), first);
+    phone = phone.reopened(&test_event).await;
+    assert_eq!(scans(next(&phone, 10).await.expect("it waits again")), first);
 }
 
 #[tokio::test]
-async fn one_bad_scan_never_blocks_the_rest_and_nothing_is_dropped() {
-    let world = World::new();
-    let phone = world.phone().await;
+async fn one_rejected_scan_blocks_no_other_and_no_scan_is_dropped() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
     for number in 1..6 {
-        phone.scan(entry(world.vg2(number), number.into())).await;
+        phone.scan(entry(test_event.vg2(number), number.into())).await;
     }
     let batch = next(&phone, 1000).await.expect("scans wait");
     let mut answer = recorded(&batch, after(101));
@@ -108,21 +108,21 @@ async fn one_bad_scan_never_blocks_the_rest_and_nothing_is_dropped() {
         times: Vec::new(),
     });
     answer.results.remove(3);
-    phone.gate.acknowledge(&answer).await.expect("it is kept");
-    let rest = next(&phone, 1000).await.expect("the one without an answer");
+    phone.scanner.acknowledge(&answer).await.expect("it is stored");
+    let rest = next(&phone, 1000).await.expect("the scan without a result");
     assert_eq!(rest.scan_ids, [batch.scan_ids[3]]);
-    let conflicts = phone.gate.conflicts().await.expect("they are kept");
+    let conflicts = phone.scanner.conflicts().await.expect("they are stored");
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].other_scan_id, batch.scan_ids[2]);
-    let phone = phone.reopened(&world).await;
-    assert_eq!(phone.gate.conflicts().await.expect("they are kept").len(), 1);
+    let phone = phone.reopened(&test_event).await;
+    assert_eq!(phone.scanner.conflicts().await.expect("they are stored").len(), 1);
 }
 
 #[tokio::test]
-async fn the_same_scan_id_is_the_same_scan() {
-    let world = World::new();
-    let phone = world.phone().await;
-    let scan = entry(world.vg2(1), 0);
+async fn the_same_scan_id_returns_the_same_verdict() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
+    let scan = entry(test_event.vg2(1), 0);
     let first = phone.scan(scan.clone()).await;
     let later = OfflineScan {
         scanned_at: after(60),
@@ -134,9 +134,9 @@ async fn the_same_scan_id_is_the_same_scan() {
         (Reason::Admitted, true, first.scanned_at)
     );
     let other = OfflineScan {
-        reading: Reading::Qr(world.vg2(2)),
+        reading: Reading::Qr(test_event.vg2(2)),
         ..scan
     };
-    let error = phone.gate.decide(other).await.expect_err("another payload");
+    let error = phone.scanner.decide(other).await.expect_err("another payload");
     assert_eq!(error.code(), "scan_id_reused");
 }

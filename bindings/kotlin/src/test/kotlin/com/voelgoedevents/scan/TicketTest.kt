@@ -12,18 +12,18 @@ import kotlin.test.assertTrue
 
 class TicketTest {
     @Test
-    fun `a typed code may be grouped and nothing else`() {
+    fun `a typed code may be grouped but not otherwise changed`() {
         assertEquals("3KQR7F924M1XaB0z", parseTicketCode("3KQR-7F92 4M1X-aB0z"))
         assertEquals("3KQR-7F92-4M1X-aB0z", groupedTicketCode("3KQR7F924M1XaB0z"))
         for (text in listOf("", "3KQR", "3KQR--7F92-4M1X-aB0z", "3KQR7F924M1XaB0é", "3KQR7F924M1XaB0z ")) {
-            val error = assertFailsWith<GateException.InvalidText>(text) { parseTicketCode(text) }
+            val error = assertFailsWith<ScannerException.InvalidText>(text) { parseTicketCode(text) }
             assertEquals("ticket code", error.kind)
         }
-        assertFailsWith<GateException.InvalidText> { groupedTicketCode("short") }
+        assertFailsWith<ScannerException.InvalidText> { groupedTicketCode("short") }
     }
 
     @Test
-    fun `a payload's shape tells its format`() {
+    fun `the shape of a payload determines its format`() {
         assertEquals(Format.VG1, payloadFormat("VG1.1.fO7PQD0HtpbJu1DB.VGtaswiiCdSvrK4-qZ36BQ\r\n"))
         assertEquals("bare", payloadFormat("3KQR7F924M1XaB0z")?.code)
         assertNull(payloadFormat("https://example.org"))
@@ -31,7 +31,7 @@ class TicketTest {
     }
 
     @Test
-    fun `every reason has its result, its code and a sentence`() {
+    fun `every reason has a result, a code and a message`() {
         val reasons = allReasons()
         assertEquals(Reason.entries.toList(), reasons)
         assertEquals(ScanResult.entries.toSet(), reasons.map { it.result }.toSet())
@@ -39,20 +39,20 @@ class TicketTest {
         assertEquals("invalid_token", Reason.BAD_SIGNATURE.result.code)
         assertEquals("Already scanned", Reason.ALREADY_SCANNED.message)
         assertTrue(reasons.all { it.code == it.name.lowercase() && it.message.isNotBlank() })
-        assertTrue(Warning.entries.all { it.code == it.name.lowercase() })
+        assertTrue(ScanWarning.entries.all { it.code == it.name.lowercase() })
     }
 
     @Test
-    fun `public keys alone verify every payload of the shared vectors as the reference does`() {
+    fun `public keys verify every payload of the shared vectors as the reference does`() {
         val (head, cases) = Vector.all()
         TicketVerifier(head.organization, head.keys).use { verifier ->
             for (case in cases) {
                 when (val verification = verifier.verify(case.token, case.now)) {
-                    is Verification.Genuine -> {
+                    is VerificationResult.Genuine -> {
                         assertEquals(case.outcome, "valid", case.name)
                         assertEquals(case.code, verification.ticket.ticketCode, case.name)
                     }
-                    is Verification.Refused -> assertEquals(case.outcome, verification.reason.code, case.name)
+                    is VerificationResult.Refused -> assertEquals(case.outcome, verification.reason.code, case.name)
                 }
             }
         }
@@ -61,13 +61,13 @@ class TicketTest {
     }
 
     @Test
-    fun `a wrong key or organization is an error and not a crash`() {
-        val error = assertFailsWith<GateException.InvalidText> { TicketVerifier("nobody", emptyMap()) }
+    fun `an invalid key or organization id is an error`() {
+        val error = assertFailsWith<ScannerException.InvalidText> { TicketVerifier("nobody", emptyMap()) }
         assertEquals("organization id", error.kind)
         val id = "ea8ed02a-82a1-4593-8f23-37cd3794c522"
-        assertFailsWith<GateException.InvalidText> { TicketVerifier(id, mapOf("1" to ByteArray(31))) }
-        assertFailsWith<GateException.InvalidText> { TicketVerifier(id, mapOf("not a kid" to ByteArray(32))) }
-        val none = assertIs<Verification.Refused>(TicketVerifier(id, emptyMap()).verify("", Instant.MAX))
+        assertFailsWith<ScannerException.InvalidText> { TicketVerifier(id, mapOf("1" to ByteArray(31))) }
+        assertFailsWith<ScannerException.InvalidText> { TicketVerifier(id, mapOf("not a kid" to ByteArray(32))) }
+        val none = assertIs<VerificationResult.Refused>(TicketVerifier(id, emptyMap()).verify("", Instant.MAX))
         assertEquals(Reason.MALFORMED, none.reason)
     }
 }

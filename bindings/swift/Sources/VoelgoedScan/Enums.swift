@@ -1,0 +1,25 @@
+extension ScanResult {
+    /// The code, such as `invalid_token`, which HTTP, logs and exports use too.
+    public var code: String { resultCode(value: self) }
+}
+
+extension Reason {
+    /// The code, such as `already_scanned`, which HTTP, logs and exports use too.
+    public var code: String { reasonCode(value: self) }
+
+    /// A short English sentence for the steward.
+    public var message: String { reasonMessage(reason: self) }
+
+    /// The result of this reason.
+    public var result: ScanResult { reasonResult(reason: self) }
+}
+
+extension ScanWarning {
+    /// The code, such as `not_in_manifest`.
+    public var code: String { warningCode(value: self) }
+}
+
+extension Format {
+    /// The code, such as `vg2`.
+    public var code: String { formatCode(value: self) }
+}

@@ -1,0 +1,170 @@
+import Foundation
+import XCTest
+
+@testable import VoelgoedScan
+
+/// Phones with the real server and the library's own transport.
+final class EndToEndTests: XCTestCase {
+    private var folder = URL(fileURLWithPath: "/")
+    private var secretStores: [String: MemorySecretStore] = [:]
+    private var opened: TestServer?
+    private var server: TestServer { get throws { try XCTUnwrap(opened) } }
+
+    override func setUpWithError() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("voelgoed-scan-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        opened = try TestServer()
+    }
+
+    override func tearDownWithError() throws {
+        try opened?.close()
+        try FileManager.default.removeItem(at: folder)
+    }
+
+    private func setup(_ name: String) throws -> ClientSetup {
+        let own = folder.appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
+        let secretStore = secretStores[name] ?? MemorySecretStore()
+        secretStores[name] = secretStore
+        return ClientSetup(
+            directory: own.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: secretStore,
+            settings: Fixture.testSettings(retry: 0.02, allowPlainHttp: true))
+    }
+
+    private func phone(_ name: String) async throws -> ScannerClient {
+        let phone = try await ScannerClient.enroll(setup: setup(name), uri: server.ask("enroll \(name)"))
+        try await startSession(phone)
+        let manifest = try await phone.refreshManifest()
+        XCTAssertEqual(manifest?.tickets, 7)
+        return phone
+    }
+
+    private func startSession(_ phone: ScannerClient, at gate: String = "gate_main") async throws {
+        let session = try await phone.startSession(eventId: server["event"], gateId: server[gate], replace: true)
+        XCTAssertEqual(session?.gateId, try server[gate])
+    }
+
+    private func ask(_ question: String) throws -> String { try server.ask(question) }
+
+    func testAnEnrolmentCodeWorksOnce() async throws {
+        let uri = try ask("enroll gate-a")
+        let phone = try await ScannerClient.enroll(setup: setup("gate-a"), uri: uri)
+        XCTAssertEqual(phone.device().deviceId, "gate-a")
+        do {
+            _ = try await ScannerClient.enroll(setup: setup("gate-b"), uri: uri)
+            XCTFail("a code works once")
+        } catch ScannerError.Refused(let status, let code, _, _, _) {
+            XCTAssertEqual(status, 404)
+            XCTAssertEqual(code, "not_found")
+        }
+        do {
+            _ = try await ScannerClient.open(setup: setup("gate-b"))
+            XCTFail("not enrolled")
+        } catch ScannerError.NotEnrolled {}
+    }
+
+    func testTheServerDecidesEveryResultWhileItIsAvailable() async throws {
+        let (a, b) = (try await phone("gate-a"), try await phone("gate-b"))
+        let admitted = try await a.scan(reading: server.qr("first"))
+        XCTAssertEqual(admitted.result, .valid)
+        XCTAssertEqual(admitted.decidedBy, .server)
+        XCTAssertEqual(admitted.occupancy?.gate.inside, 1)
+        let again = try await b.scan(reading: server.qr("first"))
+        XCTAssertEqual(again.reason, .alreadyScanned)
+        XCTAssertEqual(again.previousScan?.scanId, admitted.scanId)
+        XCTAssertEqual(again.previousScan?.sameDevice, false)
+        try await startSession(b, at: "gate_vip")
+        var seen: Set<ScanResult> = [admitted.result, again.result]
+        for (phone, reading, reason) in [
+            (a, TicketReading.qr(text: "https://example.org"), Reason.malformed),
+            (a, try server.qr("other_event"), .otherEvent),
+            (b, try server.qr("second"), .gateNotAllowed),
+            (a, try server.qr("voided"), .ticketVoided),
+        ] {
+            let verdict = try await phone.scan(reading: reading)
+            XCTAssertEqual(verdict.reason, reason)
+            XCTAssertEqual(verdict.decidedBy, .server)
+            seen.insert(verdict.result)
+        }
+        XCTAssertEqual(seen, Set(ScanResult.allCases))
+        let exit = try await a.scan(reading: server.qr("first"), direction: .exit)
+        XCTAssertEqual(exit.reason, .exited)
+        XCTAssertEqual(try ask("inside"), "0")
+    }
+
+    func testALostAnswerDoesNotAdmitTwice() async throws {
+        let phone = try await phone("gate-a")
+        try server.ask("drop_responses")
+        let alone = try await phone.scan(reading: server.qr("answer_lost"))
+        XCTAssertEqual(alone.reason, .admitted)
+        XCTAssertEqual(alone.decidedBy, .device)
+        XCTAssertEqual(try ask("inside"), "1")
+        try server.ask("reconnect")
+        let report = try await phone.sync()
+        XCTAssertEqual([report.recorded, report.replayed, report.conflicts], [0, 1, 0])
+        XCTAssertEqual(try ask("inside"), "1")
+    }
+
+    func testATicketAdmittedByTwoOfflinePhonesIsReportedAsAConflict() async throws {
+        let (a, b) = (try await phone("gate-a"), try await phone("gate-b"))
+        try server.ask("disconnect")
+        let verdicts = [
+            try await a.scan(reading: server.qr("both")), try await b.scan(reading: server.qr("both")),
+        ]
+        XCTAssertEqual(verdicts.map(\.reason), [.admitted, .admitted])
+        XCTAssertEqual(verdicts.map(\.decidedBy), [.device, .device])
+        do {
+            _ = try await a.sync()
+            XCTFail("there is no network")
+        } catch ScannerError.Offline {}
+        var state = try await a.state()
+        XCTAssertFalse(state.online)
+        XCTAssertEqual(state.waiting, 1)
+        XCTAssertEqual(state.lastError, "offline")
+
+        let reopened = try await ScannerClient.open(setup: setup("gate-a"))
+        let second = try await reopened.scan(reading: server.qr("both"))
+        XCTAssertEqual(second.reason, .alreadyScanned)
+        XCTAssertEqual(second.previousScan?.sameDevice, true)
+        let third = try await reopened.scan(reading: server.qr("third"))
+        XCTAssertEqual(third.reason, .admitted)
+        state = try await reopened.state()
+        XCTAssertEqual(state.waiting, 3)
+        XCTAssertEqual(try ask("inside"), "0")
+
+        try server.ask("reconnect")
+        let first = try await reopened.sync()
+        XCTAssertEqual([first.recorded, first.rejected, first.conflicts], [3, 0, 0])
+        let then = try await b.sync()
+        XCTAssertEqual([then.recorded, then.conflicts], [1, 1])
+        state = try await b.state()
+        XCTAssertEqual(state.conflicts, 1)
+        let conflicts = try await b.conflicts()
+        XCTAssertEqual(conflicts.map(\.kind), [.doubleEntry])
+        let conflict = try XCTUnwrap(conflicts.first)
+        XCTAssertEqual(Set([conflict.winnerScanId, conflict.otherScanId]), Set(verdicts.map { $0.scanId }))
+        XCTAssertEqual(conflict.devices.map(\.name).sorted(), ["gate-a", "gate-b"])
+        XCTAssertEqual(try ask("conflicts"), "1")
+        XCTAssertEqual(try ask("inside"), "3", "people are counted, not tickets")
+        let fourth = try await reopened.scan(reading: server.qr("fourth"))
+        XCTAssertEqual(fourth.decidedBy, .server)
+    }
+
+    func testRunReconnectsToTheServerAndUploads() async throws {
+        let phone = try await phone("gate-a")
+        let running = Task { await phone.run() }
+        try server.ask("disconnect")
+        let alone = try await phone.scan(reading: server.qr("second"))
+        XCTAssertEqual(alone.decidedBy, .device)
+        try server.ask("reconnect")
+        var revision: UInt64 = 0
+        var state = try await phone.state()
+        while !state.online || state.waiting > 0 {
+            revision = await phone.changedSince(revision: revision)
+            state = try await phone.state()
+        }
+        phone.stop()
+        await running.value
+        XCTAssertEqual(try ask("inside"), "1")
+    }
+}

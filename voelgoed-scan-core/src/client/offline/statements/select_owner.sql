@@ -1,0 +1,3 @@
+-- Selects the device that the database belongs to.
+select organization_id, device_id
+from device
