@@ -105,7 +105,7 @@ impl Tenant {
     /// Makes one on a server.
     pub async fn new(server: &Running, nobody: &Client, name: &str) -> Self {
         let name = Name::new(name).expect("a name");
-        let made = server.backoffice().create_organization(name, BEGINNING).await;
+        let made = server.admin().create_organization(name, BEGINNING).await;
         let (_, _, secret) = made.expect("an organization");
         let owner = nobody.with_token(secret.reveal());
         let (event, gate, other_gate) = (new_id(), new_id(), new_id());
