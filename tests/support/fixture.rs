@@ -105,7 +105,7 @@ impl Tenant {
     /// Creates an organization on a server, with an event, gates, tickets and a device, and admits its first ticket.
     pub async fn new(server: &Running, anonymous: &Client, name: &str) -> Self {
         let name = Name::new(name).expect("a name");
-        let created = server.backoffice().create_organization(name, CREATED_AT).await;
+        let created = server.admin().create_organization(name, CREATED_AT).await;
         let (_, _, secret) = created.expect("an organization");
         let owner = anonymous.with_token(secret.reveal());
         let (event, gate, other_gate) = (new_id(), new_id(), new_id());

@@ -127,7 +127,10 @@ async fn inside(tenant: &Tenant) -> Value {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, from the enrolment to the upload")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, from the enrolment to the upload"
+)]
 async fn a_phone_that_was_offline_uploads_its_scans_and_learns_of_a_conflict() {
     let port = free_port();
     let fixture = Fixture::with_config(|config| config.listen = format!("127.0.0.1:{port}")).await;

@@ -1,77 +1,68 @@
-//! Which calls are served? A file an endpoint; [`routes`] is the one list of them.
+//! The HTTP API, one file per resource; [`routes`] lists all routes.
 
 mod api_keys;
-mod conflicts;
 mod device;
-mod device_token;
 mod devices;
-mod enrollment;
-mod event;
 mod events;
-mod gate;
 mod gates;
-mod import;
 mod manifest;
-mod monitor;
 mod occupancy;
 mod operations;
-mod own_device;
-mod scan;
+mod page;
 mod scans;
-mod session;
 mod sessions;
 mod signing_keys;
 mod stream;
 mod sync;
-mod ticket;
-mod ticket_qr;
 mod tickets;
-mod undo;
 
 use hyper::Response;
 use serde::Serialize;
 use voelgoed_scan_core::store::PutOutcome;
 
 use crate::problem::{Code, Problem};
-use crate::reply::{self, Body};
-use crate::route::{Answer, Route};
+use crate::response::{self, ResponseBody};
+use crate::route::{HandlerResult, Route};
 
-/// Every call.
+/// The media type of streams with one JSON object per line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// All routes of the API.
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         sessions::start(),
         sessions::list(),
-        session::show(),
-        session::end(),
-        scan::scan(),
+        sessions::show(),
+        sessions::end(),
+        scans::scan(),
         scans::list(),
-        undo::undo(),
+        scans::undo(),
         sync::sync(),
-        conflicts::list(),
-        own_device::show(),
-        own_device::report(),
+        sync::list_conflicts(),
+        device::show(),
+        device::report(),
         devices::register(),
         devices::list(),
-        device::show(),
-        device::change(),
-        device::revoke(),
-        device_token::rotate(),
-        enrollment::begin(),
-        enrollment::enroll(),
+        devices::show(),
+        devices::change(),
+        devices::revoke(),
+        devices::rotate_token(),
+        devices::begin_enrollment(),
+        devices::enroll(),
         manifest::show(),
         occupancy::show(),
         stream::watch(),
         events::list(),
-        event::put(),
-        event::show(),
+        events::put(),
+        events::show(),
         gates::list(),
-        gate::put(),
-        gate::show(),
-        import::import(),
+        gates::put(),
+        gates::show(),
+        tickets::import(),
         tickets::list(),
-        ticket::show(),
-        ticket::change(),
-        ticket_qr::show(),
+        tickets::show(),
+        tickets::change(),
+        tickets::show_qr(),
         signing_keys::list(),
         signing_keys::add(),
         signing_keys::change(),
@@ -82,24 +73,24 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        monitor::show(),
+        page::show(),
     ]
 }
 
-/// The thing, or 404.
-fn found<T: Serialize>(thing: Option<T>) -> Answer {
-    let thing = thing.ok_or(Code::NotFound)?;
-    Ok(reply::ok(&thing))
+/// 200 with the resource, or 404.
+fn ok_or_not_found<T: Serialize>(resource: Option<T>) -> HandlerResult {
+    let resource = resource.ok_or(Code::NotFound)?;
+    Ok(response::ok(&resource))
 }
 
-/// What became of something that was put, as an answer: 201 with its place, or 200.
-fn put<T: Serialize>(
+/// The response to a write: 201 with the path of the new resource, 200, 409 or 404.
+fn put_response<T: Serialize>(
     put: PutOutcome<T>,
     location: impl FnOnce(&T) -> String,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<ResponseBody>, Problem> {
     match put {
-        PutOutcome::Created(thing) => Ok(reply::created(&thing, &location(&thing))),
-        PutOutcome::Replaced(thing) => Ok(reply::ok(&thing)),
+        PutOutcome::Created(resource) => Ok(response::created(&resource, &location(&resource))),
+        PutOutcome::Replaced(resource) => Ok(response::ok(&resource)),
         PutOutcome::Conflict(rule) => Err(Problem::conflict(rule)),
         PutOutcome::Missing => Err(Code::NotFound.into()),
     }

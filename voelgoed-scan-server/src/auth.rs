@@ -1,7 +1,7 @@
-//! Who calls, and may they? The one place where tokens become callers and callers are let through.
+//! Authentication of callers by their tokens, and authorization by permissions.
 //!
-//! Invariants: the organization comes from the credential alone; a token is compared by its SHA-256, which says nothing
-//! about how much of a guess was right.
+//! Invariants: the organization comes from the credential alone; tokens are compared by their SHA-256, so that the time of a
+//! comparison does not reveal how much of a guess is correct.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 
 use crate::problem::{Code, Problem};
 
-/// A caller that identified itself.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
     /// A scanner device.
     Device(Arc<AuthenticatedDevice>),
-    /// The holder of an API key.
+    /// A member of an organization, by API key.
     Member(Arc<ApiKey>),
 }
 
 impl Caller {
-    /// Whose data the caller sees.
+    /// The organization of the caller.
     pub(crate) fn organization(&self) -> OrganizationId {
         match self {
             Self::Device(authenticated) => authenticated.device.organization_id,
@@ -32,7 +32,7 @@ impl Caller {
         }
     }
 
-    /// The role of a member; a device has none.
+    /// The role of a member; `None` for a device.
     pub(crate) fn role(&self) -> Option<Role> {
         match self {
             Self::Device(_) => None,
@@ -41,20 +41,20 @@ impl Caller {
     }
 }
 
-/// A token as it came, so that it can be looked up again.
+/// The hash of a token. Streams keep it to authenticate their caller again.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential {
-    /// Of a device.
+    /// The token of a device.
     Device(TokenHash),
-    /// Of an API key.
+    /// An API key.
     Member(TokenHash),
 }
 
 impl Credential {
     /// Reads the header `Authorization`.
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
-        let mut given = headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (given.next(), given.next()) else {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
             return Err(if headers.contains_key(AUTHORIZATION) {
                 Code::InvalidToken.into()
             } else {
@@ -76,8 +76,8 @@ impl Credential {
         }
     }
 
-    /// Whose token it is, where memory knows that it is an active device's: then nothing is waited for.
-    pub(crate) fn remembered(&self, scanner: &Scanner) -> Option<Caller> {
+    /// The caller, if the identity cache knows the token as that of an active device. Does not wait for the database.
+    pub(crate) fn cached_caller(&self, scanner: &Scanner) -> Option<Caller> {
         match self {
             Self::Device(hash) => {
                 let authenticated = scanner.remembered(hash)?;
@@ -87,19 +87,19 @@ impl Credential {
         }
     }
 
-    /// Whose token it is now. An inactive device is nobody, unless the call is for such ones too.
+    /// The caller that the token belongs to. An inactive device is an error unless `allow_inactive` is set.
     pub(crate) async fn caller(
         &self,
         scanner: &Scanner,
         admin: &Admin,
-        inactive_too: bool,
+        allow_inactive: bool,
     ) -> Result<Caller, Problem> {
         match self {
             Self::Device(hash) => {
                 let authenticated = scanner.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
                 match authenticated.device.status {
                     DeviceStatus::Active => Ok(Caller::Device(authenticated)),
-                    DeviceStatus::Inactive if inactive_too => Ok(Caller::Device(authenticated)),
+                    DeviceStatus::Inactive if allow_inactive => Ok(Caller::Device(authenticated)),
                     DeviceStatus::Inactive => Err(Code::DeviceInactive.into()),
                 }
             }
@@ -111,29 +111,29 @@ impl Credential {
     }
 }
 
-/// Who may make a call.
+/// The permission that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// Scanner devices.
     Device,
     /// Scanner devices, even revoked ones.
     DeviceEvenRevoked,
-    /// Scanner devices, and members who may end sessions and undo.
+    /// Scanner devices, and members who may end sessions and undo scans.
     DeviceOrStaff,
-    /// Scanner devices, and members who may read.
+    /// Scanner devices, and members with read access.
     DeviceOrViewer,
-    /// Members who may read.
+    /// Members with read access.
     Viewer,
-    /// Members who may search tickets, and devices whose settings carry `can_search`.
+    /// Members who may search tickets, and devices with the setting `can_search`.
     Search,
-    /// Members who may change things.
+    /// Members with write access.
     Admin,
-    /// Members who may change API keys.
+    /// Members who may manage API keys.
     Owner,
 }
 
 impl Permission {
-    /// Whether a caller may.
+    /// Whether a caller has the permission.
     pub(crate) fn admits(self, caller: &Caller) -> bool {
         match caller {
             Caller::Device(authenticated) => self.admits_device(authenticated.device.settings.can_search),
@@ -149,7 +149,7 @@ impl Permission {
         }
     }
 
-    /// Whether the holder of an API key of this role may.
+    /// Whether an API key with this role has the permission.
     pub(crate) fn admits_role(self, role: Role) -> bool {
         use Role::{Admin, Owner, ScannerOnly, Staff, Viewer};
         match self {
@@ -164,8 +164,8 @@ impl Permission {
         }
     }
 
-    /// Who may, in words, for the documentation.
-    pub(crate) const fn in_words(self) -> &'static str {
+    /// A description of the permitted callers, for the OpenAPI document.
+    pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::Device => "Scanner devices.",
             Self::DeviceEvenRevoked => "Scanner devices, even revoked ones.",
@@ -173,15 +173,15 @@ impl Permission {
             Self::DeviceOrViewer => "Scanner devices; API keys with the role owner, admin, staff or viewer.",
             Self::Viewer => "API keys with the role owner, admin, staff or viewer.",
             Self::Search => {
-                "API keys with the role owner, admin or staff; scanner devices whose settings carry can_search."
+                "API keys with the role owner, admin or staff; scanner devices with the setting can_search."
             }
             Self::Admin => "API keys with the role owner or admin.",
             Self::Owner => "API keys with the role owner.",
         }
     }
 
-    /// Whether scanner devices are among them.
-    pub(crate) const fn is_for_devices(self) -> bool {
+    /// Whether scanner devices can have the permission.
+    pub(crate) const fn admits_devices(self) -> bool {
         match self {
             Self::Device
             | Self::DeviceEvenRevoked
@@ -192,13 +192,13 @@ impl Permission {
         }
     }
 
-    /// Whether members are among them.
-    pub(crate) const fn is_for_members(self) -> bool {
+    /// Whether members can have the permission.
+    pub(crate) const fn admits_members(self) -> bool {
         !matches!(self, Self::Device | Self::DeviceEvenRevoked)
     }
 
-    /// Whether devices are among them that may make no other call.
-    pub(crate) const fn is_for_inactive(self) -> bool {
+    /// Whether inactive devices, which have no other permission, have this one.
+    pub(crate) const fn admits_inactive_devices(self) -> bool {
         matches!(self, Self::DeviceEvenRevoked)
     }
 }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bearer_token_of_ours_is_a_credential() {
+    fn only_bearer_tokens_of_this_system_are_credentials() {
         let missing = Credential::read(&HeaderMap::new())
             .err()
             .map(|problem| problem.code());
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn each_role_may_what_the_contract_says() {
+    fn each_role_has_the_permissions_of_the_contract() {
         use Permission as P;
         use Role::{Admin, Owner, ScannerOnly, Staff, Viewer};
         for (permission, roles, device) in [

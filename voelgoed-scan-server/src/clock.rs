@@ -1,4 +1,4 @@
-//! What time is it? The one place of the server that asks.
+//! The clock. No other file of the server reads the time.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use voelgoed_scan_core::model::Timestamp;
 /// The server's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    /// By how many milliseconds it is off: other than zero in tests alone.
+    /// The deviation in milliseconds; not zero only in tests.
     offset: i64,
 }
 
@@ -16,7 +16,7 @@ impl Clock {
         Self { offset }
     }
 
-    /// A clock set before 1970 reads as 1970.
+    /// The current time. A time before 1970 is returned as 1970.
     #[expect(clippy::disallowed_methods, reason = "the one file that reads the clock")]
     pub(crate) fn now(self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -25,7 +25,7 @@ impl Clock {
     }
 }
 
-/// A point from which to measure how long something takes.
+/// The start of a duration measurement.
 pub(crate) fn stopwatch() -> Instant {
     Instant::now()
 }

@@ -1,6 +1,7 @@
-//! How is a server set up? By flags, or by variables with the same meaning; secrets by file or variable alone.
+//! The configuration of a server: flags, or environment variables with the same meaning. Secrets come from files or
+//! variables only.
 //!
-//! The environment is read here and nowhere else in the server.
+//! Invariants: no other file of the server reads the environment.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,14 +15,14 @@ use zeroize::Zeroizing;
 use crate::log::LogFormat;
 use crate::secret::{self, SecretError};
 
-/// The variable with the master secret in hexadecimal.
+/// The variable that contains the master secret in hexadecimal.
 const SECRET_KEY: &str = "VOELGOED_SCAN_SECRET_KEY";
-/// The variable with the platform's `secret_key_base`.
+/// The variable that contains the platform's `secret_key_base`.
 const PHOENIX_SECRET: &str = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE";
 
-/// Scans tickets at the gate: the server.
+/// The server of voelgoed-scan, which scans tickets at the gates of events.
 ///
-/// With nothing configured it runs on an embedded SQLite file in the current folder.
+/// Without configuration it uses an SQLite file in the current folder.
 #[expect(
     clippy::doc_markdown,
     reason = "the command line shows these texts as they are"
@@ -29,7 +30,7 @@ const PHOENIX_SECRET: &str = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "voelgoed-scan-server", version)]
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(
         long,
         env = "VOELGOED_SCAN_LISTEN",
@@ -48,7 +49,7 @@ pub struct Config {
     )]
     pub database_url: String,
 
-    /// A Redis as the second tier; without it there is none.
+    /// The Redis for the shared cache and the message bus; optional.
     #[arg(
         long,
         env = "VOELGOED_SCAN_REDIS_URL",
@@ -57,12 +58,12 @@ pub struct Config {
     )]
     pub redis_url: Option<String>,
 
-    /// Where the secrets are.
+    /// The sources of the secrets.
     #[command(flatten)]
     pub secrets: Secrets,
 
-    /// How long a ticket that was let in is a duplicate in memory and, under `after_window`, at all; the same on all
-    /// nodes.
+    /// How long the caches answer a repeated scan of an admitted ticket as a duplicate; under `after_window` also the time
+    /// until re-entry. Must be the same on all nodes.
     #[arg(
         long,
         env = "VOELGOED_SCAN_DEDUP_WINDOW",
@@ -72,7 +73,7 @@ pub struct Config {
     )]
     pub dedup_window: Duration,
 
-    /// Calls a second that each device may make, twice as many at once; 0 turns the limit off.
+    /// The number of requests per second that each device may make, with bursts of twice as many; 0 turns the limit off.
     #[arg(
         long,
         env = "VOELGOED_SCAN_RATE_LIMIT",
@@ -81,7 +82,7 @@ pub struct Config {
     )]
     pub rate_limit: u32,
 
-    /// The certificate chain for TLS, PEM; plain HTTP without it.
+    /// The certificate chain for TLS, in PEM format; without it the server uses plain HTTP.
     #[arg(
         long,
         env = "VOELGOED_SCAN_TLS_CERT",
@@ -90,7 +91,7 @@ pub struct Config {
     )]
     pub tls_cert: Option<PathBuf>,
 
-    /// The private key of the certificate, PEM.
+    /// The private key of the certificate, in PEM format.
     #[arg(
         long,
         env = "VOELGOED_SCAN_TLS_KEY",
@@ -99,12 +100,12 @@ pub struct Config {
     )]
     pub tls_key: Option<PathBuf>,
 
-    /// Where phones reach this server: what enrolment codes name. Without it they name the address by which they are
-    /// asked for.
+    /// The URL by which phones reach this server, for enrolment codes. Without it a code contains the address at which the
+    /// operator requested it.
     #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "https://HOST", value_parser = parse_public_url)]
     pub public_url: Option<String>,
 
-    /// What is logged: error, warn, info, debug or trace; or a filter by module.
+    /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
         env = "VOELGOED_SCAN_LOG",
@@ -113,21 +114,21 @@ pub struct Config {
     )]
     pub log: String,
 
-    /// How it is logged.
+    /// The format of the log.
     #[arg(long, env = "VOELGOED_SCAN_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Do not migrate the database at start; refuse to start where it would be needed.
+    /// Do not migrate the database at start; refuse to start if a migration is missing.
     #[arg(long, env = "VOELGOED_SCAN_NO_MIGRATE")]
     pub no_migrate: bool,
 
-    /// By how many milliseconds the server's clock is off: for tests of nodes whose clocks disagree.
+    /// The deviation of the server's clock in milliseconds, for tests of nodes with different clocks.
     #[arg(skip)]
     pub clock_offset_millis: i64,
 }
 
 impl Default for Config {
-    /// What a start without flags and variables takes.
+    /// The configuration without flags and variables.
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
@@ -148,7 +149,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// A server on a free port of this machine, for a test or a demo.
+    /// A configuration with a free port of this machine, for tests and demos.
     #[must_use]
     pub fn on_free_port(database_url: impl Into<String>) -> Self {
         Self {
@@ -159,7 +160,7 @@ impl Config {
     }
 }
 
-/// Where the secrets are. The server and `voelgoed-scan init` read the same settings.
+/// The sources of the secrets, for the server and `voelgoed-scan init`.
 #[expect(
     clippy::doc_markdown,
     reason = "the command line shows these texts as they are"
@@ -167,7 +168,7 @@ impl Config {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Secrets {
     /// The file with the master secret, at least 32 bytes in hexadecimal; or VOELGOED_SCAN_SECRET_KEY. With SQLite the
-    /// default is <database file>.secret, made where it is missing.
+    /// default is <database file>.secret, which is created if it is missing.
     #[arg(long, env = "VOELGOED_SCAN_SECRET_KEY_FILE", value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,
 
@@ -175,39 +176,39 @@ pub struct Secrets {
     #[arg(long, env = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE_FILE", value_name = "FILE")]
     pub phoenix_secret_key_base_file: Option<PathBuf>,
 
-    /// The salt that the platform signs its tickets' tokens with.
+    /// The salt with which the platform signs the tokens of its tickets.
     #[arg(long, env = "VOELGOED_SCAN_PHOENIX_SALT", value_name = "TEXT")]
     pub phoenix_salt: Option<String>,
 
-    /// The platform's key_iterations, where it is not 1000.
+    /// The platform's key_iterations, if not 1000.
     #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_ITERATIONS", value_name = "NUMBER")]
     pub phoenix_key_iterations: Option<u32>,
 
-    /// The platform's key_length, where it is not 32.
+    /// The platform's key_length, if not 32.
     #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_LENGTH", value_name = "BYTES")]
     pub phoenix_key_length: Option<usize>,
 
-    /// The platform's key_digest, where it is not sha256: sha256, sha384 or sha512.
+    /// The platform's key_digest, if not sha256: sha256, sha384 or sha512.
     #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_DIGEST", value_name = "NAME", value_parser = KeyDigest::from_str)]
     pub phoenix_key_digest: Option<KeyDigest>,
 }
 
-/// Settings of the platform's keys that give no keys.
+/// The settings of the platform's keys are incomplete or invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum PhoenixError {
-    /// The file of the secret cannot be read, or two sources are given.
+    /// The file of the secret cannot be read, or two sources of it are given.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// One of secret and salt without the other.
-    #[error("of the platform's secret_key_base and salt only one is given; both are due")]
-    Half,
-    /// They give no keys.
+    /// Only one of secret and salt is given.
+    #[error("only one of the platform's secret_key_base and salt is given; both are required")]
+    Incomplete,
+    /// The keys cannot be derived.
     #[error("the platform's keys: {0}")]
     Invalid(#[from] InvalidPhoenixKeys),
 }
 
 impl Secrets {
-    /// The master secret; with SQLite one is made where there is none yet.
+    /// Loads the master secret. With SQLite and no configured source it creates a missing one.
     pub fn master(&self, database_url: &str) -> Result<MasterSecret, SecretError> {
         match (&self.secret_key_file, variable(SECRET_KEY)) {
             (Some(_), Some(_)) => Err(SecretError::Twice {
@@ -219,11 +220,11 @@ impl Secrets {
                 origin: SECRET_KEY.to_owned(),
                 source,
             }),
-            (None, None) => secret::beside_or_new(database_url),
+            (None, None) => secret::load_or_create(database_url),
         }
     }
 
-    /// The keys of the platform's tokens; nothing where none are set up.
+    /// The keys of the platform's tokens; `None` if they are not configured.
     pub fn phoenix(&self) -> Result<Option<PhoenixKeys>, PhoenixError> {
         let secret = match (&self.phoenix_secret_key_base_file, variable(PHOENIX_SECRET)) {
             (Some(_), Some(_)) => {
@@ -234,21 +235,21 @@ impl Secrets {
                 }
                 .into());
             }
-            (Some(path), None) => Some(secret::read(path)?),
+            (Some(path), None) => Some(secret::read_text(path)?),
             (None, given) => given,
         };
         let (secret, salt) = match (secret, &self.phoenix_salt) {
             (None, None) => return Ok(None),
             (Some(secret), Some(salt)) => (secret, salt),
-            _ => return Err(PhoenixError::Half),
+            _ => return Err(PhoenixError::Incomplete),
         };
-        let usual = KeyDerivation::default();
+        let defaults = KeyDerivation::default();
         let derivation = KeyDerivation {
-            iterations: self.phoenix_key_iterations.unwrap_or(usual.iterations),
-            length: self.phoenix_key_length.unwrap_or(usual.length),
-            digest: self.phoenix_key_digest.unwrap_or(usual.digest),
+            iterations: self.phoenix_key_iterations.unwrap_or(defaults.iterations),
+            length: self.phoenix_key_length.unwrap_or(defaults.length),
+            digest: self.phoenix_key_digest.unwrap_or(defaults.digest),
         };
-        // A text file ends in a line end that is not part of the secret.
+        // The line end of a text file is not part of the secret.
         Ok(Some(PhoenixKeys::derive(
             secret.trim_end_matches(['\r', '\n']),
             salt,
@@ -257,7 +258,7 @@ impl Secrets {
     }
 }
 
-/// A variable that holds a secret; an empty one is none.
+/// The value of a variable that contains a secret; `None` if it is empty.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one file that reads the environment"
@@ -269,12 +270,12 @@ fn variable(name: &str) -> Option<Zeroizing<String>> {
         .map(Zeroizing::new)
 }
 
-/// A text that is no duration.
+/// The text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a duration such as 300s, 5m or 1h")]
 pub struct InvalidDuration;
 
-/// Reads a whole number with a unit: `ms`, `s`, `m`, `h`. Longer than a year is none.
+/// Parses a whole number with a unit (`ms`, `s`, `m` or `h`) as a duration of at most 366 days.
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or(InvalidDuration)?;
@@ -294,12 +295,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     }
 }
 
-/// A text that is no address of a server.
+/// The text is not the URL of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an address such as https://scan.example.org")]
 pub struct InvalidPublicUrl;
 
-/// Reads the address of a server: scheme, host, perhaps a port and the path that a proxy serves it under.
+/// Parses the URL of a server: scheme and host, optionally a port and the path under which a proxy serves it.
 fn parse_public_url(text: &str) -> Result<String, InvalidPublicUrl> {
     let url: hyper::Uri = text.parse().map_err(|_| InvalidPublicUrl)?;
     let is_web = matches!(url.scheme_str(), Some("http" | "https"));
@@ -315,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_are_sound_and_their_defaults_those_of_an_empty_configuration() {
+    fn the_flags_are_valid_and_their_defaults_equal_the_default_configuration() {
         use clap::CommandFactory as _;
         Config::command().debug_assert();
         let parsed = Config::try_parse_from(["voelgoed-scan-server"]).expect("no flags");
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_is_where_a_phone_can_call() {
+    fn a_public_url_is_an_http_url_without_a_query() {
         for (text, url) in [
             ("https://scan.example.org/", "https://scan.example.org"),
             ("http://10.0.0.7:8080", "http://10.0.0.7:8080"),

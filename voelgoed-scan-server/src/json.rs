@@ -1,40 +1,40 @@
-//! What does a caller say? Bytes become a typed request, or a problem that names every wrong field.
+//! Parsing and validation of JSON bodies. The result is a typed value, or a problem that names every invalid field.
 //!
-//! A request is held against the very schema that `/openapi.json` publishes, so that a 422 never says what the document
-//! does not. What JSON Schema cannot say (the size of `metadata`), the type's own `Deserialize` says last.
+//! Invariants: a body is validated against the schema that `/openapi.json` publishes, so that a 422 enforces only documented
+//! rules. Rules that JSON Schema cannot express (the size of `metadata`) are checked last, by the type's `Deserialize`.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{ValidationError, Validator};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use voelgoed_scan_core as core;
 
-use crate::intake::MAX_BODY;
-use crate::problem::{Code, Fault, Problem};
+use crate::body::MAX_BODY_BYTES;
+use crate::problem::{Code, FieldError, Problem};
 
-/// The most wrong fields that are named.
-const MAX_FAULTS: usize = 100;
+/// The maximum number of field errors in a response.
+const MAX_FIELD_ERRORS: usize = 100;
 
-/// A body that a call takes.
-pub(crate) trait Request: DeserializeOwned + Send + Sync + 'static {
+/// A type that routes take as a JSON body.
+pub(crate) trait JsonBody: DeserializeOwned + Send + Sync + 'static {
     /// The type whose schema is published.
-    type Shape: JsonSchema;
-    /// Whether the type's `Deserialize` checks all that the schema says, so that a right body need not be held against it.
-    const COMPLETE: bool = false;
-    /// The most bytes of a body.
-    const MAX_BYTES: usize = MAX_BODY;
+    type Schema: JsonSchema;
+    /// Whether the type's `Deserialize` enforces the complete schema. Then a valid body skips the schema validation.
+    const DESERIALIZE_VALIDATES: bool = false;
+    /// The size limit of the body, in bytes.
+    const MAX_BYTES: usize = MAX_BODY_BYTES;
 }
 
-macro_rules! requests {
-    ($($request:ty),+) => { $(impl Request for $request { type Shape = Self; })+ };
+macro_rules! json_bodies {
+    ($($body:ty),+) => { $(impl JsonBody for $body { type Schema = Self; })+ };
 }
 
-requests!(
+json_bodies!(
     core::model::SessionStart,
     core::model::UndoRequest,
     core::model::DeviceHealth,
@@ -47,18 +47,18 @@ requests!(
     core::model::EnrollRequest
 );
 
-impl Request for core::model::ScanRequest {
-    type Shape = core::model::RawScanRequest;
-    const COMPLETE: bool = true;
+impl JsonBody for core::model::ScanRequest {
+    type Schema = core::model::RawScanRequest;
+    const DESERIALIZE_VALIDATES: bool = true;
 }
 
-impl Request for core::sync::SyncRequest<core::sync::ReceivedScan> {
-    type Shape = core::sync::SyncRequest;
+impl JsonBody for core::sync::SyncRequest<core::sync::ReceivedScan> {
+    type Schema = core::sync::SyncRequest;
     const MAX_BYTES: usize = 16 * 1024 * 1024;
 }
 
-/// A generator of schemas as `/openapi.json` publishes them.
-pub(crate) fn generator() -> SchemaGenerator {
+/// A generator of schemas in the form that `/openapi.json` publishes.
+pub(crate) fn schema_generator() -> SchemaGenerator {
     SchemaSettings::draft2020_12()
         .with(|settings| {
             settings.definitions_path = "/components/schemas".into();
@@ -67,45 +67,48 @@ pub(crate) fn generator() -> SchemaGenerator {
         .into_generator()
 }
 
-/// The schema of one type, with its validator: made when the first body has to be held against it.
+/// The schema of one type with its compiled validator. It is compiled at the first validation.
 #[derive(Debug, Default)]
-pub(crate) struct Form(OnceLock<Option<(Value, Validator)>>);
+pub(crate) struct SchemaValidator(OnceLock<Option<(Value, jsonschema::Validator)>>);
 
-impl Form {
-    /// Reads the body of a call.
-    pub(crate) fn read<R: Request>(&self, bytes: &[u8]) -> Result<R, Problem> {
-        // A derived `Deserialize` takes an array for an object, field by field; a body without any bracket has none.
-        if R::COMPLETE
+impl SchemaValidator {
+    /// Parses and validates a body.
+    pub(crate) fn parse<T: JsonBody>(&self, bytes: &[u8]) -> Result<T, Problem> {
+        // A derived `Deserialize` accepts an array in place of an object. A body without any bracket contains no array.
+        if T::DESERIALIZE_VALIDATES
             && first_character(bytes) == Some(b'{')
             && !bytes.contains(&b'[')
-            // Checked as a whole, and not each of its texts.
+            // One UTF-8 check of the body is faster than one check for each of its strings.
             && let Ok(text) = std::str::from_utf8(bytes)
-            && let Ok(request) = serde_json::from_str(text)
+            && let Ok(body) = serde_json::from_str(text)
         {
-            return Ok(request);
+            return Ok(body);
         }
         let value: Value = serde_json::from_slice(bytes).map_err(|_| Code::MalformedJson)?;
-        self.check::<R, R::Shape>(value).map_err(Problem::invalid)
+        self.check::<T, T::Schema>(value).map_err(Problem::invalid)
     }
 
-    /// Reads a value that has the shape of `S`.
-    pub(crate) fn check<R: DeserializeOwned, S: JsonSchema>(&self, value: Value) -> Result<R, Vec<Fault>> {
+    /// Validates a value against the schema of `S` and deserializes it as `T`.
+    pub(crate) fn check<T: DeserializeOwned, S: JsonSchema>(
+        &self,
+        value: Value,
+    ) -> Result<T, Vec<FieldError>> {
         if !value.is_object() {
-            return Err(vec![Fault {
+            return Err(vec![FieldError {
                 pointer: String::new(),
                 message: "must be an object".into(),
             }]);
         }
-        let faults = self.faults::<S>(&value);
-        if !faults.is_empty() {
-            return Err(faults);
+        let errors = self.field_errors::<S>(&value);
+        if !errors.is_empty() {
+            return Err(errors);
         }
-        serde_path_to_error::deserialize(value).map_err(|error| vec![last_fault(&error)])
+        serde_path_to_error::deserialize(value).map_err(|error| vec![deserialize_error(&error)])
     }
 
-    fn faults<S: JsonSchema>(&self, value: &Value) -> Vec<Fault> {
+    fn field_errors<S: JsonSchema>(&self, value: &Value) -> Vec<FieldError> {
         let compiled = self.0.get_or_init(|| {
-            let schema = generator().into_root_schema_for::<S>().to_value();
+            let schema = schema_generator().into_root_schema_for::<S>().to_value();
             let validator = jsonschema::draft202012::options()
                 .should_validate_formats(true)
                 .build(&schema)
@@ -119,16 +122,16 @@ impl Form {
         if validator.is_valid(value) {
             return Vec::new();
         }
-        let mut faults = Vec::new();
-        // Alternatives last: they only repeat what is wrong with a field that is named already.
+        let mut errors = Vec::new();
+        // Alternatives come last, because they mostly repeat the error of a field that is listed already.
         let (alternatives, plain): (Vec<_>, Vec<_>) = validator.iter_errors(value).partition(is_alternative);
         for error in plain.iter().chain(&alternatives) {
-            name(error, schema, &mut faults);
+            add(error, schema, &mut errors);
         }
-        if faults.is_empty() {
-            push(&mut faults, String::new(), "does not have the shape that is due");
+        if errors.is_empty() {
+            push(&mut errors, String::new(), "does not match the schema");
         }
-        faults
+        errors
     }
 }
 
@@ -136,7 +139,7 @@ fn first_character(bytes: &[u8]) -> Option<u8> {
     bytes.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
-/// Whether the error only says that none, or more than one, of several shapes fits.
+/// Whether the error only says that none, or more than one, of several schemas matches.
 fn is_alternative(error: &ValidationError<'_>) -> bool {
     matches!(
         error.kind(),
@@ -144,28 +147,29 @@ fn is_alternative(error: &ValidationError<'_>) -> bool {
     )
 }
 
-fn push(faults: &mut Vec<Fault>, pointer: String, message: impl Into<Cow<'static, str>>) {
-    if faults.len() < MAX_FAULTS && !faults.iter().any(|fault| fault.pointer == pointer) {
-        faults.push(Fault {
+/// Adds an error unless its field has one already.
+fn push(errors: &mut Vec<FieldError>, pointer: String, message: impl Into<Cow<'static, str>>) {
+    if errors.len() < MAX_FIELD_ERRORS && !errors.iter().any(|error| error.pointer == pointer) {
+        errors.push(FieldError {
             pointer,
             message: message.into(),
         });
     }
 }
 
-/// Names what an error found, in words that repeat nothing of what was sent.
-fn name(error: &ValidationError<'_>, schema: &Value, faults: &mut Vec<Fault>) {
+/// Adds a validation error with a message that repeats nothing of the value.
+fn add(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>) {
     use ValidationErrorKind as Kind;
     let pointer = error.instance_path().as_str().to_owned();
     let message = match error.kind() {
         Kind::Required { property } => {
             let field = property.as_str().unwrap_or_default();
-            return push(faults, child(&pointer, field), "is required");
+            return push(errors, child(&pointer, field), "is required");
         }
         Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => {
-            return name_one_of(error, schema, faults);
+            return add_one_of(error, schema, errors);
         }
-        Kind::AnyOf { context } => return name_any_of(&pointer, context, schema, faults),
+        Kind::AnyOf { context } => return add_any_of(&pointer, context, schema, errors),
         Kind::Type {
             kind: TypeKind::Single(kind),
         } => Cow::Owned(format!("must be of type {}", kind.as_str())),
@@ -175,7 +179,7 @@ fn name(error: &ValidationError<'_>, schema: &Value, faults: &mut Vec<Fault>) {
             let names: Vec<_> = kinds.iter().map(jsonschema::JsonType::as_str).collect();
             Cow::Owned(format!("must be of type {}", names.join(" or ")))
         }
-        Kind::Enum { options } => Cow::Owned(format!("must be one of {}", words(options))),
+        Kind::Enum { options } => Cow::Owned(format!("must be one of {}", joined(options))),
         Kind::Constant { expected_value } => Cow::Owned(format!("must be {expected_value}")),
         Kind::Format { format } => match format.as_str() {
             "date-time" => "must be an RFC 3339 date and time such as 2026-11-22T18:04:05.120Z".into(),
@@ -193,63 +197,64 @@ fn name(error: &ValidationError<'_>, schema: &Value, faults: &mut Vec<Fault>) {
         Kind::Pattern { pattern } => Cow::Owned(format!("must match {pattern}")),
         other => Cow::Owned(format!("breaks the schema's rule {:?}", other.keyword())),
     };
-    push(faults, pointer, message);
+    push(errors, pointer, message);
 }
 
-/// A value that none of several shapes fits: what is wrong with it in the shape that it comes closest to.
-fn name_any_of(
+/// Adds the errors of a value that matches none of several schemas, as the closest schema reports them.
+fn add_any_of(
     pointer: &str,
-    shapes: &[Vec<ValidationError<'static>>],
+    alternatives: &[Vec<ValidationError<'static>>],
     schema: &Value,
-    faults: &mut Vec<Fault>,
+    field_errors: &mut Vec<FieldError>,
 ) {
-    let wrong_from_the_start = |errors: &&Vec<ValidationError<'_>>| {
+    let has_wrong_type = |errors: &&Vec<ValidationError<'_>>| {
         errors.iter().any(|error| {
             matches!(error.kind(), ValidationErrorKind::Type { .. })
                 && error.instance_path().as_str() == pointer
         })
     };
-    let closest = shapes
+    let closest = alternatives
         .iter()
-        .find(|errors| !wrong_from_the_start(errors))
-        .or(shapes.first());
+        .find(|errors| !has_wrong_type(errors))
+        .or(alternatives.first());
     for error in closest.into_iter().flatten() {
-        name(error, schema, faults);
+        add(error, schema, field_errors);
     }
 }
 
-/// Fields of which exactly one is due: each of them is named, unless one is wrong in itself.
-fn name_one_of(error: &ValidationError<'_>, schema: &Value, faults: &mut Vec<Fault>) {
+/// Adds an error for each of the fields of which exactly one is required, unless one of them has an error already.
+fn add_one_of(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>) {
     let pointer = error.instance_path().as_str();
     let fields: Vec<&str> = schema
         .pointer(error.schema_path().as_str())
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .filter_map(|shape| shape.get("required")?.as_array())
+        .filter_map(|alternative| alternative.get("required")?.as_array())
         .flatten()
         .filter_map(Value::as_str)
         .collect();
     if fields.is_empty() {
         return push(
-            faults,
+            errors,
             pointer.to_owned(),
-            "must have exactly one of several shapes",
+            "must match exactly one of several schemas",
         );
     }
-    let one_is_wrong = fields
+    let one_is_invalid = fields
         .iter()
-        .any(|field| faults.iter().any(|fault| fault.pointer == child(pointer, field)));
-    if !one_is_wrong {
+        .any(|field| errors.iter().any(|error| error.pointer == child(pointer, field)));
+    if !one_is_invalid {
         for field in &fields {
-            let message = format!("exactly one of {} is due", fields.join(", "));
-            push(faults, child(pointer, field), message);
+            let message = format!("exactly one of {} is required", fields.join(", "));
+            push(errors, child(pointer, field), message);
         }
     }
 }
 
-/// The fault that only the type itself finds. Its own words are for callers; serde's may repeat what was sent.
-fn last_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
+/// The error that only the type's `Deserialize` finds. Messages of this system's types are safe to return; serde's own may
+/// repeat the value.
+fn deserialize_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let mut pointer = String::new();
     for segment in error.path() {
         pointer = match segment {
@@ -259,10 +264,10 @@ fn last_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
         };
     }
     let text = error.inner().to_string();
-    let repeats = text.starts_with("invalid ") || text.starts_with("unknown ");
-    Fault {
+    let repeats_value = text.starts_with("invalid ") || text.starts_with("unknown ");
+    FieldError {
         pointer,
-        message: if repeats {
+        message: if repeats_value {
             "is not valid".into()
         } else {
             text.into()
@@ -274,14 +279,14 @@ fn child(pointer: &str, field: &str) -> String {
     format!("{pointer}/{}", field.replace('~', "~0").replace('/', "~1"))
 }
 
-fn words(options: &Value) -> String {
-    let words: Vec<String> = options
+fn joined(options: &Value) -> String {
+    let texts: Vec<String> = options
         .as_array()
         .into_iter()
         .flatten()
-        .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
+        .map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned))
         .collect();
-    words.join(", ")
+    texts.join(", ")
 }
 
 #[cfg(test)]

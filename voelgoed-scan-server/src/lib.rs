@@ -1,8 +1,8 @@
-//! The ticket-scanning gate over HTTP, on hyper itself.
+//! The HTTP server of the gate, built on hyper.
 //!
-//! A request travels: `serve` (connections) → `answer` (the checks in the order of the contract) → `route` (the one
-//! table of calls) → a file in `api` (the endpoint) → the core. `problem` is what comes back when something goes wrong,
-//! `json` and `query` say which field was wrong.
+//! A request passes through `serve` (connections), `pipeline` (the checks in the order of the contract), `route` (the route
+//! table) and a file in `api` (the handler) to the core. `problem` defines the error responses; `json` and `query` validate
+//! the fields of requests.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), voelgoed_scan_server::StartError> {
@@ -13,27 +13,27 @@
 //! # }
 //! ```
 
-mod answer;
 mod api;
 mod auth;
-mod call;
+mod body;
 mod clock;
 pub mod config;
-mod intake;
 mod json;
 mod limit;
 pub mod log;
-mod measure;
-mod node;
+mod metrics;
 mod openapi;
+mod pipeline;
 pub mod problem;
 pub mod qr;
 mod query;
-mod reply;
+mod request;
+mod resource;
+mod response;
 mod route;
 pub mod secret;
 pub mod serve;
-mod thing;
+mod state;
 pub mod tls;
 
 pub use config::Config;

@@ -1,4 +1,4 @@
-//! Does a device call too often, or an address without a credential? A bucket of calls for each, refilled at a steady rate.
+//! Rate limits: one for each device, and one for each address that calls without a credential (token buckets).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -8,16 +8,16 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use voelgoed_scan_core::model::{Device, DeviceId, OrganizationId};
 
-/// How often each device may call.
-pub(crate) struct Limit {
+/// The rate limit of devices.
+pub(crate) struct DeviceLimit {
     buckets: Option<DefaultKeyedRateLimiter<(OrganizationId, DeviceId)>>,
     clock: DefaultClock,
 }
 
-impl Limit {
-    /// So many calls a second and twice as many at once; 0 is no limit.
-    pub(crate) fn new(calls_a_second: u32) -> Self {
-        let buckets = NonZeroU32::new(calls_a_second).map(|rate| {
+impl DeviceLimit {
+    /// A limit of `rate` requests per second with a burst of twice as many; 0 turns it off.
+    pub(crate) fn new(rate: u32) -> Self {
+        let buckets = NonZeroU32::new(rate).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(1));
             RateLimiter::keyed(Quota::per_second(rate).allow_burst(burst))
         });
@@ -27,8 +27,8 @@ impl Limit {
         }
     }
 
-    /// Takes a call from the device's bucket; an empty one says how long to wait.
-    pub(crate) fn take(&self, device: &Device) -> Result<(), Duration> {
+    /// Counts a request of the device. The error is the time until the next request is allowed.
+    pub(crate) fn check(&self, device: &Device) -> Result<(), Duration> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
@@ -37,8 +37,8 @@ impl Limit {
             .map_err(|wait| wait.wait_time_from(self.clock.now()))
     }
 
-    /// Forgets devices whose buckets are full again.
-    pub(crate) fn forget_idle(&self) {
+    /// Frees the memory of devices whose buckets are full again.
+    pub(crate) fn remove_idle(&self) {
         if let Some(buckets) = &self.buckets {
             buckets.retain_recent();
             buckets.shrink_to_fit();
@@ -46,42 +46,42 @@ impl Limit {
     }
 }
 
-/// How many tries to enrol an address has in a minute.
-const TRIES_A_MINUTE: NonZeroU32 = match NonZeroU32::new(10) {
-    Some(tries) => tries,
+/// The number of requests per minute that an address may make without a credential.
+const REQUESTS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(10) {
+    Some(requests) => requests,
     None => NonZeroU32::MIN,
 };
 
-/// How often an address may try to enrol. Whatever `--rate-limit` says: who calls here is nobody yet.
-pub(crate) struct Tries {
+/// The rate limit of addresses that call without a credential, to enrol. It is independent of `--rate-limit`.
+pub(crate) struct AddressLimit {
     buckets: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
 }
 
-impl Tries {
+impl AddressLimit {
     pub(crate) fn new() -> Self {
         Self {
-            buckets: RateLimiter::keyed(Quota::per_minute(TRIES_A_MINUTE)),
+            buckets: RateLimiter::keyed(Quota::per_minute(REQUESTS_PER_MINUTE)),
             clock: DefaultClock::default(),
         }
     }
 
-    /// Takes a try from the address's bucket; an empty one says how long to wait.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<(), Duration> {
+    /// Counts a request from the address. The error is the time until the next request is allowed.
+    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Duration> {
         self.buckets
-            .check_key(&network(address))
+            .check_key(&subscriber(address))
             .map_err(|wait| wait.wait_time_from(self.clock.now()))
     }
 
-    /// Forgets addresses whose buckets are full again.
-    pub(crate) fn forget_idle(&self) {
+    /// Frees the memory of addresses whose buckets are full again.
+    pub(crate) fn remove_idle(&self) {
         self.buckets.retain_recent();
         self.buckets.shrink_to_fit();
     }
 }
 
-/// Who is one: an address, or, of IPv6, the network that one subscriber is given.
-fn network(address: IpAddr) -> IpAddr {
+/// The key of the limit: an IPv4 address, or the /64 network of an IPv6 address, which one subscriber has.
+fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
@@ -96,15 +96,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_ten_tries_and_a_network_of_one_subscriber_counts_as_one() {
-        let tries = Tries::new();
+    fn an_address_has_ten_requests_per_minute_and_an_ipv6_network_counts_as_one_address() {
+        let limit = AddressLimit::new();
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         for number in 0..10_u32 {
             let from = address(&format!("2001:db8:1:2::{number}"));
-            assert_eq!(tries.take(from), Ok(()), "{number}");
+            assert_eq!(limit.check(from), Ok(()), "{number}");
         }
-        assert!(tries.take(address("2001:db8:1:2:ffff::1")).is_err());
-        assert_eq!(tries.take(address("2001:db8:1:3::1")), Ok(()));
-        assert_eq!(network(address("::ffff:192.0.2.1")), address("192.0.2.1"));
+        assert!(limit.check(address("2001:db8:1:2:ffff::1")).is_err());
+        assert_eq!(limit.check(address("2001:db8:1:3::1")), Ok(()));
+        assert_eq!(subscriber(address("::ffff:192.0.2.1")), address("192.0.2.1"));
     }
 }

@@ -1,7 +1,7 @@
-//! Where do the lines go? To the standard error stream, as text or as JSON, filtered by level.
+//! The log: lines on standard error, as text or as JSON, filtered by level and module.
 //!
-//! Invariants: nobody waits for whoever reads them. A thread of their own writes them; where it cannot, at most
-//! [`MOST_LINES`] are kept, and those after them are dropped and counted.
+//! Invariants: logging never blocks a request. A separate thread writes the lines. While it is blocked, at most
+//! [`MAX_BUFFERED_LINES`] are buffered; further lines are dropped and counted.
 
 use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
 use std::sync::OnceLock;
@@ -12,16 +12,16 @@ use clap::ValueEnum;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// The most lines that wait to be written: about 2 MB of them.
-const MOST_LINES: usize = 8192;
+/// The maximum number of lines that wait to be written, about 2 MB.
+const MAX_BUFFERED_LINES: usize = 8192;
 
-/// How long lines gather after some were written: to wake a thread for each costs more than the line.
-const REST: Duration = Duration::from_millis(20);
+/// How long the thread collects lines after each write. Waking it for each line would cost more than the line.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The lines of this process that were dropped.
+/// The counter of dropped lines of this process.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// How a line of the log is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -31,61 +31,62 @@ pub enum LogFormat {
     Json,
 }
 
-/// A filter that is none.
+/// The log filter is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("--log {filter:?} is not a log filter such as info or voelgoed_scan_server=debug")]
 pub struct InvalidFilter {
-    /// What was given.
+    /// The given filter.
     pub filter: String,
 }
 
-/// The log of a process. What waits to be written at its end is, for as long as a second.
-#[must_use = "the log ends with it"]
-pub struct Log(#[expect(dead_code, reason = "kept for what its end does")] WorkerGuard);
+/// Keeps the log of a process running. When it is dropped, it writes the buffered lines, for at most one second.
+#[must_use = "the log stops when it is dropped"]
+pub struct LogGuard(#[expect(dead_code, reason = "dropping it flushes the log")] WorkerGuard);
 
-/// Starts the log of this process; a second start changes nothing.
-pub fn init(filter: &str, format: LogFormat) -> Result<Log, InvalidFilter> {
-    let wanted = EnvFilter::builder().parse(filter).map_err(|_| InvalidFilter {
+/// Starts the log of this process. A second start has no effect.
+pub fn init(filter: &str, format: LogFormat) -> Result<LogGuard, InvalidFilter> {
+    let env_filter = EnvFilter::builder().parse(filter).map_err(|_| InvalidFilter {
         filter: filter.to_owned(),
     })?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
-        .buffered_lines_limit(MOST_LINES)
+        .buffered_lines_limit(MAX_BUFFERED_LINES)
         .thread_name("log")
-        .finish(Lines(BufWriter::new(io::stderr())));
+        .finish(BatchingWriter(BufWriter::new(io::stderr())));
     let dropped = writer.error_counter();
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(wanted)
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(env_filter)
         .with_writer(writer)
         .with_ansi(io::stderr().is_terminal());
     let started = match format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
-    // An embedding program may have its own log: then its settings rule.
+    // An embedding program may have its own log, which stays in place.
     if started.is_ok() {
         DROPPED.get_or_init(|| dropped);
     }
-    Ok(Log(guard))
+    Ok(LogGuard(guard))
 }
 
-/// The standard error stream, written to by a thread that has nothing else to do and may rest.
-struct Lines(BufWriter<Stderr>);
+/// Writes to standard error. After each flush it sleeps, so that the next write contains many lines; the thread has no
+/// other work.
+struct BatchingWriter(BufWriter<Stderr>);
 
-impl Write for Lines {
+impl Write for BatchingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()?;
-        thread::sleep(REST);
+        thread::sleep(FLUSH_INTERVAL);
         Ok(())
     }
 }
 
-/// How many lines of this process's log were dropped, because nobody read those before them.
-pub(crate) fn dropped() -> u64 {
+/// The number of log lines that were dropped because the buffer was full.
+pub(crate) fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |dropped| {
         u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX)
     })

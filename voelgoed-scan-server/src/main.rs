@@ -1,4 +1,4 @@
-//! The server as a program.
+//! The server program.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match run(Config::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&*error);
+            report(&*error);
             ExitCode::FAILURE
         }
     }
@@ -19,17 +19,20 @@ fn main() -> ExitCode {
 fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let _log = log::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
+    let result = runtime.block_on(async {
         start(config).await?.wait().await;
         Ok(())
     });
-    // Everything is written; a lookup of a name that still waits has nothing to say any more.
+    // All writes are flushed. Name lookups that are still running would only delay the exit.
     runtime.shutdown_background();
-    ended
+    result
 }
 
-/// Why the server did not start, in one line.
-#[expect(clippy::print_stderr, reason = "the one line that a start that failed leaves")]
-fn say(error: &dyn std::error::Error) {
+/// Prints why the server did not start, in one line.
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place that reports an error to the user"
+)]
+fn report(error: &dyn std::error::Error) {
     eprintln!("voelgoed-scan-server: {error}");
 }

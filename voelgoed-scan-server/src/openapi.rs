@@ -1,7 +1,6 @@
-//! What does the server say of itself? The OpenAPI 3.1 document, put together from the table of routes.
+//! The OpenAPI 3.1 document, generated from the route table.
 //!
-//! Nothing is written down twice: what a route does not declare, the document does not say; what the router serves, the
-//! document has.
+//! Invariants: the document contains exactly the routes that the router serves, as they are declared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,15 +10,15 @@ use serde_json::{Map, Value, json};
 use voelgoed_scan_core::model::{KeyFormat, KeyId, TicketCode};
 
 use crate::auth::Permission;
-use crate::json::generator;
-use crate::problem::{Code, Document};
-use crate::route::{Entrance, Reply, Route, Routes, SchemaOf, Takes};
+use crate::json::schema_generator;
+use crate::problem::{Code, ProblemDocument};
+use crate::route::{Access, BodyKind, ResponseSpec, Route, Router, SchemaFn};
 
-/// The document.
-pub(crate) fn document(routes: &Routes) -> Value {
-    let mut schemas = generator();
+/// Generates the document.
+pub(crate) fn document(router: &Router) -> Value {
+    let mut schemas = schema_generator();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in routes.iter() {
+    for route in router.iter() {
         let operation = operation(route, &mut schemas);
         let method = route.method.as_str().to_ascii_lowercase();
         paths.entry(route.path).or_default().insert(method, operation);
@@ -31,8 +30,8 @@ pub(crate) fn document(routes: &Routes) -> Value {
             "title": "voelgoed-scan",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "A ticket-scanning gate. Times are RFC 3339 in UTC with milliseconds, identifiers are UUIDs. \
-                The organization comes from the credential. Fields that are not known are ignored. Every answer \
-                carries X-Request-Id; everything that goes wrong is a problem document (RFC 9457).",
+                The organization comes from the credential. Unknown fields are ignored. Every response has the header \
+                X-Request-Id; every error is a problem document (RFC 9457).",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" }
         },
         "paths": paths,
@@ -54,36 +53,36 @@ pub(crate) fn document(routes: &Routes) -> Value {
 
 fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     let mut operation = json!({
-        "operationId": route.name,
+        "operationId": route.operation_id,
         "summary": route.summary,
         "parameters": parameters(route, schemas),
         "responses": responses(route, schemas),
         "security": []
     });
-    if let Entrance::Guarded(permission, _) = &route.entrance {
-        operation["description"] = format!("May be called by: {}", permission.in_words()).into();
+    if let Access::Authenticated(permission, _) = &route.access {
+        operation["description"] = format!("May be called by: {}", permission.description()).into();
         operation["security"] = security(*permission);
     }
-    if let Some(body) = body(route, schemas) {
+    if let Some(body) = request_body(route, schemas) {
         operation["requestBody"] = body;
     }
     operation
 }
 
 fn security(permission: Permission) -> Value {
-    let device = permission.is_for_devices().then(|| json!({ "deviceToken": [] }));
-    let member = permission.is_for_members().then(|| json!({ "apiKey": [] }));
+    let device = permission.admits_devices().then(|| json!({ "deviceToken": [] }));
+    let member = permission.admits_members().then(|| json!({ "apiKey": [] }));
     device.into_iter().chain(member).collect()
 }
 
-fn body(route: &Route, schemas: &mut SchemaGenerator) -> Option<Value> {
-    let (media_type, schema, description) = match route.takes {
-        Takes::Nothing => return None,
-        Takes::Json(schema, most) => ("application/json", schema, format!("At most {} KiB.", most / 1024)),
-        Takes::Lines(schema) => (
+fn request_body(route: &Route, schemas: &mut SchemaGenerator) -> Option<Value> {
+    let (media_type, schema, description) = match route.body {
+        BodyKind::Empty => return None,
+        BodyKind::Json(schema, limit) => ("application/json", schema, format!("At most {} KiB.", limit / 1024)),
+        BodyKind::Lines(schema) => (
             "application/x-ndjson",
             schema,
-            "One JSON object a line; the schema is that of a line. A line has at most 16 KiB, the stream any length."
+            "One JSON object per line. The schema describes a line. A line has at most 16 KiB; the stream has no limit."
                 .to_owned(),
         ),
     };
@@ -94,15 +93,15 @@ fn body(route: &Route, schemas: &mut SchemaGenerator) -> Option<Value> {
     }))
 }
 
-fn content(bodies: &[(&str, Option<SchemaOf>)], schemas: &mut SchemaGenerator) -> Map<String, Value> {
+fn content(bodies: &[(&str, Option<SchemaFn>)], schemas: &mut SchemaGenerator) -> Map<String, Value> {
     bodies
         .iter()
         .map(|(media_type, schema)| {
-            let described = match schema {
+            let media_type_object = match schema {
                 Some(schema) => json!({ "schema": schema(schemas) }),
                 None => json!({}),
             };
-            ((*media_type).to_owned(), described)
+            ((*media_type).to_owned(), media_type_object)
         })
         .collect()
 }
@@ -110,10 +109,10 @@ fn content(bodies: &[(&str, Option<SchemaOf>)], schemas: &mut SchemaGenerator) -
 fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
     let mut parameters: Vec<Value> = variables(route.path)
         .map(
-            |name| json!({ "name": name, "in": "path", "required": true, "schema": variable(name, schemas) }),
+            |name| json!({ "name": name, "in": "path", "required": true, "schema": variable_schema(name, schemas) }),
         )
         .collect();
-    for (name, mut schema) in query_of(route) {
+    for (name, mut schema) in query_schemas(route) {
         let description = schema
             .as_object_mut()
             .and_then(|schema| schema.remove("description"));
@@ -131,8 +130,8 @@ fn variables(path: &'static str) -> impl Iterator<Item = &'static str> {
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// The schema of a variable of a path: what it names is told by its name.
-fn variable(name: &str, schemas: &mut SchemaGenerator) -> Value {
+/// The schema of a path variable. The name of the variable determines its type.
+fn variable_schema(name: &str, schemas: &mut SchemaGenerator) -> Value {
     fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
         schemas.subschema_for::<T>().to_value()
     }
@@ -144,8 +143,8 @@ fn variable(name: &str, schemas: &mut SchemaGenerator) -> Value {
     }
 }
 
-/// The query parameters of a route, by name, with schemas that stand on their own.
-fn query_of(route: &Route) -> Map<String, Value> {
+/// The query parameters of a route by name, with schemas that contain no references.
+fn query_schemas(route: &Route) -> Map<String, Value> {
     let mut inline = schemars::generate::SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
         .into_generator();
@@ -158,29 +157,32 @@ fn query_of(route: &Route) -> Map<String, Value> {
 
 fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Map<String, Value> {
     let mut responses: Map<String, Value> = route
-        .replies
+        .responses
         .iter()
-        .map(|reply| (reply.status.as_str().to_owned(), success(reply, schemas)))
+        .map(|response| (response.status.as_str().to_owned(), success(response, schemas)))
         .collect();
-    let mut failures: BTreeMap<u16, BTreeSet<Code>> = BTreeMap::new();
+    let mut codes_by_status: BTreeMap<u16, BTreeSet<Code>> = BTreeMap::new();
     for code in codes(route) {
-        failures.entry(code.status().as_u16()).or_default().insert(code);
+        codes_by_status
+            .entry(code.status().as_u16())
+            .or_default()
+            .insert(code);
     }
-    let problem = schemas.subschema_for::<Document<'static>>().to_value();
-    for (status, codes) in failures {
+    let problem = schemas.subschema_for::<ProblemDocument<'static>>().to_value();
+    for (status, codes) in codes_by_status {
         responses.insert(status.to_string(), failure(&codes, &problem));
     }
     responses
 }
 
-fn success(reply: &Reply, schemas: &mut SchemaGenerator) -> Value {
-    let mut response = json!({ "description": reply.means });
-    if !reply.bodies.is_empty() {
-        response["content"] = content(&reply.bodies, schemas).into();
+fn success(spec: &ResponseSpec, schemas: &mut SchemaGenerator) -> Value {
+    let mut response = json!({ "description": spec.description });
+    if !spec.bodies.is_empty() {
+        response["content"] = content(&spec.bodies, schemas).into();
     }
-    if reply.status == StatusCode::CREATED {
+    if spec.status == StatusCode::CREATED {
         response["headers"] = json!({
-            "Location": { "description": "The path of the new thing.", "schema": { "type": "string" } }
+            "Location": { "description": "The path of the new resource.", "schema": { "type": "string" } }
         });
     }
     response
@@ -208,34 +210,34 @@ fn failure(codes: &BTreeSet<Code>, problem: &Value) -> Value {
     response
 }
 
-/// The codes that a route may answer: its own, and those that follow from what it takes.
+/// The problem codes of a route: its own, and those that follow from its access, body, query and path.
 fn codes(route: &Route) -> BTreeSet<Code> {
     let mut codes: BTreeSet<Code> = route.codes.iter().copied().collect();
     codes.insert(Code::Internal);
-    if let Entrance::Guarded(..) = &route.entrance {
+    if let Access::Authenticated(..) = &route.access {
         codes.extend([
             Code::MissingToken,
             Code::InvalidToken,
             Code::DeviceInactive,
             Code::Forbidden,
         ]);
-        // A device that calls too often is told so before it is told that it may not call.
+        // The rate limit is checked before the permission, so that every route can answer `rate_limited`.
         codes.extend([Code::RateLimited, Code::StorageUnavailable]);
     }
-    if let Entrance::Visitor(_) = &route.entrance {
+    if let Access::Anonymous(_) = &route.access {
         codes.extend([Code::RateLimited, Code::StorageUnavailable]);
     }
-    match route.takes {
-        Takes::Nothing => {}
-        Takes::Json(..) => codes.extend([
+    match route.body {
+        BodyKind::Empty => {}
+        BodyKind::Json(..) => codes.extend([
             Code::UnsupportedMediaType,
             Code::BodyTooLarge,
             Code::MalformedJson,
             Code::ValidationFailed,
         ]),
-        Takes::Lines(_) => codes.extend([Code::UnsupportedMediaType]),
+        BodyKind::Lines(_) => codes.extend([Code::UnsupportedMediaType]),
     }
-    if !query_of(route).is_empty() {
+    if !query_schemas(route).is_empty() {
         codes.insert(Code::ValidationFailed);
     }
     if variables(route.path).next().is_some() {
@@ -248,22 +250,25 @@ fn codes(route: &Route) -> BTreeSet<Code> {
 mod tests {
     use super::*;
 
-    fn whole() -> Value {
-        document(&Routes::new(crate::api::routes()))
+    fn api_document() -> Value {
+        document(&Router::new(crate::api::routes()))
     }
 
     #[test]
     fn every_route_is_in_the_document_once() {
-        let document = whole();
+        let document = api_document();
         let paths = document["paths"].as_object().expect("paths");
         let served: usize = paths.values().filter_map(Value::as_object).map(Map::len).sum();
         assert_eq!(served, crate::api::routes().len());
-        let names: BTreeSet<_> = crate::api::routes().iter().map(|route| route.name).collect();
-        assert_eq!(names.len(), served, "every operation has a name of its own");
+        let ids: BTreeSet<_> = crate::api::routes()
+            .iter()
+            .map(|route| route.operation_id)
+            .collect();
+        assert_eq!(ids.len(), served, "operation ids are unique");
     }
 
     #[test]
-    fn every_reference_leads_somewhere() {
+    fn every_reference_resolves() {
         fn follow(value: &Value, document: &Value) {
             match value {
                 Value::Object(fields) => {
@@ -279,21 +284,21 @@ mod tests {
                 _ => {}
             }
         }
-        let document = whole();
+        let document = api_document();
         follow(&document, &document);
     }
 
     #[test]
-    fn every_schema_is_a_schema() {
-        let document = whole();
+    fn every_schema_is_valid() {
+        let document = api_document();
         for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
             assert!(jsonschema::meta::is_valid(schema), "{name}");
         }
     }
 
     #[test]
-    fn rules_that_a_422_enforces_stand_in_the_schema() {
-        let document = whole();
+    fn the_rules_that_a_422_enforces_are_in_the_schema() {
+        let document = api_document();
         let scan = &document["components"]["schemas"]["ScanRequest"];
         assert!(scan["oneOf"].is_array(), "{scan}");
         let page = &document["paths"]["/api/v1/events"]["get"]["parameters"];
@@ -301,7 +306,7 @@ mod tests {
             .as_array()
             .expect("parameters")
             .iter()
-            .find(|one| one["name"] == "limit");
+            .find(|parameter| parameter["name"] == "limit");
         assert_eq!(limit.map(|limit| &limit["schema"]["maximum"]), Some(&json!(500)));
     }
 }

@@ -1,8 +1,8 @@
-//! What does a caller read when something goes wrong? One table of codes, one document (RFC 9457).
+//! Problem documents (RFC 9457) and the table of their codes.
 //!
-//! Invariants: a document carries nothing that the caller did not send or may not know: no SQL, no path, no token, no
-//! other tenant's data. The same code is always the same status and title, so that every 404 is the same bytes but for
-//! its request id.
+//! Invariants: a document contains nothing that the client did not send or may not know: no SQL, file path, token or data of
+//! another organization. A code has one status and one title, so that all 404 responses are identical except for the request
+//! id.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use serde::Serialize;
 use voelgoed_scan_core::model::SessionId;
 use voelgoed_scan_core::store::StoreError;
 
-use crate::reply::{self, Body};
+use crate::response::{self, ResponseBody};
 
-/// Where `type` of every problem document starts.
+/// The prefix of `type` in every problem document.
 const TYPE_PREFIX: &str = "urn:voelgoed-scan:problem:";
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $word:literal, $status:ident, $title:literal, $detail:literal;)+) => {
-        /// What went wrong, as programs read it.
+        /// The machine-readable kind of a problem.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[$doc])* $code,)+
         }
 
         impl Code {
-            /// Every code.
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$code),+];
 
-            /// The word that stands in `code`.
+            /// The value of the field `code`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -38,7 +38,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The HTTP status that it comes with.
+            /// The HTTP status of the response.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self {
@@ -46,7 +46,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What it means in general.
+            /// The general description, for the field `title`.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self {
@@ -54,7 +54,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What it means here, where nothing better is known.
+            /// The default of the field `detail`.
             const fn detail(self) -> &'static str {
                 match self {
                     $(Self::$code => $detail,)+
@@ -67,73 +67,74 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON", "The request body is not JSON.";
-    /// No credential came with the call.
+    /// The request has no credential.
     MissingToken = "missing_token", UNAUTHORIZED, "Missing token",
-        "This call needs the header Authorization: Bearer.";
-    /// A credential that nobody has, or has any more.
+        "This operation requires the header Authorization: Bearer.";
+    /// The credential is unknown or no longer valid.
     InvalidToken = "invalid_token", UNAUTHORIZED, "Invalid token", "The token is not valid.";
-    /// The device was set inactive or revoked.
+    /// The device is inactive or revoked.
     DeviceInactive = "device_inactive", UNAUTHORIZED, "Device inactive", "The device is not active.";
-    /// The caller may not do this.
+    /// The caller lacks the permission.
     Forbidden = "forbidden", FORBIDDEN, "Forbidden", "The caller may not do this.";
-    /// No such call, or no such thing in the caller's organization.
-    NotFound = "not_found", NOT_FOUND, "Not found", "There is nothing here.";
-    /// The path is known, the method is not.
+    /// The path is unknown, or the resource does not exist in the caller's organization.
+    NotFound = "not_found", NOT_FOUND, "Not found", "The resource does not exist.";
+    /// The path is known, but not the method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed",
-        "The header Allow names the methods of this resource.";
+        "The header Allow lists the methods of this resource.";
     /// The device has an active session.
     SessionAlreadyActive = "session_already_active", CONFLICT, "Session already active",
         "The device has an active session; end it first, or start with replace.";
     /// The device has no active session.
     NoActiveSession = "no_active_session", CONFLICT, "No active session",
         "The device has no active session; start one first.";
-    /// The scan id names another attempt.
+    /// The scan id belongs to another attempt.
     ScanIdReused = "scan_id_reused", CONFLICT, "Scan id reused",
-        "This scan_id names another payload, another direction or another device's scan.";
-    /// The scan id names an undone scan.
-    ScanUndone = "scan_undone", CONFLICT, "Scan undone", "This scan_id names a scan that was undone.";
-    /// The thing is not in a state for this.
-    Conflict = "conflict", CONFLICT, "Conflict", "The call does not go with the state of the thing.";
-    /// More bytes than are taken.
+        "This scan_id belongs to a scan of another payload, another direction or another device.";
+    /// The scan id belongs to an undone scan.
+    ScanUndone = "scan_undone", CONFLICT, "Scan undone", "This scan_id belongs to a scan that was undone.";
+    /// The state of the resource does not allow the operation.
+    Conflict = "conflict", CONFLICT, "Conflict", "The state of the resource does not allow this operation.";
+    /// The body exceeds the limit.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "Body too large",
-        "The request body is larger than this call takes.";
-    /// A body of a kind that is not taken.
+        "The request body exceeds the limit of this operation.";
+    /// The media type of the body is not supported.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
-        "The header Content-Type does not name a media type that this call takes.";
-    /// JSON with fields that are missing or wrong.
+        "The header Content-Type is not a media type of this operation.";
+    /// Fields or parameters are missing or invalid.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed",
-        "Some fields are missing or wrong; errors names each.";
-    /// More calls than a device or an address may make.
+        "Some fields are missing or invalid; errors lists each of them.";
+    /// The device or the address exceeds its rate limit.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Rate limited",
-        "Too many calls; the header Retry-After says when to call again.";
-    /// A fault of the server.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "The server failed at this call.";
-    /// The database does not answer.
+        "Too many requests; the header Retry-After says when to try again.";
+    /// The server failed.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "The server failed to process this request.";
+    /// The database does not respond.
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "Storage unavailable",
-        "The storage does not answer; the call may be tried again.";
-    /// More scans wait than the server takes on.
+        "The storage does not respond; the request may be repeated.";
+    /// The queue of scans is full.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Overloaded",
-        "Too many scans are waiting; the call may be tried again.";
+        "Too many scans are waiting; the request may be repeated.";
 }
 
-/// A field that is missing or wrong.
+/// A field that is missing or invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub(crate) struct Fault {
-    /// Where, as a JSON pointer (RFC 6901) into the body; a query parameter stands as `/name`.
+#[schemars(rename = "Fault")]
+pub(crate) struct FieldError {
+    /// The field, as a JSON pointer (RFC 6901) into the body; a query parameter is `/name`.
     pub(crate) pointer: String,
-    /// What is wrong, in words.
+    /// What is wrong with the field.
     pub(crate) message: Cow<'static, str>,
 }
 
-/// Something that went wrong with a call.
+/// A problem with a request, as a response.
 #[derive(Debug)]
-pub(crate) struct Problem(Box<Parts>);
+pub(crate) struct Problem(Box<Fields>);
 
 #[derive(Debug)]
-struct Parts {
+struct Fields {
     code: Code,
     detail: Option<&'static str>,
-    errors: Vec<Fault>,
+    errors: Vec<FieldError>,
     session_id: Option<SessionId>,
     checks: Option<serde_json::Value>,
     allow: Option<String>,
@@ -142,7 +143,7 @@ struct Parts {
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
-        Self(Box::new(Parts {
+        Self(Box::new(Fields {
             code,
             detail: None,
             errors: Vec::new(),
@@ -159,7 +160,7 @@ impl From<Code> for Problem {
     }
 }
 
-/// It is logged here, once: behind this line nobody sees what the driver said.
+/// Logs the error, because the response does not contain it.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::storage(&error)
@@ -167,87 +168,87 @@ impl From<StoreError> for Problem {
 }
 
 impl Problem {
-    /// The database failed.
+    /// The database failed. Logs the error.
     pub(crate) fn storage(error: &StoreError) -> Self {
         tracing::error!(%error, "storage failed");
         Code::StorageUnavailable.into()
     }
 
-    /// Whether the same call may do better later.
+    /// Whether the same request may succeed later.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.0.code.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
-    /// A field or more that are missing or wrong.
-    pub(crate) fn invalid(errors: Vec<Fault>) -> Self {
+    /// Fields are missing or invalid.
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let mut problem = Self::from(Code::ValidationFailed);
         problem.0.errors = errors;
         problem
     }
 
-    /// A conflict with a rule, in words.
+    /// A conflict with a rule, which becomes the `detail`.
     pub(crate) fn conflict(rule: &'static str) -> Self {
         let mut problem = Self::from(Code::Conflict);
         problem.0.detail = Some(rule);
         problem
     }
 
-    /// The device has this session.
+    /// The device has this active session.
     pub(crate) fn session_already_active(session: SessionId) -> Self {
         let mut problem = Self::from(Code::SessionAlreadyActive);
         problem.0.session_id = Some(session);
         problem
     }
 
-    /// A method that the path does not have; `allow` names those that it has.
+    /// The path does not have the method; `allow` lists those that it has.
     pub(crate) fn method_not_allowed(allow: String) -> Self {
         let mut problem = Self::from(Code::MethodNotAllowed);
         problem.0.allow = Some(allow);
         problem
     }
 
-    /// Too many calls; `wait` until the next may come.
+    /// The caller exceeds its rate limit; `wait` is the time until the next request is allowed.
     pub(crate) fn rate_limited(wait: Duration) -> Self {
         let mut problem = Self::from(Code::RateLimited);
         problem.0.retry_after = Some(wait);
         problem
     }
 
-    /// The server cannot serve; `checks` says by name which of its parts answer.
+    /// The server is not ready; `checks` is the status of each dependency.
     pub(crate) fn not_ready(checks: serde_json::Value) -> Self {
         let mut problem = Self::from(Code::StorageUnavailable);
         problem.0.checks = Some(checks);
         problem
     }
 
-    /// What went wrong, as programs read it.
+    /// The code of the problem.
     #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.0.code
     }
 
-    /// The fields that are missing or wrong.
+    /// The missing and invalid fields.
     #[cfg(test)]
-    pub(crate) fn faults(&self) -> &[Fault] {
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
         &self.0.errors
     }
 
-    /// The document and its headers.
-    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
-        let parts = *self.0;
-        let code = parts.code;
-        let document = Document {
+    /// The response with the document and its headers.
+    pub(crate) fn into_response(self, request_id: &str) -> Response<ResponseBody> {
+        let fields = *self.0;
+        let code = fields.code;
+        let document = ProblemDocument {
             kind: format!("{TYPE_PREFIX}{}", code.as_str()),
             title: code.title(),
             status: code.status().as_u16(),
-            detail: parts.detail.unwrap_or(code.detail()),
+            detail: fields.detail.unwrap_or(code.detail()),
             code: code.as_str(),
             request_id,
-            errors: (code == Code::ValidationFailed).then_some(parts.errors),
-            session_id: parts.session_id,
-            checks: parts.checks,
+            errors: (code == Code::ValidationFailed).then_some(fields.errors),
+            session_id: fields.session_id,
+            checks: fields.checks,
         };
-        let mut response = reply::json(code.status(), &document);
+        let mut response = response::json(code.status(), &document);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -256,17 +257,17 @@ impl Problem {
         if code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(allow) = parts.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+        if let Some(allow) = fields.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
-        if let Some(wait) = parts.retry_after {
+        if let Some(wait) = fields.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
         response
     }
 }
 
-/// Rounded up, because a caller that comes back too early is refused again.
+/// Whole seconds, rounded up, because a client that repeats too early is refused again.
 fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
@@ -274,27 +275,27 @@ fn whole_seconds(wait: Duration) -> u64 {
 /// A problem document (RFC 9457).
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Problem")]
-pub(crate) struct Document<'a> {
+pub(crate) struct ProblemDocument<'a> {
     /// `urn:voelgoed-scan:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
-    /// What the code means in general.
+    /// The general meaning of the code.
     title: &'a str,
     /// The HTTP status.
     status: u16,
-    /// What it means here.
+    /// What the problem is in this case.
     detail: &'a str,
-    /// What went wrong, as programs read it.
+    /// The machine-readable kind of the problem.
     code: &'a str,
-    /// The header `X-Request-Id` of this answer.
+    /// The value of the header `X-Request-Id` of this response.
     request_id: &'a str,
-    /// On `validation_failed`: the fields that are missing or wrong.
+    /// For `validation_failed`: the missing and invalid fields.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<Vec<Fault>>,
-    /// On `session_already_active`: the session that is active.
+    errors: Option<Vec<FieldError>>,
+    /// For `session_already_active`: the active session.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<SessionId>,
-    /// Of `/readyz`: which part of the server answers.
+    /// For `/readyz`: the status of each dependency.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<serde_json::Value>,
 }
@@ -306,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_its_own_word_in_the_contract() {
+    fn the_codes_are_distinct_and_contain_those_of_the_contract() {
         let words: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(words.len(), Code::ALL.len());
         for word in [
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_503_says_when_to_come_back_and_a_401_how_to_identify() {
+    fn a_503_has_retry_after_and_a_401_has_www_authenticate() {
         let unavailable = Problem::from(Code::StorageUnavailable).into_response("r");
         assert_eq!(unavailable.headers()[header::RETRY_AFTER], "1");
         let missing = Problem::from(Code::MissingToken).into_response("r");

@@ -1,30 +1,30 @@
-//! How does a ticket look? Its payload as a QR code, level M, in the one version that its format has.
+//! QR codes of ticket payloads, with error correction level M.
 //!
-//! Some payloads would fit a smaller version, by luck with their characters: printed tickets of one format are to have
-//! one size.
+//! Each payload format has a fixed QR version, so that all printed tickets of a format have the same size. Some payloads
+//! would fit a smaller version, because their characters encode compactly.
 
 use qrcode::render::svg;
 use qrcode::{Color, EcLevel, QrCode, Version};
 
-/// The empty border that readers need around a code, in modules (ISO/IEC 18004).
-const QUIET: usize = 4;
+/// The width of the quiet zone around a code, in modules (ISO/IEC 18004).
+const QUIET_ZONE: usize = 4;
 
-/// Pixels of a module's side in a PNG.
-const SCALE: usize = 8;
+/// The side of a module in a PNG, in pixels.
+const MODULE_PIXELS: usize = 8;
 
-/// A payload that no QR code was made of.
+/// A payload could not be rendered as a QR code.
 #[derive(Debug, thiserror::Error)]
 pub enum QrError {
-    /// It is longer than the largest QR code holds.
+    /// The payload exceeds the capacity of the largest QR code.
     #[error("the payload is too long for a QR code")]
     TooLong(#[from] qrcode::types::QrError),
-    /// The picture could not be written.
-    #[error("the picture could not be written")]
-    Picture(#[from] png::EncodingError),
+    /// The PNG image could not be encoded.
+    #[error("the PNG image could not be encoded")]
+    Png(#[from] png::EncodingError),
 }
 
-/// The version of a payload's format; nothing for a payload of another.
-fn usual_version(payload: &str) -> Option<Version> {
+/// The fixed QR version of the payload's format; `None` for an unknown format.
+fn fixed_version(payload: &str) -> Option<Version> {
     if payload.starts_with("VG1.") {
         Some(Version::Normal(4))
     } else if payload.starts_with("VG2.") {
@@ -35,16 +35,16 @@ fn usual_version(payload: &str) -> Option<Version> {
 }
 
 fn code(payload: &str) -> Result<QrCode, QrError> {
-    let usual =
-        usual_version(payload).and_then(|version| QrCode::with_version(payload, version, EcLevel::M).ok());
-    match usual {
+    let fixed =
+        fixed_version(payload).and_then(|version| QrCode::with_version(payload, version, EcLevel::M).ok());
+    match fixed {
         Some(code) => Ok(code),
-        // A payload with a long key name, or of another format: the smallest that holds it.
+        // A payload with a long key name or of an unknown format gets the smallest version that fits.
         None => Ok(QrCode::with_error_correction_level(payload, EcLevel::M)?),
     }
 }
 
-/// The QR code of a payload as an SVG document.
+/// Renders a payload as a QR code in SVG.
 pub fn svg(payload: &str) -> Result<String, QrError> {
     Ok(code(payload)?
         .render::<svg::Color<'_>>()
@@ -53,31 +53,37 @@ pub fn svg(payload: &str) -> Result<String, QrError> {
         .build())
 }
 
-/// The QR code of a payload as a PNG picture, black on white, eight pixels a module.
+/// Renders a payload as a QR code in PNG, black on white, with eight pixels per module.
 pub fn png(payload: &str) -> Result<Vec<u8>, QrError> {
     let code = code(payload)?;
     let width = code.width();
-    let side = width + 2 * QUIET;
+    let side = width + 2 * QUIET_ZONE;
     let modules = code.into_colors();
     let is_dark = |x: usize, y: usize| {
-        let inside = |at: usize| at.checked_sub(QUIET).filter(|&at| at < width);
+        let inside = |at: usize| at.checked_sub(QUIET_ZONE).filter(|&at| at < width);
         match (inside(x), inside(y)) {
             (Some(x), Some(y)) => modules.get(y * width + x) == Some(&Color::Dark),
             _ => false,
         }
     };
-    let pixels = side * SCALE;
-    let mut picture = Vec::with_capacity(pixels * pixels);
+    let pixels = side * MODULE_PIXELS;
+    let mut image = Vec::with_capacity(pixels * pixels);
     for y in 0..pixels {
-        picture.extend((0..pixels).map(|x| if is_dark(x / SCALE, y / SCALE) { 0 } else { 255 }));
+        image.extend((0..pixels).map(|x| {
+            if is_dark(x / MODULE_PIXELS, y / MODULE_PIXELS) {
+                0
+            } else {
+                255
+            }
+        }));
     }
     let mut file = Vec::new();
-    // A QR code has at most 177 modules a side.
+    // A QR code has at most 177 modules per side.
     let size = u32::try_from(pixels).unwrap_or(u32::MAX);
     let mut encoder = png::Encoder::new(&mut file, size, size);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(&picture)?;
+    encoder.write_header()?.write_image_data(&image)?;
     Ok(file)
 }
 
@@ -98,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_a_png_of_eight_pixels_a_module() {
-        let file = png(VG1).expect("a picture");
+    fn a_png_has_eight_pixels_per_module() {
+        let file = png(VG1).expect("an image");
         let reader = png::Decoder::new(std::io::Cursor::new(file))
             .read_info()
             .expect("a PNG");
@@ -107,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_drawing_is_svg_and_what_is_too_long_is_none() {
-        assert!(svg(VG1).expect("a drawing").contains("<svg"));
+    fn an_svg_is_rendered_and_a_payload_that_is_too_long_is_an_error() {
+        assert!(svg(VG1).expect("an image").contains("<svg"));
         assert!(matches!(svg(&"x".repeat(3000)), Err(QrError::TooLong(_))));
     }
 }

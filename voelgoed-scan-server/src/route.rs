@@ -1,11 +1,11 @@
-//! Which calls are there? One table: the router, the 405 with its `Allow`, the checks before an endpoint and the OpenAPI
-//! document all read it.
+//! The route table: the router, the 405 answer with its `Allow` header, the checks before each handler and the OpenAPI
+//! document all derive from it.
 //!
-//! The order of the checks is the contract's: route and method, credential, rate, media type, size, JSON, fields, the
-//! thing that the path names, permission; then the endpoint.
+//! Invariants: the checks run in the order that the contract states: route and method, credential, rate, media type,
+//! size, JSON, fields, existence of the resource in the path, permission; then the handler.
 
-mod declare;
-mod table;
+mod builder;
+mod router;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,129 +17,141 @@ use hyper::{Method, Response, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::auth::Permission;
-use crate::call::{Call, Visit};
-use crate::intake::Hangup;
-use crate::node::Node;
+use crate::body::ClientGone;
 use crate::problem::{Code, Problem};
-use crate::reply::Body;
-pub(crate) use declare::{Declaration, Json};
-pub(crate) use table::Routes;
+use crate::request::{AnonymousRequest, Request};
+use crate::response::ResponseBody;
+use crate::state::ServerState;
+pub(crate) use builder::{Json, RouteBuilder};
+pub(crate) use router::Router;
 
-/// Why a call is not answered as it wished.
+/// Why a request gets no successful response.
 #[derive(Debug)]
-pub(crate) enum Stop {
-    /// With a problem document.
+pub(crate) enum RequestError {
+    /// The response is a problem document.
     Problem(Problem),
-    /// Not at all: the connection is closed.
-    Hangup,
+    /// The client broke off: there is no response, and the connection is closed.
+    ClientGone,
 }
 
-impl<P: Into<Problem>> From<P> for Stop {
+impl<P: Into<Problem>> From<P> for RequestError {
     fn from(problem: P) -> Self {
         Self::Problem(problem.into())
     }
 }
 
-impl From<Hangup> for Stop {
-    fn from(Hangup: Hangup) -> Self {
-        Self::Hangup
+impl From<ClientGone> for RequestError {
+    fn from(ClientGone: ClientGone) -> Self {
+        Self::ClientGone
     }
 }
 
-/// What an endpoint answers.
-pub(crate) type Answer = Result<Response<Body>, Stop>;
+/// What a handler returns.
+pub(crate) type HandlerResult = Result<Response<ResponseBody>, RequestError>;
 
-type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
 
-/// The body of a request as far as it was read before the endpoint.
-pub(crate) enum Taken {
-    /// All of it; empty where the call takes none.
-    Whole(Bytes),
-    /// None of it: the endpoint reads it line by line.
+/// The request body before it is parsed.
+pub(crate) enum RawBody {
+    /// The complete body; empty where the route takes none.
+    Full(Bytes),
+    /// An unread body, which the handler reads line by line.
     Stream(Incoming),
 }
 
-type Run = Box<dyn Fn(Call<Taken>, Option<&str>) -> Answering + Send + Sync>;
-type Receive = Box<dyn Fn(Visit<Taken>) -> Answering + Send + Sync>;
-type Open = Box<dyn Fn(Arc<Node>) -> Answering + Send + Sync>;
+type PublicHandler = Box<dyn Fn(Arc<ServerState>) -> HandlerFuture + Send + Sync>;
+type AnonymousHandler = Box<dyn Fn(AnonymousRequest<RawBody>) -> HandlerFuture + Send + Sync>;
+type AuthenticatedHandler = Box<dyn Fn(Request<RawBody>, Option<&str>) -> HandlerFuture + Send + Sync>;
 
-/// How a call comes to its endpoint.
-pub(crate) enum Entrance {
-    /// Without a credential.
-    Open(Open),
-    /// Without a credential and with a body, so often from each address.
-    Visitor(Receive),
-    /// With one.
-    Guarded(Permission, Run),
+/// Who may call a route, with the handler for that kind of caller.
+pub(crate) enum Access {
+    /// Everyone, without a credential and without a body.
+    Public(PublicHandler),
+    /// Everyone, without a credential but with a body; limited by the rate of the client's address.
+    Anonymous(AnonymousHandler),
+    /// Callers with a credential and this permission.
+    Authenticated(Permission, AuthenticatedHandler),
 }
 
-/// A schema that can be put into any document.
-pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+/// Adds the schema of a type to a document and returns it, or a reference to it.
+pub(crate) type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// What a call takes as its body.
+/// The kind of body that a route takes.
 #[derive(Clone, Copy)]
-pub(crate) enum Takes {
-    /// None.
-    Nothing,
-    /// A JSON object of at most so many bytes.
-    Json(SchemaOf, usize),
-    /// A stream of JSON objects, one a line.
-    Lines(SchemaOf),
+pub(crate) enum BodyKind {
+    /// No body.
+    Empty,
+    /// A JSON object with this schema, of at most this many bytes.
+    Json(SchemaFn, usize),
+    /// A stream of JSON objects with this schema, one per line.
+    Lines(SchemaFn),
 }
 
-/// What a call may answer, for the document.
-pub(crate) struct Reply {
+/// A successful response of a route, for the OpenAPI document.
+pub(crate) struct ResponseSpec {
     pub(crate) status: StatusCode,
-    pub(crate) means: &'static str,
-    /// Media types and, where it is JSON, the schema.
-    pub(crate) bodies: Vec<(&'static str, Option<SchemaOf>)>,
+    pub(crate) description: &'static str,
+    /// Media types, each with its schema where the body is JSON.
+    pub(crate) bodies: Vec<(&'static str, Option<SchemaFn>)>,
 }
 
-/// A call that is served.
+/// A route: method, path, documentation and handler.
 pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
-    /// What it is called in the document, in `camelCase`.
-    pub(crate) name: &'static str,
-    /// What it does.
+    /// The OpenAPI operation id, in `camelCase`.
+    pub(crate) operation_id: &'static str,
+    /// The OpenAPI summary.
     pub(crate) summary: &'static str,
-    pub(crate) takes: Takes,
-    pub(crate) query: SchemaOf,
-    pub(crate) replies: Vec<Reply>,
-    /// The codes beside those that follow from the rest.
+    pub(crate) body: BodyKind,
+    pub(crate) query: SchemaFn,
+    pub(crate) responses: Vec<ResponseSpec>,
+    /// Problem codes in addition to those that follow from the body, the query and the access.
     pub(crate) codes: Vec<Code>,
-    pub(crate) entrance: Entrance,
-    /// Whether it may read so much that it takes its time, where others are given up after a moment.
-    pub(crate) takes_its_time: bool,
+    pub(crate) access: Access,
+    /// Whether a GET is cancelled after the read timeout. Routes that read a lot of data have none.
+    pub(crate) has_read_timeout: bool,
 }
 
 impl Route {
-    /// Starts the declaration of a GET.
-    pub(crate) fn get(path: &'static str, name: &'static str, summary: &'static str) -> Declaration {
-        Declaration::new(Method::GET, path, name, summary)
+    /// Starts the declaration of a GET route.
+    pub(crate) fn get(path: &'static str, operation_id: &'static str, summary: &'static str) -> RouteBuilder {
+        RouteBuilder::new(Method::GET, path, operation_id, summary)
     }
 
-    /// Starts the declaration of a POST.
-    pub(crate) fn post(path: &'static str, name: &'static str, summary: &'static str) -> Declaration {
-        Declaration::new(Method::POST, path, name, summary)
+    /// Starts the declaration of a POST route.
+    pub(crate) fn post(
+        path: &'static str,
+        operation_id: &'static str,
+        summary: &'static str,
+    ) -> RouteBuilder {
+        RouteBuilder::new(Method::POST, path, operation_id, summary)
     }
 
-    /// Starts the declaration of a PUT.
-    pub(crate) fn put(path: &'static str, name: &'static str, summary: &'static str) -> Declaration {
-        Declaration::new(Method::PUT, path, name, summary)
+    /// Starts the declaration of a PUT route.
+    pub(crate) fn put(path: &'static str, operation_id: &'static str, summary: &'static str) -> RouteBuilder {
+        RouteBuilder::new(Method::PUT, path, operation_id, summary)
     }
 
-    /// Starts the declaration of a PATCH.
-    pub(crate) fn patch(path: &'static str, name: &'static str, summary: &'static str) -> Declaration {
-        Declaration::new(Method::PATCH, path, name, summary)
+    /// Starts the declaration of a PATCH route.
+    pub(crate) fn patch(
+        path: &'static str,
+        operation_id: &'static str,
+        summary: &'static str,
+    ) -> RouteBuilder {
+        RouteBuilder::new(Method::PATCH, path, operation_id, summary)
     }
 
-    /// Starts the declaration of a DELETE.
-    pub(crate) fn delete(path: &'static str, name: &'static str, summary: &'static str) -> Declaration {
-        Declaration::new(Method::DELETE, path, name, summary)
+    /// Starts the declaration of a DELETE route.
+    pub(crate) fn delete(
+        path: &'static str,
+        operation_id: &'static str,
+        summary: &'static str,
+    ) -> RouteBuilder {
+        RouteBuilder::new(Method::DELETE, path, operation_id, summary)
     }
 }

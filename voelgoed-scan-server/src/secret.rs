@@ -1,8 +1,7 @@
-//! Where does the master secret come from? A file, a variable, or, beside an SQLite database, a file made on the first
-//! start.
+//! Loads the master secret from a file or, with SQLite, creates a file next to the database at the first start.
 //!
-//! Invariants: a secret is never an argument that `ps` shows; a file made here is readable by its owner alone and is
-//! complete before it has its name.
+//! Invariants: a secret is never a command-line argument, which `ps` would show; only the owner can read a created file; a
+//! created file is complete before it gets its name.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,24 +10,24 @@ use std::path::{Path, PathBuf};
 use voelgoed_scan_core::token::{InvalidMasterSecret, MasterSecret};
 use zeroize::Zeroizing;
 
-/// What an SQLite address starts with.
-const SQLITE: &str = "sqlite:";
+/// The scheme of SQLite URLs.
+const SQLITE_SCHEME: &str = "sqlite:";
 
-/// Why there is no master secret.
+/// The master secret cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// PostgreSQL is shared by many machines: no file beside it.
+    /// No secret is given, and a PostgreSQL database has no default file, because many machines share it.
     #[error(
         "with PostgreSQL a master secret is required: --secret-key-file, VOELGOED_SCAN_SECRET_KEY or \
          VOELGOED_SCAN_SECRET_KEY_FILE"
     )]
     Missing,
-    /// Two sources, and no way to tell which is meant.
-    #[error("{first} and {second} are both given; one of them is due")]
+    /// Two sources are given.
+    #[error("{first} and {second} are both given; give only one of them")]
     Twice {
-        /// One.
+        /// One source.
         first: &'static str,
-        /// The other.
+        /// The other source.
         second: &'static str,
     },
     /// The file cannot be read or written.
@@ -36,72 +35,73 @@ pub enum SecretError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file or variable holds no secret.
+    /// The file or variable does not contain a valid secret.
     #[error("{origin}: {source}")]
     Invalid {
-        /// The file's or the variable's name.
+        /// The name of the file or the variable.
         origin: String,
-        /// What is wrong with it.
+        /// The cause.
         source: InvalidMasterSecret,
     },
 }
 
-/// The file that keeps the master secret of an SQLite database; nothing for another database or one in memory.
+/// The file next to an SQLite database that contains its master secret; `None` for other databases and for those in
+/// memory.
 #[must_use]
-pub fn beside(database_url: &str) -> Option<PathBuf> {
-    let rest = database_url.strip_prefix(SQLITE)?;
+pub fn default_file(database_url: &str) -> Option<PathBuf> {
+    let rest = database_url.strip_prefix(SQLITE_SCHEME)?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(format!("{path}.secret")))
 }
 
-/// Reads the master secret of a file.
+/// Reads the master secret from a file.
 pub(crate) fn from_file(path: &Path) -> Result<MasterSecret, SecretError> {
-    let text = read(path)?;
+    let text = read_text(path)?;
     MasterSecret::from_hex(&text).map_err(|source| SecretError::Invalid {
         origin: path.display().to_string(),
         source,
     })
 }
 
-/// The text of a file that holds a secret.
-pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+/// Reads the text of a file that contains a secret.
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     fs::read_to_string(path)
         .map(Zeroizing::new)
         .map_err(file_error(path))
 }
 
-/// Reads the secret beside an SQLite database; makes it where it is missing.
-pub(crate) fn beside_or_new(database_url: &str) -> Result<MasterSecret, SecretError> {
-    let Some(path) = beside(database_url) else {
-        // A database in memory keeps nothing that a lost secret could make useless.
-        return if database_url.starts_with(SQLITE) {
+/// Reads the master secret next to an SQLite database, and creates it if it is missing.
+pub(crate) fn load_or_create(database_url: &str) -> Result<MasterSecret, SecretError> {
+    let Some(path) = default_file(database_url) else {
+        // A database in memory is lost at the end of the process, and its secret may be lost with it.
+        return if database_url.starts_with(SQLITE_SCHEME) {
             Ok(MasterSecret::generate())
         } else {
             Err(SecretError::Missing)
         };
     };
     match from_file(&path) {
-        Err(SecretError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => make(&path),
-        read => read,
+        Err(SecretError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => create(&path),
+        result => result,
     }
 }
 
-/// Makes the file. Of two processes that make it at once, one does, and both read what it wrote.
-fn make(path: &Path) -> Result<MasterSecret, SecretError> {
+/// Creates the file. If two processes create it at once, one succeeds and both use its secret.
+fn create(path: &Path) -> Result<MasterSecret, SecretError> {
     let error = file_error(path);
     let secret = MasterSecret::generate();
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}.new", std::process::id()));
     let draft = PathBuf::from(draft);
-    let written = write(&draft, &secret).and_then(|()| fs::hard_link(&draft, path));
+    let created = write(&draft, &secret).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
-    match written {
+    match created {
         Ok(()) => removed.map_err(error).map(|()| secret),
-        Err(found) if found.kind() == io::ErrorKind::AlreadyExists => from_file(path),
+        Err(exists) if exists.kind() == io::ErrorKind::AlreadyExists => from_file(path),
         Err(failed) => Err(error(failed)),
     }
 }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_secret_stands_beside_the_database_file() {
+    fn the_secret_file_is_next_to_the_sqlite_file() {
         for (url, file) in [
             ("sqlite://voelgoed-scan.db", Some("voelgoed-scan.db.secret")),
             (
@@ -142,22 +142,22 @@ mod tests {
             ("sqlite::memory:", None),
             ("postgres://localhost/gate", None),
         ] {
-            assert_eq!(beside(url), file.map(PathBuf::from), "{url}");
+            assert_eq!(default_file(url), file.map(PathBuf::from), "{url}");
         }
         assert!(matches!(
-            beside_or_new("postgres://localhost/gate"),
+            load_or_create("postgres://localhost/gate"),
             Err(SecretError::Missing)
         ));
     }
 
     #[test]
-    fn a_missing_secret_is_made_once_and_read_afterwards() {
+    fn a_missing_secret_is_created_once_and_then_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}", folder.path().join("gate.db").display());
-        let made = beside_or_new(&url).expect("a new secret");
-        let read = beside_or_new(&url).expect("the same secret");
-        assert_eq!(*made.to_hex(), *read.to_hex());
-        let path = beside(&url).expect("a path");
+        let created = load_or_create(&url).expect("a new secret");
+        let read = load_or_create(&url).expect("the same secret");
+        assert_eq!(*created.to_hex(), *read.to_hex());
+        let path = default_file(&url).expect("a path");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -167,9 +167,9 @@ mod tests {
         assert_eq!(
             fs::read_dir(folder.path()).expect("a folder").count(),
             1,
-            "no draft is left"
+            "the temporary file is removed"
         );
         fs::write(&path, "short").expect("written");
-        assert!(matches!(beside_or_new(&url), Err(SecretError::Invalid { .. })));
+        assert!(matches!(load_or_create(&url), Err(SecretError::Invalid { .. })));
     }
 }

@@ -1,7 +1,7 @@
-//! How do requests come in, and how does it end? A socket, a task a connection, and an orderly end.
+//! The life of a server: it starts, serves each connection in a task of its own, and shuts down gracefully.
 //!
-//! Invariants: a connection that sends no whole head within [`PATIENCE`] is closed; what is in flight at the end is
-//! finished, what waits to be written is flushed, within ten seconds all in all.
+//! Invariants: a connection that does not send a complete head within [`HEAD_TIMEOUT`] is closed; a shutdown finishes the
+//! requests in flight and flushes pending writes, within ten seconds in total.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,83 +22,89 @@ use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisConnection};
 use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{OpenError, open};
 
-use crate::answer::answer;
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
-use crate::intake::PATIENCE;
-use crate::limit::{Limit, Tries};
-use crate::measure::Measures;
-use crate::node::Node;
-use crate::route::Routes;
+use crate::limit::{AddressLimit, DeviceLimit};
+use crate::metrics::Metrics;
+use crate::pipeline;
+use crate::route::Router;
 use crate::secret::SecretError;
+use crate::state::ServerState;
 use crate::tls::{self, TlsError};
 
-/// How long requests in flight may take at the end.
-const FINISH_TIME: Duration = Duration::from_secs(7);
+/// The time limit for the first bytes of a connection, for the TLS handshake and for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long what waits to be written may take at the end.
-const FLUSH_TIME: Duration = Duration::from_secs(2);
+/// The interval of HTTP/2 pings, and the time limit for their acknowledgement.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often counters are summed up and idle devices forgotten.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// The time limit for requests in flight at shutdown.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// The most requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 128;
+/// The time limit for pending writes at shutdown.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What every HTTP/2 connection starts with, as far as no HTTP/1.1 request does.
+/// The interval at which samples are aggregated and idle rate limits are removed.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The maximum number of concurrent requests on one HTTP/2 connection.
+const MAX_HTTP2_STREAMS: u32 = 128;
+
+/// The first bytes of every HTTP/2 connection, with which no HTTP/1.1 request starts (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI ";
 
-/// Why a server did not start.
+/// The server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// No master secret.
+    /// The master secret cannot be loaded.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The platform's keys are half set up.
+    /// The configuration of the platform's keys is incomplete or invalid.
     #[error(transparent)]
     Phoenix(#[from] PhoenixError),
-    /// The certificate cannot be used.
+    /// The TLS certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The Redis URL is none.
+    /// The Redis URL is invalid.
     #[error("--redis-url: {0}")]
     Redis(#[from] InvalidRedisUrl),
-    /// The database is not this gate's.
+    /// The database does not belong to this gate.
     #[error(transparent)]
     Setup(#[from] SetupError),
 }
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
     address: SocketAddr,
-    node: Arc<Node>,
-    accepting: JoinHandle<()>,
+    state: Arc<ServerState>,
+    accept_task: JoinHandle<()>,
 }
 
-/// Starts a server: the address is bound first, because that fails fastest; it is ready when this returns.
+/// Starts a server. It serves requests when this returns. The address is bound first, because that fails fastest.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let tls = match (&config.tls_cert, &config.tls_key) {
         (Some(cert), Some(key)) => Some(tls::acceptor(cert, key)?),
         _ => None,
     };
-    let listening = |source| StartError::Listen {
+    let listen_error = |source| StartError::Listen {
         address: config.listen.clone(),
         source,
     };
-    let listener = TcpListener::bind(&config.listen).await.map_err(listening)?;
-    let address = listener.local_addr().map_err(listening)?;
+    let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
     let master = config.secrets.master(&config.database_url)?;
     let phoenix = config.secrets.phoenix()?;
     let store = open(&config.database_url, !config.no_migrate).await?;
@@ -116,14 +122,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let (scanner, admin) = setup.open().await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let node = Arc::new(Node {
+    let state = Arc::new(ServerState {
         scanner,
         admin,
-        routes: Routes::new(api::routes()),
-        limit: Limit::new(config.rate_limit),
-        tries: Tries::new(),
+        router: Router::new(api::routes()),
+        device_limit: DeviceLimit::new(config.rate_limit),
+        address_limit: AddressLimit::new(),
         clock: Clock::new(config.clock_offset_millis),
-        measures: Measures::new(),
+        metrics: Metrics::new(),
         database: if config.database_url.starts_with("sqlite:") {
             "sqlite"
         } else {
@@ -135,54 +141,58 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address,
         scheme,
     });
-    let accepting = tokio::spawn(accept(Arc::clone(&node), listener, tls));
-    tokio::spawn(upkeep(Arc::clone(&node)));
+    let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls));
+    tokio::spawn(maintain(Arc::clone(&state)));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {scheme}://{address}"
     );
     Ok(Running {
         address,
-        node,
-        accepting,
+        state,
+        accept_task,
     })
 }
 
 impl Running {
-    /// The address that is listened on, with the port that was bound.
+    /// The address that the server listens on, with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The scanner inside.
+    /// The scanner of this server.
     #[must_use]
     pub fn scanner(&self) -> &Scanner {
-        &self.node.scanner
+        &self.state.scanner
     }
 
-    /// The back office inside.
+    /// The administration of this server.
     #[must_use]
-    pub fn backoffice(&self) -> &Admin {
-        &self.node.admin
+    pub fn admin(&self) -> &Admin {
+        &self.state.admin
     }
 
-    /// Stops: no new connections, requests in flight are finished, what waits is written. Takes at most ten seconds.
+    /// Stops the server: refuses new connections, finishes requests in flight and flushes pending writes. Takes at most ten
+    /// seconds.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        self.node.stopping.cancel();
-        if let Err(error) = self.accepting.await {
+        self.state.stopping.cancel();
+        if let Err(error) = self.accept_task.await {
             tracing::error!(%error, "accepting connections failed");
         }
-        if timeout(FLUSH_TIME, self.node.scanner.shutdown()).await.is_err() {
-            tracing::error!("what waited to be written could not be flushed in time");
+        if timeout(FLUSH_TIMEOUT, self.state.scanner.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::error!("pending writes could not be flushed in time");
         }
         tracing::info!("stopped");
     }
 
-    /// Runs until the process is told to end (SIGTERM or SIGINT), then stops.
+    /// Runs until the process receives SIGTERM or SIGINT, then stops the server.
     pub async fn wait(self) {
-        if let Err(error) = told_to_end().await {
+        if let Err(error) = shutdown_signal().await {
             tracing::error!(%error, "no signals can be received: running until killed");
             std::future::pending::<()>().await;
         }
@@ -191,7 +201,7 @@ impl Running {
 }
 
 #[cfg(unix)]
-async fn told_to_end() -> io::Result<()> {
+async fn shutdown_signal() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -201,100 +211,101 @@ async fn told_to_end() -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn told_to_end() -> io::Result<()> {
+async fn shutdown_signal() -> io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-async fn upkeep(node: Arc<Node>) {
-    let mut ticks = interval(UPKEEP);
+/// Runs the periodic maintenance until the server stops.
+async fn maintain(state: Arc<ServerState>) {
+    let mut ticks = interval(MAINTENANCE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                node.measures.sum_up();
-                node.limit.forget_idle();
-                node.tries.forget_idle();
+                state.metrics.aggregate();
+                state.device_limit.remove_idle();
+                state.address_limit.remove_idle();
             }
-            () = node.stopping.cancelled() => return,
+            () = state.stopping.cancelled() => return,
         }
     }
 }
 
-/// Takes connections until the server stops, then waits for the requests in flight.
-async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+/// Accepts connections until the server stops, then waits for the requests in flight.
+async fn accept(state: Arc<ServerState>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let graceful = GracefulShutdown::new();
-    // Those that are left at the end are cut with it.
+    // Dropping the set closes the connections that are left at the end.
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
-            () = node.stopping.cancelled() => break,
+            () = state.stopping.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let watcher = graceful.watcher();
-                let node = Arc::clone(&node);
-                connections.spawn(connection(node, stream, peer.ip(), tls.clone(), watcher));
+                let state = Arc::clone(&state);
+                connections.spawn(serve_connection(state, stream, peer.ip(), tls.clone(), watcher));
             }
             Err(error) => {
-                // Out of file descriptors, most likely: connections that close make room.
+                // Most likely the process is out of file descriptors, until other connections close.
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(Duration::from_millis(50)).await;
             }
         }
     }
     drop(listener);
-    if timeout(FINISH_TIME, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time and were cut");
+    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time and were aborted");
     }
 }
 
-/// Keeps one connection, from the first byte to the last.
-async fn connection(
-    node: Arc<Node>,
+/// Serves the requests of one connection.
+async fn serve_connection(
+    state: Arc<ServerState>,
     stream: TcpStream,
     peer: IpAddr,
     tls: Option<TlsAcceptor>,
     watcher: Watcher,
 ) {
-    let _connected = node.measures.connected();
+    let _guard = state.metrics.connection_opened();
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let stopping = node.stopping.clone();
-    let begin = async {
+    let stopping = state.stopping.clone();
+    let negotiate = async {
         match tls {
-            None => begin_plain(stream).await,
-            Some(tls) => begin_tls(stream, tls).await,
+            None => negotiate_plain(stream).await,
+            Some(tls) => negotiate_tls(stream, tls).await,
         }
     };
-    let begun = tokio::select! {
-        begun = timeout(PATIENCE, begin) => begun,
+    let negotiated = tokio::select! {
+        negotiated = timeout(HEAD_TIMEOUT, negotiate) => negotiated,
         () = stopping.cancelled() => return,
     };
-    let Ok(Ok((stream, is_http2))) = begun else {
-        tracing::debug!("a connection said nothing that could be understood");
+    let Ok(Ok((stream, is_http2))) = negotiated else {
+        tracing::debug!("a connection sent no valid first bytes");
         return;
     };
-    let service = service_fn(move |request| answer(Arc::clone(&node), peer, request));
+    let service = service_fn(move |request| pipeline::handle(Arc::clone(&state), peer, request));
     let io = TokioIo::new(stream);
-    let ended = if is_http2 {
+    let result = if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .keep_alive_interval(Some(PATIENCE))
-            .keep_alive_timeout(PATIENCE)
+            .max_concurrent_streams(MAX_HTTP2_STREAMS)
+            .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .serve_connection(io, service);
         watcher.watch(connection).await
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(PATIENCE)
+            .header_read_timeout(HEAD_TIMEOUT)
             .serve_connection(io, service);
         watcher.watch(connection).await
     };
-    if let Err(error) = ended {
+    if let Err(error) = result {
         tracing::debug!(%error, "a connection broke off");
     }
 }
@@ -302,28 +313,29 @@ async fn connection(
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-type Begun = io::Result<(Box<dyn Stream>, bool)>;
+/// The stream, and whether the protocol is HTTP/2.
+type Negotiated = io::Result<(Box<dyn Stream>, bool)>;
 
-/// Waits for the first bytes, which tell the protocol: without TLS nobody has agreed on one.
-async fn begin_plain(stream: TcpStream) -> Begun {
+/// Detects the protocol from the first bytes, because without TLS there is no ALPN.
+async fn negotiate_plain(stream: TcpStream) -> Negotiated {
     let mut first = [0; HTTP2_PREFACE.len()];
     loop {
         let length = stream.peek(&mut first).await?;
-        let seen = first.get(..length).unwrap_or_default();
+        let received = first.get(..length).unwrap_or_default();
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if !HTTP2_PREFACE.starts_with(seen) || length == HTTP2_PREFACE.len() {
-            let is_http2 = seen == HTTP2_PREFACE;
+        if !HTTP2_PREFACE.starts_with(received) || length == HTTP2_PREFACE.len() {
+            let is_http2 = received == HTTP2_PREFACE;
             return Ok((Box::new(stream), is_http2));
         }
-        // Fewer bytes than tell the protocol: they stay readable, so that waiting for more would not wait.
+        // Too few bytes to decide. They stay in the socket, so that waiting for readability would return at once.
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-async fn begin_tls(stream: TcpStream, tls: TlsAcceptor) -> Begun {
+async fn negotiate_tls(stream: TcpStream, tls: TlsAcceptor) -> Negotiated {
     let stream = tls.accept(stream).await?;
-    let is_http2 = tls::speaks_http2(stream.get_ref().1);
+    let is_http2 = tls::is_http2(stream.get_ref().1);
     Ok((Box::new(stream), is_http2))
 }

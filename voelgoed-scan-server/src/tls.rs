@@ -1,4 +1,4 @@
-//! How does the server prove who it is? A certificate chain and its key, for rustls.
+//! TLS: loads the certificate chain and the private key for rustls.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// The protocol names of ALPN, the preferred first.
+/// The ALPN protocol names.
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// A certificate or key that cannot be used.
+/// The certificate or the key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file cannot be read, or is not what it should be.
+    /// The file cannot be read, or is not a PEM file of the expected kind.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: pem::Error,
     },
-    /// The file holds no certificate.
+    /// The file contains no certificate.
     #[error("{}: no certificate", path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
-    /// They do not go together.
+    /// The certificate and the key do not match, or rustls rejects one of them.
     #[error("the certificate and the key: {0}")]
     Rustls(#[from] rustls::Error),
 }
 
-/// What speaks TLS on a connection.
+/// Builds the TLS acceptor. It offers HTTP/2 before HTTP/1.1.
 pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let file = |path: &Path| {
         let path = path.to_owned();
@@ -61,7 +61,7 @@ pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError>
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Whether both sides agreed on HTTP/2.
-pub(crate) fn speaks_http2(connection: &rustls::ServerConnection) -> bool {
+/// Whether ALPN selected HTTP/2.
+pub(crate) fn is_http2(connection: &rustls::ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }

@@ -1,4 +1,4 @@
-//! API keys: create one, list them, delete one.
+//! API keys: create, list, delete.
 
 use hyper::StatusCode;
 use schemars::JsonSchema;
@@ -6,63 +6,66 @@ use serde::Serialize;
 use voelgoed_scan_core::model::{ApiKey, ApiKeyCreate, ApiKeyId};
 
 use crate::auth::Permission;
-use crate::call::Call;
 use crate::problem::Code;
-use crate::query::Paging;
-use crate::reply::{self, List};
-use crate::route::{Answer, Json, Route};
-use crate::thing::Thing;
+use crate::query::PageParams;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List};
+use crate::route::{HandlerResult, Json, Route};
 
-const PATH: &str = "/api/v1/api-keys";
+const API_KEYS_PATH: &str = "/api/v1/api-keys";
 
-/// An API key with its secret, which is shown this once.
+/// A new API key with its secret.
 #[derive(Serialize, JsonSchema)]
 struct ApiKeyWithSecret {
     #[serde(flatten)]
     api_key: ApiKey,
-    /// The credential. It is not stored and cannot be shown again.
+    /// The credential. Only its hash is stored, so that it cannot be shown again.
     key: String,
 }
 
 /// `POST /api/v1/api-keys`
 pub(crate) fn create() -> Route {
-    Route::post(PATH, "createApiKey", "Creates an API key.")
-        .takes::<ApiKeyCreate>()
-        .answers::<ApiKeyWithSecret>(StatusCode::CREATED, "The API key and, this once, its secret.")
-        .by(Permission::Owner, run_create)
+    Route::post(API_KEYS_PATH, "createApiKey", "Creates an API key.")
+        .json_body::<ApiKeyCreate>()
+        .responds::<ApiKeyWithSecret>(
+            StatusCode::CREATED,
+            "The API key and its secret, which is shown only once.",
+        )
+        .authenticated(Permission::Owner, run_create)
 }
 
-async fn run_create(call: Call<Json<ApiKeyCreate>>) -> Answer {
-    let (api_key, secret) = call
+async fn run_create(request: Request<Json<ApiKeyCreate>>) -> HandlerResult {
+    let (api_key, secret) = request
         .admin()
-        .create_api_key(call.organization(), &call.body.0, call.now)
+        .create_api_key(request.organization(), &request.body.0, request.now)
         .await?;
-    let location = format!("{PATH}/{}", api_key.id);
-    let made = ApiKeyWithSecret {
+    let location = format!("{API_KEYS_PATH}/{}", api_key.id);
+    let created = ApiKeyWithSecret {
         api_key,
         key: secret.reveal().to_owned(),
     };
-    Ok(reply::created(&made, &location))
+    Ok(response::created(&created, &location))
 }
 
 /// `GET /api/v1/api-keys`
 pub(crate) fn list() -> Route {
     Route::get(
-        PATH,
+        API_KEYS_PATH,
         "listApiKeys",
         "Lists API keys in the order of their ids, without their secrets.",
     )
-    .asks::<Paging>()
-    .answers::<List<ApiKey>>(StatusCode::OK, "A page of API keys.")
-    .by(Permission::Owner, run_list)
+    .query::<PageParams>()
+    .responds::<List<ApiKey>>(StatusCode::OK, "A page of API keys.")
+    .authenticated(Permission::Owner, run_list)
 }
 
-async fn run_list(call: Call<(), Paging>) -> Answer {
-    let keys = call
+async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
+    let keys = request
         .store()
-        .api_keys(call.organization(), &call.query.into())
+        .api_keys(request.organization(), &request.query.into())
         .await?;
-    Ok(reply::ok(&List::from(keys)))
+    Ok(response::ok(&List::from(keys)))
 }
 
 /// `DELETE /api/v1/api-keys/{id}`
@@ -70,17 +73,17 @@ pub(crate) fn delete() -> Route {
     Route::delete(
         "/api/v1/api-keys/{id}",
         "deleteApiKey",
-        "Deletes an API key; nobody can call with it any more.",
+        "Deletes an API key, which becomes invalid.",
     )
-    .answers_nothing("It is gone.")
-    .names(|call| Ok(Thing::ApiKey(call.id("id")?)))
-    .by(Permission::Owner, run_delete)
+    .responds_no_content("The API key is deleted.")
+    .resource(|request| Ok(Resource::ApiKey(request.id("id")?)))
+    .authenticated(Permission::Owner, run_delete)
 }
 
-async fn run_delete(call: Call) -> Answer {
-    let id: ApiKeyId = call.id("id")?;
-    if call.admin().delete_api_key(call.organization(), id).await? {
-        Ok(reply::nothing())
+async fn run_delete(request: Request) -> HandlerResult {
+    let id: ApiKeyId = request.id("id")?;
+    if request.admin().delete_api_key(request.organization(), id).await? {
+        Ok(response::no_content())
     } else {
         Err(Code::NotFound.into())
     }

@@ -1,73 +1,75 @@
-//! One device: show it, change it, revoke it.
+//! The calling device: its own record, its session and the server's clock.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::model::{Device, DevicePatch};
+use voelgoed_scan_core::model::{DeviceHealth, DeviceSelf, ManifestKey};
 
 use crate::auth::Permission;
-use crate::call::Call;
 use crate::problem::Code;
-use crate::reply;
-use crate::route::{Answer, Json, Route};
-use crate::thing::Thing;
+use crate::request::Request;
+use crate::response;
+use crate::route::{HandlerResult, Json, Route};
 
-const PATH: &str = "/api/v1/scanning/devices/{id}";
+const PATH: &str = "/api/v1/scanning/device";
 
-/// `GET /api/v1/scanning/devices/{id}`
+/// `GET /api/v1/scanning/device`
 pub(crate) fn show() -> Route {
-    Route::get(PATH, "showDevice", "Shows a device.")
-        .answers::<Device>(StatusCode::OK, "The device.")
-        .names(|call| Ok(Thing::Device(call.device_id()?)))
-        .by(Permission::Viewer, run_show)
-}
-
-async fn run_show(call: Call) -> Answer {
-    super::found(
-        call.store()
-            .device(call.organization(), call.device_id()?)
-            .await?,
-    )
-}
-
-/// `PATCH /api/v1/scanning/devices/{id}`
-pub(crate) fn change() -> Route {
-    Route::patch(PATH, "changeDevice", "Changes a device; what is absent stays.")
-        .takes::<DevicePatch>()
-        .answers::<Device>(StatusCode::OK, "The device as it is now.")
-        .may_fail(&[Code::Conflict])
-        .names(|call| Ok(Thing::Device(call.device_id()?)))
-        .by(Permission::Admin, run_change)
-}
-
-async fn run_change(call: Call<Json<DevicePatch>>) -> Answer {
-    let id = call.device_id()?;
-    let put = call
-        .admin()
-        .patch_device(call.organization(), id, &call.body.0, call.now)
-        .await?;
-    Ok(super::put(put, |_| String::new())?)
-}
-
-/// `DELETE /api/v1/scanning/devices/{id}`
-pub(crate) fn revoke() -> Route {
-    Route::delete(
+    Route::get(
         PATH,
-        "revokeDevice",
-        "Revokes a device: inactive for good. Its active session ends, its record stays.",
+        "showOwnDevice",
+        "Shows the calling device, and marks it as seen.",
     )
-    .answers_nothing("It is revoked; so it is when it was before.")
-    .names(|call| Ok(Thing::Device(call.device_id()?)))
-    .by(Permission::Admin, run_revoke)
+    .responds::<DeviceSelf>(
+        StatusCode::OK,
+        "The device, its active session and the server's clock.",
+    )
+    .authenticated(Permission::Device, |request: Request| async move {
+        report_and_show(&request, None).await
+    })
 }
 
-async fn run_revoke(call: Call) -> Answer {
-    let id = call.device_id()?;
-    if call
+/// `PUT /api/v1/scanning/device`
+pub(crate) fn report() -> Route {
+    Route::put(
+        PATH,
+        "reportOwnDevice",
+        "Stores the calling device's report of its health, and marks it as seen.",
+    )
+    .json_body::<DeviceHealth>()
+    .responds::<DeviceSelf>(
+        StatusCode::OK,
+        "The device, its active session and the server's clock.",
+    )
+    .authenticated(
+        Permission::Device,
+        |request: Request<Json<DeviceHealth>>| async move {
+            report_and_show(&request, Some(&request.body.0)).await
+        },
+    )
+}
+
+async fn report_and_show<B>(request: &Request<B>, health: Option<&DeviceHealth>) -> HandlerResult {
+    let authenticated = request.authenticated_device()?;
+    let organization = request.organization();
+    let device = request
         .admin()
-        .revoke_device(call.organization(), id, call.now)
+        .report_device(organization, authenticated.device.id, health, request.now)
         .await?
-    {
-        Ok(reply::nothing())
-    } else {
-        Err(Code::NotFound.into())
-    }
+        .ok_or(Code::InvalidToken)?;
+    // The session comes from the database because every scan changes `scan_count`, which the cache does not track.
+    let session = match &authenticated.active_session {
+        Some(active_session) => {
+            request
+                .store()
+                .session(organization, active_session.session.id)
+                .await?
+        }
+        None => None,
+    };
+    let manifest_key = request.admin().manifest_key(organization).await?;
+    Ok(response::ok(&DeviceSelf {
+        device,
+        session,
+        server_time: request.now,
+        manifest_key: ManifestKey::new(manifest_key),
+    }))
 }

@@ -1,13 +1,18 @@
-//! Events: list them.
+//! Events: list, create or replace, show.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::model::Event;
+use voelgoed_scan_core::model::{Event, EventPut};
 
+use super::{ok_or_not_found, put_response};
 use crate::auth::Permission;
-use crate::call::Call;
-use crate::query::Paging;
-use crate::reply::{self, List};
-use crate::route::{Answer, Route};
+use crate::problem::Code;
+use crate::query::PageParams;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List};
+use crate::route::{HandlerResult, Json, Route};
+
+const EVENT_PATH: &str = "/api/v1/events/{id}";
 
 /// `GET /api/v1/events`
 pub(crate) fn list() -> Route {
@@ -16,15 +21,55 @@ pub(crate) fn list() -> Route {
         "listEvents",
         "Lists events in the order of their ids.",
     )
-    .asks::<Paging>()
-    .answers::<List<Event>>(StatusCode::OK, "A page of events.")
-    .by(Permission::DeviceOrViewer, run)
+    .query::<PageParams>()
+    .responds::<List<Event>>(StatusCode::OK, "A page of events.")
+    .authenticated(Permission::DeviceOrViewer, run_list)
 }
 
-async fn run(call: Call<(), Paging>) -> Answer {
-    let events = call
+async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
+    let events = request
         .store()
-        .events(call.organization(), &call.query.into())
+        .events(request.organization(), &request.query.into())
         .await?;
-    Ok(reply::ok(&List::from(events)))
+    Ok(response::ok(&List::from(events)))
+}
+
+/// `PUT /api/v1/events/{id}`
+pub(crate) fn put() -> Route {
+    Route::put(
+        EVENT_PATH,
+        "putEvent",
+        "Creates or replaces an event. Absent fields take their defaults, except ticket_classes, which stay.",
+    )
+    .json_body::<EventPut>()
+    .responds::<Event>(StatusCode::CREATED, "The new event.")
+    .responds::<Event>(StatusCode::OK, "The replaced event.")
+    .problems(&[Code::Conflict])
+    .authenticated(Permission::Admin, run_put)
+}
+
+async fn run_put(request: Request<Json<EventPut>>) -> HandlerResult {
+    let id = request.event_id()?;
+    let put = request
+        .admin()
+        .put_event(request.organization(), id, &request.body.0, request.now)
+        .await?;
+    Ok(put_response(put, |event| format!("/api/v1/events/{}", event.id))?)
+}
+
+/// `GET /api/v1/events/{id}`
+pub(crate) fn show() -> Route {
+    Route::get(EVENT_PATH, "showEvent", "Shows an event.")
+        .responds::<Event>(StatusCode::OK, "The event.")
+        .resource(|request| Ok(Resource::Event(request.event_id()?)))
+        .authenticated(Permission::DeviceOrViewer, run_show)
+}
+
+async fn run_show(request: Request) -> HandlerResult {
+    ok_or_not_found(
+        request
+            .store()
+            .event(request.organization(), request.event_id()?)
+            .await?,
+    )
 }

@@ -1,15 +1,18 @@
-//! The gates of an event: list them.
+//! The gates of an event: list, create or replace, show.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::model::Gate;
+use voelgoed_scan_core::model::{Gate, GatePut};
 
+use super::{ok_or_not_found, put_response};
 use crate::auth::Permission;
-use crate::call::Call;
 use crate::problem::Code;
-use crate::query::Paging;
-use crate::reply::{self, List};
-use crate::route::{Answer, Route};
-use crate::thing::Thing;
+use crate::query::PageParams;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List};
+use crate::route::{HandlerResult, Json, Route};
+
+const GATE_PATH: &str = "/api/v1/events/{id}/gates/{gate_id}";
 
 /// `GET /api/v1/events/{id}/gates`
 pub(crate) fn list() -> Route {
@@ -18,21 +21,54 @@ pub(crate) fn list() -> Route {
         "listGates",
         "Lists the gates of an event in the order of their ids.",
     )
-    .asks::<Paging>()
-    .answers::<List<Gate>>(StatusCode::OK, "A page of gates.")
-    .names(|call| Ok(Thing::Event(call.event_id()?)))
-    .by(Permission::DeviceOrViewer, run)
+    .query::<PageParams>()
+    .responds::<List<Gate>>(StatusCode::OK, "A page of gates.")
+    .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .authenticated(Permission::DeviceOrViewer, run_list)
 }
 
-async fn run(call: Call<(), Paging>) -> Answer {
-    let event = call.event_id()?;
-    let gates = call
-        .store()
-        .gates(call.organization(), event, &call.query.into())
-        .await?;
-    // No gates, or no event to have any?
-    if gates.data.is_empty() && call.store().event(call.organization(), event).await?.is_none() {
+async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
+    let event = request.event_id()?;
+    let (store, organization) = (request.store(), request.organization());
+    let gates = store.gates(organization, event, &request.query.into()).await?;
+    // An empty page does not show whether the event exists.
+    if gates.data.is_empty() && store.event(organization, event).await?.is_none() {
         return Err(Code::NotFound.into());
     }
-    Ok(reply::ok(&List::from(gates)))
+    Ok(response::ok(&List::from(gates)))
+}
+
+/// `PUT /api/v1/events/{id}/gates/{gate_id}`
+pub(crate) fn put() -> Route {
+    Route::put(GATE_PATH, "putGate", "Creates or replaces a gate of an event.")
+        .json_body::<GatePut>()
+        .responds::<Gate>(StatusCode::CREATED, "The new gate.")
+        .responds::<Gate>(StatusCode::OK, "The replaced gate.")
+        .problems(&[Code::Conflict])
+        .resource(|request| Ok(Resource::Event(request.event_id()?)))
+        .authenticated(Permission::Admin, run_put)
+}
+
+async fn run_put(request: Request<Json<GatePut>>) -> HandlerResult {
+    let (event, id) = (request.event_id()?, request.gate_id()?);
+    let put = request
+        .admin()
+        .put_gate(request.organization(), event, id, &request.body.0, request.now)
+        .await?;
+    Ok(put_response(put, |gate| {
+        format!("/api/v1/events/{event}/gates/{}", gate.id)
+    })?)
+}
+
+/// `GET /api/v1/events/{id}/gates/{gate_id}`
+pub(crate) fn show() -> Route {
+    Route::get(GATE_PATH, "showGate", "Shows a gate of an event.")
+        .responds::<Gate>(StatusCode::OK, "The gate.")
+        .resource(|request| Ok(Resource::Gate(request.event_id()?, request.gate_id()?)))
+        .authenticated(Permission::DeviceOrViewer, run_show)
+}
+
+async fn run_show(request: Request) -> HandlerResult {
+    let (event, id) = (request.event_id()?, request.gate_id()?);
+    ok_or_not_found(request.store().gate(request.organization(), event, id).await?)
 }

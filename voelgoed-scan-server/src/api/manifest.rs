@@ -1,4 +1,4 @@
-//! What a phone decides by when it is alone: the manifest of an event.
+//! The manifest of an event, by which phones decide offline.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,54 +16,59 @@ use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
 use voelgoed_scan_core::node::{ManifestFailure, ManifestIssue, ManifestResponse, Precondition};
 
 use crate::auth::Permission;
-use crate::call::Call;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
-use crate::reply::{self, Body};
-use crate::route::{Answer, Route};
-use crate::thing::Thing;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, ResponseBody};
+use crate::route::{HandlerResult, Route};
 
-/// Smaller ones are sent as they are: a delta is mostly signature and hashes.
-const WORTH_PACKING: usize = 1024;
+/// The minimum size for compression, in bytes. A smaller delta is mostly signature and hashes.
+const MIN_COMPRESSED_BYTES: usize = 1024;
 
-/// Of which version a phone wants the changes.
+/// The version that the client has.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Since {
-    /// The version that the phone holds: the answer may then be a delta onto it.
+struct ManifestParams {
+    /// The version that the phone has. The response may then be a delta to it.
     #[serde(default)]
     since: Option<u64>,
 }
 
-impl Query for Since {}
+impl Query for ManifestParams {}
 
 /// `GET /api/v1/scanning/events/{id}/manifest`
 pub(crate) fn show() -> Route {
     Route::get(
         "/api/v1/scanning/events/{id}/manifest",
         "showManifest",
-        "Gives the manifest of an event, signed: what a phone needs to decide alone. With `since`, what changed after that \
-         version, where the server knows it. Its bytes are described in docs/manifest.md.",
+        "Returns the signed manifest of an event, by which phones decide offline. With `since` it returns the changes \
+         after that version, if the server knows them. docs/manifest.md describes the format.",
     )
-    .asks::<Since>()
-    .takes_its_time()
-    .answers_as(
-        "The manifest, or a delta onto the version that was named.",
+    .query::<ManifestParams>()
+    .without_read_timeout()
+    .responds_with(
+        "The manifest, or a delta to the version in `since`.",
         vec![(MANIFEST_MEDIA_TYPE, None)],
     )
-    .answers_unchanged("The version of If-None-Match is the newest.")
-    .may_fail(&[Code::Conflict])
-    .names(|call| Ok(Thing::Event(call.event_id()?)))
-    .by(Permission::Device, run)
+    .responds_not_modified("The version in If-None-Match is the newest.")
+    .problems(&[Code::Conflict])
+    .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .authenticated(Permission::Device, run_show)
 }
 
-async fn run(call: Call<(), Since>) -> Answer {
-    let held = Precondition {
-        since: call.query.since,
-        unless: held_version(&call.headers),
+async fn run_show(request: Request<(), ManifestParams>) -> HandlerResult {
+    let precondition = Precondition {
+        since: request.query.since,
+        unless: version_of_if_none_match(&request.headers),
     };
-    let issued = call
+    let manifest = request
         .admin()
-        .manifest(call.organization(), call.event_id()?, held, call.now)
+        .manifest(
+            request.organization(),
+            request.event_id()?,
+            precondition,
+            request.now,
+        )
         .await
         .map_err(|failure| match failure {
             ManifestFailure::Store(error) => Problem::storage(&error),
@@ -71,26 +76,31 @@ async fn run(call: Call<(), Since>) -> Answer {
                 Problem::conflict("the event has more classes, gates or tickets than a manifest has room for")
             }
         })?;
-    match issued.ok_or(Code::NotFound)? {
-        ManifestResponse::Unchanged(version) => Ok(tagged(reply::empty(StatusCode::NOT_MODIFIED), version)),
-        ManifestResponse::Issue(issue) => give(issue, takes_gzip(&call.headers)).await,
+    match manifest.ok_or(Code::NotFound)? {
+        ManifestResponse::Unchanged(version) => {
+            Ok(with_etag(response::empty(StatusCode::NOT_MODIFIED), version))
+        }
+        ManifestResponse::Issue(issue) => respond(issue, accepts_gzip(&request.headers)).await,
     }
 }
 
-async fn give(issue: Arc<ManifestIssue>, packed: bool) -> Answer {
+async fn respond(issue: Arc<ManifestIssue>, accepts_gzip: bool) -> HandlerResult {
     let version = issue.version;
-    let packed = packed && issue.bytes.len() >= WORTH_PACKING;
-    if packed && issue.packed.get().is_none() {
+    let compressed = accepts_gzip && issue.bytes.len() >= MIN_COMPRESSED_BYTES;
+    if compressed && issue.packed.get().is_none() {
         let issue = Arc::clone(&issue);
-        // The first phone's call packs, the others' wait for it.
+        // The first request compresses; concurrent ones wait for its result.
         let done = tokio::task::spawn_blocking(move || {
-            issue.packed.get_or_init(|| pack(&issue.bytes));
+            issue.packed.get_or_init(|| compress(&issue.bytes));
         });
         done.await.map_err(|_| Code::Internal)?;
     }
-    let bytes = Bytes::from_owner(Whole { issue, packed });
-    let mut response = tagged(reply::whole(StatusCode::OK, MANIFEST_MEDIA_TYPE, bytes), version);
-    if packed {
+    let bytes = Bytes::from_owner(SharedManifest { issue, compressed });
+    let mut response = with_etag(
+        response::full(StatusCode::OK, MANIFEST_MEDIA_TYPE, bytes),
+        version,
+    );
+    if compressed {
         response
             .headers_mut()
             .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -98,32 +108,34 @@ async fn give(issue: Arc<ManifestIssue>, packed: bool) -> Answer {
     Ok(response)
 }
 
-/// A manifest on its way out: every phone's answer is the same bytes in memory.
-struct Whole {
+/// The bytes of a manifest. All responses share the same memory.
+struct SharedManifest {
     issue: Arc<ManifestIssue>,
-    packed: bool,
+    compressed: bool,
 }
 
-impl AsRef<[u8]> for Whole {
+impl AsRef<[u8]> for SharedManifest {
     fn as_ref(&self) -> &[u8] {
         match self.issue.packed.get() {
-            Some(packed) if self.packed => packed,
+            Some(compressed) if self.compressed => compressed,
             _ => &self.issue.bytes,
         }
     }
 }
 
-/// Hashes do not shrink, and everything else does at once: the fastest level packs as well as the best one.
-#[expect(clippy::expect_used, reason = "memory takes every byte")]
-fn pack(bytes: &[u8]) -> Vec<u8> {
+/// Compresses a manifest. Hashes do not compress and the rest compresses well at any level, so that the fastest level
+/// gives the same size as the best one.
+#[expect(clippy::expect_used, reason = "writing to memory does not fail")]
+fn compress(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::with_capacity(bytes.len() / 2), Compression::fast());
     gzip.write_all(bytes)
         .and_then(|()| gzip.finish())
-        .expect("memory takes every byte")
+        .expect("writing to memory does not fail")
 }
 
-/// With what a phone gives back as If-None-Match. Weak: the same version is made anew with another time.
-fn tagged(mut response: Response<Body>, version: u64) -> Response<Body> {
+/// Adds the `ETag` that phones return as `If-None-Match`. It is weak: the same version may be rendered again with another
+/// time.
+fn with_etag(mut response: Response<ResponseBody>, version: u64) -> Response<ResponseBody> {
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(format!("W/\"{version}\"")) {
         headers.insert(ETAG, tag);
@@ -132,8 +144,8 @@ fn tagged(mut response: Response<Body>, version: u64) -> Response<Body> {
     response
 }
 
-/// The items of a header that is a list.
-fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// The items of a header that contains a list.
+fn list_items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter();
     values
         .filter_map(|value| value.to_str().ok())
@@ -141,17 +153,17 @@ fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
-/// The newest version of which a phone wants to be told nothing.
-fn held_version(headers: &HeaderMap) -> Option<u64> {
+/// The newest version in `If-None-Match`, which the client has already.
+fn version_of_if_none_match(headers: &HeaderMap) -> Option<u64> {
     let version = |tag: &str| {
         let tag = tag.strip_prefix("W/").unwrap_or(tag);
         tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
     };
-    items(headers, &IF_NONE_MATCH).filter_map(version).max()
+    list_items(headers, &IF_NONE_MATCH).filter_map(version).max()
 }
 
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    items(headers, &ACCEPT_ENCODING).any(|item| {
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    list_items(headers, &ACCEPT_ENCODING).any(|item| {
         let (coding, weight) = item.split_once(';').unwrap_or((item, "q=1"));
         let is_zero = |weight: &str| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'));
         let refused = weight.trim().strip_prefix("q=").is_some_and(is_zero);
@@ -168,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_for_those_who_name_it() {
-        for (value, takes) in [
+    fn gzip_is_used_only_if_accept_encoding_names_it() {
+        for (value, accepted) in [
             ("gzip", true),
             ("br, GZIP;q=0.5", true),
             ("gzip; q=1.0", true),
@@ -179,12 +191,16 @@ mod tests {
             ("*", false),
             ("", false),
         ] {
-            assert_eq!(takes_gzip(&headers(ACCEPT_ENCODING, value)), takes, "{value}");
+            assert_eq!(
+                accepts_gzip(&headers(ACCEPT_ENCODING, value)),
+                accepted,
+                "{value}"
+            );
         }
     }
 
     #[test]
-    fn a_tag_is_the_version_that_a_phone_holds() {
+    fn the_version_is_read_from_if_none_match() {
         for (value, version) in [
             ("W/\"17\"", Some(17)),
             ("\"17\"", Some(17)),
@@ -193,7 +209,11 @@ mod tests {
             ("17", None),
             ("W/\"x\"", None),
         ] {
-            assert_eq!(held_version(&headers(IF_NONE_MATCH, value)), version, "{value}");
+            assert_eq!(
+                version_of_if_none_match(&headers(IF_NONE_MATCH, value)),
+                version,
+                "{value}"
+            );
         }
     }
 }

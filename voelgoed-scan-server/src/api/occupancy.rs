@@ -1,30 +1,33 @@
-//! Occupancy: how many people are inside.
+//! The occupancy of an event.
 
 use hyper::StatusCode;
 use voelgoed_scan_core::model::EventOccupancy;
 
+use super::ok_or_not_found;
 use crate::auth::Permission;
-use crate::call::Call;
-use crate::route::{Answer, Route};
-use crate::thing::Thing;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::route::{HandlerResult, Route};
 
 /// `GET /api/v1/scanning/events/{id}/occupancy`
 pub(crate) fn show() -> Route {
     Route::get(
         "/api/v1/scanning/events/{id}/occupancy",
         "showOccupancy",
-        "Shows how many people are inside an event and at each of its gates, and what its scans resulted in.",
+        "Shows how many people are inside an event and at each of its gates, and counts its scans by result.",
     )
-    .answers::<EventOccupancy>(StatusCode::OK, "The counters.")
-    .names(|call| Ok(Thing::Event(call.event_id()?)))
-    .by(Permission::DeviceOrViewer, run)
+    .responds::<EventOccupancy>(StatusCode::OK, "The counters.")
+    .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .authenticated(Permission::DeviceOrViewer, run_show)
 }
 
-async fn run(call: Call) -> Answer {
-    call.scanner().settle().await;
-    super::found(
-        call.store()
-            .occupancy(call.organization(), call.event_id()?, call.now)
+async fn run_show(request: Request) -> HandlerResult {
+    // Pending writes change the occupancy.
+    request.scanner().settle().await;
+    ok_or_not_found(
+        request
+            .store()
+            .occupancy(request.organization(), request.event_id()?, request.now)
             .await?,
     )
 }

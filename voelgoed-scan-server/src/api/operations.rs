@@ -1,4 +1,4 @@
-//! Calls for those who run the server, without a credential.
+//! Endpoints for operators: health, readiness, metrics and the OpenAPI document. They need no credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,100 +10,100 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::node::Node;
 use crate::problem::{Code, Problem};
-use crate::route::{Answer, Route};
-use crate::{openapi, reply};
+use crate::route::{HandlerResult, Route};
+use crate::state::ServerState;
+use crate::{openapi, response};
 
-/// How long the database may take to answer before it counts as not answering.
-const READY_TIME: Duration = Duration::from_secs(2);
+/// The time limit for the database to respond to a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How the server is.
+/// The status of the process.
 #[derive(Serialize, JsonSchema)]
 struct Status {
     /// `ok`.
     status: &'static str,
 }
 
-/// How the server and what it stands on are.
+/// The status of the server and its dependencies.
 #[derive(Serialize, JsonSchema)]
 struct Readiness {
-    /// `ok`; `degraded` where something is unavailable that scans go on without.
+    /// `ok`, or `degraded` if a dependency is unavailable that scans do not need.
     status: &'static str,
-    /// What it stands on, each `ok` or `unavailable`.
+    /// The dependencies, each `ok` or `unavailable`.
     checks: Checks,
 }
 
-/// What the server stands on.
+/// The dependencies of the server.
 #[derive(Serialize, JsonSchema)]
 struct Checks {
     /// The database.
     database: &'static str,
-    /// The second tier, where there is one. Scans go on without it.
+    /// Redis, if configured. Scans continue without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     redis: Option<&'static str>,
-    /// The way to the other nodes, where there is one. Without it they learn of changes within a second all the same.
+    /// The message bus to the other nodes, if there is one. Without it they receive changes within a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<&'static str>,
 }
 
-fn word(up: bool) -> &'static str {
+fn availability(up: bool) -> &'static str {
     if up { "ok" } else { "unavailable" }
 }
 
 /// `GET /healthz`
 pub(crate) fn health() -> Route {
-    Route::get("/healthz", "health", "Says that the process lives.")
-        .answers::<Status>(StatusCode::OK, "It lives.")
-        .open(|_| async { Ok(reply::ok(&Status { status: "ok" })) })
+    Route::get("/healthz", "health", "Responds if the process is alive.")
+        .responds::<Status>(StatusCode::OK, "The process is alive.")
+        .public(|_| async { Ok(response::ok(&Status { status: "ok" })) })
 }
 
 /// `GET /readyz`
 pub(crate) fn ready() -> Route {
-    Route::get("/readyz", "ready", "Says whether the storage answers.")
-        .answers::<Readiness>(
+    Route::get("/readyz", "ready", "Shows whether the database responds.")
+        .responds::<Readiness>(
             StatusCode::OK,
-            "It does; what scans go on without may be unavailable.",
+            "The database responds. Dependencies that scans do not need may be unavailable.",
         )
-        .may_fail(&[Code::StorageUnavailable])
-        .open(run_ready)
+        .problems(&[Code::StorageUnavailable])
+        .public(run_ready)
 }
 
-async fn run_ready(node: Arc<Node>) -> Answer {
-    let failed = match timeout(READY_TIME, node.scanner.store().ping()).await {
+async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
+    let reason = match timeout(PING_TIMEOUT, state.scanner.store().ping()).await {
         Ok(Ok(())) => {
-            let redis = node.scanner.redis_tier().map(|tier| tier.up);
-            let bus = node.scanner.bus_is_up();
+            let redis = state.scanner.redis_tier().map(|tier| tier.up);
+            let bus = state.scanner.bus_is_up();
             let degraded = redis == Some(false) || bus == Some(false);
-            return Ok(reply::ok(&Readiness {
+            return Ok(response::ok(&Readiness {
                 status: if degraded { "degraded" } else { "ok" },
                 checks: Checks {
                     database: "ok",
-                    redis: redis.map(word),
-                    bus: bus.map(word),
+                    redis: redis.map(availability),
+                    bus: bus.map(availability),
                 },
             }));
         }
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {READY_TIME:?}"),
+        Err(_) => format!("no answer within {PING_TIMEOUT:?}"),
     };
-    tracing::warn!(failed, "the database does not answer");
+    tracing::warn!(failed = reason, "the database does not answer");
     Err(Problem::not_ready(json!({ "database": "unavailable" })).into())
 }
 
 /// `GET /metrics`
 pub(crate) fn metrics() -> Route {
     const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-    Route::get("/metrics", "metrics", "Shows counters for Prometheus.")
-        .answers_as(
-            "The counters, in the text format of Prometheus.",
+    Route::get("/metrics", "metrics", "Shows metrics for Prometheus.")
+        .responds_with(
+            "The metrics, in the Prometheus text format.",
             vec![(MEDIA_TYPE, None)],
         )
-        .open(|node| async move {
-            Ok(reply::whole(
+        .public(|state| async move {
+            Ok(response::full(
                 StatusCode::OK,
                 MEDIA_TYPE,
-                node.measures.render(&node.scanner.health(), node.database),
+                state.metrics.render(&state.scanner.health(), state.database),
             ))
         })
 }
@@ -111,11 +111,15 @@ pub(crate) fn metrics() -> Route {
 /// `GET /openapi.json`
 pub(crate) fn openapi() -> Route {
     Route::get("/openapi.json", "openapi", "Shows this document.")
-        .answers::<serde_json::Map<String, serde_json::Value>>(StatusCode::OK, "An OpenAPI 3.1 document.")
-        .open(|node| async move {
-            let document = node
+        .responds::<serde_json::Map<String, serde_json::Value>>(StatusCode::OK, "An OpenAPI 3.1 document.")
+        .public(|state| async move {
+            let document = state
                 .openapi
-                .get_or_init(|| Bytes::from(openapi::document(&node.routes).to_string()));
-            Ok(reply::whole(StatusCode::OK, "application/json", document.clone()))
+                .get_or_init(|| Bytes::from(openapi::document(&state.router).to_string()));
+            Ok(response::full(
+                StatusCode::OK,
+                "application/json",
+                document.clone(),
+            ))
         })
 }

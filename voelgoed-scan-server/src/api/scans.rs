@@ -1,61 +1,150 @@
-//! The audit trail: a page of it, or all of it as a stream of lines.
+//! Scans: decide and record, undo, list, export.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
+use hyper::StatusCode;
 use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
-    DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, TicketCode, Timestamp,
+    DeviceId, EventId, GateId, OrganizationId, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanResult,
+    TicketCode, Timestamp, UndoRequest,
 };
+use voelgoed_scan_core::node::{ScanError, Undoer};
 use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
 
-use crate::answer::accepts;
-use crate::auth::Permission;
-use crate::call::Call;
-use crate::node::Node;
-use crate::query::{Paging, Query};
-use crate::reply::{self, BrokenOff, List};
-use crate::route::{Answer, Route};
-
-const NDJSON: &str = "application/x-ndjson";
+use super::NDJSON;
+use crate::auth::{Caller, Permission};
+use crate::clock;
+use crate::pipeline::accepts;
+use crate::problem::{Code, Problem};
+use crate::query::{PageParams, Query};
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List, StreamAborted};
+use crate::route::{HandlerResult, Json, Route};
+use crate::state::ServerState;
 
 /// How many records an export reads at once.
-const EXPORT_PAGE: u16 = 500;
+const EXPORT_PAGE_SIZE: u16 = 500;
 
-/// Which scans are asked for.
+/// `POST /api/v1/scanning/scan`
+pub(crate) fn scan() -> Route {
+    Route::post(
+        "/api/v1/scanning/scan",
+        "scan",
+        "Decides whether a person may pass, and records the scan. A denial is a decision as well: the status is 200.",
+    )
+    .json_body::<ScanRequest>()
+    .responds::<ScanAnswer>(StatusCode::OK, "The decision.")
+    .problems(&[
+        Code::NoActiveSession,
+        Code::ScanIdReused,
+        Code::ScanUndone,
+        Code::Overloaded,
+    ])
+    .authenticated(Permission::Device, run_scan)
+}
+
+/// Drops the unused parts of the request before the first await, which keeps the hot future small.
+fn run_scan(request: Request<Json<ScanRequest>>) -> impl Future<Output = HandlerResult> + Send {
+    let started = clock::stopwatch();
+    let device = request.authenticated_device().map(Arc::clone);
+    let Request {
+        state,
+        body: Json(scan),
+        now,
+        ..
+    } = request;
+    async move {
+        let answer = state.scanner.scan(&device?, scan, now).await?;
+        state.metrics.record_scan(&answer, started.elapsed());
+        Ok(response::full(
+            StatusCode::OK,
+            "application/json",
+            answer.to_json(),
+        ))
+    }
+}
+
+impl From<ScanError> for Problem {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::NoActiveSession => Code::NoActiveSession.into(),
+            ScanError::ScanIdReused => Code::ScanIdReused.into(),
+            ScanError::ScanUndone => Code::ScanUndone.into(),
+            ScanError::OverrideNotAllowed | ScanError::NotAllowed => Code::Forbidden.into(),
+            ScanError::DeviceInactive => Code::DeviceInactive.into(),
+            ScanError::NotOpen => Self::conflict("Only an open admission can be undone."),
+            ScanError::NotFound => Code::NotFound.into(),
+            ScanError::Overloaded => Code::Overloaded.into(),
+            ScanError::Store(error) => Self::storage(&error),
+        }
+    }
+}
+
+/// `POST /api/v1/scanning/scans/{scan_id}/undo`
+pub(crate) fn undo() -> Route {
+    Route::post(
+        "/api/v1/scanning/scans/{scan_id}/undo",
+        "undoScan",
+        "Undoes an open admission. A device may undo its own within 15 minutes, members any at any time. The record stays \
+         and is marked. A repetition gives the same response.",
+    )
+    .json_body::<UndoRequest>()
+    .responds::<ScanRecord>(StatusCode::OK, "The record, marked as undone.")
+    .problems(&[Code::Conflict])
+    .resource(|request| Ok(Resource::Scan(request.id("scan_id")?)))
+    .authenticated(Permission::DeviceOrStaff, run_undo)
+}
+
+async fn run_undo(request: Request<Json<UndoRequest>>) -> HandlerResult {
+    let scan: ScanId = request.id("scan_id")?;
+    let undoer = match &request.caller {
+        Caller::Device(authenticated) => Undoer::Device(authenticated.device.id),
+        Caller::Member(_) => Undoer::Member,
+    };
+    let reason = &request.body.0.reason;
+    let record = request
+        .scanner()
+        .undo(request.organization(), scan, undoer, reason, request.now)
+        .await?;
+    Ok(response::ok(&record))
+}
+
+/// The filter of a list of scans.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Wanted {
-    /// Of this event.
+struct ScanListParams {
+    /// Only scans of this event.
     #[serde(default)]
     event_id: Option<EventId>,
-    /// At this gate.
+    /// Only scans at this gate.
     #[serde(default)]
     gate_id: Option<GateId>,
-    /// By this device.
+    /// Only scans by this device.
     #[serde(default)]
     device_id: Option<DeviceId>,
-    /// Of this ticket.
+    /// Only scans of this ticket.
     #[serde(default)]
     ticket_code: Option<TicketCode>,
-    /// With this result.
+    /// Only scans with this result.
     #[serde(default)]
     result: Option<ScanResult>,
-    /// From here on, inclusive.
+    /// Only scans at or after this time.
     #[serde(default)]
     from: Option<Timestamp>,
-    /// Until here, inclusive.
+    /// Only scans at or before this time.
     #[serde(default)]
     to: Option<Timestamp>,
     #[serde(flatten)]
-    page: Paging,
+    page: PageParams,
 }
 
-impl Query for Wanted {}
+impl Query for ScanListParams {}
 
-impl Wanted {
+impl ScanListParams {
     fn filter(&self) -> ScanFilter {
         ScanFilter {
             event_id: self.event_id,
@@ -69,12 +158,12 @@ impl Wanted {
     }
 }
 
-/// A scan in an export: what replay reads.
+/// A scan in an export, as replay reads it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ExportedScan {
     #[serde(flatten)]
     record: ScanRecord,
-    /// The ticket's payload, signed afresh, where the scan's signature had held; null for other roles than owner and
+    /// The ticket's payload, signed again, if the signature of the scan was valid; null for other roles than owner and
     /// admin.
     qr: Option<String>,
 }
@@ -84,89 +173,92 @@ pub(crate) fn list() -> Route {
     Route::get(
         "/api/v1/scanning/scans",
         "listScans",
-        "Lists scans, newest first. With Accept: application/x-ndjson it streams all of them, oldest first, a line each.",
+        "Lists scans, newest first. With Accept: application/x-ndjson it streams all scans, oldest first, one per line.",
     )
-    .asks::<Wanted>()
-    .answers_as(
+    .query::<ScanListParams>()
+    .responds_with(
         "A page of scans, or a stream of lines.",
         vec![
             ("application/json", Some(SchemaGenerator::subschema_for::<List<ScanRecord>>)),
             (NDJSON, Some(SchemaGenerator::subschema_for::<ExportedScan>)),
         ],
     )
-    .by(Permission::Viewer, run)
+    .authenticated(Permission::Viewer, run_list)
 }
 
-async fn run(call: Call<(), Wanted>) -> Answer {
-    let filter = call.query.filter();
-    let organization = call.organization();
-    call.scanner().settle().await;
-    if accepts(&call.headers, NDJSON) {
+async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
+    let filter = request.query.filter();
+    let organization = request.organization();
+    request.scanner().settle().await;
+    if accepts(&request.headers, NDJSON) {
         let export = Export {
-            with_qr: call
+            with_qr: request
                 .caller
                 .role()
                 .is_some_and(|role| Permission::Admin.admits_role(role)),
-            node: call.node,
+            state: request.state,
             organization,
             filter,
-            page: Some(PageRequest {
-                limit: EXPORT_PAGE,
+            next_page: Some(PageRequest {
+                limit: EXPORT_PAGE_SIZE,
                 after: None,
             }),
         };
-        return export.answer().await;
+        return export.respond().await;
     }
-    let page = call.query.page.into();
-    let scans = call
+    let page = request.query.page.into();
+    let scans = request
         .store()
         .scans(organization, &filter, Order::Newest, &page)
         .await?;
-    Ok(reply::ok(&List::from(scans)))
+    Ok(response::ok(&List::from(scans)))
 }
 
+/// An export in progress.
 struct Export {
-    node: Arc<Node>,
+    state: Arc<ServerState>,
     organization: OrganizationId,
     filter: ScanFilter,
     with_qr: bool,
-    /// The page to read next; none after the last.
-    page: Option<PageRequest>,
+    /// The page to read next; `None` after the last.
+    next_page: Option<PageRequest>,
 }
 
 impl Export {
-    /// Reads the first page before it answers, so that a database that does not answer is a 503.
-    async fn answer(mut self) -> Answer {
-        let first = self.next_page().await?;
+    /// Streams the export. The first page is read before the response starts, so that an unavailable database gives a
+    /// 503.
+    async fn respond(mut self) -> HandlerResult {
+        let first = self.read_page().await?;
         let rest = stream::try_unfold(self, |mut export| async move {
-            match export.next_page().await {
+            match export.read_page().await {
                 Ok(lines) => Ok(lines.map(|lines| (Frame::data(lines), export))),
                 Err(error) => {
-                    tracing::error!(%error, "an export broke off");
-                    Err(BrokenOff)
+                    tracing::error!(%error, "an export was aborted");
+                    Err(StreamAborted)
                 }
             }
         });
         let first = stream::iter(first.map(|lines| Ok(Frame::data(lines))));
-        Ok(reply::stream(NDJSON, futures_util::StreamExt::chain(first, rest)))
+        Ok(response::stream(NDJSON, first.chain(rest)))
     }
 
-    async fn next_page(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let Some(page) = self.page.take() else {
+    /// The lines of the next page; `None` after the last.
+    async fn read_page(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let Some(page) = self.next_page.take() else {
             return Ok(None);
         };
-        let store = self.node.scanner.store();
+        let store = self.state.scanner.store();
         let scans = store
             .scans(self.organization, &self.filter, Order::Oldest, &page)
             .await?;
-        self.page = scans.next.map(|after| PageRequest {
-            limit: EXPORT_PAGE,
+        self.next_page = scans.next.map(|after| PageRequest {
+            limit: EXPORT_PAGE_SIZE,
             after: Some(after),
         });
         let mut lines = Vec::new();
         for record in scans.data {
             let qr = if self.with_qr {
-                self.node.admin.export_qr(&record).await?
+                self.state.admin.export_qr(&record).await?
             } else {
                 None
             };

@@ -1,84 +1,143 @@
-//! Sessions: start one, list them.
+//! Sessions: start, list, show, end.
 
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use voelgoed_scan_core::model::{DeviceId, EventId, ScanSession, SessionStart, SessionStatus};
+use voelgoed_scan_core::model::{DeviceId, EventId, ScanSession, SessionId, SessionStart, SessionStatus};
 use voelgoed_scan_core::store::StartOutcome;
 
-use crate::auth::Permission;
-use crate::call::Call;
+use super::ok_or_not_found;
+use crate::auth::{Caller, Permission};
 use crate::problem::{Code, Problem};
-use crate::query::{Paging, Query};
-use crate::reply::{self, List};
-use crate::route::{Answer, Json, Route};
-use crate::thing::Thing;
+use crate::query::{PageParams, Query};
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List};
+use crate::route::{HandlerResult, Json, Route};
 
-const PATH: &str = "/api/v1/scanning/sessions";
+const SESSIONS_PATH: &str = "/api/v1/scanning/sessions";
 
 /// `POST /api/v1/scanning/sessions`
 pub(crate) fn start() -> Route {
     Route::post(
-        PATH,
+        SESSIONS_PATH,
         "startSession",
-        "Starts a session: the device's stay at a gate.",
+        "Starts a session of the device at a gate.",
     )
-    .takes::<SessionStart>()
-    .answers::<ScanSession>(StatusCode::CREATED, "The session.")
-    .may_fail(&[Code::SessionAlreadyActive, Code::NotFound])
-    .names(|call| Ok(Thing::Gate(call.body.0.event_id, call.body.0.gate_id)))
-    .by(Permission::Device, run_start)
+    .json_body::<SessionStart>()
+    .responds::<ScanSession>(StatusCode::CREATED, "The session.")
+    .problems(&[Code::SessionAlreadyActive, Code::NotFound])
+    .resource(|request| Ok(Resource::Gate(request.body.0.event_id, request.body.0.gate_id)))
+    .authenticated(Permission::Device, run_start)
 }
 
-async fn run_start(call: Call<Json<SessionStart>>) -> Answer {
-    let outcome = call
+async fn run_start(request: Request<Json<SessionStart>>) -> HandlerResult {
+    let outcome = request
         .scanner()
-        .start_session(call.authenticated()?, &call.body.0, call.now)
+        .start_session(request.authenticated_device()?, &request.body.0, request.now)
         .await?;
     match outcome {
-        StartOutcome::Started(session) => Ok(reply::created(&session, &format!("{PATH}/{}", session.id))),
+        StartOutcome::Started(session) => {
+            let location = format!("{SESSIONS_PATH}/{}", session.id);
+            Ok(response::created(&session, &location))
+        }
         StartOutcome::AlreadyActive(session) => Err(Problem::session_already_active(session).into()),
         StartOutcome::Missing => Err(Code::NotFound.into()),
         StartOutcome::DeviceInactive => Err(Code::DeviceInactive.into()),
     }
 }
 
-/// Which sessions are asked for.
+/// The filter of a list of sessions.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Wanted {
-    /// Of this device.
+struct SessionListParams {
+    /// Only sessions of this device.
     #[serde(default)]
     device_id: Option<DeviceId>,
-    /// Of this event.
+    /// Only sessions of this event.
     #[serde(default)]
     event_id: Option<EventId>,
-    /// With this status.
+    /// Only sessions with this status.
     #[serde(default)]
     status: Option<SessionStatus>,
     #[serde(flatten)]
-    page: Paging,
+    page: PageParams,
 }
 
-impl Query for Wanted {}
+impl Query for SessionListParams {}
 
 /// `GET /api/v1/scanning/sessions`
 pub(crate) fn list() -> Route {
-    Route::get(PATH, "listSessions", "Lists sessions, newest first.")
-        .asks::<Wanted>()
-        .answers::<List<ScanSession>>(StatusCode::OK, "A page of sessions.")
-        .by(Permission::Viewer, run_list)
+    Route::get(SESSIONS_PATH, "listSessions", "Lists sessions, newest first.")
+        .query::<SessionListParams>()
+        .responds::<List<ScanSession>>(StatusCode::OK, "A page of sessions.")
+        .authenticated(Permission::Viewer, run_list)
 }
 
-async fn run_list(call: Call<(), Wanted>) -> Answer {
-    let Wanted {
+async fn run_list(request: Request<(), SessionListParams>) -> HandlerResult {
+    let SessionListParams {
         device_id,
         event_id,
         status,
         page,
-    } = call.query;
-    let sessions = call
+    } = request.query;
+    let sessions = request
         .store()
-        .sessions(call.organization(), device_id, event_id, status, &page.into())
+        .sessions(request.organization(), device_id, event_id, status, &page.into())
         .await?;
-    Ok(reply::ok(&List::from(sessions)))
+    Ok(response::ok(&List::from(sessions)))
+}
+
+/// `GET /api/v1/scanning/sessions/{id}`
+pub(crate) fn show() -> Route {
+    Route::get(
+        "/api/v1/scanning/sessions/{id}",
+        "showSession",
+        "Shows a session. A device may see only its own sessions.",
+    )
+    .responds::<ScanSession>(StatusCode::OK, "The session.")
+    .resource(|request| Ok(Resource::Session(request.id("id")?)))
+    .authenticated(Permission::DeviceOrViewer, run_show)
+}
+
+async fn run_show(request: Request) -> HandlerResult {
+    Ok(response::ok(&permitted_session(&request).await?))
+}
+
+/// `PUT /api/v1/scanning/sessions/{id}/end`
+pub(crate) fn end() -> Route {
+    Route::put(
+        "/api/v1/scanning/sessions/{id}/end",
+        "endSession",
+        "Ends a session; an ended session is returned unchanged. A device may end only its own sessions.",
+    )
+    .responds::<ScanSession>(StatusCode::OK, "The ended session.")
+    .resource(|request| Ok(Resource::Session(request.id("id")?)))
+    .authenticated(Permission::DeviceOrStaff, run_end)
+}
+
+async fn run_end(request: Request) -> HandlerResult {
+    let session = permitted_session(&request).await?;
+    let ended = request
+        .scanner()
+        .end_session(request.organization(), session.id, request.now)
+        .await?;
+    ok_or_not_found(ended)
+}
+
+/// The session in the path; `forbidden` for a device that it does not belong to.
+async fn permitted_session(request: &Request) -> Result<ScanSession, Problem> {
+    let id: SessionId = request.id("id")?;
+    // Pending writes change the session's `scan_count`.
+    request.scanner().settle().await;
+    let session = request
+        .store()
+        .session(request.organization(), id)
+        .await?
+        .ok_or(Code::NotFound)?;
+    match &request.caller {
+        Caller::Device(authenticated) if authenticated.device.id != session.device_id => {
+            Err(Code::Forbidden.into())
+        }
+        Caller::Device(_) | Caller::Member(_) => Ok(session),
+    }
 }

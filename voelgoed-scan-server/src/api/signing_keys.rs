@@ -1,4 +1,4 @@
-//! Signing keys: list them, add one, retire one.
+//! Signing keys: list, add, change the status.
 
 use hyper::StatusCode;
 use schemars::JsonSchema;
@@ -6,56 +6,61 @@ use serde::Deserialize;
 use voelgoed_scan_core::model::{KeyFormat, KeyId, KeyStatus, SigningKey};
 use voelgoed_scan_core::store::{Cursor, Page, PageRequest};
 
+use super::put_response;
 use crate::auth::Permission;
-use crate::call::Call;
-use crate::json::Request;
+use crate::json::JsonBody;
 use crate::problem::Code;
-use crate::query::Paging;
-use crate::reply::{self, List};
-use crate::route::{Answer, Json, Route};
-use crate::thing::Thing;
+use crate::query::PageParams;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List};
+use crate::route::{HandlerResult, Json, Route};
 
-const PATH: &str = "/api/v1/signing-keys";
+const SIGNING_KEYS_PATH: &str = "/api/v1/signing-keys";
 
-/// A signing key to be added.
+/// A new signing key.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SigningKeyAdd {
-    /// Its name within the format.
+    /// The name of the key, unique within its format.
     kid: KeyId,
-    /// What it signs.
+    /// The format of the payloads that the key signs.
     format: KeyFormat,
 }
 
-impl Request for SigningKeyAdd {
-    type Shape = Self;
+impl JsonBody for SigningKeyAdd {
+    type Schema = Self;
 }
 
-/// What becomes of a signing key.
+/// A change of a signing key.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SigningKeyPatch {
-    /// What it may still do; `revoked` is for good.
+    /// The new status; `revoked` is final.
     status: KeyStatus,
 }
 
-impl Request for SigningKeyPatch {
-    type Shape = Self;
+impl JsonBody for SigningKeyPatch {
+    type Schema = Self;
 }
 
 /// `GET /api/v1/signing-keys`
 pub(crate) fn list() -> Route {
-    Route::get(PATH, "listSigningKeys", "Lists signing keys, oldest first.")
-        .asks::<Paging>()
-        .answers::<List<SigningKey>>(StatusCode::OK, "A page of keys.")
-        .by(Permission::Viewer, run_list)
+    Route::get(
+        SIGNING_KEYS_PATH,
+        "listSigningKeys",
+        "Lists signing keys, oldest first.",
+    )
+    .query::<PageParams>()
+    .responds::<List<SigningKey>>(StatusCode::OK, "A page of keys.")
+    .authenticated(Permission::Viewer, run_list)
 }
 
-async fn run_list(call: Call<(), Paging>) -> Answer {
-    let keys = call.store().signing_keys(call.organization()).await?;
-    Ok(reply::ok(&List::from(page_of(keys, &call.query.into()))))
+async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
+    let keys = request.store().signing_keys(request.organization()).await?;
+    Ok(response::ok(&List::from(paginate(keys, &request.query.into()))))
 }
 
-/// A page of a list that is all there; its cursors count.
-fn page_of<T>(all: Vec<T>, page: &PageRequest) -> Page<T> {
+/// A page of a complete list. The time field of its cursors is the index of the next item.
+fn paginate<T>(all: Vec<T>, page: &PageRequest) -> Page<T> {
     let first = page
         .after
         .map_or(0, |after| usize::try_from(after.at).unwrap_or(usize::MAX));
@@ -72,24 +77,24 @@ fn page_of<T>(all: Vec<T>, page: &PageRequest) -> Page<T> {
 /// `POST /api/v1/signing-keys`
 pub(crate) fn add() -> Route {
     Route::post(
-        PATH,
+        SIGNING_KEYS_PATH,
         "addSigningKey",
-        "Adds a signing key; from then on it signs.",
+        "Adds a signing key, which signs from then on.",
     )
-    .takes::<SigningKeyAdd>()
-    .answers::<SigningKey>(StatusCode::CREATED, "The key.")
-    .may_fail(&[Code::Conflict])
-    .by(Permission::Admin, run_add)
+    .json_body::<SigningKeyAdd>()
+    .responds::<SigningKey>(StatusCode::CREATED, "The key.")
+    .problems(&[Code::Conflict])
+    .authenticated(Permission::Admin, run_add)
 }
 
-async fn run_add(call: Call<Json<SigningKeyAdd>>) -> Answer {
-    let SigningKeyAdd { kid, format } = call.body.0;
-    let put = call
+async fn run_add(request: Request<Json<SigningKeyAdd>>) -> HandlerResult {
+    let SigningKeyAdd { kid, format } = request.body.0;
+    let put = request
         .admin()
-        .add_signing_key(call.organization(), format, kid, call.now)
+        .add_signing_key(request.organization(), format, kid, request.now)
         .await?;
-    Ok(super::put(put, |key| {
-        format!("{PATH}/{}/{}", key.format, key.kid)
+    Ok(put_response(put, |key| {
+        format!("{SIGNING_KEYS_PATH}/{}/{}", key.format, key.kid)
     })?)
 }
 
@@ -98,23 +103,28 @@ pub(crate) fn change() -> Route {
     Route::patch(
         "/api/v1/signing-keys/{format}/{kid}",
         "changeSigningKey",
-        "Changes what a signing key may still do. Leaving revoked is a conflict.",
+        "Changes the status of a signing key. A revoked key cannot be changed: the response is 409.",
     )
-    .takes::<SigningKeyPatch>()
-    .answers::<SigningKey>(StatusCode::OK, "The key as it is now.")
-    .may_fail(&[Code::Conflict])
-    .names(|call| Ok(Thing::SigningKey(call.named("format")?, call.named("kid")?)))
-    .by(Permission::Admin, run_change)
+    .json_body::<SigningKeyPatch>()
+    .responds::<SigningKey>(StatusCode::OK, "The changed key.")
+    .problems(&[Code::Conflict])
+    .resource(|request| {
+        Ok(Resource::SigningKey(
+            request.path_value("format")?,
+            request.path_value("kid")?,
+        ))
+    })
+    .authenticated(Permission::Admin, run_change)
 }
 
-async fn run_change(call: Call<Json<SigningKeyPatch>>) -> Answer {
-    let (format, kid) = (call.named("format")?, call.named("kid")?);
-    let status = call.body.0.status;
-    let put = call
+async fn run_change(request: Request<Json<SigningKeyPatch>>) -> HandlerResult {
+    let (format, kid) = (request.path_value("format")?, request.path_value("kid")?);
+    let status = request.body.0.status;
+    let put = request
         .admin()
-        .set_signing_key_status(call.organization(), format, kid, status)
+        .set_signing_key_status(request.organization(), format, kid, status)
         .await?;
-    Ok(super::put(put, |_| String::new())?)
+    Ok(put_response(put, |_| String::new())?)
 }
 
 #[cfg(test)]
@@ -122,19 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_is_all_there_comes_in_pages() {
+    fn a_complete_list_is_paginated() {
         let mut page = PageRequest {
             limit: 2,
             after: None,
         };
         let mut seen = Vec::new();
         loop {
-            let part = page_of(vec![1, 2, 3, 4, 5], &page);
-            seen.push(part.data);
-            if part.next.is_none() {
+            let result = paginate(vec![1, 2, 3, 4, 5], &page);
+            seen.push(result.data);
+            if result.next.is_none() {
                 break;
             }
-            page.after = part.next;
+            page.after = result.next;
         }
         assert_eq!(seen, [vec![1, 2], vec![3, 4], vec![5]]);
     }

@@ -1,6 +1,7 @@
-//! What happens at an event, as it happens: Server-Sent Events.
+//! The live stream of an event, as Server-Sent Events.
 //!
-//! The id of a `scan` event is its place in the audit trail, so that `Last-Event-ID` is a question to the trail.
+//! Invariants: the id of a `scan` event is its position in the audit trail (time and scan id), so that a stream resumes
+//! from `Last-Event-ID` by reading the audit trail.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,128 +19,131 @@ use voelgoed_scan_core::node::{FeedItem, Subscription};
 use voelgoed_scan_core::store::{Cursor, Order, PageRequest, ScanFilter, StoreError};
 
 use crate::auth::{Credential, Permission};
-use crate::call::Call;
-use crate::node::Node;
 use crate::problem::{Code, Problem};
-use crate::reply::{self, BrokenOff};
-use crate::route::{Answer, Route};
-use crate::thing::Thing;
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, StreamAborted};
+use crate::route::{HandlerResult, Route};
+use crate::state::ServerState;
 
 const MEDIA_TYPE: &str = "text/event-stream";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How often a comment says that the stream is alive.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// The interval of comments, which show the client that the stream is alive.
+const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How often it is asked whether the caller may still listen.
-const RECHECK_EVERY: Duration = Duration::from_millis(500);
+/// The interval at which the caller's permission is checked again.
+const PERMISSION_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How far `Last-Event-ID` reaches back.
-const REACH: Duration = Duration::from_mins(5);
+/// How far back `Last-Event-ID` resumes.
+const MAX_RESUME_AGE: Duration = Duration::from_mins(5);
+
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+const RESET: Bytes = Bytes::from_static(b"event: reset\ndata: {}\n\n");
 
 /// `GET /api/v1/scanning/events/{id}/stream`
 pub(crate) fn watch() -> Route {
     Route::get(
         "/api/v1/scanning/events/{id}/stream",
         "watchEvent",
-        "Streams Server-Sent Events: scan (a scan record), occupancy (the event's counters), reset (what was missed is \
-         more than Last-Event-ID reaches back, 5 minutes).",
+        "Streams Server-Sent Events: scan (a scan record), occupancy (the event's counters) and reset (Last-Event-ID is \
+         older than 5 minutes, so that events were missed).",
     )
-    .answers_as("The stream.", vec![(MEDIA_TYPE, None)])
-    .names(|call| Ok(Thing::Event(call.event_id()?)))
-    .by(Permission::Viewer, run)
+    .responds_with("The stream.", vec![(MEDIA_TYPE, None)])
+    .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .authenticated(Permission::Viewer, run_watch)
 }
 
-async fn run(call: Call) -> Answer {
-    let (organization, event) = (call.organization(), call.event_id()?);
-    // Listen first and read then: what happens in between comes twice and is told once, and what happens after the
-    // first item is told, whichever node it happens at.
-    let subscription = call.scanner().feed().subscribe(organization, event).await;
-    let occupancy = call
+async fn run_watch(request: Request) -> HandlerResult {
+    let (organization, event) = (request.organization(), request.event_id()?);
+    // Subscribe first, then read. A scan in between arrives twice and is sent once, and no scan after the first item is
+    // lost, whichever node records it.
+    let subscription = request.scanner().feed().subscribe(organization, event).await;
+    let occupancy = request
         .store()
-        .occupancy(organization, event, call.now)
+        .occupancy(organization, event, request.now)
         .await?
         .ok_or(Code::NotFound)?;
-    let mut watch = Watch {
+    let mut stream = EventStream {
         subscription,
-        credential: call.credential,
+        credential: request.credential,
         organization,
         event,
-        ready: VecDeque::new(),
-        told: HashSet::new(),
-        comments: every(COMMENT_EVERY),
-        rechecks: every(RECHECK_EVERY),
-        node: Arc::clone(&call.node),
+        pending: VecDeque::from([COMMENT]),
+        replayed: HashSet::new(),
+        comments: delayed_interval(COMMENT_INTERVAL),
+        permission_checks: delayed_interval(PERMISSION_CHECK_INTERVAL),
+        state: request.state,
     };
-    watch.ready.push_back(Bytes::from_static(b":\n\n"));
-    if let Some(since) = last_event_id(&call.headers) {
-        watch.catch_up(since, call.now).await?;
+    if let Some(since) = last_event_id(&request.headers) {
+        stream.replay(since, request.now).await?;
     }
-    watch.ready.push_back(occupancy_event(&occupancy)?);
-    Ok(reply::stream(
+    stream.pending.push_back(occupancy_event(&occupancy)?);
+    Ok(response::stream(
         MEDIA_TYPE,
-        stream::unfold(watch, |mut watch| async move {
-            let next = watch.next().await?;
-            Some((Ok::<_, BrokenOff>(Frame::data(next)), watch))
+        stream::unfold(stream, |mut stream| async move {
+            let next = stream.next().await?;
+            Some((Ok::<_, StreamAborted>(Frame::data(next)), stream))
         }),
     ))
 }
 
-fn every(period: Duration) -> Interval {
-    let mut ticks = interval_at(tokio::time::Instant::now() + period, period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
+/// An interval whose first tick is after one period.
+fn delayed_interval(period: Duration) -> Interval {
+    let mut interval = interval_at(tokio::time::Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
-/// A listener.
-struct Watch {
-    node: Arc<Node>,
+/// The stream of one client.
+struct EventStream {
+    state: Arc<ServerState>,
     subscription: Subscription,
     credential: Credential,
     organization: OrganizationId,
     event: EventId,
-    /// Events to be sent before the feed's.
-    ready: VecDeque<Bytes>,
-    /// Scans that were caught up with: the feed may bring them once more.
-    told: HashSet<ScanId>,
+    /// Events to send before those of the subscription.
+    pending: VecDeque<Bytes>,
+    /// Scans that were replayed. The subscription may deliver them again.
+    replayed: HashSet<ScanId>,
     comments: Interval,
-    rechecks: Interval,
+    permission_checks: Interval,
 }
 
-impl Watch {
-    /// The next piece of the stream; none at its end.
+impl EventStream {
+    /// The next piece of the stream; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(piece) = self.ready.pop_front() {
+            if let Some(piece) = self.pending.pop_front() {
                 return Some(piece);
             }
             tokio::select! {
                 biased;
-                () = self.node.stopping.cancelled() => return None,
-                _ = self.rechecks.tick() => {
-                    if !self.may_listen().await {
+                () = self.state.stopping.cancelled() => return None,
+                _ = self.permission_checks.tick() => {
+                    if !self.is_permitted().await {
                         return None;
                     }
                 }
                 item = self.subscription.next() => match &*item? {
                     FeedItem::Scan(record) => {
-                        if record.undone.is_some() || !self.told.remove(&record.scan_id) {
-                            self.ready.extend(scan_event(record));
+                        if record.undone.is_some() || !self.replayed.remove(&record.scan_id) {
+                            self.pending.extend(scan_event(record));
                         }
                     }
-                    FeedItem::Occupancy(occupancy) => self.ready.extend(occupancy_event(occupancy)),
-                    FeedItem::Lagged(_) => self.ready.push_back(reset_event()),
+                    FeedItem::Occupancy(occupancy) => self.pending.extend(occupancy_event(occupancy)),
+                    FeedItem::Lagged(_) => self.pending.push_back(RESET),
                 },
-                _ = self.comments.tick() => return Some(Bytes::from_static(b":\n\n")),
+                _ = self.comments.tick() => return Some(COMMENT),
             }
         }
     }
 
-    /// Whether the credential still opens this stream. A database that does not answer closes nothing.
-    async fn may_listen(&self) -> bool {
+    /// Whether the credential still permits this stream. The stream continues while the database is unavailable.
+    async fn is_permitted(&self) -> bool {
         match self
             .credential
-            .caller(&self.node.scanner, &self.node.admin, false)
+            .caller(&self.state.scanner, &self.state.admin, false)
             .await
         {
             Ok(caller) => caller.organization() == self.organization && Permission::Viewer.admits(&caller),
@@ -147,11 +151,11 @@ impl Watch {
         }
     }
 
-    /// Tells what happened since an event that the caller has seen.
-    async fn catch_up(&mut self, since: Cursor, now: Timestamp) -> Result<(), StoreError> {
-        if now.millis_since(Timestamp::from_millis(since.at)) > i64::try_from(REACH.as_millis()).unwrap_or(0)
-        {
-            self.ready.push_back(reset_event());
+    /// Queues the scans after the last event that the client received.
+    async fn replay(&mut self, since: Cursor, now: Timestamp) -> Result<(), StoreError> {
+        let max_age = i64::try_from(MAX_RESUME_AGE.as_millis()).unwrap_or(0);
+        if now.millis_since(Timestamp::from_millis(since.at)) > max_age {
+            self.pending.push_back(RESET);
             return Ok(());
         }
         let filter = ScanFilter {
@@ -163,13 +167,13 @@ impl Watch {
             after: Some(since),
         };
         loop {
-            let store = self.node.scanner.store();
+            let store = self.state.scanner.store();
             let scans = store
                 .scans(self.organization, &filter, Order::Oldest, &page)
                 .await?;
             for record in &scans.data {
-                self.told.insert(record.scan_id);
-                self.ready.extend(scan_event(record));
+                self.replayed.insert(record.scan_id);
+                self.pending.extend(scan_event(record));
             }
             match scans.next {
                 Some(next) => page.after = Some(next),
@@ -179,20 +183,20 @@ impl Watch {
     }
 }
 
-/// Where the caller left off; an id that is none of ours is one too old to be known.
+/// The position after which the client resumes. An id that is not valid counts as too old.
 fn last_event_id(headers: &HeaderMap) -> Option<Cursor> {
     let text = headers
         .get(LAST_EVENT_ID)?
         .to_str()
         .ok()
         .filter(|text| !text.is_empty())?;
-    let place = text.split_once('-').and_then(|(at, id)| {
+    let position = text.split_once('-').and_then(|(at, id)| {
         Some(Cursor {
             at: at.parse().ok()?,
             id: id.parse().ok()?,
         })
     });
-    Some(place.unwrap_or(Cursor {
+    Some(position.unwrap_or(Cursor {
         at: i64::MIN,
         id: uuid::Uuid::nil(),
     }))
@@ -208,7 +212,7 @@ fn event(id: Option<&str>, name: &str, data: &impl Serialize) -> Result<Bytes, s
     text.push_str("event: ");
     text.push_str(name);
     text.push_str("\ndata: ");
-    // JSON has no line ends in it, so that one `data` line is enough.
+    // JSON text contains no line ends, so that one `data` line is enough.
     text.push_str(&serde_json::to_string(data)?);
     text.push_str("\n\n");
     Ok(text.into())
@@ -223,13 +227,9 @@ fn occupancy_event(occupancy: &EventOccupancy) -> Result<Bytes, serde_json::Erro
     event(None, "occupancy", occupancy)
 }
 
-fn reset_event() -> Bytes {
-    Bytes::from_static(b"event: reset\ndata: {}\n\n")
-}
-
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
-        tracing::error!(%error, "an event of a stream is no JSON");
+        tracing::error!(%error, "a value could not be serialised as JSON");
         Code::Internal.into()
     }
 }
@@ -240,31 +240,34 @@ mod tests {
 
     use super::*;
 
-    fn place(text: &str) -> Option<(i64, bool)> {
+    fn position(text: &str) -> Option<(i64, bool)> {
         let mut headers = HeaderMap::new();
-        headers.insert(LAST_EVENT_ID, HeaderValue::from_str(text).expect("a header"));
+        headers.insert(
+            LAST_EVENT_ID,
+            HeaderValue::from_str(text).expect("a valid header value"),
+        );
         last_event_id(&headers).map(|cursor| (cursor.at, cursor.id.is_nil()))
     }
 
     #[test]
-    fn a_last_event_id_is_a_place_in_the_trail_and_others_are_too_old() {
+    fn a_last_event_id_is_a_position_in_the_audit_trail_and_an_invalid_one_counts_as_too_old() {
         assert_eq!(
-            place("1780000000123-0192f0c1-7a4e-7000-8000-000000000001"),
+            position("1780000000123-0192f0c1-7a4e-7000-8000-000000000001"),
             Some((1_780_000_000_123, false))
         );
-        assert_eq!(place(""), None);
+        assert_eq!(position(""), None);
         for text in [
             "1",
             "x-y",
             "1780000000123-",
             "-0192f0c1-7a4e-7000-8000-000000000001",
         ] {
-            assert_eq!(place(text), Some((i64::MIN, true)), "{text}");
+            assert_eq!(position(text), Some((i64::MIN, true)), "{text}");
         }
     }
 
     #[test]
-    fn an_event_is_its_name_and_one_line_of_json() {
+    fn an_event_is_its_id_its_name_and_one_line_of_json() {
         let bytes = event(Some("7"), "scan", &serde_json::json!({ "note": "a\nb" })).expect("JSON");
         assert_eq!(bytes, "id: 7\nevent: scan\ndata: {\"note\":\"a\\nb\"}\n\n");
     }

@@ -1,62 +1,184 @@
-//! The tickets of an event: list them all, or search.
+//! The tickets of an event: list or search, show, change the status, show the QR code, import.
+
+mod import;
 
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use voelgoed_scan_core::model::{TicketListing, TicketStatus};
+use voelgoed_scan_core::model::{KeyFormat, Ticket, TicketListing, TicketPatch, TicketStatus};
 
+use super::ok_or_not_found;
 use crate::auth::Permission;
-use crate::call::Call;
-use crate::problem::Code;
-use crate::query::{Paging, Query};
-use crate::reply::{self, List};
-use crate::route::{Answer, Route};
-use crate::thing::Thing;
+use crate::problem::{Code, Problem};
+use crate::qr::{self, QrError};
+use crate::query::{PageParams, Query};
+use crate::request::Request;
+use crate::resource::Resource;
+use crate::response::{self, List};
+use crate::route::{HandlerResult, Json, Route};
+pub(crate) use import::import;
 
-/// Which tickets are asked for.
+const TICKETS_PATH: &str = "/api/v1/events/{id}/tickets";
+const TICKET_PATH: &str = "/api/v1/events/{id}/tickets/{code}";
+
+/// The filter of a list of tickets.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Wanted {
-    /// The start of a code, of a holder's name or of an order; without it all tickets, for owner and admin alone.
+struct TicketListParams {
+    /// The start of a code, of a holder's name or of an order reference. Without it all tickets are listed, for the
+    /// roles owner and admin only.
     #[serde(default)]
     #[schemars(length(min = 3, max = 200))]
     q: Option<String>,
-    /// With this status.
+    /// Only tickets with this status.
     #[serde(default)]
     status: Option<TicketStatus>,
     #[serde(flatten)]
-    page: Paging,
+    page: PageParams,
 }
 
-impl Query for Wanted {}
+impl Query for TicketListParams {}
 
 /// `GET /api/v1/events/{id}/tickets`
 pub(crate) fn list() -> Route {
     Route::get(
-        "/api/v1/events/{id}/tickets",
+        TICKETS_PATH,
         "listTickets",
-        "Searches the tickets of an event, or lists them all. The only call that shows personal data.",
+        "Searches the tickets of an event, or lists them all. This is the only operation that shows personal data.",
     )
-    .asks::<Wanted>()
-    .answers::<List<TicketListing>>(StatusCode::OK, "A page of tickets, in the order of their codes.")
-    .names(|call| Ok(Thing::Event(call.event_id()?)))
-    .permits(|call| match call.query.q {
+    .query::<TicketListParams>()
+    .responds::<List<TicketListing>>(StatusCode::OK, "A page of tickets, in the order of their codes.")
+    .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .permission(|request| match request.query.q {
         Some(_) => Permission::Search,
         None => Permission::Admin,
     })
-    .by(Permission::Search, run)
+    .authenticated(Permission::Search, run_list)
 }
 
-async fn run(call: Call<(), Wanted>) -> Answer {
-    let event = call.event_id()?;
-    let organization = call.organization();
-    let Wanted { q, status, page } = &call.query;
-    let tickets = call
-        .store()
+async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
+    let event = request.event_id()?;
+    let (store, organization) = (request.store(), request.organization());
+    let TicketListParams { q, status, page } = &request.query;
+    let tickets = store
         .tickets(organization, event, q.as_deref(), *status, &(*page).into())
         .await?;
-    // No tickets, or no event to have any?
-    if tickets.data.is_empty() && call.store().event(organization, event).await?.is_none() {
+    // An empty page does not show whether the event exists.
+    if tickets.data.is_empty() && store.event(organization, event).await?.is_none() {
         return Err(Code::NotFound.into());
     }
-    Ok(reply::ok(&List::from(tickets)))
+    Ok(response::ok(&List::from(tickets)))
+}
+
+/// `GET /api/v1/events/{id}/tickets/{code}`
+pub(crate) fn show() -> Route {
+    Route::get(
+        TICKET_PATH,
+        "showTicket",
+        "Shows a ticket, without personal data.",
+    )
+    .responds::<Ticket>(StatusCode::OK, "The ticket.")
+    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .authenticated(Permission::Viewer, run_show)
+}
+
+async fn run_show(request: Request) -> HandlerResult {
+    let (event, code) = (request.event_id()?, request.ticket_code()?);
+    let facts = request
+        .store()
+        .ticket(request.organization(), event, code)
+        .await?;
+    ok_or_not_found(facts.map(|facts| facts.ticket))
+}
+
+/// `PATCH /api/v1/events/{id}/tickets/{code}`
+pub(crate) fn change() -> Route {
+    Route::patch(
+        TICKET_PATH,
+        "changeTicket",
+        "Voids, refunds, uses up or reactivates a ticket.",
+    )
+    .json_body::<TicketPatch>()
+    .responds::<Ticket>(StatusCode::OK, "The changed ticket.")
+    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .authenticated(Permission::Admin, run_change)
+}
+
+async fn run_change(request: Request<Json<TicketPatch>>) -> HandlerResult {
+    let (event, code) = (request.event_id()?, request.ticket_code()?);
+    let status = request.body.0.status;
+    let facts = request
+        .admin()
+        .set_ticket_status(request.organization(), event, code, status, request.now)
+        .await?;
+    ok_or_not_found(facts.map(|facts| facts.ticket))
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+
+/// The media type of a QR code.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum QrRendering {
+    /// The payload as text.
+    #[default]
+    Text,
+    /// An SVG image.
+    Svg,
+    /// A PNG image.
+    Png,
+}
+
+/// The format and the rendering of a QR code.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct QrParams {
+    /// The format of the payload.
+    #[serde(default = "vg1")]
+    format: KeyFormat,
+    /// The media type of the response.
+    #[serde(default, rename = "as")]
+    rendering: QrRendering,
+}
+
+const fn vg1() -> KeyFormat {
+    KeyFormat::Vg1
+}
+
+impl Query for QrParams {}
+
+/// `GET /api/v1/events/{id}/tickets/{code}/qr`
+pub(crate) fn show_qr() -> Route {
+    Route::get(
+        "/api/v1/events/{id}/tickets/{code}/qr",
+        "showTicketQr",
+        "Signs the payload of a ticket with the newest active key and shows it. The payload admits its bearer.",
+    )
+    .query::<QrParams>()
+    .responds_with("The payload.", vec![(TEXT, None), (SVG, None), (PNG, None)])
+    .problems(&[Code::Conflict])
+    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .authenticated(Permission::Viewer, run_show_qr)
+}
+
+async fn run_show_qr(request: Request<(), QrParams>) -> HandlerResult {
+    let (event, code) = (request.event_id()?, request.ticket_code()?);
+    let payload = request
+        .admin()
+        .qr_payload(request.organization(), event, code, request.query.format)
+        .await?
+        .ok_or(Code::NotFound)?
+        .ok_or_else(|| Problem::conflict("No key of this format is active."))?;
+    Ok(match request.query.rendering {
+        QrRendering::Text => response::full(StatusCode::OK, TEXT, payload),
+        QrRendering::Svg => response::full(StatusCode::OK, SVG, qr::svg(&payload)?),
+        QrRendering::Png => response::full(StatusCode::OK, PNG, qr::png(&payload)?),
+    })
+}
+
+impl From<QrError> for Problem {
+    fn from(error: QrError) -> Self {
+        tracing::error!(%error, "a payload could not be rendered as a QR code");
+        Code::Internal.into()
+    }
 }

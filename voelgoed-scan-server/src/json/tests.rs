@@ -3,24 +3,24 @@ use voelgoed_scan_core::model::{DeviceHealth, EventPut, ScanRequest, SessionStar
 
 use super::*;
 
-fn read<R: Request + std::fmt::Debug>(body: &str) -> Result<R, Problem> {
-    Form::default().read(body.as_bytes())
+fn parse<T: JsonBody + std::fmt::Debug>(body: &str) -> Result<T, Problem> {
+    SchemaValidator::default().parse(body.as_bytes())
 }
 
-fn pointers<R: Request + std::fmt::Debug>(body: &str) -> Vec<String> {
-    let problem = read::<R>(body).expect_err(body);
+fn pointers<T: JsonBody + std::fmt::Debug>(body: &str) -> Vec<String> {
+    let problem = parse::<T>(body).expect_err(body);
     assert_eq!(problem.code(), Code::ValidationFailed, "{body}");
     problem
-        .faults()
+        .field_errors()
         .iter()
-        .map(|fault| fault.pointer.clone())
+        .map(|error| error.pointer.clone())
         .collect()
 }
 
 const EVENT: &str = "0192f0c1-7a4e-7000-8000-000000000001";
 
 #[test]
-fn what_is_not_json_is_malformed() {
+fn text_that_is_not_json_is_malformed() {
     for body in [
         "",
         " ",
@@ -32,23 +32,23 @@ fn what_is_not_json_is_malformed() {
         "NaN",
         r#"{"qr":1e999}"#,
     ] {
-        let problem = read::<ScanRequest>(body).expect_err(body);
+        let problem = parse::<ScanRequest>(body).expect_err(body);
         assert_eq!(problem.code(), Code::MalformedJson, "{body:?}");
     }
-    let invalid = Form::default().read::<ScanRequest>(b"{\"qr\":\"\xff\"}");
+    let invalid = SchemaValidator::default().parse::<ScanRequest>(b"{\"qr\":\"\xff\"}");
     assert_eq!(invalid.expect_err("not UTF-8").code(), Code::MalformedJson);
 }
 
 #[test]
-fn deep_nesting_is_malformed_and_not_followed() {
+fn deep_nesting_is_malformed() {
     for bracket in ["[", r#"{"a":"#] {
-        let problem = read::<ScanRequest>(&bracket.repeat(50_000)).expect_err("deep");
+        let problem = parse::<ScanRequest>(&bracket.repeat(50_000)).expect_err("deep");
         assert_eq!(problem.code(), Code::MalformedJson);
     }
 }
 
 #[test]
-fn a_body_is_an_object() {
+fn a_body_must_be_an_object() {
     for body in ["[]", "null", "1", "\"text\"", r#"["a","b",false]"#] {
         assert_eq!(pointers::<SessionStart>(body), [""], "{body}");
         assert_eq!(pointers::<ScanRequest>(body), [""], "{body}");
@@ -56,7 +56,7 @@ fn a_body_is_an_object() {
 }
 
 #[test]
-fn every_missing_and_wrong_field_is_named() {
+fn every_missing_and_invalid_field_is_named() {
     assert_eq!(pointers::<SessionStart>("{}"), ["/event_id", "/gate_id"]);
     assert_eq!(
         pointers::<SessionStart>(&format!(r#"{{"event_id":"{EVENT}","gate_id":5,"replace":"no"}}"#)),
@@ -73,18 +73,18 @@ fn every_missing_and_wrong_field_is_named() {
 }
 
 #[test]
-fn what_is_wrong_inside_an_optional_object_is_named_there() {
+fn errors_inside_an_optional_object_name_the_inner_field() {
     assert_eq!(
         pointers::<DeviceHealth>(r#"{"app":{"name":"gate","version":""},"battery":1.5,"waiting":-1}"#),
         ["/app/platform", "/app/version", "/battery", "/waiting"]
     );
     assert_eq!(pointers::<DeviceHealth>(r#"{"app":"gate"}"#), ["/app"]);
     assert_eq!(pointers::<DeviceHealth>(r#"{"app":["a","b","c"]}"#), ["/app"]);
-    assert!(read::<DeviceHealth>(r#"{"app":null,"battery":null}"#).is_ok());
+    assert!(parse::<DeviceHealth>(r#"{"app":null,"battery":null}"#).is_ok());
 }
 
 #[test]
-fn a_scan_reads_one_thing() {
+fn a_scan_has_exactly_one_of_qr_and_ticket_code() {
     assert_eq!(pointers::<ScanRequest>("{}"), ["/qr", "/ticket_code"]);
     assert_eq!(
         pointers::<ScanRequest>(r#"{"qr":"a","ticket_code":"b"}"#),
@@ -96,7 +96,7 @@ fn a_scan_reads_one_thing() {
 }
 
 #[test]
-fn a_scan_names_what_else_is_wrong() {
+fn a_scan_names_its_other_invalid_fields() {
     for (rest, pointer) in [
         (r#""scan_id":"no""#, "/scan_id"),
         (r#""scanned_at":"today""#, "/scanned_at"),
@@ -120,14 +120,14 @@ fn a_scan_names_what_else_is_wrong() {
 }
 
 #[test]
-fn unknown_fields_and_repeated_ones_are_no_fault() {
-    assert!(read::<ScanRequest>(r#"{"qr":"a","colour":"red"}"#).is_ok());
-    let last = read::<ScanRequest>(r#"{"qr":"a","qr":"b"}"#).expect("the last one counts");
+fn unknown_and_repeated_fields_are_accepted() {
+    assert!(parse::<ScanRequest>(r#"{"qr":"a","colour":"red"}"#).is_ok());
+    let last = parse::<ScanRequest>(r#"{"qr":"a","qr":"b"}"#).expect("the last value counts");
     assert_eq!(last.reading.text(), "b");
 }
 
 #[test]
-fn a_message_repeats_nothing_of_what_was_sent() {
+fn a_message_repeats_nothing_of_the_request() {
     let secret = "VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ";
     for body in [
         json!({ "qr": [secret] }),
@@ -136,8 +136,8 @@ fn a_message_repeats_nothing_of_what_was_sent() {
         json!({ "qr": "x", "override": secret }),
         json!({ "qr": secret, "ticket_code": secret }),
     ] {
-        let problem = read::<ScanRequest>(&body.to_string()).expect_err("wrong");
-        let said = format!("{:?}", problem.faults());
-        assert!(!said.contains("3KQR"), "{said}");
+        let problem = parse::<ScanRequest>(&body.to_string()).expect_err("an invalid body");
+        let messages = format!("{:?}", problem.field_errors());
+        assert!(!messages.contains("3KQR"), "{messages}");
     }
 }

@@ -77,7 +77,7 @@ impl Stage {
         let server = format!("http://{}", reachable(running.address()));
 
         let (organization, _, secret) = running
-            .backoffice()
+            .admin()
             .create_organization(name("Voelgoed Demo")?, world::now())
             .await?;
         let api_key = secret.reveal().to_owned();

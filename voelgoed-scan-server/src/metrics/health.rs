@@ -1,147 +1,149 @@
-//! How is this node doing, in the text format of Prometheus? Written straight from the node's own numbers, so that
-//! several nodes in one process keep theirs apart.
+//! The health of this node in the Prometheus text format.
+//!
+//! The text is written directly and does not pass through the recorder of the process, so that several nodes in one
+//! process report separate values.
 
 use std::fmt::{Display, Write as _};
 
 use voelgoed_scan_core::node::{NodeHealth, WRITE_TIMES};
 
-/// Writes lines into a text.
-struct Page<'a>(&'a mut String);
+/// A text in the Prometheus exposition format under construction.
+struct Exposition<'a>(&'a mut String);
 
-impl Page<'_> {
+impl Exposition<'_> {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.line(format_args!("# HELP {name} {help}"));
         self.line(format_args!("# TYPE {name} {kind}"));
     }
 
     fn line(&mut self, line: impl Display) {
-        // A `String` takes whatever is written into it.
+        // Writing to a `String` does not fail.
         let _ = writeln!(self.0, "{line}");
     }
 
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    fn metric(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.line(format_args!("{name} {value}"));
     }
 }
 
-/// Adds a node's numbers to a text.
+/// Appends the health of a node to a text.
 pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static str) {
-    let page = &mut Page(text);
-    page.family(
+    let output = &mut Exposition(text);
+    output.family(
         "voelgoed_scan_build_info",
         "gauge",
-        "Always 1: the version and the kind of database.",
+        "Always 1; the labels are the version and the kind of database.",
     );
-    page.line(format_args!(
+    output.line(format_args!(
         "voelgoed_scan_build_info{{version=\"{}\",database=\"{database}\"}} 1",
         env!("CARGO_PKG_VERSION")
     ));
-    page.one(
+    output.metric(
         "voelgoed_scan_database_up",
         "gauge",
-        "Whether the database answered when it was last asked, which is at least twice a second.",
+        "Whether the database answered the last probe. It is probed at least twice a second.",
         u8::from(health.database_up),
     );
-    pools(page, health);
-    writes(page, health);
+    pools(output, health);
+    writes(output, health);
     if let Some(redis) = health.redis {
-        page.one(
+        output.metric(
             "voelgoed_scan_redis_up",
             "gauge",
-            "Whether the second tier is asked; 0 while it is left alone because it failed.",
+            "Whether Redis is used; 0 while the circuit breaker is open after failures.",
             u8::from(redis.up),
         );
-        page.one(
+        output.metric(
             "voelgoed_scan_redis_failures_total",
             "counter",
-            "Calls to the second tier that failed or took too long.",
+            "Calls to Redis that failed or timed out.",
             redis.failures,
         );
     }
     if let Some(up) = health.bus_up {
-        page.one(
+        output.metric(
             "voelgoed_scan_bus_up",
             "gauge",
-            "Whether messages of other nodes arrive; while 0, changes arrive by the change counters alone.",
+            "Whether messages of other nodes arrive; at 0, changes arrive through the change counters only.",
             u8::from(up),
         );
     }
-    page.one(
+    output.metric(
         "voelgoed_scan_stream_listeners",
         "gauge",
-        "Streams of events that somebody listens to on this node.",
+        "Open event streams on this node.",
         health.listeners,
     );
 }
 
-fn pools(page: &mut Page<'_>, health: &NodeHealth) {
+fn pools(output: &mut Exposition<'_>, health: &NodeHealth) {
     const OPEN: &str = "voelgoed_scan_database_connections";
     const LIMIT: &str = "voelgoed_scan_database_connections_limit";
-    page.family(
+    output.family(
         OPEN,
         "gauge",
-        "Connections to the database that are open, by pool and state.",
+        "Open connections to the database, by pool and state.",
     );
     for pool in &health.pools {
         for (state, count) in [("busy", pool.busy), ("idle", pool.idle)] {
-            page.line(format_args!(
+            output.line(format_args!(
                 "{OPEN}{{pool=\"{}\",state=\"{state}\"}} {count}",
                 pool.name
             ));
         }
     }
-    page.family(
+    output.family(
         LIMIT,
         "gauge",
-        "The most connections to the database that there may be, by pool.",
+        "Maximum number of connections to the database, by pool.",
     );
     for pool in &health.pools {
-        page.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.max));
+        output.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.max));
     }
 }
 
-fn writes(page: &mut Page<'_>, health: &NodeHealth) {
+fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
     const SECONDS: &str = "voelgoed_scan_write_duration_seconds";
     let writes = &health.writes;
-    page.family(
+    output.family(
         SECONDS,
         "histogram",
-        "Time of writes to the database, done and failed; one write takes many scans, and there is one at a time.",
+        "Time of writes to the database, successful and failed. A write contains many scans; one write runs at a time.",
     );
-    let ends = WRITE_TIMES
+    let bounds = WRITE_TIMES
         .iter()
-        .map(|end| end.as_secs_f64().to_string())
+        .map(|bound| bound.as_secs_f64().to_string())
         .chain(["+Inf".to_owned()]);
     let mut count = 0;
-    for (end, more) in ends.zip(writes.took) {
+    for (bound, more) in bounds.zip(writes.took) {
         count += more;
-        page.line(format_args!("{SECONDS}_bucket{{le=\"{end}\"}} {count}"));
+        output.line(format_args!("{SECONDS}_bucket{{le=\"{bound}\"}} {count}"));
     }
-    page.line(format_args!("{SECONDS}_sum {}", writes.busy.as_secs_f64()));
-    page.line(format_args!("{SECONDS}_count {count}"));
-    page.one(
+    output.line(format_args!("{SECONDS}_sum {}", writes.busy.as_secs_f64()));
+    output.line(format_args!("{SECONDS}_count {count}"));
+    output.metric(
         "voelgoed_scan_write_failures_total",
         "counter",
-        "Writes that the database failed.",
+        "Writes that failed.",
         writes.failed,
     );
-    page.one(
+    output.metric(
         "voelgoed_scan_written_scans_total",
         "counter",
-        "Scans in the writes that were done, known ones that came again among them.",
+        "Scans in successful writes, including repetitions of known scans.",
         writes.scans,
     );
-    page.one(
+    output.metric(
         "voelgoed_scan_waiting_scans",
         "gauge",
-        "Scans that wait for the next write; at 4096 more are refused as overloaded.",
+        "Scans that wait for the next write. At 4096, further scans are refused as overloaded.",
         writes.waiting,
     );
-    page.one(
+    output.metric(
         "voelgoed_scan_waiting_denials",
         "gauge",
-        "Denials that were answered and are not in the audit trail yet.",
+        "Denials that are answered but not yet in the audit trail.",
         writes.denials_waiting,
     );
 }
@@ -155,13 +157,13 @@ mod tests {
 
     use super::*;
 
-    fn shown(health: &NodeHealth) -> String {
+    fn rendered(health: &NodeHealth) -> String {
         let mut text = String::new();
         render(&mut text, health, "sqlite");
         text
     }
 
-    fn alone() -> NodeHealth {
+    fn node_without_redis() -> NodeHealth {
         NodeHealth {
             database_up: true,
             pools: vec![PoolUse {
@@ -178,17 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_does_not_have_is_not_shown() {
-        let text = shown(&alone());
+    fn redis_and_bus_are_shown_only_if_the_node_has_them() {
+        let text = rendered(&node_without_redis());
         assert!(!text.contains("voelgoed_scan_redis_up"), "{text}");
         assert!(!text.contains("voelgoed_scan_bus_up"), "{text}");
-        let text = shown(&NodeHealth {
+        let text = rendered(&NodeHealth {
             redis: Some(TierHealth {
                 up: false,
                 failures: 3,
             }),
             bus_up: Some(true),
-            ..alone()
+            ..node_without_redis()
         });
         for line in [
             "voelgoed_scan_redis_up 0",
@@ -198,17 +200,20 @@ mod tests {
             "voelgoed_scan_database_connections_limit{pool=\"all\"} 8",
             "voelgoed_scan_stream_listeners 2",
         ] {
-            assert!(text.lines().any(|one| one == line), "{line} is missing: {text}");
+            assert!(
+                text.lines().any(|shown| shown == line),
+                "{line} is missing: {text}"
+            );
         }
     }
 
     #[test]
-    fn the_classes_of_write_times_add_up() {
-        let mut health = alone();
+    fn the_buckets_of_write_times_are_cumulative() {
+        let mut health = node_without_redis();
         health.writes.took[0] = 2;
         health.writes.took[WRITE_TIMES.len()] = 1;
         health.writes.busy = Duration::from_millis(6001);
-        let text = shown(&health);
+        let text = rendered(&health);
         for line in [
             "voelgoed_scan_write_duration_seconds_bucket{le=\"0.0005\"} 2",
             "voelgoed_scan_write_duration_seconds_bucket{le=\"0.0025\"} 2",
@@ -217,7 +222,10 @@ mod tests {
             "voelgoed_scan_write_duration_seconds_sum 6.001",
             "voelgoed_scan_write_duration_seconds_count 3",
         ] {
-            assert!(text.lines().any(|one| one == line), "{line} is missing: {text}");
+            assert!(
+                text.lines().any(|shown| shown == line),
+                "{line} is missing: {text}"
+            );
         }
     }
 }

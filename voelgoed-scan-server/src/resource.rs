@@ -1,16 +1,16 @@
-//! What does a call name? A thing of the caller's organization, or nothing that is there.
+//! The resources that requests address.
 //!
-//! Another tenant's thing, an id that nobody has and a text that is no id are one and the same 404. A caller that may
-//! not make a call learns so (403) only of a thing that is there.
+//! Invariants: a resource of another organization, an unknown id and a text that is not an id give the same 404. A
+//! caller without permission gets 403 only if the resource exists.
 
 use voelgoed_scan_core::model::{
     ApiKeyId, DeviceId, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId, TicketCode,
 };
 use voelgoed_scan_core::store::{PageRequest, Store, StoreError};
 
-/// What a call names.
+/// The resource that a request addresses.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Thing {
+pub(crate) enum Resource {
     /// An event.
     Event(EventId),
     /// A gate of an event.
@@ -29,8 +29,8 @@ pub(crate) enum Thing {
     ApiKey(ApiKeyId),
 }
 
-impl Thing {
-    /// Whether the organization has it.
+impl Resource {
+    /// Whether the organization has this resource.
     pub(crate) async fn exists(
         self,
         store: &dyn Store,

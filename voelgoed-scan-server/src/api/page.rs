@@ -1,7 +1,7 @@
-//! What does an operator see in a browser? The live monitor: one page, which asks for an API key and watches an event.
+//! The live monitor: a page for the browser that asks for an API key and watches an event.
 //!
-//! The page holds nothing and may nothing: it loads nothing from elsewhere, runs no script but its own, and calls no
-//! server but this one. The key stays in the tab.
+//! Invariants: the page loads nothing from other hosts, runs only its own script and calls only this server. The API key
+//! stays in the browser tab.
 
 use std::sync::LazyLock;
 
@@ -14,15 +14,15 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::reply::{self, Body};
+use crate::response::{self, ResponseBody};
 use crate::route::Route;
 
 const MEDIA_TYPE: &str = "text/html; charset=utf-8";
 
-/// The page, and the policy that lets its own style and script be, by their hashes.
+/// The page, and the Content-Security-Policy that allows its own style and script by their hashes.
 static PAGE: LazyLock<(Bytes, HeaderValue)> = LazyLock::new(|| {
-    let page = include_str!("monitor.html").replace("{version}", env!("CARGO_PKG_VERSION"));
-    let policy = policy(&page);
+    let page = include_str!("page.html").replace("{version}", env!("CARGO_PKG_VERSION"));
+    let policy = content_security_policy(&page);
     (Bytes::from(page), policy)
 });
 
@@ -31,15 +31,15 @@ pub(crate) fn show() -> Route {
     Route::get(
         "/",
         "home",
-        "Shows the live monitor: a page that watches an event with an API key, which it asks for.",
+        "Shows the live monitor: a page that asks for an API key and watches an event.",
     )
-    .answers_as("The page.", vec![(MEDIA_TYPE, None)])
-    .open(|_| async { Ok(page()) })
+    .responds_with("The page.", vec![(MEDIA_TYPE, None)])
+    .public(|_| async { Ok(page()) })
 }
 
-fn page() -> Response<Body> {
+fn page() -> Response<ResponseBody> {
     let (page, policy) = &*PAGE;
-    let mut response = reply::whole(StatusCode::OK, MEDIA_TYPE, page.clone());
+    let mut response = response::full(StatusCode::OK, MEDIA_TYPE, page.clone());
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
     for (name, value) in [
@@ -59,10 +59,10 @@ fn page() -> Response<Body> {
     response
 }
 
-fn policy(page: &str) -> HeaderValue {
+fn content_security_policy(page: &str) -> HeaderValue {
     let hash = |tag: &str| {
-        let within = between(page, &format!("<{tag}>"), &format!("</{tag}>"));
-        STANDARD.encode(Sha256::digest(within.as_bytes()))
+        let content = between(page, &format!("<{tag}>"), &format!("</{tag}>"));
+        STANDARD.encode(Sha256::digest(content.as_bytes()))
     };
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src 'none'; \
@@ -70,13 +70,13 @@ fn policy(page: &str) -> HeaderValue {
         hash("style"),
         hash("script"),
     );
-    // Letters, digits and punctuation of base64: always a header.
+    // The policy is ASCII and therefore a valid header value.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let rest = text.split_once(start).map_or("", |(_, rest)| rest);
-    rest.split_once(end).map_or("", |(within, _)| within)
+    rest.split_once(end).map_or("", |(between, _)| between)
 }
 
 #[cfg(test)]
@@ -84,11 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_stands_on_its_own_under_a_strict_policy() {
+    fn the_page_loads_nothing_and_has_a_strict_policy() {
         let (page, policy) = &*PAGE;
-        let page = std::str::from_utf8(page).expect("text");
-        for one in ["<style>", "</style>", "<script>", "</script>"] {
-            assert_eq!(page.matches(one).count(), 1, "{one}");
+        let page = std::str::from_utf8(page).expect("UTF-8");
+        for tag in ["<style>", "</style>", "<script>", "</script>"] {
+            assert_eq!(page.matches(tag).count(), 1, "{tag}");
         }
         for foreign in [
             "src=",
@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert!(!page.contains(foreign), "{foreign}");
         }
-        let policy = policy.to_str().expect("text");
+        let policy = policy.to_str().expect("UTF-8");
         assert!(
             policy.starts_with("default-src 'none'; style-src 'sha256-"),
             "{policy}"

@@ -1,15 +1,18 @@
-//! What is counted? Requests, scans and connections, for Prometheus; and how the node is doing.
+//! Metrics for Prometheus: counters of requests, scans and connections, and the health of the node.
+//!
+//! Invariants: labels come from fixed sets, so that clients cannot create time series.
 
 mod health;
 
 use std::hash::Hash;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use foldhash::HashMap;
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use parking_lot::RwLock;
 use voelgoed_scan_core::model::{DecidedBy, ScanAnswer, ScanResult, Warning};
 use voelgoed_scan_core::node::NodeHealth;
 
@@ -24,62 +27,61 @@ const RATE_LIMITED: &str = "voelgoed_scan_rate_limited_total";
 const CLOCK_SKEW: &str = "voelgoed_scan_clock_skew_total";
 const LOG_DROPPED: &str = "voelgoed_scan_log_lines_dropped_total";
 
-/// Upper ends of the histograms' buckets, in seconds: from a cache hit to a database in trouble.
+/// Upper bounds of the histogram buckets, in seconds: from a cache hit to an overloaded database.
 const BUCKETS: [f64; 13] = [
     0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 ];
 
-/// The counters of this process: several servers in one process share them, as they share its memory.
-static PROCESS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+/// The recorder of this process. Several servers in one process share it.
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// What is counted and timed under one set of labels; kept, because to look it up by name costs more than to count.
+/// The counter and the histogram of one set of labels.
 struct Series {
-    count: Counter,
+    total: Counter,
     seconds: Histogram,
 }
 
-/// Series by what their labels are made of.
-struct Kept<K>(RwLock<HashMap<K, Series>>);
+/// The series by their labels. Looking a series up in the recorder by name costs more than counting.
+struct SeriesCache<K>(RwLock<HashMap<K, Series>>);
 
-impl<K: Eq + Hash> Kept<K> {
+impl<K: Eq + Hash> SeriesCache<K> {
     fn new() -> Self {
         Self(RwLock::new(HashMap::default()))
     }
 
-    fn count(&self, key: K, took: Duration, make: impl FnOnce(&K) -> Series) {
-        let add = |series: &Series| {
-            series.count.increment(1);
-            series.seconds.record(took);
+    fn record(&self, key: K, duration: Duration, create: impl FnOnce(&K) -> Series) {
+        let record = |series: &Series| {
+            series.total.increment(1);
+            series.seconds.record(duration);
         };
-        if let Some(series) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return add(series);
+        if let Some(series) = self.0.read().get(&key) {
+            return record(series);
         }
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let series = make(&key);
-        add(all.entry(key).or_insert(series));
+        let series = create(&key);
+        record(self.0.write().entry(key).or_insert(series));
     }
 }
 
-/// The counters of a server.
-pub(crate) struct Measures {
+/// The metrics of a server.
+pub(crate) struct Metrics {
     handle: Option<PrometheusHandle>,
     /// By method, route and status.
-    requests: Kept<(&'static str, &'static str, StatusCode)>,
-    scans: Kept<(ScanResult, DecidedBy)>,
+    requests: SeriesCache<(&'static str, &'static str, StatusCode)>,
+    scans: SeriesCache<(ScanResult, DecidedBy)>,
     connections: Gauge,
     rate_limited: Counter,
     clock_skew: Counter,
     log_dropped: Counter,
 }
 
-impl Measures {
-    /// Takes up the process's counters, and makes them where they are missing.
+impl Metrics {
+    /// Uses the recorder of this process and installs it if there is none.
     pub(crate) fn new() -> Self {
-        let handle = PROCESS.get_or_init(install).clone();
+        let handle = RECORDER.get_or_init(install).clone();
         Self {
             handle,
-            requests: Kept::new(),
-            scans: Kept::new(),
+            requests: SeriesCache::new(),
+            scans: SeriesCache::new(),
             connections: metrics::gauge!(CONNECTIONS),
             rate_limited: metrics::counter!(RATE_LIMITED),
             clock_skew: metrics::counter!(CLOCK_SKEW),
@@ -87,9 +89,9 @@ impl Measures {
         }
     }
 
-    /// The text that Prometheus reads: what the process counted, and how this node is doing.
+    /// The metrics in the Prometheus text format: the counters of the process and the health of this node.
     pub(crate) fn render(&self, health: &NodeHealth, database: &'static str) -> String {
-        self.log_dropped.absolute(log::dropped());
+        self.log_dropped.absolute(log::dropped_lines());
         let mut text = self
             .handle
             .as_ref()
@@ -99,32 +101,38 @@ impl Measures {
         text
     }
 
-    /// Sums up what was measured since the last time, so that it takes no more memory while nobody reads it.
-    pub(crate) fn sum_up(&self) {
+    /// Moves new samples into the histograms. Without it they take memory until the next scrape.
+    pub(crate) fn aggregate(&self) {
         if let Some(handle) = &self.handle {
             handle.run_upkeep();
         }
     }
 
-    /// A request was answered.
-    pub(crate) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+    /// Records a request and the time until its response.
+    pub(crate) fn record_request(
+        &self,
+        method: &Method,
+        route: &'static str,
+        status: StatusCode,
+        duration: Duration,
+    ) {
         let labels = (method_name(method), route, status);
         self.requests
-            .count(labels, took, |&(method, route, status)| Series {
-                count: metrics::counter!(
+            .record(labels, duration, |&(method, route, status)| Series {
+                total: metrics::counter!(
                     REQUESTS, "method" => method, "route" => route, "status" => status_text(status)
                 ),
                 seconds: metrics::histogram!(REQUEST_SECONDS, "method" => method, "route" => route),
             });
     }
 
-    /// A scan was decided.
-    pub(crate) fn scanned(&self, answer: &ScanAnswer, took: Duration) {
-        self.scans.count(
+    /// Records a scan and the time until its decision.
+    pub(crate) fn record_scan(&self, answer: &ScanAnswer, duration: Duration) {
+        self.scans.record(
             (answer.result, answer.decided_by),
-            took,
+            duration,
             |(result, decided_by)| Series {
-                count: metrics::counter!(
+                total: metrics::counter!(
                     SCANS, "result" => result.as_str(), "decided_by" => decided_by.as_str()
                 ),
                 seconds: metrics::histogram!(SCAN_SECONDS, "decided_by" => decided_by.as_str()),
@@ -135,22 +143,22 @@ impl Measures {
         }
     }
 
-    /// A device called too often.
-    pub(crate) fn limited(&self) {
+    /// Counts a request that exceeded a rate limit.
+    pub(crate) fn count_rate_limited(&self) {
         self.rate_limited.increment(1);
     }
 
-    /// A connection was opened; it counts until what is returned is dropped.
-    pub(crate) fn connected(&self) -> Connected {
+    /// Counts a connection until the returned guard is dropped.
+    pub(crate) fn connection_opened(&self) -> ConnectionGuard {
         self.connections.increment(1);
-        Connected(self.connections.clone())
+        ConnectionGuard(self.connections.clone())
     }
 }
 
-/// A connection that is open.
-pub(crate) struct Connected(Gauge);
+/// Counts a connection as open until it is dropped.
+pub(crate) struct ConnectionGuard(Gauge);
 
-impl Drop for Connected {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.decrement(1);
     }
@@ -159,11 +167,11 @@ impl Drop for Connected {
 fn install() -> Option<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
-        .inspect_err(|error| tracing::error!(%error, "no histograms"))
+        .inspect_err(|error| tracing::error!(%error, "the histogram buckets are invalid"))
         .ok()?;
     let recorder: PrometheusRecorder = builder.build_recorder();
     let handle = recorder.handle();
-    // A program that embeds the server may count by itself; then its recorder gets these counters too.
+    // A program that embeds the server may have a recorder already, which then receives these metrics.
     metrics::set_global_recorder(recorder).ok()?;
     metrics::describe_counter!(
         REQUESTS,
@@ -173,38 +181,38 @@ fn install() -> Option<PrometheusHandle> {
     metrics::describe_histogram!(
         REQUEST_SECONDS,
         Unit::Seconds,
-        "Time from the request's head to the answer's, by method and route."
+        "Time from the head of the request to the head of the response, by method and route."
     );
-    metrics::describe_gauge!(CONNECTIONS, Unit::Count, "Connections that are open.");
+    metrics::describe_gauge!(CONNECTIONS, Unit::Count, "Open connections.");
     metrics::describe_counter!(
         SCANS,
         Unit::Count,
-        "Scans answered, by result and by who decided."
+        "Scans answered, by result and by the tier that decided."
     );
     metrics::describe_histogram!(
         SCAN_SECONDS,
         Unit::Seconds,
-        "Time to decide a scan and, where a person came in, to record it, by who decided."
+        "Time to decide a scan and to record an admission, by the tier that decided."
     );
     metrics::describe_counter!(
         RATE_LIMITED,
         Unit::Count,
-        "Calls refused because their device called too often."
+        "Requests refused because a device or an address exceeded its rate limit."
     );
     metrics::describe_counter!(
         CLOCK_SKEW,
         Unit::Count,
-        "Scans whose device's clock was more than 300 s away from this node's."
+        "Scans from devices whose clock differs from the clock of this node by more than 300 s."
     );
     metrics::describe_counter!(
         LOG_DROPPED,
         Unit::Count,
-        "Lines of the log that were dropped because nobody read those before them."
+        "Log lines that were dropped because the buffer was full."
     );
     Some(handle)
 }
 
-/// The name of a method; methods that no route has share one, so that callers cannot make series.
+/// The label of a method. Methods that no route has share one label.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -220,8 +228,8 @@ fn status_text(status: StatusCode) -> String {
     status.as_u16().to_string()
 }
 
-/// Milliseconds with three decimals, as the log shows them.
-#[expect(clippy::cast_precision_loss, reason = "a request does not take 285 years")]
-pub(crate) fn millis(elapsed: Duration) -> f64 {
+/// A duration in milliseconds with three decimals, as the log shows it.
+#[expect(clippy::cast_precision_loss, reason = "a request takes less than 285 years")]
+pub(crate) fn as_millis(elapsed: Duration) -> f64 {
     elapsed.as_micros() as f64 / 1000.0
 }

@@ -1,4 +1,4 @@
-//! What does an endpoint get? A call: who makes it, what it names, what it says and asks.
+//! The request that a handler gets: the caller, the path values, the query and the body, all parsed.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,16 +11,17 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
 
 use crate::auth::{Caller, Credential};
-use crate::node::Node;
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
+use crate::state::ServerState;
 
-/// The values of a path's variables, percent-decoded.
-pub(crate) type PathValues = Vec<(&'static str, String)>;
+/// Names and values of a path's variables; the values are percent-decoded.
+pub(crate) type PathValues = Vec<(String, String)>;
 
-/// A call with the body `B` and the query parameters `Q`, from a caller who identified itself and may make it.
-pub(crate) struct Call<B = (), Q = NoQuery> {
-    pub(crate) node: Arc<Node>,
+/// A request with the body `B` and the query parameters `Q`. Its caller is authenticated and has the permission that
+/// the route requires.
+pub(crate) struct Request<B = (), Q = NoQuery> {
+    pub(crate) state: Arc<ServerState>,
     pub(crate) caller: Caller,
     pub(crate) credential: Credential,
     pub(crate) path: PathValues,
@@ -30,84 +31,84 @@ pub(crate) struct Call<B = (), Q = NoQuery> {
     pub(crate) body: B,
 }
 
-impl<B, Q> Call<B, Q> {
-    /// Whose data the call is about.
+impl<B, Q> Request<B, Q> {
+    /// The organization that the caller belongs to.
     pub(crate) fn organization(&self) -> OrganizationId {
         self.caller.organization()
     }
 
-    /// The scanner.
+    /// The scanner of this node.
     pub(crate) fn scanner(&self) -> &Scanner {
-        &self.node.scanner
+        &self.state.scanner
     }
 
-    /// The back office.
+    /// The administration of this node.
     pub(crate) fn admin(&self) -> &Admin {
-        &self.node.admin
+        &self.state.admin
     }
 
-    /// The database, to read from.
+    /// The database, for reading.
     pub(crate) fn store(&self) -> &dyn Store {
-        self.node.scanner.store()
+        self.state.scanner.store()
     }
 
-    /// The device that calls; members may not.
-    pub(crate) fn authenticated(&self) -> Result<&Arc<AuthenticatedDevice>, Problem> {
+    /// The device that calls; `forbidden` for members.
+    pub(crate) fn authenticated_device(&self) -> Result<&Arc<AuthenticatedDevice>, Problem> {
         match &self.caller {
-            Caller::Device(authenticated) => Ok(authenticated),
+            Caller::Device(device) => Ok(device),
             Caller::Member(_) => Err(Code::Forbidden.into()),
         }
     }
 
-    /// The value of a variable of the path; a text that cannot be one names nothing.
-    pub(crate) fn named<T: FromStr>(&self, variable: &str) -> Result<T, Problem> {
+    /// The value of a path variable; `not_found` if the text does not parse.
+    pub(crate) fn path_value<T: FromStr>(&self, variable: &str) -> Result<T, Problem> {
         let text = self
             .path
             .iter()
-            .find(|(name, _)| *name == variable)
+            .find(|(name, _)| name == variable)
             .map(|(_, text)| text.as_str())
             .ok_or(Code::NotFound)?;
         text.parse().map_err(|_| Code::NotFound.into())
     }
 
-    /// The id that a variable of the path is, in the one form that ids are written in.
+    /// The id in a path variable; `not_found` unless it is a UUID in hyphenated form.
     pub(crate) fn id<T: From<uuid::Uuid>>(&self, variable: &str) -> Result<T, Problem> {
-        let Hyphenated(uuid) = self.named(variable)?;
+        let HyphenatedUuid(uuid) = self.path_value(variable)?;
         Ok(uuid.into())
     }
 
-    /// The event that the path names.
+    /// The event id in the path.
     pub(crate) fn event_id(&self) -> Result<EventId, Problem> {
         self.id("id")
     }
 
-    /// The gate that the path names.
+    /// The gate id in the path.
     pub(crate) fn gate_id(&self) -> Result<GateId, Problem> {
         self.id("gate_id")
     }
 
-    /// The device that the path names.
+    /// The device id in the path.
     pub(crate) fn device_id(&self) -> Result<DeviceId, Problem> {
         self.id("id")
     }
 
-    /// The ticket code that the path names.
-    pub(crate) fn code(&self) -> Result<TicketCode, Problem> {
-        self.named("code")
+    /// The ticket code in the path.
+    pub(crate) fn ticket_code(&self) -> Result<TicketCode, Problem> {
+        self.path_value("code")
     }
 }
 
-/// A call with the body `B` from somebody who has no credential yet.
-pub(crate) struct Visit<B> {
-    pub(crate) node: Arc<Node>,
+/// A request with the body `B` from a client without a credential.
+pub(crate) struct AnonymousRequest<B> {
+    pub(crate) state: Arc<ServerState>,
     pub(crate) now: Timestamp,
     pub(crate) body: B,
 }
 
-/// A UUID in its hyphenated form and no other, so that a thing has one path.
-struct Hyphenated(uuid::Uuid);
+/// A UUID in hyphenated form. The other forms are rejected so that each resource has one path.
+struct HyphenatedUuid(uuid::Uuid);
 
-impl FromStr for Hyphenated {
+impl FromStr for HyphenatedUuid {
     type Err = Code;
 
     fn from_str(text: &str) -> Result<Self, Code> {

@@ -1,4 +1,4 @@
-//! What goes back? A response whose body is whole, or a stream.
+//! Constructors of responses with a complete body or a stream, and the cursors of lists.
 
 use std::pin::Pin;
 
@@ -13,26 +13,27 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use voelgoed_scan_core::store::{Cursor, Page};
 
-/// Why a stream broke off: the connection is cut, so that nobody takes a part for the whole.
+/// A stream failed. The connection is closed without a proper end, so that the client does not take the part that it
+/// received for the complete stream.
 #[derive(Debug, thiserror::Error)]
-#[error("the stream broke off")]
-pub(crate) struct BrokenOff;
+#[error("the stream was aborted")]
+pub(crate) struct StreamAborted;
 
-type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, BrokenOff>> + Send>>;
+type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, StreamAborted>> + Send>>;
 
 /// The body of a response.
-pub(crate) type Body = Either<Full<Bytes>, StreamBody<Frames>>;
+pub(crate) type ResponseBody = Either<Full<Bytes>, StreamBody<Frames>>;
 
-/// As many bytes as most answers have, so that few grow on their way.
-const MOST_ANSWERS: usize = 1024;
+/// The initial capacity of a JSON body, in bytes. Most bodies fit without a reallocation.
+const JSON_CAPACITY: usize = 1024;
 
-/// A list, or a page of one.
+/// A page of a list.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "{T}List")]
 pub(crate) struct List<T> {
-    /// The rows.
+    /// The items.
     data: Vec<T>,
-    /// What to send as `cursor` for the next page; null after the last.
+    /// The `cursor` for the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -40,21 +41,21 @@ impl<T> From<Page<T>> for List<T> {
     fn from(page: Page<T>) -> Self {
         Self {
             data: page.data,
-            next_cursor: page.next.map(cursor_text),
+            next_cursor: page.next.map(encode_cursor),
         }
     }
 }
 
-/// The opaque text of a cursor: time and id, big-endian, base64url.
-fn cursor_text(cursor: Cursor) -> String {
+/// Encodes a cursor as opaque text: time and id, big-endian, in base64url.
+fn encode_cursor(cursor: Cursor) -> String {
     let mut bytes = [0; 24];
     bytes[..8].copy_from_slice(&cursor.at.to_be_bytes());
     bytes[8..].copy_from_slice(cursor.id.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What [`cursor_text`] wrote; nothing for another text.
-pub(crate) fn read_cursor(text: &str) -> Option<Cursor> {
+/// Decodes the text that [`encode_cursor`] wrote; `None` for any other text.
+pub(crate) fn decode_cursor(text: &str) -> Option<Cursor> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let (at, id) = bytes.split_first_chunk::<8>()?;
     Some(Cursor {
@@ -63,8 +64,12 @@ pub(crate) fn read_cursor(text: &str) -> Option<Cursor> {
     })
 }
 
-/// A whole body of some media type.
-pub(crate) fn whole(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+/// A response with a complete body.
+pub(crate) fn full(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<ResponseBody> {
     let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     response
@@ -73,24 +78,24 @@ pub(crate) fn whole(status: StatusCode, media_type: &'static str, body: impl Int
     response
 }
 
-/// A JSON body.
+/// A response with a JSON body.
 #[expect(
     clippy::expect_used,
-    reason = "the types of the contract have string keys and no failing serializer"
+    reason = "the types of the API have string keys and serializers that do not fail"
 )]
-pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response<Body> {
-    let mut text = Vec::with_capacity(MOST_ANSWERS);
-    serde_json::to_writer(&mut text, value).expect("a type of the contract is JSON");
-    whole(status, "application/json", text)
+pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response<ResponseBody> {
+    let mut text = Vec::with_capacity(JSON_CAPACITY);
+    serde_json::to_writer(&mut text, value).expect("a type of the API serialises to JSON");
+    full(status, "application/json", text)
 }
 
 /// 200 with a JSON body.
-pub(crate) fn ok<T: Serialize + ?Sized>(value: &T) -> Response<Body> {
+pub(crate) fn ok<T: Serialize + ?Sized>(value: &T) -> Response<ResponseBody> {
     json(StatusCode::OK, value)
 }
 
-/// 201 with a JSON body and where the new thing is.
-pub(crate) fn created<T: Serialize + ?Sized>(value: &T, location: &str) -> Response<Body> {
+/// 201 with a JSON body and the path of the new resource.
+pub(crate) fn created<T: Serialize + ?Sized>(value: &T, location: &str) -> Response<ResponseBody> {
     let mut response = json(StatusCode::CREATED, value);
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -98,24 +103,24 @@ pub(crate) fn created<T: Serialize + ?Sized>(value: &T, location: &str) -> Respo
     response
 }
 
-/// A status that says all.
-pub(crate) fn empty(status: StatusCode) -> Response<Body> {
+/// A response without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = status;
     response
 }
 
-/// 204.
-pub(crate) fn nothing() -> Response<Body> {
+/// 204 without a body.
+pub(crate) fn no_content() -> Response<ResponseBody> {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// 200 with a stream of chunks.
+/// 200 with a stream.
 pub(crate) fn stream(
     media_type: &'static str,
-    chunks: impl Stream<Item = Result<Frame<Bytes>, BrokenOff>> + Send + 'static,
-) -> Response<Body> {
-    let frames: Frames = Box::pin(chunks);
+    frames: impl Stream<Item = Result<Frame<Bytes>, StreamAborted>> + Send + 'static,
+) -> Response<ResponseBody> {
+    let frames: Frames = Box::pin(frames);
     let mut response = Response::new(Either::Right(StreamBody::new(frames)));
     response
         .headers_mut()
@@ -128,20 +133,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_as_it_was_written() {
+    fn a_cursor_survives_encoding_and_decoding() {
         let cursor = Cursor {
             at: 1_780_000_000_123,
             id: uuid::Uuid::from_u128(0x0192_f0c1_7a4e_7000_8000_0000_0000_0001),
         };
-        let text = cursor_text(cursor);
+        let text = encode_cursor(cursor);
         assert_eq!(text.len(), 32);
-        assert_eq!(read_cursor(&text), Some(cursor));
+        assert_eq!(decode_cursor(&text), Some(cursor));
     }
 
     #[test]
-    fn other_texts_are_no_cursor() {
+    fn any_other_text_is_not_a_cursor() {
         for text in ["", "AAAA", "not base64url!", &"A".repeat(31), &"A".repeat(33)] {
-            assert_eq!(read_cursor(text), None, "{text:?}");
+            assert_eq!(decode_cursor(text), None, "{text:?}");
         }
     }
 }

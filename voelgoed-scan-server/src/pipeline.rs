@@ -1,0 +1,327 @@
+//! The request pipeline: it runs the checks in the order that the contract states, then the handler.
+//!
+//! Invariants: every response carries a request id and is logged and counted once, also after a panic; only a client
+//! that broke off gets no response.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
+use hyper::{Method, Response, StatusCode};
+use tokio::time::timeout;
+use voelgoed_scan_core::model::random;
+
+use crate::auth::{Caller, Credential};
+use crate::body::{self, ClientGone, ReadOutcome};
+use crate::clock;
+use crate::metrics::{self, Metrics};
+use crate::problem::{Code, Problem};
+use crate::query::NoQuery;
+use crate::request::{AnonymousRequest, PathValues, Request};
+use crate::response::ResponseBody;
+use crate::route::{Access, BodyKind, RawBody, RequestError, Route};
+use crate::state::ServerState;
+
+/// The time limit for database reads, those of authentication and those of GET handlers. It is a little less than the
+/// two seconds within which a client learns that the database does not respond.
+const READ_TIMEOUT: Duration = Duration::from_millis(1800);
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Fields of the log line that the pipeline learns on the way.
+#[derive(Default)]
+struct LogFields {
+    route: Option<&'static str>,
+    caller: Option<Caller>,
+}
+
+/// Handles a request. An error closes the connection without a response.
+pub(crate) async fn handle(
+    state: Arc<ServerState>,
+    peer: IpAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<ResponseBody>, ClientGone> {
+    let started = clock::stopwatch();
+    let (mut parts, body) = request.into_parts();
+    set_host_header(&mut parts);
+    let mut body = Some(body);
+    let request_id = request_id(&parts.headers);
+    let method = parts.method.clone();
+    // A client that waits for `100 Continue` has not sent the body yet.
+    let expects_continue = parts.headers.contains_key(header::EXPECT);
+    let mut fields = LogFields::default();
+    let outcome = AssertUnwindSafe(dispatch(&state, peer, parts, &mut body, &mut fields))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()));
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(RequestError::ClientGone) => {
+            let request_id = as_text(&request_id);
+            tracing::debug!(%method, route = fields.route, request_id, "request broke off");
+            return Err(ClientGone);
+        }
+        Err(RequestError::Problem(problem)) => problem.into_response(as_text(&request_id)),
+    };
+    if let Some(body) = body.as_mut().filter(|_| !expects_continue) {
+        body::discard(body).await;
+    }
+    let id = as_text(&request_id);
+    record(&state.metrics, &fields, &method, response.status(), id, started);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, request_id);
+    Ok(response)
+}
+
+/// Copies the host of an HTTP/2 request from the URI to the header `Host`, where HTTP/1.1 has it.
+fn set_host_header(parts: &mut Parts) {
+    let authority = parts.uri.authority().map(Authority::as_str);
+    if let Some(host) = authority.and_then(|host| HeaderValue::from_str(host).ok()) {
+        parts.headers.insert(header::HOST, host);
+    }
+}
+
+/// Counts and logs a response.
+fn record(
+    metrics: &Metrics,
+    fields: &LogFields,
+    method: &Method,
+    status: StatusCode,
+    request_id: &str,
+    started: Instant,
+) {
+    let elapsed = started.elapsed();
+    let route = fields.route.unwrap_or("none");
+    metrics.record_request(method, route, status, elapsed);
+    let (organization, device) = match &fields.caller {
+        Some(Caller::Device(authenticated)) => (
+            Some(authenticated.device.organization_id),
+            Some(authenticated.device.id),
+        ),
+        Some(Caller::Member(key)) => (Some(key.organization_id), None),
+        None => (None, None),
+    };
+    tracing::info!(
+        %method,
+        route,
+        status = status.as_u16(),
+        ms = metrics::as_millis(elapsed),
+        request_id,
+        organization = organization.map(tracing::field::display),
+        device = device.map(tracing::field::display),
+        "request"
+    );
+}
+
+/// The request id of the client if it is valid, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(&X_REQUEST_ID).filter(|id| {
+        let id = id.as_bytes();
+        (1..=64).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(new_request_id)
+}
+
+fn new_request_id() -> HeaderValue {
+    let mut bytes = [0; 16];
+    random::fill_buffered(&mut bytes);
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// A request id as text. It consists of visible ASCII characters.
+fn as_text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
+}
+
+async fn dispatch(
+    state: &Arc<ServerState>,
+    peer: IpAddr,
+    parts: Parts,
+    body: &mut Option<Incoming>,
+    fields: &mut LogFields,
+) -> Result<Response<ResponseBody>, RequestError> {
+    let Parts {
+        method, uri, headers, ..
+    } = parts;
+    let (route, path) = state.router.find(&method, uri.path())?;
+    fields.route = Some(route.path);
+    match &route.access {
+        Access::Public(handler) => handler(Arc::clone(state)).await,
+        Access::Anonymous(handler) => {
+            check_rate(state, state.address_limit.check(peer))?;
+            let body = read_body(route.body, &headers, body).await?;
+            handler(AnonymousRequest {
+                state: Arc::clone(state),
+                now: state.clock.now(),
+                body,
+            })
+            .await
+        }
+        Access::Authenticated(_, handler) => {
+            let request = authenticate(state, route, path, headers, body, fields).await?;
+            let response = handler(request, uri.query());
+            if method == Method::GET && route.has_read_timeout {
+                with_read_timeout(response).await
+            } else {
+                response.await
+            }
+        }
+    }
+}
+
+fn check_rate(state: &ServerState, allowed: Result<(), Duration>) -> Result<(), Problem> {
+    allowed.map_err(|wait| {
+        state.metrics.count_rate_limited();
+        Problem::rate_limited(wait)
+    })
+}
+
+/// Cancels a read after [`READ_TIMEOUT`]. The statement under way stays with its connection, which returns to the pool
+/// once the database responds on it.
+async fn with_read_timeout<T, E: From<Code>>(read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| {
+        tracing::warn!("the database did not answer in time");
+        Err(Code::StorageUnavailable.into())
+    })
+}
+
+/// Runs the checks that need no parsed body: credential, rate, media type and size.
+async fn authenticate(
+    state: &Arc<ServerState>,
+    route: &Route,
+    path: PathValues,
+    headers: HeaderMap,
+    body: &mut Option<Incoming>,
+    fields: &mut LogFields,
+) -> Result<Request<RawBody>, RequestError> {
+    let credential = Credential::read(&headers)?;
+    let allow_inactive = matches!(
+        &route.access,
+        Access::Authenticated(permission, _) if permission.admits_inactive_devices()
+    );
+    let caller = if let Some(caller) = credential.cached_caller(&state.scanner) {
+        caller
+    } else {
+        let caller = credential.caller(&state.scanner, &state.admin, allow_inactive);
+        Box::pin(with_read_timeout(caller)).await?
+    };
+    fields.caller = Some(caller.clone());
+    if let Caller::Device(authenticated) = &caller {
+        check_rate(state, state.device_limit.check(&authenticated.device))?;
+    }
+    let body = read_body(route.body, &headers, body).await?;
+    Ok(Request {
+        state: Arc::clone(state),
+        caller,
+        credential,
+        path,
+        headers,
+        now: state.clock.now(),
+        query: NoQuery {},
+        body,
+    })
+}
+
+/// Reads the body that the route takes. A body that the route does not take stays in `slot`.
+async fn read_body(
+    kind: BodyKind,
+    headers: &HeaderMap,
+    slot: &mut Option<Incoming>,
+) -> Result<RawBody, RequestError> {
+    let empty = RawBody::Full(Bytes::new());
+    let Some(body) = slot.as_mut() else {
+        return Ok(empty);
+    };
+    match kind {
+        BodyKind::Empty => Ok(empty),
+        BodyKind::Json(_, limit) => {
+            check_media_type(headers, body, "application/json")?;
+            match body::read_all(body, limit).await? {
+                ReadOutcome::Complete(bytes) => Ok(RawBody::Full(bytes)),
+                ReadOutcome::TooLarge => Err(Code::BodyTooLarge.into()),
+            }
+        }
+        BodyKind::Lines(_) => {
+            check_media_type(headers, body, "application/x-ndjson")?;
+            Ok(slot.take().map_or(empty, RawBody::Stream))
+        }
+    }
+}
+
+/// Checks `Content-Type`. Only a request without a body may omit it.
+fn check_media_type(headers: &HeaderMap, body: &Incoming, expected: &str) -> Result<(), Problem> {
+    let matches = match headers.get(header::CONTENT_TYPE) {
+        Some(value) => value
+            .to_str()
+            .is_ok_and(|text| essence(text).eq_ignore_ascii_case(expected)),
+        None => body.is_end_stream(),
+    };
+    if matches {
+        Ok(())
+    } else {
+        Err(Code::UnsupportedMediaType.into())
+    }
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether the header `Accept` contains a media type. Wildcards do not count.
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|item| essence(item).eq_ignore_ascii_case(media_type))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(value: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            X_REQUEST_ID,
+            HeaderValue::from_str(value).expect("a valid header value"),
+        );
+        as_text(&request_id(&headers)).to_owned()
+    }
+
+    #[test]
+    fn a_request_id_of_1_to_64_visible_characters_is_used_and_any_other_is_replaced() {
+        for valid in ["1", "abc-DEF/~!", &"x".repeat(64)] {
+            assert_eq!(id_for(valid), valid);
+        }
+        for invalid in ["", "a b", "a\tb", &"x".repeat(65)] {
+            let id = id_for(invalid);
+            assert_ne!(id, invalid);
+            assert_eq!(id.len(), 36, "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_is_compared_without_its_parameters() {
+        assert_eq!(essence("application/json; charset=utf-8"), "application/json");
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/html, application/x-ndjson;q=0.5"),
+        );
+        assert!(accepts(&headers, "application/x-ndjson"));
+        assert!(!accepts(&headers, "application/json"));
+    }
+}

@@ -1,0 +1,335 @@
+//! The builder of routes. Each step fixes a type that the next steps and the handler use.
+
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use schemars::JsonSchema;
+
+use super::{
+    Access, AuthenticatedHandler, BodyKind, HandlerResult, RawBody, ResponseSpec, Route, SchemaFn, schema_of,
+};
+use crate::auth::Permission;
+use crate::body::Lines;
+use crate::json::{JsonBody, SchemaValidator};
+use crate::problem::{Code, Problem};
+use crate::query::{self, NoQuery, Query};
+use crate::request::{AnonymousRequest, Request};
+use crate::resource::Resource;
+use crate::state::ServerState;
+
+/// A type that is read from the body of a request.
+pub(crate) trait FromBody: Sized + Send + Sync + 'static {
+    /// The kind of body that the route declares.
+    const KIND: BodyKind;
+
+    /// Parses the body, or reads nothing yet where the body is a stream.
+    fn from_body(raw: RawBody, validator: &SchemaValidator) -> Result<Self, Problem>;
+
+    /// Reads and discards the rest of the body, so that the client reads the response.
+    fn discard(self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+}
+
+impl FromBody for () {
+    const KIND: BodyKind = BodyKind::Empty;
+
+    fn from_body(_: RawBody, _: &SchemaValidator) -> Result<Self, Problem> {
+        Ok(())
+    }
+}
+
+/// A JSON body.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: JsonBody> FromBody for Json<T> {
+    const KIND: BodyKind = BodyKind::Json(schema_of::<T::Schema>, T::MAX_BYTES);
+
+    fn from_body(raw: RawBody, validator: &SchemaValidator) -> Result<Self, Problem> {
+        match raw {
+            RawBody::Full(bytes) => validator.parse(&bytes).map(Self),
+            RawBody::Stream(_) => Err(Code::Internal.into()),
+        }
+    }
+}
+
+impl<S: JsonSchema + 'static> FromBody for Lines<S> {
+    const KIND: BodyKind = BodyKind::Lines(schema_of::<S>);
+
+    fn from_body(raw: RawBody, _: &SchemaValidator) -> Result<Self, Problem> {
+        match raw {
+            RawBody::Full(_) => Err(Code::Internal.into()),
+            RawBody::Stream(body) => Ok(Self::new(body)),
+        }
+    }
+
+    async fn discard(self) {
+        self.discard_rest().await;
+    }
+}
+
+type ResourceFn<B, Q> = fn(&Request<B, Q>) -> Result<Resource, Problem>;
+type PermissionFn<B, Q> = fn(&Request<B, Q>) -> Permission;
+
+/// A route under construction, with the body type `B` and the query type `Q`.
+pub(crate) struct RouteBuilder<B = (), Q = NoQuery> {
+    method: Method,
+    path: &'static str,
+    operation_id: &'static str,
+    summary: &'static str,
+    responses: Vec<ResponseSpec>,
+    codes: Vec<Code>,
+    resource: Option<ResourceFn<B, Q>>,
+    permission: Option<PermissionFn<B, Q>>,
+    has_read_timeout: bool,
+    types: PhantomData<fn() -> (B, Q)>,
+}
+
+impl RouteBuilder {
+    pub(super) fn new(
+        method: Method,
+        path: &'static str,
+        operation_id: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            operation_id,
+            summary,
+            responses: Vec::new(),
+            codes: Vec::new(),
+            resource: None,
+            permission: None,
+            has_read_timeout: true,
+            types: PhantomData,
+        }
+    }
+
+    /// Declares a JSON body.
+    pub(crate) fn json_body<T: JsonBody>(self) -> RouteBuilder<Json<T>> {
+        self.with_types()
+    }
+
+    /// Declares a stream of NDJSON lines with the schema `S`, and query parameters.
+    pub(crate) fn ndjson_body<S: JsonSchema + 'static, Q: Query>(self) -> RouteBuilder<Lines<S>, Q> {
+        self.with_types()
+    }
+
+    /// Declares query parameters.
+    pub(crate) fn query<Q: Query>(self) -> RouteBuilder<(), Q> {
+        self.with_types()
+    }
+
+    fn with_types<B, Q>(self) -> RouteBuilder<B, Q> {
+        RouteBuilder {
+            method: self.method,
+            path: self.path,
+            operation_id: self.operation_id,
+            summary: self.summary,
+            responses: self.responses,
+            codes: self.codes,
+            resource: None,
+            permission: None,
+            has_read_timeout: self.has_read_timeout,
+            types: PhantomData,
+        }
+    }
+
+    /// Finishes a route that needs no credential; the handler gets the server state only.
+    pub(crate) fn public<F>(self, handler: impl Fn(Arc<ServerState>) -> F + Send + Sync + 'static) -> Route
+    where
+        F: Future<Output = HandlerResult> + Send + 'static,
+    {
+        self.into_route::<(), NoQuery>(Access::Public(Box::new(move |state| Box::pin(handler(state)))))
+    }
+}
+
+impl<B, Q> RouteBuilder<B, Q> {
+    /// Declares a JSON response.
+    pub(crate) fn responds<T: JsonSchema>(mut self, status: StatusCode, description: &'static str) -> Self {
+        let bodies = vec![("application/json", Some(schema_of::<T> as SchemaFn))];
+        self.responses.push(ResponseSpec {
+            status,
+            description,
+            bodies,
+        });
+        self
+    }
+
+    /// Declares a 200 response in one of several media types.
+    pub(crate) fn responds_with(
+        mut self,
+        description: &'static str,
+        bodies: Vec<(&'static str, Option<SchemaFn>)>,
+    ) -> Self {
+        self.responses.push(ResponseSpec {
+            status: StatusCode::OK,
+            description,
+            bodies,
+        });
+        self
+    }
+
+    /// Declares a 204 response.
+    pub(crate) fn responds_no_content(mut self, description: &'static str) -> Self {
+        self.responses.push(ResponseSpec {
+            status: StatusCode::NO_CONTENT,
+            description,
+            bodies: Vec::new(),
+        });
+        self
+    }
+
+    /// Declares a 304 response.
+    pub(crate) fn responds_not_modified(mut self, description: &'static str) -> Self {
+        self.responses.push(ResponseSpec {
+            status: StatusCode::NOT_MODIFIED,
+            description,
+            bodies: Vec::new(),
+        });
+        self
+    }
+
+    /// Declares problem codes in addition to those that follow from the rest of the declaration.
+    pub(crate) fn problems(mut self, codes: &[Code]) -> Self {
+        self.codes.extend_from_slice(codes);
+        self
+    }
+
+    /// Removes the timeout of GET requests, for a route that reads a lot of data.
+    pub(crate) fn without_read_timeout(mut self) -> Self {
+        self.has_read_timeout = false;
+        self
+    }
+
+    /// Declares the resource that the request addresses. A caller without permission gets 403 only if the resource
+    /// exists, and 404 otherwise.
+    pub(crate) fn resource(mut self, resource: ResourceFn<B, Q>) -> Self {
+        self.resource = Some(resource);
+        self
+    }
+
+    /// Declares that the permission depends on the request. The OpenAPI document shows the permission given to
+    /// [`RouteBuilder::authenticated`].
+    pub(crate) fn permission(mut self, permission: PermissionFn<B, Q>) -> Self {
+        self.permission = Some(permission);
+        self
+    }
+
+    fn into_route<Body: FromBody, Params: Query>(self, access: Access) -> Route {
+        Route {
+            method: self.method,
+            path: self.path,
+            operation_id: self.operation_id,
+            summary: self.summary,
+            body: Body::KIND,
+            query: schema_of::<Params>,
+            responses: self.responses,
+            codes: self.codes,
+            access,
+            has_read_timeout: self.has_read_timeout,
+        }
+    }
+}
+
+impl<B: FromBody> RouteBuilder<B> {
+    /// Finishes a route that needs no credential and is limited by the rate of the client's address.
+    pub(crate) fn anonymous<F>(
+        self,
+        handler: impl Fn(AnonymousRequest<B>) -> F + Send + Sync + 'static,
+    ) -> Route
+    where
+        F: Future<Output = HandlerResult> + Send + 'static,
+    {
+        let validator = SchemaValidator::default();
+        self.into_route::<B, NoQuery>(Access::Anonymous(Box::new(move |request| {
+            match B::from_body(request.body, &validator) {
+                Ok(body) => Box::pin(handler(AnonymousRequest {
+                    state: request.state,
+                    now: request.now,
+                    body,
+                })),
+                Err(problem) => Box::pin(ready(Err(problem.into()))),
+            }
+        })))
+    }
+}
+
+impl<B: FromBody, Q: Query> RouteBuilder<B, Q> {
+    /// Finishes a route that needs a credential with this permission.
+    pub(crate) fn authenticated<F>(
+        self,
+        permission: Permission,
+        handler: impl Fn(Request<B, Q>) -> F + Send + Sync + 'static,
+    ) -> Route
+    where
+        F: Future<Output = HandlerResult> + Send + 'static,
+    {
+        let (resource, permission_of) = (self.resource, self.permission);
+        let validators = Validators::default();
+        let run: AuthenticatedHandler = Box::new(move |request, query| {
+            let request = match parse::<B, Q>(request, query, &validators) {
+                Ok(request) => request,
+                Err(problem) => return Box::pin(ready(Err(problem.into()))),
+            };
+            let required = permission_of.map_or(permission, |permission_of| permission_of(&request));
+            if required.admits(&request.caller) {
+                return Box::pin(handler(request));
+            }
+            Box::pin(async move {
+                let problem = forbidden_or_not_found(&request, resource).await;
+                request.body.discard().await;
+                Err(problem.into())
+            })
+        });
+        self.into_route::<B, Q>(Access::Authenticated(permission, run))
+    }
+}
+
+/// The schema validators of a route.
+#[derive(Default)]
+struct Validators {
+    body: SchemaValidator,
+    query: SchemaValidator,
+}
+
+fn parse<B: FromBody, Q: Query>(
+    request: Request<RawBody>,
+    query: Option<&str>,
+    validators: &Validators,
+) -> Result<Request<B, Q>, Problem> {
+    let body = B::from_body(request.body, &validators.body)?;
+    let query = query::parse(&validators.query, query)?;
+    Ok(Request {
+        state: request.state,
+        caller: request.caller,
+        credential: request.credential,
+        path: request.path,
+        headers: request.headers,
+        now: request.now,
+        query,
+        body,
+    })
+}
+
+/// 404 if the request addresses a resource that does not exist, else 403.
+async fn forbidden_or_not_found<B, Q>(
+    request: &Request<B, Q>,
+    resource: Option<ResourceFn<B, Q>>,
+) -> Problem {
+    let Some(resource) = resource else {
+        return Code::Forbidden.into();
+    };
+    let exists = match resource(request) {
+        Ok(resource) => resource.exists(request.store(), request.organization()).await,
+        Err(problem) => return problem,
+    };
+    match exists {
+        Ok(true) => Code::Forbidden.into(),
+        Ok(false) => Code::NotFound.into(),
+        Err(error) => error.into(),
+    }
+}

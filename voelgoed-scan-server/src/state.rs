@@ -1,0 +1,36 @@
+//! The state that all requests of a server share.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use voelgoed_scan_core::node::{Admin, Scanner};
+
+use crate::clock::Clock;
+use crate::limit::{AddressLimit, DeviceLimit};
+use crate::metrics::Metrics;
+use crate::route::Router;
+
+/// The state of one running server.
+pub(crate) struct ServerState {
+    pub(crate) scanner: Scanner,
+    pub(crate) admin: Admin,
+    pub(crate) router: Router,
+    pub(crate) device_limit: DeviceLimit,
+    pub(crate) address_limit: AddressLimit,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    /// The kind of database, as a metric label: `sqlite` or `postgres`.
+    pub(crate) database: &'static str,
+    /// Cancelled when the server stops; event streams end then.
+    pub(crate) stopping: CancellationToken,
+    /// The OpenAPI document, built at the first request for it.
+    pub(crate) openapi: OnceLock<Bytes>,
+    /// The configured URL by which phones reach the server.
+    pub(crate) public_url: Option<String>,
+    /// The address that the server listens on.
+    pub(crate) address: SocketAddr,
+    /// `https` if the server terminates TLS itself, else `http`.
+    pub(crate) scheme: &'static str,
+}
