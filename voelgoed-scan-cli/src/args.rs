@@ -1,24 +1,24 @@
-//! What may be typed? The whole command line; each command's own arguments stand with the command.
+//! The command line: the global options and the help. The arguments of each command are in the command's file.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
 use crate::commands::Command;
-use crate::world;
+use crate::env;
 
 const ABOUT: &str = "Scan tickets, and set up the gates that do";
 
 const LONG_ABOUT: &str = "\
 Scan tickets, and set up the gates that do.
 
-Talks to a voelgoed-scan-server over HTTP, save for init, verify and demo. To see all of it at work first:
+Talks to a voelgoed-scan-server over HTTP. Only init, verify and demo need no server. To see everything at work:
 
   voelgoed-scan demo";
 
 const AFTER_HELP: &str = "\
-The credential is never an argument, because arguments can be seen by every user of the machine. \
-VOELGOED_SCAN_TOKEN or the --token-file holds an API key (vgk_...) to set things up and to read, or a device token \
+The credential is never an argument, because every user of the machine can see arguments. Put it in \
+VOELGOED_SCAN_TOKEN or in a --token-file: an API key (vgk_...) to set things up and to read, or a device token \
 (vgd_...) to scan.
 
 Exit codes:
@@ -26,9 +26,9 @@ Exit codes:
   1  failed                   4  not allowed (401, 403)
   2  wrong usage              5  the server is out of reach
 
-Results go to standard output; errors, notes and progress go to standard error as text, in either mode. With \
---output json standard output has compact JSON and nothing else: one value on one line, and for a list or several \
-scans one value a line (NDJSON).
+Results go to standard output. Errors, notes and progress go to standard error, always as text. With --output json, \
+standard output contains compact JSON only: one value on one line, or one value a line for lists and several scans \
+(NDJSON).
 
 Examples:
   voelgoed-scan demo
@@ -41,50 +41,50 @@ Examples:
 #[command(propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
 #[command(infer_subcommands = false, disable_help_subcommand = false)]
 pub(crate) struct Cli {
-    /// What every command takes.
+    /// The global options.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// The options that every command accepts.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The server to talk to
-    #[arg(long, global = true, value_name = "URL", env = world::SERVER, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, value_name = "URL", env = env::SERVER, default_value = "http://127.0.0.1:8080")]
     pub(crate) server: String,
     /// Read the credential from this file instead of `VOELGOED_SCAN_TOKEN`
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Believe https servers whose certificates this PEM file vouches for, and no others
+    /// Trust the certificate authorities in this PEM file, and no others, for https
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
-    /// What results look like
-    #[arg(long, global = true, value_name = "FORM", value_enum, default_value_t = Form::Table)]
-    pub(crate) output: Form,
-    /// No notes, no progress: results and errors only
+    /// Format of the results
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+    /// Print results and errors only: no notes, no progress
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// When to colour; `auto` colours on a terminal unless `NO_COLOR` is set
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
-    pub(crate) color: Colour,
+    /// When to use colours; `auto` uses them on a terminal unless `NO_COLOR` is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorMode::Auto)]
+    pub(crate) color: ColorMode,
 }
 
-/// What results look like.
+/// The format of results on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
+pub(crate) enum OutputFormat {
     /// For people.
     Table,
     /// For programs.
     Json,
 }
 
-/// When to colour.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Colour {
+pub(crate) enum ColorMode {
     /// On a terminal.
     Auto,
     /// Always.
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn every_command_says_what_it_does_and_shows_how() {
+    fn every_command_has_a_description_and_an_example() {
         fn check(command: &clap::Command, path: &str) {
             for inner in command
                 .get_subcommands()
                 .filter(|inner| inner.get_name() != "help")
             {
                 let path = format!("{path} {}", inner.get_name());
-                assert!(inner.get_about().is_some(), "{path} says nothing");
+                assert!(inner.get_about().is_some(), "{path} has no description");
                 if inner.has_subcommands() {
                     check(inner, &path);
                 } else {
@@ -120,12 +120,12 @@ mod tests {
                         .get_after_help()
                         .map(ToString::to_string)
                         .unwrap_or_default();
-                    let shown = help.lines().any(|line| {
+                    let has_example = help.lines().any(|line| {
                         line.split(&path)
                             .nth(1)
                             .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
                     });
-                    assert!(shown, "{path} shows no example: {help}");
+                    assert!(has_example, "{path} has no example: {help}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What can be done? One file a command; each returns what it has to say.
+//! The commands. Each has a file of its own and returns a [`Report`].
 
 mod apikey;
 mod completions;
@@ -15,28 +15,28 @@ mod man;
 mod put;
 mod rehearse;
 mod replay;
-mod rows;
 mod scan;
 mod scans;
 mod session;
 mod stats;
+mod tables;
 mod ticket;
-mod typed;
+mod value_parsers;
 mod verify;
 mod watch;
 
 use clap::Subcommand;
 
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// See all of it at work: one process with a server, sample tickets and a scan of every result
+    /// Run a demo: a server with sample tickets in one process, and a scan of every result
     Demo(demo::Demo),
-    /// Make an organization and its owner key, straight in the database
+    /// Create an organization and its owner key, directly in the database
     Init(init::Init),
     /// Events: create, change, list, show
     #[command(subcommand, visible_alias = "events")]
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Tickets: import, issue, look up, void, refund, reactivate, draw
     #[command(subcommand, visible_alias = "tickets")]
     Ticket(ticket::Ticket),
-    /// Scanner devices: register, list, show, pair a phone, rotate the token, revoke
+    /// Scanner devices: register, list, show, enrol a phone, rotate the token, revoke
     #[command(subcommand, visible_alias = "devices")]
     Device(device::Device),
     /// API keys of members and integrations: create, list, revoke
@@ -58,23 +58,23 @@ pub(crate) enum Command {
     Session(session::Session),
     /// Scan tickets, as a device with an active session
     Scan(scan::Scan),
-    /// The audit trail: list, export
+    /// Recorded scans: list, export
     #[command(subcommand)]
     Scans(scans::Scans),
-    /// How many people are inside, by gate and event
+    /// Show how many people are inside, by gate and event
     Stats(stats::Stats),
-    /// Scans and people inside, as they happen
+    /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
-    /// Send scans of the past again, each exactly once
+    /// Send past scans again, each exactly once
     Replay(replay::Replay),
-    /// Where devices and rules, or two devices, disagreed
+    /// List conflicts: scans of offline devices that lost against other scans or the rules
     Conflicts(conflicts::Conflicts),
-    /// Load test before the doors open: simulated devices against a scratch copy of an event
+    /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
     /// Signing keys: list, create, rotate, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::Key),
-    /// Check a VG2 payload, or this build against a vector file, with no server
+    /// Check a VG2 payload, or this build against a vector file, without a server
     Verify(verify::Verify),
     /// Check the configuration and the connections
     Doctor(doctor::Doctor),
@@ -85,27 +85,27 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Does it.
-    pub(crate) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
+    /// Runs the command.
+    pub(crate) async fn run(self, context: &Context) -> Result<Report, Failure> {
         match self {
-            Self::Demo(command) => command.run(desk).await,
+            Self::Demo(command) => command.run(context).await,
             Self::Init(command) => command.run().await,
-            Self::Event(command) => command.run(desk).await,
-            Self::Gate(command) => command.run(desk).await,
-            Self::Ticket(command) => command.run(desk).await,
-            Self::Device(command) => command.run(desk).await,
-            Self::Apikey(command) => command.run(desk).await,
-            Self::Session(command) => command.run(desk).await,
-            Self::Scan(command) => command.run(desk).await,
-            Self::Scans(command) => command.run(desk).await,
-            Self::Stats(command) => command.run(desk).await,
-            Self::Watch(command) => command.run(desk).await,
-            Self::Replay(command) => command.run(desk).await,
-            Self::Conflicts(command) => command.run(desk).await,
-            Self::Rehearse(command) => command.run(desk).await,
-            Self::Key(command) => command.run(desk).await,
+            Self::Event(command) => command.run(context).await,
+            Self::Gate(command) => command.run(context).await,
+            Self::Ticket(command) => command.run(context).await,
+            Self::Device(command) => command.run(context).await,
+            Self::Apikey(command) => command.run(context).await,
+            Self::Session(command) => command.run(context).await,
+            Self::Scan(command) => command.run(context).await,
+            Self::Scans(command) => command.run(context).await,
+            Self::Stats(command) => command.run(context).await,
+            Self::Watch(command) => command.run(context).await,
+            Self::Replay(command) => command.run(context).await,
+            Self::Conflicts(command) => command.run(context).await,
+            Self::Rehearse(command) => command.run(context).await,
+            Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
-            Self::Doctor(command) => command.run(desk).await,
+            Self::Doctor(command) => command.run(context).await,
             Self::Completions(command) => Ok(command.run()),
             Self::Man(command) => command.run(),
         }

@@ -1,40 +1,41 @@
-//! What went wrong, what can be done about it, and which exit code says so? The one table of failures.
+//! The failures of all commands, with their exit codes and hints. This is the only table of them.
+
+mod problem;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-use serde::Deserialize;
 
 use voelgoed_scan_core::node::SetupError;
 use voelgoed_scan_core::store::{OpenError, StoreError};
 use voelgoed_scan_server::StartError;
-use voelgoed_scan_server::problem::Code;
 use voelgoed_scan_server::secret::SecretError;
 
-use crate::world;
+use crate::env;
 
-/// How the program ends.
+pub(crate) use problem::Problem;
+
+/// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done.
+    /// The command did what it should.
     Done = 0,
-    /// Failed.
+    /// The command failed.
     Failed = 1,
-    /// Wrong usage.
+    /// The command line was wrong.
     Usage = 2,
     /// A scan was denied.
     Denied = 3,
-    /// Not allowed.
+    /// The server did not accept the credential (401, 403).
     NotAllowed = 4,
-    /// The server is out of reach.
-    OutOfReach = 5,
+    /// The server or the database could not be reached.
+    Unreachable = 5,
 }
 
 impl Exit {
-    /// The end of a program that did this and then that: the first that is not [`Exit::Done`].
+    /// This exit code, or `later` where this one is [`Exit::Done`].
     #[must_use]
-    pub(crate) fn and(self, later: Self) -> Self {
+    pub(crate) fn or(self, later: Self) -> Self {
         if self == Self::Done { later } else { self }
     }
 }
@@ -45,94 +46,62 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An answer that says no: RFC 9457, as far as a person needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Problem {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The problem's short name.
-    pub(crate) code: String,
-    /// What it is, in a few words.
-    pub(crate) title: String,
-    /// What it is this time.
-    #[serde(default)]
-    pub(crate) detail: Option<String>,
-    /// The fields that are wrong.
-    #[serde(default)]
-    pub(crate) errors: Vec<FieldError>,
-    /// The session that is in the way.
-    #[serde(default)]
-    pub(crate) session_id: Option<String>,
-    /// What the server's log calls the request.
-    #[serde(default)]
-    pub(crate) request_id: Option<String>,
-}
-
-/// A field that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct FieldError {
-    /// Where it stands: a JSON pointer.
-    pub(crate) pointer: String,
-    /// What is wrong with it.
-    pub(crate) message: String,
-}
-
-/// Whatever keeps a command from its result.
+/// An error that ends a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// No connection, or it broke.
+    /// The connection could not be made, or it broke.
     #[error("{server} is out of reach: {reason}")]
-    OutOfReach {
-        /// The server.
+    Unreachable {
+        /// The server's address.
         server: String,
-        /// What the connection said.
+        /// The innermost error of the connection.
         reason: String,
     },
-    /// The server said no.
-    #[error("{}", describe(.0))]
-    Refused(Box<Problem>),
-    /// An answer that no server of this kind gives.
-    #[error("{server} answered {what}: it does not seem to be a voelgoed-scan-server")]
-    NotOurs {
-        /// The server.
+    /// The server answered with a problem document.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// The server's answer is none that a voelgoed-scan-server gives.
+    #[error("{server} answered {answer}: it does not seem to be a voelgoed-scan-server")]
+    UnexpectedAnswer {
+        /// The server's address.
         server: String,
-        /// What it answered.
-        what: String,
+        /// A description of the answer.
+        answer: String,
     },
-    /// A file or a stream that cannot be read or written.
+    /// A file or a stream cannot be read or written.
     #[error("{}: {error}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// Standard output that cannot be written.
+    /// Standard output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
-    /// A master secret that is missing or none.
+    /// The master secret is missing or invalid.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// A database that cannot be opened or does not answer.
+    /// The database cannot be opened or does not answer.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// A gate that cannot be put together.
+    /// The scanner cannot be set up on this database.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A server that cannot be started in this process.
+    /// The server of this process cannot be started.
     #[error("the server does not start: {0}")]
     Start(#[from] StartError),
-    /// Something that is given is not what it should be.
+    /// An input or an answer is invalid.
     #[error("{what} {reason}")]
-    Unfit {
-        /// What is given.
+    Invalid {
+        /// The input.
         what: String,
-        /// What is wrong with it.
+        /// What is wrong with it, as the rest of a sentence that begins with `what`.
         reason: String,
         /// What to do instead.
         hint: Option<&'static str>,
     },
-    /// A command line that clap cannot see the fault of.
+    /// The command line is wrong in a way that clap does not check.
     #[error("{reason}")]
     Usage {
         /// What is wrong.
@@ -140,22 +109,22 @@ pub(crate) enum Failure {
         /// What to do instead.
         hint: &'static str,
     },
-    /// The thing that is named by a text is not there.
+    /// There is no resource of this name.
     #[error("no {kind} {name:?}")]
-    Unknown {
-        /// What kind of thing.
+    NotFound {
+        /// The kind of the resource.
         kind: &'static str,
-        /// What it was called.
+        /// The name that was looked up.
         name: String,
         /// How to find the right one.
         hint: &'static str,
     },
-    /// There already is a thing of that name.
+    /// There already is a resource of this name.
     #[error("there already is an {kind} {name}")]
-    Taken {
-        /// What kind of thing.
+    AlreadyExists {
+        /// The kind of the resource.
         kind: &'static str,
-        /// What it is called.
+        /// Its name.
         name: String,
         /// What to do instead.
         hint: &'static str,
@@ -163,52 +132,60 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Something given that is not what it should be.
-    pub(crate) fn unfit(what: impl Into<String>, reason: impl Display) -> Self {
-        Self::Unfit {
+    /// An invalid input, without a hint. `reason` continues a sentence that begins with `what`.
+    pub(crate) fn invalid(what: impl Into<String>, reason: impl Display) -> Self {
+        Self::Invalid {
             what: what.into(),
             reason: reason.to_string(),
             hint: None,
         }
     }
 
-    /// The exit code that says so.
+    /// A file that cannot be read or written.
+    pub(crate) fn file(path: &Path, error: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    /// The exit code.
     #[must_use]
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Refused(problem) if matches!(problem.status, 401 | 403) => Exit::NotAllowed,
-            Self::OutOfReach { .. }
+            Self::Problem(problem) if matches!(problem.status, 401 | 403) => Exit::NotAllowed,
+            Self::Unreachable { .. }
             | Self::Store(OpenError::Store(StoreError::Unavailable { .. }))
-            | Self::Setup(SetupError::Store(StoreError::Unavailable { .. })) => Exit::OutOfReach,
+            | Self::Setup(SetupError::Store(StoreError::Unavailable { .. })) => Exit::Unreachable,
             Self::Usage { .. } | Self::Secret(SecretError::Missing | SecretError::Twice { .. }) => {
                 Exit::Usage
             }
-            Self::Refused(_)
-            | Self::NotOurs { .. }
+            Self::Problem(_)
+            | Self::UnexpectedAnswer { .. }
             | Self::File { .. }
             | Self::Output(_)
             | Self::Secret(_)
             | Self::Store(_)
             | Self::Setup(_)
             | Self::Start(_)
-            | Self::Unfit { .. }
-            | Self::Unknown { .. }
-            | Self::Taken { .. } => Exit::Failed,
+            | Self::Invalid { .. }
+            | Self::NotFound { .. }
+            | Self::AlreadyExists { .. } => Exit::Failed,
         }
     }
 
-    /// What to do next.
+    /// What to do next, where there is a general advice.
     #[must_use]
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::OutOfReach { .. } => Some(format!(
+            Self::Unreachable { .. } => Some(format!(
                 "is it running, and is this its address? Choose another with --server URL or {}",
-                world::SERVER
+                env::SERVER
             )),
-            Self::NotOurs { .. } => Some("check the address: --server URL".to_owned()),
-            Self::Refused(problem) => problem_hint(problem),
-            Self::Unfit { hint, .. } => hint.map(str::to_owned),
-            Self::Usage { hint, .. } | Self::Unknown { hint, .. } | Self::Taken { hint, .. } => {
+            Self::UnexpectedAnswer { .. } => Some("check the address: --server URL".to_owned()),
+            Self::Problem(problem) => problem.hint(),
+            Self::Invalid { hint, .. } => hint.map(str::to_owned),
+            Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::AlreadyExists { hint, .. } => {
                 Some((*hint).to_owned())
             }
             Self::Secret(SecretError::Missing) => Some("it must be the servers' own".to_owned()),
@@ -220,82 +197,27 @@ impl Failure {
         }
     }
 
-    /// Whether whoever reads the output went away: `voelgoed-scan ... | head`.
+    /// Whether the reader of standard output closed it, as in `voelgoed-scan ... | head`.
     #[must_use]
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// Whether the same request may be answered if it is sent again.
+    /// Whether the same request may succeed when it is sent again.
     #[must_use]
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::OutOfReach { .. } => true,
-            Self::Refused(problem) => matches!(problem.status, 429 | 503),
+            Self::Unreachable { .. } => true,
+            Self::Problem(problem) => matches!(problem.status, 429 | 503),
             _ => false,
         }
     }
 }
 
-fn describe(problem: &Problem) -> String {
-    let mut text = problem.detail.clone().unwrap_or_else(|| problem.title.clone());
-    for FieldError { pointer, message } in &problem.errors {
-        text.push_str("\n  ");
-        text.push_str(if pointer.is_empty() { "/" } else { pointer });
-        text.push_str(": ");
-        text.push_str(message);
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(OpenError::Store(error))
     }
-    text.push_str(" (");
-    text.push_str(&problem.code);
-    if let (500.., Some(id)) = (problem.status, &problem.request_id) {
-        text.push_str(", request ");
-        text.push_str(id);
-    }
-    text.push(')');
-    text
-}
-
-/// What to do about a problem. A code that this version does not know has no hint; one that it does know stands here,
-/// or the build breaks.
-fn problem_hint(problem: &Problem) -> Option<String> {
-    let code = Code::ALL.iter().find(|code| code.as_str() == problem.code)?;
-    let hint = match code {
-        Code::MissingToken => {
-            return Some(format!(
-                "put an API key or a device token in {} or in --token-file FILE",
-                world::TOKEN
-            ));
-        }
-        Code::SessionAlreadyActive => {
-            let id = problem.session_id.as_deref().unwrap_or("ID");
-            return Some(format!(
-                "end it with `voelgoed-scan session end {id}`, or add --replace"
-            ));
-        }
-        Code::InvalidToken => {
-            "the token is wrong, was replaced or was revoked; `device rotate` and `apikey create` make new ones"
-        }
-        Code::DeviceInactive => "the device was switched off; `voelgoed-scan device list` shows its status",
-        Code::Forbidden => {
-            "scanning takes a device token (vgd_...); all else takes an API key (vgk_...) whose role allows it"
-        }
-        Code::NotFound => "look it up: `voelgoed-scan event list`, `gate list --event EVENT`, `device list`",
-        Code::NoActiveSession => "start one: `voelgoed-scan session start --event EVENT --gate GATE`",
-        Code::RateLimited | Code::Overloaded => "try again in a moment",
-        Code::StorageUnavailable => "the server is up but its database is not; see `voelgoed-scan doctor`",
-        Code::Internal => "the server's log says more, under the request's id",
-        Code::MethodNotAllowed | Code::UnsupportedMediaType | Code::MalformedJson => {
-            "server and command line may be of different versions; see `voelgoed-scan doctor`"
-        }
-        Code::ScanIdReused
-        | Code::ScanUndone
-        | Code::Conflict
-        | Code::BodyTooLarge
-        | Code::ValidationFailed => {
-            return None;
-        }
-    };
-    Some(hint.to_owned())
 }
 
 #[cfg(test)]
@@ -304,7 +226,7 @@ mod tests {
 
     fn problem(status: u16, code: &str) -> Failure {
         let json = format!(r#"{{"status":{status},"code":"{code}","title":"T","type":"t"}}"#);
-        Failure::Refused(Box::new(serde_json::from_str(&json).expect("a problem")))
+        Failure::Problem(Box::new(serde_json::from_str(&json).expect("a problem")))
     }
 
     #[test]
@@ -316,7 +238,7 @@ mod tests {
             (problem(422, "validation_failed"), 1),
             (problem(503, "storage_unavailable"), 1),
             (
-                Failure::OutOfReach {
+                Failure::Unreachable {
                     server: String::new(),
                     reason: String::new(),
                 },
@@ -335,18 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_end_that_is_not_done_stays() {
-        assert_eq!(Exit::Done.and(Exit::Denied).and(Exit::Done), Exit::Denied);
-        assert_eq!(Exit::Done.and(Exit::Done), Exit::Done);
-    }
-
-    #[test]
-    fn wrong_fields_are_named() {
-        let json = r#"{"status":422,"code":"validation_failed","title":"Wrong fields","errors":[{"pointer":"/name","message":"must not be empty"}]}"#;
-        let failure = Failure::Refused(Box::new(serde_json::from_str(json).expect("a problem")));
-        assert_eq!(
-            failure.to_string(),
-            "Wrong fields\n  /name: must not be empty (validation_failed)"
-        );
+    fn the_first_exit_code_other_than_done_wins() {
+        assert_eq!(Exit::Done.or(Exit::Denied).or(Exit::Done), Exit::Denied);
+        assert_eq!(Exit::Done.or(Exit::Done), Exit::Done);
     }
 }

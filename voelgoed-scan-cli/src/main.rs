@@ -1,23 +1,24 @@
-//! The gate at a prompt: what the platform pushes and what a scanner asks, by hand.
+//! The command line `voelgoed-scan`: sets up events, gates, tickets and devices, and scans tickets.
 //!
-//! A command returns a [`output::Report`] or a [`failure::Failure`]; [`output::Printer`] alone writes them.
+//! Invariants: a command returns an [`output::Report`] or a [`failure::Failure`]. Only [`output::Printer`] writes to
+//! standard output and standard error.
 
 mod args;
 mod client;
 mod commands;
-mod desk;
+mod context;
+mod env;
 mod failure;
 mod output;
 mod progress;
 mod qr;
-mod world;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::args::Cli;
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::output::Printer;
 
 fn main() -> ExitCode {
@@ -25,18 +26,18 @@ fn main() -> ExitCode {
     let printer = Printer::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return printer.failure(&error.into()),
+        Err(error) => return printer.print_failure(&error.into()),
     };
     let outcome = runtime.block_on(async {
-        let desk = Desk::new(&cli.global);
-        let report = cli.command.run(&desk).await?;
+        let context = Context::new(&cli.global);
+        let report = cli.command.run(&context).await?;
         printer.print(report).await
     });
     let code = match outcome {
         Ok(exit) => exit.into(),
-        Err(failure) => printer.failure(&failure),
+        Err(failure) => printer.print_failure(&failure),
     };
-    // Whatever still waits on standard input or on a lookup has nothing to say any more.
+    // Do not wait for blocking reads of standard input or name lookups that are still pending.
     runtime.shutdown_background();
     code
 }

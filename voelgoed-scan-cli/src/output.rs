@@ -1,10 +1,11 @@
-//! What does a command say, and how does it look? A command returns a [`Report`]; the [`Printer`] is the one place
-//! that writes it: for people, or as compact JSON and nothing else.
+//! The output of the commands. A command returns a [`Report`]; the [`Printer`] writes it, as text for people or as
+//! compact JSON for programs.
 //!
-//! Texts carry their colours as escape sequences; the printer takes them out where they are not wanted.
+//! Texts contain ANSI escape sequences for their styles. The printer removes them where colour is off.
 
-mod card;
-mod paint;
+mod field_list;
+mod style;
+mod table;
 
 use std::io::{ErrorKind, Write};
 use std::pin::Pin;
@@ -12,37 +13,37 @@ use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 use bytes::Bytes;
-use comfy_table::{Attribute, Cell, Table, presets};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 
-use crate::args::{Colour, Form, Global};
+use crate::args::{ColorMode, Global, OutputFormat};
 use crate::failure::{Exit, Failure};
 
-pub(crate) use card::card;
-pub(crate) use paint::{Tone, paint, status_cell};
+pub(crate) use field_list::field_list;
+pub(crate) use style::{TextStyle, status_cell, styled};
+pub(crate) use table::{TableRow, align_right, new_table, render_table};
 
-/// Things that come one after another.
-pub(crate) type Coming<T> = Pin<Box<dyn Stream<Item = Result<T, Failure>> + Send>>;
+/// A stream whose items can fail.
+pub(crate) type ResultStream<T> = Pin<Box<dyn Stream<Item = Result<T, Failure>> + Send>>;
 
-/// What a command has to say.
+/// The result of a command.
 pub(crate) enum Report {
     /// One value.
-    One(Shown),
-    /// A list, as a table or a value a line.
+    One(Item),
+    /// A list: one table, or one JSON value a line.
     List(List),
-    /// Values, each shown as it comes.
-    Live(Coming<Shown>),
-    /// A file, byte by byte as it comes.
-    Bytes(Coming<Bytes>),
+    /// Values that are printed as they arrive.
+    Stream(ResultStream<Item>),
+    /// Raw bytes that are copied to standard output as they arrive.
+    Bytes(ResultStream<Bytes>),
 }
 
 impl Report {
-    /// One value, for people as its fields.
-    pub(crate) fn card(value: &impl Serialize) -> Result<Self, Failure> {
+    /// One object, shown to people as a list of its fields.
+    pub(crate) fn object(value: &impl Serialize) -> Result<Self, Failure> {
         let json = json(value)?;
-        let text = card(&json)?;
-        Ok(Self::One(Shown {
+        let text = field_list(&json)?;
+        Ok(Self::One(Item {
             json,
             text,
             note: None,
@@ -50,59 +51,62 @@ impl Report {
         }))
     }
 
-    /// One value and what it says to people.
+    /// One value with its text for people.
     pub(crate) fn one(value: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
-        Ok(Self::One(Shown::new(value, text)?))
+        Ok(Self::One(Item::new(value, text)?))
     }
 
-    /// A text that is done, such as a script.
+    /// Bytes that are complete already, such as a script.
     pub(crate) fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self::Bytes(Box::pin(futures_util::stream::once(async move { Ok(bytes) })))
     }
 
     /// A list.
-    pub(crate) fn list<T: Listed>(items: &[T]) -> Result<Self, Failure> {
+    pub(crate) fn list<T: TableRow>(items: &[T]) -> Result<Self, Failure> {
         let rows = items
             .iter()
             .map(|item| Ok((json(item)?, item.cells())))
             .collect::<Result<_, Failure>>()?;
-        Ok(Self::List(List { head: T::HEAD, rows }))
+        Ok(Self::List(List {
+            columns: T::COLUMNS,
+            rows,
+        }))
     }
 
-    /// With a note for people beside it.
+    /// Adds a note to a [`Report::One`]; other reports stay as they are.
     #[must_use]
-    pub(crate) fn noted(mut self, note: impl Into<String>) -> Self {
-        if let Self::One(shown) = &mut self {
-            shown.note = Some(note.into());
+    pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {
+        if let Self::One(item) = &mut self {
+            item.note = Some(note.into());
         }
         self
     }
 
-    /// With an end other than [`Exit::Done`].
+    /// Sets the exit code of a [`Report::One`]; other reports stay as they are.
     #[must_use]
-    pub(crate) fn ending(mut self, exit: Exit) -> Self {
-        if let Self::One(shown) = &mut self {
-            shown.exit = exit;
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
+        if let Self::One(item) = &mut self {
+            item.exit = exit;
         }
         self
     }
 }
 
-/// A value in both its forms.
-pub(crate) struct Shown {
-    /// For programs: compact JSON.
+/// One value of the output, in both formats.
+pub(crate) struct Item {
+    /// For programs: compact JSON. Nothing is printed where it is empty.
     pub(crate) json: String,
-    /// For people.
+    /// For people. Nothing is printed where it is empty.
     pub(crate) text: String,
-    /// What people should know beside it, on standard error.
+    /// A remark for people, printed to standard error.
     pub(crate) note: Option<String>,
-    /// How the program ends for it.
+    /// The exit code that this value asks for.
     pub(crate) exit: Exit,
 }
 
-impl Shown {
-    /// A value and what it says to people.
+impl Item {
+    /// A value with its text for people.
     pub(crate) fn new(value: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
         Ok(Self {
             json: json(value)?,
@@ -112,83 +116,61 @@ impl Shown {
         })
     }
 
-    /// With an end other than [`Exit::Done`].
+    /// Sets the exit code.
     #[must_use]
-    pub(crate) fn ending(mut self, exit: Exit) -> Self {
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 }
 
-/// A list in both its forms.
+/// A list in both formats: the JSON of each row, and its cells.
 pub(crate) struct List {
-    head: &'static [&'static str],
-    rows: Vec<(String, Vec<Cell>)>,
-}
-
-/// What stands in a list: its JSON, and its cells under a head.
-pub(crate) trait Listed: Serialize {
-    /// The names of the columns.
-    const HEAD: &'static [&'static str];
-    /// What stands under them.
-    fn cells(&self) -> Vec<Cell>;
+    columns: &'static [&'static str],
+    rows: Vec<(String, Vec<comfy_table::Cell>)>,
 }
 
 /// The compact JSON of a value.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|error| Failure::unfit("the answer", error))
+    serde_json::to_string(value).map_err(|error| Failure::invalid("the answer", error))
 }
 
-/// A table without lines, as other tools of the command line draw them.
-pub(crate) fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).enforce_styling();
-    table.set_header(
-        head.iter()
-            .map(|name| Cell::new(name).add_attribute(Attribute::Bold)),
-    );
-    if let Some(first) = table.column_mut(0) {
-        first.set_padding((0, 1));
-    }
-    table
-}
-
-/// Writes reports to standard output; failures and notes to standard error.
+/// Writes reports to standard output, and failures and notes to standard error.
 pub(crate) struct Printer {
-    form: Form,
+    format: OutputFormat,
     quiet: bool,
-    colour: ColorChoice,
+    color: ColorChoice,
 }
 
 impl Printer {
-    /// The printer that the command line asks for.
+    /// A printer with the settings of the global options.
     pub(crate) fn new(global: &Global) -> Self {
-        let colour = match global.color {
-            Colour::Auto => ColorChoice::Auto,
-            Colour::Always => ColorChoice::Always,
-            Colour::Never => ColorChoice::Never,
+        let color = match global.color {
+            ColorMode::Auto => ColorChoice::Auto,
+            ColorMode::Always => ColorChoice::Always,
+            ColorMode::Never => ColorChoice::Never,
         };
         Self {
-            form: global.output,
+            format: global.output,
             quiet: global.quiet,
-            colour,
+            color,
         }
     }
 
-    /// Writes a report, to its end.
+    /// Writes a report to its end. Returns the exit code: the first item's that is not [`Exit::Done`].
     pub(crate) async fn print(&self, report: Report) -> Result<Exit, Failure> {
         let mut exit = Exit::Done;
         match report {
-            Report::One(shown) => exit = self.shown(&shown)?,
-            Report::List(list) => self.list(&list)?,
-            Report::Live(mut coming) => {
-                while let Some(shown) = coming.next().await {
-                    exit = exit.and(self.shown(&shown?)?);
+            Report::One(item) => exit = self.print_item(&item)?,
+            Report::List(list) => self.print_list(&list)?,
+            Report::Stream(mut items) => {
+                while let Some(item) = items.next().await {
+                    exit = exit.or(self.print_item(&item?)?);
                 }
             }
-            Report::Bytes(mut coming) => {
+            Report::Bytes(mut chunks) => {
                 let mut out = std::io::stdout();
-                while let Some(bytes) = coming.next().await {
+                while let Some(bytes) = chunks.next().await {
                     out.write_all(&bytes?)?;
                 }
                 out.flush()?;
@@ -197,66 +179,61 @@ impl Printer {
         Ok(exit)
     }
 
-    /// Says what went wrong and what to do about it, and how the program ends.
-    pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
+    /// Writes an error and its hint to standard error. Returns the exit code of the failure.
+    pub(crate) fn print_failure(&self, failure: &Failure) -> ExitCode {
         if failure.is_broken_pipe() {
             return Exit::Done.into();
         }
-        self.remark(&paint(Tone::Bad, "Error"), &failure.to_string());
+        self.print_message(&styled(TextStyle::Error, "Error"), &failure.to_string());
         if let Some(hint) = failure.hint() {
-            self.remark(&paint(Tone::Note, "Hint"), &hint);
+            self.print_message(&styled(TextStyle::Info, "Hint"), &hint);
         }
         failure.exit().into()
     }
 
-    fn shown(&self, shown: &Shown) -> Result<Exit, Failure> {
-        match self.form {
-            Form::Json => self.line(&shown.json)?,
-            Form::Table => self.line(&shown.text)?,
+    fn print_item(&self, item: &Item) -> Result<Exit, Failure> {
+        match self.format {
+            OutputFormat::Json => self.print_text(&item.json)?,
+            OutputFormat::Table => self.print_text(&item.text)?,
         }
-        if let Some(note) = shown.note.as_ref().filter(|_| !self.quiet) {
-            self.remark(&paint(Tone::Note, "Note"), note);
+        if let Some(note) = item.note.as_ref().filter(|_| !self.quiet) {
+            self.print_message(&styled(TextStyle::Info, "Note"), note);
         }
-        Ok(shown.exit)
+        Ok(item.exit)
     }
 
-    fn list(&self, list: &List) -> Result<(), Failure> {
-        if self.form == Form::Json {
-            return list.rows.iter().try_for_each(|(json, _)| self.line(json));
+    fn print_list(&self, list: &List) -> Result<(), Failure> {
+        if self.format == OutputFormat::Json {
+            return list.rows.iter().try_for_each(|(json, _)| self.print_text(json));
         }
         if list.rows.is_empty() {
             if !self.quiet {
-                self.remark(&paint(Tone::Note, "Note"), "there are none");
+                self.print_message(&styled(TextStyle::Info, "Note"), "the list is empty");
             }
             return Ok(());
         }
-        let mut table = table(list.head);
+        let mut table = new_table(list.columns);
         for (_, cells) in &list.rows {
             table.add_row(cells.clone());
         }
-        self.line(&trimmed(&table))
+        self.print_text(&render_table(&table))
     }
 
-    fn line(&self, text: &str) -> Result<(), Failure> {
-        let mut out = AutoStream::new(std::io::stdout(), self.colour).lock();
+    fn print_text(&self, text: &str) -> Result<(), Failure> {
+        let mut out = AutoStream::new(std::io::stdout(), self.color).lock();
         if !text.is_empty() {
             writeln!(out, "{text}")?;
         }
-        // Whoever waits for an answer at the gate waits for this line.
+        // A program at the other end of a pipe waits for this line: do not leave it in the buffer.
         Ok(out.flush()?)
     }
 
-    fn remark(&self, label: &str, text: &str) {
-        let mut err = AutoStream::new(std::io::stderr(), self.colour).lock();
+    fn print_message(&self, label: &str, text: &str) {
+        let mut err = AutoStream::new(std::io::stderr(), self.color).lock();
         match writeln!(err, "{label}: {text}") {
             Ok(()) => {}
-            // There is nobody left to tell.
+            // Standard error is closed: there is no other place to report to.
             Err(error) => debug_assert!(error.kind() != ErrorKind::InvalidInput),
         }
     }
-}
-
-/// A table's lines without the blanks that fill its last column.
-pub(crate) fn trimmed(table: &Table) -> String {
-    table.trim_fmt()
 }

@@ -1,10 +1,10 @@
-//! How far is it? A bar on standard error, only on a terminal.
+//! Progress bars on standard error. They are drawn only on a terminal, and not with `--quiet`.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-/// A bar over `total` bytes; over an unknown number of them, a count.
+/// A bar over `total` bytes, or a byte count where the total is unknown.
 pub(crate) fn bytes(total: Option<u64>, quiet: bool) -> ProgressBar {
     bar(
         total,
@@ -14,8 +14,8 @@ pub(crate) fn bytes(total: Option<u64>, quiet: bool) -> ProgressBar {
     )
 }
 
-/// A bar over `total` things.
-pub(crate) fn things(total: u64, quiet: bool) -> ProgressBar {
+/// A bar over `total` items.
+pub(crate) fn items(total: u64, quiet: bool) -> ProgressBar {
     bar(
         Some(total),
         quiet,
@@ -24,13 +24,13 @@ pub(crate) fn things(total: u64, quiet: bool) -> ProgressBar {
     )
 }
 
-/// A line that says what goes on.
-pub(crate) fn watching(quiet: bool) -> ProgressBar {
+/// A spinner with a message.
+pub(crate) fn spinner(quiet: bool) -> ProgressBar {
     bar(None, quiet, "{spinner} {msg}", "{spinner} {msg}")
 }
 
-/// A bar over the bytes of a file that are replayed; over an unknown number of them, a count. It says what came of them.
-pub(crate) fn replayed(total: Option<u64>, quiet: bool) -> ProgressBar {
+/// A bar over the bytes of a file that is replayed, or a byte count where its length is unknown, with a message.
+pub(crate) fn replay(total: Option<u64>, quiet: bool) -> ProgressBar {
     bar(
         total,
         quiet,
@@ -43,7 +43,7 @@ fn bar(total: Option<u64>, quiet: bool, known: &str, unknown: &str) -> ProgressB
     if quiet {
         return ProgressBar::hidden();
     }
-    // Draws nothing where standard error is not a terminal.
+    // indicatif draws nothing where standard error is not a terminal.
     let bar = total
         .map_or_else(ProgressBar::new_spinner, ProgressBar::new)
         .with_finish(ProgressFinish::AndClear);

@@ -1,4 +1,4 @@
-//! How is the server reached? Plain or by TLS, HTTP/1.1 or 2, with connections that are used again.
+//! Connections to the server: plain or TLS, HTTP/1.1 or HTTP/2, pooled or single.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,27 +15,29 @@ use tokio::net::TcpStream;
 use super::Body;
 use crate::failure::Failure;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The limit for opening a TCP connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) type Http = Client<Connector, Body>;
 
-/// What opens connections.
+/// Opens connections.
 pub(crate) type Connector = HttpsConnector<HttpConnector>;
 
-/// An open connection.
-pub(crate) type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// The byte stream of an open connection, plain or TLS.
+pub(crate) type Transport = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// A pool of connections; `tls_ca` is believed instead of the authorities that browsers believe.
+/// A pooling HTTP client.
+///
+/// The certificate authorities are those of the PEM file `tls_ca`, or without it those that browsers trust.
 pub(super) fn http(tls_ca: Option<&Path>) -> Result<Http, Failure> {
-    let https = HttpsConnectorBuilder::new().with_tls_config(trust(tls_ca)?);
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls_config(tls_ca)?);
     let https = https.https_or_http().enable_all_versions().wrap_connector(tcp());
     Ok(Client::builder(TokioExecutor::new()).build(https))
 }
 
-/// What opens single connections, for HTTP/1.1.
+/// A connector for single HTTP/1.1 connections.
 pub(crate) fn connector(tls_ca: Option<&Path>) -> Result<Connector, Failure> {
-    let https = HttpsConnectorBuilder::new().with_tls_config(trust(tls_ca)?);
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls_config(tls_ca)?);
     Ok(https.https_or_http().enable_http1().wrap_connector(tcp()))
 }
 
@@ -43,31 +45,31 @@ fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp
 }
 
-fn trust(tls_ca: Option<&Path>) -> Result<ClientConfig, Failure> {
+fn tls_config(tls_ca: Option<&Path>) -> Result<ClientConfig, Failure> {
     match tls_ca {
         None => Ok(ClientConfig::builder().with_webpki_roots().with_no_client_auth()),
-        Some(path) => believing(path),
+        Some(path) => trusting_only(path),
     }
 }
 
-fn believing(path: &Path) -> Result<ClientConfig, Failure> {
-    let unfit = |error: &dyn std::fmt::Display| {
-        Failure::unfit(
+fn trusting_only(path: &Path) -> Result<ClientConfig, Failure> {
+    let invalid = |error: &dyn std::fmt::Display| {
+        Failure::invalid(
             path.display().to_string(),
             format!("is not a PEM file of certificates: {error}"),
         )
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unfit(&error))? {
-        let certificate = certificate.map_err(|error| unfit(&error))?;
-        roots.add(certificate).map_err(|error| unfit(&error))?;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| invalid(&error))? {
+        let certificate = certificate.map_err(|error| invalid(&error))?;
+        roots.add(certificate).map_err(|error| invalid(&error))?;
     }
     if roots.is_empty() {
-        return Err(unfit(&"it has none"));
+        return Err(invalid(&"it has none"));
     }
     Ok(ClientConfig::builder()
         .with_root_certificates(roots)

@@ -1,4 +1,4 @@
-//! How does a file of any size go up? Piece by piece, as the server takes it, with a bar that moves.
+//! Uploads of any size. The body is streamed in chunks; a progress bar follows it.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,19 @@ use super::{Body, BoxError};
 use crate::failure::Failure;
 use crate::progress;
 
-/// How much is read at once, in bytes.
-const PIECE: usize = 64 * 1024;
+/// The size of a chunk, in bytes.
+const CHUNK: usize = 64 * 1024;
 
-/// A file that stopped being readable half-way.
+/// A file that could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
-pub(super) struct Unreadable {
+pub(super) struct ReadError {
     pub(super) path: PathBuf,
     pub(super) kind: ErrorKind,
     pub(super) reason: String,
 }
 
-/// Bytes that go up as the server takes them.
+/// The body of an upload.
 pub(crate) struct Upload {
     body: Body,
 }
@@ -42,21 +42,18 @@ impl Upload {
                 progress::bytes(None, quiet),
             ));
         }
-        let unreadable = |error| Failure::File {
-            path: path.to_owned(),
-            error,
-        };
+        let unreadable = |error| Failure::file(path, error);
         let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let about = file.metadata().await.map_err(unreadable)?;
-        if about.is_dir() {
+        let metadata = file.metadata().await.map_err(unreadable)?;
+        if metadata.is_dir() {
             return Err(unreadable(ErrorKind::IsADirectory.into()));
         }
         // A pipe or a device has no length.
-        let length = about.is_file().then_some(about.len());
+        let length = metadata.is_file().then_some(metadata.len());
         Ok(Self::of_reader(file, path, progress::bytes(length, quiet)))
     }
 
-    /// Lines that are made as they are sent.
+    /// Lines that the iterator makes while they are sent.
     pub(crate) fn of_lines(lines: impl Iterator<Item = String> + Send + 'static) -> Self {
         let frames = futures_util::stream::iter(lines.map(|line| Ok(Frame::data(Bytes::from(line + "\n")))));
         Self { body: boxed(frames) }
@@ -64,21 +61,21 @@ impl Upload {
 
     fn of_reader(reader: impl AsyncRead + Send + 'static, path: &Path, bar: ProgressBar) -> Self {
         let path = path.to_owned();
-        let pieces = ReaderStream::with_capacity(reader, PIECE).map(move |piece| match piece {
+        let frames = ReaderStream::with_capacity(reader, CHUNK).map(move |chunk| match chunk {
             Ok(bytes) => {
                 bar.inc(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
                 Ok(Frame::data(bytes))
             }
             Err(error) => {
                 let (kind, reason) = (error.kind(), error.to_string());
-                Err(BoxError::from(Unreadable {
+                Err(BoxError::from(ReadError {
                     path: path.clone(),
                     kind,
                     reason,
                 }))
             }
         });
-        Self { body: boxed(pieces) }
+        Self { body: boxed(frames) }
     }
 
     pub(super) fn into_body(self) -> Body {

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete the commands.
+//! `completions`: prints the completion script of a shell.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use crate::args::Cli;
 use crate::output::Report;
 
-/// What `completions` takes.
+/// The arguments of `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `conflicts`: where did devices and rules, or two devices, disagree?
+//! `conflicts`: lists the scans that lost against another scan or against the rules when they were synced.
 
 use clap::Args;
 use comfy_table::Cell;
@@ -6,18 +6,20 @@ use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::sync::Conflict;
 
-use super::typed::word;
+use super::value_parsers::variant;
 use crate::client::Query;
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Listed, Report};
+use crate::output::{Report, TableRow};
 
-/// What `conflicts` takes.
+/// The arguments of `conflicts`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is a scan that lost: double_entry: two devices that could not talk let in one ticket; not_admissible: a \
-device let somebody in against the rules; admitted_offline: a device let somebody in whom the server had denied; \
-unverified: a scan in quarantine, which admits nobody.
+Each line is a scan that lost. Its kind is one of:
+  double_entry      two offline devices admitted the same ticket
+  not_admissible    a device admitted against the rules
+  admitted_offline  a device admitted a person whom the server had denied
+  unverified        the scan is in quarantine and does not count as an admission
 
 Examples:
   voelgoed-scan conflicts EVENT
@@ -25,32 +27,33 @@ Examples:
 pub(crate) struct Conflicts {
     /// The event
     event: EventId,
-    /// Those of this kind
-    #[arg(long, value_parser = word::<ConflictKind>(ConflictKind::STRINGS))]
+    /// Only conflicts of this kind
+    #[arg(long, value_parser = variant::<ConflictKind>(ConflictKind::STRINGS))]
     kind: Option<ConflictKind>,
 }
 
 impl Conflicts {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let mut query = Query::new("/api/v1/scanning/conflicts");
         query.add("event_id", Some(self.event));
         query.add("kind", self.kind);
-        Report::list(&desk.client()?.all::<Conflict>(&query.path()).await?)
+        Report::list(&context.client()?.all::<Conflict>(&query.path()).await?)
     }
 }
 
-impl Listed for Conflict {
-    const HEAD: &'static [&'static str] = &["KIND", "TICKET", "TIMES", "GATES", "DEVICES", "SCAN", "LOST TO"];
+impl TableRow for Conflict {
+    const COLUMNS: &'static [&'static str] =
+        &["KIND", "TICKET", "TIMES", "GATES", "DEVICES", "SCAN", "LOST TO"];
 
     fn cells(&self) -> Vec<Cell> {
-        let joined = |texts: Vec<String>| texts.join(" / ");
+        let join = |texts: Vec<String>| texts.join(" / ");
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         vec![
             Cell::new(self.kind),
             Cell::new(or_dash(self.ticket_code.map(|code| code.to_string()))),
-            Cell::new(joined(self.times.iter().map(ToString::to_string).collect())),
-            Cell::new(joined(self.gates.iter().map(|gate| gate.name.clone()).collect())),
-            Cell::new(joined(
+            Cell::new(join(self.times.iter().map(ToString::to_string).collect())),
+            Cell::new(join(self.gates.iter().map(|gate| gate.name.clone()).collect())),
+            Cell::new(join(
                 self.devices.iter().map(|device| device.name.clone()).collect(),
             )),
             Cell::new(self.other_scan_id),

@@ -1,7 +1,7 @@
-//! `demo`: the whole gate in one process, with one scan of every result.
+//! `demo`: runs a server with sample data in this process and scans one ticket for every result.
 
-mod stage;
-mod story;
+mod scenarios;
+mod server;
 
 use std::path::PathBuf;
 
@@ -10,19 +10,19 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use voelgoed_scan_core::model::{EventId, GateId, OrganizationId};
 
-use crate::desk::Desk;
-use crate::failure::Failure;
-use crate::output::{Report, Shown, Tone, paint};
-use crate::qr;
-use stage::Stage;
-use story::Scene;
+use self::scenarios::Scenario;
+use self::server::DemoServer;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{Item, Report, TextStyle, styled};
+use crate::{env, qr};
 
-/// What `demo` takes.
+/// The arguments of `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Starts a server with a sample organization, event, gates, devices and tickets, scans one of every result over \
-HTTP, and shows what the server answered. Then it serves until Ctrl-C, for the curl lines that it prints. It \
-exits 1 if a scan had another result than it should.
+Starts a server with a sample organization, event, gates, devices and tickets, scans one ticket for every result over \
+HTTP, and shows what the server answered. Then it serves until Ctrl-C, so that you can try the curl lines that it \
+prints. It exits 1 if a scan had an unexpected result.
 
 Examples:
   voelgoed-scan demo
@@ -30,20 +30,20 @@ Examples:
   voelgoed-scan demo --dir ./demo --listen 0.0.0.0:8080
   voelgoed-scan demo --exit --output json | jq -c '.answer.result? // empty'")]
 pub(crate) struct Demo {
-    /// End after the scans instead of serving
+    /// Exit after the scans instead of serving
     #[arg(long)]
     exit: bool,
-    /// Keep the database in this folder; without it, in one that is removed at the end
+    /// Keep the database in this folder [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 chooses a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: String,
 }
 
-/// The stage as programs see it.
+/// The sample data in JSON output.
 #[derive(Serialize)]
-struct Set<'a> {
+struct SampleData<'a> {
     server: &'a str,
     organization_id: OrganizationId,
     event_id: EventId,
@@ -55,98 +55,98 @@ struct Set<'a> {
 }
 
 impl Demo {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let stage = Stage::build(self.dir, self.listen).await?;
-        let outcome = tell(&stage, self.exit, desk.quiet).await;
-        let shown = match outcome {
-            Ok(shown) => shown,
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let server = DemoServer::start(self.dir, self.listen).await?;
+        let items = match run_scenarios(&server, self.exit, context.quiet).await {
+            Ok(items) => items,
             Err(failure) => {
-                stage.strike().await;
+                server.stop().await;
                 return Err(failure);
             }
         };
         let exit = self.exit;
+        // The server runs until the printer has printed all items and polls for the end of the stream.
         let end = stream::once(async move {
             if !exit {
-                stage.serve().await;
+                env::shutdown_signal().await;
             }
-            stage.strike().await;
+            server.stop().await;
         })
         .filter_map(|()| std::future::ready(None));
-        Ok(Report::Live(
-            stream::iter(shown.into_iter().map(Ok)).chain(end).boxed(),
+        Ok(Report::Stream(
+            stream::iter(items.into_iter().map(Ok)).chain(end).boxed(),
         ))
     }
 }
 
-/// Plays every scene; what there is to see.
-async fn tell(stage: &Stage, exit: bool, quiet: bool) -> Result<Vec<Shown>, Failure> {
-    let spare = stage.spare().await?;
-    let set = Set {
-        server: stage.server(),
-        organization_id: stage.organization,
-        event_id: stage.event,
-        gates: [stage.main.gate, stage.vip.gate],
-        api_key: &stage.api_key,
-        device_tokens: [&stage.main.token, &stage.vip.token],
-        tickets: stage::TICKETS,
-        qr: &spare,
+/// Runs all scenarios and returns the whole output.
+async fn run_scenarios(server: &DemoServer, exit: bool, quiet: bool) -> Result<Vec<Item>, Failure> {
+    let unused_qr = server.unused_qr().await?;
+    let data = SampleData {
+        server: server.address(),
+        organization_id: server.organization,
+        event_id: server.event,
+        gates: [server.main.gate, server.vip.gate],
+        api_key: &server.api_key,
+        device_tokens: [&server.main.token, &server.vip.token],
+        tickets: server::TICKETS,
+        qr: &unused_qr,
     };
-    let mut shown = vec![Shown::new(&set, opening(stage, &spare)?)?];
-    for scene in story::scenes(stage).await? {
-        let played = scene.play().await?;
-        shown.push(played.shown()?);
+    let mut items = vec![Item::new(&data, introduction(server, &unused_qr)?)?];
+    for scenario in scenarios::all(server).await? {
+        let outcome = scenario.run().await?;
+        items.push(outcome.to_item()?);
     }
     if !exit && !quiet {
-        shown.push(Shown {
+        items.push(Item {
             json: String::new(),
-            text: closing(stage, &spare),
+            text: instructions(server, &unused_qr),
             note: None,
-            exit: crate::failure::Exit::Done,
+            exit: Exit::Done,
         });
     }
-    Ok(shown)
+    Ok(items)
 }
 
-fn opening(stage: &Stage, spare: &str) -> Result<String, Failure> {
-    let code = format!("  {}\n", qr::on_terminal(spare)?.replace('\n', "\n  "));
+fn introduction(server: &DemoServer, unused_qr: &str) -> Result<String, Failure> {
+    let code = format!("  {}\n", qr::render_terminal(unused_qr)?.replace('\n', "\n  "));
     Ok(format!(
-        "{}  {}\n  A live event, 2 gates (Main: everybody, VIP: VIP tickets), 2 scanners, {} tickets. One of them:\n\n{code}\n{}",
-        paint(Tone::Head, "voelgoed-scan demo"),
-        paint(Tone::Note, stage.server()),
-        stage::TICKETS,
-        Scene::head(),
+        "{}  {}\n  A live event, 2 gates (Main: all tickets, VIP: VIP tickets), 2 scanners, {} tickets. One of them:\n\n{code}\n{}",
+        styled(TextStyle::Heading, "voelgoed-scan demo"),
+        styled(TextStyle::Info, server.address()),
+        server::TICKETS,
+        Scenario::heading(),
     ))
 }
 
-fn closing(stage: &Stage, spare: &str) -> String {
-    let server = stage.server();
+fn instructions(server: &DemoServer, unused_qr: &str) -> String {
+    let address = server.address();
     let scan = |qr: &str| {
         format!(
-            "curl -sw '\\n' {server}/api/v1/scanning/scan -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d '{{\"qr\":\"{qr}\"}}'",
-            stage.main.token
+            "curl -sw '\\n' {address}/api/v1/scanning/scan -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d '{{\"qr\":\"{qr}\"}}'",
+            server.main.token
         )
     };
-    let read = |flags: &str, what: &str| {
+    let read = |flags: &str, resource: &str| {
         format!(
-            "curl {flags} {server}/api/v1/scanning/events/{}/{what} -H 'Authorization: Bearer {}'",
-            stage.event, stage.api_key
+            "curl {flags} {address}/api/v1/scanning/events/{}/{resource} -H 'Authorization: Bearer {}'",
+            server.event, server.api_key
         )
     };
-    let note = |text: &str| paint(Tone::Faint, &format!("# {text}"));
+    let comment = |text: &str| styled(TextStyle::Dim, &format!("# {text}"));
     [
         String::new(),
-        paint(Tone::Head, "Try it from another terminal"),
-        note("the ticket above: valid once"),
-        scan(spare),
-        note("a ticket that was scanned already: duplicate"),
-        scan(&stage.first),
-        note("who is inside"),
+        styled(TextStyle::Heading, "Try it from another terminal"),
+        comment("the ticket above: valid once"),
+        scan(unused_qr),
+        comment("a ticket that was scanned already: duplicate"),
+        scan(&server.first_qr),
+        comment("how many people are inside"),
         read("-sw '\\n'", "occupancy"),
-        note("every scan as it happens"),
+        comment("every scan as it happens"),
         read("-sN", "stream"),
         String::new(),
-        format!("Serving on {server} until Ctrl-C."),
+        format!("Serving on {address} until Ctrl-C."),
     ]
     .join("\n")
 }

@@ -1,4 +1,4 @@
-//! `doctor`: is everything there that a scan needs?
+//! `doctor`: checks the server, the storage, the credential and the clock.
 
 use clap::Args;
 use futures_util::stream;
@@ -7,15 +7,15 @@ use serde_json::Value;
 use voelgoed_scan_core::model::Timestamp;
 
 use crate::client::Client;
-use crate::desk::Desk;
+use crate::context::Context;
+use crate::env;
 use crate::failure::{Exit, Failure};
-use crate::output::{Report, Shown, Tone, paint};
-use crate::world;
+use crate::output::{Item, Report, TextStyle, styled};
 
-/// A clock this far off makes the server warn, in milliseconds.
-const SKEW: i64 = 300_000;
+/// The clock difference from which the server warns of `clock_skew`, in milliseconds.
+const MAX_CLOCK_SKEW: i64 = 300_000;
 
-/// What `doctor` takes.
+/// The arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks, in this order: the server's address, its version, its storage, the credential, this machine's clock. \
@@ -26,7 +26,7 @@ Examples:
   voelgoed-scan doctor --server https://gate.example.org --token-file device.token")]
 pub(crate) struct Doctor {}
 
-/// What a check found.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding {
     check: &'static str,
@@ -39,7 +39,7 @@ struct Finding {
 }
 
 impl Finding {
-    fn good(check: &'static str, detail: impl Into<String>) -> Self {
+    fn passed(check: &'static str, detail: impl Into<String>) -> Self {
         Self {
             check,
             ok: true,
@@ -49,7 +49,7 @@ impl Finding {
         }
     }
 
-    fn bad(check: &'static str, failure: &Failure) -> Self {
+    fn failed(check: &'static str, failure: &Failure) -> Self {
         Self {
             check,
             ok: false,
@@ -59,52 +59,52 @@ impl Finding {
         }
     }
 
-    fn shown(&self) -> Result<Shown, Failure> {
+    fn to_item(&self) -> Result<Item, Failure> {
         let mark = if self.ok {
-            paint(Tone::Good, "✔")
+            styled(TextStyle::Success, "✔")
         } else {
-            paint(Tone::Bad, "✘")
+            styled(TextStyle::Error, "✘")
         };
         let mut text = format!("{mark} {:<10}  {}", self.check, self.detail);
         if let Some(hint) = &self.hint {
             text.push_str("\n              ");
-            text.push_str(&paint(Tone::Note, hint));
+            text.push_str(&styled(TextStyle::Info, hint));
         }
-        Ok(Shown::new(self, text)?.ending(self.exit))
+        Ok(Item::new(self, text)?.with_exit(self.exit))
     }
 }
 
-/// As much as is needed of the device's own object.
+/// The part of the calling device's object that the clock check needs.
 #[derive(Deserialize)]
-struct Me {
+struct OwnDevice {
     server_time: Timestamp,
 }
 
 impl Doctor {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
         let findings = check(&client).await;
-        let shown: Vec<_> = findings.iter().map(Finding::shown).collect();
-        Ok(Report::Live(Box::pin(stream::iter(shown))))
+        let items: Vec<_> = findings.iter().map(Finding::to_item).collect();
+        Ok(Report::Stream(Box::pin(stream::iter(items))))
     }
 }
 
 async fn check(client: &Client) -> Vec<Finding> {
-    if let Err(failure) = client.file("/healthz").await {
-        return vec![Finding::bad("server", &failure)];
+    if let Err(failure) = client.get_bytes("/healthz").await {
+        return vec![Finding::failed("server", &failure)];
     }
-    let mut findings = vec![Finding::good("server", format!("{} answers", client.server()))];
+    let mut findings = vec![Finding::passed("server", format!("{} answers", client.server()))];
     findings.push(match client.get::<Value>("/openapi.json").await {
-        Ok(document) => version(document.pointer("/info/version").and_then(Value::as_str)),
-        Err(failure) => Finding::bad("version", &failure),
+        Ok(document) => check_version(document.pointer("/info/version").and_then(Value::as_str)),
+        Err(failure) => Finding::failed("version", &failure),
     });
-    findings.push(match client.file("/readyz").await {
-        Ok(_) => Finding::good("storage", "answers"),
-        Err(failure) => Finding::bad("storage", &failure),
+    findings.push(match client.get_bytes("/readyz").await {
+        Ok(_) => Finding::passed("storage", "answers"),
+        Err(failure) => Finding::failed("storage", &failure),
     });
-    match client.kind() {
+    match client.token_prefix() {
         None => {
-            let reason = format!("there is none: neither {} nor --token-file", world::TOKEN);
+            let reason = format!("there is none: neither {} nor --token-file", env::TOKEN);
             let hint = "doctor and everything but init, verify and demo need one";
             findings.push(Finding {
                 check: "credential",
@@ -116,39 +116,39 @@ async fn check(client: &Client) -> Vec<Finding> {
         }
         Some("vgd_") => match client.get::<Value>("/api/v1/scanning/device").await {
             Ok(device) => {
-                findings.push(Finding::good(
+                findings.push(Finding::passed(
                     "credential",
                     "a device token that the server knows",
                 ));
                 findings.extend(
-                    Me::deserialize(&device)
+                    OwnDevice::deserialize(&device)
                         .ok()
-                        .map(|me| clock(me.server_time, world::now())),
+                        .map(|device| check_clock(device.server_time, env::now())),
                 );
             }
-            Err(failure) => findings.push(Finding::bad("credential", &failure)),
+            Err(failure) => findings.push(Finding::failed("credential", &failure)),
         },
         Some(_) => findings.push(match client.get::<Value>("/api/v1/events?limit=1").await {
-            Ok(_) => Finding::good("credential", "an API key that the server knows"),
-            Err(failure) => Finding::bad("credential", &failure),
+            Ok(_) => Finding::passed("credential", "an API key that the server knows"),
+            Err(failure) => Finding::failed("credential", &failure),
         }),
     }
     findings
 }
 
-fn version(server: Option<&str>) -> Finding {
+fn check_version(server: Option<&str>) -> Finding {
     let own = env!("CARGO_PKG_VERSION");
     match server {
-        Some(version) if version == own => Finding::good("version", format!("{own}, on both sides")),
-        Some(version) => Finding::good("version", format!("the server has {version}, this is {own}")),
-        None => Finding::good("version", "the server does not tell"),
+        Some(version) if version == own => Finding::passed("version", format!("{own}, on both sides")),
+        Some(version) => Finding::passed("version", format!("the server has {version}, this is {own}")),
+        None => Finding::passed("version", "the server does not report its version"),
     }
 }
 
-fn clock(server: Timestamp, own: Timestamp) -> Finding {
-    let off = own.millis_since(server);
-    let ok = off.abs() < SKEW;
-    let seconds = off / 1000;
+fn check_clock(server: Timestamp, own: Timestamp) -> Finding {
+    let skew = own.millis_since(server);
+    let ok = skew.abs() < MAX_CLOCK_SKEW;
+    let seconds = skew / 1000;
     Finding {
         check: "clock",
         ok,
@@ -163,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_five_minutes_off_is_a_finding() {
+    fn a_clock_five_minutes_off_fails_the_check() {
         let now = Timestamp::from_seconds(1_780_000_000);
-        assert!(clock(now, now.plus_millis(-2000)).ok);
-        assert!(!clock(now, now.plus_millis(300_001)).ok);
-        assert_eq!(clock(now, now.plus_millis(-300_001)).exit, Exit::Failed);
+        assert!(check_clock(now, now.plus_millis(-2000)).ok);
+        assert!(!check_clock(now, now.plus_millis(300_001)).ok);
+        assert_eq!(check_clock(now, now.plus_millis(-300_001)).exit, Exit::Failed);
     }
 }

@@ -1,4 +1,4 @@
-//! `gate`: where people come in.
+//! `gate`: creates, changes, lists and shows the gates of an event.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,20 @@ use voelgoed_scan_core::model::{
     ClassName, EventId, Gate as CoreGate, GateCode, GateId, GatePut, GateStatus, Name,
 };
 
-use super::put::Fields;
-use super::typed::{OrNew, OrNone, word};
-use crate::desk::Desk;
+use super::put::{Fields, PutResource, put};
+use super::value_parsers::{OrNew, OrNone, variant};
+use crate::client::Client;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 
-/// Gates of an event.
+/// The subcommands of `gate`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Gate {
     /// Create a gate, or change one
     ///
-    /// With FILE the whole gate is replaced by the JSON object in it (flags override its fields). With flags
-    /// alone, what they do not name stays as it is.
+    /// With FILE, the JSON object in it replaces the whole gate; flags override its fields. With flags alone, all
+    /// other fields keep their values.
     #[command(after_help = "\
 Examples:
   voelgoed-scan gate put new --event EVENT --name Main --status open --capacity 500
@@ -46,10 +47,10 @@ Examples:
     },
 }
 
-/// What `gate put` takes.
+/// The arguments of `gate put`.
 #[derive(Debug, Args)]
 pub(crate) struct Put {
-    /// The gate's UUID, or `new` to have one made
+    /// The gate's UUID, or `new` to generate one
     #[arg(value_name = "GATE")]
     id: OrNew<GateId>,
     /// A file with the gate as JSON; `-` is standard input
@@ -57,19 +58,19 @@ pub(crate) struct Put {
     /// Its event
     #[arg(long)]
     event: EventId,
-    /// What it is called
+    /// Its name
     #[arg(long)]
     name: Option<Name>,
     /// A short code for plans and signs, or `none`
     #[arg(long)]
     code: Option<OrNone<GateCode>>,
-    /// Whether it lets people in
-    #[arg(long, value_parser = word::<GateStatus>(GateStatus::STRINGS))]
+    /// Its status; only `open` admits
+    #[arg(long, value_parser = variant::<GateStatus>(GateStatus::STRINGS))]
     status: Option<GateStatus>,
-    /// How many people that came in here may be inside, or `none` for no limit
+    /// How many people who came in here may be inside, or `none` for no limit
     #[arg(long, value_name = "N")]
     capacity: Option<OrNone<u32>>,
-    /// The ticket classes let in here, separated by commas, or `none` for all
+    /// The ticket classes admitted here, separated by commas, or `none` for all
     #[arg(long, value_name = "NAME,...")]
     ticket_classes: Option<OrNone<Classes>>,
 }
@@ -91,24 +92,24 @@ impl std::str::FromStr for Classes {
 }
 
 impl Gate {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
         match self {
-            Self::Put(put) => put.run(desk).await,
+            Self::Put(put) => Report::object(&put.run(&client).await?),
             Self::List { event } => {
                 let path = format!("/api/v1/events/{event}/gates");
-                Report::list(&desk.client()?.all::<CoreGate>(&path).await?)
+                Report::list(&client.all::<CoreGate>(&path).await?)
             }
             Self::Show { id, event } => {
                 let path = format!("/api/v1/events/{event}/gates/{id}");
-                Report::card(&desk.client()?.get::<CoreGate>(&path).await?)
+                Report::object(&client.get::<CoreGate>(&path).await?)
             }
         }
     }
 }
 
 impl Put {
-    async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
+    async fn run(self, client: &Client) -> Result<CoreGate, Failure> {
         let id = self.id.or_generate(GateId::generate);
         let path = format!("/api/v1/events/{}/gates/{id}", self.event);
         let mut flags = Fields::default();
@@ -117,21 +118,12 @@ impl Put {
         flags.set("status", self.status)?;
         flags.set("capacity", self.capacity)?;
         flags.set("ticket_classes", self.ticket_classes)?;
-        if self.file.is_none() && flags.is_empty() {
-            return Err(Failure::Usage {
-                reason: "there is nothing to put".to_owned(),
-                hint: "give a FILE, or flags such as --name and --status",
-            });
-        }
-        let there = match (&self.file, self.id) {
-            (Some(file), _) => Fields::of_file(file)?,
-            (None, OrNew::New) => Fields::default(),
-            (None, OrNew::Id(_)) => match client.find::<CoreGate>(&path).await? {
-                Some(gate) => Fields::of(&gate),
-                None => Fields::default(),
-            },
-        };
-        let gate: GatePut = there.with(flags).read("the gate")?;
-        Report::card(&client.put::<CoreGate>(&path, &gate).await?)
+        put(client, &path, self.id, self.file.as_deref(), flags).await
     }
+}
+
+impl PutResource for CoreGate {
+    type Body = GatePut;
+    const NAME: &'static str = "the gate";
+    const OMITTED: &'static [&'static str] = &[];
 }

@@ -1,22 +1,22 @@
-//! `init`: the first organization, or another owner key, straight in the database.
+//! `init`: creates an organization or another owner key, directly in the database.
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 use voelgoed_scan_core::model::{ApiKeySecret, Name, OrganizationId};
 use voelgoed_scan_core::node::{Admin, Setup};
-use voelgoed_scan_core::store::{self, StoreError};
+use voelgoed_scan_core::store;
 use voelgoed_scan_server::config::{Config, Secrets};
 
+use crate::env;
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::world;
 
-/// What `init` takes.
+/// The arguments of `init`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["organization", "new_owner_key"])))]
 #[command(after_help = "\
-Needs no server, and may run beside running ones: they accept the new key at once. The secret settings must be \
-the server's; with SQLite and none given, both use <database file>.secret.
+Needs no server, and can run beside running servers: they accept the new key at once. The secret settings must be \
+those of the servers. With SQLite and no secret settings, init and the server both use <database file>.secret.
 
 Examples:
   voelgoed-scan init --database-url sqlite://voelgoed-scan.db --organization 'Voelgoed Events'
@@ -33,24 +33,24 @@ pub(crate) struct Init {
         hide_env_values = true
     )]
     database_url: String,
-    /// Make an organization of this name, with its first signing keys and its owner key
+    /// Create an organization of this name, with its first signing keys and its owner key
     #[arg(long, value_name = "NAME")]
     organization: Option<Name>,
-    /// Make it under the id that it has elsewhere, as when a server is set up anew: with the same secret, codes that
-    /// were signed there hold here
+    /// Create it with the id that it has on another server; with the same master secret, tickets that were signed there
+    /// are valid here
     #[arg(long, value_name = "ORGANIZATION_ID", requires = "organization")]
     organization_id: Option<OrganizationId>,
-    /// Make another owner key for this organization, whose own was lost
+    /// Create another owner key for this organization, for example because the first was lost
     #[arg(long, value_name = "ORGANIZATION_ID")]
     new_owner_key: Option<OrganizationId>,
-    /// Where the secrets are: the server's own settings.
+    /// The secret settings, which are those of the server.
     #[command(flatten)]
     secrets: Secrets,
 }
 
-/// What is shown this once.
+/// A new owner key, which is shown only once.
 #[derive(Serialize)]
-struct Made<'a> {
+struct OwnerKey<'a> {
     organization_id: OrganizationId,
     api_key: &'a str,
 }
@@ -60,7 +60,7 @@ impl Init {
         let master = self.secrets.master(&self.database_url)?;
         let store = store::open(&self.database_url, true).await?;
         let window = Config::default().dedup_window;
-        let (scanner, back_office) = Setup {
+        let (scanner, admin) = Setup {
             store,
             master,
             phoenix: None,
@@ -69,54 +69,48 @@ impl Init {
         }
         .open()
         .await?;
-        let made = self.make(&back_office).await;
+        let created = self.create(&admin).await;
         scanner.shutdown().await;
-        let (organization_id, secret) = made?;
-        let made = Made {
+        let (organization_id, secret) = created?;
+        let key = OwnerKey {
             organization_id,
             api_key: secret.reveal(),
         };
         let note = format!(
-            "the key is shown this once; put it in {} or in a --token-file",
-            world::TOKEN
+            "the key is shown only this once; put it in {} or in a --token-file",
+            env::TOKEN
         );
-        Ok(Report::card(&made)?.noted(note))
+        Ok(Report::object(&key)?.with_note(note))
     }
 
-    async fn make(&self, back_office: &Admin) -> Result<(OrganizationId, ApiKeySecret), Failure> {
-        let now = world::now();
+    async fn create(&self, admin: &Admin) -> Result<(OrganizationId, ApiKeySecret), Failure> {
+        let now = env::now();
         if let Some(name) = &self.organization {
             let id = self
                 .organization_id
                 .unwrap_or_else(|| OrganizationId::generate(now));
-            return match back_office.create_organization_as(id, name.clone(), now).await? {
+            return match admin.create_organization_as(id, name.clone(), now).await? {
                 Some((organization, _, secret)) => Ok((organization.id, secret)),
-                None => Err(Failure::Taken {
+                None => Err(Failure::AlreadyExists {
                     kind: "organization",
                     name: id.to_string(),
-                    hint: "an owner key for it comes with --new-owner-key ORGANIZATION_ID",
+                    hint: "create another owner key for it with --new-owner-key ORGANIZATION_ID",
                 }),
             };
         }
         let Some(organization) = self.new_owner_key else {
             return Err(Failure::Usage {
-                reason: "there is nothing to make".to_owned(),
+                reason: "there is nothing to create".to_owned(),
                 hint: "give --organization NAME or --new-owner-key ORGANIZATION_ID",
             });
         };
-        match back_office.new_owner_key(organization, now).await? {
+        match admin.new_owner_key(organization, now).await? {
             Some((_, secret)) => Ok((organization, secret)),
-            None => Err(Failure::Unknown {
+            None => Err(Failure::NotFound {
                 kind: "organization",
                 name: organization.to_string(),
                 hint: "is this the right --database-url? An organization's id is in each of its objects",
             }),
         }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(store::OpenError::Store(error))
     }
 }

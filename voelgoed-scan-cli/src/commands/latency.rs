@@ -1,4 +1,4 @@
-//! How long did answers take? A histogram to three digits, and what is told of it.
+//! Latency histograms, their percentiles, and the table that shows them.
 
 use std::time::Duration;
 
@@ -6,63 +6,65 @@ use comfy_table::Cell;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// The longest latency that is told from longer ones, in microseconds.
-const LONGEST: u64 = 120_000_000;
+use crate::output::{align_right, new_table, render_table};
 
-/// Latencies.
+/// The largest latency of a histogram, in microseconds. Longer ones count as this.
+const MAX_LATENCY_MICROS: u64 = 120_000_000;
+
+/// A histogram of latencies.
 #[derive(Debug, Clone)]
 pub(super) struct Latencies(Histogram<u64>);
 
 /// Percentiles of latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Summary {
-    /// How many.
+    /// The number of latencies.
     pub(super) count: u64,
-    /// Half of them took at most this long.
+    /// The median.
     pub(super) p50: f64,
-    /// 95 of a hundred did.
+    /// The 95th percentile.
     pub(super) p95: f64,
-    /// 99 of a hundred did.
+    /// The 99th percentile.
     pub(super) p99: f64,
-    /// All of them did.
+    /// The largest latency.
     pub(super) max: f64,
 }
 
 impl Latencies {
-    /// None yet.
+    /// An empty histogram with a resolution of three significant digits.
     pub(super) fn new() -> Self {
         #[expect(clippy::expect_used, reason = "constant bounds")]
-        let histogram =
-            Histogram::new_with_bounds(1, LONGEST, 3).expect("1 to two minutes at three digits are bounds");
+        let histogram = Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)
+            .expect("1 µs to 2 min with three digits are valid bounds");
         Self(histogram)
     }
 
-    /// None yet, to two digits: small enough to have one for each of many things.
+    /// An empty histogram with a resolution of two significant digits, small enough to keep one for each device.
     pub(super) fn coarse() -> Self {
         #[expect(clippy::expect_used, reason = "constant bounds")]
-        let histogram =
-            Histogram::new_with_bounds(1, LONGEST, 2).expect("1 to two minutes at two digits are bounds");
+        let histogram = Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 2)
+            .expect("1 µs to 2 min with two digits are valid bounds");
         Self(histogram)
     }
 
-    /// How many there are.
+    /// The number of latencies.
     pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// Counts one.
-    pub(super) fn take(&mut self, latency: Duration) {
+    /// Records a latency.
+    pub(super) fn record(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(micros);
     }
 
-    /// Counts those of another.
+    /// Adds the latencies of another histogram.
     pub(super) fn add(&mut self, other: &Self) {
         let added = self.0.add(&other.0);
-        debug_assert!(added.is_ok(), "all have the same bounds");
+        debug_assert!(added.is_ok(), "all histograms have the same bounds");
     }
 
-    /// What is told of them.
+    /// The percentiles.
     pub(super) fn summary(&self) -> Summary {
         let at = |quantile| millis(self.0.value_at_quantile(quantile).min(self.0.max()));
         Summary {
@@ -77,10 +79,10 @@ impl Latencies {
 
 impl Summary {
     /// The names of the columns that [`Self::cells`] fills.
-    pub(super) const HEAD: [&'static str; 5] = ["COUNT", "P50", "P95", "P99", "MAX"];
+    const COLUMNS: [&'static str; 5] = ["COUNT", "P50", "P95", "P99", "MAX"];
 
-    /// The percentiles as a row of a table.
-    pub(super) fn cells(&self) -> [Cell; 5] {
+    /// The percentiles as cells of a table row.
+    fn cells(&self) -> [Cell; 5] {
         let ms = |value| Cell::new(format!("{value:.2} ms"));
         [
             Cell::new(self.count),
@@ -90,6 +92,22 @@ impl Summary {
             ms(self.max),
         ]
     }
+}
+
+/// Shows summaries as a table, one a row. `first_column` is the name of the column with the row names.
+pub(super) fn latency_table<'a>(
+    first_column: &str,
+    rows: impl IntoIterator<Item = (Cell, &'a Summary)>,
+) -> String {
+    let columns = [[first_column].as_slice(), Summary::COLUMNS.as_slice()].concat();
+    let mut table = new_table(&columns);
+    for (name, summary) in rows {
+        let mut cells = vec![name];
+        cells.extend(summary.cells());
+        table.add_row(cells);
+    }
+    align_right(&mut table);
+    render_table(&table)
 }
 
 /// Microseconds as milliseconds.
@@ -102,18 +120,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_of_all_that_was_counted_wherever_it_was() {
+    fn percentiles_cover_the_latencies_of_all_added_histograms() {
         let (mut one, mut other) = (Latencies::new(), Latencies::new());
         for at in 1..=50 {
-            one.take(Duration::from_millis(at));
-            other.take(Duration::from_millis(at + 50));
+            one.record(Duration::from_millis(at));
+            other.record(Duration::from_millis(at + 50));
         }
-        other.take(Duration::from_hours(1));
+        other.record(Duration::from_hours(1));
         one.add(&other);
         let summary = one.summary();
         assert_eq!(summary.count, 101);
-        for (told, due) in [(summary.p50, 51.0), (summary.p95, 96.0), (summary.max, 120_000.0)] {
-            assert!((told - due).abs() <= due / 1000.0 + 0.1, "{told} for {due}");
+        for (actual, expected) in [(summary.p50, 51.0), (summary.p95, 96.0), (summary.max, 120_000.0)] {
+            assert!(
+                (actual - expected).abs() <= expected / 1000.0 + 0.1,
+                "{actual} for {expected}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `man`: the manual, as roff.
+//! `man`: prints the manual page as roff, or writes a page for each command.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use crate::args::Cli;
 use crate::failure::Failure;
 use crate::output::Report;
 
-/// What `man` takes.
+/// The arguments of `man`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voelgoed-scan man | man -l -
   voelgoed-scan man --dir /usr/local/share/man/man1")]
 pub(crate) struct Man {
-    /// Write a page for every command into this folder instead
+    /// Write one page for each command into this folder instead
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -37,16 +37,13 @@ impl Man {
             Page::new(command).render(&mut page)?;
             return Ok(Report::bytes(page));
         };
-        std::fs::create_dir_all(&dir).map_err(|error| Failure::File {
-            path: dir.clone(),
-            error,
-        })?;
+        std::fs::create_dir_all(&dir).map_err(|error| Failure::file(&dir, error))?;
         let pages = write(command, &dir)?;
-        Report::card(&Written { dir, pages })
+        Report::object(&Written { dir, pages })
     }
 }
 
-/// Writes the page of a command and those of its subcommands; how many.
+/// Writes the pages of a command and of all its subcommands. Returns their number.
 fn write(command: clap::Command, dir: &Path) -> Result<usize, Failure> {
     let mut pages = 1;
     for inner in command
@@ -59,6 +56,6 @@ fn write(command: clap::Command, dir: &Path) -> Result<usize, Failure> {
     let path = dir.join(page.get_filename());
     let mut roff = Vec::new();
     page.render(&mut roff)?;
-    std::fs::write(&path, roff).map_err(|error| Failure::File { path, error })?;
+    std::fs::write(&path, roff).map_err(|error| Failure::file(&path, error))?;
     Ok(pages)
 }

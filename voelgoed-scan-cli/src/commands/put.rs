@@ -1,4 +1,4 @@
-//! What is put? A file's whole object, or what is there already with the fields changed that are given as flags.
+//! The generic `put` of `event` and `gate`: creates a resource, replaces it with a file, or changes single fields.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,19 +7,71 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::value_parsers::OrNew;
+use crate::client::Client;
 use crate::failure::Failure;
 
-/// The fields of what is to be put.
+/// A resource that `put` creates or changes.
+pub(super) trait PutResource: Serialize + DeserializeOwned {
+    /// The body of the `PUT` request.
+    type Body: Serialize + DeserializeOwned;
+    /// The name of the resource in messages.
+    const NAME: &'static str;
+    /// Fields that are not sent back unchanged. The server keeps them where they are absent.
+    const OMITTED: &'static [&'static str];
+}
+
+/// Puts the resource at `path` and returns it.
+///
+/// With a file, the body is the file's object. Without one, it is the existing resource, or nothing where there is
+/// none yet. In both cases `flags` override its fields.
+pub(super) async fn put<T: PutResource, I>(
+    client: &Client,
+    path: &str,
+    id: OrNew<I>,
+    file: Option<&Path>,
+    flags: Fields,
+) -> Result<T, Failure> {
+    let mut fields = match (file, id) {
+        (Some(file), _) => Fields::from_file(file)?,
+        (None, _) if flags.is_empty() => {
+            return Err(Failure::Usage {
+                reason: "there is nothing to put".to_owned(),
+                hint: "give a FILE, or flags such as --name and --status",
+            });
+        }
+        (None, OrNew::New) => Fields::default(),
+        (None, OrNew::Id(_)) => match client.find::<T>(path).await? {
+            Some(existing) => Fields::of(&existing, T::OMITTED),
+            None => Fields::default(),
+        },
+    };
+    fields.0.extend(flags.0);
+    let body: T::Body = fields.parse(T::NAME)?;
+    client.put(path, &body).await
+}
+
+/// Fields of a resource as JSON.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// The object that a file holds, or standard input for `-`.
-    pub(super) fn of_file(path: &Path) -> Result<Self, Failure> {
-        let unreadable = |error| Failure::File {
-            path: path.to_owned(),
-            error,
-        };
+    /// Sets a field where its flag is given. A flag may stand for null.
+    pub(super) fn set(&mut self, name: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
+        if let Some(value) = value {
+            let value = serde_json::to_value(value).map_err(|error| Failure::invalid(name, error))?;
+            self.0.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The object in a file, or in standard input for `-`.
+    fn from_file(path: &Path) -> Result<Self, Failure> {
+        let unreadable = |error| Failure::file(path, error);
         let mut text = String::new();
         if path == Path::new("-") {
             std::io::stdin().read_to_string(&mut text).map_err(unreadable)?;
@@ -27,50 +79,26 @@ impl Fields {
             text = std::fs::read_to_string(path).map_err(unreadable)?;
         }
         serde_json::from_str(&text).map(Self).map_err(|error| {
-            Failure::unfit(
+            Failure::invalid(
                 path.display().to_string(),
                 format!("is not a JSON object: {error}"),
             )
         })
     }
 
-    /// The fields of something that is there.
-    pub(super) fn of(value: &impl Serialize) -> Self {
-        match serde_json::to_value(value) {
-            Ok(Value::Object(fields)) => Self(fields),
-            _ => Self::default(),
+    /// The fields of an existing resource, without `omitted`.
+    fn of(resource: &impl Serialize, omitted: &[&str]) -> Self {
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(resource) else {
+            return Self::default();
+        };
+        for name in omitted {
+            fields.remove(*name);
         }
+        Self(fields)
     }
 
-    /// Forgets a field.
-    pub(super) fn without(mut self, name: &str) -> Self {
-        self.0.remove(name);
-        self
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// With other fields over its own.
-    pub(super) fn with(mut self, over: Self) -> Self {
-        self.0.extend(over.0);
-        self
-    }
-
-    /// Sets a field where a flag gives it; a flag may give null.
-    pub(super) fn set(&mut self, name: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
-        if let Some(value) = value {
-            let value = serde_json::to_value(value).map_err(|error| Failure::unfit(name, error))?;
-            self.0.insert(name.to_owned(), value);
-        }
-        Ok(())
-    }
-
-    /// The thing that the fields spell.
-    pub(super) fn read<T: DeserializeOwned>(self, what: &'static str) -> Result<T, Failure> {
-        serde_json::from_value(Value::Object(self.0)).map_err(|error| Failure::Unfit {
+    fn parse<T: DeserializeOwned>(self, what: &'static str) -> Result<T, Failure> {
+        serde_json::from_value(Value::Object(self.0)).map_err(|error| Failure::Invalid {
             what: what.to_owned(),
             reason: format!("is not complete: {error}"),
             hint: Some("a new one needs --name and --status at least"),

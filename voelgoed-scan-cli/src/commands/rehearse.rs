@@ -1,10 +1,11 @@
-//! `rehearse`: will it hold? Simulated devices against a scratch copy of an event, before the doors open.
+//! `rehearse`: a load test. Simulated devices scan on a temporary copy of an event.
 
+mod connection;
+mod event_copy;
 mod load;
-mod share;
-mod stage;
-mod tally;
-mod wire;
+mod measurements;
+mod percentage;
+mod report;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -16,43 +17,44 @@ use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_server::config::parse_duration;
 
-use self::load::{Pace, Plan};
-use self::share::Share;
-use self::stage::{Cast, Stage};
-use self::tally::{Outlook, Score};
-use self::wire::Address;
-use crate::desk::Desk;
+use self::connection::Target;
+use self::event_copy::{EventCopy, Leftovers, WorkloadSize};
+use self::load::{LoadPlan, Rate};
+use self::measurements::Measurements;
+use self::percentage::Percentage;
+use self::report::RehearsalReport;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
-use crate::{progress, world};
+use crate::{env, progress};
 
-/// The most tickets that are made unasked.
-const MOST_TICKETS: u64 = 1_000_000;
+/// The maximum number of tickets that are created without `--tickets`.
+const MAX_DEFAULT_TICKETS: u64 = 1_000_000;
 
-/// Scans a second that a run without a rate is given tickets for.
-const GENEROUS_RATE: u64 = 5_000;
+/// The scans a second for which a closed run gets tickets.
+const CLOSED_RATE_ESTIMATE: u64 = 5_000;
 
-/// How many tickets are scanned over and over where duplicates are asked for.
-const SEEN: usize = 1_000;
+/// The number of tickets that are scanned repeatedly where duplicates are asked for.
+const DUPLICATE_TICKETS: usize = 1_000;
 
-/// What `rehearse` takes.
+/// The arguments of `rehearse`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Needs an API key of an owner or admin. Makes a live copy of the event and its gates (capacities raised and class lists \
-left out, so that every ticket is let in), registers devices, starts their sessions, makes tickets, and scans \
-them over real connections, one a device.
+Needs an API key of an owner or admin. Makes a live copy of the event and its gates (with raised capacities and \
+without class lists, so that every ticket is admitted), registers devices, starts their sessions, creates tickets, and \
+scans them over real connections, one for each device.
 
-At a fixed rate, latency counts from the moment at which a scan was due, not from when it was sent: a server \
-that stalls is charged for every scan that it held up. With --closed each client scans again as soon as it is \
-answered: the most that the server can do.
+At a fixed rate, the latency of a scan counts from the moment at which it was due, not from the moment at which it was \
+sent: a stall of the server counts for every scan that it delays. With --closed, each client scans again as soon as it \
+has its answer, which shows the maximum throughput of the server.
 
-Afterwards, after Ctrl-C too, the devices are revoked, which ends their sessions, and the copy is archived: \
-nothing of it can scan or admit any more. Its records stay, because an audit trail forgets nothing. It exits 1 \
-where a scan was answered with an error.
+Afterwards, also after Ctrl-C, the devices are revoked, which ends their sessions, and the copy is archived: it cannot \
+admit any more. Its records stay, because recorded scans are never deleted. The command exits 1 if a scan was answered \
+with an error.
 
-The payloads are fetched from the server, one call a ticket; where the servers' master secret is at hand \
-(--secret-key-file, VOELGOED_SCAN_SECRET_KEY) they are signed here, which is faster. A server's --rate-limit \
-counts: at more than 50 scans a second a device, raise it or add devices.
+The payloads are fetched from the server, one request a ticket. With the servers' master secret (--secret-key-file or \
+VOELGOED_SCAN_SECRET_KEY) they are signed here, which is faster. The server's --rate-limit applies: for more than 50 \
+scans a second and device, raise it or add devices.
 
 Examples:
   voelgoed-scan rehearse --event EVENT --devices 50 --rate 500 --duration 60s
@@ -62,65 +64,65 @@ pub(crate) struct Rehearse {
     /// The event to copy
     #[arg(long)]
     event: EventId,
-    /// How many devices scan
+    /// The number of devices
     #[arg(long, value_name = "N", default_value = "50", conflicts_with = "closed")]
     devices: NonZeroU32,
-    /// Scans a second, all devices together
+    /// Scans a second of all devices together
     #[arg(long, value_name = "N", default_value = "500", conflicts_with = "closed")]
     rate: NonZeroU32,
-    /// How long, such as 60s or 5m
+    /// The duration of the measurement, such as 60s or 5m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     duration: Duration,
-    /// How long before that nothing is counted
+    /// The time before the measurement, in which scans do not count
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
     warm_up: Duration,
-    /// As fast as answers come, instead of at a rate
+    /// Scan as fast as answers arrive instead of at a rate
     #[arg(long)]
     closed: bool,
-    /// With --closed: how many clients, each a device with its own connection
+    /// With --closed: the number of clients, each a device with its own connection
     #[arg(long, value_name = "N", default_value = "32", requires = "closed")]
     concurrency: NonZeroU32,
-    /// The share of scans whose ticket was scanned before, such as 20%
+    /// The percentage of scans whose ticket was scanned before, such as 20%
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
-    duplicates: Share,
-    /// How many tickets to make; without it, enough for the run
+    duplicates: Percentage,
+    /// The number of tickets to create [default: enough for the run]
     #[arg(long, value_name = "N")]
     tickets: Option<usize>,
     /// The file with the servers' master secret, to sign payloads here
     #[arg(long, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
-    /// Send the scans here instead: what a bare server costs with requests of the same size
+    /// Send the scans to this server instead: measures what requests of the same size cost on a bare HTTP server
     #[arg(long, value_name = "URL", hide_short_help = true)]
     against: Option<String>,
 }
 
 impl Rehearse {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
-        let address = Address::new(
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
+        let target = Target::new(
             self.against.as_deref().unwrap_or(client.server()),
-            desk.connector()?,
+            context.connector()?,
         )?;
         let stop = CancellationToken::new();
-        let watching = {
+        let signal_task = {
             let stop = stop.clone();
             tokio::spawn(async move {
-                world::enough().await;
+                env::shutdown_signal().await;
                 stop.cancel();
             })
         };
-        let bar = progress::watching(desk.quiet);
-        let mut stage = Stage::new(client, self.event);
-        let played = async {
-            let cast = self.cast();
-            let made = tokio::select! {
-                made = stage.build(&cast, &bar) => made?,
+        let bar = progress::spinner(context.quiet);
+        let mut copy = EventCopy::new(client, self.event);
+        let outcome = async {
+            let size = self.workload_size();
+            let workload = tokio::select! {
+                workload = copy.create(&size, &bar) => workload?,
                 () = stop.cancelled() => return Ok(None),
             };
-            let plan = Plan {
-                address: Arc::new(address),
-                made: Arc::new(made),
-                pace: self.pace(),
+            let plan = LoadPlan {
+                target: Arc::new(target),
+                workload: Arc::new(workload),
+                rate: self.rate(),
                 duplicates: self.duplicates,
                 warm_up: self.warm_up,
                 duration: self.duration,
@@ -129,21 +131,21 @@ impl Rehearse {
         }
         .await;
         bar.set_message("removing the copy");
-        let left = stage.strike().await;
+        let leftovers = copy.retire().await;
         bar.finish_and_clear();
-        watching.abort();
-        let left = left?;
-        let Some(score) = played? else {
-            return Err(Failure::unfit("the rehearsal", "was ended before it began"));
+        signal_task.abort();
+        let leftovers = leftovers?;
+        let Some(measurements) = outcome? else {
+            return Err(Failure::invalid("the rehearsal", "was ended before it began"));
         };
-        self.report(&score, left)
+        self.report(&measurements, leftovers)
     }
 
-    fn pace(&self) -> Pace {
+    fn rate(&self) -> Rate {
         if self.closed {
-            Pace::Closed
+            Rate::Closed
         } else {
-            Pace::Open(self.rate)
+            Rate::Open(self.rate)
         }
     }
 
@@ -155,48 +157,50 @@ impl Rehearse {
         }
     }
 
-    fn cast(&self) -> Cast {
-        let rate = match self.pace() {
-            Pace::Open(rate) => u64::from(rate.get()),
-            Pace::Closed => GENEROUS_RATE,
+    fn workload_size(&self) -> WorkloadSize {
+        let rate = match self.rate() {
+            Rate::Open(rate) => u64::from(rate.get()),
+            Rate::Closed => CLOSED_RATE_ESTIMATE,
         };
         let seconds = (self.duration + self.warm_up).as_secs_f64().ceil();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a number of seconds that somebody waits"
+            reason = "the duration of a load test in seconds is far below 2^52"
         )]
         let scans = rate.saturating_mul(seconds as u64);
-        let fresh = self.duplicates.rest_of(scans).min(MOST_TICKETS);
-        Cast {
+        let tickets = self.duplicates.remainder_of(scans).min(MAX_DEFAULT_TICKETS);
+        WorkloadSize {
             devices: self.clients(),
-            fresh: self
+            unscanned: self
                 .tickets
-                .unwrap_or_else(|| usize::try_from(fresh).unwrap_or(usize::MAX)),
-            seen: if self.duplicates.is_none() { 0 } else { SEEN },
+                .unwrap_or_else(|| usize::try_from(tickets).unwrap_or(usize::MAX)),
+            scanned: if self.duplicates.is_zero() {
+                0
+            } else {
+                DUPLICATE_TICKETS
+            },
             secret_key_file: self.secret_key_file.clone(),
         }
     }
 
-    fn report(&self, score: &Score, left: stage::Left) -> Result<Report, Failure> {
-        let outlook = Outlook::new(
-            score,
-            self.clients(),
-            (!self.closed).then(|| self.rate.get()),
-            left,
-        );
-        let exit = if outlook.errors.is_empty() {
+    fn report(&self, measurements: &Measurements, leftovers: Leftovers) -> Result<Report, Failure> {
+        let rate = (!self.closed).then(|| self.rate.get());
+        let rehearsal = RehearsalReport::new(measurements, self.clients(), rate, leftovers);
+        let exit = if rehearsal.errors.is_empty() {
             Exit::Done
         } else {
             Exit::Failed
         };
-        let report = Report::one(&outlook, outlook.to_string())?.ending(exit);
-        let limited = outlook.errors.contains_key("rate_limited");
-        Ok(match (limited, score.ran_out) {
-            (true, _) => {
-                report.noted("the server limits scans by device: add --devices, or raise its --rate-limit")
+        let report = Report::one(&rehearsal, rehearsal.to_string())?.with_exit(exit);
+        let limited = rehearsal.errors.contains_key("rate_limited");
+        Ok(match (limited, measurements.tickets_ran_out) {
+            (true, _) => report.with_note(
+                "the server limits the scans of each device: add --devices, or raise its --rate-limit",
+            ),
+            (_, true) => {
+                report.with_note("the tickets ran out before the end of the run: create more with --tickets")
             }
-            (_, true) => report.noted("the tickets ran out before the time did: give more with --tickets"),
             _ => report,
         })
     }

@@ -1,44 +1,49 @@
-//! `replay`: scans of the past, handed in again with their own ids and times, each exactly once.
+//! `replay`: sends past scans again with their own ids and times, each exactly once.
 
+mod batcher;
 mod journal;
-mod line;
-mod read;
+mod past_scan;
+mod reader;
+mod rejected;
 mod report;
-mod send;
+mod sender;
 mod tokens;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::Journal;
-use self::read::{Reader, Refused};
-use self::report::Count;
-use self::send::Sender;
+use self::reader::Reader;
+use self::rejected::RejectedLines;
+use self::report::Counts;
+use self::sender::Sender;
 use self::tokens::Tokens;
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
-use crate::{progress, world};
+use crate::{env, progress};
 
-/// What `replay` takes.
+/// The arguments of `replay`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads what `scans export` writes, and any NDJSON or CSV with the columns qr or ticket_code, gate_id and \
-scanned_at; scan_id, device_id, direction, result, reason, override and metadata are taken where they are there. \
-A line without a scan_id gets one that follows from its number and text: sent again, it is the same scan. A line \
-with a result is recorded as what was decided then, one without is decided now, as of its time.
+Reads the output of `scans export`, and any NDJSON or CSV with the columns gate_id, scanned_at and either qr or \
+ticket_code. The columns scan_id, device_id, direction, result, reason, override and metadata are optional. A line \
+without a scan_id gets one that is derived from its number and text, so that it is the same scan when it is sent \
+again. A line with a result is recorded with this result. A line without one is decided now, as of its time.
 
-Needs a device token, which sends all and keeps the original device in metadata.replayed_device; --tokens gives \
-devices their own: a CSV file of device_id,token or a JSON object. The gates must be there under the same ids.
+Needs a device token. This device sends all scans, and metadata.replayed_device names the original device. With \
+--tokens (a CSV file of device_id,token or a JSON object), devices send their own scans. The gates must exist with the \
+same ids.
 
-Beside the file a journal (FILE.journal) keeps which lines the server has taken. After Ctrl-C or a crash --resume \
-goes on from it; it is removed at the end. Lines that cannot be taken are written to FILE.rejected.ndjson with \
-their number and the reason, and then it exits 1. Lines without qr and ticket_code, and scans that were undone, \
-are skipped.
+A journal beside the file (FILE.journal) records which lines the server has acknowledged. After Ctrl-C or a crash, \
+--resume continues from it; it is removed at the end. Rejected lines are written to FILE.rejected.ndjson with their \
+number and the reason, and the command exits 1. Lines without qr and ticket_code, and scans that were undone, are \
+skipped.
 
 Examples:
   voelgoed-scan replay scans.ndjson
@@ -46,55 +51,47 @@ Examples:
   voelgoed-scan replay scans.ndjson --resume
   voelgoed-scan scans export --server https://old.example.org | voelgoed-scan replay -")]
 pub(crate) struct Replay {
-    /// The file; `-` is standard input
+    /// The file with the scans; `-` is standard input
     file: PathBuf,
-    /// Devices and their tokens: CSV with `device_id,token` or a JSON object
+    /// The file with device tokens: CSV with `device_id,token` or a JSON object
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// At most so many scans a second
+    /// The maximum number of scans a second
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
-    /// How many batches are under way at once
+    /// The number of batches that are sent concurrently
     #[arg(long, value_name = "N", default_value = "4")]
     concurrency: NonZeroUsize,
-    /// How many scans go together
+    /// The number of scans in a batch
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u16).range(1..=1000))]
     batch: u16,
-    /// Go on where an earlier run ended
+    /// Continue where an earlier run stopped
     #[arg(long)]
     resume: bool,
-    /// What the file is; without it, its name says so, and NDJSON where it does not
+    /// Format of the file [default: csv for names that end in .csv, else ndjson]
     #[arg(long, value_enum)]
     format: Option<Format>,
 }
 
-/// What a file of scans is.
+/// The formats of a file of scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A JSON object a line.
+    /// One JSON object a line.
     Ndjson,
-    /// Comma-separated, its first line the names of the columns.
+    /// Comma-separated values; the first line has the names of the columns.
     Csv,
 }
 
-/// What is known so far, shared by those who read and those who send.
-#[derive(Clone)]
-struct Ledger(Arc<Mutex<Open>>);
-
-struct Open {
-    count: Count,
+/// What happened so far. The sender's tasks share it.
+struct ReplayState {
+    counts: Counts,
+    /// `None` for standard input, which cannot be resumed.
     journal: Option<Journal>,
-    refused: Refused,
-}
-
-impl Ledger {
-    fn with<T>(&self, act: impl FnOnce(&mut Open) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    rejected: RejectedLines,
 }
 
 impl Replay {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let from_stdin = self.file == Path::new("-");
         if from_stdin && self.resume {
             return Err(Failure::Usage {
@@ -102,9 +99,9 @@ impl Replay {
                 hint: "write it to a file first",
             });
         }
-        let tokens = Tokens::new(desk.client()?, self.tokens.as_deref())?;
+        let tokens = Tokens::new(context.client()?, self.tokens.as_deref())?;
         let journal = (!from_stdin)
-            .then(|| Journal::open(&beside(&self.file, "journal"), &self.file, self.resume))
+            .then(|| Journal::open(&with_extension(&self.file, "journal"), &self.file, self.resume))
             .transpose()?;
         let done = journal.as_ref().map(Journal::done).unwrap_or_default();
         let name = if from_stdin {
@@ -112,52 +109,39 @@ impl Replay {
         } else {
             &self.file
         };
-        let ledger = Ledger(Arc::new(Mutex::new(Open {
-            count: Count::new(done.count()),
+        let state = Arc::new(Mutex::new(ReplayState {
+            counts: Counts::new(done.count()),
             journal,
-            refused: Refused::new(beside(name, "rejected.ndjson"), self.resume),
-        })));
+            rejected: RejectedLines::new(with_extension(name, "rejected.ndjson"), self.resume),
+        }));
         let stop = CancellationToken::new();
-        let watching = {
+        let signal_task = {
             let stop = stop.clone();
             tokio::spawn(async move {
-                world::enough().await;
+                env::shutdown_signal().await;
                 stop.cancel();
             })
         };
         let reader = Reader::open(&self.file, self.format())?;
-        let bar = progress::replayed(reader.length(), desk.quiet);
-        let began = world::stopwatch();
+        let bar = progress::replay(reader.length(), context.quiet);
+        let started = env::monotonic_now();
         let sender = Sender {
             tokens: Arc::new(tokens),
-            ledger: ledger.clone(),
+            state: Arc::clone(&state),
             bar: bar.clone(),
             rate: self.rate,
             concurrency: self.concurrency.get(),
-            batch: usize::from(self.batch),
+            batch_size: usize::from(self.batch),
             stop: stop.clone(),
         };
         let sent = sender.send(reader, done).await;
         bar.finish_and_clear();
-        watching.abort();
-        let whole = sent?;
-        let seconds = world::stopwatch().saturating_duration_since(began).as_secs_f64();
-        ledger.with(|open| {
-            let rejected_file = open.refused.finish()?;
-            if whole && let Some(journal) = open.journal.take() {
-                journal.remove()?;
-            }
-            let summary = open.count.summary(seconds, whole, rejected_file);
-            let clean = whole && summary.rejected == 0;
-            let report = Report::one(&summary, summary.to_string())?;
-            Ok(if whole {
-                report.ending(if clean { Exit::Done } else { Exit::Failed })
-            } else {
-                report
-                    .ending(Exit::Failed)
-                    .noted("ended before the end of the file: --resume goes on from here")
-            })
-        })
+        signal_task.abort();
+        let is_complete = sent?;
+        let seconds = env::monotonic_now()
+            .saturating_duration_since(started)
+            .as_secs_f64();
+        finish(&mut state.lock(), seconds, is_complete)
     }
 
     fn format(&self) -> Format {
@@ -171,8 +155,27 @@ impl Replay {
     }
 }
 
-/// A file beside another: its whole name with an extension more.
-fn beside(file: &Path, extension: &str) -> PathBuf {
+/// Closes the files and builds the report. The journal is removed where the end of the file was reached.
+fn finish(state: &mut ReplayState, seconds: f64, is_complete: bool) -> Result<Report, Failure> {
+    let rejected_file = state.rejected.finish()?;
+    if is_complete && let Some(journal) = state.journal.take() {
+        journal.remove()?;
+    }
+    let summary = state.counts.summary(seconds, is_complete, rejected_file);
+    let report = Report::one(&summary, summary.to_string())?;
+    Ok(if !is_complete {
+        report
+            .with_exit(Exit::Failed)
+            .with_note("the replay stopped before the end of the file: continue it with --resume")
+    } else if summary.rejected > 0 {
+        report.with_exit(Exit::Failed)
+    } else {
+        report
+    })
+}
+
+/// The path of a companion file: the whole name of `file` with one more extension.
+fn with_extension(file: &Path, extension: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");
     name.push(extension);

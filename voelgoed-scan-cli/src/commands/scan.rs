@@ -1,5 +1,6 @@
-//! `scan`: may they pass?
+//! `scan`: scans tickets as a device with an active session.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,29 +10,28 @@ use voelgoed_scan_core::model::{
     Direction, Headcount, Override, RawScanRequest, ReasonText, ScanAnswer, ScanId, ScanResult,
 };
 
-use super::rows;
-use super::typed::word;
+use super::tables;
+use super::value_parsers::variant;
 use crate::client::{self, Client};
-use crate::desk::Desk;
+use crate::context::Context;
+use crate::env;
 use crate::failure::{Exit, Failure};
-use crate::output::{Coming, Report, Shown, Tone, paint};
-use crate::world;
+use crate::output::{Item, Report, ResultStream, TextStyle, styled};
 
 const SCAN: &str = "/api/v1/scanning/scan";
 
-/// How long to wait before each further try of a scan that was not answered.
-const PAUSES: [Duration; 3] = [
+/// The delay before each retry of a scan that was not answered.
+const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_millis(200),
     Duration::from_millis(500),
     Duration::from_secs(1),
 ];
 
-/// What `scan` takes.
+/// The arguments of `scan`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Needs a device token and an active session (`voelgoed-scan session start`). Exits 0 where every scan was valid \
-and 3 where any was denied. A scan that gets no answer is sent again under the same scan id, so that nobody is \
-admitted or denied twice for it.
+Needs a device token and an active session (`voelgoed-scan session start`). Exits 0 if every scan was valid, and 3 \
+if any scan was denied. A scan that gets no answer is sent again with the same scan id, so that it counts once.
 
 Examples:
   voelgoed-scan scan VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ
@@ -39,33 +39,28 @@ Examples:
   voelgoed-scan scan - < payloads.txt
   zbarcam --raw | voelgoed-scan scan -")]
 pub(crate) struct Scan {
-    /// What the camera reads off the ticket, or a ticket code; `-` reads one a line from standard input
+    /// The payload of the ticket's QR code, or a ticket code; `-` reads one a line from standard input
     #[arg(required = true, value_name = "PAYLOAD")]
     payloads: Vec<String>,
-    /// Which way the person goes
-    #[arg(long, default_value = "entry", value_parser = word::<Direction>(Direction::STRINGS))]
+    /// The direction in which the person passes
+    #[arg(long, default_value = "entry", value_parser = variant::<Direction>(Direction::STRINGS))]
     direction: Direction,
-    /// Force the entry, and say why (devices that may)
+    /// Force the entry for this reason (needs a device that may override)
     #[arg(long = "override", value_name = "REASON")]
     override_: Option<ReasonText>,
-    /// Ask what the answer would be; nothing is recorded
+    /// Show the answer without recording a scan
     #[arg(long)]
     dry_run: bool,
 }
 
 impl Scan {
-    #[expect(
-        clippy::unused_async,
-        reason = "every command that talks to the server runs alike"
-    )]
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
-        let payloads: Coming<String> = if self.payloads == ["-"] {
-            let pieces = ReaderStream::new(tokio::io::stdin()).map_err(|error| Failure::File {
-                path: "standard input".into(),
-                error,
-            });
-            client::lines(Box::pin(pieces))
+    #[expect(clippy::unused_async, reason = "the commands have the same signature")]
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
+        let payloads: ResultStream<String> = if self.payloads == ["-"] {
+            let chunks = ReaderStream::new(tokio::io::stdin())
+                .map_err(|error| Failure::file(Path::new("standard input"), error));
+            client::lines(Box::pin(chunks))
         } else {
             Box::pin(stream::iter(self.payloads.clone().into_iter().map(Ok)))
         };
@@ -75,65 +70,70 @@ impl Scan {
                 let request = RawScanRequest {
                     qr: Some(payload),
                     ticket_code: None,
-                    scan_id: (!self.dry_run).then(|| ScanId::generate(world::now())),
-                    scanned_at: Some(world::now()),
+                    scan_id: (!self.dry_run).then(|| ScanId::generate(env::now())),
+                    scanned_at: Some(env::now()),
                     direction: self.direction,
                     metadata: None,
                     override_: self.override_.clone().map(|reason| Override { reason }),
                     dry_run: self.dry_run,
                 };
                 let client = client.clone();
-                async move { shown(&scan(&client, &request).await?) }
+                async move { to_item(&scan(&client, &request).await?) }
             });
-        Ok(Report::Live(answers.boxed()))
+        Ok(Report::Stream(answers.boxed()))
     }
 }
 
-/// The answer to a scan; asked again under the same scan id where none came.
+/// Scans, and retries with the same scan id where no answer arrives.
 pub(super) async fn scan(client: &Client, request: &RawScanRequest) -> Result<ScanAnswer, Failure> {
-    for pause in PAUSES {
+    for delay in RETRY_DELAYS {
         match client.post(SCAN, request).await {
-            Err(failure) if failure.is_passing() => tokio::time::sleep(pause).await,
+            Err(failure) if failure.is_transient() => tokio::time::sleep(delay).await,
             outcome => return outcome,
         }
     }
     client.post(SCAN, request).await
 }
 
-fn shown(answer: &ScanAnswer) -> Result<Shown, Failure> {
+fn to_item(answer: &ScanAnswer) -> Result<Item, Failure> {
     let exit = if answer.result == ScanResult::Valid {
         Exit::Done
     } else {
         Exit::Denied
     };
-    Ok(Shown::new(answer, verdict(answer))?.ending(exit))
+    Ok(Item::new(answer, verdict_line(answer))?.with_exit(exit))
 }
 
-/// The verdict on one line: the colour first, the reason in words, then what helps the steward.
-fn verdict(answer: &ScanAnswer) -> String {
-    let (tone, mark) = match answer.result {
-        ScanResult::Valid => (Tone::Pass, "✔"),
+/// The answer on one line: the coloured result, the message, then the details for the steward.
+fn verdict_line(answer: &ScanAnswer) -> String {
+    let (style, mark) = match answer.result {
+        ScanResult::Valid => (TextStyle::Admitted, "✔"),
         ScanResult::Duplicate
         | ScanResult::InvalidToken
         | ScanResult::WrongEvent
         | ScanResult::WrongGate
-        | ScanResult::Refused => (Tone::Stop, "✘"),
+        | ScanResult::Refused => (TextStyle::Denied, "✘"),
     };
     let label = answer.result.as_str().to_uppercase().replace('_', " ");
-    let mut parts = vec![paint(Tone::Head, &answer.message)];
+    let mut parts = vec![styled(TextStyle::Heading, &answer.message)];
     if let Some(ticket) = &answer.ticket {
         parts.extend(ticket.ticket_class.as_ref().map(ToString::to_string));
         parts.extend(
             ticket
                 .seat
                 .as_ref()
-                .map(rows::seat)
+                .map(tables::seat)
                 .filter(|seat| !seat.is_empty()),
         );
         if ticket.entry_limit > 1 {
             parts.push(format!("{} of {} in", ticket.scan_count, ticket.entry_limit));
         }
-        parts.extend(ticket.note.as_ref().map(|note| paint(Tone::Odd, note.as_str())));
+        parts.extend(
+            ticket
+                .note
+                .as_ref()
+                .map(|note| styled(TextStyle::Warning, note.as_str())),
+        );
     }
     if let Some(previous) = &answer.previous_scan {
         let by = if previous.same_device {
@@ -154,10 +154,10 @@ fn verdict(answer: &ScanAnswer) -> String {
         answer
             .warnings
             .iter()
-            .map(|warning| paint(Tone::Odd, warning.as_str())),
+            .map(|warning| styled(TextStyle::Warning, warning.as_str())),
     );
-    parts.push(paint(
-        Tone::Faint,
+    parts.push(styled(
+        TextStyle::Dim,
         &format!(
             "{} {} inside",
             answer.gate.name,
@@ -166,7 +166,7 @@ fn verdict(answer: &ScanAnswer) -> String {
     ));
     format!(
         "{} {}",
-        paint(tone, &format!(" {mark} {label:<13} ")),
+        styled(style, &format!(" {mark} {label:<13} ")),
         parts.join(" · ")
     )
 }
@@ -207,8 +207,8 @@ mod tests {
         "decided_by":"memory","warnings":["clock_skew"],"message":"Already scanned"}"#;
 
     #[test]
-    fn a_verdict_tells_what_a_steward_needs() {
-        let text = anstream::adapter::strip_str(&verdict(&answer(DUPLICATE))).to_string();
+    fn a_verdict_line_shows_the_ticket_and_the_previous_scan() {
+        let text = anstream::adapter::strip_str(&verdict_line(&answer(DUPLICATE))).to_string();
         assert_eq!(
             text,
             " ✘ DUPLICATE      Already scanned · VIP · A 10 42 · 1 min ago at Main by Door 2 · clock_skew · Main 342/500 inside"
@@ -216,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_ends_with_3_and_an_admission_with_0() {
-        assert_eq!(shown(&answer(DUPLICATE)).expect("shown").exit, Exit::Denied);
+    fn a_denial_exits_with_3_and_an_admission_with_0() {
+        assert_eq!(to_item(&answer(DUPLICATE)).expect("an item").exit, Exit::Denied);
         let valid = DUPLICATE
             .replace(r#""duplicate""#, r#""valid""#)
             .replace("already_scanned", "admitted");
-        assert_eq!(shown(&answer(&valid)).expect("shown").exit, Exit::Done);
+        assert_eq!(to_item(&answer(&valid)).expect("an item").exit, Exit::Done);
     }
 }

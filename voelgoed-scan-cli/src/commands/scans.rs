@@ -1,17 +1,17 @@
-//! `scans`: what happened at the gates?
+//! `scans`: lists and exports the recorded scans.
 
 use clap::{Args, Subcommand};
 use voelgoed_scan_core::model::{DeviceId, EventId, GateId, ScanRecord, ScanResult, TicketCode, Timestamp};
 
-use super::typed::{self, word};
+use super::value_parsers::{self, variant};
 use crate::client::Query;
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 
 const SCANS: &str = "/api/v1/scanning/scans";
 
-/// The audit trail.
+/// The subcommands of `scans`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scans {
     /// List scans, newest first
@@ -20,59 +20,60 @@ Examples:
   voelgoed-scan scans list --event EVENT
   voelgoed-scan scans list --ticket-code 3KQR-7F92-4M1X-aB0z --limit 500")]
     List {
-        /// Which ones
+        /// The filter
         #[command(flatten)]
         filter: Filter,
-        /// The most that are listed
+        /// The maximum number of scans
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
-    /// Write all scans out, oldest first, as NDJSON that `replay` reads
+    /// Export scans as NDJSON, oldest first, for `replay`
     #[command(after_help = "\
-Owner and admin get each payload signed afresh (qr) and can replay the file; for others qr is null.
+With an owner's or admin's key, each line has a newly signed payload (qr) and can be replayed. With other keys, qr is \
+null.
 
 Examples:
   voelgoed-scan scans export --event EVENT > scans.ndjson
   voelgoed-scan scans export --result duplicate --from 2026-11-22T18:00:00Z | jq -r .ticket_code")]
     Export {
-        /// Which ones
+        /// The filter
         #[command(flatten)]
         filter: Filter,
     },
 }
 
-/// Which scans.
+/// The filter of both subcommands.
 #[derive(Debug, Args)]
 pub(crate) struct Filter {
-    /// Those of this event
+    /// Only scans of this event
     #[arg(long)]
     event: Option<EventId>,
-    /// Those at this gate
+    /// Only scans at this gate
     #[arg(long)]
     gate: Option<GateId>,
-    /// Those by this device (its UUID)
+    /// Only scans by this device (its UUID)
     #[arg(long)]
     device: Option<DeviceId>,
-    /// Those of this ticket
-    #[arg(long, value_name = "CODE", value_parser = typed::code)]
+    /// Only scans of this ticket
+    #[arg(long, value_name = "CODE", value_parser = value_parsers::ticket_code)]
     ticket_code: Option<TicketCode>,
-    /// Those with this result
-    #[arg(long, value_parser = word::<ScanResult>(ScanResult::STRINGS))]
+    /// Only scans with this result
+    #[arg(long, value_parser = variant::<ScanResult>(ScanResult::STRINGS))]
     result: Option<ScanResult>,
-    /// Those from this time on (RFC 3339)
+    /// Only scans at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     from: Option<Timestamp>,
-    /// Those up to this time (RFC 3339)
+    /// Only scans up to this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     to: Option<Timestamp>,
 }
 
 impl Scans {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
         match self {
             Self::List { filter, limit } => {
-                Report::list(&client.some::<ScanRecord>(&filter.path(), limit).await?)
+                Report::list(&client.first::<ScanRecord>(&filter.path(), limit).await?)
             }
             Self::Export { filter } => Ok(Report::Bytes(
                 client.stream(&filter.path(), "application/x-ndjson").await?,

@@ -1,19 +1,19 @@
-//! `session`: a device's stay at one gate.
+//! `session`: starts, lists, shows and ends the sessions of devices at gates.
 
 use clap::Subcommand;
 use voelgoed_scan_core::model::{
     DeviceId, EventId, GateId, ScanSession, SessionId, SessionStart, SessionStatus,
 };
 
-use super::typed::word;
-use crate::client::Query;
-use crate::desk::Desk;
+use super::value_parsers::variant;
+use crate::client::{Client, Query};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 
 const SESSIONS: &str = "/api/v1/scanning/sessions";
 
-/// Scan sessions.
+/// The subcommands of `session`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
     /// Start a session, as a device
@@ -25,7 +25,7 @@ Examples:
         /// The event to scan for
         #[arg(long)]
         event: EventId,
-        /// The gate to stand at
+        /// The gate to scan at
         #[arg(long)]
         gate: GateId,
         /// End the device's active session first
@@ -35,14 +35,14 @@ Examples:
     /// List sessions, newest first (API key)
     #[command(after_help = "Examples:\n  voelgoed-scan session list --event EVENT --status active")]
     List {
-        /// Those of this event
+        /// Only sessions of this event
         #[arg(long)]
         event: Option<EventId>,
-        /// Those of this device (its UUID)
+        /// Only sessions of this device (its UUID)
         #[arg(long)]
         device: Option<DeviceId>,
-        /// Those of this status
-        #[arg(long, value_parser = word::<SessionStatus>(SessionStatus::STRINGS))]
+        /// Only sessions of this status
+        #[arg(long, value_parser = variant::<SessionStatus>(SessionStatus::STRINGS))]
         status: Option<SessionStatus>,
     },
     /// Show a session
@@ -61,22 +61,26 @@ Examples:
     },
 }
 
+/// Starts a session of the calling device. With `replace`, its active session ends first.
+pub(super) async fn start(
+    client: &Client,
+    event_id: EventId,
+    gate_id: GateId,
+    replace: bool,
+) -> Result<ScanSession, Failure> {
+    let start = SessionStart {
+        event_id,
+        gate_id,
+        replace,
+    };
+    client.post(SESSIONS, &start).await
+}
+
 impl Session {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
         let session: ScanSession = match self {
-            Self::Start { event, gate, replace } => {
-                client
-                    .post(
-                        SESSIONS,
-                        &SessionStart {
-                            event_id: event,
-                            gate_id: gate,
-                            replace,
-                        },
-                    )
-                    .await?
-            }
+            Self::Start { event, gate, replace } => start(&client, event, gate, replace).await?,
             Self::List {
                 event,
                 device,
@@ -89,8 +93,8 @@ impl Session {
                 return Report::list(&client.all::<ScanSession>(&query.path()).await?);
             }
             Self::Show { id } => client.get(&format!("{SESSIONS}/{id}")).await?,
-            Self::End { id } => client.end(&format!("{SESSIONS}/{id}/end")).await?,
+            Self::End { id } => client.put_empty(&format!("{SESSIONS}/{id}/end")).await?,
         };
-        Report::card(&session)
+        Report::object(&session)
     }
 }

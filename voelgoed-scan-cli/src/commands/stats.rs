@@ -1,14 +1,14 @@
-//! `stats`: how many people are inside?
+//! `stats`: shows how many people are inside, by gate and for the whole event.
 
 use clap::Args;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, Table};
 use voelgoed_scan_core::model::{EventId, EventOccupancy, PlaceCount};
 
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Report, Tone, paint, table, trimmed};
+use crate::output::{Report, TextStyle, align_right, new_table, render_table, styled};
 
-/// What `stats` takes.
+/// The arguments of `stats`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  voelgoed-scan stats EVENT\n  watch -n 1 voelgoed-scan --color always stats EVENT"
@@ -19,25 +19,21 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let path = format!("/api/v1/scanning/events/{}/occupancy", self.event);
-        let occupancy: EventOccupancy = desk.client()?.get(&path).await?;
-        Report::one(&occupancy, shown(&occupancy))
+        let occupancy: EventOccupancy = context.client()?.get(&path).await?;
+        Report::one(&occupancy, occupancy_text(&occupancy))
     }
 }
 
-/// Gates, the whole event, and all scans by result.
-pub(super) fn shown(occupancy: &EventOccupancy) -> String {
-    let mut places = table(&["", "INSIDE", "CAPACITY", "ENTRIES", "EXITS"]);
+/// A table of the gates and the event, then the scans by result.
+fn occupancy_text(occupancy: &EventOccupancy) -> String {
+    let mut table = new_table(&["", "INSIDE", "CAPACITY", "ENTRIES", "EXITS"]);
     for gate in &occupancy.gates {
-        row(&mut places, gate.name.as_str(), &gate.count);
+        add_row(&mut table, gate.name.as_str(), &gate.count);
     }
-    row(&mut places, "Event", &occupancy.event);
-    for column in 1..5 {
-        if let Some(column) = places.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    add_row(&mut table, "Event", &occupancy.event);
+    align_right(&mut table);
     let results = &occupancy.results;
     let denied: Vec<_> = [
         ("duplicate", results.duplicate),
@@ -50,22 +46,22 @@ pub(super) fn shown(occupancy: &EventOccupancy) -> String {
     .map(|(name, count)| {
         let text = format!("{name} {count}");
         if *count > 0 {
-            paint(Tone::Bad, &text)
+            styled(TextStyle::Error, &text)
         } else {
-            paint(Tone::Faint, &text)
+            styled(TextStyle::Dim, &text)
         }
     })
     .collect();
     format!(
         "{}\n\n{}  {}\n{} scans in the last minute",
-        trimmed(&places),
-        paint(Tone::Good, &format!("valid {}", results.valid)),
+        render_table(&table),
+        styled(TextStyle::Success, &format!("valid {}", results.valid)),
         denied.join("  "),
         occupancy.scans_per_minute,
     )
 }
 
-fn row(table: &mut Table, name: &str, count: &PlaceCount) {
+fn add_row(table: &mut Table, name: &str, count: &PlaceCount) {
     let capacity = count
         .capacity
         .map_or_else(|| "-".to_owned(), |capacity| capacity.to_string());

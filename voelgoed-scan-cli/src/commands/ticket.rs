@@ -1,4 +1,4 @@
-//! `ticket`: what people hold.
+//! `ticket`: imports, issues, lists, shows and changes the tickets of an event.
 
 pub(super) mod import;
 mod issue;
@@ -9,56 +9,56 @@ use voelgoed_scan_core::model::{
     EventId, SettableStatus, Ticket as CoreTicket, TicketCode, TicketListing, TicketPatch, TicketStatus,
 };
 
-use super::typed::{self, word};
+use super::value_parsers::{self, variant};
 use crate::client::Query;
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 
-/// Tickets of an event.
+/// The subcommands of `ticket`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ticket {
-    /// Import tickets from an NDJSON file: a ticket a line
+    /// Import tickets from an NDJSON file, one ticket a line
     Import(import::Import),
-    /// Issue new tickets; prints their codes, and draws their QR codes if wanted
+    /// Issue new tickets; prints their codes and, with --qr-dir, draws their QR codes
     Issue(issue::Issue),
-    /// List tickets, or search by the start of a code, a holder or an order
+    /// List tickets, or search them by the start of a code, a holder or an order
     #[command(visible_alias = "search")]
     #[command(after_help = "\
 Examples:
   voelgoed-scan ticket list --event EVENT --status voided
   voelgoed-scan ticket search --event EVENT 'van der Merwe'")]
     List {
-        /// The start of a code, a holder's name or an order: 3 characters or more
+        /// The start of a code, a holder's name or an order: at least 3 characters
         search: Option<String>,
         /// Their event
         #[arg(long)]
         event: EventId,
-        /// Those of this status
-        #[arg(long, value_parser = word::<TicketStatus>(TicketStatus::STRINGS))]
+        /// Only tickets of this status
+        #[arg(long, value_parser = variant::<TicketStatus>(TicketStatus::STRINGS))]
         status: Option<TicketStatus>,
     },
     /// Show a ticket
     #[command(after_help = "Examples:\n  voelgoed-scan ticket show 3KQR-7F92-4M1X-aB0z --event EVENT")]
-    Show(Which),
-    /// Take a ticket back: it is `refused` from now on
+    Show(TicketArgs),
+    /// Void a ticket: its scans are `refused` from now on
     #[command(after_help = "Examples:\n  voelgoed-scan ticket void 3KQR-7F92-4M1X-aB0z --event EVENT")]
-    Void(Which),
-    /// Take a ticket back against money: it is `refused` from now on
+    Void(TicketArgs),
+    /// Mark a ticket as refunded: its scans are `refused` from now on
     #[command(after_help = "Examples:\n  voelgoed-scan ticket refund 3KQR-7F92-4M1X-aB0z --event EVENT")]
-    Refund(Which),
-    /// Lift void, refund and use: the ticket admits again
+    Refund(TicketArgs),
+    /// Undo void, refund and use: the ticket admits again
     #[command(after_help = "Examples:\n  voelgoed-scan ticket reactivate 3KQR-7F92-4M1X-aB0z --event EVENT")]
-    Reactivate(Which),
+    Reactivate(TicketArgs),
     /// Draw a ticket's QR code, in the terminal or as a file
     Qr(qr::Qr),
 }
 
-/// A ticket of an event.
+/// The arguments that name a ticket.
 #[derive(Debug, Args)]
-pub(crate) struct Which {
-    /// The ticket's code, in groups or not
-    #[arg(value_parser = typed::code)]
+pub(crate) struct TicketArgs {
+    /// The ticket's code, with or without dashes
+    #[arg(value_parser = value_parsers::ticket_code)]
     code: TicketCode,
     /// Its event
     #[arg(long)]
@@ -66,11 +66,11 @@ pub(crate) struct Which {
 }
 
 impl Ticket {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         match self {
-            Self::Import(import) => import.run(desk).await,
-            Self::Issue(issue) => issue.run(desk).await,
-            Self::Qr(qr) => qr.run(desk).await,
+            Self::Import(import) => import.run(context).await,
+            Self::Issue(issue) => issue.run(context).await,
+            Self::Qr(qr) => qr.run(context).await,
             Self::List {
                 search,
                 event,
@@ -79,26 +79,26 @@ impl Ticket {
                 let mut query = Query::new(&format!("/api/v1/events/{event}/tickets"));
                 query.add("q", search);
                 query.add("status", status);
-                Report::list(&desk.client()?.all::<TicketListing>(&query.path()).await?)
+                Report::list(&context.client()?.all::<TicketListing>(&query.path()).await?)
             }
-            Self::Show(which) => Report::card(&desk.client()?.get::<CoreTicket>(&which.path()).await?),
-            Self::Void(which) => which.set(desk, SettableStatus::Voided).await,
-            Self::Refund(which) => which.set(desk, SettableStatus::Refunded).await,
-            Self::Reactivate(which) => which.set(desk, SettableStatus::Active).await,
+            Self::Show(ticket) => Report::object(&context.client()?.get::<CoreTicket>(&ticket.path()).await?),
+            Self::Void(ticket) => ticket.set_status(context, SettableStatus::Voided).await,
+            Self::Refund(ticket) => ticket.set_status(context, SettableStatus::Refunded).await,
+            Self::Reactivate(ticket) => ticket.set_status(context, SettableStatus::Active).await,
         }
     }
 }
 
-impl Which {
+impl TicketArgs {
     fn path(&self) -> String {
         format!("/api/v1/events/{}/tickets/{}", self.event, self.code)
     }
 
-    async fn set(self, desk: &Desk, status: SettableStatus) -> Result<Report, Failure> {
-        let ticket: CoreTicket = desk
+    async fn set_status(self, context: &Context, status: SettableStatus) -> Result<Report, Failure> {
+        let ticket: CoreTicket = context
             .client()?
             .patch(&self.path(), &TicketPatch { status })
             .await?;
-        Report::card(&ticket)
+        Report::object(&ticket)
     }
 }

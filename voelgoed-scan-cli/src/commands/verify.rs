@@ -1,4 +1,4 @@
-//! `verify`: is a payload genuine, and does this build read payloads as every other does? With no server.
+//! `verify`: checks a VG2 payload with a public key, or this build against a file of test vectors. Needs no server.
 
 use std::path::{Path, PathBuf};
 
@@ -11,15 +11,15 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::token::vectors::VectorFile;
 use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
+use crate::env;
 use crate::failure::{Exit, Failure};
-use crate::output::{Report, Shown, Tone, card, json, paint};
-use crate::world;
+use crate::output::{Item, Report, TextStyle, field_list, json, styled};
 
-/// What `verify` takes.
+/// The arguments of `verify`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["payload", "vectors"])))]
 #[command(after_help = "\
-Exits 0 where everything holds and 1 where it does not.
+Exits 0 if the payload is genuine or all vectors agree, else 1.
 
 Examples:
   voelgoed-scan verify VG2.1.AAECAw....c2lnbmF0dXJl --public-key 9407f867bcd6e745...
@@ -27,20 +27,21 @@ Examples:
 
 The public keys of an organization are in `voelgoed-scan key list`.")]
 pub(crate) struct Verify {
-    /// A VG2 payload: what a camera reads off the ticket
+    /// A VG2 payload: the text of the ticket's QR code
     #[arg(requires = "public_key")]
     payload: Option<String>,
-    /// The Ed25519 public key that should have signed it, 64 hexadecimal digits
+    /// The Ed25519 public key to check it with, 64 hexadecimal digits
     #[arg(long, value_name = "HEX", value_parser = hex::decode::<32>, requires = "payload")]
     public_key: Option<[u8; 32]>,
     /// Check it as of this time (RFC 3339) instead of now
     #[arg(long, value_name = "TIME", requires = "payload")]
     at: Option<Timestamp>,
-    /// Run every case of a vector file, with the keys in its head
+    /// Check this build against every case of a vector file, with the keys in the file
     #[arg(long, value_name = "FILE")]
     vectors: Option<PathBuf>,
 }
 
+/// The result for a genuine payload.
 #[derive(Serialize)]
 struct Genuine {
     result: ScanResult,
@@ -53,22 +54,25 @@ struct Genuine {
     entry_limit: Option<u8>,
 }
 
+/// The result for a payload that is not genuine or not valid at the time.
 #[derive(Serialize)]
-struct Denied {
+struct NotGenuine {
     result: ScanResult,
     reason: Reason,
     message: &'static str,
 }
 
+/// The result for a vector file without mismatches.
 #[derive(Serialize)]
-struct Agreement {
+struct VectorSummary {
     file: PathBuf,
     cases: usize,
     mismatches: usize,
 }
 
+/// A case of a vector file that this build decides differently.
 #[derive(Serialize)]
-struct Difference<'a> {
+struct VectorMismatch<'a> {
     case: &'a str,
     expected: &'a str,
     got: &'a str,
@@ -77,8 +81,10 @@ struct Difference<'a> {
 impl Verify {
     pub(super) fn run(self) -> Result<Report, Failure> {
         match (self.vectors, self.payload, self.public_key) {
-            (Some(path), _, _) => vectors(path),
-            (None, Some(payload), Some(key)) => one(&payload, key, self.at.unwrap_or_else(world::now)),
+            (Some(path), _, _) => verify_vectors(path),
+            (None, Some(payload), Some(key)) => {
+                verify_payload(&payload, key, self.at.unwrap_or_else(env::now))
+            }
             _ => Err(Failure::Usage {
                 reason: "there is nothing to verify".to_owned(),
                 hint: "give a payload and its --public-key, or --vectors FILE",
@@ -87,7 +93,7 @@ impl Verify {
     }
 }
 
-fn one(text: &str, public_key: [u8; 32], now: Timestamp) -> Result<Report, Failure> {
+fn verify_payload(text: &str, public_key: [u8; 32], now: Timestamp) -> Result<Report, Failure> {
     match check(text, public_key, now)? {
         Ok((kid, claims)) => {
             let genuine = Genuine {
@@ -102,26 +108,32 @@ fn one(text: &str, public_key: [u8; 32], now: Timestamp) -> Result<Report, Failu
             };
             Report::one(
                 &genuine,
-                format!("{}\n{}", paint(Tone::Pass, " GENUINE "), card(&json(&genuine)?)?),
+                format!(
+                    "{}\n{}",
+                    styled(TextStyle::Admitted, " GENUINE "),
+                    field_list(&json(&genuine)?)?
+                ),
             )
         }
         Err(reason) => {
-            let denied = Denied {
+            let not_genuine = NotGenuine {
                 result: reason.result(),
                 reason,
                 message: reason.message(),
             };
             let text = format!(
                 "{}  {} ({reason})",
-                paint(Tone::Stop, " NOT GENUINE "),
-                denied.message
+                styled(TextStyle::Denied, " NOT GENUINE "),
+                not_genuine.message
             );
-            Ok(Report::one(&denied, text)?.ending(Exit::Failed))
+            Ok(Report::one(&not_genuine, text)?.with_exit(Exit::Failed))
         }
     }
 }
 
-/// Checks 1 to 3 with one public key, whatever name the payload gives it.
+/// Checks 1 to 3 of the contract with this public key, whatever key id the payload names.
+///
+/// The outer error is a payload that no public key can check.
 fn check(
     text: &str,
     public_key: [u8; 32],
@@ -133,7 +145,7 @@ fn check(
     };
     let format = payload.format();
     if format != Format::Vg2 {
-        return Err(Failure::Unfit {
+        return Err(Failure::Invalid {
             what: "the payload".to_owned(),
             reason: format!("is of the format {format}, which no public key checks"),
             hint: Some(
@@ -148,25 +160,26 @@ fn check(
         public_key: Some(public_key),
         inserted_at: now,
     };
-    // A public key alone says nothing of whose it is.
-    let nobody = OrganizationId::generate(now);
-    let keyring = Keyring::public(nobody, &[row]).map_err(|error| Failure::unfit("--public-key", error))?;
+    // A public key belongs to no known organization: any id does.
+    let organization = OrganizationId::generate(now);
+    let keyring =
+        Keyring::public(organization, &[row]).map_err(|error| Failure::invalid("--public-key", error))?;
     Ok(verify(&payload, &keyring, None, false)
         .and_then(|claims| claims.window.check(now).map(|()| (payload.kid(), claims))))
 }
 
-fn vectors(path: PathBuf) -> Result<Report, Failure> {
-    let file = read(&path)?;
+fn verify_vectors(path: PathBuf) -> Result<Report, Failure> {
+    let file = read_vectors(&path)?;
     let mismatches = file.mismatches();
     if mismatches.is_empty() {
         let cases = file.case_count();
         let text = format!(
             "{} all {cases} cases of {} agree",
-            paint(Tone::Good, "✔"),
+            styled(TextStyle::Success, "✔"),
             path.display()
         );
         return Report::one(
-            &Agreement {
+            &VectorSummary {
                 file: path,
                 cases,
                 mismatches: 0,
@@ -174,33 +187,30 @@ fn vectors(path: PathBuf) -> Result<Report, Failure> {
             text,
         );
     }
-    let shown: Vec<_> = mismatches
+    let items: Vec<_> = mismatches
         .iter()
         .map(|mismatch| {
-            let difference = Difference {
+            let value = VectorMismatch {
                 case: &mismatch.name,
                 expected: &mismatch.expected,
                 got: &mismatch.got,
             };
-            let text = format!("{} {mismatch}", paint(Tone::Bad, "✘"));
-            Shown::new(&difference, text).map(|shown| shown.ending(Exit::Failed))
+            let text = format!("{} {mismatch}", styled(TextStyle::Error, "✘"));
+            Item::new(&value, text).map(|item| item.with_exit(Exit::Failed))
         })
         .collect();
-    Ok(Report::Live(Box::pin(futures_util::stream::iter(shown))))
+    Ok(Report::Stream(Box::pin(futures_util::stream::iter(items))))
 }
 
-fn read(path: &Path) -> Result<VectorFile, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::File {
-        path: path.to_owned(),
-        error,
-    })?;
+fn read_vectors(path: &Path) -> Result<VectorFile, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
     VectorFile::parse(&text).map_err(|error| {
         let mut reason = error.to_string();
         if let Some(source) = std::error::Error::source(&error) {
             reason.push_str(": ");
             reason.push_str(&source.to_string());
         }
-        Failure::unfit(path.display().to_string(), reason)
+        Failure::invalid(path.display().to_string(), reason)
     })
 }
 
@@ -210,7 +220,7 @@ mod tests {
 
     const NATIVE: &str = include_str!("../../../tests/vectors/native_token.json");
 
-    /// A genuine VG2 payload of the vector file with the key and the second it holds at.
+    /// A genuine VG2 payload of the vector file, with its public key and a time at which it is valid.
     fn genuine() -> (String, [u8; 32], Timestamp) {
         let file: serde_json::Value = serde_json::from_str(NATIVE).expect("JSON");
         let key = file["keys"][0]["VG2_public_hex"].as_str().expect("a key");
@@ -234,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_holds_under_its_own_key_alone() {
+    fn a_payload_is_genuine_only_with_its_own_key() {
         let (token, key, now) = genuine();
         assert!(check(&token, key, now).expect("checked").is_ok());
         let mut other = [0x58; 32];
@@ -248,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_public_key_cannot_check_is_said_so() {
+    fn a_payload_that_no_public_key_can_check_is_an_error() {
         let (_, key, now) = genuine();
         assert!(check("VG1.1.fO7PQD0HtpbJu1DB.VGtaswiiCdSvrK4-qZ36BQ", key, now).is_err());
         assert_eq!(

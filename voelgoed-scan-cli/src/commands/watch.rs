@@ -1,4 +1,4 @@
-//! `watch`: what happens at the gates, as it happens.
+//! `watch`: shows the scans and the number of people inside as they happen.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use serde_json::value::RawValue;
 use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult};
 
 use crate::client::{self, Client};
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Coming, Report, Shown, Tone, paint};
+use crate::output::{Item, Report, ResultStream, TextStyle, styled};
 
-/// How long to wait before the stream is taken up again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The delay before each attempt to reconnect.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// What `watch` takes.
+/// The arguments of `watch`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows every scan and the number of people inside until Ctrl-C; a lost connection is taken up where it broke.
+Shows every scan and the number of people inside until Ctrl-C. After a lost connection it continues where it \
+stopped.
 
 Examples:
   voelgoed-scan watch EVENT
@@ -29,7 +30,7 @@ pub(crate) struct Watch {
     event: EventId,
 }
 
-/// One of the server's messages.
+/// A server-sent event (WHATWG HTML, section 9.2).
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Message {
     event: String,
@@ -38,8 +39,8 @@ struct Message {
 }
 
 impl Message {
-    /// Takes in a line; `true` at the empty line that ends a message.
-    fn take(&mut self, line: &str) -> bool {
+    /// Adds a line. Returns `true` at the empty line that ends the message.
+    fn add_line(&mut self, line: &str) -> bool {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() {
             return true;
@@ -54,63 +55,63 @@ impl Message {
                 self.data.push('\n');
                 self.data.push_str(value);
             }
-            // A comment, or a field that later versions send.
+            // A comment, or a field that this version does not know.
             _ => {}
         }
         false
     }
 }
 
-/// A message as programs see it.
+/// A message in JSON output.
 #[derive(Serialize)]
-struct Told<'a> {
+struct MessageJson<'a> {
     event: &'a str,
     data: &'a RawValue,
 }
 
-/// A stream that is taken up again where it broke.
-struct Listener {
+/// A subscription to the stream, which reconnects and continues after the last message.
+struct Subscription {
     client: Client,
     path: String,
-    lines: Coming<String>,
-    last: Option<String>,
+    lines: ResultStream<String>,
+    last_event_id: Option<String>,
 }
 
 impl Watch {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
         let path = format!("/api/v1/scanning/events/{}/stream", self.event);
         let lines = client::lines(client.events(&path, None).await?);
-        let listener = Listener {
+        let subscription = Subscription {
             client,
             path,
             lines,
-            last: None,
+            last_event_id: None,
         };
-        let messages = stream::unfold(listener, async |mut listener| {
-            let message = listener.next().await;
-            Some((message, listener))
+        let messages = stream::unfold(subscription, async |mut subscription| {
+            let message = subscription.next().await;
+            Some((message, subscription))
         });
-        let shown = messages.filter_map(async |message| match message {
-            Ok(message) => shown(&message).transpose(),
+        let items = messages.filter_map(async |message| match message {
+            Ok(message) => to_item(&message).transpose(),
             Err(failure) => Some(Err(failure)),
         });
-        Ok(Report::Live(Box::pin(shown)))
+        Ok(Report::Stream(Box::pin(items)))
     }
 }
 
-impl Listener {
-    /// The next message; waits through lost connections.
+impl Subscription {
+    /// The next message. Reconnects until it succeeds or fails for good.
     async fn next(&mut self) -> Result<Message, Failure> {
         let mut message = Message::default();
         loop {
             match self.lines.next().await {
                 Some(Ok(line)) => {
-                    if !message.take(&line) {
+                    if !message.add_line(&line) {
                         continue;
                     }
                     if message.id.is_some() {
-                        self.last.clone_from(&message.id);
+                        self.last_event_id.clone_from(&message.id);
                     }
                     if message.data.is_empty() {
                         message = Message::default();
@@ -118,13 +119,17 @@ impl Listener {
                         return Ok(message);
                     }
                 }
-                Some(Err(failure)) if !failure.is_passing() => return Err(failure),
+                Some(Err(failure)) if !failure.is_transient() => return Err(failure),
                 Some(Err(_)) | None => {
                     message = Message::default();
-                    tokio::time::sleep(PAUSE).await;
-                    match self.client.events(&self.path, self.last.as_deref()).await {
-                        Ok(pieces) => self.lines = client::lines(pieces),
-                        Err(failure) if failure.is_passing() => {}
+                    tokio::time::sleep(RECONNECT_DELAY).await;
+                    match self
+                        .client
+                        .events(&self.path, self.last_event_id.as_deref())
+                        .await
+                    {
+                        Ok(chunks) => self.lines = client::lines(chunks),
+                        Err(failure) if failure.is_transient() => {}
                         Err(failure) => return Err(failure),
                     }
                 }
@@ -133,17 +138,21 @@ impl Listener {
     }
 }
 
-fn shown(message: &Message) -> Result<Option<Shown>, Failure> {
-    let unfit = |error: serde_json::Error| Failure::unfit("a message of the stream", error);
+/// The message for the output; `None` for events that this version does not know.
+fn to_item(message: &Message) -> Result<Option<Item>, Failure> {
+    let invalid = |error: serde_json::Error| Failure::invalid("a message of the stream", error);
     let text = match message.event.as_str() {
-        "scan" => scan(&serde_json::from_str(&message.data).map_err(unfit)?),
-        "occupancy" => occupancy(&serde_json::from_str(&message.data).map_err(unfit)?),
-        "reset" => paint(Tone::Odd, "scans were missed: more than 5 minutes passed"),
+        "scan" => scan_text(&serde_json::from_str(&message.data).map_err(invalid)?),
+        "occupancy" => occupancy_text(&serde_json::from_str(&message.data).map_err(invalid)?),
+        "reset" => styled(
+            TextStyle::Warning,
+            "scans were missed: more than 5 minutes passed",
+        ),
         _ => return Ok(None),
     };
-    let data: &RawValue = serde_json::from_str(&message.data).map_err(unfit)?;
-    Shown::new(
-        &Told {
+    let data: &RawValue = serde_json::from_str(&message.data).map_err(invalid)?;
+    Item::new(
+        &MessageJson {
             event: &message.event,
             data,
         },
@@ -152,11 +161,11 @@ fn shown(message: &Message) -> Result<Option<Shown>, Failure> {
     .map(Some)
 }
 
-fn scan(record: &ScanRecord) -> String {
-    let (tone, mark) = if record.result == ScanResult::Valid {
-        (Tone::Good, "✔")
+fn scan_text(record: &ScanRecord) -> String {
+    let (style, mark) = if record.result == ScanResult::Valid {
+        (TextStyle::Success, "✔")
     } else {
-        (Tone::Bad, "✘")
+        (TextStyle::Error, "✘")
     };
     let verdict = format!("{mark} {:<14}", record.result);
     let code = record
@@ -164,14 +173,14 @@ fn scan(record: &ScanRecord) -> String {
         .map_or_else(|| "-".to_owned(), voelgoed_scan_core::model::TicketCode::grouped);
     format!(
         "{}  {} {:<22} {:<5}  {code}",
-        paint(Tone::Faint, &record.scanned_at.to_string()),
-        paint(tone, &verdict),
+        styled(TextStyle::Dim, &record.scanned_at.to_string()),
+        styled(style, &verdict),
         record.reason,
         record.direction,
     )
 }
 
-fn occupancy(occupancy: &EventOccupancy) -> String {
+fn occupancy_text(occupancy: &EventOccupancy) -> String {
     let gates: Vec<_> = occupancy
         .gates
         .iter()
@@ -183,7 +192,7 @@ fn occupancy(occupancy: &EventOccupancy) -> String {
         gates.join(", "),
         occupancy.scans_per_minute
     );
-    paint(Tone::Note, &text)
+    styled(TextStyle::Info, &text)
 }
 
 #[cfg(test)]
@@ -191,12 +200,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_ends_at_an_empty_line_and_comments_are_skipped() {
+    fn an_empty_line_ends_a_message_and_comments_are_ignored() {
         let mut message = Message::default();
         for line in [": alive", "id: 7", "event: scan\r", "data: {\"a\":", "data:1}"] {
-            assert!(!message.take(line), "{line}");
+            assert!(!message.add_line(line), "{line}");
         }
-        assert!(message.take("\r"));
+        assert!(message.add_line("\r"));
         let expected = Message {
             event: "scan".to_owned(),
             id: Some("7".to_owned()),

@@ -1,7 +1,8 @@
-//! How do the simulated devices scan? At a fixed rate, or each as fast as it is answered.
+//! Generates the load: the simulated devices scan at a fixed rate, or each as fast as it gets answers.
 //!
-//! Invariants: a device asks one thing at a time. At a fixed rate the moments at which scans are due are laid down
-//! before the run, nothing that the server does moves them, and latency counts from them: waiting is never left out.
+//! Invariants: a device has at most one scan under way. At a fixed rate, the times at which scans are due are fixed
+//! before the run and do not depend on the server. The latency of a scan counts from its due time, so that it includes
+//! the time that the scan waited for its device (no coordinated omission).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,232 +17,243 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::model::{ScanId, Timestamp};
 
-use super::share::Share;
-use super::stage::Made;
-use super::tally::{Live, Score};
-use super::wire::{Address, Line};
+use super::connection::{DeviceConnection, Target};
+use super::event_copy::Workload;
+use super::measurements::{LiveCounters, Measurements};
+use super::percentage::Percentage;
+use crate::env;
 use crate::failure::Failure;
-use crate::world;
 
-/// How long answers that are overdue at the end are waited for.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long after the end of the run overdue scans are still sent.
+const OVERDUE_LIMIT: Duration = Duration::from_secs(10);
 
-/// How late the operating system wakes a sleeper, by experience: it is asked for that much earlier.
-const SLACK: Duration = Duration::from_micros(50);
+/// How late the operating system usually wakes a sleeping thread. Sleeps are shorter by this.
+const WAKE_UP_DELAY: Duration = Duration::from_micros(50);
 
-/// How fast.
+/// The rate of the scans.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pace {
-    /// So many scans a second, whatever happens.
+pub(super) enum Rate {
+    /// A fixed number of scans a second, independent of the answers (open loop).
     Open(NonZeroU32),
-    /// The next once the last is answered.
+    /// Each device scans again as soon as it has its answer (closed loop).
     Closed,
 }
 
-/// What is to be done.
-pub(super) struct Plan {
-    pub(super) address: Arc<Address>,
-    pub(super) made: Arc<Made>,
-    pub(super) pace: Pace,
-    pub(super) duplicates: Share,
+/// The settings of a run.
+pub(super) struct LoadPlan {
+    pub(super) target: Arc<Target>,
+    pub(super) workload: Arc<Workload>,
+    pub(super) rate: Rate,
+    pub(super) duplicates: Percentage,
     pub(super) warm_up: Duration,
     pub(super) duration: Duration,
 }
 
-/// What is sent.
+/// The body of a scan request.
 #[derive(Serialize)]
-struct Ask<'a> {
+struct ScanBody<'a> {
     qr: &'a str,
     scan_id: ScanId,
     scanned_at: Timestamp,
 }
 
-/// The tickets, dealt out: each fresh one once, the others over and over.
-struct Deck {
-    made: Arc<Made>,
-    duplicates: Share,
-    asked: AtomicU64,
-    fresh: AtomicU64,
+/// The source of payloads: each unscanned ticket once, the scanned tickets repeatedly.
+struct Payloads {
+    workload: Arc<Workload>,
+    duplicates: Percentage,
+    scans: AtomicU64,
+    unscanned: AtomicU64,
 }
 
-impl Deck {
-    /// The payload of the next scan; `None` where the fresh tickets have run out.
+impl Payloads {
+    /// The payload of the next scan; `None` where all unscanned tickets are used up.
     fn next(&self) -> Option<&str> {
-        let n = self.asked.fetch_add(1, Ordering::Relaxed);
-        let pile = &self.made.seen;
-        if self.duplicates.has(n) && !pile.is_empty() {
-            let at = usize::try_from(n).unwrap_or(usize::MAX) % pile.len();
-            return pile.get(at).map(String::as_str);
+        let n = self.scans.fetch_add(1, Ordering::Relaxed);
+        let scanned = &self.workload.scanned;
+        if self.duplicates.selects(n) && !scanned.is_empty() {
+            let index = usize::try_from(n).unwrap_or(usize::MAX) % scanned.len();
+            return scanned.get(index).map(String::as_str);
         }
-        let at = self.fresh.fetch_add(1, Ordering::Relaxed);
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
-        self.made.fresh.get(at).map(String::as_str)
+        let index = self.unscanned.fetch_add(1, Ordering::Relaxed);
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        self.workload.unscanned.get(index).map(String::as_str)
     }
 }
 
-/// One simulated device.
+/// A simulated device.
 struct Device {
-    line: Line,
-    address: Arc<Address>,
-    score: Score,
-    live: Arc<Live>,
+    connection: DeviceConnection,
+    target: Arc<Target>,
+    measurements: Measurements,
+    counters: Arc<LiveCounters>,
 }
 
 impl Device {
-    /// Scans once; its latency counts from `from`.
-    async fn scan(&mut self, payload: &str, from: Instant, counts: bool) {
-        let now = world::now();
-        let ask = Ask {
+    /// Scans once. The latency counts from `start`.
+    async fn scan(&mut self, payload: &str, start: Instant, counts: bool) {
+        let now = env::now();
+        let body = ScanBody {
             qr: payload,
             scan_id: ScanId::generate(now),
             scanned_at: now,
         };
-        let Ok(body) = serde_json::to_vec(&ask).map(Bytes::from) else {
+        let Ok(body) = serde_json::to_vec(&body).map(Bytes::from) else {
             return;
         };
-        let mut answer = self.line.ask(&self.address, body.clone()).await;
-        if answer.is_err() {
-            // A connection that lay idle may be gone; the scan's id makes asking again harmless.
-            answer = self.line.ask(&self.address, body).await;
+        let mut outcome = self.connection.scan(&self.target, body.clone()).await;
+        if outcome.is_err() {
+            // The server may have closed an idle connection. The scan id makes a second attempt safe.
+            outcome = self.connection.scan(&self.target, body).await;
         }
-        let latency = world::stopwatch().saturating_duration_since(from);
-        let good = self.score.take(answer.as_ref(), latency, counts);
-        self.live.add(good);
+        let latency = env::monotonic_now().saturating_duration_since(start);
+        let is_decided = self.measurements.record(outcome.as_ref(), latency, counts);
+        self.counters.add(is_decided);
     }
 }
 
-/// Plays a plan to its end, or until `stop`.
-pub(super) async fn run(plan: Plan, bar: &ProgressBar, stop: CancellationToken) -> Result<Score, Failure> {
-    let live = Arc::new(Live::default());
-    let mut devices = Vec::with_capacity(plan.made.tokens.len());
-    for token in &plan.made.tokens {
-        let mut line = Line::new(token)?;
-        // A server that cannot be reached shows in the first scans.
-        let _ = line.warm(&plan.address).await;
+/// Runs a load test to its end, or until `stop`. Returns the measurements of all devices together.
+pub(super) async fn run(
+    plan: LoadPlan,
+    bar: &ProgressBar,
+    stop: CancellationToken,
+) -> Result<Measurements, Failure> {
+    let counters = Arc::new(LiveCounters::default());
+    let mut devices = Vec::with_capacity(plan.workload.tokens.len());
+    for token in &plan.workload.tokens {
+        let mut connection = DeviceConnection::new(token)?;
+        // An error is not reported here: the first scan reports it.
+        let _ = connection.open(&plan.target).await;
         devices.push(Device {
-            line,
-            address: Arc::clone(&plan.address),
-            score: Score::new(),
-            live: Arc::clone(&live),
+            connection,
+            target: Arc::clone(&plan.target),
+            measurements: Measurements::new(),
+            counters: Arc::clone(&counters),
         });
     }
-    let deck = Arc::new(Deck {
-        made: Arc::clone(&plan.made),
+    let payloads = Arc::new(Payloads {
+        workload: Arc::clone(&plan.workload),
         duplicates: plan.duplicates,
-        asked: AtomicU64::new(0),
-        fresh: AtomicU64::new(0),
+        scans: AtomicU64::new(0),
+        unscanned: AtomicU64::new(0),
     });
-    let start = world::stopwatch();
+    let start = env::monotonic_now();
     let count_from = start + plan.warm_up;
     let end = count_from + plan.duration;
-    let showing = tokio::spawn(live.show(bar.clone(), plan.warm_up + plan.duration));
-    let mut playing = match plan.pace {
-        Pace::Closed => closed(devices, &deck, count_from, end, &stop),
-        Pace::Open(rate) => {
-            let (playing, lines) = open(devices, &deck, count_from, end, &stop);
+    let progress_task = tokio::spawn(counters.show(bar.clone(), plan.warm_up + plan.duration));
+    let mut tasks = match plan.rate {
+        Rate::Closed => closed_loop(devices, &payloads, count_from, end, &stop),
+        Rate::Open(rate) => {
+            let (tasks, due_times) = open_loop(devices, &payloads, count_from, end, &stop);
             let stop = stop.clone();
-            tokio::task::spawn_blocking(move || pace(rate, start, end, &lines, &stop));
-            playing
+            tokio::task::spawn_blocking(move || send_due_times(rate, start, end, &due_times, &stop));
+            tasks
         }
     };
-    let mut score = Score::new();
-    while let Some(one) = playing.join_next().await {
-        if let Ok(one) = one {
-            score.add(&one);
+    let mut measurements = Measurements::new();
+    while let Some(device) = tasks.join_next().await {
+        if let Ok(device) = device {
+            measurements.add(&device);
         }
     }
-    showing.abort();
-    // To the last answer: what came late took that long.
-    score.seconds = world::stopwatch()
+    progress_task.abort();
+    // The measurement lasts until the last answer, which may arrive after `end`.
+    measurements.seconds = env::monotonic_now()
         .saturating_duration_since(count_from)
         .as_secs_f64();
-    Ok(score)
+    Ok(measurements)
 }
 
-fn closed(
+fn closed_loop(
     devices: Vec<Device>,
-    deck: &Arc<Deck>,
+    payloads: &Arc<Payloads>,
     count_from: Instant,
     end: Instant,
     stop: &CancellationToken,
-) -> JoinSet<Score> {
-    let mut playing = JoinSet::new();
+) -> JoinSet<Measurements> {
+    let mut tasks = JoinSet::new();
     for mut device in devices {
-        let (deck, stop) = (Arc::clone(deck), stop.clone());
-        playing.spawn(async move {
+        let (payloads, stop) = (Arc::clone(payloads), stop.clone());
+        tasks.spawn(async move {
             loop {
-                let from = world::stopwatch();
-                if from >= end || stop.is_cancelled() {
+                let now = env::monotonic_now();
+                if now >= end || stop.is_cancelled() {
                     break;
                 }
-                let Some(payload) = deck.next() else {
-                    device.score.ran_out = true;
+                let Some(payload) = payloads.next() else {
+                    device.measurements.tickets_ran_out = true;
                     break;
                 };
-                device.scan(payload, from, from >= count_from).await;
+                device.scan(payload, now, now >= count_from).await;
             }
-            device.score
+            device.measurements
         });
     }
-    playing
+    tasks
 }
 
-type Calls = Vec<mpsc::UnboundedSender<Instant>>;
+/// One channel for each device; it carries the due times of the device's scans.
+type DueTimes = Vec<mpsc::UnboundedSender<Instant>>;
 
-fn open(
+fn open_loop(
     devices: Vec<Device>,
-    deck: &Arc<Deck>,
+    payloads: &Arc<Payloads>,
     count_from: Instant,
     end: Instant,
     stop: &CancellationToken,
-) -> (JoinSet<Score>, Calls) {
-    let mut playing = JoinSet::new();
-    let mut lines = Vec::with_capacity(devices.len());
+) -> (JoinSet<Measurements>, DueTimes) {
+    let mut tasks = JoinSet::new();
+    let mut senders = Vec::with_capacity(devices.len());
     for mut device in devices {
-        let (line, mut calls) = mpsc::unbounded_channel::<Instant>();
-        lines.push(line);
-        let (deck, stop) = (Arc::clone(deck), stop.clone());
-        playing.spawn(async move {
-            while let Some(due) = calls.recv().await {
-                let now = world::stopwatch();
+        let (sender, mut due_times) = mpsc::unbounded_channel::<Instant>();
+        senders.push(sender);
+        let (payloads, stop) = (Arc::clone(payloads), stop.clone());
+        tasks.spawn(async move {
+            while let Some(due) = due_times.recv().await {
+                let now = env::monotonic_now();
                 if stop.is_cancelled() {
                     break;
                 }
-                if now > end + GRACE {
-                    device.score.miss();
+                if now > end + OVERDUE_LIMIT {
+                    device.measurements.record_not_sent();
                     continue;
                 }
-                let Some(payload) = deck.next() else {
-                    device.score.ran_out = true;
+                let Some(payload) = payloads.next() else {
+                    device.measurements.tickets_ran_out = true;
                     break;
                 };
-                // Woken a hair early: then it counts from there.
+                // The thread can wake up slightly before the due time. The latency then counts from now.
                 device.scan(payload, due.min(now), due >= count_from).await;
             }
-            device.score
+            device.measurements
         });
     }
-    (playing, lines)
+    (tasks, senders)
 }
 
-/// Tells the devices in turn that a scan is due.
+/// Sends each due time to the next device in turn, when it is reached.
 ///
-/// A thread of its own: the runtime's timers are a millisecond wide.
-fn pace(rate: NonZeroU32, start: Instant, end: Instant, lines: &Calls, stop: &CancellationToken) {
-    for (n, line) in (0_u32..).zip(lines.iter().cycle()) {
+/// Runs on a thread of its own, because the runtime's timers have a resolution of one millisecond.
+fn send_due_times(
+    rate: NonZeroU32,
+    start: Instant,
+    end: Instant,
+    senders: &DueTimes,
+    stop: &CancellationToken,
+) {
+    for (n, sender) in (0_u32..).zip(senders.iter().cycle()) {
         let due =
             start + Duration::from_secs(1) * (n / rate) + Duration::from_secs(1) * (n % rate) / rate.get();
         loop {
-            let wait = due.saturating_duration_since(world::stopwatch());
-            if wait <= SLACK || stop.is_cancelled() {
+            let wait = due.saturating_duration_since(env::monotonic_now());
+            if wait <= WAKE_UP_DELAY || stop.is_cancelled() {
                 break;
             }
-            std::thread::sleep(wait.saturating_sub(SLACK).min(Duration::from_millis(100)));
+            std::thread::sleep(wait.saturating_sub(WAKE_UP_DELAY).min(Duration::from_millis(100)));
         }
         if due >= end || stop.is_cancelled() {
             break;
         }
-        // A device whose tickets ran out does not listen any more.
-        let _ = line.send(due);
+        // Sending fails for a device that ended because the tickets ran out.
+        let _ = sender.send(due);
     }
 }

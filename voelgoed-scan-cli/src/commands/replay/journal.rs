@@ -1,8 +1,7 @@
-//! Which lines has the server taken? A journal beside the file, which survives whatever ends the program.
+//! The journal of a replay: a file with the numbers of the lines that the server has acknowledged. It survives a crash.
 //!
-//! Invariants: a line is in the journal only after the server acknowledged it, and the journal is on disk before the
-//! next batch of its sender goes out. What was acknowledged and not yet noted is sent again, under the same scan ids,
-//! and the server answers that it has it.
+//! Invariants: a line is added only after the server has acknowledged it. An addition is on disk before `add` returns.
+//! A line that was acknowledged but not added is sent again with the same scan id, and the server recognizes it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -11,31 +10,31 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// The first line of a journal, before the length of the file it is about.
-const HEAD: &str = "voelgoed-scan replay 1 ";
+/// The header of a journal. The length of the replayed file, in bytes, follows it.
+const HEADER: &str = "voelgoed-scan replay 1 ";
 
 /// An open journal.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    done: Lines,
+    done: LineSet,
 }
 
-/// Numbers of lines, as ranges.
+/// A set of line numbers, stored as ranges: first number to last number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Lines(BTreeMap<u64, u64>);
+pub(super) struct LineSet(BTreeMap<u64, u64>);
 
-impl Lines {
-    /// Adds a range, both ends of which belong to it.
-    fn add(&mut self, mut first: u64, mut last: u64) {
-        let touching: Vec<u64> = self
+impl LineSet {
+    /// Adds an inclusive range.
+    fn insert(&mut self, mut first: u64, mut last: u64) {
+        let adjacent: Vec<u64> = self
             .0
             .range(..=last.saturating_add(1))
             .rev()
             .take_while(|(_, end)| end.saturating_add(1) >= first)
             .map(|(start, _)| *start)
             .collect();
-        for start in touching {
+        for start in adjacent {
             if let Some(end) = self.0.remove(&start) {
                 first = first.min(start);
                 last = last.max(end);
@@ -44,7 +43,7 @@ impl Lines {
         self.0.insert(first, last);
     }
 
-    /// Whether a line is among them.
+    /// Whether the set has this line.
     pub(super) fn contains(&self, line: u64) -> bool {
         self.0
             .range(..=line)
@@ -52,16 +51,16 @@ impl Lines {
             .is_some_and(|(_, end)| *end >= line)
     }
 
-    /// How many there are.
+    /// The number of lines in the set.
     pub(super) fn count(&self) -> u64 {
         self.0.iter().map(|(first, last)| last - first + 1).sum()
     }
 
-    /// Numbers in rising order as a journal writes them: `1-500,502`.
+    /// Line numbers in the format of the journal: `1-500,502`.
     fn text(numbers: &[u64]) -> String {
         let mut ranges = Self::default();
         for number in numbers {
-            ranges.add(*number, *number);
+            ranges.insert(*number, *number);
         }
         ranges
             .0
@@ -77,76 +76,71 @@ impl Lines {
             .join(",")
     }
 
-    fn read(&mut self, text: &str) -> Option<()> {
+    /// Adds the ranges of a line of the journal. `None` where it is damaged.
+    fn parse_line(&mut self, text: &str) -> Option<()> {
         for range in text.split(',') {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             let (first, last) = (first.parse().ok()?, last.parse().ok()?);
             if first > last {
                 return None;
             }
-            self.add(first, last);
+            self.insert(first, last);
         }
         Some(())
     }
 }
 
 impl Journal {
-    /// Opens the journal of a file, or begins one. One that is there must be meant to be resumed.
-    pub(super) fn open(path: &Path, about: &Path, resume: bool) -> Result<Self, Failure> {
-        let length = std::fs::metadata(about)
-            .map_err(|error| Failure::File {
-                path: about.to_owned(),
-                error,
-            })?
+    /// Opens the journal of the replayed file `input`, or creates it. An existing journal is an error without `resume`.
+    pub(super) fn open(path: &Path, input: &Path, resume: bool) -> Result<Self, Failure> {
+        let length = std::fs::metadata(input)
+            .map_err(|error| Failure::file(input, error))?
             .len();
-        let unusable = |error| Failure::File {
-            path: path.to_owned(),
-            error,
-        };
+        let unusable = |error| Failure::file(path, error);
         let mut options = OpenOptions::new();
         options.read(true).append(true);
-        let there = match options.open(path) {
+        let existing = match options.open(path) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(unusable(error)),
         };
-        let Some(mut file) = there else {
+        let Some(mut file) = existing else {
             let mut file = options.create_new(true).open(path).map_err(unusable)?;
-            writeln!(file, "{HEAD}{length}").map_err(unusable)?;
+            writeln!(file, "{HEADER}{length}").map_err(unusable)?;
             file.sync_all().map_err(unusable)?;
             return Ok(Self {
                 path: path.to_owned(),
                 file,
-                done: Lines::default(),
+                done: LineSet::default(),
             });
         };
         if !resume {
             return Err(Failure::Usage {
-                reason: format!("an earlier run did not end: {} is there", path.display()),
-                hint: "add --resume to go on from it, or remove it to begin again",
+                reason: format!("an earlier run did not reach the end: {} exists", path.display()),
+                hint: "add --resume to continue it, or remove the file to start again",
             });
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unusable)?;
-        let strange = |reason: &str| Failure::unfit(path.display().to_string(), reason);
-        // A line that a crash cut short says nothing.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text.get(..whole).unwrap_or_default().lines();
-        match lines.next().map(|line| line.strip_prefix(HEAD)) {
+        let invalid = |reason: &str| Failure::invalid(path.display().to_string(), reason);
+        // A crash can leave an incomplete last line: ignore it.
+        let complete = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut lines = text.get(..complete).unwrap_or_default().lines();
+        match lines.next().map(|line| line.strip_prefix(HEADER)) {
             None => {}
             Some(Some(was)) if was == length.to_string() => {}
-            Some(Some(_)) => return Err(strange("is the journal of another file, or its file was changed")),
-            Some(None) => return Err(strange("is no journal")),
+            Some(Some(_)) => return Err(invalid("is the journal of another file, or the file has changed")),
+            Some(None) => return Err(invalid("is not a journal")),
         }
-        let mut done = Lines::default();
+        let mut done = LineSet::default();
         for line in lines {
-            done.read(line).ok_or_else(|| strange("is damaged"))?;
+            done.parse_line(line).ok_or_else(|| invalid("is damaged"))?;
         }
-        file.set_len(u64::try_from(whole).unwrap_or(u64::MAX))
+        file.set_len(u64::try_from(complete).unwrap_or(u64::MAX))
             .map_err(unusable)?;
         file.seek(SeekFrom::End(0)).map_err(unusable)?;
-        if whole == 0 {
-            writeln!(file, "{HEAD}{length}").map_err(unusable)?;
+        if complete == 0 {
+            writeln!(file, "{HEADER}{length}").map_err(unusable)?;
         }
         Ok(Self {
             path: path.to_owned(),
@@ -155,32 +149,26 @@ impl Journal {
         })
     }
 
-    /// The lines that earlier runs noted.
-    pub(super) fn done(&self) -> Lines {
+    /// The lines that earlier runs added.
+    pub(super) fn done(&self) -> LineSet {
         self.done.clone()
     }
 
-    /// Notes lines, on disk before this returns.
-    pub(super) fn note(&mut self, numbers: &[u64]) -> Result<(), Failure> {
+    /// Adds lines. They are on disk when this returns.
+    pub(super) fn add(&mut self, numbers: &[u64]) -> Result<(), Failure> {
         if numbers.is_empty() {
             return Ok(());
         }
-        let line = Lines::text(numbers) + "\n";
+        let line = LineSet::text(numbers) + "\n";
         self.file
             .write_all(line.as_bytes())
             .and_then(|()| self.file.sync_data())
-            .map_err(|error| Failure::File {
-                path: self.path.clone(),
-                error,
-            })
+            .map_err(|error| Failure::file(&self.path, error))
     }
 
-    /// Removes the journal: there is nothing to go on with.
+    /// Removes the journal after a complete replay.
     pub(super) fn remove(self) -> Result<(), Failure> {
-        std::fs::remove_file(&self.path).map_err(|error| Failure::File {
-            path: self.path,
-            error,
-        })
+        std::fs::remove_file(&self.path).map_err(|error| Failure::file(&self.path, error))
     }
 }
 
@@ -189,14 +177,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_touch_become_one_range() {
-        let mut lines = Lines::default();
+    fn adjacent_ranges_are_merged() {
+        let mut lines = LineSet::default();
         for (first, last) in [(5, 9), (1, 1), (3, 3), (2, 2), (20, 30), (8, 22)] {
-            lines.add(first, last);
+            lines.insert(first, last);
         }
-        assert_eq!(lines, Lines(BTreeMap::from([(1, 3), (5, 30)])));
+        assert_eq!(lines, LineSet(BTreeMap::from([(1, 3), (5, 30)])));
         assert_eq!(lines.count(), 29);
-        for (line, there) in [
+        for (line, expected) in [
             (0, false),
             (1, true),
             (4, false),
@@ -204,30 +192,30 @@ mod tests {
             (30, true),
             (31, false),
         ] {
-            assert_eq!(lines.contains(line), there, "{line}");
+            assert_eq!(lines.contains(line), expected, "{line}");
         }
     }
 
     #[test]
-    fn a_journal_remembers_what_was_noted_and_forgets_a_line_that_was_cut() {
+    fn a_journal_keeps_complete_lines_and_drops_an_incomplete_one() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (about, path) = (folder.path().join("scans"), folder.path().join("scans.journal"));
-        std::fs::write(&about, "1\n2\n").expect("a file");
-        let mut journal = Journal::open(&path, &about, false).expect("a new journal");
-        journal.note(&[1, 2, 3, 7]).expect("noted");
-        journal.note(&[5]).expect("noted");
+        let (input, path) = (folder.path().join("scans"), folder.path().join("scans.journal"));
+        std::fs::write(&input, "1\n2\n").expect("a file");
+        let mut journal = Journal::open(&path, &input, false).expect("a new journal");
+        journal.add(&[1, 2, 3, 7]).expect("added");
+        journal.add(&[5]).expect("added");
         drop(journal);
         assert!(matches!(
-            Journal::open(&path, &about, false),
+            Journal::open(&path, &input, false),
             Err(Failure::Usage { .. })
         ));
-        let whole = std::fs::read_to_string(&path).expect("text");
+        let text = std::fs::read_to_string(&path).expect("text");
         for cut in 1..=2 {
-            std::fs::write(&path, whole.get(..whole.len() - cut).expect("ASCII")).expect("written");
-            let journal = Journal::open(&path, &about, true).expect("a journal");
+            std::fs::write(&path, text.get(..text.len() - cut).expect("ASCII")).expect("written");
+            let journal = Journal::open(&path, &input, true).expect("a journal");
             assert_eq!(journal.done().count(), 4);
         }
-        std::fs::write(&about, "another file").expect("a file");
-        assert!(Journal::open(&path, &about, true).is_err());
+        std::fs::write(&input, "another file").expect("a file");
+        assert!(Journal::open(&path, &input, true).is_err());
     }
 }

@@ -1,38 +1,41 @@
-//! What came of it? Scans by result, gate and device, each with how long its batch took.
+//! The report of a replay: counts and latencies by result, gate and device. The latency of a scan is that of its batch.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment};
+use comfy_table::Cell;
 use serde::Serialize;
 use voelgoed_scan_core::model::{GateId, ScanResult};
 use voelgoed_scan_core::sync::{SyncResult, SyncStatus};
 
-use super::super::latency::{Latencies, Summary};
-use super::line::Skipped;
-use crate::output::{Tone, paint, status_cell, table, trimmed};
+use super::super::latency::{Latencies, Summary, latency_table};
+use super::past_scan::SkipReason;
+use crate::output::{TextStyle, status_cell, styled};
 
-/// What is counted.
-pub(super) struct Count {
+/// The counts and latencies of a running replay.
+pub(super) struct Counts {
+    /// Lines that earlier runs had sent.
     before: u64,
     statuses: BTreeMap<SyncStatus, u64>,
-    rejected_here: u64,
+    /// Lines that were not sent because they are invalid.
+    invalid: u64,
     conflicts: u64,
-    skipped: BTreeMap<Skipped, u64>,
+    skipped: BTreeMap<SkipReason, u64>,
     latencies: Latencies,
     results: BTreeMap<ScanResult, Latencies>,
     gates: BTreeMap<GateId, Latencies>,
     devices: BTreeMap<String, Latencies>,
 }
 
-/// The whole replay, as it is told.
+/// The results of a replay.
 #[derive(Debug, Serialize)]
-pub(super) struct Replayed {
+pub(super) struct ReplayReport {
     /// Whether the end of the file was reached.
-    whole: bool,
-    /// Lines that earlier runs had noted.
+    #[serde(rename = "whole")]
+    is_complete: bool,
+    /// Lines that earlier runs had sent.
     before: u64,
     recorded: u64,
     replayed: u64,
@@ -49,12 +52,12 @@ pub(super) struct Replayed {
     rejected_file: Option<PathBuf>,
 }
 
-impl Count {
+impl Counts {
     pub(super) fn new(before: u64) -> Self {
         Self {
             before,
             statuses: BTreeMap::new(),
-            rejected_here: 0,
+            invalid: 0,
             conflicts: 0,
             skipped: BTreeMap::new(),
             latencies: Latencies::coarse(),
@@ -64,7 +67,8 @@ impl Count {
         }
     }
 
-    pub(super) fn take(
+    /// Records the result of a scan that was sent.
+    pub(super) fn record(
         &mut self,
         gate: GateId,
         device: Option<&str>,
@@ -73,34 +77,36 @@ impl Count {
     ) {
         *self.statuses.entry(result.status).or_default() += 1;
         self.conflicts += u64::from(result.conflict.is_some());
-        self.latencies.take(latency);
+        self.latencies.record(latency);
         if let Some(result) = result.result {
             self.results
                 .entry(result)
                 .or_insert_with(Latencies::coarse)
-                .take(latency);
+                .record(latency);
         }
         self.gates
             .entry(gate)
             .or_insert_with(Latencies::coarse)
-            .take(latency);
+            .record(latency);
         if let Some(device) = device {
             if let Some(latencies) = self.devices.get_mut(device) {
-                latencies.take(latency);
+                latencies.record(latency);
             } else {
                 let mut latencies = Latencies::coarse();
-                latencies.take(latency);
+                latencies.record(latency);
                 self.devices.insert(device.to_owned(), latencies);
             }
         }
     }
 
-    pub(super) fn skip(&mut self, why: Skipped) {
-        *self.skipped.entry(why).or_default() += 1;
+    /// Counts a skipped line.
+    pub(super) fn skip(&mut self, reason: SkipReason) {
+        *self.skipped.entry(reason).or_default() += 1;
     }
 
+    /// Counts an invalid line.
     pub(super) fn reject(&mut self) {
-        self.rejected_here += 1;
+        self.invalid += 1;
     }
 
     fn status(&self, status: SyncStatus) -> u64 {
@@ -108,11 +114,11 @@ impl Count {
     }
 
     fn rejected(&self) -> u64 {
-        self.rejected_here + self.status(SyncStatus::Rejected)
+        self.invalid + self.status(SyncStatus::Rejected)
     }
 
-    /// The counts on one line, beside a bar.
-    pub(super) fn line(&self) -> String {
+    /// The counts on one line, for the progress bar.
+    pub(super) fn progress_line(&self) -> String {
         let mut parts: Vec<String> = self
             .results
             .iter()
@@ -127,12 +133,17 @@ impl Count {
         parts.join("  ")
     }
 
-    pub(super) fn summary(&self, seconds: f64, whole: bool, rejected_file: Option<PathBuf>) -> Replayed {
+    pub(super) fn summary(
+        &self,
+        seconds: f64,
+        is_complete: bool,
+        rejected_file: Option<PathBuf>,
+    ) -> ReplayReport {
         let latency_ms = self.latencies.summary();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let scans_per_second = latency_ms.count as f64 / seconds.max(0.001);
-        Replayed {
-            whole,
+        ReplayReport {
+            is_complete,
             before: self.before,
             recorded: self.status(SyncStatus::Recorded),
             replayed: self.status(SyncStatus::Replayed),
@@ -141,7 +152,7 @@ impl Count {
             skipped: self
                 .skipped
                 .iter()
-                .map(|(why, count)| (why.as_str(), *count))
+                .map(|(reason, count)| (reason.as_str(), *count))
                 .collect(),
             conflicts: self.conflicts,
             seconds,
@@ -155,83 +166,63 @@ impl Count {
     }
 }
 
-fn summaries<K: Ord + Clone>(of: &BTreeMap<K, Latencies>) -> BTreeMap<K, Summary> {
-    of.iter()
+fn summaries<K: Ord + Clone>(latencies: &BTreeMap<K, Latencies>) -> BTreeMap<K, Summary> {
+    latencies
+        .iter()
         .map(|(key, latencies)| (key.clone(), latencies.summary()))
         .collect()
 }
 
-impl fmt::Display for Replayed {
+impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!(
             "{} scans in {:.1} s, {:.0}/s",
             self.latency_ms.count, self.seconds, self.scans_per_second
         );
-        writeln!(f, "{}\n", paint(Tone::Head, &title))?;
+        writeln!(f, "{}\n", styled(TextStyle::Heading, &title))?;
         let results = self
             .results
             .iter()
-            .map(|(result, summary)| (status_cell(result), summary));
-        rows(f, "RESULT", results.chain([(Cell::new("all"), &self.latency_ms)]))?;
-        rows(
-            f,
-            "GATE",
-            self.gates
-                .iter()
-                .map(|(gate, summary)| (Cell::new(gate), summary)),
-        )?;
+            .map(|(result, summary)| (status_cell(result), summary))
+            .chain([(Cell::new("all"), &self.latency_ms)]);
+        writeln!(f, "{}\n", latency_table("RESULT", results))?;
+        let gates = self
+            .gates
+            .iter()
+            .map(|(gate, summary)| (Cell::new(gate), summary));
+        writeln!(f, "{}\n", latency_table("GATE", gates))?;
         if !self.devices.is_empty() {
             let devices = self
                 .devices
                 .iter()
                 .map(|(device, summary)| (Cell::new(device), summary));
-            rows(f, "DEVICE", devices)?;
+            writeln!(f, "{}\n", latency_table("DEVICE", devices))?;
         }
         write!(
             f,
-            "{} recorded, {} known before, {} conflicts",
+            "{} recorded, {} already recorded, {} conflicts",
             self.recorded, self.replayed, self.conflicts
         )?;
         if self.before > 0 {
-            write!(f, ", {} lines by earlier runs", self.before)?;
+            write!(f, ", {} lines sent by earlier runs", self.before)?;
         }
         if self.quarantined > 0 {
             write!(f, "\n{} quarantined: the device is revoked", self.quarantined)?;
         }
-        for (why, count) in &self.skipped {
-            write!(f, "\n{count} skipped: {}", why.replace('_', " "))?;
+        for (reason, count) in &self.skipped {
+            write!(f, "\n{count} skipped: {}", reason.replace('_', " "))?;
         }
         if self.rejected > 0 {
-            let place = self
+            let file = self
                 .rejected_file
                 .as_ref()
                 .map_or_else(String::new, |path| format!(": see {}", path.display()));
             write!(
                 f,
                 "\n{}",
-                paint(Tone::Bad, &format!("{} rejected{place}", self.rejected))
+                styled(TextStyle::Error, &format!("{} rejected{file}", self.rejected))
             )?;
         }
         Ok(())
     }
-}
-
-fn rows<'a>(
-    f: &mut fmt::Formatter<'_>,
-    what: &str,
-    lines: impl Iterator<Item = (Cell, &'a Summary)>,
-) -> fmt::Result {
-    let head = [[what].as_slice(), Summary::HEAD.as_slice()].concat();
-    let mut rows = table(&head);
-    for (name, summary) in lines {
-        let mut row = vec![name];
-        row.extend(summary.cells());
-        rows.add_row(row);
-    }
-    for column in 1..head.len() {
-        if let Some(column) = rows.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    writeln!(f, "{}\n", trimmed(&rows))
 }

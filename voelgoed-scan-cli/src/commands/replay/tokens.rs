@@ -1,4 +1,5 @@
-//! Who hands a scan in? The device that scanned it where its token is known, else the one device that sends all.
+//! Chooses the device that sends a scan: the original device where its token is known, else the device of the command
+//! line's own token.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,18 +7,18 @@ use std::path::Path;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// Clients by device.
+/// The clients of all devices with known tokens.
 pub(super) struct Tokens {
     fallback: Client,
     devices: HashMap<String, usize>,
     clients: Vec<Client>,
 }
 
-/// Which client sends.
-pub(super) type Who = Option<usize>;
+/// The client that sends a scan: an index into the clients of `--tokens`, or `None` for the fallback.
+pub(super) type SenderId = Option<usize>;
 
 impl Tokens {
-    /// The tokens of a file; without one, only that of `client`.
+    /// The clients for the tokens of `file`, with `client` as the fallback for all other devices.
     pub(super) fn new(client: Client, file: Option<&Path>) -> Result<Self, Failure> {
         let mut tokens = Self {
             fallback: client,
@@ -25,12 +26,9 @@ impl Tokens {
             clients: Vec::new(),
         };
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|error| Failure::File {
-                path: path.to_owned(),
-                error,
-            })?;
+            let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
             for (device, token) in
-                read(&text).map_err(|reason| Failure::unfit(path.display().to_string(), reason))?
+                parse_tokens(&text).map_err(|reason| Failure::invalid(path.display().to_string(), reason))?
             {
                 tokens.devices.insert(device, tokens.clients.len());
                 tokens.clients.push(tokens.fallback.with_token(&token)?);
@@ -39,23 +37,25 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Who hands in what this device scanned.
-    pub(super) fn who(&self, device: Option<&str>) -> Who {
+    /// The sender of the scans of this device.
+    pub(super) fn sender(&self, device: Option<&str>) -> SenderId {
         self.devices.get(device?).copied()
     }
 
-    /// The client that sends.
-    pub(super) fn client(&self, who: Who) -> &Client {
-        who.and_then(|at| self.clients.get(at)).unwrap_or(&self.fallback)
+    /// The client of a sender.
+    pub(super) fn client(&self, sender: SenderId) -> &Client {
+        sender
+            .and_then(|index| self.clients.get(index))
+            .unwrap_or(&self.fallback)
     }
 
-    /// Whether there is anybody to send what no device of the file scanned.
+    /// Whether the fallback has a token.
     pub(super) fn has_fallback(&self) -> bool {
-        self.fallback.kind().is_some()
+        self.fallback.token_prefix().is_some()
     }
 }
 
-fn read(text: &str) -> Result<Vec<(String, String)>, String> {
+fn parse_tokens(text: &str) -> Result<Vec<(String, String)>, String> {
     if text.trim_start().starts_with('{') {
         let map: std::collections::BTreeMap<String, String> = serde_json::from_str(text)
             .map_err(|_| "is not a JSON object of device ids and tokens".to_owned())?;
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn tokens_are_read_from_csv_and_from_json() {
-        let due = vec![
+        let expected = vec![
             ("a".to_owned(), "vgd_1".to_owned()),
             ("b".to_owned(), "vgd_2".to_owned()),
         ];
@@ -97,11 +97,11 @@ mod tests {
             "a,vgd_1\nb,vgd_2",
             r#"{"a":"vgd_1","b":"vgd_2"}"#,
         ] {
-            assert_eq!(read(text), Ok(due.clone()), "{text}");
+            assert_eq!(parse_tokens(text), Ok(expected.clone()), "{text}");
         }
         for text in ["a,b", "a", "{}x", r#"{"a":1}"#] {
-            let fault = read(text).expect_err("a fault");
-            assert!(!fault.contains("vgd_1"), "{fault}");
+            let error = parse_tokens(text).expect_err("an error");
+            assert!(!error.contains("vgd_1"), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `ticket import`: a file of any size, streamed as the server takes it.
+//! `ticket import`: uploads an NDJSON file of any size, and the parsing of the server's answer.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,19 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{EventId, TicketCode, TicketId};
 
-use crate::client::{self, Upload};
-use crate::desk::Desk;
+use crate::client::{self, Client, Upload};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{Coming, Report, Shown, Tone, paint};
+use crate::output::{Item, Report, ResultStream, TextStyle, styled};
 
-/// What `ticket import` takes.
+/// The arguments of `ticket import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is a JSON object; all of its fields are optional: code, id, status, ticket_class, gate_ids, seat, \
-valid_from, valid_until, entry_limit, note, holder_name, order_ref. A ticket whose code is known is changed:
-an absent field stays and null clears it. A line without a code makes a new ticket. Sending a file twice does \
-no harm where its lines have codes. A bad line is rejected and named, the rest is taken; then it exits 1.
+Each line is a JSON object. All fields are optional: code, id, status, ticket_class, gate_ids, seat, valid_from, \
+valid_until, entry_limit, note, holder_name, order_ref. A line with the code of an existing ticket changes it: an \
+absent field keeps its value, and null clears it. A line without a code creates a new ticket. Importing a file twice \
+changes nothing more if all lines have codes. Invalid lines are rejected and reported, the other lines are imported; \
+the command then exits 1.
 
 Examples:
   voelgoed-scan ticket import tickets.ndjson --event EVENT
@@ -30,91 +31,112 @@ pub(crate) struct Import {
     /// The event that the tickets are for
     #[arg(long)]
     event: EventId,
-    /// Print each line's code and id as well, before the counts
+    /// Also print the code and id of each line's ticket, before the counts
     #[arg(long)]
     return_codes: bool,
 }
 
-/// What a server says of an import, line by line.
+/// A line of the server's answer to an import.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(in crate::commands) enum Said {
-    /// How it went: last.
-    Counts(Counts),
-    /// What became of a line.
-    Line(Coded),
+enum ImportLine {
+    /// The counts: the last line.
+    Counts(ImportCounts),
+    /// The ticket of a line of the upload.
+    Ticket(ImportedTicket),
 }
 
-/// The code and id of a line's ticket.
+/// The code and id of an imported ticket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::commands) struct Coded {
-    pub(in crate::commands) line: u64,
+pub(in crate::commands) struct ImportedTicket {
+    line: u64,
     pub(in crate::commands) code: TicketCode,
     pub(in crate::commands) id: TicketId,
 }
 
-/// How an import went.
+/// The counts of an import.
 #[derive(Debug, Serialize, Deserialize)]
-pub(in crate::commands) struct Counts {
+struct ImportCounts {
     inserted: u64,
     updated: u64,
     unchanged: u64,
     rejected: u64,
     #[serde(default)]
-    pub(in crate::commands) errors: Vec<LineError>,
+    errors: Vec<LineError>,
 }
 
-/// A line that was rejected.
+/// A rejected line.
 #[derive(Debug, Serialize, Deserialize)]
-pub(in crate::commands) struct LineError {
+struct LineError {
     line: u64,
-    pub(in crate::commands) message: String,
+    message: String,
 }
 
 impl Import {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
         let mut path = format!("/api/v1/events/{}/tickets", self.event);
-        // Lines that appear while a bar moves would tear it.
-        let upload = Upload::of_file(&self.file, desk.quiet || self.return_codes).await?;
-        // A server that says no closes the connection under a body that is still being sent, and what it said may be
-        // lost. So it is asked first, with nothing to take.
+        // A progress bar and output lines would overwrite each other on the terminal.
+        let upload = Upload::of_file(&self.file, context.quiet || self.return_codes).await?;
+        // A server that rejects the request closes the connection while the body is still being sent, and its answer
+        // can get lost. An empty upload first makes sure that the answer arrives.
         drop(client.upload(&path, Upload::of_lines(std::iter::empty())).await?);
         if self.return_codes {
             path.push_str("?return=codes");
         }
-        let said = said(client.upload(&path, upload).await?);
-        Ok(Report::Live(said.map(|said| shown(&said?)).boxed()))
+        let lines = import_lines(client.upload(&path, upload).await?);
+        Ok(Report::Stream(lines.map(|line| to_item(&line?)).boxed()))
     }
 }
 
-/// What the server says, line by line.
-pub(in crate::commands) fn said(answer: Coming<bytes::Bytes>) -> Coming<Said> {
+/// Imports `lines` and returns their tickets, in the order of the answer. Fails where a line is rejected.
+pub(in crate::commands) async fn import_tickets(
+    client: &Client,
+    event: EventId,
+    lines: impl Iterator<Item = String> + Send + 'static,
+) -> Result<Vec<ImportedTicket>, Failure> {
+    let path = format!("/api/v1/events/{event}/tickets?return=codes");
+    let mut answer = import_lines(client.upload(&path, Upload::of_lines(lines)).await?);
+    let mut tickets = Vec::new();
+    while let Some(line) = answer.try_next().await? {
+        match line {
+            ImportLine::Ticket(ticket) => tickets.push(ticket),
+            ImportLine::Counts(counts) => {
+                if let Some(error) = counts.errors.into_iter().next() {
+                    return Err(Failure::invalid("the ticket", error.message));
+                }
+            }
+        }
+    }
+    Ok(tickets)
+}
+
+fn import_lines(answer: ResultStream<bytes::Bytes>) -> ResultStream<ImportLine> {
     client::lines(answer)
         .try_filter(|line| std::future::ready(!line.trim().is_empty()))
         .map(|line| {
             serde_json::from_str(&line?).map_err(|error| {
-                Failure::unfit("the answer to the import", format!("cannot be read: {error}"))
+                Failure::invalid("the answer to the import", format!("cannot be read: {error}"))
             })
         })
         .boxed()
 }
 
-fn shown(said: &Said) -> Result<Shown, Failure> {
-    match said {
-        Said::Line(line) => Shown::new(line, format!("{:>8}  {}", line.line, line.code)),
-        Said::Counts(counts) => {
+fn to_item(line: &ImportLine) -> Result<Item, Failure> {
+    match line {
+        ImportLine::Ticket(ticket) => Item::new(ticket, format!("{:>8}  {}", ticket.line, ticket.code)),
+        ImportLine::Counts(counts) => {
             let exit = if counts.rejected == 0 {
                 Exit::Done
             } else {
                 Exit::Failed
             };
-            Ok(Shown::new(counts, counts.to_string())?.ending(exit))
+            Ok(Item::new(counts, counts.to_string())?.with_exit(exit))
         }
     }
 }
 
-impl std::fmt::Display for Counts {
+impl std::fmt::Display for ImportCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             inserted,
@@ -124,9 +146,9 @@ impl std::fmt::Display for Counts {
             errors,
         } = self;
         let mark = if *rejected == 0 {
-            paint(Tone::Good, "✔")
+            styled(TextStyle::Success, "✔")
         } else {
-            paint(Tone::Bad, "✘")
+            styled(TextStyle::Error, "✘")
         };
         write!(
             f,
@@ -148,13 +170,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejected_line_is_named_and_makes_the_import_fail() {
+    fn a_rejected_line_is_reported_and_fails_the_import() {
         let json = r#"{"inserted":1,"updated":0,"unchanged":0,"rejected":2,"errors":[{"line":3,"message":"entry_limit must be 1 to 255"}]}"#;
-        let said: Said = serde_json::from_str(json).expect("counts");
-        let shown = shown(&said).expect("shown");
-        assert_eq!(shown.exit, Exit::Failed);
-        assert_eq!(shown.json, json);
-        let text = anstream::adapter::strip_str(&shown.text).to_string();
+        let line: ImportLine = serde_json::from_str(json).expect("counts");
+        let item = to_item(&line).expect("an item");
+        assert_eq!(item.exit, Exit::Failed);
+        assert_eq!(item.json, json);
+        let text = anstream::adapter::strip_str(&item.text).to_string();
         assert!(text.contains("line 3: entry_limit"), "{text}");
         assert!(text.ends_with("and 1 more"), "{text}");
     }

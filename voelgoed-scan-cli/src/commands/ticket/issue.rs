@@ -1,4 +1,4 @@
-//! `ticket issue`: so many new tickets, with their QR codes.
+//! `ticket issue`: creates new tickets and draws their QR codes.
 
 use std::num::{NonZeroU8, NonZeroU32};
 use std::path::{Path, PathBuf};
@@ -9,22 +9,22 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use voelgoed_scan_core::model::{ClassName, EventId, GateId, KeyFormat, TicketCode, TicketId};
 
-use super::super::typed::word;
-use super::import::{Said, said};
-use crate::client::{Client, Upload};
-use crate::desk::Desk;
+use super::super::value_parsers::variant;
+use super::import::import_tickets;
+use crate::client::Client;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Listed, Report};
+use crate::output::{Report, TableRow};
 use crate::progress;
 
-/// How many QR codes are fetched side by side.
-const AT_ONCE: usize = 8;
+/// The number of QR codes that are fetched concurrently.
+const MAX_CONCURRENT: usize = 8;
 
-/// What `ticket issue` takes.
+/// The arguments of `ticket issue`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --qr-dir each ticket's QR code becomes a file named by its code. Whoever has a code or its QR has the \
-ticket: keep them as you would keep money.
+With --qr-dir, each ticket's QR code is written to a file named after its code. A code or its QR code is as good as \
+the ticket: keep them secret.
 
 Examples:
   voelgoed-scan ticket issue --event EVENT --count 50
@@ -34,40 +34,40 @@ pub(crate) struct Issue {
     /// The event that the tickets are for
     #[arg(long)]
     event: EventId,
-    /// How many
+    /// The number of tickets
     #[arg(long, value_name = "N")]
     count: NonZeroU32,
     /// Their ticket class
     #[arg(long, value_name = "NAME")]
     class: Option<ClassName>,
-    /// How many people each admits; 1 where it is not given
+    /// How many people each ticket admits [default: 1]
     #[arg(long, value_name = "N")]
     entry_limit: Option<NonZeroU8>,
-    /// A gate that lets them in; may be given several times. All gates where it is not given
+    /// A gate that admits them; can be given several times [default: all gates]
     #[arg(long = "gate", value_name = "GATE")]
     gates: Vec<GateId>,
     /// Write each ticket's QR code into this folder
     #[arg(long, value_name = "DIR")]
     qr_dir: Option<PathBuf>,
-    /// What the files are
-    #[arg(long = "as", value_enum, default_value_t = Drawing::Svg, requires = "qr_dir")]
-    drawing: Drawing,
-    /// What signs the QR codes: vg1 is small, vg2 can be verified offline
-    #[arg(long, default_value = "vg1", value_parser = word::<KeyFormat>(KeyFormat::STRINGS), requires = "qr_dir")]
+    /// Format of the files
+    #[arg(long = "as", value_enum, default_value_t = FileFormat::Svg, requires = "qr_dir")]
+    file_format: FileFormat,
+    /// Format of the payloads: vg1 is small, vg2 can be verified with a public key
+    #[arg(long, default_value = "vg1", value_parser = variant::<KeyFormat>(KeyFormat::STRINGS), requires = "qr_dir")]
     format: KeyFormat,
 }
 
-/// What a QR file is.
+/// The formats of a QR file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Drawing {
+enum FileFormat {
     /// Scalable Vector Graphics.
     Svg,
     /// Portable Network Graphics.
     Png,
 }
 
-impl Drawing {
-    pub(super) const fn as_str(self) -> &'static str {
+impl FileFormat {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Svg => "svg",
             Self::Png => "png",
@@ -75,8 +75,9 @@ impl Drawing {
     }
 }
 
+/// A line of the import.
 #[derive(Clone, Serialize)]
-struct Line {
+struct NewTicket {
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_class: Option<ClassName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +86,7 @@ struct Line {
     gate_ids: Vec<GateId>,
 }
 
-/// A ticket that was issued.
+/// An issued ticket.
 #[derive(Serialize)]
 struct Issued {
     code: TicketCode,
@@ -94,8 +95,8 @@ struct Issued {
     file: Option<PathBuf>,
 }
 
-impl Listed for Issued {
-    const HEAD: &'static [&'static str] = &["CODE", "ID", "FILE"];
+impl TableRow for Issued {
+    const COLUMNS: &'static [&'static str] = &["CODE", "ID", "FILE"];
 
     fn cells(&self) -> Vec<Cell> {
         let file = self
@@ -107,21 +108,18 @@ impl Listed for Issued {
 }
 
 impl Issue {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let client = desk.client()?;
-        // Before there are tickets whose QR codes have nowhere to go.
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
+        // Create the folder first: an error must come before the tickets exist.
         if let Some(dir) = &self.qr_dir {
-            std::fs::create_dir_all(dir).map_err(|error| Failure::File {
-                path: dir.clone(),
-                error,
-            })?;
+            std::fs::create_dir_all(dir).map_err(|error| Failure::file(dir, error))?;
         }
         let mut issued = self.issue(&client).await?;
         if let Some(dir) = &self.qr_dir {
-            let bar = progress::things(u64::from(self.count.get()), desk.quiet);
+            let bar = progress::items(u64::from(self.count.get()), context.quiet);
             issued = stream::iter(issued)
                 .map(|ticket| self.draw(&client, dir, ticket))
-                .buffered(AT_ONCE)
+                .buffered(MAX_CONCURRENT)
                 .inspect(|_| bar.inc(1))
                 .try_collect()
                 .await?;
@@ -131,48 +129,33 @@ impl Issue {
     }
 
     async fn issue(&self, client: &Client) -> Result<Vec<Issued>, Failure> {
-        let line = Line {
+        let ticket = NewTicket {
             ticket_class: self.class.clone(),
             entry_limit: self.entry_limit,
             gate_ids: self.gates.clone(),
         };
-        let json = crate::output::json(&line)?;
+        let json = crate::output::json(&ticket)?;
         let count = usize::try_from(self.count.get()).unwrap_or(usize::MAX);
-        let upload = Upload::of_lines(std::iter::repeat_n(json, count));
-        let path = format!("/api/v1/events/{}/tickets?return=codes", self.event);
-        let mut answer = said(client.upload(&path, upload).await?);
-        let mut issued = Vec::with_capacity(count);
-        while let Some(said) = answer.try_next().await? {
-            match said {
-                Said::Line(line) => issued.push(Issued {
-                    code: line.code,
-                    id: line.id,
-                    file: None,
-                }),
-                Said::Counts(counts) => {
-                    if let Some(error) = counts.errors.into_iter().next() {
-                        return Err(Failure::unfit("the ticket", error.message));
-                    }
-                }
-            }
-        }
-        Ok(issued)
+        let tickets = import_tickets(client, self.event, std::iter::repeat_n(json, count)).await?;
+        let issued = tickets.into_iter().map(|ticket| Issued {
+            code: ticket.code,
+            id: ticket.id,
+            file: None,
+        });
+        Ok(issued.collect())
     }
 
     async fn draw(&self, client: &Client, dir: &Path, ticket: Issued) -> Result<Issued, Failure> {
-        let (format, drawing) = (self.format, self.drawing.as_str());
+        let (format, extension) = (self.format, self.file_format.as_str());
         let path = format!(
-            "/api/v1/events/{}/tickets/{}/qr?format={format}&as={drawing}",
+            "/api/v1/events/{}/tickets/{}/qr?format={format}&as={extension}",
             self.event, ticket.code
         );
-        let bytes = client.file(&path).await?;
-        let file = dir.join(format!("{}.{drawing}", ticket.code));
+        let bytes = client.get_bytes(&path).await?;
+        let file = dir.join(format!("{}.{extension}", ticket.code));
         tokio::fs::write(&file, &bytes)
             .await
-            .map_err(|error| Failure::File {
-                path: file.clone(),
-                error,
-            })?;
+            .map_err(|error| Failure::file(&file, error))?;
         Ok(Issued {
             file: Some(file),
             ..ticket

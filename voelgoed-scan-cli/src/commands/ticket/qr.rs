@@ -1,4 +1,4 @@
-//! `ticket qr`: what the holder shows at the gate.
+//! `ticket qr`: draws the QR code of a ticket, in the terminal or as a file.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -7,15 +7,15 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use voelgoed_scan_core::model::{KeyFormat, TicketCode};
 
-use super::super::typed::word;
-use super::Which;
-use crate::args::Form;
-use crate::desk::Desk;
+use super::super::value_parsers::variant;
+use super::TicketArgs;
+use crate::args::OutputFormat;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Report, Tone, paint};
+use crate::output::{Report, TextStyle, styled};
 use crate::qr;
 
-/// What `ticket qr` takes.
+/// The arguments of `ticket qr`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,24 +23,24 @@ Examples:
   voelgoed-scan ticket qr 3KQR7F924M1XaB0z --event EVENT --as png --file ticket.png
   voelgoed-scan ticket qr 3KQR7F924M1XaB0z --event EVENT --as text --format vg2")]
 pub(crate) struct Qr {
-    /// Which ticket
+    /// The ticket
     #[command(flatten)]
-    which: Which,
-    /// What signs it: vg1 is small, vg2 can be verified offline
-    #[arg(long, default_value = "vg1", value_parser = word::<KeyFormat>(KeyFormat::STRINGS))]
+    ticket: TicketArgs,
+    /// Format of the payload: vg1 is small, vg2 can be verified with a public key
+    #[arg(long, default_value = "vg1", value_parser = variant::<KeyFormat>(KeyFormat::STRINGS))]
     format: KeyFormat,
-    /// What is drawn
-    #[arg(long = "as", value_enum, default_value_t = Drawn::Terminal)]
-    form: Drawn,
-    /// Write it into this file instead of standard output
+    /// Format of the drawing
+    #[arg(long = "as", value_enum, default_value_t = Drawing::Terminal)]
+    drawing: Drawing,
+    /// Write it to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
-/// What is drawn.
+/// The formats of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Drawn {
-    /// Blocks, for this terminal
+enum Drawing {
+    /// Block characters, for this terminal
     Terminal,
     /// The payload itself
     Text,
@@ -50,71 +50,69 @@ enum Drawn {
     Png,
 }
 
+/// A payload in JSON output.
 #[derive(Serialize)]
-struct Signed {
+struct SignedPayload {
     code: TicketCode,
     format: KeyFormat,
     qr: String,
 }
 
+/// A file that was written.
 #[derive(Serialize)]
-struct Written {
+struct WrittenFile {
     code: TicketCode,
     format: KeyFormat,
     file: PathBuf,
 }
 
 impl Qr {
-    pub(super) async fn run(self, desk: &Desk) -> Result<Report, Failure> {
-        let wanted = match self.form {
-            Drawn::Terminal | Drawn::Text => "text",
-            Drawn::Svg => "svg",
-            Drawn::Png => "png",
+    pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let requested = match self.drawing {
+            Drawing::Terminal | Drawing::Text => "text",
+            Drawing::Svg => "svg",
+            Drawing::Png => "png",
         };
-        if self.form == Drawn::Png && self.file.is_none() && std::io::stdout().is_terminal() {
+        if self.drawing == Drawing::Png && self.file.is_none() && std::io::stdout().is_terminal() {
             return Err(Failure::Usage {
-                reason: "a PNG is nothing for a terminal".to_owned(),
-                hint: "write it into a file: --file ticket.png",
+                reason: "a terminal cannot show a PNG".to_owned(),
+                hint: "write it to a file: --file ticket.png",
             });
         }
-        let (code, format) = (self.which.code, self.format);
-        let path = format!("{}/qr?format={format}&as={wanted}", self.which.path());
-        let mut bytes = desk.client()?.file(&path).await?;
+        let (code, format) = (self.ticket.code, self.format);
+        let path = format!("{}/qr?format={format}&as={requested}", self.ticket.path());
+        let mut bytes = context.client()?.get_bytes(&path).await?;
         let payload = || String::from_utf8_lossy(&bytes).trim_ascii().to_owned();
-        let drawn = match self.form {
-            Drawn::Terminal => Some(format!(
+        let text = match self.drawing {
+            Drawing::Terminal => Some(format!(
                 "{}\n{}",
-                qr::on_terminal(&payload())?,
-                paint(Tone::Faint, &code.grouped())
+                qr::render_terminal(&payload())?,
+                styled(TextStyle::Dim, &code.grouped())
             )),
-            Drawn::Text => Some(payload()),
-            Drawn::Svg | Drawn::Png => None,
+            Drawing::Text => Some(payload()),
+            Drawing::Svg | Drawing::Png => None,
         };
         if let Some(file) = self.file {
-            if let Some(drawn) = drawn {
-                bytes = (anstream::adapter::strip_str(&drawn).to_string() + "\n").into();
+            if let Some(text) = text {
+                bytes = (anstream::adapter::strip_str(&text).to_string() + "\n").into();
             }
             tokio::fs::write(&file, &bytes)
                 .await
-                .map_err(|error| Failure::File {
-                    path: file.clone(),
-                    error,
-                })?;
-            return Report::card(&Written { code, format, file });
+                .map_err(|error| Failure::file(&file, error))?;
+            return Report::object(&WrittenFile { code, format, file });
         }
-        match drawn {
+        match text {
             Some(text) => Report::one(
-                &Signed {
+                &SignedPayload {
                     code,
                     format,
                     qr: payload(),
                 },
                 text,
             ),
-            // A picture is not JSON: its payload is.
-            None if desk.form == Form::Json => Err(Failure::Usage {
-                reason: "a picture is not JSON".to_owned(),
-                hint: "write it into a file with --file, or take --as text",
+            None if context.output == OutputFormat::Json => Err(Failure::Usage {
+                reason: "a picture cannot be JSON".to_owned(),
+                hint: "write it to a file with --file, or use --as text",
             }),
             None => Ok(Report::bytes(bytes)),
         }

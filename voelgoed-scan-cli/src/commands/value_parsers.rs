@@ -1,32 +1,32 @@
-//! How does a typed text become a value? By the core's own types, with the closed lists shown in the help.
+//! Parsers for the values of arguments, on top of the core's own `FromStr`.
 
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use voelgoed_scan_core::model::{InvalidCode, InvalidId, TicketCode, Timestamp};
 
-use crate::world;
+use crate::env;
 
-/// A parser of a closed list of words.
-pub(super) fn word<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+/// A parser for an enum whose `values` the help lists.
+pub(super) fn variant<T>(values: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync> + Clone + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(words).try_map(|word| word.parse())
+    PossibleValuesParser::new(values).try_map(|value| value.parse())
 }
 
-/// A ticket code, grouped or not.
-pub(super) fn code(text: &str) -> Result<TicketCode, InvalidCode> {
+/// A parser for a ticket code, with or without the dashes between its groups.
+pub(super) fn ticket_code(text: &str) -> Result<TicketCode, InvalidCode> {
     TicketCode::parse_typed(text)
 }
 
-/// A value or the word `none`; in JSON the value or null.
+/// A value, or the word `none`. In JSON it is the value or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum OrNone<T> {
     /// The value.
     Some(T),
-    /// Nothing, said outright.
+    /// The word `none`.
     None,
 }
 
@@ -42,12 +42,12 @@ impl<T: FromStr> FromStr for OrNone<T> {
     }
 }
 
-/// An id, or `new` for one that is made now.
+/// An id, or the word `new` for one that is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OrNew<T> {
     /// The id.
     Id(T),
-    /// A new one.
+    /// The word `new`.
     New,
 }
 
@@ -64,11 +64,11 @@ impl<T: FromStr<Err = InvalidId>> FromStr for OrNew<T> {
 }
 
 impl<T> OrNew<T> {
-    /// The id that was given, or the one that `generate` makes.
+    /// The given id, or for `new` the result of `generate`.
     pub(super) fn or_generate(self, generate: impl FnOnce(Timestamp) -> T) -> T {
         match self {
             Self::Id(id) => id,
-            Self::New => generate(world::now()),
+            Self::New => generate(env::now()),
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn none_clears_and_new_makes() {
+    fn the_words_none_and_new_are_parsed_beside_values() {
         assert_eq!("none".parse::<OrNone<u32>>(), Ok(OrNone::None));
         assert_eq!("7".parse::<OrNone<u32>>(), Ok(OrNone::Some(7)));
         assert!("-1".parse::<OrNone<u32>>().is_err());

@@ -1,4 +1,4 @@
-//! How does each of the gate's things stand in a list?
+//! The table rows of the core's types.
 
 use comfy_table::Cell;
 use voelgoed_scan_core::model::{
@@ -6,13 +6,13 @@ use voelgoed_scan_core::model::{
     TicketListing, hex,
 };
 
-use crate::output::{Listed, status_cell};
+use crate::output::{TableRow, status_cell};
 
 fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// A seat as people read it: block, row, number.
+/// A seat as text: block, row, number.
 pub(super) fn seat(seat: &Seat) -> String {
     let parts: Vec<_> = [&seat.block, &seat.row, &seat.number]
         .into_iter()
@@ -22,8 +22,8 @@ pub(super) fn seat(seat: &Seat) -> String {
     parts.join(" ")
 }
 
-impl Listed for Event {
-    const HEAD: &'static [&'static str] = &["ID", "NAME", "STATUS", "CAPACITY", "RE-ENTRY", "STARTS"];
+impl TableRow for Event {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "STATUS", "CAPACITY", "RE-ENTRY", "STARTS"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -37,8 +37,8 @@ impl Listed for Event {
     }
 }
 
-impl Listed for Gate {
-    const HEAD: &'static [&'static str] = &["ID", "NAME", "STATUS", "CAPACITY", "CODE", "TICKET CLASSES"];
+impl TableRow for Gate {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "STATUS", "CAPACITY", "CODE", "TICKET CLASSES"];
 
     fn cells(&self) -> Vec<Cell> {
         let classes = self.ticket_classes.as_ref().map_or_else(
@@ -62,8 +62,8 @@ impl Listed for Gate {
     }
 }
 
-impl Listed for TicketListing {
-    const HEAD: &'static [&'static str] = &[
+impl TableRow for TicketListing {
+    const COLUMNS: &'static [&'static str] = &[
         "CODE", "STATUS", "CLASS", "SEAT", "SCANS", "LIMIT", "HOLDER", "ORDER",
     ];
 
@@ -82,8 +82,8 @@ impl Listed for TicketListing {
     }
 }
 
-impl Listed for Device {
-    const HEAD: &'static [&'static str] = &["DEVICE ID", "NAME", "TYPE", "STATUS", "LAST SEEN", "ID"];
+impl TableRow for Device {
+    const COLUMNS: &'static [&'static str] = &["DEVICE ID", "NAME", "TYPE", "STATUS", "LAST SEEN", "ID"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -97,8 +97,8 @@ impl Listed for Device {
     }
 }
 
-impl Listed for ApiKey {
-    const HEAD: &'static [&'static str] = &["ID", "NAME", "ROLE", "MADE"];
+impl TableRow for ApiKey {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "ROLE", "MADE"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -110,8 +110,8 @@ impl Listed for ApiKey {
     }
 }
 
-impl Listed for ScanSession {
-    const HEAD: &'static [&'static str] = &["ID", "STATUS", "SCANS", "STARTED", "ENDED", "DEVICE", "GATE"];
+impl TableRow for ScanSession {
+    const COLUMNS: &'static [&'static str] = &["ID", "STATUS", "SCANS", "STARTED", "ENDED", "DEVICE", "GATE"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -126,8 +126,8 @@ impl Listed for ScanSession {
     }
 }
 
-impl Listed for SigningKey {
-    const HEAD: &'static [&'static str] = &["FORMAT", "KID", "STATUS", "MADE", "PUBLIC KEY"];
+impl TableRow for SigningKey {
+    const COLUMNS: &'static [&'static str] = &["FORMAT", "KID", "STATUS", "MADE", "PUBLIC KEY"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -140,8 +140,8 @@ impl Listed for SigningKey {
     }
 }
 
-impl Listed for ScanRecord {
-    const HEAD: &'static [&'static str] = &[
+impl TableRow for ScanRecord {
+    const COLUMNS: &'static [&'static str] = &[
         "SCANNED", "RESULT", "REASON", "WAY", "TICKET", "GATE", "BY", "SCAN",
     ];
 

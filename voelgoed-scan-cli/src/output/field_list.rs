@@ -1,4 +1,4 @@
-//! How does one value look to people? A field a line, in the order in which it is sent.
+//! Shows one JSON object to people: a field a line, in the order of the JSON.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::paint::{Tone, paint, tone};
+use super::style::{TextStyle, status_style, styled};
 use crate::failure::Failure;
 
-/// An object's fields in their order.
+/// The fields of a JSON object in their order, which `serde_json::Map` does not keep.
 struct Fields(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
+        struct FieldsVisitor;
 
-        impl<'de> Visitor<'de> for InOrder {
+        impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = Fields;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,13 +32,13 @@ impl<'de> Deserialize<'de> for Fields {
             }
         }
 
-        deserializer.deserialize_map(InOrder)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 
-/// The fields of a JSON object, a line each.
-pub(crate) fn card(json: &str) -> Result<String, Failure> {
-    let Fields(fields) = serde_json::from_str(json).map_err(|error| Failure::unfit("the answer", error))?;
+/// The fields of a JSON object, one a line.
+pub(crate) fn field_list(json: &str) -> Result<String, Failure> {
+    let Fields(fields) = serde_json::from_str(json).map_err(|error| Failure::invalid("the answer", error))?;
     let width = fields
         .iter()
         .map(|(name, _)| name.chars().count())
@@ -48,11 +48,13 @@ pub(crate) fn card(json: &str) -> Result<String, Failure> {
         .iter()
         .map(|(name, value)| {
             let value = match value {
-                Value::String(text) => tone(text).map_or_else(|| text.clone(), |tone| paint(tone, text)),
-                Value::Null => paint(Tone::Faint, "-"),
+                Value::String(text) => {
+                    status_style(text).map_or_else(|| text.clone(), |style| styled(style, text))
+                }
+                Value::Null => styled(TextStyle::Dim, "-"),
                 other => other.to_string(),
             };
-            format!("{}  {value}", paint(Tone::Faint, &format!("{name:<width$}")))
+            format!("{}  {value}", styled(TextStyle::Dim, &format!("{name:<width$}")))
         })
         .collect();
     Ok(lines.join("\n"))
@@ -63,8 +65,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_stand_in_the_order_in_which_they_are_sent() {
-        let text = card(r#"{"name":"Main","capacity":null,"a":[1,2]}"#).expect("a card");
+    fn fields_keep_the_order_of_the_json() {
+        let text = field_list(r#"{"name":"Main","capacity":null,"a":[1,2]}"#).expect("a field list");
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "name      Main\ncapacity  -\na         [1,2]");
     }

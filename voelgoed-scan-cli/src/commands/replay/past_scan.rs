@@ -1,4 +1,4 @@
-//! What does one line of the past say? Its fields as they are exported, and the scan that is handed in for it.
+//! A past scan as it is exported, and its conversion into a scan of an upload batch.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::sync::RawSyncScan;
 
-/// The field of the metadata that keeps the original device.
+/// The metadata field with the original device.
 const REPLAYED_DEVICE: &str = "replayed_device";
 
-/// As much of a past scan as is handed in again.
+/// The fields of a past scan that are sent again.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct PastScan {
     #[serde(default)]
@@ -23,7 +23,7 @@ pub(super) struct PastScan {
     #[serde(default)]
     ticket_code: Option<String>,
     gate_id: GateId,
-    /// As the file names it: the id of a device that this server need not know.
+    /// The device's id in the file. This server need not know the device.
     #[serde(default)]
     pub(super) device_id: Option<String>,
     #[serde(default)]
@@ -43,16 +43,16 @@ pub(super) struct PastScan {
     metadata: Option<Map<String, Value>>,
 }
 
-/// Why a line is left out.
+/// Why a line is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Skipped {
-    /// It names no ticket.
+pub(super) enum SkipReason {
+    /// The line names no ticket.
     NoTicket,
-    /// It was undone.
+    /// The scan was undone.
     Undone,
 }
 
-impl Skipped {
+impl SkipReason {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::NoTicket => "no_qr_or_ticket_code",
@@ -62,15 +62,15 @@ impl Skipped {
 }
 
 impl PastScan {
-    /// Reads a line of NDJSON.
-    pub(super) fn of_json(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| plain(&error))
+    /// Parses a line of NDJSON.
+    pub(super) fn from_json(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| parse_error(&error))
     }
 
-    /// Reads a line of CSV under its head. An empty cell is an absent field; objects are JSON.
-    pub(super) fn of_csv(head: &[String], cells: &[String]) -> Result<Self, String> {
+    /// Parses a row of CSV. An empty cell is an absent field; objects are JSON.
+    pub(super) fn from_csv(columns: &[String], cells: &[String]) -> Result<Self, String> {
         let mut fields = Map::new();
-        for (name, cell) in head.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+        for (name, cell) in columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
             let value = if matches!(name.as_str(), "override" | "undone" | "metadata") {
                 serde_json::from_str(cell).map_err(|_| format!("{name} is not JSON"))?
             } else {
@@ -78,22 +78,27 @@ impl PastScan {
             };
             fields.insert(name.clone(), value);
         }
-        serde_json::from_value(Value::Object(fields)).map_err(|error| plain(&error))
+        serde_json::from_value(Value::Object(fields)).map_err(|error| parse_error(&error))
     }
 
-    /// What is handed in: line `number` of a file, which says `text`.
+    /// The scan for the upload, from line `number` of the file with this `text`.
     ///
-    /// `keep_device`: the device that sends is not the one that scanned, whose name is kept in the metadata.
-    pub(super) fn handed_in(self, number: u64, text: &[u8], keep_device: bool) -> Result<RawSyncScan, Unfit> {
+    /// With `keep_device`, the metadata names the original device, because another device sends the scan.
+    pub(super) fn into_sync_scan(
+        self,
+        number: u64,
+        text: &[u8],
+        keep_device: bool,
+    ) -> Result<RawSyncScan, NotSent> {
         if self.undone.is_some_and(|undone| !undone.is_null()) {
-            return Err(Unfit::Skipped(Skipped::Undone));
+            return Err(NotSent::Skipped(SkipReason::Undone));
         }
         let (qr, ticket_code) = match (self.qr, self.ticket_code) {
             (Some(qr), _) => (Some(qr), None),
             (None, Some(code)) => (None, Some(code)),
-            (None, None) => return Err(Unfit::Skipped(Skipped::NoTicket)),
+            (None, None) => return Err(NotSent::Skipped(SkipReason::NoTicket)),
         };
-        // Where a device had decided alone, that is what it handed in; else what the server told it.
+        // An offline device uploaded its own result. Else the result is the server's.
         let local_result = self.local_result.or(self.result);
         let local_reason = self.reason.filter(|reason| Some(reason.result()) == local_result);
         let mut metadata = self.metadata.unwrap_or_default();
@@ -103,7 +108,7 @@ impl PastScan {
         let metadata = (!metadata.is_empty())
             .then(|| serde_json::from_value::<Metadata>(Value::Object(metadata)))
             .transpose()
-            .map_err(|error| Unfit::Rejected(format!("metadata {error}")))?;
+            .map_err(|error| NotSent::Rejected(format!("metadata {error}")))?;
         Ok(RawSyncScan {
             scan_id: self.scan_id.unwrap_or_else(|| derived_id(number, text)),
             qr,
@@ -121,16 +126,17 @@ impl PastScan {
     }
 }
 
-/// Why a line is not handed in.
+/// Why a line is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// It is left out.
-    Skipped(Skipped),
-    /// It cannot be a scan.
+pub(super) enum NotSent {
+    /// The line is skipped.
+    Skipped(SkipReason),
+    /// The line is not a valid scan.
     Rejected(String),
 }
 
-/// The id of a scan that has none: the same for the same line at the same place, so that sending it again is harmless.
+/// The id for a line without one. It depends only on the number and text of the line, so that the line is the same scan
+/// when it is sent again.
 fn derived_id(number: u64, text: &[u8]) -> ScanId {
     let mut hash = Sha256::new();
     hash.update(b"voelgoed-scan/replay/");
@@ -141,19 +147,19 @@ fn derived_id(number: u64, text: &[u8]) -> ScanId {
     for (byte, from) in bytes.iter_mut().zip(digest.iter()) {
         *byte = *from;
     }
-    // RFC 9562, version 8: made by the maker's own rule.
+    // RFC 9562, version 8: a UUID by the implementation's own rule.
     ScanId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// What serde found, without the place in a line of its own.
-fn plain(error: &serde_json::Error) -> String {
+/// The message of serde without the position and without values of the line.
+fn parse_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(reason, _)| reason);
-    // What a field holds may be a bearer secret; what is wrong with it is enough.
-    let hides = text.starts_with("invalid type") || text.starts_with("invalid value");
-    let text: Cow<'_, str> = if hides {
+    // These messages repeat the value, which may be a payload that admits.
+    let has_value = text.starts_with("invalid type") || text.starts_with("invalid value");
+    let text: Cow<'_, str> = if has_value {
         Cow::Borrowed("a field has a value of the wrong kind")
     } else {
         Cow::Borrowed(text)
@@ -169,15 +175,15 @@ mod tests {
         "device_id":"door-1","scanned_at":"2026-11-22T18:04:05.120Z","result":"duplicate","reason":"already_scanned",
         "local_result":null,"undone":null,"metadata":{"a":1},"organization_id":"elsewhere"}"#;
 
-    fn handed(text: &str, number: u64) -> Result<RawSyncScan, Unfit> {
-        PastScan::of_json(text)
-            .map_err(Unfit::Rejected)?
-            .handed_in(number, text.as_bytes(), true)
+    fn sync_scan(text: &str, number: u64) -> Result<RawSyncScan, NotSent> {
+        PastScan::from_json(text)
+            .map_err(NotSent::Rejected)?
+            .into_sync_scan(number, text.as_bytes(), true)
     }
 
     #[test]
-    fn an_exported_line_keeps_what_was_decided_and_who_scanned() {
-        let scan = handed(LINE, 1).expect("a scan");
+    fn an_exported_line_keeps_its_result_and_its_device() {
+        let scan = sync_scan(LINE, 1).expect("a scan");
         assert_eq!(
             (scan.qr.as_deref(), scan.ticket_code.as_deref()),
             (Some("VG1.1.x.y"), None)
@@ -189,8 +195,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_id_always_gets_the_same_one_and_no_other_line_does() {
-        let id = |text: &str, number| handed(text, number).expect("a scan").scan_id;
+    fn the_derived_scan_id_is_stable_and_differs_between_lines() {
+        let id = |text: &str, number| sync_scan(text, number).expect("a scan").scan_id;
         assert_eq!(id(LINE, 1), id(LINE, 1));
         assert_ne!(id(LINE, 1), id(LINE, 2));
         assert_ne!(id(LINE, 1), id(&LINE.replace("door-1", "door-2"), 1));
@@ -198,37 +204,37 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_ticket_or_was_undone_is_left_out() {
+    fn a_line_without_a_ticket_and_an_undone_scan_are_skipped() {
         let none = LINE
             .replace(r#""qr":"VG1.1.x.y""#, r#""qr":null"#)
             .replace(r#""3KQR7F924M1XaB0z""#, "null");
-        assert_eq!(handed(&none, 1), Err(Unfit::Skipped(Skipped::NoTicket)));
+        assert_eq!(sync_scan(&none, 1), Err(NotSent::Skipped(SkipReason::NoTicket)));
         let undone = LINE.replace(
             r#""undone":null"#,
             r#""undone":{"at":"2026-11-22T18:05:05.120Z"}"#,
         );
-        assert_eq!(handed(&undone, 1), Err(Unfit::Skipped(Skipped::Undone)));
+        assert_eq!(sync_scan(&undone, 1), Err(NotSent::Skipped(SkipReason::Undone)));
     }
 
     #[test]
-    fn csv_says_the_same_as_json() {
+    fn csv_cells_are_parsed_as_json_fields_are() {
         let split = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
-        let head = split("ticket_code,gate_id,scanned_at,direction,result,scan_id");
+        let columns = split("ticket_code,gate_id,scanned_at,direction,result,scan_id");
         let cells =
             split("3KQR7F924M1XaB0z,0192f0c1-7a4e-7000-8000-000000000002,2026-11-22T18:04:05.120Z,exit,,");
-        let past = PastScan::of_csv(&head, &cells).expect("a scan");
+        let scan = PastScan::from_csv(&columns, &cells).expect("a scan");
         assert_eq!(
-            (past.direction, past.result, past.scan_id),
+            (scan.direction, scan.result, scan.scan_id),
             (Some(Direction::Exit), None, None)
         );
-        assert!(PastScan::of_csv(&head[..1], &cells[..1]).is_err());
+        assert!(PastScan::from_csv(&columns[..1], &cells[..1]).is_err());
     }
 
     #[test]
-    fn a_fault_does_not_repeat_the_line() {
-        let fault = handed(&LINE.replace("\"VG1.1.x.y\"", "[\"secret\"]"), 1).expect_err("a fault");
-        assert!(!format!("{fault:?}").contains("secret"), "{fault:?}");
-        let Unfit::Rejected(reason) = handed("{}", 1).expect_err("a fault") else {
+    fn an_error_does_not_repeat_the_line() {
+        let error = sync_scan(&LINE.replace("\"VG1.1.x.y\"", "[\"secret\"]"), 1).expect_err("an error");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        let NotSent::Rejected(reason) = sync_scan("{}", 1).expect_err("an error") else {
             panic!("rejected");
         };
         assert_eq!(reason, "missing field `gate_id`");

@@ -1,29 +1,29 @@
-//! What do the clock and the environment say? The one file that asks them.
+//! Access to the clock, the environment variables and the process signals. No other file reads them.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use voelgoed_scan_core::model::Timestamp;
 use zeroize::Zeroizing;
 
-/// The variable that carries the credential: an API key or a device token.
+/// The variable with the credential: an API key or a device token.
 pub(crate) const TOKEN: &str = "VOELGOED_SCAN_TOKEN";
 
-/// The variable that names the server.
+/// The variable with the server's address.
 pub(crate) const SERVER: &str = "VOELGOED_SCAN_SERVER";
 
-/// What time it is.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A moment to measure from.
-pub(crate) fn stopwatch() -> Instant {
+/// The current monotonic time, for measuring durations.
+pub(crate) fn monotonic_now() -> Instant {
     Instant::now()
 }
 
-/// The credential of the environment, if it has one.
+/// The credential from [`TOKEN`]; `None` where it is unset or empty.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
@@ -34,8 +34,8 @@ pub(crate) fn token() -> Option<Zeroizing<String>> {
     (!text.is_empty()).then(|| Zeroizing::new(text.to_owned()))
 }
 
-/// Waits until somebody has had enough: Ctrl-C, or a polite request to end.
-pub(crate) async fn enough() {
+/// Completes on Ctrl-C (SIGINT) or, on Unix, on SIGTERM.
+pub(crate) async fn shutdown_signal() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {
@@ -48,7 +48,7 @@ pub(crate) async fn enough() {
             return;
         }
     }
-    // Where no signal can be waited for, waiting is all that is left.
+    // Without a signal handler there is no shutdown to wait for: never complete.
     if interrupted.await.is_err() {
         std::future::pending::<()>().await;
     }
