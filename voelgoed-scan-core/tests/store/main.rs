@@ -22,6 +22,7 @@ mod imports;
 mod manifests;
 mod opening;
 mod random_walks;
+mod record;
 mod registry;
 mod retry;
 mod sessions;
@@ -119,6 +120,9 @@ macro_rules! all_store_tests {
                 nodes_sharing_a_database_respect_capacity,
                 an_unknown_database_url_is_reported_without_its_secrets,
                 nul_characters_match_nothing_in_a_search_and_are_stored_in_metadata,
+            }
+            record {
+                record_decides_every_attempt_as_decide_does,
             }
             registry {
                 putting_an_event_replaces_every_field_but_its_classes,
