@@ -1,49 +1,53 @@
-//! How often does a ticket admit?
+//! How often a ticket admits: entry limits, re-entry policies, exits and overrides.
 
 use voelgoed_scan_core::model::{Reason, TicketStatus};
 
-use crate::attempts::{entry, exit, forced, reasons};
-use crate::world::{World, name};
+use crate::attempts::{entry, exit, overriding_entry, reasons};
+use crate::fixture::{Fixture, name};
 
-pub(crate) async fn a_ticket_admits_once(world: World) {
-    let code = world.ticket("{}").await;
-    let first = world.decided(entry(&world.post, code, 0)).await;
+pub(crate) async fn a_ticket_admits_once(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let first = fixture.decided(entry(&fixture.main_session, code, 0)).await;
     assert_eq!(first.answer.reason, Reason::Admitted);
     assert_eq!(first.answer.previous_scan, None);
-    let second = world.decided(entry(&world.other_post, code, 7)).await;
+    let second = fixture.decided(entry(&fixture.side_session, code, 7)).await;
     assert_eq!(second.answer.reason, Reason::AlreadyScanned);
-    let previous = second.answer.previous_scan.expect("the scan before");
+    let previous = second.answer.previous_scan.expect("a previous scan");
     assert_eq!(Some(previous.scan_id), first.answer.scan_id);
     assert_eq!((previous.seconds_ago, previous.same_device), (7, false));
     assert_eq!(
         (previous.gate.id, &*previous.gate.name, &*previous.device_name),
-        (world.main, "Main", "scanner-1")
+        (fixture.main_gate, "Main", "scanner-1")
     );
-    let facts = world.facts(code).await;
+    let facts = fixture.ticket_facts(code).await;
     assert_eq!(
         (facts.ticket.status, facts.ticket.scan_count),
         (TicketStatus::Scanned, 1)
     );
-    assert_eq!(world.inside().await, (1, 0, 1));
+    assert_eq!(fixture.inside().await, (1, 0, 1));
 }
 
-pub(crate) async fn a_gate_is_told_by_its_name_whatever_stands_in_it(world: World) {
-    let told = r#"Süd \ "A" {1},"n":0"#;
-    world.change_gate(world.main, |gate| gate.name = name(told)).await;
-    let code = world.ticket("{}").await;
-    let first = world.decided(entry(&world.post, code, 0)).await;
+pub(crate) async fn gate_names_with_quotes_and_braces_round_trip(fixture: Fixture) {
+    let gate_name = r#"Süd \ "A" {1},"n":0"#;
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.name = name(gate_name))
+        .await;
+    let code = fixture.ticket("{}").await;
+    let first = fixture.decided(entry(&fixture.main_session, code, 0)).await;
     assert_eq!(
         (first.answer.reason, &*first.answer.gate.name),
-        (Reason::Admitted, told)
+        (Reason::Admitted, gate_name)
     );
-    let second = world.decided(entry(&world.other_post, code, 7)).await;
-    let previous = second.answer.previous_scan.expect("the scan before");
-    assert_eq!(&*previous.gate.name, told);
+    let second = fixture.decided(entry(&fixture.side_session, code, 7)).await;
+    let previous = second.answer.previous_scan.expect("a previous scan");
+    assert_eq!(&*previous.gate.name, gate_name);
 }
 
-pub(crate) async fn one_of_24_calls_at_once_admits(world: World) {
-    let code = world.ticket("{}").await;
-    let reasons = world.all_at_once(24, |_| entry(&world.post, code, 0)).await;
+pub(crate) async fn of_24_concurrent_scans_of_one_ticket_one_is_admitted(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let reasons = fixture
+        .record_concurrently(24, |_| entry(&fixture.main_session, code, 0))
+        .await;
     let admitted = reasons
         .iter()
         .filter(|reason| **reason == Reason::Admitted)
@@ -53,13 +57,15 @@ pub(crate) async fn one_of_24_calls_at_once_admits(world: World) {
         .filter(|reason| **reason == Reason::AlreadyScanned)
         .count();
     assert_eq!((admitted, denied), (1, 23));
-    assert_eq!(world.inside().await, (1, 0, 1));
-    assert_eq!(world.occupancy().await.results.duplicate, 23);
+    assert_eq!(fixture.inside().await, (1, 0, 1));
+    assert_eq!(fixture.occupancy().await.results.duplicate, 23);
 }
 
-pub(crate) async fn a_ticket_for_three_admits_three_of_24_at_once(world: World) {
-    let code = world.ticket(r#"{"entry_limit":3}"#).await;
-    let reasons = world.all_at_once(24, |_| entry(&world.post, code, 0)).await;
+pub(crate) async fn of_24_concurrent_scans_an_entry_limit_of_three_admits_three(fixture: Fixture) {
+    let code = fixture.ticket(r#"{"entry_limit":3}"#).await;
+    let reasons = fixture
+        .record_concurrently(24, |_| entry(&fixture.main_session, code, 0))
+        .await;
     let admitted = reasons
         .iter()
         .filter(|reason| **reason == Reason::Admitted)
@@ -69,25 +75,25 @@ pub(crate) async fn a_ticket_for_three_admits_three_of_24_at_once(world: World) 
         .filter(|reason| **reason == Reason::EntryLimitReached)
         .count();
     assert_eq!((admitted, denied), (3, 21));
-    assert_eq!(world.facts(code).await.ticket.scan_count, 3);
+    assert_eq!(fixture.ticket_facts(code).await.ticket.scan_count, 3);
 }
 
-pub(crate) async fn scans_of_one_ticket_in_one_batch_are_decided_in_their_order(world: World) {
-    world
+pub(crate) async fn scans_of_one_ticket_in_a_batch_are_decided_in_batch_order(fixture: Fixture) {
+    fixture
         .change_event(|event| event.reentry = voelgoed_scan_core::model::Reentry::AfterExit)
         .await;
-    let code = world.ticket("{}").await;
-    let other = world.ticket("{}").await;
+    let code = fixture.ticket("{}").await;
+    let other = fixture.ticket("{}").await;
     let batch = [
-        exit(&world.post, code, 0),
-        entry(&world.post, code, 1),
-        entry(&world.post, other, 1),
-        entry(&world.other_post, code, 2),
-        exit(&world.other_post, code, 3),
-        entry(&world.other_post, code, 4),
+        exit(&fixture.main_session, code, 0),
+        entry(&fixture.main_session, code, 1),
+        entry(&fixture.main_session, other, 1),
+        entry(&fixture.side_session, code, 2),
+        exit(&fixture.side_session, code, 3),
+        entry(&fixture.side_session, code, 4),
     ];
     assert_eq!(
-        reasons(&world.record(&batch).await),
+        reasons(&fixture.record(&batch).await),
         [
             Reason::NotInside,
             Reason::Admitted,
@@ -97,22 +103,22 @@ pub(crate) async fn scans_of_one_ticket_in_one_batch_are_decided_in_their_order(
             Reason::Readmitted,
         ]
     );
-    assert_eq!(world.inside().await, (1, 1, 2));
+    assert_eq!(fixture.inside().await, (1, 1, 2));
 }
 
-pub(crate) async fn never_counts_admissions_whoever_left(world: World) {
-    let code = world.ticket("{}").await;
-    assert_eq!(world.enter(code, 0).await, Reason::Admitted);
-    assert_eq!(world.leave(code, 1).await, Reason::Exited);
-    assert_eq!(world.enter(code, 1_000_000).await, Reason::AlreadyScanned);
-    assert_eq!(world.inside().await, (0, 0, 0));
+pub(crate) async fn reentry_never_counts_admissions_even_after_an_exit(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
+    assert_eq!(fixture.leave(code, 1).await, Reason::Exited);
+    assert_eq!(fixture.enter(code, 1_000_000).await, Reason::AlreadyScanned);
+    assert_eq!(fixture.inside().await, (0, 0, 0));
 }
 
-pub(crate) async fn after_exit_readmits_who_left(world: World) {
-    world
+pub(crate) async fn reentry_after_exit_readmits_after_an_exit(fixture: Fixture) {
+    fixture
         .change_event(|event| event.reentry = voelgoed_scan_core::model::Reentry::AfterExit)
         .await;
-    let code = world.ticket(r#"{"entry_limit":2}"#).await;
+    let code = fixture.ticket(r#"{"entry_limit":2}"#).await;
     let steps = [
         ("in", Reason::Admitted),
         ("in", Reason::Admitted),
@@ -124,168 +130,195 @@ pub(crate) async fn after_exit_readmits_who_left(world: World) {
         ("out", Reason::Exited),
         ("out", Reason::NotInside),
     ];
-    for (seconds, (way, expected)) in (0..).zip(steps) {
-        let reason = match way {
-            "in" => world.enter(code, seconds).await,
-            _ => world.leave(code, seconds).await,
+    for (seconds, (direction, expected)) in (0..).zip(steps) {
+        let reason = match direction {
+            "in" => fixture.enter(code, seconds).await,
+            _ => fixture.leave(code, seconds).await,
         };
         assert_eq!(reason, expected, "step {seconds}");
     }
-    assert_eq!(world.facts(code).await.ticket.scan_count, 3);
+    assert_eq!(fixture.ticket_facts(code).await.ticket.scan_count, 3);
 }
 
-pub(crate) async fn after_window_readmits_past_both_ends_of_the_window(world: World) {
-    world
+pub(crate) async fn reentry_after_window_readmits_only_after_the_window(fixture: Fixture) {
+    fixture
         .change_event(|event| event.reentry = voelgoed_scan_core::model::Reentry::AfterWindow)
         .await;
-    let code = world.ticket("{}").await;
-    assert_eq!(world.enter(code, 0).await, Reason::Admitted);
-    assert_eq!(world.enter(code, 200).await, Reason::AlreadyScanned);
+    let code = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
+    assert_eq!(fixture.enter(code, 200).await, Reason::AlreadyScanned);
     assert_eq!(
-        world.enter(code, 300).await,
+        fixture.enter(code, 300).await,
         Reason::AlreadyScanned,
-        "the window's end is in it"
+        "the window includes its end"
     );
-    let again = world.decided(entry(&world.other_post, code, 301)).await;
+    let again = fixture.decided(entry(&fixture.side_session, code, 301)).await;
     assert_eq!(
         again.answer.reason,
         Reason::Readmitted,
-        "denials do not extend it"
+        "denials do not extend the window"
     );
     assert_eq!(
-        world.inside().await,
+        fixture.inside().await,
         (0, 1, 1),
-        "the holder left unseen by the old gate"
+        "the earlier admission is closed at its own gate"
     );
     assert_eq!(again.answer.occupancy.event.inside, 1);
 }
 
-pub(crate) async fn an_exit_ends_the_latest_entry_at_its_own_gate_first(world: World) {
-    let code = world.ticket(r#"{"entry_limit":3}"#).await;
-    for (post, seconds) in [(&world.post, 0), (&world.other_post, 1), (&world.post, 2)] {
-        assert_eq!(world.reason(entry(post, code, seconds)).await, Reason::Admitted);
-    }
-    assert_eq!(world.inside().await, (2, 1, 3));
-    for (seconds, left) in [(3, (2, 0, 2)), (4, (1, 0, 1)), (5, (0, 0, 0))] {
+pub(crate) async fn an_exit_closes_the_latest_entry_at_its_own_gate_first(fixture: Fixture) {
+    let code = fixture.ticket(r#"{"entry_limit":3}"#).await;
+    for (session, seconds) in [
+        (&fixture.main_session, 0),
+        (&fixture.side_session, 1),
+        (&fixture.main_session, 2),
+    ] {
         assert_eq!(
-            world.reason(exit(&world.other_post, code, seconds)).await,
+            fixture.reason(entry(session, code, seconds)).await,
+            Reason::Admitted
+        );
+    }
+    assert_eq!(fixture.inside().await, (2, 1, 3));
+    for (seconds, inside) in [(3, (2, 0, 2)), (4, (1, 0, 1)), (5, (0, 0, 0))] {
+        assert_eq!(
+            fixture.reason(exit(&fixture.side_session, code, seconds)).await,
             Reason::Exited
         );
-        assert_eq!(world.inside().await, left);
+        assert_eq!(fixture.inside().await, inside);
     }
 }
 
-pub(crate) async fn nothing_but_not_being_inside_keeps_a_person_in(world: World) {
-    let code = world.ticket("{}").await;
-    let unknown = world.decided(exit(&world.post, code, 0)).await;
+pub(crate) async fn an_exit_is_denied_only_when_the_holder_is_not_inside(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let before_entry = fixture.decided(exit(&fixture.main_session, code, 0)).await;
     assert_eq!(
-        (unknown.answer.reason, unknown.answer.previous_scan),
+        (before_entry.answer.reason, before_entry.answer.previous_scan),
         (Reason::NotInside, None)
     );
-    assert_eq!(world.enter(code, 1).await, Reason::Admitted);
-    world
+    assert_eq!(fixture.enter(code, 1).await, Reason::Admitted);
+    fixture
         .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
-    world
-        .change_gate(world.main, |gate| {
+    fixture
+        .change_gate(fixture.main_gate, |gate| {
             gate.status = voelgoed_scan_core::model::GateStatus::Closed;
         })
         .await;
-    world
+    fixture
         .change_event(|event| event.status = voelgoed_scan_core::model::EventStatus::Ended)
         .await;
-    assert_eq!(world.leave(code, 2).await, Reason::Exited);
-    let gone = world.decided(exit(&world.post, code, 9)).await;
-    assert_eq!(gone.answer.reason, Reason::NotInside);
+    assert_eq!(fixture.leave(code, 2).await, Reason::Exited);
+    let second_exit = fixture.decided(exit(&fixture.main_session, code, 9)).await;
+    assert_eq!(second_exit.answer.reason, Reason::NotInside);
     assert_eq!(
-        gone.answer.previous_scan.map(|seen| seen.seconds_ago),
+        second_exit.answer.previous_scan.map(|seen| seen.seconds_ago),
         Some(7),
-        "since the exit"
+        "seconds since the exit"
     );
 }
 
-pub(crate) async fn an_override_forces_duplicates_and_refusals_and_nothing_else(world: World) {
-    let code = world.ticket("{}").await;
-    let unforced = world.decided(forced(&world.post, code, 0)).await;
-    assert_eq!(unforced.answer.reason, Reason::Admitted, "it is valid anyway");
-    assert_eq!(unforced.record.would_have_been, None);
-    let twice = world.decided(forced(&world.post, code, 1)).await;
-    assert_eq!(twice.answer.reason, Reason::Overridden);
-    let would = twice
-        .record
-        .would_have_been
-        .expect("the reason it would have had");
-    assert_eq!(would.reason, Reason::AlreadyScanned);
-    assert_eq!(twice.answer.ticket.map(|ticket| ticket.scan_count), Some(2));
-    world.change_event(|event| event.capacity = Some(0)).await;
-    let full = world.ticket("{}").await;
-    assert_eq!(world.enter(full, 2).await, Reason::EventFull);
-    assert_eq!(
-        world.reason(forced(&world.post, full, 3)).await,
-        Reason::Overridden
-    );
-    assert_eq!(world.inside().await, (3, 0, 3), "above capacity");
-    let elsewhere = world
-        .ticket(&format!(r#"{{"gate_ids":["{}"]}}"#, world.side))
+pub(crate) async fn an_override_admits_only_duplicates_and_refusals(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let admissible = fixture
+        .decided(overriding_entry(&fixture.main_session, code, 0))
         .await;
     assert_eq!(
-        world.reason(forced(&world.post, elsewhere, 4)).await,
+        admissible.answer.reason,
+        Reason::Admitted,
+        "an admissible entry does not use the override"
+    );
+    assert_eq!(admissible.record.would_have_been, None);
+    let duplicate = fixture
+        .decided(overriding_entry(&fixture.main_session, code, 1))
+        .await;
+    assert_eq!(duplicate.answer.reason, Reason::Overridden);
+    let would_have_been = duplicate
+        .record
+        .would_have_been
+        .expect("the reason without the override");
+    assert_eq!(would_have_been.reason, Reason::AlreadyScanned);
+    assert_eq!(duplicate.answer.ticket.map(|ticket| ticket.scan_count), Some(2));
+    fixture.change_event(|event| event.capacity = Some(0)).await;
+    let full = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(full, 2).await, Reason::EventFull);
+    assert_eq!(
+        fixture
+            .reason(overriding_entry(&fixture.main_session, full, 3))
+            .await,
+        Reason::Overridden
+    );
+    assert_eq!(
+        fixture.inside().await,
+        (3, 0, 3),
+        "an override exceeds the capacity"
+    );
+    let side_only = fixture
+        .ticket(&format!(r#"{{"gate_ids":["{}"]}}"#, fixture.side_gate))
+        .await;
+    assert_eq!(
+        fixture
+            .reason(overriding_entry(&fixture.main_session, side_only, 4))
+            .await,
         Reason::GateNotAllowed
     );
     let exit = voelgoed_scan_core::model::Attempt {
         direction: voelgoed_scan_core::model::Direction::Exit,
-        ..forced(&world.post, elsewhere, 5)
+        ..overriding_entry(&fixture.main_session, side_only, 5)
     };
-    assert_eq!(world.reason(exit).await, Reason::NotInside, "only entries");
-    let record = world
-        .trail()
+    assert_eq!(
+        fixture.reason(exit).await,
+        Reason::NotInside,
+        "an exit cannot be overridden"
+    );
+    let record = fixture
+        .audit_trail()
         .await
         .into_iter()
-        .find(|scan| scan.scan_id == twice.record.scan_id);
-    assert_eq!(record, Some(twice.record), "the trail keeps it");
+        .find(|scan| scan.scan_id == duplicate.record.scan_id);
+    assert_eq!(record, Some(duplicate.record), "the audit trail contains it");
 }
 
-pub(crate) async fn the_version_of_a_ticket_rises_with_every_change(world: World) {
-    let code = world.ticket("{}").await;
-    let mut last = world.facts(code).await.version;
-    let mut risen = async |what: &str| {
-        let version = world.facts(code).await.version;
+pub(crate) async fn every_change_raises_the_version_of_a_ticket(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let mut last = fixture.ticket_facts(code).await.version;
+    let mut assert_raised = async |what: &str| {
+        let version = fixture.ticket_facts(code).await.version;
         assert!(version > last, "{what}: {last} -> {version}");
         last = version;
     };
-    let admitted = world.decided(entry(&world.post, code, 0)).await;
-    risen("admission").await;
-    world
+    let admitted = fixture.decided(entry(&fixture.main_session, code, 0)).await;
+    assert_raised("admission").await;
+    fixture
         .undo(
             admitted.record.scan_id,
             voelgoed_scan_core::store::UndoPermission::Member,
             1,
         )
         .await;
-    risen("undo").await;
-    world.enter(code, 2).await;
-    risen("another admission").await;
-    world.leave(code, 3).await;
-    risen("exit").await;
-    world
+    assert_raised("undo").await;
+    fixture.enter(code, 2).await;
+    assert_raised("another admission").await;
+    fixture.leave(code, 3).await;
+    assert_raised("exit").await;
+    fixture
         .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
-    risen("status").await;
-    world
+    assert_raised("status").await;
+    fixture
         .import(&[&format!(r#"{{"code":"{code}","note":"wheelchair"}}"#)])
         .await;
-    risen("import").await;
-    let version = world.facts(code).await.version;
-    world.enter(code, 4).await;
-    world
+    assert_raised("import").await;
+    let version = fixture.ticket_facts(code).await.version;
+    fixture.enter(code, 4).await;
+    fixture
         .import(&[&format!(r#"{{"code":"{code}","note":"wheelchair"}}"#)])
         .await;
-    world
+    fixture
         .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
     assert_eq!(
-        world.facts(code).await.version,
+        fixture.ticket_facts(code).await.version,
         version,
-        "a denial, and lines that change nothing"
+        "denials and writes without a change do not raise it"
     );
 }

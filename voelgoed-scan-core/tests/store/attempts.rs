@@ -1,4 +1,4 @@
-//! What do scans look like on their way to the store, and on their way back?
+//! Builds the attempts that tests record, and reads the outcomes.
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
@@ -7,21 +7,21 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::token::payload_sha256;
 
-use crate::world::{SessionFacts, after, why};
+use crate::fixture::{TestSession, after, reason_text};
 
-/// An entry with a new scan id, its payload a VG1 code.
-pub(crate) fn entry(post: &SessionFacts, code: TicketCode, seconds: i64) -> Attempt {
+/// An entry, `seconds` after the start, with a new scan id and a verified VG1 payload.
+pub(crate) fn entry(session: &TestSession, code: TicketCode, seconds: i64) -> Attempt {
     let claims = Claims {
         ticket_code: Some(code),
         ..Claims::default()
     };
     Attempt {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
-        organization_id: post.organization,
-        device_id: post.device,
-        session_id: post.session,
-        event_id: post.event,
-        gate_id: post.gate,
+        organization_id: session.organization,
+        device_id: session.device,
+        session_id: session.id,
+        event_id: session.event,
+        gate_id: session.gate,
         gate_name: "Main".to_owned(),
         authenticated: None,
         fingerprint: Fingerprint {
@@ -39,23 +39,25 @@ pub(crate) fn entry(post: &SessionFacts, code: TicketCode, seconds: i64) -> Atte
     }
 }
 
-pub(crate) fn exit(post: &SessionFacts, code: TicketCode, seconds: i64) -> Attempt {
+/// An exit, otherwise like [`entry`].
+pub(crate) fn exit(session: &TestSession, code: TicketCode, seconds: i64) -> Attempt {
     Attempt {
         direction: Direction::Exit,
-        ..entry(post, code, seconds)
+        ..entry(session, code, seconds)
     }
 }
 
-/// An entry that is forced.
-pub(crate) fn forced(post: &SessionFacts, code: TicketCode, seconds: i64) -> Attempt {
+/// An entry with an override, otherwise like [`entry`].
+pub(crate) fn overriding_entry(session: &TestSession, code: TicketCode, seconds: i64) -> Attempt {
     Attempt {
         override_: Some(Override {
-            reason: why("the promoter says so"),
+            reason: reason_text("the promoter says so"),
         }),
-        ..entry(post, code, seconds)
+        ..entry(session, code, seconds)
     }
 }
 
+/// The decision; panics where the attempt was not decided.
 pub(crate) fn decided(recorded: Recorded) -> Decided {
     match recorded {
         Recorded::Decided(decided) => *decided,
@@ -63,6 +65,7 @@ pub(crate) fn decided(recorded: Recorded) -> Decided {
     }
 }
 
+/// The reasons of the decisions; panics where an attempt was not decided.
 pub(crate) fn reasons(recorded: &[Recorded]) -> Vec<Reason> {
     let reason = |one: &Recorded| match one {
         Recorded::Decided(decided) => decided.answer.reason,

@@ -1,4 +1,4 @@
-//! Which device may scan, and where does it stand?
+//! Devices, their tokens and status, and the identities (device, session, event, gate) that nodes cache.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{PutOutcome, StartOutcome};
 
 use crate::attempts::entry;
+use crate::fixture::{ALL, Fixture, START, after, name, register, token, with_identities};
 use crate::sessions::{new_session, start};
-use crate::world::{ALL, START, World, after, informed, name, register, token};
 
 pub(crate) fn patch(json: &str) -> DevicePatch {
     serde_json::from_str(json).expect("a patch")
 }
 
-pub(crate) async fn an_inactive_device_records_nothing_until_it_is_active(world: World) {
-    let code = world.ticket("{}").await;
-    let (organization, device) = (world.organization, world.post.device);
+pub(crate) async fn an_inactive_device_records_nothing_until_it_is_reactivated(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let (organization, device) = (fixture.organization, fixture.main_session.device);
     let set = async |json: &str| {
-        let put = world
+        let put = fixture
             .store
             .patch_device(organization, device, &patch(json), after(1))
             .await;
@@ -29,128 +29,141 @@ pub(crate) async fn an_inactive_device_records_nothing_until_it_is_active(world:
     };
     set(r#"{"status":"inactive"}"#).await;
     assert_eq!(
-        world.one(entry(&world.post, code, 1)).await,
+        fixture.record_one(entry(&fixture.main_session, code, 1)).await,
         Recorded::DeviceInactive
     );
     set(r#"{"status":"active","name":"Lane 4","settings":{"can_override":true,"colour":"red"}}"#).await;
     assert_eq!(
-        world.enter(code, 2).await,
+        fixture.enter(code, 2).await,
         Reason::Admitted,
-        "its session went on"
+        "its session is still active"
     );
-    let found = world
+    let found = fixture
         .store
         .device(organization, device)
         .await
-        .expect("read")
-        .expect("there");
+        .expect("the read succeeds")
+        .expect("it exists");
     assert_eq!(
         (found.name.as_str(), found.settings.can_override),
         ("Lane 4", true)
     );
     assert_eq!(found.settings.other["colour"], "red");
     set("{}").await;
-    let same = world
+    let same = fixture
         .store
         .device(organization, device)
         .await
-        .expect("read")
-        .expect("there");
-    assert_eq!(found, same, "what is absent stays");
+        .expect("the read succeeds")
+        .expect("it exists");
+    assert_eq!(found, same, "absent fields keep their values");
 }
 
-pub(crate) async fn what_memory_held_counts_only_while_nothing_has_changed(world: World) {
-    let store = &world.store;
-    let held = |attempt| async { informed(&**store, &[attempt]).await.remove(0) };
-    let place = SessionStart {
-        event_id: world.event,
-        gate_id: world.side,
+pub(crate) async fn a_cached_identity_is_ignored_after_a_change(fixture: Fixture) {
+    let store = &fixture.store;
+    let cached = |attempt| async { with_identities(&**store, &[attempt]).await.remove(0) };
+    let start_at_side_gate = SessionStart {
+        event_id: fixture.event,
+        gate_id: fixture.side_gate,
         replace: true,
     };
-    // Scans that came before a change and are recorded after it.
-    let before = held(entry(&world.post, world.ticket("{}").await, 0)).await;
-    world
-        .change_gate(world.main, |gate| gate.status = GateStatus::Closed)
+    // These scans read the cache before a change and are recorded after it.
+    let before = cached(entry(&fixture.main_session, fixture.ticket("{}").await, 0)).await;
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.status = GateStatus::Closed)
         .await;
-    assert_eq!(world.reason(before).await, Reason::GateClosed);
-    world.change_gate(world.main, |_| ()).await;
+    assert_eq!(fixture.reason(before).await, Reason::GateClosed);
+    fixture.change_gate(fixture.main_gate, |_| ()).await;
 
-    let before = held(entry(&world.post, world.ticket("{}").await, 0)).await;
-    world.change_event(|event| event.capacity = Some(0)).await;
-    assert_eq!(world.reason(before).await, Reason::EventFull);
-    world
+    let before = cached(entry(&fixture.main_session, fixture.ticket("{}").await, 0)).await;
+    fixture.change_event(|event| event.capacity = Some(0)).await;
+    assert_eq!(fixture.reason(before).await, Reason::EventFull);
+    fixture
         .change_event(|event| event.status = EventStatus::Ended)
         .await;
-    let before = held(entry(&world.post, world.ticket("{}").await, 0)).await;
-    world.change_event(|_| ()).await;
-    assert_eq!(world.reason(before).await, Reason::Admitted, "it is live again");
+    let before = cached(entry(&fixture.main_session, fixture.ticket("{}").await, 0)).await;
+    fixture.change_event(|_| ()).await;
+    assert_eq!(
+        fixture.reason(before).await,
+        Reason::Admitted,
+        "the event is live again"
+    );
 
-    let device = world.device_at(world.main, "moved").await;
-    let before = held(entry(&device, world.ticket("{}").await, 0)).await;
+    let device = fixture.device_at(fixture.main_gate, "moved").await;
+    let before = cached(entry(&device, fixture.ticket("{}").await, 0)).await;
     let session = new_session();
     let started = store
-        .start_session(world.organization, device.device, session, &place, START)
+        .start_session(
+            fixture.organization,
+            device.device,
+            session,
+            &start_at_side_gate,
+            START,
+        )
         .await;
     assert!(matches!(started, Ok(StartOutcome::Started(_))), "{started:?}");
-    assert_eq!(world.one(before).await, Recorded::NoActiveSession);
+    assert_eq!(fixture.record_one(before).await, Recorded::NoActiveSession);
 
-    let device = world.device_at(world.main, "lost").await;
-    let before = held(entry(&device, world.ticket("{}").await, 0)).await;
+    let device = fixture.device_at(fixture.main_gate, "lost").await;
+    let before = cached(entry(&device, fixture.ticket("{}").await, 0)).await;
     let revoked = store
-        .revoke_device(world.organization, device.device, START)
+        .revoke_device(fixture.organization, device.device, START)
         .await;
     assert!(matches!(revoked, Ok(true)), "{revoked:?}");
-    assert_eq!(world.one(before).await, Recorded::DeviceInactive);
+    assert_eq!(fixture.record_one(before).await, Recorded::DeviceInactive);
 }
 
-pub(crate) async fn while_nothing_has_changed_the_database_goes_by_memory(world: World) {
-    if !world.database.url.starts_with("postgres") {
-        // A file of this process reads its facts anew: that costs next to nothing.
+pub(crate) async fn a_cached_identity_is_used_while_nothing_has_changed(fixture: Fixture) {
+    if !fixture.database.url.starts_with("postgres") {
+        // SQLite has no fast path: it reads the facts for every batch.
         return;
     }
-    let code = world.ticket("{}").await;
-    let mut attempt = informed(&*world.store, &[entry(&world.post, code, 0)])
+    let code = fixture.ticket("{}").await;
+    let mut attempt = with_identities(&*fixture.store, &[entry(&fixture.main_session, code, 0)])
         .await
         .remove(0);
     let authenticated = attempt
         .authenticated
         .as_mut()
         .and_then(Arc::get_mut)
-        .expect("it stands");
-    authenticated.device.name = name("As memory has it");
-    assert_eq!(world.reason(attempt).await, Reason::Admitted);
-    let again = world.decided(entry(&world.post, code, 1)).await.answer;
-    let seen = again.previous_scan.expect("there was one");
-    assert_eq!(seen.device_name, "As memory has it");
+        .expect("the device has an active session");
+    authenticated.device.name = name("Cached name");
+    assert_eq!(fixture.reason(attempt).await, Reason::Admitted);
+    let duplicate = fixture
+        .decided(entry(&fixture.main_session, code, 1))
+        .await
+        .answer;
+    let previous = duplicate.previous_scan.expect("a previous scan");
+    assert_eq!(previous.device_name, "Cached name");
 }
 
-pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {
-    let code = world.ticket("{}").await;
-    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+pub(crate) async fn a_revoked_device_cannot_be_reactivated(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     assert!(
         store
             .revoke_device(organization, device, after(1))
             .await
-            .expect("revoked")
+            .expect("the device is revoked")
     );
     assert_eq!(
-        world.one(entry(&world.post, code, 2)).await,
+        fixture.record_one(entry(&fixture.main_session, code, 2)).await,
         Recorded::DeviceInactive
     );
     let revoked = store
         .device(organization, device)
         .await
-        .expect("read")
-        .expect("its record stays");
+        .expect("the read succeeds")
+        .expect("the device row is kept");
     assert_eq!(
         (revoked.status, revoked.updated_at),
         (DeviceStatus::Inactive, after(1))
     );
     let session = store
-        .session(organization, world.post.session)
+        .session(organization, fixture.main_session.id)
         .await
-        .expect("read")
-        .expect("there");
+        .expect("the read succeeds")
+        .expect("it exists");
     assert_eq!(
         (session.status, session.ended_at),
         (SessionStatus::Ended, Some(after(1)))
@@ -159,17 +172,23 @@ pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {
         store
             .revoke_device(organization, device, after(5))
             .await
-            .expect("revoked"),
-        "twice is once"
+            .expect("the device is revoked"),
+        "revoking is idempotent"
     );
     assert_eq!(
-        store.device(organization, device).await.expect("read"),
+        store
+            .device(organization, device)
+            .await
+            .expect("the read succeeds"),
         Some(revoked)
     );
-    let back = store
+    let reactivated = store
         .patch_device(organization, device, &patch(r#"{"status":"active"}"#), after(3))
         .await;
-    assert!(matches!(back, Ok(PutOutcome::Conflict(_))), "{back:?}");
+    assert!(
+        matches!(reactivated, Ok(PutOutcome::Conflict(_))),
+        "{reactivated:?}"
+    );
     let renamed = store
         .patch_device(organization, device, &patch(r#"{"name":"Lost"}"#), after(3))
         .await;
@@ -181,55 +200,58 @@ pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {
     let authenticated = store
         .find_device_by_token(&token(&format!("{organization} scanner-1")))
         .await
-        .expect("read");
-    let authenticated = authenticated.expect("its token is known, so that it is told");
+        .expect("the read succeeds");
+    let authenticated = authenticated.expect("the token of a revoked device stays known");
     assert_eq!(
         (authenticated.device.status, authenticated.active_session),
         (DeviceStatus::Inactive, None)
     );
-    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    let unknown_device = DeviceId::from_uuid(Uuid::new_v4());
     assert!(
         !store
-            .revoke_device(organization, stranger, START)
+            .revoke_device(organization, unknown_device, START)
             .await
-            .expect("read")
+            .expect("the read succeeds")
     );
 }
 
-pub(crate) async fn a_new_token_replaces_the_old_one_and_the_session_goes_on(world: World) {
-    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+pub(crate) async fn a_rotated_token_replaces_the_old_one_and_keeps_the_session(fixture: Fixture) {
+    let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let old = token(&format!("{organization} scanner-1"));
     let rotated = store
         .rotate_device_token(organization, device, &token("new"), after(1))
         .await;
     assert!(matches!(rotated, Ok(PutOutcome::Replaced(_))), "{rotated:?}");
-    assert_eq!(store.find_device_by_token(&old).await.expect("read"), None);
+    assert_eq!(
+        store.find_device_by_token(&old).await.expect("the read succeeds"),
+        None
+    );
     let authenticated = store
         .find_device_by_token(&token("new"))
         .await
-        .expect("read")
-        .expect("known");
+        .expect("the read succeeds")
+        .expect("the token is known");
     assert_eq!(authenticated.device.id, device);
     assert_eq!(
         authenticated
             .active_session
             .map(|active_session| active_session.session.id),
-        Some(world.post.session)
+        Some(fixture.main_session.id)
     );
     assert_eq!(
-        store.api_key(&token("new")).await.expect("read"),
+        store.api_key(&token("new")).await.expect("the read succeeds"),
         None,
-        "a device is no member"
+        "a device token is not an API key"
     );
-    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    let unknown_device = DeviceId::from_uuid(Uuid::new_v4());
     let missing = store
-        .rotate_device_token(organization, stranger, &token("other"), START)
+        .rotate_device_token(organization, unknown_device, &token("other"), START)
         .await;
-    assert_eq!(missing.expect("read"), PutOutcome::Missing);
+    assert_eq!(missing.expect("the read succeeds"), PutOutcome::Missing);
 }
 
-pub(crate) async fn a_device_id_is_taken_once(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn a_device_label_is_unique_in_its_organization(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     let register = serde_json::from_str(r#"{"device_id":"scanner-1","name":"Again"}"#).expect("a device");
     let id = DeviceId::from_uuid(Uuid::new_v4());
     let put = store
@@ -237,57 +259,63 @@ pub(crate) async fn a_device_id_is_taken_once(world: World) {
         .await;
     assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
     assert_eq!(
-        store.find_device_by_token(&token("again")).await.expect("read"),
+        store
+            .find_device_by_token(&token("again"))
+            .await
+            .expect("the read succeeds"),
         None
     );
-    let elsewhere = world.another().await;
+    let other = fixture.another().await;
     assert_ne!(
-        elsewhere.post.device, world.post.device,
-        "another organization has its own"
+        other.main_session.device, fixture.main_session.device,
+        "labels of other organizations do not conflict"
     );
 }
 
-pub(crate) async fn a_device_tells_how_it_is(world: World) {
-    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+pub(crate) async fn a_device_reports_its_health(fixture: Fixture) {
+    let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let health = r#"{"app":{"name":"Gate","version":"1.2","platform":"android"},"battery":0.25,"waiting":7}"#;
     let health = serde_json::from_str(health).expect("health");
-    let told = store
+    let updated = store
         .report_device(organization, device, Some(&health), after(4))
         .await
-        .expect("written")
-        .expect("there");
+        .expect("the write succeeds")
+        .expect("it exists");
     assert_eq!(
-        (told.battery, told.waiting, told.last_seen_at),
+        (updated.battery, updated.waiting, updated.last_seen_at),
         (Some(0.25), Some(7), Some(after(4)))
     );
-    assert_eq!(told.app, health.app);
+    assert_eq!(updated.app, health.app);
     let seen = store
         .report_device(organization, device, None, after(5))
         .await
-        .expect("written")
-        .expect("there");
+        .expect("the write succeeds")
+        .expect("it exists");
     assert_eq!((seen.battery, seen.last_seen_at), (Some(0.25), Some(after(5))));
     assert_eq!(
-        store.device(organization, device).await.expect("read"),
+        store
+            .device(organization, device)
+            .await
+            .expect("the read succeeds"),
         Some(seen)
     );
-    let stranger = DeviceId::from_uuid(Uuid::new_v4());
+    let unknown_device = DeviceId::from_uuid(Uuid::new_v4());
     assert_eq!(
         store
-            .report_device(organization, stranger, None, START)
+            .report_device(organization, unknown_device, None, START)
             .await
-            .expect("read"),
+            .expect("the read succeeds"),
         None
     );
 }
 
-pub(crate) async fn devices_and_sessions_are_listed_by_what_is_asked(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn lists_of_devices_and_sessions_apply_every_filter(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     let idle = register(&**store, organization, "idle").await;
     store
         .revoke_device(organization, idle.id, START)
         .await
-        .expect("revoked");
+        .expect("the device is revoked");
     let labels = async |label, status| {
         let page = store
             .devices(organization, label, status, &ALL)
@@ -308,12 +336,18 @@ pub(crate) async fn devices_and_sessions_are_listed_by_what_is_asked(world: Worl
         "scanner-1 scanner-2"
     );
     assert_eq!(labels(Some("idle"), Some(DeviceStatus::Active)).await, "");
-    let again = start(world.event, world.side, true);
+    let restart = start(fixture.event, fixture.side_gate, true);
     let third = new_session();
     store
-        .start_session(organization, world.post.device, third, &again, after(60))
+        .start_session(
+            organization,
+            fixture.main_session.device,
+            third,
+            &restart,
+            after(60),
+        )
         .await
-        .expect("started");
+        .expect("the session started");
     let ids = async |device, event, status| {
         let page = store
             .sessions(organization, device, event, status, &ALL)
@@ -322,15 +356,20 @@ pub(crate) async fn devices_and_sessions_are_listed_by_what_is_asked(world: Worl
         page.data.iter().map(|session| session.id).collect::<Vec<_>>()
     };
     assert_eq!(
-        ids(Some(world.post.device), None, None).await,
-        [third, world.post.session],
+        ids(Some(fixture.main_session.device), None, None).await,
+        [third, fixture.main_session.id],
         "newest first"
     );
     assert_eq!(
-        ids(Some(world.post.device), None, Some(SessionStatus::Ended)).await,
-        [world.post.session]
+        ids(
+            Some(fixture.main_session.device),
+            None,
+            Some(SessionStatus::Ended)
+        )
+        .await,
+        [fixture.main_session.id]
     );
-    assert_eq!(ids(None, Some(world.event), None).await.len(), 3);
+    assert_eq!(ids(None, Some(fixture.event), None).await.len(), 3);
     assert_eq!(
         ids(None, Some(EventId::from_uuid(Uuid::new_v4())), None).await,
         []

@@ -1,41 +1,43 @@
-//! How many people are let in?
+//! Capacities of gates and events.
 
 use voelgoed_scan_core::model::{Occupancy, Reason, Reentry};
 
 use crate::attempts::{decided, entry, exit, reasons};
-use crate::world::World;
+use crate::fixture::Fixture;
 
-pub(crate) async fn a_capacity_of_zero_is_nobody_and_none_is_no_limit(world: World) {
-    let code = world.ticket("{}").await;
-    world.change_event(|event| event.capacity = Some(0)).await;
-    assert_eq!(world.enter(code, 0).await, Reason::EventFull);
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(0))
+pub(crate) async fn capacity_zero_admits_nobody_and_no_capacity_is_no_limit(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    fixture.change_event(|event| event.capacity = Some(0)).await;
+    assert_eq!(fixture.enter(code, 0).await, Reason::EventFull);
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(0))
         .await;
     assert_eq!(
-        world.enter(code, 1).await,
+        fixture.enter(code, 1).await,
         Reason::GateFull,
-        "the gate is asked first"
+        "the gate is checked first"
     );
-    world.change_gate(world.main, |gate| gate.capacity = None).await;
-    world.change_event(|event| event.capacity = None).await;
-    assert_eq!(world.enter(code, 2).await, Reason::Admitted);
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = None)
+        .await;
+    fixture.change_event(|event| event.capacity = None).await;
+    assert_eq!(fixture.enter(code, 2).await, Reason::Admitted);
 }
 
-pub(crate) async fn capacity_holds_within_a_batch(world: World) {
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(2))
+pub(crate) async fn capacity_limits_a_batch(fixture: Fixture) {
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(2))
         .await;
-    world.change_event(|event| event.capacity = Some(3)).await;
+    fixture.change_event(|event| event.capacity = Some(3)).await;
     let mut batch = Vec::new();
     for _ in 0..3 {
-        batch.push(entry(&world.post, world.ticket("{}").await, 0));
+        batch.push(entry(&fixture.main_session, fixture.ticket("{}").await, 0));
     }
     for _ in 0..2 {
-        batch.push(entry(&world.other_post, world.ticket("{}").await, 0));
+        batch.push(entry(&fixture.side_session, fixture.ticket("{}").await, 0));
     }
     assert_eq!(
-        reasons(&world.record(&batch).await),
+        reasons(&fixture.record(&batch).await),
         [
             Reason::Admitted,
             Reason::Admitted,
@@ -44,87 +46,94 @@ pub(crate) async fn capacity_holds_within_a_batch(world: World) {
             Reason::EventFull,
         ]
     );
-    assert_eq!(world.inside().await, (2, 1, 3));
+    assert_eq!(fixture.inside().await, (2, 1, 3));
 }
 
-pub(crate) async fn a_batch_with_room_for_all_is_let_in_and_counted_at_each_gate(world: World) {
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(2))
+pub(crate) async fn a_batch_within_capacity_is_admitted_and_counted_at_each_gate(fixture: Fixture) {
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(2))
         .await;
-    world.change_event(|event| event.capacity = Some(3)).await;
+    fixture.change_event(|event| event.capacity = Some(3)).await;
     let mut batch = Vec::new();
-    for post in [&world.post, &world.other_post, &world.post] {
-        batch.push(entry(post, world.ticket("{}").await, 0));
+    for session in [
+        &fixture.main_session,
+        &fixture.side_session,
+        &fixture.main_session,
+    ] {
+        batch.push(entry(session, fixture.ticket("{}").await, 0));
     }
-    let recorded = world.record(&batch).await;
+    let recorded = fixture.record(&batch).await;
     assert_eq!(reasons(&recorded), [Reason::Admitted; 3]);
-    assert_eq!(world.inside().await, (2, 1, 3));
-    let shown = recorded.into_iter().map(|one| decided(one).answer.occupancy);
-    let shown: Vec<_> = shown.collect();
-    for occupancy in &shown {
+    assert_eq!(fixture.inside().await, (2, 1, 3));
+    let occupancies = recorded.into_iter().map(|one| decided(one).answer.occupancy);
+    let occupancies: Vec<_> = occupancies.collect();
+    for occupancy in &occupancies {
         assert_eq!(occupancy.event.capacity, Some(3));
         assert!((1..=3).contains(&occupancy.event.inside), "{occupancy:?}");
     }
-    let most = |count: fn(&Occupancy) -> i64| shown.iter().map(count).max();
-    assert_eq!(most(|occupancy| occupancy.event.inside), Some(3));
-    assert_eq!(most(|occupancy| occupancy.gate.inside), Some(2));
-    let one_more = world.ticket("{}").await;
-    assert_eq!(world.enter(one_more, 1).await, Reason::GateFull);
+    let max = |count: fn(&Occupancy) -> i64| occupancies.iter().map(count).max();
+    assert_eq!(max(|occupancy| occupancy.event.inside), Some(3));
+    assert_eq!(max(|occupancy| occupancy.gate.inside), Some(2));
+    let one_more = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(one_more, 1).await, Reason::GateFull);
 }
 
-pub(crate) async fn a_full_gate_keeps_nobody_out_at_another(world: World) {
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(0))
+pub(crate) async fn a_full_gate_does_not_affect_other_gates(fixture: Fixture) {
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(0))
         .await;
-    let (one, two) = (world.ticket("{}").await, world.ticket("{}").await);
-    let batch = [entry(&world.post, one, 0), entry(&world.other_post, two, 0)];
+    let (one, two) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
+    let batch = [
+        entry(&fixture.main_session, one, 0),
+        entry(&fixture.side_session, two, 0),
+    ];
     assert_eq!(
-        reasons(&world.record(&batch).await),
+        reasons(&fixture.record(&batch).await),
         [Reason::GateFull, Reason::Admitted]
     );
-    assert_eq!(world.inside().await, (0, 1, 1));
+    assert_eq!(fixture.inside().await, (0, 1, 1));
 }
 
-pub(crate) async fn capacity_holds_for_calls_at_once(world: World) {
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(5))
+pub(crate) async fn capacity_limits_concurrent_calls(fixture: Fixture) {
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(5))
         .await;
-    world.change_event(|event| event.capacity = Some(9)).await;
+    fixture.change_event(|event| event.capacity = Some(9)).await;
     let mut codes = Vec::new();
     for _ in 0..24 {
-        codes.push(world.ticket("{}").await);
+        codes.push(fixture.ticket("{}").await);
     }
-    let reasons = world
-        .all_at_once(24, |number| {
-            let post = if number % 2 == 0 {
-                &world.post
+    let reasons = fixture
+        .record_concurrently(24, |number| {
+            let session = if number % 2 == 0 {
+                &fixture.main_session
             } else {
-                &world.other_post
+                &fixture.side_session
             };
-            entry(post, codes[number], 0)
+            entry(session, codes[number], 0)
         })
         .await;
     let admitted = reasons
         .iter()
         .filter(|reason| **reason == Reason::Admitted)
         .count();
-    let (main, side, event) = world.inside().await;
+    let (main, side, event) = fixture.inside().await;
     assert_eq!(admitted, 9, "{reasons:?}");
     assert_eq!(event, 9);
     assert!(main <= 5 && main + side == 9, "{main} and {side}");
 }
 
-pub(crate) async fn who_leaves_makes_room(world: World) {
-    world.change_event(|event| event.capacity = Some(1)).await;
-    let (one, two) = (world.ticket("{}").await, world.ticket("{}").await);
+pub(crate) async fn an_exit_frees_capacity(fixture: Fixture) {
+    fixture.change_event(|event| event.capacity = Some(1)).await;
+    let (one, two) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
     let batch = [
-        entry(&world.post, one, 0),
-        entry(&world.post, two, 1),
-        exit(&world.other_post, one, 2),
-        entry(&world.other_post, two, 3),
+        entry(&fixture.main_session, one, 0),
+        entry(&fixture.main_session, two, 1),
+        exit(&fixture.side_session, one, 2),
+        entry(&fixture.side_session, two, 3),
     ];
     assert_eq!(
-        reasons(&world.record(&batch).await),
+        reasons(&fixture.record(&batch).await),
         [
             Reason::Admitted,
             Reason::EventFull,
@@ -134,22 +143,22 @@ pub(crate) async fn who_leaves_makes_room(world: World) {
     );
 }
 
-pub(crate) async fn who_comes_back_unseen_needs_no_room(world: World) {
-    world
+pub(crate) async fn a_readmission_without_an_exit_uses_no_capacity(fixture: Fixture) {
+    fixture
         .change_event(|event| {
             event.capacity = Some(1);
             event.reentry = Reentry::AfterWindow;
         })
         .await;
-    let code = world.ticket("{}").await;
-    assert_eq!(world.enter(code, 0).await, Reason::Admitted);
-    assert_eq!(world.enter(code, 301).await, Reason::Readmitted);
-    assert_eq!(world.leave(code, 302).await, Reason::Exited);
-    let other = world.ticket("{}").await;
-    assert_eq!(world.enter(other, 303).await, Reason::Admitted);
+    let code = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
+    assert_eq!(fixture.enter(code, 301).await, Reason::Readmitted);
+    assert_eq!(fixture.leave(code, 302).await, Reason::Exited);
+    let other = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(other, 303).await, Reason::Admitted);
     assert_eq!(
-        world.enter(code, 700).await,
+        fixture.enter(code, 700).await,
         Reason::EventFull,
-        "now it would add a person"
+        "the holder has left, so a readmission adds a person"
     );
 }

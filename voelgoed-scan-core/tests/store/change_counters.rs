@@ -1,4 +1,5 @@
-//! How do other nodes learn that something changed? Counters that every change raises, and nothing else.
+//! The change counters, by which other nodes detect that their caches are stale: every change raises its counter, and
+//! nothing else does.
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
@@ -8,47 +9,47 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{ChangeCounters, UndoPermission};
 
 use crate::attempts::entry;
-use crate::world::{START, World, after, live, name, open_gate, put_event, put_gate, register, token};
+use crate::fixture::{Fixture, START, after, live, name, open_gate, put_event, put_gate, register, token};
 
-/// Which counters rose since they were asked for last: of facts, of tickets.
-struct Watch<'a> {
-    world: &'a World,
+/// Reports which of an organization's counters rose since the last call: (facts, tickets).
+struct CounterWatch<'a> {
+    fixture: &'a Fixture,
     last: ChangeCounters,
 }
 
-impl<'a> Watch<'a> {
-    async fn of(world: &'a World) -> Self {
-        let last = now(world).await;
-        Self { world, last }
+impl<'a> CounterWatch<'a> {
+    async fn new(fixture: &'a Fixture) -> Self {
+        let last = read_counters(fixture).await;
+        Self { fixture, last }
     }
 
     async fn rose(&mut self) -> (bool, bool) {
-        let now = now(self.world).await;
+        let now = read_counters(self.fixture).await;
         let rose = (now.facts > self.last.facts, now.tickets > self.last.tickets);
         self.last = now;
         rose
     }
 }
 
-async fn now(world: &World) -> ChangeCounters {
-    let all = world.store.change_counters().await.expect("read");
+async fn read_counters(fixture: &Fixture) -> ChangeCounters {
+    let all = fixture.store.change_counters().await.expect("the read succeeds");
     let own = all
         .into_iter()
-        .find(|one| one.organization_id == world.organization);
-    own.expect("the organization is there")
+        .find(|counters| counters.organization_id == fixture.organization);
+    own.expect("the organization exists")
 }
 
-pub(crate) async fn every_change_raises_its_counter(world: World) {
-    let (store, organization) = (&world.store, world.organization);
-    let mut watch = Watch::of(&world).await;
+pub(crate) async fn every_change_raises_its_counter(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
+    let mut watch = CounterWatch::new(&fixture).await;
     let facts = (true, false);
     put_event(&**store, organization, &live()).await;
     assert_eq!(watch.rose().await, facts, "a new event");
-    world.change_event(|_| {}).await;
+    fixture.change_event(|_| {}).await;
     assert_eq!(watch.rose().await, facts, "an event");
-    put_gate(&**store, organization, world.event, &open_gate("New")).await;
+    put_gate(&**store, organization, fixture.event, &open_gate("New")).await;
     assert_eq!(watch.rose().await, facts, "a new gate");
-    world.change_gate(world.main, |_| {}).await;
+    fixture.change_gate(fixture.main_gate, |_| {}).await;
     assert_eq!(watch.rose().await, facts, "a gate");
     let device = register(&**store, organization, "new").await.id;
     assert_eq!(watch.rose().await, facts, "a new device");
@@ -56,33 +57,33 @@ pub(crate) async fn every_change_raises_its_counter(world: World) {
     store
         .patch_device(organization, device, &patch, START)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a device");
     store
         .rotate_device_token(organization, device, &token("new"), START)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a token");
     let start = SessionStart {
-        event_id: world.event,
-        gate_id: world.main,
+        event_id: fixture.event,
+        gate_id: fixture.main_gate,
         replace: false,
     };
     let session = SessionId::from_uuid(Uuid::new_v4());
     store
         .start_session(organization, device, session, &start, START)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a new session");
     store
         .end_session(organization, session, START)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "an ended session");
     store
         .revoke_device(organization, device, START)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a revoked device");
     let key = SigningKey {
         format: KeyFormat::Vg1,
@@ -91,12 +92,15 @@ pub(crate) async fn every_change_raises_its_counter(world: World) {
         public_key: None,
         inserted_at: START,
     };
-    store.add_signing_key(organization, &key).await.expect("written");
+    store
+        .add_signing_key(organization, &key)
+        .await
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a new signing key");
     store
         .set_signing_key_status(organization, key.format, key.kid, KeyStatus::Revoked)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a signing key");
     let key = ApiKey {
         id: ApiKeyId::from_uuid(Uuid::new_v4()),
@@ -105,61 +109,78 @@ pub(crate) async fn every_change_raises_its_counter(world: World) {
         role: Role::Staff,
         inserted_at: START,
     };
-    store.create_api_key(&key, &token("key")).await.expect("written");
+    store
+        .create_api_key(&key, &token("key"))
+        .await
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a new API key");
-    store.delete_api_key(organization, key.id).await.expect("written");
+    store
+        .delete_api_key(organization, key.id)
+        .await
+        .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a deleted API key");
-    let code = world.ticket("{}").await;
+}
+
+pub(crate) async fn every_change_of_a_ticket_raises_its_counter(fixture: Fixture) {
+    let mut watch = CounterWatch::new(&fixture).await;
+    let code = fixture.ticket("{}").await;
     assert_eq!(
         watch.rose().await,
         (false, false),
-        "a ticket that nobody has seen"
+        "a new ticket, which no cache can contain"
     );
-    world
+    fixture
         .import(&[&format!(r#"{{"code":"{code}","note":"New"}}"#)])
         .await;
     assert_eq!(watch.rose().await, (false, true), "an import");
-    world
+    fixture
         .import(&[&format!(r#"{{"code":"{code}","ticket_class":"New"}}"#)])
         .await;
     assert_eq!(watch.rose().await, (true, true), "an import with a new class");
-    world.set_status(code, SettableStatus::Voided).await;
+    fixture.set_status(code, SettableStatus::Voided).await;
     assert_eq!(watch.rose().await, (false, true), "a status");
-    world.set_status(code, SettableStatus::Active).await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
+    fixture.set_status(code, SettableStatus::Active).await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
     watch.rose().await;
-    world.undo(scan, UndoPermission::Member, 1).await;
+    fixture.undo(scan, UndoPermission::Member, 1).await;
     assert_eq!(watch.rose().await, (false, true), "an undo");
 }
 
-pub(crate) async fn what_changes_nothing_raises_nothing(world: World) {
-    let (store, organization) = (&world.store, world.organization);
-    let code = world.ticket("{}").await;
-    let other = world.another().await;
-    let mut watch = Watch::of(&world).await;
-    world
-        .record(&[entry(&world.post, code, 0), entry(&world.post, code, 1)])
+pub(crate) async fn scans_and_unchanged_rows_raise_no_counter(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
+    let code = fixture.ticket("{}").await;
+    let other = fixture.another().await;
+    let mut watch = CounterWatch::new(&fixture).await;
+    fixture
+        .record(&[
+            entry(&fixture.main_session, code, 0),
+            entry(&fixture.main_session, code, 1),
+        ])
         .await;
-    world.leave(code, 2).await;
+    fixture.leave(code, 2).await;
     store
-        .report_device(organization, world.post.device, None, after(3))
+        .report_device(organization, fixture.main_session.device, None, after(3))
         .await
-        .expect("written");
-    world
+        .expect("the write succeeds");
+    fixture
         .import(&[
             &format!(r#"{{"code":"{code}"}}"#),
             r#"{"gate_ids":["0192f0c1-7a4e-7000-8000-000000000009"]}"#,
         ])
         .await;
-    world.set_status(code, SettableStatus::Active).await;
+    fixture.set_status(code, SettableStatus::Active).await;
     store
         .revoke_device(organization, DeviceId::from_uuid(Uuid::new_v4()), START)
         .await
-        .expect("read");
+        .expect("the read succeeds");
     store
         .end_session(organization, SessionId::from_uuid(Uuid::new_v4()), START)
         .await
-        .expect("read");
+        .expect("the read succeeds");
     other.change_event(|_| {}).await;
     other.ticket("{}").await;
     assert_eq!(watch.rose().await, (false, false));

@@ -1,86 +1,87 @@
-//! Where does a rule's own database come from?
+//! Creates and drops the databases of the tests: each test has its own.
 
-/// A database that nobody else uses; empty at first.
+/// A database that one test uses; new databases are empty.
 pub(crate) struct Database {
     pub(crate) url: String,
-    place: Place,
+    backend: Backend,
 }
 
-enum Place {
+enum Backend {
     #[cfg(feature = "sqlite")]
-    Folder(tempfile::TempDir),
+    SqliteFile(tempfile::TempDir),
     #[cfg(feature = "postgres")]
-    Server { name: String },
+    PostgresServer { name: String },
 }
 
-/// A SQLite file of its own, to be made.
+/// A SQLite database in a temporary folder. The file is created when the database is opened.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite() -> Database {
-    let folder = tempfile::tempdir().expect("a folder for the database");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     Database {
         url: format!("sqlite://{}", folder.path().join("gate.db").display()),
-        place: Place::Folder(folder),
+        backend: Backend::SqliteFile(folder),
     }
 }
 
-/// A PostgreSQL database of its own, on the server that the environment names.
+/// A new PostgreSQL database on the server that the environment names.
 #[cfg(feature = "postgres")]
 pub(crate) async fn postgres() -> Database {
-    let name = format!("rule_{}", uuid::Uuid::new_v4().simple());
-    let server = server();
-    on_server(&server, &format!("create database {name}")).await;
-    let (host, _) = server.rsplit_once('/').expect("the URL of a database");
+    let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+    let server = server_url();
+    execute(&server, &format!("create database {name}")).await;
+    let (base, _) = server.rsplit_once('/').expect("the URL of a database");
     Database {
-        url: format!("{host}/{name}"),
-        place: Place::Server { name },
+        url: format!("{base}/{name}"),
+        backend: Backend::PostgresServer { name },
     }
 }
 
 #[cfg(feature = "postgres")]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place where a rule learns of the server"
+    reason = "the only place where the tests read the server's URL"
 )]
-fn server() -> String {
+fn server_url() -> String {
     std::env::var("VOELGOED_SCAN_TEST_POSTGRES_URL").expect(
         "VOELGOED_SCAN_TEST_POSTGRES_URL is the URL of a PostgreSQL superuser; scripts/services run sets it",
     )
 }
 
 #[cfg(feature = "postgres")]
-async fn on_server(server: &str, sql: &str) {
+async fn execute(server: &str, sql: &str) {
     use sqlx::{Connection as _, Executor as _};
 
     let mut connection = sqlx::PgConnection::connect(server)
         .await
-        .expect("the server answers");
+        .expect("the server accepts the connection");
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     connection
         .execute(sqlx::raw_sql(sql))
         .await
-        .expect("the server obeys");
-    connection.close().await.expect("the connection ends");
+        .expect("the server executes the statement");
+    connection.close().await.expect("the connection closes");
 }
 
 impl Database {
-    /// Another one of the same kind.
+    /// Creates another database on the same backend.
     pub(crate) async fn another(&self) -> Self {
-        match self.place {
+        match self.backend {
             #[cfg(feature = "sqlite")]
-            Place::Folder(_) => sqlite().await,
+            Backend::SqliteFile(_) => sqlite().await,
             #[cfg(feature = "postgres")]
-            Place::Server { .. } => postgres().await,
+            Backend::PostgresServer { .. } => postgres().await,
         }
     }
 
-    /// Ends it. After a rule that failed its file goes by itself; a server's goes with the server.
+    /// Drops the database. When a test fails, the temporary folder removes itself, and a PostgreSQL database is removed
+    /// with its server.
     pub(crate) async fn drop(self) {
-        match self.place {
+        match self.backend {
             #[cfg(feature = "sqlite")]
-            Place::Folder(folder) => folder.close().expect("the folder goes"),
+            Backend::SqliteFile(folder) => folder.close().expect("the folder is removed"),
             #[cfg(feature = "postgres")]
-            Place::Server { name } => {
-                on_server(&server(), &format!("drop database {name} with (force)")).await;
+            Backend::PostgresServer { name } => {
+                execute(&server_url(), &format!("drop database {name} with (force)")).await;
             }
         }
     }

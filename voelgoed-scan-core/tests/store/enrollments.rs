@@ -1,4 +1,4 @@
-//! Codes that make a phone a device.
+//! Enrollment codes: a phone exchanges one for the token of a device.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{PutOutcome, StoreError};
 use voelgoed_scan_core::sync::SyncStatus;
 
-use crate::sync::{intake, item, scan};
-use crate::world::{START, World, after, name, token};
+use crate::fixture::{Fixture, START, after, name, token};
+use crate::sync::{item, scan, sync_batch};
 
 fn app() -> App {
     App {
@@ -29,21 +29,22 @@ fn request(code: &EnrollmentCode, device_key: Option<DeviceKey>) -> EnrollReques
     }
 }
 
-/// A code of the same enrolment with another secret.
-fn guess(code: &EnrollmentCode) -> EnrollmentCode {
+/// A code for the same enrollment with a wrong secret.
+fn wrong_secret(code: &EnrollmentCode) -> EnrollmentCode {
     let other = EnrollmentCode::generate();
     let secret = other.reveal().split_once('.').expect("two parts").1.to_owned();
     format!("{}.{secret}", code.id()).parse().expect("a code")
 }
 
-impl World {
-    async fn code(&self) -> EnrollmentCode {
+impl Fixture {
+    /// Creates an enrollment code for the device at the gate `Main`, valid for 300 seconds.
+    async fn enrollment_code(&self) -> EnrollmentCode {
         let code = EnrollmentCode::generate();
         let put = self
             .store
-            .put_enrollment(self.organization, self.post.device, &code, after(300))
+            .put_enrollment(self.organization, self.main_session.device, &code, after(300))
             .await;
-        assert_eq!(put.expect("written"), PutOutcome::Created(()));
+        assert_eq!(put.expect("the write succeeds"), PutOutcome::Created(()));
         code
     }
 
@@ -52,12 +53,12 @@ impl World {
             .store
             .enroll(&request(code, None), &token("phone"), now)
             .await;
-        enrolled.expect("written")
+        enrolled.expect("the write succeeds")
     }
 }
 
-pub(crate) async fn a_code_enrols_its_device_once_and_the_old_token_dies(world: World) {
-    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+pub(crate) async fn a_code_enrolls_once_and_invalidates_the_old_token(fixture: Fixture) {
+    let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let old = token(&format!("{organization} scanner-1"));
     let health = DeviceHealth {
         app: None,
@@ -67,14 +68,14 @@ pub(crate) async fn a_code_enrols_its_device_once_and_the_old_token_dies(world: 
     store
         .report_device(organization, device, Some(&health), START)
         .await
-        .expect("written");
-    let code = world.code().await;
+        .expect("the write succeeds");
+    let code = fixture.enrollment_code().await;
     let key = DeviceSecret::generate().public();
     let enrolled = store
         .enroll(&request(&code, Some(key)), &token("phone"), after(300))
         .await
-        .expect("written")
-        .expect("at the last moment");
+        .expect("the write succeeds")
+        .expect("a code is valid until it expires");
     assert_eq!((enrolled.id, enrolled.organization_id), (device, organization));
     assert_eq!(
         (&enrolled.app, enrolled.battery, enrolled.waiting),
@@ -84,35 +85,42 @@ pub(crate) async fn a_code_enrols_its_device_once_and_the_old_token_dies(world: 
         (enrolled.last_seen_at, enrolled.updated_at),
         (Some(after(300)), after(300))
     );
-    assert_eq!(store.find_device_by_token(&old).await.expect("read"), None);
+    assert_eq!(
+        store.find_device_by_token(&old).await.expect("the read succeeds"),
+        None
+    );
     let authenticated = store
         .find_device_by_token(&token("phone"))
         .await
-        .expect("read")
-        .expect("its own");
+        .expect("the read succeeds")
+        .expect("the new token is known");
     assert_eq!(authenticated.device, enrolled);
     assert_eq!(
         authenticated
             .active_session
             .map(|active_session| active_session.session.id),
-        Some(world.post.session)
+        Some(fixture.main_session.id)
     );
-    assert_eq!(world.try_enroll(&code, after(1)).await, None, "used");
+    assert_eq!(
+        fixture.try_enroll(&code, after(1)).await,
+        None,
+        "the code is used"
+    );
 }
 
-pub(crate) async fn of_calls_at_once_with_one_code_one_enrols(world: World) {
+pub(crate) async fn of_concurrent_enrollments_with_one_code_one_succeeds(fixture: Fixture) {
     for _ in 0..4 {
-        let code = world.code().await;
+        let code = fixture.enrollment_code().await;
         let calls: Vec<_> = (0..12)
             .map(|number| {
-                let (store, request) = (Arc::clone(&world.store), request(&code, None));
+                let (store, request) = (Arc::clone(&fixture.store), request(&code, None));
                 tokio::spawn(async move {
-                    // Whoever is in another's way asks again, as a caller would.
+                    // A caller retries after contention.
                     loop {
                         let token = token(&format!("phone {number}"));
                         match store.enroll(&request, &token, after(1)).await {
                             Err(StoreError::Contended { .. }) => {}
-                            done => return done.expect("written"),
+                            done => return done.expect("the write succeeds"),
                         }
                     }
                 })
@@ -120,104 +128,123 @@ pub(crate) async fn of_calls_at_once_with_one_code_one_enrols(world: World) {
             .collect();
         let mut enrolled = 0;
         for call in calls {
-            enrolled += usize::from(call.await.expect("the call ends").is_some());
+            enrolled += usize::from(call.await.expect("the task completes").is_some());
         }
         assert_eq!(enrolled, 1);
     }
 }
 
-pub(crate) async fn five_wrong_secrets_burn_a_code_however_they_come(world: World) {
-    let code = world.code().await;
+pub(crate) async fn five_wrong_secrets_invalidate_a_code(fixture: Fixture) {
+    let code = fixture.enrollment_code().await;
     for _ in 0..4 {
-        assert_eq!(world.try_enroll(&guess(&code), after(1)).await, None);
+        assert_eq!(fixture.try_enroll(&wrong_secret(&code), after(1)).await, None);
     }
-    assert!(world.try_enroll(&code, after(1)).await.is_some(), "four do not");
-    let code = world.code().await;
+    assert!(
+        fixture.try_enroll(&code, after(1)).await.is_some(),
+        "four wrong secrets do not invalidate it"
+    );
+    let code = fixture.enrollment_code().await;
     let calls: Vec<_> = (0..5)
         .map(|_| {
-            let (store, request) = (Arc::clone(&world.store), request(&guess(&code), None));
+            let (store, request) = (Arc::clone(&fixture.store), request(&wrong_secret(&code), None));
             tokio::spawn(async move { store.enroll(&request, &token("guessed"), after(1)).await })
         })
         .collect();
     for call in calls {
-        assert_eq!(call.await.expect("the call ends").expect("written"), None);
+        assert_eq!(
+            call.await
+                .expect("the task completes")
+                .expect("the write succeeds"),
+            None
+        );
     }
-    assert_eq!(world.try_enroll(&code, after(1)).await, None, "burnt");
-    let anew = world.code().await;
+    assert_eq!(
+        fixture.try_enroll(&code, after(1)).await,
+        None,
+        "five wrong secrets invalidate it"
+    );
+    let next = fixture.enrollment_code().await;
     assert!(
-        world.try_enroll(&anew, after(1)).await.is_some(),
-        "the next one is not"
+        fixture.try_enroll(&next, after(1)).await.is_some(),
+        "a new code works"
     );
 }
 
-pub(crate) async fn an_expired_replaced_or_unknown_code_enrols_nobody(world: World) {
-    let late = world.code().await;
+pub(crate) async fn an_expired_replaced_or_unknown_code_is_rejected(fixture: Fixture) {
+    let late = fixture.enrollment_code().await;
     assert_eq!(
-        world.try_enroll(&late, after(300).plus_millis(1)).await,
+        fixture.try_enroll(&late, after(300).plus_millis(1)).await,
         None,
-        "late"
+        "expired"
     );
-    let first = world.code().await;
-    let second = world.code().await;
-    assert_eq!(world.try_enroll(&first, after(1)).await, None, "replaced");
+    let first = fixture.enrollment_code().await;
+    let second = fixture.enrollment_code().await;
+    assert_eq!(fixture.try_enroll(&first, after(1)).await, None, "replaced");
     assert_eq!(
-        world.try_enroll(&EnrollmentCode::generate(), after(1)).await,
+        fixture.try_enroll(&EnrollmentCode::generate(), after(1)).await,
         None,
         "unknown"
     );
-    assert!(world.try_enroll(&second, after(1)).await.is_some());
+    assert!(fixture.try_enroll(&second, after(1)).await.is_some());
 }
 
-pub(crate) async fn a_revoked_device_is_enrolled_no_more_and_an_inactive_one_stays_so(world: World) {
-    let (store, organization, device) = (&world.store, world.organization, world.post.device);
+pub(crate) async fn a_revoked_device_cannot_enroll_and_an_inactive_one_stays_inactive(fixture: Fixture) {
+    let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let patch = serde_json::from_str(r#"{"status":"inactive"}"#).expect("a patch");
     store
         .patch_device(organization, device, &patch, START)
         .await
-        .expect("written");
-    let code = world.code().await;
-    let enrolled = world.try_enroll(&code, after(1)).await.expect("enrolled");
+        .expect("the write succeeds");
+    let code = fixture.enrollment_code().await;
+    let enrolled = fixture
+        .try_enroll(&code, after(1))
+        .await
+        .expect("the device is enrolled");
     assert_eq!(enrolled.status, DeviceStatus::Inactive);
-    let code = world.code().await;
+    let code = fixture.enrollment_code().await;
     store
         .revoke_device(organization, device, after(2))
         .await
-        .expect("revoked");
-    assert_eq!(world.try_enroll(&code, after(3)).await, None, "revoked since");
+        .expect("the device is revoked");
+    assert_eq!(
+        fixture.try_enroll(&code, after(3)).await,
+        None,
+        "revoked after the code was created"
+    );
     let put = async |organization, device| {
         let code = EnrollmentCode::generate();
-        world
+        fixture
             .store
             .put_enrollment(organization, device, &code, after(9))
             .await
-            .expect("read")
+            .expect("the read succeeds")
     };
     assert!(matches!(put(organization, device).await, PutOutcome::Conflict(_)));
 }
 
-pub(crate) async fn a_code_is_made_for_a_device_of_one_s_own(world: World) {
-    let other = world.another().await;
-    for device in [DeviceId::from_uuid(Uuid::new_v4()), other.post.device] {
+pub(crate) async fn a_code_is_issued_only_for_a_device_of_the_same_organization(fixture: Fixture) {
+    let other = fixture.another().await;
+    for device in [DeviceId::from_uuid(Uuid::new_v4()), other.main_session.device] {
         let code = EnrollmentCode::generate();
-        let put = world
+        let put = fixture
             .store
-            .put_enrollment(world.organization, device, &code, after(300))
+            .put_enrollment(fixture.organization, device, &code, after(300))
             .await;
-        assert_eq!(put.expect("read"), PutOutcome::Missing);
-        assert_eq!(world.try_enroll(&code, after(1)).await, None);
+        assert_eq!(put.expect("the read succeeds"), PutOutcome::Missing);
+        assert_eq!(fixture.try_enroll(&code, after(1)).await, None);
     }
 }
 
-pub(crate) async fn a_phone_enrolled_anew_begins_its_log_anew_or_goes_on_with_it(world: World) {
-    let ticket = world.ticket(r#"{"entry_limit":200}"#).await;
-    let hand_in = async |numbers: &[u64], arrival| {
+pub(crate) async fn after_reenrollment_a_device_log_restarts_or_continues(fixture: Fixture) {
+    let ticket = fixture.ticket(r#"{"entry_limit":200}"#).await;
+    let upload = async |numbers: &[u64], arrival| {
         let items = numbers.iter().map(|&number| {
-            let mut one = scan(&world.post, ticket, arrival);
-            one.sequence = Some(number);
-            item(one, Some(ticket))
+            let mut scan = scan(&fixture.main_session, ticket, arrival);
+            scan.sequence = Some(number);
+            item(scan, Some(ticket))
         });
-        let synced = world
-            .hand_in(&intake(&world.post, items.collect(), arrival))
+        let synced = fixture
+            .ingest(&sync_batch(&fixture.main_session, items.collect(), arrival))
             .await;
         assert!(
             synced
@@ -227,15 +254,29 @@ pub(crate) async fn a_phone_enrolled_anew_begins_its_log_anew_or_goes_on_with_it
         );
         synced.writes.received.missing()
     };
-    assert_eq!(hand_in(&[1, 2, 3, 6], 10).await, [(4, 5)]);
-    assert!(world.try_enroll(&world.code().await, after(11)).await.is_some());
-    assert_eq!(
-        hand_in(&[1, 2], 12).await,
-        [],
-        "another phone counts from 1: what the last one lacked is not its own"
+    assert_eq!(upload(&[1, 2, 3, 6], 10).await, [(4, 5)]);
+    assert!(
+        fixture
+            .try_enroll(&fixture.enrollment_code().await, after(11))
+            .await
+            .is_some()
     );
-    assert_eq!(hand_in(&[5], 13).await, [(3, 4)]);
-    assert!(world.try_enroll(&world.code().await, after(14)).await.is_some());
-    assert_eq!(hand_in(&[6, 7], 15).await, [(3, 4)], "the same phone goes on");
-    assert_eq!(hand_in(&[3, 4], 16).await, []);
+    assert_eq!(
+        upload(&[1, 2], 12).await,
+        [],
+        "a new phone starts at 1: the gaps of the old phone are not its own"
+    );
+    assert_eq!(upload(&[5], 13).await, [(3, 4)]);
+    assert!(
+        fixture
+            .try_enroll(&fixture.enrollment_code().await, after(14))
+            .await
+            .is_some()
+    );
+    assert_eq!(
+        upload(&[6, 7], 15).await,
+        [(3, 4)],
+        "the same phone continues its log"
+    );
+    assert_eq!(upload(&[3, 4], 16).await, []);
 }

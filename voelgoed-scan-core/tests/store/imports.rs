@@ -1,4 +1,4 @@
-//! What does an import make of its lines?
+//! Ticket imports: what each line inserts, updates or rejects.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use voelgoed_scan_core::model::{EventId, Reason, TicketCode, TicketListing, TicketStatus};
 use voelgoed_scan_core::store::ImportOutcome;
 
-use crate::world::{ALL, START, World, after, live, numbered, put_event};
+use crate::fixture::{ALL, Fixture, START, after, live, numbered, put_event};
 
 const CODE: &str = "3KQR7F924M1XaB0z";
 
@@ -14,12 +14,12 @@ fn code(text: &str) -> TicketCode {
     text.parse().expect("a code")
 }
 
-async fn listing(world: &World, code: TicketCode) -> TicketListing {
-    let page = world
+async fn listing(fixture: &Fixture, code: TicketCode) -> TicketListing {
+    let page = fixture
         .store
         .tickets(
-            world.organization,
-            world.event,
+            fixture.organization,
+            fixture.event,
             Some(&code.to_string()),
             None,
             &ALL,
@@ -28,15 +28,15 @@ async fn listing(world: &World, code: TicketCode) -> TicketListing {
     page.expect("tickets").data.remove(0)
 }
 
-pub(crate) async fn a_line_inserts_updates_or_changes_nothing(world: World) {
+pub(crate) async fn a_line_inserts_updates_or_leaves_a_ticket_unchanged(fixture: Fixture) {
     let full = format!(
         r#"{{"code":"{CODE}","id":"0192f0c1-7a4e-7000-8000-000000000001","status":"active","ticket_class":"VIP",
         "gate_ids":["{}"],"seat":{{"block":"A","row":"10","number":"42"}},"valid_from":"2026-11-22T10:00:00Z",
         "valid_until":"2026-11-23T10:00:00Z","entry_limit":4,"note":"Aisle","holder_name":"Éloïse","order_ref":"VG-1"}}"#,
-        world.main
+        fixture.main_gate
     );
-    let [outcome] = &world.import(&[&full]).await[..] else {
-        panic!("one outcome a line")
+    let [outcome] = &fixture.import(&[&full]).await[..] else {
+        panic!("one outcome for one line")
     };
     let ImportOutcome::Inserted(inserted, id) = outcome else {
         panic!("{outcome:?}")
@@ -45,25 +45,25 @@ pub(crate) async fn a_line_inserts_updates_or_changes_nothing(world: World) {
         (inserted.to_string().as_str(), id.to_string().as_str()),
         (CODE, "0192f0c1-7a4e-7000-8000-000000000001")
     );
-    let first = listing(&world, code(CODE)).await;
+    let first = listing(&fixture, code(CODE)).await;
     let as_line = serde_json::to_value(&first).expect("a listing");
     for (field, value) in serde_json::from_str::<serde_json::Map<_, _>>(&full).expect("a line") {
         let stored = &as_line[&field];
         let same_time = value
             .as_str()
             .zip(stored.as_str())
-            .is_some_and(|(given, kept)| kept.replace(".000Z", "Z") == given);
+            .is_some_and(|(given, stored)| stored.replace(".000Z", "Z") == given);
         assert!(*stored == value || same_time, "{field}: {stored} for {value}");
     }
-    let again = world.import_at(&[&full], after(60)).await;
+    let again = fixture.import_at(&[&full], after(60)).await;
     assert_eq!(again, [ImportOutcome::Unchanged(*inserted, *id)]);
-    assert_eq!(listing(&world, code(CODE)).await, first, "nothing was written");
+    assert_eq!(listing(&fixture, code(CODE)).await, first, "nothing was written");
     let note = format!(r#"{{"code":"{CODE}","note":"Stairs"}}"#);
     assert_eq!(
-        world.import_at(&[&note], after(60)).await,
+        fixture.import_at(&[&note], after(60)).await,
         [ImportOutcome::Updated(*inserted, *id)]
     );
-    let second = listing(&world, code(CODE)).await;
+    let second = listing(&fixture, code(CODE)).await;
     assert_eq!(
         second
             .ticket
@@ -79,20 +79,20 @@ pub(crate) async fn a_line_inserts_updates_or_changes_nothing(world: World) {
     assert_eq!(
         (second.holder_name, second.ticket.seat),
         (first.holder_name, first.ticket.seat),
-        "absent fields stay"
+        "absent fields keep their values"
     );
 }
 
-pub(crate) async fn null_clears_a_field(world: World) {
-    let gate = world.main;
-    world
+pub(crate) async fn null_clears_a_field(fixture: Fixture) {
+    let gate = fixture.main_gate;
+    fixture
         .import(&[&format!(
             r#"{{"code":"{CODE}","status":"voided","ticket_class":"VIP","gate_ids":["{gate}"],"seat":{{"row":"1"}},
             "valid_from":"2026-11-22T10:00:00Z","valid_until":"2026-11-23T10:00:00Z","entry_limit":4,"note":"x",
             "holder_name":"y","order_ref":"z"}}"#
         )])
         .await;
-    world
+    fixture
         .import(&[&format!(
             r#"{{"code":"{CODE}","status":null,"ticket_class":null,"gate_ids":null,"seat":null,"valid_from":null,
             "valid_until":null,"entry_limit":null,"note":null,"holder_name":null,"order_ref":null}}"#
@@ -102,7 +102,7 @@ pub(crate) async fn null_clears_a_field(world: World) {
         ticket,
         holder_name,
         order_ref,
-    } = listing(&world, code(CODE)).await;
+    } = listing(&fixture, code(CODE)).await;
     assert_eq!((ticket.status, ticket.entry_limit), (TicketStatus::Active, 1));
     assert_eq!(
         (ticket.ticket_class, ticket.gate_ids, ticket.seat, ticket.note),
@@ -114,45 +114,45 @@ pub(crate) async fn null_clears_a_field(world: World) {
     );
 }
 
-pub(crate) async fn a_line_that_cannot_be_is_rejected_by_field(world: World) {
+pub(crate) async fn an_invalid_line_is_rejected_and_names_the_field(fixture: Fixture) {
     let id = "0192f0c1-7a4e-7000-8000-000000000001";
     let taken = "0000000000000000";
-    world
+    fixture
         .import(&[
             &format!(r#"{{"code":"{CODE}","id":"{id}","valid_until":"2026-11-22T10:00:00Z"}}"#),
             &format!(r#"{{"code":"{taken}"}}"#),
         ])
         .await;
-    let other_event = put_event(&*world.store, world.organization, &live()).await;
-    let elsewhere = "1111111111111111";
-    let lines = numbered(&[&format!(r#"{{"code":"{elsewhere}"}}"#)]);
-    world
+    let other_event = put_event(&*fixture.store, fixture.organization, &live()).await;
+    let code_of_other_event = "1111111111111111";
+    let lines = numbered(&[&format!(r#"{{"code":"{code_of_other_event}"}}"#)]);
+    fixture
         .store
-        .import(world.organization, other_event, &lines, START)
+        .import(fixture.organization, other_event, &lines, START)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     let stranger = Uuid::new_v4();
     let lines = [
-        (format!(r#"{{"code":"{elsewhere}"}}"#), "code:"),
+        (format!(r#"{{"code":"{code_of_other_event}"}}"#), "code:"),
         (format!(r#"{{"code":"{CODE}","id":"{stranger}"}}"#), "id:"),
         (format!(r#"{{"code":"2222222222222222","id":"{id}"}}"#), "id:"),
         (format!(r#"{{"id":"{id}"}}"#), "id:"),
-        (format!(r#"{{"gate_ids":["{}","{stranger}"]}}"#, world.main), "gate_ids:"),
+        (format!(r#"{{"gate_ids":["{}","{stranger}"]}}"#, fixture.main_gate), "gate_ids:"),
         (format!(r#"{{"code":"{CODE}","valid_from":"2026-11-22T10:00:00.001Z"}}"#), "valid_until:"),
         (r#"{"valid_from":"2026-11-23T10:00:00Z","valid_until":"2026-11-22T10:00:00Z","ticket_class":"New"}"#.to_owned(), "valid_until:"),
     ];
     let texts: Vec<_> = lines.iter().map(|(line, _)| line.as_str()).collect();
-    let outcomes = world.import(&texts).await;
+    let outcomes = fixture.import(&texts).await;
     for ((line, field), outcome) in lines.iter().zip(&outcomes) {
-        let ImportOutcome::Rejected(why) = outcome else {
+        let ImportOutcome::Rejected(reason) = outcome else {
             panic!("{line}: {outcome:?}")
         };
-        assert!(why.starts_with(field), "{line}: {why}");
-        assert!(!why.contains(&world.organization.to_string()), "{why}");
+        assert!(reason.starts_with(field), "{line}: {reason}");
+        assert!(!reason.contains(&fixture.organization.to_string()), "{reason}");
     }
-    let all = world
+    let all = fixture
         .store
-        .tickets(world.organization, world.event, None, None, &ALL)
+        .tickets(fixture.organization, fixture.event, None, None, &ALL)
         .await
         .expect("tickets")
         .data;
@@ -161,26 +161,30 @@ pub(crate) async fn a_line_that_cannot_be_is_rejected_by_field(world: World) {
         all.iter()
             .all(|one| one.ticket.updated_at == one.ticket.inserted_at)
     );
-    let event = world
+    let event = fixture
         .store
-        .event(world.organization, world.event)
+        .event(fixture.organization, fixture.event)
         .await
-        .expect("read")
-        .expect("there");
-    assert_eq!(event.ticket_classes, [], "a rejected line's class does not join");
+        .expect("the read succeeds")
+        .expect("it exists");
+    assert_eq!(
+        event.ticket_classes,
+        [],
+        "the class of a rejected line is not added"
+    );
     let nowhere = EventId::from_uuid(Uuid::new_v4());
-    let missing = world
+    let missing = fixture
         .store
-        .import(world.organization, nowhere, &numbered(&["{}"]), START)
+        .import(fixture.organization, nowhere, &numbered(&["{}"]), START)
         .await;
-    assert_eq!(missing.expect("read"), None);
+    assert_eq!(missing.expect("the read succeeds"), None);
 }
 
-pub(crate) async fn unknown_classes_join_the_event_s_list_in_their_order(world: World) {
-    world
+pub(crate) async fn unknown_classes_are_appended_to_the_event_in_order(fixture: Fixture) {
+    fixture
         .change_event(|event| event.ticket_classes = Some(vec!["A".parse().expect("a class")]))
         .await;
-    world
+    fixture
         .import(&[
             r#"{"ticket_class":"C"}"#,
             r#"{"ticket_class":"A"}"#,
@@ -188,12 +192,12 @@ pub(crate) async fn unknown_classes_join_the_event_s_list_in_their_order(world: 
             r#"{"ticket_class":"C"}"#,
         ])
         .await;
-    let event = world
+    let event = fixture
         .store
-        .event(world.organization, world.event)
+        .event(fixture.organization, fixture.event)
         .await
-        .expect("read")
-        .expect("there");
+        .expect("the read succeeds")
+        .expect("it exists");
     let classes: Vec<_> = event
         .ticket_classes
         .iter()
@@ -202,11 +206,12 @@ pub(crate) async fn unknown_classes_join_the_event_s_list_in_their_order(world: 
     assert_eq!(classes, ["A", "C", "B"]);
 }
 
-pub(crate) async fn imports_at_once_lose_no_class_and_no_ticket(world: World) {
+pub(crate) async fn concurrent_imports_lose_no_class_and_no_ticket(fixture: Fixture) {
     let calls: Vec<_> = (0..8)
         .map(|number| {
-            let (store, organization, event) = (Arc::clone(&world.store), world.organization, world.event);
-            // Every import brings one ticket of its own and one that all bring.
+            let (store, organization, event) =
+                (Arc::clone(&fixture.store), fixture.organization, fixture.event);
+            // Every import has one ticket of its own and one that all imports share.
             let own = format!(r#"{{"code":"000000000000000{number}","ticket_class":"Class {number}"}}"#);
             let shared = format!(r#"{{"code":"{CODE}","ticket_class":"Shared"}}"#);
             tokio::spawn(async move {
@@ -220,31 +225,31 @@ pub(crate) async fn imports_at_once_lose_no_class_and_no_ticket(world: World) {
     for call in calls {
         let outcomes = call
             .await
-            .expect("the call ends")
-            .expect("written")
-            .expect("the event is there");
+            .expect("the task completes")
+            .expect("the write succeeds")
+            .expect("the event exists");
         inserted += outcomes
             .iter()
             .filter(|one| matches!(one, ImportOutcome::Inserted(..)))
             .count();
     }
     assert_eq!(inserted, 9);
-    let event = world
+    let event = fixture
         .store
-        .event(world.organization, world.event)
+        .event(fixture.organization, fixture.event)
         .await
-        .expect("read")
-        .expect("there");
+        .expect("the read succeeds")
+        .expect("it exists");
     assert_eq!(event.ticket_classes.len(), 9);
 }
 
-pub(crate) async fn a_code_goes_to_one_of_two_events_that_import_it_at_once(world: World) {
-    let other = put_event(&*world.store, world.organization, &live()).await;
+pub(crate) async fn a_code_imported_concurrently_by_two_events_belongs_to_one(fixture: Fixture) {
+    let other = put_event(&*fixture.store, fixture.organization, &live()).await;
     let codes: Vec<_> = (0..40).map(|_| TicketCode::generate().to_string()).collect();
-    let calls: Vec<_> = [world.event, other]
+    let calls: Vec<_> = [fixture.event, other]
         .into_iter()
         .map(|event| {
-            let (store, organization) = (Arc::clone(&world.store), world.organization);
+            let (store, organization) = (Arc::clone(&fixture.store), fixture.organization);
             let lines: Vec<_> = codes
                 .iter()
                 .map(|code| format!(r#"{{"code":"{code}"}}"#))
@@ -257,14 +262,14 @@ pub(crate) async fn a_code_goes_to_one_of_two_events_that_import_it_at_once(worl
     for call in calls {
         for outcome in call
             .await
-            .expect("the call ends")
-            .expect("written")
-            .expect("the event is there")
+            .expect("the task completes")
+            .expect("the write succeeds")
+            .expect("the event exists")
         {
             match outcome {
                 ImportOutcome::Inserted(..) => inserted += 1,
-                ImportOutcome::Rejected(why) => {
-                    assert!(why.starts_with("code:"), "{why}");
+                ImportOutcome::Rejected(reason) => {
+                    assert!(reason.starts_with("code:"), "{reason}");
                     rejected += 1;
                 }
                 other => panic!("{other:?}"),
@@ -274,9 +279,9 @@ pub(crate) async fn a_code_goes_to_one_of_two_events_that_import_it_at_once(worl
     assert_eq!((inserted, rejected), (40, 40));
 }
 
-pub(crate) async fn two_lines_of_one_code_apply_in_their_order(world: World) {
+pub(crate) async fn lines_with_the_same_code_apply_in_order(fixture: Fixture) {
     let id = "0192f0c1-7a4e-7000-8000-000000000001";
-    let outcomes = world
+    let outcomes = fixture
         .import(&[
             &format!(r#"{{"code":"{CODE}","id":"{id}","note":"one","holder_name":"Ann"}}"#),
             &format!(r#"{{"code":"{CODE}","note":"two"}}"#),
@@ -296,7 +301,7 @@ pub(crate) async fn two_lines_of_one_code_apply_in_their_order(world: World) {
         ),
         "{outcomes:?}"
     );
-    let stored = listing(&world, code(CODE)).await;
+    let stored = listing(&fixture, code(CODE)).await;
     assert_eq!(
         stored.ticket.note.map(|note| note.to_string()),
         Some("two".to_owned())
@@ -307,11 +312,11 @@ pub(crate) async fn two_lines_of_one_code_apply_in_their_order(world: World) {
     );
 }
 
-pub(crate) async fn an_import_never_un_scans_a_ticket(world: World) {
-    world
+pub(crate) async fn an_import_never_resets_admissions(fixture: Fixture) {
+    fixture
         .import(&[&format!(r#"{{"code":"{CODE}","entry_limit":2}}"#)])
         .await;
-    world.enter(code(CODE), 0).await;
+    fixture.enter(code(CODE), 0).await;
     let steps = [
         (r#""status":"active""#, TicketStatus::Scanned, 2),
         (r#""status":null"#, TicketStatus::Scanned, 2),
@@ -321,8 +326,10 @@ pub(crate) async fn an_import_never_un_scans_a_ticket(world: World) {
         (r#""status":"active""#, TicketStatus::Scanned, 1),
     ];
     for (field, status, entry_limit) in steps {
-        world.import(&[&format!(r#"{{"code":"{CODE}",{field}}}"#)]).await;
-        let facts = world.facts(code(CODE)).await;
+        fixture
+            .import(&[&format!(r#"{{"code":"{CODE}",{field}}}"#)])
+            .await;
+        let facts = fixture.ticket_facts(code(CODE)).await;
         assert_eq!(
             (facts.ticket.status, facts.ticket.entry_limit),
             (status, entry_limit),
@@ -334,9 +341,9 @@ pub(crate) async fn an_import_never_un_scans_a_ticket(world: World) {
             "{field}"
         );
     }
-    assert_eq!(world.enter(code(CODE), 1).await, Reason::AlreadyScanned);
-    world
+    assert_eq!(fixture.enter(code(CODE), 1).await, Reason::AlreadyScanned);
+    fixture
         .import(&[&format!(r#"{{"code":"{CODE}","entry_limit":2}}"#)])
         .await;
-    assert_eq!(world.enter(code(CODE), 2).await, Reason::Admitted);
+    assert_eq!(fixture.enter(code(CODE), 2).await, Reason::Admitted);
 }

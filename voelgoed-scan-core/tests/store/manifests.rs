@@ -1,4 +1,4 @@
-//! What a manifest is made of.
+//! The facts that a manifest contains, and the mark that reports their changes.
 
 use std::collections::HashMap;
 
@@ -10,19 +10,19 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{ManifestReading, UndoPermission};
 
 use crate::attempts::entry;
-use crate::world::{START, World, open_gate, put_gate};
+use crate::fixture::{Fixture, START, open_gate, put_gate};
 
-/// A reader that remembers what it read, as a node does.
-struct Reader<'a> {
-    world: &'a World,
+/// Reads manifests incrementally, as a node does: it remembers the versions of the tickets it has read.
+struct ManifestReader<'a> {
+    fixture: &'a Fixture,
     known: HashMap<TicketCode, i64>,
     last: Option<ManifestReading>,
 }
 
-impl<'a> Reader<'a> {
-    fn of(world: &'a World) -> Self {
+impl<'a> ManifestReader<'a> {
+    fn new(fixture: &'a Fixture) -> Self {
         Self {
-            world,
+            fixture,
             known: HashMap::new(),
             last: None,
         }
@@ -31,28 +31,28 @@ impl<'a> Reader<'a> {
     async fn read(&mut self) -> ManifestReading {
         let known = |code| self.known.get(&code).copied();
         let reading = self
-            .world
+            .fixture
             .store
-            .read_manifest(self.world.organization, self.world.event, &known)
+            .read_manifest(self.fixture.organization, self.fixture.event, &known)
             .await
-            .expect("read")
-            .expect("the event is there");
-        for one in &reading.changed {
-            self.known.insert(one.code, one.version);
+            .expect("the read succeeds")
+            .expect("the event exists");
+        for ticket in &reading.changed {
+            self.known.insert(ticket.code, ticket.version);
         }
         self.last = Some(reading.clone());
         reading
     }
 
-    /// Reads what `what` changed: the mark and the version tell of it, and so many tickets changed.
-    async fn sees(&mut self, what: &str, tickets: usize) -> ManifestReading {
-        let before = self.last.take().expect("something was read");
+    /// Reads after the change `what`: the mark differs, the version rose, and `tickets` tickets changed.
+    async fn read_change(&mut self, what: &str, tickets: usize) -> ManifestReading {
+        let before = self.last.take().expect("the manifest was read before");
         let mark = self
-            .world
+            .fixture
             .store
-            .manifest_mark(self.world.organization, self.world.event)
+            .manifest_mark(self.fixture.organization, self.fixture.event)
             .await
-            .expect("read");
+            .expect("the read succeeds");
         assert_ne!(mark, Some(before.mark), "{what}");
         let reading = self.read().await;
         assert_eq!(mark, Some(reading.mark), "{what}");
@@ -62,16 +62,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(crate) async fn whatever_a_manifest_tells_raises_its_version(world: World) {
-    let code = world.ticket("{}").await;
-    world.ticket("{}").await;
-    let mut reader = Reader::of(&world);
+pub(crate) async fn every_change_to_a_manifest_raises_its_version(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    fixture.ticket("{}").await;
+    let mut reader = ManifestReader::new(&fixture);
     assert_eq!(reader.read().await.changed.len(), 2);
-    world.change_event(|event| event.capacity = Some(7)).await;
-    let reading = reader.sees("an event", 0).await;
+    fixture.change_event(|event| event.capacity = Some(7)).await;
+    let reading = reader.read_change("an event", 0).await;
     assert_eq!(reading.event.capacity, Some(7));
-    let gate = put_gate(&*world.store, world.organization, world.event, &open_gate("New")).await;
-    let reading = reader.sees("a gate", 0).await;
+    let gate = put_gate(
+        &*fixture.store,
+        fixture.organization,
+        fixture.event,
+        &open_gate("New"),
+    )
+    .await;
+    let reading = reader.read_change("a gate", 0).await;
     assert!(reading.gates.iter().any(|one| one.id == gate) && reading.gates.len() == 3);
     let key = SigningKey {
         format: KeyFormat::Vg2,
@@ -80,60 +86,72 @@ pub(crate) async fn whatever_a_manifest_tells_raises_its_version(world: World) {
         public_key: Some([7; 32]),
         inserted_at: START,
     };
-    world
+    fixture
         .store
-        .add_signing_key(world.organization, &key)
+        .add_signing_key(fixture.organization, &key)
         .await
-        .expect("written");
-    assert_eq!(reader.sees("a key", 0).await.keys, [key]);
-    world.ticket("{}").await;
-    reader.sees("a new ticket", 1).await;
-    world
+        .expect("the write succeeds");
+    assert_eq!(reader.read_change("a key", 0).await.keys, [key]);
+    fixture.ticket("{}").await;
+    reader.read_change("a new ticket", 1).await;
+    fixture
         .import(&[&format!(r#"{{"code":"{code}","ticket_class":"VIP"}}"#)])
         .await;
-    reader.sees("an import", 1).await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let reading = reader.sees("an admission", 1).await;
+    reader.read_change("an import", 1).await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    let reading = reader.read_change("an admission", 1).await;
     let ticket = &reading.changed[0].ticket;
-    assert_eq!(ticket.key, TicketKey::of(world.organization, world.event, code));
+    assert_eq!(
+        ticket.key,
+        TicketKey::of(fixture.organization, fixture.event, code)
+    );
     assert_eq!((ticket.admissions, ticket.inside), (1, 1));
-    world.undo(scan, UndoPermission::Member, 1).await;
-    assert_eq!(reader.sees("an undo", 1).await.changed[0].ticket.admissions, 0);
-    world.set_status(code, SettableStatus::Voided).await;
-    reader.sees("a status", 1).await;
+    fixture.undo(scan, UndoPermission::Member, 1).await;
+    assert_eq!(
+        reader.read_change("an undo", 1).await.changed[0]
+            .ticket
+            .admissions,
+        0
+    );
+    fixture.set_status(code, SettableStatus::Voided).await;
+    reader.read_change("a status", 1).await;
 }
 
-pub(crate) async fn what_is_as_it_was_is_not_read_again(world: World) {
+pub(crate) async fn unchanged_tickets_are_not_read_again(fixture: Fixture) {
     let lines = "{}\n".repeat(2100);
     let lines: Vec<&str> = lines.lines().collect();
     for chunk in lines.chunks(700) {
-        world.import(chunk).await;
+        fixture.import(chunk).await;
     }
-    let mut reader = Reader::of(&world);
+    let mut reader = ManifestReader::new(&fixture);
     let first = reader.read().await;
-    assert_eq!(first.changed.len(), 2100, "more than a page");
+    assert_eq!(first.changed.len(), 2100, "several pages");
     let again = reader.read().await;
     assert_eq!((again.version, again.mark), (first.version, first.mark));
     assert!(again.changed.is_empty());
-    let codes: Vec<TicketCode> = first.changed.iter().map(|one| one.code).collect();
+    let codes: Vec<TicketCode> = first.changed.iter().map(|ticket| ticket.code).collect();
     for code in [codes[0], codes[1050], codes[2099]] {
-        world.set_status(code, SettableStatus::Voided).await;
+        fixture.set_status(code, SettableStatus::Voided).await;
     }
-    reader.sees("three statuses", 3).await;
+    reader.read_change("three statuses", 3).await;
 }
 
-pub(crate) async fn there_is_no_manifest_of_another_s_event(world: World) {
-    let other = world.another().await;
+pub(crate) async fn an_event_of_another_organization_has_no_manifest(fixture: Fixture) {
+    let other = fixture.another().await;
     let unknown = EventId::from_uuid(Uuid::new_v4());
-    let nobody = OrganizationId::from_uuid(Uuid::new_v4());
+    let unknown_organization = OrganizationId::from_uuid(Uuid::new_v4());
     for (organization, event) in [
-        (other.organization, world.event),
-        (world.organization, unknown),
-        (nobody, world.event),
+        (other.organization, fixture.event),
+        (fixture.organization, unknown),
+        (unknown_organization, fixture.event),
     ] {
-        let mark = world.store.manifest_mark(organization, event).await;
-        assert_eq!(mark.expect("read"), None);
-        let reading = world.store.read_manifest(organization, event, &|_| None).await;
-        assert!(reading.expect("read").is_none());
+        let mark = fixture.store.manifest_mark(organization, event).await;
+        assert_eq!(mark.expect("the read succeeds"), None);
+        let reading = fixture.store.read_manifest(organization, event, &|_| None).await;
+        assert!(reading.expect("the read succeeds").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! How does a database begin, and who may share it?
+//! Opening and migrating databases, and several nodes on one database.
 
 use std::sync::Arc;
 
@@ -6,22 +6,28 @@ use voelgoed_scan_core::model::{Reason, ScanId, TicketCode};
 use voelgoed_scan_core::store::{OpenError, open};
 
 use crate::attempts::entry;
-use crate::world::{ALL, RULES, World, informed};
+use crate::fixture::{ALL, Fixture, RULES, with_identities};
 
-pub(crate) async fn an_opened_database_has_what_was_written_before(world: World) {
-    let code = world.ticket("{}").await;
-    assert_eq!(world.enter(code, 0).await, Reason::Admitted);
-    let again = open(&world.database.url, false)
+pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
+    let again = open(&fixture.database.url, false)
         .await
         .expect("it opens without migrating");
-    let facts = again.ticket(world.organization, world.event, code).await;
-    assert_eq!(facts.expect("read"), Some(world.facts(code).await));
+    let facts = again.ticket(fixture.organization, fixture.event, code).await;
+    assert_eq!(
+        facts.expect("the read succeeds"),
+        Some(fixture.ticket_facts(code).await)
+    );
 }
 
-pub(crate) async fn several_may_open_a_new_database_at_once(world: World) {
-    let database = world.database.another().await;
+pub(crate) async fn a_new_database_can_be_opened_concurrently(fixture: Fixture) {
+    let database = fixture.database.another().await;
     let refused = open(&database.url, false).await;
-    assert!(refused.is_err(), "without migrations it is of no use");
+    assert!(
+        refused.is_err(),
+        "an empty database does not open without migrating"
+    );
     let calls: Vec<_> = (0..6)
         .map(|_| {
             let url = database.url.clone();
@@ -29,48 +35,51 @@ pub(crate) async fn several_may_open_a_new_database_at_once(world: World) {
         })
         .collect();
     for call in calls {
-        let store = call.await.expect("the call ends").expect("the database opens");
-        assert_eq!(store.organizations().await.expect("read"), []);
+        let store = call
+            .await
+            .expect("the task completes")
+            .expect("the database opens");
+        assert_eq!(store.organizations().await.expect("the read succeeds"), []);
     }
     database.drop().await;
 }
 
-pub(crate) async fn nodes_that_share_a_database_admit_no_more_than_fit(world: World) {
-    world.change_event(|event| event.capacity = Some(10)).await;
-    let codes = twelve_tickets(&world).await;
-    assert_eq!(admitted_at_many_nodes(&world, &codes).await, 10);
-    assert_eq!(world.occupancy().await.event.inside, 10);
+pub(crate) async fn nodes_sharing_a_database_respect_capacity(fixture: Fixture) {
+    fixture.change_event(|event| event.capacity = Some(10)).await;
+    let codes = twelve_tickets(&fixture).await;
+    assert_eq!(admitted_at_many_nodes(&fixture, &codes).await, 10);
+    assert_eq!(fixture.occupancy().await.event.inside, 10);
     for code in codes {
-        assert!(world.facts(code).await.ticket.scan_count <= 1);
+        assert!(fixture.ticket_facts(code).await.ticket.scan_count <= 1);
     }
 }
 
-pub(crate) async fn nodes_that_share_a_database_admit_once(world: World) {
-    let codes = twelve_tickets(&world).await;
-    assert_eq!(admitted_at_many_nodes(&world, &codes).await, 12);
-    assert_eq!(world.occupancy().await.event.inside, 12);
+pub(crate) async fn nodes_sharing_a_database_admit_each_ticket_once(fixture: Fixture) {
+    let codes = twelve_tickets(&fixture).await;
+    assert_eq!(admitted_at_many_nodes(&fixture, &codes).await, 12);
+    assert_eq!(fixture.occupancy().await.event.inside, 12);
     for code in codes {
-        assert_eq!(world.facts(code).await.ticket.scan_count, 1);
+        assert_eq!(fixture.ticket_facts(code).await.ticket.scan_count, 1);
     }
 }
 
-async fn twelve_tickets(world: &World) -> Vec<TicketCode> {
+async fn twelve_tickets(fixture: &Fixture) -> Vec<TicketCode> {
     let mut codes = Vec::new();
     for _ in 0..12 {
-        codes.push(world.ticket("{}").await);
+        codes.push(fixture.ticket("{}").await);
     }
     codes
 }
 
-/// How many are admitted where nodes are shown all tickets at once.
-async fn admitted_at_many_nodes(world: &World, codes: &[TicketCode]) -> usize {
-    let nodes = world.nodes().await;
+/// Records every ticket on every node, in concurrent batches, and returns the number of admissions.
+async fn admitted_at_many_nodes(fixture: &Fixture, codes: &[TicketCode]) -> usize {
+    let nodes = fixture.open_nodes().await;
     let mut batches = Vec::new();
-    for post in [&world.post, &world.other_post] {
-        let batch: Vec<_> = codes.iter().map(|code| entry(post, *code, 0)).collect();
-        batches.push(informed(&*world.store, &batch).await);
+    for session in [&fixture.main_session, &fixture.side_session] {
+        let batch: Vec<_> = codes.iter().map(|code| entry(session, *code, 0)).collect();
+        batches.push(with_identities(&*fixture.store, &batch).await);
     }
-    // Every node is shown every ticket, in batches that share tickets, each in another order and at either gate.
+    // The batches contain the same tickets, each in another order, at either gate.
     let calls: Vec<_> = (0..12)
         .map(|number| {
             let node = Arc::clone(&nodes[number % nodes.len()]);
@@ -82,12 +91,12 @@ async fn admitted_at_many_nodes(world: &World, codes: &[TicketCode]) -> usize {
             if number % 4 > 1 {
                 batch.reverse();
             }
-            tokio::spawn(async move { node.record(&batch, &RULES).await.expect("recorded") })
+            tokio::spawn(async move { node.record(&batch, &RULES).await.expect("the batch is recorded") })
         })
         .collect();
     let mut admitted = 0;
     for call in calls {
-        let reasons = crate::attempts::reasons(&call.await.expect("the call ends"));
+        let reasons = crate::attempts::reasons(&call.await.expect("the task completes"));
         admitted += reasons
             .iter()
             .filter(|reason| **reason == Reason::Admitted)
@@ -96,7 +105,7 @@ async fn admitted_at_many_nodes(world: &World, codes: &[TicketCode]) -> usize {
     admitted
 }
 
-pub(crate) async fn a_url_of_no_known_database_is_told_without_its_secrets(_: World) {
+pub(crate) async fn an_unknown_database_url_is_reported_without_its_secrets(_: Fixture) {
     for url in [
         "",
         "gate.db",
@@ -104,27 +113,31 @@ pub(crate) async fn a_url_of_no_known_database_is_told_without_its_secrets(_: Wo
         "sqlite::memory:",
     ] {
         let Err(error) = open(url, true).await else {
-            panic!("{url} opens")
+            panic!("{url} must not open")
         };
         assert!(matches!(error, OpenError::UnknownUrl { .. }), "{error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }
 
-pub(crate) async fn a_text_that_no_row_can_hold_finds_nothing(world: World) {
-    world.ticket(r#"{"holder_name":"Ann"}"#).await;
-    let devices = world
+pub(crate) async fn nul_characters_match_nothing_in_a_search_and_are_stored_in_metadata(fixture: Fixture) {
+    fixture.ticket(r#"{"holder_name":"Ann"}"#).await;
+    let devices = fixture
         .store
-        .devices(world.organization, Some("scanner\0"), None, &ALL)
+        .devices(fixture.organization, Some("scanner\0"), None, &ALL)
         .await;
-    assert_eq!(devices.expect("read").data, []);
-    let tickets = world
+    assert_eq!(devices.expect("the read succeeds").data, []);
+    let tickets = fixture
         .store
-        .tickets(world.organization, world.event, Some("Ann\0"), None, &ALL)
+        .tickets(fixture.organization, fixture.event, Some("Ann\0"), None, &ALL)
         .await;
-    assert_eq!(tickets.expect("read").data, []);
-    let mut scan = entry(&world.post, world.ticket("{}").await, 0);
+    assert_eq!(tickets.expect("the read succeeds").data, []);
+    let mut scan = entry(&fixture.main_session, fixture.ticket("{}").await, 0);
     scan.metadata = Some(serde_json::from_str(r#"{"odd":"\u0000 \\u0000 \ud83c\udf9f"}"#).expect("metadata"));
-    let record = world.decided(scan).await.record;
-    assert_eq!(world.trail().await, [record], "but JSON can hold every text");
+    let record = fixture.decided(scan).await.record;
+    assert_eq!(
+        fixture.audit_trail().await,
+        [record],
+        "JSON metadata can contain NUL"
+    );
 }

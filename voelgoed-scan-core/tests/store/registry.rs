@@ -1,4 +1,4 @@
-//! What does the back office keep?
+//! Events, gates, devices, signing keys, API keys and organizations.
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
@@ -7,7 +7,7 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::store::{PageRequest, PutOutcome};
 
-use crate::world::{ALL, START, World, after, live, name, open_gate, put_event, put_gate, token};
+use crate::fixture::{ALL, Fixture, START, after, live, name, open_gate, put_event, put_gate, token};
 
 fn with_classes(classes: &[&str]) -> EventPut {
     let classes = classes
@@ -20,8 +20,8 @@ fn with_classes(classes: &[&str]) -> EventPut {
     }
 }
 
-pub(crate) async fn an_event_is_put_whole(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     let id = EventId::from_uuid(Uuid::new_v4());
     let full = r#"{"name":"Fest","status":"draft","starts_at":"2026-11-22T18:00:00Z","ends_at":null,"capacity":2000,
         "reentry":"after_exit","allow_unsigned":true,"ticket_classes":["VIP"],"stale_manifest":"refuse","manifest_max_age_s":60}"#;
@@ -37,7 +37,11 @@ pub(crate) async fn an_event_is_put_whole(world: World) {
         panic!("{put:?}")
     };
     assert_eq!(
-        store.event(organization, id).await.expect("read").as_ref(),
+        store
+            .event(organization, id)
+            .await
+            .expect("the read succeeds")
+            .as_ref(),
         Some(&created)
     );
     assert_eq!(
@@ -49,7 +53,11 @@ pub(crate) async fn an_event_is_put_whole(world: World) {
         panic!("{put:?}")
     };
     assert_eq!(
-        store.event(organization, id).await.expect("read").as_ref(),
+        store
+            .event(organization, id)
+            .await
+            .expect("the read succeeds")
+            .as_ref(),
         Some(&replaced)
     );
     assert_eq!(
@@ -59,12 +67,12 @@ pub(crate) async fn an_event_is_put_whole(world: World) {
     assert_eq!((replaced.inserted_at, replaced.updated_at), (START, after(5)));
     assert_eq!(
         replaced.ticket_classes, created.ticket_classes,
-        "absent classes stay"
+        "absent classes are kept"
     );
 }
 
-pub(crate) async fn ticket_classes_are_only_added_at_the_end(world: World) {
-    let (store, organization, event) = (&world.store, world.organization, world.event);
+pub(crate) async fn ticket_classes_are_append_only(fixture: Fixture) {
+    let (store, organization, event) = (&fixture.store, fixture.organization, fixture.event);
     let put = async |classes: &[&str]| {
         store
             .put_event(organization, event, &with_classes(classes), START)
@@ -79,32 +87,35 @@ pub(crate) async fn ticket_classes_are_only_added_at_the_end(world: World) {
     let stored = store
         .event(organization, event)
         .await
-        .expect("read")
-        .expect("there");
+        .expect("the read succeeds")
+        .expect("it exists");
     assert_eq!(stored.ticket_classes.len(), 3);
 }
 
-pub(crate) async fn a_gate_belongs_to_one_event(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn a_gate_belongs_to_one_event(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     let other = put_event(&**store, organization, &live()).await;
     let put = store
-        .put_gate(organization, other, world.main, &open_gate("Main"), START)
+        .put_gate(organization, other, fixture.main_gate, &open_gate("Main"), START)
         .await;
     assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
-    let nowhere = EventId::from_uuid(Uuid::new_v4());
+    let unknown_event = EventId::from_uuid(Uuid::new_v4());
     let gate = GateId::from_uuid(Uuid::new_v4());
     let put = store
-        .put_gate(organization, nowhere, gate, &open_gate("Main"), START)
+        .put_gate(organization, unknown_event, gate, &open_gate("Main"), START)
         .await;
-    assert_eq!(put.expect("read"), PutOutcome::Missing);
+    assert_eq!(put.expect("the read succeeds"), PutOutcome::Missing);
     assert_eq!(
-        store.gate(organization, other, world.main).await.expect("read"),
+        store
+            .gate(organization, other, fixture.main_gate)
+            .await
+            .expect("the read succeeds"),
         None
     );
     let full = r#"{"name":"Back","code":"B2","status":"closed","capacity":7,"ticket_classes":["VIP"]}"#;
     let full = serde_json::from_str(full).expect("a gate");
     let put = store
-        .put_gate(organization, world.event, world.main, &full, after(3))
+        .put_gate(organization, fixture.event, fixture.main_gate, &full, after(3))
         .await;
     let Ok(PutOutcome::Replaced(gate)) = put else {
         panic!("{put:?}")
@@ -112,20 +123,22 @@ pub(crate) async fn a_gate_belongs_to_one_event(world: World) {
     assert_eq!((gate.inserted_at, gate.updated_at), (START, after(3)));
     assert_eq!(
         store
-            .gate(organization, world.event, world.main)
+            .gate(organization, fixture.event, fixture.main_gate)
             .await
-            .expect("read"),
+            .expect("the read succeeds"),
         Some(gate)
     );
-    assert_eq!(world.occupancy().await.gates.len(), 2);
+    assert_eq!(fixture.occupancy().await.gates.len(), 2);
 }
 
-pub(crate) async fn lists_come_in_pages_in_the_order_of_ids(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn lists_are_paged_in_id_order(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     for _ in 0..4 {
         put_event(&**store, organization, &live()).await;
-        put_gate(&**store, organization, world.event, &open_gate("More")).await;
-        world.device_at(world.main, &Uuid::new_v4().to_string()).await;
+        put_gate(&**store, organization, fixture.event, &open_gate("More")).await;
+        fixture
+            .device_at(fixture.main_gate, &Uuid::new_v4().to_string())
+            .await;
     }
     macro_rules! walk {
         (|$page:ident| $list:expr) => {{
@@ -146,8 +159,8 @@ pub(crate) async fn lists_come_in_pages_in_the_order_of_ids(world: World) {
     let events = walk!(|page| store.events(organization, &page));
     assert_eq!(events.len(), 5);
     assert!(events.is_sorted());
-    let gates = walk!(|page| store.gates(organization, world.event, &page));
-    assert_eq!(gates.len(), 6, "no empty page after the last");
+    let gates = walk!(|page| store.gates(organization, fixture.event, &page));
+    assert_eq!(gates.len(), 6, "the last page is not followed by an empty one");
     assert!(gates.is_sorted());
     let devices = walk!(|page| store.devices(organization, None, None, &page));
     assert_eq!(devices.len(), 6);
@@ -155,7 +168,7 @@ pub(crate) async fn lists_come_in_pages_in_the_order_of_ids(world: World) {
     let mut sessions = walk!(|page| store.sessions(organization, None, None, None, &page));
     assert!(
         sessions.is_sorted_by(|one, next| one > next),
-        "newest first, then by id"
+        "newest first, then by descending id"
     );
     sessions.dedup();
     assert_eq!(sessions.len(), 6);
@@ -171,20 +184,33 @@ fn signing_key(format: KeyFormat, kid: &str, seconds: i64) -> SigningKey {
     }
 }
 
-pub(crate) async fn a_signing_key_is_added_once_and_leaves_revoked_never(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn a_signing_key_is_added_once_and_stays_revoked(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     let (old, new) = (
         signing_key(KeyFormat::Vg2, "1", 0),
         signing_key(KeyFormat::Vg1, "1", 1),
     );
-    assert!(store.add_signing_key(organization, &new).await.expect("written"));
-    assert!(store.add_signing_key(organization, &old).await.expect("written"));
     assert!(
-        !store.add_signing_key(organization, &new).await.expect("read"),
-        "(format, kid) is taken"
+        store
+            .add_signing_key(organization, &new)
+            .await
+            .expect("the write succeeds")
+    );
+    assert!(
+        store
+            .add_signing_key(organization, &old)
+            .await
+            .expect("the write succeeds")
+    );
+    assert!(
+        !store
+            .add_signing_key(organization, &new)
+            .await
+            .expect("the read succeeds"),
+        "(format, kid) is unique"
     );
     assert_eq!(
-        store.signing_keys(organization).await.expect("read"),
+        store.signing_keys(organization).await.expect("the read succeeds"),
         [old, new],
         "oldest first"
     );
@@ -192,7 +218,7 @@ pub(crate) async fn a_signing_key_is_added_once_and_leaves_revoked_never(world: 
         store
             .set_signing_key_status(organization, KeyFormat::Vg1, kid, status)
             .await
-            .expect("written")
+            .expect("the write succeeds")
     };
     for status in [
         KeyStatus::VerifyOnly,
@@ -213,13 +239,13 @@ pub(crate) async fn a_signing_key_is_added_once_and_leaves_revoked_never(world: 
         PutOutcome::Missing
     );
     assert_eq!(
-        store.signing_keys(organization).await.expect("read")[0].status,
+        store.signing_keys(organization).await.expect("the read succeeds")[0].status,
         KeyStatus::Active
     );
 }
 
-pub(crate) async fn a_deleted_api_key_opens_nothing(world: World) {
-    let (store, organization) = (&world.store, world.organization);
+pub(crate) async fn a_deleted_api_key_no_longer_authenticates(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
     let key = ApiKey {
         id: ApiKeyId::from_uuid(Uuid::new_v4()),
         organization_id: organization,
@@ -230,29 +256,59 @@ pub(crate) async fn a_deleted_api_key_opens_nothing(world: World) {
     store
         .create_api_key(&key, &token("secret"))
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(
-        store.api_key(&token("secret")).await.expect("read"),
+        store.api_key(&token("secret")).await.expect("the read succeeds"),
         Some(key.clone())
     );
-    assert_eq!(store.api_key(&token("Secret")).await.expect("read"), None);
     assert_eq!(
-        store.find_device_by_token(&token("secret")).await.expect("read"),
-        None,
-        "a member is no device"
+        store.api_key(&token("Secret")).await.expect("the read succeeds"),
+        None
     );
     assert_eq!(
-        store.api_keys(organization, &ALL).await.expect("read").data,
+        store
+            .find_device_by_token(&token("secret"))
+            .await
+            .expect("the read succeeds"),
+        None,
+        "an API key is not a device token"
+    );
+    assert_eq!(
+        store
+            .api_keys(organization, &ALL)
+            .await
+            .expect("the read succeeds")
+            .data,
         std::slice::from_ref(&key)
     );
-    assert!(store.delete_api_key(organization, key.id).await.expect("deleted"));
-    assert!(!store.delete_api_key(organization, key.id).await.expect("read"));
-    assert_eq!(store.api_key(&token("secret")).await.expect("read"), None);
-    assert_eq!(store.api_keys(organization, &ALL).await.expect("read").data, []);
+    assert!(
+        store
+            .delete_api_key(organization, key.id)
+            .await
+            .expect("the key is deleted")
+    );
+    assert!(
+        !store
+            .delete_api_key(organization, key.id)
+            .await
+            .expect("the read succeeds")
+    );
+    assert_eq!(
+        store.api_key(&token("secret")).await.expect("the read succeeds"),
+        None
+    );
+    assert_eq!(
+        store
+            .api_keys(organization, &ALL)
+            .await
+            .expect("the read succeeds")
+            .data,
+        []
+    );
 }
 
-pub(crate) async fn an_organization_starts_with_its_signing_keys(world: World) {
-    let tenant = voelgoed_scan_core::model::Organization {
+pub(crate) async fn an_organization_is_created_with_its_signing_keys(fixture: Fixture) {
+    let organization = voelgoed_scan_core::model::Organization {
         id: voelgoed_scan_core::model::OrganizationId::from_uuid(Uuid::new_v4()),
         name: name("Tweede"),
         inserted_at: after(1),
@@ -261,18 +317,33 @@ pub(crate) async fn an_organization_starts_with_its_signing_keys(world: World) {
         signing_key(KeyFormat::Vg1, "1", 1),
         signing_key(KeyFormat::Vg2, "1", 1),
     ];
-    world
+    fixture
         .store
-        .create_organization(&tenant, &keys)
+        .create_organization(&organization, &keys)
         .await
-        .expect("written");
+        .expect("the write succeeds");
     assert_eq!(
-        world.store.organization(tenant.id).await.expect("read").as_ref(),
-        Some(&tenant)
+        fixture
+            .store
+            .organization(organization.id)
+            .await
+            .expect("the read succeeds")
+            .as_ref(),
+        Some(&organization)
     );
-    assert_eq!(world.store.signing_keys(tenant.id).await.expect("read"), keys);
-    let mut all = vec![tenant.id, world.organization];
+    assert_eq!(
+        fixture
+            .store
+            .signing_keys(organization.id)
+            .await
+            .expect("the read succeeds"),
+        keys
+    );
+    let mut all = vec![organization.id, fixture.organization];
     all.sort();
-    assert_eq!(world.store.organizations().await.expect("read"), all);
-    world.store.ping().await.expect("it answers");
+    assert_eq!(
+        fixture.store.organizations().await.expect("the read succeeds"),
+        all
+    );
+    fixture.store.ping().await.expect("the ping succeeds");
 }

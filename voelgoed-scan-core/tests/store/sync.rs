@@ -1,4 +1,4 @@
-//! Scans that devices decided alone.
+//! Scans that devices decided offline and upload later.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,15 @@ use voelgoed_scan_core::sync::{
 };
 
 use crate::attempts::{entry, exit};
-use crate::world::{ALL, RULES, SessionFacts, World, after};
+use crate::fixture::{ALL, Fixture, RULES, TestSession, after};
+use crate::random_walks::Random;
 
-/// A scan as a device tells it.
-pub(crate) fn scan(post: &SessionFacts, code: TicketCode, seconds: i64) -> SyncScan {
+/// An offline entry as a device uploads it, admitted by the device `seconds` after the start.
+pub(crate) fn scan(session: &TestSession, code: TicketCode, seconds: i64) -> SyncScan {
     SyncScan {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
         reading: Reading::Qr(code.to_string()),
-        gate_id: post.gate,
+        gate_id: session.gate,
         direction: Direction::Entry,
         scanned_at: after(seconds),
         local_result: Some(ScanResult::Valid),
@@ -33,6 +34,7 @@ pub(crate) fn scan(post: &SessionFacts, code: TicketCode, seconds: i64) -> SyncS
     }
 }
 
+/// An item of a batch. `None` for `code` is a payload whose signature does not verify.
 pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> UploadItem {
     let fingerprint = entry(&PLACEHOLDER, code.unwrap_or_else(TicketCode::generate), 0).fingerprint;
     let claims = Claims {
@@ -51,18 +53,20 @@ pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> UploadItem {
     }
 }
 
-const PLACEHOLDER: SessionFacts = SessionFacts {
+/// [`item`] uses only the fingerprint of an attempt, which does not depend on the session.
+const PLACEHOLDER: TestSession = TestSession {
     organization: voelgoed_scan_core::model::OrganizationId::from_uuid(Uuid::nil()),
     event: voelgoed_scan_core::model::EventId::from_uuid(Uuid::nil()),
     gate: voelgoed_scan_core::model::GateId::from_uuid(Uuid::nil()),
     device: voelgoed_scan_core::model::DeviceId::from_uuid(Uuid::nil()),
-    session: voelgoed_scan_core::model::SessionId::from_uuid(Uuid::nil()),
+    id: voelgoed_scan_core::model::SessionId::from_uuid(Uuid::nil()),
 };
 
-pub(crate) fn intake(post: &SessionFacts, items: Vec<UploadItem>, arrival: i64) -> UploadBatch {
+/// A batch of a device that arrives `arrival` seconds after the start.
+pub(crate) fn sync_batch(session: &TestSession, items: Vec<UploadItem>, arrival: i64) -> UploadBatch {
     UploadBatch {
-        organization_id: post.organization,
-        device_id: post.device,
+        organization_id: session.organization,
+        device_id: session.device,
         batch_id: BatchId::from_uuid(Uuid::new_v4()),
         sent_at: after(arrival),
         received_at: after(arrival),
@@ -71,20 +75,20 @@ pub(crate) fn intake(post: &SessionFacts, items: Vec<UploadItem>, arrival: i64) 
     }
 }
 
-impl World {
-    pub(crate) async fn hand_in(&self, intake: &UploadBatch) -> SyncOutcome {
+impl Fixture {
+    pub(crate) async fn ingest(&self, batch: &UploadBatch) -> SyncOutcome {
         let synced = self
             .store
-            .sync(intake, &RULES)
+            .sync(batch, &RULES)
             .await
-            .expect("the batch is written");
-        synced.expect("the device may hand in")
+            .expect("the batch is recorded");
+        synced.expect("the device may sync")
     }
 
-    /// Hands in scans of one ticket an hour later.
-    async fn sync(&self, post: &SessionFacts, code: TicketCode, scans: &[SyncScan]) -> Vec<SyncResult> {
+    /// Uploads scans of one ticket an hour after the start.
+    async fn sync(&self, session: &TestSession, code: TicketCode, scans: &[SyncScan]) -> Vec<SyncResult> {
         let items = scans.iter().map(|scan| item(scan.clone(), Some(code))).collect();
-        self.hand_in(&intake(post, items, 3600)).await.results
+        self.ingest(&sync_batch(session, items, 3600)).await.results
     }
 
     async fn conflicts(&self) -> Vec<Conflict> {
@@ -96,7 +100,7 @@ impl World {
     }
 }
 
-fn told(result: &SyncResult) -> (SyncStatus, Option<Reason>, Option<ConflictKind>) {
+fn outcome_of(result: &SyncResult) -> (SyncStatus, Option<Reason>, Option<ConflictKind>) {
     (
         result.status,
         result.reason,
@@ -104,37 +108,42 @@ fn told(result: &SyncResult) -> (SyncStatus, Option<Reason>, Option<ConflictKind
     )
 }
 
-pub(crate) async fn one_ticket_at_two_devices_is_one_right_and_two_people(world: World) {
-    let code = world.ticket("{}").await;
-    let (first, second) = (scan(&world.post, code, 10), scan(&world.other_post, code, 20));
-    let late = world
-        .sync(&world.other_post, code, std::slice::from_ref(&second))
+pub(crate) async fn one_ticket_admitted_at_two_devices_is_one_admission_and_two_people(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let (first, second) = (
+        scan(&fixture.main_session, code, 10),
+        scan(&fixture.side_session, code, 20),
+    );
+    let late = fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&second))
         .await;
     assert_eq!(
-        told(&late[0]),
+        outcome_of(&late[0]),
         (SyncStatus::Recorded, Some(Reason::Admitted), None)
     );
-    let early = world.sync(&world.post, code, std::slice::from_ref(&first)).await;
+    let early = fixture
+        .sync(&fixture.main_session, code, std::slice::from_ref(&first))
+        .await;
     let won = Some(ConflictKind::DoubleEntry);
     assert_eq!(
-        told(&early[0]),
+        outcome_of(&early[0]),
         (SyncStatus::Recorded, Some(Reason::Admitted), won)
     );
-    let again = world
-        .sync(&world.other_post, code, std::slice::from_ref(&second))
+    let again = fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&second))
         .await;
     assert_eq!(
-        told(&again[0]),
+        outcome_of(&again[0]),
         (SyncStatus::Replayed, Some(Reason::AlreadyScanned), won)
     );
 
-    assert_eq!(world.inside().await, (1, 1, 2));
-    let facts = world.facts(code).await;
+    assert_eq!(fixture.inside().await, (1, 1, 2));
+    let facts = fixture.ticket_facts(code).await;
     assert_eq!(
         (facts.ticket.scan_count, facts.ticket.status),
         (1, TicketStatus::Scanned)
     );
-    let conflicts = world.conflicts().await;
+    let conflicts = fixture.conflicts().await;
     assert_eq!(conflicts.len(), 1);
     let conflict = &conflicts[0];
     assert_eq!(Some(conflict), again[0].conflict.as_ref());
@@ -146,10 +155,10 @@ pub(crate) async fn one_ticket_at_two_devices_is_one_right_and_two_people(world:
     assert_eq!(conflict.times, [after(10), after(20)]);
     assert_eq!(
         conflict.gates.iter().map(|gate| gate.id).collect::<Vec<_>>(),
-        [world.main, world.side]
+        [fixture.main_gate, fixture.side_gate]
     );
-    let loser = world
-        .trail()
+    let loser = fixture
+        .audit_trail()
         .await
         .into_iter()
         .find(|record| record.scan_id == second.scan_id);
@@ -158,209 +167,239 @@ pub(crate) async fn one_ticket_at_two_devices_is_one_right_and_two_people(world:
         (loser.result, loser.local_result),
         (ScanResult::Duplicate, Some(ScanResult::Valid))
     );
-    let results = world.occupancy().await.results;
+    let results = fixture.occupancy().await.results;
     assert_eq!((results.valid, results.duplicate), (1, 1));
-    // One went out: the other is still inside, and the ticket stays used up.
-    assert_eq!(world.leave(code, 4000).await, Reason::Exited);
-    assert_eq!(world.inside().await.2, 1);
-    assert_eq!(world.enter(code, 4001).await, Reason::AlreadyScanned);
+    // One person leaves. The other is still inside, and the ticket has no admission left.
+    assert_eq!(fixture.leave(code, 4000).await, Reason::Exited);
+    assert_eq!(fixture.inside().await.2, 1);
+    assert_eq!(fixture.enter(code, 4001).await, Reason::AlreadyScanned);
 }
 
-pub(crate) async fn who_was_answered_at_the_gate_keeps_the_answer(world: World) {
-    let code = world.ticket("{}").await;
-    let online = entry(&world.post, code, 100);
-    world.decided(online.clone()).await;
-    let early = scan(&world.other_post, code, 50);
-    let results = world
-        .sync(&world.other_post, code, std::slice::from_ref(&early))
+pub(crate) async fn an_online_answer_is_kept_when_an_earlier_offline_scan_wins(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let online = entry(&fixture.main_session, code, 100);
+    fixture.decided(online.clone()).await;
+    let early = scan(&fixture.side_session, code, 50);
+    let results = fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&early))
         .await;
     assert_eq!(results[0].reason, Some(Reason::Admitted));
-    let conflicts = world.conflicts().await;
+    let conflicts = fixture.conflicts().await;
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].winner_scan_id, Some(early.scan_id));
     assert_eq!(conflicts[0].other_scan_id, online.scan_id);
-    match world.one(online.clone()).await {
+    match fixture.record_one(online.clone()).await {
         Recorded::Replayed(answer) => assert_eq!(answer.reason, Reason::Admitted),
         other => panic!("{other:?}"),
     }
-    assert_eq!(world.inside().await, (1, 1, 2));
-    // Taken back, it is no conflict any more.
-    world.undo(online.scan_id, UndoPermission::Member, 200).await;
-    assert_eq!(world.conflicts().await, []);
-    assert_eq!(world.inside().await, (0, 1, 1));
+    assert_eq!(fixture.inside().await, (1, 1, 2));
+    // Undoing the online scan resolves the conflict.
+    fixture.undo(online.scan_id, UndoPermission::Member, 200).await;
+    assert_eq!(fixture.conflicts().await, []);
+    assert_eq!(fixture.inside().await, (0, 1, 1));
 }
 
-pub(crate) async fn a_winner_taken_back_leaves_the_other_by_right(world: World) {
-    let code = world.ticket("{}").await;
-    let (first, second) = (scan(&world.post, code, 10), scan(&world.other_post, code, 20));
-    world.sync(&world.post, code, std::slice::from_ref(&first)).await;
-    let lost = world
-        .sync(&world.other_post, code, std::slice::from_ref(&second))
+pub(crate) async fn undoing_the_winning_scan_makes_the_other_one_valid(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let (first, second) = (
+        scan(&fixture.main_session, code, 10),
+        scan(&fixture.side_session, code, 20),
+    );
+    fixture
+        .sync(&fixture.main_session, code, std::slice::from_ref(&first))
+        .await;
+    let lost = fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&second))
         .await;
     assert_eq!(lost[0].reason, Some(Reason::AlreadyScanned));
-    world.undo(first.scan_id, UndoPermission::Member, 4000).await;
-    let again = world
-        .sync(&world.other_post, code, std::slice::from_ref(&second))
+    fixture.undo(first.scan_id, UndoPermission::Member, 4000).await;
+    let again = fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&second))
         .await;
     assert_eq!(
-        told(&again[0]),
+        outcome_of(&again[0]),
         (SyncStatus::Replayed, Some(Reason::Admitted), None)
     );
-    assert_eq!(world.inside().await, (0, 1, 1));
-    let results = world.occupancy().await.results;
+    assert_eq!(fixture.inside().await, (0, 1, 1));
+    let results = fixture.occupancy().await.results;
     assert_eq!(
         (results.valid, results.duplicate),
         (2, 0),
-        "the undone one keeps its result"
+        "an undone scan keeps its result"
     );
 }
 
-pub(crate) async fn who_was_let_in_against_the_rules_is_counted_where_the_ticket_is_known(world: World) {
-    let side_only = format!(r#"{{"gate_ids":["{}"]}}"#, world.side);
-    let code = world.ticket(&side_only).await;
-    let wrong_gate = scan(&world.post, code, 10);
-    let forged = scan(&world.post, code, 20);
+pub(crate) async fn an_inadmissible_offline_entry_is_counted_when_its_ticket_is_known(fixture: Fixture) {
+    let side_only = format!(r#"{{"gate_ids":["{}"]}}"#, fixture.side_gate);
+    let code = fixture.ticket(&side_only).await;
+    let wrong_gate = scan(&fixture.main_session, code, 10);
+    let forged = scan(&fixture.main_session, code, 20);
     let items = vec![item(wrong_gate, Some(code)), item(forged, None)];
-    let results = world.hand_in(&intake(&world.post, items, 3600)).await.results;
+    let results = fixture
+        .ingest(&sync_batch(&fixture.main_session, items, 3600))
+        .await
+        .results;
     let kind = Some(ConflictKind::NotAdmissible);
     assert_eq!(
-        told(&results[0]),
+        outcome_of(&results[0]),
         (SyncStatus::Recorded, Some(Reason::GateNotAllowed), kind)
     );
     assert_eq!(
-        told(&results[1]),
+        outcome_of(&results[1]),
         (SyncStatus::Recorded, Some(Reason::BadSignature), kind)
     );
-    assert_eq!(world.inside().await, (1, 0, 1));
-    assert_eq!(world.conflicts().await.len(), 2);
-    // The right is not used up: a person is inside, and the holder comes in where the ticket lets in.
-    let facts = world.facts(code).await;
+    assert_eq!(fixture.inside().await, (1, 0, 1));
+    assert_eq!(fixture.conflicts().await.len(), 2);
+    // The inadmissible entry does not use the admission: the holder can still enter at the permitted gate.
+    let facts = fixture.ticket_facts(code).await;
     assert_eq!((facts.ticket.scan_count, facts.ledger.inside()), (0, 1));
     assert_eq!(
-        world.reason(entry(&world.other_post, code, 4000)).await,
+        fixture.reason(entry(&fixture.side_session, code, 4000)).await,
         Reason::Admitted
     );
-    let facts = world.facts(code).await;
+    let facts = fixture.ticket_facts(code).await;
     assert_eq!((facts.ticket.scan_count, facts.ledger.inside()), (1, 2));
-    assert_eq!(world.inside().await, (1, 1, 2));
+    assert_eq!(fixture.inside().await, (1, 1, 2));
 }
 
-pub(crate) async fn a_denial_never_becomes_an_admission(world: World) {
-    let code = world.ticket("{}").await;
-    let mut denied = scan(&world.post, code, 10);
+pub(crate) async fn an_offline_denial_never_becomes_an_admission(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let mut denied = scan(&fixture.main_session, code, 10);
     denied.local_result = Some(ScanResult::Refused);
     denied.local_reason = Some(Reason::EventNotLive);
-    let results = world.sync(&world.post, code, &[denied]).await;
+    let results = fixture.sync(&fixture.main_session, code, &[denied]).await;
     assert_eq!(
-        told(&results[0]),
+        outcome_of(&results[0]),
         (SyncStatus::Recorded, Some(Reason::EventNotLive), None)
     );
-    assert_eq!(world.inside().await.2, 0);
-    assert_eq!(world.facts(code).await.ticket.status, TicketStatus::Active);
+    assert_eq!(fixture.inside().await.2, 0);
+    assert_eq!(
+        fixture.ticket_facts(code).await.ticket.status,
+        TicketStatus::Active
+    );
 }
 
-pub(crate) async fn what_nobody_decided_is_decided_as_of_its_time(world: World) {
-    let code = world.ticket(r#"{"valid_until":"2026-11-22T18:00:30Z"}"#).await;
-    let ask = |seconds| SyncScan {
+pub(crate) async fn an_undecided_scan_is_decided_as_of_its_own_time(fixture: Fixture) {
+    let code = fixture.ticket(r#"{"valid_until":"2026-11-22T18:00:30Z"}"#).await;
+    let undecided = |seconds| SyncScan {
         local_result: None,
-        ..scan(&world.post, code, seconds)
+        ..scan(&fixture.main_session, code, seconds)
     };
-    let (late, second, first) = (ask(20 * 3600), ask(20), ask(10));
-    let results = world.sync(&world.post, code, &[second.clone(), first]).await;
+    let (late, second, first) = (undecided(20 * 3600), undecided(20), undecided(10));
+    let results = fixture
+        .sync(&fixture.main_session, code, &[second.clone(), first])
+        .await;
     assert_eq!(
-        told(&results[0]),
+        outcome_of(&results[0]),
         (SyncStatus::Recorded, Some(Reason::AlreadyScanned), None)
     );
     assert_eq!(
-        told(&results[1]),
+        outcome_of(&results[1]),
         (SyncStatus::Recorded, Some(Reason::Admitted), None)
     );
-    assert_eq!(world.inside().await.2, 1, "nobody was let in whom nobody let in");
+    assert_eq!(fixture.inside().await.2, 1, "an undecided scan admits nobody");
     let items = vec![item(late, Some(code))];
-    let results = world
-        .hand_in(&intake(&world.post, items, 21 * 3600))
+    let results = fixture
+        .ingest(&sync_batch(&fixture.main_session, items, 21 * 3600))
         .await
         .results;
     assert_eq!(results[0].reason, Some(Reason::TicketExpired));
-    world
+    fixture
         .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
-    let voided = world.sync(&world.post, code, &[ask(5)]).await;
+    let voided = fixture.sync(&fixture.main_session, code, &[undecided(5)]).await;
     assert_eq!(
         voided[0].reason,
         Some(Reason::TicketVoided),
-        "every rule holds but for the time"
+        "a status of today still applies"
     );
-    assert_eq!(world.conflicts().await, []);
+    assert_eq!(fixture.conflicts().await, []);
 }
 
-pub(crate) async fn what_the_server_and_the_device_did_to_one_scan_meet(world: World) {
-    // The server denied, the device did not hear of it.
-    let code = world.ticket("{}").await;
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(0))
+pub(crate) async fn contradicting_decisions_of_server_and_device_are_reconciled(fixture: Fixture) {
+    // The server denied; the device did not receive the answer and admitted.
+    let code = fixture.ticket("{}").await;
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(0))
         .await;
-    let denied = entry(&world.post, code, 10);
-    assert_eq!(world.reason(denied.clone()).await, Reason::GateFull);
-    let mut let_in = scan(&world.post, code, 10);
-    let_in.scan_id = denied.scan_id;
-    let results = world.sync(&world.post, code, std::slice::from_ref(&let_in)).await;
+    let denied = entry(&fixture.main_session, code, 10);
+    assert_eq!(fixture.reason(denied.clone()).await, Reason::GateFull);
+    let mut admitted_offline = scan(&fixture.main_session, code, 10);
+    admitted_offline.scan_id = denied.scan_id;
+    let results = fixture
+        .sync(
+            &fixture.main_session,
+            code,
+            std::slice::from_ref(&admitted_offline),
+        )
+        .await;
     let kind = Some(ConflictKind::AdmittedOffline);
     assert_eq!(
-        told(&results[0]),
+        outcome_of(&results[0]),
         (SyncStatus::Replayed, Some(Reason::GateFull), kind)
     );
-    assert_eq!(world.inside().await, (1, 0, 1));
-    // The server let in, the device sent the person away.
-    let code = world.ticket("{}").await;
-    let admitted = entry(&world.other_post, code, 10);
-    assert_eq!(world.reason(admitted.clone()).await, Reason::Admitted);
-    let mut sent_away = scan(&world.other_post, code, 10);
-    sent_away.scan_id = admitted.scan_id;
-    sent_away.local_result = Some(ScanResult::Duplicate);
-    world
-        .sync(&world.other_post, code, std::slice::from_ref(&sent_away))
+    assert_eq!(fixture.inside().await, (1, 0, 1));
+    // The server admitted; the device did not receive the answer and denied.
+    let code = fixture.ticket("{}").await;
+    let admitted = entry(&fixture.side_session, code, 10);
+    assert_eq!(fixture.reason(admitted.clone()).await, Reason::Admitted);
+    let mut denied_offline = scan(&fixture.side_session, code, 10);
+    denied_offline.scan_id = admitted.scan_id;
+    denied_offline.local_result = Some(ScanResult::Duplicate);
+    fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&denied_offline))
         .await;
-    assert_eq!(world.inside().await, (1, 0, 1));
-    let record = world
-        .trail()
+    assert_eq!(fixture.inside().await, (1, 0, 1));
+    let record = fixture
+        .audit_trail()
         .await
         .into_iter()
         .find(|record| record.scan_id == admitted.scan_id);
-    let undone = record.and_then(|record| record.undone).expect("undone");
+    let undone = record
+        .and_then(|record| record.undone)
+        .expect("the scan is undone");
     assert_eq!((undone.reason.as_str(), undone.at), (DENIED_AT_GATE, after(3600)));
-    assert_eq!(world.facts(code).await.ticket.status, TicketStatus::Active);
-    // Another time nothing changes.
-    let again = world.sync(&world.post, code, &[let_in]).await;
-    assert_eq!(told(&again[0]).0, SyncStatus::Rejected, "another payload");
-    assert_eq!(world.inside().await, (1, 0, 1));
+    assert_eq!(
+        fixture.ticket_facts(code).await.ticket.status,
+        TicketStatus::Active
+    );
+    // A repeated upload changes nothing.
+    let again = fixture
+        .sync(&fixture.main_session, code, &[admitted_offline])
+        .await;
+    assert_eq!(outcome_of(&again[0]).0, SyncStatus::Rejected, "another payload");
+    assert_eq!(fixture.inside().await, (1, 0, 1));
 }
 
-pub(crate) async fn one_bad_scan_never_affects_another(world: World) {
-    let code = world.ticket("{}").await;
-    let mut nowhere = scan(&world.post, code, 5);
-    nowhere.gate_id = Uuid::new_v4().into();
-    let mut unreadable = item(scan(&world.post, code, 6), None);
+pub(crate) async fn an_invalid_scan_does_not_affect_the_rest_of_its_batch(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let mut unknown_gate = scan(&fixture.main_session, code, 5);
+    unknown_gate.gate_id = Uuid::new_v4().into();
+    let mut unreadable = item(scan(&fixture.main_session, code, 6), None);
     unreadable.upload = Err(voelgoed_scan_core::sync::ScanFault::new(
         "/direction",
         "is not valid",
     ));
     unreadable.sequence = Some(2);
-    let theirs = entry(&world.other_post, code, 7);
-    let elsewhere = world.ticket("{}").await;
-    world.one(entry(&world.other_post, elsewhere, 7)).await;
-    world.one(theirs.clone()).await;
-    let mut stolen = scan(&world.post, code, 7);
-    stolen.scan_id = theirs.scan_id;
-    let mut good = scan(&world.post, elsewhere, 1);
+    let of_other_device = entry(&fixture.side_session, code, 7);
+    let elsewhere = fixture.ticket("{}").await;
+    fixture
+        .record_one(entry(&fixture.side_session, elsewhere, 7))
+        .await;
+    fixture.record_one(of_other_device.clone()).await;
+    let mut reused_id = scan(&fixture.main_session, code, 7);
+    reused_id.scan_id = of_other_device.scan_id;
+    let mut good = scan(&fixture.main_session, elsewhere, 1);
     good.sequence = Some(4);
     let items = vec![
-        item(nowhere, Some(code)),
+        item(unknown_gate, Some(code)),
         unreadable,
-        item(stolen, Some(code)),
+        item(reused_id, Some(code)),
         item(good, Some(elsewhere)),
     ];
-    let synced = world.hand_in(&intake(&world.post, items, 3600)).await;
+    let synced = fixture
+        .ingest(&sync_batch(&fixture.main_session, items, 3600))
+        .await;
     let faults: Vec<_> = synced
         .results
         .iter()
@@ -383,30 +422,34 @@ pub(crate) async fn one_bad_scan_never_affects_another(world: World) {
     assert_eq!(synced.writes.received.missing(), [(1, 1), (3, 3)]);
 }
 
-pub(crate) async fn a_batch_again_changes_nothing_and_a_retry_at_the_gate_is_a_replay(world: World) {
-    let code = world.ticket("{}").await;
-    let one = scan(&world.post, code, 10);
-    let batch = intake(&world.post, vec![item(one.clone(), Some(code)); 2], 3600);
-    let results = world.hand_in(&batch).await.results;
+pub(crate) async fn a_repeated_batch_changes_nothing_and_an_online_retry_is_a_replay(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let one = scan(&fixture.main_session, code, 10);
+    let batch = sync_batch(
+        &fixture.main_session,
+        vec![item(one.clone(), Some(code)); 2],
+        3600,
+    );
+    let results = fixture.ingest(&batch).await.results;
     assert_eq!(
         [results[0].status, results[1].status],
         [SyncStatus::Recorded, SyncStatus::Replayed]
     );
-    let version = world.facts(code).await.version;
-    let again = world.hand_in(&batch).await.results;
+    let version = fixture.ticket_facts(code).await.version;
+    let again = fixture.ingest(&batch).await.results;
     assert_eq!(again[0].status, SyncStatus::Replayed);
     assert_eq!(
-        (world.facts(code).await.version, world.inside().await.2),
+        (fixture.ticket_facts(code).await.version, fixture.inside().await.2),
         (version, 1)
     );
-    assert_eq!(world.trail().await.len(), 1);
-    let mut retry = entry(&world.post, code, 3700);
+    assert_eq!(fixture.audit_trail().await.len(), 1);
+    let mut retry = entry(&fixture.main_session, code, 3700);
     retry.scan_id = one.scan_id;
     retry.fingerprint = match &batch.items[0].upload {
         Ok(upload) => upload.fingerprint,
         Err(fault) => panic!("{fault:?}"),
     };
-    match world.one(retry).await {
+    match fixture.record_one(retry).await {
         Recorded::Replayed(answer) => {
             assert_eq!(
                 (answer.reason, answer.gate.name.as_str()),
@@ -418,23 +461,23 @@ pub(crate) async fn a_batch_again_changes_nothing_and_a_retry_at_the_gate_is_a_r
     }
 }
 
-pub(crate) async fn a_scan_belongs_to_the_session_of_its_time(world: World) {
-    let code = world.ticket("{}").await;
-    let during = scan(&world.post, code, 10);
-    let before = scan(&world.post, code, -10);
-    // The device's clock is an hour ahead.
-    let mut ahead = scan(&world.post, code, 3600 + 30);
+pub(crate) async fn a_scan_is_assigned_to_the_session_active_at_its_time(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let during = scan(&fixture.main_session, code, 10);
+    let before = scan(&fixture.main_session, code, -10);
+    // The clock of the device is one hour ahead.
+    let mut ahead = scan(&fixture.main_session, code, 3600 + 30);
     ahead.local_result = Some(ScanResult::Duplicate);
-    let mut batch = intake(
-        &world.post,
+    let mut batch = sync_batch(
+        &fixture.main_session,
         vec![item(during, Some(code)), item(before.clone(), Some(code))],
         3600,
     );
-    world.hand_in(&batch).await;
-    batch = intake(&world.post, vec![item(ahead.clone(), Some(code))], 100);
+    fixture.ingest(&batch).await;
+    batch = sync_batch(&fixture.main_session, vec![item(ahead.clone(), Some(code))], 100);
     batch.sent_at = after(3600 + 100);
-    world.hand_in(&batch).await;
-    let trail = world.trail().await;
+    fixture.ingest(&batch).await;
+    let trail = fixture.audit_trail().await;
     let of = |id: ScanId| {
         trail
             .iter()
@@ -447,25 +490,36 @@ pub(crate) async fn a_scan_belongs_to_the_session_of_its_time(world: World) {
         (late.scanned_at, late.device_scanned_at),
         (after(30), Some(after(3630)))
     );
-    assert_eq!(late.scan_session_id, Some(world.post.session));
-    let session = world.store.session(world.organization, world.post.session).await;
-    assert_eq!(session.expect("read").expect("a session").scan_count, 2);
+    assert_eq!(late.scan_session_id, Some(fixture.main_session.id));
+    let session = fixture
+        .store
+        .session(fixture.organization, fixture.main_session.id)
+        .await;
+    assert_eq!(
+        session.expect("the read succeeds").expect("a session").scan_count,
+        2
+    );
 }
 
-pub(crate) async fn a_revoked_device_s_scans_admit_nobody(world: World) {
-    let code = world.ticket("{}").await;
-    world
+pub(crate) async fn scans_of_a_revoked_device_are_quarantined(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    fixture
         .store
-        .revoke_device(world.organization, world.post.device, after(1))
+        .revoke_device(fixture.organization, fixture.main_session.device, after(1))
         .await
-        .expect("revoked");
-    let one = scan(&world.post, code, 10);
+        .expect("the device is revoked");
+    let one = scan(&fixture.main_session, code, 10);
     for _ in 0..2 {
-        let results = world.sync(&world.post, code, std::slice::from_ref(&one)).await;
-        assert_eq!(told(&results[0]), (SyncStatus::Quarantined, None, None));
+        let results = fixture
+            .sync(&fixture.main_session, code, std::slice::from_ref(&one))
+            .await;
+        assert_eq!(outcome_of(&results[0]), (SyncStatus::Quarantined, None, None));
     }
-    assert_eq!((world.inside().await.2, world.trail().await.len()), (0, 0));
-    let conflicts = world.conflicts().await;
+    assert_eq!(
+        (fixture.inside().await.2, fixture.audit_trail().await.len()),
+        (0, 0)
+    );
+    let conflicts = fixture.conflicts().await;
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].kind, ConflictKind::Unverified);
     assert_eq!(
@@ -473,28 +527,28 @@ pub(crate) async fn a_revoked_device_s_scans_admit_nobody(world: World) {
         (one.scan_id, Some(code))
     );
     let filter = ConflictFilter {
-        event_id: Some(world.event),
+        event_id: Some(fixture.event),
         kind: Some(ConflictKind::DoubleEntry),
     };
-    let none = world.store.conflicts(world.organization, &filter, &ALL).await;
-    assert_eq!(none.expect("read").data, []);
+    let none = fixture.store.conflicts(fixture.organization, &filter, &ALL).await;
+    assert_eq!(none.expect("the read succeeds").data, []);
 }
 
-pub(crate) async fn conflicts_come_in_pages(world: World) {
-    let code = world.ticket("{}").await;
-    let scans: Vec<_> = (0..5).map(|at| scan(&world.post, code, at)).collect();
-    world.sync(&world.post, code, &scans).await;
+pub(crate) async fn conflicts_are_paged(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let scans: Vec<_> = (0..5).map(|at| scan(&fixture.main_session, code, at)).collect();
+    fixture.sync(&fixture.main_session, code, &scans).await;
     let mut page = PageRequest {
         limit: 3,
         after: None,
     };
     let mut seen: Vec<Timestamp> = Vec::new();
     loop {
-        let found = world
+        let found = fixture
             .store
-            .conflicts(world.organization, &ConflictFilter::default(), &page)
+            .conflicts(fixture.organization, &ConflictFilter::default(), &page)
             .await;
-        let found = found.expect("read");
+        let found = found.expect("the read succeeds");
         seen.extend(found.data.iter().filter_map(|conflict| conflict.times.last()));
         match found.next {
             Some(next) => page.after = Some(next),
@@ -504,88 +558,93 @@ pub(crate) async fn conflicts_come_in_pages(world: World) {
     assert_eq!(seen, [4, 3, 2, 1].map(after));
 }
 
-pub(crate) async fn no_order_and_no_grouping_of_batches_makes_a_difference(world: World) {
-    let mut dice = 7_u64;
+/// One offline scan of a random plan.
+#[derive(Clone, Copy)]
+struct PlannedScan {
+    id: ScanId,
+    at_side_gate: bool,
+    ticket: usize,
+    seconds: i64,
+    kind: usize,
+}
+
+impl PlannedScan {
+    fn draw(random: &mut Random) -> Self {
+        Self {
+            id: ScanId::from_uuid(Uuid::new_v4()),
+            at_side_gate: random.below(2) == 1,
+            ticket: random.below(2),
+            seconds: i64::try_from(random.below(60)).expect("a small number") * 10,
+            kind: random.below(6),
+        }
+    }
+
+    fn session<'a>(&self, fixture: &'a Fixture) -> &'a TestSession {
+        if self.at_side_gate {
+            &fixture.side_session
+        } else {
+            &fixture.main_session
+        }
+    }
+
+    fn item(&self, fixture: &Fixture, codes: &[TicketCode; 2]) -> UploadItem {
+        let code = codes[self.ticket];
+        let mut scan = scan(self.session(fixture), code, self.seconds);
+        scan.scan_id = self.id;
+        match self.kind {
+            0 => scan.local_result = None,
+            1 => scan.local_result = Some(ScanResult::Duplicate),
+            2 => scan.direction = Direction::Exit,
+            _ => {}
+        }
+        item(scan, Some(code))
+    }
+}
+
+pub(crate) async fn the_order_and_grouping_of_batches_do_not_matter(fixture: Fixture) {
+    let mut random = Random(7);
     for round in 0..12 {
-        let mut roll = |sides: u64| {
-            dice = dice
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (dice >> 33) % sides
-        };
-        let reentry = Reentry::ALL[usize::try_from(roll(3)).expect("small")];
-        let limit = roll(2) + 1;
-        let count = 12;
-        let plan: Vec<_> = (0..count)
-            .map(|number| {
-                (
-                    ScanId::from_uuid(Uuid::new_v4()),
-                    number,
-                    roll(2),
-                    roll(2),
-                    roll(60) * 10,
-                    roll(6),
-                )
-            })
-            .collect();
+        let reentry = Reentry::ALL[random.below(3)];
+        let limit = random.below(2) + 1;
+        let plan: Vec<_> = (0..12).map(|_| PlannedScan::draw(&mut random)).collect();
+        let online = [plan[0], plan[1]];
+        let mut reordered = plan.clone();
+        reordered.reverse();
+        reordered.rotate_left(5);
         let mut states = Vec::new();
-        for turn in 0..2 {
-            let world = world.another().await;
-            world.change_event(|event| event.reentry = reentry).await;
+        for (plan, batch_size) in [(&plan, 1), (&reordered, 4)] {
+            let fixture = fixture.another().await;
+            fixture.change_event(|event| event.reentry = reentry).await;
             let line = format!(r#"{{"entry_limit":{limit}}}"#);
-            let codes = [world.ticket(&line).await, world.ticket(&line).await];
-            let mut plan = plan.clone();
-            // Two of them were answered at the gate.
-            for (id, _, device, ticket, _, _) in &plan[..2] {
-                let mut online = entry(
-                    if *device == 0 {
-                        &world.post
-                    } else {
-                        &world.other_post
-                    },
-                    codes[usize::try_from(*ticket).expect("small")],
-                    300,
-                );
-                online.scan_id = *id;
-                world.record(&[online]).await;
+            let codes = [fixture.ticket(&line).await, fixture.ticket(&line).await];
+            // The server answered two of them online.
+            for planned in &online {
+                let code = codes[planned.ticket];
+                let mut attempt = entry(planned.session(&fixture), code, 300);
+                attempt.scan_id = planned.id;
+                fixture.record(&[attempt]).await;
             }
-            if turn == 1 {
-                plan.reverse();
-                plan.rotate_left(5);
-            }
-            let size = if turn == 0 { 1 } else { 4 };
-            for batch in plan[..].chunks(size) {
-                for device in 0..2 {
-                    let post = if device == 0 {
-                        &world.post
-                    } else {
-                        &world.other_post
-                    };
-                    let items: Vec<_> = batch
+            for batch in plan.chunks(batch_size) {
+                for at_side_gate in [false, true] {
+                    let of_device = batch
                         .iter()
-                        .filter(|one| one.2 == device)
-                        .map(|(id, _, _, ticket, seconds, kind)| {
-                            let code = codes[usize::try_from(*ticket).expect("small")];
-                            let mut one = scan(post, code, i64::try_from(*seconds).expect("small"));
-                            one.scan_id = *id;
-                            match kind {
-                                0 => one.local_result = None,
-                                1 => one.local_result = Some(ScanResult::Duplicate),
-                                2 => one.direction = Direction::Exit,
-                                _ => {}
-                            }
-                            item(one, Some(code))
-                        })
-                        .collect();
-                    world.hand_in(&intake(post, items, 3600)).await;
+                        .filter(|planned| planned.at_side_gate == at_side_gate);
+                    let items: Vec<_> = of_device.map(|planned| planned.item(&fixture, &codes)).collect();
+                    let session = if at_side_gate {
+                        &fixture.side_session
+                    } else {
+                        &fixture.main_session
+                    };
+                    fixture.ingest(&sync_batch(session, items, 3600)).await;
                 }
             }
-            states.push(state(&world, &codes).await);
+            states.push(state(&fixture, &codes).await);
         }
         assert_eq!(states[0], states[1], "round {round}");
     }
 }
 
+/// What must not depend on the order of the batches: records by scan id, tickets, counters, conflicts.
 type State = (
     BTreeMap<ScanId, (Reason, Option<ScanResult>, bool)>,
     Vec<(u32, TicketStatus, usize)>,
@@ -593,28 +652,28 @@ type State = (
     Vec<(Option<ScanId>, ScanId)>,
 );
 
-async fn state(world: &World, codes: &[TicketCode]) -> State {
-    let scans = world.trail().await.into_iter().map(|record| {
+async fn state(fixture: &Fixture, codes: &[TicketCode]) -> State {
+    let scans = fixture.audit_trail().await.into_iter().map(|record| {
         let of_one = (record.reason, record.local_result, record.undone.is_some());
         (record.scan_id, of_one)
     });
     let mut tickets = Vec::new();
     for code in codes {
-        let facts = world.facts(*code).await;
+        let facts = fixture.ticket_facts(*code).await;
         tickets.push((
             facts.ticket.scan_count,
             facts.ticket.status,
             facts.ledger.inside(),
         ));
     }
-    let occupancy = world.occupancy().await;
+    let occupancy = fixture.occupancy().await;
     let gates: Vec<_> = occupancy
         .gates
         .iter()
         .map(|gate| (&gate.name, gate.count))
         .collect();
     let counts = format!("{gates:?} {:?}", occupancy.results);
-    let conflicts = world.conflicts().await;
+    let conflicts = fixture.conflicts().await;
     let conflicts = conflicts
         .iter()
         .map(|one| (one.winner_scan_id, one.other_scan_id))
@@ -622,9 +681,9 @@ async fn state(world: &World, codes: &[TicketCode]) -> State {
     (scans.collect(), tickets, counts, conflicts)
 }
 
-pub(crate) async fn a_full_batch_is_taken_at_once(world: World) {
+pub(crate) async fn a_batch_of_1000_scans_is_accepted(fixture: Fixture) {
     let lines = vec!["{}"; 500];
-    let codes: Vec<_> = world
+    let codes: Vec<_> = fixture
         .import(&lines)
         .await
         .into_iter()
@@ -636,40 +695,51 @@ pub(crate) async fn a_full_batch_is_taken_at_once(world: World) {
     let items = (0..1000).map(|at| {
         let code = codes[at % codes.len()];
         item(
-            scan(&world.post, code, i64::try_from(at).expect("small")),
+            scan(
+                &fixture.main_session,
+                code,
+                i64::try_from(at).expect("a small number"),
+            ),
             Some(code),
         )
     });
-    let results = world
-        .hand_in(&intake(&world.post, items.collect(), 3600))
+    let results = fixture
+        .ingest(&sync_batch(&fixture.main_session, items.collect(), 3600))
         .await
         .results;
     assert_eq!(
         results
             .iter()
-            .filter(|one| one.reason == Some(Reason::Admitted))
+            .filter(|result| result.reason == Some(Reason::Admitted))
             .count(),
         500
     );
-    assert_eq!(results.iter().filter(|one| one.conflict.is_some()).count(), 1000);
-    assert_eq!(world.inside().await.2, 1000);
-    let out = exit(&world.post, codes[0], 4000);
-    assert_eq!(world.reason(out).await, Reason::Exited);
+    assert_eq!(
+        results.iter().filter(|result| result.conflict.is_some()).count(),
+        1000
+    );
+    assert_eq!(fixture.inside().await.2, 1000);
+    let exit = exit(&fixture.main_session, codes[0], 4000);
+    assert_eq!(fixture.reason(exit).await, Reason::Exited);
 }
 
-pub(crate) async fn a_quarantine_holds_ten_thousand(world: World) {
-    let code = world.ticket("{}").await;
-    let revoked = world
+pub(crate) async fn a_quarantine_holds_10000_scans(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let revoked = fixture
         .store
-        .revoke_device(world.organization, world.post.device, after(1))
+        .revoke_device(fixture.organization, fixture.main_session.device, after(1))
         .await;
-    revoked.expect("revoked");
+    revoked.expect("the device is revoked");
     let mut statuses = BTreeMap::new();
     for _ in 0..11 {
         let items = (0..1000)
-            .map(|at| item(scan(&world.post, code, at), Some(code)))
+            .map(|at| item(scan(&fixture.main_session, code, at), Some(code)))
             .collect();
-        for result in world.hand_in(&intake(&world.post, items, 3600)).await.results {
+        for result in fixture
+            .ingest(&sync_batch(&fixture.main_session, items, 3600))
+            .await
+            .results
+        {
             *statuses.entry(result.status).or_insert(0) += 1;
         }
     }
@@ -677,30 +747,33 @@ pub(crate) async fn a_quarantine_holds_ten_thousand(world: World) {
     assert_eq!(statuses, BTreeMap::from(expected));
 }
 
-pub(crate) async fn batches_of_two_devices_at_once_lose_nothing(world: World) {
+pub(crate) async fn concurrent_batches_of_two_devices_lose_nothing(fixture: Fixture) {
     let codes: Vec<_> = [
-        world.ticket("{}").await,
-        world.ticket("{}").await,
-        world.ticket("{}").await,
+        fixture.ticket("{}").await,
+        fixture.ticket("{}").await,
+        fixture.ticket("{}").await,
     ]
     .into();
     let mut calls = Vec::new();
     for round in 0..6 {
-        for post in [world.post, world.other_post] {
+        for session in [fixture.main_session, fixture.side_session] {
             let items = codes
                 .iter()
-                .map(|code| item(scan(&post, *code, round), Some(*code)))
+                .map(|code| item(scan(&session, *code, round), Some(*code)))
                 .collect();
-            let (store, intake) = (world.store.clone(), intake(&post, items, 3600));
-            calls.push(tokio::spawn(async move { store.sync(&intake, &RULES).await }));
+            let (store, batch) = (fixture.store.clone(), sync_batch(&session, items, 3600));
+            calls.push(tokio::spawn(async move { store.sync(&batch, &RULES).await }));
         }
     }
     for call in calls {
-        let synced = call.await.expect("the call ends").expect("the batch is written");
+        let synced = call
+            .await
+            .expect("the task completes")
+            .expect("the batch is recorded");
         assert!(synced.is_some());
     }
-    assert_eq!(world.inside().await, (18, 18, 36));
-    assert_eq!(world.conflicts().await.len(), 33);
-    let results = world.occupancy().await.results;
+    assert_eq!(fixture.inside().await, (18, 18, 36));
+    assert_eq!(fixture.conflicts().await.len(), 33);
+    let results = fixture.occupancy().await.results;
     assert_eq!((results.valid, results.duplicate), (3, 33));
 }

@@ -1,48 +1,56 @@
-//! How does the box office find and change tickets?
+//! Searching tickets and changing their status.
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{EventId, SettableStatus, TicketStatus};
 use voelgoed_scan_core::store::PageRequest;
 
-use crate::world::{ALL, START, World};
+use crate::fixture::{ALL, Fixture, START};
 
-pub(crate) async fn a_status_that_is_lifted_reads_scanned_where_admissions_are_left(world: World) {
-    let fresh = world.ticket("{}").await;
-    let used = world.ticket("{}").await;
-    world.enter(used, 0).await;
+pub(crate) async fn a_reactivated_ticket_with_admissions_is_scanned(fixture: Fixture) {
+    let fresh = fixture.ticket("{}").await;
+    let used = fixture.ticket("{}").await;
+    fixture.enter(used, 0).await;
     for (status, stored) in [
         (SettableStatus::Used, TicketStatus::Used),
         (SettableStatus::Voided, TicketStatus::Voided),
         (SettableStatus::Refunded, TicketStatus::Refunded),
     ] {
-        assert_eq!(world.set_status(fresh, status).await.ticket.status, stored);
-        assert_eq!(world.facts(fresh).await.ticket.status, stored);
+        assert_eq!(fixture.set_status(fresh, status).await.ticket.status, stored);
+        assert_eq!(fixture.ticket_facts(fresh).await.ticket.status, stored);
     }
     assert_eq!(
-        world
+        fixture
             .set_status(fresh, SettableStatus::Active)
             .await
             .ticket
             .status,
         TicketStatus::Active
     );
-    world.set_status(used, SettableStatus::Voided).await;
+    fixture.set_status(used, SettableStatus::Voided).await;
     assert_eq!(
-        world.set_status(used, SettableStatus::Active).await.ticket.status,
+        fixture
+            .set_status(used, SettableStatus::Active)
+            .await
+            .ticket
+            .status,
         TicketStatus::Scanned
     );
-    let nothing = world.store.set_ticket_status(
-        world.organization,
+    let nothing = fixture.store.set_ticket_status(
+        fixture.organization,
         EventId::from_uuid(Uuid::new_v4()),
         used,
         SettableStatus::Voided,
         START,
     );
-    assert_eq!(nothing.await.expect("read"), None, "of another event");
+    assert_eq!(
+        nothing.await.expect("the read succeeds"),
+        None,
+        "the ticket belongs to another event"
+    );
 }
 
-pub(crate) async fn tickets_are_found_by_start_of_code_by_holder_and_by_order(world: World) {
-    world
+pub(crate) async fn tickets_are_found_by_code_prefix_holder_and_order(fixture: Fixture) {
+    fixture
         .import(&[
             r#"{"code":"aaaa000000000000","holder_name":"Éloïse Botha","order_ref":"VG-100"}"#,
             r#"{"code":"aAaa000000000000","holder_name":"Jan van der Merwe","order_ref":"vg-200"}"#,
@@ -50,10 +58,10 @@ pub(crate) async fn tickets_are_found_by_start_of_code_by_holder_and_by_order(wo
             r#"{"code":"cccc000000000000","status":"voided"}"#,
         ])
         .await;
-    let found = async |wanted: Option<&str>, status| {
-        let page = world
+    let find = async |text: Option<&str>, status| {
+        let page = fixture
             .store
-            .tickets(world.organization, world.event, wanted, status, &ALL)
+            .tickets(fixture.organization, fixture.event, text, status, &ALL)
             .await;
         let codes: Vec<_> = page
             .expect("tickets")
@@ -82,23 +90,23 @@ pub(crate) async fn tickets_are_found_by_start_of_code_by_holder_and_by_order(wo
         (Some("%%%"), ""),
         (Some("b_o"), ""),
     ];
-    for (wanted, codes) in table {
-        assert_eq!(found(wanted, None).await, codes, "{wanted:?}");
+    for (text, codes) in table {
+        assert_eq!(find(text, None).await, codes, "{text:?}");
     }
-    assert_eq!(found(None, Some(TicketStatus::Voided)).await, "cccc");
-    assert_eq!(found(Some("aaaa"), Some(TicketStatus::Voided)).await, "");
+    assert_eq!(find(None, Some(TicketStatus::Voided)).await, "cccc");
+    assert_eq!(find(Some("aaaa"), Some(TicketStatus::Voided)).await, "");
 }
 
-pub(crate) async fn tickets_come_in_pages_in_the_order_of_their_codes(world: World) {
+pub(crate) async fn tickets_are_paged_in_code_order(fixture: Fixture) {
     let lines = vec!["{}"; 7];
-    world.import(&lines).await;
+    fixture.import(&lines).await;
     let mut codes = Vec::new();
     let mut after = None;
     loop {
         let page = PageRequest { limit: 3, after };
-        let page = world
+        let page = fixture
             .store
-            .tickets(world.organization, world.event, None, None, &page)
+            .tickets(fixture.organization, fixture.event, None, None, &page)
             .await
             .expect("a page");
         codes.extend(page.data.iter().map(|one| one.ticket.code.to_string()));

@@ -1,4 +1,4 @@
-//! What does it mean that a scan is undone?
+//! Undoing admissions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,10 @@ use voelgoed_scan_core::model::{Reason, Reentry, ScanId, ScanRecord, TicketFacts
 use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
 
 use crate::attempts::{entry, exit};
-use crate::world::{RULES, World, after};
+use crate::fixture::{Fixture, RULES, after};
 
-const QUARTER: Duration = Duration::from_mins(15);
+/// How long a device may undo its own scans.
+const UNDO_LIMIT: Duration = Duration::from_mins(15);
 
 fn undone(outcome: Option<UndoOutcome>) -> (ScanRecord, TicketFacts, bool) {
     match outcome {
@@ -22,42 +23,66 @@ fn undone(outcome: Option<UndoOutcome>) -> (ScanRecord, TicketFacts, bool) {
     }
 }
 
-pub(crate) async fn an_undone_admission_leaves_the_ticket_as_it_was(world: World) {
-    let code = world.ticket("{}").await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let (record, ticket, again) = undone(world.undo(scan, UndoPermission::Member, 5).await);
+pub(crate) async fn undoing_an_admission_restores_the_ticket(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    let (record, ticket, again) = undone(fixture.undo(scan, UndoPermission::Member, 5).await);
     assert!(!again);
     assert_eq!(record.undone.as_ref().map(|undone| undone.at), Some(after(5)));
     assert_eq!(
         (ticket.ticket.status, ticket.ticket.scan_count),
         (TicketStatus::Active, 0)
     );
-    assert_eq!(world.facts(code).await, ticket);
-    assert_eq!(world.inside().await, (0, 0, 0));
-    assert_eq!(world.trail().await, [record], "the record stays, marked");
-    assert_eq!(world.enter(code, 6).await, Reason::Admitted, "not readmitted");
-    assert_eq!(world.inside().await, (1, 0, 1));
+    assert_eq!(fixture.ticket_facts(code).await, ticket);
+    assert_eq!(fixture.inside().await, (0, 0, 0));
+    assert_eq!(
+        fixture.audit_trail().await,
+        [record],
+        "the record is kept and marked as undone"
+    );
+    assert_eq!(
+        fixture.enter(code, 6).await,
+        Reason::Admitted,
+        "an admission, not a readmission"
+    );
+    assert_eq!(fixture.inside().await, (1, 0, 1));
 }
 
-pub(crate) async fn an_undo_twice_is_the_same_answer(world: World) {
-    let code = world.ticket("{}").await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let (first, ..) = undone(world.undo(scan, UndoPermission::Member, 5).await);
-    world.enter(code, 6).await;
-    let (second, _, again) = undone(world.undo(scan, UndoPermission::Member, 7).await);
+pub(crate) async fn a_repeated_undo_gets_the_same_answer(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    let (first, ..) = undone(fixture.undo(scan, UndoPermission::Member, 5).await);
+    fixture.enter(code, 6).await;
+    let (second, _, again) = undone(fixture.undo(scan, UndoPermission::Member, 7).await);
     assert!(again);
     assert_eq!(first, second);
-    assert_eq!(world.inside().await, (1, 0, 1), "the later admission stands");
+    assert_eq!(
+        fixture.inside().await,
+        (1, 0, 1),
+        "the later admission is not undone"
+    );
 }
 
-pub(crate) async fn undos_at_once_take_one_admission_back(world: World) {
-    let code = world.ticket(r#"{"entry_limit":2}"#).await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    world.enter(code, 1).await;
-    let (organization, reason) = (world.organization, crate::world::why("twice"));
+pub(crate) async fn concurrent_undos_reverse_one_admission(fixture: Fixture) {
+    let code = fixture.ticket(r#"{"entry_limit":2}"#).await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    fixture.enter(code, 1).await;
+    let (organization, reason) = (fixture.organization, crate::fixture::reason_text("twice"));
     let undos: Vec<_> = (0..12)
         .map(|_| {
-            let (store, reason) = (Arc::clone(&world.store), reason.clone());
+            let (store, reason) = (Arc::clone(&fixture.store), reason.clone());
             tokio::spawn(async move {
                 store
                     .undo(
@@ -74,25 +99,29 @@ pub(crate) async fn undos_at_once_take_one_admission_back(world: World) {
         .collect();
     let mut first_times = 0;
     for undo in undos {
-        let (.., again) = undone(undo.await.expect("the call ends").expect("the undo is written"));
+        let (.., again) = undone(
+            undo.await
+                .expect("the task completes")
+                .expect("the undo is written"),
+        );
         first_times += usize::from(!again);
     }
     assert_eq!(first_times, 1);
-    assert_eq!(world.facts(code).await.ticket.scan_count, 1);
-    assert_eq!(world.inside().await, (1, 0, 1));
+    assert_eq!(fixture.ticket_facts(code).await.ticket.scan_count, 1);
+    assert_eq!(fixture.inside().await, (1, 0, 1));
 }
 
-pub(crate) async fn an_undone_readmission_opens_the_older_admission_again(world: World) {
-    world
+pub(crate) async fn undoing_a_readmission_reopens_the_older_admission(fixture: Fixture) {
+    fixture
         .change_event(|event| event.reentry = Reentry::AfterWindow)
         .await;
-    let code = world.ticket("{}").await;
-    world.enter(code, 0).await;
-    let again = world.decided(entry(&world.other_post, code, 301)).await;
+    let code = fixture.ticket("{}").await;
+    fixture.enter(code, 0).await;
+    let again = fixture.decided(entry(&fixture.side_session, code, 301)).await;
     assert_eq!(again.answer.reason, Reason::Readmitted);
-    assert_eq!(world.inside().await, (0, 1, 1));
+    assert_eq!(fixture.inside().await, (0, 1, 1));
     let (_, ticket, _) = undone(
-        world
+        fixture
             .undo(again.record.scan_id, UndoPermission::Member, 302)
             .await,
     );
@@ -100,99 +129,126 @@ pub(crate) async fn an_undone_readmission_opens_the_older_admission_again(world:
         (ticket.ticket.status, ticket.ticket.scan_count),
         (TicketStatus::Scanned, 1)
     );
-    assert_eq!(world.inside().await, (1, 0, 1), "back at the old gate");
-    assert_eq!(world.leave(code, 303).await, Reason::Exited);
-    assert_eq!(world.inside().await, (0, 0, 0));
+    assert_eq!(
+        fixture.inside().await,
+        (1, 0, 1),
+        "the older admission is open again"
+    );
+    assert_eq!(fixture.leave(code, 303).await, Reason::Exited);
+    assert_eq!(fixture.inside().await, (0, 0, 0));
 }
 
-pub(crate) async fn an_undo_counts_by_the_policy_of_the_scans_not_of_today(world: World) {
-    world
+pub(crate) async fn an_undo_applies_the_policy_that_its_scans_were_decided_by(fixture: Fixture) {
+    fixture
         .change_event(|event| event.reentry = Reentry::AfterWindow)
         .await;
-    let code = world.ticket("{}").await;
-    world.enter(code, 0).await;
-    let again = world
-        .decided(entry(&world.other_post, code, 301))
+    let code = fixture.ticket("{}").await;
+    fixture.enter(code, 0).await;
+    let again = fixture
+        .decided(entry(&fixture.side_session, code, 301))
         .await
         .record
         .scan_id;
-    world.change_event(|event| event.reentry = Reentry::Never).await;
-    world
+    fixture.change_event(|event| event.reentry = Reentry::Never).await;
+    fixture
         .import(&[&format!(r#"{{"code":"{code}","entry_limit":3}}"#)])
         .await;
-    undone(world.undo(again, UndoPermission::Member, 302).await);
-    assert_eq!(world.inside().await, (1, 0, 1));
-    assert_eq!(world.facts(code).await.ledger.inside(), 1);
+    undone(fixture.undo(again, UndoPermission::Member, 302).await);
+    assert_eq!(fixture.inside().await, (1, 0, 1));
+    assert_eq!(fixture.ticket_facts(code).await.ledger.inside(), 1);
 }
 
-pub(crate) async fn an_undo_keeps_scans_of_one_moment_in_their_order(world: World) {
+pub(crate) async fn an_undo_keeps_the_order_of_simultaneous_scans(fixture: Fixture) {
     for _ in 0..8 {
-        let code = world.ticket(r#"{"entry_limit":2}"#).await;
-        // The second node's clock is behind: its scans fall on the moment of the first's.
+        let code = fixture.ticket(r#"{"entry_limit":2}"#).await;
+        // The clock of the second node is behind, so that its scans get times next to the first one's.
         let batch = [
-            entry(&world.post, code, 9),
-            exit(&world.other_post, code, 5),
-            entry(&world.other_post, code, 5),
+            entry(&fixture.main_session, code, 9),
+            exit(&fixture.side_session, code, 5),
+            entry(&fixture.side_session, code, 5),
         ];
-        let last = crate::attempts::decided(world.record(&batch).await.remove(2))
+        let last = crate::attempts::decided(fixture.record(&batch).await.remove(2))
             .record
             .scan_id;
-        assert_eq!(world.inside().await, (0, 1, 1));
-        undone(world.undo(last, UndoPermission::Member, 10).await);
-        assert_eq!(world.inside().await, (0, 0, 0));
-        assert_eq!(world.facts(code).await.ledger.inside(), 0);
+        assert_eq!(fixture.inside().await, (0, 1, 1));
+        undone(fixture.undo(last, UndoPermission::Member, 10).await);
+        assert_eq!(fixture.inside().await, (0, 0, 0));
+        assert_eq!(fixture.ticket_facts(code).await.ledger.inside(), 0);
     }
 }
 
-pub(crate) async fn only_an_open_admission_can_be_undone(world: World) {
-    let code = world.ticket("{}").await;
-    let admitted = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let denied = world.decided(entry(&world.post, code, 1)).await.record.scan_id;
-    let exited = world.decided(exit(&world.post, code, 2)).await.record.scan_id;
-    let unknown = world
+pub(crate) async fn only_an_open_admission_can_be_undone(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let admitted = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    let denied = fixture
+        .decided(entry(&fixture.main_session, code, 1))
+        .await
+        .record
+        .scan_id;
+    let exited = fixture
+        .decided(exit(&fixture.main_session, code, 2))
+        .await
+        .record
+        .scan_id;
+    let unknown = fixture
         .decided(entry(
-            &world.post,
+            &fixture.main_session,
             voelgoed_scan_core::model::TicketCode::generate(),
             3,
         ))
         .await;
     for scan in [admitted, denied, exited, unknown.record.scan_id] {
         assert_eq!(
-            world.undo(scan, UndoPermission::Member, 4).await,
+            fixture.undo(scan, UndoPermission::Member, 4).await,
             Some(UndoOutcome::NotOpen)
         );
     }
-    let nothing = ScanId::from_uuid(uuid::Uuid::new_v4());
-    assert_eq!(world.undo(nothing, UndoPermission::Member, 4).await, None);
+    let unknown_scan = ScanId::from_uuid(uuid::Uuid::new_v4());
+    assert_eq!(fixture.undo(unknown_scan, UndoPermission::Member, 4).await, None);
 }
 
-pub(crate) async fn a_device_undoes_its_own_scans_for_a_quarter_of_an_hour(world: World) {
-    let code = world.ticket("{}").await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let own = UndoPermission::Device(world.post.device, QUARTER);
-    let others = UndoPermission::Device(world.other_post.device, QUARTER);
-    assert_eq!(world.undo(scan, others, 1).await, Some(UndoOutcome::NotAllowed));
-    assert_eq!(world.undo(scan, own, 901).await, Some(UndoOutcome::NotAllowed));
-    let (record, ..) = undone(world.undo(scan, own, 900).await);
+pub(crate) async fn a_device_can_undo_only_its_own_scans_of_the_last_15_minutes(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    let own = UndoPermission::Device(fixture.main_session.device, UNDO_LIMIT);
+    let by_other_device = UndoPermission::Device(fixture.side_session.device, UNDO_LIMIT);
+    assert_eq!(
+        fixture.undo(scan, by_other_device, 1).await,
+        Some(UndoOutcome::NotAllowed)
+    );
+    assert_eq!(fixture.undo(scan, own, 901).await, Some(UndoOutcome::NotAllowed));
+    let (record, ..) = undone(fixture.undo(scan, own, 900).await);
     assert_eq!(
         record.undone.and_then(|undone| undone.device_id),
-        Some(world.post.device)
+        Some(fixture.main_session.device)
     );
-    undone(world.undo(scan, own, 5000).await);
+    undone(fixture.undo(scan, own, 5000).await);
     assert_eq!(
-        world.undo(scan, others, 1).await,
+        fixture.undo(scan, by_other_device, 1).await,
         Some(UndoOutcome::NotAllowed),
-        "nor is it told of"
+        "the undo is not revealed to other devices"
     );
 }
 
-pub(crate) async fn an_undo_leaves_a_voided_ticket_voided(world: World) {
-    let code = world.ticket("{}").await;
-    let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    world
+pub(crate) async fn an_undo_leaves_a_voided_ticket_voided(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let scan = fixture
+        .decided(entry(&fixture.main_session, code, 0))
+        .await
+        .record
+        .scan_id;
+    fixture
         .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
-    let (_, ticket, _) = undone(world.undo(scan, UndoPermission::Member, 1).await);
+    let (_, ticket, _) = undone(fixture.undo(scan, UndoPermission::Member, 1).await);
     assert_eq!(
         (ticket.ticket.status, ticket.ticket.scan_count),
         (TicketStatus::Voided, 0)

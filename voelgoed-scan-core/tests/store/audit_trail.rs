@@ -1,29 +1,29 @@
-//! How is the audit trail read?
+//! The audit trail and the occupancy report.
 
 use voelgoed_scan_core::model::{DecidedBy, Direction, Reason, ScanRecord, ScanResult, Source};
 use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter};
 
 use crate::attempts::{entry, exit};
-use crate::world::{ALL, World, after};
+use crate::fixture::{ALL, Fixture, after};
 
-pub(crate) async fn a_record_keeps_what_was_asked_and_answered(world: World) {
-    let code = world.ticket("{}").await;
-    let mut scan = entry(&world.post, code, 3);
+pub(crate) async fn a_record_holds_the_request_and_the_answer(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let mut scan = entry(&fixture.main_session, code, 3);
     scan.device_scanned_at = Some(after(2));
     scan.metadata = Some(serde_json::from_str(r#"{"lane":4,"note":"größe"}"#).expect("metadata"));
     let id = scan.scan_id;
     let metadata = scan.metadata.clone();
-    let decided = world.decided(scan).await;
-    let ticket = world.facts(code).await.ticket;
+    let decided = fixture.decided(scan).await;
+    let ticket = fixture.ticket_facts(code).await.ticket;
     let expected = ScanRecord {
         scan_id: id,
-        organization_id: world.organization,
+        organization_id: fixture.organization,
         ticket_id: Some(ticket.id),
         ticket_code: Some(code),
-        event_id: world.event,
-        gate_id: world.main,
-        device_id: world.post.device,
-        scan_session_id: Some(world.post.session),
+        event_id: fixture.event,
+        gate_id: fixture.main_gate,
+        device_id: fixture.main_session.device,
+        scan_session_id: Some(fixture.main_session.id),
         result: ScanResult::Valid,
         reason: Reason::Admitted,
         would_have_been: None,
@@ -39,33 +39,33 @@ pub(crate) async fn a_record_keeps_what_was_asked_and_answered(world: World) {
         metadata,
     };
     assert_eq!(decided.record, expected);
-    assert_eq!(world.trail().await, [expected]);
+    assert_eq!(fixture.audit_trail().await, [expected]);
 }
 
-pub(crate) async fn the_trail_is_filtered_by_all_that_is_asked(world: World) {
-    let (one, two) = (world.ticket("{}").await, world.ticket("{}").await);
+pub(crate) async fn the_audit_trail_applies_every_filter(fixture: Fixture) {
+    let (one, two) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
     let batch = [
-        entry(&world.post, one, 0),
-        entry(&world.post, one, 10),
-        entry(&world.other_post, two, 20),
-        exit(&world.other_post, one, 30),
+        entry(&fixture.main_session, one, 0),
+        entry(&fixture.main_session, one, 10),
+        entry(&fixture.side_session, two, 20),
+        exit(&fixture.side_session, one, 30),
     ];
-    world.record(&batch).await;
+    fixture.record(&batch).await;
     let seconds = async |filter: ScanFilter| {
-        let page = world
+        let page = fixture
             .store
-            .scans(world.organization, &filter, Order::Oldest, &ALL)
+            .scans(fixture.organization, &filter, Order::Oldest, &ALL)
             .await
             .expect("scans");
         let at = |scan: &ScanRecord| scan.scanned_at.millis_since(after(0)) / 1000;
         page.data.iter().map(at).collect::<Vec<_>>()
     };
     let any = ScanFilter::default;
-    let nowhere = voelgoed_scan_core::model::EventId::from_uuid(uuid::Uuid::new_v4());
+    let unknown_event = voelgoed_scan_core::model::EventId::from_uuid(uuid::Uuid::new_v4());
     assert_eq!(seconds(any()).await, [0, 10, 20, 30]);
     assert_eq!(
         seconds(ScanFilter {
-            event_id: Some(world.event),
+            event_id: Some(fixture.event),
             ..any()
         })
         .await,
@@ -73,7 +73,7 @@ pub(crate) async fn the_trail_is_filtered_by_all_that_is_asked(world: World) {
     );
     assert_eq!(
         seconds(ScanFilter {
-            event_id: Some(nowhere),
+            event_id: Some(unknown_event),
             ..any()
         })
         .await,
@@ -81,7 +81,7 @@ pub(crate) async fn the_trail_is_filtered_by_all_that_is_asked(world: World) {
     );
     assert_eq!(
         seconds(ScanFilter {
-            gate_id: Some(world.main),
+            gate_id: Some(fixture.main_gate),
             ..any()
         })
         .await,
@@ -89,7 +89,7 @@ pub(crate) async fn the_trail_is_filtered_by_all_that_is_asked(world: World) {
     );
     assert_eq!(
         seconds(ScanFilter {
-            device_id: Some(world.other_post.device),
+            device_id: Some(fixture.side_session.device),
             ..any()
         })
         .await,
@@ -116,23 +116,27 @@ pub(crate) async fn the_trail_is_filtered_by_all_that_is_asked(world: World) {
         to: Some(after(20)),
         ..any()
     };
-    assert_eq!(seconds(between.clone()).await, [10, 20], "both ends are in it");
+    assert_eq!(
+        seconds(between.clone()).await,
+        [10, 20],
+        "the range includes both ends"
+    );
     let all = ScanFilter {
         ticket_code: Some(one),
-        gate_id: Some(world.main),
+        gate_id: Some(fixture.main_gate),
         ..between
     };
     assert_eq!(seconds(all).await, [10]);
 }
 
-pub(crate) async fn the_trail_comes_in_pages_either_way(world: World) {
-    let code = world.ticket("{}").await;
-    // Five at one moment: then their ids say which comes first.
+pub(crate) async fn the_audit_trail_is_paged_in_both_orders(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    // Five scans have the same time: their ids decide the order.
     let batch: Vec<_> = [0, 1, 1, 1, 1, 1, 2]
-        .map(|seconds| entry(&world.post, code, seconds))
+        .map(|seconds| entry(&fixture.main_session, code, seconds))
         .into();
-    world.record(&batch).await;
-    let walk = async |order| {
+    fixture.record(&batch).await;
+    let read_pages = async |order| {
         let mut all = Vec::new();
         let mut start = None;
         loop {
@@ -140,9 +144,9 @@ pub(crate) async fn the_trail_comes_in_pages_either_way(world: World) {
                 limit: 2,
                 after: start,
             };
-            let page = world
+            let page = fixture
                 .store
-                .scans(world.organization, &ScanFilter::default(), order, &page)
+                .scans(fixture.organization, &ScanFilter::default(), order, &page)
                 .await
                 .expect("a page");
             all.extend(page.data.iter().map(|scan| (scan.scanned_at, scan.scan_id)));
@@ -152,34 +156,34 @@ pub(crate) async fn the_trail_comes_in_pages_either_way(world: World) {
             }
         }
     };
-    let mut newest = walk(Order::Newest).await;
-    let oldest = walk(Order::Oldest).await;
+    let mut newest = read_pages(Order::Newest).await;
+    let oldest = read_pages(Order::Oldest).await;
     assert!(oldest.is_sorted());
     newest.reverse();
     assert_eq!(newest, oldest);
     assert_eq!(oldest.len(), 7);
 }
 
-pub(crate) async fn occupancy_tells_each_gate_and_the_last_minute(world: World) {
-    let code = world.ticket(r#"{"entry_limit":2}"#).await;
-    world.change_event(|event| event.capacity = Some(50)).await;
-    world
-        .change_gate(world.main, |gate| gate.capacity = Some(20))
+pub(crate) async fn occupancy_reports_each_gate_and_the_last_minute(fixture: Fixture) {
+    let code = fixture.ticket(r#"{"entry_limit":2}"#).await;
+    fixture.change_event(|event| event.capacity = Some(50)).await;
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = Some(20))
         .await;
-    world
+    fixture
         .record(&[
-            entry(&world.post, code, 0),
-            entry(&world.other_post, code, 30),
-            exit(&world.other_post, code, 61),
-            entry(&world.post, code, 62),
+            entry(&fixture.main_session, code, 0),
+            entry(&fixture.side_session, code, 30),
+            exit(&fixture.side_session, code, 61),
+            entry(&fixture.main_session, code, 62),
         ])
         .await;
-    let occupancy = world
+    let occupancy = fixture
         .store
-        .occupancy(world.organization, world.event, after(61))
+        .occupancy(fixture.organization, fixture.event, after(61))
         .await
-        .expect("read")
-        .expect("there");
+        .expect("the read succeeds")
+        .expect("it exists");
     let count = occupancy.event;
     assert_eq!(
         (count.inside, count.entries, count.exits, count.capacity),
@@ -193,14 +197,14 @@ pub(crate) async fn occupancy_tells_each_gate_and_the_last_minute(world: World) 
         (1, 1, 0, Some(20))
     );
     assert_eq!((occupancy.results.valid, occupancy.results.duplicate), (3, 1));
-    assert_eq!(occupancy.scans_per_minute, 3, "the first is 61 seconds old");
-    let nowhere = voelgoed_scan_core::model::EventId::from_uuid(uuid::Uuid::new_v4());
+    assert_eq!(occupancy.scans_per_minute, 3, "the first scan is 61 seconds old");
+    let unknown_event = voelgoed_scan_core::model::EventId::from_uuid(uuid::Uuid::new_v4());
     assert_eq!(
-        world
+        fixture
             .store
-            .occupancy(world.organization, nowhere, after(0))
+            .occupancy(fixture.organization, unknown_event, after(0))
             .await
-            .expect("read"),
+            .expect("the read succeeds"),
         None
     );
 }

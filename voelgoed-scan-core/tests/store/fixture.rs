@@ -1,7 +1,8 @@
-//! What is there before a rule begins? An organization with a live event, two open gates, and a device at the first.
+//! The rows that every test starts with: an organization, a live event, two open gates, and a device with an active
+//! session at each gate. Every fixture has its own organization.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -20,89 +21,90 @@ use voelgoed_scan_core::token::payload_sha256;
 use crate::attempts::{decided, entry, exit, reasons};
 use crate::database::Database;
 
-/// The deduplication window of every rule: five minutes.
+/// The settings of every test: a deduplication window of five minutes.
 pub(crate) const RULES: RuleSettings = RuleSettings {
     dedup_window: Duration::from_mins(5),
 };
 
-/// When every rule begins.
+/// The time at which every test starts: 2026-11-22T18:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_370_400_000);
 
-/// The tokens of the devices that were registered, to be looked up by.
-static TOKENS: Mutex<Option<HashMap<DeviceId, TokenHash>>> = Mutex::new(None);
+/// The tokens of all registered devices, by which [`with_identities`] looks them up.
+static TOKENS: LazyLock<Mutex<HashMap<DeviceId, TokenHash>>> = LazyLock::new(Mutex::default);
 
-/// The first page, as large as can be.
+/// The first page, with the largest page size.
 pub(crate) const ALL: PageRequest = PageRequest {
     limit: 500,
     after: None,
 };
 
-/// A device at a gate.
+/// A device with a session at a gate.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SessionFacts {
+pub(crate) struct TestSession {
     pub(crate) organization: OrganizationId,
     pub(crate) event: EventId,
     pub(crate) gate: GateId,
     pub(crate) device: DeviceId,
-    pub(crate) session: SessionId,
+    /// The session.
+    pub(crate) id: SessionId,
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) database: Arc<Database>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) organization: OrganizationId,
     pub(crate) event: EventId,
     /// The gate `Main`.
-    pub(crate) main: GateId,
+    pub(crate) main_gate: GateId,
     /// The gate `Side`.
-    pub(crate) side: GateId,
-    /// A device at the gate `Main`.
-    pub(crate) post: SessionFacts,
-    /// Another at the gate `Side`.
-    pub(crate) other_post: SessionFacts,
+    pub(crate) side_gate: GateId,
+    /// The device `scanner-1` at the gate `Main`.
+    pub(crate) main_session: TestSession,
+    /// The device `scanner-2` at the gate `Side`.
+    pub(crate) side_session: TestSession,
 }
 
-impl World {
-    /// A world in a database that may be new.
+impl Fixture {
+    /// Opens the database, migrates it if it is new, and creates a fixture in it.
     pub(crate) async fn new(database: Arc<Database>) -> Self {
         let store = open(&database.url, true).await.expect("a database that opens");
-        Self::of(database, store).await
+        Self::create(database, store).await
     }
 
-    /// Another organization in the same database.
+    /// Creates a fixture with another organization in the same database.
     pub(crate) async fn another(&self) -> Self {
-        Self::of(Arc::clone(&self.database), Arc::clone(&self.store)).await
+        Self::create(Arc::clone(&self.database), Arc::clone(&self.store)).await
     }
 
-    async fn of(database: Arc<Database>, store: Arc<dyn Store>) -> Self {
+    async fn create(database: Arc<Database>, store: Arc<dyn Store>) -> Self {
         let organization = OrganizationId::from_uuid(Uuid::new_v4());
-        let tenant = Organization {
+        let row = Organization {
             id: organization,
             name: name("Voelgoed"),
             inserted_at: START,
         };
         store
-            .create_organization(&tenant, &[])
+            .create_organization(&row, &[])
             .await
-            .expect("an organization");
+            .expect("the organization is created");
         let event = put_event(&*store, organization, &live()).await;
-        let main = put_gate(&*store, organization, event, &open_gate("Main")).await;
-        let side = put_gate(&*store, organization, event, &open_gate("Side")).await;
-        let post = put_device(&*store, organization, event, main, "scanner-1").await;
-        let other_post = put_device(&*store, organization, event, side, "scanner-2").await;
+        let main_gate = put_gate(&*store, organization, event, &open_gate("Main")).await;
+        let side_gate = put_gate(&*store, organization, event, &open_gate("Side")).await;
+        let main_session = put_device(&*store, organization, event, main_gate, "scanner-1").await;
+        let side_session = put_device(&*store, organization, event, side_gate, "scanner-2").await;
         Self {
             database,
             store,
             organization,
             event,
-            main,
-            side,
-            post,
-            other_post,
+            main_gate,
+            side_gate,
+            main_session,
+            side_session,
         }
     }
 
-    /// Replaces the event by what `change` makes of a live one.
+    /// Replaces the event: `change` is applied to a live event with default values.
     pub(crate) async fn change_event(&self, change: impl FnOnce(&mut EventPut)) {
         let mut event = live();
         change(&mut event);
@@ -114,7 +116,7 @@ impl World {
         assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");
     }
 
-    /// Replaces a gate by what `change` makes of an open one.
+    /// Replaces a gate: `change` is applied to an open gate named `Main`.
     pub(crate) async fn change_gate(&self, gate: GateId, change: impl FnOnce(&mut GatePut)) {
         let mut put = open_gate("Main");
         change(&mut put);
@@ -126,7 +128,7 @@ impl World {
         assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");
     }
 
-    /// A new ticket as `json`, an import line without code, says.
+    /// Imports a new ticket. `json` is an import line without a code.
     pub(crate) async fn ticket(&self, json: &str) -> TicketCode {
         match self.import(&[json]).await.remove(0) {
             ImportOutcome::Inserted(code, _) => code,
@@ -143,15 +145,16 @@ impl World {
             .import(self.organization, self.event, &numbered(lines), now)
             .await
             .expect("the import is written")
-            .expect("the event is there")
+            .expect("the event exists")
     }
 
-    pub(crate) async fn facts(&self, code: TicketCode) -> TicketFacts {
+    /// The ticket and its ledger as stored.
+    pub(crate) async fn ticket_facts(&self, code: TicketCode) -> TicketFacts {
         self.store
             .ticket(self.organization, self.event, code)
             .await
             .expect("the ticket is read")
-            .expect("the ticket is there")
+            .expect("the ticket exists")
     }
 
     pub(crate) async fn occupancy(&self) -> EventOccupancy {
@@ -159,50 +162,50 @@ impl World {
             .occupancy(self.organization, self.event, START)
             .await
             .expect("occupancy is read")
-            .expect("the event is there")
+            .expect("the event exists")
     }
 
-    /// People inside: at the gate `Main`, at the gate `Side`, at the event.
+    /// The number of people inside: at the gate `Main`, at the gate `Side`, at the event.
     pub(crate) async fn inside(&self) -> (i64, i64, i64) {
         let occupancy = self.occupancy().await;
-        let at = |gate: GateId| {
-            let place = occupancy.gates.iter().find(|one| one.id == gate);
-            place.map_or(0, |one| one.count.inside)
+        let at = |id: GateId| {
+            let gate = occupancy.gates.iter().find(|gate| gate.id == id);
+            gate.map_or(0, |gate| gate.count.inside)
         };
-        (at(self.main), at(self.side), occupancy.event.inside)
+        (at(self.main_gate), at(self.side_gate), occupancy.event.inside)
     }
 
-    /// Records a batch.
+    /// Records a batch. Every attempt carries the current identity of its device, as the scanner sends it.
     pub(crate) async fn record(&self, batch: &[Attempt]) -> Vec<Recorded> {
         self.store
-            .record(&informed(&*self.store, batch).await, &RULES)
+            .record(&with_identities(&*self.store, batch).await, &RULES)
             .await
-            .expect("the batch is written")
+            .expect("the batch is recorded")
     }
 
     /// Records one scan.
-    pub(crate) async fn one(&self, attempt: Attempt) -> Recorded {
+    pub(crate) async fn record_one(&self, attempt: Attempt) -> Recorded {
         self.record(&[attempt]).await.remove(0)
     }
 
-    /// Records one scan that gets decided.
+    /// Records one scan and returns its decision. Panics on any other outcome.
     pub(crate) async fn decided(&self, attempt: Attempt) -> Decided {
-        decided(self.one(attempt).await)
+        decided(self.record_one(attempt).await)
     }
 
-    /// The reason that one scan gets.
+    /// Records one scan and returns the reason of its decision.
     pub(crate) async fn reason(&self, attempt: Attempt) -> Reason {
         self.decided(attempt).await.answer.reason
     }
 
-    /// The reason of an entry at the gate `Main` so many seconds after the start.
+    /// Records an entry at the gate `Main`, `seconds` after [`START`], and returns the reason.
     pub(crate) async fn enter(&self, code: TicketCode, seconds: i64) -> Reason {
-        self.reason(entry(&self.post, code, seconds)).await
+        self.reason(entry(&self.main_session, code, seconds)).await
     }
 
-    /// The reason of an exit at the gate `Main` so many seconds after the start.
+    /// Records an exit at the gate `Main`, `seconds` after [`START`], and returns the reason.
     pub(crate) async fn leave(&self, code: TicketCode, seconds: i64) -> Reason {
-        self.reason(exit(&self.post, code, seconds)).await
+        self.reason(exit(&self.main_session, code, seconds)).await
     }
 
     pub(crate) async fn undo(&self, scan: ScanId, by: UndoPermission, seconds: i64) -> Option<UndoOutcome> {
@@ -211,7 +214,7 @@ impl World {
                 self.organization,
                 scan,
                 by,
-                &why("a mistake"),
+                &reason_text("a mistake"),
                 after(seconds),
                 &RULES,
             )
@@ -219,11 +222,15 @@ impl World {
             .expect("the undo is written")
     }
 
-    /// The reasons of so many calls side by side at several nodes, each with one scan.
-    pub(crate) async fn all_at_once(&self, calls: usize, attempt: impl Fn(usize) -> Attempt) -> Vec<Reason> {
-        let nodes = self.nodes().await;
+    /// Records one scan a call, in concurrent calls spread over four nodes, and returns the reasons.
+    pub(crate) async fn record_concurrently(
+        &self,
+        calls: usize,
+        attempt: impl Fn(usize) -> Attempt,
+    ) -> Vec<Reason> {
+        let nodes = self.open_nodes().await;
         let attempts: Vec<_> = (0..calls).map(attempt).collect();
-        let attempts = informed(&*self.store, &attempts).await;
+        let attempts = with_identities(&*self.store, &attempts).await;
         let calls: Vec<_> = nodes
             .iter()
             .cycle()
@@ -235,29 +242,36 @@ impl World {
             .collect();
         let mut all = Vec::new();
         for call in calls {
-            let recorded = call.await.expect("the call ends").expect("the scan is written");
+            let recorded = call
+                .await
+                .expect("the task completes")
+                .expect("the scan is recorded");
             all.extend(reasons(&recorded));
         }
         all
     }
 
-    /// Four nodes on the same database.
-    pub(crate) async fn nodes(&self) -> Vec<Arc<dyn Store>> {
+    /// The stores of four nodes that share the database.
+    pub(crate) async fn open_nodes(&self) -> Vec<Arc<dyn Store>> {
         let mut nodes = vec![Arc::clone(&self.store)];
         for _ in 0..3 {
-            nodes.push(open(&self.database.url, true).await.expect("another node"));
+            nodes.push(
+                open(&self.database.url, true)
+                    .await
+                    .expect("another node opens the database"),
+            );
         }
         nodes
     }
 
     /// The audit trail, newest first.
-    pub(crate) async fn trail(&self) -> Vec<ScanRecord> {
+    pub(crate) async fn audit_trail(&self) -> Vec<ScanRecord> {
         let filter = ScanFilter::default();
         let page = self
             .store
             .scans(self.organization, &filter, Order::Newest, &ALL)
             .await;
-        page.expect("the trail is read").data
+        page.expect("the audit trail is read").data
     }
 
     /// Changes a ticket's status.
@@ -266,15 +280,16 @@ impl World {
             .set_ticket_status(self.organization, self.event, code, status, START)
             .await
             .expect("the status is written")
-            .expect("the ticket is there")
+            .expect("the ticket exists")
     }
 
-    /// A device of this organization with a session at a gate of this event.
-    pub(crate) async fn device_at(&self, gate: GateId, label: &str) -> SessionFacts {
+    /// Registers a device of this organization and starts its session at a gate of this event.
+    pub(crate) async fn device_at(&self, gate: GateId, label: &str) -> TestSession {
         put_device(&*self.store, self.organization, self.event, gate, label).await
     }
 }
 
+/// The time `seconds` after [`START`].
 pub(crate) fn after(seconds: i64) -> Timestamp {
     START.plus_millis(seconds * 1000)
 }
@@ -283,7 +298,7 @@ pub(crate) fn name(text: &str) -> voelgoed_scan_core::model::Name {
     text.parse().expect("a name")
 }
 
-pub(crate) fn why(text: &str) -> ReasonText {
+pub(crate) fn reason_text(text: &str) -> ReasonText {
     text.parse().expect("a reason")
 }
 
@@ -291,8 +306,8 @@ pub(crate) fn live() -> EventPut {
     serde_json::from_str(r#"{"name":"Concert","status":"live"}"#).expect("an event")
 }
 
-pub(crate) fn open_gate(called: &str) -> GatePut {
-    serde_json::from_str(&format!(r#"{{"name":"{called}","status":"open"}}"#)).expect("a gate")
+pub(crate) fn open_gate(name: &str) -> GatePut {
+    serde_json::from_str(&format!(r#"{{"name":"{name}","status":"open"}}"#)).expect("a gate")
 }
 
 pub(crate) fn numbered(lines: &[&str]) -> Vec<NumberedLine> {
@@ -328,7 +343,7 @@ pub(crate) async fn put_gate(
     id
 }
 
-/// A token as `credentials` has it, made of a text.
+/// The hash of a token, derived from a text.
 pub(crate) fn token(text: &str) -> TokenHash {
     payload_sha256(text)
 }
@@ -347,35 +362,42 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
         .await;
     match put.expect("a device") {
         PutOutcome::Created(device) => {
-            let mut tokens = TOKENS.lock().expect("no panic");
-            tokens.get_or_insert_default().insert(id, hash);
+            lock_tokens().insert(id, hash);
             device
         }
         other => panic!("{label} was not registered: {other:?}"),
     }
 }
 
-/// Attempts with what memory holds of their devices' sessions, as the scanner hands them over.
-pub(crate) async fn informed(store: &dyn Store, batch: &[Attempt]) -> Vec<Attempt> {
-    let mut informed = batch.to_vec();
-    for attempt in &mut informed {
-        let token = (TOKENS.lock().expect("no panic").as_ref())
-            .and_then(|tokens| tokens.get(&attempt.device_id).copied());
+fn lock_tokens() -> MutexGuard<'static, HashMap<DeviceId, TokenHash>> {
+    TOKENS.lock().expect("no holder of the lock panicked")
+}
+
+/// The attempts, each with the current identity of its device and session, as the identity cache provides it. An
+/// identity that an attempt has already is kept.
+pub(crate) async fn with_identities(store: &dyn Store, batch: &[Attempt]) -> Vec<Attempt> {
+    let mut attempts = batch.to_vec();
+    for attempt in &mut attempts {
+        let token = lock_tokens().get(&attempt.device_id).copied();
         if let (None, Some(token)) = (&attempt.authenticated, token) {
-            let authenticated = store.find_device_by_token(&token).await.expect("a standing");
+            let authenticated = store
+                .find_device_by_token(&token)
+                .await
+                .expect("the identity is read");
             attempt.authenticated = authenticated.map(Arc::new);
         }
     }
-    informed
+    attempts
 }
 
+/// Registers a device and starts its session.
 pub(crate) async fn put_device(
     store: &dyn Store,
     organization: OrganizationId,
     event: EventId,
     gate: GateId,
     label: &str,
-) -> SessionFacts {
+) -> TestSession {
     let device = register(store, organization, label).await.id;
     let session = SessionId::from_uuid(Uuid::new_v4());
     let start = SessionStart {
@@ -387,11 +409,11 @@ pub(crate) async fn put_device(
         .start_session(organization, device, session, &start, START)
         .await;
     assert!(matches!(started, Ok(StartOutcome::Started(_))), "{started:?}");
-    SessionFacts {
+    TestSession {
         organization,
         event,
         gate,
         device,
-        session,
+        id: session,
     }
 }

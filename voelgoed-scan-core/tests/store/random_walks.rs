@@ -1,46 +1,47 @@
-//! Does it all add up, whatever happens? Long walks of entries, exits, overrides, undos and changes, by chance but the
-//! same every time.
+//! Occupancy, ledgers and the audit trail agree after every step of long random walks: entries, exits, overrides, undos
+//! and changes of policy. The seeds are fixed, so that every run takes the same walks.
 
 use std::collections::HashMap;
 
-use voelgoed_scan_core::model::{Attempt, Direction, Reentry, ScanResult};
+use voelgoed_scan_core::model::{Attempt, Direction, Reentry, ScanResult, TicketCode};
 use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
 
-use crate::attempts::{entry, exit, forced};
-use crate::world::World;
+use crate::attempts::{entry, exit, overriding_entry};
+use crate::fixture::Fixture;
 
-/// Numbers that look like chance (Knuth's generator).
-struct Dice(u64);
+/// A linear congruential generator (Knuth's MMIX constants): a fixed seed gives a fixed sequence.
+pub(crate) struct Random(pub(crate) u64);
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> usize {
+impl Random {
+    /// A number from 0 to `limit` - 1.
+    pub(crate) fn below(&mut self, limit: u64) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.0 >> 33) % sides).expect("a small number")
+        usize::try_from((self.0 >> 33) % limit).expect("a small number")
     }
 }
 
-pub(crate) async fn occupancy_is_entries_minus_exits_after_everything(world: World) {
+pub(crate) async fn occupancy_is_entries_minus_exits_after_any_sequence(fixture: Fixture) {
     for seed in 1..=8 {
-        walk(&world.another().await, Dice(seed)).await;
+        walk(&fixture.another().await, Random(seed)).await;
     }
 }
 
-async fn walk(world: &World, mut dice: Dice) {
+async fn walk(fixture: &Fixture, mut random: Random) {
     let mut codes = Vec::new();
     for limit in [1, 1, 2, 3] {
-        codes.push(world.ticket(&format!(r#"{{"entry_limit":{limit}}}"#)).await);
+        codes.push(fixture.ticket(&format!(r#"{{"entry_limit":{limit}}}"#)).await);
     }
-    world.change_event(|event| event.capacity = Some(6)).await;
+    fixture.change_event(|event| event.capacity = Some(6)).await;
     let mut seconds = 0;
     for step in 0..60 {
-        let code = codes[dice.roll(4)];
-        match dice.roll(12) {
+        let code = codes[random.below(4)];
+        match random.below(12) {
             0 => {
-                let policy = Reentry::ALL[dice.roll(3)];
-                world
+                let policy = Reentry::ALL[random.below(3)];
+                fixture
                     .change_event(|event| {
                         event.reentry = policy;
                         event.capacity = Some(6);
@@ -48,62 +49,63 @@ async fn walk(world: &World, mut dice: Dice) {
                     .await;
             }
             1 => {
-                let limit = dice.roll(4) + 1;
-                world
+                let limit = random.below(4) + 1;
+                fixture
                     .import(&[&format!(r#"{{"code":"{code}","entry_limit":{limit}}}"#)])
                     .await;
             }
             2 | 3 => {
-                let trail = world.trail().await;
-                let Some(scan) = trail.get(dice.roll(8)).map(|scan| scan.scan_id) else {
+                let trail = fixture.audit_trail().await;
+                let Some(scan) = trail.get(random.below(8)).map(|scan| scan.scan_id) else {
                     continue;
                 };
-                let outcome = world.undo(scan, UndoPermission::Member, seconds).await;
+                let outcome = fixture.undo(scan, UndoPermission::Member, seconds).await;
                 assert!(
                     matches!(outcome, Some(UndoOutcome::Undone { .. } | UndoOutcome::NotOpen)),
                     "{outcome:?}"
                 );
             }
             _ => {
-                let batch: Vec<Attempt> = (0..=dice.roll(3))
+                let batch: Vec<Attempt> = (0..=random.below(3))
                     .map(|_| {
-                        seconds += [1, 20, 200][dice.roll(3)];
-                        let post = if dice.roll(2) == 0 {
-                            &world.post
+                        seconds += [1, 20, 200][random.below(3)];
+                        let session = if random.below(2) == 0 {
+                            &fixture.main_session
                         } else {
-                            &world.other_post
+                            &fixture.side_session
                         };
-                        match dice.roll(8) {
-                            0..=3 => entry(post, code, seconds),
-                            4 => forced(post, code, seconds),
-                            _ => exit(post, code, seconds),
+                        match random.below(8) {
+                            0..=3 => entry(session, code, seconds),
+                            4 => overriding_entry(session, code, seconds),
+                            _ => exit(session, code, seconds),
                         }
                     })
                     .collect();
-                world.record(&batch).await;
+                fixture.record(&batch).await;
             }
         }
-        adds_up(world, &codes, step).await;
+        check_totals(fixture, &codes, step).await;
     }
 }
 
-async fn adds_up(world: &World, codes: &[voelgoed_scan_core::model::TicketCode], step: usize) {
+/// Checks the counters of the event and its gates against the ledgers of the tickets and against the audit trail.
+async fn check_totals(fixture: &Fixture, codes: &[TicketCode], step: usize) {
     let mut inside = 0;
     let mut admissions = HashMap::new();
     for code in codes {
-        let facts = world.facts(*code).await;
+        let facts = fixture.ticket_facts(*code).await;
         inside += facts.ledger.inside();
         admissions.insert(Some(facts.ticket.id), facts.ticket.scan_count);
         assert_eq!(facts.ledger.admissions(), facts.ticket.scan_count);
     }
-    let occupancy = world.occupancy().await;
+    let occupancy = fixture.occupancy().await;
     let total = occupancy.event;
     assert_eq!(
         total.inside,
         i64::try_from(inside).expect("few people"),
-        "step {step}: as the tickets have it"
+        "step {step}: the sum of the ledgers"
     );
-    let trail = world.trail().await;
+    let trail = fixture.audit_trail().await;
     let mut entries = HashMap::new();
     for scan in trail.iter().filter(|scan| {
         scan.result == ScanResult::Valid && scan.direction == Direction::Entry && scan.undone.is_none()

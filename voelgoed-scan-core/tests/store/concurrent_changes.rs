@@ -1,0 +1,185 @@
+//! Events and gates that change while a scan waits for its locks. PostgreSQL only: SQLite has one writer, which reads its
+//! facts after it has the lock.
+
+use std::sync::Arc;
+
+use sqlx::{Connection as _, Executor as _};
+use tokio::task::{JoinHandle, yield_now};
+use voelgoed_scan_core::model::{Reason, TicketCode};
+
+use crate::attempts::{entry, reasons};
+use crate::database::{Database, postgres};
+use crate::fixture::{Fixture, open_gate, put_gate};
+
+/// Another node in the middle of a transaction that has locked all occupancy counters.
+struct Blocker {
+    transaction: sqlx::PgConnection,
+    /// Reads `pg_stat_activity` outside of any transaction: inside of one, PostgreSQL repeats the first snapshot.
+    monitor: sqlx::PgConnection,
+}
+
+impl Blocker {
+    async fn lock_counters(database: &Database) -> Self {
+        let connect = || sqlx::PgConnection::connect(&database.url);
+        let (mut transaction, monitor) = (
+            connect().await.expect("a connection"),
+            connect().await.expect("a connection"),
+        );
+        transaction
+            .execute("begin; select gate_id from occupancy for update")
+            .await
+            .expect("the counters are not locked yet");
+        Self { transaction, monitor }
+    }
+
+    /// Waits until `count` connections wait for a lock, or until `done` returns true.
+    async fn wait_for_blocked(&mut self, count: i64, done: impl Fn() -> bool) {
+        loop {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+            )
+            .fetch_one(&mut self.monitor)
+            .await
+            .expect("the locks are counted");
+            if waiting >= count || done() {
+                return;
+            }
+            yield_now().await;
+        }
+    }
+
+    async fn commit(mut self) {
+        self.transaction
+            .execute("commit")
+            .await
+            .expect("the other transaction commits");
+    }
+}
+
+fn scan(fixture: &Arc<Fixture>, code: TicketCode) -> JoinHandle<Reason> {
+    let fixture = Arc::clone(fixture);
+    tokio::spawn(async move { reasons(&fixture.record(&[entry(&fixture.main_session, code, 0)]).await)[0] })
+}
+
+/// Sets a capacity to zero and returns how many people are inside after that.
+fn close(fixture: &Arc<Fixture>, limited: Limited) -> JoinHandle<i64> {
+    let fixture = Arc::clone(fixture);
+    tokio::spawn(async move {
+        match limited {
+            Limited::Event => {
+                fixture.change_event(|event| event.capacity = Some(0)).await;
+            }
+            Limited::Gate => {
+                fixture
+                    .change_gate(fixture.main_gate, |gate| gate.capacity = Some(0))
+                    .await;
+            }
+        }
+        fixture.inside().await.2
+    })
+}
+
+/// What a capacity limits.
+#[derive(Clone, Copy)]
+enum Limited {
+    Event,
+    Gate,
+}
+
+/// Once the new capacity is acknowledged, a waiting scan does not admit any more: the count that is read after the
+/// acknowledgement does not rise.
+async fn set_capacity_while_a_scan_waits(fixture: &Arc<Fixture>, limited: Limited, scan_first: bool) {
+    let code = fixture.ticket("{}").await;
+    let (_, _, before) = fixture.inside().await;
+    let mut blocker = Blocker::lock_counters(&fixture.database).await;
+    let (scan, change) = if scan_first {
+        let scan = scan(fixture, code);
+        blocker.wait_for_blocked(1, || false).await;
+        let change = close(fixture, limited);
+        blocker.wait_for_blocked(2, || change.is_finished()).await;
+        (scan, change)
+    } else {
+        let change = close(fixture, limited);
+        blocker.wait_for_blocked(1, || change.is_finished()).await;
+        let scan = scan(fixture, code);
+        blocker.wait_for_blocked(2, || scan.is_finished()).await;
+        (scan, change)
+    };
+    blocker.commit().await;
+    let (reason, inside_then) = (
+        scan.await.expect("the scan is decided"),
+        change.await.expect("the capacity is changed"),
+    );
+    let admitted = i64::from(reason == Reason::Admitted);
+    let inside = fixture.inside().await.2;
+    assert_eq!(inside, before + admitted, "{reason:?}");
+    assert_eq!(
+        inside_then, inside,
+        "{reason:?}: the count after the capacity was set"
+    );
+}
+
+/// A waiting scan also counts the people at a gate that was created after its statement began.
+async fn create_gate_while_a_scan_waits(fixture: &Arc<Fixture>) {
+    let (_, _, before) = fixture.inside().await;
+    let capacity = before + 1;
+    fixture
+        .change_event(|event| event.capacity = u32::try_from(capacity).ok())
+        .await;
+    fixture
+        .change_gate(fixture.main_gate, |gate| gate.capacity = None)
+        .await;
+    let (first, second) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
+    let mut blocker = Blocker::lock_counters(&fixture.database).await;
+    let admitted_at_new_gate = {
+        let fixture = Arc::clone(fixture);
+        tokio::spawn(async move {
+            let gate = put_gate(
+                &*fixture.store,
+                fixture.organization,
+                fixture.event,
+                &open_gate("North"),
+            )
+            .await;
+            let session = fixture.device_at(gate, "north").await;
+            reasons(&fixture.record(&[entry(&session, first, 0)]).await)[0]
+        })
+    };
+    blocker
+        .wait_for_blocked(1, || admitted_at_new_gate.is_finished())
+        .await;
+    let waiting = scan(fixture, second);
+    blocker.wait_for_blocked(2, || waiting.is_finished()).await;
+    blocker.commit().await;
+    let mut reasons = [
+        admitted_at_new_gate.await.expect("the scan is decided"),
+        waiting.await.expect("the scan is decided"),
+    ];
+    reasons.sort_unstable();
+    assert_eq!(reasons, [Reason::Admitted, Reason::EventFull]);
+    assert_eq!(fixture.occupancy().await.event.inside, capacity);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_capacity_applies_to_scans_that_wait_for_locks() {
+    let database = Arc::new(postgres().await);
+    let fixture = Arc::new(Fixture::new(Arc::clone(&database)).await);
+    for scan_first in [true, false] {
+        // Without a capacity of the event, a scan locks the counters of its gate; with one, those of all gates.
+        for capacity in [None, Some(100)] {
+            for limited in [Limited::Event, Limited::Gate] {
+                fixture.change_event(|event| event.capacity = capacity).await;
+                fixture
+                    .change_gate(fixture.main_gate, |gate| gate.capacity = capacity)
+                    .await;
+                set_capacity_while_a_scan_waits(&fixture, limited, scan_first).await;
+            }
+        }
+    }
+    create_gate_while_a_scan_waits(&fixture).await;
+    drop(fixture);
+    Arc::into_inner(database)
+        .expect("the test dropped its fixture")
+        .drop()
+        .await;
+}

@@ -1,0 +1,339 @@
+//! The oracle: the stored facts before a batch, and what `decide` makes of its attempts one after the other.
+
+use std::collections::HashMap;
+
+use voelgoed_scan_core::model::{
+    Attempt, Claims, DeviceId, DeviceStatus, Direction, Event, Format, Gate, GateId, Headcount, Occupancy,
+    Passage, Reason, Recorded, ResultCounts, ScanId, ScanResult, SessionId, SessionStatus, TicketCode,
+    TicketFacts, Verification,
+};
+use voelgoed_scan_core::rules::{ScanContext, can_be_overridden, decide};
+
+use super::Setup;
+use crate::fixture::{Fixture, RULES};
+
+/// What comes out of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Decided {
+        result: ScanResult,
+        reason: Reason,
+        would_have_been: Option<Reason>,
+    },
+    Replayed {
+        result: ScanResult,
+        reason: Reason,
+    },
+    ScanIdReused,
+    ScanUndone,
+    NoActiveSession,
+    DeviceInactive,
+}
+
+impl From<&Recorded> for Outcome {
+    fn from(recorded: &Recorded) -> Self {
+        match recorded {
+            Recorded::Decided(decided) => Self::Decided {
+                result: decided.answer.result,
+                reason: decided.answer.reason,
+                would_have_been: decided.record.would_have_been.map(|outcome| outcome.reason),
+            },
+            Recorded::Replayed(answer) => Self::Replayed {
+                result: answer.result,
+                reason: answer.reason,
+            },
+            Recorded::ScanIdReused => Self::ScanIdReused,
+            Recorded::ScanUndone => Self::ScanUndone,
+            Recorded::NoActiveSession => Self::NoActiveSession,
+            Recorded::DeviceInactive => Self::DeviceInactive,
+            Recorded::NotRecorded { reason } => panic!("not recorded: {reason}"),
+        }
+    }
+}
+
+/// A scan id that is on record.
+struct KnownId {
+    device: DeviceId,
+    payload_sha256: [u8; 32],
+    direction: Direction,
+    undone: bool,
+    reason: Reason,
+}
+
+struct StoredSession {
+    is_active: bool,
+    gate: GateId,
+    device_status: DeviceStatus,
+    device_name: String,
+    scan_count: u64,
+}
+
+/// The stored facts, and the effects of the attempts that were applied.
+pub(crate) struct Model {
+    event: Event,
+    gates: HashMap<GateId, Gate>,
+    sessions: HashMap<SessionId, StoredSession>,
+    tickets: HashMap<TicketCode, TicketFacts>,
+    known: HashMap<ScanId, KnownId>,
+    /// Entries and exits by gate.
+    counts: HashMap<GateId, (i64, i64)>,
+    results: ResultCounts,
+    decided: i64,
+}
+
+impl Model {
+    /// Reads the facts through the store's ordinary reading methods.
+    pub(crate) async fn read(fixture: &Fixture, setup: &Setup, batch: &[Attempt]) -> Self {
+        let (store, organization) = (&fixture.store, fixture.organization);
+        let event = store.event(organization, fixture.event).await;
+        let event = event.expect("the read succeeds").expect("the event exists");
+        let (mut gates, mut sessions) = (HashMap::new(), HashMap::new());
+        for session in setup.sessions {
+            let gate = store.gate(organization, fixture.event, session.gate).await;
+            gates.insert(
+                session.gate,
+                gate.expect("the read succeeds").expect("the gate exists"),
+            );
+            let device = store.device(organization, session.device).await;
+            let device = device.expect("the read succeeds").expect("the device exists");
+            let stored = store.session(organization, session.id).await;
+            let stored = stored.expect("the read succeeds").expect("the session exists");
+            sessions.insert(
+                session.id,
+                StoredSession {
+                    is_active: stored.status == SessionStatus::Active,
+                    gate: stored.gate_id,
+                    device_status: device.status,
+                    device_name: device.name.to_string(),
+                    scan_count: stored.scan_count,
+                },
+            );
+        }
+        let mut tickets = HashMap::new();
+        for code in &setup.codes {
+            tickets.insert(*code, fixture.ticket_facts(*code).await);
+        }
+        let other = store
+            .ticket(organization, setup.other_event, setup.code_of_other_event)
+            .await;
+        let other = other.expect("the read succeeds").expect("the ticket exists");
+        tickets.insert(setup.code_of_other_event, other);
+        let mut known = HashMap::new();
+        for attempt in batch {
+            let found = store.find_scan_for_retry(organization, attempt.scan_id).await;
+            if let Some(found) = found.expect("the read succeeds") {
+                let id = KnownId {
+                    device: found.device_id,
+                    payload_sha256: found.payload_sha256,
+                    direction: found.direction,
+                    undone: found.undone,
+                    reason: found.answer.reason,
+                };
+                known.insert(attempt.scan_id, id);
+            }
+        }
+        let occupancy = fixture.occupancy().await;
+        let counts = occupancy
+            .gates
+            .iter()
+            .map(|gate| (gate.id, (gate.count.entries, gate.count.exits)));
+        Self {
+            event,
+            gates,
+            sessions,
+            tickets,
+            known,
+            counts: counts.collect(),
+            results: occupancy.results,
+            decided: 0,
+        }
+    }
+
+    /// Decides an attempt by the facts and applies its effects. `device_name` replaces the stored name of the device in
+    /// the ledger.
+    pub(crate) fn apply(&mut self, attempt: &Attempt, device_name: Option<&str>) -> Outcome {
+        if let Some(known) = self.known.get(&attempt.scan_id) {
+            return known.outcome(attempt);
+        }
+        let session = &self.sessions[&attempt.session_id];
+        if session.device_status != DeviceStatus::Active {
+            return Outcome::DeviceInactive;
+        }
+        if !session.is_active {
+            return Outcome::NoActiveSession;
+        }
+        let device_name = device_name.unwrap_or(&session.device_name).to_owned();
+        let (reason, would_have_been) = match &attempt.verification {
+            Verification::Verified(claims) => self.decide(attempt, claims, device_name),
+            Verification::Denied(denial) => (denial.reason, None),
+        };
+        let id = KnownId {
+            device: attempt.device_id,
+            payload_sha256: attempt.fingerprint.sha256,
+            direction: attempt.direction,
+            undone: false,
+            reason,
+        };
+        self.known.insert(attempt.scan_id, id);
+        self.decided += 1;
+        count(&mut self.results, reason.result());
+        let session = self
+            .sessions
+            .get_mut(&attempt.session_id)
+            .expect("it was read above");
+        session.scan_count += 1;
+        Outcome::Decided {
+            result: reason.result(),
+            reason,
+            would_have_been,
+        }
+    }
+
+    fn decide(
+        &mut self,
+        attempt: &Attempt,
+        claims: &Claims,
+        device_name: String,
+    ) -> (Reason, Option<Reason>) {
+        let gate = &self.gates[&self.sessions[&attempt.session_id].gate];
+        let occupancy = self.occupancy(gate);
+        let facts = match (claims.ticket_code, claims.ticket_id) {
+            (Some(code), _) => self.tickets.get_mut(&code),
+            (None, id) => self
+                .tickets
+                .values_mut()
+                .find(|facts| Some(facts.ticket.id) == id),
+        };
+        let context = ScanContext {
+            now: attempt.now,
+            direction: attempt.direction,
+            event: &self.event,
+            gate,
+            occupancy: Some(occupancy),
+            dedup_window: RULES.dedup_window,
+        };
+        let is_bare = attempt.fingerprint.format == Some(Format::Bare);
+        let first = if is_bare && !self.event.allow_unsigned {
+            Reason::UnsignedNotAllowed
+        } else {
+            decide(&context, claims, facts.as_deref())
+        };
+        let is_overridden = attempt.override_.is_some() && can_be_overridden(first, attempt.direction);
+        let reason = if is_overridden { Reason::Overridden } else { first };
+        if reason.result() == ScanResult::Valid {
+            let facts = facts.expect("a valid scan has a ticket");
+            // No two scans of a ticket have the same time.
+            let last = facts.ledger.last_passage().map(|seen| seen.at.plus_millis(1));
+            let passage = Passage {
+                scan_id: attempt.scan_id,
+                at: last.map_or(attempt.now, |next| next.max(attempt.now)),
+                gate_id: gate.id,
+                gate_name: gate.name.to_string(),
+                device_id: attempt.device_id,
+                device_name,
+            };
+            for (gate, entries, exits) in enact(facts, reason, passage, &context) {
+                let counts = self.counts.entry(gate).or_default();
+                *counts = (counts.0 + entries, counts.1 + exits);
+            }
+        }
+        (reason, is_overridden.then_some(first))
+    }
+
+    fn occupancy(&self, gate: &Gate) -> Occupancy {
+        let inside = |(entries, exits): &(i64, i64)| entries - exits;
+        Occupancy {
+            gate: Headcount {
+                inside: self.counts.get(&gate.id).map_or(0, inside),
+                capacity: gate.capacity,
+            },
+            event: Headcount {
+                inside: self.counts.values().map(inside).sum(),
+                capacity: self.event.capacity,
+            },
+        }
+    }
+
+    pub(crate) fn ticket(&self, code: TicketCode) -> Option<&TicketFacts> {
+        self.tickets.get(&code)
+    }
+
+    pub(crate) fn counts(&self, gate: GateId) -> (i64, i64) {
+        self.counts.get(&gate).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn results(&self) -> ResultCounts {
+        self.results
+    }
+
+    /// How many attempts were decided.
+    pub(crate) fn decided(&self) -> i64 {
+        self.decided
+    }
+
+    pub(crate) fn session_scans(&self, session: SessionId) -> u64 {
+        self.sessions[&session].scan_count
+    }
+
+    /// Whether the attempt's gate or event has a capacity.
+    pub(crate) fn has_capacity(&self, attempt: &Attempt) -> bool {
+        self.event.capacity.is_some() || self.gates[&attempt.gate_id].capacity.is_some()
+    }
+}
+
+impl KnownId {
+    fn outcome(&self, attempt: &Attempt) -> Outcome {
+        let is_same = self.device == attempt.device_id
+            && self.payload_sha256 == attempt.fingerprint.sha256
+            && self.direction == attempt.direction;
+        if !is_same {
+            Outcome::ScanIdReused
+        } else if self.undone {
+            Outcome::ScanUndone
+        } else {
+            Outcome::Replayed {
+                result: self.reason.result(),
+                reason: self.reason,
+            }
+        }
+    }
+}
+
+/// Applies an admission or exit to the ticket and returns the entries and exits by gate.
+fn enact(
+    facts: &mut TicketFacts,
+    reason: Reason,
+    passage: Passage,
+    context: &ScanContext<'_>,
+) -> Vec<(GateId, i64, i64)> {
+    let allowance = context.allowance(facts);
+    facts.ticket.updated_at = passage.at;
+    facts.version += 1;
+    let movements = match reason {
+        Reason::Exited => facts.ledger.leave(passage).into_iter().collect(),
+        Reason::Readmitted => {
+            let adds_person = facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
+            facts.ledger.enter(passage, adds_person, &allowance)
+        }
+        _ => facts.ledger.enter(passage, true, &allowance),
+    };
+    let admissions = facts.ledger.admissions();
+    facts.ticket.scan_count = admissions;
+    facts.ticket.status = facts.ticket.status.after_admissions(admissions);
+    movements
+        .iter()
+        .map(|movement| (movement.gate_id, movement.entries, movement.exits))
+        .collect()
+}
+
+fn count(results: &mut ResultCounts, result: ScanResult) {
+    let count = match result {
+        ScanResult::Valid => &mut results.valid,
+        ScanResult::Duplicate => &mut results.duplicate,
+        ScanResult::InvalidToken => &mut results.invalid_token,
+        ScanResult::WrongEvent => &mut results.wrong_event,
+        ScanResult::WrongGate => &mut results.wrong_gate,
+        ScanResult::Refused => &mut results.refused,
+    };
+    *count += 1;
+}
