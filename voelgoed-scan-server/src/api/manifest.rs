@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
-use voelgoed_scan_core::node::{ManifestFailure, ManifestIssue, ManifestResponse, Precondition};
+use voelgoed_scan_core::node::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 
 use crate::auth::Permission;
 use crate::call::Call;
@@ -58,8 +58,8 @@ pub(crate) fn show() -> Route {
 
 async fn run(call: Call<(), Since>) -> Answer {
     let held = Precondition {
-        since: call.query.since,
-        unless: held_version(&call.headers),
+        delta_base: call.query.since,
+        none_match: held_version(&call.headers),
     };
     let issued = call
         .admin()
@@ -72,19 +72,19 @@ async fn run(call: Call<(), Since>) -> Answer {
             }
         })?;
     match issued.ok_or(Code::NotFound)? {
-        ManifestResponse::Unchanged(version) => Ok(tagged(reply::empty(StatusCode::NOT_MODIFIED), version)),
-        ManifestResponse::Issue(issue) => give(issue, takes_gzip(&call.headers)).await,
+        ManifestResponse::NotModified(version) => Ok(tagged(reply::empty(StatusCode::NOT_MODIFIED), version)),
+        ManifestResponse::Manifest(issue) => give(issue, takes_gzip(&call.headers)).await,
     }
 }
 
-async fn give(issue: Arc<ManifestIssue>, packed: bool) -> Answer {
+async fn give(issue: Arc<SignedManifest>, packed: bool) -> Answer {
     let version = issue.version;
     let packed = packed && issue.bytes.len() >= WORTH_PACKING;
-    if packed && issue.packed.get().is_none() {
+    if packed && issue.compressed.get().is_none() {
         let issue = Arc::clone(&issue);
         // The first phone's call packs, the others' wait for it.
         let done = tokio::task::spawn_blocking(move || {
-            issue.packed.get_or_init(|| pack(&issue.bytes));
+            issue.compressed.get_or_init(|| pack(&issue.bytes));
         });
         done.await.map_err(|_| Code::Internal)?;
     }
@@ -100,13 +100,13 @@ async fn give(issue: Arc<ManifestIssue>, packed: bool) -> Answer {
 
 /// A manifest on its way out: every phone's answer is the same bytes in memory.
 struct Whole {
-    issue: Arc<ManifestIssue>,
+    issue: Arc<SignedManifest>,
     packed: bool,
 }
 
 impl AsRef<[u8]> for Whole {
     fn as_ref(&self) -> &[u8] {
-        match self.issue.packed.get() {
+        match self.issue.compressed.get() {
             Some(packed) if self.packed => packed,
             _ => &self.issue.bytes,
         }

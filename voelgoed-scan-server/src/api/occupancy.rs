@@ -21,7 +21,7 @@ pub(crate) fn show() -> Route {
 }
 
 async fn run(call: Call) -> Answer {
-    call.scanner().settle().await;
+    call.scanner().wait_for_pending_denials().await;
     super::found(
         call.store()
             .occupancy(call.organization(), call.event_id()?, call.now)

@@ -72,7 +72,7 @@ pub(crate) fn ready() -> Route {
 async fn run_ready(node: Arc<Node>) -> Answer {
     let failed = match timeout(READY_TIME, node.scanner.store().ping()).await {
         Ok(Ok(())) => {
-            let redis = node.scanner.redis_tier().map(|tier| tier.up);
+            let redis = node.scanner.redis_health().map(|tier| tier.up);
             let bus = node.scanner.bus_is_up();
             let degraded = redis == Some(false) || bus == Some(false);
             return Ok(reply::ok(&Readiness {

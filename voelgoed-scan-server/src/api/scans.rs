@@ -100,7 +100,7 @@ pub(crate) fn list() -> Route {
 async fn run(call: Call<(), Wanted>) -> Answer {
     let filter = call.query.filter();
     let organization = call.organization();
-    call.scanner().settle().await;
+    call.scanner().wait_for_pending_denials().await;
     if accepts(&call.headers, NDJSON) {
         let export = Export {
             with_qr: call

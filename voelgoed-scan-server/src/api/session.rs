@@ -51,7 +51,7 @@ async fn run_end(call: Call) -> Answer {
 async fn own_session(call: &Call) -> Result<ScanSession, Problem> {
     let id: SessionId = call.id("id")?;
     // Its count of scans is among what is read.
-    call.scanner().settle().await;
+    call.scanner().wait_for_pending_denials().await;
     let session = call
         .store()
         .session(call.organization(), id)

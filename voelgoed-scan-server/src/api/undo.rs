@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use voelgoed_scan_core::model::{ScanId, ScanRecord, UndoRequest};
-use voelgoed_scan_core::node::Undoer;
+use voelgoed_scan_core::node::UndoActor;
 
 use crate::auth::{Caller, Permission};
 use crate::call::Call;
@@ -29,8 +29,8 @@ pub(crate) fn undo() -> Route {
 async fn run(call: Call<Json<UndoRequest>>) -> Answer {
     let scan: ScanId = call.id("scan_id")?;
     let by = match &call.caller {
-        Caller::Device(authenticated) => Undoer::Device(authenticated.device.id),
-        Caller::Member(_) => Undoer::Member,
+        Caller::Device(authenticated) => UndoActor::Device(authenticated.device.id),
+        Caller::Member(_) => UndoActor::Member,
     };
     let reason = &call.body.0.reason;
     let record = call

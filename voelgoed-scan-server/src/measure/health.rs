@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use voelgoed_scan_core::node::{NodeHealth, WRITE_TIMES};
+use voelgoed_scan_core::node::{NodeHealth, WRITE_DURATION_BUCKETS};
 
 /// Writes lines into a text.
 struct Page<'a>(&'a mut String);
@@ -71,7 +71,7 @@ pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static 
         "voelgoed_scan_stream_listeners",
         "gauge",
         "Streams of events that somebody listens to on this node.",
-        health.listeners,
+        health.subscriptions,
     );
 }
 
@@ -109,12 +109,12 @@ fn writes(page: &mut Page<'_>, health: &NodeHealth) {
         "histogram",
         "Time of writes to the database, done and failed; one write takes many scans, and there is one at a time.",
     );
-    let ends = WRITE_TIMES
+    let ends = WRITE_DURATION_BUCKETS
         .iter()
         .map(|end| end.as_secs_f64().to_string())
         .chain(["+Inf".to_owned()]);
     let mut count = 0;
-    for (end, more) in ends.zip(writes.took) {
+    for (end, more) in ends.zip(writes.durations) {
         count += more;
         page.line(format_args!("{SECONDS}_bucket{{le=\"{end}\"}} {count}"));
     }
@@ -136,13 +136,13 @@ fn writes(page: &mut Page<'_>, health: &NodeHealth) {
         "voelgoed_scan_waiting_scans",
         "gauge",
         "Scans that wait for the next write; at 4096 more are refused as overloaded.",
-        writes.waiting,
+        writes.queued_scans,
     );
     page.one(
         "voelgoed_scan_waiting_denials",
         "gauge",
         "Denials that were answered and are not in the audit trail yet.",
-        writes.denials_waiting,
+        writes.pending_denials,
     );
 }
 
@@ -150,7 +150,7 @@ fn writes(page: &mut Page<'_>, health: &NodeHealth) {
 mod tests {
     use std::time::Duration;
 
-    use voelgoed_scan_core::node::{TierHealth, WriteCounts};
+    use voelgoed_scan_core::node::{RedisHealth, WriteCounts};
     use voelgoed_scan_core::store::PoolUse;
 
     use super::*;
@@ -173,7 +173,7 @@ mod tests {
             redis: None,
             bus_up: None,
             writes: WriteCounts::default(),
-            listeners: 2,
+            subscriptions: 2,
         }
     }
 
@@ -183,7 +183,7 @@ mod tests {
         assert!(!text.contains("voelgoed_scan_redis_up"), "{text}");
         assert!(!text.contains("voelgoed_scan_bus_up"), "{text}");
         let text = shown(&NodeHealth {
-            redis: Some(TierHealth {
+            redis: Some(RedisHealth {
                 up: false,
                 failures: 3,
             }),
@@ -205,8 +205,8 @@ mod tests {
     #[test]
     fn the_classes_of_write_times_add_up() {
         let mut health = alone();
-        health.writes.took[0] = 2;
-        health.writes.took[WRITE_TIMES.len()] = 1;
+        health.writes.durations[0] = 2;
+        health.writes.durations[WRITE_DURATION_BUCKETS.len()] = 1;
         health.writes.busy = Duration::from_millis(6001);
         let text = shown(&health);
         for line in [
