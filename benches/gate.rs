@@ -135,7 +135,7 @@ fn deciding(criterion: &mut Criterion) {
         event: &event,
         gate: &gate,
         occupancy: Some(voelgoed_scan_core::model::Occupancy::default()),
-        window: Duration::from_secs(300),
+        dedup_window: Duration::from_secs(300),
     };
     let claims = Claims {
         ticket_code: Some(code()),

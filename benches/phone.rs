@@ -14,7 +14,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
 use voelgoed_scan_core::client::{OfflineGate, OfflineGateSetup, OfflineScan};
 use voelgoed_scan_core::manifest::{
-    Manifest, ManifestDraft, ManifestFacts, ManifestPart, ManifestTicket, TicketKey,
+    Manifest, ManifestDraft, ManifestFacts, ManifestTicket, TicketKey, VerifiedManifest,
 };
 use voelgoed_scan_core::model::{
     Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, OrganizationId, Reading, ScanId,
@@ -92,7 +92,7 @@ fn field() -> Field {
         event: &of_event,
         gates: &[gate],
         keys: &keys,
-        window: Duration::from_secs(300),
+        dedup_window: Duration::from_secs(300),
     };
     let draft = ManifestDraft::full(&facts, tickets).expect("there is room");
     Field {
@@ -109,7 +109,7 @@ fn phone(criterion: &mut Criterion) {
     let field = field();
     let manifest_key = field.keyring.manifest_key().expect("a key");
     let load = || -> Manifest {
-        ManifestPart::read(field.manifest.clone(), field.organization, &manifest_key)
+        VerifiedManifest::read(field.manifest.clone(), field.organization, &manifest_key)
             .and_then(|part| part.onto(None))
             .expect("a manifest")
     };

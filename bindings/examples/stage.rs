@@ -93,7 +93,7 @@ impl Stage {
             event: &unchanged,
             gates: &self.gates,
             keys: &self.keys,
-            window: Duration::from_mins(5),
+            dedup_window: Duration::from_mins(5),
         };
         change(&mut event, &mut facts);
         let facts = ManifestFacts {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 use voelgoed_scan_core::token::{Keyring, MasterSecret};
-use voelgoed_scan_core::manifest::{ManifestPart, TicketKey};
+use voelgoed_scan_core::manifest::{VerifiedManifest, TicketKey};
 use voelgoed_scan_core::model::OrganizationId;
 
 static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
@@ -21,7 +21,7 @@ fn organization() -> OrganizationId {
 
 fuzz_target!(|bytes: &[u8]| {
     let key = KEYRING.manifest_key().expect("a server's keyring");
-    assert!(ManifestPart::read(bytes.to_vec(), organization(), &key).is_err());
+    assert!(VerifiedManifest::read(bytes.to_vec(), organization(), &key).is_err());
 
     // So that the fuzzer gets past the head, where magic, form, kind and organization stand.
     let Some((kind, rest)) = bytes.split_first() else {
@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     signed.extend_from_slice(rest);
     let signature = KEYRING.sign_manifest(&signed).expect("a server's keyring");
     signed.extend_from_slice(&signature);
-    let Ok(part) = ManifestPart::read(signed, organization(), &key) else {
+    let Ok(part) = VerifiedManifest::read(signed, organization(), &key) else {
         return;
     };
     let event = part.head().event.id;

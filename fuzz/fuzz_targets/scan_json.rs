@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use voelgoed_scan_core::model::ScanRequest;
-use voelgoed_scan_core::sync::{HandedScan, canonical};
+use voelgoed_scan_core::sync::{ReceivedScan, canonical};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = serde_json::from_slice::<ScanRequest>(bytes);
@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let first = canonical(&sent);
     let again: Value = serde_json::from_slice(&first).expect("canonical JSON is JSON");
     assert_eq!(canonical(&again), first);
-    let handed = HandedScan::read(sent);
+    let handed = ReceivedScan::read(sent);
     if let Ok(scan) = &handed.scan {
         assert_eq!(handed.scan_id(), Some(scan.scan_id));
     }

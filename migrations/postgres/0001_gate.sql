@@ -1,17 +1,17 @@
--- The gate's tables. Times are milliseconds since the Unix epoch, UTC; identifiers are UUIDs; lists and
--- ledgers are JSON. Every tenant table leads its keys and indexes with organization_id.
+-- The tables of online scanning. Times are milliseconds since the Unix epoch, UTC; identifiers are UUIDs; lists and
+-- ledgers are JSON. Every key and index of a tenant table starts with organization_id.
 
 create table organizations (
     id uuid not null primary key,
     name text not null,
-    -- Raised by every change that nodes keep in memory: events, gates, devices, sessions, keys.
-    generation bigint not null default 0,
-    -- Raised by every change of a ticket that was there, other than by scans.
-    tickets_generation bigint not null default 0,
+    -- Raised by every change of what nodes cache: events, gates, devices, sessions, keys.
+    change_counter bigint not null default 0,
+    -- Raised by every change of an existing ticket that no scan makes.
+    tickets_change_counter bigint not null default 0,
     inserted_at bigint not null
 );
 
--- Which bearer token belongs to whom. The one table that is asked before the organization is known.
+-- Bearer tokens by their hash. Looked up before the organization is known.
 create table credentials (
     token_hash bytea not null primary key,
     organization_id uuid not null,
@@ -30,7 +30,7 @@ create table api_keys (
     primary key (organization_id, id)
 );
 
--- Nothing secret: keys derive from the master secret.
+-- Holds nothing secret: signing keys are derived from the master secret.
 create table signing_keys (
     organization_id uuid not null,
     format text not null,
@@ -75,7 +75,7 @@ create table gates (
 
 create index gates_event on gates (organization_id, event_id, id);
 
--- One row a gate, made with it: people counted and scans recorded there.
+-- One row a gate, inserted with it: how many people entered and left, and scans by result.
 create table occupancy (
     organization_id uuid not null,
     event_id uuid not null,
@@ -88,14 +88,18 @@ create table occupancy (
     wrong_event bigint not null default 0,
     wrong_gate bigint not null default 0,
     refused bigint not null default 0,
+    -- Value of organizations.change_counter when the event or one of its gates last changed. It is the
+    -- same for all gates of an event. A first admission, which is decided by cached facts, compares it
+    -- with the cached value under the lock of this row.
+    facts_changed_at_counter bigint not null default 0,
     primary key (organization_id, event_id, gate_id)
 );
 
--- How many scans were decided in each five seconds: scans per minute, and the crowd's arrival over the evening.
+-- How many scans were decided in each slot of five seconds: scans per minute, and arrivals over time.
 create table arrivals (
     organization_id uuid not null,
     event_id uuid not null,
-    -- Seconds since the Unix epoch, divided by five.
+    -- Seconds since the Unix epoch, divided by five and rounded down.
     slot bigint not null,
     scans bigint not null,
     primary key (organization_id, event_id, slot)
@@ -134,7 +138,7 @@ create table sessions (
     primary key (organization_id, id)
 );
 
--- A device stands at one gate at a time, whoever asks at once.
+-- A device has at most one active session, whichever requests come at the same time.
 create unique index sessions_one_active on sessions (organization_id, device_id) where status = 'active';
 create index sessions_time on sessions (organization_id, started_at, id);
 
@@ -153,12 +157,12 @@ create table tickets (
     scan_count bigint not null default 0,
     -- Admissions and exits, as the core's `Ledger` writes them.
     ledger text not null default '{"n":0,"a":[]}',
-    -- Raised by every admission, exit, undo, status change and import.
+    -- Raised by every admission, exit, undo, status change and import of the ticket.
     version bigint not null default 1,
     note text,
     holder_name text,
     order_ref text,
-    -- The two in small letters, for the search: databases do not agree on what a small letter is.
+    -- Both in lower case, for the search. The program folds them, because databases fold differently.
     holder_folded text,
     order_folded text,
     inserted_at bigint not null,
@@ -180,7 +184,7 @@ create table scans (
     session_id uuid,
     result text not null,
     reason text not null,
-    -- The reason that an overridden entry would have had.
+    -- The reason that an override replaced.
     would_have_been text,
     direction text not null,
     scanned_at bigint not null,
@@ -194,11 +198,11 @@ create table scans (
     undone_by uuid,
     local_result text,
     metadata text,
-    -- Of the payload its SHA-256, format and key are kept, never the payload.
+    -- The payload itself is never stored, only its SHA-256, format and key id.
     payload_sha256 bytea not null,
     payload_format text,
     payload_kid text,
-    -- The parts of the answer that the other columns do not tell, so that a retry is answered the same.
+    -- The parts of the answer that no other column holds, so that a retry gets the same answer.
     shown text not null,
     primary key (organization_id, scan_id)
 );

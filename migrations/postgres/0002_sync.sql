@@ -1,13 +1,13 @@
--- Scans that devices decided alone, and the conflicts that come of them.
+-- Scans that devices decided offline, and the conflicts that result from them.
 
--- What a scan brings into its ticket's history; null for scans that were answered at the gate, and for denials.
+-- How the scan takes part in the history of its ticket. Null for online scans and for denials.
 alter table scans add column part text;
--- The conflict that it lost, and the admission that it lost against.
+-- The conflict that the scan lost, and the admission that it lost against.
 alter table scans add column conflict text;
 alter table scans add column winner_scan_id uuid;
--- Why its device did what it did.
+-- The reason of the device's own decision.
 alter table scans add column local_reason text;
--- Its place in its device's log.
+-- The scan's entry in the log of its device: sequence number and hash chain.
 alter table scans add column sequence bigint;
 alter table scans add column prev_hash bytea;
 alter table scans add column link_hash bytea;
@@ -15,11 +15,12 @@ alter table scans add column link_hash bytea;
 create index scans_conflict on scans (organization_id, scanned_at, scan_id) where conflict is not null;
 create index scans_log on scans (organization_id, device_id, sequence) where sequence is not null;
 
--- The Ed25519 key that a device enrolled with, and the numbers of its log that came in.
+-- The Ed25519 public key that the device enrolled with, and the sequence numbers that it has uploaded (JSON).
 alter table devices add column device_key bytea;
 alter table devices add column received text not null default '[]';
 
--- What nobody vouches for: scans of revoked devices, and of logs that do not hold together. They admit nobody.
+-- Uploaded scans that cannot be verified: of revoked devices, and of logs whose hash chain is broken. They admit
+-- nobody.
 create table quarantine (
     organization_id uuid not null,
     device_id uuid not null,

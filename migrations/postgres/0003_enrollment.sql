@@ -1,19 +1,20 @@
 set local lock_timeout = '2s';
 
--- Codes that enrol a device, once: one a device, the latest. The second table that is asked before the organization is known.
+-- Enrolment codes, each of which enrols its device once. A device has one code, the latest. Looked up before the
+-- organization is known.
 create table enrollments (
-    -- The part of the code that finds it.
+    -- The public part of the code.
     id text collate "C" not null primary key,
     organization_id uuid not null,
     device_id uuid not null,
-    -- SHA-256 of the part that proves the right to it.
+    -- SHA-256 of the secret part of the code.
     secret_hash bytea not null,
-    -- How often it was tried; after the fifth time it is burnt.
+    -- How often the code was tried. After five tries it is no longer valid.
     tries bigint not null default 0,
     expires_at bigint not null
 );
 
 create unique index enrollments_device on enrollments (organization_id, device_id);
 
--- The device was enrolled anew: its next log may begin from 1, whatever is on record of the last one.
+-- Set by an enrolment: the next log of the device may restart from 1, whatever the log before holds.
 alter table devices add column may_begin_anew boolean not null default false;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use voelgoed_scan_core::manifest::{Manifest, ManifestPart, ManifestTicket, TicketKey};
+use voelgoed_scan_core::manifest::{Manifest, ManifestTicket, TicketKey, VerifiedManifest};
 use voelgoed_scan_core::model::{DeviceSelf, EventId, OrganizationId, TicketCode, TicketStatus};
 use voelgoed_scan_suite::services::shared_database;
 use voelgoed_scan_suite::world::Tenant;
@@ -38,12 +38,12 @@ impl<'a> Phone<'a> {
         }
     }
 
-    fn read(&self, reply: &Reply) -> ManifestPart {
-        ManifestPart::read(reply.body.to_vec(), self.organization, &self.key)
+    fn read(&self, reply: &Reply) -> VerifiedManifest {
+        VerifiedManifest::read(reply.body.to_vec(), self.organization, &self.key)
             .expect("a manifest of this organization")
     }
 
-    async fn get(&self, query: &str) -> ManifestPart {
+    async fn get(&self, query: &str) -> VerifiedManifest {
         let reply = self
             .tenant
             .device

@@ -1,7 +1,7 @@
 //! What must a phone know to decide alone? The manifest of an event: its rules, its gates, the public keys, and every
 //! ticket by the hash of its code. No personal data, no secret, no code.
 //!
-//! A server writes one ([`ManifestFacts`], [`ManifestDraft`]); a phone reads one ([`ManifestPart`]) and keeps it in use
+//! A server writes one ([`ManifestFacts`], [`ManifestDraft`]); a phone reads one ([`VerifiedManifest`]) and keeps it in use
 //! ([`Manifest`]). The bytes are described in `docs/manifest.md`.
 //!
 //! Invariants: nothing is read from bytes whose signature does not hold, save for whose they claim to be; reading never
@@ -24,7 +24,7 @@ use crate::model::{
     TicketStatus, Timestamp,
 };
 pub use build::{ManifestDraft, ManifestFacts, ManifestTooLarge};
-pub use install::{Manifest, ManifestPart};
+pub use install::{Manifest, VerifiedManifest};
 
 /// The media type of a manifest and of a delta.
 pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.voelgoed-scan.manifest";
@@ -198,7 +198,7 @@ pub struct ManifestHead {
     /// The public keys, and the names of revoked ones.
     pub keys: Vec<SigningKey>,
     /// The deduplication window of the server.
-    pub window: Duration,
+    pub dedup_window: Duration,
 }
 
 impl ManifestHead {

@@ -27,7 +27,9 @@ pub(crate) mod text;
 mod ticket;
 mod time;
 
-pub use attempt::{AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, Rules, Verification};
+pub use attempt::{
+    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
+};
 pub use bytes::{DeviceKey, InvalidBytes};
 pub use claims::{Claims, Format, Window};
 pub use code::{CODE_LENGTH, InvalidCode, TicketCode};
@@ -58,7 +60,7 @@ pub use scan::{
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
 pub use text::{
-    ClassName, GateCode, HolderName, InvalidName, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,
+    ClassName, GateCode, HolderName, InvalidText, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,
 };
 pub use ticket::{
     Field, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch, TicketStatus,

@@ -8,7 +8,11 @@ pub(crate) mod decision;
 mod history;
 mod ledger;
 
-pub use batch::{CountChange, Facts, KnownScan, NewScan, SessionFacts, Writes, answer, judge};
+pub use batch::{
+    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, SessionFacts, answer, decide_batch,
+};
 pub use decision::{ScanContext, can_be_overridden, decide};
-pub use history::{ConflictKind, Folded, HistoryKind, HistoryOutcome, PastScan, difference, fold};
+pub use history::{
+    ConflictKind, FoldedHistory, HistoryKind, HistoryOutcome, PastScan, fold, movement_difference,
+};
 pub use ledger::Allowance;

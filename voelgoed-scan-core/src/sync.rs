@@ -23,13 +23,14 @@ use crate::rules::ConflictKind;
 
 pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
 pub use facts::{
-    Intake, Item, Known, LogPlace, NewSync, Quarantined, SessionSpan, SyncDevice, SyncFacts, SyncWrites,
+    LogPosition, NewSyncedScan, QuarantinedScan, RecordedScan, SessionSpan, SyncDevice, SyncFacts,
+    SyncWrites, UploadBatch, UploadItem,
 };
-pub use ingest::{DENIED_AT_GATE, take};
-pub use received::Received;
+pub use ingest::{DENIED_AT_GATE, ingest};
+pub use received::ReceivedSequences;
 pub use recheck::Upload;
-pub use refold::{Histories, KeptScan, Refolded};
-pub use scan::{Fault, HandedScan, InvalidSyncScan, RawSyncScan, SyncScan};
+pub use refold::{RefoldResult, ScanState, TicketHistories};
+pub use scan::{InvalidSyncScan, RawSyncScan, ReceivedScan, ScanFault, SyncScan};
 
 /// The most scans in one batch.
 pub const MAX_BATCH: usize = 1000;
@@ -50,7 +51,7 @@ string_enum! {
 
 /// What `POST /api/v1/scanning/sync` takes: a batch of scans that a device decided alone.
 ///
-/// A device writes `SyncRequest<SyncScan>`; a server reads `SyncRequest<HandedScan>`, where a scan that does not make
+/// A device writes `SyncRequest<SyncScan>`; a server reads `SyncRequest<ReceivedScan>`, where a scan that does not make
 /// sense stands beside its neighbours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncRequest<S = SyncScan> {
@@ -144,7 +145,7 @@ pub struct SyncResult {
     pub conflict: Option<Conflict>,
     /// On `rejected`: what is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<Fault>,
+    pub errors: Vec<ScanFault>,
 }
 
 /// What `POST /api/v1/scanning/sync` answers.

@@ -18,7 +18,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::model::{Claims, Format, KeyId, Reading, Reason, TicketCode};
-pub use keyring::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret, manifest_signature_holds};
+pub use keyring::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret, is_manifest_signature_valid};
 pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;

@@ -129,7 +129,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 fn new_request_id() -> HeaderValue {
     let mut bytes = [0; 16];
-    random::fill_many(&mut bytes);
+    random::fill_buffered(&mut bytes);
     let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("none"))

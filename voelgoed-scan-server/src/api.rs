@@ -30,7 +30,7 @@ mod undo;
 
 use hyper::Response;
 use serde::Serialize;
-use voelgoed_scan_core::store::Put;
+use voelgoed_scan_core::store::PutOutcome;
 
 use crate::problem::{Code, Problem};
 use crate::reply::{self, Body};
@@ -93,11 +93,14 @@ fn found<T: Serialize>(thing: Option<T>) -> Answer {
 }
 
 /// What became of something that was put, as an answer: 201 with its place, or 200.
-fn put<T: Serialize>(put: Put<T>, location: impl FnOnce(&T) -> String) -> Result<Response<Body>, Problem> {
+fn put<T: Serialize>(
+    put: PutOutcome<T>,
+    location: impl FnOnce(&T) -> String,
+) -> Result<Response<Body>, Problem> {
     match put {
-        Put::Created(thing) => Ok(reply::created(&thing, &location(&thing))),
-        Put::Replaced(thing) => Ok(reply::ok(&thing)),
-        Put::Conflict(rule) => Err(Problem::conflict(rule)),
-        Put::Missing => Err(Code::NotFound.into()),
+        PutOutcome::Created(thing) => Ok(reply::created(&thing, &location(&thing))),
+        PutOutcome::Replaced(thing) => Ok(reply::ok(&thing)),
+        PutOutcome::Conflict(rule) => Err(Problem::conflict(rule)),
+        PutOutcome::Missing => Err(Code::NotFound.into()),
     }
 }

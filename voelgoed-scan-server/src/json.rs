@@ -52,7 +52,7 @@ impl Request for core::model::ScanRequest {
     const COMPLETE: bool = true;
 }
 
-impl Request for core::sync::SyncRequest<core::sync::HandedScan> {
+impl Request for core::sync::SyncRequest<core::sync::ReceivedScan> {
     type Shape = core::sync::SyncRequest;
     const MAX_BYTES: usize = 16 * 1024 * 1024;
 }

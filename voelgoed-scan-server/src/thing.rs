@@ -42,7 +42,7 @@ impl Thing {
             Self::Ticket(event, code) => store.ticket(organization, event, code).await?.is_some(),
             Self::Device(id) => store.device(organization, id).await?.is_some(),
             Self::Session(id) => store.session(organization, id).await?.is_some(),
-            Self::Scan(id) => store.known_scan(organization, id).await?.is_some(),
+            Self::Scan(id) => store.find_scan_for_retry(organization, id).await?.is_some(),
             Self::SigningKey(format, kid) => store
                 .signing_keys(organization)
                 .await?

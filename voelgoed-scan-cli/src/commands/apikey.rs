@@ -24,7 +24,7 @@ Examples:
         #[arg(long)]
         name: Name,
         /// What its holder may do
-        #[arg(long, value_parser = word::<Role>(Role::WORDS))]
+        #[arg(long, value_parser = word::<Role>(Role::STRINGS))]
         role: Role,
     },
     /// List the API keys, without their secrets

@@ -26,7 +26,7 @@ pub(crate) struct Conflicts {
     /// The event
     event: EventId,
     /// Those of this kind
-    #[arg(long, value_parser = word::<ConflictKind>(ConflictKind::WORDS))]
+    #[arg(long, value_parser = word::<ConflictKind>(ConflictKind::STRINGS))]
     kind: Option<ConflictKind>,
 }
 

@@ -34,7 +34,7 @@ Examples:
     #[command(after_help = "Examples:\n  voelgoed-scan device list --status active")]
     List {
         /// Those of this status
-        #[arg(long, value_parser = word::<DeviceStatus>(DeviceStatus::WORDS))]
+        #[arg(long, value_parser = word::<DeviceStatus>(DeviceStatus::STRINGS))]
         status: Option<DeviceStatus>,
     },
     /// Show a device
@@ -63,7 +63,7 @@ pub(crate) struct Register {
     #[arg(long)]
     name: Option<Name>,
     /// What kind of device it is
-    #[arg(long = "type", default_value = "scanner", value_parser = word::<DeviceType>(DeviceType::WORDS))]
+    #[arg(long = "type", default_value = "scanner", value_parser = word::<DeviceType>(DeviceType::STRINGS))]
     device_type: DeviceType,
     /// It may force entries by override
     #[arg(long)]

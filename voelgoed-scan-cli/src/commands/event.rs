@@ -50,13 +50,13 @@ pub(crate) struct Put {
     #[arg(long)]
     name: Option<Name>,
     /// Where it stands; only `live` lets people in
-    #[arg(long, value_parser = word::<EventStatus>(EventStatus::WORDS))]
+    #[arg(long, value_parser = word::<EventStatus>(EventStatus::STRINGS))]
     status: Option<EventStatus>,
     /// How many people may be inside, or `none` for no limit
     #[arg(long, value_name = "N")]
     capacity: Option<OrNone<u32>>,
     /// Whether somebody who went out may come in again
-    #[arg(long, value_parser = word::<Reentry>(Reentry::WORDS))]
+    #[arg(long, value_parser = word::<Reentry>(Reentry::STRINGS))]
     reentry: Option<Reentry>,
     /// Whether bare ticket codes, typed by staff, are accepted
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
@@ -71,7 +71,7 @@ pub(crate) struct Put {
     #[arg(long, value_name = "TIME")]
     ends_at: Option<OrNone<Timestamp>>,
     /// What a phone does whose manifest is too old
-    #[arg(long, value_parser = word::<StaleManifest>(StaleManifest::WORDS))]
+    #[arg(long, value_parser = word::<StaleManifest>(StaleManifest::STRINGS))]
     stale_manifest: Option<StaleManifest>,
     /// When a manifest is too old, in seconds
     #[arg(long, value_name = "SECONDS")]

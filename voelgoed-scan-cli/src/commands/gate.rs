@@ -64,7 +64,7 @@ pub(crate) struct Put {
     #[arg(long)]
     code: Option<OrNone<GateCode>>,
     /// Whether it lets people in
-    #[arg(long, value_parser = word::<GateStatus>(GateStatus::WORDS))]
+    #[arg(long, value_parser = word::<GateStatus>(GateStatus::STRINGS))]
     status: Option<GateStatus>,
     /// How many people that came in here may be inside, or `none` for no limit
     #[arg(long, value_name = "N")]

@@ -22,7 +22,7 @@ pub(crate) enum Key {
     #[command(after_help = "Examples:\n  voelgoed-scan key create --format vg2 --kid 2")]
     Create {
         /// What it signs
-        #[arg(long, value_parser = word::<KeyFormat>(KeyFormat::WORDS))]
+        #[arg(long, value_parser = word::<KeyFormat>(KeyFormat::STRINGS))]
         format: KeyFormat,
         /// Its name: 1 to 8 characters of 0-9 A-Z a-z
         #[arg(long)]
@@ -35,7 +35,7 @@ Examples:
   voelgoed-scan key rotate --format vg2 --kid 2027a")]
     Rotate {
         /// What it signs
-        #[arg(long, value_parser = word::<KeyFormat>(KeyFormat::WORDS))]
+        #[arg(long, value_parser = word::<KeyFormat>(KeyFormat::STRINGS))]
         format: KeyFormat,
         /// Its name; the next free number where it is not given
         #[arg(long)]
@@ -45,7 +45,7 @@ Examples:
     #[command(after_help = "Examples:\n  voelgoed-scan key revoke --format vg1 --kid 1")]
     Revoke {
         /// What it signed
-        #[arg(long, value_parser = word::<KeyFormat>(KeyFormat::WORDS))]
+        #[arg(long, value_parser = word::<KeyFormat>(KeyFormat::STRINGS))]
         format: KeyFormat,
         /// Its name
         #[arg(long)]

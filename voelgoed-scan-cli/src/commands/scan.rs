@@ -43,7 +43,7 @@ pub(crate) struct Scan {
     #[arg(required = true, value_name = "PAYLOAD")]
     payloads: Vec<String>,
     /// Which way the person goes
-    #[arg(long, default_value = "entry", value_parser = word::<Direction>(Direction::WORDS))]
+    #[arg(long, default_value = "entry", value_parser = word::<Direction>(Direction::STRINGS))]
     direction: Direction,
     /// Force the entry, and say why (devices that may)
     #[arg(long = "override", value_name = "REASON")]

@@ -57,7 +57,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "CODE", value_parser = typed::code)]
     ticket_code: Option<TicketCode>,
     /// Those with this result
-    #[arg(long, value_parser = word::<ScanResult>(ScanResult::WORDS))]
+    #[arg(long, value_parser = word::<ScanResult>(ScanResult::STRINGS))]
     result: Option<ScanResult>,
     /// Those from this time on (RFC 3339)
     #[arg(long, value_name = "TIME")]

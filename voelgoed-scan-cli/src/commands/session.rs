@@ -42,7 +42,7 @@ Examples:
         #[arg(long)]
         device: Option<DeviceId>,
         /// Those of this status
-        #[arg(long, value_parser = word::<SessionStatus>(SessionStatus::WORDS))]
+        #[arg(long, value_parser = word::<SessionStatus>(SessionStatus::STRINGS))]
         status: Option<SessionStatus>,
     },
     /// Show a session

@@ -35,7 +35,7 @@ Examples:
         #[arg(long)]
         event: EventId,
         /// Those of this status
-        #[arg(long, value_parser = word::<TicketStatus>(TicketStatus::WORDS))]
+        #[arg(long, value_parser = word::<TicketStatus>(TicketStatus::STRINGS))]
         status: Option<TicketStatus>,
     },
     /// Show a ticket

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::manifest::{Manifest, ManifestError, ManifestPart, TicketKey};
+use crate::manifest::{Manifest, ManifestError, TicketKey, VerifiedManifest};
 use crate::model::{
     DeviceId, Direction, EventId, GateId, Metadata, OrganizationId, Override, Reading, ScanId, ScanResult,
     StaleManifest, Timestamp,
@@ -158,7 +158,7 @@ impl OfflineGate {
             manifest_key,
             ..
         } = &self.setup;
-        let part = ManifestPart::read(bytes, *organization_id, manifest_key)?;
+        let part = VerifiedManifest::read(bytes, *organization_id, manifest_key)?;
         let State {
             log,
             in_use,
@@ -345,7 +345,7 @@ fn reopen(parts: Vec<Vec<u8>>, setup: &OfflineGateSetup) -> Result<Option<InUse>
     let mut deltas = 0;
     for bytes in parts {
         let length = bytes.len();
-        let part = ManifestPart::read(bytes, setup.organization_id, &setup.manifest_key)?;
+        let part = VerifiedManifest::read(bytes, setup.organization_id, &setup.manifest_key)?;
         if part.head().base.is_some() {
             deltas += length;
         }

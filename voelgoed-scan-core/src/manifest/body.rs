@@ -256,7 +256,7 @@ fn read_head(from: &mut Reader<'_>) -> Result<ManifestHead, ManifestError> {
     let base = from.u64()?;
     let made_at = from.time()?;
     let expires_at = from.time()?;
-    let window = Duration::from_millis(from.u32()?.into());
+    let dedup_window = Duration::from_millis(from.u32()?.into());
     let status = from.word(EventStatus::ALL)?;
     let reentry = from.word(Reentry::ALL)?;
     let stale_manifest = from.word(StaleManifest::ALL)?;
@@ -290,7 +290,7 @@ fn read_head(from: &mut Reader<'_>) -> Result<ManifestHead, ManifestError> {
         has_capacity,
         gates: Vec::new(),
         keys,
-        window,
+        dedup_window,
     })
 }
 

@@ -29,7 +29,7 @@ pub struct ManifestFacts<'a> {
     /// The organization's keys; of VG1 only the revoked ones are told, by name.
     pub keys: &'a [SigningKey],
     /// The deduplication window.
-    pub window: Duration,
+    pub dedup_window: Duration,
 }
 
 /// More of something than a manifest has room for.
@@ -110,7 +110,7 @@ fn head(facts: &ManifestFacts<'_>, base: Option<u64>) -> ManifestHead {
             })
             .collect(),
         keys: facts.keys.iter().filter(told).copied().collect(),
-        window: facts.window,
+        dedup_window: facts.dedup_window,
     }
 }
 
@@ -260,7 +260,7 @@ fn encode_head(to: &mut Writer, head: &ManifestHead) -> Result<(), ManifestTooLa
     to.u64(head.base.unwrap_or(0));
     to.time(head.made_at);
     to.time(head.expires_at);
-    to.u32(u32::try_from(head.window.as_millis()).unwrap_or(u32::MAX));
+    to.u32(u32::try_from(head.dedup_window.as_millis()).unwrap_or(u32::MAX));
     to.word(&event.status, EventStatus::ALL)?;
     to.word(&event.reentry, Reentry::ALL)?;
     to.word(&event.stale_manifest, StaleManifest::ALL)?;

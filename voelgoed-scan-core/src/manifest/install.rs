@@ -5,13 +5,13 @@ use crate::manifest::build::{Tables, encode};
 use crate::manifest::wire::SIGNATURE;
 use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, ManifestTooLarge, TicketKey};
 use crate::model::{ClassName, EventId, OrganizationId, TicketCode, Timestamp};
-use crate::token::manifest_signature_holds;
+use crate::token::is_manifest_signature_valid;
 
 /// A manifest, or a delta, whose signature holds; not in use yet.
 #[derive(Debug, Clone)]
-pub struct ManifestPart(Body);
+pub struct VerifiedManifest(Body);
 
-impl ManifestPart {
+impl VerifiedManifest {
     /// Reads bytes that claim to be a manifest of `organization`, signed by the key that was pinned at enrolment.
     ///
     /// Errors: another organization's, a signature that does not hold, a form that is not known, malformed.
@@ -27,7 +27,7 @@ impl ManifestPart {
         let (signed, signature) = bytes
             .split_last_chunk::<SIGNATURE>()
             .ok_or(ManifestError::Malformed)?;
-        if !manifest_signature_holds(manifest_key, signed, signature) {
+        if !is_manifest_signature_valid(manifest_key, signed, signature) {
             return Err(ManifestError::BadSignature);
         }
         bytes.truncate(bytes.len() - SIGNATURE);

@@ -100,7 +100,7 @@ fn of_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestT
         event,
         gates: &[gate(11), gate(12)],
         keys: &keys(),
-        window: Duration::from_mins(5),
+        dedup_window: Duration::from_mins(5),
     };
     let tickets = tickets.iter().cloned();
     let draft = match base {
@@ -113,9 +113,9 @@ fn of_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestT
         .expect("a server signs")
 }
 
-fn read(bytes: Vec<u8>) -> Result<ManifestPart, ManifestError> {
+fn read(bytes: Vec<u8>) -> Result<VerifiedManifest, ManifestError> {
     let key = keyring(organization()).manifest_key().expect("a server");
-    ManifestPart::read(bytes, organization(), &key)
+    VerifiedManifest::read(bytes, organization(), &key)
 }
 
 fn in_use(bytes: Vec<u8>) -> Manifest {
@@ -168,7 +168,7 @@ fn what_was_written_is_read() {
     };
     assert_eq!((&head.event, head.has_capacity), (&told, true));
     assert_eq!(
-        (head.version, head.made_at, head.window),
+        (head.version, head.made_at, head.dedup_window),
         (7, MADE, Duration::from_mins(5))
     );
     let full: Vec<_> = head.gates.iter().map(|one| one.has_capacity).collect();

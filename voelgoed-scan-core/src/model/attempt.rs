@@ -45,7 +45,7 @@ pub struct Attempt {
     /// What was read.
     pub fingerprint: Fingerprint,
     /// What is known so far.
-    pub stage: Verification,
+    pub verification: Verification,
     /// Which way the person goes.
     pub direction: Direction,
     /// The server's clock.
@@ -136,7 +136,7 @@ pub struct AnswerSnapshot {
 
 /// Settings that the rules need and no row holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct RuleSettings {
     /// The deduplication window.
-    pub window: Duration,
+    pub dedup_window: Duration,
 }

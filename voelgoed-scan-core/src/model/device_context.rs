@@ -10,7 +10,7 @@ pub struct AuthenticatedDevice {
     /// Its active session.
     pub active_session: Option<ActiveSession>,
     /// Where the organization's change counter ([`ChangeCounters::facts`]) stood before the rest was read.
-    pub generation: i64,
+    pub change_counter: i64,
 }
 
 /// An active session with all that its scans are judged by.
@@ -23,5 +23,5 @@ pub struct ActiveSession {
     /// Its gate.
     pub gate: Gate,
     /// Where the organization's change counter stood when the event or one of its gates was last changed.
-    pub doors: i64,
+    pub facts_changed_at_counter: i64,
 }

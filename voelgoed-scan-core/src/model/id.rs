@@ -93,7 +93,7 @@ id! {
 
 fn uuid_v7(now: crate::model::Timestamp) -> Uuid {
     let mut random = [0_u8; 10];
-    crate::model::random::fill_many(&mut random);
+    crate::model::random::fill_buffered(&mut random);
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
@@ -101,7 +101,7 @@ fn uuid_v7(now: crate::model::Timestamp) -> Uuid {
 impl ScanId {
     /// When its client says to have made it; an identifier of another version than 7 does not say.
     #[cfg(feature = "node")]
-    pub(crate) fn named_at(&self) -> Option<crate::model::Timestamp> {
+    pub(crate) fn timestamp(&self) -> Option<crate::model::Timestamp> {
         let (seconds, nanos) = self
             .0
             .get_timestamp()
@@ -125,8 +125,8 @@ mod tests {
         let second = ScanId::generate(Timestamp::from_millis(1_780_000_000_001));
         assert!(first < second);
         assert_eq!(first.as_uuid().get_version_num(), 7);
-        assert_eq!(first.named_at(), Some(Timestamp::from_millis(1_780_000_000_000)));
-        assert_eq!(ScanId::from_uuid(Uuid::from_u128(7)).named_at(), None);
+        assert_eq!(first.timestamp(), Some(Timestamp::from_millis(1_780_000_000_000)));
+        assert_eq!(ScanId::from_uuid(Uuid::from_u128(7)).timestamp(), None);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Ledger {
     /// A ledger of which only the counts and the last admission are known, as a manifest tells them. Every admission
     /// that a rule can ask for is taken to be as late as the last one: sooner one too few is let in than one too many.
     #[must_use]
-    pub fn counted(admissions: u32, inside: usize, last: &Passage, entry_limit: u8) -> Self {
+    pub fn from_counts(admissions: u32, inside: usize, last: &Passage, entry_limit: u8) -> Self {
         let asked_for = usize::from(entry_limit).min(admissions as usize);
         let kept = inside.max(asked_for);
         let ended = kept - inside;
@@ -99,7 +99,7 @@ impl Ledger {
 
     /// The ledger of a ticket that admitted once, a moment ago.
     #[must_use]
-    pub fn of_first(entry: Passage) -> Self {
+    pub fn with_first_admission(entry: Passage) -> Self {
         Self {
             admissions: 1,
             recent: vec![Admission {

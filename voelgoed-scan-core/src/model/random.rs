@@ -14,12 +14,12 @@ pub fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system provides random numbers");
 }
 
-/// How many bytes a thread fetches at once for [`fill_many`].
+/// How many bytes a thread fetches at once for [`fill_buffered`].
 const FETCHED: usize = 512;
 
 /// Fills `bytes` for identifiers: as unguessable as those of [`fill`], fetched many at a time, and not for secrets,
 /// because what is fetched lies in memory until it is used.
-pub fn fill_many(bytes: &mut [u8]) {
+pub fn fill_buffered(bytes: &mut [u8]) {
     thread_local! {
         static FETCHED_BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
@@ -44,7 +44,7 @@ mod tests {
             let drawn: Vec<[u8; 16]> = (0..100)
                 .map(|_| {
                     let mut bytes = [0; 16];
-                    fill_many(&mut bytes);
+                    fill_buffered(&mut bytes);
                     bytes
                 })
                 .collect();
@@ -56,7 +56,7 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 200);
         let mut long = [0; 3 * FETCHED];
-        fill_many(&mut long);
+        fill_buffered(&mut long);
         assert!(long.chunks(16).all(|piece| piece.iter().any(|byte| *byte != 0)));
     }
 }

@@ -1,6 +1,8 @@
-//! How does a closed list of words become a type? One macro: the words stand once, and the type's text, its parser,
-//! its JSON and its schema all come from them. Another makes texts that people give; whatever is read from a text is read
-//! by [`parsed`].
+//! Macros for text types: closed lists of strings and texts of bounded length.
+//!
+//! [`string_enum!`] declares the values of a list once. The type's text, its parser, its JSON, its schema and, where a
+//! binary format needs them, its wire numbers come from that declaration. [`bounded_text!`] declares texts that users
+//! enter. [`parsed`] reads both from JSON.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +10,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Visitor};
 
-/// A text of so many ASCII characters, made without a formatter and without a `String`.
+/// An ASCII text of a fixed length, built without a formatter and without an allocation.
 pub(crate) struct Ascii<const LENGTH: usize>(pub(crate) [u8; LENGTH]);
 
 impl<const LENGTH: usize> Ascii<LENGTH> {
@@ -17,7 +19,7 @@ impl<const LENGTH: usize> Ascii<LENGTH> {
     }
 }
 
-/// Reads a value from its text, of which no copy is made.
+/// Deserializes a value with its `FromStr`, without copying the text.
 pub(crate) fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: fmt::Display>,
@@ -40,16 +42,23 @@ where
     deserializer.deserialize_str(Parsed(PhantomData))
 }
 
-/// A text that is none of a type's words.
+/// The error of a text that is no value of a string enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is none of: {}", .string_enum.join(", "))]
+#[error("is none of: {}", .variants.join(", "))]
 pub struct UnknownVariant {
-    /// The words that would have been understood.
-    pub string_enum: &'static [&'static str],
+    /// The accepted strings.
+    pub variants: &'static [&'static str],
 }
 
+/// Declares enums whose values are strings in JSON, in database rows and on the command line.
+///
+/// `Variant = "string"` declares a value. `Variant = "string" @ 3` also gives it the wire number 3 for binary formats
+/// and generates `wire_number` and `from_wire`; either all variants of an enum have a number or none has. A wire number
+/// is part of the format: it never changes and is never reused.
 macro_rules! string_enum {
-    ($($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ })+) => {$(
+    ($($(#[$doc:meta])* $vis:vis enum $name:ident {
+        $($(#[$vdoc:meta])* $variant:ident = $string:literal $(@ $number:literal)?,)+
+    })+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name {
@@ -57,19 +66,21 @@ macro_rules! string_enum {
         }
 
         impl $name {
-            /// Every value, in the order of the contract.
+            /// Every value, in the order of the API documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-            /// Every word, in the same order.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
+            /// Every string, in the same order.
+            pub const STRINGS: &'static [&'static str] = &[$($string),+];
 
-            /// The word that stands for this value in JSON, in rows and on the command line.
+            /// The string of this value in JSON, in database rows and on the command line.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $word,)+
+                    $(Self::$variant => $string,)+
                 }
             }
         }
+
+        $crate::model::text::wire_numbers!($name { $($variant $(@ $number)?,)+ });
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -82,8 +93,8 @@ macro_rules! string_enum {
 
             fn from_str(text: &str) -> Result<Self, $crate::model::UnknownVariant> {
                 match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::model::UnknownVariant { string_enum: Self::WORDS }),
+                    $($string => Ok(Self::$variant),)+
+                    _ => Err($crate::model::UnknownVariant { variants: Self::STRINGS }),
                 }
             }
         }
@@ -107,30 +118,56 @@ macro_rules! string_enum {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": Self::WORDS })
+                schemars::json_schema!({ "type": "string", "enum": Self::STRINGS })
             }
         }
     )+};
 }
 
-/// A text that a person gave, with the length that its place allows.
+/// The wire numbers of a [`string_enum!`]: nothing for an enum without numbers.
+macro_rules! wire_numbers {
+    ($name:ident { $($variant:ident,)+ }) => {};
+    ($name:ident { $($variant:ident @ $number:literal,)+ }) => {
+        impl $name {
+            /// The number of this value in binary formats.
+            #[must_use]
+            pub const fn wire_number(self) -> u8 {
+                match self {
+                    $(Self::$variant => $number,)+
+                }
+            }
+
+            /// The value of a wire number; `None` for a number that this version does not know.
+            #[must_use]
+            pub const fn from_wire(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+/// The error of a text that a bounded text type does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidName {
-    /// Nothing, or nothing but white space.
+pub enum InvalidText {
+    /// The text is empty or only white space.
     #[error("must not be empty")]
     Empty,
-    /// More characters than there is room for.
+    /// The text has too many characters.
     #[error("must have at most {max} characters")]
     TooLong {
-        /// The most characters that are allowed.
+        /// The maximum number of characters.
         max: usize,
     },
-    /// A control character.
+    /// The text has a control character.
     #[error("must not contain control characters")]
     Control,
 }
 
-macro_rules! names {
+/// Declares text types of 1 to a maximum number of characters, without control characters.
+macro_rules! bounded_text {
     ($($(#[$doc:meta])* $name:ident: 1..=$max:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -138,7 +175,7 @@ macro_rules! names {
         pub struct $name(String);
 
         impl $name {
-            /// The most characters it may have.
+            /// The maximum number of characters.
             pub const MAX: usize = $max;
 
             /// The text.
@@ -147,15 +184,15 @@ macro_rules! names {
                 &self.0
             }
 
-            /// Takes a text of 1 to [`Self::MAX`] characters, none of them a control character.
-            pub fn new(text: impl Into<String>) -> Result<Self, $crate::model::InvalidName> {
+            /// Checks a text: 1 to [`Self::MAX`] characters, no control character, not only white space.
+            pub fn new(text: impl Into<String>) -> Result<Self, $crate::model::InvalidText> {
                 let text = text.into();
                 if text.trim().is_empty() {
-                    Err($crate::model::InvalidName::Empty)
+                    Err($crate::model::InvalidText::Empty)
                 } else if text.chars().count() > $max {
-                    Err($crate::model::InvalidName::TooLong { max: $max })
+                    Err($crate::model::InvalidText::TooLong { max: $max })
                 } else if text.chars().any(char::is_control) {
-                    Err($crate::model::InvalidName::Control)
+                    Err($crate::model::InvalidText::Control)
                 } else {
                     Ok(Self(text))
                 }
@@ -169,9 +206,9 @@ macro_rules! names {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::model::InvalidName;
+            type Err = $crate::model::InvalidText;
 
-            fn from_str(text: &str) -> Result<Self, $crate::model::InvalidName> {
+            fn from_str(text: &str) -> Result<Self, $crate::model::InvalidText> {
                 Self::new(text)
             }
         }
@@ -202,23 +239,23 @@ macro_rules! names {
     )+};
 }
 
-names! {
-    /// What people call a thing: an organization, an event, a gate, a device, a key.
+bounded_text! {
+    /// A display name of an organization, an event, a gate, a device or a key.
     Name: 1..=200;
     /// The name of a ticket class, such as `VIP`.
     ClassName: 1..=64;
-    /// A short code that a gate carries on plans and signs.
+    /// A gate's short code on plans and signs.
     GateCode: 1..=32;
     /// A part of a seat: block, row or number.
     SeatPart: 1..=32;
-    /// A note for the steward, shown with the ticket.
+    /// A note that the steward sees with the ticket.
     Note: 1..=500;
-    /// The holder's name. Personal data: it never leaves the ticket search.
+    /// The holder's name. Personal data: only the ticket search returns it.
     HolderName: 1..=200;
-    /// The order that a ticket was sold in.
+    /// The reference of the order that a ticket belongs to.
     OrderRef: 1..=100;
-    /// Why somebody did something out of the ordinary: an override, an undo.
+    /// The reason that a person gives for an override or an undo.
     ReasonText: 1..=500;
 }
 
-pub(crate) use string_enum;
+pub(crate) use {string_enum, wire_numbers};

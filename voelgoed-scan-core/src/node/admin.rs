@@ -20,7 +20,7 @@ use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
-use crate::store::{Put, Store};
+use crate::store::Store;
 
 /// Administers organizations; cheap to clone.
 #[derive(Clone)]
@@ -46,26 +46,6 @@ impl Admin {
             identity_cache,
             invalidator,
             manifest_cache: Arc::new(manifest_cache),
-        }
-    }
-}
-
-impl<T> Put<T> {
-    /// The row, if it was created or replaced.
-    pub fn row(self) -> Option<T> {
-        match self {
-            Self::Created(row) | Self::Replaced(row) => Some(row),
-            Self::Conflict(_) | Self::Missing => None,
-        }
-    }
-
-    /// Applies a function to the row.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Put<U> {
-        match self {
-            Self::Created(row) => Put::Created(change(row)),
-            Self::Replaced(row) => Put::Replaced(change(row)),
-            Self::Conflict(rule) => Put::Conflict(rule),
-            Self::Missing => Put::Missing,
         }
     }
 }

@@ -105,7 +105,7 @@ impl Cluster {
                     Ok(Some(record)) => self.feed.publish_remote_scan(&record),
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::warn!(%error, "a scan of another node could not be read for the feed")
+                        tracing::warn!(%error, "a scan of another node could not be read for the feed");
                     }
                 }
             }

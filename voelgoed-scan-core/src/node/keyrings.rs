@@ -61,9 +61,8 @@ impl Keyrings {
         } = &*self.0;
         let epoch = identity_cache.epoch();
         let keys = store.signing_keys(organization).await?;
-        let keyring = Keyring::derive(master, organization, &keys).map_err(|error| StoreError::Failed {
-            reason: error.to_string(),
-        })?;
+        let keyring = Keyring::derive(master, organization, &keys)
+            .map_err(|error| StoreError::failed(error.to_string()))?;
         let keyring = Arc::new(keyring);
         identity_cache.put_keyring(organization, epoch, &keyring);
         Ok(keyring)

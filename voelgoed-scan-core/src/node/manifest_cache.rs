@@ -254,8 +254,5 @@ async fn render_in_background(
 
 /// The failure of a task that panicked or was cancelled.
 fn task_failure(error: &tokio::task::JoinError) -> ManifestFailure {
-    StoreError::Failed {
-        reason: error.to_string(),
-    }
-    .into()
+    StoreError::failed(error.to_string()).into()
 }

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use crate::bus::Bus;
 use crate::model::{
-    Attempt, AuthenticatedDevice, DeviceStatus, Rules, ScanAnswer, ScanRequest, Timestamp, TokenHash,
+    Attempt, AuthenticatedDevice, DeviceStatus, RuleSettings, ScanAnswer, ScanRequest, Timestamp, TokenHash,
     Verification,
 };
 use crate::node::cache::identities::IdentityCache;
@@ -66,7 +66,7 @@ pub struct Scanner(Arc<ScannerParts>);
 pub(crate) struct ScannerParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keyrings: Keyrings,
-    pub(crate) rules: Rules,
+    pub(crate) rules: RuleSettings,
     pub(crate) identity_cache: Arc<IdentityCache>,
     pub(crate) ticket_cache: Arc<TicketCache>,
     #[cfg(feature = "redis")]
@@ -156,7 +156,7 @@ impl Scanner {
             ..
         } = &*self.0;
         let epoch = identity_cache.epoch();
-        let Some(authenticated) = store.authenticated(token).await?.map(Arc::new) else {
+        let Some(authenticated) = store.find_device_by_token(token).await?.map(Arc::new) else {
             return Ok(None);
         };
         identity_cache.put_device(*token, epoch, &authenticated);
@@ -202,14 +202,14 @@ impl Scanner {
             if self.may_answer_before_record(active_session, client_scan_id) {
                 return self.answer_cached_denial(active_session, attempt, denial).await;
             }
-            attempt.stage = Verification::Denied(denial);
+            attempt.verification = Verification::Denied(denial);
         }
         Box::pin(async move { into_answer(self.0.write_queue.record(attempt).await?) }).await
     }
 
     /// The answer that a scan would get. Nothing is recorded.
     async fn preview(&self, attempt: &Attempt) -> Result<ScanAnswer, ScanError> {
-        let recorded = self.store().preview(attempt, &self.0.rules).await?;
+        let recorded = self.store().dry_run(attempt, &self.0.rules).await?;
         let answer = into_answer(recorded)?;
         Ok(ScanAnswer {
             scan_id: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::{Bus, BusPublisher};
-use crate::model::{OrganizationId, Rules};
+use crate::model::{OrganizationId, RuleSettings};
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
@@ -69,7 +69,7 @@ impl Setup {
             #[cfg(feature = "redis")]
             redis,
         } = self;
-        let rules = Rules { window };
+        let rules = RuleSettings { dedup_window: window };
         #[cfg(feature = "redis")]
         let redis_cache = redis.map(|redis| RedisTicketCache::start(redis.connection(), window));
         let (publisher, publisher_queue) = BusPublisher::channel(bus.is_some());

@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::model::{Attempt, Recorded, Rules};
+use crate::model::{Attempt, Recorded, RuleSettings};
 use crate::node::health::{WriteCounts, WriteStats};
 use crate::rules::NewScan;
 use crate::store::{ScanStore, StoreError};
@@ -94,7 +94,7 @@ impl WriteQueue {
     /// the runtime, every waiting scan would also wait for the other tasks in that worker's queue.
     pub(crate) fn start<S: ScanStore + ?Sized + 'static>(
         store: Arc<S>,
-        rules: Rules,
+        rules: RuleSettings,
         post_commit: Arc<impl PostCommit>,
     ) -> io::Result<Self> {
         let (commands, receiver) = mpsc::unbounded_channel();

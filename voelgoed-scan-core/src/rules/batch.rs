@@ -13,12 +13,12 @@ use std::collections::HashMap;
 use crate::model::{
     AnswerSnapshot, Attempt, Claims, Decided, DecidedBy, Denial, DeviceStatus, Direction, EventId,
     Fingerprint, Format, GateId, Movement, Occupancy, OrganizationId, Outcome, Passage, PreviousScan, Reason,
-    Recorded, ResultCounts, Rules, ScanAnswer, ScanRecord, ScanResult, ScannedTicket, SessionId, Source,
-    TicketFacts, TicketId, Verification,
+    Recorded, ResultCounts, RuleSettings, ScanAnswer, ScanRecord, ScanResult, ScannedTicket, SessionId,
+    Source, TicketFacts, TicketId, Verification,
 };
 use crate::rules::{ScanContext, can_be_overridden, decide};
 
-pub use facts::{Facts, KnownScan, SessionFacts};
+pub use facts::{BatchFacts, KnownScan, SessionFacts};
 
 /// A scan to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +87,7 @@ pub struct CountChange {
 
 /// What is to be written for a batch.
 #[derive(Debug, Default)]
-pub struct Writes {
+pub struct BatchWrites {
     /// Scan records, in order.
     pub scans: Vec<NewScan>,
     /// Tickets after their last scan, each once.
@@ -100,8 +100,12 @@ pub struct Writes {
 
 /// Decides a batch.
 #[must_use]
-pub fn judge(batch: &[Attempt], mut facts: Facts, rules: &Rules) -> (Vec<Recorded>, Writes) {
-    let mut writes = Writes::default();
+pub fn decide_batch(
+    batch: &[Attempt],
+    mut facts: BatchFacts,
+    rules: &RuleSettings,
+) -> (Vec<Recorded>, BatchWrites) {
+    let mut writes = BatchWrites::default();
     let mut touched = Vec::new();
     let recorded = batch
         .iter()
@@ -118,22 +122,21 @@ pub fn judge(batch: &[Attempt], mut facts: Facts, rules: &Rules) -> (Vec<Recorde
 
 fn one(
     attempt: &Attempt,
-    facts: &mut Facts,
-    rules: &Rules,
-    writes: &mut Writes,
+    facts: &mut BatchFacts,
+    rules: &RuleSettings,
+    writes: &mut BatchWrites,
     touched: &mut Vec<(OrganizationId, TicketId)>,
 ) -> Recorded {
     let organization = attempt.organization_id;
-    if let Some(known) = facts.known.get(&(organization, attempt.scan_id)) {
+    if let Some(known) = facts.known_scans.get(&(organization, attempt.scan_id)) {
         return with_occupancy(
             known.answer_to(attempt.device_id, &attempt.fingerprint.sha256, attempt.direction),
             facts,
             attempt,
         );
     }
-    let answered_before =
-        matches!(&attempt.stage, Verification::Denied(denial) if denial.decided_by != DecidedBy::Token);
-    let Some(post) = facts.posts.get(&(organization, attempt.session_id)).cloned() else {
+    let answered_before = matches!(&attempt.verification, Verification::Denied(denial) if denial.decided_by != DecidedBy::Token);
+    let Some(post) = facts.sessions.get(&(organization, attempt.session_id)).cloned() else {
         return Recorded::NoActiveSession;
     };
     if !answered_before {
@@ -144,7 +147,7 @@ fn one(
             return Recorded::NoActiveSession;
         }
     }
-    let decided = match &attempt.stage {
+    let decided = match &attempt.verification {
         Verification::Verified(claims) => by_database(attempt, claims, &post, facts, rules, writes, touched),
         Verification::Denied(denial) => Verdict {
             reason: denial.reason,
@@ -160,10 +163,10 @@ fn one(
     Recorded::Decided(Box::new(write(attempt, &post, decided, facts, writes)))
 }
 
-fn with_occupancy(recorded: Recorded, facts: &Facts, attempt: &Attempt) -> Recorded {
+fn with_occupancy(recorded: Recorded, facts: &BatchFacts, attempt: &Attempt) -> Recorded {
     match recorded {
         Recorded::Replayed(mut answer) => {
-            let post = facts.posts.get(&(attempt.organization_id, attempt.session_id));
+            let post = facts.sessions.get(&(attempt.organization_id, attempt.session_id));
             if let Some(post) = post.filter(|post| post.gate.id == answer.gate.id) {
                 answer.occupancy = facts.occupancy(&post.event, &post.gate);
             }
@@ -188,9 +191,9 @@ fn by_database(
     attempt: &Attempt,
     claims: &Claims,
     post: &SessionFacts,
-    facts: &mut Facts,
-    rules: &Rules,
-    writes: &mut Writes,
+    facts: &mut BatchFacts,
+    rules: &RuleSettings,
+    writes: &mut BatchWrites,
     touched: &mut Vec<(OrganizationId, TicketId)>,
 ) -> Verdict {
     let organization = attempt.organization_id;
@@ -203,7 +206,7 @@ fn by_database(
         event,
         gate,
         occupancy: Some(facts.occupancy(event, gate)),
-        window: rules.window,
+        dedup_window: rules.dedup_window,
     };
     let first = if attempt.fingerprint.format == Some(Format::Bare) && !event.allow_unsigned {
         Reason::UnsignedNotAllowed
@@ -213,7 +216,7 @@ fn by_database(
     let overridden = attempt.override_.is_some() && can_be_overridden(first, attempt.direction);
     let reason = if overridden { Reason::Overridden } else { first };
     let previous_scan = known
-        .filter(|_| tells_previous_scan(first) && !overridden)
+        .filter(|_| shows_previous_scan(first) && !overridden)
         .and_then(|facts| {
             let seen = match attempt.direction {
                 Direction::Entry => facts.ledger.last_admission(),
@@ -240,7 +243,7 @@ fn by_database(
             device_id: attempt.device_id,
             device_name: post.device_name.clone(),
         };
-        let movements = enact(reason, seen, ticket, &context);
+        let movements = apply_to_ticket(reason, seen, ticket, &context);
         for movement in &movements {
             facts.move_people(organization, event.id, movement);
             let count = writes
@@ -258,14 +261,14 @@ fn by_database(
     }
     let shown_ticket = ticket
         .as_ref()
-        .filter(|_| tells_ticket(first))
+        .filter(|_| shows_ticket(first))
         .map(|facts| ScannedTicket::from(&facts.ticket));
     Verdict {
         reason,
         would_have_been: overridden.then_some(first),
         decided_by: DecidedBy::Database,
         claims: (reason != Reason::UnsignedNotAllowed).then_some(*claims),
-        ticket: ticket.filter(|_| tells_ticket(first) || first == Reason::OtherEvent),
+        ticket: ticket.filter(|_| shows_ticket(first) || first == Reason::OtherEvent),
         shown_ticket,
         previous_scan,
         at,
@@ -273,7 +276,7 @@ fn by_database(
 }
 
 /// Writes an admission or an exit onto the ticket.
-pub(crate) fn enact(
+pub(crate) fn apply_to_ticket(
     reason: Reason,
     seen: Passage,
     ticket: &mut TicketFacts,
@@ -295,12 +298,12 @@ pub(crate) fn enact(
 }
 
 /// The reasons whose answer names the scan before.
-pub(crate) fn tells_previous_scan(reason: Reason) -> bool {
+pub(crate) fn shows_previous_scan(reason: Reason) -> bool {
     reason.result() == ScanResult::Duplicate || reason == Reason::NotInside
 }
 
 /// The reasons after which the steward sees the ticket: it is this organization's and this event's.
-pub(crate) fn tells_ticket(reason: Reason) -> bool {
+pub(crate) fn shows_ticket(reason: Reason) -> bool {
     match reason.result() {
         ScanResult::Valid | ScanResult::Duplicate | ScanResult::WrongGate | ScanResult::Refused => true,
         ScanResult::InvalidToken | ScanResult::WrongEvent => false,
@@ -311,8 +314,8 @@ fn write(
     attempt: &Attempt,
     post: &SessionFacts,
     verdict: Verdict,
-    facts: &mut Facts,
-    writes: &mut Writes,
+    facts: &mut BatchFacts,
+    writes: &mut BatchWrites,
 ) -> Decided {
     let organization = attempt.organization_id;
     let Outcome { result, reason } = Outcome::from(verdict.reason);
@@ -361,7 +364,7 @@ fn write(
         undone: false,
         answer: answer.clone(),
     };
-    facts.known.insert((organization, attempt.scan_id), known);
+    facts.known_scans.insert((organization, attempt.scan_id), known);
     writes
         .counts
         .entry((organization, post.event.id, post.gate.id))

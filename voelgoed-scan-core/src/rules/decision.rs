@@ -29,7 +29,7 @@ pub struct ScanContext<'a> {
     /// People inside; `None` where it cannot be known (a cache tier, a phone): then check 12 is left out.
     pub occupancy: Option<Occupancy>,
     /// The deduplication window.
-    pub window: Duration,
+    pub dedup_window: Duration,
 }
 
 impl ScanContext<'_> {
@@ -39,7 +39,7 @@ impl ScanContext<'_> {
         Allowance {
             reentry: self.event.reentry,
             entry_limit: facts.ticket.entry_limit,
-            window: self.window,
+            dedup_window: self.dedup_window,
         }
     }
 }
@@ -59,7 +59,7 @@ pub fn decide(context: &ScanContext<'_>, claims: &Claims, facts: Option<&TicketF
 }
 
 /// What can be checked again of a scan that a device let through: 3 (the payload's own window), 4, 5 and 8.
-pub(crate) fn check_again(
+pub(crate) fn recheck(
     context: &ScanContext<'_>,
     claims: &Claims,
     facts: Option<&TicketFacts>,
@@ -83,7 +83,7 @@ fn find<'a>(
     facts: Option<&'a TicketFacts>,
 ) -> Result<&'a TicketFacts, Reason> {
     let facts = facts.ok_or(Reason::TicketNotFound)?;
-    if !names(claims, facts, context.event.organization_id) {
+    if !claims_match(claims, facts, context.event.organization_id) {
         return Err(Reason::TicketNotFound);
     }
     let ticket = &facts.ticket;
@@ -96,7 +96,7 @@ fn find<'a>(
 }
 
 /// Whether the claims name this ticket and nothing else.
-pub(crate) fn names(claims: &Claims, facts: &TicketFacts, organization: OrganizationId) -> bool {
+pub(crate) fn claims_match(claims: &Claims, facts: &TicketFacts, organization: OrganizationId) -> bool {
     let ticket = &facts.ticket;
     ticket.organization_id == organization
         && claims

@@ -90,7 +90,7 @@ impl PastScan {
 
 /// What a history comes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Folded {
+pub struct FoldedHistory {
     /// The ledger.
     pub ledger: Ledger,
     /// The people it moved, in order.
@@ -101,12 +101,12 @@ pub struct Folded {
 
 /// Folds the scans of one ticket at one event, under the allowance of today.
 #[must_use]
-pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, allowance: &Allowance) -> Folded {
+pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, allowance: &Allowance) -> FoldedHistory {
     let mut scans: Vec<_> = scans.into_iter().collect();
     scans.sort_by_key(|scan| (scan.seen.at, scan.seen.scan_id));
-    let mut folding = Folding {
+    let mut folding = HistoryFold {
         allowance,
-        folded: Folded::default(),
+        folded: FoldedHistory::default(),
         surprised: false,
     };
     for scan in scans {
@@ -129,14 +129,14 @@ enum Way {
     Denied,
 }
 
-struct Folding<'a> {
+struct HistoryFold<'a> {
     allowance: &'a Allowance,
-    folded: Folded,
+    folded: FoldedHistory,
     /// Whether somebody came in so far whom the server heard of only later.
     surprised: bool,
 }
 
-impl Folding<'_> {
+impl HistoryFold<'_> {
     fn enter(&mut self, scan: &PastScan) -> HistoryOutcome {
         let ledger = &self.folded.ledger;
         let allowed = ledger.allows_entry(self.allowance, scan.seen.at);
@@ -164,7 +164,9 @@ impl Folding<'_> {
         let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
         match way {
             Way::ByRight(adds) => movements.extend(ledger.enter(scan.seen.clone(), adds, self.allowance)),
-            Way::WithoutRight => movements.push(ledger.let_in(scan.seen.clone(), self.allowance)),
+            Way::WithoutRight => {
+                movements.push(ledger.admit_without_right(scan.seen.clone(), self.allowance))
+            }
             Way::Denied => return outcome,
         }
         self.surprised |= scan.part != HistoryKind::Answered;
@@ -204,7 +206,7 @@ impl Folding<'_> {
     }
 
     fn lost(&self, outcome: HistoryOutcome) -> HistoryOutcome {
-        let winner = self.folded.ledger.in_the_way(self.allowance);
+        let winner = self.folded.ledger.blocking_admission(self.allowance);
         HistoryOutcome {
             conflict: winner.map(|_| ConflictKind::DoubleEntry),
             winner: winner.map(|seen| seen.scan_id),
@@ -241,7 +243,7 @@ impl HistoryOutcome {
 
 /// The movements that turn what `before` counted into what `after` counts.
 #[must_use]
-pub fn difference(before: &[Movement], after: &[Movement]) -> Vec<Movement> {
+pub fn movement_difference(before: &[Movement], after: &[Movement]) -> Vec<Movement> {
     let mut by_gate = BTreeMap::new();
     let signed = before
         .iter()

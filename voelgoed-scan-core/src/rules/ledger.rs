@@ -17,7 +17,7 @@ pub struct Allowance {
     /// The ticket's entry limit.
     pub entry_limit: u8,
     /// The window of [`Reentry::AfterWindow`].
-    pub window: Duration,
+    pub dedup_window: Duration,
 }
 
 impl Allowance {
@@ -41,7 +41,7 @@ impl Ledger {
             Reentry::Never => (self.admissions as usize) < limit,
             Reentry::AfterExit => self.inside() < limit,
             Reentry::AfterWindow => {
-                let since = now.minus(allowance.window);
+                let since = now.minus(allowance.dedup_window);
                 self.recent
                     .iter()
                     .filter(|admission| !admission.without_right && admission.entry.at >= since)
@@ -53,7 +53,7 @@ impl Ledger {
 
     /// The admission that keeps an entry from being within the allowance: the latest that counts.
     #[must_use]
-    pub fn in_the_way(&self, allowance: &Allowance) -> Option<&Passage> {
+    pub fn blocking_admission(&self, allowance: &Allowance) -> Option<&Passage> {
         let latest = |counts: fn(&Admission) -> bool| self.recent.iter().rev().find(|one| counts(one));
         let by_right = |one: &Admission| !one.without_right;
         let found = match allowance.reentry {
@@ -65,7 +65,7 @@ impl Ledger {
     }
 
     /// Adds a person whom a device let in though the ticket gave no right to it.
-    pub fn let_in(&mut self, entry: Passage, allowance: &Allowance) -> Movement {
+    pub fn admit_without_right(&mut self, entry: Passage, allowance: &Allowance) -> Movement {
         let movement = Movement {
             gate_id: entry.gate_id,
             entries: 1,
@@ -76,7 +76,7 @@ impl Ledger {
             ended: None,
             without_right: true,
         });
-        self.forget_what_no_rule_asks_for(allowance);
+        self.prune(allowance);
         movement
     }
 
@@ -103,7 +103,7 @@ impl Ledger {
             ended: None,
             without_right: false,
         });
-        self.forget_what_no_rule_asks_for(allowance);
+        self.prune(allowance);
         movements
     }
 
@@ -135,7 +135,7 @@ impl Ledger {
         })
     }
 
-    fn forget_what_no_rule_asks_for(&mut self, allowance: &Allowance) {
+    fn prune(&mut self, allowance: &Allowance) {
         let last = self.recent.len().saturating_sub(1);
         let by_right = self.recent.iter().filter(|one| !one.without_right).count();
         let spare = by_right.saturating_sub(usize::from(allowance.entry_limit));
@@ -169,7 +169,7 @@ mod tests {
         Allowance {
             reentry,
             entry_limit,
-            window: Duration::from_millis(100),
+            dedup_window: Duration::from_millis(100),
         }
     }
 

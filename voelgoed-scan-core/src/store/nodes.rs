@@ -1,4 +1,4 @@
-//! What does a node ask of a database because there are others?
+//! What a node asks the database because other nodes may use it too, and for its metrics.
 
 use std::sync::Arc;
 
@@ -8,37 +8,37 @@ use crate::bus::Bus;
 use crate::model::{OrganizationId, ScanId, ScanRecord};
 use crate::store::StoreError;
 
-/// The change counters of an organization: a node that finds one raised forgets what it keeps.
+/// The change counters of an organization. A node that sees a counter rise drops what it has cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeCounters {
-    /// Whose.
+    /// The organization.
     pub organization_id: OrganizationId,
-    /// Events, gates, devices, sessions, keys.
+    /// Counts changes of events, gates, devices, sessions and keys.
     pub facts: i64,
-    /// Tickets that were there before, otherwise than by scans.
+    /// Counts changes of existing tickets that no scan makes.
     pub tickets: i64,
 }
 
-/// How many connections to the database there are, of one kind.
+/// How many connections of a pool are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
-    /// What they are for: `read`, `write`, or `all` where one pool is for both.
+    /// What the connections are for: `scans` and `rest` on PostgreSQL, `read` and `write` on SQLite.
     pub name: &'static str,
-    /// In use.
+    /// Connections in use.
     pub busy: u32,
-    /// Open and not in use.
+    /// Connections that are open and not in use.
     pub idle: u32,
-    /// The most that there may be.
-    pub most: u32,
+    /// The maximum number of connections.
+    pub max: u32,
 }
 
-/// What a node asks of a database.
+/// What a node asks a database that other nodes may share.
 #[async_trait]
 pub trait NodeStore: Send + Sync {
     /// The change counters of all organizations.
     async fn change_counters(&self) -> Result<Vec<ChangeCounters>, StoreError>;
 
-    /// Whether other processes may change what is here: a file is one process's.
+    /// Whether other processes may write to this database. A SQLite file belongs to one process.
     fn is_shared(&self) -> bool;
 
     /// The record of a scan.
@@ -48,9 +48,9 @@ pub trait NodeStore: Send + Sync {
         scan: ScanId,
     ) -> Result<Option<ScanRecord>, StoreError>;
 
-    /// A way to the other nodes that the database itself offers.
+    /// The bus that the database itself offers, if it does.
     fn bus(&self) -> Option<Arc<dyn Bus>>;
 
-    /// How many connections are in use.
+    /// The use of each connection pool.
     fn pools(&self) -> Vec<PoolUse>;
 }

@@ -1,6 +1,6 @@
-//! What does the back office ask of a database? Everything but scans and tickets, by subject.
+//! The registry of an organization: everything that the administration manages, except scans and tickets, by subject.
 //!
-//! Every change raises the organization's generation in its own transaction, so that other nodes learn of it.
+//! Invariant: every change of what nodes cache raises the organization's change counter in the same transaction.
 
 use async_trait::async_trait;
 
@@ -10,81 +10,82 @@ use crate::model::{
     KeyStatus, Organization, OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus, SigningKey,
     Timestamp, TokenHash,
 };
-use crate::store::{Page, PageRequest, Put, StartOutcome, StoreError};
+use crate::store::{Page, PageRequest, PutOutcome, StartOutcome, StoreError};
 
-/// The tenants.
+/// Organizations, which are the tenants.
 #[async_trait]
 pub trait Organizations: Send + Sync {
-    /// Whether the database answers.
+    /// Checks that the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Makes an organization with its first signing keys; whether it did: one that has this id is left as it is.
+    /// Creates an organization with its first signing keys. Returns false if the id exists, and changes nothing then.
     async fn create_organization(
         &self,
         organization: &Organization,
         signing_keys: &[SigningKey],
     ) -> Result<bool, StoreError>;
-    /// All organizations: for the check of keys at start.
+    /// The ids of all organizations. Used by the check of keys at the start of a node.
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
     /// An organization.
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError>;
 }
 
-/// Keys that call and keys that sign.
+/// API keys and signing keys.
 #[async_trait]
 pub trait Keys: Send + Sync {
-    /// Makes an API key.
+    /// Creates an API key.
     async fn create_api_key(&self, key: &ApiKey, hash: &TokenHash) -> Result<(), StoreError>;
     /// The API key with that hash.
     async fn api_key(&self, hash: &TokenHash) -> Result<Option<ApiKey>, StoreError>;
-    /// The API keys of an organization, in the order of their ids.
+    /// A page of the API keys of an organization, in the order of their ids.
     async fn api_keys(
         &self,
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<ApiKey>, StoreError>;
-    /// Deletes an API key; whether it was there.
+    /// Deletes an API key. Returns false if it does not exist.
     async fn delete_api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<bool, StoreError>;
 
     /// The signing keys of an organization, oldest first.
     async fn signing_keys(&self, organization: OrganizationId) -> Result<Vec<SigningKey>, StoreError>;
-    /// Adds a signing key; false where (format, kid) is taken.
+    /// Adds a signing key. Returns false if one with this format and key id exists.
     async fn add_signing_key(
         &self,
         organization: OrganizationId,
         key: &SigningKey,
     ) -> Result<bool, StoreError>;
-    /// Changes a key's status; `Missing` where there is none, `Conflict` on leaving `revoked`.
+    /// Changes the status of a signing key. `Missing` if it does not exist, `Conflict` if it is revoked.
     async fn set_signing_key_status(
         &self,
         organization: OrganizationId,
         format: KeyFormat,
         kid: KeyId,
         status: KeyStatus,
-    ) -> Result<Put<SigningKey>, StoreError>;
+    ) -> Result<PutOutcome<SigningKey>, StoreError>;
 }
 
 /// Events and their gates.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Creates or replaces an event.
+    /// Creates or replaces an event. `Conflict` if ticket classes would be removed or reordered.
     async fn put_event(
         &self,
         organization: OrganizationId,
         id: EventId,
         event: &EventPut,
         now: Timestamp,
-    ) -> Result<Put<Event>, StoreError>;
+    ) -> Result<PutOutcome<Event>, StoreError>;
     /// An event.
     async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>, StoreError>;
-    /// The events, in the order of their ids.
+    /// A page of the events, in the order of their ids.
     async fn events(
         &self,
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError>;
 
-    /// Creates or replaces a gate; `Missing` without its event, `Conflict` where the id is another event's gate.
+    /// Creates or replaces a gate. `Missing` if the event does not exist, `Conflict` if the id is a gate of another
+    /// event.
     async fn put_gate(
         &self,
         organization: OrganizationId,
@@ -92,7 +93,7 @@ pub trait Events: Send + Sync {
         id: GateId,
         gate: &GatePut,
         now: Timestamp,
-    ) -> Result<Put<Gate>, StoreError>;
+    ) -> Result<PutOutcome<Gate>, StoreError>;
     /// A gate of an event.
     async fn gate(
         &self,
@@ -100,7 +101,7 @@ pub trait Events: Send + Sync {
         event: EventId,
         id: GateId,
     ) -> Result<Option<Gate>, StoreError>;
-    /// The gates of an event, in the order of their ids.
+    /// A page of the gates of an event, in the order of their ids.
     async fn gates(
         &self,
         organization: OrganizationId,
@@ -112,7 +113,7 @@ pub trait Events: Send + Sync {
 /// Devices and their tokens.
 #[async_trait]
 pub trait Devices: Send + Sync {
-    /// Registers a device; `Conflict` where its textual id is taken.
+    /// Registers a device. `Conflict` if its textual id is taken.
     async fn register_device(
         &self,
         organization: OrganizationId,
@@ -120,10 +121,10 @@ pub trait Devices: Send + Sync {
         device: &DeviceRegister,
         token: &TokenHash,
         now: Timestamp,
-    ) -> Result<Put<Device>, StoreError>;
+    ) -> Result<PutOutcome<Device>, StoreError>;
     /// A device.
     async fn device(&self, organization: OrganizationId, id: DeviceId) -> Result<Option<Device>, StoreError>;
-    /// The devices, in the order of their ids; by textual id and by status where given.
+    /// A page of the devices, in the order of their ids. `label` (the textual id) and `status` filter them.
     async fn devices(
         &self,
         organization: OrganizationId,
@@ -131,30 +132,31 @@ pub trait Devices: Send + Sync {
         status: Option<DeviceStatus>,
         page: &PageRequest,
     ) -> Result<Page<Device>, StoreError>;
-    /// Changes a device; `Conflict` on reactivating one that was revoked for good.
+    /// Changes a device. `Conflict` if it was revoked and would become active again.
     async fn patch_device(
         &self,
         organization: OrganizationId,
         id: DeviceId,
         patch: &DevicePatch,
         now: Timestamp,
-    ) -> Result<Put<Device>, StoreError>;
-    /// Gives a device a new token; the old one dies, its session goes on. `Conflict` for a revoked one.
+    ) -> Result<PutOutcome<Device>, StoreError>;
+    /// Replaces the token of a device. The old token is no longer valid; the active session goes on. `Conflict` if the
+    /// device was revoked.
     async fn rotate_device_token(
         &self,
         organization: OrganizationId,
         id: DeviceId,
         token: &TokenHash,
         now: Timestamp,
-    ) -> Result<Put<Device>, StoreError>;
-    /// Revokes a device for good and ends its session; whether it was there. Twice is once.
+    ) -> Result<PutOutcome<Device>, StoreError>;
+    /// Revokes a device for good and ends its active session. Idempotent. Returns false if the device does not exist.
     async fn revoke_device(
         &self,
         organization: OrganizationId,
         id: DeviceId,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Marks a device as seen, with what it tells of itself, if it does.
+    /// Marks a device as seen now, and stores the health that it reports. `None` if the device does not exist.
     async fn report_device(
         &self,
         organization: OrganizationId,
@@ -164,20 +166,21 @@ pub trait Devices: Send + Sync {
     ) -> Result<Option<Device>, StoreError>;
 }
 
-/// Codes that make a phone a device.
+/// Enrolment codes, with which a phone becomes a device.
 #[async_trait]
 pub trait Enrollments: Send + Sync {
-    /// Keeps a code for a device, instead of the one that it had; `Conflict` for a revoked device.
+    /// Stores the enrolment code of a device in place of the previous one. `Conflict` if the device was revoked.
     async fn put_enrollment(
         &self,
         organization: OrganizationId,
         device: DeviceId,
         code: &EnrollmentCode,
         expires_at: Timestamp,
-    ) -> Result<Put<()>, StoreError>;
-    /// Enrols a phone as the device that its code is for: the code is used up, the device's token replaced. `None`
-    /// where the code is unknown, used, expired, burnt by five tries, or its device revoked. Asked before the
-    /// organization is known, which the code tells.
+    ) -> Result<PutOutcome<()>, StoreError>;
+    /// Enrols a phone as the device of its code. Uses up the code and replaces the token of the device.
+    ///
+    /// `None` if the code is unknown, used, expired or was tried five times, or if its device was revoked. The code is
+    /// looked up before the organization is known, and determines it.
     async fn enroll(
         &self,
         request: &EnrollRequest,
@@ -186,10 +189,10 @@ pub trait Enrollments: Send + Sync {
     ) -> Result<Option<Device>, StoreError>;
 }
 
-/// Sessions: which device stands at which gate.
+/// Sessions: which device scans at which gate.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Starts a session; with `replace` after ending the active one.
+    /// Starts a session. With `replace`, ends the active session of the device first.
     async fn start_session(
         &self,
         organization: OrganizationId,
@@ -204,14 +207,14 @@ pub trait Sessions: Send + Sync {
         organization: OrganizationId,
         id: SessionId,
     ) -> Result<Option<ScanSession>, StoreError>;
-    /// Ends a session; an ended one is returned unchanged.
+    /// Ends a session. An ended session is returned unchanged. `None` if it does not exist.
     async fn end_session(
         &self,
         organization: OrganizationId,
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<ScanSession>, StoreError>;
-    /// The sessions, newest first; by device, event and status where given.
+    /// A page of the sessions, newest first. `device`, `event` and `status` filter them.
     async fn sessions(
         &self,
         organization: OrganizationId,
@@ -222,7 +225,7 @@ pub trait Sessions: Send + Sync {
     ) -> Result<Page<ScanSession>, StoreError>;
 }
 
-/// All that the back office asks.
+/// Everything that the administration asks of a database.
 pub trait Registry: Organizations + Keys + Events + Devices + Enrollments + Sessions {}
 
 impl<T: Organizations + Keys + Events + Devices + Enrollments + Sessions> Registry for T {}

@@ -8,15 +8,15 @@ use crate::model::{
     ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
 };
 use crate::rules::{ConflictKind, CountChange, HistoryKind, NewScan};
-use crate::sync::refold::KeptScan;
-use crate::sync::{BatchSignature, Fault, LinkHash, Received, Upload};
+use crate::sync::refold::ScanState;
+use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, Upload};
 
 /// How far a device's clock may be off without being corrected.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
 
 /// An item of a batch.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Item {
+pub struct UploadItem {
     /// The scan's id, as far as one could be read.
     pub scan_id: Option<ScanId>,
     /// Its place in the device's log, as far as one could be read.
@@ -24,12 +24,12 @@ pub struct Item {
     /// Its link hash.
     pub link: LinkHash,
     /// The scan, or what is wrong with it.
-    pub upload: Result<Box<Upload>, Fault>,
+    pub upload: Result<Box<Upload>, ScanFault>,
 }
 
 /// A batch on its way to the database.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Intake {
+pub struct UploadBatch {
     /// The device's organization.
     pub organization_id: OrganizationId,
     /// The device.
@@ -39,24 +39,24 @@ pub struct Intake {
     /// The device's clock as it sent the batch.
     pub sent_at: Timestamp,
     /// The server's clock as it came.
-    pub arrival: Timestamp,
+    pub received_at: Timestamp,
     /// The device's signature.
     pub signature: Option<BatchSignature>,
     /// The scans.
-    pub items: Vec<Item>,
+    pub items: Vec<UploadItem>,
 }
 
-impl Intake {
+impl UploadBatch {
     /// A time of the device's clock by the server's: never later than the arrival.
     #[must_use]
     pub fn corrected(&self, at: Timestamp) -> Timestamp {
-        let offset = self.arrival.millis_since(self.sent_at);
+        let offset = self.received_at.millis_since(self.sent_at);
         let offset = if offset.unsigned_abs() <= CLOCK_TOLERANCE_MS {
             0
         } else {
             offset
         };
-        at.plus_millis(offset).min(self.arrival)
+        at.plus_millis(offset).min(self.received_at)
     }
 
     /// The readable scans.
@@ -67,7 +67,7 @@ impl Intake {
 
 /// A place in a device's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogPlace {
+pub struct LogPosition {
     /// Its number.
     pub sequence: u64,
     /// The hash of the scan before.
@@ -88,16 +88,16 @@ pub struct SyncDevice {
     /// The key that it enrolled with.
     pub key: Option<DeviceKey>,
     /// What came in of its log.
-    pub received: Received,
+    pub received: ReceivedSequences,
     /// Whether it was enrolled anew since its log was last settled: it may begin another one.
-    pub may_begin_anew: bool,
+    pub may_restart_log: bool,
 }
 
 /// A scan that is on record under an id of the batch.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct RecordedScan {
     /// The scan.
-    pub kept: KeptScan,
+    pub kept: ScanState,
     /// The payload's SHA-256.
     pub payload_sha256: [u8; 32],
 }
@@ -119,21 +119,21 @@ pub struct SyncFacts {
     /// The device.
     pub device: SyncDevice,
     /// Scans on record under ids of the batch.
-    pub known: HashMap<ScanId, Known>,
+    pub known: HashMap<ScanId, RecordedScan>,
     /// Gates of the batch with their events.
     pub places: HashMap<GateId, (Event, Gate)>,
     /// The tickets.
     pub tickets: HashMap<TicketId, TicketFacts>,
     /// Scans of the tickets' histories.
-    pub past: Vec<KeptScan>,
+    pub past: Vec<ScanState>,
     /// Sessions of the device.
     pub sessions: Vec<SessionSpan>,
     /// Places of the device's log beside those of the batch, with their scans.
-    pub log: HashMap<u64, (ScanId, LogPlace)>,
+    pub log: HashMap<u64, (ScanId, LogPosition)>,
     /// Scans of the batch that are in quarantine.
     pub quarantined: HashSet<ScanId>,
     /// How many more the quarantine holds.
-    pub quarantine_room: usize,
+    pub quarantine_capacity: usize,
 }
 
 impl SyncFacts {
@@ -153,7 +153,7 @@ impl SyncFacts {
 
 /// A new scan to be written.
 #[derive(Debug)]
-pub struct NewSync {
+pub struct NewSyncedScan {
     /// What every scan has.
     pub scan: NewScan,
     /// What it brings into its ticket's history.
@@ -165,12 +165,12 @@ pub struct NewSync {
     /// Why the device did what it did.
     pub local_reason: Option<Reason>,
     /// Its place in the device's log.
-    pub log: Option<LogPlace>,
+    pub log: Option<LogPosition>,
 }
 
 /// A scan for the quarantine.
 #[derive(Debug)]
-pub struct Quarantined {
+pub struct QuarantinedScan {
     /// The scan.
     pub scan_id: ScanId,
     /// The gate's event.
@@ -195,11 +195,11 @@ pub struct Quarantined {
 #[derive(Debug, Default)]
 pub struct SyncWrites {
     /// New scans.
-    pub scans: Vec<NewSync>,
+    pub scans: Vec<NewSyncedScan>,
     /// Scans on record that have changed.
-    pub changed: Vec<KeptScan>,
+    pub changed: Vec<ScanState>,
     /// Scans on record that have a place in the device's log now.
-    pub logged: Vec<(ScanId, LogPlace)>,
+    pub log_positions: Vec<(ScanId, LogPosition)>,
     /// Tickets that have changed.
     pub tickets: Vec<TicketFacts>,
     /// Counters by event and gate.
@@ -207,13 +207,13 @@ pub struct SyncWrites {
     /// Recorded scans by session.
     pub sessions: BTreeMap<SessionId, i64>,
     /// Scans for the quarantine.
-    pub quarantine: Vec<Quarantined>,
+    pub quarantine: Vec<QuarantinedScan>,
     /// Scans that leave it, because they are on record now.
     pub released: Vec<ScanId>,
     /// What came in of the device's log by now.
-    pub received: Received,
+    pub received: ReceivedSequences,
     /// Whether the device began another log: what is on record of the last one has no place in it.
-    pub begins_anew: bool,
+    pub restarts_log: bool,
     /// Whether it is plain by now which log the device keeps since it was enrolled anew.
-    pub settled: bool,
+    pub log_settled: bool,
 }

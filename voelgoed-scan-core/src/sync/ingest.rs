@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    AnswerSnapshot, Direction, Event, EventId, Gate, Outcome, Passage, PreviousScan, ReasonText, Rules,
-    ScanId, ScanRecord, ScanResult, ScannedTicket, Source, TicketCode, TicketFacts, TicketId, Undone,
+    AnswerSnapshot, Direction, Event, EventId, Gate, Outcome, Passage, PreviousScan, ReasonText,
+    RuleSettings, ScanId, ScanRecord, ScanResult, ScannedTicket, Source, TicketCode, TicketFacts, TicketId,
+    Undone,
 };
-use crate::rules::batch::{tells_previous_scan, tells_ticket};
+use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{Allowance, ConflictKind, HistoryKind, NewScan};
-use crate::sync::log_verification::{begins_anew, log_holds};
-use crate::sync::recheck::{Place, Upload, weigh};
-use crate::sync::refold::{Histories, KeptScan};
+use crate::sync::log_verification::{is_log_restart, is_log_valid};
+use crate::sync::recheck::{Upload, UploadContext, evaluate};
+use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    Fault, Intake, Item, LinkHash, LogPlace, NewSync, Quarantined, Received, SyncFacts, SyncResult,
-    SyncStatus, SyncWrites,
+    LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ReceivedSequences, ScanFault, SyncFacts,
+    SyncResult, SyncStatus, SyncWrites, UploadBatch, UploadItem,
 };
 
 /// Why an admission of the server is undone whose device sent the person away.
@@ -21,18 +22,22 @@ pub const DENIED_AT_GATE: &str = "denied_at_gate";
 
 /// Judges a batch.
 #[must_use]
-pub fn take(intake: &Intake, mut facts: SyncFacts, rules: &Rules) -> (Vec<SyncResult>, SyncWrites) {
+pub fn ingest(
+    intake: &UploadBatch,
+    mut facts: SyncFacts,
+    rules: &RuleSettings,
+) -> (Vec<SyncResult>, SyncWrites) {
     let touches_record = !facts.log.is_empty();
-    let anew = begins_anew(intake, &facts);
+    let anew = is_log_restart(intake, &facts);
     if anew {
         facts.log.clear();
     }
-    let trusted = !facts.device.revoked && log_holds(intake, &facts);
-    let begins_anew = anew && trusted;
-    if begins_anew {
-        facts.device.received = Received::default();
+    let trusted = !facts.device.revoked && is_log_valid(intake, &facts);
+    let restarts_log = anew && trusted;
+    if restarts_log {
+        facts.device.received = ReceivedSequences::default();
     }
-    let mut taking = Taking {
+    let mut ingestion = Ingestion {
         intake,
         rules,
         codes: facts
@@ -40,64 +45,64 @@ pub fn take(intake: &Intake, mut facts: SyncFacts, rules: &Rules) -> (Vec<SyncRe
             .values()
             .map(|one| (one.ticket.code, one.ticket.id))
             .collect(),
-        histories: Histories::default(),
-        fresh: Vec::new(),
+        histories: TicketHistories::default(),
+        new_uploads: Vec::new(),
         writes: SyncWrites {
             received: facts.device.received.clone(),
-            begins_anew,
+            restarts_log,
             // A batch that meets nothing of what is on record leaves it open.
-            settled: trusted && facts.device.may_begin_anew && touches_record,
+            log_settled: trusted && facts.device.may_restart_log && touches_record,
             ..SyncWrites::default()
         },
         facts,
     };
-    for kept in std::mem::take(&mut taking.facts.past) {
-        taking.histories.add_stored(kept);
+    for kept in std::mem::take(&mut ingestion.facts.past) {
+        ingestion.histories.add_stored(kept);
     }
-    for known in taking.facts.known.values() {
-        taking.histories.add_stored(known.kept.clone());
+    for known in ingestion.facts.known.values() {
+        ingestion.histories.add_stored(known.kept.clone());
     }
     let statuses: Vec<_> = intake
         .items
         .iter()
-        .map(|item| taking.item(item, trusted))
+        .map(|item| ingestion.item(item, trusted))
         .collect();
     if trusted {
         let numbers = intake.items.iter().filter_map(|item| item.sequence);
-        taking.writes.received.extend(numbers);
+        ingestion.writes.received.extend(numbers);
     }
-    taking.finish(statuses)
+    ingestion.finish(statuses)
 }
 
-enum Taken {
+enum ItemOutcome {
     Recorded(ScanId),
     Replayed(ScanId),
-    Rejected(Option<ScanId>, Fault),
+    Rejected(Option<ScanId>, ScanFault),
     Quarantined(ScanId),
 }
 
 /// A new scan, until its ticket's history has spoken.
-struct Fresh<'a> {
+struct NewUpload<'a> {
     upload: &'a Upload,
-    log: Option<LogPlace>,
+    log: Option<LogPosition>,
     scan_id: ScanId,
 }
 
-struct Taking<'a> {
-    intake: &'a Intake,
-    rules: &'a Rules,
+struct Ingestion<'a> {
+    intake: &'a UploadBatch,
+    rules: &'a RuleSettings,
     facts: SyncFacts,
     codes: HashMap<TicketCode, TicketId>,
-    histories: Histories,
-    fresh: Vec<Fresh<'a>>,
+    histories: TicketHistories,
+    new_uploads: Vec<NewUpload<'a>>,
     writes: SyncWrites,
 }
 
-impl<'a> Taking<'a> {
-    fn item(&mut self, item: &'a Item, trusted: bool) -> Taken {
+impl<'a> Ingestion<'a> {
+    fn item(&mut self, item: &'a UploadItem, trusted: bool) -> ItemOutcome {
         let upload = match &item.upload {
             Ok(upload) => &**upload,
-            Err(fault) => return Taken::Rejected(item.scan_id, fault.clone()),
+            Err(fault) => return ItemOutcome::Rejected(item.scan_id, fault.clone()),
         };
         let scan = &upload.scan;
         let id = scan.scan_id;
@@ -112,47 +117,51 @@ impl<'a> Taking<'a> {
                 None
             };
             if let Some(fault) = fault {
-                return Taken::Rejected(Some(id), Fault::new("/scan_id", fault));
+                return ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault));
             }
             if !trusted {
-                return Taken::Quarantined(id);
+                return ItemOutcome::Quarantined(id);
             }
             self.known_again(upload, item.link);
-            return Taken::Replayed(id);
+            return ItemOutcome::Replayed(id);
         }
-        if let Some(before) = self.fresh.iter().find(|fresh| fresh.scan_id == id) {
+        if let Some(before) = self
+            .new_uploads
+            .iter()
+            .find(|new_uploads| new_uploads.scan_id == id)
+        {
             let same = before.upload.fingerprint.sha256 == upload.fingerprint.sha256
                 && before.upload.scan.direction == scan.direction;
             return if same {
-                Taken::Replayed(id)
+                ItemOutcome::Replayed(id)
             } else {
                 let fault = "is the id of a scan with another payload or direction";
-                Taken::Rejected(Some(id), Fault::new("/scan_id", fault))
+                ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault))
             };
         }
         let Some((event, gate)) = self.facts.places.get(&scan.gate_id).cloned() else {
-            return Taken::Rejected(Some(id), Fault::new("/gate_id", "is not a gate"));
+            return ItemOutcome::Rejected(Some(id), ScanFault::new("/gate_id", "is not a gate"));
         };
         if !trusted {
             return self.quarantine(upload, event.id);
         }
         self.record(upload, item.link, &event, &gate);
-        Taken::Recorded(id)
+        ItemOutcome::Recorded(id)
     }
 
-    fn quarantine(&mut self, upload: &Upload, event: EventId) -> Taken {
+    fn quarantine(&mut self, upload: &Upload, event: EventId) -> ItemOutcome {
         let scan = &upload.scan;
         let id = scan.scan_id;
         if self.facts.quarantined.contains(&id) {
-            return Taken::Quarantined(id);
+            return ItemOutcome::Quarantined(id);
         }
-        if self.facts.quarantine_room == 0 {
-            return Taken::Rejected(Some(id), Fault::new("", "the device's quarantine is full"));
+        if self.facts.quarantine_capacity == 0 {
+            return ItemOutcome::Rejected(Some(id), ScanFault::new("", "the device's quarantine is full"));
         }
-        self.facts.quarantine_room -= 1;
+        self.facts.quarantine_capacity -= 1;
         self.facts.quarantined.insert(id);
         let signed = upload.fingerprint.format != Some(crate::model::Format::Bare);
-        self.writes.quarantine.push(Quarantined {
+        self.writes.quarantine.push(QuarantinedScan {
             scan_id: id,
             event_id: event,
             gate_id: scan.gate_id,
@@ -167,7 +176,7 @@ impl<'a> Taking<'a> {
             device_at: scan.scanned_at,
             payload_sha256: upload.fingerprint.sha256,
         });
-        Taken::Quarantined(id)
+        ItemOutcome::Quarantined(id)
     }
 
     /// A scan that is on record. One that the server answered, and whose answer the device did not hear, meets here
@@ -184,7 +193,7 @@ impl<'a> Taking<'a> {
         };
         let server_let_in = record.result == ScanResult::Valid;
         let device_let_in = local == ScanResult::Valid;
-        let (device, arrival) = (self.intake.device_id, self.intake.arrival);
+        let (device, arrival) = (self.intake.device_id, self.intake.received_at);
         let undone = (server_let_in
             && !device_let_in
             && record.direction == Direction::Entry
@@ -207,31 +216,33 @@ impl<'a> Taking<'a> {
             }
         });
         if let Some(sequence) = scan.sequence {
-            let place = LogPlace {
+            let place = LogPosition {
                 sequence,
                 prev: scan.prev_hash,
                 link,
             };
-            self.writes.logged.push((scan.scan_id, place));
+            self.writes.log_positions.push((scan.scan_id, place));
         }
     }
 
     fn record(&mut self, upload: &'a Upload, link: LinkHash, event: &Event, gate: &Gate) {
         let scan = &upload.scan;
         let at = self.intake.corrected(scan.scanned_at);
-        let place = Place {
+        let place = UploadContext {
             event,
             gate,
             at,
             can_override: self.facts.device.can_override,
-            window: self.rules.window,
+            dedup_window: self.rules.dedup_window,
         };
         let ticket = upload
             .claims
             .ok()
             .and_then(|claims| self.facts.ticket(&self.codes, &claims));
-        let worth = weigh(upload, &place, ticket);
-        let ticket = ticket.filter(|_| worth.names_ticket).map(|facts| &facts.ticket);
+        let evaluation = evaluate(upload, &place, ticket);
+        let ticket = ticket
+            .filter(|_| evaluation.names_ticket)
+            .map(|facts| &facts.ticket);
         let session = self
             .facts
             .sessions
@@ -243,29 +254,29 @@ impl<'a> Taking<'a> {
             scan_id: scan.scan_id,
             organization_id: self.intake.organization_id,
             ticket_id: ticket.map(|ticket| ticket.id),
-            ticket_code: ticket.map(|ticket| ticket.code).or(worth.code),
+            ticket_code: ticket.map(|ticket| ticket.code).or(evaluation.code),
             event_id: event.id,
             gate_id: gate.id,
             device_id: self.intake.device_id,
             scan_session_id: session,
-            result: worth.reason.result(),
-            reason: worth.reason,
-            would_have_been: worth.would_have_been.map(Outcome::from),
+            result: evaluation.reason.result(),
+            reason: evaluation.reason,
+            would_have_been: evaluation.would_have_been.map(Outcome::from),
             direction: scan.direction,
             scanned_at: at,
             device_scanned_at: Some(scan.scanned_at),
-            received_at: self.intake.arrival,
+            received_at: self.intake.received_at,
             source: Source::Sync,
-            decided_by: worth.decided_by,
+            decided_by: evaluation.decided_by,
             override_: scan.override_.clone(),
             undone: None,
             local_result: scan.local_result,
             metadata: scan.metadata.clone(),
         };
-        self.histories.add_new(KeptScan {
+        self.histories.add_new(ScanState {
             record,
-            part: worth.part,
-            conflict: worth.conflict,
+            part: evaluation.part,
+            conflict: evaluation.conflict,
             winner: None,
             gate_name: gate.name.to_string(),
             device_name: self.facts.device.name.clone(),
@@ -277,9 +288,9 @@ impl<'a> Taking<'a> {
         if self.facts.quarantined.contains(&scan.scan_id) {
             self.writes.released.push(scan.scan_id);
         }
-        self.fresh.push(Fresh {
+        self.new_uploads.push(NewUpload {
             upload,
-            log: scan.sequence.map(|sequence| LogPlace {
+            log: scan.sequence.map(|sequence| LogPosition {
                 sequence,
                 prev: scan.prev_hash,
                 link,
@@ -288,42 +299,42 @@ impl<'a> Taking<'a> {
         });
     }
 
-    fn finish(mut self, taken: Vec<Taken>) -> (Vec<SyncResult>, SyncWrites) {
+    fn finish(mut self, outcomes: Vec<ItemOutcome>) -> (Vec<SyncResult>, SyncWrites) {
         let events: HashMap<EventId, &Event> = self
             .facts
             .places
             .values()
             .map(|(event, _)| (event.id, event))
             .collect();
-        let window = self.rules.window;
+        let dedup_window = self.rules.dedup_window;
         let allowance = |facts: &TicketFacts, event: EventId| {
             Some(Allowance {
                 reentry: events.get(&event)?.reentry,
                 entry_limit: facts.ticket.entry_limit,
-                window,
+                dedup_window,
             })
         };
         let refolded = self
             .histories
-            .refold(&self.facts.tickets, allowance, self.intake.arrival);
+            .refold(&self.facts.tickets, allowance, self.intake.received_at);
         let after: HashMap<TicketId, &TicketFacts> = refolded
             .tickets
             .iter()
             .map(|facts| (facts.ticket.id, facts))
             .collect();
-        for fresh in &self.fresh {
-            let Some(kept) = self.histories.get(fresh.scan_id) else {
+        for new_uploads in &self.new_uploads {
+            let Some(kept) = self.histories.get(new_uploads.scan_id) else {
                 continue;
             };
             let ticket = kept
                 .record
                 .ticket_id
-                .filter(|_| tells_ticket(kept.record.reason))
+                .filter(|_| shows_ticket(kept.record.reason))
                 .and_then(|id| after.get(&id).copied().or_else(|| self.facts.tickets.get(&id)));
-            self.writes.scans.push(NewSync {
+            self.writes.scans.push(NewSyncedScan {
                 scan: NewScan {
                     record: kept.record.clone(),
-                    fingerprint: fresh.upload.fingerprint,
+                    fingerprint: new_uploads.upload.fingerprint,
                     shown: AnswerSnapshot {
                         gate_name: kept.gate_name.clone(),
                         ticket: ticket.map(|facts| ScannedTicket::from(&facts.ticket)),
@@ -334,19 +345,19 @@ impl<'a> Taking<'a> {
                 part: kept.part,
                 conflict: kept.conflict,
                 winner: kept.winner,
-                local_reason: fresh.upload.scan.local_reason,
-                log: fresh.log,
+                local_reason: new_uploads.upload.scan.local_reason,
+                log: new_uploads.log,
             });
         }
-        let results = taken.into_iter().map(|one| self.result(one)).collect();
+        let results = outcomes.into_iter().map(|one| self.result(one)).collect();
         self.writes.changed = self.histories.changed().cloned().collect();
         self.writes.tickets = refolded.tickets;
         self.writes.counts = refolded.counts;
         (results, self.writes)
     }
 
-    fn previous(&self, kept: &KeptScan) -> Option<PreviousScan> {
-        if !tells_previous_scan(kept.record.reason) {
+    fn previous(&self, kept: &ScanState) -> Option<PreviousScan> {
+        if !shows_previous_scan(kept.record.reason) {
             return None;
         }
         let winner = self.histories.get(kept.winner?)?;
@@ -365,12 +376,12 @@ impl<'a> Taking<'a> {
         ))
     }
 
-    fn result(&self, taken: Taken) -> SyncResult {
-        let (scan_id, status, errors) = match taken {
-            Taken::Recorded(id) => (Some(id), SyncStatus::Recorded, Vec::new()),
-            Taken::Replayed(id) => (Some(id), SyncStatus::Replayed, Vec::new()),
-            Taken::Quarantined(id) => (Some(id), SyncStatus::Quarantined, Vec::new()),
-            Taken::Rejected(id, fault) => (id, SyncStatus::Rejected, vec![fault]),
+    fn result(&self, outcomes: ItemOutcome) -> SyncResult {
+        let (scan_id, status, errors) = match outcomes {
+            ItemOutcome::Recorded(id) => (Some(id), SyncStatus::Recorded, Vec::new()),
+            ItemOutcome::Replayed(id) => (Some(id), SyncStatus::Replayed, Vec::new()),
+            ItemOutcome::Quarantined(id) => (Some(id), SyncStatus::Quarantined, Vec::new()),
+            ItemOutcome::Rejected(id, fault) => (id, SyncStatus::Rejected, vec![fault]),
         };
         let on_record = matches!(status, SyncStatus::Recorded | SyncStatus::Replayed);
         let kept = scan_id

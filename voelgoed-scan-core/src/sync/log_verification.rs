@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::model::ScanId;
-use crate::sync::{Intake, LogPlace, SyncFacts, signed_bytes};
+use crate::sync::{LogPosition, SyncFacts, UploadBatch, signed_bytes};
 
 /// Whether the batch is what its device wrote: always so where the device has no key.
-pub(crate) fn log_holds(intake: &Intake, facts: &SyncFacts) -> bool {
+pub(crate) fn is_log_valid(intake: &UploadBatch, facts: &SyncFacts) -> bool {
     let Some(key) = &facts.device.key else { return true };
     let links: Vec<_> = intake.items.iter().map(|item| item.link).collect();
     let bytes = signed_bytes(
@@ -19,17 +19,17 @@ pub(crate) fn log_holds(intake: &Intake, facts: &SyncFacts) -> bool {
     let signed = intake
         .signature
         .is_some_and(|signature| key.verifies(&bytes, signature.as_bytes()));
-    signed && chain_holds(intake, facts.log.clone())
+    signed && is_chain_valid(intake, facts.log.clone())
 }
 
 /// Whether a device that was enrolled anew has begun another log: its batch contradicts what is on record of the last
 /// one, and not itself. The phone may be another one, which numbers its scans from 1; or it is the same and goes on.
-pub(crate) fn begins_anew(intake: &Intake, facts: &SyncFacts) -> bool {
-    if !facts.device.may_begin_anew {
+pub(crate) fn is_log_restart(intake: &UploadBatch, facts: &SyncFacts) -> bool {
+    if !facts.device.may_restart_log {
         return false;
     }
     match facts.device.key {
-        Some(_) => !chain_holds(intake, facts.log.clone()) && chain_holds(intake, Log::new()),
+        Some(_) => !is_chain_valid(intake, facts.log.clone()) && is_chain_valid(intake, Log::new()),
         None => intake.uploads().any(|upload| {
             let scan = &upload.scan;
             let place = scan.sequence.and_then(|sequence| facts.log.get(&sequence));
@@ -39,16 +39,16 @@ pub(crate) fn begins_anew(intake: &Intake, facts: &SyncFacts) -> bool {
 }
 
 /// Places of a log, with their scans.
-type Log = HashMap<u64, (ScanId, LogPlace)>;
+type Log = HashMap<u64, (ScanId, LogPosition)>;
 
-fn chain_holds(intake: &Intake, on_record: Log) -> bool {
+fn is_chain_valid(intake: &UploadBatch, on_record: Log) -> bool {
     let mut log = on_record;
     for item in &intake.items {
         let Ok(upload) = &item.upload else { continue };
         let Some(sequence) = upload.scan.sequence else {
             return false;
         };
-        let place = LogPlace {
+        let place = LogPosition {
             sequence,
             prev: upload.scan.prev_hash,
             link: item.link,
@@ -74,7 +74,9 @@ mod tests {
     use super::*;
     use crate::model::{DeviceKey, Fingerprint, Reason};
     use crate::rules::decision::tests::NOW;
-    use crate::sync::{BatchSignature, HandedScan, Item, LinkHash, Received, SyncDevice, Upload};
+    use crate::sync::{
+        BatchSignature, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload, UploadItem,
+    };
 
     fn id<T: From<uuid::Uuid>>(number: u128) -> T {
         uuid::Uuid::from_u128(number).into()
@@ -85,7 +87,7 @@ mod tests {
     }
 
     /// A log of so many scans, as a phone writes it.
-    fn log(length: u128) -> Vec<Item> {
+    fn log(length: u128) -> Vec<UploadItem> {
         let mut prev: Option<LinkHash> = None;
         let mut items = Vec::new();
         for number in 1..=length {
@@ -96,11 +98,11 @@ mod tests {
             if let Some(prev) = prev {
                 sent["prev_hash"] = serde_json::json!(prev);
             }
-            let handed = HandedScan::read(sent);
+            let handed = ReceivedScan::read(sent);
             let link = LinkHash::of(&handed.sent);
             let scan = *handed.scan.expect("a scan");
             prev = Some(link);
-            items.push(Item {
+            items.push(UploadItem {
                 scan_id: Some(scan.scan_id),
                 sequence: scan.sequence,
                 link,
@@ -118,13 +120,13 @@ mod tests {
         items
     }
 
-    fn signed(items: Vec<Item>) -> Intake {
-        let mut intake = Intake {
+    fn signed(items: Vec<UploadItem>) -> UploadBatch {
+        let mut intake = UploadBatch {
             organization_id: id(1),
             device_id: id(2),
             batch_id: id(3),
             sent_at: NOW,
-            arrival: NOW,
+            received_at: NOW,
             signature: None,
             items,
         };
@@ -135,11 +137,11 @@ mod tests {
     }
 
     /// What the database has: a device with a key, and these of its scans.
-    fn facts(on_record: &[Item]) -> SyncFacts {
-        let place = |item: &Item| {
+    fn facts(on_record: &[UploadItem]) -> SyncFacts {
+        let place = |item: &UploadItem| {
             let scan = &item.upload.as_ref().expect("a scan").scan;
             let sequence = scan.sequence.expect("a number");
-            let place = LogPlace {
+            let place = LogPosition {
                 sequence,
                 prev: scan.prev_hash,
                 link: item.link,
@@ -152,8 +154,8 @@ mod tests {
                 revoked: false,
                 can_override: false,
                 key: Some(DeviceKey::new(key().verifying_key().to_bytes())),
-                received: Received::default(),
-                may_begin_anew: false,
+                received: ReceivedSequences::default(),
+                may_restart_log: false,
             },
             known: HashMap::new(),
             places: HashMap::new(),
@@ -162,27 +164,27 @@ mod tests {
             sessions: Vec::new(),
             log: on_record.iter().map(place).collect(),
             quarantined: HashSet::new(),
-            quarantine_room: 0,
+            quarantine_capacity: 0,
         }
     }
 
     #[test]
     fn a_whole_log_holds_in_any_grouping_and_order() {
         let log = log(6);
-        assert!(log_holds(&signed(log.clone()), &facts(&[])));
+        assert!(is_log_valid(&signed(log.clone()), &facts(&[])));
         assert!(
-            log_holds(&signed(log[3..].to_vec()), &facts(&[])),
+            is_log_valid(&signed(log[3..].to_vec()), &facts(&[])),
             "its beginning comes later"
         );
         assert!(
-            log_holds(&signed(log[..3].to_vec()), &facts(&log[3..])),
+            is_log_valid(&signed(log[..3].to_vec()), &facts(&log[3..])),
             "it has come"
         );
-        assert!(log_holds(&signed(log.clone()), &facts(&log)), "and again");
+        assert!(is_log_valid(&signed(log.clone()), &facts(&log)), "and again");
         let mut turned = log;
         turned.reverse();
-        assert!(log_holds(&signed(turned), &facts(&[])));
-        assert!(log_holds(&signed(Vec::new()), &facts(&[])));
+        assert!(is_log_valid(&signed(turned), &facts(&[])));
+        assert!(is_log_valid(&signed(Vec::new()), &facts(&[])));
     }
 
     #[test]
@@ -190,39 +192,42 @@ mod tests {
         let whole = log(6);
         let mut unsigned = signed(whole.clone());
         unsigned.signature = None;
-        assert!(!log_holds(&unsigned, &facts(&[])));
+        assert!(!is_log_valid(&unsigned, &facts(&[])));
         let mut cut = signed(whole.clone());
         cut.items.pop();
-        assert!(!log_holds(&cut, &facts(&[])), "signed with more");
+        assert!(!is_log_valid(&cut, &facts(&[])), "signed with more");
         let mut late = signed(whole.clone());
         late.sent_at = NOW.plus_millis(1);
-        assert!(!log_holds(&late, &facts(&[])), "signed for another time");
+        assert!(!is_log_valid(&late, &facts(&[])), "signed for another time");
         let mut changed = whole.clone();
         changed[2].link = LinkHash::new([9; 32]);
         assert!(
-            !log_holds(&signed(changed.clone()), &facts(&[])),
+            !is_log_valid(&signed(changed.clone()), &facts(&[])),
             "the next names another"
         );
         assert!(
-            !log_holds(&signed(whole[3..].to_vec()), &facts(&changed[..3])),
+            !is_log_valid(&signed(whole[3..].to_vec()), &facts(&changed[..3])),
             "another is on record"
         );
         let mut forked = whole[2..3].to_vec();
         if let Ok(upload) = &mut forked[0].upload {
             upload.scan.scan_id = id(99);
         }
-        assert!(!log_holds(&signed(forked), &facts(&whole)), "its place is taken");
+        assert!(
+            !is_log_valid(&signed(forked), &facts(&whole)),
+            "its place is taken"
+        );
         let mut unnumbered = whole[..1].to_vec();
         if let Ok(upload) = &mut unnumbered[0].upload {
             upload.scan.sequence = None;
         }
-        assert!(!log_holds(&signed(unnumbered), &facts(&[])));
+        assert!(!is_log_valid(&signed(unnumbered), &facts(&[])));
         let mut rootless = whole[1..2].to_vec();
         if let Ok(upload) = &mut rootless[0].upload {
             upload.scan.prev_hash = None;
         }
         assert!(
-            !log_holds(&signed(rootless), &facts(&[])),
+            !is_log_valid(&signed(rootless), &facts(&[])),
             "only the first has none before it"
         );
     }
@@ -239,11 +244,14 @@ mod tests {
             items
         };
         let mut enrolled = facts(&before);
-        assert!(!begins_anew(&signed(other_phone(3)), &enrolled), "it was not");
-        enrolled.device.may_begin_anew = true;
-        assert!(begins_anew(&signed(other_phone(3)), &enrolled), "another phone");
+        assert!(!is_log_restart(&signed(other_phone(3)), &enrolled), "it was not");
+        enrolled.device.may_restart_log = true;
         assert!(
-            !begins_anew(&signed(before[2..].to_vec()), &enrolled),
+            is_log_restart(&signed(other_phone(3)), &enrolled),
+            "another phone"
+        );
+        assert!(
+            !is_log_restart(&signed(before[2..].to_vec()), &enrolled),
             "handed in again"
         );
         let first_five = SyncFacts {
@@ -251,16 +259,19 @@ mod tests {
             ..enrolled
         };
         assert!(
-            !begins_anew(&signed(before[5..].to_vec()), &first_five),
+            !is_log_restart(&signed(before[5..].to_vec()), &first_five),
             "it goes on"
         );
         let mut torn = other_phone(3);
         torn[1].link = LinkHash::new([9; 32]);
-        assert!(!begins_anew(&signed(torn), &first_five), "it holds with nothing");
+        assert!(
+            !is_log_restart(&signed(torn), &first_five),
+            "it holds with nothing"
+        );
         let mut without_key = first_five;
         without_key.device.key = None;
-        assert!(begins_anew(&signed(other_phone(3)), &without_key));
-        assert!(!begins_anew(&signed(before[2..].to_vec()), &without_key));
+        assert!(is_log_restart(&signed(other_phone(3)), &without_key));
+        assert!(!is_log_restart(&signed(before[2..].to_vec()), &without_key));
     }
 
     #[test]
@@ -269,6 +280,6 @@ mod tests {
         facts.device.key = None;
         let mut intake = signed(log(3));
         intake.signature = None;
-        assert!(log_holds(&intake, &facts));
+        assert!(is_log_valid(&intake, &facts));
     }
 }

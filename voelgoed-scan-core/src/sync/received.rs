@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Sequence numbers that came in, as ranges: sorted, apart, both ends included.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Received(Vec<(u64, u64)>);
+pub struct ReceivedSequences(Vec<(u64, u64)>);
 
-impl Received {
+impl ReceivedSequences {
     /// Adds numbers.
     pub fn extend(&mut self, numbers: impl IntoIterator<Item = u64>) {
         self.0.extend(numbers.into_iter().map(|one| (one, one)));
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn gaps_are_named_by_their_ends() {
-        let mut received = Received::default();
+        let mut received = ReceivedSequences::default();
         assert!(received.missing().is_empty());
         received.extend([4, 2, 9, 3]);
         assert_eq!(received.missing(), [(1, 1), (5, 8)]);
@@ -57,10 +57,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_order_and_no_grouping_makes_a_difference(numbers in proptest::collection::vec(1_u64..40, 0..30), cut in 0_usize..30) {
-            let mut whole = Received::default();
+            let mut whole = ReceivedSequences::default();
             whole.extend(numbers.iter().copied());
             let (one, other) = numbers.split_at(cut.min(numbers.len()));
-            let mut parts = Received::default();
+            let mut parts = ReceivedSequences::default();
             parts.extend(other.iter().copied());
             parts.extend(one.iter().copied());
             prop_assert_eq!(&whole, &parts);

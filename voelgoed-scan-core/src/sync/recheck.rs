@@ -8,7 +8,7 @@ use crate::model::{
     Claims, DecidedBy, Direction, Event, Fingerprint, Format, Gate, Ledger, Reason, ScanResult, TicketCode,
     TicketFacts, Timestamp,
 };
-use crate::rules::decision::{check_again, names};
+use crate::rules::decision::{claims_match, recheck};
 use crate::rules::{ConflictKind, HistoryKind, ScanContext, can_be_overridden, decide};
 use crate::sync::SyncScan;
 
@@ -25,19 +25,19 @@ pub struct Upload {
 
 /// Where a scan was made, when, and by whose leave.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct UploadContext<'a> {
     pub(crate) event: &'a Event,
     pub(crate) gate: &'a Gate,
     /// The corrected time.
     pub(crate) at: Timestamp,
     /// Whether the device may override.
     pub(crate) can_override: bool,
-    pub(crate) window: std::time::Duration,
+    pub(crate) dedup_window: std::time::Duration,
 }
 
 /// What a scan is worth by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Worth {
+pub(crate) struct Evaluation {
     pub(crate) reason: Reason,
     pub(crate) would_have_been: Option<Reason>,
     pub(crate) part: Option<HistoryKind>,
@@ -50,35 +50,40 @@ pub(crate) struct Worth {
 }
 
 /// Judges a scan; `ticket` is the one that its claims name, where there is one.
-pub(crate) fn weigh(upload: &Upload, place: &Place<'_>, ticket: Option<&TicketFacts>) -> Worth {
+pub(crate) fn evaluate(
+    upload: &Upload,
+    context: &UploadContext<'_>,
+    ticket: Option<&TicketFacts>,
+) -> Evaluation {
     let claims = match upload.claims {
-        Ok(_) if upload.fingerprint.format == Some(Format::Bare) && !place.event.allow_unsigned => {
+        Ok(_) if upload.fingerprint.format == Some(Format::Bare) && !context.event.allow_unsigned => {
             Err(Reason::UnsignedNotAllowed)
         }
         claims => claims,
     };
-    let ticket =
-        ticket.filter(|facts| claims.is_ok_and(|claims| names(&claims, facts, place.event.organization_id)));
+    let ticket = ticket.filter(|facts| {
+        claims.is_ok_and(|claims| claims_match(&claims, facts, context.event.organization_id))
+    });
     let scan = &upload.scan;
-    let backed = scan.override_.is_some() && place.can_override && scan.direction == Direction::Entry;
-    let worth = match scan.local_result {
-        Some(ScanResult::Valid) => let_through(scan, place, claims, ticket, backed),
-        Some(denied) => denial(scan, place, claims, ticket, denied),
-        None => undecided(scan, place, claims, ticket, backed),
+    let backed = scan.override_.is_some() && context.can_override && scan.direction == Direction::Entry;
+    let evaluation = match scan.local_result {
+        Some(ScanResult::Valid) => let_through(scan, context, claims, ticket, backed),
+        Some(denied) => denial(scan, context, claims, ticket, denied),
+        None => undecided(scan, context, claims, ticket, backed),
     };
-    Worth {
+    Evaluation {
         names_ticket: ticket.is_some(),
         code: claims.ok().and_then(|claims| claims.ticket_code),
         decided_by: match claims {
             Ok(_) => DecidedBy::Database,
             Err(_) => DecidedBy::Token,
         },
-        ..worth
+        ..evaluation
     }
 }
 
-const fn plain(reason: Reason) -> Worth {
-    Worth {
+const fn plain(reason: Reason) -> Evaluation {
+    Evaluation {
         reason,
         would_have_been: None,
         part: None,
@@ -89,7 +94,7 @@ const fn plain(reason: Reason) -> Worth {
     }
 }
 
-impl Place<'_> {
+impl UploadContext<'_> {
     fn context(&self, direction: Direction) -> ScanContext<'_> {
         ScanContext {
             now: self.at,
@@ -98,7 +103,7 @@ impl Place<'_> {
             gate: self.gate,
             // How full it was at that time, nobody can say any more.
             occupancy: None,
-            window: self.window,
+            dedup_window: self.dedup_window,
         }
     }
 }
@@ -106,27 +111,27 @@ impl Place<'_> {
 /// The device let the person through: checks 1 to 5 and 8.
 fn let_through(
     scan: &SyncScan,
-    place: &Place<'_>,
+    context: &UploadContext<'_>,
     claims: Result<Claims, Reason>,
     ticket: Option<&TicketFacts>,
     backed: bool,
-) -> Worth {
-    let checked = claims.and_then(|claims| check_again(&place.context(scan.direction), &claims, ticket));
+) -> Evaluation {
+    let checked = claims.and_then(|claims| recheck(&context.context(scan.direction), &claims, ticket));
     match (checked, scan.direction) {
-        (Err(reason), _) => Worth {
+        (Err(reason), _) => Evaluation {
             part: ticket.map(|_| HistoryKind::LetIn),
             conflict: Some(ConflictKind::NotAdmissible),
             ..plain(reason)
         },
-        (Ok(()), Direction::Exit) => Worth {
+        (Ok(()), Direction::Exit) => Evaluation {
             part: Some(HistoryKind::Admitted),
             ..plain(Reason::Exited)
         },
-        (Ok(()), Direction::Entry) if backed && scan.local_reason == Some(Reason::Overridden) => Worth {
+        (Ok(()), Direction::Entry) if backed && scan.local_reason == Some(Reason::Overridden) => Evaluation {
             part: Some(HistoryKind::Forced),
             ..plain(Reason::Overridden)
         },
-        (Ok(()), Direction::Entry) => Worth {
+        (Ok(()), Direction::Entry) => Evaluation {
             part: Some(if backed {
                 HistoryKind::Backed
             } else {
@@ -140,16 +145,16 @@ fn let_through(
 /// The device sent the person away: on record as given.
 fn denial(
     scan: &SyncScan,
-    place: &Place<'_>,
+    context: &UploadContext<'_>,
     claims: Result<Claims, Reason>,
     ticket: Option<&TicketFacts>,
     denied: ScanResult,
-) -> Worth {
+) -> Evaluation {
     if let Some(reason) = scan.local_reason {
         return plain(reason);
     }
     // The device does not say why. The rules do, where they deny alike.
-    let now = undecided(scan, place, claims, ticket, false).reason;
+    let now = undecided(scan, context, claims, ticket, false).reason;
     plain(if now.result() == denied {
         now
     } else {
@@ -171,12 +176,12 @@ const fn commonest(result: ScanResult) -> Reason {
 /// Nobody decided: every rule that does not hang on what else happened; the fold does the rest.
 fn undecided(
     scan: &SyncScan,
-    place: &Place<'_>,
+    context: &UploadContext<'_>,
     claims: Result<Claims, Reason>,
     ticket: Option<&TicketFacts>,
     backed: bool,
-) -> Worth {
-    let context = place.context(scan.direction);
+) -> Evaluation {
+    let context = context.context(scan.direction);
     let asked = Some(if backed {
         HistoryKind::AskedBacked
     } else {
@@ -184,7 +189,7 @@ fn undecided(
     });
     let reason = match (claims, scan.direction) {
         (Err(reason), _) => reason,
-        (Ok(claims), Direction::Exit) => match check_again(&context, &claims, ticket) {
+        (Ok(claims), Direction::Exit) => match recheck(&context, &claims, ticket) {
             Ok(()) => Reason::Exited,
             Err(reason) => reason,
         },
@@ -197,13 +202,13 @@ fn undecided(
         }
     };
     if reason.result() == ScanResult::Valid {
-        return Worth {
+        return Evaluation {
             part: asked,
             ..plain(reason)
         };
     }
     if backed && can_be_overridden(reason, scan.direction) {
-        return Worth {
+        return Evaluation {
             part: Some(HistoryKind::Forced),
             would_have_been: Some(reason),
             ..plain(Reason::Overridden)

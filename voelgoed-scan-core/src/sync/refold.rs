@@ -11,13 +11,13 @@ use crate::model::{
     Timestamp,
 };
 use crate::rules::{
-    Allowance, ConflictKind, CountChange, HistoryKind, HistoryOutcome, PastScan, difference, fold,
+    Allowance, ConflictKind, CountChange, HistoryKind, HistoryOutcome, PastScan, fold, movement_difference,
 };
 use crate::sync::{Conflict, NamedDevice};
 
 /// A scan with what a ticket's history needs of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptScan {
+pub struct ScanState {
     /// Its record.
     pub record: ScanRecord,
     /// What it brings into its ticket's history; `None` for a scan that was answered at the gate, and for a denial.
@@ -34,7 +34,7 @@ pub struct KeptScan {
     pub entry_limit: Option<u8>,
 }
 
-impl KeptScan {
+impl ScanState {
     /// The scan as a part of its ticket's history; `None` where it is none.
     #[must_use]
     pub fn past(&self, entry_limit: u8) -> Option<PastScan> {
@@ -75,14 +75,14 @@ impl KeptScan {
 /// A scan as it stands, beside what the database has of it.
 #[derive(Debug)]
 struct Row {
-    now: KeptScan,
+    now: ScanState,
     /// `None` where it is new.
-    stored: Option<KeptScan>,
+    stored: Option<ScanState>,
 }
 
 /// The scans of several tickets.
 #[derive(Debug, Default)]
-pub struct Histories {
+pub struct TicketHistories {
     rows: HashMap<ScanId, Row>,
     tickets: HashMap<TicketId, BTreeSet<ScanId>>,
     touched: BTreeSet<(TicketId, EventId)>,
@@ -90,23 +90,23 @@ pub struct Histories {
 
 /// What a refold comes to.
 #[derive(Debug, Default)]
-pub struct Refolded {
+pub struct RefoldResult {
     /// Tickets that changed.
     pub tickets: Vec<TicketFacts>,
     /// Counters to be raised, by event and gate.
     pub counts: BTreeMap<(EventId, GateId), CountChange>,
 }
 
-impl Histories {
+impl TicketHistories {
     /// Adds a scan that is on record.
-    pub fn add_stored(&mut self, scan: KeptScan) {
+    pub fn add_stored(&mut self, scan: ScanState) {
         self.index(&scan.record);
         let stored = Some(scan.clone());
         self.rows.insert(scan.record.scan_id, Row { now: scan, stored });
     }
 
     /// Adds a scan that is new.
-    pub fn add_new(&mut self, scan: KeptScan) {
+    pub fn add_new(&mut self, scan: ScanState) {
         self.index(&scan.record);
         self.touch(&scan);
         self.rows.insert(
@@ -124,7 +124,7 @@ impl Histories {
         }
     }
 
-    fn touch(&mut self, scan: &KeptScan) {
+    fn touch(&mut self, scan: &ScanState) {
         if let Some(ticket) = scan.record.ticket_id {
             self.touched.insert((ticket, scan.record.event_id));
         }
@@ -132,12 +132,12 @@ impl Histories {
 
     /// A scan as it stands.
     #[must_use]
-    pub fn get(&self, scan: ScanId) -> Option<&KeptScan> {
+    pub fn get(&self, scan: ScanId) -> Option<&ScanState> {
         self.rows.get(&scan).map(|row| &row.now)
     }
 
     /// Changes a scan.
-    pub fn change(&mut self, scan: ScanId, change: impl FnOnce(&mut KeptScan)) {
+    pub fn change(&mut self, scan: ScanId, change: impl FnOnce(&mut ScanState)) {
         if let Some(row) = self.rows.get_mut(&scan) {
             change(&mut row.now);
             let now = row.now.clone();
@@ -151,8 +151,8 @@ impl Histories {
         tickets: &HashMap<TicketId, TicketFacts>,
         allowance: impl Fn(&TicketFacts, EventId) -> Option<Allowance>,
         now: Timestamp,
-    ) -> Refolded {
-        let mut refolded = Refolded::default();
+    ) -> RefoldResult {
+        let mut refolded = RefoldResult::default();
         for (ticket, event) in std::mem::take(&mut self.touched) {
             let Some(facts) = tickets.get(&ticket) else {
                 continue;
@@ -175,7 +175,7 @@ impl Histories {
             let after: Vec<_> = rows().filter_map(|row| row.now.past(limit)).collect();
             let before = fold(&before, &allowance);
             let after = fold(&after, &allowance);
-            for movement in difference(&before.movements, &after.movements) {
+            for movement in movement_difference(&before.movements, &after.movements) {
                 let count = refolded.counts.entry((event, movement.gate_id)).or_default();
                 count.entries += movement.entries;
                 count.exits += movement.exits;
@@ -224,7 +224,7 @@ impl Histories {
     }
 
     /// The scans on record that have changed.
-    pub fn changed(&self) -> impl Iterator<Item = &KeptScan> {
+    pub fn changed(&self) -> impl Iterator<Item = &ScanState> {
         self.rows
             .values()
             .filter(|row| row.stored.as_ref().is_some_and(|stored| *stored != row.now))
@@ -247,7 +247,7 @@ impl Histories {
         self.conflict_lost_by(lost)
     }
 
-    fn conflict_lost_by(&self, loser: &KeptScan) -> Option<Conflict> {
+    fn conflict_lost_by(&self, loser: &ScanState) -> Option<Conflict> {
         let kind = loser.conflict?;
         let winner = loser.winner.and_then(|id| self.get(id));
         let both = || winner.into_iter().chain([loser]);

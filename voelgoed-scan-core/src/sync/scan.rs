@@ -182,14 +182,14 @@ impl From<SyncScan> for RawSyncScan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "ScanFault"))]
-pub struct Fault {
+pub struct ScanFault {
     /// Where, as a JSON pointer into the scan.
     pub pointer: String,
     /// What is wrong, in words.
     pub message: String,
 }
 
-impl Fault {
+impl ScanFault {
     /// A fault of one field, or of the whole scan (an empty pointer).
     #[must_use]
     pub fn new(pointer: &str, message: impl Into<String>) -> Self {
@@ -202,14 +202,14 @@ impl Fault {
 
 /// An item of a batch as it came: a scan, or whatever else somebody sent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HandedScan {
+pub struct ReceivedScan {
     /// The item, for the device's chain: what was signed is what was sent.
     pub sent: Value,
     /// The scan, or what is wrong with it.
-    pub scan: Result<Box<SyncScan>, Fault>,
+    pub scan: Result<Box<SyncScan>, ScanFault>,
 }
 
-impl HandedScan {
+impl ReceivedScan {
     /// Reads an item.
     #[must_use]
     pub fn read(sent: Value) -> Self {
@@ -227,24 +227,24 @@ impl HandedScan {
     }
 }
 
-impl<'de> Deserialize<'de> for HandedScan {
+impl<'de> Deserialize<'de> for ReceivedScan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Value::deserialize(deserializer).map(Self::read)
     }
 }
 
-fn read(sent: &Value) -> Result<SyncScan, Fault> {
+fn read(sent: &Value) -> Result<SyncScan, ScanFault> {
     // A derived `Deserialize` would take an array for an object, field by field.
     if !sent.is_object() {
-        return Err(Fault::new("", "must be an object"));
+        return Err(ScanFault::new("", "must be an object"));
     }
     let raw: RawSyncScan =
         serde_path_to_error::deserialize(sent.into_deserializer()).map_err(|error| fault(&error))?;
-    SyncScan::try_from(raw).map_err(|error| Fault::new(error.pointer(), error.to_string()))
+    SyncScan::try_from(raw).map_err(|error| ScanFault::new(error.pointer(), error.to_string()))
 }
 
 /// What serde found, in words that repeat nothing of what was sent.
-fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
+fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> ScanFault {
     let mut pointer = String::new();
     for segment in error.path() {
         match segment {
@@ -264,13 +264,13 @@ fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
         .strip_prefix("missing field `")
         .and_then(|rest| rest.split('`').next())
     {
-        return Fault {
+        return ScanFault {
             pointer: format!("{pointer}/{field}"),
             message: "is required".to_owned(),
         };
     }
     let repeats = text.starts_with("invalid ") || text.starts_with("unknown ");
-    Fault {
+    ScanFault {
         pointer,
         message: if repeats { "is not valid".to_owned() } else { text },
     }
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn four_fields_are_enough_and_what_is_read_is_written_alike() {
-        let handed = HandedScan::read(scan());
+        let handed = ReceivedScan::read(scan());
         let read = handed.scan.expect("a scan");
         assert_eq!((read.direction, read.local_result), (Direction::Entry, None));
         let again = serde_json::to_value(&*read).expect("JSON");
@@ -321,12 +321,12 @@ mod tests {
             (with("override", json!({ "reason": "" })), "/override/reason"),
             (with("prev_hash", json!("AA")), "/prev_hash"),
         ] {
-            let handed = HandedScan::read(sent.clone());
+            let handed = ReceivedScan::read(sent.clone());
             let fault = handed.scan.expect_err("a fault");
             assert_eq!(fault.pointer, pointer, "{sent}: {}", fault.message);
         }
         assert!(
-            HandedScan::read(with("direction", json!("up")))
+            ReceivedScan::read(with("direction", json!("up")))
                 .scan_id()
                 .is_some()
         );
@@ -336,8 +336,8 @@ mod tests {
     fn a_reason_belongs_to_its_result() {
         let mut sent = with("local_result", json!("duplicate"));
         sent["local_reason"] = json!("already_scanned");
-        assert!(HandedScan::read(sent.clone()).scan.is_ok());
+        assert!(ReceivedScan::read(sent.clone()).scan.is_ok());
         sent["local_reason"] = json!("admitted");
-        assert!(HandedScan::read(sent).scan.is_err());
+        assert!(ReceivedScan::read(sent).scan.is_err());
     }
 }

@@ -8,13 +8,14 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{
     Attempt, Claims, DeviceStatus, Direction, Event, Fingerprint, Format, GateId, Ledger, Override, Reading,
-    Reentry, ResultCounts, Rules, SessionId, TicketFacts, TicketId, TicketStatus, Undone, Verification,
+    Reentry, ResultCounts, RuleSettings, SessionId, TicketFacts, TicketId, TicketStatus, Undone,
+    Verification,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
-use crate::rules::{Allowance, CountChange, Facts, HistoryKind, SessionFacts, judge};
+use crate::rules::{Allowance, BatchFacts, CountChange, HistoryKind, SessionFacts, decide_batch};
 use crate::token::payload_sha256;
 
-const RULES: Rules = Rules { window: WINDOW };
+const RULES: RuleSettings = RuleSettings { dedup_window: WINDOW };
 
 fn id<T: From<Uuid>>(number: u128) -> T {
     Uuid::from_u128(number).into()
@@ -106,9 +107,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct World {
     event: Event,
     tickets: HashMap<TicketId, TicketFacts>,
-    scans: HashMap<ScanId, (KeptScan, [u8; 32])>,
+    scans: HashMap<ScanId, (ScanState, [u8; 32])>,
     counts: BTreeMap<GateId, CountChange>,
-    missing: HashMap<DeviceId, Received>,
+    missing: HashMap<DeviceId, ReceivedSequences>,
 }
 
 impl World {
@@ -153,9 +154,9 @@ impl World {
 
     fn answer(&mut self, step: &Step) {
         let session: SessionId = id(9);
-        let mut facts = Facts::default();
+        let mut facts = BatchFacts::default();
         let organization = self.event.organization_id;
-        facts.posts.insert(
+        facts.sessions.insert(
             (organization, session),
             SessionFacts {
                 session_active: true,
@@ -178,7 +179,7 @@ impl World {
             gate_name: "Main".to_owned(),
             authenticated: None,
             fingerprint: Self::fingerprint(step),
-            stage: Verification::Verified(Self::claims(step).0),
+            verification: Verification::Verified(Self::claims(step).0),
             direction: step.direction,
             now: NOW.plus_millis(step.seconds * 1000),
             device_scanned_at: None,
@@ -186,9 +187,9 @@ impl World {
             metadata: None,
             warnings: Vec::new(),
         };
-        let (_, writes) = judge(&[attempt], facts, &RULES);
+        let (_, writes) = decide_batch(&[attempt], facts, &RULES);
         for scan in writes.scans {
-            let kept = KeptScan {
+            let kept = ScanState {
                 entry_limit: scan.shown.ticket.as_ref().map(|ticket| ticket.entry_limit),
                 record: scan.record,
                 part: None,
@@ -208,8 +209,8 @@ impl World {
         }
     }
 
-    fn history(&self) -> Vec<KeptScan> {
-        let takes_part = |kept: &&KeptScan| kept.record.result == ScanResult::Valid || kept.part.is_some();
+    fn history(&self) -> Vec<ScanState> {
+        let takes_part = |kept: &&ScanState| kept.record.result == ScanResult::Valid || kept.part.is_some();
         self.scans
             .values()
             .map(|(kept, _)| kept)
@@ -218,7 +219,7 @@ impl World {
             .collect()
     }
 
-    fn item(step: &Step) -> Item {
+    fn item(step: &Step) -> UploadItem {
         let (local_result, local_reason) = match (step.says, step.direction) {
             (Says::LetIn | Says::Forced, Direction::Exit) => (Some(ScanResult::Valid), None),
             (Says::LetIn, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
@@ -247,7 +248,7 @@ impl World {
             metadata: None,
             prev_hash: None,
         };
-        Item {
+        UploadItem {
             scan_id: Some(scan.scan_id),
             sequence: scan.sequence,
             link: LinkHash::new([0; 32]),
@@ -262,18 +263,18 @@ impl World {
     fn sync(&mut self, device: u128, batch: &[Step], arrival: i64) -> Vec<SyncResult> {
         let device_id: DeviceId = id(device);
         let arrival = NOW.plus_millis(arrival * 1000);
-        let intake = Intake {
+        let intake = UploadBatch {
             organization_id: self.event.organization_id,
             device_id,
             batch_id: id(1),
             sent_at: arrival,
-            arrival,
+            received_at: arrival,
             signature: None,
             items: batch.iter().map(Self::item).collect(),
         };
         let known = intake.items.iter().filter_map(|item| {
             let (kept, payload_sha256) = self.scans.get(&item.scan_id?)?.clone();
-            Some((kept.record.scan_id, Known { kept, payload_sha256 }))
+            Some((kept.record.scan_id, RecordedScan { kept, payload_sha256 }))
         });
         let facts = SyncFacts {
             device: SyncDevice {
@@ -282,7 +283,7 @@ impl World {
                 can_override: true,
                 key: None,
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
-                may_begin_anew: false,
+                may_restart_log: false,
             },
             known: known.collect(),
             places: [3, 4]
@@ -293,11 +294,11 @@ impl World {
             sessions: Vec::new(),
             log: HashMap::new(),
             quarantined: HashSet::new(),
-            quarantine_room: 0,
+            quarantine_capacity: 0,
         };
-        let (results, writes) = take(&intake, facts, &RULES);
+        let (results, writes) = ingest(&intake, facts, &RULES);
         for new in writes.scans {
-            let kept = KeptScan {
+            let kept = ScanState {
                 entry_limit: new.scan.shown.ticket.as_ref().map(|ticket| ticket.entry_limit),
                 record: new.scan.record,
                 part: new.part,
@@ -335,7 +336,7 @@ impl World {
         if !is_admission || record.undone.is_some() || ticket.ledger.open_admission(scan).is_none() {
             return;
         }
-        let mut histories = Histories::default();
+        let mut histories = TicketHistories::default();
         for kept in self.history() {
             histories.add_stored(kept);
         }
@@ -353,7 +354,7 @@ impl World {
                 Some(Allowance {
                     reentry,
                     entry_limit: facts.ticket.entry_limit,
-                    window: WINDOW,
+                    dedup_window: WINDOW,
                 })
             },
             NOW,
@@ -407,7 +408,7 @@ impl World {
 
 #[derive(Debug, PartialEq)]
 struct State {
-    scans: BTreeMap<ScanId, KeptScan>,
+    scans: BTreeMap<ScanId, ScanState>,
     tickets: BTreeMap<TicketId, (Ledger, TicketStatus, u32)>,
     counts: BTreeMap<GateId, CountChange>,
 }
@@ -551,12 +552,12 @@ fn the_clock_is_corrected_past_two_seconds_and_never_beyond_the_arrival() {
         (0, 5_000, 0),
         (3_600_000, 3_599_000, -1_000),
     ] {
-        let intake = Intake {
+        let intake = UploadBatch {
             organization_id: id(1),
             device_id: id(2),
             batch_id: id(3),
             sent_at: NOW.plus_millis(sent),
-            arrival: NOW,
+            received_at: NOW,
             signature: None,
             items: Vec::new(),
         };

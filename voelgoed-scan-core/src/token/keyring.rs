@@ -183,7 +183,7 @@ impl Keyring {
 
 /// Whether a manifest's signature holds under the key that the device pinned.
 #[must_use]
-pub fn manifest_signature_holds(manifest_key: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
+pub fn is_manifest_signature_valid(manifest_key: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(manifest_key).is_ok_and(|key| {
         key.verify_strict(bytes, &Signature::from_bytes(signature))
             .is_ok()

@@ -258,7 +258,7 @@ pub(crate) async fn the_version_of_a_ticket_rises_with_every_change(world: World
     world
         .undo(
             admitted.record.scan_id,
-            voelgoed_scan_core::store::UndoneBy::Member,
+            voelgoed_scan_core::store::UndoPermission::Member,
             1,
         )
         .await;

@@ -29,7 +29,7 @@ pub(crate) fn entry(post: &SessionFacts, code: TicketCode, seconds: i64) -> Atte
             format: Some(Format::Vg1),
             kid: Some(voelgoed_scan_core::model::KeyId::FIRST),
         },
-        stage: Verification::Verified(claims),
+        verification: Verification::Verified(claims),
         direction: Direction::Entry,
         now: after(seconds),
         device_scanned_at: None,

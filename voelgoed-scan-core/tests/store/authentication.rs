@@ -7,7 +7,7 @@ use voelgoed_scan_core::model::{
     DeviceId, DevicePatch, DeviceStatus, EventId, EventStatus, GateStatus, Reason, Recorded, SessionStart,
     SessionStatus,
 };
-use voelgoed_scan_core::store::{Put, StartOutcome};
+use voelgoed_scan_core::store::{PutOutcome, StartOutcome};
 
 use crate::attempts::entry;
 use crate::sessions::{new_session, start};
@@ -25,7 +25,7 @@ pub(crate) async fn an_inactive_device_records_nothing_until_it_is_active(world:
             .store
             .patch_device(organization, device, &patch(json), after(1))
             .await;
-        assert!(matches!(put, Ok(Put::Replaced(_))), "{put:?}");
+        assert!(matches!(put, Ok(PutOutcome::Replaced(_))), "{put:?}");
     };
     set(r#"{"status":"inactive"}"#).await;
     assert_eq!(
@@ -169,17 +169,17 @@ pub(crate) async fn a_revoked_device_is_out_for_good(world: World) {
     let back = store
         .patch_device(organization, device, &patch(r#"{"status":"active"}"#), after(3))
         .await;
-    assert!(matches!(back, Ok(Put::Conflict(_))), "{back:?}");
+    assert!(matches!(back, Ok(PutOutcome::Conflict(_))), "{back:?}");
     let renamed = store
         .patch_device(organization, device, &patch(r#"{"name":"Lost"}"#), after(3))
         .await;
-    assert!(matches!(renamed, Ok(Put::Replaced(_))), "{renamed:?}");
+    assert!(matches!(renamed, Ok(PutOutcome::Replaced(_))), "{renamed:?}");
     let rotated = store
         .rotate_device_token(organization, device, &token("new"), after(3))
         .await;
-    assert!(matches!(rotated, Ok(Put::Conflict(_))), "{rotated:?}");
+    assert!(matches!(rotated, Ok(PutOutcome::Conflict(_))), "{rotated:?}");
     let authenticated = store
-        .authenticated(&token(&format!("{organization} scanner-1")))
+        .find_device_by_token(&token(&format!("{organization} scanner-1")))
         .await
         .expect("read");
     let authenticated = authenticated.expect("its token is known, so that it is told");
@@ -202,10 +202,10 @@ pub(crate) async fn a_new_token_replaces_the_old_one_and_the_session_goes_on(wor
     let rotated = store
         .rotate_device_token(organization, device, &token("new"), after(1))
         .await;
-    assert!(matches!(rotated, Ok(Put::Replaced(_))), "{rotated:?}");
-    assert_eq!(store.authenticated(&old).await.expect("read"), None);
+    assert!(matches!(rotated, Ok(PutOutcome::Replaced(_))), "{rotated:?}");
+    assert_eq!(store.find_device_by_token(&old).await.expect("read"), None);
     let authenticated = store
-        .authenticated(&token("new"))
+        .find_device_by_token(&token("new"))
         .await
         .expect("read")
         .expect("known");
@@ -225,7 +225,7 @@ pub(crate) async fn a_new_token_replaces_the_old_one_and_the_session_goes_on(wor
     let missing = store
         .rotate_device_token(organization, stranger, &token("other"), START)
         .await;
-    assert_eq!(missing.expect("read"), Put::Missing);
+    assert_eq!(missing.expect("read"), PutOutcome::Missing);
 }
 
 pub(crate) async fn a_device_id_is_taken_once(world: World) {
@@ -235,8 +235,11 @@ pub(crate) async fn a_device_id_is_taken_once(world: World) {
     let put = store
         .register_device(organization, id, &register, &token("again"), START)
         .await;
-    assert!(matches!(put, Ok(Put::Conflict(_))), "{put:?}");
-    assert_eq!(store.authenticated(&token("again")).await.expect("read"), None);
+    assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
+    assert_eq!(
+        store.find_device_by_token(&token("again")).await.expect("read"),
+        None
+    );
     let elsewhere = world.another().await;
     assert_ne!(
         elsewhere.post.device, world.post.device,

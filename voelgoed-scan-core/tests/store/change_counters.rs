@@ -5,7 +5,7 @@ use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, DeviceId, KeyFormat, KeyId, KeyStatus, Role, SessionId, SessionStart, SettableStatus,
     SigningKey,
 };
-use voelgoed_scan_core::store::{ChangeCounters, UndoneBy};
+use voelgoed_scan_core::store::{ChangeCounters, UndoPermission};
 
 use crate::attempts::entry;
 use crate::world::{START, World, after, live, name, open_gate, put_event, put_gate, register, token};
@@ -128,7 +128,7 @@ pub(crate) async fn every_change_raises_its_counter(world: World) {
     world.set_status(code, SettableStatus::Active).await;
     let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
     watch.rose().await;
-    world.undo(scan, UndoneBy::Member, 1).await;
+    world.undo(scan, UndoPermission::Member, 1).await;
     assert_eq!(watch.rose().await, (false, true), "an undo");
 }
 

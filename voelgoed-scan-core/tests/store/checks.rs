@@ -80,7 +80,7 @@ pub(crate) async fn the_first_check_that_fails_decides(world: World) {
         let mut scan = entry(&world.post, code, 5);
         scan.fingerprint.format = Some(Format::Bare);
         let not_after = fails(Reason::TokenExpired).then_some(START);
-        scan.stage = Verification::Verified(Claims {
+        scan.verification = Verification::Verified(Claims {
             ticket_code: Some(code),
             window: Window::new(None, not_after),
             ..Claims::default()
@@ -128,7 +128,7 @@ pub(crate) async fn an_exit_passes_all_but_the_ticket_and_its_event(world: World
         .change_event(|event| event.status = EventStatus::Archived)
         .await;
     let mut scan = crate::attempts::exit(&world.post, code, 1);
-    scan.stage = Verification::Verified(Claims {
+    scan.verification = Verification::Verified(Claims {
         ticket_code: Some(code),
         window: Window::new(None, Some(START)),
         ..Claims::default()
@@ -194,7 +194,7 @@ pub(crate) async fn claims_that_name_another_ticket_find_none(world: World) {
     ];
     for (claims, expected) in table {
         let scan = Attempt {
-            stage: Verification::Verified(claims),
+            verification: Verification::Verified(claims),
             ..entry(&world.post, code, 0)
         };
         let decided = world.decided(scan).await;

@@ -7,7 +7,7 @@ use voelgoed_scan_core::client::DeviceSecret;
 use voelgoed_scan_core::model::{
     App, Device, DeviceHealth, DeviceId, DeviceKey, DeviceStatus, EnrollRequest, EnrollmentCode, Timestamp,
 };
-use voelgoed_scan_core::store::{Put, StoreError};
+use voelgoed_scan_core::store::{PutOutcome, StoreError};
 use voelgoed_scan_core::sync::SyncStatus;
 
 use crate::sync::{intake, item, scan};
@@ -43,7 +43,7 @@ impl World {
             .store
             .put_enrollment(self.organization, self.post.device, &code, after(300))
             .await;
-        assert_eq!(put.expect("written"), Put::Created(()));
+        assert_eq!(put.expect("written"), PutOutcome::Created(()));
         code
     }
 
@@ -84,9 +84,9 @@ pub(crate) async fn a_code_enrols_its_device_once_and_the_old_token_dies(world: 
         (enrolled.last_seen_at, enrolled.updated_at),
         (Some(after(300)), after(300))
     );
-    assert_eq!(store.authenticated(&old).await.expect("read"), None);
+    assert_eq!(store.find_device_by_token(&old).await.expect("read"), None);
     let authenticated = store
-        .authenticated(&token("phone"))
+        .find_device_by_token(&token("phone"))
         .await
         .expect("read")
         .expect("its own");
@@ -192,7 +192,7 @@ pub(crate) async fn a_revoked_device_is_enrolled_no_more_and_an_inactive_one_sta
             .await
             .expect("read")
     };
-    assert!(matches!(put(organization, device).await, Put::Conflict(_)));
+    assert!(matches!(put(organization, device).await, PutOutcome::Conflict(_)));
 }
 
 pub(crate) async fn a_code_is_made_for_a_device_of_one_s_own(world: World) {
@@ -203,7 +203,7 @@ pub(crate) async fn a_code_is_made_for_a_device_of_one_s_own(world: World) {
             .store
             .put_enrollment(world.organization, device, &code, after(300))
             .await;
-        assert_eq!(put.expect("read"), Put::Missing);
+        assert_eq!(put.expect("read"), PutOutcome::Missing);
         assert_eq!(world.try_enroll(&code, after(1)).await, None);
     }
 }

@@ -7,7 +7,7 @@ use voelgoed_scan_core::manifest::TicketKey;
 use voelgoed_scan_core::model::{
     EventId, KeyFormat, KeyId, KeyStatus, OrganizationId, SettableStatus, SigningKey, TicketCode,
 };
-use voelgoed_scan_core::store::{ManifestReading, UndoneBy};
+use voelgoed_scan_core::store::{ManifestReading, UndoPermission};
 
 use crate::attempts::entry;
 use crate::world::{START, World, open_gate, put_gate};
@@ -97,7 +97,7 @@ pub(crate) async fn whatever_a_manifest_tells_raises_its_version(world: World) {
     let ticket = &reading.changed[0].ticket;
     assert_eq!(ticket.key, TicketKey::of(world.organization, world.event, code));
     assert_eq!((ticket.admissions, ticket.inside), (1, 1));
-    world.undo(scan, UndoneBy::Member, 1).await;
+    world.undo(scan, UndoPermission::Member, 1).await;
     assert_eq!(reader.sees("an undo", 1).await.changed[0].ticket.admissions, 0);
     world.set_status(code, SettableStatus::Voided).await;
     reader.sees("a status", 1).await;

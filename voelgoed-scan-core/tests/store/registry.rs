@@ -5,7 +5,7 @@ use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, EventId, EventPut, EventStatus, GateId, KeyFormat, KeyId, KeyStatus, Reentry, Role,
     SigningKey,
 };
-use voelgoed_scan_core::store::{PageRequest, Put};
+use voelgoed_scan_core::store::{PageRequest, PutOutcome};
 
 use crate::world::{ALL, START, World, after, live, name, open_gate, put_event, put_gate, token};
 
@@ -33,7 +33,7 @@ pub(crate) async fn an_event_is_put_whole(world: World) {
             START,
         )
         .await;
-    let Ok(Put::Created(created)) = put else {
+    let Ok(PutOutcome::Created(created)) = put else {
         panic!("{put:?}")
     };
     assert_eq!(
@@ -45,7 +45,7 @@ pub(crate) async fn an_event_is_put_whole(world: World) {
         (Some(2000), Reentry::AfterExit, true)
     );
     let put = store.put_event(organization, id, &live(), after(5)).await;
-    let Ok(Put::Replaced(replaced)) = put else {
+    let Ok(PutOutcome::Replaced(replaced)) = put else {
         panic!("{put:?}")
     };
     assert_eq!(
@@ -70,11 +70,11 @@ pub(crate) async fn ticket_classes_are_only_added_at_the_end(world: World) {
             .put_event(organization, event, &with_classes(classes), START)
             .await
     };
-    assert!(matches!(put(&["A", "B"]).await, Ok(Put::Replaced(_))));
-    assert!(matches!(put(&["A", "B", "C"]).await, Ok(Put::Replaced(_))));
+    assert!(matches!(put(&["A", "B"]).await, Ok(PutOutcome::Replaced(_))));
+    assert!(matches!(put(&["A", "B", "C"]).await, Ok(PutOutcome::Replaced(_))));
     for wrong in [&[][..], &["A"], &["A", "C", "B"], &["B", "A", "C"]] {
         let put = put(wrong).await;
-        assert!(matches!(put, Ok(Put::Conflict(_))), "{wrong:?}: {put:?}");
+        assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{wrong:?}: {put:?}");
     }
     let stored = store
         .event(organization, event)
@@ -90,13 +90,13 @@ pub(crate) async fn a_gate_belongs_to_one_event(world: World) {
     let put = store
         .put_gate(organization, other, world.main, &open_gate("Main"), START)
         .await;
-    assert!(matches!(put, Ok(Put::Conflict(_))), "{put:?}");
+    assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
     let nowhere = EventId::from_uuid(Uuid::new_v4());
     let gate = GateId::from_uuid(Uuid::new_v4());
     let put = store
         .put_gate(organization, nowhere, gate, &open_gate("Main"), START)
         .await;
-    assert_eq!(put.expect("read"), Put::Missing);
+    assert_eq!(put.expect("read"), PutOutcome::Missing);
     assert_eq!(
         store.gate(organization, other, world.main).await.expect("read"),
         None
@@ -106,7 +106,7 @@ pub(crate) async fn a_gate_belongs_to_one_event(world: World) {
     let put = store
         .put_gate(organization, world.event, world.main, &full, after(3))
         .await;
-    let Ok(Put::Replaced(gate)) = put else {
+    let Ok(PutOutcome::Replaced(gate)) = put else {
         panic!("{put:?}")
     };
     assert_eq!((gate.inserted_at, gate.updated_at), (START, after(3)));
@@ -202,15 +202,15 @@ pub(crate) async fn a_signing_key_is_added_once_and_leaves_revoked_never(world: 
     ] {
         assert_eq!(
             set(KeyId::FIRST, status).await,
-            Put::Replaced(SigningKey { status, ..new })
+            PutOutcome::Replaced(SigningKey { status, ..new })
         );
     }
     for status in [KeyStatus::Active, KeyStatus::VerifyOnly] {
-        assert!(matches!(set(KeyId::FIRST, status).await, Put::Conflict(_)));
+        assert!(matches!(set(KeyId::FIRST, status).await, PutOutcome::Conflict(_)));
     }
     assert_eq!(
         set("other".parse().expect("a key id"), KeyStatus::Active).await,
-        Put::Missing
+        PutOutcome::Missing
     );
     assert_eq!(
         store.signing_keys(organization).await.expect("read")[0].status,
@@ -237,7 +237,7 @@ pub(crate) async fn a_deleted_api_key_opens_nothing(world: World) {
     );
     assert_eq!(store.api_key(&token("Secret")).await.expect("read"), None);
     assert_eq!(
-        store.authenticated(&token("secret")).await.expect("read"),
+        store.find_device_by_token(&token("secret")).await.expect("read"),
         None,
         "a member is no device"
     );

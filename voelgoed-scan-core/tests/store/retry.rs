@@ -6,7 +6,7 @@ use voelgoed_scan_core::model::{
     Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, TicketCode, Verification,
 };
 use voelgoed_scan_core::rules::NewScan;
-use voelgoed_scan_core::store::UndoneBy;
+use voelgoed_scan_core::store::UndoPermission;
 use voelgoed_scan_core::token::payload_sha256;
 
 use crate::attempts::{entry, exit, forced};
@@ -64,7 +64,7 @@ pub(crate) async fn a_replay_outranks_every_check(world: World) {
         .expect("ended");
     assert_eq!(replayed(world.one(scan.clone()).await).reason, Reason::Admitted);
     let denied = Attempt {
-        stage: denial(Reason::AlreadyScanned, DecidedBy::Memory),
+        verification: denial(Reason::AlreadyScanned, DecidedBy::Memory),
         ..scan
     };
     assert_eq!(
@@ -106,7 +106,7 @@ pub(crate) async fn an_undone_scan_s_id_is_told(world: World) {
     let code = world.ticket("{}").await;
     let scan = entry(&world.post, code, 0);
     world.decided(scan.clone()).await;
-    world.undo(scan.scan_id, UndoneBy::Member, 1).await;
+    world.undo(scan.scan_id, UndoPermission::Member, 1).await;
     assert_eq!(world.one(scan).await, Recorded::ScanUndone);
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn a_scan_is_known_by_its_id(world: World) {
     let known = async || {
         world
             .store
-            .known_scan(world.organization, id)
+            .find_scan_for_retry(world.organization, id)
             .await
             .expect("read")
     };
@@ -166,7 +166,7 @@ pub(crate) async fn a_scan_is_known_by_its_id(world: World) {
     assert_eq!(found.payload_sha256, scan.fingerprint.sha256);
     assert_eq!(first_of(&found.answer), first_of(&answer));
     assert!(!found.undone);
-    world.undo(id, UndoneBy::Member, 1).await;
+    world.undo(id, UndoPermission::Member, 1).await;
     assert!(known().await.expect("known").undone);
 }
 
@@ -175,7 +175,7 @@ pub(crate) async fn a_preview_answers_and_writes_nothing(world: World) {
     for _ in 0..2 {
         let preview = world
             .store
-            .preview(&entry(&world.post, code, 0), &RULES)
+            .dry_run(&entry(&world.post, code, 0), &RULES)
             .await
             .expect("a preview");
         assert_eq!(crate::attempts::decided(preview).answer.reason, Reason::Admitted);
@@ -190,7 +190,7 @@ pub(crate) async fn every_denial_leaves_a_record(world: World) {
     let unknown = entry(&world.post, TicketCode::generate(), 0);
     assert_eq!(world.reason(unknown).await, Reason::TicketNotFound);
     let malformed = Attempt {
-        stage: denial(Reason::Malformed, DecidedBy::Token),
+        verification: denial(Reason::Malformed, DecidedBy::Token),
         ..entry(&world.post, code, 1)
     };
     let decided = world.decided(malformed).await;
@@ -205,7 +205,7 @@ pub(crate) async fn every_denial_leaves_a_record(world: World) {
         .await
         .expect("ended");
     let by_memory = Attempt {
-        stage: denial(Reason::AlreadyScanned, DecidedBy::Memory),
+        verification: denial(Reason::AlreadyScanned, DecidedBy::Memory),
         ..entry(&world.post, code, 3)
     };
     assert_eq!(
@@ -255,7 +255,7 @@ pub(crate) async fn a_denial_is_noted_once_and_as_it_was_answered(world: World) 
         .map(|attempt| NewScan::denied(attempt, tier_s_denial(code)))
         .collect();
     for notes in [&notes[..2], &notes[..], &[]] {
-        world.store.note(notes).await.expect("noted");
+        world.store.record_denials(notes).await.expect("noted");
     }
     let trail = world.trail().await;
     let told: Vec<_> = trail.iter().map(|scan| (scan.scan_id, scan.reason)).collect();

@@ -81,7 +81,7 @@ pub(crate) async fn a_session_that_replaces_ends_the_one_before(world: World) {
     );
     let authenticated = world
         .store
-        .authenticated(&token(&format!("{} scanner-1", world.organization)))
+        .find_device_by_token(&token(&format!("{} scanner-1", world.organization)))
         .await;
     let active_session = authenticated
         .expect("read")

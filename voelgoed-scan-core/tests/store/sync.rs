@@ -8,9 +8,9 @@ use voelgoed_scan_core::model::{
     TicketStatus, Timestamp,
 };
 use voelgoed_scan_core::rules::ConflictKind;
-use voelgoed_scan_core::store::{ConflictFilter, PageRequest, Synced, UndoneBy};
+use voelgoed_scan_core::store::{ConflictFilter, PageRequest, SyncOutcome, UndoPermission};
 use voelgoed_scan_core::sync::{
-    Conflict, DENIED_AT_GATE, Intake, Item, LinkHash, SyncResult, SyncScan, SyncStatus, Upload,
+    Conflict, DENIED_AT_GATE, LinkHash, SyncResult, SyncScan, SyncStatus, Upload, UploadBatch, UploadItem,
 };
 
 use crate::attempts::{entry, exit};
@@ -33,13 +33,13 @@ pub(crate) fn scan(post: &SessionFacts, code: TicketCode, seconds: i64) -> SyncS
     }
 }
 
-pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> Item {
+pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> UploadItem {
     let fingerprint = entry(&PLACEHOLDER, code.unwrap_or_else(TicketCode::generate), 0).fingerprint;
     let claims = Claims {
         ticket_code: code,
         ..Claims::default()
     };
-    Item {
+    UploadItem {
         scan_id: Some(scan.scan_id),
         sequence: scan.sequence,
         link: LinkHash::new([0; 32]),
@@ -59,20 +59,20 @@ const PLACEHOLDER: SessionFacts = SessionFacts {
     session: voelgoed_scan_core::model::SessionId::from_uuid(Uuid::nil()),
 };
 
-pub(crate) fn intake(post: &SessionFacts, items: Vec<Item>, arrival: i64) -> Intake {
-    Intake {
+pub(crate) fn intake(post: &SessionFacts, items: Vec<UploadItem>, arrival: i64) -> UploadBatch {
+    UploadBatch {
         organization_id: post.organization,
         device_id: post.device,
         batch_id: BatchId::from_uuid(Uuid::new_v4()),
         sent_at: after(arrival),
-        arrival: after(arrival),
+        received_at: after(arrival),
         signature: None,
         items,
     }
 }
 
 impl World {
-    pub(crate) async fn hand_in(&self, intake: &Intake) -> Synced {
+    pub(crate) async fn hand_in(&self, intake: &UploadBatch) -> SyncOutcome {
         let synced = self
             .store
             .sync(intake, &RULES)
@@ -185,7 +185,7 @@ pub(crate) async fn who_was_answered_at_the_gate_keeps_the_answer(world: World) 
     }
     assert_eq!(world.inside().await, (1, 1, 2));
     // Taken back, it is no conflict any more.
-    world.undo(online.scan_id, UndoneBy::Member, 200).await;
+    world.undo(online.scan_id, UndoPermission::Member, 200).await;
     assert_eq!(world.conflicts().await, []);
     assert_eq!(world.inside().await, (0, 1, 1));
 }
@@ -198,7 +198,7 @@ pub(crate) async fn a_winner_taken_back_leaves_the_other_by_right(world: World) 
         .sync(&world.other_post, code, std::slice::from_ref(&second))
         .await;
     assert_eq!(lost[0].reason, Some(Reason::AlreadyScanned));
-    world.undo(first.scan_id, UndoneBy::Member, 4000).await;
+    world.undo(first.scan_id, UndoPermission::Member, 4000).await;
     let again = world
         .sync(&world.other_post, code, std::slice::from_ref(&second))
         .await;
@@ -341,7 +341,10 @@ pub(crate) async fn one_bad_scan_never_affects_another(world: World) {
     let mut nowhere = scan(&world.post, code, 5);
     nowhere.gate_id = Uuid::new_v4().into();
     let mut unreadable = item(scan(&world.post, code, 6), None);
-    unreadable.upload = Err(voelgoed_scan_core::sync::Fault::new("/direction", "is not valid"));
+    unreadable.upload = Err(voelgoed_scan_core::sync::ScanFault::new(
+        "/direction",
+        "is not valid",
+    ));
     unreadable.sequence = Some(2);
     let theirs = entry(&world.other_post, code, 7);
     let elsewhere = world.ticket("{}").await;

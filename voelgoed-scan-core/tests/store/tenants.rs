@@ -4,7 +4,7 @@ use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, Attempt, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role, SessionId, SessionStart,
     SettableStatus, SigningKey,
 };
-use voelgoed_scan_core::store::{ImportOutcome, Order, Put, ScanFilter, StartOutcome, UndoneBy};
+use voelgoed_scan_core::store::{ImportOutcome, Order, PutOutcome, ScanFilter, StartOutcome, UndoPermission};
 
 use crate::attempts::entry;
 use crate::world::{ALL, RULES, START, World, after, live, name, numbered, open_gate, token, why};
@@ -53,7 +53,7 @@ pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
             .put_gate(o, event, gate, &open_gate("Main"), START)
             .await
             .expect("read"),
-        Put::Missing
+        PutOutcome::Missing
     );
     assert_eq!(store.device(o, device).await.expect("read"), None);
     assert_eq!(
@@ -63,14 +63,14 @@ pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
     let patch = serde_json::from_str(r#"{"status":"inactive"}"#).expect("a patch");
     assert_eq!(
         store.patch_device(o, device, &patch, START).await.expect("read"),
-        Put::Missing
+        PutOutcome::Missing
     );
     assert_eq!(
         store
             .rotate_device_token(o, device, &token("x"), START)
             .await
             .expect("read"),
-        Put::Missing
+        PutOutcome::Missing
     );
     assert_eq!(
         store.report_device(o, device, None, START).await.expect("read"),
@@ -110,7 +110,7 @@ pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
     let set = store
         .set_signing_key_status(o, KeyFormat::Vg1, KeyId::FIRST, KeyStatus::Revoked)
         .await;
-    assert_eq!(set.expect("read"), Put::Missing);
+    assert_eq!(set.expect("read"), PutOutcome::Missing);
     assert_eq!(store.api_keys(o, &ALL).await.expect("read").data, []);
     assert!(!store.delete_api_key(o, api_key.id).await.expect("read"));
     assert_eq!(
@@ -137,10 +137,10 @@ pub(crate) async fn another_organization_s_ids_are_unknown_ids(world: World) {
             .expect("read"),
         None
     );
-    assert_eq!(store.known_scan(o, scan).await.expect("read"), None);
+    assert_eq!(store.find_scan_for_retry(o, scan).await.expect("read"), None);
     assert_eq!(
         store
-            .undo(o, scan, UndoneBy::Member, &why("x"), START, &RULES)
+            .undo(o, scan, UndoPermission::Member, &why("x"), START, &RULES)
             .await
             .expect("read"),
         None
@@ -182,12 +182,12 @@ pub(crate) async fn two_organizations_may_use_the_same_ids(world: World) {
     let (store, o) = (&world.store, other.organization);
     assert!(matches!(
         store.put_event(o, world.event, &live(), START).await,
-        Ok(Put::Created(_))
+        Ok(PutOutcome::Created(_))
     ));
     let gate = store
         .put_gate(o, world.event, world.main, &open_gate("Main"), START)
         .await;
-    assert!(matches!(gate, Ok(Put::Created(_))), "{gate:?}");
+    assert!(matches!(gate, Ok(PutOutcome::Created(_))), "{gate:?}");
     let line = r#"{"code":"3KQR7F924M1XaB0z","id":"0192f0c1-7a4e-7000-8000-000000000001"}"#;
     for outcome in [world.import(&[line]).await, other.import(&[line]).await] {
         assert!(
@@ -208,7 +208,7 @@ pub(crate) async fn two_organizations_may_use_the_same_ids(world: World) {
         [Reason::Admitted, Reason::Admitted],
         "in one batch"
     );
-    world.undo(scan, UndoneBy::Member, 1).await;
+    world.undo(scan, UndoPermission::Member, 1).await;
     assert_eq!(world.facts(code).await.ticket.scan_count, 0);
     assert_eq!(other.facts(code).await.ticket.scan_count, 1);
     assert_eq!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use voelgoed_scan_core::model::{Reason, Reentry, ScanId, ScanRecord, TicketFacts, TicketStatus};
-use voelgoed_scan_core::store::{UndoOutcome, UndoneBy};
+use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
 
 use crate::attempts::{entry, exit};
 use crate::world::{RULES, World, after};
@@ -25,7 +25,7 @@ fn undone(outcome: Option<UndoOutcome>) -> (ScanRecord, TicketFacts, bool) {
 pub(crate) async fn an_undone_admission_leaves_the_ticket_as_it_was(world: World) {
     let code = world.ticket("{}").await;
     let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let (record, ticket, again) = undone(world.undo(scan, UndoneBy::Member, 5).await);
+    let (record, ticket, again) = undone(world.undo(scan, UndoPermission::Member, 5).await);
     assert!(!again);
     assert_eq!(record.undone.as_ref().map(|undone| undone.at), Some(after(5)));
     assert_eq!(
@@ -42,9 +42,9 @@ pub(crate) async fn an_undone_admission_leaves_the_ticket_as_it_was(world: World
 pub(crate) async fn an_undo_twice_is_the_same_answer(world: World) {
     let code = world.ticket("{}").await;
     let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let (first, ..) = undone(world.undo(scan, UndoneBy::Member, 5).await);
+    let (first, ..) = undone(world.undo(scan, UndoPermission::Member, 5).await);
     world.enter(code, 6).await;
-    let (second, _, again) = undone(world.undo(scan, UndoneBy::Member, 7).await);
+    let (second, _, again) = undone(world.undo(scan, UndoPermission::Member, 7).await);
     assert!(again);
     assert_eq!(first, second);
     assert_eq!(world.inside().await, (1, 0, 1), "the later admission stands");
@@ -60,7 +60,14 @@ pub(crate) async fn undos_at_once_take_one_admission_back(world: World) {
             let (store, reason) = (Arc::clone(&world.store), reason.clone());
             tokio::spawn(async move {
                 store
-                    .undo(organization, scan, UndoneBy::Member, &reason, after(2), &RULES)
+                    .undo(
+                        organization,
+                        scan,
+                        UndoPermission::Member,
+                        &reason,
+                        after(2),
+                        &RULES,
+                    )
                     .await
             })
         })
@@ -84,7 +91,11 @@ pub(crate) async fn an_undone_readmission_opens_the_older_admission_again(world:
     let again = world.decided(entry(&world.other_post, code, 301)).await;
     assert_eq!(again.answer.reason, Reason::Readmitted);
     assert_eq!(world.inside().await, (0, 1, 1));
-    let (_, ticket, _) = undone(world.undo(again.record.scan_id, UndoneBy::Member, 302).await);
+    let (_, ticket, _) = undone(
+        world
+            .undo(again.record.scan_id, UndoPermission::Member, 302)
+            .await,
+    );
     assert_eq!(
         (ticket.ticket.status, ticket.ticket.scan_count),
         (TicketStatus::Scanned, 1)
@@ -109,7 +120,7 @@ pub(crate) async fn an_undo_counts_by_the_policy_of_the_scans_not_of_today(world
     world
         .import(&[&format!(r#"{{"code":"{code}","entry_limit":3}}"#)])
         .await;
-    undone(world.undo(again, UndoneBy::Member, 302).await);
+    undone(world.undo(again, UndoPermission::Member, 302).await);
     assert_eq!(world.inside().await, (1, 0, 1));
     assert_eq!(world.facts(code).await.ledger.inside(), 1);
 }
@@ -127,7 +138,7 @@ pub(crate) async fn an_undo_keeps_scans_of_one_moment_in_their_order(world: Worl
             .record
             .scan_id;
         assert_eq!(world.inside().await, (0, 1, 1));
-        undone(world.undo(last, UndoneBy::Member, 10).await);
+        undone(world.undo(last, UndoPermission::Member, 10).await);
         assert_eq!(world.inside().await, (0, 0, 0));
         assert_eq!(world.facts(code).await.ledger.inside(), 0);
     }
@@ -147,19 +158,19 @@ pub(crate) async fn only_an_open_admission_can_be_undone(world: World) {
         .await;
     for scan in [admitted, denied, exited, unknown.record.scan_id] {
         assert_eq!(
-            world.undo(scan, UndoneBy::Member, 4).await,
+            world.undo(scan, UndoPermission::Member, 4).await,
             Some(UndoOutcome::NotOpen)
         );
     }
     let nothing = ScanId::from_uuid(uuid::Uuid::new_v4());
-    assert_eq!(world.undo(nothing, UndoneBy::Member, 4).await, None);
+    assert_eq!(world.undo(nothing, UndoPermission::Member, 4).await, None);
 }
 
 pub(crate) async fn a_device_undoes_its_own_scans_for_a_quarter_of_an_hour(world: World) {
     let code = world.ticket("{}").await;
     let scan = world.decided(entry(&world.post, code, 0)).await.record.scan_id;
-    let own = UndoneBy::Device(world.post.device, QUARTER);
-    let others = UndoneBy::Device(world.other_post.device, QUARTER);
+    let own = UndoPermission::Device(world.post.device, QUARTER);
+    let others = UndoPermission::Device(world.other_post.device, QUARTER);
     assert_eq!(world.undo(scan, others, 1).await, Some(UndoOutcome::NotAllowed));
     assert_eq!(world.undo(scan, own, 901).await, Some(UndoOutcome::NotAllowed));
     let (record, ..) = undone(world.undo(scan, own, 900).await);
@@ -181,7 +192,7 @@ pub(crate) async fn an_undo_leaves_a_voided_ticket_voided(world: World) {
     world
         .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
         .await;
-    let (_, ticket, _) = undone(world.undo(scan, UndoneBy::Member, 1).await);
+    let (_, ticket, _) = undone(world.undo(scan, UndoPermission::Member, 1).await);
     assert_eq!(
         (ticket.ticket.status, ticket.ticket.scan_count),
         (TicketStatus::Voided, 0)

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use voelgoed_scan_core::model::{Attempt, Direction, Reentry, ScanResult};
-use voelgoed_scan_core::store::{UndoOutcome, UndoneBy};
+use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
 
 use crate::attempts::{entry, exit, forced};
 use crate::world::World;
@@ -58,7 +58,7 @@ async fn walk(world: &World, mut dice: Dice) {
                 let Some(scan) = trail.get(dice.roll(8)).map(|scan| scan.scan_id) else {
                     continue;
                 };
-                let outcome = world.undo(scan, UndoneBy::Member, seconds).await;
+                let outcome = world.undo(scan, UndoPermission::Member, seconds).await;
                 assert!(
                     matches!(outcome, Some(UndoOutcome::Undone { .. } | UndoOutcome::NotOpen)),
                     "{outcome:?}"

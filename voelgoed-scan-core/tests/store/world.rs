@@ -7,13 +7,13 @@ use std::time::Duration;
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
     Attempt, Decided, Device, DeviceId, DeviceRegister, EventId, EventOccupancy, EventPut, GateId, GatePut,
-    Organization, OrganizationId, Reason, ReasonText, Recorded, Rules, ScanId, ScanRecord, SessionId,
+    Organization, OrganizationId, Reason, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SessionId,
     SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp, TokenHash,
 };
 use voelgoed_scan_core::store::open;
 use voelgoed_scan_core::store::{
-    ImportOutcome, NumberedLine, Order, PageRequest, Put, ScanFilter, StartOutcome, Store, UndoOutcome,
-    UndoneBy,
+    ImportOutcome, NumberedLine, Order, PageRequest, PutOutcome, ScanFilter, StartOutcome, Store,
+    UndoOutcome, UndoPermission,
 };
 use voelgoed_scan_core::token::payload_sha256;
 
@@ -21,8 +21,8 @@ use crate::attempts::{decided, entry, exit, reasons};
 use crate::database::Database;
 
 /// The deduplication window of every rule: five minutes.
-pub(crate) const RULES: Rules = Rules {
-    window: Duration::from_mins(5),
+pub(crate) const RULES: RuleSettings = RuleSettings {
+    dedup_window: Duration::from_mins(5),
 };
 
 /// When every rule begins.
@@ -111,7 +111,7 @@ impl World {
             .put_event(self.organization, self.event, &event, START)
             .await
             .expect("the event is written");
-        assert!(matches!(put, Put::Replaced(_)), "{put:?}");
+        assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");
     }
 
     /// Replaces a gate by what `change` makes of an open one.
@@ -123,7 +123,7 @@ impl World {
             .put_gate(self.organization, self.event, gate, &put, START)
             .await
             .expect("the gate is written");
-        assert!(matches!(put, Put::Replaced(_)), "{put:?}");
+        assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");
     }
 
     /// A new ticket as `json`, an import line without code, says.
@@ -205,7 +205,7 @@ impl World {
         self.reason(exit(&self.post, code, seconds)).await
     }
 
-    pub(crate) async fn undo(&self, scan: ScanId, by: UndoneBy, seconds: i64) -> Option<UndoOutcome> {
+    pub(crate) async fn undo(&self, scan: ScanId, by: UndoPermission, seconds: i64) -> Option<UndoOutcome> {
         self.store
             .undo(
                 self.organization,
@@ -309,7 +309,7 @@ pub(crate) async fn put_event(store: &dyn Store, organization: OrganizationId, e
         .put_event(organization, id, event, START)
         .await
         .expect("an event");
-    assert!(matches!(put, Put::Created(_)), "{put:?}");
+    assert!(matches!(put, PutOutcome::Created(_)), "{put:?}");
     id
 }
 
@@ -324,7 +324,7 @@ pub(crate) async fn put_gate(
         .put_gate(organization, event, id, gate, START)
         .await
         .expect("a gate");
-    assert!(matches!(put, Put::Created(_)), "{put:?}");
+    assert!(matches!(put, PutOutcome::Created(_)), "{put:?}");
     id
 }
 
@@ -346,7 +346,7 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
         .register_device(organization, id, &device, &hash, START)
         .await;
     match put.expect("a device") {
-        Put::Created(device) => {
+        PutOutcome::Created(device) => {
             let mut tokens = TOKENS.lock().expect("no panic");
             tokens.get_or_insert_default().insert(id, hash);
             device
@@ -362,7 +362,7 @@ pub(crate) async fn informed(store: &dyn Store, batch: &[Attempt]) -> Vec<Attemp
         let token = (TOKENS.lock().expect("no panic").as_ref())
             .and_then(|tokens| tokens.get(&attempt.device_id).copied());
         if let (None, Some(token)) = (&attempt.authenticated, token) {
-            let authenticated = store.authenticated(&token).await.expect("a standing");
+            let authenticated = store.find_device_by_token(&token).await.expect("a standing");
             attempt.authenticated = authenticated.map(Arc::new);
         }
     }

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
-use voelgoed_scan_core::store::Put;
+use voelgoed_scan_core::store::PutOutcome;
 
 use crate::auth::Permission;
 use crate::call::Call;
@@ -39,10 +39,10 @@ async fn run(call: Call) -> Answer {
         .rotate_device_token(call.organization(), id, call.now)
         .await?
     {
-        Put::Created((_, token)) | Put::Replaced((_, token)) => Ok(reply::ok(&NewToken {
+        PutOutcome::Created((_, token)) | PutOutcome::Replaced((_, token)) => Ok(reply::ok(&NewToken {
             token: token.reveal().to_owned(),
         })),
-        Put::Conflict(rule) => Err(Problem::conflict(rule).into()),
-        Put::Missing => Err(Code::NotFound.into()),
+        PutOutcome::Conflict(rule) => Err(Problem::conflict(rule).into()),
+        PutOutcome::Missing => Err(Code::NotFound.into()),
     }
 }

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{Device, DeviceId, DeviceLabel, DeviceRegister, DeviceStatus};
-use voelgoed_scan_core::store::{Page, Put};
+use voelgoed_scan_core::store::{Page, PutOutcome};
 
 use crate::auth::Permission;
 use crate::call::Call;
@@ -34,7 +34,7 @@ pub(crate) fn register() -> Route {
 }
 
 async fn run_register(call: Call<Json<DeviceRegister>>) -> Answer {
-    let put: Put<_> = call
+    let put: PutOutcome<_> = call
         .admin()
         .register_device(call.organization(), &call.body.0, call.now)
         .await?

@@ -4,7 +4,7 @@ use hyper::header::HOST;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, StatusCode};
 use voelgoed_scan_core::model::{EnrollAnswer, EnrollRequest, Enrollment, EnrollmentUri};
-use voelgoed_scan_core::store::Put;
+use voelgoed_scan_core::store::PutOutcome;
 
 use crate::auth::Permission;
 use crate::call::{Call, Visit};
@@ -32,7 +32,7 @@ async fn run_begin(call: Call) -> Answer {
     let id = call.device_id()?;
     let admin = call.admin();
     match admin.new_enrollment(call.organization(), id, call.now).await? {
-        Put::Created((code, expires_at)) | Put::Replaced((code, expires_at)) => {
+        PutOutcome::Created((code, expires_at)) | PutOutcome::Replaced((code, expires_at)) => {
             let uri = EnrollmentUri {
                 server: public_url(&call.node, &call.headers),
                 code: code.clone(),
@@ -45,8 +45,8 @@ async fn run_begin(call: Call) -> Answer {
             let device = format!("/api/v1/scanning/devices/{id}");
             Ok(reply::created(&enrollment, &device))
         }
-        Put::Conflict(rule) => Err(Problem::conflict(rule).into()),
-        Put::Missing => Err(Code::NotFound.into()),
+        PutOutcome::Conflict(rule) => Err(Problem::conflict(rule).into()),
+        PutOutcome::Missing => Err(Code::NotFound.into()),
     }
 }
 

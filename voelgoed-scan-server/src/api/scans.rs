@@ -170,10 +170,8 @@ impl Export {
             } else {
                 None
             };
-            let line =
-                serde_json::to_vec(&ExportedScan { record, qr }).map_err(|error| StoreError::Failed {
-                    reason: error.to_string(),
-                })?;
+            let line = serde_json::to_vec(&ExportedScan { record, qr })
+                .map_err(|error| StoreError::failed(error.to_string()))?;
             lines.extend_from_slice(&line);
             lines.push(b'\n');
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use voelgoed_scan_core::model::DeviceStatus;
-use voelgoed_scan_core::sync::{HandedScan, SyncAnswer, SyncRequest};
+use voelgoed_scan_core::sync::{ReceivedScan, SyncAnswer, SyncRequest};
 
 use crate::auth::Permission;
 use crate::call::Call;
@@ -20,7 +20,7 @@ pub(crate) fn sync() -> Route {
         "Takes a batch of scans that the device decided alone. Each scan has its own outcome: a bad one never affects \
          another, and one that came before is shown as it stands.",
     )
-    .takes::<SyncRequest<HandedScan>>()
+    .takes::<SyncRequest<ReceivedScan>>()
     .answers::<SyncAnswer>(StatusCode::OK, "What became of the scans.")
     .answers::<SyncAnswer>(
         StatusCode::ACCEPTED,
@@ -30,7 +30,7 @@ pub(crate) fn sync() -> Route {
     .by(Permission::DeviceEvenRevoked, run)
 }
 
-async fn run(call: Call<Json<SyncRequest<HandedScan>>>) -> Answer {
+async fn run(call: Call<Json<SyncRequest<ReceivedScan>>>) -> Answer {
     let authenticated = Arc::clone(call.authenticated()?);
     let Json(request) = call.body;
     let answer = call.node.scanner.sync(&authenticated, request, call.now).await?;

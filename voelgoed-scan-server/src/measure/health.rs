@@ -97,7 +97,7 @@ fn pools(page: &mut Page<'_>, health: &NodeHealth) {
         "The most connections to the database that there may be, by pool.",
     );
     for pool in &health.pools {
-        page.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.most));
+        page.line(format_args!("{LIMIT}{{pool=\"{}\"}} {}", pool.name, pool.max));
     }
 }
 

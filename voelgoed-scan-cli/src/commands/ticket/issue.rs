@@ -53,7 +53,7 @@ pub(crate) struct Issue {
     #[arg(long = "as", value_enum, default_value_t = Drawing::Svg, requires = "qr_dir")]
     drawing: Drawing,
     /// What signs the QR codes: vg1 is small, vg2 can be verified offline
-    #[arg(long, default_value = "vg1", value_parser = word::<KeyFormat>(KeyFormat::WORDS), requires = "qr_dir")]
+    #[arg(long, default_value = "vg1", value_parser = word::<KeyFormat>(KeyFormat::STRINGS), requires = "qr_dir")]
     format: KeyFormat,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Qr {
     #[command(flatten)]
     which: Which,
     /// What signs it: vg1 is small, vg2 can be verified offline
-    #[arg(long, default_value = "vg1", value_parser = word::<KeyFormat>(KeyFormat::WORDS))]
+    #[arg(long, default_value = "vg1", value_parser = word::<KeyFormat>(KeyFormat::STRINGS))]
     format: KeyFormat,
     /// What is drawn
     #[arg(long = "as", value_enum, default_value_t = Drawn::Terminal)]

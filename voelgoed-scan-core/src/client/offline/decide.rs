@@ -9,7 +9,7 @@ use crate::model::{
     Claims, DeviceId, Direction, Format, GateId, Ledger, NamedGate, Passage, Reading, Reason, ScanId,
     ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Warning,
 };
-use crate::rules::batch::{tells_previous_scan, tells_ticket};
+use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{ScanContext, can_be_overridden, decide};
 use crate::token::{Keyring, Malformed, Payload, verify};
 
@@ -156,9 +156,9 @@ pub(super) fn judge(ask: &Ask<'_>, read: &Read, own: &[OwnMovement]) -> Judged {
     if admits && (head.has_capacity || ask.gate.has_capacity) {
         warnings.push(Warning::CapacityUnknown);
     }
-    let facts = facts.as_ref().filter(|_| tells_ticket(first));
+    let facts = facts.as_ref().filter(|_| shows_ticket(first));
     let previous_scan = facts
-        .filter(|_| tells_previous_scan(first) && !forced)
+        .filter(|_| shows_previous_scan(first) && !forced)
         .and_then(|facts| {
             let seen = match ask.direction {
                 Direction::Entry => facts.ledger.last_admission(),
@@ -241,7 +241,7 @@ impl<'a> Ask<'a> {
             event: &head.event,
             gate: &self.gate.gate,
             occupancy: None,
-            window: head.window,
+            dedup_window: head.dedup_window,
         }
     }
 
@@ -337,7 +337,7 @@ impl<'a> Ask<'a> {
             device_id: DeviceId::from_uuid(Uuid::nil()),
             device_name: String::new(),
         };
-        Ledger::counted(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
+        Ledger::from_counts(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
     }
 
     fn passage(&self, one: &OwnMovement) -> Passage {

@@ -158,7 +158,7 @@ impl World {
             event: &self.event,
             gates: &self.gates,
             keys: &self.keys,
-            window: Duration::from_mins(5),
+            dedup_window: Duration::from_mins(5),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::client::{OfflineError, OfflineGate, OfflineGateSetup};
 use crate::model::{BatchId, ScanId, Timestamp};
 use crate::sync::{Conflict, LinkHash, MAX_BATCH, SyncAnswer, SyncRequest, signed_bytes};
 #[cfg(feature = "client")]
-use crate::sync::{Fault, SyncResult, SyncStatus};
+use crate::sync::{ScanFault, SyncResult, SyncStatus};
 
 /// The most bytes of scans in one batch; the server takes 16 MiB.
 const BATCH_BYTES: usize = 4 << 20;
@@ -103,7 +103,7 @@ impl OfflineGate {
             result: None,
             reason: None,
             conflict: None,
-            errors: vec![Fault::new("", code)],
+            errors: vec![ScanFault::new("", code)],
         };
         let mut state = self.state.lock().await;
         // Nothing of it is on the server: no manifest counts it, whenever it is made.

@@ -110,14 +110,14 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
     let allowance = Allowance {
         reentry: Reentry::AfterExit,
         entry_limit: 3,
-        window: Duration::from_secs(300),
+        dedup_window: Duration::from_secs(300),
     };
     prop::collection::vec((passages(), 0..4), 0..6).prop_map(move |steps| {
         let mut ledger = Ledger::default();
         for (passage, step) in steps {
             match step {
                 0 => drop(ledger.leave(passage)),
-                1 => drop(ledger.let_in(passage, &allowance)),
+                1 => drop(ledger.admit_without_right(passage, &allowance)),
                 step => drop(ledger.enter(passage, step == 2, &allowance)),
             }
         }

@@ -4,7 +4,7 @@ use super::Admin;
 use crate::model::{
     Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceToken, OrganizationId, Timestamp,
 };
-use crate::store::{Put, StoreError};
+use crate::store::{PutOutcome, StoreError};
 
 impl Admin {
     /// Registers a device. Its token is returned only here.
@@ -13,7 +13,7 @@ impl Admin {
         organization: OrganizationId,
         device: &DeviceRegister,
         now: Timestamp,
-    ) -> Result<Put<(Device, DeviceToken)>, StoreError> {
+    ) -> Result<PutOutcome<(Device, DeviceToken)>, StoreError> {
         let token = DeviceToken::generate();
         let id = DeviceId::generate(now);
         let put = self
@@ -30,7 +30,7 @@ impl Admin {
         id: DeviceId,
         patch: &DevicePatch,
         now: Timestamp,
-    ) -> Result<Put<Device>, StoreError> {
+    ) -> Result<PutOutcome<Device>, StoreError> {
         let put = self.store.patch_device(organization, id, patch, now).await?;
         self.invalidator.facts_changed(organization);
         Ok(put)
@@ -42,7 +42,7 @@ impl Admin {
         organization: OrganizationId,
         id: DeviceId,
         now: Timestamp,
-    ) -> Result<Put<(Device, DeviceToken)>, StoreError> {
+    ) -> Result<PutOutcome<(Device, DeviceToken)>, StoreError> {
         let token = DeviceToken::generate();
         let put = self
             .store

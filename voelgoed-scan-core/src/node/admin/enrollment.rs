@@ -7,7 +7,7 @@ use crate::model::{
     DeviceId, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentCode, IssuedToken, ManifestKey,
     OrganizationId, Timestamp,
 };
-use crate::store::{Put, StoreError};
+use crate::store::{PutOutcome, StoreError};
 
 /// How long an enrolment code is valid.
 const CODE_LIFETIME: Duration = Duration::from_mins(5);
@@ -20,7 +20,7 @@ impl Admin {
         organization: OrganizationId,
         device: DeviceId,
         now: Timestamp,
-    ) -> Result<Put<(EnrollmentCode, Timestamp)>, StoreError> {
+    ) -> Result<PutOutcome<(EnrollmentCode, Timestamp)>, StoreError> {
         let code = EnrollmentCode::generate();
         let expires_at = now.plus(CODE_LIFETIME);
         let put = self

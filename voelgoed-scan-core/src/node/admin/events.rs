@@ -2,7 +2,7 @@
 
 use super::Admin;
 use crate::model::{Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp};
-use crate::store::{Put, StoreError};
+use crate::store::{PutOutcome, StoreError};
 
 impl Admin {
     /// Creates or replaces an event.
@@ -12,7 +12,7 @@ impl Admin {
         id: EventId,
         event: &EventPut,
         now: Timestamp,
-    ) -> Result<Put<Event>, StoreError> {
+    ) -> Result<PutOutcome<Event>, StoreError> {
         let put = self.store.put_event(organization, id, event, now).await?;
         self.invalidator.facts_changed(organization);
         Ok(put)
@@ -26,7 +26,7 @@ impl Admin {
         id: GateId,
         gate: &GatePut,
         now: Timestamp,
-    ) -> Result<Put<Gate>, StoreError> {
+    ) -> Result<PutOutcome<Gate>, StoreError> {
         let put = self.store.put_gate(organization, event, id, gate, now).await?;
         self.invalidator.facts_changed(organization);
         Ok(put)

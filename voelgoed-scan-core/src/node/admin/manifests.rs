@@ -24,8 +24,8 @@ impl Admin {
     /// The Ed25519 public key that phones verify manifests with.
     pub async fn manifest_key(&self, organization: OrganizationId) -> Result<[u8; 32], StoreError> {
         let keyring = self.keyrings.get(organization).await?;
-        keyring.manifest_key().ok_or_else(|| StoreError::Failed {
-            reason: "a server's keyring signs manifests".to_owned(),
-        })
+        keyring
+            .manifest_key()
+            .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))
     }
 }

@@ -15,9 +15,7 @@ impl Admin {
     ) -> Result<(Organization, ApiKey, ApiKeySecret), StoreError> {
         self.create_organization_as(OrganizationId::generate(now), name, now)
             .await?
-            .ok_or_else(|| StoreError::Failed {
-                reason: "a new id is taken".to_owned(),
-            })
+            .ok_or_else(|| StoreError::failed("a new id is taken"))
     }
 
     /// Creates an organization under the id that it has in another database. With the same master secret it gets the same
@@ -63,9 +61,7 @@ impl Admin {
         organization: OrganizationId,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeySecret), StoreError> {
-        let name = Name::new("Owner").map_err(|error| StoreError::Failed {
-            reason: error.to_string(),
-        })?;
+        let name = Name::new("Owner").map_err(|error| StoreError::failed(error.to_string()))?;
         self.create_api_key(
             organization,
             &ApiKeyCreate {

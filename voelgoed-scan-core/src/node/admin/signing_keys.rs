@@ -2,7 +2,7 @@
 
 use super::Admin;
 use crate::model::{KeyFormat, KeyId, KeyStatus, OrganizationId, SigningKey, Timestamp};
-use crate::store::{Put, StoreError};
+use crate::store::{PutOutcome, StoreError};
 
 impl Admin {
     /// An active key, derived from the master secret and not stored yet.
@@ -33,14 +33,14 @@ impl Admin {
         format: KeyFormat,
         kid: KeyId,
         now: Timestamp,
-    ) -> Result<Put<SigningKey>, StoreError> {
+    ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let key = self.new_signing_key(organization, format, kid, now);
         let added = self.store.add_signing_key(organization, &key).await?;
         self.invalidator.facts_changed(organization);
         Ok(if added {
-            Put::Created(key)
+            PutOutcome::Created(key)
         } else {
-            Put::Conflict("a key of this format and kid is there already")
+            PutOutcome::Conflict("a key of this format and kid is there already")
         })
     }
 
@@ -51,7 +51,7 @@ impl Admin {
         format: KeyFormat,
         kid: KeyId,
         status: KeyStatus,
-    ) -> Result<Put<SigningKey>, StoreError> {
+    ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let put = self
             .store
             .set_signing_key_status(organization, format, kid, status)

@@ -123,14 +123,14 @@ impl Render {
             event: &snapshot.event,
             gates: &snapshot.gates,
             keys: &snapshot.keys,
-            window: self.window,
+            dedup_window: self.window,
         }
     }
 
     fn sign(&self, draft: ManifestDraft) -> Result<SignedManifest, ManifestFailure> {
-        let bytes = draft.sign(&self.keyring).ok_or_else(|| StoreError::Failed {
-            reason: "a server's keyring signs manifests".to_owned(),
-        })?;
+        let bytes = draft
+            .sign(&self.keyring)
+            .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))?;
         Ok(SignedManifest {
             version: self.snapshot.version,
             bytes,

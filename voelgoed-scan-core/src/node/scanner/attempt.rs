@@ -35,7 +35,7 @@ impl Scanner {
             Direction::Entry => claims.window.check(now).map(|()| claims),
             Direction::Exit => Ok(claims),
         });
-        let stage = match claims {
+        let verification = match claims {
             Ok(claims) => Verification::Verified(claims),
             Err(reason) => Verification::Denied(Box::new(Denial {
                 reason,
@@ -58,7 +58,7 @@ impl Scanner {
             gate_name: active_session.gate.name.as_str().to_owned(),
             authenticated: Some(Arc::clone(authenticated)),
             fingerprint,
-            stage,
+            verification,
             direction: request.direction,
             now,
             device_scanned_at: request.scanned_at,
@@ -82,6 +82,6 @@ pub(super) fn into_answer(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::ScanUndone => Err(ScanError::ScanUndone),
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
-        Recorded::NotRecorded { reason } => Err(StoreError::Unavailable { reason }.into()),
+        Recorded::NotRecorded { reason } => Err(StoreError::unavailable(reason).into()),
     }
 }

@@ -12,7 +12,7 @@ use crate::model::{
     ActiveSession, Attempt, Claims, DecidedBy, Denial, Direction, PreviousScan, Reason, Reentry, ScanAnswer,
     ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
 };
-use crate::rules::batch::{tells_previous_scan, tells_ticket};
+use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{NewScan, ScanContext, answer, decide};
 
 impl Scanner {
@@ -34,10 +34,12 @@ impl Scanner {
             return Ok(false);
         };
         let began = attempt.now.minus(collected_for);
-        if collected_for >= self.0.rules.window || id.named_at().is_some_and(|named_at| named_at >= began) {
+        if collected_for >= self.0.rules.dedup_window
+            || id.timestamp().is_some_and(|created_at| created_at >= began)
+        {
             return Ok(true);
         }
-        let known = Box::pin(self.store().known_scan(attempt.organization_id, id)).await?;
+        let known = Box::pin(self.store().find_scan_for_retry(attempt.organization_id, id)).await?;
         Ok(known.is_none())
     }
 
@@ -115,7 +117,7 @@ impl Scanner {
             event: &active_session.event,
             gate: &active_session.gate,
             occupancy: None,
-            window: self.0.rules.window,
+            dedup_window: self.0.rules.dedup_window,
         };
         let reason = decide(&context, claims, Some(facts));
         (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| {
@@ -123,11 +125,11 @@ impl Scanner {
                 reason,
                 decided_by,
                 claims: Some(*claims),
-                ticket: tells_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
+                ticket: shows_ticket(reason).then(|| ScannedTicket::from(&facts.ticket)),
                 previous_scan: facts
                     .ledger
                     .last_admission()
-                    .filter(|_| tells_previous_scan(reason))
+                    .filter(|_| shows_previous_scan(reason))
                     .map(|admission| PreviousScan::of(admission, attempt.device_id, attempt.now)),
             })
         })
@@ -172,7 +174,7 @@ fn claims_for_tiers<'a>(active_session: &ActiveSession, attempt: &'a Attempt) ->
         Reentry::Never | Reentry::AfterWindow => true,
         Reentry::AfterExit => false,
     };
-    match &attempt.stage {
+    match &attempt.verification {
         Verification::Verified(claims)
             if is_stable_policy && attempt.direction == Direction::Entry && attempt.override_.is_none() =>
         {

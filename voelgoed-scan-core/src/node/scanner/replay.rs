@@ -38,12 +38,12 @@ impl Scanner {
         organization: OrganizationId,
         scan: ScanId,
     ) -> Result<Option<KnownScan>, ScanError> {
-        let known = self.store().known_scan(organization, scan).await?;
+        let known = self.store().find_scan_for_retry(organization, scan).await?;
         if known.is_some() || !self.0.ticket_cache.mark_scan_seen(organization, scan) {
             return Ok(known);
         }
         self.0.write_queue.flush().await;
-        Ok(self.store().known_scan(organization, scan).await?)
+        Ok(self.store().find_scan_for_retry(organization, scan).await?)
     }
 
     /// Reads the occupancy of a gate and its event from the database, and caches it.

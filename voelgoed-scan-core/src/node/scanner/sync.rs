@@ -7,14 +7,14 @@ use crate::bus::Message;
 use crate::model::{AuthenticatedDevice, OrganizationId, ScanRecord, Timestamp};
 use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
-    Conflict, HandedScan, Intake, Item, LinkHash, SyncAnswer, SyncRequest, SyncWrites, Upload,
+    Conflict, LinkHash, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
 };
 use crate::token::Keyring;
 
 /// How many signatures are verified before other tasks run.
 const SIGNATURES_PER_YIELD: usize = 64;
 
-/// The first number that a JSON client cannot represent exactly as a double.
+/// Sequence numbers are below this limit, so that a JSON client represents them exactly as a double.
 const SEQUENCE_LIMIT: u64 = 1 << 53;
 
 impl Scanner {
@@ -22,25 +22,25 @@ impl Scanner {
     pub async fn sync(
         &self,
         authenticated: &AuthenticatedDevice,
-        request: SyncRequest<HandedScan>,
+        request: SyncRequest<ReceivedScan>,
         now: Timestamp,
     ) -> Result<SyncAnswer, ScanError> {
         let device = &authenticated.device;
         let organization = device.organization_id;
         let keyring = self.0.keyrings.get(organization).await?;
         let mut items = Vec::with_capacity(request.scans.len());
-        for (at, handed) in request.scans.into_iter().enumerate() {
+        for (at, received) in request.scans.into_iter().enumerate() {
             if at % SIGNATURES_PER_YIELD == SIGNATURES_PER_YIELD - 1 {
                 tokio::task::yield_now().await;
             }
-            items.push(self.item(handed, &keyring));
+            items.push(self.item(received, &keyring));
         }
-        let intake = Intake {
+        let batch = UploadBatch {
             organization_id: organization,
             device_id: device.id,
             batch_id: request.batch_id,
             sent_at: request.sent_at,
-            arrival: now,
+            received_at: now,
             signature: request.signature,
             items,
         };
@@ -48,7 +48,7 @@ impl Scanner {
         self.0.write_queue.flush().await;
         let synced = self
             .store()
-            .sync(&intake, &self.0.rules)
+            .sync(&batch, &self.0.rules)
             .await?
             .ok_or(ScanError::DeviceInactive)?;
         self.publish_sync(organization, &synced.writes, now).await;
@@ -56,10 +56,10 @@ impl Scanner {
         Ok(SyncAnswer::of(request.batch_id, synced.results, missing, now))
     }
 
-    fn item(&self, handed: HandedScan, keyring: &Keyring) -> Item {
-        let scan_id = handed.scan_id();
-        let link = LinkHash::of(&handed.sent);
-        let upload = handed.scan.map(|scan| {
+    fn item(&self, received: ReceivedScan, keyring: &Keyring) -> UploadItem {
+        let scan_id = received.scan_id();
+        let link = LinkHash::of(&received.sent);
+        let upload = received.scan.map(|scan| {
             // Unsigned codes pass here: whether the event allows them is decided later, when the event is read.
             let (fingerprint, claims) =
                 verify_reading(&scan.reading, keyring, self.0.keyrings.phoenix(), true);
@@ -71,9 +71,9 @@ impl Scanner {
         });
         let sequence = match &upload {
             Ok(upload) => upload.scan.sequence,
-            Err(_) => handed.sent.get("sequence").and_then(serde_json::Value::as_u64),
+            Err(_) => received.sent.get("sequence").and_then(serde_json::Value::as_u64),
         };
-        Item {
+        UploadItem {
             scan_id,
             sequence: sequence.filter(|number| (1..SEQUENCE_LIMIT).contains(number)),
             link,
@@ -93,7 +93,7 @@ impl Scanner {
             .tickets_changed(organization, &tickets, now)
             .await;
         let new = writes.scans.iter().map(|new| &new.scan.record);
-        let changed = writes.changed.iter().map(|kept| &kept.record);
+        let changed = writes.changed.iter().map(|scan| &scan.record);
         for event in writes.counts.keys().map(|(event, _)| *event) {
             self.0.occupancy_cache.remove_event(organization, event);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
 use crate::model::{DeviceId, OrganizationId, ReasonText, ScanId, ScanRecord, Timestamp};
-use crate::store::{UndoOutcome, UndoneBy};
+use crate::store::{UndoOutcome, UndoPermission};
 
 /// The age up to which a device may undo its own scans.
 const MAX_DEVICE_UNDO_AGE: Duration = Duration::from_mins(15);
@@ -30,8 +30,8 @@ impl Scanner {
         now: Timestamp,
     ) -> Result<ScanRecord, ScanError> {
         let by = match by {
-            UndoActor::Device(device) => UndoneBy::Device(device, MAX_DEVICE_UNDO_AGE),
-            UndoActor::Member => UndoneBy::Member,
+            UndoActor::Device(device) => UndoPermission::Device(device, MAX_DEVICE_UNDO_AGE),
+            UndoActor::Member => UndoPermission::Member,
         };
         let (store, rules) = (self.store(), &self.0.rules);
         let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;

@@ -49,7 +49,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
 
     async fn store_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
         let started = Instant::now();
-        let result = catch_panic(self.store.note(denials)).await;
+        let result = catch_panic(self.store.record_denials(denials)).await;
         self.stats
             .record_write(denials.len(), result.is_ok(), started.elapsed());
         result
@@ -62,7 +62,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
         }
         match self.store_scans(attempts).await {
             Ok(recorded) => recorded.into_iter().map(Ok).collect(),
-            Err(StoreError::Failed { reason }) if attempts.len() > 1 => {
+            Err(StoreError::Failed { reason, .. }) if attempts.len() > 1 => {
                 tracing::warn!(
                     reason,
                     scans = attempts.len(),
@@ -101,6 +101,6 @@ async fn catch_panic<T>(call: impl Future<Output = Result<T, StoreError>>) -> Re
         .await
         .unwrap_or_else(|panic| {
             let reason = format!("a panic: {}", panic_message(&*panic));
-            Err(StoreError::Failed { reason })
+            Err(StoreError::failed(reason))
         })
 }

@@ -12,7 +12,7 @@ use crate::model::{
     Verification,
 };
 use crate::rules::KnownScan;
-use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoneBy};
+use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
 
 /// A store that keeps the batches it was given, waits for a permit before each, and fails on request.
 struct FakeStore {
@@ -45,14 +45,10 @@ impl FakeStore {
         permit.forget();
         if self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
-            return Err(StoreError::Unavailable {
-                reason: "on request".to_owned(),
-            });
+            return Err(StoreError::unavailable("on request"));
         }
         if scans.iter().any(|scan| Some(*scan) == self.failing_scan) {
-            return Err(StoreError::Failed {
-                reason: "a failing scan".to_owned(),
-            });
+            return Err(StoreError::failed("a failing scan"));
         }
         assert!(
             !scans.iter().any(|scan| Some(*scan) == self.panicking_scan),
@@ -69,22 +65,26 @@ impl FakeStore {
 
 #[async_trait]
 impl ScanStore for FakeStore {
-    async fn record(&self, batch: &[Attempt], _: &Rules) -> Result<Vec<Recorded>, StoreError> {
+    async fn record(&self, batch: &[Attempt], _: &RuleSettings) -> Result<Vec<Recorded>, StoreError> {
         self.write(batch.iter().map(|attempt| attempt.scan_id).collect())
             .await?;
         Ok(batch.iter().map(|_| Recorded::ScanUndone).collect())
     }
 
-    async fn note(&self, denials: &[NewScan]) -> Result<(), StoreError> {
+    async fn record_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
         self.write(denials.iter().map(|one| one.record.scan_id).collect())
             .await
     }
 
-    async fn preview(&self, _: &Attempt, _: &Rules) -> Result<Recorded, StoreError> {
+    async fn dry_run(&self, _: &Attempt, _: &RuleSettings) -> Result<Recorded, StoreError> {
         Ok(Recorded::ScanUndone)
     }
 
-    async fn known_scan(&self, _: OrganizationId, _: ScanId) -> Result<Option<KnownScan>, StoreError> {
+    async fn find_scan_for_retry(
+        &self,
+        _: OrganizationId,
+        _: ScanId,
+    ) -> Result<Option<KnownScan>, StoreError> {
         Ok(None)
     }
 
@@ -92,10 +92,10 @@ impl ScanStore for FakeStore {
         &self,
         _: OrganizationId,
         _: ScanId,
-        _: UndoneBy,
+        _: UndoPermission,
         _: &ReasonText,
         _: Timestamp,
-        _: &Rules,
+        _: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
         Ok(None)
     }
@@ -122,7 +122,7 @@ impl ScanStore for FakeStore {
         Ok(None)
     }
 
-    async fn authenticated(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
+    async fn find_device_by_token(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
         Ok(None)
     }
 }
@@ -148,8 +148,8 @@ fn start(store: &Arc<FakeStore>) -> WriteQueue {
     WriteQueue::start(Arc::clone(store), RULES, Arc::new(NoPostCommit)).expect("a thread")
 }
 
-const RULES: Rules = Rules {
-    window: Duration::from_secs(300),
+const RULES: RuleSettings = RuleSettings {
+    dedup_window: Duration::from_secs(300),
 };
 
 fn attempt(number: u128) -> Attempt {
@@ -168,7 +168,7 @@ fn attempt(number: u128) -> Attempt {
             format: None,
             kid: None,
         },
-        stage: Verification::Denied(Box::new(Denial {
+        verification: Verification::Denied(Box::new(Denial {
             reason: Reason::Malformed,
             decided_by: DecidedBy::Memory,
             claims: None,
@@ -186,7 +186,7 @@ fn attempt(number: u128) -> Attempt {
 
 fn denial(number: u128) -> NewScan {
     let attempt = attempt(number);
-    match attempt.stage.clone() {
+    match attempt.verification.clone() {
         Verification::Denied(denial) => NewScan::denied(attempt, *denial),
         Verification::Verified(_) => panic!("the attempt is denied"),
     }

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use super::post_commit::{CompletedBatch, PostCommit};
 use super::queues::{Command, Queues};
 use super::{Outcome, RETRY_DELAY, RecordError};
-use crate::model::{Attempt, Rules};
+use crate::model::{Attempt, RuleSettings};
 use crate::node::health::WriteStats;
 use crate::store::{ScanStore, StoreError};
 
 /// The writer's dependencies.
 pub(super) struct Writer<S: ?Sized, P: PostCommit> {
     pub(super) store: Arc<S>,
-    pub(super) rules: Rules,
+    pub(super) rules: RuleSettings,
     pub(super) post_commit: Arc<P>,
     pub(super) completed: mpsc::Sender<CompletedBatch<P::Context>>,
     pub(super) stats: Arc<WriteStats>,

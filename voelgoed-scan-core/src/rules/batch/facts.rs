@@ -58,18 +58,18 @@ impl KnownScan {
 
 /// What the database knows about a batch.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub struct BatchFacts {
     /// Scans known by their ids.
-    pub known: HashMap<(OrganizationId, ScanId), KnownScan>,
+    pub known_scans: HashMap<(OrganizationId, ScanId), KnownScan>,
     /// Sessions with their devices, events and gates.
-    pub posts: HashMap<(OrganizationId, SessionId), SessionFacts>,
+    pub sessions: HashMap<(OrganizationId, SessionId), SessionFacts>,
     pub(super) tickets: HashMap<(OrganizationId, TicketId), TicketFacts>,
     codes: HashMap<(OrganizationId, TicketCode), TicketId>,
     /// People inside by gate, of every event that the batch scans for.
     pub inside: HashMap<(OrganizationId, EventId), HashMap<GateId, i64>>,
 }
 
-impl Facts {
+impl BatchFacts {
     /// Adds a ticket.
     pub fn add_ticket(&mut self, facts: TicketFacts) {
         let (organization, id) = (facts.ticket.organization_id, facts.ticket.id);

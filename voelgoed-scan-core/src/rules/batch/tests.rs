@@ -4,9 +4,9 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{DeviceId, Direction, KeyId, Reentry, ScanId};
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
-use crate::rules::{PastScan, difference, fold};
+use crate::rules::{PastScan, fold, movement_difference};
 
-pub(crate) const RULES: Rules = Rules { window: WINDOW };
+pub(crate) const RULES: RuleSettings = RuleSettings { dedup_window: WINDOW };
 
 /// A scan of the ticket: which way, at which of two gates, how many seconds after the start, forced or not.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
             format: Some(Format::Vg1),
             kid: Some(KeyId::FIRST),
         },
-        stage: Verification::Verified(Claims::of_code(ticket.code)),
+        verification: Verification::Verified(Claims::of_code(ticket.code)),
         direction: step.direction,
         now: NOW.plus_millis(step.seconds * 1000),
         device_scanned_at: None,
@@ -62,8 +62,8 @@ fn attempt(number: u128, step: &Step) -> Attempt {
 }
 
 /// What the database knows of the ticket as `facts` has it.
-fn facts(ticket: TicketFacts, reentry: Reentry) -> Facts {
-    let mut facts = Facts::default();
+fn facts(ticket: TicketFacts, reentry: Reentry) -> BatchFacts {
+    let mut facts = BatchFacts::default();
     for number in [3, 4] {
         let post = SessionFacts {
             session_active: true,
@@ -73,7 +73,7 @@ fn facts(ticket: TicketFacts, reentry: Reentry) -> Facts {
             gate: gate(number),
         };
         let session = SessionId::from_uuid(Uuid::from_u128(number));
-        facts.posts.insert((event().organization_id, session), post);
+        facts.sessions.insert((event().organization_id, session), post);
     }
     facts.add_ticket(ticket);
     facts
@@ -92,7 +92,7 @@ fn attempts(steps: &[Step]) -> Vec<Attempt> {
         .collect()
 }
 
-fn past(writes: &Writes) -> Vec<PastScan> {
+fn past(writes: &BatchWrites) -> Vec<PastScan> {
     let valid = writes
         .scans
         .iter()
@@ -113,7 +113,7 @@ fn past(writes: &Writes) -> Vec<PastScan> {
         .collect()
 }
 
-fn counted(writes: &Writes) -> Vec<Movement> {
+fn counted(writes: &BatchWrites) -> Vec<Movement> {
     let counts = writes.counts.iter().map(|((_, _, gate), count)| Movement {
         gate_id: *gate,
         entries: count.entries,
@@ -129,7 +129,7 @@ proptest! {
         entry_limit in 1..5_u8,
     ) {
         let steps: Vec<_> = steps.into_iter().map(|step| Step { forced: false, ..step }).collect();
-        let (_, writes) = judge(&attempts(&steps), facts(new_ticket(entry_limit), Reentry::Never), &RULES);
+        let (_, writes) = decide_batch(&attempts(&steps), facts(new_ticket(entry_limit), Reentry::Never), &RULES);
         let admitted = writes.scans.iter().filter(|scan| {
             scan.record.direction == Direction::Entry && scan.record.result == ScanResult::Valid
         });
@@ -148,7 +148,7 @@ proptest! {
             .into_iter()
             .map(|step| Step { forced: false, seconds: step.seconds % 300, ..step })
             .collect();
-        let (_, writes) = judge(&attempts(&steps), facts(new_ticket(entry_limit), Reentry::AfterWindow), &RULES);
+        let (_, writes) = decide_batch(&attempts(&steps), facts(new_ticket(entry_limit), Reentry::AfterWindow), &RULES);
         let entries: i64 = writes.counts.values().map(|count| count.entries).sum();
         prop_assert!(entries <= i64::from(entry_limit));
     }
@@ -160,15 +160,15 @@ proptest! {
         reentry in policy(),
         shuffle in any::<u64>(),
     ) {
-        let (_, writes) = judge(&attempts(&steps), facts(new_ticket(entry_limit), reentry), &RULES);
+        let (_, writes) = decide_batch(&attempts(&steps), facts(new_ticket(entry_limit), reentry), &RULES);
         let mut past = past(&writes);
         let length = past.len().max(1) as u128;
         past.sort_by_key(|scan| (scan.seen.scan_id.as_uuid().as_u128() ^ u128::from(shuffle)) % length);
-        let allowance = crate::rules::Allowance { reentry, entry_limit, window: WINDOW };
+        let allowance = crate::rules::Allowance { reentry, entry_limit, dedup_window: WINDOW };
         let folded = fold(&past, &allowance);
         let stored = writes.tickets.first().map(|facts| facts.ledger.clone()).unwrap_or_default();
         prop_assert_eq!(folded.ledger, stored);
-        prop_assert_eq!(difference(&counted(&writes), &folded.movements), []);
+        prop_assert_eq!(movement_difference(&counted(&writes), &folded.movements), []);
     }
 
     #[test]
@@ -178,11 +178,11 @@ proptest! {
         reentry in policy(),
     ) {
         let batch = attempts(&steps);
-        let (together, writes) = judge(&batch, facts(new_ticket(entry_limit), reentry), &RULES);
+        let (together, writes) = decide_batch(&batch, facts(new_ticket(entry_limit), reentry), &RULES);
         let mut stored = new_ticket(entry_limit);
         for (attempt, expected) in batch.iter().zip(&together) {
             let facts = facts(stored.clone(), reentry);
-            let (alone, writes) = judge(std::slice::from_ref(attempt), facts, &RULES);
+            let (alone, writes) = decide_batch(std::slice::from_ref(attempt), facts, &RULES);
             let reason = |recorded: &Recorded| match recorded {
                 Recorded::Decided(decided) => Some(decided.answer.reason),
                 _ => None,
@@ -206,7 +206,7 @@ fn a_history_runs_forwards_whichever_node_s_clock_is_off() {
         seconds,
         forced: false,
     });
-    let (recorded, writes) = judge(&attempts(&steps), facts(new_ticket(2), Reentry::Never), &RULES);
+    let (recorded, writes) = decide_batch(&attempts(&steps), facts(new_ticket(2), Reentry::Never), &RULES);
     let times: Vec<_> = writes
         .scans
         .iter()
@@ -234,7 +234,7 @@ fn what_is_not_decided_is_not_written() {
         forced: false,
     };
     let scan = attempt(1, &entry);
-    let (recorded, writes) = judge(
+    let (recorded, writes) = decide_batch(
         &[scan.clone(), scan.clone()],
         facts(new_ticket(5), Reentry::Never),
         &RULES,
@@ -245,10 +245,10 @@ fn what_is_not_decided_is_not_written() {
     );
     assert_eq!((writes.scans.len(), writes.tickets.len()), (1, 1));
     let mut ended = facts(new_ticket(1), Reentry::Never);
-    for post in ended.posts.values_mut() {
+    for post in ended.sessions.values_mut() {
         post.session_active = false;
     }
-    let (recorded, writes) = judge(&[scan], ended, &RULES);
+    let (recorded, writes) = decide_batch(&[scan], ended, &RULES);
     assert_eq!(recorded, [Recorded::NoActiveSession]);
     assert!(writes.scans.is_empty() && writes.sessions.is_empty() && writes.counts.is_empty());
 }

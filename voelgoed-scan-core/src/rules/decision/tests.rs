@@ -127,7 +127,7 @@ impl Case {
         let allowance = Allowance {
             reentry: self.event.reentry,
             entry_limit: self.ticket().entry_limit,
-            window: WINDOW,
+            dedup_window: WINDOW,
         };
         let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
         ledger.enter(passage(100, seconds), true, &allowance);
@@ -150,7 +150,7 @@ impl Case {
             event: &self.event,
             gate: &self.gate,
             occupancy: self.occupancy_known.then_some(occupancy),
-            window: WINDOW,
+            dedup_window: WINDOW,
         };
         decide(&context, &self.claims, self.facts.as_ref())
     }

@@ -31,7 +31,7 @@ fn allowance(reentry: Reentry, entry_limit: u8) -> Allowance {
     Allowance {
         reentry,
         entry_limit,
-        window: WINDOW,
+        dedup_window: WINDOW,
     }
 }
 
@@ -70,7 +70,7 @@ proptest! {
         scans in prop::collection::vec(scan(), 0..20),
         entry_limit in 1..4_u8,
     ) {
-        let Folded { ledger, movements, .. } = fold(&scans, &allowance(Reentry::AfterWindow, entry_limit));
+        let FoldedHistory { ledger, movements, .. } = fold(&scans, &allowance(Reentry::AfterWindow, entry_limit));
         let totals = totals(&movements);
         let inside: i64 = totals.values().map(|(entries, exits)| entries - exits).sum();
         prop_assert_eq!(i64::try_from(ledger.inside()).ok(), Some(inside));
@@ -100,9 +100,9 @@ proptest! {
         let allowance = allowance(Reentry::AfterExit, 2);
         let before = fold(&before, &allowance).movements;
         let after = fold(&after, &allowance).movements;
-        let sum: Vec<_> = before.iter().copied().chain(difference(&before, &after)).collect();
+        let sum: Vec<_> = before.iter().copied().chain(movement_difference(&before, &after)).collect();
         prop_assert_eq!(totals(&sum), totals(&after));
-        prop_assert_eq!(difference(&after, &after), []);
+        prop_assert_eq!(movement_difference(&after, &after), []);
     }
 }
 

@@ -1,28 +1,28 @@
-//! How do other nodes learn of a change, bus or not? By counters on the organization's row, raised in the transaction
-//! of the change itself.
+//! Raises the change counters of an organization in the transaction of the change itself. Nodes read the counters
+//! periodically and so notice a change even if the bus is down.
 
 use crate::model::OrganizationId;
 use crate::store::StoreError;
-use crate::store::sql::{Dialect, query};
+use crate::store::sql::{Dialect, query, statement};
 
-/// Tells the other nodes that tickets changed otherwise than by scans.
-pub(crate) async fn raise_tickets_generation<D: Dialect>(
+/// Counts a change of existing tickets that no scan makes.
+pub(crate) async fn raise_tickets_change_counter<D: Dialect>(
     organization: OrganizationId,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    query::<D>("update organizations set tickets_generation = tickets_generation + 1 where id = $1")
+    query::<D>(statement!("organizations/raise_tickets_change_counter.sql"))
         .id(organization.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Tells the other nodes that what they keep of an organization changed.
-pub(crate) async fn raise_generation<D: Dialect>(
+/// Counts a change of what nodes cache of an organization: events, gates, devices, sessions, keys.
+pub(crate) async fn raise_change_counter<D: Dialect>(
     organization: OrganizationId,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    query::<D>("update organizations set generation = generation + 1 where id = $1")
+    query::<D>(statement!("organizations/raise_change_counter.sql"))
         .id(organization.as_uuid())
         .execute(connection)
         .await?;

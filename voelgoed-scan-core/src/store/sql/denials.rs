@@ -1,7 +1,7 @@
-//! How are denials recorded that a tier has answered? As they are: nothing is left to decide, so nothing is read.
+//! Records denials that were served from a cache. They are written as they were answered, so no facts are read.
 //!
-//! Invariants: a scan id that is on record stays as it is, and is not counted again; the counters of the gates are
-//! locked first, in the order of every batch.
+//! Invariants: a scan id that is recorded already is left as it is and is not counted again. The counters of the gates
+//! are locked first, as in every batch.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,54 +10,45 @@ use sqlx::Connection as _;
 use crate::model::{OrganizationId, ScanId, ScanRecord};
 use crate::rules::{CountChange, NewScan};
 use crate::store::StoreError;
-use crate::store::sql::batch::{Pair, SessionRow, add_arrivals, add_counts, hex};
-use crate::store::sql::deadline::Deadline;
+use crate::store::sql::batch::writes::{add_arrivals, add_counts, add_session_counts};
+use crate::store::sql::lookup::IdLookup;
+use crate::store::sql::retry::retry_contended;
 use crate::store::sql::scan_row::ScanRow;
+use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, query};
 
-/// How often denials are written again that others were in the way of.
-const MOST_TRIES: usize = 8;
-
 impl<D: Dialect> Sql<D> {
-    pub(crate) async fn note_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
+    pub(crate) async fn write_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
         if denials.is_empty() {
             return Ok(());
         }
-        let mut tries = 1;
-        loop {
-            let deadline = Deadline::of::<D>();
-            let mut connection = deadline.meet(self.recorder()).await?;
-            match deadline.meet(note_on::<D>(denials, &mut connection)).await {
-                Err(StoreError::Contended { reason }) if tries < MOST_TRIES => {
-                    tracing::debug!(reason, tries, "writing denials again");
-                }
-                Err(error @ StoreError::Unavailable { .. }) => {
-                    // It may be in the middle of anything, and nobody may be at its other end.
-                    connection.close_on_drop();
-                    return Err(error);
-                }
-                done => {
-                    if done.is_ok() {
-                        self.keep(connection);
-                    }
-                    return done;
-                }
-            }
-            tries += 1;
-        }
+        retry_contended("record denials", || self.write_denials_once(denials)).await
+    }
+
+    async fn write_denials_once(&self, denials: &[NewScan]) -> Result<(), StoreError> {
+        let deadline = WriteDeadline::start::<D>();
+        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let written = deadline
+            .run(write_in_transaction::<D>(denials, &mut connection))
+            .await;
+        self.release_writer(connection, &written);
+        written
     }
 }
 
-async fn note_on<D: Dialect>(denials: &[NewScan], connection: &mut D::Connection) -> Result<(), StoreError> {
+async fn write_in_transaction<D: Dialect>(
+    denials: &[NewScan],
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
     if let Some(sql) = D::SQL.lock_occupancy {
-        let events: HashSet<Pair> = denials
+        let events: HashSet<IdLookup> = denials
             .iter()
-            .map(|one| Pair::of(one.record.organization_id, one.record.event_id.as_uuid()))
+            .map(|denial| IdLookup::new(denial.record.organization_id, denial.record.event_id.as_uuid()))
             .collect();
         query::<D>(sql).json(&events).fetch_all(&mut transaction).await?;
     }
-    let rows = denials.iter().map(ScanRow::of);
+    let rows = denials.iter().map(ScanRow::new);
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let inserted = query::<D>(D::SQL.insert_scans)
         .rows(&rows)
@@ -67,7 +58,7 @@ async fn note_on<D: Dialect>(denials: &[NewScan], connection: &mut D::Connection
         .iter()
         .map(|row| Ok((row.id("organization_id")?, row.id("scan_id")?)))
         .collect::<Result<_, StoreError>>()?;
-    let records = denials.iter().map(|one| &one.record);
+    let records = denials.iter().map(|denial| &denial.record);
     let new: Vec<&ScanRecord> = records
         .filter(|record| inserted.contains(&(record.organization_id, record.scan_id)))
         .collect();
@@ -83,16 +74,7 @@ async fn note_on<D: Dialect>(denials: &[NewScan], connection: &mut D::Connection
     }
     add_counts::<D>(counts.into_iter(), &mut transaction).await?;
     add_arrivals::<D>(new.into_iter(), &mut transaction).await?;
-    let row = |((organization, session), n): ((OrganizationId, crate::model::SessionId), i64)| SessionRow {
-        o: hex(organization.as_uuid()),
-        s: hex(session.as_uuid()),
-        n,
-    };
-    let sessions: Vec<_> = sessions.into_iter().map(row).collect();
-    query::<D>(D::SQL.add_session_counts)
-        .json(&sessions)
-        .execute(&mut transaction)
-        .await?;
+    add_session_counts::<D>(sessions.into_iter(), &mut transaction).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -1,12 +1,16 @@
-//! How are events and their gates kept? Put whole, by the ids that the caller gives them; never deleted.
+//! Events and their gates. Both are written as a whole, under ids that the caller chooses, and are never deleted.
+//!
+//! Invariant: a change of an event or a gate locks the event, its gates and their counters first. After the change has
+//! returned, no admission that was decided by the old facts is committed.
 
 use async_trait::async_trait;
 
 use crate::model::{Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp};
-use crate::store::sql::change_counters::raise_generation;
-use crate::store::sql::row::{self, event_columns, gate_columns};
-use crate::store::sql::{Dialect, Sql, query};
-use crate::store::{Cursor, Events, Page, PageRequest, Put, StoreError};
+use crate::store::sql::change_counters::raise_change_counter;
+use crate::store::sql::gates::{find_gate, insert_gate, list_gates, update_gate};
+use crate::store::sql::query::Query;
+use crate::store::sql::{Dialect, Sql, mapping, query, statement};
+use crate::store::{Cursor, Events, Page, PageRequest, PutOutcome, StoreError};
 
 #[async_trait]
 impl<D: Dialect> Events for Sql<D> {
@@ -16,36 +20,37 @@ impl<D: Dialect> Events for Sql<D> {
         id: EventId,
         event: &EventPut,
         now: Timestamp,
-    ) -> Result<Put<Event>, StoreError> {
+    ) -> Result<PutOutcome<Event>, StoreError> {
         let mut transaction = self.write().await?;
-        let fresh = event_of(organization, id, event, now);
-        let put = if insert_event::<D>(&fresh, &mut transaction).await? {
-            Put::Created(fresh)
+        let new = new_event(organization, id, event, now);
+        let outcome = if insert_event::<D>(&new, &mut transaction).await? {
+            PutOutcome::Created(new)
         } else {
-            lock_doors::<D>(organization, id, &mut transaction).await?;
-            let stored = find_event::<D>(organization, id, &mut transaction).await?;
-            let Some(stored) = stored else {
-                return Ok(Put::Missing);
+            lock_event_with_gates::<D>(organization, id, &mut transaction).await?;
+            let Some(stored) = find_event::<D>(organization, id, &mut transaction).await? else {
+                return Ok(PutOutcome::Missing);
             };
             if event
                 .ticket_classes
                 .as_ref()
                 .is_some_and(|classes| !classes.starts_with(&stored.ticket_classes))
             {
-                return Ok(Put::Conflict("ticket classes can only be added at the end"));
+                return Ok(PutOutcome::Conflict(
+                    "ticket classes can only be added at the end",
+                ));
             }
             let replaced = Event {
                 ticket_classes: event.ticket_classes.clone().unwrap_or(stored.ticket_classes),
                 inserted_at: stored.inserted_at,
-                ..fresh
+                ..new
             };
             update_event::<D>(&replaced, &mut transaction).await?;
-            Put::Replaced(replaced)
+            PutOutcome::Replaced(replaced)
         };
-        raise_generation::<D>(organization, &mut transaction).await?;
-        mark_doors::<D>(organization, id, &mut transaction).await?;
+        raise_change_counter::<D>(organization, &mut transaction).await?;
+        mark_facts_changed::<D>(organization, id, &mut transaction).await?;
         transaction.commit().await?;
-        Ok(put)
+        Ok(outcome)
     }
 
     async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>, StoreError> {
@@ -59,18 +64,14 @@ impl<D: Dialect> Events for Sql<D> {
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError> {
         let mut connection = self.read().await?;
-        let rows = query::<D>(concat!(
-            "select ",
-            event_columns!(),
-            " from events e where e.organization_id = $1 and ($2 is null or e.id > $2) order by e.id limit $3"
-        ))
-        .id(organization.as_uuid())
-        .opt_id(page.after.as_ref().map(|after| &after.id))
-        .int(i64::from(page.limit) + 1)
-        .fetch_all(&mut connection)
-        .await?;
-        let events = rows.iter().map(row::event).collect::<Result<_, _>>()?;
-        Ok(Page::cut(events, page.limit, |event: &Event| {
+        let rows = query::<D>(statement!("events/list.sql"))
+            .id(organization.as_uuid())
+            .opt_id(page.after.as_ref().map(|after| &after.id))
+            .int(i64::from(page.limit) + 1)
+            .fetch_all(&mut connection)
+            .await?;
+        let events = rows.iter().map(mapping::event).collect::<Result<_, _>>()?;
+        Ok(Page::truncate(events, page.limit, |event: &Event| {
             Cursor::of_id(*event.id.as_uuid())
         }))
     }
@@ -82,16 +83,16 @@ impl<D: Dialect> Events for Sql<D> {
         id: GateId,
         gate: &GatePut,
         now: Timestamp,
-    ) -> Result<Put<Gate>, StoreError> {
+    ) -> Result<PutOutcome<Gate>, StoreError> {
         let mut transaction = self.write().await?;
-        lock_doors::<D>(organization, event, &mut transaction).await?;
+        lock_event_with_gates::<D>(organization, event, &mut transaction).await?;
         if find_event::<D>(organization, event, &mut transaction)
             .await?
             .is_none()
         {
-            return Ok(Put::Missing);
+            return Ok(PutOutcome::Missing);
         }
-        let fresh = Gate {
+        let new = Gate {
             id,
             organization_id: organization,
             event_id: event,
@@ -103,17 +104,17 @@ impl<D: Dialect> Events for Sql<D> {
             inserted_at: now,
             updated_at: now,
         };
-        let put = if insert_gate::<D>(&fresh, &mut transaction).await? {
-            Put::Created(fresh)
-        } else if let Some(inserted_at) = update_gate::<D>(&fresh, &mut transaction).await? {
-            Put::Replaced(Gate { inserted_at, ..fresh })
+        let outcome = if insert_gate::<D>(&new, &mut transaction).await? {
+            PutOutcome::Created(new)
+        } else if let Some(inserted_at) = update_gate::<D>(&new, &mut transaction).await? {
+            PutOutcome::Replaced(Gate { inserted_at, ..new })
         } else {
-            return Ok(Put::Conflict("this id is a gate of another event"));
+            return Ok(PutOutcome::Conflict("this id is a gate of another event"));
         };
-        raise_generation::<D>(organization, &mut transaction).await?;
-        mark_doors::<D>(organization, event, &mut transaction).await?;
+        raise_change_counter::<D>(organization, &mut transaction).await?;
+        mark_facts_changed::<D>(organization, event, &mut transaction).await?;
         transaction.commit().await?;
-        Ok(put)
+        Ok(outcome)
     }
 
     async fn gate(
@@ -123,17 +124,7 @@ impl<D: Dialect> Events for Sql<D> {
         id: GateId,
     ) -> Result<Option<Gate>, StoreError> {
         let mut connection = self.read().await?;
-        let row = query::<D>(concat!(
-            "select ",
-            gate_columns!(),
-            " from gates g where g.organization_id = $1 and g.id = $2 and g.event_id = $3"
-        ))
-        .id(organization.as_uuid())
-        .id(id.as_uuid())
-        .id(event.as_uuid())
-        .fetch_optional(&mut connection)
-        .await?;
-        row.as_ref().map(row::gate).transpose()
+        find_gate::<D>(organization, event, id, &mut connection).await
     }
 
     async fn gates(
@@ -143,26 +134,11 @@ impl<D: Dialect> Events for Sql<D> {
         page: &PageRequest,
     ) -> Result<Page<Gate>, StoreError> {
         let mut connection = self.read().await?;
-        let rows = query::<D>(concat!(
-            "select ",
-            gate_columns!(),
-            " from gates g where g.organization_id = $1 and g.event_id = $2 and ($3 is null or g.id > $3) \
-             order by g.id limit $4"
-        ))
-        .id(organization.as_uuid())
-        .id(event.as_uuid())
-        .opt_id(page.after.as_ref().map(|after| &after.id))
-        .int(i64::from(page.limit) + 1)
-        .fetch_all(&mut connection)
-        .await?;
-        let gates = rows.iter().map(row::gate).collect::<Result<_, _>>()?;
-        Ok(Page::cut(gates, page.limit, |gate: &Gate| {
-            Cursor::of_id(*gate.id.as_uuid())
-        }))
+        list_gates::<D>(organization, event, page, &mut connection).await
     }
 }
 
-fn event_of(organization: OrganizationId, id: EventId, event: &EventPut, now: Timestamp) -> Event {
+fn new_event(organization: OrganizationId, id: EventId, event: &EventPut, now: Timestamp) -> Event {
     Event {
         id,
         organization_id: organization,
@@ -181,14 +157,14 @@ fn event_of(organization: OrganizationId, id: EventId, event: &EventPut, now: Ti
     }
 }
 
-/// Waits for the admissions that are under way at an event, and lets no other begin until the transaction ends: whoever
-/// is told of a new capacity finds nobody let in by the old one afterwards.
-async fn lock_doors<D: Dialect>(
+/// Locks an event, its gates and their counters. Admissions in progress are committed before, and later ones wait until
+/// the transaction ends. So nobody is admitted by the old capacity after the new one has been acknowledged.
+async fn lock_event_with_gates<D: Dialect>(
     organization: OrganizationId,
     event: EventId,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    if let Some(sql) = D::SQL.lock_doors {
+    if let Some(sql) = D::SQL.lock_event_with_gates {
         query::<D>(sql)
             .id(organization.as_uuid())
             .id(event.as_uuid())
@@ -198,26 +174,23 @@ async fn lock_doors<D: Dialect>(
     Ok(())
 }
 
-/// Tells admissions that waited for the counters of an event meanwhile that what memory holds of it and of its gates is no
-/// longer so.
-async fn mark_doors<D: Dialect>(
+/// Stores the change counter with the counters of the event's gates. First admissions that waited for them meanwhile
+/// see that their cached facts are stale.
+async fn mark_facts_changed<D: Dialect>(
     organization: OrganizationId,
     event: EventId,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    query::<D>(
-        "update occupancy set doors = (select generation from organizations where id = $1) \
-         where organization_id = $1 and event_id = $2",
-    )
-    .id(organization.as_uuid())
-    .id(event.as_uuid())
-    .execute(connection)
-    .await?;
+    query::<D>(statement!("occupancy/mark_facts_changed.sql"))
+        .id(organization.as_uuid())
+        .id(event.as_uuid())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// Reads an event that nobody else changes until the transaction ends.
-pub(crate) async fn locked_event<D: Dialect>(
+/// Reads an event that no other transaction changes until this one ends.
+pub(super) async fn locked_event<D: Dialect>(
     organization: OrganizationId,
     id: EventId,
     connection: &mut D::Connection,
@@ -232,125 +205,52 @@ pub(crate) async fn locked_event<D: Dialect>(
     find_event::<D>(organization, id, connection).await
 }
 
-pub(crate) async fn find_event<D: Dialect>(
+pub(super) async fn find_event<D: Dialect>(
     organization: OrganizationId,
     id: EventId,
     connection: &mut D::Connection,
 ) -> Result<Option<Event>, StoreError> {
-    let row = query::<D>(concat!(
-        "select ",
-        event_columns!(),
-        " from events e where e.organization_id = $1 and e.id = $2"
-    ))
-    .id(organization.as_uuid())
-    .id(id.as_uuid())
-    .fetch_optional(connection)
-    .await?;
-    row.as_ref().map(row::event).transpose()
+    let row = query::<D>(statement!("events/find.sql"))
+        .id(organization.as_uuid())
+        .id(id.as_uuid())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(mapping::event).transpose()
 }
 
+/// Inserts an event. Returns false if the id exists.
 async fn insert_event<D: Dialect>(event: &Event, connection: &mut D::Connection) -> Result<bool, StoreError> {
-    let inserted = query::<D>(
-        "insert into events (organization_id, id, name, status, starts_at, ends_at, capacity, reentry, \
-         allow_unsigned, ticket_classes, stale_manifest, manifest_max_age_s, inserted_at, updated_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) \
-         on conflict (organization_id, id) do nothing",
-    )
-    .id(event.organization_id.as_uuid())
-    .id(event.id.as_uuid())
-    .text(event.name.as_str())
-    .text(event.status.as_str())
-    .opt_time(event.starts_at)
-    .opt_time(event.ends_at)
-    .opt_int(event.capacity.map(i64::from))
-    .text(event.reentry.as_str())
-    .bool(event.allow_unsigned)
-    .json(&event.ticket_classes)
-    .text(event.stale_manifest.as_str())
-    .int(i64::from(event.manifest_max_age_s))
-    .time(event.inserted_at)
-    .execute(connection)
-    .await?;
+    let inserted = bind_event::<D>(query(statement!("events/insert.sql")), event)
+        .execute(connection)
+        .await?;
     Ok(inserted == 1)
 }
 
-/// Writes an event that is there.
-pub(crate) async fn update_event<D: Dialect>(
+/// Replaces an event that exists, except for its creation time.
+pub(super) async fn update_event<D: Dialect>(
     event: &Event,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    query::<D>(
-        "update events set name = $3, status = $4, starts_at = $5, ends_at = $6, capacity = $7, reentry = $8, \
-         allow_unsigned = $9, ticket_classes = $10, stale_manifest = $11, manifest_max_age_s = $12, \
-         updated_at = $13 where organization_id = $1 and id = $2",
-    )
-    .id(event.organization_id.as_uuid())
-    .id(event.id.as_uuid())
-    .text(event.name.as_str())
-    .text(event.status.as_str())
-    .opt_time(event.starts_at)
-    .opt_time(event.ends_at)
-    .opt_int(event.capacity.map(i64::from))
-    .text(event.reentry.as_str())
-    .bool(event.allow_unsigned)
-    .json(&event.ticket_classes)
-    .text(event.stale_manifest.as_str())
-    .int(i64::from(event.manifest_max_age_s))
-    .time(event.updated_at)
-    .execute(connection)
-    .await?;
+    bind_event::<D>(query(statement!("events/update.sql")), event)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// Writes a new gate and its counters.
-async fn insert_gate<D: Dialect>(gate: &Gate, connection: &mut D::Connection) -> Result<bool, StoreError> {
-    let inserted = query::<D>(
-        "insert into gates (organization_id, id, event_id, name, code, status, capacity, ticket_classes, \
-         inserted_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) \
-         on conflict (organization_id, id) do nothing",
-    )
-    .id(gate.organization_id.as_uuid())
-    .id(gate.id.as_uuid())
-    .id(gate.event_id.as_uuid())
-    .text(gate.name.as_str())
-    .opt_text(gate.code.as_ref().map(crate::model::GateCode::as_str))
-    .text(gate.status.as_str())
-    .opt_int(gate.capacity.map(i64::from))
-    .opt_json(gate.ticket_classes.as_ref())
-    .time(gate.inserted_at)
-    .execute(&mut *connection)
-    .await?;
-    if inserted == 0 {
-        return Ok(false);
-    }
-    query::<D>("insert into occupancy (organization_id, event_id, gate_id) values ($1, $2, $3)")
-        .id(gate.organization_id.as_uuid())
-        .id(gate.event_id.as_uuid())
-        .id(gate.id.as_uuid())
-        .execute(connection)
-        .await?;
-    Ok(true)
-}
-
-/// Replaces a gate of the event; when it was made, or `None` where the id is another event's gate.
-async fn update_gate<D: Dialect>(
-    gate: &Gate,
-    connection: &mut D::Connection,
-) -> Result<Option<Timestamp>, StoreError> {
-    let row = query::<D>(
-        "update gates set name = $4, code = $5, status = $6, capacity = $7, ticket_classes = $8, \
-         updated_at = $9 where organization_id = $1 and id = $2 and event_id = $3 returning inserted_at",
-    )
-    .id(gate.organization_id.as_uuid())
-    .id(gate.id.as_uuid())
-    .id(gate.event_id.as_uuid())
-    .text(gate.name.as_str())
-    .opt_text(gate.code.as_ref().map(crate::model::GateCode::as_str))
-    .text(gate.status.as_str())
-    .opt_int(gate.capacity.map(i64::from))
-    .opt_json(gate.ticket_classes.as_ref())
-    .time(gate.updated_at)
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| row.time("inserted_at")).transpose()
+/// Binds the columns of an event. A new event has the same creation and update time, so one parameter serves both.
+fn bind_event<D: Dialect>(statement: Query<D>, event: &Event) -> Query<D> {
+    statement
+        .id(event.organization_id.as_uuid())
+        .id(event.id.as_uuid())
+        .text(event.name.as_str())
+        .text(event.status.as_str())
+        .opt_time(event.starts_at)
+        .opt_time(event.ends_at)
+        .opt_int(event.capacity.map(i64::from))
+        .text(event.reentry.as_str())
+        .bool(event.allow_unsigned)
+        .json(&event.ticket_classes)
+        .text(event.stale_manifest.as_str())
+        .int(i64::from(event.manifest_max_age_s))
+        .time(event.updated_at)
 }

@@ -1,18 +1,26 @@
-//! How is a first admission written in one round trip? Most scans at a door are entries with tickets that have not
-//! admitted anybody, at gates with room: one statement checks what can stand against them, admits and records them.
+//! The fast path of a first admission: one statement in one round trip. Most scans are entries with tickets that have
+//! not been used yet, at gates with room. The statement checks the facts that may forbid such an entry, admits the
+//! ticket and records the scan.
 //!
-//! Invariants: what it admits, [`judge`](crate::rules::judge) would admit; what it does not, it leaves untouched, and the
-//! batch's ordinary way decides it. Events, gates, sessions and devices are taken from memory
-//! ([`AuthenticatedDevice`](crate::model::Standing)), and the statement admits nothing where the organization's change counter has
-//! moved since they were read, nor where the counters that it has locked say that event or gate changed after it began. It
-//! locks in the order of every batch: occupancy (of the whole event where the event has a capacity), then tickets, by
-//! their codes. Where there is not room for all that a batch wants to let in by one door, it lets in none of them.
+//! **First admissions are decided twice: here in SQL, and by [`decide_batch`](crate::rules::decide_batch) in `rules/`.
+//! A rule that may deny an entry must be changed in both together:** in the conditions of `statements/first_admission/`
+//! or in [`is_plain_entry`] and [`open_session`], and in `rules/`.
+//!
+//! Invariants:
+//! - What the statement admits, `decide_batch` would admit. What it does not admit, it leaves unchanged, and the
+//!   general path (`batch`) decides it.
+//! - Events, gates, sessions and devices are cached facts ([`AuthenticatedDevice`]). The statement admits nothing if
+//!   the organization's change counter has moved since they were read, or if the locked counters show that the event or
+//!   one of its gates changed after the statement started.
+//! - Locks are taken in the order of every batch: counters (of all gates of an event that has a capacity), then tickets
+//!   by code.
+//! - The entries at one gate are admitted together. If there is not room for all of them, none is admitted here.
 
 mod gate_batches;
 
 use std::collections::HashSet;
 
-use gate_batches::{Door, Doors, let_in_elsewhere};
+use gate_batches::{GateBatch, GateBatches, admitted_at_other_gates};
 
 use crate::model::json::{objects, text_of};
 use crate::model::{
@@ -23,27 +31,28 @@ use crate::model::{
 };
 use crate::rules::answer;
 use crate::store::StoreError;
-use crate::store::sql::batch::SLOT_MILLIS;
-use crate::store::sql::deadline::Deadline;
-use crate::store::sql::{self, Dialect, Sql, query};
+use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
+use crate::store::sql::write_deadline::WriteDeadline;
+use crate::store::sql::{Dialect, Row, Sql, query};
 
-/// An attempt that may be a first admission.
-struct Candidate<'a> {
-    /// The attempt's place in the batch.
-    n: usize,
-    /// Its door's among the doors.
-    k: usize,
+/// A scan that may be a first admission.
+struct FastPathScan<'a> {
+    /// The position of the scan in the batch.
+    position: usize,
+    /// The position of its gate batch.
+    gate_batch: usize,
     attempt: &'a Attempt,
     active_session: &'a ActiveSession,
     code: TicketCode,
-    /// The ticket's ledger from now on.
+    /// The ledger of the ticket after the admission.
     ledger: Ledger,
 }
 
-/// A candidate as the statement reads it; a ledger and warnings come to it as their JSON texts.
-struct Row<'a> {
-    /// Its place among the candidates.
+/// A scan as the statement reads it. The ledger and the warnings are bound as JSON text.
+struct ScanParameters<'a> {
+    /// The position among the scans of the statement.
     i: usize,
+    /// The position of the gate batch.
     k: usize,
     o: OrganizationId,
     scan: ScanId,
@@ -53,7 +62,7 @@ struct Row<'a> {
     now: i64,
     slot: i64,
     device_at: Option<i64>,
-    /// As a text that holds JSON: within JSON PostgreSQL reads no `\u0000`.
+    /// JSON inside a text: PostgreSQL does not accept `\u0000` in a JSON value.
     metadata: Option<String>,
     sha256: String,
     format: Option<Format>,
@@ -63,7 +72,7 @@ struct Row<'a> {
 }
 
 objects! {
-    Row<'_> {
+    ScanParameters<'_> {
         i,
         k,
         o,
@@ -83,24 +92,24 @@ objects! {
     }
 }
 
-impl Candidate<'_> {
-    /// The place where tickets are locked in order.
-    fn place(&self) -> (OrganizationId, TicketCode) {
+impl FastPathScan<'_> {
+    /// The key by which tickets are locked in order.
+    fn lock_key(&self) -> (OrganizationId, TicketCode) {
         (self.attempt.organization_id, self.code)
     }
 
-    fn row(&self, i: usize) -> Row<'_> {
+    fn parameters(&self, i: usize) -> ScanParameters<'_> {
         let attempt = self.attempt;
-        Row {
+        ScanParameters {
             i,
-            k: self.k,
+            k: self.gate_batch,
             o: attempt.organization_id,
             scan: attempt.scan_id,
             code: self.code,
             d: attempt.device_id,
             s: attempt.session_id,
             now: attempt.now.as_millis(),
-            slot: attempt.now.as_millis().div_euclid(SLOT_MILLIS),
+            slot: attempt.now.as_millis().div_euclid(ARRIVALS_SLOT_MILLIS),
             device_at: attempt.device_scanned_at.map(Timestamp::as_millis),
             metadata: attempt.metadata.as_ref().map(text_of),
             sha256: crate::model::hex::encode(&attempt.fingerprint.sha256),
@@ -113,85 +122,89 @@ impl Candidate<'_> {
 }
 
 impl<D: Dialect> Sql<D> {
-    /// Admits what is plainly admissible of a batch; what it did not is `None`.
-    pub(crate) async fn admit_fresh(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
+    /// Admits and records the first admissions of a batch. Returns one result a scan, `None` for one that the general
+    /// path has to decide.
+    pub(crate) async fn admit_first(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
         let mut recorded: Vec<Option<Recorded>> = batch.iter().map(|_| None).collect();
-        let Some(sql) = D::SQL.admit_fresh else {
+        let Some(sql) = D::SQL.admit_first else {
             return Ok(recorded);
         };
-        let (doors, candidates) = candidates(batch)?;
-        if candidates.is_empty() {
+        let (gate_batches, scans) = fast_path_scans(batch)?;
+        if scans.is_empty() {
             return Ok(recorded);
         }
-        let deadline = Deadline::of::<D>();
-        let mut connection = deadline.meet(self.recorder()).await?;
-        let rows: Vec<Row<'_>> = candidates.iter().enumerate().map(|(i, one)| one.row(i)).collect();
+        let deadline = WriteDeadline::start::<D>();
+        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let parameters: Vec<_> = scans
+            .iter()
+            .enumerate()
+            .map(|(i, scan)| scan.parameters(i))
+            .collect();
         let admitted = query::<D>(sql)
-            .text(&text_of(&rows))
-            .json(&doors)
+            .text(&text_of(&parameters))
+            .json(&gate_batches)
             .fetch_all(&mut connection);
-        let rows = match deadline.meet(admitted).await {
+        let rows = match deadline.run(admitted).await {
             Ok(rows) => rows,
-            // A scan id that is known already, or nodes in each other's way: nothing was written.
+            // A scan id is recorded already, or nodes collided. The statement wrote nothing, and no transaction is
+            // open.
             Err(StoreError::Contended { .. }) => {
-                self.keep(connection);
+                self.keep_writer(connection);
                 return Ok(recorded);
             }
             Err(error) => {
-                // It may be in the middle of anything, and nobody may be at its other end.
+                // The statement may still be running, or the server may be gone.
                 connection.close_on_drop();
                 return Err(error);
             }
         };
-        self.keep(connection);
+        self.keep_writer(connection);
         let mut admitted = Vec::with_capacity(rows.len());
-        let mut let_in = vec![0; doors.len()];
+        let mut admitted_by_gate_batch = vec![0; gate_batches.len()];
         for row in &rows {
-            let at: usize = row.number("i")?;
-            if let Some(candidate) = candidates.get(at) {
-                admitted.push((candidate, row));
-                if let Some(many) = let_in.get_mut(candidate.k) {
-                    *many += 1;
+            let i: usize = row.number("i")?;
+            if let Some(scan) = scans.get(i) {
+                admitted.push((scan, row));
+                if let Some(count) = admitted_by_gate_batch.get_mut(scan.gate_batch) {
+                    *count += 1;
                 }
             }
         }
-        for (candidate, row) in admitted {
-            let elsewhere = let_in_elsewhere(&doors, &let_in, candidate.k);
-            if let Some(place) = recorded.get_mut(candidate.n) {
-                let decided = decided(candidate, elsewhere, row)?;
-                *place = Some(Recorded::Decided(Box::new(decided)));
+        for (scan, row) in admitted {
+            let elsewhere = admitted_at_other_gates(&gate_batches, &admitted_by_gate_batch, scan.gate_batch);
+            if let Some(result) = recorded.get_mut(scan.position) {
+                *result = Some(Recorded::Decided(Box::new(decided(scan, elsewhere, row)?)));
             }
         }
         Ok(recorded)
     }
 }
 
-/// The attempts that may be first admissions: the first of each ticket and of each scan id, with nothing special; in the
-/// order in which tickets are locked. And their doors.
-fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), StoreError> {
+/// The scans that may be first admissions, in the order in which their tickets are locked, and their gate batches. Of
+/// the scans with the same ticket or the same scan id, only the first is included.
+fn fast_path_scans(batch: &[Attempt]) -> Result<(Vec<GateBatch<'_>>, Vec<FastPathScan<'_>>), StoreError> {
     let mut tickets = HashSet::new();
-    let mut scans = HashSet::new();
-    let mut doors = Doors::default();
-    let mut candidates = Vec::new();
-    for (n, attempt) in batch.iter().enumerate() {
+    let mut scan_ids = HashSet::new();
+    let mut gate_batches = GateBatches::default();
+    let mut scans = Vec::new();
+    for (position, attempt) in batch.iter().enumerate() {
         let organization = attempt.organization_id;
-        let first_of_scan = scans.insert((organization, attempt.scan_id));
-        let Verification::Verified(claims) = &attempt.stage else {
+        let first_of_scan_id = scan_ids.insert((organization, attempt.scan_id));
+        let Verification::Verified(claims) = &attempt.verification else {
             continue;
         };
         let Some(code) = claims.ticket_code else {
             continue;
         };
         let first_of_ticket = tickets.insert((organization, code));
-        if first_of_scan
+        if first_of_scan_id
             && first_of_ticket
-            && is_plain(attempt, claims)
-            && let Some((authenticated, active_session)) = open_place(attempt)
+            && is_plain_entry(attempt, claims)
+            && let Some((authenticated, active_session)) = open_session(attempt)
         {
-            let k = doors.want(authenticated, active_session)?;
-            candidates.push(Candidate {
-                n,
-                k,
+            scans.push(FastPathScan {
+                position,
+                gate_batch: gate_batches.add_entry(authenticated, active_session)?,
                 attempt,
                 active_session,
                 code,
@@ -199,11 +212,12 @@ fn candidates(batch: &[Attempt]) -> Result<(Vec<Door<'_>>, Vec<Candidate<'_>>), 
             });
         }
     }
-    candidates.sort_unstable_by_key(Candidate::place);
-    Ok((doors.counted(), candidates))
+    scans.sort_unstable_by_key(FastPathScan::lock_key);
+    Ok((gate_batches.finish(), scans))
 }
 
-fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
+/// Whether the scan is an entry without an override, whose token names the ticket by its code and fits the event.
+fn is_plain_entry(attempt: &Attempt, claims: &Claims) -> bool {
     attempt.direction == Direction::Entry
         && attempt.override_.is_none()
         && claims.ticket_id.is_none()
@@ -213,14 +227,14 @@ fn is_plain(attempt: &Attempt, claims: &Claims) -> bool {
         && claims.event_id.is_none_or(|claimed| claimed == attempt.event_id)
 }
 
-/// What memory holds of an attempt's place, where by it nothing but the ticket can stand against an entry.
-fn open_place(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSession)> {
+/// The cached facts of the scan, if according to them only the ticket and the capacities can forbid an entry.
+fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSession)> {
     let authenticated = attempt.authenticated.as_deref()?;
     let active_session = authenticated.active_session.as_ref()?;
     let ActiveSession {
         session, event, gate, ..
     } = active_session;
-    let same = authenticated.device.organization_id == attempt.organization_id
+    let matches = authenticated.device.organization_id == attempt.organization_id
         && authenticated.device.id == attempt.device_id
         && session.id == attempt.session_id
         && event.id == attempt.event_id
@@ -229,13 +243,13 @@ fn open_place(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSession
         && session.status == SessionStatus::Active
         && event.status == EventStatus::Live
         && gate.status == GateStatus::Open;
-    let readable = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
-    (same && open && readable).then_some((authenticated, active_session))
+    let format_allowed = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
+    (matches && open && format_allowed).then_some((authenticated, active_session))
 }
 
-/// The ledger of the ticket once it has admitted.
+/// The ledger of the ticket after its first admission.
 fn ledger(attempt: &Attempt, authenticated: &AuthenticatedDevice, active_session: &ActiveSession) -> Ledger {
-    Ledger::of_first(Passage {
+    Ledger::with_first_admission(Passage {
         scan_id: attempt.scan_id,
         at: attempt.now,
         gate_id: attempt.gate_id,
@@ -245,22 +259,23 @@ fn ledger(attempt: &Attempt, authenticated: &AuthenticatedDevice, active_session
     })
 }
 
-/// The decision that a row of the statement tells.
+/// The decision that a row of the statement describes. `admitted_elsewhere` counts the people whom the same statement
+/// admitted at other gates of the event: the statement itself reads the counters from before.
 fn decided<D: Dialect>(
-    candidate: &Candidate<'_>,
-    let_in_elsewhere: i64,
-    row: &sql::Row<D>,
+    scan: &FastPathScan<'_>,
+    admitted_elsewhere: i64,
+    row: &Row<D>,
 ) -> Result<Decided, StoreError> {
-    let Candidate {
+    let FastPathScan {
         attempt,
         active_session,
         ..
-    } = candidate;
+    } = scan;
     let ticket = Ticket {
         id: row.id("t_id")?,
         organization_id: attempt.organization_id,
         event_id: attempt.event_id,
-        code: candidate.code,
+        code: scan.code,
         status: TicketStatus::Scanned,
         ticket_class: row.opt_parse("t_ticket_class")?,
         gate_ids: row.opt_json("t_gate_ids")?,
@@ -296,7 +311,7 @@ fn decided<D: Dialect>(
         local_result: None,
         metadata: attempt.metadata.clone(),
     };
-    let shown = AnswerSnapshot {
+    let snapshot = AnswerSnapshot {
         gate_name: active_session.gate.name.to_string(),
         ticket: Some(ScannedTicket::from(&ticket)),
         previous_scan: None,
@@ -309,16 +324,16 @@ fn decided<D: Dialect>(
             capacity: active_session.gate.capacity,
         },
         event: Headcount {
-            inside: inside + row.int("elsewhere")? + let_in_elsewhere,
+            inside: inside + row.int("elsewhere")? + admitted_elsewhere,
             capacity: active_session.event.capacity,
         },
     };
     Ok(Decided {
-        answer: answer(&record, &shown, occupancy),
+        answer: answer(&record, &snapshot, occupancy),
         record,
         ticket: Some(TicketFacts {
             ticket,
-            ledger: candidate.ledger.clone(),
+            ledger: scan.ledger.clone(),
             version: row.int("t_version")?,
         }),
     })

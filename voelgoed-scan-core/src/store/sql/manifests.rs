@@ -1,42 +1,37 @@
-//! What does the database know that a manifest says? All of it as it stood at one moment, in pages.
+//! Reads the content of a manifest from one snapshot of the database, the tickets in pages.
 //!
-//! Invariant: a reading is one snapshot, so that its version is that of one state of the database and no other: the
-//! organization's counter of facts and the versions of the event's tickets, added up. Neither ever falls, and whatever a
-//! manifest tells raises one of them, on whichever node, of whichever release.
+//! Invariant: a reading is one snapshot, so its version belongs to one state of the database and to no other. The
+//! version is the sum of the organization's change counter and of the versions of the event's tickets. None of them
+//! ever falls, and every change of what a manifest contains raises one of them, on every node and in every release.
 
 use async_trait::async_trait;
-use serde::Serialize;
 
 use crate::manifest::ManifestTicket;
 use crate::model::{EventId, Gate, OrganizationId, TicketCode};
-use crate::store::sql::row::{self, event_columns, gate_columns};
-use crate::store::sql::{Dialect, Row, Sql, query};
+use crate::store::sql::events::find_event;
+use crate::store::sql::keys::list_signing_keys;
+use crate::store::sql::lookup::TicketLookup;
+use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore, StoreError};
 
 /// How many tickets are read at a time.
-const PAGE: i64 = 2000;
+const PAGE_SIZE: i64 = 2000;
 
-/// A database that reads several statements as of one moment.
+/// A database in which several statements can read one state.
 pub(crate) trait SnapshotDialect: Dialect {
-    /// Starts a transaction that reads one state.
+    /// The statement that starts a transaction that reads one state.
     const BEGIN_SNAPSHOT: &'static str;
 }
 
 #[cfg(feature = "sqlite")]
 impl SnapshotDialect for sqlx::Sqlite {
-    // A transaction of a database in WAL mode sees what was committed before its first statement.
+    // In WAL mode a transaction sees what was committed before its first read.
     const BEGIN_SNAPSHOT: &'static str = "begin";
 }
 
 #[cfg(feature = "postgres")]
 impl SnapshotDialect for sqlx::Postgres {
     const BEGIN_SNAPSHOT: &'static str = "begin isolation level repeatable read, read only";
-}
-
-#[derive(Serialize)]
-struct Key {
-    o: String,
-    c: String,
 }
 
 #[async_trait]
@@ -56,26 +51,19 @@ impl<D: SnapshotDialect> ManifestStore for Sql<D> {
         event: EventId,
         known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
     ) -> Result<Option<ManifestReading>, StoreError> {
-        let mut snapshot = self.readers.begin_with(D::BEGIN_SNAPSHOT).await?;
+        let mut snapshot = self.read_pool.begin_with(D::BEGIN_SNAPSHOT).await?;
         let Some(mark) = mark::<D>(organization, event, &mut snapshot).await? else {
             return Ok(None);
         };
-        let found = query::<D>(concat!(
-            "select ",
-            event_columns!(),
-            " from events e where e.organization_id = $1 and e.id = $2"
-        ))
-        .id(organization.as_uuid())
-        .id(event.as_uuid())
-        .fetch_optional(&mut snapshot)
-        .await?;
-        let Some(row) = found else { return Ok(None) };
+        let Some(found) = find_event::<D>(organization, event, &mut snapshot).await? else {
+            return Ok(None);
+        };
         let mut reading = ManifestReading {
             mark,
             version: u64::try_from(mark.facts).unwrap_or(0),
-            event: row::event(&row)?,
+            event: found,
             gates: gates::<D>(organization, event, &mut snapshot).await?,
-            keys: super::keys::signing_keys_of::<D>(organization, &mut snapshot).await?,
+            keys: list_signing_keys::<D>(organization, &mut snapshot).await?,
             changed: Vec::new(),
         };
         tickets::<D>(organization, event, known, &mut reading, &mut snapshot).await?;
@@ -89,21 +77,15 @@ async fn mark<D: Dialect>(
     event: EventId,
     connection: &mut D::Connection,
 ) -> Result<Option<ManifestMark>, StoreError> {
-    let row = query::<D>(
-        "select o.generation, o.tickets_generation, cast((select coalesce(sum(c.entries + c.exits + c.valid), 0) \
-         from occupancy c where c.organization_id = $1 and c.event_id = $2) as bigint) as movements, \
-         (select count(*) from tickets t where t.organization_id = $1 and t.event_id = $2) as listed \
-         from organizations o where o.id = $1 \
-         and exists (select 1 from events e where e.organization_id = $1 and e.id = $2)",
-    )
-    .id(organization.as_uuid())
-    .id(event.as_uuid())
-    .fetch_optional(connection)
-    .await?;
+    let row = query::<D>(statement!("manifests/mark.sql"))
+        .id(organization.as_uuid())
+        .id(event.as_uuid())
+        .fetch_optional(connection)
+        .await?;
     let mark = |row: Row<D>| {
         Ok(ManifestMark {
-            facts: row.int("generation")?,
-            tickets: row.int("tickets_generation")?,
+            facts: row.int("change_counter")?,
+            tickets: row.int("tickets_change_counter")?,
             listed: row.int("listed")?,
             movements: row.int("movements")?,
         })
@@ -116,19 +98,16 @@ async fn gates<D: Dialect>(
     event: EventId,
     connection: &mut D::Connection,
 ) -> Result<Vec<Gate>, StoreError> {
-    let rows = query::<D>(concat!(
-        "select ",
-        gate_columns!(),
-        " from gates g where g.organization_id = $1 and g.event_id = $2 order by g.id"
-    ))
-    .id(organization.as_uuid())
-    .id(event.as_uuid())
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(row::gate).collect()
+    let rows = query::<D>(statement!("manifests/gates.sql"))
+        .id(organization.as_uuid())
+        .id(event.as_uuid())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(mapping::gate).collect()
 }
 
-/// Adds up the versions of all tickets, and reads those that are not known as they are.
+/// Adds the versions of all tickets to the version of the reading, and reads the tickets whose version the caller does
+/// not know.
 async fn tickets<D: Dialect>(
     organization: OrganizationId,
     event: EventId,
@@ -136,19 +115,15 @@ async fn tickets<D: Dialect>(
     reading: &mut ManifestReading,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let o = organization.as_uuid().simple().to_string();
     let mut after = String::new();
     loop {
-        let rows = query::<D>(
-            "select t.code, t.version from tickets t where t.organization_id = $1 and t.event_id = $2 \
-             and t.code > $3 order by t.code limit $4",
-        )
-        .id(organization.as_uuid())
-        .id(event.as_uuid())
-        .text(&after)
-        .int(PAGE)
-        .fetch_all(connection)
-        .await?;
+        let rows = query::<D>(statement!("manifests/ticket_versions.sql"))
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .text(&after)
+            .int(PAGE_SIZE)
+            .fetch_all(connection)
+            .await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.text("code")?;
         let mut unknown = Vec::new();
@@ -158,19 +133,16 @@ async fn tickets<D: Dialect>(
                 .version
                 .saturating_add(u64::try_from(version).unwrap_or(0));
             if known(code) != Some(version) {
-                unknown.push(Key {
-                    o: o.clone(),
-                    c: code.to_string(),
-                });
+                unknown.push(TicketLookup::by_code(organization, code));
             }
         }
         if !unknown.is_empty() {
-            let facts = query::<D>(D::SQL.tickets)
+            let ticket_rows = query::<D>(D::SQL.load_tickets)
                 .json(&unknown)
                 .fetch_all(connection)
                 .await?;
-            for row in &facts {
-                let facts = row::ticket(row)?;
+            for row in &ticket_rows {
+                let facts = mapping::ticket(row)?;
                 reading.changed.push(ChangedTicket {
                     code: facts.ticket.code,
                     version: facts.version,

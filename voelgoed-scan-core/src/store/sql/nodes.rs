@@ -1,4 +1,4 @@
-//! The change counters, single records and pool counts that a node reads.
+//! Change counters, single records and pool metrics for the node.
 
 use std::sync::Arc;
 
@@ -6,22 +6,23 @@ use async_trait::async_trait;
 
 use crate::bus::Bus;
 use crate::model::{OrganizationId, ScanId, ScanRecord};
-use crate::store::sql::{Dialect, Sql, query};
+use crate::store::sql::scans::find_scan;
+use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{ChangeCounters, NodeStore, PoolUse, StoreError};
 
 #[async_trait]
 impl<D: Dialect> NodeStore for Sql<D> {
     async fn change_counters(&self) -> Result<Vec<ChangeCounters>, StoreError> {
         let mut connection = self.read().await?;
-        let rows = query::<D>("select id, generation, tickets_generation from organizations")
+        let rows = query::<D>(statement!("organizations/change_counters.sql"))
             .fetch_all(&mut connection)
             .await?;
         rows.iter()
             .map(|row| {
                 Ok(ChangeCounters {
                     organization_id: row.id("id")?,
-                    facts: row.int("generation")?,
-                    tickets: row.int("tickets_generation")?,
+                    facts: row.int("change_counter")?,
+                    tickets: row.int("tickets_change_counter")?,
                 })
             })
             .collect()
@@ -36,21 +37,24 @@ impl<D: Dialect> NodeStore for Sql<D> {
         organization: OrganizationId,
         scan: ScanId,
     ) -> Result<Option<ScanRecord>, StoreError> {
-        crate::store::sql::undo::find::<D>(organization, scan, &mut *self.read().await?).await
+        find_scan::<D>(organization, scan, &mut *self.read().await?).await
     }
 
     fn bus(&self) -> Option<Arc<dyn Bus>> {
-        D::bus(&self.writers)
+        D::bus(&self.write_pool)
     }
 
     fn pools(&self) -> Vec<PoolUse> {
         if D::SHARES_POOL {
             return vec![
-                pool_use("scans", &self.recorders),
-                pool_use("rest", &self.writers),
+                pool_use("scans", &self.scan_pool),
+                pool_use("rest", &self.write_pool),
             ];
         }
-        vec![pool_use("read", &self.readers), pool_use("write", &self.writers)]
+        vec![
+            pool_use("read", &self.read_pool),
+            pool_use("write", &self.write_pool),
+        ]
     }
 }
 
@@ -61,6 +65,6 @@ fn pool_use<D: Dialect>(name: &'static str, pool: &sqlx::Pool<D>) -> PoolUse {
         name,
         busy: open - idle,
         idle,
-        most: pool.options().get_max_connections(),
+        max: pool.options().get_max_connections(),
     }
 }

@@ -1,4 +1,4 @@
-//! Which database is meant? A URL picks it; migrations bring it up to date.
+//! Opens the database that a URL names and migrates its schema.
 
 #[cfg(feature = "sqlite")]
 use std::path::PathBuf;
@@ -12,27 +12,27 @@ use crate::store::{Store, StoreError};
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Not a URL of a database that this build knows.
+    /// The URL names no database that this build supports.
     #[error("{url} is not a database: give sqlite://FILE or postgres://USER@HOST/DATABASE")]
     UnknownUrl {
-        /// The URL, without what could be secret in it.
+        /// The URL without anything that may be secret.
         url: String,
     },
     /// The database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its schema could not be brought up to date.
+    /// A migration failed.
     #[error("the migrations failed: {0}")]
     Migrate(#[from] MigrateError),
-    /// Its schema is not this version's, and migrating was not asked for.
+    /// A migration is missing, and migrating was not requested.
     #[error("the database has no migration {version}: start without --no-migrate once")]
     NotMigrated {
-        /// The first migration that is missing.
+        /// The first missing migration.
         version: i64,
     },
 }
 
-/// The database file that a `sqlite://` URL names; `None` for any other URL.
+/// The database file that a `sqlite://` URL names. `None` for any other URL.
 #[cfg(feature = "sqlite")]
 #[must_use]
 pub(crate) fn sqlite_file(url: &str) -> Option<PathBuf> {
@@ -43,8 +43,9 @@ pub(crate) fn sqlite_file(url: &str) -> Option<PathBuf> {
     (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path))
 }
 
-/// Opens a database by its URL, `sqlite://FILE` (made where it is missing) or `postgres://...`, and brings its schema
-/// up to date; without `migrate`, refuses a schema that is not.
+/// Opens a database by its URL, `sqlite://FILE` or `postgres://...`.
+///
+/// With `migrate`, creates a missing file and applies missing migrations. Without it, fails if one is missing.
 pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
     #[cfg(feature = "sqlite")]
     if let Some(file) = sqlite_file(url) {
@@ -60,17 +61,17 @@ pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError>
     })
 }
 
-/// Brings a database up to date.
+/// Applies the missing migrations.
 pub(crate) async fn migrate(
     migrations: &Migrator,
     connection: &mut impl Migrate,
 ) -> Result<(), MigrateError> {
-    // What `run` does, for a connection at hand: a future of `run` cannot be shown to be `Send`, and opening a
-    // database is something to spawn.
+    // Does what `run` does. The compiler cannot prove that a future of `run` is `Send`, and callers spawn the opening
+    // of a database.
     migrations.run_direct(None, connection, false).await
 }
 
-/// Whether every migration has been run.
+/// Fails if a migration is missing.
 pub(crate) async fn check_migrated<D: Database>(
     pool: &Pool<D>,
     migrations: &Migrator,
@@ -85,7 +86,7 @@ where
         .unwrap_or_default();
     let missing = migrations
         .iter()
-        .find(|one| !applied.iter().any(|done| done.version == one.version));
+        .find(|migration| !applied.iter().any(|done| done.version == migration.version));
     match missing {
         Some(migration) => Err(OpenError::NotMigrated {
             version: migration.version,

@@ -1,17 +1,19 @@
-//! How is a tenant kept?
+//! Organizations in the database.
 
 use async_trait::async_trait;
 
 use crate::model::{Organization, OrganizationId, SigningKey};
 use crate::store::sql::keys::insert_signing_key;
-use crate::store::sql::{Dialect, Sql, query};
+use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{Organizations, StoreError};
 
 #[async_trait]
 impl<D: Dialect> Organizations for Sql<D> {
     async fn ping(&self) -> Result<(), StoreError> {
         let mut connection = self.read().await?;
-        query::<D>("select 1").fetch_all(&mut connection).await?;
+        query::<D>(statement!("organizations/ping.sql"))
+            .fetch_all(&mut connection)
+            .await?;
         Ok(())
     }
 
@@ -21,15 +23,13 @@ impl<D: Dialect> Organizations for Sql<D> {
         signing_keys: &[SigningKey],
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        let insert =
-            "insert into organizations (id, name, inserted_at) values ($1, $2, $3) on conflict do nothing";
-        let made = query::<D>(insert)
+        let inserted = query::<D>(statement!("organizations/insert.sql"))
             .id(organization.id.as_uuid())
             .text(organization.name.as_str())
             .time(organization.inserted_at)
             .execute(&mut transaction)
             .await?;
-        if made == 0 {
+        if inserted == 0 {
             return Ok(false);
         }
         for key in signing_keys {
@@ -41,7 +41,7 @@ impl<D: Dialect> Organizations for Sql<D> {
 
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {
         let mut connection = self.read().await?;
-        let rows = query::<D>("select id from organizations order by id")
+        let rows = query::<D>(statement!("organizations/list_ids.sql"))
             .fetch_all(&mut connection)
             .await?;
         rows.iter().map(|row| row.id("id")).collect()
@@ -49,7 +49,7 @@ impl<D: Dialect> Organizations for Sql<D> {
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
         let mut connection = self.read().await?;
-        let row = query::<D>("select id, name, inserted_at from organizations where id = $1")
+        let row = query::<D>(statement!("organizations/find.sql"))
             .id(id.as_uuid())
             .fetch_optional(&mut connection)
             .await?;

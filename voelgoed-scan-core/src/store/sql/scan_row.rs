@@ -1,4 +1,4 @@
-//! How is a scan written? One row of `scans`.
+//! A row of the table `scans`, as a set-based statement inserts it.
 
 use serde::{Serialize, Serializer};
 use uuid::fmt::Simple;
@@ -6,8 +6,8 @@ use uuid::fmt::Simple;
 use crate::model::{Format, ScanResult, Timestamp};
 use crate::rules::NewScan;
 use crate::store::StoreError;
-use crate::store::sql::batch::text;
-use crate::store::sql::columns::{Column, Columns, column};
+use crate::store::sql::bulk::{BulkRow, Column, column};
+use crate::store::sql::lookup::json_text;
 
 #[derive(Serialize)]
 pub(crate) struct ScanRow<'a> {
@@ -31,19 +31,19 @@ pub(crate) struct ScanRow<'a> {
     override_reason: Option<&'a str>,
     local_result: Option<&'a str>,
     metadata: Option<String>,
-    #[serde(serialize_with = "as_hex")]
+    #[serde(serialize_with = "serialize_hex")]
     payload_sha256: &'a [u8; 32],
     payload_format: Option<&'a str>,
     payload_kid: Option<String>,
     shown: String,
 }
 
-fn as_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&crate::model::hex::encode(bytes))
 }
 
 impl<'a> ScanRow<'a> {
-    pub(crate) fn of(scan: &'a NewScan) -> Result<Self, StoreError> {
+    pub(crate) fn new(scan: &'a NewScan) -> Result<Self, StoreError> {
         let NewScan {
             record,
             fingerprint,
@@ -67,9 +67,12 @@ impl<'a> ScanRow<'a> {
             received_at: record.received_at.as_millis(),
             source: record.source.as_str(),
             decided_by: record.decided_by.as_str(),
-            override_reason: record.override_.as_ref().map(|asked| asked.reason.as_str()),
+            override_reason: record
+                .override_
+                .as_ref()
+                .map(|override_| override_.reason.as_str()),
             local_result: record.local_result.map(ScanResult::as_str),
-            metadata: record.metadata.as_ref().map(text).transpose()?,
+            metadata: record.metadata.as_ref().map(json_text).transpose()?,
             payload_sha256: &fingerprint.sha256,
             payload_format: fingerprint.format.map(Format::as_str),
             payload_kid: fingerprint.kid.map(|kid| kid.to_string()),
@@ -78,32 +81,32 @@ impl<'a> ScanRow<'a> {
     }
 }
 
-impl Columns for ScanRow<'_> {
+impl BulkRow for ScanRow<'_> {
     fn columns(rows: &[Self]) -> Vec<Column<'_>> {
         vec![
             column!(Id, rows, row => row.organization_id.into_uuid()),
             column!(Id, rows, row => row.scan_id.into_uuid()),
-            column!(MaybeId, rows, row => row.ticket_id.map(Simple::into_uuid)),
-            column!(MaybeText, rows, row => row.ticket_code.as_deref()),
+            column!(OptId, rows, row => row.ticket_id.map(Simple::into_uuid)),
+            column!(OptText, rows, row => row.ticket_code.as_deref()),
             column!(Id, rows, row => row.event_id.into_uuid()),
             column!(Id, rows, row => row.gate_id.into_uuid()),
             column!(Id, rows, row => row.device_id.into_uuid()),
-            column!(MaybeId, rows, row => row.session_id.map(Simple::into_uuid)),
+            column!(OptId, rows, row => row.session_id.map(Simple::into_uuid)),
             column!(Text, rows, row => row.result),
             column!(Text, rows, row => row.reason),
-            column!(MaybeText, rows, row => row.would_have_been),
+            column!(OptText, rows, row => row.would_have_been),
             column!(Text, rows, row => row.direction),
             column!(Int, rows, row => row.scanned_at),
-            column!(MaybeInt, rows, row => row.device_scanned_at),
+            column!(OptInt, rows, row => row.device_scanned_at),
             column!(Int, rows, row => row.received_at),
             column!(Text, rows, row => row.source),
             column!(Text, rows, row => row.decided_by),
-            column!(MaybeText, rows, row => row.override_reason),
-            column!(MaybeText, rows, row => row.local_result),
-            column!(MaybeText, rows, row => row.metadata.as_deref()),
+            column!(OptText, rows, row => row.override_reason),
+            column!(OptText, rows, row => row.local_result),
+            column!(OptText, rows, row => row.metadata.as_deref()),
             column!(Bytes, rows, row => row.payload_sha256.as_slice()),
-            column!(MaybeText, rows, row => row.payload_format),
-            column!(MaybeText, rows, row => row.payload_kid.as_deref()),
+            column!(OptText, rows, row => row.payload_format),
+            column!(OptText, rows, row => row.payload_kid.as_deref()),
             column!(Text, rows, row => row.shown.as_str()),
         ]
     }

@@ -1,8 +1,8 @@
-//! How does a batch that a device decided alone meet the database? One transaction: lock, read the facts of all, judge,
-//! write all; a handful of statements however many scans there are.
+//! Ingests an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans,
+//! evaluate, write. The number of statements does not depend on the number of scans.
 //!
-//! Locks are taken in the order of every scan (occupancy, then tickets), after the device's own row, which keeps two
-//! batches of one device apart.
+//! Locks are taken in the order of every scan (counters, then tickets), after the row of the device, which keeps two
+//! uploads of one device apart.
 
 mod conflicts;
 mod facts;
@@ -14,42 +14,40 @@ mod writes;
 
 use async_trait::async_trait;
 
-use crate::model::{OrganizationId, Rules};
+use crate::model::{OrganizationId, RuleSettings};
+use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql};
-use crate::store::{ConflictFilter, Page, PageRequest, StoreError, SyncStore, Synced};
-use crate::sync::{Conflict, Intake, take};
+use crate::store::{ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore};
+use crate::sync::{Conflict, UploadBatch, ingest};
 
-/// How often a batch is taken again that others were in the way of.
-const MOST_TRIES: usize = 8;
+/// The maximum number of scans of one device in quarantine.
+const MAX_QUARANTINED: usize = 10_000;
 
-/// The most scans of one device in quarantine.
-const QUARANTINE: usize = 10_000;
-
-/// The set-based statements of a batch, which each database has in its own words. Each takes `$1`, a JSON array.
+/// The set-based statements of an upload. The statement files describe the parameters.
 pub(crate) struct SyncStatements {
-    /// Gates of `$1` (organization, gate) with their events.
-    pub(crate) places: &'static str,
-    /// Scans of `$1` (organization, scan) as a history needs them, and as a retry does.
-    pub(crate) known: &'static str,
-    /// Scans in the histories of the tickets of `$1` (organization, ticket).
-    pub(crate) past: &'static str,
-    /// Scans of organization `$2` and device `$3` at the places of its log that `$1` names.
-    pub(crate) log: &'static str,
-    /// The scans of `$1` that are in the quarantine of organization `$2`, device `$3`.
-    pub(crate) quarantined: &'static str,
-    /// Writes the scans of `$1`; does nothing for one whose id is taken.
-    pub(crate) insert: &'static str,
-    /// Writes what has changed on the scans of `$1`.
-    pub(crate) update: &'static str,
-    /// Writes the places in the log of the scans of `$1`.
+    /// Reads gates with their events.
+    pub(crate) load_gates: &'static str,
+    /// Reads scans as a history and a retry need them.
+    pub(crate) load_scans: &'static str,
+    /// Reads the scans in the histories of tickets.
+    pub(crate) load_histories: &'static str,
+    /// Reads entries of the device's log.
+    pub(crate) load_log: &'static str,
+    /// Reads which scans are in quarantine.
+    pub(crate) load_quarantined: &'static str,
+    /// Inserts scans, except those whose id exists.
+    pub(crate) insert_scans: &'static str,
+    /// Writes what an upload changes on existing scans.
+    pub(crate) update_scans: &'static str,
+    /// Writes the log entries of existing scans.
     pub(crate) update_log: &'static str,
-    /// Puts the scans of `$1` into quarantine.
-    pub(crate) quarantine: &'static str,
-    /// Takes the scans of `$1` out of the quarantine of organization `$2`, device `$3`.
-    pub(crate) release: &'static str,
+    /// Puts scans into quarantine.
+    pub(crate) insert_quarantine: &'static str,
+    /// Takes scans out of quarantine.
+    pub(crate) delete_quarantine: &'static str,
 }
 
-/// A database that takes batches.
+/// A database that ingests uploads.
 pub(crate) trait SyncDialect: Dialect {
     /// The statements that differ.
     const SYNC: SyncStatements;
@@ -57,20 +55,12 @@ pub(crate) trait SyncDialect: Dialect {
 
 #[async_trait]
 impl<D: SyncDialect> SyncStore for Sql<D> {
-    async fn sync(&self, intake: &Intake, rules: &Rules) -> Result<Option<Synced>, StoreError> {
-        let mut tries = 1;
-        loop {
-            match self.sync_once(intake, rules).await {
-                Ok(Attempted::Done(synced)) => return Ok(synced.map(|synced| *synced)),
-                // A scan of the batch came in by another way meanwhile: it is known now.
-                Ok(Attempted::Overtaken) => {}
-                Err(StoreError::Contended { reason }) if tries < MOST_TRIES => {
-                    tracing::debug!(reason, tries, "taking a batch again");
-                }
-                Err(error) => return Err(error),
-            }
-            tries += 1;
-        }
+    async fn sync(
+        &self,
+        batch: &UploadBatch,
+        rules: &RuleSettings,
+    ) -> Result<Option<SyncOutcome>, StoreError> {
+        retry_contended("ingest an upload", || self.sync_once(batch, rules)).await
     }
 
     async fn conflicts(
@@ -84,26 +74,19 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
     }
 }
 
-enum Attempted {
-    /// Written; or the device may not hand anything in.
-    Done(Option<Box<Synced>>),
-    /// Nothing was written: what had been read no longer held.
-    Overtaken,
-}
-
 impl<D: SyncDialect> Sql<D> {
-    async fn sync_once(&self, intake: &Intake, rules: &Rules) -> Result<Attempted, StoreError> {
+    async fn sync_once(
+        &self,
+        batch: &UploadBatch,
+        rules: &RuleSettings,
+    ) -> Result<Option<SyncOutcome>, StoreError> {
         let mut transaction = self.write().await?;
-        let facts = match facts::load::<D>(intake, &mut transaction).await? {
-            None => return Ok(Attempted::Done(None)),
-            Some(facts::Loaded::Overtaken) => return Ok(Attempted::Overtaken),
-            Some(facts::Loaded::Whole(facts)) => *facts,
+        let Some(facts) = facts::load::<D>(batch, &mut transaction).await? else {
+            return Ok(None);
         };
-        let (results, writes) = take(intake, facts, rules);
-        if !writes::apply::<D>(intake, &writes, &mut transaction).await? {
-            return Ok(Attempted::Overtaken);
-        }
+        let (results, writes) = ingest(batch, facts, rules);
+        writes::apply::<D>(batch, &writes, &mut transaction).await?;
         transaction.commit().await?;
-        Ok(Attempted::Done(Some(Box::new(Synced { results, writes }))))
+        Ok(Some(SyncOutcome { results, writes }))
     }
 }

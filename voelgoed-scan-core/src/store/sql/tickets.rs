@@ -1,17 +1,15 @@
-//! How does the box office find and change tickets?
+//! Tickets, as the box office finds and changes them.
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use uuid::fmt::Simple;
 
 use crate::model::{
     EventId, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp,
 };
-use crate::store::sql::batch::update_tickets;
-use crate::store::sql::change_counters::raise_tickets_generation;
-use crate::store::sql::columns::{Column, Columns, column};
-use crate::store::sql::row::{self, ticket_columns};
-use crate::store::sql::{Dialect, Sql, query};
+use crate::store::sql::batch::writes::update_tickets;
+use crate::store::sql::change_counters::raise_tickets_change_counter;
+use crate::store::sql::lookup::TicketLookup;
+use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, ImportOutcome, NumberedLine, Page, PageRequest, StoreError, TicketStore};
 
 #[async_trait]
@@ -40,43 +38,36 @@ impl<D: Dialect> TicketStore for Sql<D> {
         &self,
         organization: OrganizationId,
         event: EventId,
-        wanted: Option<&str>,
+        search: Option<&str>,
         status: Option<TicketStatus>,
         page: &PageRequest,
     ) -> Result<Page<TicketListing>, StoreError> {
-        // No text in a row holds a zero character, and databases do not agree on what one in a question means.
-        if wanted.is_some_and(|text| text.contains('\0')) {
+        // No stored text contains a zero character, and databases treat one in a parameter differently.
+        if search.is_some_and(|text| text.contains('\0')) {
             return Ok(Page::empty());
         }
-        let start = match page.after {
+        let after = match page.after {
             Some(cursor) => match code_of(cursor) {
                 Some(code) => code.to_string(),
                 None => return Ok(Page::empty()),
             },
             None => String::new(),
         };
-        let wanted = wanted.map(Wanted::of);
+        let search = search.map(SearchPatterns::new);
         let mut connection = self.read().await?;
-        let rows = query::<D>(concat!(
-            "select ",
-            ticket_columns!(),
-            ", t.holder_name, t.order_ref from tickets t \
-             where t.organization_id = $1 and t.event_id = $2 and t.code > $3 and ($4 is null or t.status = $4) \
-             and ($5 is null or substr(t.code, 1, length($5)) = $5 or t.holder_folded like $6 escape '!' \
-             or t.order_folded like $7 escape '!') order by t.code limit $8"
-        ))
-        .id(organization.as_uuid())
-        .id(event.as_uuid())
-        .text(&start)
-        .opt_text(status.map(TicketStatus::as_str))
-        .opt_text(wanted.as_ref().map(|wanted| wanted.code.as_str()))
-        .opt_text(wanted.as_ref().map(|wanted| wanted.holder.as_str()))
-        .opt_text(wanted.as_ref().map(|wanted| wanted.order.as_str()))
-        .int(i64::from(page.limit) + 1)
-        .fetch_all(&mut connection)
-        .await?;
-        let tickets = rows.iter().map(row::listing).collect::<Result<_, _>>()?;
-        Ok(Page::cut(tickets, page.limit, |listing: &TicketListing| {
+        let rows = query::<D>(statement!("tickets/search.sql"))
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .text(&after)
+            .opt_text(status.map(TicketStatus::as_str))
+            .opt_text(search.as_ref().map(|search| search.code_prefix.as_str()))
+            .opt_text(search.as_ref().map(|search| search.holder.as_str()))
+            .opt_text(search.as_ref().map(|search| search.order.as_str()))
+            .int(i64::from(page.limit) + 1)
+            .fetch_all(&mut connection)
+            .await?;
+        let tickets = rows.iter().map(mapping::listing).collect::<Result<_, _>>()?;
+        Ok(Page::truncate(tickets, page.limit, |listing: &TicketListing| {
             cursor_of(listing.ticket.code)
         }))
     }
@@ -92,7 +83,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
         let mut transaction = self.write().await?;
         if let Some(sql) = D::SQL.lock_tickets {
             query::<D>(sql)
-                .json(&[TicketKey::of_code(organization, code)])
+                .json(&[TicketLookup::by_code(organization, code)])
                 .fetch_all(&mut transaction)
                 .await?;
         }
@@ -106,52 +97,9 @@ impl<D: Dialect> TicketStore for Sql<D> {
         facts.ticket.updated_at = now;
         facts.version += 1;
         update_tickets::<D>(std::slice::from_ref(&facts), &mut transaction).await?;
-        raise_tickets_generation::<D>(organization, &mut transaction).await?;
+        raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(facts))
-    }
-}
-
-/// A ticket as the set-based statements look for it: by code, by id or by both.
-#[derive(serde::Serialize)]
-pub(crate) struct TicketKey {
-    /// The organization.
-    o: Simple,
-    /// The code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    c: Option<String>,
-    /// The ticket's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    i: Option<Simple>,
-}
-
-impl Columns for TicketKey {
-    fn columns(rows: &[Self]) -> Vec<Column<'_>> {
-        vec![
-            column!(Id, rows, row => row.o.into_uuid()),
-            column!(MaybeText, rows, row => row.c.as_deref()),
-            column!(MaybeId, rows, row => row.i.map(Simple::into_uuid)),
-        ]
-    }
-}
-
-impl TicketKey {
-    /// By code.
-    pub(crate) fn of_code(organization: OrganizationId, code: TicketCode) -> Self {
-        Self::of(organization, Some(code), None)
-    }
-
-    /// By whatever is given.
-    pub(crate) fn of(
-        organization: OrganizationId,
-        code: Option<TicketCode>,
-        id: Option<crate::model::TicketId>,
-    ) -> Self {
-        Self {
-            o: organization.as_uuid().simple(),
-            c: code.map(|code| code.to_string()),
-            i: id.map(|id| id.as_uuid().simple()),
-        }
     }
 }
 
@@ -161,55 +109,55 @@ async fn find<D: Dialect>(
     code: TicketCode,
     connection: &mut D::Connection,
 ) -> Result<Option<TicketFacts>, StoreError> {
-    let row = query::<D>(concat!(
-        "select ",
-        ticket_columns!(),
-        " from tickets t where t.organization_id = $1 and t.code = $2 and t.event_id = $3"
-    ))
-    .id(organization.as_uuid())
-    .text(&code.to_string())
-    .id(event.as_uuid())
-    .fetch_optional(connection)
-    .await?;
-    row.as_ref().map(row::ticket).transpose()
+    let row = query::<D>(statement!("tickets/find.sql"))
+        .id(organization.as_uuid())
+        .text(&code.to_string())
+        .id(event.as_uuid())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(mapping::ticket).transpose()
 }
 
-/// A search text as the three columns are asked for it.
-struct Wanted {
-    /// The start of a code: as it is written, without the gaps between groups.
-    code: String,
-    /// Anywhere in a holder's name.
+/// What a search text is compared with in each column.
+struct SearchPatterns {
+    /// The start of a code, without the separators between groups.
+    code_prefix: String,
+    /// A `like` pattern that matches anywhere in a holder's name.
     holder: String,
-    /// At the start of an order.
+    /// A `like` pattern that matches at the start of an order reference.
     order: String,
 }
 
-impl Wanted {
-    fn of(text: &str) -> Self {
-        let folded = fold(text)
+impl SearchPatterns {
+    fn new(text: &str) -> Self {
+        let escaped = fold_case(text)
             .replace('!', "!!")
             .replace('%', "!%")
             .replace('_', "!_");
         Self {
-            code: text.chars().filter(|one| !matches!(one, ' ' | '-')).collect(),
-            holder: format!("%{folded}%"),
-            order: format!("{folded}%"),
+            code_prefix: text
+                .chars()
+                .filter(|character| !matches!(character, ' ' | '-'))
+                .collect(),
+            holder: format!("%{escaped}%"),
+            order: format!("{escaped}%"),
         }
     }
 }
 
-/// A text as the search compares it.
-pub(crate) fn fold(text: &str) -> String {
+/// A text in the form in which a search compares it.
+pub(crate) fn fold_case(text: &str) -> String {
     text.to_lowercase()
 }
 
+/// The cursor of a ticket holds the number of its code in the last 12 bytes of the id.
 fn cursor_of(code: TicketCode) -> Cursor {
     let mut bytes = [0; 16];
     bytes[4..].copy_from_slice(&code.to_bytes());
     Cursor::of_id(Uuid::from_bytes(bytes))
 }
 
-/// The code that a cursor stands for; `None` for a cursor of another list.
+/// The code of a cursor. `None` for a cursor of another list.
 fn code_of(cursor: Cursor) -> Option<TicketCode> {
     let (zeros, bytes) = cursor.id.as_bytes().split_first_chunk::<4>()?;
     let bytes = bytes.try_into().ok()?;
@@ -221,20 +169,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_names_the_code_it_was_made_of_and_no_other_list_s_row() {
+    fn a_cursor_yields_its_code_and_none_for_a_cursor_of_another_list() {
         for text in ["0000000000000000", "3KQR7F924M1XaB0z", "zzzzzzzzzzzzzzzz"] {
             let code: TicketCode = text.parse().expect("a code");
             assert_eq!(code_of(cursor_of(code)), Some(code));
         }
-        assert_eq!(code_of(Cursor::LAST), None);
+        assert_eq!(code_of(Cursor::MAX), None);
         assert_eq!(code_of(Cursor::of_id(Uuid::from_u128(62_u128.pow(16)))), None);
     }
 
     #[test]
-    fn a_search_text_stands_for_itself_alone() {
-        let wanted = Wanted::of("3KQR-7f 100%_!");
-        assert_eq!(wanted.code, "3KQR7f100%_!");
-        assert_eq!(wanted.holder, "%3kqr-7f 100!%!_!!%");
-        assert_eq!(wanted.order, "3kqr-7f 100!%!_!!%");
+    fn wildcards_in_a_search_text_are_literal() {
+        let search = SearchPatterns::new("3KQR-7f 100%_!");
+        assert_eq!(search.code_prefix, "3KQR7f100%_!");
+        assert_eq!(search.holder, "%3kqr-7f 100!%!_!!%");
+        assert_eq!(search.order, "3kqr-7f 100!%!_!!%");
     }
 }

@@ -1,12 +1,14 @@
-//! Which connection records the next scans? The one that recorded the last, where no other program waits for it.
+//! Keeps the connection that records scans between two batches.
 //!
-//! Invariants: only a connection on which everything went well is kept; any other goes back to its pool, which asks it
-//! whether it lives and ends what it had begun. A pool asks so each time that it gets one back, and that round trip would
-//! be paid by every write.
+//! A pool checks a connection each time it is returned, which costs a round trip. The writer keeps its connection
+//! instead and so saves this round trip on every batch.
+//!
+//! Invariant: a connection is kept only if its last statements succeeded. Any other goes back to its pool, which rolls
+//! back an open transaction and checks that the connection works.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::Connection as _;
 use sqlx::pool::PoolConnection;
 use tokio::time::{Instant, timeout};
@@ -14,68 +16,90 @@ use tokio::time::{Instant, timeout};
 use crate::store::StoreError;
 use crate::store::sql::{Dialect, Sql};
 
-/// How long a connection may have been idle and still be used unasked: asking costs a round trip, which in a busy
-/// minute every write would pay.
-pub(crate) const FRESH: Duration = Duration::from_millis(250);
+/// A connection that was idle for longer than this is pinged before use. A ping costs a round trip, which every write
+/// would pay under load.
+pub(crate) const PING_AFTER_IDLE: Duration = Duration::from_millis(250);
 
-/// How long one that was idle for longer may take to say that it lives, before another is opened.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the kept connection may take to answer a ping. After that another one is opened.
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
-struct Held<D: Dialect> {
+struct IdleConnection<D: Dialect> {
     connection: PoolConnection<D>,
-    since: Instant,
+    idle_since: Instant,
 }
 
-/// The place of the connection between two writes.
-pub(crate) struct WriterConnection<D: Dialect>(Mutex<Option<Held<D>>>);
+/// The idle connection of the writer. Empty while a batch uses it.
+pub(crate) struct WriterConnection<D: Dialect>(Mutex<Option<IdleConnection<D>>>);
 
 impl<D: Dialect> WriterConnection<D> {
     pub(crate) fn empty() -> Self {
         Self(Mutex::new(None))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Held<D>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the connection out, if it is there and works.
+    async fn take(&self) -> Option<PoolConnection<D>> {
+        let IdleConnection {
+            mut connection,
+            idle_since,
+        } = self.0.lock().take()?;
+        if idle_since.elapsed() <= PING_AFTER_IDLE
+            || timeout(PING_TIMEOUT, connection.ping())
+                .await
+                .is_ok_and(|answer| answer.is_ok())
+        {
+            return Some(connection);
+        }
+        // Its pool would wait for the answer to a ping without a timeout.
+        connection.close_on_drop();
+        None
+    }
+
+    fn put(&self, connection: PoolConnection<D>) {
+        let idle_since = Instant::now();
+        *self.0.lock() = Some(IdleConnection {
+            connection,
+            idle_since,
+        });
     }
 }
 
 impl<D: Dialect> Drop for WriterConnection<D> {
     fn drop(&mut self) {
-        if let Some(held) = self.lock().take() {
-            // To go back to its pool it would need a runtime, which may be gone already; the pool goes too.
-            drop(held.connection.leak());
+        if let Some(idle) = self.0.lock().take() {
+            // Returning it to its pool needs a runtime, which may have shut down. The pool is dropped as well.
+            drop(idle.connection.leak());
         }
     }
 }
 
 impl<D: Dialect> Sql<D> {
     /// A connection for recording scans.
-    pub(crate) async fn recorder(&self) -> Result<PoolConnection<D>, StoreError> {
-        let held = self.hand.lock().take();
-        if let Some(Held {
-            mut connection,
-            since,
-        }) = held
-        {
-            if since.elapsed() <= FRESH
-                || timeout(PATIENCE, connection.ping())
-                    .await
-                    .is_ok_and(|alive| alive.is_ok())
-            {
-                return Ok(connection);
-            }
-            // Not back to its pool, which would wait for its answer for as long as that takes.
-            connection.close_on_drop();
+    pub(crate) async fn acquire_writer(&self) -> Result<PoolConnection<D>, StoreError> {
+        match self.writer_connection.take().await {
+            Some(connection) => Ok(connection),
+            None => Ok(self.scan_pool.acquire().await?),
         }
-        Ok(self.recorders.acquire().await?)
     }
 
-    /// Takes back a connection that recorded scans, with nothing left to do on it.
-    pub(crate) fn keep(&self, connection: PoolConnection<D>) {
-        // In a file the one connection that writes is everybody's.
+    /// Keeps a connection whose statements have succeeded, with no transaction open.
+    pub(crate) fn keep_writer(&self, connection: PoolConnection<D>) {
+        // SQLite has one writing connection, which all writes share.
         if D::SHARED {
-            let since = Instant::now();
-            *self.hand.lock() = Some(Held { connection, since });
+            self.writer_connection.put(connection);
+        }
+    }
+
+    /// Releases the connection of a write by the result of the write.
+    pub(crate) fn release_writer<T>(
+        &self,
+        mut connection: PoolConnection<D>,
+        result: &Result<T, StoreError>,
+    ) {
+        match result {
+            Ok(_) => self.keep_writer(connection),
+            // A statement may still be running, or the server may be gone.
+            Err(StoreError::Unavailable { .. }) => connection.close_on_drop(),
+            Err(StoreError::Contended { .. } | StoreError::Failed { .. }) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::sync::HandedScan;
+use crate::sync::ReceivedScan;
 
 /// Tells the child where to scan.
 const PLACE: &str = "VOELGOED_SCAN_KILL_TEST";
@@ -85,7 +85,7 @@ async fn check(world: &World, directory: &tempfile::TempDir, shown: &[String]) {
     let batch = gate.next_batch(1000, MADE).await.expect("the log is read");
     let scans = match &batch {
         Some(batch) => {
-            let request: SyncRequest<HandedScan> = serde_json::from_slice(&batch.body).expect("JSON");
+            let request: SyncRequest<ReceivedScan> = serde_json::from_slice(&batch.body).expect("JSON");
             request.scans
         }
         None => Vec::new(),

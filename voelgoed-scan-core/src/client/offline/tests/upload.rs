@@ -1,6 +1,6 @@
 use super::*;
 use crate::rules::ConflictKind;
-use crate::sync::{HandedScan, SyncResult, SyncStatus};
+use crate::sync::{ReceivedScan, SyncResult, SyncStatus};
 
 /// A server's answer that takes all of a batch.
 pub(super) fn recorded(batch: &WaitingBatch, server_time: Timestamp) -> SyncAnswer {
@@ -35,7 +35,7 @@ async fn a_batch_is_a_signed_chain_with_every_scan_in_its_place() {
     let mut last: Option<LinkHash> = None;
     for (first, length) in [(1, 3), (4, 2)] {
         let batch = next(&phone, 3).await.expect("scans wait");
-        let request: SyncRequest<HandedScan> = serde_json::from_slice(&batch.body).expect("JSON");
+        let request: SyncRequest<ReceivedScan> = serde_json::from_slice(&batch.body).expect("JSON");
         assert_eq!((request.scans.len(), request.batch_id), (length, batch.batch_id));
         links.clear();
         for (at, handed) in (first..).zip(&request.scans) {

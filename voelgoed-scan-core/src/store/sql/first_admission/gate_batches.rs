@@ -1,39 +1,41 @@
-//! Which doors does a batch come in by, and how many people by each?
+//! Groups the entries of a batch by gate and by the cached facts that they rely on, and counts them.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::model::{ActiveSession, AuthenticatedDevice, ClassName, EventId, GateId, OrganizationId};
 use crate::store::StoreError;
-use crate::store::sql::batch::{hex, text};
+use crate::store::sql::lookup::json_text;
 
-/// A gate as memory holds it, with what a batch wants of it.
+/// The entries at one gate, with the cached facts by which they are admitted. The statement reads the serialized
+/// fields.
 #[derive(Serialize)]
-pub(super) struct Door<'a> {
-    /// Its place among the doors.
+pub(super) struct GateBatch<'a> {
+    /// The position among the gate batches.
     k: usize,
-    o: String,
-    /// The change counters that the facts hold by.
-    generation: i64,
-    doors: i64,
-    e: String,
-    g: String,
-    /// Whose counters are locked: from this gate to that.
-    low: String,
-    high: String,
-    /// How many are to be let in here, and at its event.
+    o: Simple,
+    /// The counters at which the facts were read.
+    change_counter: i64,
+    facts_changed_at_counter: i64,
+    e: Simple,
+    g: Simple,
+    /// The first and the last gate whose counters are locked.
+    low: Simple,
+    high: Simple,
+    /// How many people the batch would let in at this gate, and at its event.
     entries: i64,
     entries_at_event: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     gate_capacity: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_capacity: Option<u32>,
-    /// The ticket classes that the gate lets in, where it does not let in all.
+    /// The ticket classes that the gate admits. `None` if it admits all.
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<&'a [ClassName]>,
-    /// The gate's name, as JSON.
+    /// The gate's name, as JSON text.
     gate_name: String,
     #[serde(skip)]
     event: (OrganizationId, EventId),
@@ -41,81 +43,81 @@ pub(super) struct Door<'a> {
     gate: GateId,
 }
 
-/// What makes two attempts come in by the same door: all that the door's facts hold by, too.
+/// Entries with the same key share a gate batch: they have the same gate and rely on the same state of the facts.
 #[derive(PartialEq, Eq, Hash)]
-struct DoorKey {
+struct GateBatchKey {
     organization: OrganizationId,
     event: EventId,
     gate: GateId,
-    generation: i64,
-    doors: i64,
+    change_counter: i64,
+    facts_changed_at_counter: i64,
 }
 
-/// The doors of a batch, each once.
+/// Collects the gate batches of a batch.
 #[derive(Default)]
-pub(super) struct Doors<'a> {
-    places: HashMap<DoorKey, usize>,
-    all: Vec<Door<'a>>,
+pub(super) struct GateBatches<'a> {
+    positions: HashMap<GateBatchKey, usize>,
+    all: Vec<GateBatch<'a>>,
 }
 
-impl<'a> Doors<'a> {
-    /// The place of an attempt's door, where one more is to be let in.
-    pub(super) fn want(
+impl<'a> GateBatches<'a> {
+    /// Adds an entry. Returns the position of its gate batch.
+    pub(super) fn add_entry(
         &mut self,
         authenticated: &AuthenticatedDevice,
         active_session: &'a ActiveSession,
     ) -> Result<usize, StoreError> {
-        let key = DoorKey {
+        let key = GateBatchKey {
             organization: authenticated.device.organization_id,
             event: active_session.event.id,
             gate: active_session.gate.id,
-            generation: authenticated.generation,
-            doors: active_session.doors,
+            change_counter: authenticated.change_counter,
+            facts_changed_at_counter: active_session.facts_changed_at_counter,
         };
         let next = self.all.len();
-        let k = *self.places.entry(key).or_insert(next);
+        let k = *self.positions.entry(key).or_insert(next);
         if k == next {
-            self.all.push(door(k, authenticated, active_session)?);
+            self.all.push(gate_batch(k, authenticated, active_session)?);
         }
-        if let Some(door) = self.all.get_mut(k) {
-            door.entries += 1;
+        if let Some(gate_batch) = self.all.get_mut(k) {
+            gate_batch.entries += 1;
         }
         Ok(k)
     }
 
-    /// The doors, each with the entries at all doors of its event.
-    pub(super) fn counted(self) -> Vec<Door<'a>> {
-        let mut doors = self.all;
+    /// The gate batches, each with the number of entries at its event.
+    pub(super) fn finish(self) -> Vec<GateBatch<'a>> {
+        let mut gate_batches = self.all;
         let mut at_event: HashMap<_, i64> = HashMap::new();
-        for door in &doors {
-            *at_event.entry(door.event).or_default() += door.entries;
+        for gate_batch in &gate_batches {
+            *at_event.entry(gate_batch.event).or_default() += gate_batch.entries;
         }
-        for door in &mut doors {
-            door.entries_at_event = at_event.get(&door.event).copied().unwrap_or_default();
+        for gate_batch in &mut gate_batches {
+            gate_batch.entries_at_event = at_event.get(&gate_batch.event).copied().unwrap_or_default();
         }
-        doors
+        gate_batches
     }
 }
 
-fn door<'a>(
+fn gate_batch<'a>(
     k: usize,
     authenticated: &AuthenticatedDevice,
     active_session: &'a ActiveSession,
-) -> Result<Door<'a>, StoreError> {
+) -> Result<GateBatch<'a>, StoreError> {
     let ActiveSession { event, gate, .. } = active_session;
     let organization = authenticated.device.organization_id;
-    let g = hex(gate.id.as_uuid());
-    // A capacity of the event is one of all its gates.
+    let g = gate.id.as_uuid().simple();
+    // The capacity of an event counts the people at all of its gates.
     let (low, high) = match event.capacity {
-        Some(_) => (hex(&Uuid::nil()), hex(&Uuid::max())),
-        None => (g.clone(), g.clone()),
+        Some(_) => (Uuid::nil().simple(), Uuid::max().simple()),
+        None => (g, g),
     };
-    Ok(Door {
+    Ok(GateBatch {
         k,
-        o: hex(organization.as_uuid()),
-        generation: authenticated.generation,
-        doors: active_session.doors,
-        e: hex(event.id.as_uuid()),
+        o: organization.as_uuid().simple(),
+        change_counter: authenticated.change_counter,
+        facts_changed_at_counter: active_session.facts_changed_at_counter,
+        e: event.id.as_uuid().simple(),
         g,
         low,
         high,
@@ -124,18 +126,20 @@ fn door<'a>(
         gate_capacity: gate.capacity,
         event_capacity: event.capacity,
         classes: gate.ticket_classes.as_deref(),
-        gate_name: text(&gate.name)?,
+        gate_name: json_text(&gate.name)?,
         event: (organization, event.id),
         gate: gate.id,
     })
 }
 
-/// How many a statement let in by the other gates of a door's event, where it let in so many by each door.
-pub(super) fn let_in_elsewhere(doors: &[Door<'_>], let_in: &[i64], k: usize) -> i64 {
-    let Some(own) = doors.get(k) else { return 0 };
-    let others = doors
+/// How many people the statement admitted at the other gates of the event of gate batch `k`. `admitted` holds the
+/// number for each gate batch.
+pub(super) fn admitted_at_other_gates(gate_batches: &[GateBatch<'_>], admitted: &[i64], k: usize) -> i64 {
+    let Some(own) = gate_batches.get(k) else { return 0 };
+    gate_batches
         .iter()
-        .zip(let_in)
-        .filter(|(door, _)| door.event == own.event && door.gate != own.gate);
-    others.map(|(_, many)| many).sum()
+        .zip(admitted)
+        .filter(|(other, _)| other.event == own.event && other.gate != own.gate)
+        .map(|(_, count)| count)
+        .sum()
 }

@@ -1,8 +1,8 @@
-//! Which conflicts are there? They stand on the scans that lost, and in the quarantine.
+//! Lists conflicts: scans that lost against an admission, and scans in quarantine.
 
-use crate::model::{NamedGate, OrganizationId, Timestamp};
+use crate::model::{EventId, NamedGate, OrganizationId, Timestamp};
 use crate::rules::ConflictKind;
-use crate::store::sql::{Dialect, Row, query};
+use crate::store::sql::{Dialect, Row, query, statement};
 use crate::store::{ConflictFilter, Cursor, Page, PageRequest, StoreError};
 use crate::sync::{Conflict, NamedDevice};
 
@@ -13,39 +13,22 @@ pub(super) async fn list<D: Dialect>(
     page: &PageRequest,
     connection: &mut D::Connection,
 ) -> Result<Page<Conflict>, StoreError> {
-    let start = page.after.unwrap_or(Cursor::LAST);
-    let rows = query::<D>(
-        "select c.kind, c.scan_id, c.ticket_code, c.scanned_at, \
-         c.gate_id, g.name as gate_name, c.device_id, d.name as device_name, \
-         w.scan_id as winner_scan_id, w.scanned_at as winner_at, w.gate_id as winner_gate_id, \
-         wg.name as winner_gate_name, w.device_id as winner_device_id, wd.name as winner_device_name \
-         from (select x.conflict as kind, x.scan_id, x.winner_scan_id, x.ticket_code, x.event_id, x.gate_id, \
-             x.device_id, x.scanned_at \
-             from scans x where x.organization_id = $1 and x.conflict is not null \
-             and (x.scanned_at, x.scan_id) < ($2, $3) \
-             union all select 'unverified', q.scan_id, null, q.ticket_code, q.event_id, q.gate_id, \
-             q.device_id, q.scanned_at \
-             from quarantine q where q.organization_id = $1 and (q.scanned_at, q.scan_id) < ($2, $3)) c \
-         left join scans w on w.organization_id = $1 and w.scan_id = c.winner_scan_id \
-         left join gates g on g.organization_id = $1 and g.id = c.gate_id \
-         left join gates wg on wg.organization_id = $1 and wg.id = w.gate_id \
-         left join devices d on d.organization_id = $1 and d.id = c.device_id \
-         left join devices wd on wd.organization_id = $1 and wd.id = w.device_id \
-         where ($4 is null or c.event_id = $4) and ($5 is null or c.kind = $5) \
-         order by c.scanned_at desc, c.scan_id desc limit $6",
-    )
-    .id(organization.as_uuid())
-    .int(start.at)
-    .id(&start.id)
-    .opt_id(filter.event_id.as_ref().map(crate::model::EventId::as_uuid))
-    .opt_text(filter.kind.map(ConflictKind::as_str))
-    .int(i64::from(page.limit) + 1)
-    .fetch_all(connection)
-    .await?;
+    let after = page.after.unwrap_or(Cursor::MAX);
+    let rows = query::<D>(statement!("sync/conflicts.sql"))
+        .id(organization.as_uuid())
+        .int(after.at)
+        .id(&after.id)
+        .opt_id(filter.event_id.as_ref().map(EventId::as_uuid))
+        .opt_text(filter.kind.map(ConflictKind::as_str))
+        .int(i64::from(page.limit) + 1)
+        .fetch_all(connection)
+        .await?;
     let conflicts = rows.iter().map(conflict).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(conflicts, page.limit, |conflict: &Conflict| Cursor {
-        at: conflict.times.last().map_or(0, |at| Timestamp::as_millis(*at)),
-        id: *conflict.other_scan_id.as_uuid(),
+    Ok(Page::truncate(conflicts, page.limit, |conflict: &Conflict| {
+        Cursor {
+            at: conflict.times.last().map_or(0, |at| Timestamp::as_millis(*at)),
+            id: *conflict.other_scan_id.as_uuid(),
+        }
     }))
 }
 

@@ -1,116 +1,91 @@
-//! What does the database know about a batch? Locked first, so that it still holds when the batch is written.
+//! Locks and reads the facts by which an upload is evaluated. The locks keep them unchanged until the upload is
+//! written.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde::Serialize;
+use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::model::{
-    Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, Gate, GateId, ScanId, TicketCode, TicketFacts,
-    TicketId,
+    Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, Gate, GateId, ScanId, TicketFacts, TicketId,
 };
 use crate::store::StoreError;
-use crate::store::sql::sync::{QUARANTINE, SyncDialect};
-use crate::store::sql::{Row, query, row};
-use crate::sync::{Intake, Known, LinkHash, LogPlace, SessionSpan, SyncDevice, SyncFacts};
+use crate::store::sql::lookup::{IdLookup, TicketLookup};
+use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
+use crate::store::sql::{Row, mapping, query, statement};
+use crate::sync::{LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch};
 
-/// What was read.
-pub(super) enum Loaded {
-    /// All of it.
-    Whole(Box<SyncFacts>),
-    /// It changed while it was read.
-    Overtaken,
-}
-
-#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Pair {
-    o: String,
-    k: String,
-}
-
-#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
-struct TicketKey {
-    o: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    c: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    i: Option<String>,
-}
-
-fn hex(id: &uuid::Uuid) -> String {
-    id.simple().to_string()
-}
-
-fn pairs<'a>(intake: &Intake, ids: impl IntoIterator<Item = &'a uuid::Uuid>) -> BTreeSet<Pair> {
-    let o = hex(intake.organization_id.as_uuid());
+fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
     ids.into_iter()
-        .map(|id| Pair {
-            o: o.clone(),
-            k: hex(id),
-        })
+        .map(|id| IdLookup::new(batch.organization_id, id))
         .collect()
 }
 
-/// Locks and reads; `None` where the device may not hand anything in.
+/// Locks and reads the facts. `None` if the device is neither active nor revoked. [`StoreError::Contended`] if one of
+/// the scans was recorded in another way while this waited for the locks.
 pub(super) async fn load<D: SyncDialect>(
-    intake: &Intake,
+    batch: &UploadBatch,
     connection: &mut D::Connection,
-) -> Result<Option<Loaded>, StoreError> {
-    let Some(device) = device::<D>(intake, connection).await? else {
+) -> Result<Option<SyncFacts>, StoreError> {
+    let Some(device) = device::<D>(batch, connection).await? else {
         return Ok(None);
     };
-    let scan_ids: Vec<ScanId> = intake.uploads().map(|upload| upload.scan.scan_id).collect();
-    let scans = pairs(intake, scan_ids.iter().map(ScanId::as_uuid));
+    let scan_ids: Vec<ScanId> = batch.uploads().map(|upload| upload.scan.scan_id).collect();
+    let scans = lookups(batch, scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(&scans, connection).await?;
-    let places = places::<D>(intake, &before, connection).await?;
-    let keys = ticket_keys(intake, &before);
-    lock::<D>(intake, &places, &keys, connection).await?;
+    let gates = gates_with_events::<D>(batch, &before, connection).await?;
+    let named_tickets = ticket_lookups(batch, &before);
+    lock::<D>(batch, &gates, &named_tickets, connection).await?;
     let known = match D::SQL.lock_tickets {
-        // Who waited for a lock reads again what may have changed meanwhile.
+        // The scans may have changed while this waited for the locks.
         Some(_) => known::<D>(&scans, connection).await?,
         None => before.clone(),
     };
     if known.len() != before.len() {
-        return Ok(Some(Loaded::Overtaken));
+        return Err(StoreError::contended(
+            "a scan of the upload was recorded meanwhile",
+        ));
     }
-    let tickets = tickets::<D>(&keys, connection).await?;
+    let tickets = tickets::<D>(&named_tickets, connection).await?;
     let mut past = Vec::new();
     if !tickets.is_empty() {
-        let ids = pairs(intake, tickets.keys().map(TicketId::as_uuid));
-        for row in query::<D>(D::SYNC.past).json(&ids).fetch_all(connection).await? {
-            past.push(row::kept(&row)?);
+        let ids = lookups(batch, tickets.keys().map(TicketId::as_uuid));
+        for row in query::<D>(D::SYNC.load_histories)
+            .json(&ids)
+            .fetch_all(connection)
+            .await?
+        {
+            past.push(mapping::history_scan(&row)?);
         }
     }
-    let (quarantined, quarantine_room) = quarantine::<D>(intake, &scan_ids, connection).await?;
-    Ok(Some(Loaded::Whole(Box::new(SyncFacts {
-        sessions: sessions::<D>(intake, connection).await?,
-        log: if device.key.is_some() || device.may_begin_anew {
-            log::<D>(intake, connection).await?
+    let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
+    Ok(Some(SyncFacts {
+        sessions: sessions::<D>(batch, connection).await?,
+        log: if device.key.is_some() || device.may_restart_log {
+            log::<D>(batch, connection).await?
         } else {
             HashMap::new()
         },
         device,
         known,
-        places,
+        places: gates,
         tickets,
         past,
         quarantined,
-        quarantine_room,
-    }))))
+        quarantine_capacity,
+    }))
 }
 
-/// Locks the device's row by writing it, and reads it.
+/// Locks the row of the device by writing it, and reads it. `None` if the device is neither active nor revoked.
 async fn device<D: SyncDialect>(
-    intake: &Intake,
+    batch: &UploadBatch,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncDevice>, StoreError> {
-    let row = query::<D>(
-        "update devices set received = received where organization_id = $1 and id = $2 \
-         returning name, status, revoked, settings, device_key, received, may_begin_anew",
-    )
-    .id(intake.organization_id.as_uuid())
-    .id(intake.device_id.as_uuid())
-    .fetch_optional(connection)
-    .await?;
+    let row = query::<D>(statement!("sync/lock_device.sql"))
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
+        .fetch_optional(connection)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let revoked = row.bool("revoked")?;
     if !revoked && row.parse::<DeviceStatus>("status")? != DeviceStatus::Active {
@@ -123,124 +98,120 @@ async fn device<D: SyncDialect>(
         can_override: settings.can_override,
         key: row.opt_bytes("device_key")?.map(DeviceKey::new),
         received: row.json("received")?,
-        may_begin_anew: row.bool("may_begin_anew")?,
+        may_restart_log: row.bool("may_begin_anew")?,
     }))
 }
 
+/// Reads the scans of the upload that are recorded already.
 async fn known<D: SyncDialect>(
-    scans: &BTreeSet<Pair>,
+    scans: &BTreeSet<IdLookup>,
     connection: &mut D::Connection,
-) -> Result<HashMap<ScanId, Known>, StoreError> {
-    let rows = query::<D>(D::SYNC.known)
+) -> Result<HashMap<ScanId, RecordedScan>, StoreError> {
+    let rows = query::<D>(D::SYNC.load_scans)
         .json(scans)
         .fetch_all(connection)
         .await?;
     let known = |row: &Row<D>| {
-        let kept = row::kept(row)?;
+        let kept = mapping::history_scan(row)?;
         let payload_sha256 = row.bytes("payload_sha256")?;
-        Ok((kept.record.scan_id, Known { kept, payload_sha256 }))
+        Ok((kept.record.scan_id, RecordedScan { kept, payload_sha256 }))
     };
     rows.iter().map(known).collect()
 }
 
-async fn places<D: SyncDialect>(
-    intake: &Intake,
-    known: &HashMap<ScanId, Known>,
+/// Reads the gates of the upload and of the recorded scans, with their events.
+async fn gates_with_events<D: SyncDialect>(
+    batch: &UploadBatch,
+    known: &HashMap<ScanId, RecordedScan>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
-    let asked = intake.uploads().map(|upload| upload.scan.gate_id);
-    let gates: BTreeSet<GateId> = asked
+    let uploaded = batch.uploads().map(|upload| upload.scan.gate_id);
+    let gates: BTreeSet<GateId> = uploaded
         .chain(known.values().map(|known| known.kept.record.gate_id))
         .collect();
-    let gates = pairs(intake, gates.iter().map(GateId::as_uuid));
-    let rows = query::<D>(D::SYNC.places)
+    let gates = lookups(batch, gates.iter().map(GateId::as_uuid));
+    let rows = query::<D>(D::SYNC.load_gates)
         .json(&gates)
         .fetch_all(connection)
         .await?;
-    let place = |row: &Row<D>| {
-        let (event, gate) = (row::event(row)?, row::gate(row)?);
+    let gate = |row: &Row<D>| {
+        let (event, gate) = (mapping::event(row)?, mapping::gate(row)?);
         Ok((gate.id, (event, gate)))
     };
-    rows.iter().map(place).collect()
+    rows.iter().map(gate).collect()
 }
 
-fn ticket_keys(intake: &Intake, known: &HashMap<ScanId, Known>) -> BTreeSet<TicketKey> {
-    let o = hex(intake.organization_id.as_uuid());
-    let claimed = intake
+/// The tickets that the upload names, and those of recorded scans.
+fn ticket_lookups(batch: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketLookup> {
+    let organization = batch.organization_id;
+    let claimed = batch
         .uploads()
         .filter_map(|upload| upload.claims.ok())
-        .map(|claims: Claims| (claims.ticket_code, claims.ticket_id));
+        .map(|claims: Claims| {
+            TicketLookup::by_code_or_id(organization, claims.ticket_code, claims.ticket_id)
+        });
     let recorded = known
         .values()
         .filter_map(|known| known.kept.record.ticket_id)
-        .map(|id| (None::<TicketCode>, Some(id)));
-    claimed
-        .chain(recorded)
-        .map(|(code, id)| TicketKey {
-            o: o.clone(),
-            c: code.map(|code| code.to_string()),
-            i: id.filter(|_| code.is_none()).map(|id| hex(id.as_uuid())),
-        })
-        .collect()
+        .map(|id| TicketLookup::by_id(organization, id));
+    claimed.chain(recorded).collect()
 }
 
+/// Locks the counters of the events, then the tickets.
 async fn lock<D: SyncDialect>(
-    intake: &Intake,
-    places: &HashMap<GateId, (Event, Gate)>,
-    keys: &BTreeSet<TicketKey>,
+    batch: &UploadBatch,
+    gates: &HashMap<GateId, (Event, Gate)>,
+    named_tickets: &BTreeSet<TicketLookup>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if let Some(sql) = D::SQL.lock_occupancy {
-        let events = pairs(intake, places.values().map(|(event, _)| event.id.as_uuid()));
+        let events = lookups(batch, gates.values().map(|(event, _)| event.id.as_uuid()));
         query::<D>(sql).json(&events).fetch_all(connection).await?;
     }
-    if let Some(sql) = D::SQL.lock_tickets.filter(|_| !keys.is_empty()) {
-        query::<D>(sql).json(keys).fetch_all(connection).await?;
+    if let Some(sql) = D::SQL.lock_tickets.filter(|_| !named_tickets.is_empty()) {
+        query::<D>(sql).json(named_tickets).fetch_all(connection).await?;
     }
     Ok(())
 }
 
 async fn tickets<D: SyncDialect>(
-    keys: &BTreeSet<TicketKey>,
+    named_tickets: &BTreeSet<TicketLookup>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<TicketId, TicketFacts>, StoreError> {
-    if keys.is_empty() {
+    if named_tickets.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = query::<D>(D::SQL.tickets)
-        .json(keys)
+    let rows = query::<D>(D::SQL.load_tickets)
+        .json(named_tickets)
         .fetch_all(connection)
         .await?;
     let ticket = |row: &Row<D>| {
-        let facts = row::ticket(row)?;
+        let facts = mapping::ticket(row)?;
         Ok((facts.ticket.id, facts))
     };
     rows.iter().map(ticket).collect()
 }
 
-/// The sessions that the device had while it made the scans.
+/// The sessions that the device had between its first and its last scan of the upload.
 async fn sessions<D: SyncDialect>(
-    intake: &Intake,
+    batch: &UploadBatch,
     connection: &mut D::Connection,
 ) -> Result<Vec<SessionSpan>, StoreError> {
     let times = || {
-        intake
+        batch
             .uploads()
-            .map(|upload| intake.corrected(upload.scan.scanned_at))
+            .map(|upload| batch.corrected(upload.scan.scanned_at))
     };
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(Vec::new());
     };
-    let rows = query::<D>(
-        "select id, started_at, ended_at from sessions where organization_id = $1 and device_id = $2 \
-         and started_at <= $3 and (ended_at is null or ended_at >= $4)",
-    )
-    .id(intake.organization_id.as_uuid())
-    .id(intake.device_id.as_uuid())
-    .time(last)
-    .time(first)
-    .fetch_all(connection)
-    .await?;
+    let rows = query::<D>(statement!("sync/sessions_overlapping.sql"))
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
+        .time(last)
+        .time(first)
+        .fetch_all(connection)
+        .await?;
     let session = |row: &Row<D>| {
         Ok(SessionSpan {
             id: row.id("id")?,
@@ -251,58 +222,58 @@ async fn sessions<D: SyncDialect>(
     rows.iter().map(session).collect()
 }
 
-/// The places of the device's log that the batch's scans stand at and beside.
+/// The recorded entries of the device's log at the sequence numbers of the upload and next to them.
 async fn log<D: SyncDialect>(
-    intake: &Intake,
+    batch: &UploadBatch,
     connection: &mut D::Connection,
-) -> Result<HashMap<u64, (ScanId, LogPlace)>, StoreError> {
-    let numbers: BTreeSet<u64> = intake
+) -> Result<HashMap<u64, (ScanId, LogPosition)>, StoreError> {
+    let sequences: BTreeSet<u64> = batch
         .uploads()
         .filter_map(|upload| upload.scan.sequence)
-        .flat_map(|number| number.saturating_sub(1)..=number.saturating_add(1))
+        .flat_map(|sequence| sequence.saturating_sub(1)..=sequence.saturating_add(1))
         .collect();
-    let rows = query::<D>(D::SYNC.log)
-        .json(&numbers)
-        .id(intake.organization_id.as_uuid())
-        .id(intake.device_id.as_uuid())
+    let rows = query::<D>(D::SYNC.load_log)
+        .json(&sequences)
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
-    let place = |row: &Row<D>| {
-        let place = LogPlace {
+    let entry = |row: &Row<D>| {
+        let position = LogPosition {
             sequence: row.number("sequence")?,
             prev: row.opt_bytes("prev_hash")?.map(LinkHash::new),
             link: LinkHash::new(row.bytes("link_hash")?),
         };
-        Ok((place.sequence, (row.id("scan_id")?, place)))
+        Ok((position.sequence, (row.id("scan_id")?, position)))
     };
-    rows.iter().map(place).collect()
+    rows.iter().map(entry).collect()
 }
 
+/// The scans of the upload that are in quarantine, and how many more the quarantine can hold.
 async fn quarantine<D: SyncDialect>(
-    intake: &Intake,
+    batch: &UploadBatch,
     scans: &[ScanId],
     connection: &mut D::Connection,
 ) -> Result<(HashSet<ScanId>, usize), StoreError> {
-    let held =
-        query::<D>("select count(*) as held from quarantine where organization_id = $1 and device_id = $2")
-            .id(intake.organization_id.as_uuid())
-            .id(intake.device_id.as_uuid())
-            .fetch_optional(connection)
-            .await?;
-    let held: usize = held.map(|row| row.number("held")).transpose()?.unwrap_or(0);
-    if held == 0 {
-        return Ok((HashSet::new(), QUARANTINE));
+    let row = query::<D>(statement!("sync/count_quarantine.sql"))
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
+        .fetch_optional(connection)
+        .await?;
+    let count: usize = row.map(|row| row.number("scans")).transpose()?.unwrap_or(0);
+    if count == 0 {
+        return Ok((HashSet::new(), MAX_QUARANTINED));
     }
-    let ids: Vec<String> = scans.iter().map(|id| hex(id.as_uuid())).collect();
-    let rows = query::<D>(D::SYNC.quarantined)
+    let ids: Vec<Simple> = scans.iter().map(|id| id.as_uuid().simple()).collect();
+    let rows = query::<D>(D::SYNC.load_quarantined)
         .json(&ids)
-        .id(intake.organization_id.as_uuid())
-        .id(intake.device_id.as_uuid())
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
     let found = rows
         .iter()
         .map(|row| row.id("scan_id"))
         .collect::<Result<_, _>>()?;
-    Ok((found, QUARANTINE.saturating_sub(held)))
+    Ok((found, MAX_QUARANTINED.saturating_sub(count)))
 }

@@ -1,0 +1,113 @@
+//! Inputs and results of writes, besides the types of the model. A write that a rule forbids returns a value, not an
+//! error.
+
+use std::time::Duration;
+
+use crate::model::{
+    DeviceId, ScanRecord, ScanSession, SessionId, TicketCode, TicketFacts, TicketId, TicketLine,
+};
+use crate::sync::{SyncResult, SyncWrites};
+
+/// The result of creating, replacing or changing a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PutOutcome<T> {
+    /// The row is new.
+    Created(T),
+    /// The row existed and was replaced.
+    Replaced(T),
+    /// A rule forbids the write. The text says which one.
+    Conflict(&'static str),
+    /// The row, or the one that it belongs to, does not exist.
+    Missing,
+}
+
+impl<T> PutOutcome<T> {
+    /// The written row, if there is one.
+    pub fn row(self) -> Option<T> {
+        match self {
+            Self::Created(row) | Self::Replaced(row) => Some(row),
+            Self::Conflict(_) | Self::Missing => None,
+        }
+    }
+
+    /// Maps the written row.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> PutOutcome<U> {
+        match self {
+            Self::Created(row) => PutOutcome::Created(change(row)),
+            Self::Replaced(row) => PutOutcome::Replaced(change(row)),
+            Self::Conflict(rule) => PutOutcome::Conflict(rule),
+            Self::Missing => PutOutcome::Missing,
+        }
+    }
+}
+
+/// The result of starting a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartOutcome {
+    /// The session has started.
+    Started(ScanSession),
+    /// The device has this active session already.
+    AlreadyActive(SessionId),
+    /// The event or the gate does not exist.
+    Missing,
+    /// The device is not active.
+    DeviceInactive,
+}
+
+/// Which scans a caller may undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoPermission {
+    /// A device may undo its own scans, for a limited time after they were recorded.
+    Device(DeviceId, Duration),
+    /// An organization member with the role `staff` or above may undo every scan.
+    Member,
+}
+
+/// The result of an undo.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UndoOutcome {
+    /// The scan is undone.
+    Undone {
+        /// The record, marked as undone.
+        record: Box<ScanRecord>,
+        /// The ticket after the undo.
+        ticket: Option<Box<TicketFacts>>,
+        /// Whether the scan had been undone before.
+        again: bool,
+    },
+    /// The scan is not an open admission: it is a denial or an exit, or the person has left since.
+    NotOpen,
+    /// The caller may not undo this scan, or no longer.
+    NotAllowed,
+}
+
+/// A line of an import with its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedLine {
+    /// The number of the line, from 1.
+    pub number: u64,
+    /// The content of the line.
+    pub line: TicketLine,
+}
+
+/// The result of importing one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// The line created a ticket.
+    Inserted(TicketCode, TicketId),
+    /// The line changed a ticket.
+    Updated(TicketCode, TicketId),
+    /// The ticket was like the line already.
+    Unchanged(TicketCode, TicketId),
+    /// The line was not imported. The text says why.
+    Rejected(String),
+}
+
+/// The result of uploading offline scans.
+#[derive(Debug)]
+pub struct SyncOutcome {
+    /// The result of each scan, in the order of the upload.
+    pub results: Vec<SyncResult>,
+    /// What was written.
+    pub writes: SyncWrites,
+}

@@ -1,0 +1,140 @@
+//! Locks and reads the facts by which a batch of scans is decided.
+
+use std::collections::HashSet;
+
+use crate::model::{
+    AnswerSnapshot, Attempt, DeviceStatus, GateId, Occupancy, OrganizationId, SessionStatus, Verification,
+};
+use crate::rules::{BatchFacts, KnownScan, SessionFacts, answer};
+use crate::store::StoreError;
+use crate::store::sql::lookup::{IdLookup, TicketLookup};
+use crate::store::sql::{Dialect, Row, mapping, query};
+
+/// Locks what the batch may change: the counters of its events, then its tickets.
+pub(super) async fn lock<D: Dialect>(
+    batch: &[Attempt],
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    if let Some(sql) = D::SQL.lock_occupancy {
+        query::<D>(sql).json(&events(batch)).fetch_all(connection).await?;
+    }
+    if let Some(sql) = D::SQL.lock_tickets {
+        query::<D>(sql)
+            .json(&tickets(batch))
+            .fetch_all(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Reads the facts of all scans of the batch.
+pub(super) async fn load<D: Dialect>(
+    batch: &[Attempt],
+    connection: &mut D::Connection,
+) -> Result<BatchFacts, StoreError> {
+    let mut facts = BatchFacts::default();
+    load_scans::<D>(batch, &mut facts, connection).await?;
+    load_sessions::<D>(batch, &mut facts, connection).await?;
+    let tickets = tickets(batch);
+    if !tickets.is_empty() {
+        for row in query::<D>(D::SQL.load_tickets)
+            .json(&tickets)
+            .fetch_all(connection)
+            .await?
+        {
+            facts.add_ticket(mapping::ticket(&row)?);
+        }
+    }
+    for row in query::<D>(D::SQL.load_occupancy)
+        .json(&events(batch))
+        .fetch_all(connection)
+        .await?
+    {
+        let organization: OrganizationId = row.id("organization_id")?;
+        let gate: GateId = row.id("gate_id")?;
+        let inside = row.int("entries")? - row.int("exits")?;
+        facts
+            .inside
+            .entry((organization, row.id("event_id")?))
+            .or_default()
+            .insert(gate, inside);
+    }
+    Ok(facts)
+}
+
+async fn load_scans<D: Dialect>(
+    batch: &[Attempt],
+    facts: &mut BatchFacts,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let scans: Vec<IdLookup> = batch
+        .iter()
+        .map(|attempt| IdLookup::new(attempt.organization_id, attempt.scan_id.as_uuid()))
+        .collect();
+    for row in query::<D>(D::SQL.load_scans_for_retry)
+        .json(&scans)
+        .fetch_all(connection)
+        .await?
+    {
+        let key = (row.id("x_organization_id")?, row.id("x_scan_id")?);
+        facts.known_scans.insert(key, known_scan(&row)?);
+    }
+    Ok(())
+}
+
+async fn load_sessions<D: Dialect>(
+    batch: &[Attempt],
+    facts: &mut BatchFacts,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let sessions: HashSet<IdLookup> = batch
+        .iter()
+        .map(|attempt| IdLookup::new(attempt.organization_id, attempt.session_id.as_uuid()))
+        .collect();
+    for row in query::<D>(D::SQL.load_sessions)
+        .json(&sessions)
+        .fetch_all(connection)
+        .await?
+    {
+        let session = SessionFacts {
+            session_active: row.parse::<SessionStatus>("session_status")? == SessionStatus::Active,
+            device_status: row.parse::<DeviceStatus>("device_status")?,
+            device_name: row.text("device_name")?,
+            event: mapping::event(&row)?,
+            gate: mapping::gate(&row)?,
+        };
+        let key = (session.event.organization_id, row.id("session_id")?);
+        facts.sessions.insert(key, session);
+    }
+    Ok(())
+}
+
+/// A recorded scan as a retry needs it.
+pub(crate) fn known_scan<D: Dialect>(row: &Row<D>) -> Result<KnownScan, StoreError> {
+    let record = mapping::scan(row)?;
+    let snapshot: AnswerSnapshot = row.json("shown")?;
+    Ok(KnownScan {
+        device_id: record.device_id,
+        payload_sha256: row.bytes("payload_sha256")?,
+        direction: record.direction,
+        undone: record.undone.is_some(),
+        answer: answer(&record, &snapshot, Occupancy::default()),
+    })
+}
+
+fn events(batch: &[Attempt]) -> HashSet<IdLookup> {
+    let event = |attempt: &Attempt| IdLookup::new(attempt.organization_id, attempt.event_id.as_uuid());
+    batch.iter().map(event).collect()
+}
+
+fn tickets(batch: &[Attempt]) -> Vec<TicketLookup> {
+    let lookup = |attempt: &Attempt| match &attempt.verification {
+        Verification::Verified(claims) => Some(TicketLookup::by_code_or_id(
+            attempt.organization_id,
+            claims.ticket_code,
+            claims.ticket_id,
+        )),
+        Verification::Denied(_) => None,
+    };
+    batch.iter().filter_map(lookup).collect()
+}

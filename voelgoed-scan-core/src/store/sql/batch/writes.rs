@@ -1,0 +1,193 @@
+//! Writes what was decided: scans, tickets, and the counters of gates, events and sessions.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use uuid::fmt::Simple;
+
+use crate::model::{EventId, GateId, OrganizationId, ResultCounts, ScanRecord, SessionId, TicketFacts};
+use crate::rules::{BatchWrites, CountChange};
+use crate::store::StoreError;
+use crate::store::sql::lookup::json_text;
+use crate::store::sql::scan_row::ScanRow;
+use crate::store::sql::{Dialect, query};
+
+/// How many milliseconds a slot of the arrivals covers.
+pub(crate) const ARRIVALS_SLOT_MILLIS: i64 = 5_000;
+
+/// Writes everything that a batch changes. [`StoreError::Contended`] if one of the scan ids was recorded after the
+/// facts were read.
+pub(super) async fn apply<D: Dialect>(
+    writes: &BatchWrites,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    if writes.scans.is_empty() {
+        return Ok(());
+    }
+    let rows = writes.scans.iter().map(ScanRow::new);
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let inserted = query::<D>(D::SQL.insert_scans)
+        .rows(&rows)
+        .execute(connection)
+        .await?;
+    check_all_inserted(inserted, rows.len())?;
+    update_tickets::<D>(&writes.tickets, connection).await?;
+    let counts = writes.counts.iter().map(|(gate, change)| (*gate, *change));
+    add_counts::<D>(counts, connection).await?;
+    add_arrivals::<D>(writes.scans.iter().map(|scan| &scan.record), connection).await?;
+    let sessions = writes.sessions.iter().map(|(session, scans)| (*session, *scans));
+    add_session_counts::<D>(sessions, connection).await
+}
+
+/// [`StoreError::Contended`] if an insertion skipped a scan because its id was recorded meanwhile.
+pub(crate) fn check_all_inserted(inserted: u64, scans: usize) -> Result<(), StoreError> {
+    if inserted == scans as u64 {
+        return Ok(());
+    }
+    Err(StoreError::contended("a scan id was recorded meanwhile"))
+}
+
+#[derive(Serialize)]
+struct ArrivalsRow {
+    o: Simple,
+    e: Simple,
+    slot: i64,
+    n: i64,
+}
+
+/// Adds new scans to the arrivals of their events.
+pub(crate) async fn add_arrivals<D: Dialect>(
+    records: impl Iterator<Item = &ScanRecord>,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let mut by_slot = BTreeMap::new();
+    for record in records {
+        let slot = record.scanned_at.as_millis().div_euclid(ARRIVALS_SLOT_MILLIS);
+        *by_slot
+            .entry((record.organization_id, record.event_id, slot))
+            .or_insert(0) += 1;
+    }
+    let row = |((organization, event, slot), n): ((OrganizationId, EventId, i64), i64)| ArrivalsRow {
+        o: organization.as_uuid().simple(),
+        e: event.as_uuid().simple(),
+        slot,
+        n,
+    };
+    let rows: Vec<_> = by_slot.into_iter().map(row).collect();
+    query::<D>(D::SQL.add_arrivals)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct TicketScanRow<'a> {
+    o: Simple,
+    i: Simple,
+    status: &'a str,
+    scan_count: u32,
+    ledger: String,
+    version: i64,
+    updated_at: i64,
+}
+
+impl<'a> TicketScanRow<'a> {
+    fn new(facts: &'a TicketFacts) -> Result<Self, StoreError> {
+        let TicketFacts {
+            ticket,
+            ledger,
+            version,
+        } = facts;
+        Ok(Self {
+            o: ticket.organization_id.as_uuid().simple(),
+            i: ticket.id.as_uuid().simple(),
+            status: ticket.status.as_str(),
+            scan_count: ticket.scan_count,
+            ledger: json_text(ledger)?,
+            version: *version,
+            updated_at: ticket.updated_at.as_millis(),
+        })
+    }
+}
+
+/// Writes what scans change on tickets.
+pub(crate) async fn update_tickets<D: Dialect>(
+    tickets: &[TicketFacts],
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    if tickets.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = tickets.iter().map(TicketScanRow::new).collect::<Result<_, _>>()?;
+    query::<D>(D::SQL.update_tickets)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct GateCountsRow {
+    o: Simple,
+    e: Simple,
+    g: Simple,
+    entries: i64,
+    exits: i64,
+    #[serde(flatten)]
+    results: ResultCounts,
+}
+
+/// Adds to the counters of gates.
+pub(crate) async fn add_counts<D: Dialect>(
+    counts: impl Iterator<Item = ((OrganizationId, EventId, GateId), CountChange)>,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let row = |((organization, event, gate), change): ((OrganizationId, EventId, GateId), CountChange)| {
+        GateCountsRow {
+            o: organization.as_uuid().simple(),
+            e: event.as_uuid().simple(),
+            g: gate.as_uuid().simple(),
+            entries: change.entries,
+            exits: change.exits,
+            results: change.results,
+        }
+    };
+    let rows: Vec<_> = counts.map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    query::<D>(D::SQL.add_counts)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct SessionCountRow {
+    o: Simple,
+    s: Simple,
+    n: i64,
+}
+
+/// Adds to the scan counts of sessions.
+pub(crate) async fn add_session_counts<D: Dialect>(
+    sessions: impl Iterator<Item = ((OrganizationId, SessionId), i64)>,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let row = |((organization, session), n): ((OrganizationId, SessionId), i64)| SessionCountRow {
+        o: organization.as_uuid().simple(),
+        s: session.as_uuid().simple(),
+        n,
+    };
+    let rows: Vec<_> = sessions.map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    query::<D>(D::SQL.add_session_counts)
+        .json(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! What differs between the databases.
+
+use std::future::Future;
+
+use sqlx::error::BoxDynError;
+use sqlx::{Database, IntoArguments, Pool};
+use uuid::Uuid;
+
+use crate::store::sql::bulk::BulkRow;
+use crate::store::sql::query::Value;
+
+/// The text of a statement file, by its path below `statements/`.
+macro_rules! statement {
+    ($path:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/store/sql/statements/",
+            $path
+        ))
+    };
+}
+
+pub(crate) use statement;
+
+/// What the shared code needs of a database.
+pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
+    /// Whether one pool serves reads and writes.
+    const SHARES_POOL: bool = true;
+    /// The statement that starts a writing transaction.
+    const BEGIN_WRITE: &'static str;
+    /// Whether other processes may write to the same database.
+    const SHARED: bool;
+    /// The statements that differ.
+    const SQL: Statements;
+
+    /// The bus to other nodes that the database itself offers, if it does.
+    fn bus(pool: &Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>>;
+
+    fn bind(arguments: &mut Self::Arguments, value: Value<'_>) -> Result<(), BoxDynError>;
+
+    /// Binds rows in the form that the set-based statements of this database read.
+    fn bind_rows<R: BulkRow>(arguments: &mut Self::Arguments, rows: &[R]) -> Result<(), BoxDynError>;
+
+    fn id(row: &Self::Row, column: &str) -> Result<Option<Uuid>, sqlx::Error>;
+    fn int(row: &Self::Row, column: &str) -> Result<Option<i64>, sqlx::Error>;
+    fn float(row: &Self::Row, column: &str) -> Result<Option<f64>, sqlx::Error>;
+    fn bool(row: &Self::Row, column: &str) -> Result<bool, sqlx::Error>;
+    fn text(row: &Self::Row, column: &str) -> Result<Option<String>, sqlx::Error>;
+    fn bytes(row: &Self::Row, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error>;
+
+    /// Runs a statement and returns how many rows it changed.
+    fn execute(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+        arguments: Self::Arguments,
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Runs a statement and returns its rows.
+    fn fetch_all(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+        arguments: Self::Arguments,
+    ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
+}
+
+/// The set-based statements and the locks. An optional statement is `None` on a database that does not need it. The
+/// statement files describe the parameters.
+pub(crate) struct Statements {
+    /// Locks the gate counters of events.
+    pub(crate) lock_occupancy: Option<&'static str>,
+    /// Locks tickets. Comes after [`Self::lock_occupancy`].
+    pub(crate) lock_tickets: Option<&'static str>,
+    /// Locks an event against another import.
+    pub(crate) lock_event: Option<&'static str>,
+    /// Locks an event with its gates and counters against admissions.
+    pub(crate) lock_event_with_gates: Option<&'static str>,
+    /// Admits and records first admissions, and returns those that it admitted.
+    pub(crate) admit_first: Option<&'static str>,
+    /// Reads scans for their retries.
+    pub(crate) load_scans_for_retry: &'static str,
+    /// Reads sessions with device, event and gate.
+    pub(crate) load_sessions: &'static str,
+    /// Reads tickets.
+    pub(crate) load_tickets: &'static str,
+    /// Reads the gate counters of events.
+    pub(crate) load_occupancy: &'static str,
+    /// Inserts scans ([`BulkRow`]) and returns those whose id was new.
+    pub(crate) insert_scans: &'static str,
+    /// Writes what scans change on tickets.
+    pub(crate) update_tickets: &'static str,
+    /// Adds to the counters of gates.
+    pub(crate) add_counts: &'static str,
+    /// Adds to the arrivals of events.
+    pub(crate) add_arrivals: &'static str,
+    /// Adds to the scan counts of sessions.
+    pub(crate) add_session_counts: &'static str,
+    /// Reads whether one of some tickets exists ([`BulkRow`]), where this costs less than reading them.
+    pub(crate) any_ticket_exists: Option<&'static str>,
+    /// Reads tickets with holder and order.
+    pub(crate) load_import_tickets: &'static str,
+    /// Inserts tickets ([`BulkRow`]).
+    pub(crate) insert_import_tickets: &'static str,
+    /// Writes what an import changes on tickets ([`BulkRow`]).
+    pub(crate) update_import_tickets: &'static str,
+}
+
+/// The methods of [`Dialect`] whose source text is the same for both databases.
+macro_rules! dialect_basics {
+    () => {
+        fn bind(
+            arguments: &mut Self::Arguments,
+            value: crate::store::sql::Value<'_>,
+        ) -> Result<(), sqlx::error::BoxDynError> {
+            use crate::store::sql::Value;
+            match value {
+                Value::Id(id) => arguments.add(id),
+                Value::Int(int) => arguments.add(int),
+                Value::Float(float) => arguments.add(float),
+                Value::Bool(bool) => arguments.add(bool),
+                Value::Text(text) => arguments.add(text.map(str::to_owned)),
+                Value::Bytes(bytes) => arguments.add(bytes.map(<[u8]>::to_vec)),
+            }
+        }
+
+        fn id(row: &Self::Row, column: &str) -> Result<Option<uuid::Uuid>, sqlx::Error> {
+            row.try_get(column)
+        }
+
+        fn int(row: &Self::Row, column: &str) -> Result<Option<i64>, sqlx::Error> {
+            row.try_get(column)
+        }
+
+        fn float(row: &Self::Row, column: &str) -> Result<Option<f64>, sqlx::Error> {
+            row.try_get(column)
+        }
+
+        fn bool(row: &Self::Row, column: &str) -> Result<bool, sqlx::Error> {
+            row.try_get(column)
+        }
+
+        fn text(row: &Self::Row, column: &str) -> Result<Option<String>, sqlx::Error> {
+            row.try_get(column)
+        }
+
+        fn bytes(row: &Self::Row, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+            row.try_get(column)
+        }
+
+        async fn execute(
+            connection: &mut Self::Connection,
+            sql: &'static str,
+            arguments: Self::Arguments,
+        ) -> Result<u64, sqlx::Error> {
+            let done = sqlx::query_with::<Self, _>(sql, arguments)
+                .execute(connection)
+                .await?;
+            Ok(done.rows_affected())
+        }
+
+        async fn fetch_all(
+            connection: &mut Self::Connection,
+            sql: &'static str,
+            arguments: Self::Arguments,
+        ) -> Result<Vec<Self::Row>, sqlx::Error> {
+            sqlx::query_with::<Self, _>(sql, arguments)
+                .fetch_all(connection)
+                .await
+        }
+    };
+}
+
+pub(crate) use dialect_basics;

@@ -1,0 +1,86 @@
+//! Classifies the errors of the driver.
+//!
+//! Sources: PostgreSQL, *Appendix A. PostgreSQL Error Codes*; SQLite, *Result and Error Codes*.
+
+use crate::store::StoreError;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let reason = error.to_string();
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Self::Unavailable {
+                reason,
+                source: Some(error.into()),
+            },
+            sqlx::Error::Database(database) if is_contention(database.code().as_deref()) => Self::Contended {
+                reason,
+                source: Some(error.into()),
+            },
+            sqlx::Error::Database(database) if is_temporary(database.code().as_deref()) => {
+                Self::Unavailable {
+                    reason,
+                    source: Some(error.into()),
+                }
+            }
+            _ => Self::Failed {
+                reason,
+                source: Some(error.into()),
+            },
+        }
+    }
+}
+
+/// Whether a code means that concurrent writers collided: PostgreSQL's class 40 (transaction rollback: serialization
+/// failure, deadlock), and unique violations on both databases.
+fn is_contention(code: Option<&str>) -> bool {
+    code.is_some_and(|code| {
+        code.starts_with("40") && code.len() == 5 || ["23505", "1555", "2067"].contains(&code)
+    })
+}
+
+/// Whether a code means a temporary failure: PostgreSQL's classes 08 (connection), 53 (resources), 55 (locks), 57
+/// (operator intervention), and SQLite's busy, locked, full and input/output errors.
+fn is_temporary(code: Option<&str>) -> bool {
+    let Some(code) = code else { return false };
+    if code.len() == 5 {
+        return ["08", "53", "55", "57"]
+            .iter()
+            .any(|class| code.starts_with(class));
+    }
+    // SQLite's extended codes carry the primary code in their low byte.
+    code.parse::<u32>()
+        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_store_error_keeps_the_error_of_the_driver_as_its_source() {
+        let error = StoreError::from(sqlx::Error::PoolTimedOut);
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn codes_are_classified_by_what_the_caller_can_do() {
+        for code in ["40001", "40P01", "23505", "1555", "2067"] {
+            assert!(is_contention(Some(code)), "{code}");
+        }
+        for code in ["08006", "53300", "55P03", "57014", "5", "261", "6", "10", "13"] {
+            assert!(is_temporary(Some(code)), "{code}");
+            assert!(!is_contention(Some(code)), "{code}");
+        }
+        for code in [None, Some("42601"), Some("23502"), Some("1"), Some("11")] {
+            assert!(!is_contention(code) && !is_temporary(code), "{code:?}");
+        }
+    }
+}

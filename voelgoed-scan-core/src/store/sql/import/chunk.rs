@@ -1,0 +1,185 @@
+//! The tickets of a chunk in memory, to which the lines are applied one after the other.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::{
+    ClassName, Event, Field, GateId, Ledger, SettableStatus, Ticket, TicketCode, TicketId, TicketLine,
+    TicketListing, TicketStatus, Timestamp,
+};
+use crate::store::ImportOutcome;
+
+/// The maximum number of ticket classes of an event: a VG2 token holds the class in 16 bits.
+const MAX_CLASSES: usize = 65_535;
+
+/// A ticket as an import reads and writes it.
+#[derive(Clone, PartialEq)]
+pub(super) struct ImportedTicket {
+    pub(super) listing: TicketListing,
+    pub(super) admissions: u32,
+    pub(super) version: i64,
+}
+
+/// The state of a chunk.
+pub(super) struct Chunk {
+    pub(super) event: Event,
+    pub(super) gates: HashSet<GateId>,
+    pub(super) now: Timestamp,
+    /// The ticket classes of the event.
+    pub(super) classes: HashSet<ClassName>,
+    pub(super) classes_added: bool,
+    pub(super) tickets: HashMap<TicketCode, ImportedTicket>,
+    /// The codes of the tickets, by ticket id.
+    pub(super) codes: HashMap<TicketId, TicketCode>,
+    /// The codes of the tickets to be written, and whether each is new.
+    pub(super) changed: HashMap<TicketCode, bool>,
+}
+
+impl Chunk {
+    /// Applies one line.
+    pub(super) fn apply_line(&mut self, code: TicketCode, line: &TicketLine) -> ImportOutcome {
+        let existing = self.tickets.get(&code);
+        let new = match self.checked(code, line, existing) {
+            Ok(new) => new,
+            Err(why) => return ImportOutcome::Rejected(why),
+        };
+        if let Some(class) = line.ticket_class.value()
+            && self.classes.insert(class.clone())
+        {
+            self.event.ticket_classes.push(class.clone());
+            self.classes_added = true;
+        }
+        let id = new.listing.ticket.id;
+        match existing {
+            Some(existing) if *existing == new => return ImportOutcome::Unchanged(code, id),
+            Some(_) => {}
+            None => {
+                self.codes.insert(id, code);
+                self.tickets.insert(code, new);
+                self.changed.insert(code, true);
+                return ImportOutcome::Inserted(code, id);
+            }
+        }
+        self.tickets.insert(code, new);
+        self.changed.entry(code).or_insert(false);
+        ImportOutcome::Updated(code, id)
+    }
+
+    /// The ticket after the line, or why the line is rejected.
+    fn checked(
+        &self,
+        code: TicketCode,
+        line: &TicketLine,
+        existing: Option<&ImportedTicket>,
+    ) -> Result<ImportedTicket, String> {
+        if existing.is_some_and(|existing| existing.listing.ticket.event_id != self.event.id) {
+            return Err("code: is a ticket of another event".to_owned());
+        }
+        if let Some(id) = line.id {
+            if existing.is_some_and(|existing| existing.listing.ticket.id != id) {
+                return Err("id: is not the id of the ticket with this code".to_owned());
+            }
+            if self.codes.get(&id).is_some_and(|owner| *owner != code) {
+                return Err("id: is the id of a ticket with another code".to_owned());
+            }
+        }
+        if let Some(gates) = line.gate_ids.value()
+            && let Some(unknown) = gates.iter().find(|gate| !self.gates.contains(gate))
+        {
+            return Err(format!("gate_ids: {unknown} is not a gate of this event"));
+        }
+        if let Some(class) = line.ticket_class.value()
+            && !self.classes.contains(class)
+            && self.event.ticket_classes.len() >= MAX_CLASSES
+        {
+            return Err(format!(
+                "ticket_class: the event has {MAX_CLASSES} classes already"
+            ));
+        }
+        let new = self.merged(code, line, existing);
+        let ticket = &new.listing.ticket;
+        match (ticket.valid_from, ticket.valid_until) {
+            (Some(from), Some(until)) if from > until => Err("valid_until: is before valid_from".to_owned()),
+            _ => Ok(new),
+        }
+    }
+
+    /// The line applied to its existing ticket, or to a new one.
+    fn merged(
+        &self,
+        code: TicketCode,
+        line: &TicketLine,
+        existing: Option<&ImportedTicket>,
+    ) -> ImportedTicket {
+        let line = line.clone();
+        let ImportedTicket {
+            listing:
+                TicketListing {
+                    ticket,
+                    holder_name,
+                    order_ref,
+                },
+            admissions,
+            version,
+        } = existing
+            .cloned()
+            .unwrap_or_else(|| self.new_ticket(code, line.id));
+        let status = match line.status {
+            Field::Keep => ticket.status,
+            Field::Clear => SettableStatus::Active.with_admissions(admissions),
+            Field::Set(status) => status.with_admissions(admissions),
+        };
+        let entry_limit = match line.entry_limit {
+            Field::Keep => ticket.entry_limit,
+            Field::Clear => 1,
+            Field::Set(limit) => limit.get(),
+        };
+        ImportedTicket {
+            listing: TicketListing {
+                ticket: Ticket {
+                    status,
+                    ticket_class: line.ticket_class.onto(ticket.ticket_class),
+                    gate_ids: line.gate_ids.onto(ticket.gate_ids),
+                    seat: line.seat.onto(ticket.seat),
+                    valid_from: line.valid_from.onto(ticket.valid_from),
+                    valid_until: line.valid_until.onto(ticket.valid_until),
+                    entry_limit,
+                    note: line.note.onto(ticket.note),
+                    ..ticket
+                },
+                holder_name: line.holder_name.onto(holder_name),
+                order_ref: line.order_ref.onto(order_ref),
+            },
+            admissions,
+            version,
+        }
+    }
+
+    /// A ticket with the defaults of an import.
+    fn new_ticket(&self, code: TicketCode, id: Option<TicketId>) -> ImportedTicket {
+        ImportedTicket {
+            listing: TicketListing {
+                ticket: Ticket {
+                    id: id.unwrap_or_else(|| TicketId::generate(self.now)),
+                    organization_id: self.event.organization_id,
+                    event_id: self.event.id,
+                    code,
+                    status: TicketStatus::Active,
+                    ticket_class: None,
+                    gate_ids: None,
+                    seat: None,
+                    valid_from: None,
+                    valid_until: None,
+                    entry_limit: 1,
+                    scan_count: 0,
+                    note: None,
+                    inserted_at: self.now,
+                    updated_at: self.now,
+                },
+                holder_name: None,
+                order_ref: None,
+            },
+            admissions: Ledger::default().admissions(),
+            version: 0,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+-- Inserts device $2 of organization $1.
+-- $3: textual id. $4: name. $5: type. $6: settings as JSON. $7: now.
+-- Changes no row where the id or the textual id exists.
+insert into devices (
+    organization_id, id, label, name, device_type, status, settings, inserted_at, updated_at
+)
+values ($1, $2, $3, $4, $5, 'active', $6, $7, $7)
+on conflict do nothing

@@ -1,0 +1,2 @@
+-- Checks that the database answers.
+select 1

@@ -1,0 +1,24 @@
+-- Reads the active session of device $2 of organization $1 with its event, its gate,
+-- and the change counter at the last change of the event or one of its gates.
+select
+    s.organization_id as s_organization_id, s.id as s_id, s.device_id as s_device_id,
+    s.event_id as s_event_id, s.gate_id as s_gate_id, s.status as s_status,
+    s.started_at as s_started_at, s.ended_at as s_ended_at, s.scan_count as s_scan_count,
+    e.organization_id as e_organization_id, e.id as e_id, e.name as e_name, e.status as e_status,
+    e.starts_at as e_starts_at, e.ends_at as e_ends_at, e.capacity as e_capacity,
+    e.reentry as e_reentry, e.allow_unsigned as e_allow_unsigned,
+    e.ticket_classes as e_ticket_classes, e.stale_manifest as e_stale_manifest,
+    e.manifest_max_age_s as e_manifest_max_age_s, e.inserted_at as e_inserted_at,
+    e.updated_at as e_updated_at, g.organization_id as g_organization_id, g.id as g_id,
+    g.event_id as g_event_id, g.name as g_name, g.code as g_code, g.status as g_status,
+    g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
+    g.updated_at as g_updated_at, y.facts_changed_at_counter
+from sessions s
+join events e on e.organization_id = s.organization_id and e.id = s.event_id
+join gates g on g.organization_id = s.organization_id and g.id = s.gate_id
+join occupancy y on y.organization_id = s.organization_id
+    and y.event_id = s.event_id
+    and y.gate_id = s.gate_id
+where s.organization_id = $1
+    and s.device_id = $2
+    and s.status = 'active'

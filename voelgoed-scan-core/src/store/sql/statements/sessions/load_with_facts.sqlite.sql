@@ -1,0 +1,20 @@
+-- Reads sessions with their device, event and gate.
+-- $1: a JSON array of {"o": organization, "k": session}. Ids are 32 hexadecimal digits.
+-- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
+select
+    e.organization_id as e_organization_id, e.id as e_id, e.name as e_name, e.status as e_status,
+    e.starts_at as e_starts_at, e.ends_at as e_ends_at, e.capacity as e_capacity,
+    e.reentry as e_reentry, e.allow_unsigned as e_allow_unsigned,
+    e.ticket_classes as e_ticket_classes, e.stale_manifest as e_stale_manifest,
+    e.manifest_max_age_s as e_manifest_max_age_s, e.inserted_at as e_inserted_at,
+    e.updated_at as e_updated_at, g.organization_id as g_organization_id, g.id as g_id,
+    g.event_id as g_event_id, g.name as g_name, g.code as g_code, g.status as g_status,
+    g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
+    g.updated_at as g_updated_at, s.id as session_id, s.status as session_status,
+    d.status as device_status, d.name as device_name
+from json_each($1) k
+cross join sessions s on s.organization_id = unhex(k.value ->> 'o')
+    and s.id = unhex(k.value ->> 'k')
+join devices d on d.organization_id = s.organization_id and d.id = s.device_id
+join events e on e.organization_id = s.organization_id and e.id = s.event_id
+join gates g on g.organization_id = s.organization_id and g.id = s.gate_id

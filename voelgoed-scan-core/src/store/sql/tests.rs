@@ -1,0 +1,96 @@
+//! Checks the statement files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn source_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store")
+}
+
+/// All files below a folder that have the extension.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the entry can be read").path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).expect("the file can be read")
+}
+
+/// Every statement file with its path below `statements/`.
+fn statements() -> Vec<(String, String)> {
+    let folder = source_folder().join("sql/statements");
+    let found: Vec<_> = files(&folder, "sql")
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(&folder).expect("below the folder");
+            (name.to_string_lossy().replace('\\', "/"), read(path))
+        })
+        .collect();
+    assert!(!found.is_empty(), "the statements are there");
+    found
+}
+
+/// The lines that are not comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("--"))
+}
+
+#[test]
+fn every_statement_file_is_used() {
+    let sources: String = files(&source_folder(), "rs")
+        .iter()
+        .map(|path| read(path))
+        .collect();
+    for (name, _) in statements() {
+        assert!(sources.contains(&format!("statement!(\"{name}\")")), "{name}");
+    }
+}
+
+#[test]
+fn a_statement_file_holds_one_statement_after_a_comment() {
+    for (name, text) in statements() {
+        assert!(text.starts_with("-- "), "{name} starts with a comment");
+        assert!(!text.contains(';'), "{name} holds no semicolon");
+        assert!(
+            code(&text).any(|line| !line.trim().is_empty()),
+            "{name} holds a statement"
+        );
+    }
+}
+
+#[test]
+fn a_statement_names_every_parameter_up_to_its_last_one() {
+    for (name, text) in statements() {
+        let code: String = code(&text).collect::<Vec<_>>().join("\n");
+        let numbers: Vec<u32> = code
+            .split('$')
+            .skip(1)
+            .filter_map(|rest| {
+                let end = rest.find(|one: char| !one.is_ascii_digit()).unwrap_or(rest.len());
+                rest.get(..end)?.parse().ok()
+            })
+            .collect();
+        let last = numbers.iter().copied().max().unwrap_or(0);
+        for number in 1..=last {
+            assert!(numbers.contains(&number), "{name}: ${number}");
+        }
+    }
+}
+
+#[test]
+fn every_statement_of_sqlite_has_a_counterpart_for_postgresql() {
+    let names: Vec<String> = statements().into_iter().map(|(name, _)| name).collect();
+    for name in names.iter().filter(|name| name.ends_with(".sqlite.sql")) {
+        let other = name.replace(".sqlite.sql", ".postgres.sql");
+        assert!(names.contains(&other), "{other}");
+    }
+}
