@@ -168,7 +168,7 @@ mod tests {
                 name: "all",
                 busy: 3,
                 idle: 1,
-                most: 8,
+                max: 8,
             }],
             redis: None,
             bus_up: None,
