@@ -1,6 +1,6 @@
-//! A gate inside your own program: no server, no network, one SQLite file.
+//! Embeds a gate in a program: without a server, without a network, with one SQLite file.
 //!
-//! `cargo run --example embed_gate`
+//! Run with `cargo run --example embed_gate`.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use voelgoed_scan_core::token::MasterSecret;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("gate.db").display());
-    // The core never asks what time it is.
+    // The core never reads the clock: the caller passes the time.
     let now = Timestamp::from_millis(1_795_370_645_120);
 
-    // A gate: a database, a master secret, a window.
+    // A node needs a database, a master secret and a deduplication window.
     let store = open(&url, true).await?;
     let setup = Setup {
         store,
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (scanner, admin) = setup.open().await?;
 
-    // What the platform pushes: an event, a gate, a ticket, a device.
+    // The platform creates an event, a gate, a ticket and a device.
     let (organization, _owner, _secret) = admin
         .create_organization(Name::new("Harbour Theatre")?, now)
         .await?;
@@ -42,11 +42,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     admin
         .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
         .await?;
-    let register: DeviceRegister = serde_json::from_str(r#"{"device_id":"door-1","name":"Door 1"}"#)?;
+    let register: DeviceRegister = serde_json::from_str(r#"{"device_id":"scanner-1","name":"Scanner 1"}"#)?;
     let registered = admin.register_device(organization.id, &register, now).await?;
     let (_device, token) = registered.row().ok_or("the device's name is taken")?;
 
-    // What the device does: it starts a session and scans the ticket, twice.
+    // The device starts a session and scans the ticket twice.
     let authenticated = scanner
         .authenticate(&token.hash())
         .await?
@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .ok_or("unknown token")?;
         let request: ScanRequest = serde_json::from_value(serde_json::json!({ "qr": qr }))?;
         let answer = scanner.scan(&authenticated, request, now).await?;
-        show(&format!(
+        print_line(&format!(
             "{:10} {:16} {}",
             answer.result, answer.reason, answer.message
         ))?;
@@ -87,7 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn show(line: &str) -> std::io::Result<()> {
+fn print_line(line: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     writeln!(std::io::stdout().lock(), "{line}")
 }

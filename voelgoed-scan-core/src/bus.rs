@@ -1,171 +1,171 @@
-//! How do nodes tell each other what happened? Messages over Redis, or over PostgreSQL where there is no Redis.
+//! Carries messages between the nodes of a cluster: over Redis, or over PostgreSQL where there is no Redis.
 //!
-//! Invariants: a message only ever makes a node ask the database again, deny less, or show more: losing one costs
-//! freshness, never correctness. A node hears its own beat over the bus; one that does not reads the change counters of
-//! the database instead, and one whose message the bus did not take says so there (`crate::node::cluster`).
+//! Invariants:
+//! - A message only makes a node query the database again, deny less, or show more. A lost message costs freshness,
+//!   never correctness.
+//! - A node knows that the bus works because it receives its own heartbeat. Every change also raises a change counter in
+//!   the database, which each node polls, so that a node learns of changes whose message was lost.
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod liveness;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
-pub(crate) mod redis;
-#[cfg(feature = "redis")]
-pub(crate) mod redis_connection;
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod wire;
 
 #[cfg(feature = "redis")]
-pub use redis_connection::{InvalidRedisUrl, RedisConnection};
+pub use redis::{InvalidRedisUrl, RedisConnection};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketCode, Timestamp};
 
-/// What a node tells the others.
+/// How often a node publishes a [`Message::Heartbeat`].
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A message from one node to the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Message {
-    /// A node and its way to the others live.
+    /// The sender is alive and its connection to the bus works.
     Heartbeat,
-    /// Scans were decided: their ids are known from now on.
-    Seen {
-        /// Whose.
+    /// Scans were decided. A later scan with one of these ids is a retry.
+    ScanIdsSeen {
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which.
+        /// The ids of the scans.
         scan_ids: Vec<ScanId>,
     },
     /// Events, gates, devices, sessions or keys of an organization changed.
-    Changed {
-        /// Whose.
+    FactsChanged {
+        /// The organization.
         organization_id: OrganizationId,
     },
-    /// Tickets of an event were changed by an import.
-    Imported {
-        /// Whose.
+    /// An import changed tickets of an event.
+    TicketsImported {
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which event's.
+        /// The event.
         event_id: EventId,
     },
-    /// A ticket changed otherwise than by an admission.
+    /// A ticket changed by something other than an admission.
     TicketInvalidated {
-        /// Whose.
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which ticket.
+        /// The ticket.
         ticket_code: TicketCode,
-        /// The version it has now.
+        /// The ticket's version after the change.
         version: i64,
-        /// When.
+        /// The time of the change.
         at: Timestamp,
     },
-    /// A scan was recorded, or undone.
+    /// A scan was recorded or undone.
     Scan(Box<ScanRecord>),
-    /// A scan was recorded, or undone: the database has it.
-    Scanned {
-        /// Whose.
+    /// A scan was recorded or undone; its record is in the database. The short form of [`Message::Scan`].
+    ScanStored {
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which event's.
+        /// The event.
         event_id: EventId,
-        /// Which scan.
+        /// The scan.
         scan_id: ScanId,
     },
-    /// People moved: the database knows how many are inside.
-    Moved {
-        /// Whose.
-        organization_id: OrganizationId,
-        /// Which event.
-        event_id: EventId,
-        /// When.
-        at: Timestamp,
-    },
-    /// How many are inside an event now.
+    /// The occupancy of an event.
     Occupancy {
-        /// Whose.
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which event.
+        /// The event.
         event_id: EventId,
-        /// When.
+        /// The time of the change.
         at: Timestamp,
-        /// How many.
+        /// The counts.
         occupancy: Box<EventOccupancy>,
+    },
+    /// The occupancy of an event changed; the counts are in the database. The short form of [`Message::Occupancy`].
+    OccupancyChanged {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The event.
+        event_id: EventId,
+        /// The time of the change.
+        at: Timestamp,
     },
 }
 
-/// An event of an organization.
-pub(crate) type Place = (OrganizationId, EventId);
+/// Identifies an event across organizations.
+pub(crate) type EventKey = (OrganizationId, EventId);
 
-/// The topic on which an event's occupancy is told: [`EventOccupancy`] as JSON, and `node`, which sent it.
+/// The topic of an event's occupancy. Each message is an [`EventOccupancy`] as JSON with the additional field `node`, the
+/// id of the sender.
 #[must_use]
 pub fn occupancy_topic(organization: OrganizationId, event: EventId) -> String {
     format!("occupancy:org:{organization}:event:{event}")
 }
 
-/// The topic on which an event's scans are told: [`ScanRecord`] as JSON, and `node`, which sent it. Who subscribes is told
-/// all that is recorded from then on; while nobody does, not every scan is published.
+/// The topic of an event's scans. Each message is a [`ScanRecord`] as JSON with the additional field `node`, the id of the
+/// sender. A subscriber receives every scan that is recorded after it subscribed. While a topic has no subscriber, not
+/// every scan is published.
 #[must_use]
 pub fn scans_topic(organization: OrganizationId, event: EventId) -> String {
     format!("scans:org:{organization}:event:{event}")
 }
 
-/// A way to the other nodes.
+/// A connection to the other nodes.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Tells the other nodes; whether the bus took it.
-    async fn publish(&self, messages: &[Message]) -> bool;
+    /// Publishes messages to the other nodes. A failure is logged; the messages are then lost.
+    async fn publish(&self, messages: &[Message]);
 
-    /// Starts to listen: everything the other nodes tell, for as long as the receiver lives. Reconnects by itself.
+    /// Receives the messages of the other nodes until the receiver is dropped. Reconnects after a failure; messages
+    /// published in between are lost.
     fn listen(&self) -> mpsc::Receiver<Message>;
 
-    /// Asks for the scans of an event, or no longer.
-    fn want_scans(&self, organization: OrganizationId, event: EventId, wanted: bool);
+    /// Subscribes to the scans of an event.
+    fn subscribe_scans(&self, organization: OrganizationId, event: EventId);
 
-    /// Waits until the scans of an event that are asked for come in; for as long as that takes.
-    async fn hears_scans(&self, organization: OrganizationId, event: EventId);
+    /// Cancels the subscription to the scans of an event.
+    fn unsubscribe_scans(&self, organization: OrganizationId, event: EventId);
 
-    /// For how long this node has heard its own [`Message::Heartbeat`], and so the others; `None` while it does not.
-    fn heard_for(&self) -> Option<Duration>;
+    /// Waits, without a limit, until the subscription to the scans of an event is in effect.
+    async fn scans_subscribed(&self, organization: OrganizationId, event: EventId);
 
-    /// Whether it carries messages now.
+    /// For how long this node has received its own [`Message::Heartbeat`] without a gap, and therefore the messages of the
+    /// other nodes. `None` while the connection is down.
+    fn connected_for(&self) -> Option<Duration>;
+
+    /// Whether the connection works now.
     fn is_up(&self) -> bool {
-        self.heard_for().is_some()
+        self.connected_for().is_some()
     }
 }
 
-/// Since when a node has heard itself over the bus, and when it last did.
-#[derive(Debug, Default)]
-pub(crate) struct Liveness(Mutex<Option<(Instant, Instant)>>);
+/// Queues messages for the task that publishes them; cheap to clone. Without a bus, messages are dropped.
+#[derive(Clone)]
+pub(crate) struct BusPublisher(Option<mpsc::UnboundedSender<Message>>);
 
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "redis")),
-    expect(dead_code, reason = "SQLite is one node's: there is no bus to be heard over")
-)]
-impl Liveness {
-    /// How often a node tells that it lives.
-    pub(crate) const BEAT: Duration = Duration::from_millis(200);
-    /// After how long without hearing itself a node takes the bus for dead.
-    const PATIENCE: Duration = Duration::from_millis(450);
-
-    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl BusPublisher {
+    /// A publisher, and the queue that it fills. The publisher is disabled where there is no bus.
+    pub(crate) fn channel(enabled: bool) -> (Self, mpsc::UnboundedReceiver<Message>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(enabled.then_some(sender)), receiver)
     }
 
-    pub(crate) fn felt(&self) {
-        let now = Instant::now();
-        let mut felt = self.lock();
-        let since = felt.filter(|(_, last)| now - *last < Self::PATIENCE);
-        *felt = Some((since.map_or(now, |(since, _)| since), now));
+    /// Queues a message. Never blocks.
+    pub(crate) fn publish(&self, message: Message) {
+        if let Some(sender) = &self.0 {
+            // The receiver is dropped only when the process ends.
+            let _ = sender.send(message);
+        }
     }
 
-    pub(crate) fn lost(&self) {
-        *self.lock() = None;
-    }
-
-    /// For how long it has been felt without a gap.
-    pub(crate) fn age(&self) -> Option<Duration> {
-        let (since, last) = (*self.lock())?;
-        let now = Instant::now();
-        (now - last < Self::PATIENCE).then(|| now - since)
+    /// Whether there is a bus.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.0.is_some()
     }
 }

@@ -1,10 +1,15 @@
-//! A running node: the scanner with its caches, write queue and feed, and the administration of an organization.
+//! A running node: the scanner with its caches, write queue and feed, and the administration of organizations.
+//!
+//! `setup` starts a node and connects its parts. `scanner` decides scans, `write_queue` batches their writes, `cache`
+//! shortens their answers, `feed` distributes them, and `cluster` exchanges messages with the other nodes. `admin` changes
+//! the facts that scans depend on, and `manifest_cache` issues the manifests that phones decide by while they are offline.
 
 mod admin;
-pub(crate) mod cache;
+mod cache;
 mod cluster;
 mod feed;
 mod health;
+mod keyrings;
 mod manifest_cache;
 mod scanner;
 mod setup;
@@ -12,9 +17,9 @@ mod write_queue;
 
 pub use admin::Admin;
 #[cfg(feature = "redis")]
-pub use cache::redis::TierHealth;
+pub use cache::redis::RedisHealth;
 pub use feed::{Feed, FeedItem, Subscription};
-pub use health::{NodeHealth, WRITE_TIMES, WriteCounts};
-pub use manifest_cache::{ManifestFailure, ManifestIssue, ManifestResponse, Precondition};
-pub use scanner::{ScanError, Scanner, Undoer};
+pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
+pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
+pub use scanner::{ScanError, Scanner, UndoActor};
 pub use setup::{Setup, SetupError};

@@ -80,7 +80,7 @@ impl Credential {
     pub(crate) fn cached_caller(&self, scanner: &Scanner) -> Option<Caller> {
         match self {
             Self::Device(hash) => {
-                let authenticated = scanner.remembered(hash)?;
+                let authenticated = scanner.cached_device(hash)?;
                 (authenticated.device.status == DeviceStatus::Active).then_some(Caller::Device(authenticated))
             }
             Self::Member(_) => None,

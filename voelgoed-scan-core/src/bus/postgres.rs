@@ -1,72 +1,73 @@
 //! The bus over PostgreSQL's LISTEN and NOTIFY, where there is no Redis.
 //!
-//! A notification holds at most 8,000 bytes: scans are told by their ids and occupancy by the event's, and whoever
-//! wants them reads the database.
+//! A notification holds at most 8,000 bytes. Scans and occupancy are therefore published by id, and a node that needs
+//! them reads the database.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
-use crate::bus::{Bus, Liveness, Message};
+use crate::bus::liveness::Liveness;
+use crate::bus::wire::{Envelope, RECEIVE_CAPACITY, RECONNECT_INTERVAL, new_node_id};
+use crate::bus::{Bus, Message};
 use crate::model::{EventId, OrganizationId};
 
-/// The channel of everything.
+/// The channel of all messages.
 const CHANNEL: &str = "voelgoed";
-
-/// How long a lost connection rests before it is tried again.
-const RETRY: Duration = Duration::from_millis(250);
-
-/// How many messages may wait for this node to read them.
-const BACKLOG: usize = 4096;
-
-#[derive(Serialize, Deserialize)]
-struct Envelope<T> {
-    node: uuid::Uuid,
-    #[serde(flatten)]
-    message: T,
-}
 
 /// The bus over PostgreSQL.
 pub(crate) struct PostgresBus {
-    node: uuid::Uuid,
+    node: Uuid,
     pool: PgPool,
-    pulse: Arc<Liveness>,
-    /// Whether PostgreSQL took this node's `LISTEN`, and the connection lives.
+    liveness: Arc<Liveness>,
+    /// Whether `LISTEN` succeeded and the connection is open.
     listening: watch::Sender<bool>,
 }
 
 impl PostgresBus {
     pub(crate) fn new(pool: PgPool) -> Self {
-        let mut node = [0_u8; 16];
-        crate::model::random::fill(&mut node);
         Self {
-            node: uuid::Uuid::from_bytes(node),
+            node: new_node_id(),
             pool,
-            pulse: Arc::default(),
+            liveness: Arc::default(),
             listening: watch::Sender::new(false),
         }
     }
+
+    /// Notifies the other nodes. The messages need no durability, so the commit does not wait for the disk.
+    async fn notify(&self, texts: &[String]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("set local synchronous_commit = off")
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("select pg_notify('voelgoed', text) from unnest($1::text[]) as text")
+            .bind(texts)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
 }
 
-/// The message as it fits into a notification; `None` for what another one tells already.
+/// The message in the form that fits into a notification. `None` for a message whose content another message carries:
+/// [`Message::ScanStored`] includes the scan's id.
 fn shorten(message: &Message) -> Option<Message> {
     match message {
-        Message::Scan(record) => Some(Message::Scanned {
+        Message::Scan(record) => Some(Message::ScanStored {
             organization_id: record.organization_id,
             event_id: record.event_id,
             scan_id: record.scan_id,
         }),
-        Message::Seen { .. } => None,
+        Message::ScanIdsSeen { .. } => None,
         Message::Occupancy {
             organization_id,
             event_id,
             at,
             ..
-        } => Some(Message::Moved {
+        } => Some(Message::OccupancyChanged {
             organization_id: *organization_id,
             event_id: *event_id,
             at: *at,
@@ -77,7 +78,7 @@ fn shorten(message: &Message) -> Option<Message> {
 
 #[async_trait]
 impl Bus for PostgresBus {
-    async fn publish(&self, messages: &[Message]) -> bool {
+    async fn publish(&self, messages: &[Message]) {
         let texts: Result<Vec<String>, _> = messages
             .iter()
             .filter_map(shorten)
@@ -88,81 +89,67 @@ impl Bus for PostgresBus {
                 })
             })
             .collect();
-        let texts = match texts {
-            Ok(texts) => texts,
-            Err(error) => {
-                tracing::error!(%error, "a message could not be written");
-                return false;
+        match texts {
+            Ok(texts) => {
+                if let Err(error) = self.notify(&texts).await {
+                    tracing::debug!(%error, "messages could not be published");
+                }
             }
-        };
-        // Nothing durable is at stake: this commit need not wait for the disk.
-        let published = async {
-            let mut transaction = self.pool.begin().await?;
-            sqlx::query("set local synchronous_commit = off")
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::query("select pg_notify('voelgoed', text) from unnest($1::text[]) as text")
-                .bind(&texts)
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
-        };
-        match published.await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(%error, "the bus did not take a message");
-                false
-            }
+            Err(error) => tracing::error!(%error, "a message could not be serialised"),
         }
     }
 
     fn listen(&self) -> mpsc::Receiver<Message> {
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        let (pool, pulse, node) = (self.pool.clone(), Arc::clone(&self.pulse), self.node);
+        let (sender, receiver) = mpsc::channel(RECEIVE_CAPACITY);
+        let (pool, liveness, node) = (self.pool.clone(), Arc::clone(&self.liveness), self.node);
         let listening = self.listening.clone();
         tokio::spawn(async move {
             while !sender.is_closed() {
-                if let Err(error) = listen_once(&pool, &pulse, &listening, node, &sender).await {
+                if let Err(error) = listen_once(&pool, &liveness, &listening, node, &sender).await {
                     tracing::debug!(%error, "the bus is down");
                 }
                 listening.send_replace(false);
-                pulse.lost();
-                tokio::time::sleep(RETRY).await;
+                liveness.reset();
+                tokio::time::sleep(RECONNECT_INTERVAL).await;
             }
         });
         receiver
     }
 
-    /// Every scan is told to all anyway, by its id.
-    fn want_scans(&self, _: OrganizationId, _: EventId, _: bool) {}
+    /// Does nothing: the one channel carries the id of every scan to every node.
+    fn subscribe_scans(&self, _: OrganizationId, _: EventId) {}
 
-    async fn hears_scans(&self, _: OrganizationId, _: EventId) {
-        // The sender lives as long as the bus: the wait ends only by the value.
+    /// Does nothing, like [`Self::subscribe_scans`].
+    fn unsubscribe_scans(&self, _: OrganizationId, _: EventId) {}
+
+    async fn scans_subscribed(&self, _: OrganizationId, _: EventId) {
+        // The sender lives as long as the bus, so that the wait ends only when the value is true.
         let _ = self.listening.subscribe().wait_for(|listening| *listening).await;
     }
 
-    fn heard_for(&self) -> Option<Duration> {
-        self.pulse.age()
+    fn connected_for(&self) -> Option<Duration> {
+        self.liveness.connected_for()
     }
 }
 
+/// Receives messages over one connection until it is lost.
 async fn listen_once(
     pool: &PgPool,
-    pulse: &Liveness,
+    liveness: &Liveness,
     listening: &watch::Sender<bool>,
-    node: uuid::Uuid,
+    node: Uuid,
     sender: &mpsc::Sender<Message>,
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     listening.send_replace(true);
-    // `None` is a lost connection: what was told meanwhile is lost, and the change counters put it right.
+    // `None` means that the connection was lost. The change counters make up for the messages lost with it.
     while let Some(notification) = listener.try_recv().await? {
         let Ok(envelope) = serde_json::from_str::<Envelope<Message>>(notification.payload()) else {
             continue;
         };
         match (envelope.message, envelope.node == node) {
-            (Message::Heartbeat, true) => pulse.felt(),
+            (Message::Heartbeat, true) => liveness.record_heartbeat(),
             (Message::Heartbeat, false) | (_, true) => {}
             (message, false) => {
                 if sender.send(message).await.is_err() {

@@ -1,6 +1,6 @@
-//! What a node remembers, and how it forgets.
+//! The caches of a node, and their invalidation: callers and keys, tickets (in process and in Redis), and occupancy.
 //!
-//! Invariant: a cache may deny, never admit; a cache failure counts as a miss.
+//! Invariant: a cache may deny, never admit. A cache failure counts as a miss.
 
 pub(crate) mod identities;
 pub(crate) mod invalidation;

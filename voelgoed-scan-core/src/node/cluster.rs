@@ -1,9 +1,10 @@
-//! What do the other nodes tell, and what does this one tell them?
+//! Exchanges messages with the other nodes, and polls the change counters of the database.
 //!
-//! Invariants: what other nodes changed rules here within a second: by the bus at once, and by the change counters of the
-//! database, read every [`PACE_OF_COUNTERS`], in any case. A node may die between a change and its message, and no
-//! message says that none is missing: a counter that rose counts whether or not somebody was heard. Occupancy is told at
-//! most once in the feed's pace, after the scans that moved it.
+//! Invariants:
+//! - A change on another node takes effect here within a second: at once over the bus, and in any case through the change
+//!   counters, which are read every [`COUNTER_POLL_INTERVAL`]. A node may stop between a change and its message, and no
+//!   message tells that another one is missing. A raised counter therefore always counts, also while the bus works.
+//! - Occupancy is published at most once in each interval of the feed, after the scans that changed it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,107 +12,112 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::bus::{Bus, Liveness, Message};
+use crate::bus::{Bus, HEARTBEAT_INTERVAL, Message};
 use crate::model::OrganizationId;
-use crate::node::Feed;
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::occupancy::OccupancyCache;
 use crate::node::cache::tickets::TicketCache;
-use crate::node::feed::Moved;
+use crate::node::feed::{Feed, OccupancyChange};
 use crate::node::health::DatabaseLiveness;
 use crate::store::{ChangeCounters, Store};
 
 /// How often the change counters are read.
-const PACE_OF_COUNTERS: Duration = Duration::from_millis(400);
+const COUNTER_POLL_INTERVAL: Duration = Duration::from_millis(400);
 
-/// How many messages go out together.
-const MOST_AT_ONCE: usize = 1024;
+/// The maximal number of messages in one publication.
+const MAX_MESSAGES_PER_PUBLISH: usize = 1024;
 
-/// How long messages gather after others went out: each way to the bus costs as much as many messages do.
-const PACE_OF_TELLING: Duration = Duration::from_millis(25);
+/// The pause after a publication. Messages collect meanwhile: a round trip costs as much as many messages do.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(25);
 
-/// What the tasks of a node share.
+/// The tasks that connect this node with the others, and what they share.
 #[derive(Clone)]
-pub(crate) struct Node {
+pub(crate) struct Cluster {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) memory: Arc<IdentityCache>,
-    pub(crate) recent: Arc<TicketCache>,
+    pub(crate) identity_cache: Arc<IdentityCache>,
+    pub(crate) ticket_cache: Arc<TicketCache>,
     pub(crate) occupancy_cache: Arc<OccupancyCache>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) pulse: Arc<DatabaseLiveness>,
+    pub(crate) database_liveness: Arc<DatabaseLiveness>,
 }
 
-impl Node {
-    /// Starts the tasks; they end when the feed is closed.
-    pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, outbox: mpsc::UnboundedReceiver<Message>) {
-        tokio::spawn(self.clone().watch_counters());
-        tokio::spawn(self.clone().tell_occupancy(bus.clone()));
+impl Cluster {
+    /// Starts the tasks. They end when the feed is closed. `queue` holds the messages to publish.
+    pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, queue: mpsc::UnboundedReceiver<Message>) {
+        tokio::spawn(self.clone().poll_change_counters());
+        tokio::spawn(self.clone().publish_occupancy(bus.clone()));
         if let Some(bus) = bus {
-            tokio::spawn(self.clone().send(Arc::clone(&bus), outbox));
-            tokio::spawn(self.hear(bus.listen()));
+            tokio::spawn(self.clone().publish_messages(Arc::clone(&bus), queue));
+            tokio::spawn(self.receive_messages(bus.listen()));
         }
     }
 
-    async fn hear(self, mut messages: mpsc::Receiver<Message>) {
+    async fn receive_messages(self, mut messages: mpsc::Receiver<Message>) {
         loop {
             let message = tokio::select! {
                 message = messages.recv() => message,
                 () = self.feed.closed() => None,
             };
             match message {
-                Some(message) => self.take(message).await,
+                Some(message) => self.apply(message).await,
                 None => return,
             }
         }
     }
 
-    async fn take(&self, message: Message) {
+    /// Applies a message of another node to the caches and the feed.
+    async fn apply(&self, message: Message) {
         match message {
             Message::Heartbeat => {}
-            Message::Seen {
+            Message::ScanIdsSeen {
                 organization_id,
                 scan_ids,
             } => {
                 for scan in scan_ids {
-                    self.recent.note_scan(organization_id, scan);
+                    self.ticket_cache.mark_scan_seen(organization_id, scan);
                 }
             }
-            Message::Changed { organization_id } => self.memory.forget(organization_id),
-            Message::Imported {
+            Message::FactsChanged { organization_id } => self.identity_cache.invalidate(organization_id),
+            Message::TicketsImported {
                 organization_id,
                 event_id,
-            } => self.recent.forget_event(organization_id, event_id),
+            } => self.ticket_cache.invalidate_event(organization_id, event_id),
             Message::TicketInvalidated {
                 organization_id,
                 ticket_code,
                 version,
                 at,
             } => {
-                self.recent.invalidate(organization_id, ticket_code, version, at);
+                self.ticket_cache
+                    .invalidate(organization_id, ticket_code, version, at);
             }
-            Message::Scan(record) => self.feed.tell_scan_of_another_node(&record),
-            Message::Scanned {
+            Message::Scan(record) => self.feed.publish_remote_scan(&record),
+            Message::ScanStored {
                 organization_id,
                 event_id,
                 scan_id,
             } => {
-                self.recent.note_scan(organization_id, scan_id);
-                if !self.feed.has_listeners(organization_id, event_id) {
+                self.ticket_cache.mark_scan_seen(organization_id, scan_id);
+                if !self.feed.has_subscribers(organization_id, event_id) {
                     return;
                 }
                 match self.store.scan(organization_id, scan_id).await {
-                    Ok(Some(record)) => self.feed.tell_scan_of_another_node(&record),
+                    Ok(Some(record)) => self.feed.publish_remote_scan(&record),
                     Ok(None) => {}
-                    Err(error) => tracing::warn!(%error, "a scan of another node could not be told"),
+                    Err(error) => {
+                        tracing::warn!(%error, "a scan of another node could not be read for the feed");
+                    }
                 }
             }
-            Message::Moved {
+            Message::OccupancyChanged {
                 organization_id,
                 event_id,
                 at,
             } => {
-                self.feed
-                    .mark_moved((organization_id, event_id), Moved { at, here: false });
+                self.feed.occupancy_changed(
+                    (organization_id, event_id),
+                    OccupancyChange { at, is_local: false },
+                );
             }
             Message::Occupancy {
                 organization_id,
@@ -120,21 +126,24 @@ impl Node {
                 ..
             } => {
                 self.occupancy_cache
-                    .note_event(organization_id, event_id, &occupancy);
-                self.feed.tell_occupancy((organization_id, event_id), *occupancy);
+                    .put_event(organization_id, event_id, &occupancy);
+                self.feed
+                    .publish_occupancy((organization_id, event_id), *occupancy);
             }
         }
     }
 
-    async fn tell_occupancy(self, bus: Option<Arc<dyn Bus>>) {
-        while let Some(moved) = self.feed.moved().await {
+    /// Reads the occupancy of events after it changed, and publishes it: to the feed, and to the other nodes where a scan
+    /// of this node changed it.
+    async fn publish_occupancy(self, bus: Option<Arc<dyn Bus>>) {
+        while let Some(changes) = self.feed.next_occupancy_changes().await {
             let mut messages = Vec::new();
-            for ((organization_id, event_id), Moved { at, here }) in moved {
+            for ((organization_id, event_id), OccupancyChange { at, is_local }) in changes {
                 match self.store.occupancy(organization_id, event_id, at).await {
                     Ok(Some(occupancy)) => {
                         self.occupancy_cache
-                            .note_event(organization_id, event_id, &occupancy);
-                        if here && bus.is_some() {
+                            .put_event(organization_id, event_id, &occupancy);
+                        if is_local && bus.is_some() {
                             let occupancy = Box::new(occupancy.clone());
                             messages.push(Message::Occupancy {
                                 organization_id,
@@ -143,10 +152,11 @@ impl Node {
                                 occupancy,
                             });
                         }
-                        self.feed.tell_occupancy((organization_id, event_id), occupancy);
+                        self.feed
+                            .publish_occupancy((organization_id, event_id), occupancy);
                     }
                     Ok(None) => {}
-                    Err(error) => tracing::warn!(%error, "occupancy could not be told"),
+                    Err(error) => tracing::warn!(%error, "occupancy could not be read for the feed"),
                 }
             }
             if let (Some(bus), false) = (&bus, messages.is_empty()) {
@@ -155,51 +165,51 @@ impl Node {
         }
     }
 
-    async fn watch_counters(self) {
-        let mut seen: HashMap<OrganizationId, ChangeCounters> = HashMap::new();
+    async fn poll_change_counters(self) {
+        let mut known: HashMap<OrganizationId, ChangeCounters> = HashMap::new();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(PACE_OF_COUNTERS) => {}
+                () = tokio::time::sleep(COUNTER_POLL_INTERVAL) => {}
                 () = self.feed.closed() => return,
             }
             let counters = self.store.change_counters().await;
-            self.pulse.note(counters.is_ok());
+            self.database_liveness.set_up(counters.is_ok());
             let Ok(counters) = counters else { continue };
             if !self.store.is_shared() {
                 continue;
             }
-            for now in counters {
-                let before = seen.insert(now.organization_id, now);
+            for current in counters {
+                let previous = known.insert(current.organization_id, current);
                 let changed = |counter: fn(&ChangeCounters) -> i64| {
-                    before.is_none_or(|before| counter(&before) != counter(&now))
+                    previous.is_none_or(|previous| counter(&previous) != counter(&current))
                 };
                 if changed(|counters| counters.facts) {
-                    self.memory.forget(now.organization_id);
+                    self.identity_cache.invalidate(current.organization_id);
                 }
                 if changed(|counters| counters.tickets) {
-                    self.recent.forget_organization(now.organization_id);
+                    self.ticket_cache.invalidate_organization(current.organization_id);
                 }
             }
         }
     }
 
-    async fn send(self, bus: Arc<dyn Bus>, mut outbox: mpsc::UnboundedReceiver<Message>) {
+    async fn publish_messages(self, bus: Arc<dyn Bus>, mut queue: mpsc::UnboundedReceiver<Message>) {
         let mut messages = Vec::new();
-        let mut beat = tokio::time::interval(Liveness::BEAT);
+        let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
         loop {
             tokio::select! {
-                received = outbox.recv_many(&mut messages, MOST_AT_ONCE) => {
+                received = queue.recv_many(&mut messages, MAX_MESSAGES_PER_PUBLISH) => {
                     if received == 0 {
                         return;
                     }
                 }
-                _ = beat.tick() => messages.push(Message::Heartbeat),
+                _ = heartbeat.tick() => messages.push(Message::Heartbeat),
                 () = self.feed.closed() => return,
             }
-            // Whether the bus takes them or not: what must be known is in the change counters.
+            // If the bus fails, the messages are lost. The other nodes then learn of the changes by the change counters.
             bus.publish(&messages).await;
             messages.clear();
-            tokio::time::sleep(PACE_OF_TELLING).await;
+            tokio::time::sleep(PUBLISH_INTERVAL).await;
         }
     }
 }

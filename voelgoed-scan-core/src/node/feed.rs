@@ -1,67 +1,69 @@
-//! Who is watching? Scans and occupancy of an event, to everybody who listens on this node.
+//! Distributes the scans and the occupancy of an event to the subscribers on this node.
 //!
-//! Invariants: nothing waits for a listener, who is told ([`FeedItem::Lagged`]) where it was too slow; scans come as
-//! they are recorded, occupancy at most once in [`PACE`], after them. What happens after [`Feed::subscribe`] returned
-//! is told, on whichever node it happens, as long as the bus is up.
+//! Invariants:
+//! - A publisher never waits for a subscriber. A subscriber that is too slow receives [`FeedItem::Lagged`].
+//! - Scans are published as they are recorded. Occupancy follows them, at most once in [`OCCUPANCY_INTERVAL`].
+//! - While the bus works, a subscriber receives everything that happens on any node after [`Feed::subscribe`] returned.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::bus::{Bus, Place};
+use crate::bus::{Bus, EventKey};
 use crate::model::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
 
-/// How long occupancy waits for more scans before it is told.
-const PACE: Duration = Duration::from_millis(100);
+/// How long occupancy waits for more scans before it is published.
+const OCCUPANCY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a new listener waits for the bus to bring what other nodes tell.
-const HEARING: Duration = Duration::from_millis(250);
+/// How long a new subscription waits until the bus delivers the scans of other nodes.
+const BUS_SUBSCRIBE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How many items a listener may be behind.
-const BACKLOG: usize = 1024;
+/// How many items a subscriber may be behind.
+const SUBSCRIBER_CAPACITY: usize = 1024;
 
-/// What listeners are told.
+/// An item of the feed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeedItem {
-    /// A scan was recorded, or undone.
+    /// A scan was recorded or undone.
     Scan(Box<ScanRecord>),
-    /// How many are inside now.
+    /// The present occupancy.
     Occupancy(Box<EventOccupancy>),
-    /// The listener was too slow, and missed this many items.
+    /// The subscriber was too slow and missed this many items.
     Lagged(u64),
 }
 
-/// People moved at an event.
+/// A change of an event's occupancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moved {
-    /// When.
+pub(crate) struct OccupancyChange {
     pub(crate) at: Timestamp,
-    /// Whether by a scan that this node decided: then it tells the others.
-    pub(crate) here: bool,
+    /// Whether a scan of this node caused it. This node then publishes the occupancy to the other nodes.
+    pub(crate) is_local: bool,
 }
 
 #[derive(Default)]
 struct Channels {
-    open: HashMap<Place, broadcast::Sender<Arc<FeedItem>>>,
-    moved: HashMap<Place, Moved>,
+    open: HashMap<EventKey, broadcast::Sender<Arc<FeedItem>>>,
+    /// Changes whose occupancy is not published yet.
+    occupancy_changes: HashMap<EventKey, OccupancyChange>,
     closed: bool,
 }
 
 /// The feed of this node.
 pub struct Feed {
     channels: Mutex<Channels>,
-    moved: Notify,
+    occupancy_changed: Notify,
     closed: watch::Sender<bool>,
     bus: Option<Arc<dyn Bus>>,
 }
 
-/// A listener.
+/// A subscription to an event.
 pub struct Subscription(broadcast::Receiver<Arc<FeedItem>>);
 
 impl Subscription {
-    /// The next item; `None` once the feed is closed.
+    /// Waits for the next item; `None` when the feed is closed.
     pub async fn next(&mut self) -> Option<Arc<FeedItem>> {
         match self.0.recv().await {
             Ok(item) => Some(item),
@@ -71,7 +73,7 @@ impl Subscription {
     }
 }
 
-fn place_of(record: &ScanRecord) -> Place {
+fn event_of(record: &ScanRecord) -> EventKey {
     (record.organization_id, record.event_id)
 }
 
@@ -83,135 +85,132 @@ impl Feed {
     pub(crate) fn new(bus: Option<Arc<dyn Bus>>) -> Self {
         Self {
             channels: Mutex::default(),
-            moved: Notify::new(),
+            occupancy_changed: Notify::new(),
             closed: watch::Sender::new(false),
             bus,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Channels> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Listens to an event from now on; a bus that is down is not waited for.
+    /// Subscribes to an event. If the bus is down, the subscription starts without the scans of other nodes, which follow
+    /// when the bus works again.
     pub async fn subscribe(&self, organization: OrganizationId, event: EventId) -> Subscription {
-        let subscription = self.enlist(organization, event);
+        let subscription = self.open_subscription(organization, event);
         if let Some(bus) = &self.bus {
-            // Past it, what other nodes tell comes when the bus does.
-            let _ = tokio::time::timeout(HEARING, bus.hears_scans(organization, event)).await;
+            let subscribed = bus.scans_subscribed(organization, event);
+            let _ = tokio::time::timeout(BUS_SUBSCRIBE_TIMEOUT, subscribed).await;
         }
         subscription
     }
 
-    fn enlist(&self, organization: OrganizationId, event: EventId) -> Subscription {
-        let mut channels = self.lock();
+    fn open_subscription(&self, organization: OrganizationId, event: EventId) -> Subscription {
+        let mut channels = self.channels.lock();
         if channels.closed {
-            // A receiver without a sender: it ends at once.
+            // A receiver without a sender ends at once.
             return Subscription(broadcast::channel(1).1);
         }
         let channel = channels.open.entry((organization, event)).or_insert_with(|| {
             if let Some(bus) = &self.bus {
-                bus.want_scans(organization, event, true);
+                bus.subscribe_scans(organization, event);
             }
-            broadcast::channel(BACKLOG).0
+            broadcast::channel(SUBSCRIBER_CAPACITY).0
         });
         Subscription(channel.subscribe())
     }
 
-    pub(crate) fn has_listeners(&self, organization: OrganizationId, event: EventId) -> bool {
-        self.lock().open.contains_key(&(organization, event))
+    pub(crate) fn has_subscribers(&self, organization: OrganizationId, event: EventId) -> bool {
+        self.channels.lock().open.contains_key(&(organization, event))
     }
 
-    /// How many listen.
-    pub(crate) fn listeners(&self) -> usize {
-        self.lock()
+    /// How many subscriptions exist.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.channels
+            .lock()
             .open
             .values()
             .map(broadcast::Sender::receiver_count)
             .sum()
     }
 
-    /// Tells a scan that this node decided.
-    pub(crate) fn tell_scan(&self, record: &ScanRecord) {
-        self.tell_scans(&[record]);
+    /// Publishes a scan of this node.
+    pub(crate) fn publish_scan(&self, record: &ScanRecord) {
+        self.publish_scans(&[record]);
     }
 
-    /// Tells scans that this node decided.
-    pub(crate) fn tell_scans(&self, records: &[&ScanRecord]) {
-        for records in records.chunk_by(|one, next| place_of(one) == place_of(next)) {
+    /// Publishes scans of this node.
+    pub(crate) fn publish_scans(&self, records: &[&ScanRecord]) {
+        for records in records.chunk_by(|one, next| event_of(one) == event_of(next)) {
             let [first, ..] = records else { continue };
-            let place = place_of(first);
+            let event = event_of(first);
             let at = records
                 .iter()
                 .fold(first.received_at, |at, record| at.max(record.received_at));
-            let listened = self.send(place, records.iter().map(|record| scan_item(record)));
-            if listened || self.bus.is_some() {
-                self.mark_moved(place, Moved { at, here: true });
+            let has_subscribers = self.send(event, records.iter().map(|record| scan_item(record)));
+            if has_subscribers || self.bus.is_some() {
+                self.occupancy_changed(event, OccupancyChange { at, is_local: true });
             }
         }
     }
 
-    /// Tells a scan that another node decided; that node tells occupancy too.
-    pub(crate) fn tell_scan_of_another_node(&self, record: &ScanRecord) {
-        self.send(place_of(record), [record].into_iter().map(scan_item));
+    /// Publishes a scan of another node, which also publishes the occupancy.
+    pub(crate) fn publish_remote_scan(&self, record: &ScanRecord) {
+        self.send(event_of(record), [record].into_iter().map(scan_item));
     }
 
-    /// Tells occupancy.
-    pub(crate) fn tell_occupancy(&self, place: Place, occupancy: EventOccupancy) {
-        self.send(place, [FeedItem::Occupancy(Box::new(occupancy))]);
+    /// Publishes the occupancy of an event.
+    pub(crate) fn publish_occupancy(&self, event: EventKey, occupancy: EventOccupancy) {
+        self.send(event, [FeedItem::Occupancy(Box::new(occupancy))]);
     }
 
-    /// Sends where somebody listens; whether somebody does. Items are made only then.
-    fn send(&self, place: Place, items: impl IntoIterator<Item = FeedItem>) -> bool {
-        let mut channels = self.lock();
-        let Some(channel) = channels.open.get(&place) else {
+    /// Sends items to the subscribers of an event. Returns whether there are any; without them no item is made.
+    fn send(&self, event: EventKey, items: impl IntoIterator<Item = FeedItem>) -> bool {
+        let mut channels = self.channels.lock();
+        let Some(channel) = channels.open.get(&event) else {
             return false;
         };
         if channel.receiver_count() == 0 {
-            channels.open.remove(&place);
+            channels.open.remove(&event);
             if let Some(bus) = &self.bus {
-                bus.want_scans(place.0, place.1, false);
+                bus.unsubscribe_scans(event.0, event.1);
             }
             return false;
         }
         items.into_iter().all(|item| channel.send(Arc::new(item)).is_ok())
     }
 
-    /// Notes that people moved at an event.
-    pub(crate) fn mark_moved(&self, place: Place, moved: Moved) {
-        let mut channels = self.lock();
-        let held = channels.moved.entry(place).or_insert(moved);
-        held.at = held.at.max(moved.at);
-        held.here |= moved.here;
+    /// Records that the occupancy of an event changed.
+    pub(crate) fn occupancy_changed(&self, event: EventKey, change: OccupancyChange) {
+        let mut channels = self.channels.lock();
+        let pending = channels.occupancy_changes.entry(event).or_insert(change);
+        pending.at = pending.at.max(change.at);
+        pending.is_local |= change.is_local;
         drop(channels);
-        self.moved.notify_one();
+        self.occupancy_changed.notify_one();
     }
 
-    /// Events where people moved since they were last told of; waits until there is one. `None` once the feed is
-    /// closed.
-    pub(crate) async fn moved(&self) -> Option<Vec<(Place, Moved)>> {
+    /// Waits for events whose occupancy changed since the last call; `None` when the feed is closed.
+    pub(crate) async fn next_occupancy_changes(&self) -> Option<Vec<(EventKey, OccupancyChange)>> {
         loop {
             tokio::select! {
-                () = self.moved.notified() => {}
+                () = self.occupancy_changed.notified() => {}
                 () = self.closed() => return None,
             }
-            tokio::time::sleep(PACE).await;
-            let moved: Vec<_> = self.lock().moved.drain().collect();
-            if !moved.is_empty() {
-                return Some(moved);
+            tokio::time::sleep(OCCUPANCY_INTERVAL).await;
+            let changes: Vec<_> = self.channels.lock().occupancy_changes.drain().collect();
+            if !changes.is_empty() {
+                return Some(changes);
             }
         }
     }
 
     /// Waits until the feed is closed.
     pub(crate) async fn closed(&self) {
-        // The sender lives as long as the feed: the wait ends only by the value.
+        // The sender lives as long as the feed, so that the wait ends only when the value is true.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Ends every subscription and the tasks of this node.
+    /// Ends every subscription, and the tasks of this node.
     pub(crate) fn close(&self) {
-        let mut channels = self.lock();
+        let mut channels = self.channels.lock();
         channels.closed = true;
         channels.open.clear();
         self.closed.send_replace(true);

@@ -1,30 +1,32 @@
-//! How is this node doing? Plain numbers for whoever watches over it; counting costs a scan nothing that it notices.
+//! The health of a node as plain numbers, for metrics. Counting uses relaxed atomics, so that it costs a scan next to
+//! nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::store::PoolUse;
 
-/// How a node is doing. Counts are since its start.
+/// The health of a node. Counts are since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeHealth {
-    /// Whether the database answered when it was last asked for its change counters, which is at least twice a second.
+    /// Whether the database answered the last query of the change counters, which runs at least twice a second.
     pub database_up: bool,
     /// The connections to the database.
     pub pools: Vec<PoolUse>,
-    /// How the second tier is doing; `None` where there is none.
+    /// The ticket cache in Redis; `None` without Redis.
     #[cfg(feature = "redis")]
-    pub redis: Option<crate::node::TierHealth>,
-    /// Whether the way to the other nodes is up; `None` where there is none.
+    pub redis: Option<crate::node::RedisHealth>,
+    /// Whether the bus to the other nodes is up; `None` without a bus.
     pub bus_up: Option<bool>,
-    /// What goes to the database.
+    /// The writes of scans.
     pub writes: WriteCounts,
-    /// Who listens to events here.
-    pub listeners: usize,
+    /// The number of subscriptions to the feed.
+    pub subscriptions: usize,
 }
 
-/// Upper ends of the classes by which writes are counted: a fast disk, a slow one, a database in trouble.
-pub const WRITE_TIMES: [Duration; 12] = [
+/// The upper bounds of the buckets that count writes by their duration: from a fast disk, over a slow one, to a database
+/// in trouble.
+pub const WRITE_DURATION_BUCKETS: [Duration; 12] = [
     Duration::from_micros(500),
     Duration::from_millis(1),
     Duration::from_micros(2500),
@@ -39,78 +41,79 @@ pub const WRITE_TIMES: [Duration; 12] = [
     Duration::from_secs(5),
 ];
 
-/// What the recorder wrote, and what it still has to write.
+/// What the write queue has written, and what it holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteCounts {
-    /// Writes, done and failed, by the time that they took: each up to its end of [`WRITE_TIMES`], the last longer.
-    pub took: [u64; WRITE_TIMES.len() + 1],
-    /// Writes that the database failed.
+    /// Successful and failed writes by their duration: one count for each of [`WRITE_DURATION_BUCKETS`], whose bound is
+    /// inclusive, and one for longer writes.
+    pub durations: [u64; WRITE_DURATION_BUCKETS.len() + 1],
+    /// Failed writes.
     pub failed: u64,
-    /// Scans in the writes that were done.
+    /// Scans in successful writes.
     pub scans: u64,
-    /// Time spent in writes: there is one at a time, so that a second in a second is all that one node can do.
+    /// Time spent in writes. A node has one writer, so that one second per second is its limit.
     pub busy: Duration,
     /// Scans that wait for a write.
-    pub waiting: usize,
-    /// Denials that a tier answered and the audit trail does not have yet.
-    pub denials_waiting: usize,
+    pub queued_scans: usize,
+    /// Denials that were answered from a cache and are not in the audit trail yet.
+    pub pending_denials: usize,
 }
 
-/// The recorder's counters.
+/// The counters of the write queue.
 #[derive(Debug, Default)]
 pub(crate) struct WriteStats {
-    took: [AtomicU64; WRITE_TIMES.len() + 1],
+    durations: [AtomicU64; WRITE_DURATION_BUCKETS.len() + 1],
     failed: AtomicU64,
     scans: AtomicU64,
     busy_micros: AtomicU64,
 }
 
 impl WriteStats {
-    /// A write ended.
-    pub(crate) fn wrote(&self, scans: usize, done: bool, took: Duration) {
-        let class = WRITE_TIMES.partition_point(|end| *end < took);
-        if let Some(class) = self.took.get(class) {
-            class.fetch_add(1, Ordering::Relaxed);
+    /// Counts a write.
+    pub(crate) fn record_write(&self, scans: usize, succeeded: bool, duration: Duration) {
+        let bucket = WRITE_DURATION_BUCKETS.partition_point(|bound| *bound < duration);
+        if let Some(count) = self.durations.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
-        if done {
+        if succeeded {
             self.scans.fetch_add(scans as u64, Ordering::Relaxed);
         } else {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.busy_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    pub(crate) fn counts(&self, waiting: usize, denials_waiting: usize) -> WriteCounts {
+    pub(crate) fn counts(&self, queued_scans: usize, pending_denials: usize) -> WriteCounts {
         WriteCounts {
-            took: std::array::from_fn(|class| {
-                self.took
-                    .get(class)
+            durations: std::array::from_fn(|bucket| {
+                self.durations
+                    .get(bucket)
                     .map_or(0, |count| count.load(Ordering::Relaxed))
             }),
             failed: self.failed.load(Ordering::Relaxed),
             scans: self.scans.load(Ordering::Relaxed),
             busy: Duration::from_micros(self.busy_micros.load(Ordering::Relaxed)),
-            waiting,
-            denials_waiting,
+            queued_scans,
+            pending_denials,
         }
     }
 }
 
-/// Whether the database answered when it was last asked.
+/// Whether the database answered the last query of the change counters.
 #[derive(Debug)]
 pub(crate) struct DatabaseLiveness(AtomicBool);
 
 impl Default for DatabaseLiveness {
-    /// A gate is put together only over a database that answers.
+    /// Up: a node starts only with a database that answers.
     fn default() -> Self {
         Self(AtomicBool::new(true))
     }
 }
 
 impl DatabaseLiveness {
-    pub(crate) fn note(&self, answered: bool) {
-        self.0.store(answered, Ordering::Relaxed);
+    pub(crate) fn set_up(&self, up: bool) {
+        self.0.store(up, Ordering::Relaxed);
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -123,15 +126,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_is_counted_up_to_the_end_of_its_class() {
-        let tally = WriteStats::default();
-        let times = [500, 501, 1000, 5_000_000, 5_000_001].map(Duration::from_micros);
-        for took in times {
-            tally.wrote(2, true, took);
+    fn the_bound_of_a_duration_bucket_is_inclusive() {
+        let stats = WriteStats::default();
+        let durations = [500, 501, 1000, 5_000_000, 5_000_001].map(Duration::from_micros);
+        for duration in durations {
+            stats.record_write(2, true, duration);
         }
-        let counts = tally.counts(0, 0);
-        assert_eq!(counts.took, [1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(counts.busy, times.iter().sum());
+        let counts = stats.counts(0, 0);
+        assert_eq!(counts.durations, [1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(counts.busy, durations.iter().sum());
         assert_eq!((counts.scans, counts.failed), (10, 0));
     }
 }

@@ -1,63 +1,69 @@
-//! How do many phones get the manifest of an event, without its being made for each of them? This node keeps what it
-//! read, asks the database for what is new, and writes once what is the same for all.
+//! Issues the manifests of events, without building one for each phone that asks: a node keeps what it read, asks the
+//! database only for what is new, and renders once what is the same for all phones.
 //!
-//! Invariants: one reads for an event at a time, the others wait and get the same; a change that an operator was told of
-//! is in what is made after it, a scan within [`PACE`]; `made_at` is a time before anything of it was read; a delta holds
-//! every ticket that changed after its base, whichever node made the base, because a version is one state of the database
-//! and states follow one another.
+//! Invariants:
+//! - One caller reads for an event at a time. The others wait and get the same manifest.
+//! - A change that was answered to an operator is in every manifest made after it. A scan is in it after at most
+//!   [`SCAN_REFRESH_INTERVAL`].
+//! - `made_at` is a time before any part of the manifest was read.
+//! - A delta holds every ticket that changed after its base, whichever node issued the base: a version is one state of the
+//!   database, and states follow one another.
 
-use std::collections::HashMap;
+mod snapshot;
+
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::Mutex;
 
-use crate::manifest::{ManifestDraft, ManifestFacts, ManifestTicket, ManifestTooLarge};
-use crate::model::{Event, EventId, Gate, OrganizationId, SigningKey, TicketCode, Timestamp};
-use crate::store::{ManifestMark, ManifestReading, Store, StoreError};
+use crate::bus::EventKey;
+use crate::manifest::ManifestTooLarge;
+use crate::model::{EventId, OrganizationId, Timestamp};
+use crate::store::{ManifestMark, Store, StoreError};
 use crate::token::Keyring;
+use snapshot::{Render, Snapshot};
 
-/// For so long scans alone do not call for another reading: while people come in, everything changes all the time.
-const PACE: Duration = Duration::from_secs(2);
+/// How long a snapshot serves while only scans change the event. During admission something changes all the time.
+const SCAN_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// At least so long a manifest may be taken into use, however young its event wants it.
-const SHORTEST_LIFE: Duration = Duration::from_mins(5);
-
-/// The most events that are kept, and how long one is kept that nobody asks for.
-const MOST_EVENTS: NonZeroUsize = match NonZeroUsize::new(16) {
-    Some(most) => most,
+/// The maximal number of events in the cache.
+const MAX_EVENTS: NonZeroUsize = match NonZeroUsize::new(16) {
+    Some(events) => events,
     None => NonZeroUsize::MIN,
 };
-const KEPT: Duration = Duration::from_hours(1);
 
-/// What a phone has already.
+/// How long an event stays in the cache after the last request.
+const IDLE_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// The versions that a phone has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Precondition {
-    /// The version that it wants what changed since.
-    pub since: Option<u64>,
-    /// The version of which it wants to be told nothing.
-    pub unless: Option<u64>,
+    /// The version that a delta may build on.
+    pub delta_base: Option<u64>,
+    /// The version for which no manifest is needed: the phone has it.
+    pub none_match: Option<u64>,
 }
 
-/// A manifest or a delta, signed.
+/// A manifest or a delta with its signature.
 #[derive(Debug)]
-pub struct ManifestIssue {
+pub struct SignedManifest {
     /// Its version.
     pub version: u64,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// The bytes as a transport packs them: kept here, so that it is done once for all phones.
-    pub packed: OnceLock<Vec<u8>>,
+    /// The bytes as the transport compresses them. Kept here, so that they are compressed once for all phones.
+    pub compressed: OnceLock<Vec<u8>>,
 }
 
-/// What a phone gets.
+/// The response to a phone's request for a manifest.
 #[derive(Debug, Clone)]
 pub enum ManifestResponse {
-    /// Nothing: what it has is the newest.
-    Unchanged(u64),
-    /// This.
-    Issue(Arc<ManifestIssue>),
+    /// The phone has the newest version, which is this one.
+    NotModified(u64),
+    /// The manifest, or a delta.
+    Manifest(Arc<SignedManifest>),
 }
 
 /// Why there is no manifest.
@@ -66,296 +72,187 @@ pub enum ManifestFailure {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The event has more of something than a manifest has room for.
+    /// The event exceeds a limit of the manifest format.
     #[error(transparent)]
     TooLarge(#[from] ManifestTooLarge),
 }
 
-/// The manifests that this node makes.
+/// The manifests of this node.
 pub(crate) struct ManifestCache {
     window: Duration,
-    shelves: Mutex<LruCache<(OrganizationId, EventId), Kept>>,
+    events: Mutex<LruCache<EventKey, CachedEvent>>,
 }
 
-struct Kept {
-    asked_at: Timestamp,
-    shelf: Arc<tokio::sync::Mutex<Entry>>,
+struct CachedEvent {
+    last_requested_at: Timestamp,
+    /// Locked while one caller reads and renders for the event.
+    manifests: Arc<tokio::sync::Mutex<EventManifests>>,
 }
 
-/// What is kept of one event.
+/// The snapshot and the full manifest of one event.
 #[derive(Default)]
-struct Entry {
-    plate: Option<Arc<Snapshot>>,
-    whole: Option<(Timestamp, Arc<ManifestIssue>)>,
+struct EventManifests {
+    snapshot: Option<Arc<Snapshot>>,
+    /// The last full manifest, with its `made_at`.
+    full: Option<(Timestamp, Arc<SignedManifest>)>,
 }
 
-/// What was read.
-#[derive(Clone)]
-struct Snapshot {
-    mark: ManifestMark,
-    version: u64,
-    /// The version that was read first: what changed before it is not known.
-    first: u64,
-    made_at: Timestamp,
-    event: Event,
-    gates: Vec<Gate>,
-    keys: Vec<SigningKey>,
-    tickets: HashMap<TicketCode, Printed>,
-}
-
-#[derive(Clone)]
-struct Printed {
-    /// The ticket's own version.
-    version: i64,
-    /// The version of the manifest that told this first, here.
-    changed: u64,
-    ticket: ManifestTicket,
+impl EventManifests {
+    /// Whether the database must be read again. `mark` is the present one.
+    fn is_outdated(&self, mark: &ManifestMark, precondition: Precondition, now: Timestamp) -> bool {
+        let Some(snapshot) = &self.snapshot else {
+            return true;
+        };
+        if snapshot.mark == *mark {
+            return false;
+        }
+        let only_scans_changed = snapshot.mark
+            == ManifestMark {
+                movements: snapshot.mark.movements,
+                ..*mark
+            };
+        // A phone that has a newer version from another node must not get an older one here.
+        let phone_is_newer = precondition
+            .delta_base
+            .max(precondition.none_match)
+            .is_some_and(|version| version > snapshot.version);
+        !only_scans_changed || phone_is_newer || now >= snapshot.made_at.plus(SCAN_REFRESH_INTERVAL)
+    }
 }
 
 impl ManifestCache {
     pub(crate) fn new(window: Duration) -> Self {
         Self {
             window,
-            shelves: Mutex::new(LruCache::new(MOST_EVENTS)),
+            events: Mutex::new(LruCache::new(MAX_EVENTS)),
         }
     }
 
-    /// What a phone gets that asks at `now`; `None` where there is no such event.
+    /// The response to a phone that asks at `now`; `None` where there is no such event.
     ///
-    /// It is made to its end, whether the phone waits for it or not: the next one finds it.
+    /// The manifest is completed even if the phone goes away: the next phone finds it.
     pub(crate) async fn issue(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
         keyring: Arc<Keyring>,
         event: EventId,
-        held: Precondition,
+        precondition: Precondition,
         now: Timestamp,
     ) -> Result<Option<ManifestResponse>, ManifestFailure> {
         let (manifest_cache, store) = (Arc::clone(self), Arc::clone(store));
-        let made =
-            tokio::spawn(async move { manifest_cache.make(&*store, &keyring, event, held, now).await });
-        made.await.unwrap_or_else(|error| Err(broken(&error)))
+        let response = tokio::spawn(async move {
+            manifest_cache
+                .respond(&*store, &keyring, event, precondition, now)
+                .await
+        });
+        response.await.unwrap_or_else(|error| Err(task_failure(&error)))
     }
 
-    async fn make(
+    async fn respond(
         &self,
         store: &dyn Store,
         keyring: &Arc<Keyring>,
         event: EventId,
-        held: Precondition,
+        precondition: Precondition,
         now: Timestamp,
     ) -> Result<Option<ManifestResponse>, ManifestFailure> {
         let organization = keyring.organization_id();
-        // Whoever asks for events that are not there takes no other event's place.
-        if !self.keeps(organization, event) && store.manifest_mark(organization, event).await?.is_none() {
+        // Requests for unknown events must not evict known ones.
+        if !self.contains(organization, event) && store.manifest_mark(organization, event).await?.is_none() {
             return Ok(None);
         }
-        let shelf = self.shelf(organization, event, now);
-        let mut shelf = shelf.lock().await;
+        let manifests = self.manifests(organization, event, now);
+        let mut manifests = manifests.lock().await;
         let Some(mark) = store.manifest_mark(organization, event).await? else {
-            self.forget(organization, event);
+            self.remove(organization, event);
             return Ok(None);
         };
-        if shelf.is_due(&mark, held, now) {
-            let plate = shelf.plate.as_deref();
-            let known = |code| Some(plate?.tickets.get(&code)?.version);
-            let Some(reading) = store.read_manifest(organization, event, &known).await? else {
-                self.forget(organization, event);
+        if manifests.is_outdated(&mark, precondition, now) {
+            let previous = manifests.snapshot.as_deref();
+            let known_version = |code| previous?.ticket_version(code);
+            let Some(reading) = store.read_manifest(organization, event, &known_version).await? else {
+                self.remove(organization, event);
                 return Ok(None);
             };
-            shelf.take(reading, now);
+            let snapshot = Snapshot::update(manifests.snapshot.take(), reading, now);
+            manifests.snapshot = Some(Arc::new(snapshot));
         }
-        let Some(plate) = shelf.plate.clone() else {
+        let Some(snapshot) = manifests.snapshot.clone() else {
             return Ok(None);
         };
-        if held.unless == Some(plate.version) {
-            return Ok(Some(ManifestResponse::Unchanged(plate.version)));
+        if precondition.none_match == Some(snapshot.version) {
+            return Ok(Some(ManifestResponse::NotModified(snapshot.version)));
         }
-        // Nothing changed since it was read: what is made of it is as young as the question.
-        let made_at = if plate.mark == mark {
-            plate.made_at.max(now)
+        // If nothing changed since the snapshot was read, it is still true now.
+        let made_at = if snapshot.mark == mark {
+            snapshot.made_at.max(now)
         } else {
-            plate.made_at
+            snapshot.made_at
         };
-        let print = Render {
+        let render = Render {
             made_at,
             window: self.window,
             keyring: Arc::clone(keyring),
-            plate,
+            snapshot,
         };
-        if let Some(base) = held.since.filter(|base| print.plate.has_delta_onto(*base)) {
-            let issue = in_background(move || print.delta(base)).await?;
-            return Ok(Some(ManifestResponse::Issue(Arc::new(issue))));
+        let delta_base = precondition
+            .delta_base
+            .filter(|base| render.snapshot.supports_delta(*base));
+        if let Some(base) = delta_base {
+            let delta = render_in_background(move || render.delta(base)).await?;
+            return Ok(Some(ManifestResponse::Manifest(Arc::new(delta))));
         }
-        if let Some((made_at, whole)) = &shelf.whole
-            && whole.version == print.plate.version
-            && now < made_at.plus(PACE)
+        if let Some((made_at, full)) = &manifests.full
+            && full.version == render.snapshot.version
+            && now < made_at.plus(SCAN_REFRESH_INTERVAL)
         {
-            return Ok(Some(ManifestResponse::Issue(Arc::clone(whole))));
+            return Ok(Some(ManifestResponse::Manifest(Arc::clone(full))));
         }
-        let whole = Arc::new(in_background(move || print.whole()).await?);
-        shelf.whole = Some((made_at, Arc::clone(&whole)));
-        Ok(Some(ManifestResponse::Issue(whole)))
+        let full = Arc::new(render_in_background(move || render.full()).await?);
+        manifests.full = Some((made_at, Arc::clone(&full)));
+        Ok(Some(ManifestResponse::Manifest(full)))
     }
 
-    fn shelf(
+    /// The manifests of an event. Also evicts events without a request for [`IDLE_TIMEOUT`].
+    fn manifests(
         &self,
         organization: OrganizationId,
         event: EventId,
         now: Timestamp,
-    ) -> Arc<tokio::sync::Mutex<Entry>> {
-        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        while shelves
+    ) -> Arc<tokio::sync::Mutex<EventManifests>> {
+        let mut events = self.events.lock();
+        while events
             .peek_lru()
-            .is_some_and(|(_, kept)| now > kept.asked_at.plus(KEPT))
+            .is_some_and(|(_, cached)| now > cached.last_requested_at.plus(IDLE_TIMEOUT))
         {
-            shelves.pop_lru();
+            events.pop_lru();
         }
-        let kept = shelves.get_or_insert_mut((organization, event), || Kept {
-            asked_at: now,
-            shelf: Arc::default(),
+        let cached = events.get_or_insert_mut((organization, event), || CachedEvent {
+            last_requested_at: now,
+            manifests: Arc::default(),
         });
-        kept.asked_at = now;
-        Arc::clone(&kept.shelf)
+        cached.last_requested_at = now;
+        Arc::clone(&cached.manifests)
     }
 
-    fn keeps(&self, organization: OrganizationId, event: EventId) -> bool {
-        let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        shelves.contains(&(organization, event))
+    fn contains(&self, organization: OrganizationId, event: EventId) -> bool {
+        self.events.lock().contains(&(organization, event))
     }
 
-    fn forget(&self, organization: OrganizationId, event: EventId) {
-        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        shelves.pop(&(organization, event));
+    fn remove(&self, organization: OrganizationId, event: EventId) {
+        self.events.lock().pop(&(organization, event));
     }
 }
 
-/// Writes and signs where it holds up nobody else: a large manifest takes a while.
-async fn in_background(
-    print: impl FnOnce() -> Result<ManifestIssue, ManifestFailure> + Send + 'static,
-) -> Result<ManifestIssue, ManifestFailure> {
-    let printed = tokio::task::spawn_blocking(print).await;
-    printed.unwrap_or_else(|error| Err(broken(&error)))
+/// Renders and signs on a blocking thread: a large manifest takes too long for a worker of the runtime.
+async fn render_in_background(
+    render: impl FnOnce() -> Result<SignedManifest, ManifestFailure> + Send + 'static,
+) -> Result<SignedManifest, ManifestFailure> {
+    let rendered = tokio::task::spawn_blocking(render).await;
+    rendered.unwrap_or_else(|error| Err(task_failure(&error)))
 }
 
-/// A task that did not come to its end.
-fn broken(error: &tokio::task::JoinError) -> ManifestFailure {
+/// The failure of a task that panicked or was cancelled.
+fn task_failure(error: &tokio::task::JoinError) -> ManifestFailure {
     StoreError::failed(error.to_string()).into()
-}
-
-impl Entry {
-    /// Whether what is kept no longer does.
-    fn is_due(&self, mark: &ManifestMark, held: Precondition, now: Timestamp) -> bool {
-        let Some(plate) = &self.plate else { return true };
-        if plate.mark == *mark {
-            return false;
-        }
-        let scans_alone = plate.mark
-            == ManifestMark {
-                movements: plate.mark.movements,
-                ..*mark
-            };
-        // A phone that another node told more must not be told less here.
-        let behind = held
-            .since
-            .max(held.unless)
-            .is_some_and(|held| held > plate.version);
-        !scans_alone || behind || now >= plate.made_at.plus(PACE)
-    }
-
-    fn take(&mut self, reading: ManifestReading, now: Timestamp) {
-        let ManifestReading {
-            mark,
-            version,
-            event,
-            gates,
-            keys,
-            changed,
-        } = reading;
-        let (first, mut tickets) = match self.plate.take() {
-            Some(plate) => {
-                let plate = Arc::unwrap_or_clone(plate);
-                (plate.first, plate.tickets)
-            }
-            None => (version, HashMap::with_capacity(changed.len())),
-        };
-        for one in changed {
-            let printed = Printed {
-                version: one.version,
-                changed: version,
-                ticket: one.ticket,
-            };
-            tickets.insert(one.code, printed);
-        }
-        self.plate = Some(Arc::new(Snapshot {
-            mark,
-            version,
-            first,
-            made_at: now,
-            event,
-            gates,
-            keys,
-            tickets,
-        }));
-    }
-}
-
-impl Snapshot {
-    /// Whether it is known what changed since `base`, and is less than half of all.
-    fn has_delta_onto(&self, base: u64) -> bool {
-        (self.first..=self.version).contains(&base) && self.since(base).count() * 2 <= self.tickets.len()
-    }
-
-    fn since(&self, base: u64) -> impl Iterator<Item = &ManifestTicket> {
-        let changed = self
-            .tickets
-            .values()
-            .filter(move |printed| printed.changed > base);
-        changed.map(|printed| &printed.ticket)
-    }
-}
-
-/// A plate on its way to paper.
-struct Render {
-    made_at: Timestamp,
-    window: Duration,
-    keyring: Arc<Keyring>,
-    plate: Arc<Snapshot>,
-}
-
-impl Render {
-    fn whole(&self) -> Result<ManifestIssue, ManifestFailure> {
-        let tickets = self.plate.tickets.values().map(|printed| printed.ticket.clone());
-        self.signed(ManifestDraft::full(&self.facts(), tickets)?)
-    }
-
-    fn delta(&self, base: u64) -> Result<ManifestIssue, ManifestFailure> {
-        let tickets = self.plate.since(base).cloned();
-        self.signed(ManifestDraft::delta(&self.facts(), base, tickets)?)
-    }
-
-    fn facts(&self) -> ManifestFacts<'_> {
-        let plate = &*self.plate;
-        let age = Duration::from_secs(plate.event.manifest_max_age_s.into());
-        ManifestFacts {
-            version: plate.version,
-            made_at: self.made_at,
-            expires_at: self.made_at.plus(age.max(SHORTEST_LIFE)),
-            event: &plate.event,
-            gates: &plate.gates,
-            keys: &plate.keys,
-            dedup_window: self.window,
-        }
-    }
-
-    fn signed(&self, draft: ManifestDraft) -> Result<ManifestIssue, ManifestFailure> {
-        let bytes = draft
-            .sign(&self.keyring)
-            .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))?;
-        Ok(ManifestIssue {
-            version: self.plate.version,
-            bytes,
-            packed: OnceLock::new(),
-        })
-    }
 }

@@ -1,200 +1,149 @@
-//! How is a gate put together? A database, a master secret, a window; out come the scanner and the back office.
+//! Starts a node: takes a database, a master secret and a window, and returns the scanner and the administration.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
-use crate::bus::Bus;
+use crate::bus::{Bus, BusPublisher};
 use crate::model::{OrganizationId, RuleSettings};
 use crate::node::cache::identities::IdentityCache;
-use crate::node::cache::invalidation::{Invalidator, Outbox};
+use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
-use crate::node::cache::redis::RedisTier;
+use crate::node::cache::redis::RedisTicketCache;
 use crate::node::cache::tickets::TicketCache;
-use crate::node::cluster::Node;
+use crate::node::cluster::Cluster;
 use crate::node::health::DatabaseLiveness;
+use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
-use crate::node::scanner::{Parts, PostCommitEffects};
+use crate::node::scanner::{PostCommitEffects, ScannerParts};
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Admin, Feed, Scanner};
 use crate::store::{Store, StoreError};
 use crate::token::{Keyring, KeyringError, MasterSecret, PhoenixKeys};
 
-/// What a gate is made of.
+/// The parts and settings of a node.
 pub struct Setup {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// What signing keys derive from.
+    /// The secret that all signing keys derive from.
     pub master: MasterSecret,
-    /// The platform's keys, where its tokens are to be read.
+    /// The platform's keys, where its tokens are accepted.
     pub phoenix: Option<PhoenixKeys>,
-    /// The deduplication window; the same on all nodes.
+    /// The deduplication window. It must be the same on all nodes.
     pub window: Duration,
-    /// Redis, where there is one: second tier and bus.
+    /// Redis, where there is one: the second cache tier and the bus.
     #[cfg(feature = "redis")]
     pub redis: Option<crate::bus::RedisConnection>,
 }
 
-/// Why a gate could not be put together.
+/// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The thread that records scans did not start.
-    #[error("the recorder's thread did not start: {0}")]
+    /// The writer's thread did not start.
+    #[error("the writer's thread did not start: {0}")]
     Thread(#[from] std::io::Error),
-    /// The signing keys in the database are not those of this master secret.
+    /// The signing keys in the database do not derive from this master secret.
     #[error("organization {organization}: {error}")]
     Keys {
-        /// Whose keys.
+        /// The organization that owns the keys.
         organization: OrganizationId,
-        /// What is wrong.
+        /// The difference.
         error: KeyringError,
     },
 }
 
 impl Setup {
-    /// Checks that the stored public keys are this master secret's, and starts the gate. To be called within a tokio
-    /// runtime.
+    /// Checks that the stored public keys derive from this master secret, and starts the node. Must be called within a
+    /// tokio runtime.
     pub async fn open(self) -> Result<(Scanner, Admin), SetupError> {
+        self.check_signing_keys().await?;
+        let bus = self.bus();
         let Self {
             store,
             master,
             phoenix,
             window,
-            ..
-        } = &self;
-        let keys = Keys(Arc::new(Secrets {
-            master: master.clone(),
-            phoenix: phoenix.clone(),
-        }));
-        for organization in store.organizations().await? {
-            let rows = store.signing_keys(organization).await?;
-            Keyring::derive(keys.master(), organization, &rows)
-                .map_err(|error| SetupError::Keys { organization, error })?;
-        }
-        let store = Arc::clone(store);
-        let rules = RuleSettings {
-            dedup_window: *window,
-        };
+            #[cfg(feature = "redis")]
+            redis,
+        } = self;
+        let rules = RuleSettings { dedup_window: window };
         #[cfg(feature = "redis")]
-        let redis = self
-            .redis
-            .as_ref()
-            .map(|redis| RedisTier::start(redis.connection(), *window));
-        let bus = self.bus();
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let outbox = Outbox(bus.is_some().then_some(sender));
-        let memory = Arc::new(IdentityCache::new());
-        let recent = Arc::new(TicketCache::new(*window));
+        let redis_cache = redis.map(|redis| RedisTicketCache::start(redis.connection(), window));
+        let (publisher, publisher_queue) = BusPublisher::channel(bus.is_some());
+        let identity_cache = Arc::new(IdentityCache::new());
+        let ticket_cache = Arc::new(TicketCache::new(window));
         let occupancy_cache = Arc::new(OccupancyCache::default());
+        let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
         let feed = Arc::new(Feed::new(bus.clone()));
         let effects = PostCommitEffects {
-            recent: Arc::clone(&recent),
+            ticket_cache: Arc::clone(&ticket_cache),
             #[cfg(feature = "redis")]
-            redis: redis.clone(),
+            redis_cache: redis_cache.clone(),
             occupancy_cache: Arc::clone(&occupancy_cache),
             feed: Arc::clone(&feed),
-            outbox: outbox.clone(),
+            publisher: publisher.clone(),
         };
         let write_queue = WriteQueue::start(Arc::clone(&store), rules, Arc::new(effects))?;
-        let pulse = Arc::new(DatabaseLiveness::default());
-        let node = Node {
-            pulse: Arc::clone(&pulse),
+        let database_liveness = Arc::new(DatabaseLiveness::default());
+        let cluster = Cluster {
+            database_liveness: Arc::clone(&database_liveness),
             store: Arc::clone(&store),
-            memory: Arc::clone(&memory),
-            recent: Arc::clone(&recent),
+            identity_cache: Arc::clone(&identity_cache),
+            ticket_cache: Arc::clone(&ticket_cache),
             occupancy_cache: Arc::clone(&occupancy_cache),
             feed: Arc::clone(&feed),
         };
-        node.start(bus.clone(), receiver);
-        let changes = Invalidator {
-            memory: Arc::clone(&memory),
-            recent: Arc::clone(&recent),
+        cluster.start(bus.clone(), publisher_queue);
+        let invalidator = Invalidator {
+            identity_cache: Arc::clone(&identity_cache),
+            ticket_cache: Arc::clone(&ticket_cache),
             #[cfg(feature = "redis")]
-            redis: redis.clone(),
-            outbox,
+            redis_cache: redis_cache.clone(),
+            publisher,
         };
         let admin = Admin::new(
             Arc::clone(&store),
-            keys.clone(),
-            Arc::clone(&memory),
-            changes.clone(),
-            ManifestCache::new(*window),
+            keyrings.clone(),
+            Arc::clone(&identity_cache),
+            invalidator.clone(),
+            ManifestCache::new(window),
         );
-        let scanner = Scanner::new(Parts {
+        let scanner = Scanner::new(ScannerParts {
             store,
-            keys,
+            keyrings,
             rules,
-            memory,
-            recent,
+            identity_cache,
+            ticket_cache,
             #[cfg(feature = "redis")]
-            redis,
+            redis_cache,
             bus,
-            changes,
+            invalidator,
             occupancy_cache,
             feed,
             write_queue,
-            pulse,
+            database_liveness,
         });
         Ok((scanner, admin))
     }
 
+    async fn check_signing_keys(&self) -> Result<(), SetupError> {
+        for organization in self.store.organizations().await? {
+            let keys = self.store.signing_keys(organization).await?;
+            Keyring::derive(&self.master, organization, &keys)
+                .map_err(|error| SetupError::Keys { organization, error })?;
+        }
+        Ok(())
+    }
+
+    /// Redis where there is one, otherwise the bus of the database, if it has one.
     fn bus(&self) -> Option<Arc<dyn Bus>> {
         #[cfg(feature = "redis")]
-        if let Some(link) = &self.redis {
-            return Some(link.bus(self.window));
+        if let Some(redis) = &self.redis {
+            return Some(redis.bus(self.window));
         }
         self.store.bus()
-    }
-}
-
-struct Secrets {
-    master: MasterSecret,
-    phoenix: Option<PhoenixKeys>,
-}
-
-/// The secrets, and the keyrings that derive from them.
-#[derive(Clone)]
-pub(crate) struct Keys(Arc<Secrets>);
-
-impl Keys {
-    pub(crate) fn master(&self) -> &MasterSecret {
-        &self.0.master
-    }
-
-    pub(crate) fn phoenix(&self) -> Option<&PhoenixKeys> {
-        self.0.phoenix.as_ref()
-    }
-
-    /// The keyring of an organization, from memory where it can be.
-    pub(crate) async fn keyring(
-        &self,
-        organization: OrganizationId,
-        memory: &IdentityCache,
-        store: &dyn Store,
-    ) -> Result<Arc<Keyring>, StoreError> {
-        match memory.keyring(organization) {
-            Some(keyring) => Ok(keyring),
-            None => Box::pin(self.derive(organization, memory, store)).await,
-        }
-    }
-
-    async fn derive(
-        &self,
-        organization: OrganizationId,
-        memory: &IdentityCache,
-        store: &dyn Store,
-    ) -> Result<Arc<Keyring>, StoreError> {
-        let since = memory.epoch();
-        let rows = store.signing_keys(organization).await?;
-        let keyring = Keyring::derive(&self.0.master, organization, &rows)
-            .map_err(|error| StoreError::failed(error.to_string()))?;
-        let keyring = Arc::new(keyring);
-        memory.keep_keyring(organization, since, &keyring);
-        Ok(keyring)
     }
 }

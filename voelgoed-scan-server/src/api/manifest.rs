@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
-use voelgoed_scan_core::node::{ManifestFailure, ManifestIssue, ManifestResponse, Precondition};
+use voelgoed_scan_core::node::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 
 use crate::auth::Permission;
 use crate::problem::{Code, Problem};
@@ -58,8 +58,8 @@ pub(crate) fn show() -> Route {
 
 async fn run_show(request: Request<(), ManifestParams>) -> HandlerResult {
     let precondition = Precondition {
-        since: request.query.since,
-        unless: version_of_if_none_match(&request.headers),
+        delta_base: request.query.since,
+        none_match: version_of_if_none_match(&request.headers),
     };
     let manifest = request
         .admin()
@@ -77,21 +77,21 @@ async fn run_show(request: Request<(), ManifestParams>) -> HandlerResult {
             }
         })?;
     match manifest.ok_or(Code::NotFound)? {
-        ManifestResponse::Unchanged(version) => {
+        ManifestResponse::NotModified(version) => {
             Ok(with_etag(response::empty(StatusCode::NOT_MODIFIED), version))
         }
-        ManifestResponse::Issue(issue) => respond(issue, accepts_gzip(&request.headers)).await,
+        ManifestResponse::Manifest(issue) => respond(issue, accepts_gzip(&request.headers)).await,
     }
 }
 
-async fn respond(issue: Arc<ManifestIssue>, accepts_gzip: bool) -> HandlerResult {
+async fn respond(issue: Arc<SignedManifest>, accepts_gzip: bool) -> HandlerResult {
     let version = issue.version;
     let compressed = accepts_gzip && issue.bytes.len() >= MIN_COMPRESSED_BYTES;
-    if compressed && issue.packed.get().is_none() {
+    if compressed && issue.compressed.get().is_none() {
         let issue = Arc::clone(&issue);
         // The first request compresses; concurrent ones wait for its result.
         let done = tokio::task::spawn_blocking(move || {
-            issue.packed.get_or_init(|| compress(&issue.bytes));
+            issue.compressed.get_or_init(|| compress(&issue.bytes));
         });
         done.await.map_err(|_| Code::Internal)?;
     }
@@ -110,13 +110,13 @@ async fn respond(issue: Arc<ManifestIssue>, accepts_gzip: bool) -> HandlerResult
 
 /// The bytes of a manifest. All responses share the same memory.
 struct SharedManifest {
-    issue: Arc<ManifestIssue>,
+    issue: Arc<SignedManifest>,
     compressed: bool,
 }
 
 impl AsRef<[u8]> for SharedManifest {
     fn as_ref(&self) -> &[u8] {
-        match self.issue.packed.get() {
+        match self.issue.compressed.get() {
             Some(compressed) if self.compressed => compressed,
             _ => &self.issue.bytes,
         }

@@ -23,7 +23,7 @@ pub(crate) fn show() -> Route {
 
 async fn run_show(request: Request) -> HandlerResult {
     // Pending writes change the occupancy.
-    request.scanner().settle().await;
+    request.scanner().wait_for_pending_denials().await;
     ok_or_not_found(
         request
             .store()

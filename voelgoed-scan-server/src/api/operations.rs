@@ -72,7 +72,7 @@ pub(crate) fn ready() -> Route {
 async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
     let reason = match timeout(PING_TIMEOUT, state.scanner.store().ping()).await {
         Ok(Ok(())) => {
-            let redis = state.scanner.redis_tier().map(|tier| tier.up);
+            let redis = state.scanner.redis_health().map(|tier| tier.up);
             let bus = state.scanner.bus_is_up();
             let degraded = redis == Some(false) || bus == Some(false);
             return Ok(response::ok(&Readiness {

@@ -12,7 +12,7 @@ use voelgoed_scan_core::model::{
     DeviceId, EventId, GateId, OrganizationId, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanResult,
     TicketCode, Timestamp, UndoRequest,
 };
-use voelgoed_scan_core::node::{ScanError, Undoer};
+use voelgoed_scan_core::node::{ScanError, UndoActor};
 use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
 
 use super::NDJSON;
@@ -103,8 +103,8 @@ pub(crate) fn undo() -> Route {
 async fn run_undo(request: Request<Json<UndoRequest>>) -> HandlerResult {
     let scan: ScanId = request.id("scan_id")?;
     let undoer = match &request.caller {
-        Caller::Device(authenticated) => Undoer::Device(authenticated.device.id),
-        Caller::Member(_) => Undoer::Member,
+        Caller::Device(authenticated) => UndoActor::Device(authenticated.device.id),
+        Caller::Member(_) => UndoActor::Member,
     };
     let reason = &request.body.0.reason;
     let record = request
@@ -189,7 +189,7 @@ pub(crate) fn list() -> Route {
 async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
     let filter = request.query.filter();
     let organization = request.organization();
-    request.scanner().settle().await;
+    request.scanner().wait_for_pending_denials().await;
     if accepts(&request.headers, NDJSON) {
         let export = Export {
             with_qr: request

@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use voelgoed_scan_core::node::{NodeHealth, WRITE_TIMES};
+use voelgoed_scan_core::node::{NodeHealth, WRITE_DURATION_BUCKETS};
 
 /// A text in the Prometheus exposition format under construction.
 struct Exposition<'a>(&'a mut String);
@@ -73,7 +73,7 @@ pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static 
         "voelgoed_scan_stream_listeners",
         "gauge",
         "Open event streams on this node.",
-        health.listeners,
+        health.subscriptions,
     );
 }
 
@@ -111,12 +111,12 @@ fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
         "histogram",
         "Time of writes to the database, successful and failed. A write contains many scans; one write runs at a time.",
     );
-    let bounds = WRITE_TIMES
+    let bounds = WRITE_DURATION_BUCKETS
         .iter()
         .map(|bound| bound.as_secs_f64().to_string())
         .chain(["+Inf".to_owned()]);
     let mut count = 0;
-    for (bound, more) in bounds.zip(writes.took) {
+    for (bound, more) in bounds.zip(writes.durations) {
         count += more;
         output.line(format_args!("{SECONDS}_bucket{{le=\"{bound}\"}} {count}"));
     }
@@ -138,13 +138,13 @@ fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
         "voelgoed_scan_waiting_scans",
         "gauge",
         "Scans that wait for the next write. At 4096, further scans are refused as overloaded.",
-        writes.waiting,
+        writes.queued_scans,
     );
     output.metric(
         "voelgoed_scan_waiting_denials",
         "gauge",
         "Denials that are answered but not yet in the audit trail.",
-        writes.denials_waiting,
+        writes.pending_denials,
     );
 }
 
@@ -152,7 +152,7 @@ fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
 mod tests {
     use std::time::Duration;
 
-    use voelgoed_scan_core::node::{TierHealth, WriteCounts};
+    use voelgoed_scan_core::node::{RedisHealth, WriteCounts};
     use voelgoed_scan_core::store::PoolUse;
 
     use super::*;
@@ -175,7 +175,7 @@ mod tests {
             redis: None,
             bus_up: None,
             writes: WriteCounts::default(),
-            listeners: 2,
+            subscriptions: 2,
         }
     }
 
@@ -185,7 +185,7 @@ mod tests {
         assert!(!text.contains("voelgoed_scan_redis_up"), "{text}");
         assert!(!text.contains("voelgoed_scan_bus_up"), "{text}");
         let text = rendered(&NodeHealth {
-            redis: Some(TierHealth {
+            redis: Some(RedisHealth {
                 up: false,
                 failures: 3,
             }),
@@ -210,8 +210,8 @@ mod tests {
     #[test]
     fn the_buckets_of_write_times_are_cumulative() {
         let mut health = node_without_redis();
-        health.writes.took[0] = 2;
-        health.writes.took[WRITE_TIMES.len()] = 1;
+        health.writes.durations[0] = 2;
+        health.writes.durations[WRITE_DURATION_BUCKETS.len()] = 1;
         health.writes.busy = Duration::from_millis(6001);
         let text = rendered(&health);
         for line in [

@@ -1,20 +1,20 @@
-//! How does an operator make a phone a device? A code from the back office, good once and for five minutes.
+//! Enrols phones as devices. An operator gets a code, which is valid once and for five minutes.
 
 use std::time::Duration;
 
+use super::Admin;
 use crate::model::{
     DeviceId, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentCode, IssuedToken, ManifestKey,
     OrganizationId, Timestamp,
 };
-use crate::node::Admin;
 use crate::store::{PutOutcome, StoreError};
 
-/// How long a code works.
-const LIFETIME: Duration = Duration::from_mins(5);
+/// How long an enrolment code is valid.
+const CODE_LIFETIME: Duration = Duration::from_mins(5);
 
 impl Admin {
-    /// Makes a code that enrols a phone as this device, and says when it expires; the code that the device had works no
-    /// longer. It is shown this once.
+    /// Creates a code that enrols a phone as this device, and returns it with its expiry. An earlier code of the device is
+    /// no longer valid. The code is returned only here.
     pub async fn new_enrollment(
         &self,
         organization: OrganizationId,
@@ -22,7 +22,7 @@ impl Admin {
         now: Timestamp,
     ) -> Result<PutOutcome<(EnrollmentCode, Timestamp)>, StoreError> {
         let code = EnrollmentCode::generate();
-        let expires_at = now.plus(LIFETIME);
+        let expires_at = now.plus(CODE_LIFETIME);
         let put = self
             .store
             .put_enrollment(organization, device, &code, expires_at)
@@ -30,7 +30,8 @@ impl Admin {
         Ok(put.map(|()| (code, expires_at)))
     }
 
-    /// Enrols a phone; `None` where the code is unknown, used, expired or burnt: which of them is nobody's to know.
+    /// Enrols a phone. `None` where the code is unknown, used, expired or locked after too many attempts: callers must not
+    /// learn which of these applies.
     pub async fn enroll(
         &self,
         request: &EnrollRequest,
@@ -40,7 +41,7 @@ impl Admin {
         let Some(device) = self.store.enroll(request, &token.hash(), now).await? else {
             return Ok(None);
         };
-        self.changes.facts(device.organization_id);
+        self.invalidator.facts_changed(device.organization_id);
         let manifest_key = self.manifest_key(device.organization_id).await?;
         Ok(Some(EnrollAnswer {
             device,

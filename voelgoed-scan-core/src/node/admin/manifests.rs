@@ -1,34 +1,29 @@
-//! What do phones decide by, when they are alone? The manifests of events, signed.
+//! Issues the signed manifests of events, which phones decide by while they are offline.
 
+use super::Admin;
 use crate::model::{EventId, OrganizationId, Timestamp};
-use crate::node::{Admin, ManifestFailure, ManifestResponse, Precondition};
+use crate::node::manifest_cache::{ManifestFailure, ManifestResponse, Precondition};
 use crate::store::StoreError;
 
 impl Admin {
-    /// The manifest of an event for a phone that has `held`; `None` where there is no such event. `now` is a time before
-    /// the call.
+    /// The manifest of an event for a phone with the versions of `precondition`. `None` where there is no such event.
+    /// `now` must be a time before the call.
     pub async fn manifest(
         &self,
         organization: OrganizationId,
         event: EventId,
-        held: Precondition,
+        precondition: Precondition,
         now: Timestamp,
     ) -> Result<Option<ManifestResponse>, ManifestFailure> {
-        let keyring = self
-            .keys
-            .keyring(organization, &self.memory, &*self.store)
-            .await?;
+        let keyring = self.keyrings.get(organization).await?;
         self.manifest_cache
-            .issue(&self.store, keyring, event, held, now)
+            .issue(&self.store, keyring, event, precondition, now)
             .await
     }
 
-    /// The Ed25519 public key that devices check manifests with.
+    /// The Ed25519 public key that phones verify manifests with.
     pub async fn manifest_key(&self, organization: OrganizationId) -> Result<[u8; 32], StoreError> {
-        let keyring = self
-            .keys
-            .keyring(organization, &self.memory, &*self.store)
-            .await?;
+        let keyring = self.keyrings.get(organization).await?;
         keyring
             .manifest_key()
             .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))

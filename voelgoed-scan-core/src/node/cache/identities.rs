@@ -1,152 +1,168 @@
-//! What does this node keep of what the database knows about callers? Devices with their sessions, API keys, keyrings:
-//! so that a scan's facts cost no query.
+//! Caches the identities of callers: devices with their sessions, API keys and keyrings, so that a scan needs no query for
+//! them.
 //!
-//! Invariants: everything kept carries the epoch at which its reading began, and counts only if nothing of its
-//! organization was forgotten since: a slow read can never bring back what a change has made stale. What memory says
-//! admits nobody by itself: a database goes by it only while the organization's change counter stands where it stood.
+//! Invariants:
+//! - Every entry carries the epoch at which its read began. It counts only if its organization was not invalidated since,
+//!   so that a slow read never restores a fact that has changed.
+//! - A cached fact never admits by itself. The database uses it only while the organization's change counter has the value
+//!   that it had when the fact was read.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use lru::LruCache;
+use parking_lot::Mutex;
 
 use crate::model::{ApiKey, AuthenticatedDevice, OrganizationId, TokenHash};
 use crate::token::Keyring;
 
-/// The most callers and keyrings kept.
-const MOST: NonZeroUsize = match NonZeroUsize::new(8192) {
-    Some(most) => most,
+/// The maximal number of entries of each kind.
+const MAX_ENTRIES: NonZeroUsize = match NonZeroUsize::new(8192) {
+    Some(entries) => entries,
     None => NonZeroUsize::MIN,
 };
 
-/// A moment in the life of this node's memory.
+/// A point in the sequence of this cache's invalidations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Epoch(u64);
+pub(crate) struct IdentityEpoch(u64);
 
-struct Kept<T> {
+struct LruEntry<T> {
     organization: OrganizationId,
-    since: Epoch,
+    epoch: IdentityEpoch,
     value: Arc<T>,
 }
 
-struct EpochLru<K, T>(LruCache<K, Kept<T>>);
+/// An LRU cache whose entries expire when their organization is invalidated.
+struct EpochLru<K, T>(LruCache<K, LruEntry<T>>);
 
 impl<K: std::hash::Hash + Eq, T> EpochLru<K, T> {
     fn new() -> Self {
-        // Not `LruCache::new(MOST)`, which would take the memory of a full one at once.
+        // Not `LruCache::new(MAX_ENTRIES)`, which allocates the memory of a full cache at once.
         Self(LruCache::unbounded())
     }
 
-    fn get(&mut self, key: &K, forgotten: &HashMap<OrganizationId, Epoch>) -> Option<Arc<T>> {
-        let kept = self.0.get(key)?;
-        if forgotten
-            .get(&kept.organization)
-            .is_some_and(|&epoch| epoch > kept.since)
+    fn get(&mut self, key: &K, invalidated: &HashMap<OrganizationId, IdentityEpoch>) -> Option<Arc<T>> {
+        let entry = self.0.get(key)?;
+        if invalidated
+            .get(&entry.organization)
+            .is_some_and(|&epoch| epoch > entry.epoch)
         {
             self.0.pop(key);
             return None;
         }
-        Some(Arc::clone(&kept.value))
+        Some(Arc::clone(&entry.value))
     }
 
-    fn put(&mut self, key: K, organization: OrganizationId, since: Epoch, value: Arc<T>) {
+    fn put(&mut self, key: K, organization: OrganizationId, epoch: IdentityEpoch, value: Arc<T>) {
         self.0.put(
             key,
-            Kept {
+            LruEntry {
                 organization,
-                since,
+                epoch,
                 value,
             },
         );
-        if self.0.len() > MOST.get() {
+        if self.0.len() > MAX_ENTRIES.get() {
             self.0.pop_lru();
         }
     }
 }
 
-struct Shelves {
-    epoch: Epoch,
-    forgotten: HashMap<OrganizationId, Epoch>,
-    standings: EpochLru<TokenHash, AuthenticatedDevice>,
+struct Identities {
+    epoch: IdentityEpoch,
+    /// When each organization was last invalidated.
+    invalidated: HashMap<OrganizationId, IdentityEpoch>,
+    devices: EpochLru<TokenHash, AuthenticatedDevice>,
     api_keys: EpochLru<TokenHash, ApiKey>,
     keyrings: EpochLru<OrganizationId, Keyring>,
 }
 
-/// The memory of a node.
-pub(crate) struct IdentityCache(Mutex<Shelves>);
+/// The identities that this node has read.
+pub(crate) struct IdentityCache(Mutex<Identities>);
 
 impl IdentityCache {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Shelves {
-            epoch: Epoch(1),
-            forgotten: HashMap::default(),
-            standings: EpochLru::new(),
+        Self(Mutex::new(Identities {
+            epoch: IdentityEpoch(1),
+            invalidated: HashMap::default(),
+            devices: EpochLru::new(),
             api_keys: EpochLru::new(),
             keyrings: EpochLru::new(),
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelves> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The current epoch. Must be read before the database is.
+    pub(crate) fn epoch(&self) -> IdentityEpoch {
+        self.0.lock().epoch
     }
 
-    /// Now: to be asked before the database is.
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.lock().epoch
+    /// Invalidates every entry of an organization.
+    pub(crate) fn invalidate(&self, organization: OrganizationId) {
+        let mut identities = self.0.lock();
+        identities.epoch.0 += 1;
+        let epoch = identities.epoch;
+        identities.invalidated.insert(organization, epoch);
     }
 
-    /// Forgets all that is kept of an organization.
-    pub(crate) fn forget(&self, organization: OrganizationId) {
-        let mut shelves = self.lock();
-        shelves.epoch.0 += 1;
-        let epoch = shelves.epoch;
-        shelves.forgotten.insert(organization, epoch);
+    pub(crate) fn device(&self, token: &TokenHash) -> Option<Arc<AuthenticatedDevice>> {
+        let Identities {
+            devices, invalidated, ..
+        } = &mut *self.0.lock();
+        devices.get(token, invalidated)
     }
 
-    pub(crate) fn authenticated(&self, token: &TokenHash) -> Option<Arc<AuthenticatedDevice>> {
-        let Shelves {
-            standings, forgotten, ..
-        } = &mut *self.lock();
-        standings.get(token, forgotten)
-    }
-
-    pub(crate) fn keep_standing(
+    /// Stores a device that a read which began at `epoch` found.
+    pub(crate) fn put_device(
         &self,
         token: TokenHash,
-        since: Epoch,
+        epoch: IdentityEpoch,
         authenticated: &Arc<AuthenticatedDevice>,
     ) {
         let organization = authenticated.device.organization_id;
-        self.lock()
-            .standings
-            .put(token, organization, since, Arc::clone(authenticated));
+        self.0
+            .lock()
+            .devices
+            .put(token, organization, epoch, Arc::clone(authenticated));
     }
 
     pub(crate) fn api_key(&self, hash: &TokenHash) -> Option<Arc<ApiKey>> {
-        let Shelves {
-            api_keys, forgotten, ..
-        } = &mut *self.lock();
-        api_keys.get(hash, forgotten)
+        let Identities {
+            api_keys,
+            invalidated,
+            ..
+        } = &mut *self.0.lock();
+        api_keys.get(hash, invalidated)
     }
 
-    pub(crate) fn keep_api_key(&self, hash: TokenHash, since: Epoch, key: &Arc<ApiKey>) {
-        self.lock()
+    /// Stores an API key that a read which began at `epoch` found.
+    pub(crate) fn put_api_key(&self, hash: TokenHash, epoch: IdentityEpoch, key: &Arc<ApiKey>) {
+        self.0
+            .lock()
             .api_keys
-            .put(hash, key.organization_id, since, Arc::clone(key));
+            .put(hash, key.organization_id, epoch, Arc::clone(key));
     }
 
     pub(crate) fn keyring(&self, organization: OrganizationId) -> Option<Arc<Keyring>> {
-        let Shelves {
-            keyrings, forgotten, ..
-        } = &mut *self.lock();
-        keyrings.get(&organization, forgotten)
+        let Identities {
+            keyrings,
+            invalidated,
+            ..
+        } = &mut *self.0.lock();
+        keyrings.get(&organization, invalidated)
     }
 
-    pub(crate) fn keep_keyring(&self, organization: OrganizationId, since: Epoch, keyring: &Arc<Keyring>) {
-        self.lock()
+    /// Stores a keyring that was derived from a read which began at `epoch`.
+    pub(crate) fn put_keyring(
+        &self,
+        organization: OrganizationId,
+        epoch: IdentityEpoch,
+        keyring: &Arc<Keyring>,
+    ) {
+        self.0
+            .lock()
             .keyrings
-            .put(organization, organization, since, Arc::clone(keyring));
+            .put(organization, organization, epoch, Arc::clone(keyring));
     }
 }
 
@@ -168,28 +184,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_a_change_is_not_kept_after_it() {
-        let memory = IdentityCache::new();
+    fn a_read_that_began_before_an_invalidation_does_not_count_after_it() {
+        let cache = IdentityCache::new();
         let organization = OrganizationId::generate(Timestamp::from_millis(0));
-        let began = memory.epoch();
-        memory.forget(organization);
-        memory.keep_api_key([1; 32], began, &key(organization));
+        let read_began = cache.epoch();
+        cache.invalidate(organization);
+        cache.put_api_key([1; 32], read_began, &key(organization));
         assert!(
-            memory.api_key(&[1; 32]).is_none(),
-            "the read began before the change"
+            cache.api_key(&[1; 32]).is_none(),
+            "the read began before the invalidation"
         );
-        memory.keep_api_key([1; 32], memory.epoch(), &key(organization));
-        assert!(memory.api_key(&[1; 32]).is_some());
+        cache.put_api_key([1; 32], cache.epoch(), &key(organization));
+        assert!(cache.api_key(&[1; 32]).is_some());
     }
 
     #[test]
-    fn forgetting_one_organization_keeps_the_others() {
-        let memory = IdentityCache::new();
-        let [one, other] = [1, 2].map(|at| OrganizationId::generate(Timestamp::from_millis(at)));
-        memory.keep_api_key([1; 32], memory.epoch(), &key(one));
-        memory.keep_api_key([2; 32], memory.epoch(), &key(other));
-        memory.forget(one);
-        assert!(memory.api_key(&[1; 32]).is_none());
-        assert!(memory.api_key(&[2; 32]).is_some());
+    fn an_invalidation_keeps_the_entries_of_other_organizations() {
+        let cache = IdentityCache::new();
+        let [changed, other] = [1, 2].map(|at| OrganizationId::generate(Timestamp::from_millis(at)));
+        cache.put_api_key([1; 32], cache.epoch(), &key(changed));
+        cache.put_api_key([2; 32], cache.epoch(), &key(other));
+        cache.invalidate(changed);
+        assert!(cache.api_key(&[1; 32]).is_none());
+        assert!(cache.api_key(&[2; 32]).is_some());
     }
 }

@@ -1,76 +1,59 @@
-//! Who must learn of a change? This node's memory at once, the tiers, the other nodes.
+//! Invalidates cached facts after a change: in this node's caches, in Redis, and on the other nodes.
 //!
-//! Invariant: called after the change is durable and before it is answered, so that what was answered rules here.
+//! Invariant: called after the change is durable and before it is answered. Once a caller has the answer, this node decides
+//! by the change.
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
-use crate::bus::Message;
+use crate::bus::{BusPublisher, Message};
 use crate::model::{EventId, OrganizationId, TicketCode, Timestamp};
 use crate::node::cache::identities::IdentityCache;
 #[cfg(feature = "redis")]
-use crate::node::cache::redis::RedisTier;
+use crate::node::cache::redis::RedisTicketCache;
 use crate::node::cache::tickets::TicketCache;
 
-/// Spreads changes.
+/// Invalidates caches; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Invalidator {
-    pub(crate) memory: Arc<IdentityCache>,
-    pub(crate) recent: Arc<TicketCache>,
+    pub(crate) identity_cache: Arc<IdentityCache>,
+    pub(crate) ticket_cache: Arc<TicketCache>,
     #[cfg(feature = "redis")]
-    pub(crate) redis: Option<RedisTier>,
-    pub(crate) outbox: Outbox,
-}
-
-/// What is to be told to the other nodes; without a bus it goes nowhere.
-#[derive(Clone, Default)]
-pub(crate) struct Outbox(pub(crate) Option<mpsc::UnboundedSender<Message>>);
-
-impl Outbox {
-    pub(crate) fn tell(&self, message: Message) {
-        if let Some(sender) = &self.0 {
-            // The other end is gone only when the process ends.
-            let _ = sender.send(message);
-        }
-    }
-
-    /// Whether there is somebody to tell.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.0.is_some()
-    }
+    pub(crate) redis_cache: Option<RedisTicketCache>,
+    pub(crate) publisher: BusPublisher,
 }
 
 impl Invalidator {
-    /// Events, gates, devices, sessions or keys changed.
-    pub(crate) fn facts(&self, organization: OrganizationId) {
-        self.memory.forget(organization);
-        self.outbox.tell(Message::Changed {
+    /// Events, gates, devices, sessions or keys of an organization changed.
+    pub(crate) fn facts_changed(&self, organization: OrganizationId) {
+        self.identity_cache.invalidate(organization);
+        self.publisher.publish(Message::FactsChanged {
             organization_id: organization,
         });
     }
 
-    /// Tickets changed otherwise than by an admission: what tiers hold of older versions no longer counts.
-    pub(crate) async fn tickets(
+    /// Tickets changed by something other than an admission. Each is given with its version after the change; older
+    /// versions in the caches no longer count.
+    pub(crate) async fn tickets_changed(
         &self,
         organization: OrganizationId,
         tickets: &[(TicketCode, i64)],
         now: Timestamp,
     ) {
         for &(ticket_code, version) in tickets {
-            self.recent.invalidate(organization, ticket_code, version, now);
-            self.outbox.tell(Message::TicketInvalidated {
+            self.ticket_cache
+                .invalidate(organization, ticket_code, version, now);
+            self.publisher.publish(Message::TicketInvalidated {
                 organization_id: organization,
                 ticket_code,
                 version,
                 at: now,
             });
         }
-        self.bury_in_redis(organization, tickets, now).await;
+        self.invalidate_in_redis(organization, tickets, now).await;
     }
 
     /// An import changed tickets of an event.
-    pub(crate) async fn imported(
+    pub(crate) async fn tickets_imported(
         &self,
         organization: OrganizationId,
         event: EventId,
@@ -80,26 +63,26 @@ impl Invalidator {
         if tickets.is_empty() {
             return;
         }
-        self.recent.forget_event(organization, event);
-        self.outbox.tell(Message::Imported {
+        self.ticket_cache.invalidate_event(organization, event);
+        self.publisher.publish(Message::TicketsImported {
             organization_id: organization,
             event_id: event,
         });
-        self.bury_in_redis(organization, tickets, now).await;
+        self.invalidate_in_redis(organization, tickets, now).await;
     }
 
     #[cfg(feature = "redis")]
-    async fn bury_in_redis(
+    async fn invalidate_in_redis(
         &self,
         organization: OrganizationId,
         tickets: &[(TicketCode, i64)],
         now: Timestamp,
     ) {
-        if let Some(redis) = &self.redis {
-            redis.invalidate(organization, tickets, now).await;
+        if let Some(redis_cache) = &self.redis_cache {
+            redis_cache.invalidate(organization, tickets, now).await;
         }
     }
 
     #[cfg(not(feature = "redis"))]
-    async fn bury_in_redis(&self, _: OrganizationId, _: &[(TicketCode, i64)], _: Timestamp) {}
+    async fn invalidate_in_redis(&self, _: OrganizationId, _: &[(TicketCode, i64)], _: Timestamp) {}
 }

@@ -1,77 +1,66 @@
-//! How many are inside, as far as this node was told? Shown with denials that no database was asked about.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Caches how many people are inside. A denial that is served from a cache shows these numbers.
 
 use foldhash::HashMap;
+use parking_lot::Mutex;
 
+use crate::bus::EventKey;
 use crate::model::{
     Event, EventId, EventOccupancy, Gate, GateId, Headcount, Occupancy, OrganizationId, ScanAnswer,
 };
 
 #[derive(Default)]
-struct Inside {
+struct InsideCounts {
     event: i64,
     gates: HashMap<GateId, i64>,
 }
 
 /// People inside, by event.
 #[derive(Default)]
-pub(crate) struct OccupancyCache(Mutex<HashMap<(OrganizationId, EventId), Inside>>);
+pub(crate) struct OccupancyCache(Mutex<HashMap<EventKey, InsideCounts>>);
 
 impl OccupancyCache {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(OrganizationId, EventId), Inside>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Stores the counts of an answer that the database decided.
+    pub(crate) fn put_answer(&self, organization: OrganizationId, answer: &ScanAnswer) {
+        let mut events = self.0.lock();
+        let counts = events.entry((organization, answer.event_id)).or_default();
+        counts.event = answer.occupancy.event.inside;
+        counts.gates.insert(answer.gate.id, answer.occupancy.gate.inside);
     }
 
-    /// Notes what an answer of the database told.
-    pub(crate) fn note(&self, organization: OrganizationId, answer: &ScanAnswer) {
-        let mut occupancy_cache = self.lock();
-        let inside = occupancy_cache
-            .entry((organization, answer.event_id))
-            .or_default();
-        inside.event = answer.occupancy.event.inside;
-        inside.gates.insert(answer.gate.id, answer.occupancy.gate.inside);
-    }
-
-    /// Notes what the database told of an event.
-    pub(crate) fn note_event(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        occupancy: &EventOccupancy,
-    ) {
+    /// Stores the counts of a whole event.
+    pub(crate) fn put_event(&self, organization: OrganizationId, event: EventId, occupancy: &EventOccupancy) {
         let gates = occupancy
             .gates
             .iter()
             .map(|gate| (gate.id, gate.count.inside))
             .collect();
-        self.lock().insert(
+        self.0.lock().insert(
             (organization, event),
-            Inside {
+            InsideCounts {
                 event: occupancy.event.inside,
                 gates,
             },
         );
     }
 
-    /// What is known of a gate and its event; `None` where nothing is.
-    pub(crate) fn occupancy(&self, event: &Event, gate: &Gate) -> Option<Occupancy> {
-        let occupancy_cache = self.lock();
-        let inside = occupancy_cache.get(&(event.organization_id, event.id))?;
+    /// The counts of a gate and its event; `None` where either is not cached.
+    pub(crate) fn get(&self, event: &Event, gate: &Gate) -> Option<Occupancy> {
+        let events = self.0.lock();
+        let counts = events.get(&(event.organization_id, event.id))?;
         Some(Occupancy {
             gate: Headcount {
-                inside: *inside.gates.get(&gate.id)?,
+                inside: *counts.gates.get(&gate.id)?,
                 capacity: gate.capacity,
             },
             event: Headcount {
-                inside: inside.event,
+                inside: counts.event,
                 capacity: event.capacity,
             },
         })
     }
 
-    /// Forgets an event whose people were counted anew.
-    pub(crate) fn forget(&self, organization: OrganizationId, event: EventId) {
-        self.lock().remove(&(organization, event));
+    /// Removes an event whose counts changed by something other than a scan at a gate.
+    pub(crate) fn remove_event(&self, organization: OrganizationId, event: EventId) {
+        self.0.lock().remove(&(organization, event));
     }
 }

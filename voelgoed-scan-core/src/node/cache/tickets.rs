@@ -1,63 +1,67 @@
-//! Was this ticket seen a moment ago? The first tier: an LRU of tickets in this process.
+//! The first cache tier: an LRU of recently scanned tickets in this process. It answers duplicates without a query.
 //!
-//! Invariants: a tier only denies. An entry is the ticket as the database had it, so that [`decide`](crate::rules::decide)
-//! gives the reason that the database would give; an older version never overwrites a newer; what was read before an
-//! import of its event never counts after it. Keyed by organization and code.
+//! Invariants:
+//! - A tier only denies. An entry is the ticket as the database had it, so that [`decide`](crate::rules::decide) gives the
+//!   same reason as the database would.
+//! - An older version never overwrites a newer one.
+//! - A ticket that was read before an import of its event does not count after the import.
+//! - Entries are keyed by organization and ticket code.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::{HashMap, HashSet};
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::model::{EventId, OrganizationId, ScanId, TicketCode, TicketFacts, Timestamp};
 
-/// The most tickets kept: about 20 MB of them.
-const MOST_TICKETS: usize = 25_000;
+/// The maximal number of tickets, about 20 MB.
+const MAX_TICKETS: usize = 25_000;
 
-/// The most scan ids kept: at least the latest half of them.
-const MOST_SCANS: usize = 65_536;
+/// The maximal number of scan ids. At least the latest half of them is remembered.
+const MAX_SCAN_IDS: usize = 65_536;
 
-/// A moment in the life of this tier.
+/// A point in the sequence of this cache's invalidations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Moment(u64);
+pub(crate) struct TicketEpoch(u64);
 
-enum Entry {
-    Seen {
+enum TicketEntry {
+    Ticket {
         facts: Arc<TicketFacts>,
-        since: Moment,
-        until: Timestamp,
+        epoch: TicketEpoch,
+        expires_at: Timestamp,
     },
-    /// Something undid or changed the ticket: nothing as old counts.
-    Tombstone { version: i64, until: Timestamp },
+    /// The ticket changed by something other than an admission: this version and older ones do not count.
+    Tombstone { version: i64, expires_at: Timestamp },
 }
 
-impl Entry {
+impl TicketEntry {
     fn version(&self) -> i64 {
         match self {
-            Self::Seen { facts, .. } => facts.version,
+            Self::Ticket { facts, .. } => facts.version,
             Self::Tombstone { version, .. } => *version,
         }
     }
 
-    fn until(&self) -> Timestamp {
+    fn expires_at(&self) -> Timestamp {
         match self {
-            Self::Seen { until, .. } | Self::Tombstone { until, .. } => *until,
+            Self::Ticket { expires_at, .. } | Self::Tombstone { expires_at, .. } => *expires_at,
         }
     }
 }
 
-struct Entries {
-    moment: Moment,
-    tickets: LruCache<(OrganizationId, TicketCode), Entry>,
-    /// When an import last changed tickets of an event; without one, when anything of the organization did.
-    changed: HashMap<(OrganizationId, Option<EventId>), Moment>,
-    scans: SeenScanIds,
+struct Tickets {
+    epoch: TicketEpoch,
+    entries: LruCache<(OrganizationId, TicketCode), TicketEntry>,
+    /// When the tickets of an event were last invalidated; with `None`, those of the whole organization.
+    invalidated: HashMap<(OrganizationId, Option<EventId>), TicketEpoch>,
+    scan_ids: SeenScanIds,
 }
 
-/// Scan ids in two halves, of which the older is forgotten as a whole. No order is kept within: each of very many comes
-/// once, and to move and free them one by one would touch what is in no processor's cache.
+/// Remembers scan ids in two generations, and drops the older generation as a whole. There is no order within a generation:
+/// each of very many ids arrives once, and maintaining an order would touch memory that is in no processor cache.
 #[derive(Default)]
 struct SeenScanIds {
     newer: HashSet<(OrganizationId, ScanId)>,
@@ -65,14 +69,14 @@ struct SeenScanIds {
 }
 
 impl SeenScanIds {
-    /// Keeps an id as the latest; whether it was kept already.
-    fn keep(&mut self, scan: (OrganizationId, ScanId)) -> bool {
+    /// Adds an id. Returns whether it was known already.
+    fn mark_seen(&mut self, scan: (OrganizationId, ScanId)) -> bool {
         if !self.newer.insert(scan) {
             return true;
         }
         let known = self.older.contains(&scan);
-        if self.newer.len() >= MOST_SCANS / 2 {
-            // Swapped, so that neither grows again.
+        if self.newer.len() >= MAX_SCAN_IDS / 2 {
+            // Swapped instead of replaced, so that neither set allocates again.
             std::mem::swap(&mut self.older, &mut self.newer);
             self.newer.clear();
         }
@@ -80,78 +84,81 @@ impl SeenScanIds {
     }
 }
 
-/// The in-process tier.
+/// The in-process cache of tickets and scan ids.
 pub(crate) struct TicketCache {
-    entries: Mutex<Entries>,
+    tickets: Mutex<Tickets>,
     window: Duration,
-    began: Instant,
+    created_at: Instant,
 }
 
 impl TicketCache {
+    /// An empty cache whose entries expire after `window`.
     pub(crate) fn new(window: Duration) -> Self {
-        let entries = Entries {
-            moment: Moment(1),
-            tickets: LruCache::unbounded(),
-            changed: HashMap::default(),
-            scans: SeenScanIds::default(),
+        let tickets = Tickets {
+            epoch: TicketEpoch(1),
+            entries: LruCache::unbounded(),
+            invalidated: HashMap::default(),
+            scan_ids: SeenScanIds::default(),
         };
         Self {
-            entries: Mutex::new(entries),
+            tickets: Mutex::new(tickets),
             window,
-            began: Instant::now(),
+            created_at: Instant::now(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// For how long it has kept scan ids.
+    /// For how long this cache has collected scan ids.
     pub(crate) fn age(&self) -> Duration {
-        self.began.elapsed()
+        self.created_at.elapsed()
     }
 
-    /// Now: to be asked before the database is.
-    pub(crate) fn moment(&self) -> Moment {
-        self.lock().moment
+    /// The current epoch. Must be read before the database is.
+    pub(crate) fn epoch(&self) -> TicketEpoch {
+        self.tickets.lock().epoch
     }
 
-    /// The ticket as it was last seen, within the window.
+    /// The ticket as it was last read, within the window.
     pub(crate) fn get(
         &self,
         organization: OrganizationId,
         code: TicketCode,
         now: Timestamp,
     ) -> Option<Arc<TicketFacts>> {
-        let Entries { tickets, changed, .. } = &mut *self.lock();
-        match tickets.get(&(organization, code))? {
-            Entry::Seen { facts, since, until } if now <= *until => {
-                let places = [None, Some(facts.ticket.event_id)].map(|event| (organization, event));
-                let stale = places
+        let Tickets {
+            entries, invalidated, ..
+        } = &mut *self.tickets.lock();
+        match entries.get(&(organization, code))? {
+            TicketEntry::Ticket {
+                facts,
+                epoch,
+                expires_at,
+            } if now <= *expires_at => {
+                let scopes = [None, Some(facts.ticket.event_id)].map(|event| (organization, event));
+                let stale = scopes
                     .iter()
-                    .any(|place| changed.get(place).is_some_and(|moment| moment > since));
+                    .any(|scope| invalidated.get(scope).is_some_and(|at| at > epoch));
                 (!stale).then(|| Arc::clone(facts))
             }
-            Entry::Seen { .. } | Entry::Tombstone { .. } => None,
+            TicketEntry::Ticket { .. } | TicketEntry::Tombstone { .. } => None,
         }
     }
 
-    /// Keeps a ticket as a read that began at `since` found it.
-    pub(crate) fn put(&self, facts: TicketFacts, since: Moment, now: Timestamp) {
+    /// Stores a ticket that a read which began at `epoch` found.
+    pub(crate) fn put(&self, facts: TicketFacts, epoch: TicketEpoch, now: Timestamp) {
         let key = (facts.ticket.organization_id, facts.ticket.code);
-        let until = now.plus(self.window);
+        let expires_at = now.plus(self.window);
         self.replace(
             key,
-            Entry::Seen {
+            TicketEntry::Ticket {
                 facts: Arc::new(facts),
-                since,
-                until,
+                epoch,
+                expires_at,
             },
             now,
         );
     }
 
-    /// Notes that a ticket changed otherwise than by an admission: nothing older than `version` counts.
+    /// Invalidates a ticket that changed by something other than an admission. `version` is its version after the change.
     pub(crate) fn invalidate(
         &self,
         organization: OrganizationId,
@@ -159,46 +166,50 @@ impl TicketCache {
         version: i64,
         now: Timestamp,
     ) {
-        let until = now.plus(self.window);
-        self.replace((organization, code), Entry::Tombstone { version, until }, now);
+        let expires_at = now.plus(self.window);
+        self.replace(
+            (organization, code),
+            TicketEntry::Tombstone { version, expires_at },
+            now,
+        );
     }
 
-    fn replace(&self, key: (OrganizationId, TicketCode), entry: Entry, now: Timestamp) {
-        let mut entries = self.lock();
-        let newer = entries.tickets.peek(&key).is_some_and(|old| {
-            let tombstone = matches!(old, Entry::Tombstone { .. });
-            now <= old.until()
-                && (old.version() > entry.version() || (tombstone && old.version() == entry.version()))
+    fn replace(&self, key: (OrganizationId, TicketCode), entry: TicketEntry, now: Timestamp) {
+        let mut tickets = self.tickets.lock();
+        let is_outdated = tickets.entries.peek(&key).is_some_and(|old| {
+            let is_tombstone = matches!(old, TicketEntry::Tombstone { .. });
+            now <= old.expires_at()
+                && (old.version() > entry.version() || (is_tombstone && old.version() == entry.version()))
         });
-        if newer {
+        if is_outdated {
             return;
         }
-        entries.tickets.put(key, entry);
-        if entries.tickets.len() > MOST_TICKETS {
-            entries.tickets.pop_lru();
+        tickets.entries.put(key, entry);
+        if tickets.entries.len() > MAX_TICKETS {
+            tickets.entries.pop_lru();
         }
     }
 
-    /// Notes that an import changed tickets of an event: nothing read before counts.
-    pub(crate) fn forget_event(&self, organization: OrganizationId, event: EventId) {
-        self.forget(organization, Some(event));
+    /// Invalidates the tickets of an event, after an import: no earlier read counts.
+    pub(crate) fn invalidate_event(&self, organization: OrganizationId, event: EventId) {
+        self.invalidate_all(organization, Some(event));
     }
 
-    /// Notes that tickets of an organization changed, nobody knows which: nothing read before counts.
-    pub(crate) fn forget_organization(&self, organization: OrganizationId) {
-        self.forget(organization, None);
+    /// Invalidates the tickets of an organization, where it is unknown which of them changed: no earlier read counts.
+    pub(crate) fn invalidate_organization(&self, organization: OrganizationId) {
+        self.invalidate_all(organization, None);
     }
 
-    fn forget(&self, organization: OrganizationId, event: Option<EventId>) {
-        let mut entries = self.lock();
-        entries.moment.0 += 1;
-        let moment = entries.moment;
-        entries.changed.insert((organization, event), moment);
+    fn invalidate_all(&self, organization: OrganizationId, event: Option<EventId>) {
+        let mut tickets = self.tickets.lock();
+        tickets.epoch.0 += 1;
+        let epoch = tickets.epoch;
+        tickets.invalidated.insert((organization, event), epoch);
     }
 
-    /// Notes that a client used a scan id; whether it had used it before, as far as this node remembers.
-    pub(crate) fn note_scan(&self, organization: OrganizationId, scan: ScanId) -> bool {
-        self.lock().scans.keep((organization, scan))
+    /// Adds a scan id that a client chose. Returns whether this node remembers it from an earlier scan.
+    pub(crate) fn mark_scan_seen(&self, organization: OrganizationId, scan: ScanId) -> bool {
+        self.tickets.lock().scan_ids.mark_seen((organization, scan))
     }
 }
 

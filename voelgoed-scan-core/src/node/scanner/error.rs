@@ -1,38 +1,38 @@
-//! Why is a scan not decided?
+//! The errors of a scan and of an undo.
 
 use std::sync::Arc;
 
 use crate::node::write_queue::RecordError;
 use crate::store::StoreError;
 
-/// Why a scan or an undo has no decision.
+/// Why a scan or an undo was not decided. A denied ticket is a decision, not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The device has no active session.
     #[error("the device has no active session")]
     NoActiveSession,
-    /// The `scan_id` names another payload, direction or device's scan.
-    #[error("the scan_id names another scan")]
+    /// The `scan_id` belongs to a scan of another payload, direction or device.
+    #[error("the scan_id belongs to another scan")]
     ScanIdReused,
-    /// The `scan_id` names a scan that was undone.
+    /// The `scan_id` belongs to a scan that was undone.
     #[error("the scan was undone")]
     ScanUndone,
-    /// The device's settings do not carry `can_override`.
+    /// The device's settings do not include `can_override`.
     #[error("the device may not override")]
     OverrideNotAllowed,
-    /// The device may not call any more.
+    /// The device is not active.
     #[error("the device is inactive")]
     DeviceInactive,
     /// Only an open admission can be undone.
     #[error("only an open admission can be undone")]
     NotOpen,
-    /// Another device's scan, or too long ago.
+    /// The scan is another device's, or too old.
     #[error("the device may not undo this scan")]
     NotAllowed,
-    /// No such scan.
+    /// There is no such scan.
     #[error("no such scan")]
     NotFound,
-    /// Too many scans wait already.
+    /// The scan queue is full.
     #[error("too many scans are waiting")]
     Overloaded,
     /// The database failed.

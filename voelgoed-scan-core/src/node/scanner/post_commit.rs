@@ -1,67 +1,70 @@
-//! What follows a decision that is on disk? The tiers learn of it, the feed tells it; before anybody is answered.
+//! Steps 8 and 9, after a write and before its answers: fills the caches, and publishes the scans.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bus::Message;
+use crate::bus::{BusPublisher, Message};
 use crate::model::{Decided, Reason, Recorded, ScanRecord, ScanResult, TicketFacts};
-use crate::node::Feed;
-use crate::node::cache::invalidation::Outbox;
 use crate::node::cache::occupancy::OccupancyCache;
-use crate::node::cache::tickets::{Moment, TicketCache};
-use crate::node::write_queue::{Pending, PostCommit};
+use crate::node::cache::tickets::{TicketCache, TicketEpoch};
+use crate::node::feed::Feed;
+use crate::node::write_queue::{PostCommit, PostCommitTask};
 use crate::rules::NewScan;
 
-/// Steps 8 and 9.
+/// The caches and publishers that a write affects.
 pub(crate) struct PostCommitEffects {
-    pub(crate) recent: Arc<TicketCache>,
+    pub(crate) ticket_cache: Arc<TicketCache>,
     #[cfg(feature = "redis")]
-    pub(crate) redis: Option<crate::node::cache::redis::RedisTier>,
+    pub(crate) redis_cache: Option<crate::node::cache::redis::RedisTicketCache>,
     pub(crate) occupancy_cache: Arc<OccupancyCache>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) outbox: Outbox,
+    pub(crate) publisher: BusPublisher,
 }
 
 impl PostCommit for PostCommitEffects {
-    type Before = Moment;
+    type Context = TicketEpoch;
 
-    fn before(&self) -> Moment {
-        self.recent.moment()
+    fn before_write(&self) -> TicketEpoch {
+        self.ticket_cache.epoch()
     }
 
-    fn after<'a>(
+    fn after_write<'a>(
         &self,
-        before: Moment,
-        noted: Vec<NewScan>,
+        epoch: TicketEpoch,
+        denials: Vec<NewScan>,
         recorded: impl Iterator<Item = &'a Recorded>,
-    ) -> Pending {
-        let decided = recorded.filter_map(|one| match one {
-            Recorded::Decided(decided) => Some(&**decided),
-            _ => None,
-        });
-        let decided: Vec<&Decided> = decided.collect();
-        for one in &decided {
-            self.occupancy_cache.note(one.record.organization_id, &one.answer);
-            if let Some(facts) = seen(one) {
-                self.recent.put(facts.clone(), before, one.record.received_at);
-            } else if let Some(facts) = left(one) {
+    ) -> PostCommitTask {
+        let decided: Vec<&Decided> = recorded
+            .filter_map(|recorded| match recorded {
+                Recorded::Decided(decided) => Some(&**decided),
+                _ => None,
+            })
+            .collect();
+        for decided in &decided {
+            let Decided { record, answer, .. } = decided;
+            self.occupancy_cache.put_answer(record.organization_id, answer);
+            if let Some(facts) = cacheable_ticket(decided) {
+                self.ticket_cache.put(facts.clone(), epoch, record.received_at);
+            } else if let Some(facts) = exited_ticket(decided) {
                 let ticket = &facts.ticket;
-                self.recent.invalidate(
+                self.ticket_cache.invalidate(
                     ticket.organization_id,
                     ticket.code,
                     facts.version,
-                    one.record.received_at,
+                    record.received_at,
                 );
             }
         }
-        let denied = noted.iter().map(|scan| &scan.record);
-        let records: Vec<&ScanRecord> = denied.chain(decided.iter().map(|one| &one.record)).collect();
-        self.feed.tell_scans(&records);
-        if self.outbox.is_heard() {
-            self.tell_seen(&records);
-            let denied = noted.into_iter().map(|scan| scan.record);
-            for record in denied.chain(decided.iter().map(|one| one.record.clone())) {
-                self.outbox.tell(Message::Scan(Box::new(record)));
+        let denial_records = denials.iter().map(|scan| &scan.record);
+        let records: Vec<&ScanRecord> = denial_records
+            .chain(decided.iter().map(|decided| &decided.record))
+            .collect();
+        self.feed.publish_scans(&records);
+        if self.publisher.is_enabled() {
+            self.publish_scan_ids(&records);
+            let denial_records = denials.into_iter().map(|scan| scan.record);
+            for record in denial_records.chain(decided.iter().map(|decided| decided.record.clone())) {
+                self.publisher.publish(Message::Scan(Box::new(record)));
             }
         }
         self.fill_redis(&decided)
@@ -69,8 +72,8 @@ impl PostCommit for PostCommitEffects {
 }
 
 impl PostCommitEffects {
-    /// A retry may come to another node, which must not take it for a new scan.
-    fn tell_seen(&self, records: &[&ScanRecord]) {
+    /// Publishes the ids of scans. A retry may reach another node, which must not treat it as a new scan.
+    fn publish_scan_ids(&self, records: &[&ScanRecord]) {
         let mut by_organization: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for record in records {
             by_organization
@@ -79,7 +82,7 @@ impl PostCommitEffects {
                 .push(record.scan_id);
         }
         for (organization_id, scan_ids) in by_organization {
-            self.outbox.tell(Message::Seen {
+            self.publisher.publish(Message::ScanIdsSeen {
                 organization_id,
                 scan_ids,
             });
@@ -87,42 +90,44 @@ impl PostCommitEffects {
     }
 
     #[cfg(feature = "redis")]
-    fn fill_redis(&self, decided: &[&Decided]) -> Pending {
-        let redis = self.redis.clone()?;
+    fn fill_redis(&self, decided: &[&Decided]) -> PostCommitTask {
+        let redis_cache = self.redis_cache.clone()?;
         let exits: Vec<_> = decided
             .iter()
-            .filter_map(|one| {
-                let TicketFacts { ticket, version, .. } = left(one)?;
+            .filter_map(|decided| {
+                let TicketFacts { ticket, version, .. } = exited_ticket(decided)?;
                 Some((ticket.organization_id, ticket.code, *version))
             })
             .collect();
         let now = decided.last()?.record.received_at;
-        let put = redis.put(decided.iter().filter_map(|one| seen(one)));
+        let put = redis_cache.put(decided.iter().filter_map(|decided| cacheable_ticket(decided)));
         Some(Box::pin(async move {
             put.await;
             for (organization, code, version) in exits {
-                redis.invalidate(organization, &[(code, version)], now).await;
+                redis_cache
+                    .invalidate(organization, &[(code, version)], now)
+                    .await;
             }
         }))
     }
 
     #[cfg(not(feature = "redis"))]
-    fn fill_redis(&self, _: &[&Decided]) -> Pending {
+    fn fill_redis(&self, _: &[&Decided]) -> PostCommitTask {
         None
     }
 }
 
-/// The ticket that a tier may deny from now on.
-fn seen(decided: &Decided) -> Option<&TicketFacts> {
+/// The ticket of a scan, if the caches may deny it from now on.
+fn cacheable_ticket(decided: &Decided) -> Option<&TicketFacts> {
     let facts = decided.ticket.as_ref()?;
-    let denies = matches!(decided.answer.result, ScanResult::Valid | ScanResult::Duplicate)
+    let is_used = matches!(decided.answer.result, ScanResult::Valid | ScanResult::Duplicate)
         && decided.answer.reason != Reason::Exited
         && facts.ticket.entry_limit == 1;
-    denies.then_some(facts)
+    is_used.then_some(facts)
 }
 
-/// The ticket that somebody went out by.
-fn left(decided: &Decided) -> Option<&TicketFacts> {
+/// The ticket of a scan, if the scan was an exit.
+fn exited_ticket(decided: &Decided) -> Option<&TicketFacts> {
     decided
         .ticket
         .as_ref()

@@ -1,21 +1,24 @@
-//! What does a device hand in that decided alone? Read and verified here, judged and folded in one write, and told to
-//! everybody who keeps or watches what it changed.
+//! Receives the scans that a device decided while it was offline. The scans are verified here, evaluated and folded into
+//! the histories of their tickets in one write, and published like other scans.
 
+use super::verification::verify_reading;
+use super::{ScanError, Scanner};
 use crate::bus::Message;
 use crate::model::{AuthenticatedDevice, OrganizationId, ScanRecord, Timestamp};
-use crate::node::scanner::reading;
-use crate::node::{ScanError, Scanner};
 use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
     Conflict, LinkHash, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
 };
 use crate::token::Keyring;
 
-/// How many signatures are checked before other work gets its turn.
-const CHECKED_AT_ONCE: usize = 64;
+/// How many signatures are verified before other tasks run.
+const SIGNATURES_PER_YIELD: usize = 64;
+
+/// Sequence numbers are below this limit, so that a JSON client represents them exactly as a double.
+const SEQUENCE_LIMIT: u64 = 1 << 53;
 
 impl Scanner {
-    /// Takes a batch of scans at `now`, the server's clock. A revoked device's go into quarantine.
+    /// Ingests a batch of scans at `now`, the server's clock. The scans of a revoked device go into quarantine.
     pub async fn sync(
         &self,
         authenticated: &AuthenticatedDevice,
@@ -24,19 +27,15 @@ impl Scanner {
     ) -> Result<SyncAnswer, ScanError> {
         let device = &authenticated.device;
         let organization = device.organization_id;
-        let keyring = self
-            .0
-            .keys
-            .keyring(organization, &self.0.memory, self.store())
-            .await?;
+        let keyring = self.0.keyrings.get(organization).await?;
         let mut items = Vec::with_capacity(request.scans.len());
-        for (at, handed) in request.scans.into_iter().enumerate() {
-            if at % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1 {
+        for (at, received) in request.scans.into_iter().enumerate() {
+            if at % SIGNATURES_PER_YIELD == SIGNATURES_PER_YIELD - 1 {
                 tokio::task::yield_now().await;
             }
-            items.push(self.item(handed, &keyring));
+            items.push(self.item(received, &keyring));
         }
-        let intake = UploadBatch {
+        let batch = UploadBatch {
             organization_id: organization,
             device_id: device.id,
             batch_id: request.batch_id,
@@ -45,24 +44,25 @@ impl Scanner {
             signature: request.signature,
             items,
         };
-        // A denial that a tier answered may still wait to be written: a scan of the batch may be the same.
+        // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
         self.0.write_queue.flush().await;
         let synced = self
             .store()
-            .sync(&intake, &self.0.rules)
+            .sync(&batch, &self.0.rules)
             .await?
             .ok_or(ScanError::DeviceInactive)?;
-        self.tell(organization, &synced.writes, now).await;
+        self.publish_sync(organization, &synced.writes, now).await;
         let missing = synced.writes.received.missing();
         Ok(SyncAnswer::of(request.batch_id, synced.results, missing, now))
     }
 
-    fn item(&self, handed: ReceivedScan, keyring: &Keyring) -> UploadItem {
-        let scan_id = handed.scan_id();
-        let link = LinkHash::of(&handed.sent);
-        let upload = handed.scan.map(|scan| {
-            // Whether bare codes are allowed is for the gate's event to say, which only the database knows.
-            let (fingerprint, claims) = reading::read(&scan.reading, keyring, self.0.keys.phoenix(), true);
+    fn item(&self, received: ReceivedScan, keyring: &Keyring) -> UploadItem {
+        let scan_id = received.scan_id();
+        let link = LinkHash::of(&received.sent);
+        let upload = received.scan.map(|scan| {
+            // Unsigned codes pass here: whether the event allows them is decided later, when the event is read.
+            let (fingerprint, claims) =
+                verify_reading(&scan.reading, keyring, self.0.keyrings.phoenix(), true);
             Box::new(Upload {
                 scan: *scan,
                 fingerprint,
@@ -71,39 +71,43 @@ impl Scanner {
         });
         let sequence = match &upload {
             Ok(upload) => upload.scan.sequence,
-            Err(_) => handed.sent.get("sequence").and_then(serde_json::Value::as_u64),
+            Err(_) => received.sent.get("sequence").and_then(serde_json::Value::as_u64),
         };
         UploadItem {
             scan_id,
-            sequence: sequence.filter(|number| (1..1 << 53).contains(number)),
+            sequence: sequence.filter(|number| (1..SEQUENCE_LIMIT).contains(number)),
             link,
             upload,
         }
     }
 
-    async fn tell(&self, organization: OrganizationId, writes: &SyncWrites, now: Timestamp) {
+    /// Invalidates what a batch changed, and publishes its scans.
+    async fn publish_sync(&self, organization: OrganizationId, writes: &SyncWrites, now: Timestamp) {
         let tickets: Vec<_> = writes
             .tickets
             .iter()
             .map(|facts| (facts.ticket.code, facts.version))
             .collect();
-        self.0.changes.tickets(organization, &tickets, now).await;
+        self.0
+            .invalidator
+            .tickets_changed(organization, &tickets, now)
+            .await;
         let new = writes.scans.iter().map(|new| &new.scan.record);
-        let changed = writes.changed.iter().map(|kept| &kept.record);
+        let changed = writes.changed.iter().map(|scan| &scan.record);
         for event in writes.counts.keys().map(|(event, _)| *event) {
-            self.0.occupancy_cache.forget(organization, event);
+            self.0.occupancy_cache.remove_event(organization, event);
         }
         let records: Vec<&ScanRecord> = new.chain(changed).collect();
-        self.0.feed.tell_scans(&records);
-        let outbox = &self.0.changes.outbox;
-        if outbox.is_heard() {
+        self.0.feed.publish_scans(&records);
+        let publisher = &self.0.invalidator.publisher;
+        if publisher.is_enabled() {
             for record in records {
-                outbox.tell(Message::Scan(Box::new(record.clone())));
+                publisher.publish(Message::Scan(Box::new(record.clone())));
             }
         }
     }
 
-    /// The conflicts of an organization, newest first by the time of the scan that lost.
+    /// The conflicts of an organization, newest first by the time of the losing scan.
     pub async fn conflicts(
         &self,
         organization: OrganizationId,

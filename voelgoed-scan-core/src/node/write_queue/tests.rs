@@ -1,8 +1,8 @@
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -14,54 +14,57 @@ use crate::model::{
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
 
-/// A database that keeps the batches it was given, waits for permits, and fails as it is told.
-struct Slow {
-    /// How many writes were begun.
-    begun: AtomicUsize,
+/// A store that keeps the batches it was given, waits for a permit before each, and fails on request.
+struct FakeStore {
+    /// How many writes have started.
+    started: AtomicUsize,
     batches: Mutex<Vec<Vec<ScanId>>>,
     permits: Semaphore,
-    /// A scan that no batch with it survives.
-    poison: Option<ScanId>,
-    /// A scan that the database's own code does not survive.
-    trap: Option<ScanId>,
+    /// A batch with this scan fails.
+    failing_scan: Option<ScanId>,
+    /// A batch with this scan panics.
+    panicking_scan: Option<ScanId>,
     failures: AtomicUsize,
 }
 
-impl Slow {
+impl FakeStore {
     fn new(permits: usize) -> Self {
         Self {
-            begun: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
             batches: Mutex::default(),
             permits: Semaphore::new(permits),
-            poison: None,
-            trap: None,
+            failing_scan: None,
+            panicking_scan: None,
             failures: AtomicUsize::new(0),
         }
     }
 
     async fn write(&self, scans: Vec<ScanId>) -> Result<(), StoreError> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.started.fetch_add(1, Ordering::SeqCst);
         let permit = self.permits.acquire().await.expect("never closed");
         permit.forget();
         if self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
-            return Err(StoreError::unavailable("as told"));
+            return Err(StoreError::unavailable("on request"));
         }
-        if scans.iter().any(|scan| Some(*scan) == self.poison) {
-            return Err(StoreError::failed("a bad scan"));
+        if scans.iter().any(|scan| Some(*scan) == self.failing_scan) {
+            return Err(StoreError::failed("a failing scan"));
         }
-        assert!(!scans.iter().any(|scan| Some(*scan) == self.trap), "a trap");
-        self.batches.lock().expect("no writer panicked").push(scans);
+        assert!(
+            !scans.iter().any(|scan| Some(*scan) == self.panicking_scan),
+            "a panic on request"
+        );
+        self.batches.lock().push(scans);
         Ok(())
     }
 
     fn batches(&self) -> Vec<Vec<ScanId>> {
-        self.batches.lock().expect("no writer panicked").clone()
+        self.batches.lock().clone()
     }
 }
 
 #[async_trait]
-impl ScanStore for Slow {
+impl ScanStore for FakeStore {
     async fn record(&self, batch: &[Attempt], _: &RuleSettings) -> Result<Vec<Recorded>, StoreError> {
         self.write(batch.iter().map(|attempt| attempt.scan_id).collect())
             .await?;
@@ -124,20 +127,25 @@ impl ScanStore for Slow {
     }
 }
 
-struct Nothing;
+struct NoPostCommit;
 
-impl PostCommit for Nothing {
-    type Before = ();
+impl PostCommit for NoPostCommit {
+    type Context = ();
 
-    fn before(&self) {}
+    fn before_write(&self) {}
 
-    fn after<'a>(&self, (): (), _: Vec<NewScan>, _: impl Iterator<Item = &'a Recorded>) -> Pending {
+    fn after_write<'a>(
+        &self,
+        (): (),
+        _: Vec<NewScan>,
+        _: impl Iterator<Item = &'a Recorded>,
+    ) -> PostCommitTask {
         None
     }
 }
 
-fn start(store: &Arc<Slow>) -> WriteQueue {
-    WriteQueue::start(Arc::clone(store), RULES, Arc::new(Nothing)).expect("a thread")
+fn start(store: &Arc<FakeStore>) -> WriteQueue {
+    WriteQueue::start(Arc::clone(store), RULES, Arc::new(NoPostCommit)).expect("a thread")
 }
 
 const RULES: RuleSettings = RuleSettings {
@@ -180,45 +188,45 @@ fn denial(number: u128) -> NewScan {
     let attempt = attempt(number);
     match attempt.verification.clone() {
         Verification::Denied(denial) => NewScan::denied(attempt, *denial),
-        Verification::Verified(_) => panic!("it is denied"),
+        Verification::Verified(_) => panic!("the attempt is denied"),
     }
 }
 
-async fn note(write_queue: &WriteQueue, number: u128) -> Result<(), RecordError> {
-    let room = write_queue.room().await?;
-    write_queue.note(room, denial(number))
+async fn enqueue(write_queue: &WriteQueue, number: u128) -> Result<(), RecordError> {
+    let permit = write_queue.reserve_denial().await?;
+    write_queue.enqueue_denial(permit, denial(number))
 }
 
 fn id(number: u128) -> ScanId {
     ScanId::from_uuid(uuid::Uuid::from_u128(number))
 }
 
-/// Waits until something is so; the test's own time limit is the runner's.
-async fn until(so: impl Fn() -> bool) {
-    while !so() {
+/// Waits until a condition holds. The test runner limits the time.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
-    let store = Arc::new(Slow::new(0));
+async fn scans_that_arrive_during_a_write_share_the_next_batch() {
+    let store = Arc::new(FakeStore::new(0));
     let write_queue = start(&store);
-    let mut asked = vec![tokio::spawn({
+    let mut requests = vec![tokio::spawn({
         let write_queue = write_queue.clone();
         async move { write_queue.record(Box::new(attempt(0))).await }
     })];
-    until(|| store.begun.load(Ordering::SeqCst) == 1).await;
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
     for number in 1..=5 {
         let write_queue = write_queue.clone();
-        asked.push(tokio::spawn(async move {
+        requests.push(tokio::spawn(async move {
             write_queue.record(Box::new(attempt(number))).await
         }));
     }
-    until(|| write_queue.places.available_permits() <= MOST_WAITING - 5).await;
+    until(|| write_queue.scan_permits.available_permits() <= MAX_QUEUED_SCANS - 5).await;
     store.permits.add_permits(2);
-    for one in asked {
-        assert!(one.await.expect("no panic").is_ok());
+    for request in requests {
+        assert!(request.await.expect("no panic").is_ok());
     }
     let batches = store.batches();
     assert_eq!(batches.len(), 2, "{batches:?}");
@@ -226,29 +234,31 @@ async fn scans_that_arrive_during_a_write_go_together_in_the_next() {
 }
 
 #[tokio::test]
-async fn a_bad_scan_does_not_fail_its_neighbours() {
-    let store = Arc::new(Slow {
-        poison: Some(id(2)),
-        ..Slow::new(100)
+async fn a_failing_scan_does_not_fail_the_others_of_its_batch() {
+    let store = Arc::new(FakeStore {
+        failing_scan: Some(id(2)),
+        ..FakeStore::new(100)
     });
     let attempts: Vec<_> = (1..=3).map(attempt).collect();
-    let desk = Writer {
+    let writer = Writer {
         store,
         rules: RULES,
-        aftermath: Arc::new(Nothing),
-        written: mpsc::channel(1).0,
-        tally: Arc::default(),
+        post_commit: Arc::new(NoPostCommit),
+        completed: mpsc::channel(1).0,
+        stats: Arc::default(),
     };
-    let outcomes = record_all(&desk, &attempts).await;
-    let fine: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
-    assert_eq!(fine, [true, false, true]);
+    let outcomes = writer.write_scans(&attempts).await;
+    let succeeded: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(succeeded, [true, false, true]);
 }
 
-/// Leaves three denials; all but the second are on record.
-async fn noted_but_the_second(store: &Arc<Slow>) -> WriteQueue {
+/// Queues three denials, of which all but the second are written.
+async fn write_all_but_the_second(store: &Arc<FakeStore>) -> WriteQueue {
     let write_queue = start(store);
     for number in 1..=3 {
-        note(&write_queue, number).await.expect("there is room");
+        enqueue(&write_queue, number)
+            .await
+            .expect("the queue has capacity");
     }
     write_queue.flush().await;
     assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
@@ -256,45 +266,54 @@ async fn noted_but_the_second(store: &Arc<Slow>) -> WriteQueue {
 }
 
 #[tokio::test]
-async fn a_bad_denial_keeps_no_other_from_its_record() {
-    let store = Arc::new(Slow {
-        poison: Some(id(2)),
-        ..Slow::new(100)
+async fn a_failing_denial_does_not_fail_the_others_of_its_batch() {
+    let store = Arc::new(FakeStore {
+        failing_scan: Some(id(2)),
+        ..FakeStore::new(100)
     });
-    let write_queue = noted_but_the_second(&store).await;
-    assert_eq!(write_queue.counts().denials_waiting, 1, "it is tried again");
+    let write_queue = write_all_but_the_second(&store).await;
+    assert_eq!(
+        write_queue.counts().pending_denials,
+        1,
+        "the failed denial is tried again"
+    );
 }
 
 #[tokio::test]
-async fn a_scan_that_the_database_panics_at_fails_alone() {
-    let store = Arc::new(Slow {
-        trap: Some(id(2)),
-        ..Slow::new(100)
+async fn a_scan_that_makes_the_store_panic_fails_alone() {
+    let store = Arc::new(FakeStore {
+        panicking_scan: Some(id(2)),
+        ..FakeStore::new(100)
     });
-    let write_queue = noted_but_the_second(&store).await;
-    for (number, fine) in [(1, true), (2, false), (3, true)] {
+    let write_queue = write_all_but_the_second(&store).await;
+    for (number, succeeds) in [(1, true), (2, false), (3, true)] {
         let recorded = write_queue.record(Box::new(attempt(number))).await;
-        assert_eq!(recorded.is_ok(), fine, "{number}: {recorded:?}");
+        assert_eq!(recorded.is_ok(), succeeds, "{number}: {recorded:?}");
     }
 }
 
-/// What follows a write, and panics.
-struct Broken;
+/// Post-commit work that panics.
+struct PanickingPostCommit;
 
-impl PostCommit for Broken {
-    type Before = ();
+impl PostCommit for PanickingPostCommit {
+    type Context = ();
 
-    fn before(&self) {}
+    fn before_write(&self) {}
 
-    fn after<'a>(&self, (): (), _: Vec<NewScan>, _: impl Iterator<Item = &'a Recorded>) -> Pending {
-        panic!("as told")
+    fn after_write<'a>(
+        &self,
+        (): (),
+        _: Vec<NewScan>,
+        _: impl Iterator<Item = &'a Recorded>,
+    ) -> PostCommitTask {
+        panic!("on request")
     }
 }
 
 #[tokio::test]
-async fn who_is_on_record_is_answered_whatever_becomes_of_what_follows() {
-    let store = Arc::new(Slow::new(100));
-    let write_queue = WriteQueue::start(store, RULES, Arc::new(Broken)).expect("a thread");
+async fn a_recorded_scan_is_answered_even_if_post_commit_work_panics() {
+    let store = Arc::new(FakeStore::new(100));
+    let write_queue = WriteQueue::start(store, RULES, Arc::new(PanickingPostCommit)).expect("a thread");
     for number in 1..=2 {
         let recorded = write_queue.record(Box::new(attempt(number))).await;
         assert!(recorded.is_ok(), "{number}: {recorded:?}");
@@ -302,27 +321,29 @@ async fn who_is_on_record_is_answered_whatever_becomes_of_what_follows() {
 }
 
 #[tokio::test]
-async fn a_denial_left_to_be_written_survives_a_database_that_is_away() {
-    let store = Arc::new(Slow::new(100));
+async fn a_pending_denial_is_written_after_the_database_was_unavailable() {
+    let store = Arc::new(FakeStore::new(100));
     store.failures.store(1, Ordering::SeqCst);
     let write_queue = start(&store);
-    note(&write_queue, 7).await.expect("there is room");
+    enqueue(&write_queue, 7).await.expect("the queue has capacity");
     until(|| !store.batches().is_empty()).await;
     assert_eq!(store.batches(), [vec![id(7)]]);
 }
 
 #[tokio::test]
-async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
-    let store = Arc::new(Slow::new(100));
+async fn a_pending_denial_is_written_before_the_retry_of_its_scan() {
+    let store = Arc::new(FakeStore::new(100));
     let write_queue = start(&store);
-    let last = 2 * MOST_IN_A_WRITE as u128;
+    let last = 2 * MAX_SCANS_PER_BATCH as u128;
     for number in 0..=last {
-        note(&write_queue, number).await.expect("there is room");
+        enqueue(&write_queue, number)
+            .await
+            .expect("the queue has capacity");
     }
     write_queue
         .record(Box::new(attempt(last)))
         .await
-        .expect("the database is there");
+        .expect("the database is available");
     assert_eq!(store.batches()[..2], [[id(last)], [id(last)]]);
     write_queue.flush().await;
     assert_eq!(
@@ -332,103 +353,110 @@ async fn a_denial_is_written_before_the_retry_of_its_scan_however_many_wait() {
     );
 }
 
-/// Polls a call once, so that it is in the queue: it cannot end yet.
-async fn begin<T>(call: Pin<&mut impl Future<Output = T>>) {
+/// Polls a call once, which puts it into the queue. The call cannot complete yet.
+async fn poll_once<T>(call: Pin<&mut impl Future<Output = T>>) {
     tokio::select! {
         biased;
-        _ = call => panic!("it had to wait"),
+        _ = call => panic!("the call must wait"),
         () = std::future::ready(()) => {}
     }
 }
 
 #[tokio::test]
-async fn no_scan_waits_for_the_denials_before_it() {
-    let store = Arc::new(Slow::new(0));
+async fn a_scan_does_not_wait_for_all_pending_denials() {
+    let store = Arc::new(FakeStore::new(0));
     let write_queue = start(&store);
-    for number in 1..=MOST_NOTES as u128 {
-        note(&write_queue, number).await.expect("there is room");
+    for number in 1..=MAX_PENDING_DENIALS as u128 {
+        enqueue(&write_queue, number)
+            .await
+            .expect("the queue has capacity");
     }
-    let mut denied = pin!(note(&write_queue, 20_000));
-    begin(denied.as_mut()).await;
-    let mut asked = pin!(write_queue.record(Box::new(attempt(0))));
-    begin(asked.as_mut()).await;
-    // One write may be under way; before the next, which has the scan, goes one of denials that are due.
+    let mut blocked = pin!(enqueue(&write_queue, 20_000));
+    poll_once(blocked.as_mut()).await;
+    let mut requests = pin!(write_queue.record(Box::new(attempt(0))));
+    poll_once(requests.as_mut()).await;
+    // One write may be running. A write of due denials may precede the batch with the scan.
     store.permits.add_permits(3);
-    asked.await.expect("the database is there");
+    requests.await.expect("the database is available");
     let batches = store.batches();
     assert!(
         batches.len() <= 3 && batches.concat().contains(&id(0)),
         "{batches:?}"
     );
     store.permits.add_permits(100);
-    denied.await.expect("there is room");
+    blocked.await.expect("the queue has capacity");
     write_queue.flush().await;
-    assert_eq!(store.batches().concat().len(), MOST_NOTES + 2, "nothing is lost");
+    assert_eq!(
+        store.batches().concat().len(),
+        MAX_PENDING_DENIALS + 2,
+        "no denial is lost"
+    );
 }
 
 #[tokio::test]
-async fn denials_have_room_beside_as_many_scans_as_a_write_takes() {
-    let store = Arc::new(Slow::new(0));
+async fn denials_are_written_beside_a_full_batch_of_scans() {
+    let store = Arc::new(FakeStore::new(0));
     let write_queue = start(&store);
-    let mut asked = Vec::new();
-    let ask = |number: u128| {
+    let mut requests = Vec::new();
+    let record = |number: u128| {
         let write_queue = write_queue.clone();
         tokio::spawn(async move { write_queue.record(Box::new(attempt(number))).await })
     };
-    // A write under way, while denials and more scans come than the next one takes.
-    asked.push(ask(0));
-    until(|| store.begun.load(Ordering::SeqCst) == 1).await;
-    for number in 1..=2 * MOST_IN_A_WRITE as u128 {
-        asked.push(ask(number));
+    // During a write, denials and more scans arrive than fit into the next batch.
+    requests.push(record(0));
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    for number in 1..=2 * MAX_SCANS_PER_BATCH as u128 {
+        requests.push(record(number));
     }
-    until(|| write_queue.places.available_permits() == MOST_WAITING - 2 * MOST_IN_A_WRITE).await;
-    let first_note = 10_000;
+    until(|| write_queue.scan_permits.available_permits() == MAX_QUEUED_SCANS - 2 * MAX_SCANS_PER_BATCH)
+        .await;
+    let first_denial = 10_000;
     for number in 0..100 {
-        note(&write_queue, first_note + number)
+        enqueue(&write_queue, first_denial + number)
             .await
-            .expect("there is room");
+            .expect("the queue has capacity");
     }
     let mut flushed = pin!(write_queue.flush());
-    begin(flushed.as_mut()).await;
+    poll_once(flushed.as_mut()).await;
     store.permits.add_permits(100);
     flushed.await;
     let batches = store.batches();
-    assert_eq!(batches[1].len(), ROOM_FOR_NOTES, "{batches:?}");
-    assert_eq!(batches[1][0], id(first_note));
-    assert_eq!(batches[2].len(), MOST_IN_A_WRITE);
-    for one in asked {
-        assert!(one.await.expect("no panic").is_ok());
+    assert_eq!(batches[1].len(), MIN_DENIALS_PER_BATCH, "{batches:?}");
+    assert_eq!(batches[1][0], id(first_denial));
+    assert_eq!(batches[2].len(), MAX_SCANS_PER_BATCH);
+    for request in requests {
+        assert!(request.await.expect("no panic").is_ok());
     }
 }
 
 #[tokio::test]
-async fn flushing_waits_for_what_was_left() {
-    let store = Arc::new(Slow::new(100));
+async fn flush_waits_for_pending_denials() {
+    let store = Arc::new(FakeStore::new(100));
     let write_queue = start(&store);
-    note(&write_queue, 1).await.expect("there is room");
+    enqueue(&write_queue, 1).await.expect("the queue has capacity");
     write_queue.flush().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
     write_queue.flush().await;
 }
 
 #[tokio::test]
-async fn past_its_bound_the_queue_says_so() {
-    let store = Arc::new(Slow::new(0));
+async fn a_full_scan_queue_answers_overloaded() {
+    let store = Arc::new(FakeStore::new(0));
     let write_queue = start(&store);
-    let mut asked = Vec::new();
-    // One batch is being written, one is gathered, the queue itself holds the rest.
-    for number in 0..=u128::try_from(MOST_WAITING + 2 * MOST_IN_A_WRITE).expect("small") {
+    let mut requests = Vec::new();
+    // One batch is being written, one is collected; the queue holds the others.
+    for number in 0..=u128::try_from(MAX_QUEUED_SCANS + 2 * MAX_SCANS_PER_BATCH).expect("small") {
         let write_queue = write_queue.clone();
-        asked.push(tokio::spawn(async move {
+        requests.push(tokio::spawn(async move {
             write_queue.record(Box::new(attempt(number))).await
         }));
     }
-    until(|| asked.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    until(|| requests.iter().any(tokio::task::JoinHandle::is_finished)).await;
     store.permits.add_permits(100);
     let mut overloaded = 0;
-    for one in asked {
+    for request in requests {
         overloaded += usize::from(matches!(
-            one.await.expect("no panic"),
+            request.await.expect("no panic"),
             Err(RecordError::Overloaded)
         ));
     }
@@ -436,22 +464,22 @@ async fn past_its_bound_the_queue_says_so() {
 }
 
 #[tokio::test]
-async fn what_was_written_what_failed_and_what_waits_is_counted() {
-    let store = Arc::new(Slow::new(0));
+async fn writes_failures_and_queued_denials_are_counted() {
+    let store = Arc::new(FakeStore::new(0));
     store.failures.store(1, Ordering::SeqCst);
     let write_queue = start(&store);
-    note(&write_queue, 1).await.expect("there is room");
-    until(|| write_queue.counts().denials_waiting == 1).await;
+    enqueue(&write_queue, 1).await.expect("the queue has capacity");
+    until(|| write_queue.counts().pending_denials == 1).await;
     store.permits.add_permits(1);
     until(|| write_queue.counts().failed == 1).await;
     assert_eq!(
-        write_queue.counts().denials_waiting,
+        write_queue.counts().pending_denials,
         1,
-        "it is still to be written"
+        "the denial is still pending"
     );
     store.permits.add_permits(1);
-    until(|| write_queue.counts().denials_waiting == 0).await;
+    until(|| write_queue.counts().pending_denials == 0).await;
     let counts = write_queue.counts();
-    assert_eq!((counts.failed, counts.scans, counts.waiting), (1, 1, 0));
-    assert_eq!(counts.took.iter().sum::<u64>(), 2, "both writes took their time");
+    assert_eq!((counts.failed, counts.scans, counts.queued_scans), (1, 1, 0));
+    assert_eq!(counts.durations.iter().sum::<u64>(), 2, "both writes are counted");
 }

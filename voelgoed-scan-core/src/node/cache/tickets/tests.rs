@@ -35,89 +35,89 @@ fn facts(version: i64) -> TicketFacts {
     }
 }
 
-fn held(recent: &TicketCache, now: Timestamp) -> Option<i64> {
+fn cached_version(cache: &TicketCache, now: Timestamp) -> Option<i64> {
     let ticket = facts(0).ticket;
-    recent
+    cache
         .get(ticket.organization_id, ticket.code, now)
         .map(|facts| facts.version)
 }
 
 #[test]
 fn an_older_version_never_overwrites_a_newer() {
-    let recent = TicketCache::new(WINDOW);
-    recent.put(facts(5), recent.moment(), at(0));
-    recent.put(facts(4), recent.moment(), at(1));
-    assert_eq!(held(&recent, at(2)), Some(5));
-    recent.put(facts(6), recent.moment(), at(3));
-    assert_eq!(held(&recent, at(4)), Some(6));
+    let cache = TicketCache::new(WINDOW);
+    cache.put(facts(5), cache.epoch(), at(0));
+    cache.put(facts(4), cache.epoch(), at(1));
+    assert_eq!(cached_version(&cache, at(2)), Some(5));
+    cache.put(facts(6), cache.epoch(), at(3));
+    assert_eq!(cached_version(&cache, at(4)), Some(6));
 }
 
 #[test]
-fn an_entry_counts_for_the_window_and_no_longer() {
-    let recent = TicketCache::new(WINDOW);
-    recent.put(facts(1), recent.moment(), at(0));
-    assert_eq!(held(&recent, at(300)), Some(1));
-    assert_eq!(held(&recent, at(301)), None);
+fn an_entry_expires_with_the_window() {
+    let cache = TicketCache::new(WINDOW);
+    cache.put(facts(1), cache.epoch(), at(0));
+    assert_eq!(cached_version(&cache, at(300)), Some(1));
+    assert_eq!(cached_version(&cache, at(301)), None);
 }
 
 #[test]
-fn a_tombstone_hides_what_is_as_old_and_yields_to_what_is_newer() {
-    let recent = TicketCache::new(WINDOW);
+fn a_tombstone_hides_its_version_and_older_ones_and_yields_to_newer_ones() {
+    let cache = TicketCache::new(WINDOW);
     let ticket = facts(0).ticket;
-    recent.put(facts(3), recent.moment(), at(0));
-    recent.invalidate(ticket.organization_id, ticket.code, 4, at(1));
-    assert_eq!(held(&recent, at(1)), None);
+    cache.put(facts(3), cache.epoch(), at(0));
+    cache.invalidate(ticket.organization_id, ticket.code, 4, at(1));
+    assert_eq!(cached_version(&cache, at(1)), None);
     for late in [3, 4] {
-        recent.put(facts(late), recent.moment(), at(2));
+        cache.put(facts(late), cache.epoch(), at(2));
         assert_eq!(
-            held(&recent, at(2)),
+            cached_version(&cache, at(2)),
             None,
             "version {late} was read before the change"
         );
     }
-    recent.put(facts(5), recent.moment(), at(3));
-    assert_eq!(held(&recent, at(3)), Some(5));
+    cache.put(facts(5), cache.epoch(), at(3));
+    assert_eq!(cached_version(&cache, at(3)), Some(5));
 }
 
 #[test]
-fn what_was_read_before_an_import_does_not_count_after_it() {
-    let recent = TicketCache::new(WINDOW);
+fn a_read_that_began_before_an_import_does_not_count_after_it() {
+    let cache = TicketCache::new(WINDOW);
     let ticket = facts(0).ticket;
-    let before = recent.moment();
-    recent.forget_event(ticket.organization_id, ticket.event_id);
-    recent.put(facts(9), before, at(0));
-    assert_eq!(held(&recent, at(0)), None);
-    recent.put(facts(9), recent.moment(), at(0));
-    assert_eq!(held(&recent, at(0)), Some(9));
-    recent.forget_organization(ticket.organization_id);
-    assert_eq!(held(&recent, at(0)), None);
+    let read_began = cache.epoch();
+    cache.invalidate_event(ticket.organization_id, ticket.event_id);
+    cache.put(facts(9), read_began, at(0));
+    assert_eq!(cached_version(&cache, at(0)), None);
+    cache.put(facts(9), cache.epoch(), at(0));
+    assert_eq!(cached_version(&cache, at(0)), Some(9));
+    cache.invalidate_organization(ticket.organization_id);
+    assert_eq!(cached_version(&cache, at(0)), None);
 }
 
 #[test]
-fn the_tier_stays_bounded() {
-    let recent = TicketCache::new(WINDOW);
+fn the_number_of_tickets_is_bounded() {
+    let cache = TicketCache::new(WINDOW);
     for number in 0..60_000_u32 {
         let mut facts = facts(1);
         let mut bytes = [0; 12];
         bytes[8..].copy_from_slice(&number.to_be_bytes());
         facts.ticket.code = TicketCode::from_bytes(bytes).expect("a code");
-        recent.put(facts, recent.moment(), at(0));
+        cache.put(facts, cache.epoch(), at(0));
     }
-    assert_eq!(recent.lock().tickets.len(), MOST_TICKETS);
+    assert_eq!(cache.tickets.lock().entries.len(), MAX_TICKETS);
 }
 
 #[test]
-fn a_scan_id_is_known_once_it_was_used() {
-    let recent = TicketCache::new(WINDOW);
+fn a_scan_id_is_known_after_its_first_use() {
+    let cache = TicketCache::new(WINDOW);
     let organization = facts(0).ticket.organization_id;
     let scan = ScanId::generate(at(0));
-    assert!(!recent.note_scan(organization, scan));
-    assert!(recent.note_scan(organization, scan));
+    assert!(!cache.mark_scan_seen(organization, scan));
+    assert!(cache.mark_scan_seen(organization, scan));
 }
 
 #[test]
-fn of_very_many_scans_at_least_the_latest_half_is_remembered_and_no_more_than_all() {
-    let mut named = SeenScanIds::default();
+fn at_least_the_latest_half_of_the_scan_ids_is_remembered() {
+    let mut seen = SeenScanIds::default();
     let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
     let id = |number: usize| {
         (
@@ -125,13 +125,13 @@ fn of_very_many_scans_at_least_the_latest_half_is_remembered_and_no_more_than_al
             ScanId::from_uuid(uuid::Uuid::from_u128(number as u128)),
         )
     };
-    let last = 3 * MOST_SCANS + 7;
+    let last = 3 * MAX_SCAN_IDS + 7;
     for number in 0..=last {
-        assert!(!named.keep(id(number)), "{number}");
-        assert!(named.newer.len() + named.older.len() <= MOST_SCANS);
+        assert!(!seen.mark_seen(id(number)), "{number}");
+        assert!(seen.newer.len() + seen.older.len() <= MAX_SCAN_IDS);
     }
-    for number in last - MOST_SCANS / 2 + 1..=last {
-        assert!(named.keep(id(number)), "{number}");
+    for number in last - MAX_SCAN_IDS / 2 + 1..=last {
+        assert!(seen.mark_seen(id(number)), "{number}");
     }
-    assert!(!named.keep(id(0)), "it is long forgotten");
+    assert!(!seen.mark_seen(id(0)), "the first id is forgotten");
 }

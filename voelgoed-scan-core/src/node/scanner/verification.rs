@@ -1,10 +1,10 @@
-//! What was read, and does it hold? Checks 1 to 3 less the payload's own window.
+//! Parses and verifies what a device read: checks 1 to 3, without the validity window that the payload claims.
 
 use crate::model::{Claims, Fingerprint, Reading, Reason};
 use crate::token::{Keyring, Malformed, Payload, PhoenixKeys, payload_sha256, verify};
 
-/// Parses and verifies what was read.
-pub(super) fn read(
+/// Parses and verifies a reading. Returns its fingerprint, and its claims or the reason of the denial.
+pub(super) fn verify_reading(
     reading: &Reading,
     keyring: &Keyring,
     phoenix: Option<&PhoenixKeys>,

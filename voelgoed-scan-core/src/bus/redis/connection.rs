@@ -1,4 +1,4 @@
-//! Where is Redis? A URL becomes the second tier and the bus.
+//! Opens Redis by its URL, for the ticket cache and for the bus.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +8,19 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use crate::bus::Bus;
 use crate::bus::redis::RedisBus;
 
-/// The longest wait between two tries to connect.
-const LONGEST_REST: Duration = Duration::from_millis(500);
+/// The shortest and the longest pause between two attempts to connect.
+const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
-/// The longest wait for an answer; the tier itself is more impatient.
+/// The limit of a connect and of a response. The ticket cache has a shorter limit of its own.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A text that is not a Redis URL, or one that this build cannot use.
+/// The text is not a Redis URL, or this build does not support its scheme.
 #[derive(Debug, thiserror::Error)]
 #[error("not a Redis URL: give redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]")]
 pub struct InvalidRedisUrl;
 
-/// A Redis that need not be there yet: connections are made, and made again, in the background.
+/// A Redis server. It need not run yet: the connection is made, and made again after a failure, in the background.
 #[derive(Clone)]
 pub struct RedisConnection {
     client: redis::Client,
@@ -27,12 +28,12 @@ pub struct RedisConnection {
 }
 
 impl RedisConnection {
-    /// Takes a `redis://` URL. To be called within a tokio runtime.
+    /// Parses a `redis://` URL. Must be called within a tokio runtime.
     pub fn new(url: &str) -> Result<Self, InvalidRedisUrl> {
         let client = redis::Client::open(url).map_err(|_| InvalidRedisUrl)?;
         let config = ConnectionManagerConfig::new()
-            .set_max_delay(LONGEST_REST)
-            .set_min_delay(Duration::from_millis(50))
+            .set_max_delay(MAX_RECONNECT_DELAY)
+            .set_min_delay(MIN_RECONNECT_DELAY)
             .set_number_of_retries(1)
             .set_connection_timeout(Some(RESPONSE_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
@@ -41,11 +42,12 @@ impl RedisConnection {
         Ok(Self { client, connection })
     }
 
-    /// The connection that commands share.
+    /// The connection that all commands share.
     pub(crate) fn connection(&self) -> ConnectionManager {
         self.connection.clone()
     }
 
+    /// A bus over this server. `window` is how long it keeps the latest scans of an event.
     pub(crate) fn bus(&self, window: Duration) -> Arc<dyn Bus> {
         Arc::new(RedisBus::new(
             self.client.clone(),
@@ -58,6 +60,6 @@ impl RedisConnection {
 impl std::fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The URL may hold a password.
-        f.write_str("RedisLink")
+        f.write_str("RedisConnection")
     }
 }

@@ -1,0 +1,76 @@
+//! Answers a known scan again, for a device that could not make a new scan now.
+
+use super::attempt::into_answer;
+use super::{ScanError, Scanner};
+use crate::model::{
+    AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount, ScanAnswer,
+    ScanId, ScanRequest, Timestamp,
+};
+use crate::rules::KnownScan;
+use crate::store::StoreError;
+use crate::token::payload_sha256;
+
+impl Scanner {
+    /// The first answer of a known scan, with the occupancy of that time. `None` where the scan is unknown.
+    pub(super) async fn replay(
+        &self,
+        authenticated: &AuthenticatedDevice,
+        request: &ScanRequest,
+    ) -> Result<Option<ScanAnswer>, ScanError> {
+        let organization = authenticated.device.organization_id;
+        let Some(id) = request.scan_id.filter(|_| !request.dry_run) else {
+            return Ok(None);
+        };
+        let Some(known) = self.known_scan(organization, id).await? else {
+            return Ok(None);
+        };
+        let sha256 = payload_sha256(request.reading.text());
+        let mut answer = into_answer(known.answer_to(authenticated.device.id, &sha256, request.direction))?;
+        answer.occupancy = self
+            .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
+            .await?;
+        Ok(Some(answer))
+    }
+
+    /// A known scan. If this node has seen its id, pending denials are written first.
+    async fn known_scan(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+    ) -> Result<Option<KnownScan>, ScanError> {
+        let known = self.store().find_scan_for_retry(organization, scan).await?;
+        if known.is_some() || !self.0.ticket_cache.mark_scan_seen(organization, scan) {
+            return Ok(known);
+        }
+        self.0.write_queue.flush().await;
+        Ok(self.store().find_scan_for_retry(organization, scan).await?)
+    }
+
+    /// Reads the occupancy of a gate and its event from the database, and caches it.
+    pub(super) async fn load_occupancy(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        gate: GateId,
+        now: Timestamp,
+    ) -> Result<Occupancy, StoreError> {
+        let Some(counts) = self.store().occupancy(organization, event, now).await? else {
+            return Ok(Occupancy::default());
+        };
+        self.0.occupancy_cache.put_event(organization, event, &counts);
+        let gate_count = counts
+            .gates
+            .iter()
+            .find(|count| count.id == gate)
+            .map(|count| count.count)
+            .unwrap_or_default();
+        let headcount = |count: PlaceCount| Headcount {
+            inside: count.inside,
+            capacity: count.capacity,
+        };
+        Ok(Occupancy {
+            gate: headcount(gate_count),
+            event: headcount(counts.event),
+        })
+    }
+}

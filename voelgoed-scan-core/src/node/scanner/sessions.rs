@@ -1,0 +1,36 @@
+//! Starts and ends the sessions of devices at a gate.
+
+use super::Scanner;
+use crate::model::{AuthenticatedDevice, OrganizationId, ScanSession, SessionId, SessionStart, Timestamp};
+use crate::store::{StartOutcome, StoreError};
+
+impl Scanner {
+    /// Starts a session of the device.
+    pub async fn start_session(
+        &self,
+        authenticated: &AuthenticatedDevice,
+        start: &SessionStart,
+        now: Timestamp,
+    ) -> Result<StartOutcome, StoreError> {
+        let device = &authenticated.device;
+        let id = SessionId::generate(now);
+        let outcome = self
+            .store()
+            .start_session(device.organization_id, device.id, id, start, now)
+            .await?;
+        self.0.invalidator.facts_changed(device.organization_id);
+        Ok(outcome)
+    }
+
+    /// Ends a session. A session that has ended already is returned unchanged; `None` where there is no such session.
+    pub async fn end_session(
+        &self,
+        organization: OrganizationId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<ScanSession>, StoreError> {
+        let session = self.store().end_session(organization, id, now).await?;
+        self.0.invalidator.facts_changed(organization);
+        Ok(session)
+    }
+}

@@ -1,0 +1,71 @@
+//! Undoes an admission that was a mistake.
+
+use std::time::Duration;
+
+use super::{ScanError, Scanner};
+use crate::bus::Message;
+use crate::model::{DeviceId, OrganizationId, ReasonText, ScanId, ScanRecord, Timestamp};
+use crate::store::{UndoOutcome, UndoPermission};
+
+/// The age up to which a device may undo its own scans.
+const MAX_DEVICE_UNDO_AGE: Duration = Duration::from_mins(15);
+
+/// The caller who requests an undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoActor {
+    /// A device.
+    Device(DeviceId),
+    /// A member of the organization with the role staff or above.
+    Member,
+}
+
+impl Scanner {
+    /// Undoes an open admission and returns its record. A repeated request gets the same answer.
+    pub async fn undo(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        by: UndoActor,
+        reason: &ReasonText,
+        now: Timestamp,
+    ) -> Result<ScanRecord, ScanError> {
+        let by = match by {
+            UndoActor::Device(device) => UndoPermission::Device(device, MAX_DEVICE_UNDO_AGE),
+            UndoActor::Member => UndoPermission::Member,
+        };
+        let (store, rules) = (self.store(), &self.0.rules);
+        let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
+        if outcome.is_none() {
+            // The scan may be a denial that was answered from a cache and is not written yet.
+            self.0.write_queue.flush().await;
+            outcome = store.undo(organization, scan, by, reason, now, rules).await?;
+        }
+        match outcome.ok_or(ScanError::NotFound)? {
+            UndoOutcome::Undone {
+                record,
+                ticket,
+                again,
+            } => {
+                if let Some(ticket) = ticket {
+                    // Also on a repeated request: the first one may have been cancelled before the invalidation.
+                    let changed = [(ticket.ticket.code, ticket.version)];
+                    self.0
+                        .invalidator
+                        .tickets_changed(organization, &changed, now)
+                        .await;
+                }
+                if !again {
+                    self.0.occupancy_cache.remove_event(organization, record.event_id);
+                    self.0.feed.publish_scan(&record);
+                    self.0
+                        .invalidator
+                        .publisher
+                        .publish(Message::Scan(record.clone()));
+                }
+                Ok(*record)
+            }
+            UndoOutcome::NotOpen => Err(ScanError::NotOpen),
+            UndoOutcome::NotAllowed => Err(ScanError::NotAllowed),
+        }
+    }
+}
