@@ -109,8 +109,8 @@ fn phone(criterion: &mut Criterion) {
     let field = field();
     let manifest_key = field.keyring.manifest_key().expect("a key");
     let load = || -> Manifest {
-        VerifiedManifest::read(field.manifest.clone(), field.organization, &manifest_key)
-            .and_then(|part| part.onto(None))
+        VerifiedManifest::verify(field.manifest.clone(), field.organization, &manifest_key)
+            .and_then(|part| part.into_manifest(None))
             .expect("a manifest")
     };
     criterion.bench_function("phone/load", |bench| bench.iter(load));
@@ -121,7 +121,12 @@ fn phone(criterion: &mut Criterion) {
         field.codes.get(next.get()).copied().expect("a code")
     };
     criterion.bench_function("phone/find", |bench| {
-        bench.iter(|| manifest.find(manifest.key(black_box(code()))).expect("a ticket"));
+        bench.iter(|| {
+            manifest
+                .find(manifest.key(black_box(code())))
+                .listed()
+                .expect("a ticket")
+        });
     });
 
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -86,6 +86,8 @@ errors! {
     ManifestBadSignature = "manifest_bad_signature";
     /// The manifest is written in a form that this version does not read.
     ManifestUnknownForm = "manifest_unknown_form";
+    /// The manifest has a status or a policy that this version does not know: update the app.
+    ManifestUnknownValue = "manifest_unknown_value";
     /// The manifest's bytes make no sense.
     ManifestMalformed = "manifest_malformed";
     /// The manifest is another event's.
@@ -115,6 +117,7 @@ impl From<ManifestError> for GateError {
             ManifestError::OtherOrganization => Self::ManifestOtherOrganization { reason },
             ManifestError::BadSignature => Self::ManifestBadSignature { reason },
             ManifestError::UnknownForm { .. } => Self::ManifestUnknownForm { reason },
+            ManifestError::UnknownValue { .. } => Self::ManifestUnknownValue { reason },
             ManifestError::Malformed => Self::ManifestMalformed { reason },
             ManifestError::OtherEvent => Self::ManifestOtherEvent { reason },
             ManifestError::Older { .. } => Self::ManifestOlder { reason },

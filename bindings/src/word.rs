@@ -95,6 +95,8 @@ pub enum Warning {
     CapacityUnknown,
     /// The manifest is older than the event allows.
     StaleManifest,
+    /// The manifest lists the ticket with a value that this version of the app does not know: update the app.
+    ManifestNewer,
 }
 
 /// Which way a person goes.

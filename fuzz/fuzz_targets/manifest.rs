@@ -21,7 +21,7 @@ fn organization() -> OrganizationId {
 
 fuzz_target!(|bytes: &[u8]| {
     let key = KEYRING.manifest_key().expect("a server's keyring");
-    assert!(VerifiedManifest::read(bytes.to_vec(), organization(), &key).is_err());
+    assert!(VerifiedManifest::verify(bytes.to_vec(), organization(), &key).is_err());
 
     // So that the fuzzer gets past the head, where magic, form, kind and organization stand.
     let Some((kind, rest)) = bytes.split_first() else {
@@ -33,18 +33,18 @@ fuzz_target!(|bytes: &[u8]| {
     signed.extend_from_slice(rest);
     let signature = KEYRING.sign_manifest(&signed).expect("a server's keyring");
     signed.extend_from_slice(&signature);
-    let Ok(part) = VerifiedManifest::read(signed, organization(), &key) else {
+    let Ok(part) = VerifiedManifest::verify(signed, organization(), &key) else {
         return;
     };
     let event = part.head().event.id;
     let made_at = part.head().made_at;
     let _ = part.check(event, None, made_at);
-    let Ok(manifest) = part.clone().onto(None) else {
+    let Ok(manifest) = part.clone().into_manifest(None) else {
         return;
     };
     for ticket in manifest.tickets() {
-        assert!(manifest.find(ticket.key).is_some());
+        assert!(manifest.find(ticket.key).listed().is_some());
     }
     let _ = manifest.find(TicketKey::from_bytes([0; 16]));
-    let _ = part.onto(Some(&manifest));
+    let _ = part.into_manifest(Some(&manifest));
 });

@@ -39,7 +39,7 @@ impl<'a> Phone<'a> {
     }
 
     fn read(&self, reply: &Reply) -> VerifiedManifest {
-        VerifiedManifest::read(reply.body.to_vec(), self.organization, &self.key)
+        VerifiedManifest::verify(reply.body.to_vec(), self.organization, &self.key)
             .expect("a manifest of this organization")
     }
 
@@ -58,7 +58,7 @@ impl<'a> Phone<'a> {
             manifest.key(code),
             TicketKey::of(manifest.head().event.organization_id, self.event, code)
         );
-        manifest.find(manifest.key(code))
+        manifest.find(manifest.key(code)).listed()
     }
 }
 
@@ -82,7 +82,7 @@ async fn a_manifest_says_what_the_server_knows_and_names_nobody() {
     );
     assert_eq!(reply.header("content-encoding"), None);
     let phone = Phone::of(tenant).await;
-    let manifest = phone.read(&reply).onto(None).expect("a whole one");
+    let manifest = phone.read(&reply).into_manifest(None).expect("a whole one");
     assert_eq!(manifest.len(), 11);
     let head = manifest.head();
     assert_eq!(
@@ -110,7 +110,7 @@ async fn a_delta_holds_what_changed_and_an_operator_s_change_is_in_it_at_once() 
     let world = World::new().await;
     let tenant = &world.here;
     let phone = Phone::of(tenant).await;
-    let first = phone.get("").await.onto(None).expect("a whole one");
+    let first = phone.get("").await.into_manifest(None).expect("a whole one");
     let version = first.head().version;
     let ticket = format!("/api/v1/events/{}/tickets/{}", tenant.event, tenant.codes[3]);
     tenant
@@ -121,10 +121,10 @@ async fn a_delta_holds_what_changed_and_an_operator_s_change_is_in_it_at_once() 
     let delta = phone.get(&format!("?since={version}")).await;
     assert_eq!(delta.head().base, Some(version));
     assert!(delta.head().version > version);
-    let second = delta.onto(Some(&first)).expect("it fits");
+    let second = delta.into_manifest(Some(&first)).expect("it fits");
     let voided = phone.find(&second, &tenant.codes[3]).expect("listed");
     assert_eq!(voided.status, TicketStatus::Voided);
-    let whole = phone.get("").await.onto(None).expect("a whole one");
+    let whole = phone.get("").await.into_manifest(None).expect("a whole one");
     assert_eq!(all(&second), all(&whole));
     // Nothing changed since: a young one of the same version.
     let version = second.head().version;
@@ -134,7 +134,10 @@ async fn a_delta_holds_what_changed_and_an_operator_s_change_is_in_it_at_once() 
         (version, Some(version))
     );
     assert!(young.head().made_at >= second.head().made_at);
-    assert_eq!(all(&young.onto(Some(&second)).expect("it fits")), all(&second));
+    assert_eq!(
+        all(&young.into_manifest(Some(&second)).expect("it fits")),
+        all(&second)
+    );
     // A version that nobody made is none to lay a delta onto.
     for since in ["0", "999999999999"] {
         let part = phone.get(&format!("?since={since}")).await;
@@ -163,13 +166,13 @@ async fn an_admission_is_in_the_next_but_one() {
     let world = World::new().await;
     let tenant = &world.here;
     let phone = Phone::of(tenant).await;
-    let first = phone.get("").await.onto(None).expect("a whole one");
+    let first = phone.get("").await.into_manifest(None).expect("a whole one");
     let qr = tenant.qr(1).await;
     tenant.device.scan(&json!({ "qr": qr })).await.expect(200);
     let query = format!("?since={}", first.head().version);
     until("the admission is told", || async {
         let delta = phone.get(&query).await;
-        let now = delta.onto(Some(&first)).expect("it fits");
+        let now = delta.into_manifest(Some(&first)).expect("it fits");
         phone
             .find(&now, &tenant.codes[1])
             .is_some_and(|ticket| ticket.admissions == 1)
@@ -223,7 +226,10 @@ async fn many_phones_at_once_get_one_manifest_made_for_all() {
     bodies.dedup();
     assert!(bodies.len() < 5, "made {} times", bodies.len());
     let phone = Phone::of(tenant).await;
-    assert_eq!(phone.get("").await.onto(None).expect("whole").len(), 4510);
+    assert_eq!(
+        phone.get("").await.into_manifest(None).expect("whole").len(),
+        4510
+    );
 }
 
 #[tokio::test]
@@ -236,7 +242,7 @@ async fn nodes_go_on_from_one_another_s_manifests() {
         let query = since.map_or_else(String::new, |since| format!("?since={since}"));
         phone.read(&device.get(&format!("{}{query}", path(&tenant))).await.expect(200))
     };
-    let first = at(0, None).await.onto(None).expect("whole");
+    let first = at(0, None).await.into_manifest(None).expect("whole");
     assert_eq!(at(1, None).await.head().version, first.head().version);
     let void = async |ticket: usize| {
         let path = format!("/api/v1/events/{}/tickets/{}", tenant.event, tenant.codes[ticket]);
@@ -248,11 +254,11 @@ async fn nodes_go_on_from_one_another_s_manifests() {
     };
     void(4).await;
     let second = at(0, Some(first.head().version)).await;
-    let second = second.onto(Some(&first)).expect("it fits");
+    let second = second.into_manifest(Some(&first)).expect("it fits");
     void(5).await;
     let third = at(1, Some(second.head().version)).await;
     assert_eq!(third.head().base, Some(second.head().version));
-    let third = third.onto(Some(&second)).expect("it fits");
+    let third = third.into_manifest(Some(&second)).expect("it fits");
     for ticket in [4, 5] {
         let voided = phone.find(&third, &tenant.codes[ticket]).expect("listed");
         assert_eq!(voided.status, TicketStatus::Voided);
@@ -267,6 +273,6 @@ async fn nodes_go_on_from_one_another_s_manifests() {
         None,
         "a node that just started knows no older one"
     );
-    assert_eq!(all(&whole.onto(None).expect("whole")), all(&third));
+    assert_eq!(all(&whole.into_manifest(None).expect("whole")), all(&third));
     cluster.stop().await;
 }

@@ -158,7 +158,7 @@ impl OfflineGate {
             manifest_key,
             ..
         } = &self.setup;
-        let part = VerifiedManifest::read(bytes, *organization_id, manifest_key)?;
+        let part = VerifiedManifest::verify(bytes, *organization_id, manifest_key)?;
         let State {
             log,
             in_use,
@@ -172,7 +172,7 @@ impl OfflineGate {
             .as_ref()
             .filter(|_| delta)
             .map_or(0, |held| held.deltas + kept.len());
-        let next = InUse::new(part.onto(held)?, deltas)?;
+        let next = InUse::new(part.into_manifest(held)?, deltas)?;
         log.keep_manifest(event, &kept, delta).await?;
         let state = next.state();
         *in_use = Some(next);
@@ -345,11 +345,11 @@ fn reopen(parts: Vec<Vec<u8>>, setup: &OfflineGateSetup) -> Result<Option<InUse>
     let mut deltas = 0;
     for bytes in parts {
         let length = bytes.len();
-        let part = VerifiedManifest::read(bytes, setup.organization_id, &setup.manifest_key)?;
+        let part = VerifiedManifest::verify(bytes, setup.organization_id, &setup.manifest_key)?;
         if part.head().base.is_some() {
             deltas += length;
         }
-        held = Some(part.onto(held.as_ref())?);
+        held = Some(part.into_manifest(held.as_ref())?);
     }
     held.map(|manifest| InUse::new(manifest, deltas)).transpose()
 }

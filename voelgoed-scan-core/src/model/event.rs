@@ -1,4 +1,4 @@
-//! What do people come to? An event: when it is on, who may come back in, how many fit.
+//! Events: status, times, capacity and re-entry policy.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,33 +9,33 @@ string_enum! {
     /// Where an event stands. Only [`EventStatus::Live`] lets people in.
     pub enum EventStatus {
         /// Being prepared.
-        Draft = "draft",
+        Draft = "draft" @ 0,
         /// On sale.
-        Published = "published",
+        Published = "published" @ 1,
         /// The doors are open.
-        Live = "live",
+        Live = "live" @ 2,
         /// Over.
-        Ended = "ended",
+        Ended = "ended" @ 3,
         /// Kept for the records.
-        Archived = "archived",
+        Archived = "archived" @ 4,
     }
 
     /// Whether a holder who went out may come in again.
     pub enum Reentry {
         /// A ticket admits as often as its entry limit says, ever.
-        Never = "never",
+        Never = "never" @ 0,
         /// ... within the deduplication window; after it the ticket admits again.
-        AfterWindow = "after_window",
+        AfterWindow = "after_window" @ 1,
         /// ... at a time: whoever left by an exit scan may come back.
-        AfterExit = "after_exit",
+        AfterExit = "after_exit" @ 2,
     }
 
     /// What a phone does whose manifest has grown too old.
     pub enum StaleManifest {
         /// Decides, with a warning.
-        Warn = "warn",
+        Warn = "warn" @ 0,
         /// Decides nothing.
-        Refuse = "refuse",
+        Refuse = "refuse" @ 1,
     }
 }
 

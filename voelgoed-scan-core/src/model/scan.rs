@@ -49,6 +49,8 @@ string_enum! {
         CapacityUnknown = "capacity_unknown",
         /// The manifest is older than the event allows.
         StaleManifest = "stale_manifest",
+        /// The manifest lists the ticket with a value that this version of the app does not know: update the app.
+        ManifestNewer = "manifest_newer",
     }
 }
 

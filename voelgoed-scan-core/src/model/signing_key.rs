@@ -15,19 +15,19 @@ string_enum! {
     /// The formats that keys of an organization sign.
     pub enum KeyFormat {
         /// HMAC-SHA256.
-        Vg1 = "vg1",
+        Vg1 = "vg1" @ 0,
         /// Ed25519.
-        Vg2 = "vg2",
+        Vg2 = "vg2" @ 1,
     }
 
     /// What a key may still do.
     pub enum KeyStatus {
         /// It verifies, and the newest such key signs.
-        Active = "active",
+        Active = "active" @ 0,
         /// It verifies what it signed.
-        VerifyOnly = "verify_only",
+        VerifyOnly = "verify_only" @ 1,
         /// Nothing, for good.
-        Revoked = "revoked",
+        Revoked = "revoked" @ 2,
     }
 }
 

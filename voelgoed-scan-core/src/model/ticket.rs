@@ -11,16 +11,16 @@ use crate::model::{
 string_enum! {
     /// What became of a ticket.
     pub enum TicketStatus {
-        /// It has not admitted anybody yet.
-        Active = "active",
-        /// It has admitted somebody.
-        Scanned = "scanned",
-        /// Used up by hand, outside the gates.
-        Used = "used",
-        /// Taken back.
-        Voided = "voided",
-        /// Taken back against money.
-        Refunded = "refunded",
+        /// It has no admission yet.
+        Active = "active" @ 0,
+        /// It has an admission.
+        Scanned = "scanned" @ 1,
+        /// An operator or the platform marked it as used, outside the gates.
+        Used = "used" @ 2,
+        /// It was cancelled.
+        Voided = "voided" @ 3,
+        /// It was cancelled and paid back.
+        Refunded = "refunded" @ 4,
     }
 }
 

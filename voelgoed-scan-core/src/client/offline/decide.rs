@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::client::{SeenBefore, SeenTicket, Verdict, VerdictBy};
-use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey};
+use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey, TicketLookup};
 use crate::model::{
     Claims, DeviceId, Direction, Format, GateId, Ledger, NamedGate, Passage, Reading, Reason, ScanId,
     ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Warning,
@@ -131,22 +131,30 @@ pub(super) fn judge(ask: &Ask<'_>, read: &Read, own: &[OwnMovement]) -> Judged {
     };
     let head = ask.manifest.head();
     let mut warnings = ask.warnings();
-    let listed = read.key.and_then(|key| ask.manifest.find(key));
-    let ticket = match (&listed, read.format) {
-        (Some(listed), format) => {
+    let lookup = read
+        .key
+        .map_or(TicketLookup::Absent, |key| ask.manifest.find(key));
+    let ticket = match (&lookup, read.format) {
+        (TicketLookup::Listed(listed), format) => {
             if matches!(format, Some(Format::Vg1 | Format::Phoenix)) {
                 warnings.push(Warning::SignatureUnchecked);
             }
             claims.ticket_code.map(|code| ask.listed(code, listed))
         }
-        (None, Some(Format::Vg2)) => {
+        // The rules cannot be checked: the ticket is denied, even if its claims say more.
+        (TicketLookup::Unknown, _) => {
+            warnings.push(Warning::ManifestNewer);
+            None
+        }
+        (TicketLookup::Absent, Some(Format::Vg2)) => {
             if claims.event_id == Some(head.event.id) {
                 warnings.push(Warning::NotInManifest);
             }
             ask.claimed(claims)
         }
-        (None, _) => None,
+        (TicketLookup::Absent, _) => None,
     };
+    let listed = lookup.listed();
     let facts = ticket.map(|ticket| ask.facts(ticket, listed.as_ref(), own));
     let context = ask.context();
     let first = decide(&context, claims, facts.as_ref());

@@ -425,3 +425,47 @@ async fn the_same_payload_within_two_and_a_half_seconds_is_one_reading() {
         "no second scan was made of the second look"
     );
 }
+
+#[tokio::test]
+async fn a_ticket_with_an_unknown_status_or_class_number_is_denied_alone() {
+    let world = World::new();
+    let mut body = world.manifest();
+    body.truncate(body.len() - 64);
+    // The terms of a ticket are 22 bytes: the status, the entry limit, then the class.
+    let terms = body.len() - 4 - 22 * world.tickets.len();
+    let mut keys: Vec<_> = world.tickets.iter().map(|ticket| ticket.key).collect();
+    keys.sort_unstable();
+    let offset = |number: u8| {
+        let key = world.ticket(number).key;
+        terms + 22 * keys.iter().position(|one| *one == key).expect("a ticket")
+    };
+    body[offset(1)] = 200;
+    body[offset(2) + 2..offset(2) + 4].copy_from_slice(&999_u16.to_be_bytes());
+    let signature = world.keyring().sign_manifest(&body).expect("a server signs");
+    let directory = tempfile::tempdir().expect("a directory");
+    let gate = world.open(&directory).await;
+    gate.install(world.event.id, [body, signature.to_vec()].concat(), MADE)
+        .await
+        .expect("it is accepted");
+    let phone = Phone { gate, directory };
+    let mut seconds = 0;
+    for number in [1, 2] {
+        for qr in [world.vg2(number), world.vg1(number)] {
+            for scan in [entry(&qr, seconds + 20), exit(&qr, seconds + 40)] {
+                let verdict = phone.scan(scan).await;
+                assert_eq!(
+                    (verdict.reason, verdict.warnings.as_slice()),
+                    (Reason::TicketNotFound, [Warning::ManifestNewer].as_slice()),
+                    "ticket {number}"
+                );
+                assert_eq!(verdict.ticket, None);
+            }
+            seconds += 40;
+        }
+    }
+    let verdict = phone.scan(entry(world.vg2(3), seconds + 20)).await;
+    assert_eq!(
+        (verdict.reason, verdict.warnings.as_slice()),
+        (ADMITTED, [].as_slice())
+    );
+}
