@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::model::json::{objects, text_of};
+use crate::model::json::{objects, to_json};
 use crate::model::{OrganizationId, TicketCode, TicketFacts, Timestamp};
 
 /// The longest that a scan waits for Redis.
@@ -82,7 +82,7 @@ impl Kept {
         Self {
             key: ticket_key((facts.ticket.organization_id, facts.ticket.code)),
             version,
-            text: text_of(&Keeping { v: version, f: facts }),
+            text: to_json(&Keeping { v: version, f: facts }),
         }
     }
 

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use gate_batches::{Door, Doors, let_in_elsewhere};
 
-use crate::model::json::{objects, text_of};
+use crate::model::json::{objects, to_json};
 use crate::model::{
     ActiveSession, AnswerSnapshot, Attempt, AuthenticatedDevice, Claims, Decided, DecidedBy, DeviceId,
     DeviceStatus, Direction, EventStatus, Format, GateStatus, Headcount, KeyId, Ledger, Occupancy,
@@ -102,7 +102,7 @@ impl Candidate<'_> {
             now: attempt.now.as_millis(),
             slot: attempt.now.as_millis().div_euclid(SLOT_MILLIS),
             device_at: attempt.device_scanned_at.map(Timestamp::as_millis),
-            metadata: attempt.metadata.as_ref().map(text_of),
+            metadata: attempt.metadata.as_ref().map(to_json),
             sha256: crate::model::hex::encode(&attempt.fingerprint.sha256),
             format: attempt.fingerprint.format,
             kid: attempt.fingerprint.kid,
@@ -127,7 +127,7 @@ impl<D: Dialect> Sql<D> {
         let mut connection = deadline.meet(self.recorder()).await?;
         let rows: Vec<Row<'_>> = candidates.iter().enumerate().map(|(i, one)| one.row(i)).collect();
         let admitted = query::<D>(sql)
-            .text(&text_of(&rows))
+            .text(&to_json(&rows))
             .json(&doors)
             .fetch_all(&mut connection);
         let rows = match deadline.meet(admitted).await {
