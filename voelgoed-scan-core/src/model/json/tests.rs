@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{ReasonText, Reentry};
+use crate::model::{
+    Headcount, Ledger, NamedGate, Occupancy, Outcome, Passage, PreviousScan, ReasonText, Reentry,
+    ScannedTicket, Ticket, TicketFacts,
+};
 use crate::rules::Allowance;
 
 /// Texts with and without characters that JSON escapes.

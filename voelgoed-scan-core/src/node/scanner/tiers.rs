@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::node::{ScanError, Scanner};
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
-use crate::rules::{NewScan, ScanContext, answer, decide};
+use crate::rules::{NewScan, ScanContext, build_answer, decide};
 
 impl Scanner {
     /// Whether nobody has decided a scan before. Memory tells, if the scan was named after this node began to listen,
@@ -142,7 +142,7 @@ impl Scanner {
             Box::pin(self.occupancy_at(organization_id, event_id, gate_id, now)).await?
         };
         let scan = NewScan::denied(*attempt, *denial);
-        let answer = answer(&scan.record, &scan.shown, occupancy);
+        let answer = build_answer(&scan.record, &scan.snapshot, occupancy);
         self.0.write_queue.note(room, scan)?;
         Ok(answer)
     }

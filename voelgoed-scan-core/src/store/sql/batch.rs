@@ -1,4 +1,4 @@
-//! How does a batch of scans meet the database? One transaction: lock, read the facts of all, decide_batch, write all.
+//! How does a batch of scans meet the database? One transaction: lock, read the facts of all, decide, write all.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,7 +9,9 @@ use crate::model::{
     AnswerSnapshot, Attempt, DeviceStatus, EventId, GateId, Occupancy, OrganizationId, Recorded,
     RuleSettings, SessionStatus, TicketFacts, Verification,
 };
-use crate::rules::{BatchFacts, BatchWrites, CountChange, KnownScan, SessionFacts, answer, decide_batch};
+use crate::rules::{
+    BatchFacts, BatchWrites, CountChange, KnownScan, SessionFacts, build_answer, decide_batch,
+};
 use crate::store::StoreError;
 use crate::store::sql::deadline::Deadline;
 use crate::store::sql::scan_row::ScanRow;
@@ -281,11 +283,11 @@ pub(crate) fn known_scan<D: Dialect>(row: &crate::store::sql::Row<D>) -> Result<
         payload_sha256: row.bytes("payload_sha256")?,
         direction: record.direction,
         undone: record.undone.is_some(),
-        answer: answer(&record, &shown, Occupancy::default()),
+        answer: build_answer(&record, &shown, Occupancy::default()),
     })
 }
 
-/// BatchWrites; false where a scan id had been taken since the facts were read.
+/// Writes; false where a scan id had been taken since the facts were read.
 async fn apply<D: Dialect>(writes: &BatchWrites, connection: &mut D::Connection) -> Result<bool, StoreError> {
     if writes.scans.is_empty() {
         return Ok(true);

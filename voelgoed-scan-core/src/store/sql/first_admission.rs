@@ -1,7 +1,7 @@
 //! How is a first admission written in one round trip? Most scans at a door are entries with tickets that have not
 //! admitted anybody, at gates with room: one statement checks what can stand against them, admits and records them.
 //!
-//! Invariants: what it admits, [`judge`](crate::rules::judge) would admit; what it does not, it leaves untouched, and the
+//! Invariants: what it admits, [`decide_batch`](crate::rules::decide_batch) would admit; what it does not, it leaves untouched, and the
 //! batch's ordinary way decides it. Events, gates, sessions and devices are taken from memory
 //! ([`AuthenticatedDevice`](crate::model::Standing)), and the statement admits nothing where the organization's change counter has
 //! moved since they were read, nor where the counters that it has locked say that event or gate changed after it began. It
@@ -21,7 +21,7 @@ use crate::model::{
     OrganizationId, Passage, Reason, Recorded, ScanId, ScanRecord, ScannedTicket, SessionId, SessionStatus,
     Source, Ticket, TicketCode, TicketFacts, TicketStatus, Timestamp, Verification, Warning,
 };
-use crate::rules::answer;
+use crate::rules::build_answer;
 use crate::store::StoreError;
 use crate::store::sql::batch::SLOT_MILLIS;
 use crate::store::sql::deadline::Deadline;
@@ -314,7 +314,7 @@ fn decided<D: Dialect>(
         },
     };
     Ok(Decided {
-        answer: answer(&record, &shown, occupancy),
+        answer: build_answer(&record, &shown, occupancy),
         record,
         ticket: Some(TicketFacts {
             ticket,

@@ -231,7 +231,7 @@ pub(crate) fn kept<D: Dialect>(row: &Row<D>) -> Result<ScanState, StoreError> {
     let shown: AnswerSnapshot = row.json("x_shown")?;
     Ok(ScanState {
         record: scan(row)?,
-        part: row.opt_parse("x_part")?,
+        history_kind: row.opt_parse("x_part")?,
         conflict: row.opt_parse("x_conflict")?,
         winner: row.opt_id("x_winner_scan_id")?,
         gate_name: shown.gate_name,

@@ -89,10 +89,10 @@ pub(super) async fn load<D: SyncDialect>(
             HashMap::new()
         },
         device,
-        known,
-        places,
+        recorded: known,
+        gates: places,
         tickets,
-        past,
+        history: past,
         quarantined,
         quarantine_capacity,
     }))))
@@ -138,7 +138,13 @@ async fn known<D: SyncDialect>(
     let known = |row: &Row<D>| {
         let kept = row::kept(row)?;
         let payload_sha256 = row.bytes("payload_sha256")?;
-        Ok((kept.record.scan_id, RecordedScan { kept, payload_sha256 }))
+        Ok((
+            kept.record.scan_id,
+            RecordedScan {
+                state: kept,
+                payload_sha256,
+            },
+        ))
     };
     rows.iter().map(known).collect()
 }
@@ -150,7 +156,7 @@ async fn places<D: SyncDialect>(
 ) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
     let asked = intake.uploads().map(|upload| upload.scan.gate_id);
     let gates: BTreeSet<GateId> = asked
-        .chain(known.values().map(|known| known.kept.record.gate_id))
+        .chain(known.values().map(|known| known.state.record.gate_id))
         .collect();
     let gates = pairs(intake, gates.iter().map(GateId::as_uuid));
     let rows = query::<D>(D::SYNC.places)
@@ -172,7 +178,7 @@ fn ticket_keys(intake: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) -> B
         .map(|claims: Claims| (claims.ticket_code, claims.ticket_id));
     let recorded = known
         .values()
-        .filter_map(|known| known.kept.record.ticket_id)
+        .filter_map(|known| known.state.record.ticket_id)
         .map(|id| (None::<TicketCode>, Some(id)));
     claimed
         .chain(recorded)

@@ -153,7 +153,7 @@ impl<'a> NewRow<'a> {
     fn of(new: &'a NewSyncedScan) -> Result<Self, StoreError> {
         Ok(Self {
             scan: ScanRow::of(&new.scan)?,
-            part: new.part,
+            part: new.history_kind,
             conflict: new.conflict,
             winner_scan_id: new.winner.map(|id| hex(id.as_uuid())),
             local_reason: new.local_reason.map(crate::model::Reason::as_str),
@@ -191,7 +191,7 @@ impl<'a> ChangedRow<'a> {
             reason: record.reason.as_str(),
             would_have_been: record.would_have_been.map(|outcome| outcome.reason.as_str()),
             local_result: record.local_result,
-            part: scan.part,
+            part: scan.history_kind,
             conflict: scan.conflict,
             winner_scan_id: scan.winner.map(|id| hex(id.as_uuid())),
             undone_at: undone.map(|undone| undone.at.as_millis()),
