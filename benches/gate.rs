@@ -1,11 +1,8 @@
-//! What do the pure pieces of a scan cost, and one that memory answers? `cargo bench --bench gate`
+//! Benchmarks of the pure parts of a scan, and of a scan that the in-process cache answers: `cargo bench --bench gate`
 //!
-//! What a system of them does over sockets, on a database, is `scripts/bench`.
+//! `scripts/bench` measures a running system over sockets with a database.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench ends where something is not as it should be"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark stops at an unexpected result")]
 
 use std::hint::black_box;
 use std::num::NonZeroU8;
@@ -84,7 +81,7 @@ fn phoenix_keys() -> PhoenixKeys {
     PhoenixKeys::derive(&text("secret_key_base"), &text("salt"), KeyDerivation::default()).expect("keys")
 }
 
-fn reading(criterion: &mut Criterion) {
+fn token_benches(criterion: &mut Criterion) {
     let (keyring, phoenix) = (keyring(), phoenix_keys());
     for (format, text) in payloads(&keyring) {
         criterion.bench_function(&format!("parse/{format}"), |bench| {
@@ -102,7 +99,7 @@ fn reading(criterion: &mut Criterion) {
     });
 }
 
-fn deciding(criterion: &mut Criterion) {
+fn decision_benches(criterion: &mut Criterion) {
     let event: Event = serde_json::from_value(json!({
         "id": EVENT, "organization_id": ORGANIZATION, "name": "Opening night", "status": "live",
         "starts_at": null, "ends_at": null, "capacity": 20_000, "reentry": "never", "allow_unsigned": false,
@@ -129,7 +126,7 @@ fn deciding(criterion: &mut Criterion) {
         ledger: Ledger::default(),
         version: 1,
     };
-    let situation = ScanContext {
+    let context = ScanContext {
         now: now(),
         direction: Direction::Entry,
         event: &event,
@@ -141,15 +138,15 @@ fn deciding(criterion: &mut Criterion) {
         ticket_code: Some(code()),
         ..Claims::default()
     };
-    assert_eq!(decide(&situation, &claims, Some(&facts)), Reason::Admitted);
+    assert_eq!(decide(&context, &claims, Some(&facts)), Reason::Admitted);
     criterion.bench_function("decide/admitted", |bench| {
-        bench.iter(|| decide(black_box(&situation), &claims, Some(&facts)));
+        bench.iter(|| decide(black_box(&context), &claims, Some(&facts)));
     });
 }
 
-/// A duplicate from the first tier: token known, payload read, signature checked, ticket found in memory, answer made,
-/// record left to be written.
-fn from_memory(criterion: &mut Criterion) {
+/// A duplicate that the in-process cache answers: authentication, payload, signature, ticket from the cache, answer. Its
+/// record is written behind.
+fn cache_benches(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -169,27 +166,27 @@ fn from_memory(criterion: &mut Criterion) {
     assert_eq!(runtime.block_on(scan()).reason, Reason::Admitted);
     let answer = runtime.block_on(scan());
     assert_eq!(answer.decided_by, voelgoed_scan_core::model::DecidedBy::Memory);
-    // More than this at once, and the bench measures how fast records are written.
+    // A longer run without a flush would measure how fast records are written.
     criterion.bench_function("memory/duplicate", |bench| {
         bench.iter_custom(|iterations| {
             let mut spent = Duration::ZERO;
             for _ in 0..iterations.div_ceil(256) {
-                let begun = std::time::Instant::now();
+                let started = std::time::Instant::now();
                 runtime.block_on(async {
                     for _ in 0..256 {
                         black_box(scan().await);
                     }
                 });
-                spent += begun.elapsed();
+                spent += started.elapsed();
                 runtime.block_on(scanner.shutdown());
             }
-            // Whole rounds were run; what was asked for is this part of them.
-            let (asked, ran) = (u128::from(iterations), u128::from(iterations.div_ceil(256) * 256));
-            let nanos = spent.as_nanos() * asked / ran.max(1);
+            // Complete rounds ran. The result is the share of the requested iterations.
+            let (requested, completed) = (u128::from(iterations), u128::from(iterations.div_ceil(256) * 256));
+            let nanos = spent.as_nanos() * requested / completed.max(1);
             Duration::from_nanos(u64::try_from(nanos).expect("less than centuries"))
         });
     });
-    telling(criterion, &answer, &qr);
+    json_benches(criterion, &answer, &qr);
 }
 
 async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::node::Scanner, [u8; 32], String) {
@@ -246,7 +243,7 @@ async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::node::Scanner, [
     (scanner, token, qr.flatten().expect("a payload"))
 }
 
-fn telling(criterion: &mut Criterion, answer: &ScanAnswer, qr: &str) {
+fn json_benches(criterion: &mut Criterion, answer: &ScanAnswer, qr: &str) {
     let body = json!({
         "qr": qr, "scan_id": "0192f0c1-7a4e-7000-8000-000000000005", "scanned_at": "2026-11-22T18:04:05.120Z"
     })
@@ -259,5 +256,5 @@ fn telling(criterion: &mut Criterion, answer: &ScanAnswer, qr: &str) {
     });
 }
 
-criterion_group!(benches, reading, deciding, from_memory);
+criterion_group!(benches, token_benches, decision_benches, cache_benches);
 criterion_main!(benches);

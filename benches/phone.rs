@@ -1,9 +1,6 @@
-//! What does a scan cost on a phone that decides alone, with 100,000 tickets in its manifest? `cargo bench --bench phone`
+//! Benchmarks of a phone that decides offline, with 100,000 tickets in its manifest: `cargo bench --bench phone`
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench ends where something is not as it should be"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark stops at an unexpected result")]
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -27,7 +24,7 @@ const EVENT: &str = "0192f0c1-7a4e-7000-8000-000000000002";
 const GATE: &str = "0192f0c1-7a4e-7000-8000-000000000003";
 const TICKETS: usize = 100_000;
 
-struct Field {
+struct Fixture {
     organization: OrganizationId,
     event: EventId,
     gate: GateId,
@@ -40,7 +37,7 @@ fn now() -> Timestamp {
     Timestamp::from_millis(1_795_370_645_120)
 }
 
-fn field() -> Field {
+fn fixture() -> Fixture {
     let organization: OrganizationId = ORGANIZATION.parse().expect("an id");
     let event: EventId = EVENT.parse().expect("an id");
     let master = MasterSecret::from_bytes(&[1; 32]).expect("32 bytes");
@@ -95,7 +92,7 @@ fn field() -> Field {
         dedup_window: Duration::from_secs(300),
     };
     let draft = ManifestDraft::full(&facts, tickets).expect("there is room");
-    Field {
+    Fixture {
         organization,
         event,
         gate: GATE.parse().expect("an id"),
@@ -106,11 +103,11 @@ fn field() -> Field {
 }
 
 fn phone(criterion: &mut Criterion) {
-    let field = field();
-    let manifest_key = field.keyring.manifest_key().expect("a key");
+    let fixture = fixture();
+    let manifest_key = fixture.keyring.manifest_key().expect("a key");
     let load = || -> Manifest {
-        VerifiedManifest::read(field.manifest.clone(), field.organization, &manifest_key)
-            .and_then(|part| part.onto(None))
+        VerifiedManifest::verify(fixture.manifest.clone(), fixture.organization, &manifest_key)
+            .and_then(|verified| verified.into_manifest(None))
             .expect("a manifest")
     };
     criterion.bench_function("phone/load", |bench| bench.iter(load));
@@ -118,10 +115,15 @@ fn phone(criterion: &mut Criterion) {
     let next = Cell::new(0);
     let code = || {
         next.set((next.get() + 7919) % TICKETS);
-        field.codes.get(next.get()).copied().expect("a code")
+        fixture.codes.get(next.get()).copied().expect("a code")
     };
     criterion.bench_function("phone/find", |bench| {
-        bench.iter(|| manifest.find(manifest.key(black_box(code()))).expect("a ticket"));
+        bench.iter(|| {
+            manifest
+                .find(manifest.key(black_box(code())))
+                .listed()
+                .expect("a ticket")
+        });
     });
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,16 +134,16 @@ fn phone(criterion: &mut Criterion) {
     let gate = runtime.block_on(async {
         let gate = OfflineScanner::open(OfflineScannerSetup {
             file: folder.path().join("phone.db"),
-            organization_id: field.organization,
+            organization_id: fixture.organization,
             device_id: "0192f0c1-7a4e-7000-8000-000000000004".parse().expect("an id"),
-            device_name: "Door 1".to_owned(),
+            device_name: "Phone 1".to_owned(),
             can_override: false,
             manifest_key,
             device_secret: None,
         })
         .await
         .expect("a gate");
-        gate.install(field.event, field.manifest.clone(), now())
+        gate.install(fixture.event, fixture.manifest.clone(), now())
             .await
             .expect("installed");
         gate
@@ -151,7 +153,7 @@ fn phone(criterion: &mut Criterion) {
         at.set(at.get().plus_millis(1));
         let claims = Vg2Claims {
             ticket_code: code(),
-            event_id: field.event,
+            event_id: fixture.event,
             not_before: None,
             not_after: None,
             ticket_class: 0,
@@ -159,8 +161,8 @@ fn phone(criterion: &mut Criterion) {
         };
         OfflineScan {
             scan_id: ScanId::generate(at.get()),
-            reading: Reading::Qr(field.keyring.sign_vg2(&claims).expect("a payload")),
-            gate_id: field.gate,
+            reading: Reading::Qr(fixture.keyring.sign_vg2(&claims).expect("a payload")),
+            gate_id: fixture.gate,
             direction: Direction::Entry,
             scanned_at: at.get(),
             override_: None,

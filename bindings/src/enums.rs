@@ -95,6 +95,8 @@ pub enum ScanWarning {
     CapacityUnknown,
     /// The manifest is older than the event allows.
     StaleManifest,
+    /// The manifest lists the ticket with a value that this version of the app does not know: update the app.
+    ManifestNewer,
 }
 
 /// The direction of a scan.

@@ -88,6 +88,8 @@ errors! {
     ManifestUnknownForm = "manifest_unknown_form";
     /// The manifest is malformed.
     ManifestMalformed = "manifest_malformed";
+    /// The manifest has a status or a policy that this version does not know: update the app.
+    ManifestUnknownValue = "manifest_unknown_value";
     /// The manifest belongs to another event.
     ManifestOtherEvent = "manifest_other_event";
     /// The manifest is older than the one in use.
@@ -119,6 +121,7 @@ impl From<ManifestError> for ScannerError {
             ManifestError::OtherEvent => Self::ManifestOtherEvent { reason },
             ManifestError::Older { .. } => Self::ManifestOlder { reason },
             ManifestError::OtherBase { .. } => Self::ManifestOtherBase { reason },
+            ManifestError::UnknownValue { .. } => Self::ManifestUnknownValue { reason },
             ManifestError::Expired { .. } => Self::ManifestExpired { reason },
         }
     }
@@ -186,8 +189,12 @@ mod tests {
             ManifestError::UnknownForm { format: 9 },
             ManifestError::Malformed,
             ManifestError::OtherEvent,
-            ManifestError::Older { held: 2, offered: 1 },
+            ManifestError::Older { installed: 2, offered: 1 },
             ManifestError::OtherBase { base: 1 },
+            ManifestError::UnknownValue {
+                field: "reentry",
+                number: 9,
+            },
             ManifestError::Expired { expires_at: time },
         ];
         for error in manifest {

@@ -1,4 +1,4 @@
-//! Whatever a phone's camera sees while it waits for an enrolment code.
+//! Parses arbitrary text as an enrolment code and an enrolment URI, as the camera of a phone reads it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,8 +9,8 @@ fuzz_target!(|text: &str| {
         assert_eq!(code.reveal(), text);
     }
     if let Ok(uri) = text.parse::<EnrollmentUri>() {
-        let again: EnrollmentUri = uri.reveal().parse().expect("its own text");
-        assert_eq!(again.server, uri.server);
-        assert_eq!(again.code.reveal(), uri.code.reveal());
+        let parsed: EnrollmentUri = uri.reveal().parse().expect("its own text");
+        assert_eq!(parsed.server, uri.server);
+        assert_eq!(parsed.code.reveal(), uri.code.reveal());
     }
 });

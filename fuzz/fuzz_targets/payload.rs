@@ -1,5 +1,5 @@
-//! Whatever a scanner reads: it never panics, keeps its meaning when it is read again, and is believed only if it was
-//! signed here.
+//! Parses arbitrary text as a payload. Parsing never panics, parsing again gives the same payload, and only a payload that the
+//! keyring signed verifies.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(again.kid(), payload.kid());
     let _ = payload.unverified_claims();
     if let Ok(claims) = verify(&payload, &KEYRING, None, false) {
-        // Nobody told the fuzzer the keys. Of VG1 there is one text a code; of VG2 and Phoenix there is none to be had.
+        // The fuzzer does not know the keys. VG1 has exactly one text for a code.
         let code = claims.ticket_code.expect("a VG1 payload has a code");
         assert_eq!(Some(payload.text()), KEYRING.sign_vg1(code).as_deref());
     }

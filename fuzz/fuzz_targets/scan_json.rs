@@ -1,4 +1,4 @@
-//! Whatever a device sends as a scan, online or in a batch; and the canonical form that its log is signed over.
+//! Parses arbitrary JSON as a scan request and as an uploaded scan, and checks the canonical form that signatures cover.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,8 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
     let first = canonical(&sent);
     let again: Value = serde_json::from_slice(&first).expect("canonical JSON is JSON");
     assert_eq!(canonical(&again), first);
-    let handed = ReceivedScan::read(sent);
-    if let Ok(scan) = &handed.scan {
-        assert_eq!(handed.scan_id(), Some(scan.scan_id));
+    let received = ReceivedScan::read(sent);
+    if let Ok(scan) = &received.scan {
+        assert_eq!(received.scan_id(), Some(scan.scan_id));
     }
 });

@@ -39,7 +39,7 @@ impl<'a> ManifestReader<'a> {
     }
 
     fn parse(&self, response: &Response) -> VerifiedManifest {
-        VerifiedManifest::read(response.body.to_vec(), self.organization, &self.key)
+        VerifiedManifest::verify(response.body.to_vec(), self.organization, &self.key)
             .expect("a manifest of this organization")
     }
 
@@ -58,7 +58,7 @@ impl<'a> ManifestReader<'a> {
             manifest.key(code),
             TicketKey::of(manifest.head().event.organization_id, self.event, code)
         );
-        manifest.find(manifest.key(code))
+        manifest.find(manifest.key(code)).listed()
     }
 }
 
@@ -82,7 +82,10 @@ async fn a_manifest_holds_the_facts_of_the_event_and_no_personal_data() {
     );
     assert_eq!(response.header("content-encoding"), None);
     let reader = ManifestReader::new(tenant).await;
-    let manifest = reader.parse(&response).onto(None).expect("a full manifest");
+    let manifest = reader
+        .parse(&response)
+        .into_manifest(None)
+        .expect("a full manifest");
     assert_eq!(manifest.len(), 11);
     let head = manifest.head();
     assert_eq!(
@@ -110,7 +113,7 @@ async fn a_delta_holds_the_changes_and_includes_an_operators_change_at_once() {
     let fixture = Fixture::new().await;
     let tenant = &fixture.tenant;
     let reader = ManifestReader::new(tenant).await;
-    let first = reader.get("").await.onto(None).expect("a full manifest");
+    let first = reader.get("").await.into_manifest(None).expect("a full manifest");
     let version = first.head().version;
     let ticket = format!("/api/v1/events/{}/tickets/{}", tenant.event, tenant.codes[3]);
     tenant
@@ -121,10 +124,10 @@ async fn a_delta_holds_the_changes_and_includes_an_operators_change_at_once() {
     let delta = reader.get(&format!("?since={version}")).await;
     assert_eq!(delta.head().base, Some(version));
     assert!(delta.head().version > version);
-    let second = delta.onto(Some(&first)).expect("the base fits");
+    let second = delta.into_manifest(Some(&first)).expect("the base fits");
     let voided = reader.find(&second, &tenant.codes[3]).expect("listed");
     assert_eq!(voided.status, TicketStatus::Voided);
-    let full = reader.get("").await.onto(None).expect("a full manifest");
+    let full = reader.get("").await.into_manifest(None).expect("a full manifest");
     assert_eq!(tickets_by_key(&second), tickets_by_key(&full));
     // Nothing has changed since: a delta of the same version with a newer time.
     let version = second.head().version;
@@ -135,7 +138,7 @@ async fn a_delta_holds_the_changes_and_includes_an_operators_change_at_once() {
     );
     assert!(renewed.head().made_at >= second.head().made_at);
     assert_eq!(
-        tickets_by_key(&renewed.onto(Some(&second)).expect("the base fits")),
+        tickets_by_key(&renewed.into_manifest(Some(&second)).expect("the base fits")),
         tickets_by_key(&second)
     );
     // A version that the server never made is no base for a delta: the answer is a full manifest.
@@ -166,13 +169,13 @@ async fn an_admission_reaches_a_later_manifest() {
     let fixture = Fixture::new().await;
     let tenant = &fixture.tenant;
     let reader = ManifestReader::new(tenant).await;
-    let first = reader.get("").await.onto(None).expect("a full manifest");
+    let first = reader.get("").await.into_manifest(None).expect("a full manifest");
     let qr = tenant.qr(1).await;
     tenant.device.scan(&json!({ "qr": qr })).await.expect(200);
     let query = format!("?since={}", first.head().version);
     wait_until("the manifest holds the admission", || async {
         let delta = reader.get(&query).await;
-        let current = delta.onto(Some(&first)).expect("the base fits");
+        let current = delta.into_manifest(Some(&first)).expect("the base fits");
         reader
             .find(&current, &tenant.codes[1])
             .is_some_and(|ticket| ticket.admissions == 1)
@@ -227,7 +230,12 @@ async fn many_phones_at_once_share_one_rendered_manifest() {
     assert!(bodies.len() < 5, "rendered {} times", bodies.len());
     let reader = ManifestReader::new(tenant).await;
     assert_eq!(
-        reader.get("").await.onto(None).expect("a full manifest").len(),
+        reader
+            .get("")
+            .await
+            .into_manifest(None)
+            .expect("a full manifest")
+            .len(),
         4510
     );
 }
@@ -242,7 +250,10 @@ async fn a_node_makes_a_delta_from_another_nodes_version() {
         let query = since.map_or_else(String::new, |since| format!("?since={since}"));
         reader.parse(&device.get(&format!("{}{query}", path(&tenant))).await.expect(200))
     };
-    let first = download(0, None).await.onto(None).expect("a full manifest");
+    let first = download(0, None)
+        .await
+        .into_manifest(None)
+        .expect("a full manifest");
     assert_eq!(download(1, None).await.head().version, first.head().version);
     let void = async |ticket: usize| {
         let path = format!("/api/v1/events/{}/tickets/{}", tenant.event, tenant.codes[ticket]);
@@ -254,11 +265,11 @@ async fn a_node_makes_a_delta_from_another_nodes_version() {
     };
     void(4).await;
     let second = download(0, Some(first.head().version)).await;
-    let second = second.onto(Some(&first)).expect("the base fits");
+    let second = second.into_manifest(Some(&first)).expect("the base fits");
     void(5).await;
     let third = download(1, Some(second.head().version)).await;
     assert_eq!(third.head().base, Some(second.head().version));
-    let third = third.onto(Some(&second)).expect("the base fits");
+    let third = third.into_manifest(Some(&second)).expect("the base fits");
     for ticket in [4, 5] {
         let voided = reader.find(&third, &tenant.codes[ticket]).expect("listed");
         assert_eq!(voided.status, TicketStatus::Voided);
@@ -274,7 +285,7 @@ async fn a_node_makes_a_delta_from_another_nodes_version() {
         "a node that has just started has no earlier version"
     );
     assert_eq!(
-        tickets_by_key(&full.onto(None).expect("a full manifest")),
+        tickets_by_key(&full.into_manifest(None).expect("a full manifest")),
         tickets_by_key(&third)
     );
     cluster.stop().await;

@@ -1,4 +1,39 @@
-//! What a ticket scan is.
+//! The core of voelgoed-scan: decides at the gate of an event whether a ticket may come in.
+//!
+//! The crate has no HTTP server and no command line. Its main entry points are [`decide`], the pure decision about a scan;
+//! `Scanner` and `Admin` (feature `node`), which run a server's scans and administration on a `Store`; and
+//! `ScannerClient` (feature `client`), which runs on a phone and decides without a network.
+//!
+//! # Modules
+//!
+//! Each module uses only those above it. The last two do not depend on each other.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`model`] | the types of the domain: identifiers, codes, times, objects of API and database |
+//! | [`token`] | parses and verifies ticket payloads: VG1, VG2, Phoenix.Token, bare codes |
+//! | [`rules`] | the rules of admission, as pure functions |
+//! | [`manifest`] | the signed manifest of an event, for phones |
+//! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
+//! | `bus` | messages between the nodes of a cluster |
+//! | `store` | the storage traits and their SQL implementation |
+//! | `node` | a running node: scanner, caches, write queue, administration |
+//! | `client` | the phone's side: HTTP client and offline decisions |
+//!
+//! Invariants of all layers: the core never reads a clock, callers pass the time; a denied ticket is an answer and not an
+//! error; caches may deny and never admit.
+//!
+//! # Features
+//!
+//! Without features the crate has the first five modules and depends on no async runtime, no database and no network.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `node` | `bus`, `store` (traits) and `node` |
+//! | `sqlite`, `postgres` | the SQL store on that database |
+//! | `redis` | the Redis cache and bus |
+//! | `client` | `client`, with a SQLite database on the phone |
+//! | `schema` | JSON Schemas of the public types |
 
 #[cfg(feature = "node")]
 pub mod bus;

@@ -1,15 +1,22 @@
-//! What must a phone know to decide alone? The manifest of an event: its rules, its gates, the public keys, and every
-//! ticket by the hash of its code. No personal data, no secret, no code.
+//! The signed manifest of an event, which lets a phone decide without a network.
 //!
-//! A server writes one ([`ManifestFacts`], [`ManifestDraft`]); a phone reads one ([`VerifiedManifest`]) and keeps it in use
-//! ([`Manifest`]). The bytes are described in `docs/manifest.md`.
+//! It holds the event's rules, its gates, the public keys, and every ticket by the hash of its code. It has no personal
+//! data, no secret and no ticket code. A server builds a manifest ([`ManifestFacts`], [`ManifestDraft`]). A phone
+//! verifies it ([`VerifiedManifest`]) and uses it ([`Manifest`]). `docs/manifest.md` describes the bytes.
 //!
-//! Invariants: nothing is read from bytes whose signature does not hold, save for whose they claim to be; reading never
-//! panics and never allocates by a length that it read; a manifest in use stays the compact bytes that came.
+//! Numbers in the bytes: the status of event and ticket, the re-entry policy, the stale-manifest policy, and format and
+//! status of a key are the wire numbers that their enums declare. Gates and options of the event are flags. Names,
+//! classes and key ids are texts. Directions, results and reasons do not occur here; device logs and upload batches
+//! write them as text.
+//!
+//! Invariants: only the claimed organization is read before the signature is checked; reading never panics and never
+//! allocates by a length that it read; a manifest in use stays encoded; a ticket record with a number that this version
+//! does not know affects that ticket alone.
 
 mod body;
 mod build;
 mod install;
+mod merge;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -29,57 +36,66 @@ pub use install::{Manifest, VerifiedManifest};
 /// The media type of a manifest and of a delta.
 pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.voelgoed-scan.manifest";
 
-/// Why a manifest is not taken. Whatever the reason, the one in use stays in use.
+/// Why a manifest is refused. The manifest in use stays in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// It names another organization than the device's.
+    /// It belongs to another organization than the device.
     #[error("the manifest is another organization's")]
     OtherOrganization,
-    /// A byte was changed, or another key signed it than the one pinned at enrolment.
-    #[error("the manifest's signature does not hold")]
+    /// The signature is invalid: a byte was changed, or the key is not the one pinned at enrolment.
+    #[error("the manifest's signature is not valid")]
     BadSignature,
-    /// It is written in a form that this version does not read.
-    #[error("the manifest has the unknown form {format}")]
+    /// It has a format version that this software does not read.
+    #[error("the manifest has the unknown format version {format}")]
     UnknownForm {
-        /// The number of the form.
+        /// The format version.
         format: u8,
     },
-    /// Its bytes make no sense.
+    /// Its head has a status or a policy that this software does not know. A newer server made it.
+    #[error("the manifest has the unknown {field} {number}: a newer server made it")]
+    UnknownValue {
+        /// The field.
+        field: &'static str,
+        /// The wire number.
+        number: u8,
+    },
+    /// Its bytes do not follow the format.
     #[error("the manifest is malformed")]
     Malformed,
-    /// It is another event's.
+    /// It belongs to another event.
     #[error("the manifest is another event's")]
     OtherEvent,
     /// It is older than the one in use.
-    #[error("the manifest has version {offered}, older than {held}")]
+    #[error("the manifest has version {offered}, older than {installed}")]
     Older {
         /// The version in use.
-        held: u64,
-        /// The version that was offered.
+        installed: u64,
+        /// The refused version.
         offered: u64,
     },
     /// It is a delta onto another version than the one in use.
     #[error("the manifest is a delta onto version {base}, which is not in use")]
     OtherBase {
-        /// The version that it is a delta onto.
+        /// The base version of the delta.
         base: u64,
     },
-    /// It had expired when it was to be taken.
+    /// It has expired.
     #[error("the manifest expired at {expires_at}")]
     Expired {
-        /// When.
+        /// The last moment at which it could be taken into use.
         expires_at: Timestamp,
     },
 }
 
 impl ManifestError {
-    /// The code that the bindings, the CLI and logs name it by.
+    /// The code of the error in the bindings, the CLI and logs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::OtherOrganization => "manifest_other_organization",
             Self::BadSignature => "manifest_bad_signature",
             Self::UnknownForm { .. } => "manifest_unknown_form",
+            Self::UnknownValue { .. } => "manifest_unknown_value",
             Self::Malformed => "manifest_malformed",
             Self::OtherEvent => "manifest_other_event",
             Self::Older { .. } => "manifest_older",
@@ -89,8 +105,8 @@ impl ManifestError {
     }
 }
 
-/// What a manifest calls a ticket: the first 16 bytes of the SHA-256 of organization, event and code. Whoever reads a
-/// manifest learns no code from it.
+/// The key of a ticket in a manifest: the first 16 bytes of the SHA-256 of organization, event and code. It does not
+/// disclose the code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketKey([u8; 16]);
 
@@ -105,13 +121,13 @@ impl TicketKey {
         Self(key)
     }
 
-    /// The key that these bytes are.
+    /// Wraps the bytes of a key.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -124,33 +140,33 @@ impl fmt::Debug for TicketKey {
     }
 }
 
-/// What a manifest says of a ticket.
+/// A ticket in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestTicket {
-    /// What it is called.
+    /// Its key.
     pub key: TicketKey,
-    /// What became of it.
+    /// Its status.
     pub status: TicketStatus,
     /// Its class.
     pub ticket_class: Option<ClassName>,
     /// The gates that let it in; `None` for all.
     pub gate_ids: Option<Vec<GateId>>,
-    /// It admits from here on.
+    /// The first moment at which it admits.
     pub valid_from: Option<Timestamp>,
-    /// It admits until here.
+    /// The last moment at which it admits.
     pub valid_until: Option<Timestamp>,
-    /// How many people it admits.
+    /// The number of people that it admits.
     pub entry_limit: u8,
-    /// How many admissions it has had that were not undone.
+    /// The number of admissions that were not undone.
     pub admissions: u32,
-    /// How many people it has inside.
+    /// The number of people inside.
     pub inside: u16,
-    /// When the last admission was.
+    /// The time of the last admission.
     pub last_admission: Option<Timestamp>,
 }
 
 impl ManifestTicket {
-    /// A ticket of the server's.
+    /// The entry of a ticket of the server.
     #[must_use]
     pub fn of(facts: &TicketFacts) -> Self {
         let TicketFacts { ticket, ledger, .. } = facts;
@@ -164,38 +180,61 @@ impl ManifestTicket {
             entry_limit: ticket.entry_limit,
             admissions: ledger.admissions(),
             inside: u16::try_from(ledger.inside()).unwrap_or(u16::MAX),
-            last_admission: ledger.last_admission().map(|seen| seen.at),
+            last_admission: ledger.last_admission().map(|passage| passage.at),
         }
     }
 }
 
-/// A gate as a manifest has it.
+/// The result of looking a ticket up in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TicketLookup {
+    /// The manifest lists the ticket.
+    Listed(ManifestTicket),
+    /// The manifest lists the ticket with a status number or a class number that this version does not know. The rules
+    /// cannot be checked, so the ticket must be denied.
+    Unknown,
+    /// The manifest does not list the ticket.
+    Absent,
+}
+
+impl TicketLookup {
+    /// The ticket, if the manifest lists it and this version knows all its numbers.
+    #[must_use]
+    pub fn listed(self) -> Option<ManifestTicket> {
+        match self {
+            Self::Listed(ticket) => Some(ticket),
+            Self::Unknown | Self::Absent => None,
+        }
+    }
+}
+
+/// A gate in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestGate {
-    /// The gate; its capacity is not told.
+    /// The gate. Its capacity is `None`: the manifest does not carry the number.
     pub gate: Gate,
-    /// Whether it has a capacity, which nobody can keep offline.
+    /// Whether it has a capacity. A phone cannot enforce it offline.
     pub has_capacity: bool,
 }
 
-/// What a manifest says beside its tickets.
+/// Everything in a manifest but its tickets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestHead {
     /// Rises with every change of the event, its gates, its keys and its tickets.
     pub version: u64,
-    /// Of a delta: the version that it is to be laid onto.
+    /// The base version of a delta; `None` for a full manifest.
     pub base: Option<u64>,
-    /// When the server began to read what it says.
+    /// The server's time before it read the facts.
     pub made_at: Timestamp,
     /// The last moment at which it may be taken into use.
     pub expires_at: Timestamp,
-    /// The event; its capacity is not told.
+    /// The event. Its capacity is `None`: the manifest does not carry the number.
     pub event: Event,
     /// Whether the event has a capacity.
     pub has_capacity: bool,
     /// The event's gates.
     pub gates: Vec<ManifestGate>,
-    /// The public keys, and the names of revoked ones.
+    /// The public keys, and the ids of revoked keys.
     pub keys: Vec<SigningKey>,
     /// The deduplication window of the server.
     pub dedup_window: Duration,
@@ -205,17 +244,17 @@ impl ManifestHead {
     /// The gate of that id.
     #[must_use]
     pub fn gate(&self, id: GateId) -> Option<&ManifestGate> {
-        self.gates.iter().find(|one| one.gate.id == id)
+        self.gates.iter().find(|listed| listed.gate.id == id)
     }
 
-    /// The last moment at which the manifest is as young as its event wants it.
+    /// The last moment at which the manifest is not stale.
     #[must_use]
     pub fn stale_from(&self) -> Timestamp {
         self.made_at
             .plus(Duration::from_secs(self.event.manifest_max_age_s.into()))
     }
 
-    /// Whether the manifest has grown older at `now` than its event allows.
+    /// Whether the manifest is older at `now` than its event allows (`manifest_max_age_s`).
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
         now > self.stale_from()

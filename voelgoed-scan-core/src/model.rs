@@ -1,6 +1,7 @@
-//! The words of the domain: ids, codes, times, and the objects that are stored, sent and shown.
+//! The types of the domain: identifiers, codes, times, and the objects of the API and the database.
 //!
-//! Invariants: text is parsed into these types once, at the boundary; nothing here decides, reads a clock or does I/O.
+//! Invariants: text is parsed into these types once, at the boundary; this module decides nothing, reads no clock and does
+//! no I/O; it depends on no other module of the crate.
 
 mod attempt;
 pub(crate) mod bytes;
@@ -63,6 +64,7 @@ pub use text::{
     ClassName, GateCode, HolderName, InvalidText, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,
 };
 pub use ticket::{
-    Field, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch, TicketStatus,
+    FieldUpdate, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch,
+    TicketStatus,
 };
 pub use time::{InvalidTimestamp, Timestamp};

@@ -1,7 +1,6 @@
-//! The rules of admission: pure functions from facts to decisions and writes.
+//! The rules of admission: pure functions from facts to decisions and changes.
 //!
-//! Invariants: nothing here reads a clock, a database or a random number; the server, every cache tier and the phone call
-//! the same functions.
+//! Invariants: this module reads no clock, no database and no random numbers; the server, every cache and the phone call
 
 pub(crate) mod batch;
 pub(crate) mod decision;
@@ -9,7 +8,7 @@ mod history;
 mod ledger;
 
 pub use batch::{
-    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, SessionFacts, answer, decide_batch,
+    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, SessionFacts, build_answer, decide_batch,
 };
 pub use decision::{ScanContext, can_be_overridden, decide};
 pub use history::{

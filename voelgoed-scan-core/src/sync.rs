@@ -1,8 +1,8 @@
-//! What do devices hand in that decided alone, and what are they told? The request, its answer, and the conflicts.
+//! Upload of scans that devices decided without the server: request, answer and conflicts.
 //!
-//! How a scan is judged again stands in `sync/judge.rs`, what a ticket's scans come to together in
-//! [`crate::rules::fold`](crate::rules::fold()), and how a log proves that nothing was cut from it in `sync/chain.rs`. All of it in
-//! words: `docs/sync.md`.
+//! `sync/recheck.rs` evaluates a single scan, [`crate::rules::fold`](crate::rules::fold()) folds the scans of a ticket, and
+//! `sync/chain.rs` defines the chain that proves a log complete. Upload batches carry directions, results, reasons and
+//! policies as text. `docs/sync.md` describes the whole procedure.
 
 mod chain;
 mod facts;
@@ -32,41 +32,41 @@ pub use recheck::Upload;
 pub use refold::{RefoldResult, ScanState, TicketHistories};
 pub use scan::{InvalidSyncScan, RawSyncScan, ReceivedScan, ScanFault, SyncScan};
 
-/// The most scans in one batch.
+/// The maximum number of scans in a batch.
 pub const MAX_BATCH: usize = 1000;
 
 string_enum! {
-    /// What became of a scan that was handed in.
+    /// The status of an uploaded scan.
     pub enum SyncStatus {
-        /// It is on record now.
+        /// It is recorded.
         Recorded = "recorded",
-        /// It was before: shown as it stands now.
+        /// It was recorded before. The result is its present one.
         Replayed = "replayed",
-        /// It cannot be taken; `errors` says why.
+        /// It is not accepted. `errors` has the causes.
         Rejected = "rejected",
-        /// It is kept apart, and admits nobody: its device is revoked, or its log does not hold together.
+        /// It is in quarantine and admits nobody, because its device is revoked or the log is not valid.
         Quarantined = "quarantined",
     }
 }
 
-/// What `POST /api/v1/scanning/sync` takes: a batch of scans that a device decided alone.
+/// The request of `POST /api/v1/scanning/sync`: a batch of scans that a device decided alone.
 ///
-/// A device writes `SyncRequest<SyncScan>`; a server reads `SyncRequest<ReceivedScan>`, where a scan that does not make
-/// sense stands beside its neighbours.
+/// A device writes `SyncRequest<SyncScan>`. A server reads `SyncRequest<ReceivedScan>`, so that an invalid scan does not
+/// invalidate the batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncRequest<S = SyncScan> {
-    /// The client's name for this batch; the answer carries it back.
+    /// The client's id of this batch. The answer repeats it.
     pub batch_id: BatchId,
-    /// The device's clock as the batch is sent: the server learns from it how far the clock is off.
+    /// The device's time when it sent the batch. The server computes the offset of the device's clock from it.
     pub sent_at: Timestamp,
     /// The scans, at most [`MAX_BATCH`].
     pub scans: Vec<S>,
-    /// Where the device enrolled with a key: its signature over the batch, see [`signed_bytes`].
+    /// The device's signature over the batch, if it enrolled with a key (see [`signed_bytes`]).
     #[serde(default)]
     pub signature: Option<BatchSignature>,
 }
 
-/// The batch in words of JSON Schema. A scan of another shape is no fault of the batch: it alone is `rejected`.
+/// The JSON Schema of the batch. An invalid scan does not invalidate the batch: it alone is `rejected`.
 #[cfg(feature = "schema")]
 impl<S> schemars::JsonSchema for SyncRequest<S> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -86,7 +86,7 @@ impl<S> schemars::JsonSchema for SyncRequest<S> {
                 "batch_id": id,
                 "sent_at": time,
                 "scans": {
-                    "description": "An item that is not a SyncScan is answered as `rejected`; its neighbours are taken.",
+                    "description": "An item that is not a SyncScan is answered as `rejected`; the other items are processed.",
                     "type": "array",
                     "maxItems": MAX_BATCH,
                     "items": { "anyOf": [scan, true] }
@@ -103,23 +103,23 @@ impl<S> schemars::JsonSchema for SyncRequest<S> {
 pub struct NamedDevice {
     /// The device.
     pub id: DeviceId,
-    /// What it is called.
+    /// Its display name.
     pub name: String,
 }
 
-/// A scan that is at odds with the rules or with another scan. There is one for each scan that lost.
+/// A conflict of a scan with the rules or with another scan. Each scan that lost has one.
 ///
-/// The lists hold what belongs to the winner, where there is one, and then what belongs to the other.
+/// The lists have the values of the winner, if there is one, and then those of the other scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Conflict {
-    /// What is at odds.
+    /// The kind.
     pub kind: ConflictKind,
-    /// The admission that came first; only a `double_entry` has one.
+    /// The admission that won. Only a `double_entry` has one.
     pub winner_scan_id: Option<ScanId>,
     /// The scan that lost.
     pub other_scan_id: ScanId,
-    /// The ticket; null where no signature says which.
+    /// The ticket; null without a valid signature.
     pub ticket_code: Option<TicketCode>,
     /// The gates.
     pub gates: Vec<NamedGate>,
@@ -129,49 +129,49 @@ pub struct Conflict {
     pub times: Vec<Timestamp>,
 }
 
-/// What became of one scan of a batch.
+/// The result of one scan of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncResult {
-    /// The scan; null where none could be read.
+    /// The scan; null if its id could not be read.
     pub scan_id: Option<ScanId>,
-    /// What became of it.
+    /// Its status.
     pub status: SyncStatus,
-    /// What the gate should have done, as things stand; null unless the scan is on record.
+    /// The present result of the scan. Null unless it is recorded.
     pub result: Option<ScanResult>,
-    /// Why.
+    /// The reason of the result.
     pub reason: Option<Reason>,
-    /// The conflict that the scan lost, or else the first that it won.
+    /// The conflict that the scan lost, or else the first conflict that it won.
     pub conflict: Option<Conflict>,
-    /// On `rejected`: what is wrong with it.
+    /// For `rejected`: the causes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ScanFault>,
 }
 
-/// What `POST /api/v1/scanning/sync` answers.
+/// The answer of `POST /api/v1/scanning/sync`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncAnswer {
     /// The batch.
     pub batch_id: BatchId,
-    /// What became of its scans, in their order.
+    /// The results of the scans, in their order.
     pub results: Vec<SyncResult>,
-    /// How many are new on record.
+    /// The number of newly recorded scans.
     pub recorded: usize,
-    /// How many were on record before.
+    /// The number of scans that were recorded before.
     pub replayed: usize,
-    /// How many cannot be taken.
+    /// The number of rejected scans.
     pub rejected: usize,
-    /// How many of them take part in a conflict.
+    /// The number of scans that take part in a conflict.
     pub conflicts: usize,
-    /// Sequence numbers that the device used and never handed in: first and last of each gap.
+    /// The gaps in the device's sequence numbers that it did not upload: first and last number of each.
     pub missing_sequences: Vec<(u64, u64)>,
-    /// The server's clock.
+    /// The server's time.
     pub server_time: Timestamp,
 }
 
 impl SyncAnswer {
-    /// Counts results into an answer.
+    /// Makes an answer and counts the results.
     #[must_use]
     pub fn of(
         batch_id: BatchId,

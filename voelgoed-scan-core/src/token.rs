@@ -1,10 +1,10 @@
-//! What does the QR code say, and may it be believed?
+//! Ticket payloads: parsing and signature verification.
 //!
-//! [`Payload::parse`] checks shape, alphabet and lengths; [`verify`] finds the key, checks the signature and only then
-//! reads the claims; [`Window::check`] is left to the caller, because exits skip it. Together they are checks 1 to 3.
+//! [`Payload::parse`] checks structure, alphabet and lengths. [`verify`] finds the key, checks the signature and then reads
+//! the claims. The caller checks [`Claims::window`], because exits skip it. Together these are checks 1 to 3.
 //!
-//! Invariants: the prefix picks the format and nothing inside the payload picks an algorithm; parsing never panics and
-//! never allocates by a length that it read; a claim is read only once the signature over it holds.
+//! Invariants: the prefix selects the format, and nothing inside a payload selects an algorithm; parsing never panics and
+//! never allocates by a length that it read; claims are read only after their signature is verified.
 
 mod base64url;
 mod keyring;
@@ -23,10 +23,10 @@ pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;
 
-/// The longest payload in bytes, white space around it not counted.
+/// The maximum length of a payload in bytes, without surrounding white space.
 pub const MAX_PAYLOAD: usize = 2048;
 
-/// A payload of none of the formats, or claims that make no sense.
+/// The error of a payload of no known format or with invalid claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a ticket payload")]
 pub struct Malformed;
@@ -37,42 +37,42 @@ impl From<Malformed> for Reason {
     }
 }
 
-/// A payload of the right shape. Nothing in it may be believed yet.
+/// A parsed payload. Its signature is not verified yet.
 #[derive(Clone)]
 pub struct Payload<'a> {
     text: &'a str,
-    shape: Shape<'a>,
+    token: Token<'a>,
 }
 
 #[derive(Clone)]
-enum Shape<'a> {
-    Vg1(vg1::Shape<'a>),
-    Vg2(vg2::Shape<'a>),
-    Phoenix(phoenix::Shape<'a>),
+enum Token<'a> {
+    Vg1(vg1::Vg1Token<'a>),
+    Vg2(vg2::Vg2Token<'a>),
+    Phoenix(phoenix::PhoenixToken<'a>),
     Bare(TicketCode),
 }
 
 impl<'a> Payload<'a> {
-    /// Reads the text of a QR code, or a code that somebody typed.
+    /// Parses the text of a QR code or a typed code.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         // Scanners append CR and LF.
         let text = text.trim_ascii();
         if text.len() > MAX_PAYLOAD || !text.is_ascii() {
             return Err(Malformed);
         }
-        let shape = if text.starts_with(vg1::PREFIX) {
-            Shape::Vg1(vg1::Shape::parse(text)?)
+        let token = if text.starts_with(vg1::PREFIX) {
+            Token::Vg1(vg1::Vg1Token::parse(text)?)
         } else if text.starts_with(vg2::PREFIX) {
-            Shape::Vg2(vg2::Shape::parse(text)?)
+            Token::Vg2(vg2::Vg2Token::parse(text)?)
         } else if let Some(algorithm) = phoenix::Algorithm::of(text) {
-            Shape::Phoenix(phoenix::Shape::parse(algorithm, text)?)
+            Token::Phoenix(phoenix::PhoenixToken::parse(algorithm, text)?)
         } else {
-            Shape::Bare(TicketCode::parse_typed(text).map_err(|_| Malformed)?)
+            Token::Bare(TicketCode::parse_typed(text).map_err(|_| Malformed)?)
         };
-        Ok(Self { text, shape })
+        Ok(Self { text, token })
     }
 
-    /// Reads what was read at a gate: what staff type is a bare code and nothing else.
+    /// Parses a reading of a device. Text that staff type must be a bare code.
     pub fn parse_reading(reading: &'a Reading) -> Result<Self, Malformed> {
         let payload = Self::parse(reading.text())?;
         match reading {
@@ -84,44 +84,45 @@ impl<'a> Payload<'a> {
     /// The payload's format.
     #[must_use]
     pub fn format(&self) -> Format {
-        match self.shape {
-            Shape::Vg1(_) => Format::Vg1,
-            Shape::Vg2(_) => Format::Vg2,
-            Shape::Phoenix(_) => Format::Phoenix,
-            Shape::Bare(_) => Format::Bare,
+        match self.token {
+            Token::Vg1(_) => Format::Vg1,
+            Token::Vg2(_) => Format::Vg2,
+            Token::Phoenix(_) => Format::Phoenix,
+            Token::Bare(_) => Format::Bare,
         }
     }
 
-    /// The key that the payload names; only `vg1` and `vg2` name one.
+    /// The key id in the payload (`vg1` and `vg2` only).
     #[must_use]
     pub fn kid(&self) -> Option<KeyId> {
-        match &self.shape {
-            Shape::Vg1(shape) => Some(shape.kid),
-            Shape::Vg2(shape) => Some(shape.kid),
-            Shape::Phoenix(_) | Shape::Bare(_) => None,
+        match &self.token {
+            Token::Vg1(token) => Some(token.kid),
+            Token::Vg2(token) => Some(token.kid),
+            Token::Phoenix(_) | Token::Bare(_) => None,
         }
     }
 
-    /// The text that was read, without the white space around it. Whoever holds it holds the ticket: never log it.
+    /// The text without surrounding white space. It is a bearer secret: never log it.
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// The claims **without any check of the signature**: anybody can write them.
+    /// The claims **without a check of the signature**.
     ///
-    /// Only for a device without HMAC keys, which looks the code up in its signed manifest and says so by a warning.
+    /// Only for a device without HMAC keys: it looks the code up in its signed manifest and warns that the signature was not
+    /// checked.
     pub fn unverified_claims(&self) -> Result<Claims, Malformed> {
-        match &self.shape {
-            Shape::Vg1(shape) => Ok(shape.claims()),
-            Shape::Vg2(shape) => shape.claims(),
-            Shape::Phoenix(shape) => shape.claims(),
-            Shape::Bare(code) => Ok(Claims::of_code(*code)),
+        match &self.token {
+            Token::Vg1(token) => Ok(token.claims()),
+            Token::Vg2(token) => token.claims(),
+            Token::Phoenix(token) => token.claims(),
+            Token::Bare(code) => Ok(Claims::of_code(*code)),
         }
     }
 }
 
-/// Shows format and key only: a payload admits whoever holds it.
+/// Shows only format and key id: a payload is a bearer secret.
 impl fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload")
@@ -131,26 +132,26 @@ impl fmt::Debug for Payload<'_> {
     }
 }
 
-/// What the payload claims, once its key is known and its signature holds: checks 2 and 3 but for the time window.
+/// Verifies the signature and returns the claims: checks 2 and 3 without the validity window.
 ///
-/// The reasons are `unknown_key`, `key_revoked`, `unsigned_not_allowed`, `bad_signature`, and `malformed` for signed
-/// claims that make no sense. The caller checks [`Claims::window`] where it applies: for entries, not for exits.
+/// Fails with `unknown_key`, `key_revoked`, `unsigned_not_allowed`, `bad_signature`, or `malformed` for invalid signed
+/// claims. The caller checks [`Claims::window`] for entries.
 pub fn verify(
     payload: &Payload<'_>,
     keyring: &Keyring,
     phoenix: Option<&PhoenixKeys>,
     allow_unsigned: bool,
 ) -> Result<Claims, Reason> {
-    match &payload.shape {
-        Shape::Vg1(shape) => shape.verify(keyring.vg1(shape.kid)?),
-        Shape::Vg2(shape) => shape.verify(keyring.vg2(shape.kid)?),
-        Shape::Phoenix(shape) => shape.verify(phoenix.ok_or(Reason::UnknownKey)?),
-        Shape::Bare(code) if allow_unsigned => Ok(Claims::of_code(*code)),
-        Shape::Bare(_) => Err(Reason::UnsignedNotAllowed),
+    match &payload.token {
+        Token::Vg1(token) => token.verify(keyring.vg1(token.kid)?),
+        Token::Vg2(token) => token.verify(keyring.vg2(token.kid)?),
+        Token::Phoenix(token) => token.verify(phoenix.ok_or(Reason::UnknownKey)?),
+        Token::Bare(code) if allow_unsigned => Ok(Claims::of_code(*code)),
+        Token::Bare(_) => Err(Reason::UnsignedNotAllowed),
     }
 }
 
-/// The SHA-256 of a payload's text without the ASCII white space around it: what a record keeps of the payload.
+/// The SHA-256 of a payload's text without surrounding ASCII white space. Scan records store it.
 #[must_use]
 pub fn payload_sha256(text: &str) -> [u8; 32] {
     Sha256::digest(text.trim_ascii()).into()

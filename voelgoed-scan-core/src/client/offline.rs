@@ -162,7 +162,7 @@ impl OfflineScanner {
             manifest_key,
             ..
         } = &self.setup;
-        let part = VerifiedManifest::read(bytes, *organization_id, manifest_key)?;
+        let part = VerifiedManifest::verify(bytes, *organization_id, manifest_key)?;
         let State {
             log,
             active_manifest,
@@ -176,7 +176,7 @@ impl OfflineScanner {
             .as_ref()
             .filter(|_| is_delta)
             .map_or(0, |active| active.delta_bytes + stored.len());
-        let next = ActiveManifest::new(part.onto(current)?, delta_bytes)?;
+        let next = ActiveManifest::new(part.into_manifest(current)?, delta_bytes)?;
         log.store_manifest(event, &stored, is_delta).await?;
         let state = next.state();
         *active_manifest = Some(next);
@@ -356,11 +356,11 @@ fn restore_manifest(
     let mut delta_bytes = 0;
     for bytes in parts {
         let length = bytes.len();
-        let part = VerifiedManifest::read(bytes, setup.organization_id, &setup.manifest_key)?;
+        let part = VerifiedManifest::verify(bytes, setup.organization_id, &setup.manifest_key)?;
         if part.head().base.is_some() {
             delta_bytes += length;
         }
-        manifest = Some(part.onto(manifest.as_ref())?);
+        manifest = Some(part.into_manifest(manifest.as_ref())?);
     }
     manifest
         .map(|manifest| ActiveManifest::new(manifest, delta_bytes))

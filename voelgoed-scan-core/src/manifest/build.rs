@@ -1,24 +1,22 @@
-//! How does a server write a manifest? Facts and tickets in, canonical bytes out: the same facts give the same bytes,
-//! in whatever order the tickets come.
+//! Builds and signs the manifest of an event on the server.
+//!
+//! Invariant: the same facts and tickets give the same bytes, in whatever order the tickets come.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::manifest::body::Record;
-use crate::manifest::wire::{FORM, MAGIC, SIGNATURE, Writer, opt_millis};
+use crate::manifest::body::TicketRecord;
+use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
-use crate::model::{
-    ClassName, Event, EventStatus, Gate, GateId, KeyFormat, KeyStatus, Reentry, SigningKey, StaleManifest,
-    TicketStatus, Timestamp,
-};
+use crate::model::{ClassName, Event, Gate, GateId, GateStatus, KeyFormat, KeyStatus, SigningKey, Timestamp};
 use crate::token::Keyring;
 
-/// What a manifest is made of beside its tickets.
+/// The input of a manifest apart from its tickets.
 #[derive(Debug, Clone, Copy)]
 pub struct ManifestFacts<'a> {
     /// Rises with every change of the event, its gates, its keys and its tickets.
     pub version: u64,
-    /// When reading began: a scan acknowledged before this is in the tickets' counts.
+    /// The server's time before it read the facts: a scan acknowledged before this is in the tickets' counts.
     pub made_at: Timestamp,
     /// The last moment at which a device may take it into use.
     pub expires_at: Timestamp,
@@ -26,26 +24,26 @@ pub struct ManifestFacts<'a> {
     pub event: &'a Event,
     /// Its gates.
     pub gates: &'a [Gate],
-    /// The organization's keys; of VG1 only the revoked ones are told, by name.
+    /// The organization's keys. Of VG1 keys the manifest lists only the ids of revoked ones.
     pub keys: &'a [SigningKey],
     /// The deduplication window.
     pub dedup_window: Duration,
 }
 
-/// More of something than a manifest has room for.
+/// The error of facts that exceed a limit of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many {what} for a manifest")]
 pub struct ManifestTooLarge {
-    /// Of what.
+    /// What there is too many of.
     pub what: &'static str,
 }
 
-/// A manifest that is not signed yet.
+/// A manifest without its signature.
 #[derive(Debug, Clone)]
 pub struct ManifestDraft(Vec<u8>);
 
 impl ManifestDraft {
-    /// All of an event: **every** ticket, whatever its status.
+    /// A full manifest. `tickets` must hold **every** ticket of the event, whatever its status.
     pub fn full(
         facts: &ManifestFacts<'_>,
         tickets: impl IntoIterator<Item = ManifestTicket>,
@@ -53,8 +51,8 @@ impl ManifestDraft {
         Self::write(facts, None, tickets)
     }
 
-    /// What changed since the version `base`: at least every ticket that did, and the rest of the facts whole. Without
-    /// any ticket and with its own version as `base` it makes a manifest young again.
+    /// A delta onto the version `base`. `tickets` must hold at least every ticket that changed since; the other facts
+    /// are written in full. A delta without tickets whose `base` is its own version only renews the age of a manifest.
     pub fn delta(
         facts: &ManifestFacts<'_>,
         base: u64,
@@ -74,26 +72,26 @@ impl ManifestDraft {
         for ticket in tickets {
             records.push(tables.record(&ticket)?);
         }
-        // Stable: of one ticket given twice the later counts.
-        records.sort_by_key(|record: &Record| record.key);
+        // The sort is stable: of two records with one key, the later is kept.
+        records.sort_by_key(|record: &TicketRecord| record.key);
         records.reverse();
         records.dedup_by_key(|record| record.key);
         records.reverse();
         encode(&head, &tables, &records).map(Self)
     }
 
-    /// The manifest itself, signed; nothing where the keyring is a device's.
+    /// The signed bytes. `None` if the keyring is a device's and cannot sign.
     #[must_use]
     pub fn sign(mut self, keyring: &Keyring) -> Option<Vec<u8>> {
         let signature = keyring.sign_manifest(&self.0)?;
-        self.0.reserve_exact(SIGNATURE);
+        self.0.reserve_exact(SIGNATURE_LENGTH);
         self.0.extend_from_slice(&signature);
         Some(self.0)
     }
 }
 
 fn head(facts: &ManifestFacts<'_>, base: Option<u64>) -> ManifestHead {
-    let told = |key: &&SigningKey| key.format == KeyFormat::Vg2 || key.status == KeyStatus::Revoked;
+    let is_listed = |key: &&SigningKey| key.format == KeyFormat::Vg2 || key.status == KeyStatus::Revoked;
     ManifestHead {
         version: facts.version,
         base,
@@ -109,20 +107,21 @@ fn head(facts: &ManifestFacts<'_>, base: Option<u64>) -> ManifestHead {
                 has_capacity: gate.capacity.is_some(),
             })
             .collect(),
-        keys: facts.keys.iter().filter(told).copied().collect(),
+        keys: facts.keys.iter().filter(is_listed).copied().collect(),
         dedup_window: facts.dedup_window,
     }
 }
 
-/// What tickets name by number: classes and sets of gates. Numbers count from 1; 0 is none and all.
+/// The classes and the sets of gates that ticket records refer to by number. Numbers start at 1; 0 means no class and
+/// all gates.
 pub(super) struct Tables {
     classes: Vec<ClassName>,
     class_numbers: HashMap<ClassName, u16>,
-    /// How many of the classes are the event's own, which VG2 claims name by their numbers.
-    own: usize,
-    gate_places: HashMap<GateId, u16>,
-    sets: Vec<Vec<u16>>,
-    set_numbers: HashMap<Vec<u16>, u16>,
+    /// The number of classes that are the event's own. They come first, because VG2 claims refer to them by number.
+    own_classes: usize,
+    gate_positions: HashMap<GateId, u16>,
+    gate_sets: Vec<Vec<u16>>,
+    gate_set_numbers: HashMap<Vec<u16>, u16>,
 }
 
 impl Tables {
@@ -130,33 +129,38 @@ impl Tables {
         let mut tables = Self {
             classes: Vec::new(),
             class_numbers: HashMap::new(),
-            own: head.event.ticket_classes.len(),
-            gate_places: HashMap::new(),
-            sets: Vec::new(),
-            set_numbers: HashMap::new(),
+            own_classes: head.event.ticket_classes.len(),
+            gate_positions: HashMap::new(),
+            gate_sets: Vec::new(),
+            gate_set_numbers: HashMap::new(),
         };
         for class in &head.event.ticket_classes {
-            // By number, even should a name stand twice.
+            // A duplicate name still takes its number.
             tables.classes.push(class.clone());
             let number = number(tables.classes.len(), "ticket classes")?;
             tables.class_numbers.entry(class.clone()).or_insert(number);
         }
-        for (place, one) in head.gates.iter().enumerate() {
-            let place = number(place, "gates")?;
-            tables.gate_places.insert(one.gate.id, place);
+        for (position, listed) in head.gates.iter().enumerate() {
+            let position = number(position, "gates")?;
+            tables.gate_positions.insert(listed.gate.id, position);
         }
         for class in head
             .gates
             .iter()
-            .filter_map(|one| one.gate.ticket_classes.as_ref())
+            .filter_map(|listed| listed.gate.ticket_classes.as_ref())
+            .flatten()
         {
-            for class in class {
-                tables.class(class)?;
-            }
+            tables.class(class)?;
         }
         Ok(tables)
     }
 
+    /// The classes, in the order of their numbers.
+    pub(super) fn classes(&self) -> &[ClassName] {
+        &self.classes
+    }
+
+    /// The number of a class, which is added if it is new.
     pub(super) fn class(&mut self, class: &ClassName) -> Result<u16, ManifestTooLarge> {
         if let Some(&number) = self.class_numbers.get(class) {
             return Ok(number);
@@ -167,43 +171,44 @@ impl Tables {
         Ok(number)
     }
 
-    pub(super) fn set(&mut self, gates: &[GateId]) -> Result<u16, ManifestTooLarge> {
-        // A gate of another event lets nobody in here anyway.
-        let mut set: Vec<u16> = gates
+    /// The number of a set of gates, which is added if it is new.
+    pub(super) fn gate_set(&mut self, gates: &[GateId]) -> Result<u16, ManifestTooLarge> {
+        // A gate of another event is left out: this event's phones do not scan at it.
+        let mut gate_set: Vec<u16> = gates
             .iter()
-            .filter_map(|gate| self.gate_places.get(gate))
+            .filter_map(|gate| self.gate_positions.get(gate))
             .copied()
             .collect();
-        set.sort_unstable();
-        set.dedup();
-        if let Some(&number) = self.set_numbers.get(&set) {
+        gate_set.sort_unstable();
+        gate_set.dedup();
+        if let Some(&number) = self.gate_set_numbers.get(&gate_set) {
             return Ok(number);
         }
-        self.sets.push(set.clone());
-        let number = number(self.sets.len(), "sets of gates")?;
-        self.set_numbers.insert(set, number);
+        self.gate_sets.push(gate_set.clone());
+        let number = number(self.gate_sets.len(), "sets of gates")?;
+        self.gate_set_numbers.insert(gate_set, number);
         Ok(number)
     }
 
-    fn record(&mut self, ticket: &ManifestTicket) -> Result<Record, ManifestTooLarge> {
-        Ok(Record {
+    fn record(&mut self, ticket: &ManifestTicket) -> Result<TicketRecord, ManifestTooLarge> {
+        Ok(TicketRecord {
             key: *ticket.key.as_bytes(),
-            status: ticket.status,
-            // A ticket that lets nobody in does not exist; should a row say so, it lets in one.
+            status: ticket.status.wire_number(),
+            // The API refuses an entry limit of 0, and readers treat it as malformed. A row that has one counts as 1.
             entry_limit: ticket.entry_limit.max(1),
             class: match &ticket.ticket_class {
                 Some(class) => self.class(class)?,
                 None => 0,
             },
             gates: match &ticket.gate_ids {
-                Some(gates) => self.set(gates)?,
+                Some(gates) => self.gate_set(gates)?,
                 None => 0,
             },
-            valid_from: opt_millis(ticket.valid_from),
-            valid_until: opt_millis(ticket.valid_until),
+            valid_from: encode_time(ticket.valid_from),
+            valid_until: encode_time(ticket.valid_until),
             admissions: ticket.admissions,
             inside: ticket.inside,
-            last_admission: opt_millis(ticket.last_admission),
+            last_admission: encode_time(ticket.last_admission),
         })
     }
 }
@@ -212,16 +217,16 @@ fn number(count: usize, what: &'static str) -> Result<u16, ManifestTooLarge> {
     u16::try_from(count).map_err(|_| ManifestTooLarge { what })
 }
 
-/// Writes a manifest whose records are in the order of their keys, none twice.
+/// Encodes a manifest. The records must be in the order of their keys, without duplicates.
 pub(super) fn encode(
     head: &ManifestHead,
     tables: &Tables,
-    records: &[Record],
+    records: &[TicketRecord],
 ) -> Result<Vec<u8>, ManifestTooLarge> {
-    let seen = || (0..).zip(records).filter(|(_, record)| record.has_history());
-    let histories = seen().count();
+    let with_history = || (0..).zip(records).filter(|(_, record)| record.has_history());
+    let history_count = with_history().count();
     let mut to = Writer(Vec::with_capacity(
-        records.len() * Record::PLAIN + histories * Record::HISTORY + 4096,
+        records.len() * TicketRecord::LENGTH + history_count * TicketRecord::HISTORY_LENGTH + 4096,
     ));
     encode_head(&mut to, head)?;
     encode_tables(&mut to, head, tables)?;
@@ -231,16 +236,16 @@ pub(super) fn encode(
         to.bytes(&record.key);
     }
     for record in records {
-        to.word(&record.status, TicketStatus::ALL)?;
+        to.u8(record.status);
         to.u8(record.entry_limit);
         to.u16(record.class);
         to.u16(record.gates);
         to.i64(record.valid_from);
         to.i64(record.valid_until);
     }
-    to.u32(u32::try_from(histories).map_err(|_| ManifestTooLarge { what: "tickets" })?);
-    for (place, record) in seen() {
-        to.u32(place);
+    to.u32(u32::try_from(history_count).map_err(|_| ManifestTooLarge { what: "tickets" })?);
+    for (position, record) in with_history() {
+        to.u32(position);
         to.u32(record.admissions);
         to.u16(record.inside);
         to.i64(record.last_admission);
@@ -252,7 +257,7 @@ pub(super) fn encode(
 fn encode_head(to: &mut Writer, head: &ManifestHead) -> Result<(), ManifestTooLarge> {
     let event = &head.event;
     to.bytes(&MAGIC);
-    to.u8(FORM);
+    to.u8(FORMAT_VERSION);
     to.flags([head.base.is_some()]);
     to.bytes(event.organization_id.as_uuid().as_bytes());
     to.bytes(event.id.as_uuid().as_bytes());
@@ -261,18 +266,18 @@ fn encode_head(to: &mut Writer, head: &ManifestHead) -> Result<(), ManifestTooLa
     to.time(head.made_at);
     to.time(head.expires_at);
     to.u32(u32::try_from(head.dedup_window.as_millis()).unwrap_or(u32::MAX));
-    to.word(&event.status, EventStatus::ALL)?;
-    to.word(&event.reentry, Reentry::ALL)?;
-    to.word(&event.stale_manifest, StaleManifest::ALL)?;
+    to.u8(event.status.wire_number());
+    to.u8(event.reentry.wire_number());
+    to.u8(event.stale_manifest.wire_number());
     to.flags([event.allow_unsigned, head.has_capacity]);
     to.u32(event.manifest_max_age_s);
-    to.i64(opt_millis(event.starts_at));
-    to.i64(opt_millis(event.ends_at));
+    to.i64(encode_time(event.starts_at));
+    to.i64(encode_time(event.ends_at));
     to.text(event.name.as_str())?;
     to.count(head.keys.len(), "keys")?;
     for key in &head.keys {
-        to.word(&key.format, KeyFormat::ALL)?;
-        to.word(&key.status, KeyStatus::ALL)?;
+        to.u8(key.format.wire_number());
+        to.u8(key.status.wire_number());
         to.flags([key.public_key.is_some()]);
         to.text(key.kid.as_str())?;
         if let Some(public_key) = &key.public_key {
@@ -283,7 +288,7 @@ fn encode_head(to: &mut Writer, head: &ManifestHead) -> Result<(), ManifestTooLa
 }
 
 fn encode_tables(to: &mut Writer, head: &ManifestHead, tables: &Tables) -> Result<(), ManifestTooLarge> {
-    to.count(tables.own, "ticket classes")?;
+    to.count(tables.own_classes, "ticket classes")?;
     to.count(tables.classes.len(), "ticket classes")?;
     for class in &tables.classes {
         to.text(class.as_str())?;
@@ -292,7 +297,7 @@ fn encode_tables(to: &mut Writer, head: &ManifestHead, tables: &Tables) -> Resul
     for ManifestGate { gate, has_capacity } in &head.gates {
         to.bytes(gate.id.as_uuid().as_bytes());
         to.flags([
-            gate.status == crate::model::GateStatus::Open,
+            gate.status == GateStatus::Open,
             *has_capacity,
             gate.ticket_classes.is_some(),
         ]);
@@ -303,11 +308,11 @@ fn encode_tables(to: &mut Writer, head: &ManifestHead, tables: &Tables) -> Resul
             to.u16(tables.class_numbers.get(class).copied().unwrap_or(0));
         }
     }
-    to.count(tables.sets.len(), "sets of gates")?;
-    for set in &tables.sets {
-        to.count(set.len(), "gates")?;
-        for place in set {
-            to.u16(*place);
+    to.count(tables.gate_sets.len(), "sets of gates")?;
+    for gate_set in &tables.gate_sets {
+        to.count(gate_set.len(), "gates")?;
+        for position in gate_set {
+            to.u16(*position);
         }
     }
     Ok(())

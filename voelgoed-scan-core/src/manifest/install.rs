@@ -1,69 +1,74 @@
-//! May a manifest that came be taken into use? And how does a delta become part of the one in use?
+//! Verifies a manifest that a phone received and takes it into use.
 
-use crate::manifest::body::{Body, Record, numbered};
-use crate::manifest::build::{Tables, encode};
-use crate::manifest::wire::SIGNATURE;
-use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, ManifestTooLarge, TicketKey};
+use crate::manifest::body::{Body, numbered};
+use crate::manifest::merge::merge;
+use crate::manifest::wire::SIGNATURE_LENGTH;
+use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, TicketKey, TicketLookup};
 use crate::model::{ClassName, EventId, OrganizationId, TicketCode, Timestamp};
 use crate::token::is_manifest_signature_valid;
 
-/// A manifest, or a delta, whose signature holds; not in use yet.
+/// A manifest or a delta with a valid signature that is not in use yet.
 #[derive(Debug, Clone)]
 pub struct VerifiedManifest(Body);
 
 impl VerifiedManifest {
-    /// Reads bytes that claim to be a manifest of `organization`, signed by the key that was pinned at enrolment.
+    /// Reads a manifest of `organization` and checks its signature with the key that was pinned at enrolment.
     ///
-    /// Errors: another organization's, a signature that does not hold, a form that is not known, malformed.
-    pub fn read(
+    /// Fails for another organization's manifest, an invalid signature, an unknown format version, an unknown value in
+    /// the head, and for malformed bytes.
+    pub fn verify(
         mut bytes: Vec<u8>,
         organization: OrganizationId,
         manifest_key: &[u8; 32],
     ) -> Result<Self, ManifestError> {
-        // Another organization signs with another key: told first, so that it is told from a forgery.
+        // Another organization signs with another key. This check comes first, so that its manifest is not reported as
+        // a forgery.
         if Body::claimed_organization(&bytes)? != organization {
             return Err(ManifestError::OtherOrganization);
         }
         let (signed, signature) = bytes
-            .split_last_chunk::<SIGNATURE>()
+            .split_last_chunk::<SIGNATURE_LENGTH>()
             .ok_or(ManifestError::Malformed)?;
         if !is_manifest_signature_valid(manifest_key, signed, signature) {
             return Err(ManifestError::BadSignature);
         }
-        bytes.truncate(bytes.len() - SIGNATURE);
+        bytes.truncate(bytes.len() - SIGNATURE_LENGTH);
         Body::read(bytes).map(Self)
     }
 
-    /// What it says beside its tickets.
+    /// Everything but the tickets.
     #[must_use]
     pub const fn head(&self) -> &ManifestHead {
         &self.0.head
     }
 
-    /// Whether it may be taken into use at `now`, instead of or onto the one held.
+    /// Checks whether this manifest may replace or extend the installed one at `now`.
     ///
-    /// Errors: another event's, an older one, a delta onto another version, expired.
+    /// Fails for another event's manifest, an older one, a delta onto a version that is not installed, and an expired
+    /// one.
     pub fn check(
         &self,
         event: EventId,
-        held: Option<&Manifest>,
+        installed: Option<&Manifest>,
         now: Timestamp,
     ) -> Result<(), ManifestError> {
         let head = self.head();
         if head.event.id != event {
             return Err(ManifestError::OtherEvent);
         }
-        let held = held.map(Manifest::head).filter(|held| held.event.id == event);
-        if let Some(held) = held
-            && (head.version, head.made_at) < (held.version, held.made_at)
+        let installed = installed
+            .map(Manifest::head)
+            .filter(|installed| installed.event.id == event);
+        if let Some(installed) = installed
+            && (head.version, head.made_at) < (installed.version, installed.made_at)
         {
             return Err(ManifestError::Older {
-                held: held.version,
+                installed: installed.version,
                 offered: head.version,
             });
         }
         if let Some(base) = head.base
-            && held.is_none_or(|held| held.version != base)
+            && installed.is_none_or(|installed| installed.version != base)
         {
             return Err(ManifestError::OtherBase { base });
         }
@@ -75,17 +80,19 @@ impl VerifiedManifest {
         Ok(())
     }
 
-    /// The manifest that this one makes: itself, or the one held with what changed. An error for a delta onto another
-    /// version than the one held. Checks nothing else: see [`Self::check`].
-    pub fn onto(self, held: Option<&Manifest>) -> Result<Manifest, ManifestError> {
+    /// Makes the manifest to use: a full manifest as it is, a delta merged into `installed`.
+    ///
+    /// Fails for a delta onto another version than the installed one. It makes none of the checks of [`Self::check`].
+    pub fn into_manifest(self, installed: Option<&Manifest>) -> Result<Manifest, ManifestError> {
         let Some(base) = self.head().base else {
             return Ok(Manifest(self.0));
         };
-        let same_event = |held: &&Manifest| held.head().event.id == self.head().event.id;
-        match held.filter(same_event) {
-            Some(held) if held.head().version == base => {
-                // A merge that has no room for all is as good as one that has no base: a full manifest is due.
-                let bytes = merge(&held.0, &self.0).map_err(|_| ManifestError::OtherBase { base })?;
+        let same_event = |installed: &&Manifest| installed.head().event.id == self.head().event.id;
+        match installed.filter(same_event) {
+            Some(installed) if installed.head().version == base => {
+                // A merge that exceeds a limit of the format fails like a missing base: the phone then asks for a full
+                // manifest.
+                let bytes = merge(&installed.0, &self.0).map_err(|_| ManifestError::OtherBase { base })?;
                 Body::read(bytes).map(Manifest)
             }
             _ => Err(ManifestError::OtherBase { base }),
@@ -98,13 +105,13 @@ impl VerifiedManifest {
 pub struct Manifest(Body);
 
 impl Manifest {
-    /// What it says beside its tickets.
+    /// Everything but the tickets.
     #[must_use]
     pub const fn head(&self) -> &ManifestHead {
         &self.0.head
     }
 
-    /// How many tickets it lists.
+    /// The number of tickets.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
@@ -116,71 +123,33 @@ impl Manifest {
         self.0.len() == 0
     }
 
-    /// Bytes that it takes in memory, less than a hundredth not counted.
+    /// Its size in memory in bytes, accurate to 1 %.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.0.size()
     }
 
-    /// What it calls a code.
+    /// The key of a ticket code in this manifest.
     #[must_use]
     pub fn key(&self, code: TicketCode) -> TicketKey {
         let event = &self.head().event;
         TicketKey::of(event.organization_id, event.id, code)
     }
 
-    /// What it says of a ticket; `None` where it does not list it.
+    /// Looks a ticket up by its key.
     #[must_use]
-    pub fn find(&self, key: TicketKey) -> Option<ManifestTicket> {
+    pub fn find(&self, key: TicketKey) -> TicketLookup {
         self.0.find(key)
     }
 
-    /// All tickets, in the order of their keys.
+    /// The tickets in the order of their keys, without those whose status or class number this version does not know.
     pub fn tickets(&self) -> impl Iterator<Item = ManifestTicket> + '_ {
-        self.0.records().map(|record| self.0.ticket(&record))
+        self.0.records().filter_map(|record| self.0.ticket(&record))
     }
 
-    /// The class that VG2 claims name by this number.
+    /// The class that VG2 claims name by this number, from 1.
     #[must_use]
     pub fn claimed_class(&self, number: u16) -> Option<&ClassName> {
         numbered(&self.head().event.ticket_classes, number)
-    }
-}
-
-fn merge(held: &Body, delta: &Body) -> Result<Vec<u8>, ManifestTooLarge> {
-    let head = ManifestHead {
-        base: None,
-        ..delta.head.clone()
-    };
-    let mut tables = Tables::of(&head)?;
-    // Either side counts classes and sets for itself.
-    let mut renumber = |body: &Body| -> Result<(Vec<u16>, Vec<u16>), ManifestTooLarge> {
-        let classes = body.classes.iter().map(|class| tables.class(class));
-        let classes = classes.collect::<Result<_, _>>()?;
-        let sets = body.sets.iter().map(|set| tables.set(set));
-        Ok((classes, sets.collect::<Result<_, _>>()?))
-    };
-    let held_numbers = renumber(held)?;
-    let delta_numbers = renumber(delta)?;
-    let mut records = Vec::with_capacity(held.len() + delta.len());
-    let mut changed = delta.records().peekable();
-    for old in held.records() {
-        while let Some(new) = changed.next_if(|new| new.key < old.key) {
-            records.push(renumbered(new, &delta_numbers));
-        }
-        match changed.next_if(|new| new.key == old.key) {
-            Some(new) => records.push(renumbered(new, &delta_numbers)),
-            None => records.push(renumbered(old, &held_numbers)),
-        }
-    }
-    records.extend(changed.map(|new| renumbered(new, &delta_numbers)));
-    encode(&head, &tables, &records)
-}
-
-fn renumbered(record: Record, (classes, sets): &(Vec<u16>, Vec<u16>)) -> Record {
-    Record {
-        class: numbered(classes, record.class).copied().unwrap_or(0),
-        gates: numbered(sets, record.gates).copied().unwrap_or(0),
-        ..record
     }
 }

@@ -87,12 +87,12 @@ fn ticket(number: u128) -> ManifestTicket {
     }
 }
 
-/// A manifest as `version` says, of event 2; a delta where it has a base.
+/// A signed manifest of event 2, or a delta if it has a base.
 fn signed(version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8> {
-    of_event(&event(2), version, base, tickets)
+    signed_for_event(&event(2), version, base, tickets)
 }
 
-fn of_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8> {
+fn signed_for_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8> {
     let facts = ManifestFacts {
         version,
         made_at: MADE,
@@ -115,20 +115,20 @@ fn of_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestT
 
 fn read(bytes: Vec<u8>) -> Result<VerifiedManifest, ManifestError> {
     let key = keyring(organization()).manifest_key().expect("a server");
-    VerifiedManifest::read(bytes, organization(), &key)
+    VerifiedManifest::verify(bytes, organization(), &key)
 }
 
 fn in_use(bytes: Vec<u8>) -> Manifest {
-    let part = read(bytes).expect("it is genuine");
-    part.onto(None).expect("it is whole")
+    let verified = read(bytes).expect("a valid signature");
+    verified.into_manifest(None).expect("a full manifest")
 }
 
-fn check(bytes: Vec<u8>, held: Option<&Manifest>, now: Timestamp) -> Result<(), ManifestError> {
-    read(bytes)?.check(event(2).id, held, now)
+fn check(bytes: Vec<u8>, installed: Option<&Manifest>, now: Timestamp) -> Result<(), ManifestError> {
+    read(bytes)?.check(event(2).id, installed, now)
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn a_manifest_is_read_as_it_was_written() {
     let tickets = [
         ManifestTicket {
             status: TicketStatus::Voided,
@@ -151,7 +151,7 @@ fn what_was_written_is_read() {
     ];
     let manifest = in_use(signed(7, None, &tickets));
     assert_eq!(manifest.len(), 2);
-    let first = manifest.find(tickets[0].key).expect("it is listed");
+    let first = manifest.find(tickets[0].key).listed().expect("it is listed");
     assert_eq!(first.gate_ids, Some(vec![gate(11).id, gate(12).id]));
     assert_eq!((first.status, first.entry_limit), (TicketStatus::Voided, 255));
     assert_eq!(
@@ -159,20 +159,23 @@ fn what_was_written_is_read() {
         (tickets[0].valid_from, tickets[0].valid_until)
     );
     assert_eq!(first.ticket_class, Some(class("Later")));
-    assert_eq!(manifest.find(tickets[1].key).as_ref(), Some(&tickets[1]));
-    assert_eq!(manifest.find(ticket(3).key), None);
+    assert_eq!(
+        manifest.find(tickets[1].key),
+        TicketLookup::Listed(tickets[1].clone())
+    );
+    assert_eq!(manifest.find(ticket(3).key), TicketLookup::Absent);
     let head = manifest.head();
-    let told = Event {
+    let without_capacity = Event {
         capacity: None,
         ..event(2)
     };
-    assert_eq!((&head.event, head.has_capacity), (&told, true));
+    assert_eq!((&head.event, head.has_capacity), (&without_capacity, true));
     assert_eq!(
         (head.version, head.made_at, head.dedup_window),
         (7, MADE, Duration::from_mins(5))
     );
-    let full: Vec<_> = head.gates.iter().map(|one| one.has_capacity).collect();
-    assert_eq!(full, [true, false]);
+    let with_capacity: Vec<_> = head.gates.iter().map(|one| one.has_capacity).collect();
+    assert_eq!(with_capacity, [true, false]);
     assert_eq!(
         head.gates[1].gate,
         Gate {
@@ -189,7 +192,7 @@ fn what_was_written_is_read() {
             (KeyFormat::Vg2, kid("1")),
             (KeyFormat::Vg2, kid("2"))
         ],
-        "of VG1 only what is revoked"
+        "of VG1 only the revoked keys"
     );
     assert_eq!(manifest.claimed_class(2), Some(&class("Day")));
     assert_eq!(
@@ -206,7 +209,7 @@ fn a_plain_ticket_takes_at_most_40_bytes() {
 }
 
 #[test]
-fn the_key_of_a_ticket_is_the_hash_that_the_contract_spells() {
+fn the_key_of_a_ticket_is_the_documented_hash() {
     let code = "3KQR7F924M1XaB0z".parse().expect("a code");
     let text = format!(
         "voelgoed-scan/manifest/{}/{}/3KQR7F924M1XaB0z",
@@ -218,27 +221,30 @@ fn the_key_of_a_ticket_is_the_hash_that_the_contract_spells() {
 
 #[test]
 fn each_refusal_has_its_own_code() {
-    let held = in_use(signed(7, None, &[ticket(1)]));
-    let code = |bytes: Vec<u8>| match check(bytes, Some(&held), MADE) {
-        Ok(()) => "taken",
+    let installed = in_use(signed(7, None, &[ticket(1)]));
+    let code = |bytes: Vec<u8>| match check(bytes, Some(&installed), MADE) {
+        Ok(()) => "accepted",
         Err(error) => error.code(),
     };
     assert_eq!(
         code(signed(7, None, &[])),
-        "taken",
+        "accepted",
         "the same version, made again"
     );
-    assert_eq!(code(signed(8, None, &[])), "taken");
-    assert_eq!(code(signed(8, Some(7), &[])), "taken");
+    assert_eq!(code(signed(8, None, &[])), "accepted");
+    assert_eq!(code(signed(8, Some(7), &[])), "accepted");
     assert_eq!(code(signed(6, None, &[])), "manifest_older");
     assert_eq!(code(signed(9, Some(8), &[])), "manifest_other_base");
-    assert_eq!(code(of_event(&event(3), 8, None, &[])), "manifest_other_event");
+    assert_eq!(
+        code(signed_for_event(&event(3), 8, None, &[])),
+        "manifest_other_event"
+    );
     let theirs = Event {
         organization_id: OrganizationId::from_uuid(Uuid::from_u128(9)),
         ..event(2)
     };
     assert_eq!(
-        code(of_event(&theirs, 8, None, &[])),
+        code(signed_for_event(&theirs, 8, None, &[])),
         "manifest_other_organization"
     );
     let mut changed = signed(8, None, &[ticket(1)]);
@@ -250,14 +256,19 @@ fn each_refusal_has_its_own_code() {
     assert_eq!(
         code(signed_again([body, b"x"].concat())),
         "manifest_malformed",
-        "bytes behind the end"
+        "bytes after the end"
     );
     let mut newer = body.to_vec();
     newer[3] = 2;
     assert_eq!(code(signed_again(newer)), "manifest_unknown_form");
+    for (field, offset) in [("event status", 73), ("re-entry", 74), ("stale manifest", 75)] {
+        let mut newer = body.to_vec();
+        newer[offset] = 200;
+        assert_eq!(code(signed_again(newer)), "manifest_unknown_value", "{field}");
+    }
     let late = MADE.plus(Duration::from_millis(60_001));
     assert_eq!(
-        check(signed(8, None, &[]), Some(&held), late).map_err(|error| error.code()),
+        check(signed(8, None, &[]), Some(&installed), late).map_err(|error| error.code()),
         Err("manifest_expired")
     );
     assert_eq!(
@@ -274,7 +285,146 @@ fn a_manifest_is_stale_once_it_is_older_than_its_event_allows() {
     assert!(manifest.head().is_stale(limit.plus_millis(1)));
 }
 
-/// Anything, signed by the organization's own key.
+#[test]
+fn wire_numbers_never_change() {
+    macro_rules! pairs {
+        ($type:ty) => {
+            <$type>::ALL
+                .iter()
+                .map(|value| {
+                    assert_eq!(<$type>::from_wire(value.wire_number()), Some(*value));
+                    (value.as_str(), value.wire_number())
+                })
+                .collect::<Vec<_>>()
+        };
+    }
+    assert_eq!(
+        pairs!(EventStatus),
+        [
+            ("draft", 0),
+            ("published", 1),
+            ("live", 2),
+            ("ended", 3),
+            ("archived", 4)
+        ]
+    );
+    assert_eq!(
+        pairs!(Reentry),
+        [("never", 0), ("after_window", 1), ("after_exit", 2)]
+    );
+    assert_eq!(pairs!(StaleManifest), [("warn", 0), ("refuse", 1)]);
+    assert_eq!(pairs!(KeyFormat), [("vg1", 0), ("vg2", 1)]);
+    assert_eq!(
+        pairs!(KeyStatus),
+        [("active", 0), ("verify_only", 1), ("revoked", 2)]
+    );
+    assert_eq!(
+        pairs!(TicketStatus),
+        [
+            ("active", 0),
+            ("scanned", 1),
+            ("used", 2),
+            ("voided", 3),
+            ("refunded", 4)
+        ]
+    );
+    assert_eq!(TicketStatus::from_wire(5), None);
+}
+
+/// The body of a manifest of tickets without history, after a change of the terms of some of them.
+fn body_with_terms(
+    version: u64,
+    base: Option<u64>,
+    tickets: &[ManifestTicket],
+    changes: &[(TicketKey, usize, &[u8])],
+) -> Vec<u8> {
+    let mut body = signed(version, base, tickets);
+    body.truncate(body.len() - 64);
+    let terms = body.len() - 4 - 22 * tickets.len();
+    let mut keys: Vec<_> = tickets.iter().map(|ticket| ticket.key).collect();
+    keys.sort_unstable();
+    for (key, offset, bytes) in changes {
+        let position = keys.iter().position(|one| one == key).expect("a ticket");
+        let start = terms + 22 * position + offset;
+        body[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+    body
+}
+
+/// The offsets of fields in the terms of a ticket.
+const STATUS: usize = 0;
+const CLASS: usize = 2;
+
+#[test]
+fn an_unknown_status_or_class_number_affects_its_ticket_alone() {
+    let tickets: Vec<_> = (1..=5).map(ticket).collect();
+    let changes: [(_, _, &[u8]); 2] = [(tickets[1].key, STATUS, &[200]), (tickets[3].key, CLASS, &[0, 9])];
+    let manifest = in_use(signed_again(body_with_terms(1, None, &tickets, &changes)));
+    for (at, ticket) in tickets.iter().enumerate() {
+        let expected = match at {
+            1 | 3 => TicketLookup::Unknown,
+            _ => TicketLookup::Listed(ticket.clone()),
+        };
+        assert_eq!(manifest.find(ticket.key), expected, "ticket {at}");
+    }
+    assert_eq!((manifest.len(), manifest.tickets().count()), (5, 3));
+}
+
+#[test]
+fn a_delta_keeps_unknown_numbers_unknown() {
+    use crate::manifest::body::Body;
+    use crate::manifest::merge::merge;
+
+    let tickets: Vec<_> = (1..=4).map(ticket).collect();
+    let base = body_with_terms(
+        1,
+        None,
+        &tickets,
+        &[
+            (tickets[0].key, STATUS, &[200]),
+            // The tables of this manifest define three classes, so that 4 is unknown.
+            (tickets[1].key, CLASS, &[0, 4]),
+            (tickets[2].key, CLASS, &[9, 9]),
+        ],
+    );
+    // This delta adds two classes, so that the merged tables define 4 and 5.
+    let new = |number, name: &str| ManifestTicket {
+        ticket_class: Some(class(name)),
+        ..ticket(number)
+    };
+    let changed = [new(5, "Late"), new(6, "Later")];
+    let delta = body_with_terms(2, Some(1), &changed, &[(changed[1].key, STATUS, &[201])]);
+    let (base, delta) = (
+        Body::read(base).expect("a manifest"),
+        Body::read(delta).expect("a delta"),
+    );
+    let merged = Body::read(merge(&base, &delta).expect("it fits")).expect("a manifest");
+    assert_eq!(merged.classes.len(), 5);
+    let numbers = |key: TicketKey| {
+        let mut records = merged.records();
+        let record = records.find(|record| record.key == *key.as_bytes());
+        record
+            .map(|record| (record.status, record.class))
+            .expect("a record")
+    };
+    assert_eq!(numbers(tickets[0].key), (200, 0));
+    assert_eq!(numbers(tickets[1].key), (0, u16::MAX), "4 is a known class now");
+    assert_eq!(numbers(tickets[2].key), (0, 0x0909));
+    assert_eq!(numbers(changed[1].key), (201, 5));
+    for key in [tickets[0].key, tickets[1].key, tickets[2].key, changed[1].key] {
+        assert_eq!(merged.find(key), TicketLookup::Unknown);
+    }
+    assert_eq!(
+        merged.find(tickets[3].key),
+        TicketLookup::Listed(tickets[3].clone())
+    );
+    assert_eq!(
+        merged.find(changed[0].key),
+        TicketLookup::Listed(changed[0].clone())
+    );
+}
+
+/// Any bytes, signed by the organization's own key.
 fn signed_again(body: Vec<u8>) -> Vec<u8> {
     let signature = keyring(organization()).sign_manifest(&body).expect("a server");
     [body, signature.to_vec()].concat()
@@ -314,8 +464,8 @@ fn any_tickets() -> impl Strategy<Value = Vec<ManifestTicket>> {
     prop::collection::vec(any_ticket(), 0..40)
 }
 
-/// One ticket a key, the last one given; in the order of the keys.
-fn once_each<'a>(tickets: impl IntoIterator<Item = &'a ManifestTicket>) -> Vec<ManifestTicket> {
+/// The last ticket of each key, in the order of the keys.
+fn last_by_key<'a>(tickets: impl IntoIterator<Item = &'a ManifestTicket>) -> Vec<ManifestTicket> {
     let by_key: std::collections::BTreeMap<_, _> = tickets
         .into_iter()
         .map(|ticket| (ticket.key, ticket.clone()))
@@ -327,19 +477,19 @@ proptest! {
     #[test]
     fn tickets_round_trip(tickets in any_tickets()) {
         let manifest = in_use(signed(1, None, &tickets));
-        let expected = once_each(&tickets);
+        let expected = last_by_key(&tickets);
         prop_assert_eq!(manifest.tickets().collect::<Vec<_>>(), expected.clone());
         for ticket in expected {
-            prop_assert_eq!(manifest.find(ticket.key), Some(ticket));
+            prop_assert_eq!(manifest.find(ticket.key), TicketLookup::Listed(ticket));
         }
     }
 
     #[test]
-    fn a_delta_onto_its_base_is_the_whole_of_the_new_version(old in any_tickets(), new in any_tickets()) {
-        let held = in_use(signed(1, None, &old));
-        let delta = read(signed(2, Some(1), &new)).expect("it is genuine");
-        let merged = delta.onto(Some(&held)).expect("it fits");
-        prop_assert_eq!(merged.tickets().collect::<Vec<_>>(), once_each(old.iter().chain(&new)));
+    fn a_delta_merged_into_its_base_is_the_full_new_version(old in any_tickets(), new in any_tickets()) {
+        let installed = in_use(signed(1, None, &old));
+        let delta = read(signed(2, Some(1), &new)).expect("a valid signature");
+        let merged = delta.into_manifest(Some(&installed)).expect("it fits");
+        prop_assert_eq!(merged.tickets().collect::<Vec<_>>(), last_by_key(old.iter().chain(&new)));
         prop_assert_eq!((merged.head().version, merged.head().base), (2, None));
     }
 }
@@ -347,10 +497,10 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-    /// Whoever changes, cuts or lengthens a manifest is refused; and even signed by the organization itself, nonsense
-    /// is an error or a manifest, never a panic.
+    /// A changed, truncated or extended manifest is refused. Even if the organization itself signs invalid bytes, reading
+    /// them gives an error or a manifest, never a panic.
     #[test]
-    fn no_mutation_is_taken_and_none_panics(
+    fn no_mutation_is_accepted_and_none_panics(
         changes in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
         more in prop::collection::vec(any::<u8>(), 0..4),
@@ -371,9 +521,9 @@ proptest! {
         mutated.extend(more);
         prop_assume!(mutated != genuine);
         prop_assert!(read(mutated.clone()).is_err());
-        if let Ok(part) = read(signed_again(mutated)) && let Ok(manifest) = part.onto(None) {
+        if let Ok(verified) = read(signed_again(mutated)) && let Ok(manifest) = verified.into_manifest(None) {
             for ticket in manifest.tickets() {
-                prop_assert_eq!(manifest.find(ticket.key), Some(ticket));
+                prop_assert_eq!(manifest.find(ticket.key), TicketLookup::Listed(ticket));
             }
         }
     }
@@ -389,7 +539,7 @@ fn every_changed_byte_is_refused() {
     }
 }
 
-/// Limits of the contract, far from what is needed; printed with `--nocapture`.
+/// The API promises these limits.
 #[test]
 fn a_manifest_of_100_000_tickets_is_small() {
     let tickets: Vec<_> = (0..100_000).map(ticket).collect();
@@ -397,5 +547,9 @@ fn a_manifest_of_100_000_tickets_is_small() {
     assert!(bytes.len() < 4_000_000, "{}", bytes.len());
     let manifest = in_use(bytes);
     assert!(manifest.size() < 4_000_000, "{}", manifest.size());
-    assert!(tickets.iter().all(|ticket| manifest.find(ticket.key).is_some()));
+    assert!(
+        tickets
+            .iter()
+            .all(|ticket| manifest.find(ticket.key).listed().is_some())
+    );
 }

@@ -1,31 +1,33 @@
-//! How do numbers, times and texts stand in a manifest? Big-endian, texts with their length before them.
+//! The encoding of numbers, times, texts and flags in a manifest: big-endian, texts with their length before them.
+//!
+//! Invariant: the reader compares a length that it read with the bytes that are left, and never allocates by it.
 
 use crate::manifest::{ManifestError, ManifestTooLarge};
 use crate::model::Timestamp;
 
-/// What every manifest begins with. Nothing else that the organization's manifest key signs does.
+/// The first bytes of every manifest. Nothing else that the organization's manifest key signs starts with them.
 pub(super) const MAGIC: [u8; 3] = *b"VGM";
 
-/// The form that this version writes and reads.
-pub(super) const FORM: u8 = 1;
+/// The version of the format that this code writes and reads.
+pub(super) const FORMAT_VERSION: u8 = 1;
 
-/// Length of the signature at the end.
-pub(super) const SIGNATURE: usize = 64;
+/// The length of the signature at the end, in bytes.
+pub(super) const SIGNATURE_LENGTH: usize = 64;
 
-/// A time that is not there. No [`Timestamp`] reaches so far back.
+/// The encoding of an absent time. [`Timestamp`] starts at year 1, so no time has this value.
 const NO_TIME: i64 = i64::MIN;
 
-/// A time that may be missing, as it is written.
-pub(super) fn opt_millis(time: Option<Timestamp>) -> i64 {
+/// Encodes an optional time.
+pub(super) fn encode_time(time: Option<Timestamp>) -> i64 {
     time.map_or(NO_TIME, Timestamp::as_millis)
 }
 
-/// A time that may be missing, as it was written.
-pub(super) fn opt_time(millis: i64) -> Option<Timestamp> {
+/// Decodes an optional time.
+pub(super) fn decode_time(millis: i64) -> Option<Timestamp> {
     (millis != NO_TIME).then(|| Timestamp::from_millis(millis))
 }
 
-/// Reads from the front of what is left. A length that was read is only ever compared with what is there.
+/// Reads values from the front of a byte slice.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -35,8 +37,8 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// How many bytes are left.
-    pub(super) const fn left(&self) -> usize {
+    /// The number of bytes that are left.
+    pub(super) const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
@@ -79,11 +81,11 @@ impl<'a> Reader<'a> {
         self.i64().map(Timestamp::from_millis)
     }
 
-    pub(super) fn opt_time(&mut self) -> Result<Option<Timestamp>, ManifestError> {
-        self.i64().map(opt_time)
+    pub(super) fn optional_time(&mut self) -> Result<Option<Timestamp>, ManifestError> {
+        self.i64().map(decode_time)
     }
 
-    /// A text that a type takes.
+    /// A text, parsed into its type.
     pub(super) fn text<T: std::str::FromStr>(&mut self) -> Result<T, ManifestError> {
         let length = self.u16()?;
         std::str::from_utf8(self.slice(length.into())?)
@@ -92,15 +94,17 @@ impl<'a> Reader<'a> {
             .ok_or(ManifestError::Malformed)
     }
 
-    /// A value of a closed list, by its place in it.
-    pub(super) fn word<T: Copy>(&mut self, all: &[T]) -> Result<T, ManifestError> {
-        let place = self.u8()?;
-        all.get(usize::from(place))
-            .copied()
-            .ok_or(ManifestError::Malformed)
+    /// An enum by its wire number. `field` names it in the error for a number that this version does not know.
+    pub(super) fn wire_enum<T>(
+        &mut self,
+        field: &'static str,
+        from_wire: fn(u8) -> Option<T>,
+    ) -> Result<T, ManifestError> {
+        let number = self.u8()?;
+        from_wire(number).ok_or(ManifestError::UnknownValue { field, number })
     }
 
-    /// Flags of which only the lowest `known` bits are known.
+    /// A byte of `N` flags, the first in the lowest bit. A higher bit that is set is an error.
     pub(super) fn flags<const N: usize>(&mut self) -> Result<[bool; N], ManifestError> {
         let byte = self.u8()?;
         if usize::from(byte) >> N != 0 {
@@ -110,7 +114,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes at the end of what is there.
+/// Appends values to a byte vector.
 #[derive(Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);
 
@@ -143,7 +147,7 @@ impl Writer {
         self.i64(time.as_millis());
     }
 
-    /// The number of things that follow, where there is room for so many.
+    /// A count as two bytes. An error names `what` is too many.
     pub(super) fn count(&mut self, count: usize, what: &'static str) -> Result<(), ManifestTooLarge> {
         self.u16(u16::try_from(count).map_err(|_| ManifestTooLarge { what })?);
         Ok(())
@@ -155,14 +159,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A value of a closed list, by its place in it.
-    pub(super) fn word<T: PartialEq>(&mut self, value: &T, all: &[T]) -> Result<(), ManifestTooLarge> {
-        let place = all.iter().position(|one| one == value).unwrap_or(all.len());
-        self.u8(u8::try_from(place).map_err(|_| ManifestTooLarge { what: "words" })?);
-        Ok(())
-    }
-
-    /// Flags, the first in the lowest bit.
+    /// A byte of flags, the first in the lowest bit.
     pub(super) fn flags<const N: usize>(&mut self, flags: [bool; N]) {
         let byte = flags
             .iter()

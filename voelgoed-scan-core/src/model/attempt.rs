@@ -1,4 +1,4 @@
-//! What does the scanner hand to the store, and what does it get back?
+//! The types that the scanner and the store exchange for one scan.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::model::{
     TicketFacts, Timestamp, Warning,
 };
 
-/// What is kept of a payload: never the payload itself.
+/// The stored traces of a payload. The payload itself is never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// SHA-256 of the text that was read.
+    /// SHA-256 of the payload's text.
     pub sha256: [u8; 32],
-    /// Its format, where it had one.
+    /// Its format, if it could be parsed.
     pub format: Option<Format>,
-    /// The key it named, where it named one.
+    /// The key id in it, if it has one.
     pub kid: Option<KeyId>,
 }
 
-/// One scan on its way to the database.
+/// One scan for the database to decide or to record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// The client's name for it, or one made here.
+    /// The client's id of the scan, or one that the server generated.
     pub scan_id: ScanId,
     /// The device's organization.
     pub organization_id: OrganizationId,
@@ -37,87 +37,87 @@ pub struct Attempt {
     pub event_id: EventId,
     /// The session's gate.
     pub gate_id: GateId,
-    /// The gate's name, as far as memory knows it.
+    /// The gate's name, as the identity cache knows it.
     pub gate_name: String,
-    /// What memory holds of the device, its session, its event and its gate. A database may go by it for as long as the
-    /// organization's change counter stands where it stood; without it every fact is read.
+    /// The cached device, session, event and gate. A store may use them only while the organization's change counter is
+    /// unchanged. `None` makes the store read every fact.
     pub authenticated: Option<Arc<AuthenticatedDevice>>,
-    /// What was read.
+    /// The traces of the payload.
     pub fingerprint: Fingerprint,
-    /// What is known so far.
+    /// The result of the checks before the database.
     pub verification: Verification,
-    /// Which way the person goes.
+    /// Entry or exit.
     pub direction: Direction,
-    /// The server's clock.
+    /// The server's time.
     pub now: Timestamp,
-    /// The device's clock.
+    /// The device's time.
     pub device_scanned_at: Option<Timestamp>,
-    /// An override that the device may ask for.
+    /// The override of an entry. The device is allowed to override.
     pub override_: Option<Override>,
-    /// Kept with the scan.
+    /// Stored with the scan.
     pub metadata: Option<Metadata>,
-    /// What the steward should know.
+    /// The warnings of the answer.
     pub warnings: Vec<Warning>,
 }
 
-/// How far a scan was decided before it reached the database.
+/// The result of the checks before the database.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verification {
-    /// The signature holds; the rest is the database's to decide.
+    /// The signature is valid. The database decides.
     Verified(Claims),
-    /// Denied already: by the payload itself or by a cache tier. Only its record is left to write.
+    /// The scan is denied, by the payload itself or by a cache. The database only records it.
     Denied(Box<Denial>),
 }
 
-/// A denial that needed no database.
+/// A denial that was decided without the database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Denial {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Who knew.
+    /// What decided: the payload or a cache.
     pub decided_by: DecidedBy,
-    /// The claims, where the signature held.
+    /// The claims, if the signature is valid.
     pub claims: Option<Claims>,
-    /// The ticket, where a tier knew it.
+    /// The ticket, if a cache knew it.
     pub ticket: Option<ScannedTicket>,
-    /// The scan before.
+    /// The previous scan of the ticket.
     pub previous_scan: Option<PreviousScan>,
 }
 
-/// What the store made of an attempt.
+/// The result of an attempt in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recorded {
-    /// It is decided and on disk.
+    /// The scan is decided and durable.
     Decided(Box<Decided>),
-    /// The same scan was decided before: this is the answer it had.
+    /// The scan was decided before. This is its first answer.
     Replayed(Box<ScanAnswer>),
-    /// The `scan_id` names another payload, direction or device's scan.
+    /// The `scan_id` belongs to a scan of another payload, direction or device.
     ScanIdReused,
-    /// The `scan_id` names a scan that was undone.
+    /// The `scan_id` belongs to a scan that was undone.
     ScanUndone,
-    /// The session is over.
+    /// The session has ended.
     NoActiveSession,
-    /// The device may not call any more.
+    /// The device is inactive.
     DeviceInactive,
-    /// The database failed before it came to this one; what it recorded of the others stands.
+    /// The database failed before it recorded this attempt. Earlier attempts of the batch stay recorded.
     NotRecorded {
-        /// What the driver said.
+        /// The error text of the driver.
         reason: String,
     },
 }
 
-/// A decision with its traces.
+/// A decided scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
     /// The answer.
     pub answer: ScanAnswer,
-    /// The record that was written.
+    /// The written record.
     pub record: ScanRecord,
-    /// The ticket after the scan, where there is one: what the cache tiers keep.
+    /// The ticket after the scan, for the caches.
     pub ticket: Option<TicketFacts>,
 }
 
-/// The parts of an answer that its record alone does not tell, kept so that a retry gets the same answer.
+/// The parts of an answer that the scan record does not hold. They are stored so that a retry gets the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerSnapshot {
     /// The gate's name.
@@ -126,15 +126,15 @@ pub struct AnswerSnapshot {
     /// The ticket.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<ScannedTicket>,
-    /// The scan before.
+    /// The previous scan of the ticket.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub previous_scan: Option<PreviousScan>,
-    /// Warnings.
+    /// The warnings.
     #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
 
-/// Settings that the rules need and no row holds.
+/// Settings of the rules that come from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleSettings {
     /// The deduplication window.

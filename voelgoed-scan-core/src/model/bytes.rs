@@ -1,8 +1,8 @@
-//! Byte strings of a fixed length, written as base64url without padding.
+//! Byte strings of a fixed length. Their text is base64url without padding (RFC 4648, section 5).
 
 use ed25519_dalek::{Signature, VerifyingKey};
 
-/// A text that is not base64url of as many bytes as are due.
+/// The error of a text that is not base64url of the right length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not base64url without padding of the right length")]
 pub struct InvalidBytes;
@@ -45,7 +45,7 @@ macro_rules! fixed_bytes {
 
             fn from_str(text: &str) -> Result<Self, $crate::model::InvalidBytes> {
                 use base64::Engine as _;
-                // The length first: the decoder wants room for whole groups.
+                // The decoder needs an output buffer for whole groups, so the length is checked first.
                 if text.len() != $characters {
                     return Err($crate::model::InvalidBytes);
                 }
@@ -93,13 +93,13 @@ fixed_bytes! {
 }
 
 impl DeviceKey {
-    /// Whether the bytes are a key that a signature can be checked with.
+    /// Whether the bytes are a public key that can verify signatures: a point of the curve that is not weak.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
     }
 
-    /// Whether `signature` is this key's signature over `bytes`.
+    /// Whether `signature` is a valid signature of this key over `bytes` (strict verification, RFC 8032).
     #[must_use]
     pub fn verifies(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
         VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {

@@ -1,4 +1,4 @@
-//! What a ticket payload claims, and when it holds.
+//! The claims of a ticket payload and its validity window.
 
 use crate::model::text::string_enum;
 use crate::model::{EventId, OrganizationId, Reason, TicketCode, TicketId, Timestamp};
@@ -12,27 +12,27 @@ string_enum! {
         Vg2 = "vg2",
         /// A Phoenix.Token of the ticketing platform.
         Phoenix = "phoenix",
-        /// A code without a signature, typed by staff.
+        /// A code without a signature, which staff type.
         Bare = "bare",
     }
 }
 
-/// What a payload says of its ticket. At least one of code and id is there.
+/// The claims of a payload about its ticket. At least one of code and id is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Claims {
     /// The ticket's code.
     pub ticket_code: Option<TicketCode>,
     /// The ticket's id (Phoenix only).
     pub ticket_id: Option<TicketId>,
-    /// Whose ticket it is (Phoenix only; a key of the other formats belongs to one organization anyway).
+    /// The organization of the ticket (Phoenix only; keys of the other formats belong to one organization).
     pub organization_id: Option<OrganizationId>,
     /// The event that the ticket is for.
     pub event_id: Option<EventId>,
-    /// When the payload holds.
+    /// When the payload is valid.
     pub window: Window,
     /// The number of the ticket's class (`vg2` only).
     pub ticket_class: Option<u16>,
-    /// How many people the ticket lets in, at least one (`vg2` only).
+    /// The number of people that the ticket admits, at least one (`vg2` only).
     pub entry_limit: Option<u8>,
 }
 
@@ -45,19 +45,19 @@ impl Claims {
     }
 }
 
-/// When a payload holds: both ends belong to it, an absent end is open.
+/// The validity window of a payload. It includes both ends; an absent end is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
     /// The first moment.
     pub not_before: Option<Timestamp>,
-    /// The last moment. An end that was written in seconds holds until its second is over.
+    /// The last moment. An end in seconds includes its whole second.
     pub not_after: Option<Timestamp>,
-    /// Whether the ends were written in seconds: then only whole seconds are compared.
+    /// Whether the ends are in seconds. Then only whole seconds are compared.
     in_seconds: bool,
 }
 
 impl Window {
-    /// A window whose ends are exact to the millisecond.
+    /// A window with ends in milliseconds.
     #[must_use]
     pub const fn new(not_before: Option<Timestamp>, not_after: Option<Timestamp>) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Window {
         }
     }
 
-    /// A window in Unix seconds, where 0 is an open end.
+    /// A window in Unix seconds. 0 is an open end.
     #[must_use]
     pub fn from_seconds(not_before: u32, not_after: u32) -> Self {
         let end = |seconds: u32| (seconds != 0).then(|| Timestamp::from_seconds(seconds.into()));
@@ -78,7 +78,7 @@ impl Window {
         }
     }
 
-    /// Whether the payload holds at `now`: else [`Reason::TokenNotYetValid`] or [`Reason::TokenExpired`].
+    /// Checks that the payload is valid at `now`; fails with [`Reason::TokenNotYetValid`] or [`Reason::TokenExpired`].
     pub fn check(&self, now: Timestamp) -> Result<(), Reason> {
         let now = if self.in_seconds {
             Timestamp::from_seconds(now.as_seconds())

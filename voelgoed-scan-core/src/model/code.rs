@@ -1,6 +1,6 @@
-//! What is a ticket code? Sixteen characters of base62, about 95 random bits: a bearer secret.
+//! Ticket codes: 16 characters of base62, about 95 random bits. A code is a bearer secret.
 //!
-//! Inside, a code is the number it spells, below 62^16 < 2^96; its wire form is twelve bytes, big-endian.
+//! A code is stored as the number that it spells, below 62^16 < 2^96. Its binary form is 12 bytes, big-endian.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,36 +9,36 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::text::Ascii;
 
-/// The number of base62 characters of a code. Leading zeros count.
+/// The length of a code in base62 characters. Leading zeros count.
 pub const CODE_LENGTH: usize = 16;
 
-/// 62^16: one more than the largest code.
+/// 62^16, the number of codes.
 const CODES: u128 = 62_u128.pow(16);
 
 /// A ticket code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketCode(u128);
 
-/// A text or number that is not a ticket code.
+/// The error of a text or a number that is not a ticket code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a ticket code: 16 characters of 0-9, A-Z, a-z")]
 pub struct InvalidCode;
 
 impl TicketCode {
-    /// A new code from the operating system's random numbers, every code equally likely.
+    /// A new code from the operating system's random numbers. All codes are equally likely.
     #[must_use]
     pub fn generate() -> Self {
         loop {
             let mut bytes = [0_u8; 12];
             crate::model::random::fill(&mut bytes);
-            // 62^16 is 60 % of 2^96: a draw above is drawn again, so that no code is likelier than another.
+            // 62^16 is 60 % of 2^96. Higher draws are repeated, so that all codes are equally likely.
             if let Ok(code) = Self::from_bytes(bytes) {
                 return code;
             }
         }
     }
 
-    /// The code that twelve bytes, big-endian, spell; an error above 62^16 - 1.
+    /// The code of 12 bytes, big-endian. Fails above 62^16 - 1.
     pub fn from_bytes(bytes: [u8; 12]) -> Result<Self, InvalidCode> {
         let mut wide = [0_u8; 16];
         wide[4..].copy_from_slice(&bytes);
@@ -50,7 +50,7 @@ impl TicketCode {
         }
     }
 
-    /// The code as twelve bytes, big-endian.
+    /// The code as 12 bytes, big-endian.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 12] {
         let mut bytes = [0_u8; 12];
@@ -58,8 +58,7 @@ impl TicketCode {
         bytes
     }
 
-    /// Reads a code as staff type it: ASCII hyphens and spaces may stand between groups of characters, not at an
-    /// end and not two in a row.
+    /// Parses a code that staff type. Single ASCII hyphens and spaces may separate groups of characters.
     pub fn parse_typed(text: &str) -> Result<Self, InvalidCode> {
         let mut plain = [0_u8; CODE_LENGTH];
         let mut length = 0;
@@ -82,7 +81,7 @@ impl TicketCode {
         }
     }
 
-    /// The code as people read it, in groups of four: `3KQR-7F92-4M1X-aB0z`.
+    /// The code in groups of four: `3KQR-7F92-4M1X-aB0z`.
     #[must_use]
     pub fn grouped(self) -> String {
         let mut text = String::with_capacity(CODE_LENGTH + 3);
@@ -95,16 +94,16 @@ impl TicketCode {
         text
     }
 
-    /// The sixteen characters.
+    /// The 16 characters.
     pub(crate) fn text(self) -> Ascii<CODE_LENGTH> {
         let mut digits = [b'0'; CODE_LENGTH];
-        // A code has no more digits than there is room for; what is left of it stays zeros, which belong before them.
+        // A code has at most `CODE_LENGTH` digits. The buffer starts as zeros, which the rotation moves in front.
         let length = base62::encode_bytes(self.0, &mut digits).unwrap_or(CODE_LENGTH);
         digits.rotate_right(CODE_LENGTH - length);
         Ascii(digits)
     }
 
-    /// Reads exactly sixteen base62 characters.
+    /// Parses exactly 16 base62 characters.
     pub fn from_ascii(text: &[u8]) -> Result<Self, InvalidCode> {
         if text.len() != CODE_LENGTH || !text.iter().all(u8::is_ascii_alphanumeric) {
             return Err(InvalidCode);
@@ -119,7 +118,7 @@ impl fmt::Display for TicketCode {
     }
 }
 
-/// Shows the first four characters only: a code admits whoever holds it.
+/// Shows only the first four characters: a code is a bearer secret.
 impl fmt::Debug for TicketCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.to_string();

@@ -1,6 +1,6 @@
-//! Who is calling? Bearer tokens: 256 random bits behind a prefix that tells what they are for.
+//! Bearer tokens: a prefix that names the kind, then 256 random bits.
 //!
-//! A token is shown once, when it is made; afterwards only its SHA-256 is known, here and in the database.
+//! A token is returned once, when it is created. Afterwards the server knows only its SHA-256.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// SHA-256 of a bearer token: all that is stored of it.
+/// SHA-256 of a bearer token. Only this is stored.
 pub type TokenHash = [u8; 32];
 
-/// Characters of base64url that 256 bits take.
+/// The length of 256 bits in base64url.
 const SECRET_LENGTH: usize = 43;
 
-/// A text that is not a token of its kind.
+/// The error of a text that is not a token of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a token of this kind")]
 pub struct InvalidToken;
@@ -28,7 +28,7 @@ macro_rules! tokens {
         pub struct $name(Zeroizing<String>);
 
         impl $name {
-            /// What its text begins with.
+            /// The prefix of its text.
             pub const PREFIX: &'static str = $prefix;
 
             /// A new token from the operating system's random numbers.
@@ -42,19 +42,19 @@ macro_rules! tokens {
                 Self(Zeroizing::new(text))
             }
 
-            /// The token itself: to be shown once, or sent.
+            /// The token. It is a secret: show it once or send it, never log it.
             #[must_use]
             pub fn reveal(&self) -> &str {
                 &self.0
             }
 
-            /// Its SHA-256: what is stored and looked up.
+            /// Its SHA-256, for storage and lookup.
             #[must_use]
             pub fn hash(&self) -> TokenHash {
                 Sha256::digest(self.0.as_bytes()).into()
             }
 
-            /// The SHA-256 of a token that came as a text, of which no copy is made.
+            /// The SHA-256 of a token's text. The text is not copied.
             pub fn hash_of(text: &str) -> Result<TokenHash, InvalidToken> {
                 Self::check(text)?;
                 Ok(Sha256::digest(text.as_bytes()).into())
@@ -62,8 +62,8 @@ macro_rules! tokens {
 
             fn check(text: &str) -> Result<(), InvalidToken> {
                 let secret = text.strip_prefix($prefix).ok_or(InvalidToken)?;
-                let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-                if secret.len() == SECRET_LENGTH && secret.bytes().all(alphabet) {
+                let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+                if secret.len() == SECRET_LENGTH && secret.bytes().all(is_base64url) {
                     Ok(())
                 } else {
                     Err(InvalidToken)
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_its_prefix_and_256_bits_and_hides_them() {
+    fn a_token_has_a_prefix_and_256_bits_that_debug_hides() {
         let token = DeviceToken::generate();
         assert_eq!(token.reveal().len(), 4 + SECRET_LENGTH);
         let again: DeviceToken = token.reveal().parse().expect("its own text");

@@ -1,4 +1,4 @@
-//! Who scans? A device that an operator registered.
+//! Scanner devices, as operators register them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::model::text::string_enum;
 use crate::model::{DeviceId, Name, OrganizationId, Timestamp};
 
 string_enum! {
-    /// What kind of device it is.
+    /// The kind of device.
     pub enum DeviceType {
         /// A dedicated scanner.
         Scanner = "scanner",
@@ -14,21 +14,21 @@ string_enum! {
         Mobile = "mobile",
     }
 
-    /// Whether a device may call.
+    /// The status of a device.
     pub enum DeviceStatus {
-        /// It may.
+        /// It may call the API.
         Active = "active",
-        /// It may not.
+        /// It may not call the API.
         Inactive = "inactive",
     }
 }
 
-/// A text that is not an operator's name for a device.
+/// The error of a text that is not a textual device id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a device id: 1 to 64 characters of A-Z, a-z, 0-9, dot, underscore, hyphen")]
 pub struct InvalidLabel;
 
-/// The textual `device_id` that an operator gives a device; unique in the organization.
+/// The textual `device_id` that an operator assigns. It is unique in the organization.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct DeviceLabel(String);
@@ -85,17 +85,17 @@ impl schemars::JsonSchema for DeviceLabel {
     }
 }
 
-/// What an operator lets a device do. Fields that are not known here are kept as they came.
+/// The settings of a device. Unknown fields are stored unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceSettings {
-    /// Whether it may force an entry (`override`).
+    /// Whether it may override denials (`override`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub can_override: bool,
     /// Whether it may search tickets by holder or order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub can_search: bool,
-    /// Whatever else the operator keeps with the device.
+    /// Other fields of the operator.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
@@ -108,7 +108,7 @@ pub struct App {
     pub name: Name,
     /// Its version.
     pub version: Name,
-    /// What it runs on, such as `android` or `ios`.
+    /// Its platform, such as `android` or `ios`.
     pub platform: Name,
 }
 
@@ -116,27 +116,27 @@ pub struct App {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Device {
-    /// The device, as every other object names it.
+    /// The device.
     pub id: DeviceId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// The operator's textual name for it.
+    /// The textual id that the operator assigned.
     pub device_id: DeviceLabel,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// What kind of device it is.
+    /// The kind of device.
     pub device_type: DeviceType,
-    /// Whether it may call.
+    /// Its status.
     pub status: DeviceStatus,
-    /// When it last told how it is.
+    /// When it last reported its health.
     pub last_seen_at: Option<Timestamp>,
-    /// What it may do.
+    /// Its settings.
     pub settings: DeviceSettings,
     /// The app that runs on it.
     pub app: Option<App>,
-    /// How full its battery is, from 0 to 1.
+    /// The charge of its battery, from 0 to 1.
     pub battery: Option<f64>,
-    /// How many scans wait on it to be handed in.
+    /// The number of scans that it has not uploaded.
     pub waiting: Option<u32>,
     /// When it was registered.
     pub inserted_at: Timestamp,
@@ -144,18 +144,18 @@ pub struct Device {
     pub updated_at: Timestamp,
 }
 
-/// What `POST /api/v1/scanning/devices` takes.
+/// The request of `POST /api/v1/scanning/devices`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRegister {
-    /// The operator's textual name for it.
+    /// The textual id that the operator assigned.
     pub device_id: DeviceLabel,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// What kind of device it is.
+    /// The kind of device.
     #[serde(default = "scanner")]
     pub device_type: DeviceType,
-    /// What it may do.
+    /// Its settings.
     #[serde(default)]
     pub settings: DeviceSettings,
 }
@@ -164,33 +164,33 @@ const fn scanner() -> DeviceType {
     DeviceType::Scanner
 }
 
-/// What `PATCH /api/v1/scanning/devices/{id}` takes; what is absent stays.
+/// The request of `PATCH /api/v1/scanning/devices/{id}`. Absent fields stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DevicePatch {
-    /// What it is called.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// Whether it may call.
+    /// Its status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<DeviceStatus>,
-    /// What it may do: replaces all settings.
+    /// The settings, which replace all present ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<DeviceSettings>,
 }
 
-/// What `PUT /api/v1/scanning/device` takes: how the device is.
+/// The request of `PUT /api/v1/scanning/device`: the health of the device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceHealth {
     /// The app that runs on it.
     #[serde(default)]
     pub app: Option<App>,
-    /// How full its battery is, from 0 to 1.
+    /// The charge of its battery, from 0 to 1.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
     pub battery: Option<f64>,
-    /// How many scans wait on it to be handed in.
+    /// The number of scans that it has not uploaded.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 2_000_000_000)))]
     pub waiting: Option<u32>,

@@ -1,19 +1,19 @@
-//! A device that called, with all that its scans are judged by.
+//! The facts about a calling device that its scans are decided by.
 
 use crate::model::{Device, Event, Gate, ScanSession};
 
-/// A device that called, with the session it has, if it has one.
+/// An authenticated device with its active session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuthenticatedDevice {
-    /// The device. Inactive ones are found too, so that they are told so.
+    /// The device. It may be inactive, so that the caller can answer accordingly.
     pub device: Device,
-    /// Its active session.
+    /// Its active session, if it has one.
     pub active_session: Option<ActiveSession>,
-    /// Where the organization's change counter ([`ChangeCounters::facts`]) stood before the rest was read.
+    /// The organization's change counter (`ChangeCounters::facts` in the store) before the other facts were read.
     pub change_counter: i64,
 }
 
-/// An active session with all that its scans are judged by.
+/// An active session with its event and gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActiveSession {
     /// The session.
@@ -22,6 +22,6 @@ pub struct ActiveSession {
     pub event: Event,
     /// Its gate.
     pub gate: Gate,
-    /// Where the organization's change counter stood when the event or one of its gates was last changed.
+    /// The organization's change counter at the last change of the event or one of its gates.
     pub facts_changed_at_counter: i64,
 }

@@ -1,4 +1,4 @@
-//! How does a phone become a scanner? A code that works once, and what the server and the phone say to each other then.
+//! Enrolment: a one-time code makes a phone a scanner device.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 
 use crate::model::{App, Device, DeviceKey, DeviceToken, InvalidBytes, InvalidToken, ScanSession, Timestamp};
 
-/// Characters of the part that finds an enrolment.
+/// The length of the part that identifies an enrolment.
 const ID_LENGTH: usize = 8;
 
-/// Characters of the part that proves the right to it: 131 random bits.
+/// The length of the secret part: 131 random bits.
 const SECRET_LENGTH: usize = 22;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A text that is not an enrolment code.
+/// The error of a text that is not an enrolment code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an enrolment code: 8 and 22 characters of 0-9, A-Z, a-z with a dot between")]
 pub struct InvalidEnrollmentCode;
 
-/// The code that enrols a device, once: `<8 base62 id>.<22 base62 secret>`.
+/// The one-time code that enrols a device: `<8 base62 id>.<22 base62 secret>`.
 #[derive(Clone)]
 pub struct EnrollmentCode(Zeroizing<String>);
 
@@ -38,7 +38,7 @@ impl EnrollmentCode {
             }
             let mut byte = [0_u8];
             crate::model::random::fill(&mut byte);
-            // 248 is a multiple of 62: what is above is drawn again, so that no character is likelier than another.
+            // 248 is the largest multiple of 62 in a byte. Higher draws are repeated, so that all characters are equally likely.
             if let [byte @ ..248] = byte
                 && let Some(character) = BASE62.get(usize::from(byte % 62))
             {
@@ -48,26 +48,26 @@ impl EnrollmentCode {
         Self(text)
     }
 
-    /// The code itself: to be shown once, or sent.
+    /// The code. It is a secret: show it once or send it, never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// The part that finds the enrolment. No secret.
+    /// The id part. It is not secret.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.split_once('.').map_or("", |(id, _)| id)
     }
 
-    /// SHA-256 of the secret part: all that a server keeps of it.
+    /// SHA-256 of the secret part. The server stores only this.
     #[must_use]
     pub fn secret_hash(&self) -> [u8; 32] {
         let secret = self.0.split_once('.').map_or("", |(_, secret)| secret);
         Sha256::digest(secret.as_bytes()).into()
     }
 
-    /// Whether its secret is the one that was kept, in constant time.
+    /// Whether its secret has this hash. Compares in constant time.
     #[must_use]
     pub fn matches(&self, secret_hash: &[u8; 32]) -> bool {
         self.secret_hash().ct_eq(secret_hash).into()
@@ -88,7 +88,7 @@ impl FromStr for EnrollmentCode {
     }
 }
 
-/// Shows the id alone.
+/// Shows only the id.
 impl fmt::Debug for EnrollmentCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EnrollmentCode({}.…)", self.id())
@@ -122,7 +122,7 @@ impl schemars::JsonSchema for EnrollmentCode {
     }
 }
 
-/// The organization's Ed25519 public key that manifests are checked with. Its text is base64url without padding.
+/// The organization's Ed25519 public key for manifests. Its text is base64url without padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(inline))]
@@ -157,7 +157,7 @@ impl FromStr for ManifestKey {
     }
 }
 
-/// A device's token as JSON carries it, this once.
+/// A device token in an answer. The server returns it only once.
 #[derive(Debug, Clone)]
 pub struct IssuedToken(pub DeviceToken);
 
@@ -192,7 +192,7 @@ impl schemars::JsonSchema for IssuedToken {
     }
 }
 
-/// What `POST /api/v1/scanning/devices/{id}/enrollment` answers: shown to the person who pairs the phone.
+/// The answer of `POST /api/v1/scanning/devices/{id}/enrollment`, for the person who enrols the phone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Enrollment {
@@ -200,29 +200,29 @@ pub struct Enrollment {
     pub code: EnrollmentCode,
     /// The last moment at which it works.
     pub expires_at: Timestamp,
-    /// Server and code in one, to be shown as a QR.
+    /// The server's address and the code, for a QR code.
     pub uri: EnrollmentUri,
 }
 
-/// What `POST /api/v1/scanning/enroll` takes.
+/// The request of `POST /api/v1/scanning/enroll`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrollRequest {
     /// The code.
     pub code: EnrollmentCode,
-    /// The app that enrols.
+    /// The app on the phone.
     pub app: App,
-    /// The device's own Ed25519 public key: with it, its offline scans must be a signed chain.
+    /// The device's Ed25519 public key. With it, the device must sign its offline scans and link them in a chain.
     #[serde(default, deserialize_with = "usable_key")]
     pub device_key: Option<DeviceKey>,
 }
 
-/// A text that is the length of a key and no key.
+/// The error of 32 bytes that are no usable public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an Ed25519 public key that signatures can be checked with")]
 struct UnusableKey;
 
-/// A key under which nothing, or anything, would verify is told at enrolment, not when the first log comes in.
+/// Rejects a key that verifies nothing or everything, so that enrolment fails instead of the first upload.
 fn usable_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceKey>, D::Error> {
     match Option::<DeviceKey>::deserialize(deserializer)? {
         Some(key) if !key.is_usable() => Err(serde::de::Error::custom(UnusableKey)),
@@ -230,21 +230,21 @@ fn usable_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Devic
     }
 }
 
-/// What `POST /api/v1/scanning/enroll` answers.
+/// The answer of `POST /api/v1/scanning/enroll`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrollAnswer {
-    /// The device that the phone is now.
+    /// The device.
     pub device: Device,
-    /// Its credential, shown this once.
+    /// The device's token. It is returned only here.
     pub token: IssuedToken,
-    /// The server's clock, for the offset of the device's.
+    /// The server's time, from which the device computes the offset of its clock.
     pub server_time: Timestamp,
-    /// The key that manifests are checked with, from now on.
+    /// The key that the device pins for manifests.
     pub manifest_key: ManifestKey,
 }
 
-/// What `GET` and `PUT /api/v1/scanning/device` answer.
+/// The answer of `GET` and `PUT /api/v1/scanning/device`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceSelf {
@@ -252,21 +252,21 @@ pub struct DeviceSelf {
     pub device: Device,
     /// Its active session.
     pub session: Option<ScanSession>,
-    /// The server's clock, for the offset of the device's.
+    /// The server's time, from which the device computes the offset of its clock.
     pub server_time: Timestamp,
-    /// The key that manifests are checked with. A device goes by the one that it enrolled with.
+    /// The current key for manifests. A device uses the one that it pinned at enrolment.
     pub manifest_key: ManifestKey,
 }
 
-/// A text that is not an enrolment URI.
+/// The error of a text that is not an enrolment URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an enrolment URI such as voelgoed-scan://enroll?server=...&code=...")]
 pub struct InvalidEnrollmentUri;
 
-/// What a phone reads to be enrolled: `voelgoed-scan://enroll?server=...&code=...`.
+/// The content of an enrolment QR code: `voelgoed-scan://enroll?server=...&code=...`.
 #[derive(Debug, Clone)]
 pub struct EnrollmentUri {
-    /// Where the server is, such as `https://scan.example.org`.
+    /// The server's address, such as `https://scan.example.org`.
     pub server: String,
     /// The code.
     pub code: EnrollmentCode,
@@ -298,7 +298,7 @@ impl FromStr for EnrollmentUri {
 }
 
 impl EnrollmentUri {
-    /// Its text: with the code, so to be shown to nobody else.
+    /// Its text. It contains the code, so it is a secret.
     #[must_use]
     pub fn reveal(&self) -> String {
         let query = form_urlencoded::Serializer::new(String::new())
@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_an_id_and_a_secret_and_hides_the_secret() {
+    fn an_enrollment_code_has_an_id_and_a_secret_that_debug_hides() {
         let code = EnrollmentCode::generate();
         let again: EnrollmentCode = code.reveal().parse().expect("its own text");
         assert_eq!((again.id(), again.secret_hash()), (code.id(), code.secret_hash()));
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_carries_server_and_code() {
+    fn an_enrollment_uri_carries_server_and_code() {
         let uri = EnrollmentUri {
             server: "https://scan.example.org:8443/x&y".to_owned(),
             code: EnrollmentCode::generate(),

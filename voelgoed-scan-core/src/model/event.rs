@@ -1,4 +1,4 @@
-//! What do people come to? An event: when it is on, who may come back in, how many fit.
+//! Events: status, times, capacity and re-entry policy.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,36 +6,36 @@ use crate::model::text::string_enum;
 use crate::model::{ClassName, EventId, Name, OrganizationId, Timestamp};
 
 string_enum! {
-    /// Where an event stands. Only [`EventStatus::Live`] lets people in.
+    /// The status of an event. Gates admit people only while it is [`EventStatus::Live`].
     pub enum EventStatus {
-        /// Being prepared.
-        Draft = "draft",
-        /// On sale.
-        Published = "published",
-        /// The doors are open.
-        Live = "live",
-        /// Over.
-        Ended = "ended",
-        /// Kept for the records.
-        Archived = "archived",
+        /// It is in preparation.
+        Draft = "draft" @ 0,
+        /// Its tickets are on sale.
+        Published = "published" @ 1,
+        /// Its gates admit people.
+        Live = "live" @ 2,
+        /// It is over.
+        Ended = "ended" @ 3,
+        /// It is archived.
+        Archived = "archived" @ 4,
     }
 
-    /// Whether a holder who went out may come in again.
+    /// The re-entry policy: whether a ticket that has used its entry limit may admit again.
     pub enum Reentry {
-        /// A ticket admits as often as its entry limit says, ever.
-        Never = "never",
-        /// ... within the deduplication window; after it the ticket admits again.
-        AfterWindow = "after_window",
-        /// ... at a time: whoever left by an exit scan may come back.
-        AfterExit = "after_exit",
+        /// A ticket admits as often as its entry limit, in total.
+        Never = "never" @ 0,
+        /// A ticket admits as often as its entry limit within the deduplication window.
+        AfterWindow = "after_window" @ 1,
+        /// A ticket has at most as many people inside as its entry limit; an exit scan allows another entry.
+        AfterExit = "after_exit" @ 2,
     }
 
-    /// What a phone does whose manifest has grown too old.
+    /// What a phone does when its manifest is stale.
     pub enum StaleManifest {
-        /// Decides, with a warning.
-        Warn = "warn",
-        /// Decides nothing.
-        Refuse = "refuse",
+        /// It decides with a warning.
+        Warn = "warn" @ 0,
+        /// It does not decide.
+        Refuse = "refuse" @ 1,
     }
 }
 
@@ -47,65 +47,65 @@ pub struct Event {
     pub id: EventId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// Where it stands; the only field that decides whether its gates let anybody in.
+    /// Its status. This field alone decides whether its gates admit people; the times do not.
     pub status: EventStatus,
-    /// When it starts. Informs only.
+    /// Its start, for information only.
     pub starts_at: Option<Timestamp>,
-    /// When it ends. Informs only.
+    /// Its end, for information only.
     pub ends_at: Option<Timestamp>,
-    /// How many people may be inside; null is no limit, 0 is nobody.
+    /// The maximum number of people inside. Null is no limit; 0 admits nobody.
     pub capacity: Option<u32>,
-    /// Whether a holder may come in again.
+    /// The re-entry policy.
     pub reentry: Reentry,
-    /// Whether a bare ticket code, typed by staff, is accepted.
+    /// Whether it accepts a bare ticket code that staff type.
     pub allow_unsigned: bool,
-    /// The names of the ticket classes. Append-only: the n-th, from 1, is class n in VG2 claims.
+    /// The names of the ticket classes. The list is append-only: the n-th, from 1, is class n in VG2 claims.
     pub ticket_classes: Vec<ClassName>,
-    /// What a phone does whose manifest has grown too old.
+    /// What a phone does when its manifest is stale.
     pub stale_manifest: StaleManifest,
-    /// When a manifest is too old, in seconds after it was made.
+    /// The age at which a manifest is stale, in seconds.
     pub manifest_max_age_s: u32,
-    /// When it was first put here.
+    /// When it was created.
     pub inserted_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What `PUT /api/v1/events/{id}` takes: the whole event; what is absent takes its default, save for
-/// `ticket_classes`, which stay.
+/// The request of `PUT /api/v1/events/{id}`: the whole event. An absent field takes its default, except
+/// `ticket_classes`, which stay unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventPut {
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// Where it stands.
+    /// Its status.
     pub status: EventStatus,
-    /// When it starts.
+    /// Its start, for information only.
     #[serde(default)]
     pub starts_at: Option<Timestamp>,
-    /// When it ends.
+    /// Its end, for information only.
     #[serde(default)]
     pub ends_at: Option<Timestamp>,
-    /// How many people may be inside; null is no limit, 0 is nobody.
+    /// The maximum number of people inside. Null is no limit; 0 admits nobody.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 2_000_000_000)))]
     pub capacity: Option<u32>,
-    /// Whether a holder may come in again.
+    /// The re-entry policy.
     #[serde(default = "never")]
     pub reentry: Reentry,
-    /// Whether a bare ticket code is accepted.
+    /// Whether it accepts a bare ticket code that staff type.
     #[serde(default)]
     pub allow_unsigned: bool,
-    /// The names of the ticket classes, at most 65,535; a list that is there can only be added to.
+    /// The names of the ticket classes, at most 65,535. The list must start with the present one.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = 65_535)))]
     pub ticket_classes: Option<Vec<ClassName>>,
-    /// What a phone does whose manifest has grown too old.
+    /// What a phone does when its manifest is stale.
     #[serde(default = "warn")]
     pub stale_manifest: StaleManifest,
-    /// When a manifest is too old, in seconds after it was made.
+    /// The age at which a manifest is stale, in seconds.
     #[serde(default = "twelve_hours")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 31_536_000)))]
     pub manifest_max_age_s: u32,

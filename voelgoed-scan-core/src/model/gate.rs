@@ -1,4 +1,4 @@
-//! Where do people come in? A gate: one entrance of one event.
+//! Gates: the entrances of an event.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use crate::model::text::string_enum;
 use crate::model::{ClassName, EventId, GateCode, GateId, Name, OrganizationId, Timestamp};
 
 string_enum! {
-    /// Whether a gate lets people in.
+    /// Whether a gate admits people.
     pub enum GateStatus {
-        /// It does.
+        /// It admits people.
         Open = "open",
-        /// It does not.
+        /// It admits nobody.
         Closed = "closed",
     }
 }
@@ -25,38 +25,38 @@ pub struct Gate {
     pub organization_id: OrganizationId,
     /// Its event.
     pub event_id: EventId,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
     /// A short code for plans and signs.
     pub code: Option<GateCode>,
-    /// Whether it lets people in.
+    /// Whether it admits people.
     pub status: GateStatus,
-    /// How many people that came in here may be inside; null is no limit, 0 is nobody.
+    /// The maximum number of people inside who entered here. Null is no limit; 0 admits nobody.
     pub capacity: Option<u32>,
-    /// The ticket classes let in here; null for all.
+    /// The ticket classes that it admits; null for all.
     pub ticket_classes: Option<Vec<ClassName>>,
-    /// When it was first put here.
+    /// When it was created.
     pub inserted_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What `PUT /api/v1/events/{id}/gates/{gate_id}` takes: the whole gate.
+/// The request of `PUT /api/v1/events/{id}/gates/{gate_id}`: the whole gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GatePut {
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
     /// A short code for plans and signs.
     #[serde(default)]
     pub code: Option<GateCode>,
-    /// Whether it lets people in.
+    /// Whether it admits people.
     pub status: GateStatus,
-    /// How many people that came in here may be inside; null is no limit, 0 is nobody.
+    /// The maximum number of people inside who entered here. Null is no limit; 0 admits nobody.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 2_000_000_000)))]
     pub capacity: Option<u32>,
-    /// The ticket classes let in here; null for all.
+    /// The ticket classes that it admits; null for all.
     #[serde(default)]
     pub ticket_classes: Option<Vec<ClassName>>,
 }

@@ -1,6 +1,6 @@
-//! How are keys written for people and configuration? In hexadecimal.
+//! Hexadecimal text of keys and hashes.
 
-/// A text that is not an even number of hexadecimal digits, or not as many as are due.
+/// The error of a text that is not hexadecimal of the right length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not hexadecimal of the right length")]
 pub struct InvalidHex;
@@ -16,9 +16,9 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// Reads hexadecimal digits of either case into `bytes`, which they must fill exactly.
+/// Decodes hexadecimal digits of either case into `bytes`, which they must fill exactly.
 ///
-/// Into a place of the caller's, so that a secret leaves no copy behind.
+/// The caller provides the buffer, so that a secret leaves no copy in memory.
 pub fn decode_into(text: &str, bytes: &mut [u8]) -> Result<(), InvalidHex> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() || pairs.len() != bytes.len() {
@@ -30,7 +30,7 @@ pub fn decode_into(text: &str, bytes: &mut [u8]) -> Result<(), InvalidHex> {
     Ok(())
 }
 
-/// Reads hexadecimal digits of either case that spell `N` bytes.
+/// Decodes hexadecimal digits of either case into `N` bytes.
 pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], InvalidHex> {
     let mut bytes = [0; N];
     decode_into(text, &mut bytes).map(|()| bytes)
@@ -41,7 +41,7 @@ fn digit(character: u8) -> Result<u8, InvalidHex> {
     u8::try_from(digit).map_err(|_| InvalidHex)
 }
 
-/// For serde: an optional key of 32 bytes as hexadecimal or null.
+/// Serde functions for an optional key of 32 bytes: hexadecimal or null.
 pub(crate) mod option {
     use std::borrow::Cow;
 

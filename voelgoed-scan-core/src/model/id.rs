@@ -1,7 +1,7 @@
-//! Which thing is meant? One newtype an identifier, so that a gate can never be passed where an event is due.
+//! Identifiers. Each kind has its own type, so that a gate's id cannot be passed as an event's.
 //!
-//! Every identifier is a UUID; the ones made here are version 7, so that rows arrive in index order. Identifiers are
-//! unique within an organization: the key of a row is always `(organization, id)`.
+//! Every identifier is a UUID. Generated ones are version 7 (RFC 9562), so that rows are inserted in index order.
+//! Identifiers are unique within an organization: the key of a row is always `(organization, id)`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A text that is not a UUID.
+/// The error of a text that is not a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a UUID")]
 pub struct InvalidId;
@@ -23,19 +23,19 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Wraps a UUID that is known to name this kind of thing.
+            /// Wraps a UUID that is known to identify an object of this kind.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// A new identifier (UUID version 7) for something made at `now`.
+            /// A new identifier (UUID version 7) for an object created at `now`.
             #[must_use]
             pub fn generate(now: crate::model::Timestamp) -> Self {
                 Self(crate::model::id::uuid_v7(now))
             }
 
-            /// The UUID inside.
+            /// The UUID.
             #[must_use]
             pub const fn as_uuid(&self) -> &Uuid {
                 &self.0
@@ -71,21 +71,21 @@ macro_rules! id {
 }
 
 id! {
-    /// A tenant of the platform.
+    /// An organization: a tenant of the platform.
     OrganizationId;
-    /// An event that people come to.
+    /// An event.
     EventId;
-    /// An entrance of an event.
+    /// A gate of an event.
     GateId;
     /// A ticket.
     TicketId;
-    /// A scanner device. Not the textual `device_id` that operators give it.
+    /// A scanner device. It is not the textual `device_id` that operators assign.
     DeviceId;
-    /// A device's stay at one gate.
+    /// A session of a device at a gate.
     SessionId;
-    /// One attempt to come in or to go out: made by the client, so that a retry can name it.
+    /// A scan. The client generates it, so that a retry has the same id.
     ScanId;
-    /// A batch of scans that a device hands in: made by the device.
+    /// A batch of uploaded scans. The device generates it.
     BatchId;
     /// An API key of an organization.
     ApiKeyId;
@@ -99,7 +99,7 @@ fn uuid_v7(now: crate::model::Timestamp) -> Uuid {
 }
 
 impl ScanId {
-    /// When its client says to have made it; an identifier of another version than 7 does not say.
+    /// The time at which the client generated it, according to the UUID. `None` for another UUID version than 7.
     #[cfg(feature = "node")]
     pub(crate) fn timestamp(&self) -> Option<crate::model::Timestamp> {
         let (seconds, nanos) = self
@@ -120,7 +120,7 @@ mod tests {
     use crate::model::Timestamp;
 
     #[test]
-    fn ids_made_later_sort_later() {
+    fn ids_generated_later_sort_later() {
         let first = ScanId::generate(Timestamp::from_millis(1_780_000_000_000));
         let second = ScanId::generate(Timestamp::from_millis(1_780_000_000_001));
         assert!(first < second);

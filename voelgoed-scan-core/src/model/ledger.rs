@@ -1,28 +1,28 @@
-//! What has a ticket done so far? Its admissions and exits, kept on the ticket itself, so that one row settles races.
+//! The admissions and exits of a ticket. They are stored in the ticket's row, so that one row decides races.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{DeviceId, GateId, ScanId, Timestamp};
 
-/// Where and when a ticket was seen: the facts that `previous_scan` tells.
+/// One entry or exit of a ticket. `previous_scan` reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passage {
     /// The scan.
     #[serde(rename = "s")]
     pub scan_id: ScanId,
-    /// When.
+    /// The time.
     #[serde(rename = "t", with = "millis")]
     pub at: Timestamp,
-    /// At which gate.
+    /// The gate.
     #[serde(rename = "g")]
     pub gate_id: GateId,
-    /// The gate's name then.
+    /// The gate's name at that time.
     #[serde(rename = "n")]
     pub gate_name: String,
-    /// By which device.
+    /// The device.
     #[serde(rename = "d")]
     pub device_id: DeviceId,
-    /// The device's name then.
+    /// The device's name at that time.
     #[serde(rename = "m")]
     pub device_name: String,
 }
@@ -42,62 +42,62 @@ mod millis {
     }
 }
 
-/// One admission that was not undone.
+/// An admission that was not undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
     /// The entry.
     #[serde(rename = "e")]
     pub entry: Passage,
-    /// The exit that ended it; for a holder not seen leaving, the entry that replaced it.
+    /// The exit that ended it. For a holder who came back without an exit scan: the entry that replaced it.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Passage>,
-    /// Whether a device let the person in though the ticket gave no right to it.
+    /// Whether a device admitted the person although the rules did not allow it.
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     pub without_right: bool,
 }
 
-/// A change of occupancy: people counted at a gate.
+/// A change of the occupancy of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movement {
-    /// The gate they are counted at: the one they came in by.
+    /// The gate at which the people are counted: the gate of their entry.
     pub gate_id: GateId,
-    /// Entries, less those undone.
+    /// Entries, minus undone ones.
     pub entries: i64,
     /// Exits.
     pub exits: i64,
 }
 
-/// A ticket's admissions and exits.
+/// The admissions and exits of a ticket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// How many admissions by right there were, ever, that were not undone.
+    /// The number of all admissions by right that were not undone.
     #[serde(rename = "n")]
     pub(crate) admissions: u32,
-    /// The latest of them and every open one, in the order of their times.
+    /// The latest admissions and every open one, in the order of their times.
     #[serde(rename = "a")]
     pub(crate) recent: Vec<Admission>,
 }
 
 impl Ledger {
-    /// A ledger of which only the counts and the last admission are known, as a manifest tells them. Every admission
-    /// that a rule can ask for is taken to be as late as the last one: sooner one too few is let in than one too many.
+    /// A ledger of the counts and the last admission, which is all that a manifest holds. Every admission that a rule can
+    /// count gets the time of the last one: a phone then denies one entry too many rather than too few.
     #[must_use]
     pub fn from_counts(admissions: u32, inside: usize, last: &Passage, entry_limit: u8) -> Self {
-        let asked_for = usize::from(entry_limit).min(admissions as usize);
-        let kept = inside.max(asked_for);
-        let ended = kept - inside;
-        let admission = |at| Admission {
+        let counted_by_rules = usize::from(entry_limit).min(admissions as usize);
+        let length = inside.max(counted_by_rules);
+        let ended = length - inside;
+        let admission = |index| Admission {
             entry: last.clone(),
-            ended: (at < ended).then(|| last.clone()),
+            ended: (index < ended).then(|| last.clone()),
             without_right: false,
         };
         Self {
             admissions,
-            recent: (0..kept).map(admission).collect(),
+            recent: (0..length).map(admission).collect(),
         }
     }
 
-    /// The ledger of a ticket that admitted once, a moment ago.
+    /// The ledger of a ticket with this admission alone.
     #[must_use]
     pub fn with_first_admission(entry: Passage) -> Self {
         Self {
@@ -110,19 +110,19 @@ impl Ledger {
         }
     }
 
-    /// All that it holds.
+    /// Its fields.
     pub(crate) fn parts(&self) -> (u32, &[Admission]) {
         let Self { admissions, recent } = self;
         (*admissions, recent)
     }
 
-    /// How many admissions by right there were that were not undone.
+    /// The number of admissions by right that were not undone.
     #[must_use]
     pub const fn admissions(&self) -> u32 {
         self.admissions
     }
 
-    /// How many people the ticket has inside.
+    /// The number of people inside on this ticket.
     #[must_use]
     pub fn inside(&self) -> usize {
         self.recent
@@ -150,7 +150,7 @@ impl Ledger {
             .max_by_key(|passage| (passage.at, passage.scan_id))
     }
 
-    /// The admission that a scan was, if it is still kept and nobody went out by it: the one that can be undone.
+    /// The admission of a scan, if no exit ended it. Such an admission can be undone.
     #[must_use]
     pub fn open_admission(&self, scan_id: ScanId) -> Option<&Admission> {
         self.recent

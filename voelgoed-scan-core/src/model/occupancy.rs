@@ -1,21 +1,21 @@
-//! How many people are inside? Entries minus exits, by gate and by event.
+//! Occupancy: entries minus exits, by gate and by event.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{GateId, Name, ScanResult};
 
-/// People inside and how many fit; a capacity of null is no limit.
+/// The people inside and the capacity. A capacity of null is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Headcount {
     /// People inside.
     pub inside: i64,
-    /// How many fit.
+    /// The capacity.
     pub capacity: Option<u32>,
 }
 
 impl Headcount {
-    /// Whether one more would be too many.
+    /// Whether it has reached its capacity.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.capacity
@@ -23,17 +23,17 @@ impl Headcount {
     }
 }
 
-/// What every scan answer tells of occupancy: at its gate and at the whole event.
+/// The occupancy in a scan answer: at the gate and at the event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Occupancy {
-    /// At the gate: people who came in by it and are still inside.
+    /// At the gate: the people inside who entered here.
     pub gate: Headcount,
     /// At the event: the sum of its gates.
     pub event: Headcount,
 }
 
-/// The counters of one place.
+/// The counters of a gate or an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceCount {
@@ -41,9 +41,9 @@ pub struct PlaceCount {
     pub inside: i64,
     /// Admissions that were not undone.
     pub entries: i64,
-    /// Exits, seen or inferred.
+    /// Exits by an exit scan or inferred from a readmission.
     pub exits: i64,
-    /// How many fit; null is no limit.
+    /// The capacity; null is no limit.
     pub capacity: Option<u32>,
 }
 
@@ -53,28 +53,28 @@ pub struct PlaceCount {
 pub struct GateCount {
     /// The gate.
     pub id: GateId,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
     /// Its counters.
     #[serde(flatten)]
     pub count: PlaceCount,
 }
 
-/// How many scans had each result.
+/// The number of scans of each result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResultCounts {
     /// Admissions and exits.
     pub valid: i64,
-    /// Tickets that had been used.
+    /// Scans of used tickets.
     pub duplicate: i64,
-    /// Payloads that are not tickets.
+    /// Payloads that are no valid ticket.
     pub invalid_token: i64,
-    /// Tickets of another event.
+    /// Tickets of other events.
     pub wrong_event: i64,
-    /// Tickets of another gate.
+    /// Tickets that the gate does not admit.
     pub wrong_gate: i64,
-    /// Tickets and gates that admit nobody now.
+    /// Scans that the event, the gate or the ticket refused.
     pub refused: i64,
 }
 
@@ -84,7 +84,7 @@ impl ResultCounts {
         *self.slot(result) += 1;
     }
 
-    /// Takes one scan away, whose result has changed.
+    /// Subtracts one scan whose result has changed.
     pub fn uncount(&mut self, result: ScanResult) {
         *self.slot(result) -= 1;
     }
@@ -111,16 +111,16 @@ impl ResultCounts {
     }
 }
 
-/// What `GET /api/v1/scanning/events/{id}/occupancy` answers.
+/// The answer of `GET /api/v1/scanning/events/{id}/occupancy`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventOccupancy {
     /// The whole event.
     pub event: PlaceCount,
-    /// Each gate, by name.
+    /// The gates, ordered by name.
     pub gates: Vec<GateCount>,
-    /// All recorded scans by result.
+    /// The number of recorded scans by result.
     pub results: ResultCounts,
-    /// Scans decided in the last minute, give or take five seconds.
+    /// The number of scans decided in the last minute, accurate to five seconds.
     pub scans_per_minute: i64,
 }

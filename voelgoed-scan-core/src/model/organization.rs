@@ -1,4 +1,4 @@
-//! Whose data is it? An organization is a tenant; its members and integrations call with API keys, each with a role.
+//! Organizations and their API keys. An organization is a tenant; each API key has a role.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,24 +10,24 @@ use crate::model::{ApiKeyId, Name, OrganizationId, Timestamp};
 pub struct Organization {
     /// The organization.
     pub id: OrganizationId,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// When it was made.
+    /// When it was created.
     pub inserted_at: Timestamp,
 }
 
 string_enum! {
-    /// What the holder of an API key may do.
+    /// What an API key permits.
     pub enum Role {
-        /// Everything, API keys too.
+        /// Everything, including API keys.
         Owner = "owner",
-        /// Everything but API keys.
+        /// Everything except API keys.
         Admin = "admin",
-        /// Read, end sessions, undo.
+        /// To read, to end sessions and to undo scans.
         Staff = "staff",
-        /// Read.
+        /// To read.
         Viewer = "viewer",
-        /// Nothing under *Organization*.
+        /// Nothing in the organization's API.
         ScannerOnly = "scanner_only",
     }
 }
@@ -40,20 +40,20 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// What its holder may do.
+    /// What it permits.
     pub role: Role,
-    /// When it was made.
+    /// When it was created.
     pub inserted_at: Timestamp,
 }
 
-/// What `POST /api/v1/api-keys` takes.
+/// The request of `POST /api/v1/api-keys`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiKeyCreate {
-    /// What it is called.
+    /// Its display name.
     pub name: Name,
-    /// What its holder may do.
+    /// What it permits.
     pub role: Role,
 }

@@ -1,35 +1,35 @@
-//! Where do random bits come from? The operating system, and nowhere else.
+//! Random bytes from the operating system.
 
 use std::cell::RefCell;
 
 /// Fills `bytes` from the operating system's cryptographic random number generator.
 ///
 /// # Panics
-/// Panics where the operating system has no random bits to give: nothing that follows could be safe.
+/// Panics if the operating system cannot provide random bytes, because no secret would be safe.
 #[expect(
     clippy::expect_used,
-    reason = "a gate without random numbers must stop, not go on with guessable ones"
+    reason = "without random bytes, secrets would be predictable"
 )]
 pub fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system provides random numbers");
 }
 
-/// How many bytes a thread fetches at once for [`fill_buffered`].
-const FETCHED: usize = 512;
+/// The number of bytes that a thread fetches at once for [`fill_buffered`].
+const BLOCK_LENGTH: usize = 512;
 
-/// Fills `bytes` for identifiers: as unguessable as those of [`fill`], fetched many at a time, and not for secrets,
-/// because what is fetched lies in memory until it is used.
+/// Fills `bytes` for identifiers. The bytes are as unpredictable as those of [`fill`]. Each thread fetches them in blocks,
+/// which saves system calls. Do not use it for secrets: fetched bytes stay in memory until they are used.
 pub fn fill_buffered(bytes: &mut [u8]) {
     thread_local! {
-        static FETCHED_BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    FETCHED_BYTES.with_borrow_mut(|fetched| {
+    BUFFER.with_borrow_mut(|buffer| {
         for byte in bytes {
-            if fetched.is_empty() {
-                fetched.resize(FETCHED, 0);
-                fill(fetched);
+            if buffer.is_empty() {
+                buffer.resize(BLOCK_LENGTH, 0);
+                fill(buffer);
             }
-            *byte = fetched.pop().unwrap_or_default();
+            *byte = buffer.pop().unwrap_or_default();
         }
     });
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_fetched_many_at_a_time_comes_once_and_to_one_thread() {
+    fn buffered_bytes_are_used_once_and_by_one_thread() {
         let draw = || {
             let drawn: Vec<[u8; 16]> = (0..100)
                 .map(|_| {
@@ -55,7 +55,7 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 200);
-        let mut long = [0; 3 * FETCHED];
+        let mut long = [0; 3 * BLOCK_LENGTH];
         fill_buffered(&mut long);
         assert!(long.chunks(16).all(|piece| piece.iter().any(|byte| *byte != 0)));
     }

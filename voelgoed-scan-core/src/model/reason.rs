@@ -1,39 +1,39 @@
-//! What does the gate say, and why? The one table of results and reasons.
+//! The table of scan results and reasons.
 //!
-//! HTTP, the CLI, the bindings, logs and rows all read this table. Whoever matches on [`Reason`] does so without a
-//! wildcard, so that a new reason breaks the build wherever it must be learnt.
+//! HTTP, the CLI, the bindings, logs and rows use this table. Code matches on [`Reason`] without a wildcard, so that a
+//! new reason breaks the build wherever it must be handled.
 
 use crate::model::text::string_enum;
 
 string_enum! {
-    /// What the gate does.
+    /// The result of a scan: what the gate does.
     pub enum ScanResult {
         /// Green: the person may pass.
         Valid = "valid",
-        /// Red: the ticket let its people in already.
+        /// Red: the ticket has used its admissions.
         Duplicate = "duplicate",
         /// Red: the payload is not a ticket of this organization.
         InvalidToken = "invalid_token",
-        /// Red: a ticket of another event.
+        /// Red: the ticket is for another event.
         WrongEvent = "wrong_event",
-        /// Red: a ticket that another gate lets in.
+        /// Red: this gate does not admit the ticket.
         WrongGate = "wrong_gate",
-        /// Red: a ticket that is not let in now.
+        /// Red: the ticket is not admitted now.
         Refused = "refused",
     }
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $result:ident: $reason:ident = $word:literal, $message:literal;)+) => {
+    ($($(#[$doc:meta])* $result:ident: $reason:ident = $string:literal, $message:literal;)+) => {
         string_enum! {
-            /// Why the gate does what it does.
+            /// The reason of a result.
             pub enum Reason {
-                $($(#[$doc])* $reason = $word,)+
+                $($(#[$doc])* $reason = $string,)+
             }
         }
 
         impl Reason {
-            /// What the gate does for this reason.
+            /// The result that this reason belongs to.
             #[must_use]
             pub const fn result(self) -> ScanResult {
                 match self {
@@ -53,64 +53,64 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// One of the ticket's first admissions, as many as its entry limit.
+    /// An admission within the ticket's entry limit.
     Valid: Admitted = "admitted", "Admitted";
-    /// A later admission, allowed by the event's re-entry policy.
+    /// An admission past the entry limit that the re-entry policy allows.
     Valid: Readmitted = "readmitted", "Admitted again";
-    /// Somebody left.
+    /// An exit was recorded.
     Valid: Exited = "exited", "Exit recorded";
     /// A steward forced the admission.
     Valid: Overridden = "overridden", "Admitted by override";
 
-    /// A ticket for one, used up.
+    /// A ticket for one person has used its admission.
     Duplicate: AlreadyScanned = "already_scanned", "Already scanned";
-    /// A ticket for several, all of them in.
+    /// A ticket for several people has used its admissions.
     Duplicate: EntryLimitReached = "entry_limit_reached", "Everyone on this ticket is in";
-    /// Coming in again needs an exit first.
+    /// The policy `after_exit` needs an exit before the next entry.
     Duplicate: AlreadyInside = "already_inside", "Already inside";
 
-    /// The payload has no shape that a ticket has.
+    /// The payload has no known format.
     InvalidToken: Malformed = "malformed", "Not a ticket";
-    /// No key of the organization has this name.
+    /// The organization has no key of this id.
     InvalidToken: UnknownKey = "unknown_key", "Signed with an unknown key";
-    /// The key was withdrawn for good.
+    /// The key is revoked.
     InvalidToken: KeyRevoked = "key_revoked", "Signed with a revoked key";
-    /// A bare code, where the event wants signed payloads.
+    /// The payload is a bare code, and the event accepts only signed payloads.
     InvalidToken: UnsignedNotAllowed = "unsigned_not_allowed", "Typed codes are not allowed here";
-    /// The signature does not hold: a forgery, or another organization's ticket.
+    /// The signature is invalid: a forgery, or a ticket of another organization.
     InvalidToken: BadSignature = "bad_signature", "Not a genuine ticket";
-    /// The payload's own window is over.
+    /// The payload's validity window has ended.
     InvalidToken: TokenExpired = "token_expired", "This QR code has expired";
-    /// The payload's own window has not begun.
+    /// The payload's validity window has not begun.
     InvalidToken: TokenNotYetValid = "token_not_yet_valid", "This QR code is not valid yet";
-    /// No such ticket in this organization.
+    /// The organization has no such ticket.
     InvalidToken: TicketNotFound = "ticket_not_found", "Ticket not found";
 
     /// The ticket is for another event.
     WrongEvent: OtherEvent = "other_event", "Ticket for another event";
 
-    /// The ticket is let in at other gates.
+    /// Only other gates admit the ticket.
     WrongGate: GateNotAllowed = "gate_not_allowed", "Wrong gate";
 
-    /// The platform marked the ticket as used.
+    /// The ticket is marked as used.
     Refused: TicketUsed = "ticket_used", "Ticket is used";
-    /// The platform voided the ticket.
+    /// The ticket is voided.
     Refused: TicketVoided = "ticket_voided", "Ticket is void";
-    /// The ticket's price was paid back.
+    /// The ticket is refunded.
     Refused: TicketRefunded = "ticket_refunded", "Ticket was refunded";
-    /// The ticket's window has not begun.
+    /// The ticket's validity window has not begun.
     Refused: TicketNotYetValid = "ticket_not_yet_valid", "Ticket is not valid yet";
-    /// The ticket's window is over.
+    /// The ticket's validity window has ended.
     Refused: TicketExpired = "ticket_expired", "Ticket has expired";
     /// The event is not live.
     Refused: EventNotLive = "event_not_live", "The event is not open for entry";
     /// The gate is closed.
     Refused: GateClosed = "gate_closed", "This gate is closed";
-    /// The gate let in as many as it may.
+    /// The gate has reached its capacity.
     Refused: GateFull = "gate_full", "This gate is full";
-    /// As many are inside as the event may hold.
+    /// The event has reached its capacity.
     Refused: EventFull = "event_full", "The event is full";
-    /// An exit without an entry.
+    /// An exit of a ticket with no person inside.
     Refused: NotInside = "not_inside", "Nobody inside on this ticket";
 }
 
@@ -121,18 +121,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_its_own_word_and_a_sentence() {
-        let string_enum: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(string_enum.len(), 27);
+    fn every_reason_has_its_own_string_and_a_message() {
+        let strings: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(strings.len(), 27);
         for &reason in Reason::ALL {
             assert_eq!(reason.to_string().parse(), Ok(reason));
             assert!(!reason.message().is_empty());
         }
-        assert!("denied_at_gate".parse::<Reason>().is_err(), "a reason of an undo");
+        assert!(
+            "denied_at_gate".parse::<Reason>().is_err(),
+            "the reason of an undo"
+        );
     }
 
     #[test]
-    fn reasons_stand_under_their_result() {
+    fn every_reason_belongs_to_one_result() {
         let of = |result| {
             Reason::ALL
                 .iter()
@@ -145,8 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_word() {
-        let json = serde_json::to_string(&Reason::TokenNotYetValid).expect("a word is JSON");
+    fn json_is_the_string() {
+        let json = serde_json::to_string(&Reason::TokenNotYetValid).expect("a string is JSON");
         assert_eq!(json, r#""token_not_yet_valid""#);
         assert_eq!(
             serde_json::from_str::<Reason>(&json).ok(),

@@ -1,4 +1,6 @@
-//! What is asked and what is answered? The request of a scan, its answer, and the record that stays.
+//! Scans: request, answer and record.
+
+mod request;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,60 +10,64 @@ use crate::model::{
     ScanId, ScanResult, Seat, SessionId, Ticket, TicketCode, TicketId, TicketStatus, Timestamp,
 };
 
+pub use request::{InvalidScanRequest, RawScanRequest, ScanRequest};
+
 string_enum! {
-    /// Which way a person goes.
+    /// The direction of a scan.
     pub enum Direction {
-        /// In.
+        /// The person comes in.
         Entry = "entry",
-        /// Out.
+        /// The person goes out.
         Exit = "exit",
     }
 
-    /// Who knew the answer.
+    /// What decided a scan.
     pub enum DecidedBy {
-        /// Nobody had to: the payload itself.
+        /// The payload itself.
         Token = "token",
-        /// The in-process tier.
+        /// The in-process cache.
         Memory = "memory",
-        /// The Redis tier.
+        /// The Redis cache.
         Redis = "redis",
         /// The database.
         Database = "database",
     }
 
-    /// How a scan came in.
+    /// How a scan reached the server.
     pub enum Source {
-        /// Asked and answered at the gate.
+        /// The server decided it while the person was at the gate.
         Online = "online",
-        /// Handed in later.
+        /// The device decided it and uploaded it later.
         Sync = "sync",
     }
 
-    /// What a steward should know beside the verdict.
+    /// A warning for the steward beside the result.
     pub enum Warning {
-        /// The device's clock is more than 300 s off.
+        /// The device's clock is wrong by more than 300 s.
         ClockSkew = "clock_skew",
-        /// A phone holds no key for this format: the signature was not checked.
+        /// A phone has no key for this format, so the signature was not checked.
         SignatureUnchecked = "signature_unchecked",
-        /// The manifest does not list the ticket: it was sold later.
+        /// The manifest does not list the ticket: it was probably sold later.
         NotInManifest = "not_in_manifest",
-        /// Capacity cannot be known offline.
+        /// A capacity applies, which a phone cannot check offline.
         CapacityUnknown = "capacity_unknown",
         /// The manifest is older than the event allows.
         StaleManifest = "stale_manifest",
+        /// The manifest lists the ticket with a value that this version of the app does not know: update the app.
+        ManifestNewer = "manifest_newer",
     }
 }
 
-/// What was read: by a camera, or typed.
+/// What a device read: by its camera, or typed by staff.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// What the camera read.
+    /// The text of a QR code.
     Qr(String),
-    /// What staff typed.
+    /// The text that staff typed.
     TicketCode(String),
 }
 
-/// Shows how it was read and how long it is: the text admits whoever holds it.
+/// Shows only the kind and the length: the text is a bearer secret.
 impl std::fmt::Debug for Reading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self {
@@ -73,7 +79,7 @@ impl std::fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// The text as it was read.
+    /// The text.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -82,22 +88,22 @@ impl Reading {
     }
 }
 
-/// An entry that a device forces.
+/// The override of a denial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Override {
-    /// Why.
+    /// The reason.
     pub reason: ReasonText,
 }
 
-/// Free fields that a client keeps with its scan: a JSON object of at most 4 KiB.
+/// Custom fields of a scan: a JSON object of at most 4 KiB.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Metadata(serde_json::Map<String, serde_json::Value>);
 
 impl Metadata {
-    /// The most bytes of JSON.
+    /// The maximum size in bytes of JSON.
     pub const MAX_BYTES: usize = 4096;
 
     /// The fields.
@@ -120,118 +126,17 @@ impl<'de> Deserialize<'de> for Metadata {
     }
 }
 
-/// What `POST /api/v1/scanning/scan` takes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "RawScanRequest")]
-pub struct ScanRequest {
-    /// What was read.
-    pub reading: Reading,
-    /// The client's name for this attempt; a retry carries the same.
-    pub scan_id: Option<ScanId>,
-    /// When the device read it, by its own clock.
-    pub scanned_at: Option<Timestamp>,
-    /// Which way the person goes.
-    pub direction: Direction,
-    /// Kept with the scan.
-    pub metadata: Option<Metadata>,
-    /// Forces an entry.
-    pub override_: Option<Override>,
-    /// Asks what the answer would be, and leaves no trace.
-    pub dry_run: bool,
-}
-
-/// The wire form of a scan request, its rules spelt as JSON Schema can spell them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(
-    feature = "schema",
-    schemars(
-        rename = "ScanRequest",
-        extend(
-            "oneOf" = [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
-                       { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }],
-            "if" = { "required": ["dry_run"], "properties": { "dry_run": { "const": true } } },
-            "then" = { "properties": { "scan_id": { "type": "null" } } }
-        )
-    )
-)]
-pub struct RawScanRequest {
-    /// What the camera read. This or `ticket_code`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub qr: Option<String>,
-    /// What staff typed. This or `qr`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ticket_code: Option<String>,
-    /// The client's name for this attempt; a retry carries the same. Not in a dry run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan_id: Option<ScanId>,
-    /// When the device read it, by its own clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scanned_at: Option<Timestamp>,
-    /// Which way the person goes.
-    #[serde(default = "entry")]
-    pub direction: Direction,
-    /// A JSON object of at most 4 KiB, kept with the scan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Metadata>,
-    /// Forces an entry; for devices whose settings carry `can_override`.
-    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
-    pub override_: Option<Override>,
-    /// Asks what the answer would be, and leaves no trace.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-const fn entry() -> Direction {
-    Direction::Entry
-}
-
-/// Fields of a scan request that are each right but do not go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidScanRequest {
-    /// Neither `qr` nor `ticket_code`, or both.
-    #[error("needs exactly one of qr and ticket_code")]
-    NotOneReading,
-    /// `dry_run` with a `scan_id`.
-    #[error("scan_id is not allowed in a dry run")]
-    DryRunWithScanId,
-}
-
-impl TryFrom<RawScanRequest> for ScanRequest {
-    type Error = InvalidScanRequest;
-
-    fn try_from(raw: RawScanRequest) -> Result<Self, InvalidScanRequest> {
-        let reading = match (raw.qr, raw.ticket_code) {
-            (Some(qr), None) => Reading::Qr(qr),
-            (None, Some(code)) => Reading::TicketCode(code),
-            _ => return Err(InvalidScanRequest::NotOneReading),
-        };
-        if raw.dry_run && raw.scan_id.is_some() {
-            return Err(InvalidScanRequest::DryRunWithScanId);
-        }
-        Ok(Self {
-            reading,
-            scan_id: raw.scan_id,
-            scanned_at: raw.scanned_at,
-            direction: raw.direction,
-            metadata: raw.metadata,
-            override_: raw.override_,
-            dry_run: raw.dry_run,
-        })
-    }
-}
-
 /// A gate by id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NamedGate {
     /// The gate.
     pub id: GateId,
-    /// What it is called.
+    /// Its display name.
     pub name: String,
 }
 
-/// The ticket as the steward sees it.
+/// The ticket in a scan answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScannedTicket {
@@ -239,15 +144,15 @@ pub struct ScannedTicket {
     pub id: TicketId,
     /// Its code.
     pub code: TicketCode,
-    /// What became of it.
+    /// Its status.
     pub status: TicketStatus,
     /// Its class.
     pub ticket_class: Option<ClassName>,
-    /// Where its holder sits.
+    /// The seat.
     pub seat: Option<Seat>,
-    /// How many people it admits.
+    /// The number of people that it admits.
     pub entry_limit: u8,
-    /// How many admissions it has had.
+    /// The number of its admissions.
     pub scan_count: u32,
     /// A note for the steward.
     pub note: Option<Note>,
@@ -268,26 +173,26 @@ impl From<&Ticket> for ScannedTicket {
     }
 }
 
-/// The scan that was there before, on `duplicate` and `not_inside`.
+/// The previous scan of a ticket, in answers with `duplicate` and `not_inside`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PreviousScan {
     /// The scan.
     pub scan_id: ScanId,
-    /// When it was.
+    /// When it was decided.
     pub scanned_at: Timestamp,
-    /// How many whole seconds before this one.
+    /// The whole seconds between it and this scan.
     pub seconds_ago: i64,
-    /// At which gate.
+    /// The gate.
     pub gate: NamedGate,
-    /// By which device.
+    /// The device's name.
     pub device_name: String,
-    /// Whether that was the device that asks now: then a camera may have read twice.
+    /// Whether the same device made it. Then the camera may have read the code twice.
     pub same_device: bool,
 }
 
 impl PreviousScan {
-    /// A sighting as `device` sees it at `now`.
+    /// A passage as the previous scan for `device` at `now`.
     #[must_use]
     pub fn of(passage: &Passage, device: DeviceId, now: Timestamp) -> Self {
         Self {
@@ -304,39 +209,39 @@ impl PreviousScan {
     }
 }
 
-/// What a scan is answered.
+/// The answer to a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScanAnswer {
-    /// The attempt; null in a dry run.
+    /// The scan; null in a dry run.
     pub scan_id: Option<ScanId>,
-    /// What the gate does.
+    /// The result.
     pub result: ScanResult,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Whether this is the answer that the same attempt had before.
+    /// Whether this repeats the answer to the same scan.
     pub replayed: bool,
     /// Which way the person goes.
     pub direction: Direction,
     /// When it was decided, by the server's clock.
     pub scanned_at: Timestamp,
-    /// The device's session; null where the scan was handed in later, outside any.
+    /// The device's session; null for an uploaded scan outside any session.
     pub session_id: Option<SessionId>,
     /// The session's event.
     pub event_id: EventId,
     /// The session's gate.
     pub gate: NamedGate,
-    /// The ticket; null unless the signature held and the ticket is this organization's and this event's.
+    /// The ticket. Null unless the signature is valid and the ticket belongs to this organization and event.
     pub ticket: Option<ScannedTicket>,
-    /// The scan before, on `duplicate` and `not_inside`.
+    /// The previous scan, on `duplicate` and `not_inside`.
     pub previous_scan: Option<PreviousScan>,
-    /// People inside.
+    /// The occupancy.
     pub occupancy: Occupancy,
-    /// Who knew the answer.
+    /// What decided a scan.
     pub decided_by: DecidedBy,
     /// What the steward should know beside the verdict.
     pub warnings: Vec<Warning>,
-    /// The reason in words.
+    /// The reason as a sentence.
     pub message: String,
 }
 
@@ -344,9 +249,9 @@ pub struct ScanAnswer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Outcome {
-    /// What the gate does.
+    /// The result.
     pub result: ScanResult,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -359,37 +264,37 @@ impl From<Reason> for Outcome {
     }
 }
 
-/// How a scan was undone.
+/// The undo of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Undone {
     /// When.
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: ReasonText,
-    /// By which device; null where an organization member did it.
+    /// The device; null if an organization member did it.
     pub device_id: Option<DeviceId>,
 }
 
-/// What `POST /api/v1/scanning/scans/{scan_id}/undo` takes.
+/// The request of `POST /api/v1/scanning/scans/{scan_id}/undo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UndoRequest {
-    /// Why.
+    /// The reason.
     pub reason: ReasonText,
 }
 
-/// The record of a scan: audit trail, export, event stream.
+/// The record of a scan, for the audit trail, the export and the event stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScanRecord {
-    /// The attempt.
+    /// The scan.
     pub scan_id: ScanId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// The ticket; null until the signature held and the ticket was found.
+    /// The ticket. Null unless the signature is valid and the ticket was found.
     pub ticket_id: Option<TicketId>,
-    /// The ticket's code; null until the signature held.
+    /// The ticket's code. Null unless the signature is valid.
     pub ticket_code: Option<TicketCode>,
     /// The session's event.
     pub event_id: EventId,
@@ -399,31 +304,31 @@ pub struct ScanRecord {
     pub device_id: DeviceId,
     /// Its session.
     pub scan_session_id: Option<SessionId>,
-    /// What the gate did.
+    /// The result.
     pub result: ScanResult,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// For an overridden entry: what it would have been.
+    /// For an overridden entry: the denial that it replaced.
     pub would_have_been: Option<Outcome>,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
     /// When it was decided, by the server's clock.
     pub scanned_at: Timestamp,
-    /// When the device read it, by its own clock.
+    /// When the device read it, by the device's clock.
     pub device_scanned_at: Option<Timestamp>,
-    /// When it reached a server.
+    /// When it reached the server.
     pub received_at: Timestamp,
-    /// How it came in.
+    /// How it reached the server.
     pub source: Source,
-    /// Who knew the answer.
+    /// What decided a scan.
     pub decided_by: DecidedBy,
-    /// The override that came with it.
+    /// Its override.
     #[serde(rename = "override")]
     pub override_: Option<Override>,
-    /// How it was undone.
+    /// Its undo.
     pub undone: Option<Undone>,
-    /// What the device had decided alone.
+    /// The result that the device decided alone.
     pub local_result: Option<ScanResult>,
-    /// What the client kept with it.
+    /// The client's custom fields.
     pub metadata: Option<Metadata>,
 }

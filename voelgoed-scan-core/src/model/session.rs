@@ -1,4 +1,4 @@
-//! Where does a device stand? A session: its stay at one gate of one event.
+//! Sessions: the time that a device scans at one gate of one event.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,16 @@ use crate::model::text::string_enum;
 use crate::model::{DeviceId, EventId, GateId, OrganizationId, SessionId, Timestamp};
 
 string_enum! {
-    /// Whether a session goes on.
+    /// The status of a session.
     pub enum SessionStatus {
-        /// It does.
+        /// The device scans.
         Active = "active",
-        /// It was ended.
+        /// It has ended.
         Ended = "ended",
     }
 }
 
-/// A device's stay at one gate. A device has at most one that is active.
+/// A session of a device at a gate. A device has at most one active session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScanSession {
@@ -25,29 +25,29 @@ pub struct ScanSession {
     pub organization_id: OrganizationId,
     /// The device that scans.
     pub device_id: DeviceId,
-    /// The event it scans for.
+    /// The event.
     pub event_id: EventId,
-    /// The gate it stands at.
+    /// The gate.
     pub gate_id: GateId,
-    /// Whether it goes on.
+    /// Its status.
     pub status: SessionStatus,
     /// When it started.
     pub started_at: Timestamp,
-    /// When it was ended.
+    /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// How many scans it recorded, admissions and denials.
+    /// The number of recorded scans, admissions and denials.
     pub scan_count: u64,
 }
 
-/// What `POST /api/v1/scanning/sessions` takes.
+/// The request of `POST /api/v1/scanning/sessions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionStart {
-    /// The event to scan for.
+    /// The event.
     pub event_id: EventId,
-    /// The gate to stand at.
+    /// The gate.
     pub gate_id: GateId,
-    /// Whether an active session of the device is ended first.
+    /// Whether to end an active session of the device first.
     #[serde(default)]
     pub replace: bool,
 }

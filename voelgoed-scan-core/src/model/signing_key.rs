@@ -1,4 +1,4 @@
-//! What is known of a signing key? Its row: everything about it but the secret.
+//! Signing keys as database rows. A row has no secret.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,48 +8,48 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::model::text::string_enum;
 use crate::model::{Timestamp, hex};
 
-/// The most characters that a key's name may have.
+/// The maximum length of a key id.
 const KEY_ID_LENGTH: usize = 8;
 
 string_enum! {
-    /// The formats that keys of an organization sign.
+    /// The payload formats that an organization's keys sign.
     pub enum KeyFormat {
         /// HMAC-SHA256.
-        Vg1 = "vg1",
+        Vg1 = "vg1" @ 0,
         /// Ed25519.
-        Vg2 = "vg2",
+        Vg2 = "vg2" @ 1,
     }
 
-    /// What a key may still do.
+    /// The status of a key.
     pub enum KeyStatus {
-        /// It verifies, and the newest such key signs.
-        Active = "active",
-        /// It verifies what it signed.
-        VerifyOnly = "verify_only",
-        /// Nothing, for good.
-        Revoked = "revoked",
+        /// It verifies. The newest active key signs.
+        Active = "active" @ 0,
+        /// It verifies, and does not sign.
+        VerifyOnly = "verify_only" @ 1,
+        /// It neither signs nor verifies. This is final.
+        Revoked = "revoked" @ 2,
     }
 }
 
-/// A text that does not name a key.
+/// The error of a text that is not a key id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a key id: 1 to 8 characters of 0-9, A-Z, a-z")]
 pub struct InvalidKeyId;
 
-/// The name of a key within its organization and format: 1 to 8 base62 characters.
+/// The id of a key within its organization and format: 1 to 8 base62 characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId {
-    /// The characters, then zeros.
+    /// The characters, padded with zero bytes.
     characters: [u8; KEY_ID_LENGTH],
 }
 
 impl KeyId {
-    /// The key that every organization starts with.
+    /// The id of the first key of every organization.
     pub const FIRST: Self = Self {
         characters: *b"1\0\0\0\0\0\0\0",
     };
 
-    /// The name as text.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let length = self
@@ -58,7 +58,7 @@ impl KeyId {
             .position(|&byte| byte == 0)
             .unwrap_or(KEY_ID_LENGTH);
         let characters = self.characters.get(..length).unwrap_or_default();
-        // Only base62 characters come in, so this never falls back.
+        // The characters are base62, so the fallback never applies.
         std::str::from_utf8(characters).unwrap_or_default()
     }
 }
@@ -118,24 +118,24 @@ impl schemars::JsonSchema for KeyId {
     }
 }
 
-/// A signing key as its row has it: nothing secret.
+/// A signing key without its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SigningKey {
-    /// What it signs.
+    /// The format that it signs.
     pub format: KeyFormat,
-    /// Its name within organization and format.
+    /// Its id within organization and format.
     pub kid: KeyId,
-    /// What it may still do.
+    /// Its status.
     pub status: KeyStatus,
-    /// The Ed25519 public key, hexadecimal; only of `vg2`.
+    /// The Ed25519 public key in hexadecimal (`vg2` only).
     #[serde(default, with = "hex::option")]
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{64}$"))
     )]
     pub public_key: Option<[u8; 32]>,
-    /// When it was made: the newest active key signs.
+    /// When it was created. The newest active key signs.
     pub inserted_at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! What does a person hold? A ticket: which event, which gates, how often, and what became of it so far.
+//! Tickets: status, class, gates, validity, entry limit and history.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -9,23 +9,23 @@ use crate::model::{
 };
 
 string_enum! {
-    /// What became of a ticket.
+    /// The status of a ticket.
     pub enum TicketStatus {
-        /// It has not admitted anybody yet.
-        Active = "active",
-        /// It has admitted somebody.
-        Scanned = "scanned",
-        /// Used up by hand, outside the gates.
-        Used = "used",
-        /// Taken back.
-        Voided = "voided",
-        /// Taken back against money.
-        Refunded = "refunded",
+        /// It has no admission yet.
+        Active = "active" @ 0,
+        /// It has an admission.
+        Scanned = "scanned" @ 1,
+        /// An operator or the platform marked it as used, outside the gates.
+        Used = "used" @ 2,
+        /// It was cancelled.
+        Voided = "voided" @ 3,
+        /// It was cancelled and paid back.
+        Refunded = "refunded" @ 4,
     }
 }
 
 impl TicketStatus {
-    /// The status after a change of the number of admissions: `active` and `scanned` follow it, the others stay.
+    /// The status after a change of the number of admissions. `active` and `scanned` depend on it; the others do not.
     #[must_use]
     pub const fn after_admissions(self, admissions: u32) -> Self {
         match self {
@@ -36,7 +36,7 @@ impl TicketStatus {
     }
 }
 
-/// Where a holder sits.
+/// A seat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Seat {
@@ -51,7 +51,7 @@ pub struct Seat {
     pub number: Option<SeatPart>,
 }
 
-/// A ticket as every API but the search shows it: no personal data.
+/// A ticket without personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ticket {
@@ -63,78 +63,78 @@ pub struct Ticket {
     pub event_id: EventId,
     /// Its code, unique in the organization.
     pub code: TicketCode,
-    /// What became of it.
+    /// Its status.
     pub status: TicketStatus,
     /// Its class, one of the event's.
     pub ticket_class: Option<ClassName>,
-    /// The gates that let it in; null for all.
+    /// The gates that admit it; null for all.
     pub gate_ids: Option<Vec<GateId>>,
-    /// Where its holder sits.
+    /// The seat.
     pub seat: Option<Seat>,
-    /// It admits from here on; null is open.
+    /// The first moment at which it admits; null is open.
     pub valid_from: Option<Timestamp>,
-    /// It admits until here; null is open.
+    /// The last moment at which it admits; null is open.
     pub valid_until: Option<Timestamp>,
-    /// How many people it admits.
+    /// The number of people that it admits.
     pub entry_limit: u8,
-    /// How many admissions it has had that were not undone.
+    /// The number of admissions that were not undone.
     pub scan_count: u32,
     /// A note for the steward.
     pub note: Option<Note>,
-    /// When it was first put here.
+    /// When it was created.
     pub inserted_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A ticket with all that the rules need: its history and its version.
+/// The facts about a ticket that the rules need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketFacts {
     /// The ticket.
     pub ticket: Ticket,
     /// Its admissions and exits.
     pub ledger: Ledger,
-    /// Raised by every admission, exit, undo, status change and import.
+    /// The version. Every admission, exit, undo, status change and import raises it.
     pub version: i64,
 }
 
-/// A ticket in a search: the one place where personal data appear.
+/// A ticket in the search. This is the only type with personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TicketListing {
     /// The ticket.
     #[serde(flatten)]
     pub ticket: Ticket,
-    /// Who holds it.
+    /// The holder's name.
     pub holder_name: Option<HolderName>,
-    /// The order it was sold in.
+    /// The reference of its order.
     pub order_ref: Option<OrderRef>,
 }
 
-/// What `PATCH ../tickets/{code}` takes.
+/// The request of `PATCH ../tickets/{code}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TicketPatch {
-    /// The new status; `active` lifts the others, and with admissions left it reads `scanned`.
+    /// The new status. `active` becomes `scanned` if the ticket has admissions.
     pub status: SettableStatus,
 }
 
 string_enum! {
-    /// A status that an import or an organization member may give a ticket.
+    /// A status that an import or an organization member may set.
     pub enum SettableStatus {
-        /// Admits (again).
+        /// It admits.
         Active = "active",
-        /// Used up by hand.
+        /// It is marked as used.
         Used = "used",
-        /// Taken back.
+        /// It is cancelled.
         Voided = "voided",
-        /// Taken back against money.
+        /// It is cancelled and paid back.
         Refunded = "refunded",
     }
 }
 
 impl SettableStatus {
-    /// The status that a ticket with so many admissions then has.
+    /// The resulting status of a ticket with this number of admissions.
     #[must_use]
     pub const fn with_admissions(self, admissions: u32) -> TicketStatus {
         match self {
@@ -146,21 +146,21 @@ impl SettableStatus {
     }
 }
 
-/// A field of an import line: absent keeps what is there, null clears it.
+/// The update of a field by an import line: an absent field keeps the value, null clears it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Field<T> {
-    /// Keep.
+pub enum FieldUpdate<T> {
+    /// The value stays.
     #[default]
     Keep,
-    /// Clear.
+    /// The value is cleared.
     Clear,
-    /// Set.
+    /// The value is replaced.
     Set(T),
 }
 
-impl<T> Field<T> {
-    /// The new value of a field that may be empty.
-    pub fn onto(self, old: Option<T>) -> Option<T> {
+impl<T> FieldUpdate<T> {
+    /// The new value of a field.
+    pub fn apply(self, old: Option<T>) -> Option<T> {
         match self {
             Self::Keep => old,
             Self::Clear => None,
@@ -168,7 +168,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value that the line gives, if it gives one.
+    /// The value to set.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -177,51 +177,51 @@ impl<T> Field<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FieldUpdate<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
     }
 }
 
-/// A line of a ticket import. Cleared, `status` is `active` and `entry_limit` is 1.
+/// A line of a ticket import. A cleared `status` is `active`; a cleared `entry_limit` is 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct TicketLine {
-    /// The code; made where it is missing.
+    /// The code. It is generated if absent.
     #[serde(default)]
     pub code: Option<TicketCode>,
-    /// The ticket; made where it is missing.
+    /// The id. It is generated if absent.
     #[serde(default)]
     pub id: Option<TicketId>,
-    /// What becomes of it.
+    /// The status.
     #[serde(default)]
-    pub status: Field<SettableStatus>,
-    /// Its class; an unknown one joins the event's list.
+    pub status: FieldUpdate<SettableStatus>,
+    /// The class. An unknown class is added to the event's list.
     #[serde(default)]
-    pub ticket_class: Field<ClassName>,
-    /// The gates that let it in.
+    pub ticket_class: FieldUpdate<ClassName>,
+    /// The gates that admit it.
     #[serde(default)]
-    pub gate_ids: Field<Vec<GateId>>,
-    /// Where its holder sits.
+    pub gate_ids: FieldUpdate<Vec<GateId>>,
+    /// The seat.
     #[serde(default)]
-    pub seat: Field<Seat>,
-    /// It admits from here on.
+    pub seat: FieldUpdate<Seat>,
+    /// The first moment at which it admits.
     #[serde(default)]
-    pub valid_from: Field<Timestamp>,
-    /// It admits until here.
+    pub valid_from: FieldUpdate<Timestamp>,
+    /// The last moment at which it admits.
     #[serde(default)]
-    pub valid_until: Field<Timestamp>,
-    /// How many people it admits, 1 to 255.
+    pub valid_until: FieldUpdate<Timestamp>,
+    /// The number of people that it admits, 1 to 255.
     #[serde(default)]
-    pub entry_limit: Field<std::num::NonZeroU8>,
+    pub entry_limit: FieldUpdate<std::num::NonZeroU8>,
     /// A note for the steward.
     #[serde(default)]
-    pub note: Field<Note>,
-    /// Who holds it.
+    pub note: FieldUpdate<Note>,
+    /// The holder's name.
     #[serde(default)]
-    pub holder_name: Field<HolderName>,
-    /// The order it was sold in.
+    pub holder_name: FieldUpdate<HolderName>,
+    /// The reference of its order.
     #[serde(default)]
-    pub order_ref: Field<OrderRef>,
+    pub order_ref: FieldUpdate<OrderRef>,
 }
 
 #[cfg(test)]
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn an_absent_field_keeps_and_null_clears() {
         let line: TicketLine = serde_json::from_str(r#"{"note":null,"entry_limit":3}"#).expect("a line");
-        assert_eq!(line.note, Field::Clear);
-        assert_eq!(line.ticket_class, Field::Keep);
+        assert_eq!(line.note, FieldUpdate::Clear);
+        assert_eq!(line.ticket_class, FieldUpdate::Keep);
         assert_eq!(line.entry_limit.value().map(|limit| limit.get()), Some(3));
         for wrong in [
             r#"{"entry_limit":0}"#,
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn lifting_a_status_reads_scanned_where_admissions_are_left() {
+    fn a_ticket_with_admissions_that_becomes_active_is_scanned() {
         assert_eq!(SettableStatus::Active.with_admissions(0), TicketStatus::Active);
         assert_eq!(SettableStatus::Active.with_admissions(1), TicketStatus::Scanned);
         assert_eq!(TicketStatus::Voided.after_admissions(0), TicketStatus::Voided);

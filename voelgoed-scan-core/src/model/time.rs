@@ -1,6 +1,6 @@
-//! When? A point in time as a value: milliseconds since the Unix epoch, UTC.
+//! Points in time: milliseconds since the Unix epoch, UTC.
 //!
-//! The core never asks what time it is; whoever calls it says so.
+//! Invariant: the core never reads a clock; callers pass the time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::text::Ascii;
 
-/// A point in time, in milliseconds since the Unix epoch. Its text is RFC 3339 in UTC with milliseconds.
+/// A point in time in milliseconds since the Unix epoch. Its text is RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// A text that is not an RFC 3339 date and time with an offset.
+/// The error of a text that is not an RFC 3339 date and time with an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an RFC 3339 date and time such as 2026-11-22T18:04:05.120Z")]
 pub struct InvalidTimestamp;
@@ -73,10 +73,10 @@ impl Timestamp {
         self.plus_millis(-i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// The text. Made digit by digit: a scan writes half a dozen of them, and a formatter that can do more takes longer over
-    /// each than all else of its JSON.
+    /// The text. It is built digit by digit: a scan writes about six times, and a general formatter takes longer for each than
+    /// the rest of the scan's JSON.
     pub(crate) fn text(self) -> Ascii<24> {
-        // Every timestamp is within the years that jiff knows.
+        // Every timestamp is in jiff's range.
         let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         let at = jiff::tz::Offset::UTC.to_datetime(time);
         let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -90,17 +90,17 @@ impl Timestamp {
         Ascii(text)
     }
 
-    /// Milliseconds from `earlier` to this time; negative where `earlier` is later.
+    /// Milliseconds from `earlier` to this time. Negative if `earlier` is later.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Writes a number into places of which each is a zero.
-fn write_digits(places: &mut [u8], mut number: u16) {
-    for place in places.iter_mut().rev() {
-        *place = b"0123456789"[usize::from(number % 10)];
+/// Writes a number in decimal, padded with zeros.
+fn write_digits(digits: &mut [u8], mut number: u16) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789"[usize::from(number % 10)];
         number /= 10;
     }
 }
@@ -123,14 +123,14 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let bytes = text.as_bytes();
         // RFC 3339 is stricter than ISO 8601: a full date, `T`, a full time, an offset.
-        let full = bytes.len() >= 20
+        let is_complete = bytes.len() >= 20
             && bytes.get(4) == Some(&b'-')
             && bytes.get(7) == Some(&b'-')
             && matches!(bytes.get(10), Some(b'T' | b't'))
             && bytes.get(13) == Some(&b':')
             && bytes.get(16) == Some(&b':')
             && !text.contains('[');
-        if !full {
+        if !is_complete {
             return Err(InvalidTimestamp);
         }
         let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
@@ -185,9 +185,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn text_is_what_a_library_of_times_writes(millis in Timestamp::MIN_MILLIS..=Timestamp::MAX_MILLIS) {
-            let known = jiff::Timestamp::from_millisecond(millis).expect("it is in range");
-            proptest::prop_assert_eq!(Timestamp::from_millis(millis).to_string(), format!("{known:.3}"));
+        fn text_equals_that_of_the_time_library(millis in Timestamp::MIN_MILLIS..=Timestamp::MAX_MILLIS) {
+            let expected = jiff::Timestamp::from_millisecond(millis).expect("it is in range");
+            proptest::prop_assert_eq!(Timestamp::from_millis(millis).to_string(), format!("{expected:.3}"));
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_never_leaves_the_years_that_have_a_text() {
+    fn arithmetic_stays_within_the_years_1_to_9999() {
         let last = Timestamp::from_millis(i64::MAX);
         assert_eq!(last.plus_millis(i64::MAX), last);
         assert!(last.to_string().starts_with("9999-"));

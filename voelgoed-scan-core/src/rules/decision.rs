@@ -1,8 +1,8 @@
-//! May this person pass? The rules, pure, in the order of the contract; the first that fails decides.
+//! The decision about a scan: a pure function that makes the checks in their documented order (`docs/results.md`). The
+//! first check that fails decides.
 //!
-//! Checks 1 to 3 belong to the payload ([`crate::token::verify`]); [`decide`] is checks 3 (the payload's own window)
-//! to 12. It reads facts and a time, and touches nothing: the server, a phone and every cache tier call the same
-//! function.
+//! [`crate::token::verify`] makes checks 1 to 3 on the payload. [`decide`] makes check 3 for the payload's validity window,
+//! and checks 4 to 12. The server, a phone and every cache call the same function.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -15,25 +15,25 @@ use crate::model::{
 };
 use crate::rules::Allowance;
 
-/// Where and when the question is asked.
+/// The circumstances of a scan.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanContext<'a> {
-    /// Now.
+    /// The time.
     pub now: Timestamp,
-    /// Which way the person goes.
+    /// The direction.
     pub direction: Direction,
     /// The session's event.
     pub event: &'a Event,
     /// The session's gate.
     pub gate: &'a Gate,
-    /// People inside; `None` where it cannot be known (a cache tier, a phone): then check 12 is left out.
+    /// The occupancy. `None` in caches and on phones, which cannot know it: then check 12 is skipped.
     pub occupancy: Option<Occupancy>,
     /// The deduplication window.
     pub dedup_window: Duration,
 }
 
 impl ScanContext<'_> {
-    /// How often a ticket may admit here.
+    /// How often a ticket may admit at this event.
     #[must_use]
     pub const fn allowance(&self, facts: &TicketFacts) -> Allowance {
         Allowance {
@@ -44,10 +44,11 @@ impl ScanContext<'_> {
     }
 }
 
-/// Decides about the ticket that `claims` name; `facts` is what is known of it, `None` where there is none.
+/// Decides a scan. `facts` belong to the ticket that `claims` name, `None` if it does not exist. Returns the reason, from
+/// which [`Reason::result`] gives the result.
 #[must_use]
 pub fn decide(context: &ScanContext<'_>, claims: &Claims, facts: Option<&TicketFacts>) -> Reason {
-    let verdict = match context.direction {
+    let decision = match context.direction {
         Direction::Entry => claims
             .window
             .check(context.now)
@@ -55,10 +56,11 @@ pub fn decide(context: &ScanContext<'_>, claims: &Claims, facts: Option<&TicketF
             .and_then(|facts| enter(context, facts)),
         Direction::Exit => find(context, claims, facts).and_then(leave),
     };
-    verdict.unwrap_or_else(|denial| denial)
+    decision.unwrap_or_else(|denial| denial)
 }
 
-/// What can be checked again of a scan that a device let through: 3 (the payload's own window), 4, 5 and 8.
+/// Repeats the checks of a scan that a device admitted, as far as that is possible later: check 3 for the payload's validity
+/// window, and checks 4, 5 and 8.
 pub(crate) fn recheck(
     context: &ScanContext<'_>,
     claims: &Claims,
@@ -69,14 +71,14 @@ pub(crate) fn recheck(
     }
     claims.window.check(context.now)?;
     let facts = find(context, claims, facts)?;
-    if gate_lets_in(context.gate, facts) {
+    if gate_admits(context.gate, facts) {
         Ok(())
     } else {
         Err(Reason::GateNotAllowed)
     }
 }
 
-/// Checks 4 and 5: the ticket is this organization's, the one that the claims name, and for the session's event.
+/// Checks 4 and 5: the ticket belongs to this organization, matches the claims, and is for the session's event.
 fn find<'a>(
     context: &ScanContext<'_>,
     claims: &Claims,
@@ -87,15 +89,15 @@ fn find<'a>(
         return Err(Reason::TicketNotFound);
     }
     let ticket = &facts.ticket;
-    let claimed_here = claims.event_id.is_none_or(|event| event == ticket.event_id);
-    if claimed_here && ticket.event_id == context.event.id {
+    let event_matches = claims.event_id.is_none_or(|event| event == ticket.event_id);
+    if event_matches && ticket.event_id == context.event.id {
         Ok(facts)
     } else {
         Err(Reason::OtherEvent)
     }
 }
 
-/// Whether the claims name this ticket and nothing else.
+/// Whether every claim about the ticket matches it.
 pub(crate) fn claims_match(claims: &Claims, facts: &TicketFacts, organization: OrganizationId) -> bool {
     let ticket = &facts.ticket;
     ticket.organization_id == organization
@@ -116,7 +118,7 @@ fn enter(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
     if gate.status != GateStatus::Open {
         return Err(Reason::GateClosed);
     }
-    if !gate_lets_in(gate, facts) {
+    if !gate_admits(gate, facts) {
         return Err(Reason::GateNotAllowed);
     }
     match ticket.status {
@@ -152,8 +154,8 @@ fn enter(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
     })
 }
 
-/// Check 8: by the ticket's own list of gates and by the gate's list of classes.
-fn gate_lets_in(gate: &Gate, facts: &TicketFacts) -> bool {
+/// Check 8: the ticket's list of gates and the gate's list of classes.
+fn gate_admits(gate: &Gate, facts: &TicketFacts) -> bool {
     let ticket = &facts.ticket;
     let by_ticket = ticket
         .gate_ids
@@ -168,7 +170,7 @@ fn gate_lets_in(gate: &Gate, facts: &TicketFacts) -> bool {
     by_ticket && by_class
 }
 
-/// An exit needs somebody inside; nothing else keeps a person in.
+/// An exit needs a person inside. No other check applies.
 fn leave(facts: &TicketFacts) -> Result<Reason, Reason> {
     if facts.ledger.inside() > 0 {
         Ok(Reason::Exited)
@@ -177,7 +179,7 @@ fn leave(facts: &TicketFacts) -> Result<Reason, Reason> {
     }
 }
 
-/// Whether an override turns this denial into an admission.
+/// Whether an override may turn this denial into an admission: entries that are a duplicate or refused.
 #[must_use]
 pub const fn can_be_overridden(reason: Reason, direction: Direction) -> bool {
     use crate::model::ScanResult::{Duplicate, InvalidToken, Refused, Valid, WrongEvent, WrongGate};

@@ -1,8 +1,8 @@
-//! What does a ticket's whole history come to? Its scans, in the order of time, folded into a ledger; pure.
+//! Folds the scans of a ticket, in the order of their times, into a ledger. The functions are pure.
 //!
-//! Invariants: the same scans give the same ledger, the same placings and the same people at the gates, in whatever
-//! order they became known. A scan that was answered at the gate keeps its answer; one that a device decided alone
-//! takes the result that its place in time gives it. Whoever was let in is inside, right or not.
+//! Invariants: the same scans give the same ledger, outcomes and occupancy, in whatever order they became known; a scan that
+//! the server answered keeps its answer; a scan that a device decided alone gets the result of its position in time; every
+//! admitted person is inside, by right or not.
 
 #[cfg(test)]
 mod tests;
@@ -14,136 +14,139 @@ use crate::model::{Direction, Ledger, Movement, Passage, Reason, ScanId};
 use crate::rules::Allowance;
 
 string_enum! {
-    /// What is at odds between what a device did and what the rules say.
+    /// The kind of a conflict between a scan of a device and the rules.
     pub enum ConflictKind {
-        /// One ticket let in more people than it may: two devices that could not talk.
+        /// One ticket admitted more people than its entry limit, at devices without a connection.
         DoubleEntry = "double_entry",
-        /// A device let somebody in against the rules.
+        /// A device admitted a person against the rules.
         NotAdmissible = "not_admissible",
-        /// The server had denied the scan, and the device, which did not hear of it, let the person in.
+        /// The server denied the scan. The device did not receive the answer and admitted the person.
         AdmittedOffline = "admitted_offline",
-        /// A scan in quarantine.
+        /// The scan is in quarantine.
         Unverified = "unverified",
     }
 
-    /// What a scan brings into its ticket's history. A denial brings nothing, and is not part of it.
+    /// What a scan means to its ticket's history. A denial is not part of the history.
     pub enum HistoryKind {
-        /// The server answered it at the gate: valid it stays.
+        /// The server answered it at the gate. It stays valid.
         Answered = "answered",
-        /// A device let the person through, and the checks that can be made again hold.
+        /// A device admitted the person, and the repeated checks pass.
         Admitted = "admitted",
-        /// Likewise, with an override in reserve.
+        /// The same, with an override that applies if the entry is past the allowance.
         Backed = "backed",
-        /// An override let the person in.
+        /// An override admitted the person.
         Forced = "forced",
-        /// Nobody decided it: its place in time does.
+        /// The device did not decide. The position in time decides.
         Asked = "asked",
-        /// Likewise, with an override in reserve.
+        /// The same, with an override that applies if the entry is past the allowance.
         AskedBacked = "asked_backed",
-        /// A device let the person through against the rules: a person, but no right.
+        /// A device admitted the person against the rules. The person is counted, the right is not.
         LetIn = "let_in",
     }
 }
 
-/// What becomes of a scan by its place in its ticket's history.
+/// The outcome of a scan by its position in its ticket's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryOutcome {
-    /// Why it is what it is.
+    /// The reason.
     pub reason: Reason,
-    /// For an override: the reason that it overrode.
+    /// For an override: the denial that it replaced.
     pub would_have_been: Option<Reason>,
-    /// The conflict that it lost.
+    /// The conflict that the scan lost.
     pub conflict: Option<ConflictKind>,
-    /// The admission that it lost against.
+    /// The admission that won the conflict.
     pub winner: Option<ScanId>,
 }
 
-/// A scan of a ticket's history: not undone, and not a denial.
+/// A scan in a ticket's history. It is neither a denial nor undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastScan {
-    /// Where and when.
-    pub seen: Passage,
-    /// Which way.
+    /// Time, gate and device.
+    pub passage: Passage,
+    /// The direction.
     pub direction: Direction,
-    /// What it brings.
-    pub part: HistoryKind,
-    /// How many people the ticket was for then: a later change of that, or of the event's policy, moves nobody who was
-    /// answered at the gate.
+    /// What it means to the history.
+    pub kind: HistoryKind,
+    /// The entry limit at the time of the scan. A later change of the limit or of the event's policy does not change the
+    /// occupancy of past scans.
     pub entry_limit: u8,
-    /// What became of it so far.
+    /// Its present outcome.
     pub outcome: HistoryOutcome,
 }
 
 impl PastScan {
     /// A valid scan that the server answered at the gate.
     #[must_use]
-    pub const fn answered(seen: Passage, direction: Direction, reason: Reason, entry_limit: u8) -> Self {
+    pub const fn answered(passage: Passage, direction: Direction, reason: Reason, entry_limit: u8) -> Self {
         Self {
-            seen,
+            passage,
             direction,
-            part: HistoryKind::Answered,
+            kind: HistoryKind::Answered,
             entry_limit,
-            outcome: HistoryOutcome::plain(reason),
+            outcome: HistoryOutcome::with_reason(reason),
         }
     }
 }
 
-/// What a history comes to.
+/// The result of folding a history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoldedHistory {
     /// The ledger.
     pub ledger: Ledger,
-    /// The people it moved, in order.
+    /// The changes of occupancy, in order.
     pub movements: Vec<Movement>,
-    /// What becomes of each scan, in the order of time.
+    /// The outcome of each scan, in the order of their times.
     pub outcomes: Vec<(ScanId, HistoryOutcome)>,
 }
 
-/// Folds the scans of one ticket at one event, under the allowance of today.
+/// Folds the scans of one ticket at one event under the present allowance.
 #[must_use]
 pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, allowance: &Allowance) -> FoldedHistory {
     let mut scans: Vec<_> = scans.into_iter().collect();
-    scans.sort_by_key(|scan| (scan.seen.at, scan.seen.scan_id));
-    let mut folding = HistoryFold {
+    scans.sort_by_key(|scan| (scan.passage.at, scan.passage.scan_id));
+    let mut fold = HistoryFold {
         allowance,
         folded: FoldedHistory::default(),
-        surprised: false,
+        has_late_entry: false,
     };
     for scan in scans {
         let outcome = match scan.direction {
-            Direction::Entry => folding.enter(scan),
-            Direction::Exit => folding.leave(scan),
+            Direction::Entry => fold.enter(scan),
+            Direction::Exit => fold.leave(scan),
         };
-        folding.folded.outcomes.push((scan.seen.scan_id, outcome));
+        fold.folded.outcomes.push((scan.passage.scan_id, outcome));
     }
-    folding.folded
+    fold.folded
 }
 
-/// How an entry comes in.
-enum Way {
-    /// By right; whether it adds a person, or is one who came back without having been seen to leave.
-    ByRight(bool),
-    /// A device let it in, and the ticket gives no right to it.
+/// The effect of an entry on the ledger.
+enum EntryEffect {
+    /// An admission by right. `adds_person` is false if the holder came back without an exit scan.
+    ByRight { adds_person: bool },
+    /// A device admitted the person without a right.
     WithoutRight,
-    /// Not at all.
+    /// No admission.
     Denied,
 }
 
 struct HistoryFold<'a> {
     allowance: &'a Allowance,
     folded: FoldedHistory,
-    /// Whether somebody came in so far whom the server heard of only later.
-    surprised: bool,
+    /// Whether an earlier entry became known to the server only later.
+    has_late_entry: bool,
 }
 
 impl HistoryFold<'_> {
     fn enter(&mut self, scan: &PastScan) -> HistoryOutcome {
         let ledger = &self.folded.ledger;
-        let allowed = ledger.allows_entry(self.allowance, scan.seen.at);
-        let (way, outcome) = match scan.part {
+        let allowed = ledger.allows_entry(self.allowance, scan.passage.at);
+        let (effect, outcome) = match scan.kind {
             HistoryKind::Answered => self.answered(scan, allowed),
-            HistoryKind::LetIn => (Way::WithoutRight, scan.outcome),
-            HistoryKind::Forced => (Way::ByRight(true), self.forced(scan, allowed)),
+            HistoryKind::LetIn => (EntryEffect::WithoutRight, scan.outcome),
+            HistoryKind::Forced => (
+                EntryEffect::ByRight { adds_person: true },
+                self.forced(scan, allowed),
+            ),
             _ if allowed => {
                 let readmission = ledger.admissions() >= u32::from(self.allowance.entry_limit);
                 let reason = if readmission {
@@ -151,87 +154,98 @@ impl HistoryFold<'_> {
                 } else {
                     Reason::Admitted
                 };
-                let adds = !readmission || ledger.readmission_adds_person(self.allowance.entry_limit);
-                (Way::ByRight(adds), HistoryOutcome::plain(reason))
+                let adds_person = !readmission || ledger.readmission_adds_person(self.allowance.entry_limit);
+                (
+                    EntryEffect::ByRight { adds_person },
+                    HistoryOutcome::with_reason(reason),
+                )
             }
-            HistoryKind::Backed | HistoryKind::AskedBacked => (Way::ByRight(true), self.forced(scan, false)),
-            HistoryKind::Asked => (Way::Denied, HistoryOutcome::plain(self.allowance.denial())),
+            HistoryKind::Backed | HistoryKind::AskedBacked => (
+                EntryEffect::ByRight { adds_person: true },
+                self.forced(scan, false),
+            ),
+            HistoryKind::Asked => (
+                EntryEffect::Denied,
+                HistoryOutcome::with_reason(self.allowance.denial()),
+            ),
             HistoryKind::Admitted => (
-                Way::WithoutRight,
-                self.lost(HistoryOutcome::plain(self.allowance.denial())),
+                EntryEffect::WithoutRight,
+                self.lose(HistoryOutcome::with_reason(self.allowance.denial())),
             ),
         };
         let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
-        match way {
-            Way::ByRight(adds) => movements.extend(ledger.enter(scan.seen.clone(), adds, self.allowance)),
-            Way::WithoutRight => {
-                movements.push(ledger.admit_without_right(scan.seen.clone(), self.allowance));
+        match effect {
+            EntryEffect::ByRight { adds_person } => {
+                movements.extend(ledger.enter(scan.passage.clone(), adds_person, self.allowance));
             }
-            Way::Denied => return outcome,
+            EntryEffect::WithoutRight => {
+                movements.push(ledger.admit_without_right(scan.passage.clone(), self.allowance));
+            }
+            EntryEffect::Denied => return outcome,
         }
-        self.surprised |= scan.part != HistoryKind::Answered;
+        self.has_late_entry |= scan.kind != HistoryKind::Answered;
         outcome
     }
 
-    /// What was answered at the gate stands as it was answered. It loses only against people of whom the server did
-    /// not know: a change of the rules since makes nobody lose.
-    fn answered(&self, scan: &PastScan, allowed: bool) -> (Way, HistoryOutcome) {
+    /// An entry that the server answered keeps its answer. It loses a conflict only against entries that the server did not
+    /// know. A later change of the rules makes no entry lose.
+    fn answered(&self, scan: &PastScan, allowed: bool) -> (EntryEffect, HistoryOutcome) {
         let before = HistoryOutcome {
             conflict: None,
             winner: None,
             ..scan.outcome
         };
         match before.reason {
-            Reason::Overridden => (Way::ByRight(true), before),
-            _ if !allowed && self.surprised => (Way::WithoutRight, self.lost(before)),
+            Reason::Overridden => (EntryEffect::ByRight { adds_person: true }, before),
+            _ if !allowed && self.has_late_entry => (EntryEffect::WithoutRight, self.lose(before)),
             Reason::Readmitted => {
-                let adds = self.folded.ledger.readmission_adds_person(scan.entry_limit);
-                (Way::ByRight(adds), before)
+                let adds_person = self.folded.ledger.readmission_adds_person(scan.entry_limit);
+                (EntryEffect::ByRight { adds_person }, before)
             }
-            _ => (Way::ByRight(true), before),
+            _ => (EntryEffect::ByRight { adds_person: true }, before),
         }
     }
 
-    /// An override; what a ticket's history gives as the reason that it overrode changes with the history.
+    /// An override. If the overridden denial came from the history, it changes with the history.
     fn forced(&self, scan: &PastScan, allowed: bool) -> HistoryOutcome {
-        let by_history = self.allowance.denial();
-        let authenticated = scan
+        let history_denial = self.allowance.denial();
+        let other_denial = scan
             .outcome
             .would_have_been
-            .filter(|reason| reason.result() != by_history.result());
+            .filter(|reason| reason.result() != history_denial.result());
         HistoryOutcome {
-            would_have_been: authenticated.or((!allowed).then_some(by_history)),
-            ..HistoryOutcome::plain(Reason::Overridden)
+            would_have_been: other_denial.or((!allowed).then_some(history_denial)),
+            ..HistoryOutcome::with_reason(Reason::Overridden)
         }
     }
 
-    fn lost(&self, outcome: HistoryOutcome) -> HistoryOutcome {
+    fn lose(&self, outcome: HistoryOutcome) -> HistoryOutcome {
         let winner = self.folded.ledger.blocking_admission(self.allowance);
         HistoryOutcome {
             conflict: winner.map(|_| ConflictKind::DoubleEntry),
-            winner: winner.map(|seen| seen.scan_id),
+            winner: winner.map(|passage| passage.scan_id),
             ..outcome
         }
     }
 
     fn leave(&mut self, scan: &PastScan) -> HistoryOutcome {
-        let left = self.folded.ledger.leave(scan.seen.clone());
-        let reason = if left.is_some() {
+        let movement = self.folded.ledger.leave(scan.passage.clone());
+        let reason = if movement.is_some() {
             Reason::Exited
         } else {
             Reason::NotInside
         };
-        self.folded.movements.extend(left);
-        match scan.part {
-            HistoryKind::Asked | HistoryKind::AskedBacked => HistoryOutcome::plain(reason),
+        self.folded.movements.extend(movement);
+        match scan.kind {
+            HistoryKind::Asked | HistoryKind::AskedBacked => HistoryOutcome::with_reason(reason),
             _ => scan.outcome,
         }
     }
 }
 
 impl HistoryOutcome {
-    /// A reason, and nothing else to say.
-    const fn plain(reason: Reason) -> Self {
+    /// An outcome with a reason only.
+    const fn with_reason(reason: Reason) -> Self {
         Self {
             reason,
             would_have_been: None,
@@ -241,7 +255,7 @@ impl HistoryOutcome {
     }
 }
 
-/// The movements that turn what `before` counted into what `after` counts.
+/// The movements that turn the counts of `before` into those of `after`.
 #[must_use]
 pub fn movement_difference(before: &[Movement], after: &[Movement]) -> Vec<Movement> {
     let mut by_gate = BTreeMap::new();

@@ -1,27 +1,27 @@
-//! What has a ticket done so far? Its admissions and exits, kept on the ticket itself, so that one row settles races.
+//! The rules on a ticket's ledger: when it admits, and how entries and exits change it.
 //!
-//! Invariants: admissions are in the order of their times; every open one is kept, and of the others as many of the
-//! latest as the rules can still ask for. What the ledger says of occupancy it says as changes ([`Movement`]), which
-//! add up to entries minus exits at every gate. People are told from rights: whoever a device let in against the rules
-//! is inside, but has not used the ticket up.
+//! Invariants: admissions are in the order of their times; the ledger keeps every open admission, and of the others only as
+//! many of the latest as a rule can count; the changes of occupancy ([`Movement`]) add up to entries minus exits at every
+//! gate. People and rights are separate: a person whom a device admitted against the rules is inside, but does not use up
+//! the ticket.
 
 use std::time::Duration;
 
 use crate::model::{Admission, Ledger, Movement, Passage, Reason, Reentry, Timestamp};
 
-/// How often, under which policy, a ticket may admit: what the ledger is judged by.
+/// How often a ticket may admit, and under which policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// The event's policy.
+    /// The event's re-entry policy.
     pub reentry: Reentry,
     /// The ticket's entry limit.
     pub entry_limit: u8,
-    /// The window of [`Reentry::AfterWindow`].
+    /// The deduplication window of [`Reentry::AfterWindow`].
     pub dedup_window: Duration,
 }
 
 impl Allowance {
-    /// Why an entry is denied that is not within the allowance.
+    /// The reason of the denial of an entry past the allowance.
     #[must_use]
     pub const fn denial(&self) -> Reason {
         match (self.entry_limit, self.reentry) {
@@ -33,7 +33,7 @@ impl Allowance {
 }
 
 impl Ledger {
-    /// Whether one more entry at `now` is within the allowance.
+    /// Whether the allowance permits another entry at `now`.
     #[must_use]
     pub fn allows_entry(&self, allowance: &Allowance, now: Timestamp) -> bool {
         let limit = usize::from(allowance.entry_limit);
@@ -51,7 +51,7 @@ impl Ledger {
         }
     }
 
-    /// The admission that keeps an entry from being within the allowance: the latest that counts.
+    /// The admission that an entry past the allowance conflicts with: the latest one that the policy counts.
     #[must_use]
     pub fn blocking_admission(&self, allowance: &Allowance) -> Option<&Passage> {
         let latest = |counts: fn(&Admission) -> bool| self.recent.iter().rev().find(|one| counts(one));
@@ -64,7 +64,7 @@ impl Ledger {
         found.map(|admission| &admission.entry)
     }
 
-    /// Adds a person whom a device let in though the ticket gave no right to it.
+    /// Adds a person whom a device admitted although the rules did not allow it.
     pub fn admit_without_right(&mut self, entry: Passage, allowance: &Allowance) -> Movement {
         let movement = Movement {
             gate_id: entry.gate_id,
@@ -80,8 +80,8 @@ impl Ledger {
         movement
     }
 
-    /// Adds an admission. `person_added` is false where its holder came back without having been seen to leave: then
-    /// the oldest open admission ends here, at its own gate.
+    /// Adds an admission. `person_added` is false if the holder came back without an exit scan. Then the oldest open admission
+    /// ends, at its own gate.
     pub fn enter(&mut self, entry: Passage, person_added: bool, allowance: &Allowance) -> Vec<Movement> {
         let mut movements = vec![Movement {
             gate_id: entry.gate_id,
@@ -107,14 +107,14 @@ impl Ledger {
         movements
     }
 
-    /// Whether a readmission adds a person, or is one coming back unseen: then as many are inside as the ticket is
-    /// for. No matter under which policy: `after_exit` readmits only while fewer are.
+    /// Whether a readmission adds a person. It does not if as many people are inside as the entry limit allows: then the holder
+    /// came back without an exit scan. Under `after_exit` a readmission always adds a person.
     #[must_use]
     pub fn readmission_adds_person(&self, entry_limit: u8) -> bool {
         self.inside() < usize::from(entry_limit)
     }
 
-    /// Ends the latest open admission, one at the exit's own gate first; nothing where nobody is inside.
+    /// Ends the latest open admission, preferably one at the exit's gate. `None` if no person is inside.
     pub fn leave(&mut self, exit: Passage) -> Option<Movement> {
         let open = |admission: &&mut Admission| admission.ended.is_none();
         let own_gate = self
@@ -135,16 +135,17 @@ impl Ledger {
         })
     }
 
+    /// Removes the admissions that no rule can count: ended ones that are older than the entry limit, except the last.
     fn prune(&mut self, allowance: &Allowance) {
-        let last = self.recent.len().saturating_sub(1);
+        let length = self.recent.len();
         let by_right = self.recent.iter().filter(|one| !one.without_right).count();
-        let spare = by_right.saturating_sub(usize::from(allowance.entry_limit));
-        let (mut at, mut rights) = (0, 0);
+        let prunable = by_right.saturating_sub(usize::from(allowance.entry_limit));
+        let (mut number, mut number_by_right) = (0, 0);
         self.recent.retain(|admission| {
-            at += 1;
-            rights += usize::from(!admission.without_right);
-            let counts = !admission.without_right && rights > spare;
-            counts || admission.ended.is_none() || at > last
+            number += 1;
+            number_by_right += usize::from(!admission.without_right);
+            let counts = !admission.without_right && number_by_right > prunable;
+            counts || admission.ended.is_none() || number == length
         });
     }
 }
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn never_counts_admissions_ever() {
+    fn never_counts_all_admissions() {
         let never = allowance(Reentry::Never, 2);
         let mut ledger = Ledger::default();
         for at in [1, 2] {
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn after_exit_counts_who_is_inside() {
+    fn after_exit_counts_the_people_inside() {
         let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
         ledger.enter(passage(1, 1), true, &after_exit);
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_not_seen_leaving_leaves_by_the_old_gate() {
+    fn a_readmission_without_an_exit_scan_ends_the_old_admission_at_its_gate() {
         let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
         ledger.enter(passage(1000, 1), true, &after_window);
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_stays_small_however_often_a_ticket_comes_and_goes() {
+    fn the_ledger_stays_small_after_many_entries_and_exits() {
         let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
         for at in 0..1000 {

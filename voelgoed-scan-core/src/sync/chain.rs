@@ -1,8 +1,8 @@
-//! How does a log prove that nothing was changed in it or cut from it? Each scan names the hash of the one before it,
-//! and a batch is signed with the device's key.
+//! The chain of a device's log: each scan has the hash of the previous scan, and each batch is signed with the device's key.
+//! So a changed or removed scan is detected.
 //!
-//! Invariants: what is hashed is what is sent, as canonical JSON, so that a scan of any shape has one hash; domain
-//! labels keep a hash from being taken for anything else, and a signature counts for one device and one batch alone.
+//! Invariants: the hash covers the scan as it is sent, as canonical JSON, so that every scan has exactly one hash; labels
+//! separate the hashes from those of other uses; a signature is valid for one device and one batch only.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -10,20 +10,20 @@ use sha2::{Digest, Sha256};
 use crate::model::bytes::fixed_bytes;
 use crate::model::{BatchId, DeviceId, OrganizationId, Timestamp};
 
-/// What a link's hash starts with.
+/// The label that the hash of a scan starts with.
 const LINK_LABEL: &[u8] = b"voelgoed-scan/link/1\n";
-/// What a batch's signed bytes start with.
+/// The label that the signed bytes of a batch start with.
 const BATCH_LABEL: &[u8] = b"voelgoed-scan/batch/1\n";
 
 fixed_bytes! {
-    /// The hash of a scan in a device's log. Its text is base64url without padding.
+    /// The SHA-256 hash of a scan in a device's log. Its text is base64url without padding.
     LinkHash: 32, 43;
     /// A device's Ed25519 signature over a batch. Its text is base64url without padding.
     BatchSignature: 64, 86;
 }
 
-/// The canonical JSON of a scan as it is sent: members in the order of their names' bytes, members of the scan itself
-/// that are null left out, no white space; texts and numbers as `serde_json` writes them.
+/// The canonical JSON of a scan as it is sent: no white space, members in the order of their names' bytes, top-level members
+/// that are null left out, texts and numbers as `serde_json` writes them.
 #[must_use]
 pub fn canonical(scan: &Value) -> Vec<u8> {
     let mut out = String::new();
@@ -54,7 +54,7 @@ fn write(value: &Value, out: &mut String) {
 }
 
 fn write_object<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, out: &mut String) {
-    // The order of a map depends on how `serde_json` was built; the canonical one must not.
+    // The order of a map depends on the features of `serde_json`. The canonical order must not.
     let mut members: Vec<_> = members.collect();
     members.sort_unstable_by_key(|(name, _)| name.as_bytes());
     out.push('{');
@@ -70,7 +70,7 @@ fn write_object<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, out:
 }
 
 impl LinkHash {
-    /// The hash of a scan as it is sent, `prev_hash` and all: what the next scan of the log names.
+    /// The hash of a scan as it is sent, including its `prev_hash`. The next scan of the log refers to it.
     #[must_use]
     pub fn of(scan: &Value) -> Self {
         let mut hash = Sha256::new();
@@ -80,7 +80,7 @@ impl LinkHash {
     }
 }
 
-/// The bytes that a device signs for a batch: whose it is, when it was sent, and the link hash of each scan.
+/// The bytes that a device signs for a batch: the ids, the time of sending, and the hash of each scan.
 #[must_use]
 pub fn signed_bytes(
     organization: OrganizationId,
@@ -110,7 +110,7 @@ mod tests {
     use crate::model::{DeviceKey, InvalidBytes};
 
     #[test]
-    fn the_canonical_form_forgets_order_nulls_and_white_space_and_nothing_else() {
+    fn the_canonical_form_ignores_only_order_nulls_and_white_space() {
         let one: Value =
             serde_json::from_str(r#"{ "b": 1, "a": {"z": null, "y": [1.5, "é\n"]}, "c": null }"#)
                 .expect("JSON");
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn numbers_are_the_same_at_both_ends_of_the_wire() {
-        // Two that a quick reader of floats gets wrong by the last digit: what is read back must be what was signed.
+        // A fast float parser gets the last digit of these two wrong. The parsed number must equal the signed one.
         for sent in [
             "88888888888888888888888888888888888880e9",
             "0.10000000149011612e-300",
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_counts_for_its_device_batch_and_scans_alone() {
+    fn a_signature_is_valid_only_for_its_device_batch_and_scans() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let device_key = DeviceKey::new(key.verifying_key().to_bytes());
         assert!(device_key.is_usable());
@@ -162,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn bytes_have_one_text() {
+    fn a_hash_has_exactly_one_text() {
         let hash = LinkHash::new([255; 32]);
         let text = hash.to_string();
         assert_eq!(text.parse(), Ok(hash));
-        // The last character of 32 bytes has two spare bits, which must be zero.
+        // The last character of 32 bytes has two unused bits, which must be zero.
         let loose = format!("{}9", text.strip_suffix('8').expect("two spare bits"));
         assert_eq!(loose.parse::<LinkHash>(), Err(InvalidBytes));
         assert_eq!(format!("{text}=").parse::<LinkHash>(), Err(InvalidBytes));

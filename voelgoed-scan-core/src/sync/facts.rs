@@ -1,5 +1,4 @@
-//! What goes in and what comes out where a batch is taken? What the device says, what the database knows, and what is
-//! to be written.
+//! The input and output of an upload: the batch of the device, the facts of the database, and the changes to write.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,23 +10,23 @@ use crate::rules::{ConflictKind, CountChange, HistoryKind, NewScan};
 use crate::sync::refold::ScanState;
 use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, Upload};
 
-/// How far a device's clock may be off without being corrected.
+/// The offset of a device's clock, in milliseconds, up to which its times are not corrected.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
 
-/// An item of a batch.
+/// An item of an upload batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UploadItem {
-    /// The scan's id, as far as one could be read.
+    /// The scan's id, if it could be read.
     pub scan_id: Option<ScanId>,
-    /// Its place in the device's log, as far as one could be read.
+    /// Its sequence number in the device's log, if it could be read.
     pub sequence: Option<u64>,
-    /// Its link hash.
+    /// Its hash in the chain.
     pub link: LinkHash,
-    /// The scan, or what is wrong with it.
+    /// The scan, or the error in it.
     pub upload: Result<Box<Upload>, ScanFault>,
 }
 
-/// A batch on its way to the database.
+/// A batch of scans that a device uploads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UploadBatch {
     /// The device's organization.
@@ -36,9 +35,9 @@ pub struct UploadBatch {
     pub device_id: DeviceId,
     /// The batch.
     pub batch_id: BatchId,
-    /// The device's clock as it sent the batch.
+    /// The device's time when it sent the batch.
     pub sent_at: Timestamp,
-    /// The server's clock as it came.
+    /// The server's time when it received the batch.
     pub received_at: Timestamp,
     /// The device's signature.
     pub signature: Option<BatchSignature>,
@@ -47,7 +46,7 @@ pub struct UploadBatch {
 }
 
 impl UploadBatch {
-    /// A time of the device's clock by the server's: never later than the arrival.
+    /// Converts a time of the device's clock to the server's clock. The result is not later than `received_at`.
     #[must_use]
     pub fn corrected(&self, at: Timestamp) -> Timestamp {
         let offset = self.received_at.millis_since(self.sent_at);
@@ -59,45 +58,45 @@ impl UploadBatch {
         at.plus_millis(offset).min(self.received_at)
     }
 
-    /// The readable scans.
+    /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &Upload> {
         self.items.iter().filter_map(|item| item.upload.as_deref().ok())
     }
 }
 
-/// A place in a device's log.
+/// A position in a device's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPosition {
-    /// Its number.
+    /// The sequence number.
     pub sequence: u64,
-    /// The hash of the scan before.
+    /// The hash of the previous scan.
     pub prev: Option<LinkHash>,
-    /// The hash of the scan itself.
+    /// The hash of the scan.
     pub link: LinkHash,
 }
 
-/// The device as the database has it.
+/// The facts of the database about the device.
 #[derive(Debug, Clone)]
 pub struct SyncDevice {
-    /// What it is called.
+    /// Its display name.
     pub name: String,
-    /// Whether it was revoked for good.
+    /// Whether it is revoked.
     pub revoked: bool,
     /// Whether it may override.
     pub can_override: bool,
-    /// The key that it enrolled with.
+    /// The public key that it enrolled with.
     pub key: Option<DeviceKey>,
-    /// What came in of its log.
+    /// The received part of its log.
     pub received: ReceivedSequences,
-    /// Whether it was enrolled anew since its log was last settled: it may begin another one.
+    /// Whether it may start a new log: it was enrolled again, and the server does not know yet which log it continues.
     pub may_restart_log: bool,
 }
 
-/// A scan that is on record under an id of the batch.
+/// A recorded scan with an id of the batch.
 #[derive(Debug, Clone)]
 pub struct RecordedScan {
     /// The scan.
-    pub kept: ScanState,
+    pub state: ScanState,
     /// The payload's SHA-256.
     pub payload_sha256: [u8; 32],
 }
@@ -107,37 +106,37 @@ pub struct RecordedScan {
 pub struct SessionSpan {
     /// The session.
     pub id: SessionId,
-    /// Its start.
+    /// The start.
     pub from: Timestamp,
-    /// Its end.
+    /// The end; `None` if it is active.
     pub until: Option<Timestamp>,
 }
 
-/// What the database knows about a batch.
+/// The facts of the database about a batch.
 #[derive(Debug)]
 pub struct SyncFacts {
     /// The device.
     pub device: SyncDevice,
-    /// Scans on record under ids of the batch.
-    pub known: HashMap<ScanId, RecordedScan>,
-    /// Gates of the batch with their events.
-    pub places: HashMap<GateId, (Event, Gate)>,
+    /// The recorded scans with ids of the batch.
+    pub recorded: HashMap<ScanId, RecordedScan>,
+    /// The gates of the batch with their events.
+    pub gates: HashMap<GateId, (Event, Gate)>,
     /// The tickets.
     pub tickets: HashMap<TicketId, TicketFacts>,
-    /// Scans of the tickets' histories.
-    pub past: Vec<ScanState>,
-    /// Sessions of the device.
+    /// The scans of the tickets' histories.
+    pub history: Vec<ScanState>,
+    /// The sessions of the device.
     pub sessions: Vec<SessionSpan>,
-    /// Places of the device's log beside those of the batch, with their scans.
+    /// The positions of the device's log at and next to those of the batch, with their scans.
     pub log: HashMap<u64, (ScanId, LogPosition)>,
-    /// Scans of the batch that are in quarantine.
+    /// The scans of the batch that are in quarantine.
     pub quarantined: HashSet<ScanId>,
-    /// How many more the quarantine holds.
+    /// How many more scans the quarantine accepts.
     pub quarantine_capacity: usize,
 }
 
 impl SyncFacts {
-    /// The ticket that claims name; `codes` is the index of them by code.
+    /// The ticket that the claims name. `codes` is an index of the tickets by code.
     pub(crate) fn ticket(
         &self,
         codes: &HashMap<TicketCode, TicketId>,
@@ -151,69 +150,69 @@ impl SyncFacts {
     }
 }
 
-/// A new scan to be written.
+/// A new scan to write.
 #[derive(Debug)]
 pub struct NewSyncedScan {
-    /// What every scan has.
+    /// The scan.
     pub scan: NewScan,
-    /// What it brings into its ticket's history.
-    pub part: Option<HistoryKind>,
-    /// The conflict that it lost.
+    /// What it means to its ticket's history.
+    pub history_kind: Option<HistoryKind>,
+    /// The conflict that the scan lost.
     pub conflict: Option<ConflictKind>,
-    /// The admission that it lost against.
+    /// The admission that won the conflict.
     pub winner: Option<ScanId>,
-    /// Why the device did what it did.
+    /// The device's reason.
     pub local_reason: Option<Reason>,
-    /// Its place in the device's log.
+    /// Its position in the device's log.
     pub log: Option<LogPosition>,
 }
 
-/// A scan for the quarantine.
+/// A scan to put into quarantine.
 #[derive(Debug)]
 pub struct QuarantinedScan {
     /// The scan.
     pub scan_id: ScanId,
-    /// The gate's event.
+    /// The event of the gate.
     pub event_id: EventId,
     /// The gate.
     pub gate_id: GateId,
-    /// The code that a signature vouches for.
+    /// The ticket's code, if a signature covers it.
     pub ticket_code: Option<TicketCode>,
-    /// What the device did.
+    /// The device's result.
     pub local_result: Option<ScanResult>,
-    /// Which way the person went.
+    /// The direction.
     pub direction: Direction,
-    /// The corrected time.
+    /// The time, corrected to the server's clock.
     pub at: Timestamp,
-    /// The device's time.
+    /// The time by the device's clock.
     pub device_at: Timestamp,
     /// The payload's SHA-256.
     pub payload_sha256: [u8; 32],
 }
 
-/// What is to be written for a batch.
+/// The changes to write for a batch.
 #[derive(Debug, Default)]
 pub struct SyncWrites {
-    /// New scans.
+    /// The new scans.
     pub scans: Vec<NewSyncedScan>,
-    /// Scans on record that have changed.
+    /// The recorded scans that changed.
     pub changed: Vec<ScanState>,
-    /// Scans on record that have a place in the device's log now.
+    /// The recorded scans that got a position in the device's log.
     pub log_positions: Vec<(ScanId, LogPosition)>,
-    /// Tickets that have changed.
+    /// The changed tickets.
     pub tickets: Vec<TicketFacts>,
-    /// Counters by event and gate.
+    /// Changes of counters by event and gate.
     pub counts: BTreeMap<(EventId, GateId), CountChange>,
-    /// Recorded scans by session.
+    /// The number of recorded scans by session.
     pub sessions: BTreeMap<SessionId, i64>,
-    /// Scans for the quarantine.
+    /// The scans to put into quarantine.
     pub quarantine: Vec<QuarantinedScan>,
-    /// Scans that leave it, because they are on record now.
+    /// The scans to remove from quarantine, because they are recorded now.
     pub released: Vec<ScanId>,
-    /// What came in of the device's log by now.
+    /// The received part of the device's log after this batch.
     pub received: ReceivedSequences,
-    /// Whether the device began another log: what is on record of the last one has no place in it.
+    /// Whether the device started a new log. Recorded scans then lose their positions.
     pub restarts_log: bool,
-    /// Whether it is plain by now which log the device keeps since it was enrolled anew.
+    /// Whether the server knows now which log the device continues after it was enrolled again.
     pub log_settled: bool,
 }

@@ -1,44 +1,44 @@
-//! What becomes of a batch? The facts of all its scans come in, what is to be written and answered goes out; pure.
+//! Ingests an upload batch: batch and facts in, results and changes out. The functions are pure.
+
+mod results;
 
 use std::collections::HashMap;
 
 use crate::model::{
-    AnswerSnapshot, Direction, Event, EventId, Gate, Outcome, Passage, PreviousScan, ReasonText,
-    RuleSettings, ScanId, ScanRecord, ScanResult, ScannedTicket, Source, TicketCode, TicketFacts, TicketId,
-    Undone,
+    Direction, Event, EventId, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId, ScanRecord,
+    ScanResult, Source, TicketCode, TicketId, Undone,
 };
-use crate::rules::batch::{shows_previous_scan, shows_ticket};
-use crate::rules::{Allowance, ConflictKind, HistoryKind, NewScan};
+use crate::rules::{ConflictKind, HistoryKind};
 use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ReceivedSequences, ScanFault, SyncFacts,
-    SyncResult, SyncStatus, SyncWrites, UploadBatch, UploadItem,
+    LinkHash, LogPosition, QuarantinedScan, ReceivedSequences, ScanFault, SyncFacts, SyncResult, SyncWrites,
+    UploadBatch, UploadItem,
 };
 
-/// Why an admission of the server is undone whose device sent the person away.
+/// The reason of the undo of an admission by the server whose device denied the person.
 pub const DENIED_AT_GATE: &str = "denied_at_gate";
 
-/// Judges a batch.
+/// Ingests a batch. Returns the result of each scan, in order, and the changes to write.
 #[must_use]
 pub fn ingest(
-    intake: &UploadBatch,
+    batch: &UploadBatch,
     mut facts: SyncFacts,
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
-    let touches_record = !facts.log.is_empty();
-    let anew = is_log_restart(intake, &facts);
-    if anew {
+    let meets_recorded_log = !facts.log.is_empty();
+    let is_restart = is_log_restart(batch, &facts);
+    if is_restart {
         facts.log.clear();
     }
-    let trusted = !facts.device.revoked && is_log_valid(intake, &facts);
-    let restarts_log = anew && trusted;
+    let is_accepted = !facts.device.revoked && is_log_valid(batch, &facts);
+    let restarts_log = is_restart && is_accepted;
     if restarts_log {
         facts.device.received = ReceivedSequences::default();
     }
     let mut ingestion = Ingestion {
-        intake,
+        batch,
         rules,
         codes: facts
             .tickets
@@ -50,30 +50,31 @@ pub fn ingest(
         writes: SyncWrites {
             received: facts.device.received.clone(),
             restarts_log,
-            // A batch that meets nothing of what is on record leaves it open.
-            log_settled: trusted && facts.device.may_restart_log && touches_record,
+            // A batch that does not meet the recorded log does not decide which log the device continues.
+            log_settled: is_accepted && facts.device.may_restart_log && meets_recorded_log,
             ..SyncWrites::default()
         },
         facts,
     };
-    for kept in std::mem::take(&mut ingestion.facts.past) {
-        ingestion.histories.add_stored(kept);
+    for state in std::mem::take(&mut ingestion.facts.history) {
+        ingestion.histories.add_stored(state);
     }
-    for known in ingestion.facts.known.values() {
-        ingestion.histories.add_stored(known.kept.clone());
+    for recorded in ingestion.facts.recorded.values() {
+        ingestion.histories.add_stored(recorded.state.clone());
     }
-    let statuses: Vec<_> = intake
+    let outcomes: Vec<_> = batch
         .items
         .iter()
-        .map(|item| ingestion.item(item, trusted))
+        .map(|item| ingestion.item(item, is_accepted))
         .collect();
-    if trusted {
-        let numbers = intake.items.iter().filter_map(|item| item.sequence);
+    if is_accepted {
+        let numbers = batch.items.iter().filter_map(|item| item.sequence);
         ingestion.writes.received.extend(numbers);
     }
-    ingestion.finish(statuses)
+    ingestion.finish(outcomes)
 }
 
+/// The outcome of one item of a batch.
 enum ItemOutcome {
     Recorded(ScanId),
     Replayed(ScanId),
@@ -81,15 +82,16 @@ enum ItemOutcome {
     Quarantined(ScanId),
 }
 
-/// A new scan, until its ticket's history has spoken.
+/// A new scan before its ticket's history is folded.
 struct NewUpload<'a> {
     upload: &'a Upload,
     log: Option<LogPosition>,
     scan_id: ScanId,
 }
 
+/// The state while a batch is ingested.
 struct Ingestion<'a> {
-    intake: &'a UploadBatch,
+    batch: &'a UploadBatch,
     rules: &'a RuleSettings,
     facts: SyncFacts,
     codes: HashMap<TicketCode, TicketId>,
@@ -99,18 +101,20 @@ struct Ingestion<'a> {
 }
 
 impl<'a> Ingestion<'a> {
-    fn item(&mut self, item: &'a UploadItem, trusted: bool) -> ItemOutcome {
+    /// Ingests one item. If the batch is not accepted, its scans go into quarantine.
+    fn item(&mut self, item: &'a UploadItem, is_accepted: bool) -> ItemOutcome {
         let upload = match &item.upload {
             Ok(upload) => &**upload,
             Err(fault) => return ItemOutcome::Rejected(item.scan_id, fault.clone()),
         };
         let scan = &upload.scan;
         let id = scan.scan_id;
-        if let Some(known) = self.facts.known.get(&id) {
-            let record = &known.kept.record;
-            let fault = if record.device_id != self.intake.device_id {
+        if let Some(recorded) = self.facts.recorded.get(&id) {
+            let record = &recorded.state.record;
+            let fault = if record.device_id != self.batch.device_id {
                 Some("is the id of another device's scan")
-            } else if known.payload_sha256 != upload.fingerprint.sha256 || record.direction != scan.direction
+            } else if recorded.payload_sha256 != upload.fingerprint.sha256
+                || record.direction != scan.direction
             {
                 Some("is the id of a scan with another payload or direction")
             } else {
@@ -119,16 +123,16 @@ impl<'a> Ingestion<'a> {
             if let Some(fault) = fault {
                 return ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault));
             }
-            if !trusted {
+            if !is_accepted {
                 return ItemOutcome::Quarantined(id);
             }
-            self.known_again(upload, item.link);
+            self.merge_local_result(upload, item.link);
             return ItemOutcome::Replayed(id);
         }
         if let Some(before) = self
             .new_uploads
             .iter()
-            .find(|new_uploads| new_uploads.scan_id == id)
+            .find(|new_upload| new_upload.scan_id == id)
         {
             let same = before.upload.fingerprint.sha256 == upload.fingerprint.sha256
                 && before.upload.scan.direction == scan.direction;
@@ -139,16 +143,17 @@ impl<'a> Ingestion<'a> {
                 ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault))
             };
         }
-        let Some((event, gate)) = self.facts.places.get(&scan.gate_id).cloned() else {
+        let Some((event, gate)) = self.facts.gates.get(&scan.gate_id).cloned() else {
             return ItemOutcome::Rejected(Some(id), ScanFault::new("/gate_id", "is not a gate"));
         };
-        if !trusted {
+        if !is_accepted {
             return self.quarantine(upload, event.id);
         }
         self.record(upload, item.link, &event, &gate);
         ItemOutcome::Recorded(id)
     }
 
+    /// Puts a scan into quarantine, unless it is full.
     fn quarantine(&mut self, upload: &Upload, event: EventId) -> ItemOutcome {
         let scan = &upload.scan;
         let id = scan.scan_id;
@@ -160,7 +165,7 @@ impl<'a> Ingestion<'a> {
         }
         self.facts.quarantine_capacity -= 1;
         self.facts.quarantined.insert(id);
-        let signed = upload.fingerprint.format != Some(crate::model::Format::Bare);
+        let is_signed = upload.fingerprint.format != Some(Format::Bare);
         self.writes.quarantine.push(QuarantinedScan {
             scan_id: id,
             event_id: event,
@@ -168,67 +173,68 @@ impl<'a> Ingestion<'a> {
             ticket_code: upload
                 .claims
                 .ok()
-                .filter(|_| signed)
+                .filter(|_| is_signed)
                 .and_then(|claims| claims.ticket_code),
             local_result: scan.local_result,
             direction: scan.direction,
-            at: self.intake.corrected(scan.scanned_at),
+            at: self.batch.corrected(scan.scanned_at),
             device_at: scan.scanned_at,
             payload_sha256: upload.fingerprint.sha256,
         });
         ItemOutcome::Quarantined(id)
     }
 
-    /// A scan that is on record. One that the server answered, and whose answer the device did not hear, meets here
-    /// what the device then did; all else stays.
-    fn known_again(&mut self, upload: &Upload, link: LinkHash) {
+    /// Adds the device's result to a scan that the server answered while the device did not receive the answer. Any other
+    /// recorded scan stays unchanged.
+    fn merge_local_result(&mut self, upload: &Upload, link: LinkHash) {
         let scan = &upload.scan;
-        let Some(kept) = self.histories.get(scan.scan_id) else {
+        let Some(state) = self.histories.get(scan.scan_id) else {
             return;
         };
-        let record = &kept.record;
+        let record = &state.record;
         let (Some(local), Source::Online, None) = (scan.local_result, record.source, record.local_result)
         else {
             return;
         };
-        let server_let_in = record.result == ScanResult::Valid;
-        let device_let_in = local == ScanResult::Valid;
-        let (device, arrival) = (self.intake.device_id, self.intake.received_at);
-        let undone = (server_let_in
-            && !device_let_in
+        let server_admitted = record.result == ScanResult::Valid;
+        let device_admitted = local == ScanResult::Valid;
+        let (device, received_at) = (self.batch.device_id, self.batch.received_at);
+        let undone = (server_admitted
+            && !device_admitted
             && record.direction == Direction::Entry
             && record.undone.is_none())
         .then(|| ReasonText::new(DENIED_AT_GATE).ok())
         .flatten()
         .map(|reason| Undone {
-            at: arrival,
+            at: received_at,
             reason,
             device_id: Some(device),
         });
-        self.histories.change(scan.scan_id, |kept| {
-            kept.record.local_result = Some(local);
-            if !server_let_in && device_let_in {
-                kept.part = kept.record.ticket_id.map(|_| HistoryKind::LetIn);
-                kept.conflict = Some(ConflictKind::AdmittedOffline);
+        self.histories.change(scan.scan_id, |state| {
+            state.record.local_result = Some(local);
+            if !server_admitted && device_admitted {
+                state.history_kind = state.record.ticket_id.map(|_| HistoryKind::LetIn);
+                state.conflict = Some(ConflictKind::AdmittedOffline);
             }
             if undone.is_some() {
-                kept.record.undone = undone;
+                state.record.undone = undone;
             }
         });
         if let Some(sequence) = scan.sequence {
-            let place = LogPosition {
+            let position = LogPosition {
                 sequence,
                 prev: scan.prev_hash,
                 link,
             };
-            self.writes.log_positions.push((scan.scan_id, place));
+            self.writes.log_positions.push((scan.scan_id, position));
         }
     }
 
+    /// Records a new scan.
     fn record(&mut self, upload: &'a Upload, link: LinkHash, event: &Event, gate: &Gate) {
         let scan = &upload.scan;
-        let at = self.intake.corrected(scan.scanned_at);
-        let place = UploadContext {
+        let at = self.batch.corrected(scan.scanned_at);
+        let context = UploadContext {
             event,
             gate,
             at,
@@ -239,7 +245,7 @@ impl<'a> Ingestion<'a> {
             .claims
             .ok()
             .and_then(|claims| self.facts.ticket(&self.codes, &claims));
-        let evaluation = evaluate(upload, &place, ticket);
+        let evaluation = evaluate(upload, &context, ticket);
         let ticket = ticket
             .filter(|_| evaluation.names_ticket)
             .map(|facts| &facts.ticket);
@@ -252,12 +258,12 @@ impl<'a> Ingestion<'a> {
             .map(|one| one.id);
         let record = ScanRecord {
             scan_id: scan.scan_id,
-            organization_id: self.intake.organization_id,
+            organization_id: self.batch.organization_id,
             ticket_id: ticket.map(|ticket| ticket.id),
             ticket_code: ticket.map(|ticket| ticket.code).or(evaluation.code),
             event_id: event.id,
             gate_id: gate.id,
-            device_id: self.intake.device_id,
+            device_id: self.batch.device_id,
             scan_session_id: session,
             result: evaluation.reason.result(),
             reason: evaluation.reason,
@@ -265,7 +271,7 @@ impl<'a> Ingestion<'a> {
             direction: scan.direction,
             scanned_at: at,
             device_scanned_at: Some(scan.scanned_at),
-            received_at: self.intake.received_at,
+            received_at: self.batch.received_at,
             source: Source::Sync,
             decided_by: evaluation.decided_by,
             override_: scan.override_.clone(),
@@ -275,7 +281,7 @@ impl<'a> Ingestion<'a> {
         };
         self.histories.add_new(ScanState {
             record,
-            part: evaluation.part,
+            history_kind: evaluation.history_kind,
             conflict: evaluation.conflict,
             winner: None,
             gate_name: gate.name.to_string(),
@@ -297,103 +303,5 @@ impl<'a> Ingestion<'a> {
             }),
             scan_id: scan.scan_id,
         });
-    }
-
-    fn finish(mut self, outcomes: Vec<ItemOutcome>) -> (Vec<SyncResult>, SyncWrites) {
-        let events: HashMap<EventId, &Event> = self
-            .facts
-            .places
-            .values()
-            .map(|(event, _)| (event.id, event))
-            .collect();
-        let dedup_window = self.rules.dedup_window;
-        let allowance = |facts: &TicketFacts, event: EventId| {
-            Some(Allowance {
-                reentry: events.get(&event)?.reentry,
-                entry_limit: facts.ticket.entry_limit,
-                dedup_window,
-            })
-        };
-        let refolded = self
-            .histories
-            .refold(&self.facts.tickets, allowance, self.intake.received_at);
-        let after: HashMap<TicketId, &TicketFacts> = refolded
-            .tickets
-            .iter()
-            .map(|facts| (facts.ticket.id, facts))
-            .collect();
-        for new_uploads in &self.new_uploads {
-            let Some(kept) = self.histories.get(new_uploads.scan_id) else {
-                continue;
-            };
-            let ticket = kept
-                .record
-                .ticket_id
-                .filter(|_| shows_ticket(kept.record.reason))
-                .and_then(|id| after.get(&id).copied().or_else(|| self.facts.tickets.get(&id)));
-            self.writes.scans.push(NewSyncedScan {
-                scan: NewScan {
-                    record: kept.record.clone(),
-                    fingerprint: new_uploads.upload.fingerprint,
-                    shown: AnswerSnapshot {
-                        gate_name: kept.gate_name.clone(),
-                        ticket: ticket.map(|facts| ScannedTicket::from(&facts.ticket)),
-                        previous_scan: self.previous(kept),
-                        warnings: Vec::new(),
-                    },
-                },
-                part: kept.part,
-                conflict: kept.conflict,
-                winner: kept.winner,
-                local_reason: new_uploads.upload.scan.local_reason,
-                log: new_uploads.log,
-            });
-        }
-        let results = outcomes.into_iter().map(|one| self.result(one)).collect();
-        self.writes.changed = self.histories.changed().cloned().collect();
-        self.writes.tickets = refolded.tickets;
-        self.writes.counts = refolded.counts;
-        (results, self.writes)
-    }
-
-    fn previous(&self, kept: &ScanState) -> Option<PreviousScan> {
-        if !shows_previous_scan(kept.record.reason) {
-            return None;
-        }
-        let winner = self.histories.get(kept.winner?)?;
-        let passage = Passage {
-            scan_id: winner.record.scan_id,
-            at: winner.record.scanned_at,
-            gate_id: winner.record.gate_id,
-            gate_name: winner.gate_name.clone(),
-            device_id: winner.record.device_id,
-            device_name: winner.device_name.clone(),
-        };
-        Some(PreviousScan::of(
-            &passage,
-            kept.record.device_id,
-            kept.record.scanned_at,
-        ))
-    }
-
-    fn result(&self, outcomes: ItemOutcome) -> SyncResult {
-        let (scan_id, status, errors) = match outcomes {
-            ItemOutcome::Recorded(id) => (Some(id), SyncStatus::Recorded, Vec::new()),
-            ItemOutcome::Replayed(id) => (Some(id), SyncStatus::Replayed, Vec::new()),
-            ItemOutcome::Quarantined(id) => (Some(id), SyncStatus::Quarantined, Vec::new()),
-            ItemOutcome::Rejected(id, fault) => (id, SyncStatus::Rejected, vec![fault]),
-        };
-        let on_record = matches!(status, SyncStatus::Recorded | SyncStatus::Replayed);
-        let kept = scan_id
-            .filter(|_| on_record)
-            .and_then(|id| self.histories.get(id));
-        SyncResult {
-            scan_id,
-            status,
-            result: kept.map(|kept| kept.record.result),
-            reason: kept.map(|kept| kept.record.reason),
-            conflict: kept.and_then(|kept| self.histories.conflict(kept.record.scan_id)),
-            errors,
-        }
     }
 }

@@ -1,67 +1,72 @@
-//! Is the batch what its device wrote? Signed, and its scans linked to one another and to those on record.
+//! Verifies that a batch is what its device wrote: the signature of the batch, and the links of its scans to each other and
+//! to recorded scans.
 
 use std::collections::HashMap;
 
 use crate::model::ScanId;
 use crate::sync::{LogPosition, SyncFacts, UploadBatch, signed_bytes};
 
-/// Whether the batch is what its device wrote: always so where the device has no key.
-pub(crate) fn is_log_valid(intake: &UploadBatch, facts: &SyncFacts) -> bool {
+/// Whether the batch is what its device wrote. Always true for a device without a key.
+pub(crate) fn is_log_valid(batch: &UploadBatch, facts: &SyncFacts) -> bool {
     let Some(key) = &facts.device.key else { return true };
-    let links: Vec<_> = intake.items.iter().map(|item| item.link).collect();
+    let links: Vec<_> = batch.items.iter().map(|item| item.link).collect();
     let bytes = signed_bytes(
-        intake.organization_id,
-        intake.device_id,
-        intake.batch_id,
-        intake.sent_at,
+        batch.organization_id,
+        batch.device_id,
+        batch.batch_id,
+        batch.sent_at,
         &links,
     );
-    let signed = intake
+    let signed = batch
         .signature
         .is_some_and(|signature| key.verifies(&bytes, signature.as_bytes()));
-    signed && is_chain_valid(intake, facts.log.clone())
+    signed && is_chain_valid(batch, facts.log.clone())
 }
 
-/// Whether a device that was enrolled anew has begun another log: its batch contradicts what is on record of the last
-/// one, and not itself. The phone may be another one, which numbers its scans from 1; or it is the same and goes on.
-pub(crate) fn is_log_restart(intake: &UploadBatch, facts: &SyncFacts) -> bool {
+/// Whether a device that was enrolled again has started a new log. Its batch then contradicts the recorded log, but not
+/// itself. The device may be another phone, which numbers its scans from 1, or the same phone, which continues its log.
+pub(crate) fn is_log_restart(batch: &UploadBatch, facts: &SyncFacts) -> bool {
     if !facts.device.may_restart_log {
         return false;
     }
     match facts.device.key {
-        Some(_) => !is_chain_valid(intake, facts.log.clone()) && is_chain_valid(intake, Log::new()),
-        None => intake.uploads().any(|upload| {
+        Some(_) => !is_chain_valid(batch, facts.log.clone()) && is_chain_valid(batch, Log::new()),
+        None => batch.uploads().any(|upload| {
             let scan = &upload.scan;
-            let place = scan.sequence.and_then(|sequence| facts.log.get(&sequence));
-            place.is_some_and(|(other, _)| *other != scan.scan_id)
+            let position = scan.sequence.and_then(|sequence| facts.log.get(&sequence));
+            position.is_some_and(|(other, _)| *other != scan.scan_id)
         }),
     }
 }
 
-/// Places of a log, with their scans.
+/// Positions of a log with their scans.
 type Log = HashMap<u64, (ScanId, LogPosition)>;
 
-fn is_chain_valid(intake: &UploadBatch, on_record: Log) -> bool {
-    let mut log = on_record;
-    for item in &intake.items {
+fn is_chain_valid(batch: &UploadBatch, recorded: Log) -> bool {
+    let mut log = recorded;
+    for item in &batch.items {
         let Ok(upload) = &item.upload else { continue };
         let Some(sequence) = upload.scan.sequence else {
             return false;
         };
-        let place = LogPosition {
+        let position = LogPosition {
             sequence,
             prev: upload.scan.prev_hash,
             link: item.link,
         };
-        let own = (upload.scan.scan_id, place);
+        let own = (upload.scan.scan_id, position);
         if log.insert(sequence, own).is_some_and(|other| other != own) {
             return false;
         }
     }
-    log.values().all(|(_, place)| {
-        let before = place.sequence.checked_sub(1).and_then(|before| log.get(&before));
-        let starts = place.sequence == 1;
-        starts == place.prev.is_none() && before.is_none_or(|(_, before)| place.prev == Some(before.link))
+    log.values().all(|(_, position)| {
+        let before = position
+            .sequence
+            .checked_sub(1)
+            .and_then(|before| log.get(&before));
+        let starts = position.sequence == 1;
+        starts == position.prev.is_none()
+            && before.is_none_or(|(_, before)| position.prev == Some(before.link))
     })
 }
 
@@ -86,7 +91,7 @@ mod tests {
         SigningKey::from_bytes(&[7; 32])
     }
 
-    /// A log of so many scans, as a phone writes it.
+    /// A log of this many scans, as a phone writes it.
     fn log(length: u128) -> Vec<UploadItem> {
         let mut prev: Option<LinkHash> = None;
         let mut items = Vec::new();
@@ -98,9 +103,9 @@ mod tests {
             if let Some(prev) = prev {
                 sent["prev_hash"] = serde_json::json!(prev);
             }
-            let handed = ReceivedScan::read(sent);
-            let link = LinkHash::of(&handed.sent);
-            let scan = *handed.scan.expect("a scan");
+            let received = ReceivedScan::read(sent);
+            let link = LinkHash::of(&received.sent);
+            let scan = *received.scan.expect("a scan");
             prev = Some(link);
             items.push(UploadItem {
                 scan_id: Some(scan.scan_id),
@@ -121,7 +126,7 @@ mod tests {
     }
 
     fn signed(items: Vec<UploadItem>) -> UploadBatch {
-        let mut intake = UploadBatch {
+        let mut batch = UploadBatch {
             organization_id: id(1),
             device_id: id(2),
             batch_id: id(3),
@@ -130,23 +135,23 @@ mod tests {
             signature: None,
             items,
         };
-        let links: Vec<_> = intake.items.iter().map(|item| item.link).collect();
+        let links: Vec<_> = batch.items.iter().map(|item| item.link).collect();
         let bytes = signed_bytes(id(1), id(2), id(3), NOW, &links);
-        intake.signature = Some(BatchSignature::new(key().sign(&bytes).to_bytes()));
-        intake
+        batch.signature = Some(BatchSignature::new(key().sign(&bytes).to_bytes()));
+        batch
     }
 
-    /// What the database has: a device with a key, and these of its scans.
-    fn facts(on_record: &[UploadItem]) -> SyncFacts {
-        let place = |item: &UploadItem| {
+    /// The facts of a device with a key and these recorded scans.
+    fn facts(recorded: &[UploadItem]) -> SyncFacts {
+        let position = |item: &UploadItem| {
             let scan = &item.upload.as_ref().expect("a scan").scan;
             let sequence = scan.sequence.expect("a number");
-            let place = LogPosition {
+            let position = LogPosition {
                 sequence,
                 prev: scan.prev_hash,
                 link: item.link,
             };
-            (sequence, (scan.scan_id, place))
+            (sequence, (scan.scan_id, position))
         };
         SyncFacts {
             device: SyncDevice {
@@ -157,30 +162,33 @@ mod tests {
                 received: ReceivedSequences::default(),
                 may_restart_log: false,
             },
-            known: HashMap::new(),
-            places: HashMap::new(),
+            recorded: HashMap::new(),
+            gates: HashMap::new(),
             tickets: HashMap::new(),
-            past: Vec::new(),
+            history: Vec::new(),
             sessions: Vec::new(),
-            log: on_record.iter().map(place).collect(),
+            log: recorded.iter().map(position).collect(),
             quarantined: HashSet::new(),
             quarantine_capacity: 0,
         }
     }
 
     #[test]
-    fn a_whole_log_holds_in_any_grouping_and_order() {
+    fn a_complete_log_is_valid_in_any_grouping_and_order() {
         let log = log(6);
         assert!(is_log_valid(&signed(log.clone()), &facts(&[])));
         assert!(
             is_log_valid(&signed(log[3..].to_vec()), &facts(&[])),
-            "its beginning comes later"
+            "its start comes later"
         );
         assert!(
             is_log_valid(&signed(log[..3].to_vec()), &facts(&log[3..])),
-            "it has come"
+            "its end is recorded"
         );
-        assert!(is_log_valid(&signed(log.clone()), &facts(&log)), "and again");
+        assert!(
+            is_log_valid(&signed(log.clone()), &facts(&log)),
+            "all of it is recorded"
+        );
         let mut turned = log;
         turned.reverse();
         assert!(is_log_valid(&signed(turned), &facts(&[])));
@@ -188,26 +196,32 @@ mod tests {
     }
 
     #[test]
-    fn an_unsigned_changed_or_forked_log_does_not_hold() {
+    fn an_unsigned_changed_or_forked_log_is_not_valid() {
         let whole = log(6);
         let mut unsigned = signed(whole.clone());
         unsigned.signature = None;
         assert!(!is_log_valid(&unsigned, &facts(&[])));
         let mut cut = signed(whole.clone());
         cut.items.pop();
-        assert!(!is_log_valid(&cut, &facts(&[])), "signed with more");
+        assert!(
+            !is_log_valid(&cut, &facts(&[])),
+            "the signature covers more scans"
+        );
         let mut late = signed(whole.clone());
         late.sent_at = NOW.plus_millis(1);
-        assert!(!is_log_valid(&late, &facts(&[])), "signed for another time");
+        assert!(
+            !is_log_valid(&late, &facts(&[])),
+            "the signature covers another time"
+        );
         let mut changed = whole.clone();
         changed[2].link = LinkHash::new([9; 32]);
         assert!(
             !is_log_valid(&signed(changed.clone()), &facts(&[])),
-            "the next names another"
+            "the next scan has another hash"
         );
         assert!(
             !is_log_valid(&signed(whole[3..].to_vec()), &facts(&changed[..3])),
-            "another is on record"
+            "another scan is recorded"
         );
         let mut forked = whole[2..3].to_vec();
         if let Ok(upload) = &mut forked[0].upload {
@@ -215,7 +229,7 @@ mod tests {
         }
         assert!(
             !is_log_valid(&signed(forked), &facts(&whole)),
-            "its place is taken"
+            "its position belongs to another scan"
         );
         let mut unnumbered = whole[..1].to_vec();
         if let Ok(upload) = &mut unnumbered[0].upload {
@@ -228,12 +242,12 @@ mod tests {
         }
         assert!(
             !is_log_valid(&signed(rootless), &facts(&[])),
-            "only the first has none before it"
+            "only the first scan has no previous one"
         );
     }
 
     #[test]
-    fn a_device_that_was_enrolled_anew_may_begin_another_log_or_go_on_with_its_own() {
+    fn a_device_that_was_enrolled_again_may_restart_or_continue_its_log() {
         let before = log(6);
         let other_phone = |length| {
             let mut items = log(length);
@@ -244,7 +258,10 @@ mod tests {
             items
         };
         let mut enrolled = facts(&before);
-        assert!(!is_log_restart(&signed(other_phone(3)), &enrolled), "it was not");
+        assert!(
+            !is_log_restart(&signed(other_phone(3)), &enrolled),
+            "it was not enrolled again"
+        );
         enrolled.device.may_restart_log = true;
         assert!(
             is_log_restart(&signed(other_phone(3)), &enrolled),
@@ -252,7 +269,7 @@ mod tests {
         );
         assert!(
             !is_log_restart(&signed(before[2..].to_vec()), &enrolled),
-            "handed in again"
+            "received in again"
         );
         let first_five = SyncFacts {
             log: facts(&before[..5]).log,
@@ -260,13 +277,13 @@ mod tests {
         };
         assert!(
             !is_log_restart(&signed(before[5..].to_vec()), &first_five),
-            "it goes on"
+            "it continues its log"
         );
-        let mut torn = other_phone(3);
-        torn[1].link = LinkHash::new([9; 32]);
+        let mut inconsistent = other_phone(3);
+        inconsistent[1].link = LinkHash::new([9; 32]);
         assert!(
-            !is_log_restart(&signed(torn), &first_five),
-            "it holds with nothing"
+            !is_log_restart(&signed(inconsistent), &first_five),
+            "it contradicts itself"
         );
         let mut without_key = first_five;
         without_key.device.key = None;
@@ -275,11 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn a_device_without_a_key_proves_nothing() {
+    fn the_log_of_a_device_without_a_key_is_not_checked() {
         let mut facts = facts(&[]);
         facts.device.key = None;
-        let mut intake = signed(log(3));
-        intake.signature = None;
-        assert!(is_log_valid(&intake, &facts));
+        let mut batch = signed(log(3));
+        batch.signature = None;
+        assert!(is_log_valid(&batch, &facts));
     }
 }

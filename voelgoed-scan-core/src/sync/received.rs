@@ -1,8 +1,8 @@
-//! Which numbers of a device's log have come in, and which are missing?
+//! The sequence numbers of a device's log that the server received, and the missing ones.
 
 use serde::{Deserialize, Serialize};
 
-/// Sequence numbers that came in, as ranges: sorted, apart, both ends included.
+/// Received sequence numbers as ranges: sorted, not adjacent, with both ends included.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReceivedSequences(Vec<(u64, u64)>);
@@ -22,7 +22,7 @@ impl ReceivedSequences {
         self.0 = merged;
     }
 
-    /// The gaps from 1 to the highest number that came in: first and last of each.
+    /// The gaps from 1 to the highest received number: first and last number of each.
     #[must_use]
     pub fn missing(&self) -> Vec<(u64, u64)> {
         let mut next = 1;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_are_named_by_their_ends() {
+    fn a_gap_has_its_first_and_last_number() {
         let mut received = ReceivedSequences::default();
         assert!(received.missing().is_empty());
         received.extend([4, 2, 9, 3]);
@@ -56,7 +56,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_order_and_no_grouping_makes_a_difference(numbers in proptest::collection::vec(1_u64..40, 0..30), cut in 0_usize..30) {
+        fn order_and_grouping_make_no_difference(numbers in proptest::collection::vec(1_u64..40, 0..30), cut in 0_usize..30) {
             let mut whole = ReceivedSequences::default();
             whole.extend(numbers.iter().copied());
             let (one, other) = numbers.split_at(cut.min(numbers.len()));

@@ -1,8 +1,8 @@
-//! What is a scan worth that a device decided alone? Judged again, by itself: what its ticket's history makes of it
-//! comes after ([`crate::rules::fold`](crate::rules::fold())).
+//! Evaluates a scan that a device decided alone, without its ticket's history. The fold of the history
+//! ([`crate::rules::fold`](crate::rules::fold())) follows.
 //!
-//! Invariants: nothing here depends on what else was handed in, or when; a denial never becomes an admission; whoever
-//! a device let through is counted, if it is known with which ticket.
+//! Invariants: an evaluation does not depend on other uploads or on the time of the upload; a denial never becomes an
+//! admission; every person whom a device admitted is counted, if the ticket is known.
 
 use crate::model::{
     Claims, DecidedBy, Direction, Event, Fingerprint, Format, Gate, Ledger, Reason, ScanResult, TicketCode,
@@ -12,44 +12,44 @@ use crate::rules::decision::{claims_match, recheck};
 use crate::rules::{ConflictKind, HistoryKind, ScanContext, can_be_overridden, decide};
 use crate::sync::SyncScan;
 
-/// A scan of a batch, read and its signature checked; nothing of its ticket is known yet.
+/// A scan of a batch with a verified payload. Its ticket is not known yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upload {
-    /// What the device says.
+    /// The scan as the device sent it.
     pub scan: SyncScan,
-    /// What is kept of the payload.
+    /// The traces of the payload.
     pub fingerprint: Fingerprint,
-    /// Checks 1 to 3, but for the payload's own window.
+    /// The result of checks 1 to 3 without the payload's validity window.
     pub claims: Result<Claims, Reason>,
 }
 
-/// Where a scan was made, when, and by whose leave.
+/// The circumstances of an uploaded scan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UploadContext<'a> {
     pub(crate) event: &'a Event,
     pub(crate) gate: &'a Gate,
-    /// The corrected time.
+    /// The time, corrected to the server's clock.
     pub(crate) at: Timestamp,
     /// Whether the device may override.
     pub(crate) can_override: bool,
     pub(crate) dedup_window: std::time::Duration,
 }
 
-/// What a scan is worth by itself.
+/// The evaluation of a scan without its ticket's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Evaluation {
     pub(crate) reason: Reason,
     pub(crate) would_have_been: Option<Reason>,
-    pub(crate) part: Option<HistoryKind>,
+    pub(crate) history_kind: Option<HistoryKind>,
     pub(crate) conflict: Option<ConflictKind>,
     pub(crate) decided_by: DecidedBy,
-    /// Whether the claims, signed and all, name the ticket that was found.
+    /// Whether the verified claims match the ticket that was found.
     pub(crate) names_ticket: bool,
-    /// The code that the claims name.
+    /// The code in the claims.
     pub(crate) code: Option<TicketCode>,
 }
 
-/// Judges a scan; `ticket` is the one that its claims name, where there is one.
+/// Evaluates a scan. `ticket` is the one that its claims name, if it exists.
 pub(crate) fn evaluate(
     upload: &Upload,
     context: &UploadContext<'_>,
@@ -65,11 +65,11 @@ pub(crate) fn evaluate(
         claims.is_ok_and(|claims| claims_match(&claims, facts, context.event.organization_id))
     });
     let scan = &upload.scan;
-    let backed = scan.override_.is_some() && context.can_override && scan.direction == Direction::Entry;
+    let has_override = scan.override_.is_some() && context.can_override && scan.direction == Direction::Entry;
     let evaluation = match scan.local_result {
-        Some(ScanResult::Valid) => let_through(scan, context, claims, ticket, backed),
-        Some(denied) => denial(scan, context, claims, ticket, denied),
-        None => undecided(scan, context, claims, ticket, backed),
+        Some(ScanResult::Valid) => evaluate_admitted(scan, context, claims, ticket, has_override),
+        Some(denied) => evaluate_denied(scan, context, claims, ticket, denied),
+        None => evaluate_undecided(scan, context, claims, ticket, has_override),
     };
     Evaluation {
         names_ticket: ticket.is_some(),
@@ -82,11 +82,11 @@ pub(crate) fn evaluate(
     }
 }
 
-const fn plain(reason: Reason) -> Evaluation {
+const fn with_reason(reason: Reason) -> Evaluation {
     Evaluation {
         reason,
         would_have_been: None,
-        part: None,
+        history_kind: None,
         conflict: None,
         decided_by: DecidedBy::Database,
         names_ticket: false,
@@ -95,55 +95,57 @@ const fn plain(reason: Reason) -> Evaluation {
 }
 
 impl UploadContext<'_> {
-    fn context(&self, direction: Direction) -> ScanContext<'_> {
+    fn scan_context(&self, direction: Direction) -> ScanContext<'_> {
         ScanContext {
             now: self.at,
             direction,
             event: self.event,
             gate: self.gate,
-            // How full it was at that time, nobody can say any more.
+            // The occupancy at that time is unknown.
             occupancy: None,
             dedup_window: self.dedup_window,
         }
     }
 }
 
-/// The device let the person through: checks 1 to 5 and 8.
-fn let_through(
+/// The device admitted the person: checks 1 to 5 and 8 are repeated.
+fn evaluate_admitted(
     scan: &SyncScan,
     context: &UploadContext<'_>,
     claims: Result<Claims, Reason>,
     ticket: Option<&TicketFacts>,
-    backed: bool,
+    has_override: bool,
 ) -> Evaluation {
-    let checked = claims.and_then(|claims| recheck(&context.context(scan.direction), &claims, ticket));
+    let checked = claims.and_then(|claims| recheck(&context.scan_context(scan.direction), &claims, ticket));
     match (checked, scan.direction) {
         (Err(reason), _) => Evaluation {
-            part: ticket.map(|_| HistoryKind::LetIn),
+            history_kind: ticket.map(|_| HistoryKind::LetIn),
             conflict: Some(ConflictKind::NotAdmissible),
-            ..plain(reason)
+            ..with_reason(reason)
         },
         (Ok(()), Direction::Exit) => Evaluation {
-            part: Some(HistoryKind::Admitted),
-            ..plain(Reason::Exited)
+            history_kind: Some(HistoryKind::Admitted),
+            ..with_reason(Reason::Exited)
         },
-        (Ok(()), Direction::Entry) if backed && scan.local_reason == Some(Reason::Overridden) => Evaluation {
-            part: Some(HistoryKind::Forced),
-            ..plain(Reason::Overridden)
-        },
+        (Ok(()), Direction::Entry) if has_override && scan.local_reason == Some(Reason::Overridden) => {
+            Evaluation {
+                history_kind: Some(HistoryKind::Forced),
+                ..with_reason(Reason::Overridden)
+            }
+        }
         (Ok(()), Direction::Entry) => Evaluation {
-            part: Some(if backed {
+            history_kind: Some(if has_override {
                 HistoryKind::Backed
             } else {
                 HistoryKind::Admitted
             }),
-            ..plain(Reason::Admitted)
+            ..with_reason(Reason::Admitted)
         },
     }
 }
 
-/// The device sent the person away: on record as given.
-fn denial(
+/// The device denied the scan: it is recorded as reported.
+fn evaluate_denied(
     scan: &SyncScan,
     context: &UploadContext<'_>,
     claims: Result<Claims, Reason>,
@@ -151,18 +153,18 @@ fn denial(
     denied: ScanResult,
 ) -> Evaluation {
     if let Some(reason) = scan.local_reason {
-        return plain(reason);
+        return with_reason(reason);
     }
-    // The device does not say why. The rules do, where they deny alike.
-    let now = undecided(scan, context, claims, ticket, false).reason;
-    plain(if now.result() == denied {
-        now
+    // The device reported no reason. The rules give one if they deny with the same result.
+    let present = evaluate_undecided(scan, context, claims, ticket, false).reason;
+    with_reason(if present.result() == denied {
+        present
     } else {
-        commonest(denied)
+        most_common_reason(denied)
     })
 }
 
-const fn commonest(result: ScanResult) -> Reason {
+const fn most_common_reason(result: ScanResult) -> Reason {
     match result {
         ScanResult::Valid => Reason::Admitted,
         ScanResult::Duplicate => Reason::AlreadyScanned,
@@ -173,16 +175,16 @@ const fn commonest(result: ScanResult) -> Reason {
     }
 }
 
-/// Nobody decided: every rule that does not hang on what else happened; the fold does the rest.
-fn undecided(
+/// The device did not decide: every rule applies that does not depend on other scans. The fold applies the others.
+fn evaluate_undecided(
     scan: &SyncScan,
     context: &UploadContext<'_>,
     claims: Result<Claims, Reason>,
     ticket: Option<&TicketFacts>,
-    backed: bool,
+    has_override: bool,
 ) -> Evaluation {
-    let context = context.context(scan.direction);
-    let asked = Some(if backed {
+    let context = context.scan_context(scan.direction);
+    let history_kind = Some(if has_override {
         HistoryKind::AskedBacked
     } else {
         HistoryKind::Asked
@@ -203,16 +205,16 @@ fn undecided(
     };
     if reason.result() == ScanResult::Valid {
         return Evaluation {
-            part: asked,
-            ..plain(reason)
+            history_kind,
+            ..with_reason(reason)
         };
     }
-    if backed && can_be_overridden(reason, scan.direction) {
+    if has_override && can_be_overridden(reason, scan.direction) {
         return Evaluation {
-            part: Some(HistoryKind::Forced),
+            history_kind: Some(HistoryKind::Forced),
             would_have_been: Some(reason),
-            ..plain(Reason::Overridden)
+            ..with_reason(Reason::Overridden)
         };
     }
-    plain(reason)
+    with_reason(reason)
 }

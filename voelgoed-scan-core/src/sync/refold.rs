@@ -1,8 +1,7 @@
-//! What do a ticket's scans come to, once some of them have changed? Its ledger, its people, and what becomes of the
-//! scans that were on record before.
+//! Folds the histories of tickets again after some of their scans changed.
 //!
-//! Invariant: what is written is the difference between the fold of what was and the fold of what is; so it does not
-//! matter in how many steps, nor in which order, the scans came.
+//! Invariant: the changes are the difference between the fold before and the fold after. So the number of steps and the
+//! order in which scans arrive do not matter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,34 +14,37 @@ use crate::rules::{
 };
 use crate::sync::{Conflict, NamedDevice};
 
-/// A scan with what a ticket's history needs of it.
+/// The state of a scan: its record and the facts that its ticket's history needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanState {
     /// Its record.
     pub record: ScanRecord,
-    /// What it brings into its ticket's history; `None` for a scan that was answered at the gate, and for a denial.
-    pub part: Option<HistoryKind>,
-    /// The conflict that it lost.
+    /// What it means to its ticket's history. `None` for a scan that the server answered, and for a denial.
+    pub history_kind: Option<HistoryKind>,
+    /// The conflict that the scan lost.
     pub conflict: Option<ConflictKind>,
-    /// The admission that it lost against.
+    /// The admission that won the conflict.
     pub winner: Option<ScanId>,
-    /// The gate's name then.
+    /// The gate's name at that time.
     pub gate_name: String,
     /// The device's name.
     pub device_name: String,
-    /// How many people the ticket was for then, where that was told.
+    /// The ticket's entry limit at that time, if the answer had the ticket.
     pub entry_limit: Option<u8>,
 }
 
 impl ScanState {
-    /// The scan as a part of its ticket's history; `None` where it is none.
+    /// The scan as part of its ticket's history; `None` for a denial and an undone scan.
     #[must_use]
     pub fn past(&self, entry_limit: u8) -> Option<PastScan> {
         let record = &self.record;
         let answered = (record.result == ScanResult::Valid).then_some(HistoryKind::Answered);
-        let part = self.part.or(answered).filter(|_| record.undone.is_none())?;
+        let history_kind = self
+            .history_kind
+            .or(answered)
+            .filter(|_| record.undone.is_none())?;
         Some(PastScan {
-            seen: Passage {
+            passage: Passage {
                 scan_id: record.scan_id,
                 at: record.scanned_at,
                 gate_id: record.gate_id,
@@ -51,7 +53,7 @@ impl ScanState {
                 device_name: self.device_name.clone(),
             },
             direction: record.direction,
-            part,
+            kind: history_kind,
             entry_limit: self.entry_limit.unwrap_or(entry_limit),
             outcome: HistoryOutcome {
                 reason: record.reason,
@@ -62,7 +64,7 @@ impl ScanState {
         })
     }
 
-    fn take(&mut self, outcome: HistoryOutcome) {
+    fn apply(&mut self, outcome: HistoryOutcome) {
         let Outcome { result, reason } = Outcome::from(outcome.reason);
         self.record.result = result;
         self.record.reason = reason;
@@ -72,47 +74,53 @@ impl ScanState {
     }
 }
 
-/// A scan as it stands, beside what the database has of it.
+/// A scan, now and in the database.
 #[derive(Debug)]
-struct Row {
-    now: ScanState,
-    /// `None` where it is new.
+struct TrackedScan {
+    current: ScanState,
+    /// `None` for a new scan.
     stored: Option<ScanState>,
 }
 
-/// The scans of several tickets.
+/// The histories of several tickets.
 #[derive(Debug, Default)]
 pub struct TicketHistories {
-    rows: HashMap<ScanId, Row>,
+    scans: HashMap<ScanId, TrackedScan>,
     tickets: HashMap<TicketId, BTreeSet<ScanId>>,
-    touched: BTreeSet<(TicketId, EventId)>,
+    changed_tickets: BTreeSet<(TicketId, EventId)>,
 }
 
-/// What a refold comes to.
+/// The changes of a refold.
 #[derive(Debug, Default)]
 pub struct RefoldResult {
-    /// Tickets that changed.
+    /// The changed tickets.
     pub tickets: Vec<TicketFacts>,
-    /// Counters to be raised, by event and gate.
+    /// The changes of counters, by event and gate.
     pub counts: BTreeMap<(EventId, GateId), CountChange>,
 }
 
 impl TicketHistories {
-    /// Adds a scan that is on record.
+    /// Adds a recorded scan.
     pub fn add_stored(&mut self, scan: ScanState) {
         self.index(&scan.record);
         let stored = Some(scan.clone());
-        self.rows.insert(scan.record.scan_id, Row { now: scan, stored });
+        self.scans.insert(
+            scan.record.scan_id,
+            TrackedScan {
+                current: scan,
+                stored,
+            },
+        );
     }
 
-    /// Adds a scan that is new.
+    /// Adds a new scan.
     pub fn add_new(&mut self, scan: ScanState) {
         self.index(&scan.record);
-        self.touch(&scan);
-        self.rows.insert(
+        self.mark_changed(&scan);
+        self.scans.insert(
             scan.record.scan_id,
-            Row {
-                now: scan,
+            TrackedScan {
+                current: scan,
                 stored: None,
             },
         );
@@ -124,28 +132,28 @@ impl TicketHistories {
         }
     }
 
-    fn touch(&mut self, scan: &ScanState) {
+    fn mark_changed(&mut self, scan: &ScanState) {
         if let Some(ticket) = scan.record.ticket_id {
-            self.touched.insert((ticket, scan.record.event_id));
+            self.changed_tickets.insert((ticket, scan.record.event_id));
         }
     }
 
-    /// A scan as it stands.
+    /// The present state of a scan.
     #[must_use]
     pub fn get(&self, scan: ScanId) -> Option<&ScanState> {
-        self.rows.get(&scan).map(|row| &row.now)
+        self.scans.get(&scan).map(|tracked| &tracked.current)
     }
 
-    /// Changes a scan.
+    /// Changes a scan and marks its ticket for the refold.
     pub fn change(&mut self, scan: ScanId, change: impl FnOnce(&mut ScanState)) {
-        if let Some(row) = self.rows.get_mut(&scan) {
-            change(&mut row.now);
-            let now = row.now.clone();
-            self.touch(&now);
+        if let Some(tracked) = self.scans.get_mut(&scan) {
+            change(&mut tracked.current);
+            let current = tracked.current.clone();
+            self.mark_changed(&current);
         }
     }
 
-    /// Folds every ticket that was touched. `allowance` is by the ticket and the event.
+    /// Folds every ticket with a new or changed scan. `allowance` gives the allowance of a ticket at an event.
     pub fn refold(
         &mut self,
         tickets: &HashMap<TicketId, TicketFacts>,
@@ -153,7 +161,7 @@ impl TicketHistories {
         now: Timestamp,
     ) -> RefoldResult {
         let mut refolded = RefoldResult::default();
-        for (ticket, event) in std::mem::take(&mut self.touched) {
+        for (ticket, event) in std::mem::take(&mut self.changed_tickets) {
             let Some(facts) = tickets.get(&ticket) else {
                 continue;
             };
@@ -162,17 +170,19 @@ impl TicketHistories {
             };
             let ids = self.tickets.get(&ticket).cloned().unwrap_or_default();
             let at_event = |id: &&ScanId| {
-                self.rows
+                self.scans
                     .get(id)
-                    .is_some_and(|row| row.now.record.event_id == event)
+                    .is_some_and(|tracked| tracked.current.record.event_id == event)
             };
             let ids: Vec<ScanId> = ids.iter().filter(at_event).copied().collect();
-            let rows = || ids.iter().filter_map(|id| self.rows.get(id));
+            let scans = || ids.iter().filter_map(|id| self.scans.get(id));
             let limit = allowance.entry_limit;
-            let before: Vec<_> = rows()
-                .filter_map(|row| row.stored.as_ref()?.past(limit))
+            let before: Vec<_> = scans()
+                .filter_map(|tracked| tracked.stored.as_ref()?.past(limit))
                 .collect();
-            let after: Vec<_> = rows().filter_map(|row| row.now.past(limit)).collect();
+            let after: Vec<_> = scans()
+                .filter_map(|tracked| tracked.current.past(limit))
+                .collect();
             let before = fold(&before, &allowance);
             let after = fold(&after, &allowance);
             for movement in movement_difference(&before.movements, &after.movements) {
@@ -181,22 +191,22 @@ impl TicketHistories {
                 count.exits += movement.exits;
             }
             for id in &ids {
-                if let Some(row) = self
-                    .rows
+                if let Some(tracked) = self
+                    .scans
                     .get_mut(id)
-                    .filter(|row| row.now.record.undone.is_some())
+                    .filter(|tracked| tracked.current.record.undone.is_some())
                 {
-                    // Who was not there came in twice with nobody.
-                    row.now.conflict = None;
-                    row.now.winner = None;
+                    // An undone scan takes part in no conflict.
+                    tracked.current.conflict = None;
+                    tracked.current.winner = None;
                 }
             }
             for (id, outcome) in after.outcomes {
-                if let Some(row) = self.rows.get_mut(&id) {
-                    row.now.take(outcome);
+                if let Some(tracked) = self.scans.get_mut(&id) {
+                    tracked.current.apply(outcome);
                 }
             }
-            // Somebody let in at another event with this ticket is inside there, and nothing to this ticket's history.
+            // A person whom another event's gate admitted is inside there. The ticket's ledger belongs to its own event.
             if facts.ticket.event_id == event && facts.ledger != after.ledger {
                 let mut facts = facts.clone();
                 facts.ledger = after.ledger;
@@ -207,43 +217,48 @@ impl TicketHistories {
                 refolded.tickets.push(facts);
             }
         }
-        for row in self.rows.values() {
-            let is = row.now.record.result;
-            let was = row.stored.as_ref().map(|stored| stored.record.result);
-            if was == Some(is) {
+        for tracked in self.scans.values() {
+            let current = tracked.current.record.result;
+            let stored = tracked.stored.as_ref().map(|stored| stored.record.result);
+            if stored == Some(current) {
                 continue;
             }
-            let place = (row.now.record.event_id, row.now.record.gate_id);
-            let results = &mut refolded.counts.entry(place).or_default().results;
-            results.count(is);
-            if let Some(was) = was {
-                results.uncount(was);
+            let gate = (tracked.current.record.event_id, tracked.current.record.gate_id);
+            let results = &mut refolded.counts.entry(gate).or_default().results;
+            results.count(current);
+            if let Some(stored) = stored {
+                results.uncount(stored);
             }
         }
         refolded
     }
 
-    /// The scans on record that have changed.
+    /// The recorded scans that changed.
     pub fn changed(&self) -> impl Iterator<Item = &ScanState> {
-        self.rows
+        self.scans
             .values()
-            .filter(|row| row.stored.as_ref().is_some_and(|stored| *stored != row.now))
-            .map(|row| &row.now)
+            .filter(|tracked| {
+                tracked
+                    .stored
+                    .as_ref()
+                    .is_some_and(|stored| *stored != tracked.current)
+            })
+            .map(|tracked| &tracked.current)
     }
 
-    /// The conflict that a scan lost, or else the first that it won.
+    /// The conflict that a scan lost, or else the first conflict that it won.
     #[must_use]
     pub fn conflict(&self, scan: ScanId) -> Option<Conflict> {
         let own = self.get(scan)?;
         if own.conflict.is_some() {
             return self.conflict_lost_by(own);
         }
-        let rivals = self.tickets.get(&own.record.ticket_id?)?;
-        let lost = rivals
+        let ticket_scans = self.tickets.get(&own.record.ticket_id?)?;
+        let lost = ticket_scans
             .iter()
             .filter_map(|id| self.get(*id))
-            .filter(|rival| rival.winner == Some(scan))
-            .min_by_key(|rival| (rival.record.scanned_at, rival.record.scan_id))?;
+            .filter(|other| other.winner == Some(scan))
+            .min_by_key(|other| (other.record.scanned_at, other.record.scan_id))?;
         self.conflict_lost_by(lost)
     }
 

@@ -1,4 +1,4 @@
-//! What does a device say of one scan? Its wire form, its rules, and what is wrong with one that breaks them.
+//! An uploaded scan: its JSON form, its constraints and its errors.
 
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,35 +7,35 @@ use serde_json::Value;
 use crate::model::{Direction, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp};
 use crate::sync::LinkHash;
 
-/// A scan that a device decided alone, or at least read.
+/// A scan that a device decided alone, or read without deciding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawSyncScan", into = "RawSyncScan")]
 pub struct SyncScan {
-    /// The device's name for it: the one that it would have asked the server with.
+    /// The device's id of the scan. It is the same as in a request to the server.
     pub scan_id: ScanId,
-    /// What was read.
+    /// What the device read.
     pub reading: Reading,
-    /// Where.
+    /// The gate.
     pub gate_id: GateId,
-    /// Which way the person goes.
+    /// The direction.
     pub direction: Direction,
-    /// When, by the device's clock.
+    /// The time by the device's clock.
     pub scanned_at: Timestamp,
-    /// What the device did; absent, the server decides as of that time.
+    /// The device's result. If absent, the server decides for that time.
     pub local_result: Option<ScanResult>,
-    /// Why.
+    /// The device's reason.
     pub local_reason: Option<Reason>,
-    /// The place of the scan in the device's log: 1 and up, by one.
+    /// The position of the scan in the device's log: 1 for the first, then ascending by 1.
     pub sequence: Option<u64>,
-    /// The override that it was let in with.
+    /// The override.
     pub override_: Option<Override>,
-    /// Kept with the scan.
+    /// Stored with the scan.
     pub metadata: Option<Metadata>,
-    /// The link hash of the scan before it in the device's log; null for the first.
+    /// The hash of the previous scan in the device's log; null for the first.
     pub prev_hash: Option<LinkHash>,
 }
 
-/// The wire form of a scan that is handed in, its rules spelt as JSON Schema can spell them.
+/// The JSON form of an uploaded scan, with its constraints in JSON Schema.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
@@ -49,38 +49,38 @@ pub struct SyncScan {
     )
 )]
 pub struct RawSyncScan {
-    /// The device's name for it: the one that it would have asked the server with.
+    /// The device's id of the scan. It is the same as in a request to the server.
     pub scan_id: ScanId,
-    /// What the camera read. This or `ticket_code`.
+    /// The text of a QR code. Exactly one of `qr` and `ticket_code` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr: Option<String>,
-    /// What staff typed. This or `qr`.
+    /// The code that staff typed. Exactly one of `qr` and `ticket_code` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket_code: Option<String>,
-    /// Where.
+    /// The gate.
     pub gate_id: GateId,
-    /// Which way the person goes.
+    /// The direction.
     #[serde(default = "entry")]
     pub direction: Direction,
-    /// When, by the device's clock.
+    /// The time by the device's clock.
     pub scanned_at: Timestamp,
-    /// What the device did; absent, the server decides as of that time.
+    /// The device's result. If absent, the server decides for that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_result: Option<ScanResult>,
-    /// Why: a reason of that result.
+    /// The device's reason, which belongs to `local_result`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_reason: Option<Reason>,
-    /// The place of the scan in the device's log: 1 and up, by one.
+    /// The position of the scan in the device's log: 1 for the first, then ascending by 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 9_007_199_254_740_991_u64)))]
     pub sequence: Option<u64>,
-    /// The override that it was let in with.
+    /// The override.
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
     pub override_: Option<Override>,
-    /// A JSON object of at most 4 KiB, kept with the scan.
+    /// A JSON object of at most 4 KiB, stored with the scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// The link hash of the scan before it in the device's log; null for the first.
+    /// The hash of the previous scan in the device's log; null for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev_hash: Option<LinkHash>,
 }
@@ -89,25 +89,25 @@ const fn entry() -> Direction {
     Direction::Entry
 }
 
-/// The largest `sequence`: the largest integer that every JSON reader reads as it was written.
+/// The maximum `sequence`: the largest integer that every JSON parser represents exactly.
 const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
-/// Fields of a scan that are each right but do not go together.
+/// The error of a scan whose fields contradict each other or exceed a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSyncScan {
     /// Neither `qr` nor `ticket_code`, or both.
     #[error("exactly one of qr and ticket_code is due")]
     NotOneReading,
-    /// A `local_reason` of another result than `local_result`, or without one.
+    /// `local_reason` does not belong to `local_result`, or `local_result` is absent.
     #[error("is not a reason of local_result")]
     ReasonOfAnotherResult,
-    /// A `sequence` that no log has.
+    /// `sequence` is out of range.
     #[error("must be from 1 to 9007199254740991")]
     SequenceOutOfRange,
 }
 
 impl InvalidSyncScan {
-    /// The field to look at, as a JSON pointer.
+    /// The field with the error, as a JSON pointer (RFC 6901).
     #[must_use]
     pub const fn pointer(self) -> &'static str {
         match self {
@@ -178,19 +178,19 @@ impl From<SyncScan> for RawSyncScan {
     }
 }
 
-/// A field that is missing or wrong.
+/// An error in a field of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "ScanFault"))]
 pub struct ScanFault {
-    /// Where, as a JSON pointer into the scan.
+    /// The field, as a JSON pointer into the scan (RFC 6901).
     pub pointer: String,
-    /// What is wrong, in words.
+    /// The error as a text.
     pub message: String,
 }
 
 impl ScanFault {
-    /// A fault of one field, or of the whole scan (an empty pointer).
+    /// An error of one field, or of the whole scan (an empty pointer).
     #[must_use]
     pub fn new(pointer: &str, message: impl Into<String>) -> Self {
         Self {
@@ -200,12 +200,12 @@ impl ScanFault {
     }
 }
 
-/// An item of a batch as it came: a scan, or whatever else somebody sent.
+/// An item of a batch as it was received: a scan or any other JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedScan {
-    /// The item, for the device's chain: what was signed is what was sent.
+    /// The item as it was sent, for the hash in the device's chain.
     pub sent: Value,
-    /// The scan, or what is wrong with it.
+    /// The scan, or the error in it.
     pub scan: Result<Box<SyncScan>, ScanFault>,
 }
 
@@ -217,7 +217,7 @@ impl ReceivedScan {
         Self { sent, scan }
     }
 
-    /// The scan's id, also where the rest makes no sense.
+    /// The scan's id, even if the scan is invalid.
     #[must_use]
     pub fn scan_id(&self) -> Option<ScanId> {
         match &self.scan {
@@ -234,7 +234,7 @@ impl<'de> Deserialize<'de> for ReceivedScan {
 }
 
 fn read(sent: &Value) -> Result<SyncScan, ScanFault> {
-    // A derived `Deserialize` would take an array for an object, field by field.
+    // A derived `Deserialize` also accepts an array of the fields.
     if !sent.is_object() {
         return Err(ScanFault::new("", "must be an object"));
     }
@@ -243,7 +243,7 @@ fn read(sent: &Value) -> Result<SyncScan, ScanFault> {
     SyncScan::try_from(raw).map_err(|error| ScanFault::new(error.pointer(), error.to_string()))
 }
 
-/// What serde found, in words that repeat nothing of what was sent.
+/// The error of serde, without any part of the input.
 fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> ScanFault {
     let mut pointer = String::new();
     for segment in error.path() {
@@ -269,10 +269,14 @@ fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> ScanFault {
             message: "is required".to_owned(),
         };
     }
-    let repeats = text.starts_with("invalid ") || text.starts_with("unknown ");
+    let repeats_input = text.starts_with("invalid ") || text.starts_with("unknown ");
     ScanFault {
         pointer,
-        message: if repeats { "is not valid".to_owned() } else { text },
+        message: if repeats_input {
+            "is not valid".to_owned()
+        } else {
+            text
+        },
     }
 }
 
@@ -296,16 +300,16 @@ mod tests {
     }
 
     #[test]
-    fn four_fields_are_enough_and_what_is_read_is_written_alike() {
-        let handed = ReceivedScan::read(scan());
-        let read = handed.scan.expect("a scan");
+    fn four_fields_are_enough_and_a_scan_is_written_as_it_was_read() {
+        let received = ReceivedScan::read(scan());
+        let read = received.scan.expect("a scan");
         assert_eq!((read.direction, read.local_result), (Direction::Entry, None));
         let again = serde_json::to_value(&*read).expect("JSON");
         assert_eq!(again, with("direction", json!("entry")));
     }
 
     #[test]
-    fn a_fault_names_its_field() {
+    fn an_error_names_its_field() {
         for (sent, pointer) in [
             (json!([]), ""),
             (json!({}), "/scan_id"),
@@ -321,8 +325,8 @@ mod tests {
             (with("override", json!({ "reason": "" })), "/override/reason"),
             (with("prev_hash", json!("AA")), "/prev_hash"),
         ] {
-            let handed = ReceivedScan::read(sent.clone());
-            let fault = handed.scan.expect_err("a fault");
+            let received = ReceivedScan::read(sent.clone());
+            let fault = received.scan.expect_err("a fault");
             assert_eq!(fault.pointer, pointer, "{sent}: {}", fault.message);
         }
         assert!(
@@ -333,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_belongs_to_its_result() {
+    fn a_reason_must_belong_to_its_result() {
         let mut sent = with("local_result", json!("duplicate"));
         sent["local_reason"] = json!("already_scanned");
         assert!(ReceivedScan::read(sent.clone()).scan.is_ok());

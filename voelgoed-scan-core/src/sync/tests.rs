@@ -1,4 +1,4 @@
-//! The law of bulk intake: whatever was handed in, in whatever order and in whatever groups, comes to the same.
+//! Properties of uploads: the same scans give the same state in every order and in every grouping.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -33,13 +33,13 @@ fn tickets(entry_limit: u8) -> Vec<TicketFacts> {
     made.collect()
 }
 
-/// What a device says it did.
+/// What a device reports about its decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Says {
-    LetIn,
-    Forced,
+enum Report {
+    Admitted,
+    Overridden,
     Denied,
-    Nothing,
+    Undecided,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,43 +50,43 @@ struct Step {
     ticket: usize,
     seconds: i64,
     direction: Direction,
-    says: Says,
-    /// Answered at the gate first; what the device says of it comes later.
+    report: Report,
+    /// Whether the server answers it at the gate before the device uploads it.
     online: bool,
     overrides: bool,
     undone: bool,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let says = prop::sample::select(vec![
-        Says::LetIn,
-        Says::LetIn,
-        Says::LetIn,
-        Says::Forced,
-        Says::Denied,
-        Says::Nothing,
+    let report = prop::sample::select(vec![
+        Report::Admitted,
+        Report::Admitted,
+        Report::Admitted,
+        Report::Overridden,
+        Report::Denied,
+        Report::Undecided,
     ]);
     let ways = prop::sample::select(vec![Direction::Entry, Direction::Entry, Direction::Exit]);
     (
         (0..3_u128, 3..5_u128, 0..2_usize, 0..900_i64),
         (
             ways,
-            says,
+            report,
             prop::bool::weighted(0.3),
             prop::bool::weighted(0.1),
             prop::bool::weighted(0.1),
         ),
     )
         .prop_map(
-            |((device, gate, ticket, seconds), (direction, says, online, overrides, undone))| Step {
+            |((device, gate, ticket, seconds), (direction, report, online, overrides, undone))| Step {
                 number: 0,
                 device: 70 + device,
                 gate,
                 ticket,
-                // Coarse, so that moments are shared.
+                // Coarse steps, so that scans share times.
                 seconds: seconds / 20 * 20,
                 direction,
-                says,
+                report,
                 online,
                 overrides,
                 undone,
@@ -103,8 +103,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// A database of maps.
-struct World {
+/// A database in memory.
+struct TestDatabase {
     event: Event,
     tickets: HashMap<TicketId, TicketFacts>,
     scans: HashMap<ScanId, (ScanState, [u8; 32])>,
@@ -112,7 +112,7 @@ struct World {
     missing: HashMap<DeviceId, ReceivedSequences>,
 }
 
-impl World {
+impl TestDatabase {
     fn new(reentry: Reentry, entry_limit: u8) -> Self {
         let mut event = event();
         event.reentry = reentry;
@@ -152,7 +152,7 @@ impl World {
         count.results.add(&change.results);
     }
 
-    fn answer(&mut self, step: &Step) {
+    fn decide_online(&mut self, step: &Step) {
         let session: SessionId = id(9);
         let mut facts = BatchFacts::default();
         let organization = self.event.organization_id;
@@ -189,17 +189,17 @@ impl World {
         };
         let (_, writes) = decide_batch(&[attempt], facts, &RULES);
         for scan in writes.scans {
-            let kept = ScanState {
-                entry_limit: scan.shown.ticket.as_ref().map(|ticket| ticket.entry_limit),
+            let state = ScanState {
+                entry_limit: scan.snapshot.ticket.as_ref().map(|ticket| ticket.entry_limit),
                 record: scan.record,
-                part: None,
+                history_kind: None,
                 conflict: None,
                 winner: None,
-                gate_name: scan.shown.gate_name,
+                gate_name: scan.snapshot.gate_name,
                 device_name: format!("Scanner {}", step.device),
             };
             self.scans
-                .insert(kept.record.scan_id, (kept, scan.fingerprint.sha256));
+                .insert(state.record.scan_id, (state, scan.fingerprint.sha256));
         }
         for ((_, _, gate), change) in &writes.counts {
             self.count(*gate, change);
@@ -210,22 +210,23 @@ impl World {
     }
 
     fn history(&self) -> Vec<ScanState> {
-        let takes_part = |kept: &&ScanState| kept.record.result == ScanResult::Valid || kept.part.is_some();
+        let takes_part =
+            |state: &&ScanState| state.record.result == ScanResult::Valid || state.history_kind.is_some();
         self.scans
             .values()
-            .map(|(kept, _)| kept)
+            .map(|(state, _)| state)
             .filter(takes_part)
             .cloned()
             .collect()
     }
 
     fn item(step: &Step) -> UploadItem {
-        let (local_result, local_reason) = match (step.says, step.direction) {
-            (Says::LetIn | Says::Forced, Direction::Exit) => (Some(ScanResult::Valid), None),
-            (Says::LetIn, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
-            (Says::Forced, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Overridden)),
-            (Says::Denied, _) => (Some(ScanResult::Duplicate), None),
-            (Says::Nothing, _) => (None, None),
+        let (local_result, local_reason) = match (step.report, step.direction) {
+            (Report::Admitted | Report::Overridden, Direction::Exit) => (Some(ScanResult::Valid), None),
+            (Report::Admitted, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Admitted)),
+            (Report::Overridden, Direction::Entry) => (Some(ScanResult::Valid), Some(Reason::Overridden)),
+            (Report::Denied, _) => (Some(ScanResult::Duplicate), None),
+            (Report::Undecided, _) => (None, None),
         };
         let scan = SyncScan {
             scan_id: id(step.number),
@@ -242,7 +243,7 @@ impl World {
             local_result,
             local_reason,
             sequence: Some(u64::try_from(step.number - 999).expect("small")),
-            override_: (step.overrides || step.says == Says::Forced).then(|| Override {
+            override_: (step.overrides || step.report == Report::Overridden).then(|| Override {
                 reason: "Knows the band".parse().expect("a reason"),
             }),
             metadata: None,
@@ -263,7 +264,7 @@ impl World {
     fn sync(&mut self, device: u128, batch: &[Step], arrival: i64) -> Vec<SyncResult> {
         let device_id: DeviceId = id(device);
         let arrival = NOW.plus_millis(arrival * 1000);
-        let intake = UploadBatch {
+        let upload_batch = UploadBatch {
             organization_id: self.event.organization_id,
             device_id,
             batch_id: id(1),
@@ -272,9 +273,15 @@ impl World {
             signature: None,
             items: batch.iter().map(Self::item).collect(),
         };
-        let known = intake.items.iter().filter_map(|item| {
-            let (kept, payload_sha256) = self.scans.get(&item.scan_id?)?.clone();
-            Some((kept.record.scan_id, RecordedScan { kept, payload_sha256 }))
+        let recorded = upload_batch.items.iter().filter_map(|item| {
+            let (state, payload_sha256) = self.scans.get(&item.scan_id?)?.clone();
+            Some((
+                state.record.scan_id,
+                RecordedScan {
+                    state,
+                    payload_sha256,
+                },
+            ))
         });
         let facts = SyncFacts {
             device: SyncDevice {
@@ -285,34 +292,34 @@ impl World {
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
                 may_restart_log: false,
             },
-            known: known.collect(),
-            places: [3, 4]
+            recorded: recorded.collect(),
+            gates: [3, 4]
                 .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
                 .into(),
             tickets: self.tickets.clone(),
-            past: self.history(),
+            history: self.history(),
             sessions: Vec::new(),
             log: HashMap::new(),
             quarantined: HashSet::new(),
             quarantine_capacity: 0,
         };
-        let (results, writes) = ingest(&intake, facts, &RULES);
+        let (results, writes) = ingest(&upload_batch, facts, &RULES);
         for new in writes.scans {
-            let kept = ScanState {
-                entry_limit: new.scan.shown.ticket.as_ref().map(|ticket| ticket.entry_limit),
+            let state = ScanState {
+                entry_limit: new.scan.snapshot.ticket.as_ref().map(|ticket| ticket.entry_limit),
                 record: new.scan.record,
-                part: new.part,
+                history_kind: new.history_kind,
                 conflict: new.conflict,
                 winner: new.winner,
-                gate_name: new.scan.shown.gate_name,
+                gate_name: new.scan.snapshot.gate_name,
                 device_name: format!("Scanner {device}"),
             };
             self.scans
-                .insert(kept.record.scan_id, (kept, new.scan.fingerprint.sha256));
+                .insert(state.record.scan_id, (state, new.scan.fingerprint.sha256));
         }
-        for kept in writes.changed {
-            let scan = self.scans.get_mut(&kept.record.scan_id).expect("on record");
-            scan.0 = kept;
+        for state in writes.changed {
+            let scan = self.scans.get_mut(&state.record.scan_id).expect("on record");
+            scan.0 = state;
         }
         for ((_, gate), change) in &writes.counts {
             self.count(*gate, change);
@@ -325,10 +332,10 @@ impl World {
     }
 
     fn undo(&mut self, scan: ScanId) {
-        let Some((kept, _)) = self.scans.get(&scan) else {
+        let Some((state, _)) = self.scans.get(&scan) else {
             return;
         };
-        let record = kept.record.clone();
+        let record = state.record.clone();
         let Some(ticket) = record.ticket_id.and_then(|id| self.tickets.get(&id)).cloned() else {
             return;
         };
@@ -337,11 +344,11 @@ impl World {
             return;
         }
         let mut histories = TicketHistories::default();
-        for kept in self.history() {
-            histories.add_stored(kept);
+        for state in self.history() {
+            histories.add_stored(state);
         }
-        histories.change(scan, |kept| {
-            kept.record.undone = Some(Undone {
+        histories.change(scan, |state| {
+            state.record.undone = Some(Undone {
                 at: NOW,
                 reason: "A mistake".parse().expect("a reason"),
                 device_id: None,
@@ -360,9 +367,9 @@ impl World {
             NOW,
         );
         let changed: Vec<_> = histories.changed().cloned().collect();
-        for kept in changed {
-            let scan = self.scans.get_mut(&kept.record.scan_id).expect("on record");
-            scan.0 = kept;
+        for state in changed {
+            let scan = self.scans.get_mut(&state.record.scan_id).expect("on record");
+            scan.0 = state;
         }
         for ((_, gate), change) in &refolded.counts {
             self.count(*gate, change);
@@ -372,7 +379,7 @@ impl World {
         }
     }
 
-    /// Everything that must not hang on the order.
+    /// Everything that must not depend on the order.
     fn state(&self) -> State {
         let mut counts = self.counts.clone();
         counts.retain(|_, count| *count != CountChange::default());
@@ -380,15 +387,15 @@ impl World {
             scans: self
                 .scans
                 .iter()
-                .map(|(id, (kept, _))| {
-                    let mut kept = kept.clone();
-                    // Of its batch alone: when it came, and how many the ticket was for.
-                    kept.record.received_at = NOW;
-                    kept.entry_limit = None;
-                    if let Some(undone) = &mut kept.record.undone {
+                .map(|(id, (state, _))| {
+                    let mut state = state.clone();
+                    // These depend on the batch alone: the time of arrival and the entry limit at that time.
+                    state.record.received_at = NOW;
+                    state.entry_limit = None;
+                    if let Some(undone) = &mut state.record.undone {
                         undone.at = NOW;
                     }
-                    (*id, kept)
+                    (*id, state)
                 })
                 .collect(),
             tickets: self
@@ -413,34 +420,35 @@ struct State {
     counts: BTreeMap<GateId, CountChange>,
 }
 
-/// Runs the steps: at the gate in the order of time, then handed in as `order` and `sizes` say, then undone.
-fn run(steps: &[Step], reentry: Reentry, entry_limit: u8, order: &[usize], sizes: &[usize]) -> World {
-    let mut world = World::new(reentry, entry_limit);
+/// Runs the steps: first the online scans in the order of their times, then the uploads by `order` and `sizes`, then the
+/// undos.
+fn run(steps: &[Step], reentry: Reentry, entry_limit: u8, order: &[usize], sizes: &[usize]) -> TestDatabase {
+    let mut database = TestDatabase::new(reentry, entry_limit);
     let mut online: Vec<_> = steps.iter().filter(|step| step.online).collect();
     online.sort_by_key(|step| (step.seconds, step.number));
     for step in online {
-        world.answer(step);
+        database.decide_online(step);
     }
-    let handed_in: Vec<Step> = order.iter().filter_map(|at| steps.get(*at)).copied().collect();
+    let uploaded: Vec<Step> = order.iter().filter_map(|at| steps.get(*at)).copied().collect();
     let mut sizes = sizes.iter().copied().cycle();
     let mut arrival = 1000;
-    let mut rest = &handed_in[..];
+    let mut rest = &uploaded[..];
     while let Some(first) = rest.first() {
-        let most = sizes.next().unwrap_or(1).max(1);
+        let size = sizes.next().unwrap_or(1).max(1);
         let alike = rest
             .iter()
-            .take(most)
+            .take(size)
             .take_while(|step| step.device == first.device)
             .count();
         let (batch, after) = rest.split_at(alike);
         arrival += 1;
-        world.sync(first.device, batch, arrival);
+        database.sync(first.device, batch, arrival);
         rest = after;
     }
     for step in steps.iter().filter(|step| step.undone) {
-        world.undo(id(step.number));
+        database.undo(id(step.number));
     }
-    world
+    database
 }
 
 fn orders() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
@@ -452,7 +460,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn no_order_and_no_grouping_of_uploads_makes_a_difference(
+    fn order_and_grouping_of_uploads_make_no_difference(
         steps in steps(),
         entry_limit in 1..4_u8,
         reentry in prop::sample::select(Reentry::ALL),
@@ -462,69 +470,69 @@ proptest! {
         let once = run(&steps, reentry, entry_limit, &one.0, &one.1);
         let again = run(&steps, reentry, entry_limit, &other.0, &other.1);
         prop_assert_eq!(once.state(), again.state());
-        let missing = |world: &World| world.missing.clone().into_iter().collect::<HashMap<_, _>>();
+        let missing = |database: &TestDatabase| database.missing.clone().into_iter().collect::<HashMap<_, _>>();
         prop_assert_eq!(missing(&once), missing(&again));
     }
 
     #[test]
-    fn people_are_counted_and_rights_are_kept(
+    fn people_are_counted_and_the_entry_limit_holds(
         steps in steps(),
         entry_limit in 1..4_u8,
         reentry in prop::sample::select(Reentry::ALL),
         order in orders(),
     ) {
-        let world = run(&steps, reentry, entry_limit, &order.0, &order.1);
-        let inside: i64 = world.counts.values().map(|count| count.entries - count.exits).sum();
-        let on_tickets: usize = world.tickets.values().map(|facts| facts.ledger.inside()).sum();
+        let database = run(&steps, reentry, entry_limit, &order.0, &order.1);
+        let inside: i64 = database.counts.values().map(|count| count.entries - count.exits).sum();
+        let on_tickets: usize = database.tickets.values().map(|facts| facts.ledger.inside()).sum();
         prop_assert_eq!(i64::try_from(on_tickets).ok(), Some(inside));
-        prop_assert!(world.counts.values().all(|count| count.entries >= count.exits));
+        prop_assert!(database.counts.values().all(|count| count.entries >= count.exits));
 
         let mut results = ResultCounts::default();
-        for (kept, _) in world.scans.values() {
-            results.count(kept.record.result);
+        for (state, _) in database.scans.values() {
+            results.count(state.record.result);
         }
         let mut counted = ResultCounts::default();
-        for count in world.counts.values() {
+        for count in database.counts.values() {
             counted.add(&count.results);
         }
         prop_assert_eq!(results, counted);
 
-        let entries = || world.scans.values().map(|(kept, _)| kept).filter(|kept| {
-            kept.record.direction == Direction::Entry && kept.record.undone.is_none()
+        let entries = || database.scans.values().map(|(state, _)| state).filter(|state| {
+            state.record.direction == Direction::Entry && state.record.undone.is_none()
         });
-        // Whoever was let in by a server or a device is an entry; whom nobody decided about, if it was admitted.
-        let people = entries().filter(|kept| match kept.part {
-            None | Some(HistoryKind::Asked | HistoryKind::AskedBacked) => kept.record.result == ScanResult::Valid,
+        // Every entry that the server or a device admitted counts as a person. An undecided one counts if it was admitted.
+        let people = entries().filter(|state| match state.history_kind {
+            None | Some(HistoryKind::Asked | HistoryKind::AskedBacked) => state.record.result == ScanResult::Valid,
             Some(_) => true,
         });
-        let counted: i64 = world.counts.values().map(|count| count.entries).sum();
+        let counted: i64 = database.counts.values().map(|count| count.entries).sum();
         prop_assert_eq!(i64::try_from(people.count()).ok(), Some(counted));
         if reentry == Reentry::Never {
-            for facts in world.tickets.values() {
-                let by_right = entries().filter(|kept| {
-                    kept.record.ticket_id == Some(facts.ticket.id)
-                        && kept.record.result == ScanResult::Valid
-                        && kept.record.reason != Reason::Overridden
-                        && kept.conflict.is_none()
+            for facts in database.tickets.values() {
+                let by_right = entries().filter(|state| {
+                    state.record.ticket_id == Some(facts.ticket.id)
+                        && state.record.result == ScanResult::Valid
+                        && state.record.reason != Reason::Overridden
+                        && state.conflict.is_none()
                 });
                 prop_assert!(by_right.count() <= usize::from(entry_limit));
             }
         }
-        for (kept, _) in world.scans.values() {
-            if kept.record.local_result.is_some_and(|local| local != ScanResult::Valid) && kept.record.undone.is_none() {
-                prop_assert!(kept.record.result != ScanResult::Valid || kept.record.direction == Direction::Exit,
+        for (state, _) in database.scans.values() {
+            if state.record.local_result.is_some_and(|local| local != ScanResult::Valid) && state.record.undone.is_none() {
+                prop_assert!(state.record.result != ScanResult::Valid || state.record.direction == Direction::Exit,
                     "a denial never becomes an admission");
             }
-            if kept.conflict == Some(ConflictKind::DoubleEntry) {
-                let winner = kept.winner.and_then(|id| world.scans.get(&id)).map(|(winner, _)| winner);
+            if state.conflict == Some(ConflictKind::DoubleEntry) {
+                let winner = state.winner.and_then(|id| database.scans.get(&id)).map(|(winner, _)| winner);
                 prop_assert!(winner.is_some_and(|winner| winner.past(1).is_some()
-                    && (winner.record.scanned_at, winner.record.scan_id) < (kept.record.scanned_at, kept.record.scan_id)));
+                    && (winner.record.scanned_at, winner.record.scan_id) < (state.record.scanned_at, state.record.scan_id)));
             }
         }
     }
 
     #[test]
-    fn handing_in_twice_is_handing_in_once(
+    fn uploading_twice_equals_uploading_once(
         steps in steps(),
         entry_limit in 1..4_u8,
         reentry in prop::sample::select(Reentry::ALL),
@@ -542,7 +550,7 @@ proptest! {
 }
 
 #[test]
-fn the_clock_is_corrected_past_two_seconds_and_never_beyond_the_arrival() {
+fn the_clock_is_corrected_above_two_seconds_and_never_past_the_time_of_receipt() {
     for (sent, scanned, corrected) in [
         (0, -60_000, -60_000),
         (2_000, -60_000, -60_000),
@@ -552,7 +560,7 @@ fn the_clock_is_corrected_past_two_seconds_and_never_beyond_the_arrival() {
         (0, 5_000, 0),
         (3_600_000, 3_599_000, -1_000),
     ] {
-        let intake = UploadBatch {
+        let batch = UploadBatch {
             organization_id: id(1),
             device_id: id(2),
             batch_id: id(3),
@@ -562,7 +570,7 @@ fn the_clock_is_corrected_past_two_seconds_and_never_beyond_the_arrival() {
             items: Vec::new(),
         };
         assert_eq!(
-            intake.corrected(NOW.plus_millis(scanned)),
+            batch.corrected(NOW.plus_millis(scanned)),
             NOW.plus_millis(corrected),
             "{sent} {scanned}"
         );

@@ -1,21 +1,21 @@
-//! How do bytes stand in a payload? In base64url (RFC 4648, section 5) without padding, canonical.
+//! Canonical base64url without padding (RFC 4648, section 5), as payloads use it.
 //!
-//! Canonical means that every value has one text: a set trailing bit or a padding would let anybody make a second
-//! payload of a genuine one.
+//! Canonical means that every value has exactly one text. Otherwise trailing bits or padding would allow a second payload of
+//! a genuine ticket.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Malformed;
 
-/// The text of `bytes`.
+/// Encodes `bytes`.
 pub(super) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes of a text that must spell exactly `N`.
+/// Decodes a text of exactly `N` bytes.
 pub(super) fn decode_exactly<const N: usize>(text: &str) -> Result<[u8; N], Malformed> {
-    // The decoder wants room for whole groups; the length is checked first, so that none is too long.
+    // The decoder needs an output buffer for whole groups, so the length is checked first.
     if text.len() != (N * 4).div_ceil(3) {
         return Err(Malformed);
     }
@@ -26,7 +26,7 @@ pub(super) fn decode_exactly<const N: usize>(text: &str) -> Result<[u8; N], Malf
     }
 }
 
-/// The bytes of a text of any length; the caller has bounded the text.
+/// Decodes a text of any length. The caller limits the length.
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, Malformed> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Malformed)
 }

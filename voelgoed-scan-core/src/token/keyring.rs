@@ -1,7 +1,9 @@
-//! Which keys may sign and verify for an organization?
+//! The signing and verification keys of an organization.
 //!
-//! A [`Keyring`] belongs to one organization. Its secrets are derived when it is built, never during a scan. Nothing
-//! secret is in the rows that it is built from: a copied database signs nothing.
+//! A [`Keyring`] belongs to one organization.
+//!
+//! Invariants: secrets are derived when the keyring is built, never during a scan; the rows that it is built from have no
+//! secret, so that a copied database cannot sign.
 
 mod master;
 
@@ -14,10 +16,10 @@ use crate::model::{KeyFormat, KeyId, KeyStatus, OrganizationId, Reason, SigningK
 use crate::token::{Vg1Key, Vg2Claims};
 pub use master::{InvalidMasterSecret, MasterSecret};
 
-/// Rows that no keyring can be built from.
+/// The error of rows that give no keyring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// The stored public key is not the one that the master secret gives.
+    /// The stored public key differs from the one that the master secret gives.
     #[error("the public key of key {kid} is not the one that this master secret gives: wrong master secret")]
     WrongMasterSecret {
         /// The key.
@@ -29,7 +31,7 @@ pub enum KeyringError {
         /// The key.
         kid: KeyId,
     },
-    /// A VG2 key without its public key, where there is no secret to derive it from.
+    /// A VG2 key has no public key, and there is no master secret to derive it from.
     #[error("key {kid} has no public key")]
     MissingPublicKey {
         /// The key.
@@ -41,13 +43,13 @@ pub enum KeyringError {
 #[derive(Clone)]
 pub struct Keyring {
     organization_id: OrganizationId,
-    // A revoked key is kept without its secret: it has nothing to verify with.
+    // A revoked key has no secret here: `None`.
     vg1: BTreeMap<KeyId, Option<Vg1Key>>,
     vg2: BTreeMap<KeyId, Option<VerifyingKey>>,
     signers: Option<Signers>,
 }
 
-/// What a server has and a phone has not.
+/// The private keys. Only a server has them.
 #[derive(Clone)]
 struct Signers {
     vg1: Option<(KeyId, Vg1Key)>,
@@ -56,9 +58,9 @@ struct Signers {
 }
 
 impl Keyring {
-    /// The keyring of a server: derives the secret of every key that is not revoked.
+    /// The keyring of a server. It derives the secret of every key that is not revoked.
     ///
-    /// Fails where a stored public key is not the derived one: signing on would make tickets that no phone believes.
+    /// Fails if a stored public key differs from the derived one. Phones would refuse the tickets that such a key signs.
     pub fn derive(
         master: &MasterSecret,
         organization_id: OrganizationId,
@@ -103,7 +105,7 @@ impl Keyring {
         Ok(keyring)
     }
 
-    /// The keyring of a device: it verifies VG2 alone and signs nothing. A VG1 key that is not revoked is unknown to it.
+    /// The keyring of a device. It verifies only VG2 and signs nothing. VG1 keys that are not revoked are unknown to it.
     pub fn public(organization_id: OrganizationId, keys: &[SigningKey]) -> Result<Self, KeyringError> {
         let mut keyring = Self {
             organization_id,
@@ -138,50 +140,50 @@ impl Keyring {
         Ok(keyring)
     }
 
-    /// Whose keys they are.
+    /// The organization of the keys.
     #[must_use]
     pub const fn organization_id(&self) -> OrganizationId {
         self.organization_id
     }
 
-    /// The key that `kid` names in VG1: else [`Reason::UnknownKey`] or [`Reason::KeyRevoked`].
+    /// The VG1 key `kid`. Fails with [`Reason::UnknownKey`] or [`Reason::KeyRevoked`].
     pub(crate) fn vg1(&self, kid: KeyId) -> Result<&Vg1Key, Reason> {
         usable(&self.vg1, kid)
     }
 
-    /// The key that `kid` names in VG2: else [`Reason::UnknownKey`] or [`Reason::KeyRevoked`].
+    /// The VG2 key `kid`. Fails with [`Reason::UnknownKey`] or [`Reason::KeyRevoked`].
     pub(crate) fn vg2(&self, kid: KeyId) -> Result<&VerifyingKey, Reason> {
         usable(&self.vg2, kid)
     }
 
-    /// A VG1 payload for a code, signed by the newest active key; nothing where there is none.
+    /// A VG1 payload of a code, signed by the newest active key; `None` if there is none.
     #[must_use]
     pub fn sign_vg1(&self, code: TicketCode) -> Option<String> {
         let (kid, key) = self.signers.as_ref()?.vg1.as_ref()?;
         Some(key.sign(*kid, code))
     }
 
-    /// A VG2 payload, signed by the newest active key; nothing where there is none.
+    /// A VG2 payload, signed by the newest active key; `None` if there is none.
     #[must_use]
     pub fn sign_vg2(&self, claims: &Vg2Claims) -> Option<String> {
         let (kid, key) = self.signers.as_ref()?.vg2.as_ref()?;
         Some(claims.sign(*kid, key))
     }
 
-    /// The Ed25519 signature of a manifest's bytes; nothing on a device.
+    /// The Ed25519 signature of a manifest's bytes; `None` on a device.
     #[must_use]
     pub fn sign_manifest(&self, bytes: &[u8]) -> Option<[u8; 64]> {
         Some(self.signers.as_ref()?.manifest.sign(bytes).to_bytes())
     }
 
-    /// The public key that devices check manifests with; nothing on a device, which pinned it at enrolment.
+    /// The public key for manifests; `None` on a device, which pinned it at enrolment.
     #[must_use]
     pub fn manifest_key(&self) -> Option<[u8; 32]> {
         Some(self.signers.as_ref()?.manifest.verifying_key().to_bytes())
     }
 }
 
-/// Whether a manifest's signature holds under the key that the device pinned.
+/// Whether a manifest's signature is valid for the key that the device pinned.
 #[must_use]
 pub fn is_manifest_signature_valid(manifest_key: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(manifest_key).is_ok_and(|key| {
@@ -190,7 +192,7 @@ pub fn is_manifest_signature_valid(manifest_key: &[u8; 32], bytes: &[u8], signat
     })
 }
 
-/// The key that signs. Of two made at once the later name, so that all nodes sign alike.
+/// The key that signs. Of two keys with one creation time it is the one with the larger id, so that all nodes agree.
 fn newest_active(keys: &[SigningKey], format: KeyFormat) -> Option<KeyId> {
     keys.iter()
         .filter(|key| key.format == format && key.status == KeyStatus::Active)
@@ -205,7 +207,7 @@ fn usable<K>(keys: &BTreeMap<KeyId, Option<K>>, kid: KeyId) -> Result<&K, Reason
         .ok_or(Reason::KeyRevoked)
 }
 
-/// Shows whose keys they are, and nothing of them.
+/// Shows the organization and hides the keys.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyring")

@@ -1,8 +1,8 @@
-//! What is a Phoenix payload? A Phoenix.Token as `plug_crypto` signs it: `<header>.<payload>.<signature>`.
+//! Phoenix payloads: Phoenix.Token as `plug_crypto` signs it, `<header>.<payload>.<signature>`.
 //!
-//! The payload is an Erlang external term `{data, signed_at_ms, max_age_s}`. Base64url must be canonical here as well:
-//! Elixir's decoder would let trailing bits and padding pass, but its encoder writes none, so no genuine token is lost
-//! and nobody can make a second text of one.
+//! The payload is an Erlang external term `{data, signed_at_ms, max_age_s}`. Base64url must be canonical: Elixir's decoder
+//! accepts trailing bits and padding, but its encoder never writes them. So no genuine token is refused, and no second
+//! text of a token can be made.
 
 mod claims;
 mod keys;
@@ -14,7 +14,7 @@ use super::{Claims, Malformed, base64url};
 use crate::model::Reason;
 pub use keys::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 
-/// The HMACs that a header may name. Each header is matched as text: it is never decoded.
+/// The HMACs of the headers. A header is compared as text and never decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,
@@ -25,7 +25,7 @@ pub(super) enum Algorithm {
 impl Algorithm {
     const ALL: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
 
-    /// The algorithm that the start of `text` names.
+    /// The algorithm of the header at the start of `text`.
     pub(super) fn of(text: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -50,17 +50,17 @@ impl Algorithm {
     }
 }
 
-/// A payload of the right shape.
+/// A parsed payload.
 #[derive(Clone)]
-pub(super) struct Shape<'a> {
+pub(super) struct PhoenixToken<'a> {
     algorithm: Algorithm,
     signed: &'a str,
     term: Vec<u8>,
     signature: Vec<u8>,
 }
 
-impl<'a> Shape<'a> {
-    /// Reads a text that starts with the algorithm's header.
+impl<'a> PhoenixToken<'a> {
+    /// Parses a text that starts with the algorithm's header.
     pub(super) fn parse(algorithm: Algorithm, text: &'a str) -> Result<Self, Malformed> {
         let (signed, signature) = text.rsplit_once('.').ok_or(Malformed)?;
         let payload = signed.strip_prefix(algorithm.prefix()).ok_or(Malformed)?;
@@ -81,12 +81,12 @@ impl<'a> Shape<'a> {
     }
 
     pub(super) fn verify(&self, keys: &PhoenixKeys) -> Result<Claims, Reason> {
-        let holds = match self.algorithm {
+        let is_valid = match self.algorithm {
             Algorithm::Hs256 => self.is_signed_by(keys.sha256.clone()),
             Algorithm::Hs384 => self.is_signed_by(keys.sha384.clone()),
             Algorithm::Hs512 => self.is_signed_by(keys.sha512.clone()),
         };
-        if holds {
+        if is_valid {
             Ok(self.claims()?)
         } else {
             Err(Reason::BadSignature)
@@ -94,7 +94,7 @@ impl<'a> Shape<'a> {
     }
 
     fn is_signed_by(&self, mac: impl Mac) -> bool {
-        // Compares in constant time.
+        // The comparison takes constant time.
         mac.chain_update(self.signed)
             .verify_slice(&self.signature)
             .is_ok()
@@ -103,7 +103,7 @@ impl<'a> Shape<'a> {
 
 #[cfg(test)]
 impl PhoenixKeys {
-    /// A genuine token around any bytes.
+    /// A signed token of any bytes.
     pub(super) fn sign(&self, term: &[u8]) -> String {
         let signed = format!("{}{}", Algorithm::Hs256.prefix(), base64url::encode(term));
         let signature = self.sha256.clone().chain_update(&signed).finalize().into_bytes();

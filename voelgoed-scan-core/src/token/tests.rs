@@ -66,7 +66,7 @@ fn read(text: &str) -> Result<Claims, Reason> {
 }
 
 #[test]
-fn every_vector_is_read_as_the_reference_reads_it() {
+fn every_vector_gives_the_result_of_the_reference() {
     for (file, cases) in [(NATIVE, 62), (PHOENIX, 52)] {
         let file = VectorFile::parse(file).expect("a vector file");
         assert_eq!(file.case_count(), cases);
@@ -75,7 +75,7 @@ fn every_vector_is_read_as_the_reference_reads_it() {
 }
 
 #[test]
-fn a_vector_that_does_not_fit_is_named() {
+fn a_vector_that_differs_is_reported() {
     let twisted = NATIVE
         .replacen(r#""outcome": "bad_signature""#, r#""outcome": "valid""#, 1)
         .replacen(r#""ticket_class": 7"#, r#""ticket_class": 8"#, 1)
@@ -103,7 +103,7 @@ fn a_vector_that_does_not_fit_is_named() {
 }
 
 #[test]
-fn the_prefix_picks_the_format() {
+fn the_prefix_selects_the_format() {
     let cases = [
         (vg1(), Format::Vg1, Some(KeyId::FIRST)),
         (vg2(), Format::Vg2, Some(KeyId::FIRST)),
@@ -112,7 +112,7 @@ fn the_prefix_picks_the_format() {
     ];
     for (text, format, kid) in cases {
         let padded = format!(" \t{text}\r\n");
-        let payload = Payload::parse(&padded).expect("the right shape");
+        let payload = Payload::parse(&padded).expect("a payload");
         assert_eq!(
             (payload.format(), payload.kid(), payload.text()),
             (format, kid, text.as_str())
@@ -125,7 +125,7 @@ fn the_prefix_picks_the_format() {
 }
 
 #[test]
-fn other_shapes_are_malformed() {
+fn other_texts_are_malformed() {
     let (vg1, vg2, phoenix) = (vg1(), vg2(), phoenix());
     let mut texts = vec![
         "VG1.".to_owned(),
@@ -139,9 +139,9 @@ fn other_shapes_are_malformed() {
         "SFMyNTY".to_owned(),
         vg1.replace("VG1", "VG2"),
         vg2.replace("VG2", "VG1"),
-        // The signature of another header is of another length.
+        // The signature of another algorithm has another length.
         phoenix.replace("SFMyNTY", "SFM1MTI"),
-        // The same header in other letters.
+        // The same header in another encoding.
         phoenix.replace("SFMyNTY", "SFMyNTZ"),
         phoenix.replace("SFMyNTY", "sfmynty"),
         "a".repeat(MAX_PAYLOAD + 1),
@@ -175,22 +175,22 @@ fn no_second_text_can_be_made_of_a_genuine_payload() {
 }
 
 #[test]
-fn the_key_is_looked_for_before_the_signature_is_checked() {
+fn the_key_is_looked_up_before_the_signature_is_checked() {
     let forged = vg1().replace("VG1.1.", "VG1.2.");
     assert_eq!(read(&forged), Err(Reason::UnknownKey));
     let revoked = keyring(KeyStatus::Revoked);
     for text in [vg1(), vg2()] {
-        let payload = Payload::parse(&text).expect("the right shape");
+        let payload = Payload::parse(&text).expect("a payload");
         assert_eq!(verify(&payload, &revoked, None, true), Err(Reason::KeyRevoked));
         assert!(verify(&payload, &keyring(KeyStatus::VerifyOnly), None, false).is_ok());
     }
     let phoenix = phoenix();
-    let payload = Payload::parse(&phoenix).expect("the right shape");
+    let payload = Payload::parse(&phoenix).expect("a payload");
     assert_eq!(verify(&payload, &KEYRING, None, true), Err(Reason::UnknownKey));
 }
 
 #[test]
-fn a_bare_code_is_read_only_where_it_is_allowed() {
+fn a_bare_code_is_accepted_only_where_it_is_allowed() {
     let payload = Payload::parse("3KQR 7F92 4M1X aB0z").expect("a bare code");
     assert_eq!(
         verify(&payload, &KEYRING, None, true),
@@ -203,26 +203,24 @@ fn a_bare_code_is_read_only_where_it_is_allowed() {
 }
 
 #[test]
-fn claims_that_make_no_sense_are_malformed_only_under_a_good_signature() {
+fn invalid_claims_are_malformed_only_under_a_valid_signature() {
     let genuine = vg2();
-    // The last character of the claims holds the flags, the one before it the end of the entry limit.
+    // The last character of the claims encodes the flags. The one before it encodes the end of the entry limit.
     let claims_end = genuine.rfind('.').expect("a dot") - 1;
     let mut flagged = genuine.clone();
     flagged.replace_range(claims_end..=claims_end, "Q");
     assert_eq!(read(&flagged), Err(Reason::BadSignature));
-    let unverified = Payload::parse(&flagged)
-        .expect("the right shape")
-        .unverified_claims();
+    let unverified = Payload::parse(&flagged).expect("a payload").unverified_claims();
     assert_eq!(unverified, Err(Malformed));
 }
 
 #[test]
-fn a_window_holds_at_both_its_ends() {
+fn a_window_includes_both_ends() {
     let window = read(&vg2()).expect("a genuine payload").window;
     let at = |millis| window.check(Timestamp::from_millis(millis));
     assert_eq!(at(1_779_999_999_999), Err(Reason::TokenNotYetValid));
     assert_eq!(at(1_780_000_000_000), Ok(()));
-    // Written in seconds: it holds until the last second is over.
+    // The end is in seconds: the window includes its whole second.
     assert_eq!(at(1_780_000_060_999), Ok(()));
     assert_eq!(at(1_780_000_061_000), Err(Reason::TokenExpired));
 
@@ -258,12 +256,12 @@ fn an_end_outside_the_seconds_of_vg2_never_opens_the_window() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_without_panic(text in ".{0,200}") {
+    fn any_text_is_parsed_without_panic(text in ".{0,200}") {
         let _ = read(&text);
     }
 
     #[test]
-    fn any_parts_after_a_prefix_are_read_without_panic_and_never_believed(
+    fn random_parts_after_a_prefix_never_panic_and_never_verify(
         prefix in "VG1|VG2|SFMyNTY|SFMzODQ|SFM1MTI",
         kid in "[0-9A-Za-z]{0,9}",
         rest in "[0-9A-Za-z_.-]{0,200}",
@@ -274,7 +272,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_payload_is_never_believed(at: prop::sample::Index, byte in 0_u8..128) {
+    fn a_changed_payload_never_verifies(at: prop::sample::Index, byte in 0_u8..128) {
         for genuine in [vg1(), vg2(), phoenix()] {
             let mut bytes = genuine.clone().into_bytes();
             *at.get_mut(&mut bytes) = byte;

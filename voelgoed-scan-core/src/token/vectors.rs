@@ -1,8 +1,7 @@
-//! Does this build read payloads as every other implementation does? It runs a file of vectors through the public
-//! functions and names what differs.
+//! Test vectors: compares this implementation with the results of others. A vector file is run through the public
+//! functions, and every difference is reported.
 //!
-//! A file is JSON: `cases`, and in its head the keys of either the Phoenix format (`secret_key_base`) or the native ones
-//! (`master_secret_hex`). A claim that is `null` must be absent; a claim that a case does not name is not compared.
+//! A file is JSON with `cases` and the keys of either the Phoenix format (`secret_key_base`) or the native formats
 
 use std::fmt;
 
@@ -15,37 +14,37 @@ use crate::model::hex::{self, InvalidHex};
 use crate::model::{KeyFormat, KeyId, KeyStatus, OrganizationId, Reason, SigningKey, Timestamp};
 use crate::token::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret};
 
-/// A text that is no vector file.
+/// The error of a text that is no vector file.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidVectorFile {
-    /// Not JSON of the right shape.
+    /// It is not JSON of the right structure.
     #[error("is not a vector file")]
     Json(#[from] serde_json::Error),
-    /// Nothing to check.
+    /// It has no cases.
     #[error("has no cases")]
     Empty,
-    /// A master secret that is none.
+    /// Its master secret is invalid.
     #[error("has no usable master secret")]
     MasterSecret(#[from] InvalidMasterSecret),
-    /// A key that is none.
+    /// A key is invalid.
     #[error("has a key that is not 32 bytes in hexadecimal")]
     Key(#[from] InvalidHex),
-    /// Settings of Phoenix keys that are none.
+    /// The Phoenix key settings are invalid.
     #[error("has no usable Phoenix keys")]
     PhoenixKeys(#[from] InvalidPhoenixKeys),
-    /// Keys that make no keyring.
+    /// The keys give no keyring.
     #[error("has no usable keys")]
     Keyring(#[from] KeyringError),
 }
 
-/// What differs in one case.
+/// A difference in one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The case, and the claim where it is one.
+    /// The case, and the claim if a claim differs.
     pub name: String,
-    /// What the file says.
+    /// The value in the file.
     pub expected: String,
-    /// What this build does.
+    /// The value of this build.
     pub got: String,
 }
 
@@ -55,7 +54,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// A file of vectors with its keys.
+/// A vector file with its keys.
 pub struct VectorFile {
     keyring: Keyring,
     phoenix: Option<PhoenixKeys>,
@@ -79,7 +78,7 @@ struct Cases {
 }
 
 #[derive(Deserialize)]
-struct PhoenixHead {
+struct PhoenixSettings {
     secret_key_base: String,
     salt: String,
     key_iterations: u32,
@@ -88,7 +87,7 @@ struct PhoenixHead {
 }
 
 #[derive(Deserialize)]
-struct NativeHead {
+struct NativeSettings {
     master_secret_hex: String,
     organization_id: OrganizationId,
     keys: Vec<NativeKey>,
@@ -105,13 +104,13 @@ struct NativeKey {
 }
 
 impl VectorFile {
-    /// Reads a vector file of either kind.
+    /// Parses a vector file of either kind.
     pub fn parse(json: &str) -> Result<Self, InvalidVectorFile> {
         let head: Value = serde_json::from_str(json)?;
         let file = if head.get("secret_key_base").is_some() {
-            Self::phoenix(&PhoenixHead::deserialize(&head)?)?
+            Self::phoenix(&PhoenixSettings::deserialize(&head)?)?
         } else {
-            Self::native(&NativeHead::deserialize(&head)?)?
+            Self::native(&NativeSettings::deserialize(&head)?)?
         };
         let Cases { cases } = Cases::deserialize(head)?;
         if cases.is_empty() {
@@ -120,7 +119,7 @@ impl VectorFile {
         Ok(Self { cases, ..file })
     }
 
-    fn phoenix(head: &PhoenixHead) -> Result<Self, InvalidVectorFile> {
+    fn phoenix(head: &PhoenixSettings) -> Result<Self, InvalidVectorFile> {
         let derivation = KeyDerivation {
             iterations: head.key_iterations,
             length: head.key_length,
@@ -139,7 +138,7 @@ impl VectorFile {
         })
     }
 
-    fn native(head: &NativeHead) -> Result<Self, InvalidVectorFile> {
+    fn native(head: &NativeSettings) -> Result<Self, InvalidVectorFile> {
         let master = MasterSecret::from_hex(&head.master_secret_hex)?;
         let mut rows = Vec::new();
         let mut keys = Vec::new();
@@ -179,13 +178,13 @@ impl VectorFile {
         })
     }
 
-    /// How many cases the file has: at least one.
+    /// The number of cases, at least one.
     #[must_use]
     pub fn case_count(&self) -> usize {
         self.cases.len()
     }
 
-    /// Runs every case. Nothing means that this build agrees with the file.
+    /// Runs every case. An empty list means that this build agrees with the file.
     #[must_use]
     pub fn mismatches(&self) -> Vec<Mismatch> {
         self.keys
@@ -224,7 +223,7 @@ impl VectorFile {
             .collect()
     }
 
-    /// Checks 1 to 3, as an entry goes through them.
+    /// Makes checks 1 to 3 of an entry.
     fn decide(&self, token: &str, now: Timestamp) -> Result<Claims, Reason> {
         let payload = Payload::parse(token)?;
         let claims = verify(
@@ -238,9 +237,9 @@ impl VectorFile {
     }
 }
 
-/// A claim as vector files write it; nothing where it is no claim's name.
+/// A claim in the notation of vector files; `None` for an unknown name.
 fn claim(claims: &Claims, name: &str) -> Option<Value> {
-    // An open end of a VG2 window is the 0 that stands in its bytes.
+    // An open end of a VG2 window is written as 0, as in its bytes.
     let end = |end: Option<Timestamp>| match (end, claims.ticket_class) {
         (Some(end), _) => json!(end.as_seconds()),
         (None, Some(_)) => json!(0),

@@ -1,5 +1,5 @@
-//! What is a VG1 payload? `VG1.<kid>.<code>.<tag>`: the smallest QR, an HMAC-SHA256 cut to 128 bits over what is before
-//! it.
+//! VG1 payloads: `VG1.<kid>.<code>.<tag>`, the smallest QR code. The tag is HMAC-SHA256, truncated to 128 bits, over the
+//! text before it.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,10 +9,10 @@ use crate::model::{KeyId, Reason, TicketCode};
 
 pub(super) const PREFIX: &str = "VG1.";
 
-/// The bytes of the tag: the first half of the HMAC, as RFC 2104 section 5 allows at the least.
+/// The length of the tag in bytes: half of the HMAC, the minimum that RFC 2104, section 5, recommends.
 const TAG_LENGTH: usize = 16;
 
-/// A key's HMAC with the key already taken in: cloning it saves half of the hashing of every scan.
+/// An HMAC that is initialised with a key. Cloning it saves half of the hashing of every scan.
 #[derive(Clone)]
 pub(crate) struct Vg1Key(Hmac<Sha256>);
 
@@ -22,7 +22,7 @@ impl Vg1Key {
         Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of every length"))
     }
 
-    /// The payload that this key, named `kid`, signs for `code`.
+    /// Signs the payload of `code` as the key `kid`.
     pub(crate) fn sign(&self, kid: KeyId, code: TicketCode) -> String {
         let signed = format!("{PREFIX}{kid}.{code}");
         let tag = self.0.clone().chain_update(&signed).finalize().into_bytes();
@@ -30,17 +30,17 @@ impl Vg1Key {
     }
 }
 
-/// A payload of the right shape.
+/// A parsed payload.
 #[derive(Clone)]
-pub(super) struct Shape<'a> {
+pub(super) struct Vg1Token<'a> {
     pub(super) kid: KeyId,
     signed: &'a str,
     code: TicketCode,
     tag: [u8; TAG_LENGTH],
 }
 
-impl<'a> Shape<'a> {
-    /// Reads a text that starts with [`PREFIX`].
+impl<'a> Vg1Token<'a> {
+    /// Parses a text that starts with [`PREFIX`].
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
         let (signed, tag) = text.rsplit_once('.').ok_or(Malformed)?;
         let (kid, code) = signed
@@ -60,7 +60,7 @@ impl<'a> Shape<'a> {
     }
 
     pub(super) fn verify(&self, key: &Vg1Key) -> Result<Claims, Reason> {
-        // Compares in constant time.
+        // The comparison takes constant time.
         let mac = key.0.clone().chain_update(self.signed);
         mac.verify_truncated_left(&self.tag)
             .map_err(|_| Reason::BadSignature)?;

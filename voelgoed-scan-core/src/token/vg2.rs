@@ -1,5 +1,5 @@
-//! What is a VG2 payload? `VG2.<kid>.<claims>.<signature>`: Ed25519 over what is before it, so that a phone without a
-//! secret can check it offline.
+//! VG2 payloads: `VG2.<kid>.<claims>.<signature>`. The signature is Ed25519 over the text before it, so that a phone can
+//! verify it offline without a secret.
 //!
 //! The claims are 40 bytes, big-endian: code 12, event 16, `not_before` 4, `not_after` 4 (Unix seconds, 0 is open), ticket
 //! class 2, entry limit 1, flags 1 (0).
@@ -16,20 +16,20 @@ pub(super) const PREFIX: &str = "VG2.";
 
 const CLAIMS_LENGTH: usize = 40;
 
-/// What a VG2 payload says of its ticket.
+/// The claims of a VG2 payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vg2Claims {
     /// The ticket's code.
     pub ticket_code: TicketCode,
     /// The event that the ticket is for.
     pub event_id: EventId,
-    /// The first second at which the payload holds; rounded down, and kept within 1970 to 2106.
+    /// The first second at which the payload is valid; rounded down and clamped to 1970 to 2106.
     pub not_before: Option<Timestamp>,
-    /// The last second at which the payload holds; rounded down, and kept within 1970 to 2106.
+    /// The last second at which the payload is valid; rounded down and clamped to 1970 to 2106.
     pub not_after: Option<Timestamp>,
     /// The number of the ticket's class.
     pub ticket_class: u16,
-    /// How many people the ticket lets in.
+    /// The number of people that the ticket admits.
     pub entry_limit: NonZeroU8,
 }
 
@@ -45,7 +45,7 @@ impl Vg2Claims {
         bytes
     }
 
-    /// The payload that `key`, named `kid`, signs.
+    /// Signs the payload with `key` as the key `kid`.
     pub(crate) fn sign(self, kid: KeyId, key: &SigningKey) -> String {
         let signed = format!("{PREFIX}{kid}.{}", base64url::encode(&self.to_bytes()));
         let signature = key.sign(signed.as_bytes());
@@ -53,24 +53,24 @@ impl Vg2Claims {
     }
 }
 
-/// An end of the window as it is written. An end before 1970 becomes the first second, not 0: that would open it.
+/// Encodes an end of the window. An end before 1970 becomes 1, because 0 is an open end.
 fn seconds(end: Option<Timestamp>) -> u32 {
     end.map_or(0, |end| {
         u32::try_from(end.as_seconds().max(1)).unwrap_or(u32::MAX)
     })
 }
 
-/// A payload of the right shape.
+/// A parsed payload.
 #[derive(Clone)]
-pub(super) struct Shape<'a> {
+pub(super) struct Vg2Token<'a> {
     pub(super) kid: KeyId,
     signed: &'a str,
     claims: [u8; CLAIMS_LENGTH],
     signature: [u8; Signature::BYTE_SIZE],
 }
 
-impl<'a> Shape<'a> {
-    /// Reads a text that starts with [`PREFIX`].
+impl<'a> Vg2Token<'a> {
+    /// Parses a text that starts with [`PREFIX`].
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
         let (signed, signature) = text.rsplit_once('.').ok_or(Malformed)?;
         let (kid, claims) = signed
@@ -85,7 +85,7 @@ impl<'a> Shape<'a> {
         })
     }
 
-    /// Reads the claims: an error where no code, no entry limit or an unknown flag stands in them.
+    /// Decodes the claims. Fails for an invalid code, an entry limit of 0 and an unknown flag.
     pub(super) fn claims(&self) -> Result<Claims, Malformed> {
         let (code, rest) = self.claims.split_first_chunk::<12>().ok_or(Malformed)?;
         let (event, rest) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
@@ -95,7 +95,7 @@ impl<'a> Shape<'a> {
         let &[entry_limit, flags] = rest else {
             return Err(Malformed);
         };
-        // A ticket that lets nobody in makes no sense; a flag that is not known may mean anything.
+        // An unknown flag may restrict the ticket, so the payload is refused.
         if entry_limit == 0 || flags != 0 {
             return Err(Malformed);
         }
@@ -110,7 +110,7 @@ impl<'a> Shape<'a> {
     }
 
     pub(super) fn verify(&self, key: &VerifyingKey) -> Result<Claims, Reason> {
-        // Strict: no second signature can be made of a genuine one, and no weak key signs everything.
+        // Strict verification: a valid signature cannot be changed into a second one, and weak keys are refused.
         let signature = Signature::from_bytes(&self.signature);
         key.verify_strict(self.signed.as_bytes(), &signature)
             .map_err(|_| Reason::BadSignature)?;

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::client::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
-use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey};
+use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey, TicketLookup};
 use crate::model::{
     Claims, DeviceId, Direction, EventId, Format, GateId, Ledger, NamedGate, OrganizationId, Passage,
     Reading, Reason, ScanId, ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp,
@@ -136,9 +136,11 @@ pub(super) fn decide_offline(
     };
     let head = context.manifest.head();
     let mut warnings = context.warnings();
-    let listed = reading.key.and_then(|key| context.manifest.find(key));
-    let ticket = match (&listed, reading.format) {
-        (Some(listed), format) => {
+    let lookup = reading
+        .key
+        .map_or(TicketLookup::Absent, |key| context.manifest.find(key));
+    let ticket = match (&lookup, reading.format) {
+        (TicketLookup::Listed(listed), format) => {
             if matches!(format, Some(Format::Vg1 | Format::Phoenix)) {
                 warnings.push(Warning::SignatureUnchecked);
             }
@@ -146,14 +148,20 @@ pub(super) fn decide_offline(
                 .ticket_code
                 .map(|code| context.ticket_from_manifest(code, listed))
         }
-        (None, Some(Format::Vg2)) => {
+        // The rules cannot be checked: the ticket is denied, even if its claims say more.
+        (TicketLookup::Unknown, _) => {
+            warnings.push(Warning::ManifestNewer);
+            None
+        }
+        (TicketLookup::Absent, Some(Format::Vg2)) => {
             if claims.event_id == Some(head.event.id) {
                 warnings.push(Warning::NotInManifest);
             }
             context.ticket_from_claims(claims)
         }
-        (None, _) => None,
+        (TicketLookup::Absent, _) => None,
     };
+    let listed = lookup.listed();
     let facts = ticket.map(|ticket| context.facts(ticket, listed.as_ref(), passages));
     let scan_context = context.scan_context();
     let by_rules = decide(&scan_context, claims, facts.as_ref());

@@ -4,10 +4,13 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{ReasonText, Reentry};
+use crate::model::{
+    Headcount, Ledger, NamedGate, Occupancy, Outcome, Passage, PreviousScan, ReasonText, Reentry,
+    ScannedTicket, Ticket, TicketFacts,
+};
 use crate::rules::Allowance;
 
-/// Texts as people give them, with and without what JSON has to escape.
+/// Texts with and without characters that JSON escapes.
 fn texts() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[ -~]{0,40}", "[a-zA-Z ]{1,40}"]
 }
@@ -20,7 +23,7 @@ fn times() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(Timestamp::from_millis)
 }
 
-fn word<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+fn variant<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
     prop::sample::select(all)
 }
 
@@ -47,7 +50,7 @@ prop_compose! {
     fn tickets()(
         id in id(),
         code in codes(),
-        status in word(TicketStatus::ALL),
+        status in variant(TicketStatus::ALL),
         ticket_class in prop::option::of(texts()),
         seat in prop::option::of(seats()),
         entry_limit: u8,
@@ -68,27 +71,27 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn whole_tickets()(
-        shown in tickets(),
+    fn full_tickets()(
+        scanned in tickets(),
         (organization_id, event_id) in (id(), id()),
         gate_ids in prop::option::of(prop::collection::vec(id(), 0..3)),
         (valid_from, valid_until) in (prop::option::of(times()), prop::option::of(times())),
         (inserted_at, updated_at) in (times(), times()),
     ) -> Ticket {
         Ticket {
-            id: shown.id,
+            id: scanned.id,
             organization_id,
             event_id,
-            code: shown.code,
-            status: shown.status,
-            ticket_class: shown.ticket_class,
+            code: scanned.code,
+            status: scanned.status,
+            ticket_class: scanned.ticket_class,
             gate_ids,
-            seat: shown.seat,
+            seat: scanned.seat,
             valid_from,
             valid_until,
-            entry_limit: shown.entry_limit,
-            scan_count: shown.scan_count,
-            note: shown.note,
+            entry_limit: scanned.entry_limit,
+            scan_count: scanned.scan_count,
+            note: scanned.note,
             inserted_at,
             updated_at,
         }
@@ -105,7 +108,7 @@ prop_compose! {
     }
 }
 
-/// Ledgers by what is done with a ticket, in any order.
+/// Ledgers of a random sequence of entries and exits.
 fn ledgers() -> impl Strategy<Value = Ledger> {
     let allowance = Allowance {
         reentry: Reentry::AfterExit,
@@ -139,15 +142,15 @@ prop_compose! {
 }
 
 fn warnings() -> impl Strategy<Value = Vec<Warning>> {
-    prop::collection::vec(word(Warning::ALL), 0..3)
+    prop::collection::vec(variant(Warning::ALL), 0..3)
 }
 
 prop_compose! {
     fn answers()(
         scan_id in prop::option::of(id()),
-        reason in word(Reason::ALL),
+        reason in variant(Reason::ALL),
         replayed: bool,
-        direction in word(Direction::ALL),
+        direction in variant(Direction::ALL),
         scanned_at in times(),
         session_id in prop::option::of(id()),
         event_id in id(),
@@ -155,7 +158,7 @@ prop_compose! {
         ticket in prop::option::of(tickets()),
         previous_scan in prop::option::of(previous_scans()),
         occupancy in (counts(), counts()),
-        (decided_by, warnings, message) in (word(DecidedBy::ALL), warnings(), texts()),
+        (decided_by, warnings, message) in (variant(DecidedBy::ALL), warnings(), texts()),
     ) -> ScanAnswer {
         ScanAnswer {
             scan_id,
@@ -177,7 +180,7 @@ prop_compose! {
     }
 }
 
-fn reasons_given() -> impl Strategy<Value = Option<ReasonText>> {
+fn reason_texts() -> impl Strategy<Value = Option<ReasonText>> {
     prop::option::of(texts()).prop_map(|text| ReasonText::new(text?).ok())
 }
 
@@ -187,13 +190,13 @@ prop_compose! {
         ticket_id in prop::option::of(id()),
         ticket_code in prop::option::of(codes()),
         scan_session_id in prop::option::of(id()),
-        reason in word(Reason::ALL),
-        would_have_been in prop::option::of(word(Reason::ALL)),
+        reason in variant(Reason::ALL),
+        would_have_been in prop::option::of(variant(Reason::ALL)),
         (direction, source, decided_by) in
-            (word(Direction::ALL), word(Source::ALL), word(DecidedBy::ALL)),
+            (variant(Direction::ALL), variant(Source::ALL), variant(DecidedBy::ALL)),
         (scanned_at, device_scanned_at, received_at) in (times(), prop::option::of(times()), times()),
-        (forced, undone, undone_by) in (reasons_given(), reasons_given(), prop::option::of(id())),
-        local_result in prop::option::of(word(ScanResult::ALL)),
+        (forced, undone, undone_by) in (reason_texts(), reason_texts(), prop::option::of(id())),
+        local_result in prop::option::of(variant(ScanResult::ALL)),
         metadata in prop::option::of((texts(), texts())),
     ) -> ScanRecord {
         ScanRecord {
@@ -226,33 +229,33 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn an_answer_reads_as_serde_writes_it(answer in answers()) {
+    fn an_answer_equals_the_text_of_serde(answer in answers()) {
         prop_assert_eq!(answer.to_json(), serde_json::to_string(&answer).expect("JSON"));
     }
 
     #[test]
-    fn a_record_reads_as_serde_writes_it(record in records()) {
+    fn a_record_equals_the_text_of_serde(record in records()) {
         prop_assert_eq!(record.to_json(), serde_json::to_string(&record).expect("JSON"));
     }
 
     #[test]
-    fn a_ticket_and_its_history_read_as_serde_writes_them(
-        ticket in whole_tickets(),
+    fn a_ticket_and_its_history_equal_the_text_of_serde(
+        ticket in full_tickets(),
         ledger in ledgers(),
         version: i64,
     ) {
         let facts = TicketFacts { ticket, ledger, version };
-        prop_assert_eq!(text_of(&facts), serde_json::to_string(&facts).expect("JSON"));
+        prop_assert_eq!(to_json(&facts), serde_json::to_string(&facts).expect("JSON"));
     }
 
     #[test]
-    fn what_was_shown_reads_as_serde_writes_it(
+    fn an_answer_snapshot_equals_the_text_of_serde(
         gate_name in texts(),
         ticket in prop::option::of(tickets()),
         previous_scan in prop::option::of(previous_scans()),
         warnings in warnings(),
     ) {
-        let shown = AnswerSnapshot { gate_name, ticket, previous_scan, warnings };
-        prop_assert_eq!(shown.to_json(), serde_json::to_string(&shown).expect("JSON"));
+        let snapshot = AnswerSnapshot { gate_name, ticket, previous_scan, warnings };
+        prop_assert_eq!(snapshot.to_json(), serde_json::to_string(&snapshot).expect("JSON"));
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{
     ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
 };
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
-use crate::rules::{NewScan, ScanContext, answer, decide};
+use crate::rules::{NewScan, ScanContext, build_answer, decide};
 
 impl Scanner {
     /// Whether a scan was certainly not decided before.
@@ -161,7 +161,7 @@ impl Scanner {
             Box::pin(self.load_occupancy(organization_id, event_id, gate_id, now)).await?
         };
         let scan = NewScan::denied(*attempt, *denial);
-        let answer = answer(&scan.record, &scan.shown, occupancy);
+        let answer = build_answer(&scan.record, &scan.snapshot, occupancy);
         self.0.write_queue.enqueue_denial(permit, scan)?;
         Ok(answer)
     }

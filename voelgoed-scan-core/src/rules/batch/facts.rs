@@ -1,4 +1,4 @@
-//! What does the database know about a batch of scans?
+//! The facts of the database about a batch of scans.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use crate::model::{
     OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts, TicketId,
 };
 
-/// A session as the database has it: is it still on, and where?
+/// A session with its device, event and gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionFacts {
-    /// Whether the session goes on.
+    /// Whether the session is active.
     pub session_active: bool,
-    /// Whether its device may call.
+    /// The status of the device.
     pub device_status: DeviceStatus,
     /// The device's name.
     pub device_name: String,
@@ -22,23 +22,23 @@ pub struct SessionFacts {
     pub gate: Gate,
 }
 
-/// A scan that was recorded before under the same `scan_id`.
+/// A scan that is already recorded under a `scan_id`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownScan {
-    /// The device that scanned.
+    /// The device.
     pub device_id: DeviceId,
     /// The payload's SHA-256.
     pub payload_sha256: [u8; 32],
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
     /// Whether it was undone.
     pub undone: bool,
-    /// What it was answered; occupancy left at zero.
+    /// Its answer, with an occupancy of zero.
     pub answer: ScanAnswer,
 }
 
 impl KnownScan {
-    /// What a scan of the same id gets.
+    /// The result of another scan with the same id.
     #[must_use]
     pub fn answer_to(&self, device: DeviceId, payload_sha256: &[u8; 32], direction: Direction) -> Recorded {
         let same =
@@ -56,16 +56,16 @@ impl KnownScan {
     }
 }
 
-/// What the database knows about a batch.
+/// The facts of the database about a batch.
 #[derive(Debug, Default)]
 pub struct BatchFacts {
-    /// Scans known by their ids.
+    /// The recorded scans with ids of the batch.
     pub known_scans: HashMap<(OrganizationId, ScanId), KnownScan>,
-    /// Sessions with their devices, events and gates.
+    /// The sessions with their devices, events and gates.
     pub sessions: HashMap<(OrganizationId, SessionId), SessionFacts>,
     pub(super) tickets: HashMap<(OrganizationId, TicketId), TicketFacts>,
     codes: HashMap<(OrganizationId, TicketCode), TicketId>,
-    /// People inside by gate, of every event that the batch scans for.
+    /// The people inside by gate, for every event of the batch.
     pub inside: HashMap<(OrganizationId, EventId), HashMap<GateId, i64>>,
 }
 
@@ -86,7 +86,7 @@ impl BatchFacts {
         }
     }
 
-    /// People inside at a gate and its event.
+    /// The occupancy of a gate and its event.
     #[must_use]
     pub fn occupancy(&self, event: &Event, gate: &Gate) -> Occupancy {
         let counts = self.inside.get(&(event.organization_id, event.id));
@@ -104,7 +104,12 @@ impl BatchFacts {
         }
     }
 
-    pub(super) fn move_people(&mut self, organization: OrganizationId, event: EventId, movement: &Movement) {
+    pub(super) fn apply_movement(
+        &mut self,
+        organization: OrganizationId,
+        event: EventId,
+        movement: &Movement,
+    ) {
         let gates = self.inside.entry((organization, event)).or_default();
         *gates.entry(movement.gate_id).or_default() += movement.entries - movement.exits;
     }

@@ -2,13 +2,15 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{DeviceId, Direction, KeyId, Reentry, ScanId};
+use crate::model::{
+    Claims, DeviceId, Direction, Fingerprint, Format, KeyId, Movement, Passage, Reentry, ScanId, ScanResult,
+};
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
 use crate::rules::{PastScan, fold, movement_difference};
 
 pub(crate) const RULES: RuleSettings = RuleSettings { dedup_window: WINDOW };
 
-/// A scan of the ticket: which way, at which of two gates, how many seconds after the start, forced or not.
+/// A scan of the ticket: its direction, one of two gates, the seconds after the start, and whether it is overridden.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
     pub(crate) direction: Direction,
@@ -33,7 +35,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Reentry> {
 fn attempt(number: u128, step: &Step) -> Attempt {
     let ticket = ticket().ticket;
     Attempt {
-        // Not in the order of the scans: clients make ids as they like.
+        // The ids are not in the order of the scans, as clients generate them.
         scan_id: ScanId::from_uuid(Uuid::from_u128(
             number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_003,
         )),
@@ -61,19 +63,21 @@ fn attempt(number: u128, step: &Step) -> Attempt {
     }
 }
 
-/// What the database knows of the ticket as `facts` has it.
+/// The facts of the database with this ticket.
 fn facts(ticket: TicketFacts, reentry: Reentry) -> BatchFacts {
     let mut facts = BatchFacts::default();
     for number in [3, 4] {
-        let post = SessionFacts {
+        let session = SessionFacts {
             session_active: true,
             device_status: DeviceStatus::Active,
             device_name: format!("Scanner {number}"),
             event: crate::model::Event { reentry, ..event() },
             gate: gate(number),
         };
-        let session = SessionId::from_uuid(Uuid::from_u128(number));
-        facts.sessions.insert((event().organization_id, session), post);
+        let session_id = SessionId::from_uuid(Uuid::from_u128(number));
+        facts
+            .sessions
+            .insert((event().organization_id, session_id), session);
     }
     facts.add_ticket(ticket);
     facts
@@ -99,16 +103,20 @@ fn past(writes: &BatchWrites) -> Vec<PastScan> {
         .filter(|scan| scan.record.result == ScanResult::Valid);
     valid
         .map(|scan| {
-            let seen = Passage {
+            let passage = Passage {
                 scan_id: scan.record.scan_id,
                 at: scan.record.scanned_at,
                 gate_id: scan.record.gate_id,
-                gate_name: scan.shown.gate_name.clone(),
+                gate_name: scan.snapshot.gate_name.clone(),
                 device_id: scan.record.device_id,
                 device_name: format!("Scanner {}", scan.record.device_id.as_uuid().as_u128()),
             };
-            let entry_limit = scan.shown.ticket.as_ref().map_or(0, |ticket| ticket.entry_limit);
-            PastScan::answered(seen, scan.record.direction, scan.record.reason, entry_limit)
+            let entry_limit = scan
+                .snapshot
+                .ticket
+                .as_ref()
+                .map_or(0, |ticket| ticket.entry_limit);
+            PastScan::answered(passage, scan.record.direction, scan.record.reason, entry_limit)
         })
         .collect()
 }
@@ -136,7 +144,7 @@ proptest! {
         let admitted = admitted.count();
         prop_assert!(admitted <= usize::from(entry_limit));
         let asked = steps.iter().filter(|step| step.direction == Direction::Entry).count();
-        prop_assert_eq!(admitted, asked.min(usize::from(entry_limit)), "nor fewer");
+        prop_assert_eq!(admitted, asked.min(usize::from(entry_limit)), "and not fewer");
     }
 
     #[test]
@@ -154,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_folded_from_the_records_is_what_was_counted(
+    fn folding_the_records_gives_the_counted_occupancy(
         steps in prop::collection::vec(step(), 0..30),
         entry_limit in 1..4_u8,
         reentry in policy(),
@@ -163,7 +171,7 @@ proptest! {
         let (_, writes) = decide_batch(&attempts(&steps), facts(new_ticket(entry_limit), reentry), &RULES);
         let mut past = past(&writes);
         let length = past.len().max(1) as u128;
-        past.sort_by_key(|scan| (scan.seen.scan_id.as_uuid().as_u128() ^ u128::from(shuffle)) % length);
+        past.sort_by_key(|scan| (scan.passage.scan_id.as_uuid().as_u128() ^ u128::from(shuffle)) % length);
         let allowance = crate::rules::Allowance { reentry, entry_limit, dedup_window: WINDOW };
         let folded = fold(&past, &allowance);
         let stored = writes.tickets.first().map(|facts| facts.ledger.clone()).unwrap_or_default();
@@ -198,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn a_history_runs_forwards_whichever_node_s_clock_is_off() {
+fn the_times_of_a_history_ascend_even_if_the_clocks_of_nodes_differ() {
     let steps = [(Direction::Entry, 9), (Direction::Exit, 4), (Direction::Entry, 4)];
     let steps = steps.map(|(direction, seconds)| Step {
         direction,
@@ -221,12 +229,12 @@ fn a_history_runs_forwards_whichever_node_s_clock_is_off() {
             .scans
             .iter()
             .all(|scan| scan.record.received_at <= NOW.plus_millis(9000)),
-        "which is kept"
+        "the arrival keeps its own time"
     );
 }
 
 #[test]
-fn what_is_not_decided_is_not_written() {
+fn only_decided_attempts_are_written() {
     let entry = Step {
         direction: Direction::Entry,
         gate: 3,
@@ -245,8 +253,8 @@ fn what_is_not_decided_is_not_written() {
     );
     assert_eq!((writes.scans.len(), writes.tickets.len()), (1, 1));
     let mut ended = facts(new_ticket(1), Reentry::Never);
-    for post in ended.sessions.values_mut() {
-        post.session_active = false;
+    for session in ended.sessions.values_mut() {
+        session.session_active = false;
     }
     let (recorded, writes) = decide_batch(&[scan], ended, &RULES);
     assert_eq!(recorded, [Recorded::NoActiveSession]);

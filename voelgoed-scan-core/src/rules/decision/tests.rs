@@ -39,7 +39,7 @@ pub(crate) fn event() -> Event {
     }
 }
 
-/// An open gate of it, by number.
+/// An open gate of the event.
 pub(crate) fn gate(number: u128) -> Gate {
     Gate {
         id: GateId::from_uuid(uuid(number)),
@@ -55,7 +55,7 @@ pub(crate) fn gate(number: u128) -> Gate {
     }
 }
 
-/// A ticket for it that nobody has used.
+/// An unused ticket of the event.
 pub(crate) fn ticket() -> TicketFacts {
     TicketFacts {
         ticket: Ticket {
@@ -91,7 +91,7 @@ pub(crate) fn passage(number: u128, seconds: i64) -> Passage {
     }
 }
 
-/// All that a decision is made of; a ticket that is let in.
+/// The input of a decision. The default ticket is admitted.
 struct Case {
     direction: Direction,
     event: Event,
@@ -122,7 +122,7 @@ impl Case {
         &mut self.facts.as_mut().expect("a ticket").ticket
     }
 
-    /// Adds an entry so many seconds from now.
+    /// Adds an entry at this many seconds from now.
     fn entered(&mut self, seconds: i64) {
         let allowance = Allowance {
             reentry: self.event.reentry,
@@ -158,7 +158,7 @@ impl Case {
 
 type Change = fn(&mut Case);
 
-/// What makes each check fail, in the order of the checks. Each is independent of the others.
+/// A change that makes each check fail, in the order of the checks. The changes are independent of each other.
 const FAILURES: &[(Reason, Change)] = &[
     (Reason::TokenNotYetValid, |case| {
         case.claims.window = Window::new(Some(NOW.plus_millis(1)), None);
@@ -194,15 +194,15 @@ fn the_first_check_that_fails_decides() {
         let mut alone = Case::entry();
         change(&mut alone);
         assert_eq!(alone.reason(), *expected, "alone");
-        let mut with_all_after = Case::entry();
+        let mut with_later_failures = Case::entry();
         for (_, change) in &FAILURES[from..] {
-            change(&mut with_all_after);
+            change(&mut with_later_failures);
         }
-        assert_eq!(with_all_after.reason(), *expected, "with all after it");
+        assert_eq!(with_later_failures.reason(), *expected, "with all later failures");
     }
 }
 
-/// Each way to each reason that is not in `FAILURES`, and the last ways in.
+/// Further changes and their reasons, including admissions at the limits.
 const OTHERS: &[(Reason, Change)] = &[
     (Reason::TokenExpired, |case| {
         case.claims.window = Window::new(None, Some(NOW.plus_millis(-1)));
@@ -224,7 +224,7 @@ const OTHERS: &[(Reason, Change)] = &[
         case.ticket().event_id = EventId::from_uuid(uuid(99));
     }),
     (Reason::OtherEvent, |case| {
-        // The claim agrees with the ticket, but not with the session.
+        // The claim matches the ticket but not the session.
         case.ticket().event_id = EventId::from_uuid(uuid(99));
         case.claims.event_id = Some(EventId::from_uuid(uuid(99)));
     }),
@@ -276,7 +276,7 @@ const OTHERS: &[(Reason, Change)] = &[
         case.gate.capacity = Some(0);
         case.event.capacity = Some(0);
     }),
-    // Duplicates and re-entry: by policy and by how many the ticket is for.
+    // Duplicates and re-entry, by policy and entry limit.
     (Reason::EntryLimitReached, |case| {
         case.ticket().entry_limit = 2;
         case.entered(-2);
@@ -327,7 +327,7 @@ const OTHERS: &[(Reason, Change)] = &[
         case.left(-1);
     }),
     (Reason::Readmitted, |case| {
-        // Not seen leaving: nobody is added, so nobody is too many.
+        // The holder left without an exit scan. The readmission adds no person, so that the capacity does not matter.
         case.event.reentry = Reentry::AfterWindow;
         case.gate.capacity = Some(10);
         case.entered(-301);
@@ -340,7 +340,7 @@ const OTHERS: &[(Reason, Change)] = &[
         case.left(-1);
     }),
     (Reason::Exited, |case| {
-        // Nothing else keeps a person in.
+        // No other check denies an exit.
         case.direction = Direction::Exit;
         case.entered(-1);
         case.claims.window = Window::new(None, Some(NOW.plus_millis(-1)));
@@ -363,7 +363,7 @@ const OTHERS: &[(Reason, Change)] = &[
 ];
 
 #[test]
-fn every_reason_has_its_case() {
+fn every_reason_of_a_decision_has_a_case() {
     for (row, (expected, change)) in OTHERS.iter().enumerate() {
         let mut case = Case::entry();
         change(&mut case);

@@ -15,14 +15,14 @@ fn scan() -> impl Strategy<Value = PastScan> {
     ]);
     (any::<u128>(), 0..100_i64, 3..6_u128, reasons, 1..4_u8).prop_map(
         |(id, seconds, at, reason, entry_limit)| {
-            let mut seen = passage(id, seconds);
-            seen.gate_id = gate(at).id;
+            let mut passage = passage(id, seconds);
+            passage.gate_id = gate(at).id;
             let direction = if reason == Reason::Exited {
                 Direction::Exit
             } else {
                 Direction::Entry
             };
-            PastScan::answered(seen, direction, reason, entry_limit)
+            PastScan::answered(passage, direction, reason, entry_limit)
         },
     )
 }
@@ -48,7 +48,7 @@ fn totals(movements: &[Movement]) -> BTreeMap<GateId, (i64, i64)> {
 
 proptest! {
     #[test]
-    fn in_whatever_order_scans_become_known_they_come_to_the_same(
+    fn the_order_in_which_scans_become_known_does_not_matter(
         scans in prop::collection::vec(scan(), 0..20),
         shuffled in any::<prop::sample::Index>(),
         entry_limit in 1..4_u8,
@@ -66,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn people_inside_are_the_entries_less_the_exits(
+    fn people_inside_are_entries_minus_exits(
         scans in prop::collection::vec(scan(), 0..20),
         entry_limit in 1..4_u8,
     ) {
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn today_s_policy_moves_nobody_of_the_past(
+    fn the_present_policy_does_not_change_past_occupancy(
         scans in prop::collection::vec(scan(), 0..20),
         limits in (1..4_u8, 1..4_u8),
         policies in (prop::sample::select(Reentry::ALL), prop::sample::select(Reentry::ALL)),
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn the_difference_turns_the_one_into_the_other(
+    fn the_movement_difference_turns_one_count_into_the_other(
         before in prop::collection::vec(scan(), 0..12),
         after in prop::collection::vec(scan(), 0..12),
     ) {
@@ -113,7 +113,7 @@ fn without_its_replacement_an_older_admission_is_open_again() {
     let allowance = allowance(Reentry::AfterWindow, 1);
     let (first, again) = (scan(1, 0, Reason::Admitted), scan(2, 301, Reason::Readmitted));
     let both = fold([&first, &again], &allowance).ledger;
-    assert!(both.open_admission(first.seen.scan_id).is_none());
+    assert!(both.open_admission(first.passage.scan_id).is_none());
     let alone = fold([&first], &allowance).ledger;
-    assert!(alone.open_admission(first.seen.scan_id).is_some());
+    assert!(alone.open_admission(first.passage.scan_id).is_some());
 }

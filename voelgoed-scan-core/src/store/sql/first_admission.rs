@@ -22,14 +22,14 @@ use std::collections::HashSet;
 
 use gate_batches::{GateBatch, GateBatches, admitted_at_other_gates};
 
-use crate::model::json::{objects, text_of};
+use crate::model::json::{objects, to_json};
 use crate::model::{
     ActiveSession, AnswerSnapshot, Attempt, AuthenticatedDevice, Claims, Decided, DecidedBy, DeviceId,
     DeviceStatus, Direction, EventStatus, Format, GateStatus, Headcount, KeyId, Ledger, Occupancy,
     OrganizationId, Passage, Reason, Recorded, ScanId, ScanRecord, ScannedTicket, SessionId, SessionStatus,
     Source, Ticket, TicketCode, TicketFacts, TicketStatus, Timestamp, Verification, Warning,
 };
-use crate::rules::answer;
+use crate::rules::build_answer;
 use crate::store::StoreError;
 use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
 use crate::store::sql::write_deadline::WriteDeadline;
@@ -111,7 +111,7 @@ impl FastPathScan<'_> {
             now: attempt.now.as_millis(),
             slot: attempt.now.as_millis().div_euclid(ARRIVALS_SLOT_MILLIS),
             device_at: attempt.device_scanned_at.map(Timestamp::as_millis),
-            metadata: attempt.metadata.as_ref().map(text_of),
+            metadata: attempt.metadata.as_ref().map(to_json),
             sha256: crate::model::hex::encode(&attempt.fingerprint.sha256),
             format: attempt.fingerprint.format,
             kid: attempt.fingerprint.kid,
@@ -141,7 +141,7 @@ impl<D: Dialect> Sql<D> {
             .map(|(i, scan)| scan.parameters(i))
             .collect();
         let admitted = query::<D>(sql)
-            .text(&text_of(&parameters))
+            .text(&to_json(&parameters))
             .json(&gate_batches)
             .fetch_all(&mut connection);
         let rows = match deadline.run(admitted).await {
@@ -329,7 +329,7 @@ fn decided<D: Dialect>(
         },
     };
     Ok(Decided {
-        answer: answer(&record, &snapshot, occupancy),
+        answer: build_answer(&record, &snapshot, occupancy),
         record,
         ticket: Some(TicketFacts {
             ticket,

@@ -153,7 +153,7 @@ pub(crate) fn history_scan<D: Dialect>(row: &Row<D>) -> Result<ScanState, StoreE
     let snapshot: AnswerSnapshot = row.json("x_shown")?;
     Ok(ScanState {
         record: scan(row)?,
-        part: row.opt_parse("x_part")?,
+        history_kind: row.opt_parse("x_part")?,
         conflict: row.opt_parse("x_conflict")?,
         winner: row.opt_id("x_winner_scan_id")?,
         gate_name: snapshot.gate_name,

@@ -47,7 +47,7 @@ impl<'a> ScanRow<'a> {
         let NewScan {
             record,
             fingerprint,
-            shown,
+            snapshot: shown,
         } = scan;
         Ok(Self {
             organization_id: record.organization_id.as_uuid().simple(),

@@ -1,4 +1,4 @@
-//! Where do the organizations' secrets come from? From one secret of the server, by HKDF-SHA256.
+//! The master secret of the server. The secrets of all organizations are derived from it by HKDF-SHA256 (RFC 5869).
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use zeroize::Zeroizing;
 use super::{KeyFormat, KeyId};
 use crate::model::{OrganizationId, hex};
 
-/// A text or bytes that are no master secret.
+/// The error of a text or bytes that are no master secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMasterSecret {
-    /// Not an even number of hexadecimal digits.
+    /// It is not an even number of hexadecimal digits.
     #[error("the master secret is not hexadecimal")]
     NotHex,
-    /// Fewer than [`MasterSecret::MIN_LENGTH`] bytes.
+    /// It has fewer than [`MasterSecret::MIN_LENGTH`] bytes.
     #[error("the master secret must have at least {} bytes", MasterSecret::MIN_LENGTH)]
     TooShort,
 }
 
-/// The server's secret. Whoever holds it can sign for every organization.
+/// The master secret. It allows signing for every organization.
 #[derive(Clone)]
 pub struct MasterSecret(Zeroizing<Vec<u8>>);
 
 impl MasterSecret {
-    /// The fewest bytes.
+    /// The minimum length in bytes.
     pub const MIN_LENGTH: usize = 32;
 
     /// A new secret of [`Self::MIN_LENGTH`] bytes from the operating system's random numbers.
@@ -37,7 +37,7 @@ impl MasterSecret {
         Self(bytes)
     }
 
-    /// Takes the bytes of a secret.
+    /// Copies the bytes of a secret.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidMasterSecret> {
         if bytes.len() < Self::MIN_LENGTH {
             return Err(InvalidMasterSecret::TooShort);
@@ -45,7 +45,7 @@ impl MasterSecret {
         Ok(Self(Zeroizing::new(bytes.to_vec())))
     }
 
-    /// Reads a secret in hexadecimal; white space around it, such as a file's last line end, does not count.
+    /// Parses a secret in hexadecimal. Surrounding white space, such as a file's last line break, is ignored.
     pub fn from_hex(text: &str) -> Result<Self, InvalidMasterSecret> {
         let text = text.trim_ascii();
         let mut bytes = Zeroizing::new(vec![0; text.len() / 2]);
@@ -56,13 +56,13 @@ impl MasterSecret {
         Ok(Self(bytes))
     }
 
-    /// The secret in hexadecimal, for the file that keeps it.
+    /// The secret in hexadecimal, for the secret's file.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
         Zeroizing::new(hex::encode(&self.0))
     }
 
-    /// The Ed25519 public key of an organization's VG2 key, as its row stores it.
+    /// The Ed25519 public key of an organization's VG2 key, for its row.
     #[must_use]
     pub fn vg2_public_key(&self, organization_id: OrganizationId, kid: KeyId) -> [u8; 32] {
         self.vg2_key(organization_id, kid).verifying_key().to_bytes()
@@ -93,7 +93,7 @@ impl MasterSecret {
     }
 }
 
-/// What keeps the keys of the formats apart.
+/// The HKDF info prefix, which separates the keys of the formats.
 fn info(format: KeyFormat) -> &'static [u8] {
     match format {
         KeyFormat::Vg1 => b"voelgoed-scan/VG1/",
@@ -101,7 +101,7 @@ fn info(format: KeyFormat) -> &'static [u8] {
     }
 }
 
-/// Shows nothing of the secret, not even its length.
+/// Hides the secret and its length.
 impl fmt::Debug for MasterSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MasterSecret").finish_non_exhaustive()

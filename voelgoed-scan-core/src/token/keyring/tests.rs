@@ -46,7 +46,7 @@ fn read(keyring: &Keyring, text: &str) -> Result<Claims, Reason> {
 }
 
 #[test]
-fn keys_are_derived_as_the_vectors_say() {
+fn derived_keys_equal_those_of_the_vectors() {
     let file: serde_json::Value = serde_json::from_str(VECTORS).expect("JSON");
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     let master = MasterSecret::from_hex(&text(&file["master_secret_hex"])).expect("a secret");
@@ -91,7 +91,7 @@ fn the_newest_active_key_signs_and_the_others_verify_until_they_are_revoked() {
         key(KeyFormat::Vg2, "2", KeyStatus::VerifyOnly, 1),
     ]);
     assert_eq!(read(&done, &old), Err(Reason::KeyRevoked));
-    // A VG2 key of the same name is another key.
+    // A VG2 key of the same id is another key.
     assert_eq!(read(&done, &new), Err(Reason::UnknownKey));
     assert_eq!(
         (done.sign_vg1(code()), done.sign_vg2(&vg2_claims())),
@@ -100,7 +100,7 @@ fn the_newest_active_key_signs_and_the_others_verify_until_they_are_revoked() {
 }
 
 #[test]
-fn of_two_keys_made_at_once_every_node_picks_the_same() {
+fn of_two_keys_created_at_once_every_node_signs_with_the_same() {
     let (one, two) = (
         key(KeyFormat::Vg2, "a", KeyStatus::Active, 1),
         key(KeyFormat::Vg2, "b", KeyStatus::Active, 1),
@@ -116,7 +116,7 @@ fn of_two_keys_made_at_once_every_node_picks_the_same() {
 }
 
 #[test]
-fn an_organizations_keys_are_its_own() {
+fn every_organization_has_its_own_keys() {
     let keys = [
         key(KeyFormat::Vg1, "1", KeyStatus::Active, 0),
         key(KeyFormat::Vg2, "1", KeyStatus::Active, 0),
@@ -137,7 +137,7 @@ fn an_organizations_keys_are_its_own() {
 }
 
 #[test]
-fn another_master_secret_than_the_rows_were_made_with_is_refused() {
+fn a_master_secret_that_does_not_match_the_rows_is_refused() {
     let mut row = key(KeyFormat::Vg2, "1", KeyStatus::Active, 0);
     row.public_key = Some(master().vg2_public_key(organization(), row.kid));
     derive(&[row]);
@@ -152,7 +152,7 @@ fn another_master_secret_than_the_rows_were_made_with_is_refused() {
 }
 
 #[test]
-fn a_device_verifies_vg2_by_public_keys_alone() {
+fn a_device_verifies_vg2_with_public_keys_only() {
     let mut row = key(KeyFormat::Vg2, "1", KeyStatus::Active, 0);
     let vg1 = key(KeyFormat::Vg1, "1", KeyStatus::Active, 0);
     let server = derive(&[row, vg1]);
@@ -181,7 +181,7 @@ fn a_device_verifies_vg2_by_public_keys_alone() {
 
     let error = |public_key| public(&[SigningKey { public_key, ..row }]).err();
     assert_eq!(error(None), Some(KeyringError::MissingPublicKey { kid: row.kid }));
-    // 2 is the y of no point.
+    // No point of the curve has y = 2.
     let mut off_curve = [0; 32];
     off_curve[0] = 2;
     assert_eq!(
@@ -191,8 +191,8 @@ fn a_device_verifies_vg2_by_public_keys_alone() {
 }
 
 #[test]
-fn a_key_that_signs_everything_signs_nothing_here() {
-    // The identity point: under it, S = 0 and R = identity hold for every message where checking is not strict.
+fn a_weak_key_verifies_nothing() {
+    // The identity point. Without strict verification, S = 0 and R = identity are a valid signature of every message.
     let mut identity = [0; 32];
     identity[0] = 1;
     let row = SigningKey {
@@ -212,7 +212,7 @@ fn a_key_that_signs_everything_signs_nothing_here() {
 }
 
 #[test]
-fn a_manifests_signature_holds_for_its_bytes_alone() {
+fn a_manifest_signature_is_valid_only_for_its_bytes() {
     let server = derive(&[]);
     let (key, signature) = (
         server.manifest_key().expect("a server"),

@@ -1,4 +1,4 @@
-//! What does the platform say of a ticket? `{data, signed_at_ms, max_age_s}`, where `data` is the code or a map.
+//! The claims of a Phoenix payload: `{data, signed_at_ms, max_age_s}`, where `data` is a ticket code or a map.
 
 use std::str::FromStr;
 
@@ -6,10 +6,10 @@ use super::term::{Head, Reader};
 use crate::model::{Claims, EventId, OrganizationId, TicketCode, TicketId, Timestamp, Window};
 use crate::token::Malformed;
 
-/// The seconds that a token without an age of its own holds (`plug_crypto` before 1.2).
+/// The age in seconds at which a token without its own maximum age expires (`plug_crypto` before 1.2).
 const LEGACY_MAX_AGE: i64 = 86_400;
 
-/// Reads the claims of a whole term.
+/// Reads the claims of a complete term.
 pub(super) fn read(term: &[u8]) -> Result<Claims, Malformed> {
     let mut reader = Reader::new(term)?;
     let Head::Tuple(size @ 2..=3) = reader.head()? else {
@@ -30,24 +30,24 @@ pub(super) fn read(term: &[u8]) -> Result<Claims, Malformed> {
     };
     reader.end()?;
     Ok(Claims {
-        window: Window::new(None, last_moment(signed_at, max_age)?),
+        window: Window::new(None, expires_at(signed_at, max_age)?),
         ..claims
     })
 }
 
-/// The last millisecond at which `plug_crypto` takes a token for valid; nothing where it never expires.
+/// The last millisecond at which `plug_crypto` accepts a token; `None` if it never expires.
 ///
-/// A time of signing in the future is accepted: a clock that runs ahead at the box office must keep nobody out.
-/// (The newest `plug_crypto` refuses one; those before it did not.)
-fn last_moment(signed_at: i64, max_age: Head<'_>) -> Result<Option<Timestamp>, Malformed> {
+/// A time of signing in the future is accepted, so that a fast clock at the box office does not deny tickets. (The newest
+/// `plug_crypto` refuses such a token; earlier versions accept it.)
+fn expires_at(signed_at: i64, max_age: Head<'_>) -> Result<Option<Timestamp>, Malformed> {
     let millis = match max_age {
         Head::Atom(b"infinity") => return Ok(None),
-        // An age of nothing or less has expired whenever it was signed.
+        // A token with a maximum age of 0 or less has always expired.
         Head::Integer(..=0) | Head::Float(..=0.0) => i64::MIN,
         Head::Integer(seconds) => signed_at.saturating_add(seconds.saturating_mul(1000)),
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "truncates and saturates, which is what is meant"
+            reason = "the cast truncates and saturates as intended"
         )]
         Head::Float(seconds) => signed_at.saturating_add((seconds * 1000.0) as i64),
         _ => return Err(Malformed),
@@ -55,25 +55,25 @@ fn last_moment(signed_at: i64, max_age: Head<'_>) -> Result<Option<Timestamp>, M
     Ok(Some(Timestamp::from_millis(millis)))
 }
 
-/// Reads a map's pairs: the keys that are claims, atoms or strings, and steps over the rest.
+/// Reads the pairs of a map. Keys that name claims may be atoms or strings; other pairs are skipped.
 fn read_map(reader: &mut Reader<'_>, pairs: u32) -> Result<Claims, Malformed> {
-    // The tuple is depth 1, the map 2.
+    // The tuple has depth 1 and the map depth 2.
     const DEPTH: u8 = 3;
-    let mut ticket_code = Field::<TicketCode>::Unnamed;
-    let mut ticket_id = Field::<TicketId>::Unnamed;
-    let mut organization_id = Field::<OrganizationId>::Unnamed;
-    let mut event_id = Field::<EventId>::Unnamed;
+    let mut ticket_code = ClaimField::<TicketCode>::Unnamed;
+    let mut ticket_id = ClaimField::<TicketId>::Unnamed;
+    let mut organization_id = ClaimField::<OrganizationId>::Unnamed;
+    let mut event_id = ClaimField::<EventId>::Unnamed;
     for _ in 0..pairs {
         let key = reader.head()?;
         reader.skip(key, DEPTH)?;
         let value = reader.head()?;
         match key {
-            Head::Atom(b"ticket_code") | Head::Binary(b"ticket_code") => ticket_code.take(value)?,
-            Head::Atom(b"ticket_id") | Head::Binary(b"ticket_id") => ticket_id.take(value)?,
+            Head::Atom(b"ticket_code") | Head::Binary(b"ticket_code") => ticket_code.set(value)?,
+            Head::Atom(b"ticket_id") | Head::Binary(b"ticket_id") => ticket_id.set(value)?,
             Head::Atom(b"organization_id" | b"org_id") | Head::Binary(b"organization_id" | b"org_id") => {
-                organization_id.take(value)?;
+                organization_id.set(value)?;
             }
-            Head::Atom(b"event_id") | Head::Binary(b"event_id") => event_id.take(value)?,
+            Head::Atom(b"event_id") | Head::Binary(b"event_id") => event_id.set(value)?,
             _ => reader.skip(value, DEPTH)?,
         }
     }
@@ -90,19 +90,19 @@ fn read_map(reader: &mut Reader<'_>, pairs: u32) -> Result<Claims, Malformed> {
     Ok(claims)
 }
 
-/// A claim of a map. Two keys may name it (an atom and a string, a short and a long one), but not differently.
+/// A claim of a map. Two keys may name it, such as an atom and a string, but their values must be equal.
 #[derive(PartialEq)]
-enum Field<T> {
+enum ClaimField<T> {
     /// No key named it.
     Unnamed,
-    /// Named `nil`: as good as absent, but another value than any.
+    /// A key named it with `nil`: it is absent, but differs from any value.
     Nil,
-    /// Named so.
+    /// A key named it with this value.
     Value(T),
 }
 
-impl<T: FromStr + PartialEq> Field<T> {
-    fn take(&mut self, value: Head<'_>) -> Result<(), Malformed> {
+impl<T: FromStr + PartialEq> ClaimField<T> {
+    fn set(&mut self, value: Head<'_>) -> Result<(), Malformed> {
         let value = match value {
             Head::Binary(text) => Self::Value(parse(text)?),
             Head::Atom(b"nil") => Self::Nil,

@@ -1,4 +1,4 @@
-//! What verifies a Phoenix.Token? A key that both sides derive from the platform's `secret_key_base`.
+//! The keys of Phoenix.Token, derived from the platform's `secret_key_base`.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::model::text::string_enum;
 
 string_enum! {
-    /// The hash that PBKDF2 stretches the secret with.
+    /// The hash function of PBKDF2.
     pub enum KeyDigest {
         /// SHA-256, the default of `plug_crypto`.
         Sha256 = "sha256",
@@ -21,14 +21,14 @@ string_enum! {
     }
 }
 
-/// How the key is derived from the secret; the default is that of `plug_crypto`.
+/// The parameters of the key derivation. The default is that of `plug_crypto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyDerivation {
-    /// Rounds of PBKDF2 (`key_iterations`).
+    /// The number of iterations (`key_iterations`).
     pub iterations: u32,
-    /// The key's length in bytes (`key_length`).
+    /// The length of the key in bytes (`key_length`).
     pub length: usize,
-    /// The hash (`key_digest`).
+    /// The hash function (`key_digest`).
     pub digest: KeyDigest,
 }
 
@@ -42,40 +42,39 @@ impl Default for KeyDerivation {
     }
 }
 
-/// Settings that give no key worth the name.
+/// The error of settings that give no secure key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhoenixKeys {
-    /// The secret is shorter than Phoenix itself would take.
+    /// The secret is shorter than Phoenix accepts.
     #[error("the secret key base must have at least {} bytes", PhoenixKeys::MIN_SECRET)]
     ShortSecret,
-    /// No salt.
+    /// The salt is empty.
     #[error("the salt must not be empty")]
     EmptySalt,
-    /// No round at all.
+    /// The number of iterations is 0.
     #[error("the number of key iterations must be at least 1")]
     NoIterations,
-    /// A key of no or of very many bytes.
+    /// The key length is 0 or too large.
     #[error("the key length must be 1 to {} bytes", PhoenixKeys::MAX_LENGTH)]
     KeyLength,
 }
 
-/// The keys that Phoenix.Tokens are verified with, derived once.
+/// The keys that verify Phoenix.Tokens. They are derived once.
 #[derive(Clone)]
 pub struct PhoenixKeys {
-    // The HMACs with the key already taken in.
+    // The HMACs are initialised with the key.
     pub(super) sha256: Hmac<Sha256>,
     pub(super) sha384: Hmac<Sha384>,
     pub(super) sha512: Hmac<Sha512>,
 }
 
 impl PhoenixKeys {
-    /// The fewest bytes that `Phoenix.Token` takes for a `secret_key_base`.
+    /// The minimum length of `secret_key_base` in bytes, as in `Phoenix.Token`.
     pub const MIN_SECRET: usize = 20;
-    /// The longest key, far above what any of the HMACs makes use of.
+    /// The maximum length of the key in bytes, far above what an HMAC uses.
     pub const MAX_LENGTH: usize = 1024;
 
-    /// Derives the keys. The salt is the second argument of `Phoenix.Token.sign`; Phoenix has no default for it, and
-    /// neither has this.
+    /// Derives the keys. The salt is the second argument of `Phoenix.Token.sign`, which has no default.
     pub fn derive(
         secret_key_base: &str,
         salt: &str,
@@ -118,7 +117,7 @@ fn keyed<M: KeyInit>(key: &[u8]) -> M {
     M::new_from_slice(key).expect("HMAC takes keys of every length")
 }
 
-/// Shows nothing of the keys.
+/// Hides the keys.
 impl fmt::Debug for PhoenixKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PhoenixKeys").finish_non_exhaustive()
@@ -135,7 +134,7 @@ mod tests {
     const SALT: &str = "ticket qr";
 
     #[test]
-    fn settings_without_a_key_worth_the_name_are_refused() {
+    fn settings_that_give_no_secure_key_are_refused() {
         let derive = PhoenixKeys::derive;
         let defaults = KeyDerivation::default();
         let error = |keys: Result<PhoenixKeys, _>| keys.err();
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn each_digest_and_length_gives_other_keys() {
+    fn every_derivation_parameter_changes_the_keys() {
         let defaults = KeyDerivation::default();
         let ours = PhoenixKeys::derive(SECRET, SALT, defaults).expect("usable settings");
         let genuine = ours.sign(b"anything");

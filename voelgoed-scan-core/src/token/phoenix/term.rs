@@ -1,27 +1,29 @@
-//! How is an Erlang external term read without trusting it? Byte by byte from the front, nothing allocated.
+//! A reader of untrusted Erlang external terms (version 131). It reads from the front and allocates nothing.
 //!
-//! A length that was read is only ever compared with the bytes that are there; a count of elements only ends a loop
-//! whose every turn takes at least one byte. Functions, pids, ports, references, compressed terms and cached atoms are
-//! refused wherever they stand. Source: the Erlang external term format, version 131.
+//! Invariants: a length that was read is only compared with the remaining bytes; a count of elements only limits a loop
+//! whose every iteration consumes at least one byte; functions, pids, ports, references, compressed terms and cached
+//! atoms are refused at every position.
+//!
+//! Source: the Erlang external term format.
 
 use crate::token::Malformed;
 
-/// The most bytes of a term.
+/// The maximum length of a term in bytes.
 pub(super) const MAX_TERM: usize = 4096;
-/// How many tuples, lists and maps may stand inside each other.
+/// The maximum nesting depth of tuples, lists and maps.
 pub(super) const MAX_DEPTH: u8 = 16;
 
-/// The most characters of an atom, in Erlang itself.
+/// The maximum number of characters of an atom in Erlang.
 const MAX_ATOM: usize = 255;
 
-/// A term, or the head of one whose elements are still to be read.
+/// A term without elements, or the head of a term whose elements follow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Head<'a> {
     /// A binary.
     Binary(&'a [u8]),
-    /// An atom's name. Latin-1 or UTF-8, which is one where it is ASCII.
+    /// The name of an atom, in Latin-1 or UTF-8. The names of claims are ASCII, which is the same in both.
     Atom(&'a [u8]),
-    /// An integer; one beyond `i64` is the nearest that fits, which is far beyond any time.
+    /// An integer, clamped to `i64`.
     Integer(i64),
     /// A float.
     Float(f64),
@@ -35,7 +37,7 @@ pub(super) enum Head<'a> {
     Map(u32),
 }
 
-/// What of a term is still to be read.
+/// The unread part of a term.
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -47,12 +49,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Ends the reading: an error where bytes are left.
+    /// Checks that no bytes are left.
     pub(super) fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Reads a term, or its head.
+    /// Reads a term or its head.
     pub(super) fn head(&mut self) -> Result<Head<'a>, Malformed> {
         let [tag] = self.array()?;
         Ok(match tag {
@@ -70,7 +72,7 @@ impl<'a> Reader<'a> {
             // SMALL_INTEGER_EXT, INTEGER_EXT
             97 => Head::Integer(u8::from_be_bytes(self.array()?).into()),
             98 => Head::Integer(i32::from_be_bytes(self.array()?).into()),
-            // FLOAT_EXT: text, as no Erlang of this century writes it
+            // FLOAT_EXT: a text, which only very old Erlang versions write
             99 => {
                 self.bytes(31)?;
                 Head::Other
@@ -108,12 +110,12 @@ impl<'a> Reader<'a> {
             }
             // MAP_EXT
             116 => Head::Map(u32::from_be_bytes(self.array()?)),
-            // Functions, pids, ports, references, compressed and local terms, cached atoms, and what is no tag at all
+            // Functions, pids, ports, references, compressed and local terms, cached atoms and unknown tags
             _ => return Err(Malformed),
         })
     }
 
-    /// Reads the elements that still follow `head`, whatever they are. `depth` is that of `head` itself: 1 outermost.
+    /// Skips the elements of `head`. `depth` is the nesting depth of `head`, from 1.
     pub(super) fn skip(&mut self, head: Head<'a>, depth: u8) -> Result<(), Malformed> {
         let elements = match head {
             Head::Tuple(elements) => u64::from(elements),

@@ -61,12 +61,12 @@ fn token(data: &[u8], signed_at: &[u8], max_age: &[u8]) -> Vec<u8> {
     [&[131, 104, 3], data, signed_at, max_age].concat()
 }
 
-/// The claims of a map, signed at 0 for ever.
+/// The claims of a map that was signed at 0 and never expires.
 fn read_map(pairs: &[(Vec<u8>, Vec<u8>)]) -> Result<Claims, Reason> {
     read(&token(&map(pairs), &small(0), &atom("infinity")))
 }
 
-/// Whether a map with a code and this value under a key that is no claim is read.
+/// Whether a map is accepted that has a code, and this value under a key that names no claim.
 fn skips(value: &[u8]) -> bool {
     let pairs = [
         (atom("extra"), value.to_vec()),
@@ -114,7 +114,7 @@ fn terms_of_every_harmless_type_are_skipped() {
 }
 
 #[test]
-fn everything_else_is_malformed_wherever_it_stands() {
+fn every_other_type_is_malformed_at_every_position() {
     let harmful: Vec<Vec<u8>> = vec![
         // Functions, pids, ports, references, compressed and local terms, cached atoms, no tag at all.
         of(113, &[&atom("a"), &atom("b"), &small(1)]),
@@ -133,7 +133,7 @@ fn everything_else_is_malformed_wherever_it_stands() {
         of(82, &[&[0]]),
         of(131, &[&small(1)]),
         vec![0],
-        // Lengths and counts that are not there.
+        // Lengths and counts beyond the end.
         of(109, &[&[255; 4]]),
         of(77, &[&[255; 4], &[8]]),
         of(107, &[&[255; 2]]),
@@ -142,7 +142,7 @@ fn everything_else_is_malformed_wherever_it_stands() {
         of(105, &[&[255; 4]]),
         of(108, &[&[255; 4]]),
         of(116, &[&[255; 4]]),
-        // What no Erlang writes.
+        // Values that Erlang never writes.
         of(70, &[&f64::NAN.to_be_bytes()]),
         of(77, &[&[0, 0, 0, 1, 9, 0]]),
         of(118, &[&[0, 1, 255]]),
@@ -158,8 +158,8 @@ fn everything_else_is_malformed_wherever_it_stands() {
 }
 
 #[test]
-fn nesting_ends_at_sixteen() {
-    // The tuple and the map around it are two.
+fn terms_nest_at_most_sixteen_deep() {
+    // The tuple and the map around it count as two.
     for tag in [104, 108, 116] {
         assert!(skips(&nested(tag, 14)), "{tag}");
         assert!(!skips(&nested(tag, 15)), "{tag}");
@@ -231,7 +231,7 @@ fn a_claim_of_another_type_or_shape_is_malformed() {
 }
 
 #[test]
-fn a_field_named_twice_must_be_named_alike() {
+fn a_claim_named_twice_must_have_equal_values() {
     let both = |one: (Vec<u8>, Vec<u8>), two: (Vec<u8>, Vec<u8>)| {
         read_map(&[(atom("ticket_code"), binary(CODE)), one, two]).is_ok()
     };
@@ -341,13 +341,13 @@ fn a_token_expires_as_in_plug_crypto() {
 
 proptest! {
     #[test]
-    fn any_signed_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_signed_bytes_are_parsed_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = read(&bytes);
         let _ = read(&[&[131, 104, 3], bytes.as_slice()].concat());
     }
 
     #[test]
-    fn a_genuine_term_cut_short_or_drawn_out_is_malformed(cut: prop::sample::Index, more: u8) {
+    fn a_truncated_or_extended_term_is_malformed(cut: prop::sample::Index, more: u8) {
         let pairs = [(atom("x"), nested(108, 5)), (binary("ticket_code"), binary(CODE))];
         let term = token(&map(&pairs), &small(0), &small(1));
         prop_assert!(read(&term).is_ok());

@@ -438,3 +438,48 @@ async fn the_same_payload_within_two_and_a_half_seconds_is_one_scan() {
         "the second reading made no second scan"
     );
 }
+
+#[tokio::test]
+async fn a_ticket_with_an_unknown_status_or_class_number_is_denied_alone() {
+    let test_event = TestEvent::new();
+    let mut body = test_event.manifest();
+    body.truncate(body.len() - 64);
+    // The terms of a ticket are 22 bytes: the status, the entry limit, then the class.
+    let terms = body.len() - 4 - 22 * test_event.tickets.len();
+    let mut keys: Vec<_> = test_event.tickets.iter().map(|ticket| ticket.key).collect();
+    keys.sort_unstable();
+    let offset = |number: u8| {
+        let key = test_event.ticket(number).key;
+        terms + 22 * keys.iter().position(|one| *one == key).expect("a ticket")
+    };
+    body[offset(1)] = 200;
+    body[offset(2) + 2..offset(2) + 4].copy_from_slice(&999_u16.to_be_bytes());
+    let signature = test_event.keyring().sign_manifest(&body).expect("a server signs");
+    let directory = tempfile::tempdir().expect("a directory");
+    let scanner = test_event.open(&directory).await;
+    scanner
+        .install(test_event.event.id, [body, signature.to_vec()].concat(), MADE_AT)
+        .await
+        .expect("it is accepted");
+    let phone = Phone { scanner, directory };
+    let mut seconds = 0;
+    for number in [1, 2] {
+        for qr in [test_event.vg2(number), test_event.vg1(number)] {
+            for scan in [entry(&qr, seconds + 20), exit(&qr, seconds + 40)] {
+                let verdict = phone.scan(scan).await;
+                assert_eq!(
+                    (verdict.reason, verdict.warnings.as_slice()),
+                    (Reason::TicketNotFound, [Warning::ManifestNewer].as_slice()),
+                    "ticket {number}"
+                );
+                assert_eq!(verdict.ticket, None);
+            }
+            seconds += 40;
+        }
+    }
+    let verdict = phone.scan(entry(test_event.vg2(3), seconds + 20)).await;
+    assert_eq!(
+        (verdict.reason, verdict.warnings.as_slice()),
+        (ADMITTED, [].as_slice())
+    );
+}

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::MAX_KEYS_PER_COMMAND;
-use crate::model::json::{objects, text_of};
+use crate::model::json::{objects, to_json};
 use crate::model::{OrganizationId, TicketCode, TicketFacts};
 
 /// Sets each key unless it holds a newer version, or a tombstone of the same version. Arguments: version and value of each
@@ -56,7 +56,7 @@ impl EntryWrite {
         Self {
             key: key_text((facts.ticket.organization_id, facts.ticket.code)),
             version,
-            value: text_of(&TicketValue { v: version, f: facts }),
+            value: to_json(&TicketValue { v: version, f: facts }),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::model::{
     AnswerSnapshot, Attempt, DeviceStatus, GateId, Occupancy, OrganizationId, SessionStatus, Verification,
 };
-use crate::rules::{BatchFacts, KnownScan, SessionFacts, answer};
+use crate::rules::{BatchFacts, KnownScan, SessionFacts, build_answer};
 use crate::store::StoreError;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::{Dialect, Row, mapping, query};
@@ -118,7 +118,7 @@ pub(crate) fn known_scan<D: Dialect>(row: &Row<D>) -> Result<KnownScan, StoreErr
         payload_sha256: row.bytes("payload_sha256")?,
         direction: record.direction,
         undone: record.undone.is_some(),
-        answer: answer(&record, &snapshot, Occupancy::default()),
+        answer: build_answer(&record, &snapshot, Occupancy::default()),
     })
 }
 

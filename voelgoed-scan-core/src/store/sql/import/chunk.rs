@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    ClassName, Event, Field, GateId, Ledger, SettableStatus, Ticket, TicketCode, TicketId, TicketLine,
+    ClassName, Event, FieldUpdate, GateId, Ledger, SettableStatus, Ticket, TicketCode, TicketId, TicketLine,
     TicketListing, TicketStatus, Timestamp,
 };
 use crate::store::ImportOutcome;
@@ -124,30 +124,30 @@ impl Chunk {
             .cloned()
             .unwrap_or_else(|| self.new_ticket(code, line.id));
         let status = match line.status {
-            Field::Keep => ticket.status,
-            Field::Clear => SettableStatus::Active.with_admissions(admissions),
-            Field::Set(status) => status.with_admissions(admissions),
+            FieldUpdate::Keep => ticket.status,
+            FieldUpdate::Clear => SettableStatus::Active.with_admissions(admissions),
+            FieldUpdate::Set(status) => status.with_admissions(admissions),
         };
         let entry_limit = match line.entry_limit {
-            Field::Keep => ticket.entry_limit,
-            Field::Clear => 1,
-            Field::Set(limit) => limit.get(),
+            FieldUpdate::Keep => ticket.entry_limit,
+            FieldUpdate::Clear => 1,
+            FieldUpdate::Set(limit) => limit.get(),
         };
         ImportedTicket {
             listing: TicketListing {
                 ticket: Ticket {
                     status,
-                    ticket_class: line.ticket_class.onto(ticket.ticket_class),
-                    gate_ids: line.gate_ids.onto(ticket.gate_ids),
-                    seat: line.seat.onto(ticket.seat),
-                    valid_from: line.valid_from.onto(ticket.valid_from),
-                    valid_until: line.valid_until.onto(ticket.valid_until),
+                    ticket_class: line.ticket_class.apply(ticket.ticket_class),
+                    gate_ids: line.gate_ids.apply(ticket.gate_ids),
+                    seat: line.seat.apply(ticket.seat),
+                    valid_from: line.valid_from.apply(ticket.valid_from),
+                    valid_until: line.valid_until.apply(ticket.valid_until),
                     entry_limit,
-                    note: line.note.onto(ticket.note),
+                    note: line.note.apply(ticket.note),
                     ..ticket
                 },
-                holder_name: line.holder_name.onto(holder_name),
-                order_ref: line.order_ref.onto(order_ref),
+                holder_name: line.holder_name.apply(holder_name),
+                order_ref: line.order_ref.apply(order_ref),
             },
             admissions,
             version,

@@ -67,10 +67,10 @@ pub(super) async fn load<D: SyncDialect>(
             HashMap::new()
         },
         device,
-        known,
-        places: gates,
+        recorded: known,
+        gates,
         tickets,
-        past,
+        history: past,
         quarantined,
         quarantine_capacity,
     }))
@@ -114,7 +114,13 @@ async fn known<D: SyncDialect>(
     let known = |row: &Row<D>| {
         let kept = mapping::history_scan(row)?;
         let payload_sha256 = row.bytes("payload_sha256")?;
-        Ok((kept.record.scan_id, RecordedScan { kept, payload_sha256 }))
+        Ok((
+            kept.record.scan_id,
+            RecordedScan {
+                state: kept,
+                payload_sha256,
+            },
+        ))
     };
     rows.iter().map(known).collect()
 }
@@ -127,7 +133,7 @@ async fn gates_with_events<D: SyncDialect>(
 ) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
     let uploaded = batch.uploads().map(|upload| upload.scan.gate_id);
     let gates: BTreeSet<GateId> = uploaded
-        .chain(known.values().map(|known| known.kept.record.gate_id))
+        .chain(known.values().map(|known| known.state.record.gate_id))
         .collect();
     let gates = lookups(batch, gates.iter().map(GateId::as_uuid));
     let rows = query::<D>(D::SYNC.load_gates)
@@ -152,7 +158,7 @@ fn ticket_lookups(batch: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) ->
         });
     let recorded = known
         .values()
-        .filter_map(|known| known.kept.record.ticket_id)
+        .filter_map(|known| known.state.record.ticket_id)
         .map(|id| TicketLookup::by_id(organization, id));
     claimed.chain(recorded).collect()
 }

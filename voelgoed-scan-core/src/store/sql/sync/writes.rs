@@ -158,7 +158,7 @@ impl<'a> NewScanRow<'a> {
     fn new(new: &'a NewSyncedScan) -> Result<Self, StoreError> {
         Ok(Self {
             scan: ScanRow::new(&new.scan)?,
-            part: new.part,
+            part: new.history_kind,
             conflict: new.conflict,
             winner_scan_id: new.winner.map(|id| id.as_uuid().simple()),
             local_reason: new.local_reason.map(Reason::as_str),
@@ -196,7 +196,7 @@ impl<'a> ScanUpdateRow<'a> {
             reason: record.reason.as_str(),
             would_have_been: record.would_have_been.map(|outcome| outcome.reason.as_str()),
             local_result: record.local_result,
-            part: scan.part,
+            part: scan.history_kind,
             conflict: scan.conflict,
             winner_scan_id: scan.winner.map(|id| id.as_uuid().simple()),
             undone_at: undone.map(|undone| undone.at.as_millis()),

@@ -1,0 +1,148 @@
+//! The decision about one scan of a batch.
+
+use crate::model::{
+    Attempt, Claims, DecidedBy, Direction, Format, Movement, OrganizationId, Passage, PreviousScan, Reason,
+    RuleSettings, ScanResult, ScannedTicket, TicketFacts, TicketId, Timestamp,
+};
+use crate::rules::batch::{BatchFacts, BatchWrites, SessionFacts};
+use crate::rules::{ScanContext, can_be_overridden, decide};
+
+/// The decision about one scan, before it is recorded.
+pub(super) struct ScanDecision {
+    pub(super) reason: Reason,
+    /// For an override: the denial that it replaced.
+    pub(super) would_have_been: Option<Reason>,
+    pub(super) decided_by: DecidedBy,
+    pub(super) claims: Option<Claims>,
+    /// The ticket after the scan, if the record may name it.
+    pub(super) ticket: Option<TicketFacts>,
+    /// The ticket in the answer.
+    pub(super) answer_ticket: Option<ScannedTicket>,
+    pub(super) previous_scan: Option<PreviousScan>,
+    /// The time of the record.
+    pub(super) at: Timestamp,
+}
+
+/// Decides a scan with a valid signature on the facts of the database, and applies an admission or exit to them.
+pub(super) fn by_database(
+    attempt: &Attempt,
+    claims: &Claims,
+    session: &SessionFacts,
+    facts: &mut BatchFacts,
+    rules: &RuleSettings,
+    writes: &mut BatchWrites,
+    changed_tickets: &mut Vec<(OrganizationId, TicketId)>,
+) -> ScanDecision {
+    let organization = attempt.organization_id;
+    let (event, gate) = (&session.event, &session.gate);
+    let id = facts.ticket_id(organization, claims);
+    let known = id.and_then(|id| facts.tickets.get(&(organization, id)));
+    let context = ScanContext {
+        now: attempt.now,
+        direction: attempt.direction,
+        event,
+        gate,
+        occupancy: Some(facts.occupancy(event, gate)),
+        dedup_window: rules.dedup_window,
+    };
+    let first = if attempt.fingerprint.format == Some(Format::Bare) && !event.allow_unsigned {
+        Reason::UnsignedNotAllowed
+    } else {
+        decide(&context, claims, known)
+    };
+    let overridden = attempt.override_.is_some() && can_be_overridden(first, attempt.direction);
+    let reason = if overridden { Reason::Overridden } else { first };
+    let previous_scan = known
+        .filter(|_| shows_previous_scan(first) && !overridden)
+        .and_then(|facts| {
+            let passage = match attempt.direction {
+                Direction::Entry => facts.ledger.last_admission(),
+                Direction::Exit => facts.ledger.last_passage(),
+            };
+            passage.map(|passage| PreviousScan::of(passage, attempt.device_id, attempt.now))
+        });
+    // The times of a ticket's valid scans ascend strictly, even if the clocks of nodes differ. So their order can be
+    // derived from the records.
+    let last_passage_at = known
+        .and_then(|facts| facts.ledger.last_passage())
+        .map(|passage| passage.at);
+    let at = match reason.result() {
+        ScanResult::Valid => last_passage_at.map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now)),
+        _ => attempt.now,
+    };
+    let mut ticket = known.cloned();
+    if let Some(ticket) = ticket.as_mut().filter(|_| reason.result() == ScanResult::Valid) {
+        let passage = Passage {
+            scan_id: attempt.scan_id,
+            at,
+            gate_id: gate.id,
+            gate_name: gate.name.to_string(),
+            device_id: attempt.device_id,
+            device_name: session.device_name.clone(),
+        };
+        let movements = apply_to_ticket(reason, passage, ticket, &context);
+        for movement in &movements {
+            facts.apply_movement(organization, event.id, movement);
+            let count = writes
+                .counts
+                .entry((organization, event.id, movement.gate_id))
+                .or_default();
+            count.entries += movement.entries;
+            count.exits += movement.exits;
+        }
+        ticket.ticket.updated_at = at;
+        facts
+            .tickets
+            .insert((organization, ticket.ticket.id), ticket.clone());
+        changed_tickets.push((organization, ticket.ticket.id));
+    }
+    let answer_ticket = ticket
+        .as_ref()
+        .filter(|_| shows_ticket(first))
+        .map(|facts| ScannedTicket::from(&facts.ticket));
+    ScanDecision {
+        reason,
+        would_have_been: overridden.then_some(first),
+        decided_by: DecidedBy::Database,
+        claims: (reason != Reason::UnsignedNotAllowed).then_some(*claims),
+        ticket: ticket.filter(|_| shows_ticket(first) || first == Reason::OtherEvent),
+        answer_ticket,
+        previous_scan,
+        at,
+    }
+}
+
+/// Applies an admission or an exit to the ticket. Returns the changes of occupancy.
+fn apply_to_ticket(
+    reason: Reason,
+    passage: Passage,
+    ticket: &mut TicketFacts,
+    context: &ScanContext<'_>,
+) -> Vec<Movement> {
+    let allowance = context.allowance(ticket);
+    let movements = match reason {
+        Reason::Exited => ticket.ledger.leave(passage).into_iter().collect(),
+        Reason::Readmitted => {
+            let person_added = ticket.ledger.readmission_adds_person(ticket.ticket.entry_limit);
+            ticket.ledger.enter(passage, person_added, &allowance)
+        }
+        _ => ticket.ledger.enter(passage, true, &allowance),
+    };
+    ticket.version += 1;
+    ticket.ticket.scan_count = ticket.ledger.admissions();
+    ticket.ticket.status = ticket.ticket.status.after_admissions(ticket.ledger.admissions());
+    movements
+}
+
+/// Whether the answer of this reason has the previous scan.
+pub(crate) fn shows_previous_scan(reason: Reason) -> bool {
+    reason.result() == ScanResult::Duplicate || reason == Reason::NotInside
+}
+
+/// Whether the answer of this reason has the ticket: the ticket belongs to this organization and event.
+pub(crate) fn shows_ticket(reason: Reason) -> bool {
+    match reason.result() {
+        ScanResult::Valid | ScanResult::Duplicate | ScanResult::WrongGate | ScanResult::Refused => true,
+        ScanResult::InvalidToken | ScanResult::WrongEvent => false,
+    }
+}
