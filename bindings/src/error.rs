@@ -189,7 +189,10 @@ mod tests {
             ManifestError::UnknownForm { format: 9 },
             ManifestError::Malformed,
             ManifestError::OtherEvent,
-            ManifestError::Older { installed: 2, offered: 1 },
+            ManifestError::Older {
+                installed: 2,
+                offered: 1,
+            },
             ManifestError::OtherBase { base: 1 },
             ManifestError::UnknownValue {
                 field: "reentry",

@@ -9,10 +9,12 @@ mod scan_objects;
 use itoa::Buffer;
 use serde::Serialize;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::model::AnswerSnapshot;
 use crate::model::{
-    AnswerSnapshot, ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata,
-    Note, OrganizationId, Override, Reason, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId,
-    Source, TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
+    ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata, Note,
+    OrganizationId, Override, Reason, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId, Source,
+    TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
 };
 
 /// The initial capacity of a text in bytes. Most texts fit, so that few reallocate.

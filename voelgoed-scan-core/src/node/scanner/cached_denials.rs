@@ -71,6 +71,10 @@ impl Scanner {
     }
 
     /// A denial from the cache tiers, the fastest first.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(clippy::unused_async, reason = "the look-up in Redis waits")
+    )]
     pub(super) async fn cached_denial(
         &self,
         active_session: &ActiveSession,

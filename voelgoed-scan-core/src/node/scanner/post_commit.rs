@@ -112,6 +112,7 @@ impl PostCommitEffects {
     }
 
     #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "the signature of the build with Redis")]
     fn fill_redis(&self, _: &[&Decided]) -> PostCommitTask {
         None
     }

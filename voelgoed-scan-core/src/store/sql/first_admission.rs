@@ -225,6 +225,7 @@ fn is_plain_entry(attempt: &Attempt, claims: &Claims) -> bool {
             .organization_id
             .is_none_or(|claimed| claimed == attempt.organization_id)
         && claims.event_id.is_none_or(|claimed| claimed == attempt.event_id)
+        && claims.window.check(attempt.now).is_ok()
 }
 
 /// The cached facts of the scan, if according to them only the ticket and the capacities can forbid an entry.

@@ -391,13 +391,6 @@ fn attempt() -> impl Strategy<Value = AttemptPlan> {
         .prop_map(
             |(ticket, device, direction, claims, identity, at, repeated_id, flags)| {
                 let (is_overriding, is_bare, has_metadata, is_denied) = flags;
-                // The scanner does not record an entry outside of its payload's window: the token check denies it before.
-                let claims = match claims {
-                    ClaimsPlan::Window(before, after) if direction == Direction::Entry => {
-                        ClaimsPlan::Window(before.max(0), after.max(0))
-                    }
-                    other => other,
-                };
                 AttemptPlan {
                     ticket,
                     device,

@@ -42,7 +42,7 @@ fn start(file: &Path) -> Child {
     Command::new(std::env::current_exe().expect("this test"))
         .args([
             "--exact",
-            "client::client::offline::tests::kill::child_process_that_scans_until_it_is_killed",
+            "client::offline::tests::kill::child_process_that_scans_until_it_is_killed",
             "--nocapture",
         ])
         .env(DATABASE_FILE, file)
