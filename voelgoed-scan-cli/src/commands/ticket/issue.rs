@@ -88,14 +88,14 @@ struct NewTicket {
 
 /// An issued ticket.
 #[derive(Serialize)]
-struct Issued {
+struct IssuedTicket {
     code: TicketCode,
     id: TicketId,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
 }
 
-impl TableRow for Issued {
+impl TableRow for IssuedTicket {
     const COLUMNS: &'static [&'static str] = &["CODE", "ID", "FILE"];
 
     fn cells(&self) -> Vec<Cell> {
@@ -128,7 +128,7 @@ impl Issue {
         Report::list(&issued)
     }
 
-    async fn issue(&self, client: &Client) -> Result<Vec<Issued>, Failure> {
+    async fn issue(&self, client: &Client) -> Result<Vec<IssuedTicket>, Failure> {
         let ticket = NewTicket {
             ticket_class: self.class.clone(),
             entry_limit: self.entry_limit,
@@ -137,7 +137,7 @@ impl Issue {
         let json = crate::output::json(&ticket)?;
         let count = usize::try_from(self.count.get()).unwrap_or(usize::MAX);
         let tickets = import_tickets(client, self.event, std::iter::repeat_n(json, count)).await?;
-        let issued = tickets.into_iter().map(|ticket| Issued {
+        let issued = tickets.into_iter().map(|ticket| IssuedTicket {
             code: ticket.code,
             id: ticket.id,
             file: None,
@@ -145,7 +145,7 @@ impl Issue {
         Ok(issued.collect())
     }
 
-    async fn draw(&self, client: &Client, dir: &Path, ticket: Issued) -> Result<Issued, Failure> {
+    async fn draw(&self, client: &Client, dir: &Path, ticket: IssuedTicket) -> Result<IssuedTicket, Failure> {
         let (format, extension) = (self.format, self.file_format.as_str());
         let path = format!(
             "/api/v1/events/{}/tickets/{}/qr?format={format}&as={extension}",
@@ -156,7 +156,7 @@ impl Issue {
         tokio::fs::write(&file, &bytes)
             .await
             .map_err(|error| Failure::file(&file, error))?;
-        Ok(Issued {
+        Ok(IssuedTicket {
             file: Some(file),
             ..ticket
         })
