@@ -1,5 +1,5 @@
-//! What does the HTTP library charge by itself? A server that reads a scan and answers a constant of the size of a
-//! duplicate's answer: no routing, no rules, no database.
+//! The cost of the HTTP library alone: a server that reads a scan and returns a constant as long as the answer to a
+//! duplicate, without routing, rules or database.
 //!
 //! `cargo run --release --example bench_echo -- 127.0.0.1:0` prints its address and serves until it is ended.
 
@@ -16,7 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// An answer as the gate gives it to a duplicate.
+/// A body like the answer to a duplicate.
 const ANSWER: &str = concat!(
     r#"{"scan_id":"0192f0c1-7a4e-7000-8000-000000000000","result":"duplicate","reason":"already_scanned","#,
     r#""replayed":false,"direction":"entry","scanned_at":"2026-11-22T18:04:05.120Z","#,
@@ -43,7 +43,7 @@ async fn main() -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer));
-            // A client that goes away ends the connection, and nothing else.
+            // A client that disconnects ends only its connection.
             let _ = connection.await;
         });
     }
@@ -54,7 +54,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     if request.into_body().collect().await.is_err() {
         *response.status_mut() = StatusCode::BAD_REQUEST;
     }
-    // The headers of the gate's own answers.
+    // The same headers as the real server.
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,5 +1,5 @@
--- As one.sql, and the counters by gate and session too: all that the gate writes for a scan. Clients that write one by
--- one wait for each other on the gate's row until the commit of the one before is on disk.
+-- As one.sql, with the counters of gate and session: everything that the product writes for a scan. Clients that write
+-- scan by scan wait for each other on the gate's row until the previous commit is on disk.
 --
 -- pgbench -M prepared -f counted.sql, with the variables of one.sql
 \set ticket :base + :n * :clients + :client_id

@@ -1,4 +1,4 @@
--- First-time valid scans, :batch of them in one statement: what sets cost where nothing else is done.
+-- First-time valid scans, :batch of them in one statement: the cost of set-based writes alone.
 --
 -- pgbench -M prepared -f many.sql -D batch=.., with the variables of one.sql
 \set first :base + (:n * :clients + :client_id) * :batch

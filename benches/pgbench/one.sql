@@ -1,6 +1,6 @@
--- A first-time valid scan in one statement: the ticket's update feeds the record's insert. Every column and every
--- index of the two rows that the gate writes; not its counters by gate and session, on whose rows clients that write
--- one by one would wait for each other (counted.sql has them).
+-- A first-time valid scan in one statement: the update of the ticket feeds the insert of the record. It writes every
+-- column and index of both rows, but not the counters of gate and session, on whose rows clients that write scan by scan
+-- would wait for each other (see counted.sql).
 --
 -- pgbench -M prepared -f one.sql -D clients=.. -D base=.. -D n=0 -D org=.. -D event=.. -D gate=.. -D device=.. -D session=..
 \set ticket :base + :n * :clients + :client_id

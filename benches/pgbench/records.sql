@@ -1,4 +1,4 @@
--- Records of denials, :batch of them in one statement, as the gate writes those that memory answered.
+-- Records of denials, :batch of them in one statement, as the product writes denials that memory answered.
 --
 -- pgbench -M prepared -f records.sql -D batch=.., with the variables of one.sql
 with drawn as (

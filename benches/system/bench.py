@@ -19,7 +19,7 @@ CLIENTS = [1, 2, 4, 8, 16, 32, 64, 128]
 
 
 class Bench:
-    """What all targets share."""
+    """State that all targets share."""
 
     def __init__(self, options):
         self.quick = options.quick
@@ -28,7 +28,7 @@ class Bench:
         self.rounds = options.rounds or (1 if options.quick else 5)
         self.postgres = Postgres()
         self.redis = os.environ["VOELGOED_SCAN_TEST_REDIS_URL"]
-        # Removed with the run: databases of gigabytes.
+        # The databases take gigabytes. They are removed after the run.
         self.scratch = tempfile.TemporaryDirectory(prefix="voelgoed-scan-bench.")
         self.folder = Path(self.scratch.name)
         self.databases = 0
@@ -39,7 +39,7 @@ class Bench:
         print(text, file=sys.stderr, flush=True)
 
     def turns(self, sides, rounds=None):
-        """Runs the sides in turn, A B A B ...; what each gave."""
+        """Runs the sides in turn (A B A B ...) and returns the results of each."""
         given = {name: [] for name in sides}
         for turn in range(rounds or self.rounds):
             for name, run in sides.items():
@@ -62,7 +62,7 @@ class Bench:
         return server, field
 
     def fresh(self, server, field, clients, seconds=None, most=12_000):
-        """First-time valid scans over HTTP, as fast as they are answered."""
+        """First-time valid scans over HTTP, closed loop."""
         seconds = seconds or self.seconds
         field.settle()
         return server.anew().rehearse(seconds, "--tickets", most * (seconds + 1), closed=clients)
@@ -88,7 +88,7 @@ def target_1(bench):
 
 
 def fresh_with_capacity(bench, server, field, clients):
-    """As `fresh`, at an event that counts its people against a capacity."""
+    """As `fresh`, at an event with a capacity."""
     server.limit(500_000)
     try:
         return bench.fresh(server, field, clients)
@@ -107,8 +107,8 @@ def target_2(bench):
             return server.rehearse(bench.short, *paced_load, "--against", echo.url)
 
     try:
-        # A tenth of a millisecond follows the machine's moods, which last for seconds, and what each process got where in
-        # memory: short turns, many of them, each of a new process.
+        # The p50 varies with the load of the machine and with the memory layout of each process. Many short turns, each
+        # with new processes, average both.
         paced = bench.turns({
             "gate, 5000/s": lambda: server.anew().rehearse(bench.short, *paced_load),
             "echo, 5000/s": paced_echo,
@@ -126,13 +126,13 @@ def target_2(bench):
 
 
 def echo_beside_inserts(bench, server, field, duplicates, rows_a_second):
-    """The echo at full load while pgbench inserts as many records a second as the gate did, in sets as large."""
+    """The echo at full load while pgbench inserts as many records a second as the server did, in sets of the same size."""
     import threading
     inserts = threading.Thread(target=lambda: field.postgres.pgbench(
         field.database, "records.sql", bench.seconds + 4, 1, {**field.ids, "base": 0, "batch": 256},
         rate=max(1, rows_a_second / 256)))
     with Echo() as echo:
-        # The echo's own stage (an event, devices, tickets) is made before its clock runs.
+        # The set-up of the echo (event, devices, tickets) happens before the measurement starts.
         inserts.start()
         result = server.rehearse(bench.seconds, *duplicates, "--against", echo.url, closed=32)
     inserts.join()
@@ -159,7 +159,7 @@ def target_4(bench):
         def gate():
             field.settle()
             return server.rehearse(bench.seconds, "--devices", 50, "--rate", 500)
-        # The first tier keeps 25,000 tickets: what the server holds is asked once it is full.
+        # The in-process cache holds 25,000 tickets. Memory is read once the cache is full.
         bench.fresh(server, field, 32, 5)
         bench.rows[4] = bench.turns({
             "gate": gate,
@@ -187,7 +187,7 @@ def by_clients(bench):
 
 
 def allocators(bench):
-    """The system's allocator against others, where the machine has them: duplicates at full load, by `LD_PRELOAD`."""
+    """Compares installed allocators by `LD_PRELOAD`: duplicates at full load."""
     bench.say("allocators: duplicates from memory at full load, SQLite")
     libraries = {name: next(iter(sorted(Path("/usr/lib").glob(f"*/lib{name}.so.2"))), None)
                  for name in ("jemalloc", "mimalloc")}

@@ -1,4 +1,4 @@
-"""The gate's side: its server as a process, and its command line."""
+"""The server as a process, and the command line."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Server:
         self.start()
 
     def start(self):
-        """Starts it; how long until it is ready, in ms."""
+        """Starts the server. Returns the milliseconds until it is ready."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [str(TARGET / "voelgoed-scan-server"), "--listen", f"127.0.0.1:{self.port}",
@@ -76,13 +76,13 @@ class Server:
             self.process.wait(20)
 
     def anew(self):
-        """Starts it again. What a process gets where in memory is luck, which lasts as long as the process does."""
+        """Starts the server again, because the memory layout of one process influences all of its turns."""
         self.stop()
         self.start()
         return self
 
     def memory(self, what):
-        """VmRSS (now) or VmHWM (the most so far) in MiB."""
+        """VmRSS (current) or VmHWM (peak) in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"^{what}:\s+(\d+) kB", status, re.M).group(1)) / 1024
 
@@ -95,11 +95,11 @@ class Server:
         return self
 
     def limit(self, capacity):
-        """The event's capacity, or `none`: a rehearsal counts people as its event does, with room for all."""
+        """Sets the event's capacity, or `none`. A rehearsal copies it, raised to admit all of its tickets."""
         self.cli("event", "put", self.event, "--name", "Bench", "--status", "live", "--capacity", capacity)
 
     def post(self):
-        """A device with a session, for those who write SQL: its id and the session's."""
+        """A device with a session, for the SQL side. Returns the ids of both."""
         device = self.cli("device", "register", "sql", "--name", "SQL")
         session = cli("session", "start", "--event", self.event, "--gate", self.gate,
                       server=self.url, token=device["token"])
@@ -121,7 +121,7 @@ class Server:
 
 
 class Echo:
-    """The bare echo, anew for each turn as the gate is."""
+    """The bare echo, started anew for each turn."""
 
     def __enter__(self):
         self.process = subprocess.Popen([str(TARGET / "examples" / "bench_echo")], stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""What grows, and what it costs then: stored tickets and scans, an import, memory, a start."""
+"""Targets 5 to 7: stored tickets and scans, import, memory, start."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ def fill(bench, server, field, tickets, scans):
     """Stored tickets of the event, and scans of them, by SQL."""
     ids = field.ids
     first = field.tickets(tickets)
-    # In steps, so that no statement holds gigabytes.
+    # In steps, because one statement would need gigabytes.
     step = 500_000
     for start in range(0, scans, step):
         field.postgres.psql(
@@ -33,7 +33,7 @@ def fill(bench, server, field, tickets, scans):
 
 
 def target_5(bench):
-    """The rate with much stored, against the rate with little."""
+    """Compares the rate with much stored data with the rate with little."""
     bench.say("5: growth")
     stored = (100_000, 500_000) if bench.quick else (1_000_000, 5_000_000)
     little, little_field = bench.gate_on_postgres()
@@ -42,7 +42,7 @@ def target_5(bench):
         fill(bench, much, much_field, *stored)
 
         def run(server, field):
-            # The tickets of the run itself are part of the little that is stored.
+            # The tickets of the run itself count as part of the small amount.
             field.settle()
             return server.rehearse(bench.seconds, "--tickets", 20_000, closed=32, warm_up="200ms")
         bench.rows[5] = bench.turns({
@@ -113,7 +113,7 @@ def copy(field, path):
 
 
 def target_7(bench):
-    """From the start of the process to the first good answer of /readyz, on a database that is there."""
+    """Measures from the start of the process to the first 200 of /readyz, on an existing database."""
     bench.say("7: start")
     server, field = bench.gate_on_postgres()
     field.tickets(100_000)
@@ -129,7 +129,7 @@ def target_7(bench):
 
 
 def machine():
-    """What it ran on, as far as it is nobody's secret."""
+    """Describes the machine without its name."""
     def read(command):
         return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
     return {

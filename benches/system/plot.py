@@ -1,4 +1,4 @@
-"""A plot without a library: rate and p99 by number of clients."""
+"""Draws rate and p99 by number of clients as SVG."""
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 920, 380, 62, 46, 96
 COLOURS = {"gate": "#0a7d4f", "pgbench": "#8a5a00"}
@@ -6,7 +6,7 @@ NAMES = {"gate": "voelgoed-scan over HTTP", "pgbench": "pgbench, one statement a
 
 
 def nice(most):
-    """A round number above."""
+    """Returns the next round number above."""
     step = 10 ** (len(str(int(most))) - 1)
     return next(step * n / 2 for n in range(1, 41) if step * n / 2 >= most)
 

@@ -37,7 +37,7 @@ class Postgres:
         return self.psql("postgres", "show server_version")
 
     def settings(self):
-        """Settings that are not the defaults of a fresh cluster, and those that everybody asks about."""
+        """Returns the settings that differ from a fresh cluster, and the usual ones."""
         changed = self.psql(
             "postgres",
             "select name || ' = ' || current_setting(name) from pg_settings "
@@ -109,7 +109,7 @@ class Field:
         return first
 
     def run(self, script, seconds, clients, most_a_second, batch=1, rate=None):
-        """Scans fresh tickets, enough for so many a second."""
+        """Scans new tickets at up to the given rate."""
         base = self.tickets(int(most_a_second * (seconds + 1)))
         self.settle()
         variables = {**self.ids, "base": base, "batch": batch}
@@ -127,5 +127,5 @@ class Field:
         ))
 
     def settle(self):
-        """The same start for every run: nothing dirty, statistics known."""
+        """Gives every run the same start: no dirty pages, current statistics."""
         self.postgres.psql(self.database, "vacuum (analyze); checkpoint;")
