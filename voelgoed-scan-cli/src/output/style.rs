@@ -46,6 +46,7 @@ pub(super) fn status_style(status: &str) -> Option<TextStyle> {
         "closed" | "revoked" | "voided" | "refunded" | "inactive" | "duplicate" | "invalid_token"
         | "wrong_event" | "wrong_gate" | "refused" => Some(TextStyle::Error),
         "draft" | "published" | "verify_only" | "used" => Some(TextStyle::Warning),
+        // Neither good nor bad, and every other text.
         _ => None,
     }
 }
@@ -63,5 +64,31 @@ pub(crate) fn status_cell(status: impl std::fmt::Display) -> Cell {
     match color {
         Some(color) => cell.fg(color),
         None => cell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use voelgoed_scan_core::model::{
+        DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult, SessionStatus, TicketStatus,
+    };
+
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_style_or_is_known_to_need_none() {
+        let plain = ["scanned", "ended", "archived"];
+        let all = [
+            DeviceStatus::STRINGS,
+            EventStatus::STRINGS,
+            GateStatus::STRINGS,
+            KeyStatus::STRINGS,
+            ScanResult::STRINGS,
+            SessionStatus::STRINGS,
+            TicketStatus::STRINGS,
+        ];
+        for status in all.into_iter().flatten() {
+            assert_ne!(status_style(status).is_some(), plain.contains(status), "{status}");
+        }
     }
 }

@@ -286,6 +286,25 @@ fn a_manifest_is_stale_once_it_is_older_than_its_event_allows() {
 }
 
 #[test]
+fn the_documentation_lists_every_wire_number() {
+    let page = include_str!("../../../docs/manifest.md");
+    let rows = [
+        ("event status", EventStatus::STRINGS),
+        ("re-entry policy", Reentry::STRINGS),
+        ("stale-manifest policy", StaleManifest::STRINGS),
+        ("key format", KeyFormat::STRINGS),
+        ("key status", KeyStatus::STRINGS),
+        ("ticket status", TicketStatus::STRINGS),
+    ];
+    for (name, strings) in rows {
+        // The numbers of each enum are its columns, which `wire_numbers_never_change` compares.
+        let cells: String = strings.iter().map(|string| format!(" `{string}` |")).collect();
+        let row = format!("| {name} |{cells}");
+        assert!(page.contains(&row), "docs/manifest.md has no row {row}");
+    }
+}
+
+#[test]
 fn wire_numbers_never_change() {
     macro_rules! pairs {
         ($type:ty) => {

@@ -148,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_lists_every_reason_under_its_result() {
+        let page = include_str!("../../../docs/results.md");
+        for &reason in Reason::ALL {
+            let result = format!("| `{}` |", reason.result());
+            let row = page.lines().find(|line| line.starts_with(&result));
+            assert!(
+                row.is_some_and(|row| row.contains(&format!("`{reason}`"))),
+                "docs/results.md has no {reason} in the row {result}"
+            );
+        }
+    }
+
+    #[test]
     fn json_is_the_string() {
         let json = serde_json::to_string(&Reason::TokenNotYetValid).expect("a string is JSON");
         assert_eq!(json, r#""token_not_yet_valid""#);
