@@ -5,9 +5,13 @@ use voelgoed_scan_core::model::{
     Attempt, Claims, Decided, Direction, Fingerprint, Format, Override, Reason, Recorded, ScanId, TicketCode,
     Verification,
 };
+use voelgoed_scan_core::store::{Store, StoreError};
 use voelgoed_scan_core::token::payload_sha256;
 
-use crate::fixture::{TestSession, after, reason_text};
+use crate::fixture::{RULES, TestSession, after, reason_text};
+
+/// How often a call is repeated that the database did not answer in time.
+const MAX_TRIES: usize = 40;
 
 /// An entry, `seconds` after the start, with a new scan id and a verified VG1 payload.
 pub(crate) fn entry(session: &TestSession, code: TicketCode, seconds: i64) -> Attempt {
@@ -61,6 +65,33 @@ pub(crate) fn overriding_entry(session: &TestSession, code: TicketCode, seconds:
 pub(crate) fn decided(recorded: Recorded) -> Decided {
     match recorded {
         Recorded::Decided(decided) => *decided,
+        other => panic!("not decided: {other:?}"),
+    }
+}
+
+/// Records attempts as a client does: a call without an answer in time is repeated with the same scan ids. So a database
+/// that is slow on a busy machine does not fail a test about another rule.
+pub(crate) async fn record_until_answered(store: &dyn Store, batch: &[Attempt]) -> Vec<Reason> {
+    for _ in 0..MAX_TRIES {
+        let recorded = match store.record(batch, &RULES).await {
+            Ok(recorded) => recorded,
+            Err(StoreError::Unavailable { .. }) => continue,
+            Err(error) => panic!("the batch is not recorded: {error:?}"),
+        };
+        let reasons: Option<Vec<_>> = recorded.iter().map(answered_reason).collect();
+        if let Some(reasons) = reasons {
+            return reasons;
+        }
+    }
+    panic!("the database does not answer")
+}
+
+/// The reason of a first answer or of its replay; `None` where the database was not available for this scan.
+fn answered_reason(recorded: &Recorded) -> Option<Reason> {
+    match recorded {
+        Recorded::Decided(decided) => Some(decided.answer.reason),
+        Recorded::Replayed(answer) => Some(answer.reason),
+        Recorded::NotRecorded { .. } => None,
         other => panic!("not decided: {other:?}"),
     }
 }

@@ -18,7 +18,7 @@ use voelgoed_scan_core::store::{
 };
 use voelgoed_scan_core::token::payload_sha256;
 
-use crate::attempts::{decided, entry, exit, reasons};
+use crate::attempts::{decided, entry, exit, record_until_answered};
 use crate::database::Database;
 
 /// The settings of every test: a deduplication window of five minutes.
@@ -237,16 +237,12 @@ impl Fixture {
             .zip(attempts)
             .map(|(node, attempt)| {
                 let node = Arc::clone(node);
-                tokio::spawn(async move { node.record(&[attempt], &RULES).await })
+                tokio::spawn(async move { record_until_answered(&*node, &[attempt]).await })
             })
             .collect();
         let mut all = Vec::new();
         for call in calls {
-            let recorded = call
-                .await
-                .expect("the task completes")
-                .expect("the scan is recorded");
-            all.extend(reasons(&recorded));
+            all.extend(call.await.expect("the task completes"));
         }
         all
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use voelgoed_scan_core::model::{Reason, ScanId, TicketCode};
 use voelgoed_scan_core::store::{OpenError, open};
 
-use crate::attempts::entry;
-use crate::fixture::{ALL, Fixture, RULES, with_identities};
+use crate::attempts::{entry, record_until_answered};
+use crate::fixture::{ALL, Fixture, with_identities};
 
 pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
     let code = fixture.ticket("{}").await;
@@ -91,12 +91,12 @@ async fn admitted_at_many_nodes(fixture: &Fixture, codes: &[TicketCode]) -> usiz
             if number % 4 > 1 {
                 batch.reverse();
             }
-            tokio::spawn(async move { node.record(&batch, &RULES).await.expect("the batch is recorded") })
+            tokio::spawn(async move { record_until_answered(&*node, &batch).await })
         })
         .collect();
     let mut admitted = 0;
     for call in calls {
-        let reasons = crate::attempts::reasons(&call.await.expect("the task completes"));
+        let reasons = call.await.expect("the task completes");
         admitted += reasons
             .iter()
             .filter(|reason| **reason == Reason::Admitted)
