@@ -1,7 +1,7 @@
 //! The command line `voelgoed-scan`: sets up events, gates, tickets and devices, and scans tickets.
 //!
-//! Invariants: a command returns an [`output::Report`] or a [`failure::Failure`]. Only [`output::Printer`] writes to
-//! standard output and standard error.
+//! Invariants: a command returns an [`output::Report`] or a [`failure::Failure`]. Only [`output::Printer`] prints
+//! results and failures. Progress bars and the usage errors of clap go to standard error directly.
 
 mod args;
 mod client;

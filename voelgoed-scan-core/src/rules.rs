@@ -1,6 +1,7 @@
 //! The rules of admission: pure functions from facts to decisions and changes.
 //!
 //! Invariants: this module reads no clock, no database and no random numbers; the server, every cache and the phone call
+//! the same functions.
 
 pub(crate) mod batch;
 pub(crate) mod decision;

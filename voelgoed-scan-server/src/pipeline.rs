@@ -35,7 +35,7 @@ const READ_TIMEOUT: Duration = Duration::from_millis(1800);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Fields of the log line that the pipeline learns on the way.
+/// Fields of the log line that are known only after a step of the pipeline.
 #[derive(Default)]
 struct LogFields {
     route: Option<&'static str>,

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn every_reason_has_its_own_string_and_a_message() {
         let strings: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(strings.len(), 27);
+        assert_eq!(strings.len(), Reason::ALL.len());
         for &reason in Reason::ALL {
             assert_eq!(reason.to_string().parse(), Ok(reason));
             assert!(!reason.message().is_empty());
@@ -134,29 +134,23 @@ mod tests {
         );
     }
 
+    /// The documentation is the published list: a reason that is moved to another result or renamed differs from it.
     #[test]
-    fn every_reason_belongs_to_one_result() {
-        let of = |result| {
-            Reason::ALL
+    fn the_documentation_lists_the_reasons_of_every_result() {
+        let page = include_str!("../../../docs/results.md");
+        for &result in ScanResult::ALL {
+            let start = format!("| `{result}` |");
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&start))
+                .expect("a row for each result");
+            let documented: HashSet<_> = row.split('`').skip(3).step_by(2).collect();
+            let declared: HashSet<_> = Reason::ALL
                 .iter()
                 .filter(|reason| reason.result() == result)
-                .count()
-        };
-        let counts: Vec<_> = ScanResult::ALL.iter().map(|&result| of(result)).collect();
-        assert_eq!(counts, [4, 3, 8, 1, 1, 10]);
-        assert_eq!(Reason::AlreadyScanned.result(), ScanResult::Duplicate);
-    }
-
-    #[test]
-    fn the_documentation_lists_every_reason_under_its_result() {
-        let page = include_str!("../../../docs/results.md");
-        for &reason in Reason::ALL {
-            let result = format!("| `{}` |", reason.result());
-            let row = page.lines().find(|line| line.starts_with(&result));
-            assert!(
-                row.is_some_and(|row| row.contains(&format!("`{reason}`"))),
-                "docs/results.md has no {reason} in the row {result}"
-            );
+                .map(|reason| reason.as_str())
+                .collect();
+            assert_eq!(declared, documented, "docs/results.md, {result}");
         }
     }
 

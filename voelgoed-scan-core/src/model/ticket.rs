@@ -229,6 +229,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_status_but_scanned_can_be_set() {
+        let settable: Vec<_> = TicketStatus::STRINGS
+            .iter()
+            .filter(|status| **status != "scanned")
+            .collect();
+        assert_eq!(settable, SettableStatus::STRINGS.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn an_absent_field_keeps_and_null_clears() {
         let line: TicketLine = serde_json::from_str(r#"{"note":null,"entry_limit":3}"#).expect("a line");
         assert_eq!(line.note, FieldUpdate::Clear);

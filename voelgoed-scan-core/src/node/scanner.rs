@@ -7,8 +7,8 @@
 //! 2. **Parse the payload**: `verify_reading`, `scanner/verification.rs`.
 //! 3. **Ask the cache tiers** for a denial: `cached_denial`, `scanner/cached_denials.rs`; first the tickets in this process
 //!    (`cache/tickets.rs`), then those in Redis (`cache/redis.rs`). This step runs after step 4, so that a forged copy of a
-//!    ticket learns nothing. A denial found here is answered by `answer_cached_denial` in the same file, and its record is
-//!    written behind.
+//!    ticket learns nothing. A denial found here is answered by `answer_cached_denial` in the same file, and its record
+//!    is written after the answer.
 //! 4. **Verify the signature**, and the validity window that the payload claims: `verify_reading`, and `Scanner::attempt`
 //!    in `scanner/attempt.rs`.
 //! 5. **Fetch the facts** of ticket, session, event and gate;
@@ -164,7 +164,7 @@ impl Scanner {
     }
 
     /// Processes a scan of a device at `now`, the server's clock. A denial from this node's caches is answered without
-    /// waiting for anything. Slow paths are boxed to keep the hot future small.
+    /// waiting for anything. Slow paths are boxed, so that the future of every scan stays small.
     pub async fn scan(
         &self,
         authenticated: &Arc<AuthenticatedDevice>,

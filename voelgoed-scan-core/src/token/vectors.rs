@@ -2,6 +2,7 @@
 //! functions, and every difference is reported.
 //!
 //! A file is JSON with `cases` and the keys of either the Phoenix format (`secret_key_base`) or the native formats
+//! (`master_secret_hex`). A claim that is `null` must be absent. A claim that a case does not name is not compared.
 
 use std::fmt;
 

@@ -48,7 +48,7 @@ pub(crate) fn scan() -> Route {
     .authenticated(Permission::Device, run_scan)
 }
 
-/// Drops the unused parts of the request before the first await, which keeps the hot future small.
+/// Drops the unused parts of the request before the first await, which keeps the future of every scan small.
 fn run_scan(request: Request<Json<ScanRequest>>) -> impl Future<Output = HandlerResult> + Send {
     let started = clock::stopwatch();
     let device = request.authenticated_device().map(Arc::clone);

@@ -51,7 +51,7 @@ open_batches as materialized (
         and (p.gate_capacity is null or l.at_gate + p.entries <= p.gate_capacity)
         and (p.event_capacity is null or l.at_event + p.entries_at_event <= p.event_capacity)
 ),
--- Admits the tickets that nothing speaks against. The organization and the code are compared with the
+-- Admits the tickets that pass all conditions. The organization and the code are compared with the
 -- same row, so that the index over both is used however few rows there were at planning.
 admitted as (
     update tickets t
