@@ -97,6 +97,9 @@ pub enum ScanWarning {
     StaleManifest,
     /// The manifest lists the ticket with a value that this version of the app does not know: update the app.
     ManifestNewer,
+    /// The reading has only capital or only small letters: Caps Lock is on, or the scanner is set to another keyboard
+    /// layout.
+    ScannerSettings,
 }
 
 /// The direction of a scan.

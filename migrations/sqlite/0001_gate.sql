@@ -123,7 +123,8 @@ create table devices (
     primary key (organization_id, id)
 ) strict;
 
-create unique index devices_label on devices (organization_id, label);
+-- A revoked device keeps its textual id, which another device may get.
+create unique index devices_label on devices (organization_id, label) where revoked = 0;
 
 create table sessions (
     organization_id blob not null,

@@ -104,3 +104,18 @@ async fn a_device_is_registered_renamed_rotated_deactivated_and_revoked() {
         .json();
     assert_eq!(sessions["data"][0]["status"], "ended");
 }
+
+#[tokio::test]
+async fn every_call_of_a_device_marks_it_as_seen() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (device, id) = tenant.new_device("door-9", &serde_json::json!({})).await;
+    let path = format!("/api/v1/scanning/devices/{id}");
+    let shown = tenant.owner.get(&path).await.expect(200).json();
+    assert!(shown["last_seen_at"].is_null(), "{shown}");
+    device.get("/api/v1/events").await.expect(200);
+    voelgoed_scan_suite::wait_until("the device is marked", || async {
+        !tenant.owner.get(&path).await.expect(200).json()["last_seen_at"].is_null()
+    })
+    .await;
+}

@@ -72,3 +72,29 @@ async fn keys_are_shown_once_rotated_and_revoked() {
         .expect(200);
     assert!(png.body.starts_with(b"\x89PNG"));
 }
+
+#[tokio::test]
+async fn the_last_key_of_an_owner_cannot_be_deleted() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let keys = tenant.owner.get("/api/v1/api-keys").await.expect(200).json();
+    let first = format!(
+        "/api/v1/api-keys/{}",
+        keys["data"][0]["id"].as_str().expect("an id")
+    );
+    tenant.member("admin").await;
+    tenant
+        .owner
+        .call("DELETE", &first)
+        .await
+        .expect_problem(409, "conflict");
+    tenant.owner.get("/api/v1/api-keys").await.expect(200);
+    let second = tenant.member("owner").await;
+    second.call("DELETE", &first).await.expect(204);
+    tenant
+        .owner
+        .get("/api/v1/api-keys")
+        .await
+        .expect_problem(401, "invalid_token");
+    second.get("/api/v1/api-keys").await.expect(200);
+}

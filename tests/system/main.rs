@@ -28,6 +28,7 @@ mod roles;
 mod routes;
 mod scan;
 mod sessions;
+mod storage;
 mod sync;
 mod tenant_isolation;
 mod ticket_import;

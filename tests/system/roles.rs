@@ -1,5 +1,7 @@
 //! The permissions of devices and of each role, for every operation.
 
+use voelgoed_scan_suite::event_stream::EventStream;
+use voelgoed_scan_suite::fixture::new_id;
 use voelgoed_scan_suite::{Client, Fixture};
 
 use crate::operation_calls::{call_operation, path_value, path_variables};
@@ -15,10 +17,10 @@ fn allowed_callers(operation: &str) -> &'static str {
         "endSession" | "undoScan" => "device owner admin staff",
         "showSession" | "showOccupancy" | "listEvents" | "showEvent" | "listGates" | "showGate" => ALL,
         "listSessions" | "listScans" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent"
-        | "showTicket" | "showTicketQr" | "listSigningKeys" => READERS,
+        | "showTicket" | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
-        | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "addSigningKey"
-        | "changeSigningKey" => ADMINS,
+        | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
+        | "addSigningKey" | "changeSigningKey" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("{other} has no permissions here"),
     }
@@ -148,4 +150,110 @@ async fn staff_and_devices_with_can_search_may_search_tickets() {
         .to_owned();
     let shown = tenant.owner.get(&format!("{tickets}/{code}")).await.expect(200);
     assert!(!shown.text().contains("Annemarie") && !shown.text().contains("ORD-778"));
+}
+
+/// Calls every operation that a viewer may read, and looks for the code and the payload of a ticket.
+#[tokio::test]
+async fn a_viewer_gets_no_ticket_code_and_no_payload_from_any_operation() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let viewer = tenant.member("viewer").await;
+    let staff = tenant.member("staff").await;
+    let code = &tenant.codes[0];
+    // A second phone admitted the first ticket offline: there is a conflict about it.
+    let (phone, _) = tenant.new_device("phone", &serde_json::json!({})).await;
+    tenant.start_session(&phone, &tenant.gate).await;
+    let sent_at = server_time(&tenant.device).await;
+    let batch = serde_json::json!({
+        "batch_id": new_id(),
+        "sent_at": sent_at,
+        "scans": [{
+            "scan_id": new_id(),
+            "qr": tenant.qr(0).await,
+            "gate_id": tenant.gate,
+            "scanned_at": sent_at,
+            "local_result": "valid",
+            "local_reason": "admitted",
+        }],
+    });
+    phone.post("/api/v1/scanning/sync", &batch).await.expect(200);
+    let mut shown_to_staff = 0;
+    for operation in fixture.openapi.operations() {
+        if operation.method != "GET" || !operation.requires_credential || operation.name == "watchEvent" {
+            continue;
+        }
+        let mut path = operation.path.clone();
+        for variable in path_variables(&operation.path) {
+            let value = match variable.as_str() {
+                "code" => code.clone(),
+                _ => path_value(&operation, &variable, tenant).await,
+            };
+            path = path.replace(&format!("{{{variable}}}"), &value);
+        }
+        let answer = viewer.get(&path).await;
+        assert!(
+            !answer.text().contains(code.as_str()),
+            "{}: {answer:?}",
+            operation.name
+        );
+        let answer = staff.get(&path).await;
+        shown_to_staff += usize::from(answer.text().contains(code.as_str()));
+    }
+    // The same calls do show the code to staff: the ticket, the audit trail and the conflicts.
+    assert_eq!(shown_to_staff, 3);
+    let export = viewer
+        .with_header("accept", "application/x-ndjson")
+        .get("/api/v1/scanning/scans")
+        .await
+        .expect(200);
+    assert!(!export.text().contains(code.as_str()), "{export:?}");
+    assert!(
+        export.lines().iter().all(|line| line["qr"].is_null()),
+        "{export:?}"
+    );
+    let ticket = format!("/api/v1/events/{}/tickets/{code}", tenant.event);
+    for refused in ["", "?format=vg1&as=svg", "?format=vg2&as=png"] {
+        let path = format!("{ticket}/qr{refused}");
+        viewer.get(&path).await.expect_problem(403, "forbidden");
+        staff.get(&path).await.expect_problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn a_viewers_stream_has_no_ticket_codes() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let viewer = tenant.member("viewer").await;
+    let mut events = EventStream::open(&viewer, &tenant.event).await;
+    let mut staff_events = EventStream::open(&tenant.member("staff").await, &tenant.event).await;
+    tenant
+        .device
+        .scan(&serde_json::json!({ "qr": tenant.qr(1).await }))
+        .await
+        .expect(200);
+    let scan = events.next_named("scan").await;
+    assert_eq!(scan.data["result"], "valid");
+    assert!(scan.data["ticket_code"].is_null(), "{:?}", scan.data);
+    assert_eq!(
+        staff_events.next_named("scan").await.data["ticket_code"],
+        *tenant.codes[1]
+    );
+    // Nor has a stream that repeats the scans since an event.
+    let seen = scan.id.expect("an id");
+    drop(events);
+    tenant
+        .device
+        .scan(&serde_json::json!({ "qr": tenant.qr(2).await }))
+        .await
+        .expect(200);
+    let mut events = EventStream::open(&viewer.with_header("last-event-id", &seen), &tenant.event).await;
+    let repeated = events.next_named("scan").await;
+    assert_eq!(repeated.data["result"], "valid");
+    assert!(repeated.data["ticket_code"].is_null(), "{:?}", repeated.data);
+}
+
+/// The server's time, as a device sees it.
+async fn server_time(device: &Client) -> serde_json::Value {
+    let own = device.get("/api/v1/scanning/device").await.expect(200).json();
+    own["server_time"].clone()
 }

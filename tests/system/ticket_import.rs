@@ -15,7 +15,7 @@ async fn a_rejected_line_does_not_stop_the_import() {
         "not json",
         r#"{"code":"short"}"#,
         long.as_str(),
-        r#"{"code":"AAAAAAAAAAAAAAA2","status":"scanned"}"#,
+        r#"{"code":"AAAAAAAAAAAAAAA2","status":"new"}"#,
         r#"{"code":"AAAAAAAAAAAAAAA3","gate_ids":["0192f0c1-7a4e-7000-8000-00000000dead"]}"#,
         r#"{"entry_limit":0,"valid_from":"soon"}"#,
         r#"["AAAAAAAAAAAAAAA4"]"#,
@@ -157,4 +157,65 @@ async fn a_large_import_that_is_not_allowed_is_404_or_403() {
         .import(&fixture.tenant.event, lines)
         .await
         .expect_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn an_exported_list_is_imported_unchanged() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let lines = r#"{"ticket_class":"VIP","seat":{"row":"7"},"holder_name":"Ann","order_ref":"O-1","note":"x"}
+{"status":"voided","valid_from":"2026-11-22T18:00:00.000Z"}"#;
+    tenant.owner.import(&tenant.event, lines).await.expect(200);
+    let list = format!("/api/v1/events/{}/tickets", tenant.event);
+    let exported = tenant.owner.get(&list).await.expect(200).json();
+    let rows = exported["data"].as_array().expect("tickets").clone();
+    assert_eq!(rows.len(), 12);
+    assert!(rows.iter().any(|row| row["status"] == "scanned"));
+    let lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    let counts = tenant
+        .owner
+        .import(&tenant.event, lines.join("\n"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (
+            &counts["unchanged"],
+            &counts["rejected"],
+            &counts["unknown_fields"]
+        ),
+        (&json!(12), &json!(0), &json!([])),
+        "{counts}"
+    );
+    assert_eq!(tenant.owner.get(&list).await.expect(200).json(), exported);
+}
+
+#[tokio::test]
+async fn an_import_reports_unknown_fields_and_new_classes_and_skips_a_byte_order_mark() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let import = async |lines: &str| {
+        let answer = tenant.owner.import(&tenant.event, lines.to_owned()).await;
+        answer.expect(200).json()
+    };
+    let counts = import("\u{feff}{\"ticket_class\":\"VIP\"}\r\n{\"ticket_class\":\"Standard\"}").await;
+    assert_eq!(
+        (&counts["inserted"], &counts["rejected"]),
+        (&json!(2), &json!(0)),
+        "{counts}"
+    );
+    assert_eq!(counts["new_ticket_classes"], json!(["VIP", "Standard"]));
+    let counts = import(
+        "\u{feff}\n{\"ticket_class\":\"VPI\",\"holdername\":\"Ann\",\"\\u0073eats\":1}\n{\"ticket_class\":\"VIP\",\"holdername\":\"Bo\"}",
+    )
+    .await;
+    assert_eq!(
+        (&counts["inserted"], &counts["rejected"]),
+        (&json!(2), &json!(0)),
+        "{counts}"
+    );
+    assert_eq!(counts["new_ticket_classes"], json!(["VPI"]));
+    assert_eq!(counts["unknown_fields"], json!(["holdername", "seats"]));
+    let counts = import("{}\n\u{feff}{}").await;
+    assert_eq!(counts["rejected"], 1, "a mark is only at the start: {counts}");
 }

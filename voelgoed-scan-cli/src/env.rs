@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 /// The variable with the credential: an API key or a device token.
 pub(crate) const TOKEN: &str = "VOELGOED_SCAN_TOKEN";
 
+/// What some editors put at the start of a text file. It is not part of the text.
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The variable with the server's address.
 pub(crate) const SERVER: &str = "VOELGOED_SCAN_SERVER";
 
@@ -32,6 +35,11 @@ pub(crate) fn token() -> Option<Zeroizing<String>> {
     let text = Zeroizing::new(std::env::var(TOKEN).ok()?);
     let text = text.trim();
     (!text.is_empty()).then(|| Zeroizing::new(text.to_owned()))
+}
+
+/// Whether a variable is set to an empty text, which counts as unset.
+pub(crate) fn is_empty(name: &std::ffi::OsStr) -> bool {
+    std::env::var_os(name).is_some_and(|text| text.is_empty())
 }
 
 /// Completes on Ctrl-C (SIGINT) or, on Unix, on SIGTERM.

@@ -157,9 +157,10 @@ impl Failure {
             Self::Unreachable { .. }
             | Self::Store(OpenError::Store(StoreError::Unavailable { .. }))
             | Self::Setup(SetupError::Store(StoreError::Unavailable { .. })) => Exit::Unreachable,
-            Self::Usage { .. } | Self::Secret(SecretError::Missing | SecretError::Twice { .. }) => {
-                Exit::Usage
-            }
+            Self::Usage { .. }
+            | Self::Secret(
+                SecretError::Missing | SecretError::Twice { .. } | SecretError::NotADatabase { .. },
+            ) => Exit::Usage,
             Self::Problem(_)
             | Self::UnexpectedAnswer { .. }
             | Self::File { .. }
@@ -178,6 +179,15 @@ impl Failure {
     #[must_use]
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
+            Self::Unreachable { reason, server } if is_wrong_scheme(reason) => {
+                let other = match server.strip_prefix("https://") {
+                    Some(rest) => format!("http://{rest}"),
+                    None => format!("https://{}", server.trim_start_matches("http://")),
+                };
+                Some(format!(
+                    "this port seems to speak the other protocol: try --server {other}"
+                ))
+            }
             Self::Unreachable { .. } => Some(format!(
                 "is it running, and is this its address? Choose another with --server URL or {}",
                 env::SERVER
@@ -212,6 +222,18 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+/// Whether a connection failed as one with TLS does at a port without, or the other way round.
+fn is_wrong_scheme(reason: &str) -> bool {
+    [
+        "InvalidContentType",
+        "corrupt message",
+        "invalid HTTP version parsed",
+        "invalid HTTP status-code parsed",
+    ]
+    .iter()
+    .any(|sign| reason.contains(sign))
 }
 
 impl From<StoreError> for Failure {
@@ -253,6 +275,34 @@ mod tests {
             ),
         ] {
             assert_eq!(failure.exit() as u8, code, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_wrong_scheme_is_told_the_right_one() {
+        for (server, reason, hint) in [
+            (
+                "https://gate:8080",
+                "received corrupt message of type InvalidContentType",
+                "--server http://gate:8080",
+            ),
+            (
+                "http://gate:8443",
+                "invalid HTTP version parsed",
+                "--server https://gate:8443",
+            ),
+            (
+                "http://gate:8443",
+                "Connection refused (os error 111)",
+                "is it running",
+            ),
+        ] {
+            let failure = Failure::Unreachable {
+                server: server.to_owned(),
+                reason: reason.to_owned(),
+            };
+            let text = failure.hint().expect("a hint");
+            assert!(text.contains(hint), "{text}");
         }
     }
 

@@ -64,7 +64,7 @@ pub use text::{
     ClassName, GateCode, HolderName, InvalidText, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,
 };
 pub use ticket::{
-    FieldUpdate, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing, TicketPatch,
-    TicketStatus,
+    FieldUpdate, ImportStatus, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing,
+    TicketPatch, TicketStatus,
 };
 pub use time::{InvalidTimestamp, Timestamp};

@@ -43,14 +43,17 @@ use crate::sync::{Conflict, UploadBatch};
 pub use errors::StoreError;
 pub use filters::{ConflictFilter, Order, ScanFilter};
 pub use manifests::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore};
-pub use nodes::{ChangeCounters, NodeStore, PoolUse};
+pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
-    ImportOutcome, NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
+    DeleteOutcome, ImportOutcome, NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome,
+    UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+#[cfg(feature = "sqlite")]
+pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{OpenError, open};
+pub use sql::{OpenError, OpenMode, open, open_as};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]

@@ -119,7 +119,7 @@ pub struct Conflict {
     pub winner_scan_id: Option<ScanId>,
     /// The scan that lost.
     pub other_scan_id: ScanId,
-    /// The ticket; null without a valid signature.
+    /// The ticket; null without a valid signature, and for the role viewer.
     pub ticket_code: Option<TicketCode>,
     /// The gates.
     pub gates: Vec<NamedGate>,

@@ -23,8 +23,11 @@ pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;
 
-/// The maximum length of a payload in bytes, without surrounding white space.
+/// The maximum length of a payload in bytes, after [`trim_reading`].
 pub const MAX_PAYLOAD: usize = 2048;
+
+/// A payload that is shorter, in characters, is not signed.
+const MIN_SIGNED_LENGTH: usize = 30;
 
 /// The error of a payload of no known format or with invalid claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,8 +58,7 @@ enum Token<'a> {
 impl<'a> Payload<'a> {
     /// Parses the text of a QR code or a typed code.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        // Scanners append CR and LF.
-        let text = text.trim_ascii();
+        let text = trim_reading(text);
         if text.len() > MAX_PAYLOAD || !text.is_ascii() {
             return Err(Malformed);
         }
@@ -102,7 +104,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The text without surrounding white space. It is a bearer secret: never log it.
+    /// The text as [`trim_reading`] leaves it. It is a bearer secret: never log it.
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
@@ -151,10 +153,51 @@ pub fn verify(
     }
 }
 
-/// The SHA-256 of a payload's text without surrounding ASCII white space. Scan records store it.
+/// The SHA-256 of a payload's text as [`trim_reading`] leaves it. Scan records store it.
 #[must_use]
 pub fn payload_sha256(text: &str) -> [u8; 32] {
-    Sha256::digest(text.trim_ascii()).into()
+    Sha256::digest(trim_reading(text)).into()
+}
+
+/// A reading without what hardware scanners wrap it in: at both ends white space, a byte-order mark, C0 control characters
+/// and the `*` of Code 39; at its head an AIM symbology identifier (ISO/IEC 15424) or an ECI escape (`\` and six digits).
+#[must_use]
+pub fn trim_reading(text: &str) -> &str {
+    let is_wrapping = |character: char| {
+        character.is_whitespace() || matches!(character, '\u{0}'..='\u{1f}' | '\u{feff}' | '*')
+    };
+    let mut text = text.trim_matches(is_wrapping);
+    while let Some(rest) = without_identifier(text) {
+        text = rest.trim_start_matches(is_wrapping);
+    }
+    text
+}
+
+/// The rest of a text that starts with a symbology identifier or an ECI escape.
+fn without_identifier(text: &str) -> Option<&str> {
+    let mut characters = text.chars();
+    match characters.next()? {
+        ']' => {
+            characters.next().filter(char::is_ascii_alphabetic)?;
+            characters.next()?;
+        }
+        '\\' => {
+            for _ in 0..6 {
+                characters.next().filter(char::is_ascii_digit)?;
+            }
+        }
+        _ => return None,
+    }
+    Some(characters.as_str())
+}
+
+/// Whether a denied payload looks as if Caps Lock or another keyboard layout changed it: the scanner's settings are wrong.
+#[must_use]
+pub fn suggests_scanner_settings(text: &str, reason: Reason) -> bool {
+    let text = trim_reading(text);
+    matches!(reason, Reason::Malformed | Reason::BadSignature)
+        && text.chars().count() >= MIN_SIGNED_LENGTH
+        && !(text.chars().any(char::is_lowercase) && text.chars().any(char::is_uppercase))
 }
 
 #[cfg(test)]

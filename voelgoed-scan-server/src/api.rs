@@ -16,6 +16,8 @@ mod stream;
 mod sync;
 mod tickets;
 
+pub(crate) use operations::ReadinessProbe;
+
 use hyper::Response;
 use serde::Serialize;
 use voelgoed_scan_core::store::PutOutcome;

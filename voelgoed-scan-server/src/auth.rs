@@ -32,6 +32,15 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may see ticket codes. A code admits its bearer, so that members with read access alone do not
+    /// see any.
+    pub(crate) fn may_see_codes(&self) -> bool {
+        match self {
+            Self::Device(_) => true,
+            Self::Member(key) => Permission::Search.admits_role(key.role),
+        }
+    }
+
     /// The role of a member; `None` for a device.
     pub(crate) fn role(&self) -> Option<Role> {
         match self {

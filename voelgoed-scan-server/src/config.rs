@@ -122,6 +122,11 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_NO_MIGRATE")]
     pub no_migrate: bool,
 
+    /// Create the SQLite file if it is missing although its secret file exists. Without this flag the server refuses to
+    /// start then, because the database was probably moved or deleted.
+    #[arg(long, env = "VOELGOED_SCAN_CREATE")]
+    pub create: bool,
+
     /// The deviation of the server's clock in milliseconds, for tests of nodes with different clocks.
     #[arg(skip)]
     pub clock_offset_millis: i64,
@@ -143,6 +148,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
+            create: false,
             clock_offset_millis: 0,
         }
     }

@@ -26,6 +26,11 @@ pub(crate) trait JsonBody: DeserializeOwned + Send + Sync + 'static {
     type Schema: JsonSchema;
     /// Whether the type's `Deserialize` enforces the complete schema. Then a valid body skips the schema validation.
     const DESERIALIZE_VALIDATES: bool = false;
+    /// The rules between several fields, which JSON Schema cannot express: each field that breaks one, and how.
+    fn field_errors(&self) -> Vec<FieldError> {
+        Vec::new()
+    }
+
     /// The size limit of the body, in bytes.
     const MAX_BYTES: usize = MAX_BODY_BYTES;
 }
@@ -40,12 +45,30 @@ json_bodies!(
     core::model::DeviceHealth,
     core::model::DeviceRegister,
     core::model::DevicePatch,
-    core::model::EventPut,
     core::model::GatePut,
     core::model::TicketPatch,
     core::model::ApiKeyCreate,
     core::model::EnrollRequest
 );
+
+impl JsonBody for core::model::EventPut {
+    type Schema = Self;
+
+    fn field_errors(&self) -> Vec<FieldError> {
+        backwards(self.starts_at, self.ends_at)
+            .then(|| FieldError {
+                pointer: "/ends_at".to_owned(),
+                message: "must not be before starts_at".into(),
+            })
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Whether the end of a period is before its start. A period without an end or a start is open.
+pub(crate) fn backwards(start: Option<core::model::Timestamp>, end: Option<core::model::Timestamp>) -> bool {
+    matches!((start, end), (Some(start), Some(end)) if end < start)
+}
 
 impl JsonBody for core::model::ScanRequest {
     type Schema = core::model::RawScanRequest;
@@ -85,7 +108,13 @@ impl SchemaValidator {
             return Ok(body);
         }
         let value: Value = serde_json::from_slice(bytes).map_err(|_| Code::MalformedJson)?;
-        self.check::<T, T::Schema>(value).map_err(Problem::invalid)
+        let body: T = self.check::<T, T::Schema>(value).map_err(Problem::invalid)?;
+        let errors = body.field_errors();
+        if errors.is_empty() {
+            Ok(body)
+        } else {
+            Err(Problem::invalid(errors))
+        }
     }
 
     /// Validates a value against the schema of `S` and deserializes it as `T`.
@@ -103,7 +132,7 @@ impl SchemaValidator {
         if !errors.is_empty() {
             return Err(errors);
         }
-        serde_path_to_error::deserialize(value).map_err(|error| vec![deserialize_error(&error)])
+        deserialize(value)
     }
 
     fn field_errors<S: JsonSchema>(&self, value: &Value) -> Vec<FieldError> {
@@ -133,6 +162,34 @@ impl SchemaValidator {
         }
         errors
     }
+}
+
+/// Deserializes a value that matches its schema. To JSON Schema `387.0` is an integer; to the types it is none, so that it is
+/// rewritten where a type asks for one.
+fn deserialize<T: DeserializeOwned>(mut value: Value) -> Result<T, Vec<FieldError>> {
+    for _ in 0..MAX_FIELD_ERRORS {
+        let error = match serde_path_to_error::deserialize(&value) {
+            Ok(body) => return Ok(body),
+            Err(error) => deserialize_error(&error),
+        };
+        let integer = value.pointer(&error.pointer).and_then(whole_number);
+        match (integer, value.pointer_mut(&error.pointer)) {
+            (Some(integer), Some(number)) => *number = integer,
+            _ => return Err(vec![error]),
+        }
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| vec![deserialize_error(&error)])
+}
+
+/// The integer that a number with a fraction of zero, or with an exponent, is equal to.
+fn whole_number(value: &Value) -> Option<Value> {
+    /// Up to here every integer has a floating-point number of its own.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = value.as_f64().filter(|_| value.is_f64())?;
+    if number.fract() != 0.0 || number.abs() > MAX_EXACT {
+        return None;
+    }
+    format!("{number:.0}").parse::<i64>().ok().map(Value::from)
 }
 
 fn first_character(bytes: &[u8]) -> Option<u8> {

@@ -19,6 +19,7 @@ mod body;
 mod clock;
 pub mod config;
 mod json;
+mod last_seen;
 mod limit;
 pub mod log;
 mod metrics;

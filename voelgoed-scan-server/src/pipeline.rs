@@ -217,6 +217,7 @@ async fn authenticate(
     };
     fields.caller = Some(caller.clone());
     if let Caller::Device(authenticated) = &caller {
+        state.last_seen.note(&authenticated.device, state.clock.now());
         check_rate(state, state.device_limit.check(&authenticated.device))?;
     }
     let body = read_body(route.body, &headers, body).await?;

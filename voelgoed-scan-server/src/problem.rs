@@ -107,7 +107,8 @@ codes! {
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Rate limited",
         "Too many requests; the header Retry-After says when to try again.";
     /// The server failed.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "The server failed to process this request.";
+    Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error",
+        "The server failed to process this request. Do not repeat it as it is.";
     /// The database does not respond.
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "Storage unavailable",
         "The storage does not respond; the request may be repeated.";
@@ -171,7 +172,11 @@ impl Problem {
     /// The database failed. Logs the error.
     pub(crate) fn storage(error: &StoreError) -> Self {
         tracing::error!(%error, "storage failed");
-        Code::StorageUnavailable.into()
+        if error.is_temporary() {
+            Code::StorageUnavailable.into()
+        } else {
+            Code::Internal.into()
+        }
     }
 
     /// Whether the same request may succeed later.
@@ -327,10 +332,26 @@ mod tests {
             "unsupported_media_type",
             "validation_failed",
             "rate_limited",
+            "internal_error",
             "storage_unavailable",
             "overloaded",
         ] {
             assert!(words.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn only_a_failure_that_may_pass_is_a_503() {
+        for (error, code) in [
+            (StoreError::unavailable("disk full"), Code::StorageUnavailable),
+            (StoreError::contended("deadlock"), Code::StorageUnavailable),
+            (StoreError::failed("no such column"), Code::Internal),
+        ] {
+            let response = Problem::storage(&error);
+            assert_eq!(response.code(), code, "{error}");
+            let response = response.into_response("r");
+            let may_repeat = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(may_repeat, error.is_temporary(), "{error}");
         }
     }
 

@@ -7,11 +7,16 @@ use serde_json::{Map, Value};
 use voelgoed_scan_core::store::PageRequest;
 
 use crate::json::{SchemaValidator, schema_generator};
-use crate::problem::Problem;
+use crate::problem::{FieldError, Problem};
 use crate::response::decode_cursor;
 
 /// The query parameters of a route: an object with optional fields.
-pub(crate) trait Query: DeserializeOwned + JsonSchema + Send + Sync + 'static {}
+pub(crate) trait Query: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The rules between several parameters: each parameter that breaks one, and how.
+    fn field_errors(&self) -> Vec<FieldError> {
+        Vec::new()
+    }
+}
 
 /// No query parameters; unknown ones are ignored.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,9 +43,15 @@ pub(crate) fn parse<Q: Query>(validator: &SchemaValidator, query: Option<&str>) 
             fields.insert(name.into_owned(), value);
         }
     }
-    validator
+    let query = validator
         .check::<Q, Q>(Value::Object(fields))
-        .map_err(Problem::invalid)
+        .map_err(Problem::invalid)?;
+    let errors = query.field_errors();
+    if errors.is_empty() {
+        Ok(query)
+    } else {
+        Err(Problem::invalid(errors))
+    }
 }
 
 /// The names of the integer parameters.

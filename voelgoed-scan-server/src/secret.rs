@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 /// The scheme of SQLite URLs.
 const SQLITE_SCHEME: &str = "sqlite:";
 
+/// The schemes of PostgreSQL URLs.
+const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
 /// The master secret cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -22,6 +25,24 @@ pub enum SecretError {
          VOELGOED_SCAN_SECRET_KEY_FILE"
     )]
     Missing,
+    /// The database file is gone, but the secret that was created with it is there.
+    #[error(
+        "{} is missing or empty, but {} exists: the database was probably moved or deleted. Restore it, or start with \
+         --create to begin with an empty one",
+        database.display(), secret.display()
+    )]
+    DatabaseMissing {
+        /// The database file.
+        database: PathBuf,
+        /// The secret file.
+        secret: PathBuf,
+    },
+    /// The text is a path or a URL of another kind.
+    #[error("--database-url is not a database: give {suggestion}")]
+    NotADatabase {
+        /// What was probably meant.
+        suggestion: String,
+    },
     /// Two sources are given.
     #[error("{first} and {second} are both given; give only one of them")]
     Twice {
@@ -58,6 +79,20 @@ pub fn default_file(database_url: &str) -> Option<PathBuf> {
     (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(format!("{path}.secret")))
 }
 
+/// Fails if an SQLite database is missing or empty although its secret file exists. A new database would hide that all
+/// tickets and scans are gone.
+pub(crate) fn check_database(database_url: &str) -> Result<(), SecretError> {
+    let Some(secret) = default_file(database_url).filter(|secret| secret.exists()) else {
+        return Ok(());
+    };
+    let database = secret.with_extension("");
+    match fs::metadata(&database) {
+        Ok(metadata) if metadata.len() > 0 => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error(&database)(error)),
+        _ => Err(SecretError::DatabaseMissing { database, secret }),
+    }
+}
+
 /// Reads the master secret from a file.
 pub(crate) fn from_file(path: &Path) -> Result<MasterSecret, SecretError> {
     let text = read_text(path)?;
@@ -80,13 +115,30 @@ pub(crate) fn load_or_create(database_url: &str) -> Result<MasterSecret, SecretE
         // A database in memory is lost at the end of the process, and its secret may be lost with it.
         return if database_url.starts_with(SQLITE_SCHEME) {
             Ok(MasterSecret::generate())
-        } else {
+        } else if POSTGRES_SCHEMES
+            .iter()
+            .any(|scheme| database_url.starts_with(scheme))
+        {
             Err(SecretError::Missing)
+        } else {
+            Err(not_a_database(database_url))
         };
     };
     match from_file(&path) {
         Err(SecretError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => create(&path),
         result => result,
+    }
+}
+
+/// A text that is no URL is probably a file. A URL of another kind may contain a password and is not repeated.
+fn not_a_database(database_url: &str) -> SecretError {
+    let is_path = !database_url.is_empty() && !database_url.contains(['@', ':', '?']);
+    SecretError::NotADatabase {
+        suggestion: if is_path {
+            format!("sqlite://{database_url} for this file, or postgres://USER@HOST/DATABASE")
+        } else {
+            "sqlite://FILE or postgres://USER@HOST/DATABASE".to_owned()
+        },
     }
 }
 
@@ -148,6 +200,47 @@ mod tests {
             load_or_create("postgres://localhost/gate"),
             Err(SecretError::Missing)
         ));
+    }
+
+    #[test]
+    fn a_database_that_is_gone_is_noticed_by_its_secret() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("gate.db");
+        let url = format!("sqlite://{}?mode=rwc", database.display());
+        check_database(&url).expect("the first start");
+        load_or_create(&url).expect("a new secret");
+        let refused = |url: &str| matches!(check_database(url), Err(SecretError::DatabaseMissing { .. }));
+        assert!(refused(&url), "missing");
+        fs::write(&database, "").expect("written");
+        assert!(refused(&url), "empty");
+        fs::write(&database, "SQLite format 3").expect("written");
+        check_database(&url).expect("the database is there");
+        check_database("postgres://gate@db/gate").expect("not a file");
+    }
+
+    #[test]
+    fn a_path_in_place_of_a_url_is_told_the_url() {
+        let told = |url: &str| load_or_create(url).expect_err(url).to_string();
+        for path in ["gate.db", "/var/lib/gate.db", "./data/gate.sqlite"] {
+            assert!(
+                told(path).contains(&format!("sqlite://{path} ")),
+                "{}",
+                told(path)
+            );
+        }
+        for url in [
+            "",
+            "mysql://root:hunter2@localhost/gate",
+            "root:hunter2@localhost",
+        ] {
+            let text = told(url);
+            assert!(
+                text.contains("sqlite://FILE") && !text.contains("hunter2"),
+                "{text}"
+            );
+        }
+        assert!(told("postgres://gate@db/gate").contains("master secret"));
+        assert!(told("postgresql://gate@db/gate").contains("master secret"));
     }
 
     #[test]

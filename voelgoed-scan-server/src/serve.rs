@@ -20,16 +20,17 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisConnection};
 use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
-use voelgoed_scan_core::store::{OpenError, open};
+use voelgoed_scan_core::store::{Durability, OpenError, OpenMode, open_as};
 
-use crate::api;
+use crate::api::{self, ReadinessProbe};
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
+use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit};
 use crate::metrics::Metrics;
 use crate::pipeline;
 use crate::route::Router;
-use crate::secret::SecretError;
+use crate::secret::{self, SecretError};
 use crate::state::ServerState;
 use crate::tls::{self, TlsError};
 
@@ -105,9 +106,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
+    if !config.create {
+        secret::check_database(&config.database_url)?;
+    }
     let master = config.secrets.master(&config.database_url)?;
     let phoenix = config.secrets.phoenix()?;
-    let store = open(&config.database_url, !config.no_migrate).await?;
+    let store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate).await?;
     let redis = config
         .redis_url
         .as_deref()
@@ -121,6 +125,16 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         redis,
     };
     let (scanner, admin) = setup.open().await?;
+    let durability = scanner.store().durability().await.map_err(SetupError::Store)?;
+    match durability {
+        Durability::Durable => {}
+        Durability::Overridden => tracing::warn!(
+            "the database sets synchronous_commit=off; this server overrides it for its own connections"
+        ),
+        Durability::AtRisk => tracing::error!(
+            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions"
+        ),
+    }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let state = Arc::new(ServerState {
         scanner,
@@ -128,6 +142,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         router: Router::new(api::routes()),
         device_limit: DeviceLimit::new(config.rate_limit),
         address_limit: AddressLimit::new(),
+        last_seen: LastSeen::default(),
         clock: Clock::new(config.clock_offset_millis),
         metrics: Metrics::new(),
         database: if config.database_url.starts_with("sqlite:") {
@@ -139,6 +154,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         openapi: OnceLock::new(),
         public_url: config.public_url,
         address,
+        readiness: ReadinessProbe::default(),
+        durability,
         scheme,
     });
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls));
@@ -225,6 +242,7 @@ async fn maintain(state: Arc<ServerState>) {
                 state.metrics.aggregate();
                 state.device_limit.remove_idle();
                 state.address_limit.remove_idle();
+                state.last_seen.write(&state.scanner, state.clock.now()).await;
             }
             () = state.stopping.cancelled() => return,
         }

@@ -6,8 +6,11 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::node::{Admin, Scanner};
+use voelgoed_scan_core::store::Durability;
 
+use crate::api::ReadinessProbe;
 use crate::clock::Clock;
+use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit};
 use crate::metrics::Metrics;
 use crate::route::Router;
@@ -19,6 +22,7 @@ pub(crate) struct ServerState {
     pub(crate) router: Router,
     pub(crate) device_limit: DeviceLimit,
     pub(crate) address_limit: AddressLimit,
+    pub(crate) last_seen: LastSeen,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.
@@ -31,6 +35,10 @@ pub(crate) struct ServerState {
     pub(crate) public_url: Option<String>,
     /// The address that the server listens on.
     pub(crate) address: SocketAddr,
+    /// Whether the database records scans.
+    pub(crate) readiness: ReadinessProbe,
+    /// Whether acknowledged scans survive a crash of the database.
+    pub(crate) durability: Durability,
     /// `https` if the server terminates TLS itself, else `http`.
     pub(crate) scheme: &'static str,
 }

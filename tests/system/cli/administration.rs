@@ -220,3 +220,99 @@ fn device_enroll_prints_the_enrollment_uri_as_a_qr_code() {
     owner.run(&["device", "enroll", "phone-7"]).expect(1);
     owner.run(&["device", "enroll", "phone-8"]).expect(1);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_is_new_and_for_its_owner_alone_and_is_a_token_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = TestServer::start();
+    let file = server.path("owner.json");
+    let init = [
+        "init",
+        "--database-url",
+        &server.url,
+        "--new-owner-key",
+        &server.organization,
+        "--key-file",
+        &file,
+    ];
+    let cli = server.owner.without_token();
+    let created = cli.json(&init);
+    assert_eq!(text(&created, "organization_id"), server.organization);
+    assert_eq!(text(&created, "key_file"), file);
+    assert!(created.get("api_key").is_none(), "the key is in the file alone");
+    let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(cli.list(&["--token-file", &file, "apikey", "list"]).len(), 2);
+    let key = std::fs::read(&file).expect("the file");
+    cli.run(&init).expect(1);
+    assert_eq!(
+        std::fs::read(&file).expect("the file"),
+        key,
+        "a file that exists stays"
+    );
+    assert_eq!(server.owner.list(&["apikey", "list"]).len(), 2, "no key was made");
+    // Where no key is made, no file stays.
+    let other = server.path("other.json");
+    let unknown = "0192f0c1-7a4e-7000-8000-000000000001";
+    cli.run(&[
+        "init",
+        "--database-url",
+        &server.url,
+        "--new-owner-key",
+        unknown,
+        "--key-file",
+        &other,
+    ])
+    .expect(1);
+    assert!(!std::path::Path::new(&other).exists());
+}
+
+#[test]
+fn wrong_settings_are_told_the_right_ones() {
+    let server = TestServer::start();
+    let cli = server.owner.without_token();
+    let path = server.path("new.db");
+    let told = cli
+        .run(&["init", "--database-url", &path, "--organization", "Club"])
+        .expect(2);
+    assert!(told.stderr.contains(&format!("sqlite://{path}")), "{told:?}");
+    let file = server.path("notes.txt");
+    std::fs::write(&file, "not a token").expect("written");
+    let told = cli.run(&["--token-file", &file, "event", "list"]).expect(1);
+    assert!(told.stderr.contains("vgk_"), "{told:?}");
+    let address = server.address.replace("http://", "https://");
+    let told = cli.run(&["--server", &address, "event", "list"]).expect(5);
+    assert!(
+        told.stderr.contains(&format!("--server {}", server.address)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    let cli = Cli::without_server();
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("gate.db").display());
+    let mut command = cli.command(&["init", "--database-url", &url, "--organization", "Club"]);
+    for name in [
+        "VOELGOED_SCAN_SERVER",
+        "VOELGOED_SCAN_TOKEN",
+        "VOELGOED_SCAN_DATABASE_URL",
+        "VOELGOED_SCAN_SECRET_KEY",
+        "VOELGOED_SCAN_SECRET_KEY_FILE",
+        "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE_FILE",
+        "VOELGOED_SCAN_PHOENIX_SALT",
+        "VOELGOED_SCAN_PHOENIX_KEY_ITERATIONS",
+        "VOELGOED_SCAN_PHOENIX_KEY_LENGTH",
+        "VOELGOED_SCAN_PHOENIX_KEY_DIGEST",
+    ] {
+        command.env(name, "");
+    }
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        folder.path().join("gate.db.secret").exists(),
+        "the default secret"
+    );
+}

@@ -165,6 +165,7 @@ pub(super) struct TestServer {
     directory: TempDir,
     pub(super) owner: Cli,
     pub(super) url: String,
+    pub(super) address: String,
     pub(super) organization: String,
     // Fields are dropped in this order: the server before its runtime.
     _running: Running,
@@ -188,15 +189,21 @@ impl TestServer {
         let url = format!("sqlite://{}", directory.path().join("gate.db").display());
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let running = runtime
-            .block_on(voelgoed_scan_server::start(Config::on_free_port(&url)))
+            .block_on(voelgoed_scan_server::start(Config {
+                // The secret may be there already.
+                create: true,
+                ..Config::on_free_port(&url)
+            }))
             .expect("a server");
-        let anonymous = Cli::for_server(&format!("http://{}", running.address()));
+        let address = format!("http://{}", running.address());
+        let anonymous = Cli::for_server(&address);
         let init = ["init", "--database-url", &url, "--organization", "Voelgoed"];
         let created = anonymous.json(&[&init, extra_arguments].concat());
         Self {
             directory,
             owner: anonymous.with_token(created["api_key"].as_str().expect("a key")),
             url,
+            address,
             organization: created["organization_id"].as_str().expect("an id").to_owned(),
             _running: running,
             _runtime: runtime,

@@ -194,10 +194,12 @@ impl DeviceArgs {
         }
         let mut query = Query::new(DEVICES);
         query.add("device_id", Some(&self.device));
+        // Revoked devices keep their textual ids. The one that is not revoked comes first, or else the newest one.
         client
-            .all(&query.path())
+            .all::<CoreDevice>(&query.path())
             .await?
-            .pop()
+            .into_iter()
+            .max_by_key(|device| (device.status == DeviceStatus::Active, device.inserted_at))
             .ok_or_else(|| Failure::NotFound {
                 kind: "device",
                 name: self.device.to_string(),

@@ -98,10 +98,14 @@ async fn check(client: &Client) -> Vec<Finding> {
         Ok(document) => check_version(document.pointer("/info/version").and_then(Value::as_str)),
         Err(failure) => Finding::failed("version", &failure),
     });
-    findings.push(match client.get_bytes("/readyz").await {
-        Ok(_) => Finding::passed("storage", "answers"),
-        Err(failure) => Finding::failed("storage", &failure),
-    });
+    match client.get::<Value>("/readyz").await {
+        Ok(readiness) => {
+            findings.push(Finding::passed("storage", "records scans"));
+            let durability = readiness.pointer("/checks/durability").and_then(Value::as_str);
+            findings.extend(durability.map(check_durability));
+        }
+        Err(failure) => findings.push(Finding::failed("storage", &failure)),
+    }
     match client.token_prefix() {
         None => {
             let reason = format!("there is none: neither {} nor --token-file", env::TOKEN);
@@ -145,6 +149,29 @@ fn check_version(server: Option<&str>) -> Finding {
     }
 }
 
+fn check_durability(durability: &str) -> Finding {
+    let (ok, detail, hint) = match durability {
+        "at_risk" => (
+            false,
+            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions",
+            Some("set fsync = on in postgresql.conf, then reload PostgreSQL"),
+        ),
+        "overridden" => (
+            true,
+            "the database sets synchronous_commit=off; the server overrides it for its own connections",
+            Some("alter database NAME reset synchronous_commit; look at the role and at postgresql.conf too"),
+        ),
+        _ => (true, "acknowledged scans are on disk", None),
+    };
+    Finding {
+        check: "durability",
+        ok,
+        detail: detail.to_owned(),
+        hint: hint.map(str::to_owned),
+        exit: if ok { Exit::Done } else { Exit::Failed },
+    }
+}
+
 fn check_clock(server: Timestamp, own: Timestamp) -> Finding {
     let skew = own.millis_since(server);
     let ok = skew.abs() < MAX_CLOCK_SKEW;
@@ -161,6 +188,15 @@ fn check_clock(server: Timestamp, own: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_lose_admissions_are_reported() {
+        assert_eq!(check_durability("ok").hint, None);
+        let overridden = check_durability("overridden");
+        assert!(overridden.ok && overridden.detail.contains("synchronous_commit=off"));
+        assert!(overridden.hint.is_some());
+        assert_eq!(check_durability("at_risk").exit, Exit::Failed);
+    }
 
     #[test]
     fn a_clock_five_minutes_off_fails_the_check() {

@@ -1,5 +1,9 @@
 //! `init`: creates an organization or another owner key, directly in the database.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 use voelgoed_scan_core::model::{ApiKeySecret, Name, OrganizationId};
@@ -20,7 +24,7 @@ those of the servers. With SQLite and no secret settings, init and the server bo
 
 Examples:
   voelgoed-scan init --database-url sqlite://voelgoed-scan.db --organization 'Voelgoed Events'
-  voelgoed-scan init --database-url sqlite://gate.db --organization Club --output json | jq -r .api_key > owner.key
+  voelgoed-scan init --database-url sqlite://gate.db --organization Club --key-file owner.json
   voelgoed-scan init --database-url postgres://gate@db/gate --secret-key-file master.key \\
       --new-owner-key 0192f0c1-7a4e-7000-8000-000000000000")]
 pub(crate) struct Init {
@@ -43,6 +47,9 @@ pub(crate) struct Init {
     /// Create another owner key for this organization, for example because the first was lost
     #[arg(long, value_name = "ORGANIZATION_ID")]
     new_owner_key: Option<OrganizationId>,
+    /// Write the result to this new file, which only its owner can read, instead of standard output. --token-file reads it
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// The secret settings, which are those of the server.
     #[command(flatten)]
     secrets: Secrets,
@@ -55,8 +62,53 @@ struct OwnerKey<'a> {
     api_key: &'a str,
 }
 
+/// A file for a new key. Without a key it is removed again.
+struct KeyFile<'a> {
+    path: &'a Path,
+    file: Option<File>,
+}
+
+impl<'a> KeyFile<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).map_err(|error| Failure::file(path, error))?;
+        Ok(Self {
+            path,
+            file: Some(file),
+        })
+    }
+
+    fn write(mut self, key: &OwnerKey<'_>) -> Result<Report, Failure> {
+        let json = serde_json::to_string(key).map_err(|error| Failure::invalid("the key", error))?;
+        if let Some(mut file) = self.file.take() {
+            writeln!(file, "{json}")
+                .and_then(|()| file.sync_all())
+                .map_err(|error| Failure::file(self.path, error))?;
+        }
+        let written = serde_json::json!({
+            "organization_id": key.organization_id,
+            "key_file": self.path,
+        });
+        Report::object(&written)
+    }
+}
+
+impl Drop for KeyFile<'_> {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // The command has failed already, and says why.
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
 impl Init {
     pub(super) async fn run(self) -> Result<Report, Failure> {
+        // A key that cannot be written is lost, so that the file comes first.
+        let key_file = self.key_file.as_deref().map(KeyFile::create).transpose()?;
         let master = self.secrets.master(&self.database_url)?;
         let store = store::open(&self.database_url, true).await?;
         let window = Config::default().dedup_window;
@@ -76,6 +128,9 @@ impl Init {
             organization_id,
             api_key: secret.reveal(),
         };
+        if let Some(file) = key_file {
+            return file.write(&key);
+        }
         let note = format!(
             "the key is shown only this once; put it in {} or in a --token-file",
             env::TOKEN

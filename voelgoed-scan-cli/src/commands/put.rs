@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::value_parsers::OrNew;
 use crate::client::Client;
+use crate::env::BYTE_ORDER_MARK;
 use crate::failure::Failure;
 
 /// A resource that `put` creates or changes.
@@ -78,12 +79,14 @@ impl Fields {
         } else {
             text = std::fs::read_to_string(path).map_err(unreadable)?;
         }
-        serde_json::from_str(&text).map(Self).map_err(|error| {
-            Failure::invalid(
-                path.display().to_string(),
-                format!("is not a JSON object: {error}"),
-            )
-        })
+        serde_json::from_str(text.trim_start_matches(BYTE_ORDER_MARK))
+            .map(Self)
+            .map_err(|error| {
+                Failure::invalid(
+                    path.display().to_string(),
+                    format!("is not a JSON object: {error}"),
+                )
+            })
     }
 
     /// The fields of an existing resource, without `omitted`.

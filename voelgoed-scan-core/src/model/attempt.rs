@@ -103,6 +103,8 @@ pub enum Recorded {
     NotRecorded {
         /// The error text of the driver.
         reason: String,
+        /// Whether the same attempt may succeed later.
+        is_temporary: bool,
     },
 }
 

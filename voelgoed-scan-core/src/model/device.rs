@@ -128,7 +128,7 @@ pub struct Device {
     pub device_type: DeviceType,
     /// Its status.
     pub status: DeviceStatus,
-    /// When it last reported its health.
+    /// When it last called, up to 30 s late.
     pub last_seen_at: Option<Timestamp>,
     /// Its settings.
     pub settings: DeviceSettings,

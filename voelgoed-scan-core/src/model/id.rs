@@ -17,7 +17,7 @@ pub struct InvalidId;
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(Uuid);
@@ -54,10 +54,24 @@ macro_rules! id {
             }
         }
 
+        /// From text, only the hyphenated form is an id, as JSON Schema's format `uuid` has it.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    crate::model::text::parsed(deserializer)
+                } else {
+                    Uuid::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+
         impl FromStr for $name {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
+                if text.len() != uuid::fmt::Hyphenated::LENGTH {
+                    return Err(InvalidId);
+                }
                 Uuid::try_parse(text).map(Self).map_err(|_| InvalidId)
             }
         }
@@ -132,8 +146,18 @@ mod tests {
     #[test]
     fn only_a_uuid_is_an_id() {
         assert!("0192f0c1-7a4e-7000-8000-000000000000".parse::<GateId>().is_ok());
-        for text in ["", "1", "main", "0192f0c1-7a4e-7000-8000-00000000000g"] {
+        for text in [
+            "",
+            "1",
+            "main",
+            "0192f0c1-7a4e-7000-8000-00000000000g",
+            "0192f0c17a4e70008000000000000000",
+            "{0192f0c1-7a4e-7000-8000-000000000000}",
+            "urn:uuid:0192f0c1-7a4e-7000-8000-000000000000",
+        ] {
             assert_eq!(text.parse::<GateId>(), Err(InvalidId), "{text:?}");
+            let json = format!("{text:?}");
+            assert!(serde_json::from_str::<GateId>(&json).is_err(), "{text:?}");
         }
     }
 }

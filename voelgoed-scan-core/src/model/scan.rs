@@ -55,6 +55,9 @@ string_enum! {
         StaleManifest = "stale_manifest",
         /// The manifest lists the ticket with a value that this version of the app does not know: update the app.
         ManifestNewer = "manifest_newer",
+        /// The reading has only capital or only small letters: Caps Lock is on, or the scanner is set to another keyboard
+        /// layout.
+        ScannerSettings = "scanner_settings",
     }
 }
 
@@ -294,7 +297,7 @@ pub struct ScanRecord {
     pub organization_id: OrganizationId,
     /// The ticket. Null unless the signature is valid and the ticket was found.
     pub ticket_id: Option<TicketId>,
-    /// The ticket's code. Null unless the signature is valid.
+    /// The ticket's code. Null unless the signature is valid, and for the role viewer.
     pub ticket_code: Option<TicketCode>,
     /// The session's event.
     pub event_id: EventId,

@@ -120,7 +120,7 @@ pub struct TicketPatch {
 }
 
 string_enum! {
-    /// A status that an import or an organization member may set.
+    /// A status that an organization member may set.
     pub enum SettableStatus {
         /// It admits.
         Active = "active",
@@ -130,6 +130,34 @@ string_enum! {
         Voided = "voided",
         /// It is cancelled and paid back.
         Refunded = "refunded",
+    }
+
+    /// A status in a line of an import.
+    pub enum ImportStatus {
+        /// It admits.
+        Active = "active",
+        /// An exported list has it. The ticket keeps the status that it has, and a new one is active: only a scan admits.
+        Scanned = "scanned",
+        /// It is marked as used.
+        Used = "used",
+        /// It is cancelled.
+        Voided = "voided",
+        /// It is cancelled and paid back.
+        Refunded = "refunded",
+    }
+}
+
+impl ImportStatus {
+    /// The resulting status of a ticket that has `status` and this number of admissions.
+    #[must_use]
+    pub const fn applied_to(self, status: TicketStatus, admissions: u32) -> TicketStatus {
+        match self {
+            Self::Active => TicketStatus::Active.after_admissions(admissions),
+            Self::Scanned => status,
+            Self::Used => TicketStatus::Used,
+            Self::Voided => TicketStatus::Voided,
+            Self::Refunded => TicketStatus::Refunded,
+        }
     }
 }
 
@@ -194,7 +222,7 @@ pub struct TicketLine {
     pub id: Option<TicketId>,
     /// The status.
     #[serde(default)]
-    pub status: FieldUpdate<SettableStatus>,
+    pub status: FieldUpdate<ImportStatus>,
     /// The class. An unknown class is added to the event's list.
     #[serde(default)]
     pub ticket_class: FieldUpdate<ClassName>,
@@ -246,11 +274,26 @@ mod tests {
         for wrong in [
             r#"{"entry_limit":0}"#,
             r#"{"entry_limit":256}"#,
-            r#"{"status":"scanned"}"#,
+            r#"{"status":"new"}"#,
             r#"{"code":"x"}"#,
         ] {
             assert!(serde_json::from_str::<TicketLine>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_imported_status_scanned_keeps_the_status_of_the_ticket() {
+        for status in [TicketStatus::Active, TicketStatus::Scanned, TicketStatus::Voided] {
+            assert_eq!(ImportStatus::Scanned.applied_to(status, 1), status);
+        }
+        assert_eq!(
+            ImportStatus::Active.applied_to(TicketStatus::Voided, 1),
+            TicketStatus::Scanned
+        );
+        assert_eq!(
+            ImportStatus::Used.applied_to(TicketStatus::Active, 0),
+            TicketStatus::Used
+        );
     }
 
     #[test]

@@ -22,8 +22,12 @@ pub struct InvalidTimestamp;
 impl Timestamp {
     /// The earliest time that has a text: year 1.
     const MIN_MILLIS: i64 = -62_135_596_800_000;
-    /// The latest time that has a text in every offset: late in year 9999.
-    const MAX_MILLIS: i64 = 253_402_207_199_999;
+    /// The latest time that has a text: 9999-12-31T23:59:59.999Z.
+    const MAX_MILLIS: i64 = 253_402_300_799_999;
+    /// The latest time that the time library knows: it leaves room for every offset.
+    const MAX_LIBRARY_MILLIS: i64 = 253_402_207_199_999;
+    /// The years 9998 and 9999 have 365 days each.
+    const YEAR_MILLIS: i64 = 365 * 86_400_000;
 
     /// The time `millis` milliseconds after the Unix epoch; clamped to the years 1 to 9999.
     #[must_use]
@@ -76,11 +80,16 @@ impl Timestamp {
     /// The text. It is built digit by digit: a scan writes about six times, and a general formatter takes longer for each than
     /// the rest of the scan's JSON.
     pub(crate) fn text(self) -> Ascii<24> {
-        // Every timestamp is in jiff's range.
-        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        // The last day is beyond the library's range. A year earlier it has the same month and day.
+        let (millis, years) = if self.0 > Self::MAX_LIBRARY_MILLIS {
+            (self.0 - Self::YEAR_MILLIS, 1)
+        } else {
+            (self.0, 0)
+        };
+        let time = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
         let at = jiff::tz::Offset::UTC.to_datetime(time);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        write_digits(&mut text[0..4], at.year().unsigned_abs());
+        write_digits(&mut text[0..4], at.year().unsigned_abs() + years);
         write_digits(&mut text[5..7], at.month().unsigned_abs().into());
         write_digits(&mut text[8..10], at.day().unsigned_abs().into());
         write_digits(&mut text[11..13], at.hour().unsigned_abs().into());
@@ -133,8 +142,12 @@ impl FromStr for Timestamp {
         if !is_complete {
             return Err(InvalidTimestamp);
         }
-        let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
-        let millis = time.as_millisecond();
+        let parse = |text: &str| text.parse::<jiff::Timestamp>().map_err(|_| InvalidTimestamp);
+        // The last day is beyond the library's range.
+        let millis = match text.strip_prefix("9999") {
+            Some(rest) => parse(&format!("9998{rest}"))?.as_millisecond() + Self::YEAR_MILLIS,
+            None => parse(text)?.as_millisecond(),
+        };
         if (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis) {
             Ok(Self(millis))
         } else {
@@ -185,9 +198,36 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn text_equals_that_of_the_time_library(millis in Timestamp::MIN_MILLIS..=Timestamp::MAX_MILLIS) {
+        fn text_equals_that_of_the_time_library(millis in Timestamp::MIN_MILLIS..=Timestamp::MAX_LIBRARY_MILLIS) {
             let expected = jiff::Timestamp::from_millisecond(millis).expect("it is in range");
             proptest::prop_assert_eq!(Timestamp::from_millis(millis).to_string(), format!("{expected:.3}"));
+        }
+    }
+
+    #[test]
+    fn every_time_of_the_years_1_to_9999_is_a_time() {
+        for (text, millis) in [
+            ("9999-12-31T23:59:59.999Z", Timestamp::MAX_MILLIS),
+            ("9999-12-31T23:59:59.999+00:00", Timestamp::MAX_MILLIS),
+            ("9999-12-30T22:00:00.000Z", Timestamp::MAX_LIBRARY_MILLIS + 1),
+            ("9999-12-30T21:59:59.999Z", Timestamp::MAX_LIBRARY_MILLIS),
+            ("9999-12-31T12:00:00.000Z", Timestamp::MAX_MILLIS - 43_199_999),
+            ("0001-01-01T00:00:00.000Z", Timestamp::MIN_MILLIS),
+        ] {
+            let time: Timestamp = text.parse().expect(text);
+            assert_eq!(time.as_millis(), millis, "{text}");
+            assert_eq!(time.to_string(), text.replace("+00:00", "Z"), "{text}");
+        }
+        let in_another_zone: Timestamp = "9999-12-31T23:59:59+14:00".parse().expect("it is before the end");
+        assert_eq!(in_another_zone.to_string(), "9999-12-31T09:59:59.000Z");
+        for text in [
+            "9999-12-31T23:59:59-00:01",
+            "9999-02-29T00:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "0000-12-31T23:59:59Z",
+            "0001-01-01T00:00:00+00:01",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
         }
     }
 

@@ -107,6 +107,7 @@ impl Scanner {
     pub async fn shutdown(&self) {
         self.0.write_queue.flush().await;
         self.0.feed.close();
+        self.0.store.release();
     }
 
     /// The health of the ticket cache in Redis; `None` without Redis.

@@ -32,6 +32,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Contended { .. } => true,
+            Self::Failed { .. } => false,
+        }
+    }
+
     /// An [`StoreError::Unavailable`] that no driver reported.
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord};
+use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
 use crate::store::StoreError;
 
 /// The change counters of an organization. A node that sees a counter rise drops what it has cached.
@@ -32,6 +32,17 @@ pub struct PoolUse {
     pub max: u32,
 }
 
+/// Whether acknowledged commits survive a crash of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// They do.
+    Durable,
+    /// They do because this node overrides `synchronous_commit=off` for its own connections.
+    Overridden,
+    /// They do not: the server runs with `fsync=off`, which no client can override.
+    AtRisk,
+}
+
 /// What a node asks a database that other nodes may share.
 #[async_trait]
 pub trait NodeStore: Send + Sync {
@@ -47,6 +58,15 @@ pub trait NodeStore: Send + Sync {
         organization: OrganizationId,
         scan: ScanId,
     ) -> Result<Option<ScanRecord>, StoreError>;
+
+    /// Finds out what the next scan will meet: inserts a scan and rolls it back, then commits to the log.
+    async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Whether acknowledged commits survive a crash of the database.
+    async fn durability(&self) -> Result<Durability, StoreError>;
+
+    /// Lets another server open an SQLite file. The store must not be used after that.
+    fn release(&self);
 
     /// The bus that the database itself offers, if it does.
     fn bus(&self) -> Option<Arc<dyn Bus>>;

@@ -41,6 +41,17 @@ impl<T> PutOutcome<T> {
     }
 }
 
+/// The result of deleting a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// The row existed and is deleted.
+    Deleted,
+    /// A rule forbids it. The text says which one.
+    Conflict(&'static str),
+    /// The row does not exist.
+    Missing,
+}
+
 /// The result of starting a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartOutcome {

@@ -10,7 +10,7 @@ use crate::model::{
     KeyStatus, Organization, OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus, SigningKey,
     Timestamp, TokenHash,
 };
-use crate::store::{Page, PageRequest, PutOutcome, StartOutcome, StoreError};
+use crate::store::{DeleteOutcome, Page, PageRequest, PutOutcome, StartOutcome, StoreError};
 
 /// Organizations, which are the tenants.
 #[async_trait]
@@ -44,7 +44,11 @@ pub trait Keys: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<ApiKey>, StoreError>;
     /// Deletes an API key. Returns false if it does not exist.
-    async fn delete_api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<bool, StoreError>;
+    async fn delete_api_key(
+        &self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+    ) -> Result<DeleteOutcome, StoreError>;
 
     /// The signing keys of an organization, oldest first.
     async fn signing_keys(&self, organization: OrganizationId) -> Result<Vec<SigningKey>, StoreError>;
@@ -156,6 +160,12 @@ pub trait Devices: Send + Sync {
         id: DeviceId,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// Records when devices last called. An earlier time changes nothing.
+    async fn mark_devices_seen(
+        &self,
+        seen: &[(OrganizationId, DeviceId, Timestamp)],
+    ) -> Result<(), StoreError>;
+
     /// Marks a device as seen now, and stores the health that it reports. `None` if the device does not exist.
     async fn report_device(
         &self,

@@ -10,6 +10,8 @@
 mod batch;
 mod bulk;
 mod change_counters;
+#[cfg(feature = "sqlite")]
+mod database_file;
 mod denials;
 mod devices;
 mod dialect;
@@ -45,7 +47,9 @@ mod undo;
 mod write_deadline;
 mod writer_connection;
 
-pub use open::{OpenError, open};
+#[cfg(feature = "sqlite")]
+pub use database_file::LockError;
+pub use open::{OpenError, OpenMode, open, open_as};
 
 pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
 pub(crate) use query::{Value, query};
@@ -67,16 +71,41 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) write_pool: Pool<D>,
     /// Connections for reading.
     pub(crate) read_pool: Pool<D>,
+    /// The open files of a SQLite database. `None` on PostgreSQL.
+    pub(crate) files: Option<OpenFiles<D>>,
+}
+
+/// What a process holds of a database that is a file.
+pub(crate) struct OpenFiles<D: Dialect> {
+    /// Whether the files are still there.
+    #[cfg(feature = "sqlite")]
+    pub(crate) names: database_file::DatabaseFiles,
+    /// The lock of a server. Released when the server stops.
+    #[cfg(feature = "sqlite")]
+    pub(crate) lock: parking_lot::Mutex<Option<database_file::ServerLock>>,
+    /// A connection without a transaction. While it is open, SQLite keeps the write-ahead log under its name.
+    pub(crate) _connection: parking_lot::Mutex<D::Connection>,
 }
 
 impl<D: Dialect> Sql<D> {
+    /// Fails if the files of the database were deleted or replaced. What is written to them is then lost.
+    pub(crate) fn check_files(&self) -> Result<(), StoreError> {
+        #[cfg(feature = "sqlite")]
+        if let Some(files) = &self.files {
+            files.names.check()?;
+        }
+        Ok(())
+    }
+
     /// A connection for reading.
     pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
+        self.check_files()?;
         Ok(self.read_pool.acquire().await?)
     }
 
     /// A transaction for writing.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, D>, StoreError> {
+        self.check_files()?;
         Ok(self.write_pool.begin_with(D::BEGIN_WRITE).await?)
     }
 }

@@ -318,3 +318,65 @@ proptest! {
         }));
     }
 }
+
+#[test]
+fn a_reading_is_trimmed_of_what_scanners_wrap_it_in() {
+    let code = "3KQR7F924M1XaB0z";
+    for wrapped in [
+        "3KQR7F924M1XaB0z\r\n",
+        "\t 3KQR7F924M1XaB0z \u{a0}\u{2003}",
+        "\u{feff}3KQR7F924M1XaB0z\u{feff}",
+        "\u{2}3KQR7F924M1XaB0z\u{3}\u{0}\u{1d}",
+        "*3KQR7F924M1XaB0z*",
+        "]Q13KQR7F924M1XaB0z",
+        "]d23KQR7F924M1XaB0z",
+        "\\0000263KQR7F924M1XaB0z",
+        " ]Q2\\000026*3KQR7F924M1XaB0z*\r",
+        "]Q1]C03KQR7F924M1XaB0z",
+        "]Qé3KQR7F924M1XaB0z",
+    ] {
+        assert_eq!(trim_reading(wrapped), code, "{wrapped:?}");
+        assert_eq!(payload_sha256(wrapped), payload_sha256(code), "{wrapped:?}");
+        assert!(Payload::parse(wrapped).is_ok(), "{wrapped:?}");
+    }
+    for kept in [
+        "]13KQR",
+        "]é1x",
+        "\\00002x",
+        "x*y",
+        "x]Q1",
+        "]",
+        "]Q",
+        "\u{7f}x",
+        "\u{200b}x",
+    ] {
+        assert_eq!(trim_reading(kept), kept, "{kept:?}");
+    }
+    assert_eq!(trim_reading("*** \r\n"), "");
+    // The limit is of the trimmed text.
+    let padded = format!("{}{code}", " ".repeat(MAX_PAYLOAD));
+    assert!(Payload::parse(&padded).is_ok());
+}
+
+#[test]
+fn a_long_payload_in_one_case_suggests_wrong_scanner_settings() {
+    let upper = "VG1.1.3KQR7F924M1XAB0Z.VGTASWIICDSVRK4-QZ36BQ";
+    let both = "VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ";
+    for (text, reason, suggested) in [
+        (upper, Reason::BadSignature, true),
+        (upper, Reason::Malformed, true),
+        (&upper.to_ascii_lowercase(), Reason::Malformed, true),
+        (&"7".repeat(30), Reason::Malformed, true),
+        (&"7".repeat(29), Reason::Malformed, false),
+        (&format!("*{}*", "7".repeat(29)), Reason::Malformed, false),
+        (both, Reason::BadSignature, false),
+        (upper, Reason::UnknownKey, false),
+        (upper, Reason::TicketNotFound, false),
+    ] {
+        assert_eq!(
+            suggests_scanner_settings(text, reason),
+            suggested,
+            "{text} {reason:?}"
+        );
+    }
+}

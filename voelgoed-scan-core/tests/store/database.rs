@@ -63,6 +63,33 @@ async fn execute(server: &str, sql: &str) {
 }
 
 impl Database {
+    /// Executes SQL on the database, as an operator could.
+    pub(crate) async fn execute(&self, sql: &str) {
+        match self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::SqliteFile(_) => {
+                use sqlx::{Connection as _, Executor as _};
+
+                let mut connection = sqlx::SqliteConnection::connect(&self.url)
+                    .await
+                    .expect("the file opens");
+                let sql = sqlx::AssertSqlSafe(sql.to_owned());
+                connection
+                    .execute(sqlx::raw_sql(sql))
+                    .await
+                    .expect("SQLite executes the statement");
+                connection.close().await.expect("the connection closes");
+            }
+            #[cfg(feature = "postgres")]
+            Backend::PostgresServer { .. } => execute(&self.url, sql).await,
+        }
+    }
+
+    /// Whether it is a PostgreSQL database.
+    pub(crate) fn is_postgresql(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+
     /// Creates another database on the same backend.
     pub(crate) async fn another(&self) -> Self {
         match self.backend {

@@ -347,3 +347,24 @@ pub(crate) async fn an_import_never_resets_admissions(fixture: Fixture) {
         .await;
     assert_eq!(fixture.enter(code(CODE), 2).await, Reason::Admitted);
 }
+
+pub(crate) async fn an_imported_status_scanned_keeps_the_status(fixture: Fixture) {
+    let line = |code: TicketCode| format!(r#"{{"code":"{code}","status":"scanned"}}"#);
+    let scanned = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(scanned, 0).await, Reason::Admitted);
+    let voided = fixture.ticket(r#"{"status":"voided"}"#).await;
+    let new = TicketCode::generate();
+    let active = fixture.ticket("{}").await;
+    for (code, status) in [
+        (scanned, TicketStatus::Scanned),
+        (voided, TicketStatus::Voided),
+        (active, TicketStatus::Active),
+        (new, TicketStatus::Active),
+    ] {
+        let outcomes = fixture.import(&[&line(code)]).await;
+        assert!(!matches!(outcomes[0], ImportOutcome::Rejected(_)), "{outcomes:?}");
+        assert_eq!(fixture.ticket_facts(code).await.ticket.status, status);
+    }
+    assert_eq!(fixture.enter(scanned, 1).await, Reason::AlreadyScanned);
+    assert_eq!(fixture.enter(new, 1).await, Reason::Admitted);
+}

@@ -26,6 +26,8 @@ mod record;
 mod registry;
 mod retry;
 mod sessions;
+#[cfg(all(feature = "sqlite", unix))]
+mod sqlite_file;
 mod sync;
 mod tenants;
 mod tickets;
@@ -99,6 +101,7 @@ macro_rules! all_store_tests {
                 scans_and_unchanged_rows_raise_no_counter,
             }
             imports {
+                an_imported_status_scanned_keeps_the_status,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
                 null_clears_a_field,
                 an_invalid_line_is_rejected_and_names_the_field,
@@ -114,6 +117,9 @@ macro_rules! all_store_tests {
                 an_event_of_another_organization_has_no_manifest,
             }
             opening {
+                a_database_of_a_later_version_is_refused_unless_its_migrations_are_compatible,
+                readiness_says_what_the_next_scan_meets,
+                commits_are_durable_whatever_the_database_sets,
                 a_reopened_database_keeps_its_contents,
                 a_new_database_can_be_opened_concurrently,
                 nodes_sharing_a_database_admit_each_ticket_once,
@@ -125,6 +131,8 @@ macro_rules! all_store_tests {
                 record_decides_every_attempt_as_decide_does,
             }
             registry {
+                the_last_key_of_an_owner_cannot_be_deleted,
+                the_textual_id_of_a_revoked_device_may_be_used_again,
                 putting_an_event_replaces_every_field_but_its_classes,
                 ticket_classes_are_append_only,
                 a_gate_belongs_to_one_event,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use voelgoed_scan_core::model::{Reason, ScanId, TicketCode};
-use voelgoed_scan_core::store::{OpenError, open};
+use voelgoed_scan_core::store::{Durability, OpenError, StoreError, open};
 
 use crate::attempts::{entry, record_until_answered};
-use crate::fixture::{ALL, Fixture, with_identities};
+use crate::fixture::{ALL, Fixture, RULES, START, with_identities};
 
 pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
     let code = fixture.ticket("{}").await;
@@ -140,4 +140,117 @@ pub(crate) async fn nul_characters_match_nothing_in_a_search_and_are_stored_in_m
         [record],
         "JSON metadata can contain NUL"
     );
+}
+
+pub(crate) async fn a_database_of_a_later_version_is_refused_unless_its_migrations_are_compatible(
+    fixture: Fixture,
+) {
+    let database = &fixture.database;
+    let insert = |version: i64, name: &str| {
+        let checksum = if database.is_postgresql() {
+            "''::bytea"
+        } else {
+            "x''"
+        };
+        format!(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values ({version}, '{name}', true, {checksum}, 0)"
+        )
+    };
+    database.execute(&insert(9001, "add an index, compatible")).await;
+    for migrate in [true, false] {
+        assert!(
+            open(&database.url, migrate).await.is_ok(),
+            "a compatible migration"
+        );
+    }
+    database.execute(&insert(9002, "split the table of scans")).await;
+    for migrate in [true, false] {
+        let refused = open(&database.url, migrate).await.err();
+        assert!(
+            matches!(refused, Some(OpenError::Newer { version: 9002 })),
+            "{refused:?}"
+        );
+    }
+}
+
+pub(crate) async fn readiness_says_what_the_next_scan_meets(fixture: Fixture) {
+    let store = &fixture.store;
+    let before = fixture.audit_trail().await;
+    store.check_writable(START).await.expect("scans are recorded");
+    assert_eq!(fixture.audit_trail().await, before, "the probe leaves no scan");
+    let (refuse, allow) = if fixture.database.is_postgresql() {
+        (
+            "create function refuse() returns trigger language plpgsql as
+                 $$ begin raise exception 'refused'; end $$;
+             create trigger refuse before insert on scans for each row execute function refuse();",
+            "drop trigger refuse on scans",
+        )
+    } else {
+        (
+            "create trigger refuse before insert on scans begin select raise(abort, 'refused'); end",
+            "drop trigger refuse",
+        )
+    };
+    fixture.database.execute(refuse).await;
+    let code = fixture.ticket("{}").await;
+    let scan = [entry(&fixture.main_session, code, 0)];
+    let failed = store.record(&scan, &RULES).await;
+    assert!(matches!(failed, Err(StoreError::Failed { .. })), "{failed:?}");
+    let probe = store.check_writable(START).await;
+    assert!(matches!(probe, Err(StoreError::Failed { .. })), "{probe:?}");
+    fixture.database.execute(allow).await;
+    store
+        .check_writable(START)
+        .await
+        .expect("scans are recorded again");
+    assert_eq!(fixture.enter(code, 1).await, Reason::Admitted);
+}
+
+pub(crate) async fn commits_are_durable_whatever_the_database_sets(fixture: Fixture) {
+    let database = Arc::clone(&fixture.database);
+    assert_eq!(
+        fixture.store.durability().await.expect("read"),
+        Durability::Durable
+    );
+    if !database.is_postgresql() {
+        return;
+    }
+    let name = database.url.rsplit('/').next().expect("a name");
+    database
+        .execute(&format!("alter database {name} set synchronous_commit = off"))
+        .await;
+    // Records with each scan what its session does at a commit.
+    database
+        .execute(
+            "create table observed (setting text not null);
+             create function observe() returns trigger language plpgsql as $$ begin
+                 insert into observed values (current_setting('synchronous_commit'));
+                 if current_setting('synchronous_commit') = 'off' then raise exception 'not durable'; end if;
+                 return new;
+             end $$;
+             create trigger observe before insert on scans for each row execute function observe();
+             create trigger observe before insert on tickets for each row execute function observe();",
+        )
+        .await;
+    let store = open(&database.url, false).await.expect("it opens");
+    assert_eq!(store.durability().await.expect("read"), Durability::Overridden);
+    let fixture = Fixture { store, ..fixture };
+    let code = fixture.ticket("{}").await;
+    assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
+    assert_eq!(fixture.leave(code, 1).await, Reason::Exited);
+    // A stronger setting stays.
+    database
+        .execute(&format!(
+            "alter database {name} set synchronous_commit = remote_apply;
+             create or replace function observe() returns trigger language plpgsql as $$ begin
+                 if current_setting('synchronous_commit') <> 'remote_apply' then raise exception 'weaker'; end if;
+                 return new;
+             end $$"
+        ))
+        .await;
+    let store = open(&database.url, false).await.expect("it opens");
+    assert_eq!(store.durability().await.expect("read"), Durability::Durable);
+    let fixture = Fixture { store, ..fixture };
+    fixture.ticket("{}").await;
 }

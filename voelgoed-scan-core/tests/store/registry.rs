@@ -2,12 +2,14 @@
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    ApiKey, ApiKeyId, EventId, EventPut, EventStatus, GateId, KeyFormat, KeyId, KeyStatus, Reentry, Role,
-    SigningKey,
+    ApiKey, ApiKeyId, DeviceId, DevicePatch, DeviceRegister, DeviceStatus, EventId, EventPut, EventStatus,
+    GateId, KeyFormat, KeyId, KeyStatus, Reentry, Role, SigningKey,
 };
-use voelgoed_scan_core::store::{PageRequest, PutOutcome};
+use voelgoed_scan_core::store::{DeleteOutcome, PageRequest, PutOutcome};
 
-use crate::fixture::{ALL, Fixture, START, after, live, name, open_gate, put_event, put_gate, token};
+use crate::fixture::{
+    ALL, Fixture, START, after, live, name, open_gate, put_event, put_gate, register, token,
+};
 
 fn with_classes(classes: &[&str]) -> EventPut {
     let classes = classes
@@ -281,17 +283,19 @@ pub(crate) async fn a_deleted_api_key_no_longer_authenticates(fixture: Fixture) 
             .data,
         std::slice::from_ref(&key)
     );
-    assert!(
+    assert_eq!(
         store
             .delete_api_key(organization, key.id)
             .await
-            .expect("the key is deleted")
+            .expect("the key is deleted"),
+        DeleteOutcome::Deleted
     );
-    assert!(
-        !store
+    assert_eq!(
+        store
             .delete_api_key(organization, key.id)
             .await
-            .expect("the read succeeds")
+            .expect("the read succeeds"),
+        DeleteOutcome::Missing
     );
     assert_eq!(
         store.api_key(&token("secret")).await.expect("the read succeeds"),
@@ -346,4 +350,120 @@ pub(crate) async fn an_organization_is_created_with_its_signing_keys(fixture: Fi
         all
     );
     fixture.store.ping().await.expect("the ping succeeds");
+}
+
+pub(crate) async fn the_last_key_of_an_owner_cannot_be_deleted(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
+    let mut owners = Vec::new();
+    for (number, role) in [Role::Owner, Role::Admin, Role::Owner, Role::Owner]
+        .into_iter()
+        .enumerate()
+    {
+        let key = ApiKey {
+            id: ApiKeyId::from_uuid(Uuid::new_v4()),
+            organization_id: organization,
+            name: name("Key"),
+            role,
+            inserted_at: START,
+        };
+        let hash = token(&format!("{organization} {number}"));
+        store
+            .create_api_key(&key, &hash)
+            .await
+            .expect("the write succeeds");
+        if role == Role::Owner {
+            owners.push(key.id);
+        } else {
+            let deleted = store.delete_api_key(organization, key.id).await;
+            assert_eq!(deleted.expect("the key is deleted"), DeleteOutcome::Deleted);
+        }
+    }
+    // All at once: exactly one stays, whichever it is.
+    let calls: Vec<_> = owners
+        .iter()
+        .map(|id| {
+            let (store, id) = (std::sync::Arc::clone(store), *id);
+            tokio::spawn(async move { store.delete_api_key(organization, id).await.expect("an outcome") })
+        })
+        .collect();
+    let mut kept = 0;
+    for call in calls {
+        match call.await.expect("the task completes") {
+            DeleteOutcome::Deleted => {}
+            DeleteOutcome::Conflict(_) => kept += 1,
+            DeleteOutcome::Missing => panic!("the key exists"),
+        }
+    }
+    assert_eq!(kept, 1);
+    let left = store
+        .api_keys(organization, &ALL)
+        .await
+        .expect("the read succeeds")
+        .data;
+    assert_eq!(left.len(), 1);
+    let refused = store.delete_api_key(organization, left[0].id).await;
+    assert!(matches!(refused, Ok(DeleteOutcome::Conflict(_))), "{refused:?}");
+}
+
+pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
+    let revoked = register(&**store, organization, "door-7").await;
+    let device = DeviceRegister {
+        device_id: revoked.device_id.clone(),
+        name: revoked.name.clone(),
+        device_type: revoked.device_type,
+        settings: revoked.settings.clone(),
+    };
+    let again = |number: u32| {
+        let (id, hash) = (
+            DeviceId::from_uuid(Uuid::new_v4()),
+            token(&format!("{organization} door {number}")),
+        );
+        let device = device.clone();
+        async move {
+            store
+                .register_device(organization, id, &device, &hash, START)
+                .await
+                .expect("an outcome")
+        }
+    };
+    assert!(matches!(again(0).await, PutOutcome::Conflict(_)), "it is in use");
+    // An inactive device may become active again: its id is in use.
+    let patch = DevicePatch {
+        status: Some(DeviceStatus::Inactive),
+        ..DevicePatch::default()
+    };
+    store
+        .patch_device(organization, revoked.id, &patch, START)
+        .await
+        .expect("the device is switched off");
+    assert!(
+        matches!(again(1).await, PutOutcome::Conflict(_)),
+        "it is only inactive"
+    );
+    assert!(
+        store
+            .revoke_device(organization, revoked.id, START)
+            .await
+            .expect("revoked")
+    );
+    let PutOutcome::Created(second) = again(2).await else {
+        panic!("the id is free");
+    };
+    assert!(
+        matches!(again(3).await, PutOutcome::Conflict(_)),
+        "it is in use again"
+    );
+    assert!(
+        store
+            .revoke_device(organization, second.id, START)
+            .await
+            .expect("revoked")
+    );
+    assert!(matches!(again(4).await, PutOutcome::Created(_)), "free again");
+    let all = store
+        .devices(organization, Some("door-7"), None, &ALL)
+        .await
+        .expect("the read succeeds");
+    assert_eq!(all.data.len(), 3, "the records of revoked devices stay");
 }

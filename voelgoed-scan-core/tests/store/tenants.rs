@@ -4,7 +4,9 @@ use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, Attempt, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role, SessionId, SessionStart,
     SettableStatus, SigningKey,
 };
-use voelgoed_scan_core::store::{ImportOutcome, Order, PutOutcome, ScanFilter, StartOutcome, UndoPermission};
+use voelgoed_scan_core::store::{
+    DeleteOutcome, ImportOutcome, Order, PutOutcome, ScanFilter, StartOutcome, UndoPermission,
+};
 
 use crate::attempts::entry;
 use crate::fixture::{
@@ -153,11 +155,12 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
         .await;
     assert_eq!(set.expect("the read succeeds"), PutOutcome::Missing);
     assert_eq!(store.api_keys(o, &ALL).await.expect("the read succeeds").data, []);
-    assert!(
-        !store
+    assert_eq!(
+        store
             .delete_api_key(o, api_key.id)
             .await
-            .expect("the read succeeds")
+            .expect("the read succeeds"),
+        DeleteOutcome::Missing
     );
     assert_eq!(
         store

@@ -4,9 +4,10 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use voelgoed_scan_core::model::{ApiKey, ApiKeyCreate, ApiKeyId};
+use voelgoed_scan_core::store::DeleteOutcome;
 
 use crate::auth::Permission;
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 use crate::query::PageParams;
 use crate::request::Request;
 use crate::resource::Resource;
@@ -73,18 +74,19 @@ pub(crate) fn delete() -> Route {
     Route::delete(
         "/api/v1/api-keys/{id}",
         "deleteApiKey",
-        "Deletes an API key, which becomes invalid.",
+        "Deletes an API key, which becomes invalid. The last key with the role owner cannot be deleted.",
     )
     .responds_no_content("The API key is deleted.")
+    .problems(&[Code::Conflict])
     .resource(|request| Ok(Resource::ApiKey(request.id("id")?)))
     .authenticated(Permission::Owner, run_delete)
 }
 
 async fn run_delete(request: Request) -> HandlerResult {
     let id: ApiKeyId = request.id("id")?;
-    if request.admin().delete_api_key(request.organization(), id).await? {
-        Ok(response::no_content())
-    } else {
-        Err(Code::NotFound.into())
+    match request.admin().delete_api_key(request.organization(), id).await? {
+        DeleteOutcome::Deleted => Ok(response::no_content()),
+        DeleteOutcome::Conflict(rule) => Err(Problem::conflict(rule).into()),
+        DeleteOutcome::Missing => Err(Code::NotFound.into()),
     }
 }

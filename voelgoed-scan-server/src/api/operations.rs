@@ -8,15 +8,20 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use voelgoed_scan_core::store::Durability;
 
 use crate::problem::{Code, Problem};
 use crate::route::{HandlerResult, Route};
 use crate::state::ServerState;
 use crate::{openapi, response};
 
-/// The time limit for the database to respond to a ping.
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time limit for the database to record a scan.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the result of a probe is used. Anybody may call `/readyz`, and each probe writes.
+const PROBE_AGE: Duration = Duration::from_millis(200);
 
 /// The status of the process.
 #[derive(Serialize, JsonSchema)]
@@ -37,8 +42,11 @@ struct Readiness {
 /// The dependencies of the server.
 #[derive(Serialize, JsonSchema)]
 struct Checks {
-    /// The database.
+    /// The database: whether it records scans now.
     database: &'static str,
+    /// Whether acknowledged scans survive a crash of the database: `ok`; `overridden`, where the server overrides the
+    /// setting `synchronous_commit=off` of PostgreSQL; `at_risk`, where PostgreSQL runs with `fsync=off`.
+    durability: &'static str,
     /// Redis, if configured. Scans continue without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     redis: Option<&'static str>,
@@ -51,6 +59,33 @@ fn availability(up: bool) -> &'static str {
     if up { "ok" } else { "unavailable" }
 }
 
+/// Whether the database records scans, found out by recording one and rolling it back.
+#[derive(Debug, Default)]
+pub(crate) struct ReadinessProbe(Mutex<Option<(Instant, Option<String>)>>);
+
+impl ReadinessProbe {
+    /// The reason why the next scan would fail; `None` if it would be recorded. Concurrent calls share one probe.
+    async fn failure(&self, state: &ServerState) -> Option<String> {
+        let mut last = self.0.lock().await;
+        if let Some((at, failure)) = &*last
+            && at.elapsed() < PROBE_AGE
+        {
+            return failure.clone();
+        }
+        let probe = state.scanner.store().check_writable(state.clock.now());
+        let failure = match timeout(PROBE_TIMEOUT, probe).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {PROBE_TIMEOUT:?}")),
+        };
+        if let Some(failed) = &failure {
+            tracing::warn!(failed, "the database does not record scans");
+        }
+        *last = Some((Instant::now(), failure.clone()));
+        failure
+    }
+}
+
 /// `GET /healthz`
 pub(crate) fn health() -> Route {
     Route::get("/healthz", "health", "Responds if the process is alive.")
@@ -60,35 +95,35 @@ pub(crate) fn health() -> Route {
 
 /// `GET /readyz`
 pub(crate) fn ready() -> Route {
-    Route::get("/readyz", "ready", "Shows whether the database responds.")
+    Route::get("/readyz", "ready", "Shows whether the next scan can be recorded.")
         .responds::<Readiness>(
             StatusCode::OK,
-            "The database responds. Dependencies that scans do not need may be unavailable.",
+            "The database records scans. Dependencies that scans do not need may be unavailable.",
         )
         .problems(&[Code::StorageUnavailable])
         .public(run_ready)
 }
 
 async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
-    let reason = match timeout(PING_TIMEOUT, state.scanner.store().ping()).await {
-        Ok(Ok(())) => {
-            let redis = state.scanner.redis_health().map(|tier| tier.up);
-            let bus = state.scanner.bus_is_up();
-            let degraded = redis == Some(false) || bus == Some(false);
-            return Ok(response::ok(&Readiness {
-                status: if degraded { "degraded" } else { "ok" },
-                checks: Checks {
-                    database: "ok",
-                    redis: redis.map(availability),
-                    bus: bus.map(availability),
-                },
-            }));
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {PING_TIMEOUT:?}"),
-    };
-    tracing::warn!(failed = reason, "the database does not answer");
-    Err(Problem::not_ready(json!({ "database": "unavailable" })).into())
+    if state.readiness.failure(&state).await.is_some() {
+        return Err(Problem::not_ready(json!({ "database": "unavailable" })).into());
+    }
+    let redis = state.scanner.redis_health().map(|tier| tier.up);
+    let bus = state.scanner.bus_is_up();
+    let degraded = redis == Some(false) || bus == Some(false);
+    Ok(response::ok(&Readiness {
+        status: if degraded { "degraded" } else { "ok" },
+        checks: Checks {
+            database: "ok",
+            durability: match state.durability {
+                Durability::Durable => "ok",
+                Durability::Overridden => "overridden",
+                Durability::AtRisk => "at_risk",
+            },
+            redis: redis.map(availability),
+            bus: bus.map(availability),
+        },
+    }))
 }
 
 /// `GET /metrics`

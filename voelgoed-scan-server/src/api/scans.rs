@@ -18,8 +18,9 @@ use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
 use super::NDJSON;
 use crate::auth::{Caller, Permission};
 use crate::clock;
+use crate::json::backwards;
 use crate::pipeline::accepts;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, FieldError, Problem};
 use crate::query::{PageParams, Query};
 use crate::request::Request;
 use crate::resource::Resource;
@@ -142,7 +143,17 @@ struct ScanListParams {
     page: PageParams,
 }
 
-impl Query for ScanListParams {}
+impl Query for ScanListParams {
+    fn field_errors(&self) -> Vec<FieldError> {
+        backwards(self.from, self.to)
+            .then(|| FieldError {
+                pointer: "/to".to_owned(),
+                message: "must not be before from".into(),
+            })
+            .into_iter()
+            .collect()
+    }
+}
 
 impl ScanListParams {
     fn filter(&self) -> ScanFilter {
@@ -196,6 +207,7 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
                 .caller
                 .role()
                 .is_some_and(|role| Permission::Admin.admits_role(role)),
+            with_codes: request.caller.may_see_codes(),
             state: request.state,
             organization,
             filter,
@@ -207,10 +219,13 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
         return export.respond().await;
     }
     let page = request.query.page.into();
-    let scans = request
+    let mut scans = request
         .store()
         .scans(organization, &filter, Order::Newest, &page)
         .await?;
+    if !request.caller.may_see_codes() {
+        scans.data.iter_mut().for_each(|record| record.ticket_code = None);
+    }
     Ok(response::ok(&List::from(scans)))
 }
 
@@ -220,6 +235,7 @@ struct Export {
     organization: OrganizationId,
     filter: ScanFilter,
     with_qr: bool,
+    with_codes: bool,
     /// The page to read next; `None` after the last.
     next_page: Option<PageRequest>,
 }
@@ -256,12 +272,15 @@ impl Export {
             after: Some(after),
         });
         let mut lines = Vec::new();
-        for record in scans.data {
+        for mut record in scans.data {
             let qr = if self.with_qr {
                 self.state.admin.export_qr(&record).await?
             } else {
                 None
             };
+            if !self.with_codes {
+                record.ticket_code = None;
+            }
             let line = serde_json::to_vec(&ExportedScan { record, qr })
                 .map_err(|error| StoreError::failed(error.to_string()))?;
             lines.extend_from_slice(&line);

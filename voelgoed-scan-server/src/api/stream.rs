@@ -66,6 +66,7 @@ async fn run_watch(request: Request) -> HandlerResult {
         .ok_or(Code::NotFound)?;
     let mut stream = EventStream {
         subscription,
+        with_codes: request.caller.may_see_codes(),
         credential: request.credential,
         organization,
         event,
@@ -100,6 +101,7 @@ struct EventStream {
     state: Arc<ServerState>,
     subscription: Subscription,
     credential: Credential,
+    with_codes: bool,
     organization: OrganizationId,
     event: EventId,
     /// Events to send before those of the subscription.
@@ -128,7 +130,7 @@ impl EventStream {
                 item = self.subscription.next() => match &*item? {
                     FeedItem::Scan(record) => {
                         if record.undone.is_some() || !self.replayed.remove(&record.scan_id) {
-                            self.pending.extend(scan_event(record));
+                            self.pending.extend(scan_event(record, self.with_codes));
                         }
                     }
                     FeedItem::Occupancy(occupancy) => self.pending.extend(occupancy_event(occupancy)),
@@ -173,7 +175,7 @@ impl EventStream {
                 .await?;
             for record in &scans.data {
                 self.replayed.insert(record.scan_id);
-                self.pending.extend(scan_event(record));
+                self.pending.extend(scan_event(record, self.with_codes));
             }
             match scans.next {
                 Some(next) => page.after = Some(next),
@@ -218,9 +220,16 @@ fn event(id: Option<&str>, name: &str, data: &impl Serialize) -> Result<Bytes, s
     Ok(text.into())
 }
 
-fn scan_event(record: &ScanRecord) -> Result<Bytes, serde_json::Error> {
+fn scan_event(record: &ScanRecord, with_code: bool) -> Result<Bytes, serde_json::Error> {
     let id = format!("{}-{}", record.scanned_at.as_millis(), record.scan_id);
-    event(Some(&id), "scan", record)
+    if with_code || record.ticket_code.is_none() {
+        return event(Some(&id), "scan", record);
+    }
+    let record = ScanRecord {
+        ticket_code: None,
+        ..record.clone()
+    };
+    event(Some(&id), "scan", &record)
 }
 
 fn occupancy_event(occupancy: &EventOccupancy) -> Result<Bytes, serde_json::Error> {

@@ -83,9 +83,15 @@ async fn run_list_conflicts(request: Request<(), ConflictListParams>) -> Handler
         kind: request.query.kind,
     };
     let page = request.query.page.into();
-    let conflicts = request
+    let mut conflicts = request
         .scanner()
         .conflicts(request.organization(), &filter, &page)
         .await?;
+    if !request.caller.may_see_codes() {
+        conflicts
+            .data
+            .iter_mut()
+            .for_each(|conflict| conflict.ticket_code = None);
+    }
     Ok(response::ok(&List::from(conflicts)))
 }

@@ -3,8 +3,9 @@
 mod import;
 
 use hyper::StatusCode;
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use voelgoed_scan_core::model::{KeyFormat, Ticket, TicketListing, TicketPatch, TicketStatus};
 
 use super::ok_or_not_found;
@@ -69,6 +70,45 @@ async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
     Ok(response::ok(&List::from(tickets)))
 }
 
+/// A ticket as the caller may see it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShownTicket {
+    WithCode(Box<Ticket>),
+    WithoutCode(Value),
+}
+
+impl JsonSchema for ShownTicket {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ShownTicket".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Ticket::json_schema(generator);
+        if let Some(code) = schema.pointer_mut("/properties/code") {
+            *code = json!({
+                "type": ["string", "null"],
+                "pattern": "^[0-9A-Za-z]{16}$",
+                "description": "Its code, unique in the organization; null for the role viewer, because it admits its bearer.",
+            });
+        }
+        schema
+    }
+}
+
+impl ShownTicket {
+    fn new(ticket: Ticket, with_code: bool) -> Result<Self, serde_json::Error> {
+        if with_code {
+            return Ok(Self::WithCode(Box::new(ticket)));
+        }
+        let mut value = serde_json::to_value(ticket)?;
+        if let Some(code) = value.get_mut("code") {
+            *code = Value::Null;
+        }
+        Ok(Self::WithoutCode(value))
+    }
+}
+
 /// `GET /api/v1/events/{id}/tickets/{code}`
 pub(crate) fn show() -> Route {
     Route::get(
@@ -76,7 +116,7 @@ pub(crate) fn show() -> Route {
         "showTicket",
         "Shows a ticket, without personal data.",
     )
-    .responds::<Ticket>(StatusCode::OK, "The ticket.")
+    .responds::<ShownTicket>(StatusCode::OK, "The ticket.")
     .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
     .authenticated(Permission::Viewer, run_show)
 }
@@ -87,7 +127,9 @@ async fn run_show(request: Request) -> HandlerResult {
         .store()
         .ticket(request.organization(), event, code)
         .await?;
-    ok_or_not_found(facts.map(|facts| facts.ticket))
+    let with_code = request.caller.may_see_codes();
+    let ticket = facts.map(|facts| ShownTicket::new(facts.ticket, with_code));
+    ok_or_not_found(ticket.transpose()?)
 }
 
 /// `PATCH /api/v1/events/{id}/tickets/{code}`
@@ -158,7 +200,7 @@ pub(crate) fn show_qr() -> Route {
     .responds_with("The payload.", vec![(TEXT, None), (SVG, None), (PNG, None)])
     .problems(&[Code::Conflict])
     .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
-    .authenticated(Permission::Viewer, run_show_qr)
+    .authenticated(Permission::Admin, run_show_qr)
 }
 
 async fn run_show_qr(request: Request<(), QrParams>) -> HandlerResult {

@@ -1,5 +1,5 @@
 use serde_json::json;
-use voelgoed_scan_core::model::{DeviceHealth, EventPut, ScanRequest, SessionStart};
+use voelgoed_scan_core::model::{DeviceHealth, EventPut, GatePut, ScanRequest, SessionStart};
 
 use super::*;
 
@@ -140,4 +140,42 @@ fn a_message_repeats_nothing_of_the_request() {
         let messages = format!("{:?}", problem.field_errors());
         assert!(!messages.contains("3KQR"), "{messages}");
     }
+}
+
+#[test]
+fn a_whole_number_is_an_integer_however_it_is_written() {
+    let validator = SchemaValidator::default();
+    for capacity in ["387", "387.0", "3.87e2", "387.000"] {
+        let body = format!(r#"{{"name":"G","status":"open","capacity":{capacity}}}"#);
+        let gate: GatePut = validator.parse(body.as_bytes()).expect(capacity);
+        assert_eq!(gate.capacity, Some(387), "{capacity}");
+    }
+    for capacity in ["387.5", "-1.0", "2e10", "1e300", "\"387\""] {
+        let body = format!(r#"{{"name":"G","status":"open","capacity":{capacity}}}"#);
+        let problem = validator.parse::<GatePut>(body.as_bytes()).expect_err(capacity);
+        assert_eq!(problem.field_errors()[0].pointer, "/capacity", "{capacity}");
+    }
+    // Several of them in one body, and one in free-form metadata, which keeps its form.
+    let event: EventPut = SchemaValidator::default()
+        .parse(br#"{"name":"E","status":"live","capacity":1e3,"manifest_max_age_s":60.0}"#)
+        .expect("two whole numbers");
+    assert_eq!((event.capacity, event.manifest_max_age_s), (Some(1000), 60));
+}
+
+#[test]
+fn an_event_that_ends_before_it_starts_is_invalid() {
+    let parse = |starts: &str, ends: &str| {
+        let body = format!(r#"{{"name":"E","status":"live","starts_at":"{starts}","ends_at":"{ends}"}}"#);
+        SchemaValidator::default().parse::<EventPut>(body.as_bytes())
+    };
+    let problem = parse("2026-11-22T18:00:00.001Z", "2026-11-22T18:00:00Z").expect_err("it is reversed");
+    assert_eq!(problem.code(), Code::ValidationFailed);
+    assert_eq!(problem.field_errors()[0].pointer, "/ends_at");
+    // In other zones the later text may be the earlier time.
+    assert!(
+        parse("2026-11-22T18:00:00+02:00", "2026-11-22T16:00:00Z").is_ok(),
+        "both ends are equal"
+    );
+    assert!(parse("2026-11-22T18:00:00-02:00", "2026-11-22T19:00:00Z").is_err());
+    assert!(parse("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z").is_ok());
 }

@@ -45,7 +45,7 @@ impl Reader {
     /// Opens a file, or standard input for `-`.
     pub(super) fn open(path: &Path, format: Format) -> Result<Self, Failure> {
         let unreadable = |error| Failure::file(path, error);
-        let (bytes, length): (ByteSource, _) = if path == Path::new("-") {
+        let (mut bytes, length): (ByteSource, _) = if path == Path::new("-") {
             (Box::new(BufReader::new(std::io::stdin())), None)
         } else {
             let file = File::open(path).map_err(unreadable)?;
@@ -58,6 +58,7 @@ impl Reader {
                 Some(metadata.len()),
             )
         };
+        skip_byte_order_mark(&mut bytes).map_err(unreadable)?;
         let source = match format {
             Format::Ndjson => Source::Ndjson(bytes),
             Format::Csv => {
@@ -151,6 +152,15 @@ impl Iterator for Reader {
     }
 }
 
+/// Skips a byte-order mark, which is not part of the first line.
+fn skip_byte_order_mark(bytes: &mut ByteSource) -> std::io::Result<()> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if bytes.fill_buf()?.starts_with(MARK) {
+        bytes.consume(MARK.len());
+    }
+    Ok(())
+}
+
 /// Discards the rest of a line. Returns its length in bytes.
 fn skip_line(bytes: &mut ByteSource) -> std::io::Result<u64> {
     let mut skipped = 0;
@@ -202,5 +212,16 @@ mod tests {
     fn csv_rows_have_the_line_numbers_of_the_file() {
         let text = format!("qr,gate_id,scanned_at\r\nx,{GATE},2026-11-22T18:04:05.120Z\r\nx,,\r\n");
         assert_eq!(read("a.csv", Format::Csv, &text), [(2, true), (3, false)]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_first_line() {
+        let line = format!(r#"{{"qr":"x","gate_id":"{GATE}","scanned_at":"2026-11-22T18:04:05.120Z"}}"#);
+        let text = format!("\u{feff}{line}\r\n{line}");
+        assert_eq!(read("a.ndjson", Format::Ndjson, &text), [(1, true), (2, true)]);
+        let text = format!("\u{feff}qr,gate_id,scanned_at\nx,{GATE},2026-11-22T18:04:05.120Z\n");
+        assert_eq!(read("a.csv", Format::Csv, &text), [(2, true)]);
+        let text = format!("\u{feff}\"qr\",gate_id,scanned_at\nx,{GATE},2026-11-22T18:04:05.120Z\n");
+        assert_eq!(read("a.csv", Format::Csv, &text), [(2, true)]);
     }
 }

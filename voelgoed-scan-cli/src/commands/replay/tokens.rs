@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::client::Client;
+use crate::env::BYTE_ORDER_MARK;
 use crate::failure::Failure;
 
 /// The clients of all devices with known tokens.
@@ -27,8 +28,8 @@ impl Tokens {
         };
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
-            for (device, token) in
-                parse_tokens(&text).map_err(|reason| Failure::invalid(path.display().to_string(), reason))?
+            for (device, token) in parse_tokens(text.trim_start_matches(BYTE_ORDER_MARK))
+                .map_err(|reason| Failure::invalid(path.display().to_string(), reason))?
             {
                 tokens.devices.insert(device, tokens.clients.len());
                 tokens.clients.push(tokens.fallback.with_token(&token)?);

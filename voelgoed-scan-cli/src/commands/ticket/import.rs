@@ -63,6 +63,10 @@ struct ImportCounts {
     rejected: u64,
     #[serde(default)]
     errors: Vec<LineError>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    new_ticket_classes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unknown_fields: Vec<String>,
 }
 
 /// A rejected line.
@@ -144,6 +148,8 @@ impl std::fmt::Display for ImportCounts {
             unchanged,
             rejected,
             errors,
+            new_ticket_classes,
+            unknown_fields,
         } = self;
         let mark = if *rejected == 0 {
             styled(TextStyle::Success, "✔")
@@ -156,6 +162,22 @@ impl std::fmt::Display for ImportCounts {
         )?;
         for LineError { line, message } in errors {
             write!(f, "\n  line {line}: {message}")?;
+        }
+        if !new_ticket_classes.is_empty() {
+            let names = new_ticket_classes.join(", ");
+            write!(
+                f,
+                "\n  {}",
+                styled(TextStyle::Info, &format!("new ticket classes: {names}"))
+            )?;
+        }
+        if !unknown_fields.is_empty() {
+            let names = unknown_fields.join(", ");
+            write!(
+                f,
+                "\n  {}",
+                styled(TextStyle::Warning, &format!("unknown fields, ignored: {names}"))
+            )?;
         }
         let listed = u64::try_from(errors.len()).unwrap_or(u64::MAX);
         match rejected.saturating_sub(listed) {

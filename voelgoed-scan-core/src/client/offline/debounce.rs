@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::client::Verdict;
 use crate::model::{Direction, GateId, Reading, Timestamp};
-use crate::token::{MAX_PAYLOAD, payload_sha256};
+use crate::token::{MAX_PAYLOAD, payload_sha256, trim_reading};
 
 /// How long the same payload counts as the same reading.
 const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(2500);
@@ -57,8 +57,8 @@ impl Debouncer {
 /// Truncates a reading that is longer than any payload. It stays malformed, and the log stays small.
 pub(crate) fn truncate(reading: &mut Reading) {
     let (Reading::Qr(text) | Reading::TicketCode(text)) = reading;
-    if text.trim_ascii().len() > MAX_PAYLOAD {
-        let trimmed = text.trim_ascii();
+    if trim_reading(text).len() > MAX_PAYLOAD {
+        let trimmed = trim_reading(text);
         let end = trimmed.floor_char_boundary(MAX_PAYLOAD + 4);
         *text = trimmed.get(..end).unwrap_or_default().to_owned();
     }

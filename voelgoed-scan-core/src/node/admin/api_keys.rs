@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Admin;
 use crate::model::{ApiKey, ApiKeyCreate, ApiKeyId, ApiKeySecret, OrganizationId, Timestamp, TokenHash};
-use crate::store::StoreError;
+use crate::store::{DeleteOutcome, StoreError};
 
 impl Admin {
     /// The API key with that hash, from the cache where possible.
@@ -39,12 +39,12 @@ impl Admin {
         Ok((key, secret))
     }
 
-    /// Deletes an API key. Returns whether it existed.
+    /// Deletes an API key, unless it is the last one of an owner.
     pub async fn delete_api_key(
         &self,
         organization: OrganizationId,
         id: ApiKeyId,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<DeleteOutcome, StoreError> {
         let deleted = self.store.delete_api_key(organization, id).await?;
         self.invalidator.facts_changed(organization);
         Ok(deleted)

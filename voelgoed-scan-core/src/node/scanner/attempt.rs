@@ -10,7 +10,7 @@ use crate::model::{
     ScanRequest, Timestamp, Verification, Warning,
 };
 use crate::store::StoreError;
-use crate::token::Keyring;
+use crate::token::{Keyring, suggests_scanner_settings};
 
 /// The difference between a device's clock and the server's above which the steward is warned.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
@@ -45,6 +45,10 @@ impl Scanner {
                 previous_scan: None,
             })),
         };
+        let has_wrong_settings = match &verification {
+            Verification::Denied(denial) => suggests_scanner_settings(request.reading.text(), denial.reason),
+            Verification::Verified(_) => false,
+        };
         let is_skewed = request
             .scanned_at
             .is_some_and(|at| u128::from(at.millis_since(now).unsigned_abs()) > MAX_CLOCK_SKEW.as_millis());
@@ -64,11 +68,13 @@ impl Scanner {
             device_scanned_at: request.scanned_at,
             override_: request.override_,
             metadata: request.metadata,
-            warnings: if is_skewed {
-                vec![Warning::ClockSkew]
-            } else {
-                Vec::new()
-            },
+            warnings: [
+                is_skewed.then_some(Warning::ClockSkew),
+                has_wrong_settings.then_some(Warning::ScannerSettings),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         })
     }
 }
@@ -82,6 +88,13 @@ pub(super) fn into_answer(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::ScanUndone => Err(ScanError::ScanUndone),
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
-        Recorded::NotRecorded { reason } => Err(StoreError::unavailable(reason).into()),
+        Recorded::NotRecorded {
+            reason,
+            is_temporary: true,
+        } => Err(StoreError::unavailable(reason).into()),
+        Recorded::NotRecorded {
+            reason,
+            is_temporary: false,
+        } => Err(StoreError::failed(reason).into()),
     }
 }

@@ -70,12 +70,15 @@ impl<D: Dialect> Sql<D> {
         batch: &[Attempt],
         rules: &RuleSettings,
     ) -> Result<Vec<Recorded>, StoreError> {
+        self.check_files()?;
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
         let recorded = deadline
             .run(decide_in_transaction::<D>(batch, rules, &mut connection))
             .await;
         self.release_writer(connection, &recorded);
+        // The commit may have gone to a file that nobody will find again.
+        self.check_files()?;
         recorded
     }
 
@@ -99,6 +102,7 @@ impl<D: Dialect> Sql<D> {
 fn not_recorded(error: &StoreError) -> Recorded {
     Recorded::NotRecorded {
         reason: error.to_string(),
+        is_temporary: error.is_temporary(),
     }
 }
 

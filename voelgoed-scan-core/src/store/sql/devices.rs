@@ -175,6 +175,26 @@ impl<D: Dialect> Devices for Sql<D> {
         Ok(true)
     }
 
+    async fn mark_devices_seen(
+        &self,
+        seen: &[(OrganizationId, DeviceId, Timestamp)],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        // In one order on every node, so that two nodes do not wait for each other.
+        let mut seen = seen.to_vec();
+        seen.sort_unstable();
+        for (organization, id, at) in seen {
+            query::<D>(statement!("devices/mark_seen.sql"))
+                .id(organization.as_uuid())
+                .id(id.as_uuid())
+                .time(at)
+                .execute(&mut transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
     async fn report_device(
         &self,
         organization: OrganizationId,

@@ -102,6 +102,10 @@ pub(crate) struct Statements {
     pub(crate) insert_import_tickets: &'static str,
     /// Writes what an import changes on tickets ([`BulkRow`]).
     pub(crate) update_import_tickets: &'static str,
+    /// Commits something that no table holds.
+    pub(crate) commit_probe: &'static str,
+    /// Reads the settings that could lose an acknowledged commit, where the server has such settings.
+    pub(crate) durability: Option<&'static str>,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

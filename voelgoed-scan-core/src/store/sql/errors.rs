@@ -43,18 +43,21 @@ fn is_contention(code: Option<&str>) -> bool {
     })
 }
 
-/// Whether a code means a temporary failure: PostgreSQL's classes 08 (connection), 53 (resources), 55 (locks), 57
-/// (operator intervention), and SQLite's busy, locked, full and input/output errors.
+/// Whether a code means a failure that passes without a change of the statement: PostgreSQL's classes 08 (connection),
+/// 28 (authorization), 53 (resources), 55 (locks), 57 (operator intervention), 58 (system), a database that is missing
+/// or read-only, a transaction that took too long; and SQLite's busy, locked, read-only, full, unopenable and
+/// input/output errors.
 fn is_temporary(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     if code.len() == 5 {
-        return ["08", "53", "55", "57"]
+        return ["08", "28", "53", "55", "57", "58"]
             .iter()
-            .any(|class| code.starts_with(class));
+            .any(|class| code.starts_with(class))
+            || ["25006", "25P03", "25P04", "3D000"].contains(&code);
     }
     // SQLite's extended codes carry the primary code in their low byte.
     code.parse::<u32>()
-        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
+        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
 #[cfg(test)]
@@ -75,11 +78,25 @@ mod tests {
         for code in ["40001", "40P01", "23505", "1555", "2067"] {
             assert!(is_contention(Some(code)), "{code}");
         }
-        for code in ["08006", "53300", "55P03", "57014", "5", "261", "6", "10", "13"] {
+        for code in [
+            "08006", "28P01", "53100", "53300", "55P03", "57014", "57P01", "58030", "25006", "25P04",
+            "3D000", "5", "261", "6", "8", "776", "10", "13", "14",
+        ] {
             assert!(is_temporary(Some(code)), "{code}");
             assert!(!is_contention(Some(code)), "{code}");
         }
-        for code in [None, Some("42601"), Some("23502"), Some("1"), Some("11")] {
+        for code in [
+            None,
+            Some("42601"),
+            Some("42501"),
+            Some("42P01"),
+            Some("23502"),
+            Some("22P05"),
+            Some("25P02"),
+            Some("1"),
+            Some("11"),
+            Some("1811"),
+        ] {
             assert!(!is_contention(code) && !is_temporary(code), "{code:?}");
         }
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::model::{ApiKey, ApiKeyId, KeyFormat, KeyId, KeyStatus, OrganizationId, SigningKey, TokenHash};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
-use crate::store::{Cursor, Keys, Page, PageRequest, PutOutcome, StoreError};
+use crate::store::{Cursor, DeleteOutcome, Keys, Page, PageRequest, PutOutcome, StoreError};
 
 #[async_trait]
 impl<D: Dialect> Keys for Sql<D> {
@@ -58,24 +58,37 @@ impl<D: Dialect> Keys for Sql<D> {
         }))
     }
 
-    async fn delete_api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<bool, StoreError> {
+    async fn delete_api_key(
+        &self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+    ) -> Result<DeleteOutcome, StoreError> {
         let mut transaction = self.write().await?;
+        // Locks the organization: of two deletions at once, the second one sees the first.
+        raise_change_counter::<D>(organization, &mut transaction).await?;
         let deleted = query::<D>(statement!("keys/delete_api_key.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
             .execute(&mut transaction)
             .await?;
         if deleted == 0 {
-            return Ok(false);
+            let existing = query::<D>(statement!("keys/api_key_exists.sql"))
+                .id(organization.as_uuid())
+                .id(id.as_uuid())
+                .fetch_optional(&mut transaction)
+                .await?;
+            return Ok(match existing {
+                Some(_) => DeleteOutcome::Conflict("This is the organization's last key of an owner."),
+                None => DeleteOutcome::Missing,
+            });
         }
         query::<D>(statement!("keys/delete_api_key_hash.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
             .execute(&mut transaction)
             .await?;
-        raise_change_counter::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(DeleteOutcome::Deleted)
     }
 
     async fn signing_keys(&self, organization: OrganizationId) -> Result<Vec<SigningKey>, StoreError> {

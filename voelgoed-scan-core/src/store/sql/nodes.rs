@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::Connection as _;
+use uuid::Uuid;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord};
+use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
 use crate::store::sql::scans::find_scan;
+use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, query, statement};
-use crate::store::{ChangeCounters, NodeStore, PoolUse, StoreError};
+use crate::store::{ChangeCounters, Durability, NodeStore, PoolUse, StoreError};
 
 #[async_trait]
 impl<D: Dialect> NodeStore for Sql<D> {
@@ -40,6 +43,40 @@ impl<D: Dialect> NodeStore for Sql<D> {
         find_scan::<D>(organization, scan, &mut *self.read().await?).await
     }
 
+    async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.check_files()?;
+        let deadline = WriteDeadline::start::<D>();
+        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let result = deadline.run(probe::<D>(now, &mut connection)).await;
+        self.release_writer(connection, &result);
+        result
+    }
+
+    async fn durability(&self) -> Result<Durability, StoreError> {
+        let Some(statement) = D::SQL.durability else {
+            return Ok(Durability::Durable);
+        };
+        let row = query::<D>(statement)
+            .fetch_optional(&mut *self.read().await?)
+            .await?
+            .ok_or_else(|| StoreError::failed("the settings have a row"))?;
+        let text = |column| row.text(column);
+        Ok(if text("fsync")? == "off" {
+            Durability::AtRisk
+        } else if text("commit_default")? == "off" {
+            Durability::Overridden
+        } else {
+            Durability::Durable
+        })
+    }
+
+    fn release(&self) {
+        #[cfg(feature = "sqlite")]
+        if let Some(files) = &self.files {
+            drop(files.lock.lock().take());
+        }
+    }
+
     fn bus(&self) -> Option<Arc<dyn Bus>> {
         D::bus(&self.write_pool)
     }
@@ -56,6 +93,19 @@ impl<D: Dialect> NodeStore for Sql<D> {
             pool_use("write", &self.write_pool),
         ]
     }
+}
+
+async fn probe<D: Dialect>(now: Timestamp, connection: &mut D::Connection) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
+    query::<D>(statement!("scans/insert_probe.sql"))
+        .id(&Uuid::nil())
+        .time(now)
+        .bytes(&[])
+        .execute(&mut transaction)
+        .await?;
+    transaction.rollback().await?;
+    query::<D>(D::SQL.commit_probe).fetch_all(connection).await?;
+    Ok(())
 }
 
 fn pool_use<D: Dialect>(name: &'static str, pool: &sqlx::Pool<D>) -> PoolUse {

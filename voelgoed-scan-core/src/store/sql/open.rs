@@ -1,13 +1,27 @@
 //! Opens the database that a URL names and migrates its schema.
 
-#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Database, Pool};
 
+#[cfg(feature = "sqlite")]
+use crate::store::sql::database_file::LockError;
+use crate::store::sql::{Dialect, query, statement};
 use crate::store::{Store, StoreError};
+
+/// Who opens a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// A server. It gets an SQLite file for itself.
+    Server,
+    /// A program that may run beside a server, as `init` does.
+    Beside,
+}
+
+/// How the name of a migration ends that programs without it may ignore. It only adds what they do not use.
+const COMPATIBLE: &str = "compatible";
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +35,26 @@ pub enum OpenError {
     /// The database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another server uses the file.
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The file cannot be created, or its permissions cannot be changed.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// A later version has migrated the database, in a way that this version does not know.
+    #[error(
+        "the database has migration {version}, which this version does not know: start the later version"
+    )]
+    Newer {
+        /// The first unknown migration.
+        version: i64,
+    },
     /// A migration failed.
     #[error("the migrations failed: {0}")]
     Migrate(#[from] MigrateError),
@@ -46,11 +80,20 @@ pub(crate) fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// Opens a database by its URL, `sqlite://FILE` or `postgres://...`.
 ///
 /// With `migrate`, creates a missing file and applies missing migrations. Without it, fails if one is missing.
+///
+/// It does not check who else uses an SQLite file; a server calls [`open_as`].
 pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
+    open_as(OpenMode::Beside, url, migrate).await
+}
+
+/// Opens a database as [`open`] does. A server gets an SQLite file for itself, or fails if another server has it.
+pub async fn open_as(mode: OpenMode, url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
     #[cfg(feature = "sqlite")]
     if let Some(file) = sqlite_file(url) {
-        return Ok(Arc::new(super::sqlite::open(&file, migrate).await?));
+        return Ok(Arc::new(super::sqlite::open(&file, mode, migrate).await?));
     }
+    #[cfg(not(feature = "sqlite"))]
+    let _ = mode;
     #[cfg(feature = "postgres")]
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Arc::new(super::postgres::open(url, migrate).await?));
@@ -59,6 +102,27 @@ pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError>
     Err(OpenError::UnknownUrl {
         url: format!("{scheme}://…"),
     })
+}
+
+/// Fails if a later version has migrated the database, unless all of its migrations are marked as compatible.
+pub(crate) async fn check_not_newer<D: Dialect>(
+    migrations: &Migrator,
+    connection: &mut D::Connection,
+) -> Result<(), OpenError> {
+    let rows = query::<D>(statement!("applied_migrations.sql"))
+        .fetch_all(connection)
+        .await;
+    // A new database has no table of migrations.
+    let Ok(rows) = rows else { return Ok(()) };
+    for row in rows {
+        let version = row.int("version")?;
+        let name: String = row.text("description")?;
+        let is_known = migrations.iter().any(|migration| migration.version == version);
+        if !is_known && !name.ends_with(COMPATIBLE) {
+            return Err(OpenError::Newer { version });
+        }
+    }
+    Ok(())
 }
 
 /// Applies the missing migrations.

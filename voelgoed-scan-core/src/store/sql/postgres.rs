@@ -53,6 +53,7 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
         let mut connection = PgConnection::connect_with(&options)
             .await
             .map_err(StoreError::from)?;
+        super::open::check_not_newer::<Postgres>(&MIGRATIONS, &mut connection).await?;
         super::open::migrate(&MIGRATIONS, &mut connection).await?;
         connection.close().await.map_err(StoreError::from)?;
     }
@@ -63,12 +64,15 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
         .map_err(StoreError::from)?;
     if !migrate {
         super::open::check_migrated(&pool, &MIGRATIONS).await?;
+        let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+        super::open::check_not_newer::<Postgres>(&MIGRATIONS, &mut connection).await?;
     }
     Ok(Sql {
         scan_pool: pool_options(MAX_SCAN_CONNECTIONS).connect_lazy_with(options),
         writer_connection: WriterConnection::empty(),
         write_pool: pool.clone(),
         read_pool: pool,
+        files: None,
     })
 }
 
@@ -77,6 +81,15 @@ fn pool_options(max_connections: u32) -> PgPoolOptions {
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // An acknowledged admission is durable, whatever the database, the role or the URL set.
+                sqlx::query(statement!("keep_commits_durable.postgres.sql"))
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
         .before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for > PING_AFTER_IDLE {
@@ -113,6 +126,8 @@ impl Dialect for Postgres {
         load_import_tickets: statement!("import/load_tickets.postgres.sql"),
         insert_import_tickets: statement!("import/insert_tickets.postgres.sql"),
         update_import_tickets: statement!("import/update_tickets.postgres.sql"),
+        commit_probe: statement!("scans/commit_probe.postgres.sql"),
+        durability: Some(statement!("durability.postgres.sql")),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

@@ -10,14 +10,15 @@ use std::time::Duration;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Arguments as _, Connection as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::BulkRow;
-use crate::store::sql::open::OpenError;
+use crate::store::sql::database_file::{self, DatabaseFiles, ServerLock};
+use crate::store::sql::open::{OpenError, OpenMode};
 use crate::store::sql::writer_connection::WriterConnection;
-use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
+use crate::store::sql::{Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
@@ -31,10 +32,20 @@ const MAX_OPEN_TRIES: u32 = 20;
 const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Opens a database file. With `migrate`, creates a missing file.
-pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, OpenError> {
+pub(crate) async fn open(file: &Path, mode: OpenMode, migrate: bool) -> Result<Sql<Sqlite>, OpenError> {
+    let unusable = |source| OpenError::File {
+        file: file.to_owned(),
+        source,
+    };
+    database_file::restrict_access(file, migrate).map_err(unusable)?;
+    let lock = match mode {
+        OpenMode::Server if file.exists() => Some(ServerLock::take(file)?),
+        OpenMode::Server | OpenMode::Beside => None,
+    };
     let options = SqliteConnectOptions::new()
         .filename(file)
-        .create_if_missing(migrate)
+        // A connection that is opened later must never create the file anew.
+        .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
         // WAL with `full` syncs at every commit: an acknowledged admission survives power loss.
         .synchronous(SqliteSynchronous::Full)
@@ -43,10 +54,21 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
     let write_pool = open_write_pool(&options).await?;
     if migrate {
         let mut connection = write_pool.acquire().await.map_err(StoreError::from)?;
+        super::open::check_not_newer::<Sqlite>(&MIGRATIONS, &mut connection).await?;
         migrate_with_retry(&mut connection).await?;
     } else {
         super::open::check_migrated(&write_pool, &MIGRATIONS).await?;
+        let mut connection = write_pool.acquire().await.map_err(StoreError::from)?;
+        super::open::check_not_newer::<Sqlite>(&MIGRATIONS, &mut connection).await?;
     }
+    // The migrations were read through this connection's log, so the log exists.
+    let mut kept = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(StoreError::from)?;
+    query::<Sqlite>(statement!("applied_migrations.sql"))
+        .fetch_all(&mut kept)
+        .await?;
+    let names = DatabaseFiles::of(file).map_err(unusable)?;
     let read_pool = SqlitePoolOptions::new()
         .max_connections(READ_CONNECTIONS)
         .min_connections(0)
@@ -59,6 +81,11 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         writer_connection: WriterConnection::empty(),
         write_pool,
         read_pool,
+        files: Some(OpenFiles {
+            names,
+            lock: parking_lot::Mutex::new(lock),
+            _connection: parking_lot::Mutex::new(kept),
+        }),
     })
 }
 
@@ -126,6 +153,9 @@ impl Dialect for Sqlite {
         load_import_tickets: statement!("import/load_tickets.sqlite.sql"),
         insert_import_tickets: statement!("import/insert_tickets.sqlite.sql"),
         update_import_tickets: statement!("import/update_tickets.sqlite.sql"),
+        commit_probe: statement!("scans/commit_probe.sqlite.sql"),
+        // Each connection sets its own.
+        durability: None,
     };
 
     /// One process uses the file.

@@ -46,7 +46,7 @@ impl From<&Recorded> for Outcome {
             Recorded::ScanUndone => Self::ScanUndone,
             Recorded::NoActiveSession => Self::NoActiveSession,
             Recorded::DeviceInactive => Self::DeviceInactive,
-            Recorded::NotRecorded { reason } => panic!("not recorded: {reason}"),
+            Recorded::NotRecorded { reason, .. } => panic!("not recorded: {reason}"),
         }
     }
 }

@@ -12,8 +12,8 @@ use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
-    ClassName, EventId, GateId, HolderName, Note, OrderRef, OrganizationId, Seat, SettableStatus, TicketCode,
-    TicketId, TicketLine, Timestamp,
+    ClassName, Event, EventId, GateId, HolderName, ImportStatus, Note, OrderRef, OrganizationId, Seat,
+    TicketCode, TicketId, TicketLine, Timestamp,
 };
 use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
 
@@ -36,6 +36,35 @@ const MAX_CHUNK_LINES: usize = 3000;
 /// The number of bytes after which a chunk is committed, if it has fewer lines.
 const MAX_CHUNK_BYTES: usize = 1024 * 1024;
 
+/// The maximum number of unknown fields in the response, and the maximum number of characters of each.
+const MAX_UNKNOWN_FIELDS: usize = 100;
+const MAX_FIELD_NAME: usize = 64;
+
+/// The fields of a line, and those that an exported ticket has besides.
+const KNOWN_FIELDS: [&str; 18] = [
+    "code",
+    "id",
+    "status",
+    "ticket_class",
+    "gate_ids",
+    "seat",
+    "valid_from",
+    "valid_until",
+    "entry_limit",
+    "note",
+    "holder_name",
+    "order_ref",
+    "organization_id",
+    "event_id",
+    "scan_count",
+    "inserted_at",
+    "updated_at",
+    "media",
+];
+
+/// What a text file may start with; it is not part of the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The maximum number of rejected lines in the response.
 const MAX_ERRORS: usize = 1000;
 
@@ -50,9 +79,9 @@ struct LineSchema {
     /// The id of the ticket; generated if absent.
     #[serde(default)]
     id: Option<TicketId>,
-    /// The status; a new ticket is `active`.
+    /// The status; a new ticket is `active`. `scanned`, as exported lists have it, keeps the status of the ticket.
     #[serde(default)]
-    status: Option<SettableStatus>,
+    status: Option<ImportStatus>,
     /// The ticket class; an unknown one is added to the event's list.
     #[serde(default)]
     ticket_class: Option<ClassName>,
@@ -121,6 +150,10 @@ struct ImportCounts {
     rejected: u64,
     /// The first 1,000 rejected lines.
     errors: Vec<RejectedLine>,
+    /// The ticket classes that this import added to the event, of which one may be misspelt.
+    new_ticket_classes: Vec<ClassName>,
+    /// The first 100 names of fields that the server does not know and has ignored.
+    unknown_fields: Vec<String>,
 }
 
 /// A ticket that was imported.
@@ -168,7 +201,8 @@ async fn run_import(request: Request<Lines<LineSchema>, ImportParams>) -> Handle
     let mut import = Import {
         state,
         organization,
-        event,
+        event: event.id,
+        classes: event.ticket_classes,
         reader: LineReader {
             body,
             validator: SchemaValidator::default(),
@@ -200,10 +234,10 @@ async fn run_import(request: Request<Lines<LineSchema>, ImportParams>) -> Handle
     }
 }
 
-async fn existing_event(request: &Request<Lines<LineSchema>, ImportParams>) -> Result<EventId, RequestError> {
+async fn existing_event(request: &Request<Lines<LineSchema>, ImportParams>) -> Result<Event, RequestError> {
     let event = request.event_id()?;
     match request.store().event(request.organization(), event).await? {
-        Some(_) => Ok(event),
+        Some(event) => Ok(event),
         None => Err(Code::NotFound.into()),
     }
 }
@@ -213,9 +247,23 @@ async fn existing_event(request: &Request<Lines<LineSchema>, ImportParams>) -> R
 struct Chunk {
     lines: Vec<NumberedLine>,
     rejected: Vec<RejectedLine>,
+    /// The unknown fields of the lines, each once.
+    unknown_fields: Vec<String>,
 }
 
 impl Chunk {
+    fn note_unknown_fields(&mut self, line: &[u8]) {
+        let Ok(FieldNames(names)) = serde_json::from_slice(line) else {
+            return;
+        };
+        for name in names {
+            let name: String = name.chars().take(MAX_FIELD_NAME).collect();
+            if self.unknown_fields.len() < MAX_UNKNOWN_FIELDS && !self.unknown_fields.contains(&name) {
+                self.unknown_fields.push(name);
+            }
+        }
+    }
+
     fn reject(&mut self, line: u64, message: impl Into<Cow<'static, str>>) {
         let message = message.into();
         self.rejected.push(RejectedLine { line, message });
@@ -244,12 +292,14 @@ impl LineReader {
                 break;
             };
             self.line += 1;
+            let is_first = self.line == 1;
             match line {
                 Line::TooLong => chunk.reject(self.line, "is longer than 16 KiB"),
-                Line::Text(text) if text.trim_ascii().is_empty() => {}
-                Line::Text(text) => match parse_line(&self.validator, &text) {
+                Line::Text(text) if line_text(&text, is_first).is_empty() => {}
+                Line::Text(text) => match parse_line(&self.validator, line_text(&text, is_first)) {
                     Ok(line) => {
                         bytes += text.len();
+                        chunk.note_unknown_fields(line_text(&text, is_first));
                         chunk.lines.push(NumberedLine {
                             number: self.line,
                             line,
@@ -269,6 +319,8 @@ struct Import {
     organization: OrganizationId,
     event: EventId,
     reader: LineReader,
+    /// The ticket classes of the event before the import.
+    classes: Vec<ClassName>,
     /// The chunk to commit next.
     next_chunk: Chunk,
     counts: ImportCounts,
@@ -290,6 +342,16 @@ impl Import {
         self.next_chunk = next?;
         self.ended =
             self.reader.ended && self.next_chunk.lines.is_empty() && self.next_chunk.rejected.is_empty();
+        if self.ended && self.counts.inserted + self.counts.updated > 0 {
+            let store = self.state.scanner.store();
+            let event = store.event(self.organization, self.event).await?;
+            self.counts.new_ticket_classes = event
+                .map(|event| event.ticket_classes)
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|class| !self.classes.contains(class))
+                .collect();
+        }
         Ok(!self.ended)
     }
 
@@ -299,7 +361,18 @@ impl Import {
         outcomes: Vec<ImportOutcome>,
         on_imported: &mut (dyn FnMut(ImportedTicket) + Send),
     ) {
-        let Chunk { lines, mut rejected } = chunk;
+        let Chunk {
+            lines,
+            mut rejected,
+            unknown_fields,
+        } = chunk;
+        for name in unknown_fields {
+            if self.counts.unknown_fields.len() < MAX_UNKNOWN_FIELDS
+                && !self.counts.unknown_fields.contains(&name)
+            {
+                self.counts.unknown_fields.push(name);
+            }
+        }
         for (NumberedLine { number: line, .. }, outcome) in lines.into_iter().zip(outcomes) {
             let (count, code, id) = match outcome {
                 ImportOutcome::Inserted(code, id) => (&mut self.counts.inserted, code, id),
@@ -355,6 +428,48 @@ fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_j
     serde_json::to_writer(&mut *lines, value)?;
     lines.push(b'\n');
     Ok(())
+}
+
+/// The names of the fields of an object that the import does not know.
+struct FieldNames(Vec<String>);
+
+impl<'de> Deserialize<'de> for FieldNames {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> serde::de::Visitor<'de> for Names {
+            type Value = FieldNames;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<FieldNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                    if !KNOWN_FIELDS.contains(&name.as_ref()) {
+                        names.push(name.into_owned());
+                    }
+                }
+                Ok(FieldNames(names))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// A name that is borrowed from the line unless it contains an escape.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A line without white space around it; the first line also without a byte-order mark.
+fn line_text(line: &[u8], is_first: bool) -> &[u8] {
+    let line = line.trim_ascii();
+    if is_first {
+        line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii()
+    } else {
+        line
+    }
 }
 
 /// Parses a line. The error message repeats nothing of the line.

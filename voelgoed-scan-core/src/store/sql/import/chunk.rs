@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    ClassName, Event, FieldUpdate, GateId, Ledger, SettableStatus, Ticket, TicketCode, TicketId, TicketLine,
+    ClassName, Event, FieldUpdate, GateId, ImportStatus, Ledger, Ticket, TicketCode, TicketId, TicketLine,
     TicketListing, TicketStatus, Timestamp,
 };
 use crate::store::ImportOutcome;
@@ -125,8 +125,8 @@ impl Chunk {
             .unwrap_or_else(|| self.new_ticket(code, line.id));
         let status = match line.status {
             FieldUpdate::Keep => ticket.status,
-            FieldUpdate::Clear => SettableStatus::Active.with_admissions(admissions),
-            FieldUpdate::Set(status) => status.with_admissions(admissions),
+            FieldUpdate::Clear => ImportStatus::Active.applied_to(ticket.status, admissions),
+            FieldUpdate::Set(status) => status.applied_to(ticket.status, admissions),
         };
         let entry_limit = match line.entry_limit {
             FieldUpdate::Keep => ticket.entry_limit,
