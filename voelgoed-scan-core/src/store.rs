@@ -45,7 +45,8 @@ pub use filters::{ConflictFilter, Order, ScanFilter};
 pub use manifests::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore};
 pub use nodes::{ChangeCounters, NodeStore, PoolUse};
 pub use outcomes::{
-    ImportOutcome, NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
+    AcceptOutcome, Acceptance, ImportOutcome, NumberedLine, PutOutcome, StartOutcome, SyncOutcome,
+    UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
@@ -162,6 +163,16 @@ pub trait SyncStore: Send + Sync {
         batch: &UploadBatch,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError>;
+
+    /// Records a quarantined scan as if its device were trusted, in one transaction. A repeated call changes nothing.
+    /// `None` if no such scan is in quarantine.
+    async fn accept(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        acceptance: &Acceptance,
+        rules: &RuleSettings,
+    ) -> Result<Option<AcceptOutcome>, StoreError>;
 
     /// A page of the conflicts, newest first by the time of the scan that lost.
     async fn conflicts(

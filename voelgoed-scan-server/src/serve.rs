@@ -25,7 +25,7 @@ use voelgoed_scan_core::store::{OpenError, open};
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
-use crate::limit::{AddressLimit, DeviceLimit};
+use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::pipeline;
 use crate::route::Router;
@@ -128,6 +128,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         router: Router::new(api::routes()),
         device_limit: DeviceLimit::new(config.rate_limit),
         address_limit: AddressLimit::new(),
+        device_turns: DeviceTurns::default(),
         clock: Clock::new(config.clock_offset_millis),
         metrics: Metrics::new(),
         database: if config.database_url.starts_with("sqlite:") {

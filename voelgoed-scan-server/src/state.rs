@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::node::{Admin, Scanner};
 
 use crate::clock::Clock;
-use crate::limit::{AddressLimit, DeviceLimit};
+use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::route::Router;
 
@@ -19,6 +19,7 @@ pub(crate) struct ServerState {
     pub(crate) router: Router,
     pub(crate) device_limit: DeviceLimit,
     pub(crate) address_limit: AddressLimit,
+    pub(crate) device_turns: DeviceTurns,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.

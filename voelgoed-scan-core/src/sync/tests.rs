@@ -247,6 +247,8 @@ impl TestDatabase {
                 reason: "Knows the band".parse().expect("a reason"),
             }),
             metadata: None,
+            event_id: None,
+            age_ms: None,
             prev_hash: None,
         };
         UploadItem {
@@ -292,6 +294,7 @@ impl TestDatabase {
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
                 may_restart_log: false,
             },
+            status_changes: HashMap::new(),
             recorded: recorded.collect(),
             gates: [3, 4]
                 .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
@@ -569,10 +572,41 @@ fn the_clock_is_corrected_above_two_seconds_and_never_past_the_time_of_receipt()
             signature: None,
             items: Vec::new(),
         };
+        let mut scan = device_scan(scanned);
         assert_eq!(
-            batch.corrected(NOW.plus_millis(scanned)),
+            batch.corrected(&scan),
             NOW.plus_millis(corrected),
             "{sent} {scanned}"
         );
+        // The age since the scan is right, whatever both times of the device's clock say.
+        for (age, corrected) in [(0, 0), (90_000, -90_000), (2_001, -2_001)] {
+            scan.age_ms = Some(age);
+            assert_eq!(
+                batch.corrected(&scan),
+                NOW.plus_millis(corrected),
+                "{sent} {scanned} {age}"
+            );
+        }
+        scan.age_ms = Some((1 << 53) - 1);
+        assert!(batch.corrected(&scan) < NOW);
+    }
+}
+
+/// A scan with this time of the device's clock, in milliseconds after now.
+fn device_scan(scanned: i64) -> SyncScan {
+    SyncScan {
+        scan_id: id(1),
+        reading: Reading::Qr("x".to_owned()),
+        event_id: None,
+        gate_id: gate(3).id,
+        direction: Direction::Entry,
+        scanned_at: NOW.plus_millis(scanned),
+        age_ms: None,
+        local_result: None,
+        local_reason: None,
+        sequence: None,
+        override_: None,
+        metadata: None,
+        prev_hash: None,
     }
 }

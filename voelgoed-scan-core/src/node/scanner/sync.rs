@@ -4,18 +4,15 @@
 use super::verification::verify_reading;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
-use crate::model::{AuthenticatedDevice, OrganizationId, ScanRecord, Timestamp};
-use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
+use crate::model::{AuthenticatedDevice, OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::store::{AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
-    Conflict, LinkHash, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
+    Conflict, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
 };
 use crate::token::Keyring;
 
 /// How many signatures are verified before other tasks run.
 const SIGNATURES_PER_YIELD: usize = 64;
-
-/// Sequence numbers are below this limit, so that a JSON client represents them exactly as a double.
-const SEQUENCE_LIMIT: u64 = 1 << 53;
 
 impl Scanner {
     /// Ingests a batch of scans at `now`, the server's clock. The scans of a revoked device go into quarantine.
@@ -52,13 +49,11 @@ impl Scanner {
             .await?
             .ok_or(ScanError::DeviceInactive)?;
         self.publish_sync(organization, &synced.writes, now).await;
-        let missing = synced.writes.received.missing();
-        Ok(SyncAnswer::of(request.batch_id, synced.results, missing, now))
+        let received = &synced.writes.received;
+        Ok(SyncAnswer::of(request.batch_id, synced.results, received, now))
     }
 
     fn item(&self, received: ReceivedScan, keyring: &Keyring) -> UploadItem {
-        let scan_id = received.scan_id();
-        let link = LinkHash::of(&received.sent);
         let upload = received.scan.map(|scan| {
             // Unsigned codes pass here: whether the event allows them is decided later, when the event is read.
             let (fingerprint, claims) =
@@ -69,14 +64,10 @@ impl Scanner {
                 claims,
             })
         });
-        let sequence = match &upload {
-            Ok(upload) => upload.scan.sequence,
-            Err(_) => received.sent.get("sequence").and_then(serde_json::Value::as_u64),
-        };
         UploadItem {
-            scan_id,
-            sequence: sequence.filter(|number| (1..SEQUENCE_LIMIT).contains(number)),
-            link,
+            scan_id: received.scan_id,
+            sequence: received.sequence,
+            link: received.link,
             upload,
         }
     }
@@ -104,6 +95,31 @@ impl Scanner {
             for record in records {
                 publisher.publish(Message::Scan(Box::new(record.clone())));
             }
+        }
+    }
+
+    /// Records a quarantined scan that staff accepted, as if its device were trusted, and returns its record. A repeated
+    /// request gets the same answer.
+    pub async fn accept(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        acceptance: &Acceptance,
+    ) -> Result<ScanRecord, ScanError> {
+        self.0.write_queue.flush().await;
+        let outcome = self
+            .store()
+            .accept(organization, scan, acceptance, &self.0.rules)
+            .await?;
+        match outcome.ok_or(ScanError::NotFound)? {
+            AcceptOutcome::Accepted { record, writes } => {
+                if let Some(writes) = writes {
+                    self.publish_sync(organization, &writes, acceptance.at).await;
+                }
+                Ok(*record)
+            }
+            AcceptOutcome::IdOfAnotherScan => Err(ScanError::ScanIdReused),
+            AcceptOutcome::Unreadable => Err(ScanError::NotAcceptable),
         }
     }
 

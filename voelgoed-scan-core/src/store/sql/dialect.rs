@@ -102,6 +102,8 @@ pub(crate) struct Statements {
     pub(crate) insert_import_tickets: &'static str,
     /// Writes what an import changes on tickets ([`BulkRow`]).
     pub(crate) update_import_tickets: &'static str,
+    /// Records the statuses that staff gave to tickets.
+    pub(crate) record_ticket_status: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

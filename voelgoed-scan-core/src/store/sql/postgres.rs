@@ -113,6 +113,7 @@ impl Dialect for Postgres {
         load_import_tickets: statement!("import/load_tickets.postgres.sql"),
         insert_import_tickets: statement!("import/insert_tickets.postgres.sql"),
         update_import_tickets: statement!("import/update_tickets.postgres.sql"),
+        record_ticket_status: statement!("tickets/record_status.postgres.sql"),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

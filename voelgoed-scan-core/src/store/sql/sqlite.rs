@@ -126,6 +126,7 @@ impl Dialect for Sqlite {
         load_import_tickets: statement!("import/load_tickets.sqlite.sql"),
         insert_import_tickets: statement!("import/insert_tickets.sqlite.sql"),
         update_import_tickets: statement!("import/update_tickets.sqlite.sql"),
+        record_ticket_status: statement!("tickets/record_status.sqlite.sql"),
     };
 
     /// One process uses the file.

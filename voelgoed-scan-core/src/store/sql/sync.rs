@@ -4,6 +4,7 @@
 //! Locks are taken in the order of every scan (counters, then tickets), after the row of the device, which keeps two
 //! uploads of one device apart.
 
+mod accept;
 mod conflicts;
 mod facts;
 #[cfg(feature = "postgres")]
@@ -14,10 +15,12 @@ mod writes;
 
 use async_trait::async_trait;
 
-use crate::model::{OrganizationId, RuleSettings};
+use crate::model::{OrganizationId, RuleSettings, ScanId};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql};
-use crate::store::{ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore};
+use crate::store::{
+    AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore,
+};
 use crate::sync::{Conflict, UploadBatch, ingest};
 
 /// The maximum number of scans of one device in quarantine.
@@ -31,6 +34,8 @@ pub(crate) struct SyncStatements {
     pub(crate) load_scans: &'static str,
     /// Reads the scans in the histories of tickets.
     pub(crate) load_histories: &'static str,
+    /// Reads the changes of statuses of tickets.
+    pub(crate) load_status_changes: &'static str,
     /// Reads entries of the device's log.
     pub(crate) load_log: &'static str,
     /// Reads which scans are in quarantine.
@@ -63,6 +68,19 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
         retry_contended("ingest an upload", || self.sync_once(batch, rules)).await
     }
 
+    async fn accept(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        acceptance: &Acceptance,
+        rules: &RuleSettings,
+    ) -> Result<Option<AcceptOutcome>, StoreError> {
+        retry_contended("accept a quarantined scan", || {
+            self.accept_once(organization, scan, acceptance, rules)
+        })
+        .await
+    }
+
     async fn conflicts(
         &self,
         organization: OrganizationId,
@@ -81,7 +99,8 @@ impl<D: SyncDialect> Sql<D> {
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError> {
         let mut transaction = self.write().await?;
-        let Some(facts) = facts::load::<D>(batch, &mut transaction).await? else {
+        let Some(facts) = facts::load::<D>(batch, facts::Devices::ActiveOrRevoked, &mut transaction).await?
+        else {
             return Ok(None);
         };
         let (results, writes) = ingest(batch, facts, rules);

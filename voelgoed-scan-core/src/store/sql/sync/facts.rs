@@ -21,13 +21,23 @@ fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> 
         .collect()
 }
 
-/// Locks and reads the facts. `None` if the device is neither active nor revoked. [`StoreError::Contended`] if one of
+/// The devices whose scans are ingested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Devices {
+    /// Those that may upload. The scans of revoked devices go into quarantine.
+    ActiveOrRevoked,
+    /// Every device: staff accepted its scan.
+    All,
+}
+
+/// Locks and reads the facts. `None` if the device may not upload. [`StoreError::Contended`] if one of
 /// the scans was recorded in another way while this waited for the locks.
 pub(super) async fn load<D: SyncDialect>(
     batch: &UploadBatch,
+    devices: Devices,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncFacts>, StoreError> {
-    let Some(device) = device::<D>(batch, connection).await? else {
+    let Some(device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
     let scan_ids: Vec<ScanId> = batch.uploads().map(|upload| upload.scan.scan_id).collect();
@@ -48,8 +58,20 @@ pub(super) async fn load<D: SyncDialect>(
     }
     let tickets = tickets::<D>(&named_tickets, connection).await?;
     let mut past = Vec::new();
+    let mut status_changes: HashMap<_, Vec<_>> = HashMap::new();
     if !tickets.is_empty() {
         let ids = lookups(batch, tickets.keys().map(TicketId::as_uuid));
+        for row in query::<D>(D::SYNC.load_status_changes)
+            .json(&ids)
+            .fetch_all(connection)
+            .await?
+        {
+            let change = (row.time("changed_at")?, row.parse("status")?);
+            status_changes
+                .entry(row.id("ticket_id")?)
+                .or_default()
+                .push(change);
+        }
         for row in query::<D>(D::SYNC.load_histories)
             .json(&ids)
             .fetch_all(connection)
@@ -61,24 +83,22 @@ pub(super) async fn load<D: SyncDialect>(
     let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
     Ok(Some(SyncFacts {
         sessions: sessions::<D>(batch, connection).await?,
-        log: if device.key.is_some() || device.may_restart_log {
-            log::<D>(batch, connection).await?
-        } else {
-            HashMap::new()
-        },
+        log: log::<D>(batch, connection).await?,
         device,
         recorded: known,
         gates,
         tickets,
+        status_changes,
         history: past,
         quarantined,
         quarantine_capacity,
     }))
 }
 
-/// Locks the row of the device by writing it, and reads it. `None` if the device is neither active nor revoked.
+/// Locks the row of the device by writing it, and reads it. `None` if the device is not one of `devices`.
 async fn device<D: SyncDialect>(
     batch: &UploadBatch,
+    devices: Devices,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncDevice>, StoreError> {
     let row = query::<D>(statement!("sync/lock_device.sql"))
@@ -88,7 +108,10 @@ async fn device<D: SyncDialect>(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let revoked = row.bool("revoked")?;
-    if !revoked && row.parse::<DeviceStatus>("status")? != DeviceStatus::Active {
+    if devices == Devices::ActiveOrRevoked
+        && !revoked
+        && row.parse::<DeviceStatus>("status")? != DeviceStatus::Active
+    {
         return Ok(None);
     }
     let settings: DeviceSettings = row.json("settings")?;
@@ -203,11 +226,7 @@ async fn sessions<D: SyncDialect>(
     batch: &UploadBatch,
     connection: &mut D::Connection,
 ) -> Result<Vec<SessionSpan>, StoreError> {
-    let times = || {
-        batch
-            .uploads()
-            .map(|upload| batch.corrected(upload.scan.scanned_at))
-    };
+    let times = || batch.uploads().map(|upload| batch.corrected(&upload.scan));
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(Vec::new());
     };
@@ -221,6 +240,7 @@ async fn sessions<D: SyncDialect>(
     let session = |row: &Row<D>| {
         Ok(SessionSpan {
             id: row.id("id")?,
+            gate_id: row.id("gate_id")?,
             from: row.time("started_at")?,
             until: row.opt_time("ended_at")?,
         })
@@ -238,6 +258,9 @@ async fn log<D: SyncDialect>(
         .filter_map(|upload| upload.scan.sequence)
         .flat_map(|sequence| sequence.saturating_sub(1)..=sequence.saturating_add(1))
         .collect();
+    if sequences.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = query::<D>(D::SYNC.load_log)
         .json(&sequences)
         .id(batch.organization_id.as_uuid())
