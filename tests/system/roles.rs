@@ -18,7 +18,7 @@ fn allowed_callers(operation: &str) -> &'static str {
         | "showTicket" | "showTicketQr" | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
         | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "addSigningKey"
-        | "changeSigningKey" => ADMINS,
+        | "changeSigningKey" | "acceptScan" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("{other} has no permissions here"),
     }
