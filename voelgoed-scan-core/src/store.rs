@@ -61,6 +61,12 @@ pub trait ScanStore: Send + Sync {
         token: &TokenHash,
     ) -> Result<Option<AuthenticatedDevice>, StoreError>;
 
+    /// How many writes of scans may run side by side, each of another organization. The writes of one organization would
+    /// wait for each other's locks.
+    fn concurrent_writes(&self) -> usize {
+        1
+    }
+
     /// Decides and records the scans of a batch, in their order. Returns one result a scan.
     ///
     /// A scan id is decided once: a retry gets the recorded answer. The scans of a batch are not one unit: when the

@@ -5,6 +5,7 @@ use super::verification::verify_reading;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
 use crate::model::{AuthenticatedDevice, OrganizationId, ScanRecord, Timestamp};
+use crate::node::write_queue::BulkKind;
 use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
     Conflict, LinkHash, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
@@ -46,11 +47,18 @@ impl Scanner {
         };
         // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
         self.0.write_queue.flush().await;
+        let permit = self
+            .0
+            .write_queue
+            .bulk_writes()
+            .start_chunk(organization, BulkKind::Upload)
+            .await;
         let synced = self
             .store()
             .sync(&batch, &self.0.rules)
             .await?
             .ok_or(ScanError::DeviceInactive)?;
+        permit.complete(batch.items.len());
         self.publish_sync(organization, &synced.writes, now).await;
         let missing = synced.writes.received.missing();
         Ok(SyncAnswer::of(request.batch_id, synced.results, missing, now))
