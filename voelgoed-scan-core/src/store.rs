@@ -38,7 +38,7 @@ use crate::model::{
     Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
-use crate::sync::{Conflict, UploadBatch};
+use crate::sync::{Conflict, UploadChunk};
 
 pub use errors::StoreError;
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -61,6 +61,12 @@ pub trait ScanStore: Send + Sync {
         &self,
         token: &TokenHash,
     ) -> Result<Option<AuthenticatedDevice>, StoreError>;
+
+    /// How many writes of scans may run side by side, each of another organization. The writes of one organization would
+    /// wait for each other's locks.
+    fn concurrent_writes(&self) -> usize {
+        1
+    }
 
     /// Decides and records the scans of a batch, in their order. Returns one result a scan.
     ///
@@ -156,11 +162,11 @@ pub trait TicketStore: Send + Sync {
 /// Scans that devices decided offline and upload later.
 #[async_trait]
 pub trait SyncStore: Send + Sync {
-    /// Ingests an upload in one transaction. `None` if the device is neither active nor revoked: scans of a revoked
+    /// Ingests a chunk of an upload in one transaction. `None` if the device is neither active nor revoked: scans of a revoked
     /// device go into quarantine.
     async fn sync(
         &self,
-        batch: &UploadBatch,
+        chunk: &UploadChunk<'_>,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError>;
 

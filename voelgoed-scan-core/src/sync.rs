@@ -5,6 +5,8 @@
 //! policies as text. `docs/sync.md` describes the whole procedure.
 
 mod chain;
+#[cfg(feature = "node")]
+mod chunks;
 mod facts;
 mod ingest;
 mod log_verification;
@@ -26,9 +28,11 @@ use crate::model::{
 use crate::rules::ConflictKind;
 
 pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
+#[cfg(feature = "node")]
+pub(crate) use chunks::{RemainingItems, names_tickets_in_two_ways};
 pub use facts::{
     LogPosition, NewSyncedScan, QuarantinedScan, QuarantinedUpload, RecordedScan, SessionSpan, SyncDevice,
-    SyncFacts, SyncWrites, UploadBatch, UploadItem,
+    SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 pub use ingest::{DENIED_AT_GATE, ingest, ingest_accepted};
 pub use read::BatchFault;

@@ -134,6 +134,8 @@ pub enum AcceptOutcome {
         /// What was written; `None` if the scan had been accepted before.
         writes: Option<Box<SyncWrites>>,
     },
+    /// The scan is on record and was never in quarantine.
+    NotQuarantined,
     /// Its id is that of another recorded scan.
     IdOfAnotherScan,
     /// An earlier version stored it without what it holds.

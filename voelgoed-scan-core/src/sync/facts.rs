@@ -65,8 +65,33 @@ impl UploadBatch {
         scan.scanned_at.plus_millis(offset).min(self.received_at)
     }
 
+    /// The whole batch as one chunk.
+    #[must_use]
+    pub fn whole(&self) -> UploadChunk<'_> {
+        UploadChunk {
+            batch: self,
+            items: self.items.iter().collect(),
+        }
+    }
+
     /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.items.iter().filter_map(|item| item.upload.as_deref().ok())
+    }
+}
+
+/// Items of a batch that are written together. The log is verified over the whole batch.
+#[derive(Debug, Clone)]
+pub struct UploadChunk<'a> {
+    /// The batch.
+    pub batch: &'a UploadBatch,
+    /// The items.
+    pub items: Vec<&'a UploadItem>,
+}
+
+impl<'a> UploadChunk<'a> {
+    /// The items that could be read as scans.
+    pub(crate) fn uploads(&self) -> impl Iterator<Item = &'a Upload> {
         self.items.iter().filter_map(|item| item.upload.as_deref().ok())
     }
 }

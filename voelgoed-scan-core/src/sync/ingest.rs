@@ -2,7 +2,7 @@
 
 mod results;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::{
     Direction, Event, EventId, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId, ScanRecord,
@@ -14,20 +14,23 @@ use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
     LinkHash, LogPosition, QuarantinedScan, QuarantinedUpload, ReceivedSequences, ScanFault, SyncFacts,
-    SyncResult, SyncWrites, UploadBatch, UploadItem,
+    SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
 pub const DENIED_AT_GATE: &str = "denied_at_gate";
 
-/// Ingests a batch. Returns the result of each scan, in order, and the changes to write.
+/// Ingests a chunk of a batch. Returns the result of each of its scans, in order, and the changes to write.
 #[must_use]
 pub fn ingest(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     mut facts: SyncFacts,
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
-    let meets_recorded_log = !facts.log.is_empty();
+    let batch = chunk.batch;
+    // The log may have scans of this batch already, from an earlier chunk.
+    let own: HashSet<ScanId> = batch.items.iter().filter_map(|item| item.scan_id).collect();
+    let meets_recorded_log = facts.log.values().any(|(scan, _)| !own.contains(scan));
     let is_restart = is_log_restart(batch, &facts);
     if is_restart {
         facts.log.clear();
@@ -43,19 +46,19 @@ pub fn ingest(
         log_settled: is_accepted && facts.device.may_restart_log && meets_recorded_log,
         ..SyncWrites::default()
     };
-    Ingestion::new(batch, facts, rules, writes).run(is_accepted)
+    Ingestion::new(chunk, facts, rules, writes).run(&chunk.items, is_accepted)
 }
 
 /// Ingests quarantined scans that staff accepted, as if their device were trusted. They take no position in its log, where
 /// they may contradict other scans.
 #[must_use]
 pub fn ingest_accepted(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     mut facts: SyncFacts,
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
     facts.log.clear();
-    Ingestion::new(batch, facts, rules, SyncWrites::default()).run(true)
+    Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
 }
 
 /// The outcome of one item of a batch.
@@ -85,9 +88,9 @@ struct Ingestion<'a> {
 }
 
 impl<'a> Ingestion<'a> {
-    fn new(batch: &'a UploadBatch, facts: SyncFacts, rules: &'a RuleSettings, writes: SyncWrites) -> Self {
+    fn new(chunk: &UploadChunk<'a>, facts: SyncFacts, rules: &'a RuleSettings, writes: SyncWrites) -> Self {
         let mut ingestion = Self {
-            batch,
+            batch: chunk.batch,
             rules,
             codes: facts
                 .tickets
@@ -111,15 +114,10 @@ impl<'a> Ingestion<'a> {
         ingestion
     }
 
-    fn run(mut self, is_accepted: bool) -> (Vec<SyncResult>, SyncWrites) {
-        let batch = self.batch;
-        let outcomes: Vec<_> = batch
-            .items
-            .iter()
-            .map(|item| self.item(item, is_accepted))
-            .collect();
+    fn run(mut self, items: &[&'a UploadItem], is_accepted: bool) -> (Vec<SyncResult>, SyncWrites) {
+        let outcomes: Vec<_> = items.iter().map(|item| self.item(item, is_accepted)).collect();
         if is_accepted {
-            let numbers = batch.items.iter().filter_map(|item| item.sequence);
+            let numbers = items.iter().filter_map(|item| item.sequence);
             self.writes.received.extend(numbers);
         }
         self.finish(outcomes)

@@ -44,9 +44,9 @@ impl SyncRequest<ReceivedScan> {
             });
         }
         let mut fields = Fields::default();
-        Splitter::new(body).members(|name, value| {
+        Splitter::new(body).members(|name, splitter| {
             let name: String = serde_json::from_slice(name).map_err(|_| NotJson)?;
-            fields.read(&name, value)
+            fields.read(&name, splitter)
         })?;
         let Fields {
             batch_id,
@@ -81,7 +81,13 @@ impl SyncRequest<ReceivedScan> {
 
 impl Fields {
     /// Reads a member of the batch. The last of several members with one name counts.
-    fn read(&mut self, name: &str, value: &[u8]) -> Result<(), BatchFault> {
+    fn read(&mut self, name: &str, splitter: &mut Splitter<'_>) -> Result<(), BatchFault> {
+        if name == "scans" && splitter.peek() == Some(b'[') {
+            self.faults.retain(|fault| fault.pointer != "/scans");
+            self.scans = Some(scans(splitter)?);
+            return Ok(());
+        }
+        let value = splitter.value()?;
         match name {
             "batch_id" => self.batch_id = self.field("/batch_id", value, "must be a UUID")?,
             "sent_at" => {
@@ -93,7 +99,6 @@ impl Fields {
                 let rule = "must be the base64url text of an Ed25519 signature";
                 self.signature = self.field("/signature", value, rule)?;
             }
-            "scans" if value.first() == Some(&b'[') => self.scans = Some(scans(value)?),
             "scans" => {
                 self.scans = self.field("/scans", value, "must be of type array")?;
             }
@@ -121,9 +126,9 @@ impl Fields {
     }
 }
 
-fn scans(value: &[u8]) -> Result<Vec<ReceivedScan>, BatchFault> {
+fn scans(splitter: &mut Splitter<'_>) -> Result<Vec<ReceivedScan>, BatchFault> {
     let mut scans = Vec::new();
-    Splitter::new(value).items(|item| {
+    splitter.items(|item| {
         if scans.len() == MAX_BATCH {
             let rule = format!("must have at most {MAX_BATCH} items");
             return Err(BatchFault::Invalid(vec![ScanFault::new("/scans", rule)]));

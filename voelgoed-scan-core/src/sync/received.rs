@@ -29,7 +29,9 @@ impl ReceivedSequences {
             }
         }
         let surplus = merged.len().saturating_sub(MAX_RANGES);
-        merged.drain(1..=surplus);
+        if surplus > 0 {
+            merged.drain(1..=surplus);
+        }
         self.0 = merged;
     }
 

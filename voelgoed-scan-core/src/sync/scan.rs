@@ -273,7 +273,8 @@ impl ReceivedScan {
     fn invalid(text: &[u8], fault: ScanFault) -> Self {
         let (mut scan_id, mut sequence, mut member_fault) = (None, None, None);
         let is_short = text.len() <= MAX_SCAN_BYTES;
-        let split = Splitter::new(text).members(|name, value| {
+        let split = Splitter::new(text).members(|name, splitter| {
+            let value = splitter.value()?;
             let name: String = serde_json::from_slice(name).map_err(|_| NotJson)?;
             match name.as_str() {
                 "scan_id" => scan_id = serde_json::from_slice(value).ok(),

@@ -19,10 +19,11 @@ impl<'a> Splitter<'a> {
         Self { text, at: 0 }
     }
 
-    /// Calls `visit` for each member of the object that the text is: with the name as a JSON string, and with the value.
+    /// Calls `visit` for each member of the object that the text is: with the name as a JSON string, and with the position of
+    /// the value, which `visit` reads.
     pub(super) fn members<E: From<NotJson>>(
         mut self,
-        mut visit: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), E>,
+        mut visit: impl FnMut(&'a [u8], &mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
         self.list(b'{', b'}', |splitter| {
             let name = splitter.value()?;
@@ -30,18 +31,17 @@ impl<'a> Splitter<'a> {
                 return Err(NotJson.into());
             }
             splitter.expect(b':')?;
-            visit(name, splitter.value()?)
+            visit(name, splitter)
         })?;
         Ok(self.end()?)
     }
 
-    /// Calls `visit` for each item of the array that the text is.
+    /// Calls `visit` for each item of the array at this position.
     pub(super) fn items<E: From<NotJson>>(
-        mut self,
+        &mut self,
         mut visit: impl FnMut(&'a [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.list(b'[', b']', |splitter| visit(splitter.value()?))?;
-        Ok(self.end()?)
+        self.list(b'[', b']', |splitter| visit(splitter.value()?))
     }
 
     fn list<E: From<NotJson>>(
@@ -66,7 +66,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// The next byte that is not white space, without reading it.
-    fn peek(&mut self) -> Option<u8> {
+    pub(super) fn peek(&mut self) -> Option<u8> {
         let rest = self.text.get(self.at..)?;
         let blanks = rest.iter().take_while(|byte| is_white_space(**byte)).count();
         self.at += blanks;
@@ -92,7 +92,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// The text of the next value. Its inside is not checked, except that its brackets and strings are closed.
-    fn value(&mut self) -> Result<&'a [u8], NotJson> {
+    pub(super) fn value(&mut self) -> Result<&'a [u8], NotJson> {
         let first = self.peek().ok_or(NotJson)?;
         let start = self.at;
         match first {
@@ -162,18 +162,20 @@ mod tests {
 
     fn items(text: &[u8]) -> Result<Vec<&[u8]>, NotJson> {
         let mut items = Vec::new();
-        Splitter::new(text).items(|item| {
+        let mut splitter = Splitter::new(text);
+        splitter.items(|item| {
             items.push(item);
             Ok::<(), NotJson>(())
         })?;
+        splitter.end()?;
         Ok(items)
     }
 
     fn member_count(text: &[u8]) -> Result<usize, NotJson> {
         let mut count = 0;
-        Splitter::new(text).members(|_, _| {
+        Splitter::new(text).members(|_, splitter| {
             count += 1;
-            Ok::<(), NotJson>(())
+            splitter.value().map(drop)
         })?;
         Ok(count)
     }

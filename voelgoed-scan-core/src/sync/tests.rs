@@ -306,7 +306,7 @@ impl TestDatabase {
             quarantined: HashSet::new(),
             quarantine_capacity: 0,
         };
-        let (results, writes) = ingest(&upload_batch, facts, &RULES);
+        let (results, writes) = ingest(&upload_batch.whole(), facts, &RULES);
         for new in writes.scans {
             let state = ScanState {
                 entry_limit: new.scan.snapshot.ticket.as_ref().map(|ticket| ticket.entry_limit),

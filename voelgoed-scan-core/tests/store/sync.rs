@@ -83,7 +83,7 @@ impl Fixture {
     pub(crate) async fn ingest(&self, batch: &UploadBatch) -> SyncOutcome {
         let synced = self
             .store
-            .sync(batch, &RULES)
+            .sync(&batch.whole(), &RULES)
             .await
             .expect("the batch is recorded");
         synced.expect("the device may sync")
@@ -1050,7 +1050,7 @@ pub(crate) async fn concurrent_batches_of_two_devices_lose_nothing(fixture: Fixt
                 .map(|code| item(scan(&session, *code, round), Some(*code)))
                 .collect();
             let (store, batch) = (fixture.store.clone(), sync_batch(&session, items, 3600));
-            calls.push(tokio::spawn(async move { store.sync(&batch, &RULES).await }));
+            calls.push(tokio::spawn(async move { store.sync(&batch.whole(), &RULES).await }));
         }
     }
     for call in calls {

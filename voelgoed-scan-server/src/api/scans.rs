@@ -78,6 +78,7 @@ impl From<ScanError> for Problem {
             ScanError::OverrideNotAllowed | ScanError::NotAllowed => Code::Forbidden.into(),
             ScanError::DeviceInactive => Code::DeviceInactive.into(),
             ScanError::NotOpen => Self::conflict("Only an open admission can be undone."),
+            ScanError::NotQuarantined => Self::conflict("Only a scan in quarantine can be accepted."),
             ScanError::NotAcceptable => Self::conflict(
                 "This scan was quarantined by an earlier version, which stored too little of it.",
             ),

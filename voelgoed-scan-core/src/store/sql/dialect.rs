@@ -30,6 +30,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const BEGIN_WRITE: &'static str;
     /// Whether other processes may write to the same database.
     const SHARED: bool;
+    /// How many writes of scans may run side by side, each of another organization.
+    const CONCURRENT_WRITES: usize;
     /// The statements that differ.
     const SQL: Statements;
 

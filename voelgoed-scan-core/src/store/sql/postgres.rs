@@ -94,6 +94,8 @@ impl Dialect for Postgres {
 
     const SHARED: bool = true;
 
+    const CONCURRENT_WRITES: usize = 4;
+
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
         lock_tickets: Some(statement!("tickets/lock.postgres.sql")),

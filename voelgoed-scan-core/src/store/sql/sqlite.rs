@@ -106,6 +106,8 @@ impl Dialect for Sqlite {
 
     const SHARED: bool = false;
 
+    const CONCURRENT_WRITES: usize = 1;
+
     const SQL: Statements = Statements {
         lock_occupancy: None,
         lock_tickets: None,

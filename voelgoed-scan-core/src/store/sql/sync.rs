@@ -1,4 +1,4 @@
-//! Ingests an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans,
+//! Ingests a chunk of an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans,
 //! evaluate, write. The number of statements does not depend on the number of scans.
 //!
 //! Locks are taken in the order of every scan (counters, then tickets), after the row of the device, which keeps two
@@ -21,7 +21,7 @@ use crate::store::sql::{Dialect, Sql};
 use crate::store::{
     AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore,
 };
-use crate::sync::{Conflict, UploadBatch, ingest};
+use crate::sync::{Conflict, UploadChunk, ingest};
 
 /// The maximum number of scans of one device in quarantine.
 const MAX_QUARANTINED: usize = 10_000;
@@ -62,10 +62,10 @@ pub(crate) trait SyncDialect: Dialect {
 impl<D: SyncDialect> SyncStore for Sql<D> {
     async fn sync(
         &self,
-        batch: &UploadBatch,
+        chunk: &UploadChunk<'_>,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError> {
-        retry_contended("ingest an upload", || self.sync_once(batch, rules)).await
+        retry_contended("ingest an upload", || self.sync_once(chunk, rules)).await
     }
 
     async fn accept(
@@ -95,16 +95,16 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
 impl<D: SyncDialect> Sql<D> {
     async fn sync_once(
         &self,
-        batch: &UploadBatch,
+        chunk: &UploadChunk<'_>,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError> {
         let mut transaction = self.write().await?;
-        let Some(facts) = facts::load::<D>(batch, facts::Devices::ActiveOrRevoked, &mut transaction).await?
+        let Some(facts) = facts::load::<D>(chunk, facts::Devices::ActiveOrRevoked, &mut transaction).await?
         else {
             return Ok(None);
         };
-        let (results, writes) = ingest(batch, facts, rules);
-        writes::apply::<D>(batch, &writes, &mut transaction).await?;
+        let (results, writes) = ingest(chunk, facts, rules);
+        writes::apply::<D>(chunk.batch, &writes, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(SyncOutcome { results, writes }))
     }

@@ -39,17 +39,20 @@ impl<D: SyncDialect> Sql<D> {
             .id(scan.as_uuid())
             .fetch_optional(&mut transaction)
             .await?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row else {
+            let record = find_scan::<D>(organization, scan, &mut transaction).await?;
+            return Ok(record.map(|_| AcceptOutcome::NotQuarantined));
+        };
         let Some(batch) = batch_of(organization, scan, &row)? else {
             return Ok(Some(AcceptOutcome::Unreadable));
         };
-        let Some(facts) = facts::load::<D>(&batch, facts::Devices::All, &mut transaction).await? else {
+        let Some(facts) = facts::load::<D>(&batch.whole(), facts::Devices::All, &mut transaction).await? else {
             return Ok(None);
         };
         if !facts.quarantined.contains(&scan) {
             return Err(StoreError::contended("the scan left the quarantine meanwhile"));
         }
-        let (results, mut changes) = ingest_accepted(&batch, facts, rules);
+        let (results, mut changes) = ingest_accepted(&batch.whole(), facts, rules);
         let status = results.first().map(|result| result.status);
         if !matches!(status, Some(SyncStatus::Recorded | SyncStatus::Replayed)) {
             return Ok(Some(AcceptOutcome::IdOfAnotherScan));

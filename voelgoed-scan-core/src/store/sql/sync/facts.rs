@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
-use crate::sync::{LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch};
+use crate::sync::{LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,};
 
 fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
     ids.into_iter()
@@ -33,18 +33,19 @@ pub(super) enum Devices {
 /// Locks and reads the facts. `None` if the device may not upload. [`StoreError::Contended`] if one of
 /// the scans was recorded in another way while this waited for the locks.
 pub(super) async fn load<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     devices: Devices,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncFacts>, StoreError> {
+    let batch = chunk.batch;
     let Some(device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
-    let scan_ids: Vec<ScanId> = batch.uploads().map(|upload| upload.scan.scan_id).collect();
+    let scan_ids: Vec<ScanId> = chunk.uploads().map(|upload| upload.scan.scan_id).collect();
     let scans = lookups(batch, scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(&scans, connection).await?;
-    let gates = gates_with_events::<D>(batch, &before, connection).await?;
-    let named_tickets = ticket_lookups(batch, &before);
+    let gates = gates_with_events::<D>(chunk, &before, connection).await?;
+    let named_tickets = ticket_lookups(chunk, &before);
     lock::<D>(batch, &gates, &named_tickets, connection).await?;
     let known = match D::SQL.lock_tickets {
         // The scans may have changed while this waited for the locks.
@@ -82,7 +83,7 @@ pub(super) async fn load<D: SyncDialect>(
     }
     let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
     Ok(Some(SyncFacts {
-        sessions: sessions::<D>(batch, connection).await?,
+        sessions: sessions::<D>(chunk, connection).await?,
         log: log::<D>(batch, connection).await?,
         device,
         recorded: known,
@@ -150,15 +151,15 @@ async fn known<D: SyncDialect>(
 
 /// Reads the gates of the upload and of the recorded scans, with their events.
 async fn gates_with_events<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     known: &HashMap<ScanId, RecordedScan>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
-    let uploaded = batch.uploads().map(|upload| upload.scan.gate_id);
+    let uploaded = chunk.uploads().map(|upload| upload.scan.gate_id);
     let gates: BTreeSet<GateId> = uploaded
         .chain(known.values().map(|known| known.state.record.gate_id))
         .collect();
-    let gates = lookups(batch, gates.iter().map(GateId::as_uuid));
+    let gates = lookups(chunk.batch, gates.iter().map(GateId::as_uuid));
     let rows = query::<D>(D::SYNC.load_gates)
         .json(&gates)
         .fetch_all(connection)
@@ -171,9 +172,9 @@ async fn gates_with_events<D: SyncDialect>(
 }
 
 /// The tickets that the upload names, and those of recorded scans.
-fn ticket_lookups(batch: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketLookup> {
-    let organization = batch.organization_id;
-    let claimed = batch
+fn ticket_lookups(chunk: &UploadChunk<'_>, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketLookup> {
+    let organization = chunk.batch.organization_id;
+    let claimed = chunk
         .uploads()
         .filter_map(|upload| upload.claims.ok())
         .map(|claims: Claims| {
@@ -223,7 +224,7 @@ async fn tickets<D: SyncDialect>(
 
 /// The sessions that the device had between its first and its last scan of the upload.
 async fn sessions<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     connection: &mut D::Connection,
 ) -> Result<Vec<SessionSpan>, StoreError> {
     let times = || batch.uploads().map(|upload| batch.corrected(&upload.scan));
