@@ -5,7 +5,7 @@
 //! policies as text. `docs/sync.md` describes the whole procedure.
 
 mod chain;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", test))]
 mod chunks;
 mod facts;
 mod ingest;
@@ -28,8 +28,10 @@ use crate::model::{
 use crate::rules::ConflictKind;
 
 pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
+#[cfg(any(feature = "node", test))]
+pub(crate) use chunks::RemainingItems;
 #[cfg(feature = "node")]
-pub(crate) use chunks::{RemainingItems, names_tickets_in_two_ways};
+pub(crate) use chunks::names_tickets_in_two_ways;
 pub use facts::{
     LogPosition, NewSyncedScan, QuarantinedScan, QuarantinedUpload, RecordedScan, SessionSpan, SyncDevice,
     SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,

@@ -65,10 +65,7 @@ impl<'a> RemainingItems<'a> {
     /// Takes the next items, with their positions in the batch: about `limit`, and at least one group.
     pub(crate) fn take(&mut self, limit: usize) -> (Vec<usize>, UploadChunk<'a>) {
         let mut positions = self.groups.pop().unwrap_or_default();
-        while let Some(group) = self
-            .groups
-            .pop_if(|group| positions.len() + group.len() <= limit)
-        {
+        while let Some(group) = self.groups.pop_if(|group| positions.len() + group.len() <= limit) {
             positions.extend(group);
         }
         positions.sort_unstable();
@@ -89,6 +86,7 @@ fn root(group_of: &mut [usize], mut at: usize) -> usize {
 
 /// Whether payloads of the batch may name one ticket in two ways, by code and by id. A chunk may then change the result of
 /// an earlier one.
+#[cfg(feature = "node")]
 pub(crate) fn names_tickets_in_two_ways(batch: &UploadBatch) -> bool {
     let claims = || batch.uploads().filter_map(|upload| upload.claims.ok());
     claims().any(|claims| claims.ticket_code.is_some()) && claims().any(|claims| claims.ticket_code.is_none())

@@ -325,6 +325,9 @@ fn read(sent: &Value) -> Result<SyncScan, ScanFault> {
     if !sent.is_object() {
         return Err(ScanFault::new("", "must be an object"));
     }
+    if sent.get("override").is_some_and(Value::is_array) {
+        return Err(ScanFault::new("/override", "must be an object"));
+    }
     let raw: RawSyncScan =
         serde_path_to_error::deserialize(sent.into_deserializer()).map_err(|error| fault(&error))?;
     SyncScan::try_from(raw).map_err(|error| ScanFault::new(error.pointer(), error.to_string()))

@@ -1050,7 +1050,9 @@ pub(crate) async fn concurrent_batches_of_two_devices_lose_nothing(fixture: Fixt
                 .map(|code| item(scan(&session, *code, round), Some(*code)))
                 .collect();
             let (store, batch) = (fixture.store.clone(), sync_batch(&session, items, 3600));
-            calls.push(tokio::spawn(async move { store.sync(&batch.whole(), &RULES).await }));
+            calls.push(tokio::spawn(
+                async move { store.sync(&batch.whole(), &RULES).await },
+            ));
         }
     }
     for call in calls {

@@ -10,8 +10,8 @@ use crate::model::{AuthenticatedDevice, OrganizationId, ScanId, ScanRecord, Time
 use crate::node::write_queue::BulkKind;
 use crate::store::{AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
-    Conflict, ReceivedScan, ReceivedSequences, RemainingItems, SyncAnswer, SyncRequest, SyncResult, SyncWrites, Upload,
-    UploadBatch, UploadItem, names_tickets_in_two_ways,
+    Conflict, ReceivedScan, ReceivedSequences, RemainingItems, SyncAnswer, SyncRequest, SyncResult,
+    SyncWrites, Upload, UploadBatch, UploadItem, names_tickets_in_two_ways,
 };
 use crate::token::Keyring;
 

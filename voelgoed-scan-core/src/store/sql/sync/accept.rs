@@ -46,7 +46,8 @@ impl<D: SyncDialect> Sql<D> {
         let Some(batch) = batch_of(organization, scan, &row)? else {
             return Ok(Some(AcceptOutcome::Unreadable));
         };
-        let Some(facts) = facts::load::<D>(&batch.whole(), facts::Devices::All, &mut transaction).await? else {
+        let Some(facts) = facts::load::<D>(&batch.whole(), facts::Devices::All, &mut transaction).await?
+        else {
             return Ok(None);
         };
         if !facts.quarantined.contains(&scan) {

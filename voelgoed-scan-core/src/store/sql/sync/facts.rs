@@ -13,7 +13,9 @@ use crate::store::StoreError;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
-use crate::sync::{LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,};
+use crate::sync::{
+    LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
+};
 
 fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
     ids.into_iter()
@@ -227,7 +229,8 @@ async fn sessions<D: SyncDialect>(
     chunk: &UploadChunk<'_>,
     connection: &mut D::Connection,
 ) -> Result<Vec<SessionSpan>, StoreError> {
-    let times = || batch.uploads().map(|upload| batch.corrected(&upload.scan));
+    let batch = chunk.batch;
+    let times = || chunk.uploads().map(|upload| batch.corrected(&upload.scan));
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(Vec::new());
     };
