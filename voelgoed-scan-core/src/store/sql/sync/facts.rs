@@ -83,10 +83,17 @@ pub(super) async fn load<D: SyncDialect>(
             past.push(mapping::history_scan(&row)?);
         }
     }
+    // A device with a key, or one that may start a new log, has its whole batch verified.
+    let whole = batch.whole();
+    let verified = if device.key.is_some() || device.may_restart_log {
+        &whole
+    } else {
+        chunk
+    };
     let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
     Ok(Some(SyncFacts {
         sessions: sessions::<D>(chunk, connection).await?,
-        log: log::<D>(batch, connection).await?,
+        log: log::<D>(verified, connection).await?,
         device,
         recorded: known,
         gates,
@@ -254,10 +261,10 @@ async fn sessions<D: SyncDialect>(
 
 /// The recorded entries of the device's log at the sequence numbers of the upload and next to them.
 async fn log<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<u64, (ScanId, LogPosition)>, StoreError> {
-    let sequences: BTreeSet<u64> = batch
+    let sequences: BTreeSet<u64> = chunk
         .uploads()
         .filter_map(|upload| upload.scan.sequence)
         .flat_map(|sequence| sequence.saturating_sub(1)..=sequence.saturating_add(1))
@@ -267,8 +274,8 @@ async fn log<D: SyncDialect>(
     }
     let rows = query::<D>(D::SYNC.load_log)
         .json(&sequences)
-        .id(batch.organization_id.as_uuid())
-        .id(batch.device_id.as_uuid())
+        .id(chunk.batch.organization_id.as_uuid())
+        .id(chunk.batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
     let entry = |row: &Row<D>| {
