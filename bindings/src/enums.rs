@@ -144,7 +144,9 @@ pub enum ConflictKind {
     NotAdmissible,
     /// The server denied the scan, but the device did not receive the answer and admitted the ticket.
     AdmittedOffline,
-    /// The scan is quarantined.
+    /// A device admitted a ticket that had been voided, refunded or marked as used before.
+    LetInDespiteStatus,
+    /// The scan is quarantined, or its number in the device's log belongs to another scan.
     Unverified,
 }
 

@@ -11,6 +11,7 @@ fn example_body(operation: &str, tenant: &Tenant) -> Option<Value> {
         "startSession" => json!({ "event_id": tenant.event, "gate_id": tenant.gate }),
         "scan" => json!({ "qr": "x" }),
         "sync" => json!({ "batch_id": new_id(), "sent_at": "2026-11-22T18:00:00Z", "scans": [] }),
+        "acceptScan" => json!({ "reason": "seen at the gate" }),
         "undoScan" => json!({ "reason": "by mistake" }),
         "reportOwnDevice" => json!({ "battery": 0.5 }),
         "registerDevice" => json!({ "device_id": new_id(), "name": "New" }),

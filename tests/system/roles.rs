@@ -20,7 +20,7 @@ fn allowed_callers(operation: &str) -> &'static str {
         | "showTicket" | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
         | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
-        | "addSigningKey" | "changeSigningKey" => ADMINS,
+        | "addSigningKey" | "changeSigningKey" | "acceptScan" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("{other} has no permissions here"),
     }

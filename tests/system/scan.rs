@@ -355,7 +355,7 @@ async fn a_wrapped_reading_is_admitted_once_and_a_shifted_one_warns_of_the_scann
     let tenant = &fixture.tenant;
     let qr = tenant.qr(1).await;
     let wrapped = format!("]Q2\\000026\u{feff}*{qr}*\u{3}\r\n");
-    let scan_id = voelgoed_scan_suite::fixture::new_id();
+    let scan_id = new_id();
     let body = serde_json::json!({ "qr": wrapped, "scan_id": scan_id });
     let first = tenant.device.scan(&body).await.expect(200).json();
     assert_eq!(first["reason"], "admitted", "{first}");

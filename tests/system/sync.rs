@@ -1,8 +1,9 @@
 //! Sync: the upload of scans that a phone decided offline.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
-use voelgoed_scan_suite::{Client, Fixture};
+use voelgoed_scan_suite::{Client, Fixture, socket};
 
 const SYNC: &str = "/api/v1/scanning/sync";
 const CONFLICTS: &str = "/api/v1/scanning/conflicts";
@@ -241,4 +242,188 @@ async fn a_scan_that_is_sent_online_and_by_upload_admits_once() {
         (&online["reason"], &online["replayed"]),
         (&json!("admitted"), &json!(true))
     );
+}
+
+#[tokio::test]
+async fn an_item_that_is_no_json_is_rejected_alone() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let nested = format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let mut items = Vec::new();
+    for (name, value) in [
+        ("qr", r#""\ud83d""#),
+        ("metadata", r#"{"a":1e400}"#),
+        ("metadata", nested.as_str()),
+        ("sequence", r#""7""#),
+        ("scanned_at", "1768161845"),
+    ] {
+        let mut scan = admitted_offline(&tenant.gate, &tenant.qr(0).await, 10);
+        scan.as_object_mut().expect("an object").remove(name);
+        let scan = scan.to_string();
+        items.push((
+            format!("{},\"{name}\":{value}}}", scan.trim_end_matches('}')),
+            format!("/{name}"),
+        ));
+    }
+    items.push(("nope".to_owned(), String::new()));
+    let valid = admitted_offline(&tenant.gate, &tenant.qr(1).await, 20);
+    items.push((valid.to_string(), "valid".to_owned()));
+    let sent_at = server_time(&tenant.device).await;
+    let texts: Vec<&str> = items.iter().map(|(text, _)| text.as_str()).collect();
+    let body = format!(
+        r#"{{"batch_id":"{}","sent_at":{sent_at},"scans":[{}]}}"#,
+        new_id(),
+        texts.join(",")
+    );
+    let answer = tenant
+        .device
+        .send("POST", SYNC, Some("application/json"), body)
+        .await
+        .expect(200)
+        .json();
+    for (at, (text, pointer)) in items.iter().enumerate() {
+        let result = &answer["results"][at];
+        if pointer == "valid" {
+            assert_eq!(result["status"], "recorded", "{answer}");
+        } else {
+            assert_eq!(result["status"], "rejected", "{text}");
+            assert_eq!(result["errors"][0]["pointer"], json!(pointer), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_an_active_device_may_send_more_than_64_kib() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let mut batch =
+        json!({ "batch_id": new_id(), "sent_at": at(0), "scans": [], "note": "x".repeat(70_000) });
+    tenant.device.post(SYNC, &batch).await.expect(200);
+    tenant
+        .owner
+        .post(SYNC, &batch)
+        .await
+        .expect_problem(413, "body_too_large");
+    let path = format!("/api/v1/scanning/devices/{}", tenant.device_id);
+    tenant.owner.call("DELETE", &path).await.expect(204);
+    tenant
+        .device
+        .post(SYNC, &batch)
+        .await
+        .expect_problem(413, "body_too_large");
+    batch["note"] = json!("x".repeat(60_000));
+    tenant.device.post(SYNC, &batch).await.expect(202);
+    tenant
+        .owner
+        .post(SYNC, &batch)
+        .await
+        .expect_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_device_has_one_upload_under_way() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let body = json!({ "batch_id": new_id(), "sent_at": at(0), "scans": [] });
+    let text = body.to_string();
+    let head = format!(
+        "POST {SYNC} HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+         content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        tenant.device.token(),
+        text.len()
+    );
+    let mut first = socket::send_and_keep_open(fixture.server.address(), head.as_bytes()).await;
+    socket::read_continue(&mut first).await;
+    let refused = tenant
+        .device
+        .post(SYNC, &body)
+        .await
+        .expect_problem(429, "rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    // Another device, and a scan of the same one, go on.
+    let (other, _) = tenant.new_device("phone-2", &json!({})).await;
+    other.post(SYNC, &body).await.expect(200);
+    tenant.device.scan(&json!({ "qr": "x" })).await.expect(200);
+    first.write_all(text.as_bytes()).await.expect("written");
+    let answer = socket::read_to_end(&mut first).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    tenant.device.post(SYNC, &body).await.expect(200);
+}
+
+#[tokio::test]
+async fn missing_numbers_are_listed_up_to_a_hundred_gaps() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let qr = tenant.qr(0).await;
+    let scans: Vec<Value> = (1..=150)
+        .map(|number| {
+            let mut scan = admitted_offline(&tenant.gate, &qr, number);
+            scan["local_result"] = json!("duplicate");
+            scan["local_reason"] = json!("already_scanned");
+            scan["sequence"] = json!(2 * number);
+            scan
+        })
+        .collect();
+    let answer = upload(&tenant.device, &scans).await;
+    assert_eq!(answer["missing_sequences"].as_array().expect("gaps").len(), 100);
+    assert_eq!(answer["missing_sequences"][99], json!([199, 199]));
+    assert_eq!(answer["missing_more"], json!(50));
+}
+
+#[tokio::test]
+async fn a_quarantined_scan_that_staff_accept_is_recorded() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let scan = admitted_offline(&tenant.gate, &tenant.qr(3).await, 40);
+    let path = format!("/api/v1/scanning/devices/{}", tenant.device_id);
+    let sent_at = server_time(&tenant.device).await;
+    tenant.owner.call("DELETE", &path).await.expect(204);
+    let batch = json!({ "batch_id": new_id(), "sent_at": sent_at, "scans": [scan] });
+    tenant.device.post(SYNC, &batch).await.expect(202);
+    let before = inside(tenant).await;
+    let path = format!("{CONFLICTS}/{}/accept", scan["scan_id"].as_str().expect("an id"));
+    let reason = json!({ "reason": "Ann saw them come in" });
+    for role in ["staff", "viewer"] {
+        tenant
+            .member(role)
+            .await
+            .post(&path, &reason)
+            .await
+            .expect_problem(403, "forbidden");
+    }
+    fixture
+        .other_tenant
+        .owner
+        .post(&path, &reason)
+        .await
+        .expect_problem(404, "not_found");
+    let unknown = format!("{CONFLICTS}/{}/accept", new_id());
+    tenant
+        .owner
+        .post(&unknown, &reason)
+        .await
+        .expect_problem(404, "not_found");
+    tenant
+        .owner
+        .post(&path, &json!({}))
+        .await
+        .expect_problem(422, "validation_failed");
+    let accepted = tenant
+        .member("admin")
+        .await
+        .post(&path, &reason)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&accepted["result"], &accepted["reason"], &accepted["source"]),
+        (&json!("valid"), &json!("admitted"), &json!("sync"))
+    );
+    assert_eq!(
+        tenant.owner.post(&path, &reason).await.expect(200).json(),
+        accepted
+    );
+    let after = inside(tenant).await;
+    assert_eq!(after.as_i64(), before.as_i64().map(|people| people + 1));
+    assert_eq!(conflicts(tenant).await, Vec::<Value>::new());
 }

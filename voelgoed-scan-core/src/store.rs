@@ -38,15 +38,15 @@ use crate::model::{
     Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
-use crate::sync::{Conflict, UploadBatch};
+use crate::sync::{Conflict, UploadChunk};
 
 pub use errors::StoreError;
 pub use filters::{ConflictFilter, Order, ScanFilter};
 pub use manifests::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore};
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
-    DeleteOutcome, ImportOutcome, NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome,
-    UndoPermission,
+    AcceptOutcome, Acceptance, DeleteOutcome, ImportOutcome, NumberedLine, PutOutcome, StartOutcome,
+    SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
@@ -63,6 +63,12 @@ pub trait ScanStore: Send + Sync {
         &self,
         token: &TokenHash,
     ) -> Result<Option<AuthenticatedDevice>, StoreError>;
+
+    /// How many writes of scans may run side by side, each of another organization. The writes of one organization would
+    /// wait for each other's locks.
+    fn concurrent_writes(&self) -> usize {
+        1
+    }
 
     /// Decides and records the scans of a batch, in their order. Returns one result a scan.
     ///
@@ -158,13 +164,23 @@ pub trait TicketStore: Send + Sync {
 /// Scans that devices decided offline and upload later.
 #[async_trait]
 pub trait SyncStore: Send + Sync {
-    /// Ingests an upload in one transaction. `None` if the device is neither active nor revoked: scans of a revoked
+    /// Ingests a chunk of an upload in one transaction. `None` if the device is neither active nor revoked: scans of a revoked
     /// device go into quarantine.
     async fn sync(
         &self,
-        batch: &UploadBatch,
+        chunk: &UploadChunk<'_>,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError>;
+
+    /// Records a quarantined scan as if its device were trusted, in one transaction. A repeated call changes nothing.
+    /// `None` if no such scan is in quarantine.
+    async fn accept(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        acceptance: &Acceptance,
+        rules: &RuleSettings,
+    ) -> Result<Option<AcceptOutcome>, StoreError>;
 
     /// A page of the conflicts, newest first by the time of the scan that lost.
     async fn conflicts(

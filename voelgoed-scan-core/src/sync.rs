@@ -5,28 +5,39 @@
 //! policies as text. `docs/sync.md` describes the whole procedure.
 
 mod chain;
+#[cfg(any(feature = "node", test))]
+mod chunks;
 mod facts;
 mod ingest;
 mod log_verification;
+mod read;
 mod received;
 mod recheck;
 mod refold;
 mod scan;
+mod split;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::text::string_enum;
-use crate::model::{BatchId, DeviceId, NamedGate, Reason, ScanId, ScanResult, TicketCode, Timestamp};
+use crate::model::{
+    BatchId, DeviceId, NamedGate, Reason, ReasonText, ScanId, ScanResult, TicketCode, Timestamp,
+};
 use crate::rules::ConflictKind;
 
 pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
+#[cfg(any(feature = "node", test))]
+pub(crate) use chunks::RemainingItems;
+#[cfg(feature = "node")]
+pub(crate) use chunks::names_tickets_in_two_ways;
 pub use facts::{
-    LogPosition, NewSyncedScan, QuarantinedScan, RecordedScan, SessionSpan, SyncDevice, SyncFacts,
-    SyncWrites, UploadBatch, UploadItem,
+    LogPosition, NewSyncedScan, QuarantinedScan, QuarantinedUpload, RecordedScan, SessionSpan, SyncDevice,
+    SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
-pub use ingest::{DENIED_AT_GATE, ingest};
+pub use ingest::{DENIED_AT_GATE, ingest, ingest_accepted};
+pub use read::BatchFault;
 pub use received::ReceivedSequences;
 pub use recheck::Upload;
 pub use refold::{RefoldResult, ScanState, TicketHistories};
@@ -51,8 +62,8 @@ string_enum! {
 
 /// The request of `POST /api/v1/scanning/sync`: a batch of scans that a device decided alone.
 ///
-/// A device writes `SyncRequest<SyncScan>`. A server reads `SyncRequest<ReceivedScan>`, so that an invalid scan does not
-/// invalidate the batch.
+/// A device writes `SyncRequest<SyncScan>`. A server reads `SyncRequest<ReceivedScan>` with
+/// [`SyncRequest::read`], so that an invalid scan does not invalidate the batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncRequest<S = SyncScan> {
     /// The client's id of this batch. The answer repeats it.
@@ -89,12 +100,20 @@ impl<S> schemars::JsonSchema for SyncRequest<S> {
                     "description": "An item that is not a SyncScan is answered as `rejected`; the other items are processed.",
                     "type": "array",
                     "maxItems": MAX_BATCH,
-                    "items": { "anyOf": [scan, true] }
+                    "items": scan
                 },
                 "signature": signature
             }
         })
     }
+}
+
+/// The request of `POST /api/v1/scanning/conflicts/{scan_id}/accept`: why staff trust a quarantined scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AcceptRequest {
+    /// The reason.
+    pub reason: ReasonText,
 }
 
 /// A device by id and name.
@@ -164,8 +183,12 @@ pub struct SyncAnswer {
     pub rejected: usize,
     /// The number of scans that take part in a conflict.
     pub conflicts: usize,
-    /// The gaps in the device's sequence numbers that it did not upload: first and last number of each.
+    /// The gaps in the device's sequence numbers that it did not upload: first and last number of each. At most 100, the
+    /// lowest.
     pub missing_sequences: Vec<(u64, u64)>,
+    /// The number of gaps that `missing_sequences` does not list.
+    #[serde(default)]
+    pub missing_more: usize,
     /// The server's time.
     pub server_time: Timestamp,
 }
@@ -176,9 +199,10 @@ impl SyncAnswer {
     pub fn of(
         batch_id: BatchId,
         results: Vec<SyncResult>,
-        missing_sequences: Vec<(u64, u64)>,
+        received: &ReceivedSequences,
         server_time: Timestamp,
     ) -> Self {
+        let (missing_sequences, missing_more) = received.missing_listed();
         let count = |status| results.iter().filter(|one| one.status == status).count();
         Self {
             batch_id,
@@ -188,6 +212,7 @@ impl SyncAnswer {
             conflicts: results.iter().filter(|one| one.conflict.is_some()).count(),
             results,
             missing_sequences,
+            missing_more,
             server_time,
         }
     }

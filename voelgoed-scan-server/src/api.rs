@@ -41,6 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
         scans::undo(),
         sync::sync(),
         sync::list_conflicts(),
+        sync::accept(),
         device::show(),
         device::report(),
         devices::register(),

@@ -42,6 +42,7 @@ macro_rules! json_bodies {
 json_bodies!(
     core::model::SessionStart,
     core::model::UndoRequest,
+    core::sync::AcceptRequest,
     core::model::DeviceHealth,
     core::model::DeviceRegister,
     core::model::DevicePatch,
@@ -73,11 +74,6 @@ pub(crate) fn backwards(start: Option<core::model::Timestamp>, end: Option<core:
 impl JsonBody for core::model::ScanRequest {
     type Schema = core::model::RawScanRequest;
     const DESERIALIZE_VALIDATES: bool = true;
-}
-
-impl JsonBody for core::sync::SyncRequest<core::sync::ReceivedScan> {
-    type Schema = core::sync::SyncRequest;
-    const MAX_BYTES: usize = 16 * 1024 * 1024;
 }
 
 /// A generator of schemas in the form that `/openapi.json` publishes.

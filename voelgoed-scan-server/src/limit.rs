@@ -1,11 +1,14 @@
 //! Rate limits: one for each device, and one for each address that calls without a credential (token buckets).
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use parking_lot::Mutex;
 use voelgoed_scan_core::model::{Device, DeviceId, OrganizationId};
 
 /// The rate limit of devices.
@@ -43,6 +46,34 @@ impl DeviceLimit {
             buckets.retain_recent();
             buckets.shrink_to_fit();
         }
+    }
+}
+
+/// The devices with a request under way on a route that a device calls one at a time. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct DeviceTurns(Arc<Mutex<HashSet<(OrganizationId, DeviceId)>>>);
+
+impl DeviceTurns {
+    /// Begins a request of the device. `None` if it has one under way.
+    pub(crate) fn begin(&self, device: &Device) -> Option<DeviceTurn> {
+        let device = (device.organization_id, device.id);
+        let begins = self.0.lock().insert(device);
+        begins.then(|| DeviceTurn {
+            turns: self.clone(),
+            device,
+        })
+    }
+}
+
+/// The request of a device that is under way. It ends when this is dropped.
+pub(crate) struct DeviceTurn {
+    turns: DeviceTurns,
+    device: (OrganizationId, DeviceId),
+}
+
+impl Drop for DeviceTurn {
+    fn drop(&mut self) {
+        self.turns.0.lock().remove(&self.device);
     }
 }
 

@@ -16,10 +16,10 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Response, StatusCode};
 use tokio::time::timeout;
-use voelgoed_scan_core::model::random;
+use voelgoed_scan_core::model::{DeviceStatus, random};
 
 use crate::auth::{Caller, Credential};
-use crate::body::{self, ClientGone, ReadOutcome};
+use crate::body::{self, ClientGone, MAX_BODY_BYTES, ReadOutcome};
 use crate::clock;
 use crate::metrics::{self, Metrics};
 use crate::problem::{Code, Problem};
@@ -32,6 +32,9 @@ use crate::state::ServerState;
 /// The time limit for database reads, those of authentication and those of GET handlers. It is a little less than the
 /// two seconds within which a client learns that the database does not respond.
 const READ_TIMEOUT: Duration = Duration::from_millis(1800);
+
+/// How long a device waits that has a request under way where it may have one.
+const BUSY_DEVICE_RETRY: Duration = Duration::from_secs(1);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -220,7 +223,14 @@ async fn authenticate(
         state.last_seen.note(&authenticated.device, state.clock.now());
         check_rate(state, state.device_limit.check(&authenticated.device))?;
     }
-    let body = read_body(route.body, &headers, body).await?;
+    let turn = match &caller {
+        Caller::Device(authenticated) if route.one_per_device => {
+            let turn = state.device_turns.begin(&authenticated.device);
+            Some(turn.ok_or_else(|| Problem::rate_limited(BUSY_DEVICE_RETRY))?)
+        }
+        _ => None,
+    };
+    let body = read_body(body_for(route.body, &caller), &headers, body).await?;
     Ok(Request {
         state: Arc::clone(state),
         caller,
@@ -228,9 +238,23 @@ async fn authenticate(
         path,
         headers,
         now: state.clock.now(),
+        turn,
         query: NoQuery {},
         body,
     })
+}
+
+/// The kind of body that a caller may send. Only an active device may send a large one.
+fn body_for(kind: BodyKind, caller: &Caller) -> BodyKind {
+    match (kind, caller) {
+        (BodyKind::Json(..), Caller::Device(authenticated))
+            if authenticated.device.status == DeviceStatus::Active =>
+        {
+            kind
+        }
+        (BodyKind::Json(schema, limit), _) => BodyKind::Json(schema, limit.min(MAX_BODY_BYTES)),
+        _ => kind,
+    }
 }
 
 /// Reads the body that the route takes. A body that the route does not take stays in `slot`.

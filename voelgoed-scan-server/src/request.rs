@@ -11,6 +11,7 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
 
 use crate::auth::{Caller, Credential};
+use crate::limit::DeviceTurn;
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
 use crate::state::ServerState;
@@ -27,6 +28,8 @@ pub(crate) struct Request<B = (), Q = NoQuery> {
     pub(crate) path: PathValues,
     pub(crate) headers: HeaderMap,
     pub(crate) now: Timestamp,
+    /// Keeps other requests of the device away from a route that a device calls one at a time.
+    pub(crate) turn: Option<DeviceTurn>,
     pub(crate) query: Q,
     pub(crate) body: B,
 }

@@ -22,7 +22,7 @@ use crate::problem::{Code, Problem};
 use crate::request::{AnonymousRequest, Request};
 use crate::response::ResponseBody;
 use crate::state::ServerState;
-pub(crate) use builder::{Json, RouteBuilder};
+pub(crate) use builder::{FromBody, Json, RouteBuilder};
 pub(crate) use router::Router;
 
 /// Why a request gets no successful response.
@@ -76,7 +76,7 @@ pub(crate) enum Access {
 /// Adds the schema of a type to a document and returns it, or a reference to it.
 pub(crate) type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
-fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(crate) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
@@ -115,6 +115,8 @@ pub(crate) struct Route {
     pub(crate) access: Access,
     /// Whether a GET is cancelled after the read timeout. Routes that read a lot of data have none.
     pub(crate) has_read_timeout: bool,
+    /// Whether a device has at most one request of this route under way. A second one gets 429.
+    pub(crate) one_per_device: bool,
 }
 
 impl Route {

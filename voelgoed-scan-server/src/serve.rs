@@ -26,7 +26,7 @@ use crate::api::{self, ReadinessProbe};
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
 use crate::last_seen::LastSeen;
-use crate::limit::{AddressLimit, DeviceLimit};
+use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::pipeline;
 use crate::route::Router;
@@ -143,6 +143,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         device_limit: DeviceLimit::new(config.rate_limit),
         address_limit: AddressLimit::new(),
         last_seen: LastSeen::default(),
+        device_turns: DeviceTurns::default(),
         clock: Clock::new(config.clock_offset_millis),
         metrics: Metrics::new(),
         database: if config.database_url.starts_with("sqlite:") {

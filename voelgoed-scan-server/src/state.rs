@@ -11,7 +11,7 @@ use voelgoed_scan_core::store::Durability;
 use crate::api::ReadinessProbe;
 use crate::clock::Clock;
 use crate::last_seen::LastSeen;
-use crate::limit::{AddressLimit, DeviceLimit};
+use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::route::Router;
 
@@ -23,6 +23,7 @@ pub(crate) struct ServerState {
     pub(crate) device_limit: DeviceLimit,
     pub(crate) address_limit: AddressLimit,
     pub(crate) last_seen: LastSeen,
+    pub(crate) device_turns: DeviceTurns,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.

@@ -59,7 +59,7 @@ pub(crate) struct Replay {
     /// The maximum number of scans a second
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
-    /// The number of batches that are sent concurrently
+    /// The number of batches that are sent concurrently, each of another device
     #[arg(long, value_name = "N", default_value = "4")]
     concurrency: NonZeroUsize,
     /// The number of scans in a batch

@@ -206,7 +206,7 @@ fn verify_vectors(path: PathBuf) -> Result<Report, Failure> {
 fn read_vectors(path: &Path) -> Result<VectorFile, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
-    VectorFile::parse(&text).map_err(|error| {
+    VectorFile::parse(text).map_err(|error| {
         let mut reason = error.to_string();
         if let Some(source) = std::error::Error::source(&error) {
             reason.push_str(": ");

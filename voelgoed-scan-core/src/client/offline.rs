@@ -278,6 +278,8 @@ impl OfflineScanner {
             sequence: Some(tail.sequence + 1),
             override_: scan.override_.clone(),
             metadata: scan.metadata.clone(),
+            event_id: None,
+            age_ms: None,
             prev_hash: tail.link,
         };
         // The hash covers what the server will parse: the upload contains exactly this text.

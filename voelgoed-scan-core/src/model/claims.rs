@@ -1,5 +1,7 @@
 //! The claims of a ticket payload and its validity window.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::text::string_enum;
 use crate::model::{EventId, OrganizationId, Reason, TicketCode, TicketId, Timestamp};
 
@@ -18,7 +20,7 @@ string_enum! {
 }
 
 /// The claims of a payload about its ticket. At least one of code and id is present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Claims {
     /// The ticket's code.
     pub ticket_code: Option<TicketCode>,
@@ -46,7 +48,7 @@ impl Claims {
 }
 
 /// The validity window of a payload. It includes both ends; an absent end is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Window {
     /// The first moment.
     pub not_before: Option<Timestamp>,

@@ -20,6 +20,7 @@ use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
+use crate::node::write_queue::BulkWrites;
 use crate::store::Store;
 
 /// Administers organizations; cheap to clone.
@@ -30,6 +31,7 @@ pub struct Admin {
     identity_cache: Arc<IdentityCache>,
     invalidator: Invalidator,
     manifest_cache: Arc<ManifestCache>,
+    bulk_writes: BulkWrites,
 }
 
 impl Admin {
@@ -39,6 +41,7 @@ impl Admin {
         identity_cache: Arc<IdentityCache>,
         invalidator: Invalidator,
         manifest_cache: ManifestCache,
+        bulk_writes: BulkWrites,
     ) -> Self {
         Self {
             store,
@@ -46,6 +49,7 @@ impl Admin {
             identity_cache,
             invalidator,
             manifest_cache: Arc::new(manifest_cache),
+            bulk_writes,
         }
     }
 }

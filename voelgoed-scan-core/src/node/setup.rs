@@ -110,6 +110,7 @@ impl Setup {
             Arc::clone(&identity_cache),
             invalidator.clone(),
             ManifestCache::new(window),
+            write_queue.bulk_writes().clone(),
         );
         let scanner = Scanner::new(ScannerParts {
             store,

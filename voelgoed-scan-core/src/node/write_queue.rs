@@ -20,6 +20,7 @@
 //! - A caller that goes away leaves a complete scan or none.
 
 mod batches;
+mod bulk;
 mod post_commit;
 mod queues;
 mod writer;
@@ -35,6 +36,8 @@ use crate::model::{Attempt, Recorded, RuleSettings};
 use crate::node::health::{WriteCounts, WriteStats};
 use crate::rules::NewScan;
 use crate::store::{ScanStore, StoreError};
+use bulk::Contention;
+pub(crate) use bulk::{BulkKind, BulkWrites};
 pub(crate) use post_commit::{PostCommit, PostCommitTask};
 use queues::{Command, DenialBuffer, PendingDenial, Queues, WriteRequest};
 use writer::Writer;
@@ -86,6 +89,7 @@ pub(crate) struct WriteQueue {
     scan_permits: Arc<Semaphore>,
     denial_permits: Arc<Semaphore>,
     denial_buffer: Arc<DenialBuffer>,
+    bulk_writes: BulkWrites,
     stats: Arc<WriteStats>,
 }
 
@@ -97,6 +101,11 @@ impl WriteQueue {
         rules: RuleSettings,
         post_commit: Arc<impl PostCommit>,
     ) -> io::Result<Self> {
+        let contention = match store.concurrent_writes() {
+            0 | 1 => Contention::Database,
+            _ => Contention::Organization,
+        };
+        let bulk_writes = BulkWrites::new(contention);
         let (commands, receiver) = mpsc::unbounded_channel();
         let stats = Arc::new(WriteStats::default());
         let (completed, batches) = mpsc::channel(MAX_PENDING_POST_COMMITS);
@@ -116,6 +125,7 @@ impl WriteQueue {
             scan_permits: Arc::new(Semaphore::new(MAX_QUEUED_SCANS)),
             denial_permits: Arc::new(Semaphore::new(MAX_PENDING_DENIALS)),
             denial_buffer,
+            bulk_writes,
             stats,
         })
     }
@@ -126,6 +136,11 @@ impl WriteQueue {
             MAX_QUEUED_SCANS - self.scan_permits.available_permits(),
             MAX_PENDING_DENIALS - self.denial_permits.available_permits(),
         )
+    }
+
+    /// The bulk writes that wait behind the scans of this queue.
+    pub(crate) fn bulk_writes(&self) -> &BulkWrites {
+        &self.bulk_writes
     }
 
     /// Records a scan. Returns when it is durable.

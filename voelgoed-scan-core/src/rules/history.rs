@@ -22,7 +22,9 @@ string_enum! {
         NotAdmissible = "not_admissible",
         /// The server denied the scan. The device did not receive the answer and admitted the person.
         AdmittedOffline = "admitted_offline",
-        /// The scan is in quarantine.
+        /// A device admitted a ticket that had been voided, refunded or marked as used before.
+        LetInDespiteStatus = "let_in_despite_status",
+        /// The scan is in quarantine, or has a number in its device's log that belongs to another scan.
         Unverified = "unverified",
     }
 
@@ -173,6 +175,7 @@ impl HistoryFold<'_> {
                 self.lose(HistoryOutcome::with_reason(self.allowance.denial())),
             ),
         };
+        let outcome = scan.outcome.kept_conflict(outcome);
         let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
         match effect {
             EntryEffect::ByRight { adds_person } => {
@@ -244,6 +247,20 @@ impl HistoryFold<'_> {
 }
 
 impl HistoryOutcome {
+    /// `next` with the conflict that this outcome has by itself, whatever other scans there are.
+    fn kept_conflict(self, next: Self) -> Self {
+        let (conflict, winner) = match (self.conflict, next.conflict) {
+            (kept @ Some(ConflictKind::LetInDespiteStatus), _)
+            | (kept @ Some(ConflictKind::Unverified), None) => (kept, None),
+            _ => (next.conflict, next.winner),
+        };
+        Self {
+            conflict,
+            winner,
+            ..next
+        }
+    }
+
     /// An outcome with a reason only.
     const fn with_reason(reason: Reason) -> Self {
         Self {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    DeviceId, ScanRecord, ScanSession, SessionId, TicketCode, TicketFacts, TicketId, TicketLine,
+    ApiKeyId, DeviceId, ReasonText, ScanRecord, ScanSession, SessionId, TicketCode, TicketFacts, TicketId,
+    TicketLine, Timestamp,
 };
 use crate::sync::{SyncResult, SyncWrites};
 
@@ -121,4 +122,33 @@ pub struct SyncOutcome {
     pub results: Vec<SyncResult>,
     /// What was written.
     pub writes: SyncWrites,
+}
+
+/// Why and by whom a quarantined scan is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The reason.
+    pub reason: ReasonText,
+    /// The API key of the member.
+    pub api_key_id: ApiKeyId,
+    /// The time.
+    pub at: Timestamp,
+}
+
+/// The result of accepting a quarantined scan.
+#[derive(Debug)]
+pub enum AcceptOutcome {
+    /// The scan is on record.
+    Accepted {
+        /// Its record.
+        record: Box<ScanRecord>,
+        /// What was written; `None` if the scan had been accepted before.
+        writes: Option<Box<SyncWrites>>,
+    },
+    /// The scan is on record and was never in quarantine.
+    NotQuarantined,
+    /// Its id is that of another recorded scan.
+    IdOfAnotherScan,
+    /// An earlier version stored it without what it holds.
+    Unreadable,
 }

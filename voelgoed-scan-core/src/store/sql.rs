@@ -42,6 +42,7 @@ mod sqlite;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod ticket_statuses;
 mod tickets;
 mod undo;
 mod write_deadline;

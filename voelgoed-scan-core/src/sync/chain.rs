@@ -14,6 +14,8 @@ use crate::model::{BatchId, DeviceId, OrganizationId, Timestamp};
 const LINK_LABEL: &[u8] = b"voelgoed-scan/link/1\n";
 /// The label that the signed bytes of a batch start with.
 const BATCH_LABEL: &[u8] = b"voelgoed-scan/batch/1\n";
+/// The label before the ages of the scans of a batch.
+const AGES_LABEL: &[u8] = b"voelgoed-scan/ages/1\n";
 
 fixed_bytes! {
     /// The SHA-256 hash of a scan in a device's log. Its text is base64url without padding.
@@ -23,13 +25,17 @@ fixed_bytes! {
 }
 
 /// The canonical JSON of a scan as it is sent: no white space, members in the order of their names' bytes, top-level members
-/// that are null left out, texts and numbers as `serde_json` writes them.
+/// that are null left out, texts and numbers as `serde_json` writes them. The member `age_ms` is left out too: it is another
+/// one whenever the scan is sent, and the signature of the batch covers it.
 #[must_use]
 pub fn canonical(scan: &Value) -> Vec<u8> {
     let mut out = String::new();
     match scan {
         Value::Object(members) => {
-            write_object(members.iter().filter(|(_, value)| !value.is_null()), &mut out);
+            let sent = members
+                .iter()
+                .filter(|(name, value)| !value.is_null() && *name != "age_ms");
+            write_object(sent, &mut out);
         }
         other => write(other, &mut out),
     }
@@ -78,9 +84,19 @@ impl LinkHash {
         hash.update(canonical(scan));
         Self(hash.finalize().into())
     }
+
+    /// The hash of an item that has no canonical form, because it is not JSON or too large: that of its text.
+    #[must_use]
+    pub(crate) fn of_unreadable(text: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(LINK_LABEL);
+        hash.update(text);
+        Self(hash.finalize().into())
+    }
 }
 
-/// The bytes that a device signs for a batch: the ids, the time of sending, and the hash of each scan.
+/// The bytes that a device signs for a batch: the ids, the time of sending, and the hash of each scan. If a scan has an
+/// `age_ms`, those of all scans follow. `ages` has one value a scan, or is empty.
 #[must_use]
 pub fn signed_bytes(
     organization: OrganizationId,
@@ -88,6 +104,7 @@ pub fn signed_bytes(
     batch: BatchId,
     sent_at: Timestamp,
     links: &[LinkHash],
+    ages: &[Option<u64>],
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(BATCH_LABEL.len() + 56 + 32 * links.len());
     bytes.extend_from_slice(BATCH_LABEL);
@@ -97,6 +114,12 @@ pub fn signed_bytes(
     bytes.extend_from_slice(&sent_at.as_millis().to_be_bytes());
     for link in links {
         bytes.extend_from_slice(link.as_bytes());
+    }
+    if ages.iter().any(Option::is_some) {
+        bytes.extend_from_slice(AGES_LABEL);
+        for age in ages {
+            bytes.extend_from_slice(&age.unwrap_or(u64::MAX).to_be_bytes());
+        }
     }
     bytes
 }
@@ -147,6 +170,7 @@ mod tests {
                 BatchId::from_uuid(id(batch)),
                 Timestamp::from_millis(at),
                 &[LinkHash::new([link; 32])],
+                &[],
             )
         };
         let signature = BatchSignature::new(key.sign(&bytes(2, 3, 4, 5)).to_bytes());

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
-    BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Gate, GateId, OrganizationId, Reason,
-    ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
+    BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Format, Gate, GateId, KeyId, Metadata,
+    OrganizationId, Override, Reason, ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId,
+    TicketStatus, Timestamp,
 };
 use crate::rules::{ConflictKind, CountChange, HistoryKind, NewScan};
 use crate::sync::refold::ScanState;
-use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, Upload};
+use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
 
 /// The offset of a device's clock, in milliseconds, up to which its times are not corrected.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
@@ -46,20 +49,49 @@ pub struct UploadBatch {
 }
 
 impl UploadBatch {
-    /// Converts a time of the device's clock to the server's clock. The result is not later than `received_at`.
+    /// The time of a scan by the server's clock. It is not later than `received_at`.
     #[must_use]
-    pub fn corrected(&self, at: Timestamp) -> Timestamp {
+    pub fn corrected(&self, scan: &SyncScan) -> Timestamp {
+        if let Some(age) = scan.age_ms {
+            let age = i64::try_from(age).unwrap_or(i64::MAX);
+            return self.received_at.plus_millis(-age);
+        }
         let offset = self.received_at.millis_since(self.sent_at);
         let offset = if offset.unsigned_abs() <= CLOCK_TOLERANCE_MS {
             0
         } else {
             offset
         };
-        at.plus_millis(offset).min(self.received_at)
+        scan.scanned_at.plus_millis(offset).min(self.received_at)
+    }
+
+    /// The whole batch as one chunk.
+    #[must_use]
+    pub fn whole(&self) -> UploadChunk<'_> {
+        UploadChunk {
+            batch: self,
+            items: self.items.iter().collect(),
+        }
     }
 
     /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.items.iter().filter_map(|item| item.upload.as_deref().ok())
+    }
+}
+
+/// Items of a batch that are written together. The log is verified over the whole batch.
+#[derive(Debug, Clone)]
+pub struct UploadChunk<'a> {
+    /// The batch.
+    pub batch: &'a UploadBatch,
+    /// The items.
+    pub items: Vec<&'a UploadItem>,
+}
+
+impl<'a> UploadChunk<'a> {
+    /// The items that could be read as scans.
+    pub(crate) fn uploads(&self) -> impl Iterator<Item = &'a Upload> {
         self.items.iter().filter_map(|item| item.upload.as_deref().ok())
     }
 }
@@ -106,6 +138,8 @@ pub struct RecordedScan {
 pub struct SessionSpan {
     /// The session.
     pub id: SessionId,
+    /// The gate.
+    pub gate_id: GateId,
     /// The start.
     pub from: Timestamp,
     /// The end; `None` if it is active.
@@ -123,6 +157,8 @@ pub struct SyncFacts {
     pub gates: HashMap<GateId, (Event, Gate)>,
     /// The tickets.
     pub tickets: HashMap<TicketId, TicketFacts>,
+    /// The changes of their statuses that staff made, in the order of their times.
+    pub status_changes: HashMap<TicketId, Vec<(Timestamp, TicketStatus)>>,
     /// The scans of the tickets' histories.
     pub history: Vec<ScanState>,
     /// The sessions of the device.
@@ -136,6 +172,16 @@ pub struct SyncFacts {
 }
 
 impl SyncFacts {
+    /// Whether staff had voided, refunded or used the ticket before `at`.
+    pub(crate) fn is_barred(&self, ticket: TicketId, at: Timestamp) -> bool {
+        let changes = self.status_changes.get(&ticket);
+        let last = changes.and_then(|changes| changes.iter().rfind(|(changed_at, _)| *changed_at < at));
+        last.is_some_and(|(_, status)| match status {
+            TicketStatus::Voided | TicketStatus::Refunded | TicketStatus::Used => true,
+            TicketStatus::Active | TicketStatus::Scanned => false,
+        })
+    }
+
     /// The ticket that the claims name. `codes` is an index of the tickets by code.
     pub(crate) fn ticket(
         &self,
@@ -167,8 +213,28 @@ pub struct NewSyncedScan {
     pub log: Option<LogPosition>,
 }
 
+/// What a quarantined scan holds besides its columns in the database. If staff accept the scan, it is evaluated with this.
+/// The payload itself is never stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuarantinedUpload {
+    /// The payload's format, if it could be parsed.
+    pub format: Option<Format>,
+    /// The payload's key id.
+    pub kid: Option<KeyId>,
+    /// The result of checks 1 to 3 when it arrived, without the payload's validity window.
+    pub claims: Result<Claims, Reason>,
+    /// The device's reason.
+    pub local_reason: Option<Reason>,
+    /// The override.
+    pub override_: Option<Override>,
+    /// Stored with the scan.
+    pub metadata: Option<Metadata>,
+    /// The position of the scan in the device's log.
+    pub sequence: Option<u64>,
+}
+
 /// A scan to put into quarantine.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QuarantinedScan {
     /// The scan.
     pub scan_id: ScanId,
@@ -188,6 +254,8 @@ pub struct QuarantinedScan {
     pub device_at: Timestamp,
     /// The payload's SHA-256.
     pub payload_sha256: [u8; 32],
+    /// The rest of it.
+    pub upload: QuarantinedUpload,
 }
 
 /// The changes to write for a batch.

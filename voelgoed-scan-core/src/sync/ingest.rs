@@ -2,7 +2,7 @@
 
 mod results;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::{
     Direction, Event, EventId, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId, ScanRecord,
@@ -13,21 +13,24 @@ use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    LinkHash, LogPosition, QuarantinedScan, ReceivedSequences, ScanFault, SyncFacts, SyncResult, SyncWrites,
-    UploadBatch, UploadItem,
+    LinkHash, LogPosition, QuarantinedScan, QuarantinedUpload, ReceivedSequences, ScanFault, SyncFacts,
+    SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
 pub const DENIED_AT_GATE: &str = "denied_at_gate";
 
-/// Ingests a batch. Returns the result of each scan, in order, and the changes to write.
+/// Ingests a chunk of a batch. Returns the result of each of its scans, in order, and the changes to write.
 #[must_use]
 pub fn ingest(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     mut facts: SyncFacts,
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
-    let meets_recorded_log = !facts.log.is_empty();
+    let batch = chunk.batch;
+    // The log may have scans of this batch already, from an earlier chunk.
+    let own: HashSet<ScanId> = batch.items.iter().filter_map(|item| item.scan_id).collect();
+    let meets_recorded_log = facts.log.values().any(|(scan, _)| !own.contains(scan));
     let is_restart = is_log_restart(batch, &facts);
     if is_restart {
         facts.log.clear();
@@ -37,41 +40,25 @@ pub fn ingest(
     if restarts_log {
         facts.device.received = ReceivedSequences::default();
     }
-    let mut ingestion = Ingestion {
-        batch,
-        rules,
-        codes: facts
-            .tickets
-            .values()
-            .map(|one| (one.ticket.code, one.ticket.id))
-            .collect(),
-        histories: TicketHistories::default(),
-        new_uploads: Vec::new(),
-        writes: SyncWrites {
-            received: facts.device.received.clone(),
-            restarts_log,
-            // A batch that does not meet the recorded log does not decide which log the device continues.
-            log_settled: is_accepted && facts.device.may_restart_log && meets_recorded_log,
-            ..SyncWrites::default()
-        },
-        facts,
+    let writes = SyncWrites {
+        restarts_log,
+        // A batch that does not meet the recorded log does not decide which log the device continues.
+        log_settled: is_accepted && facts.device.may_restart_log && meets_recorded_log,
+        ..SyncWrites::default()
     };
-    for state in std::mem::take(&mut ingestion.facts.history) {
-        ingestion.histories.add_stored(state);
-    }
-    for recorded in ingestion.facts.recorded.values() {
-        ingestion.histories.add_stored(recorded.state.clone());
-    }
-    let outcomes: Vec<_> = batch
-        .items
-        .iter()
-        .map(|item| ingestion.item(item, is_accepted))
-        .collect();
-    if is_accepted {
-        let numbers = batch.items.iter().filter_map(|item| item.sequence);
-        ingestion.writes.received.extend(numbers);
-    }
-    ingestion.finish(outcomes)
+    Ingestion::new(chunk, facts, rules, writes).run(&chunk.items, is_accepted)
+}
+
+/// Ingests quarantined scans that staff accepted, as if their device were trusted. They take no position in its log, where
+/// they may contradict other scans.
+#[must_use]
+pub fn ingest_accepted(
+    chunk: &UploadChunk<'_>,
+    mut facts: SyncFacts,
+    rules: &RuleSettings,
+) -> (Vec<SyncResult>, SyncWrites) {
+    facts.log.clear();
+    Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
 }
 
 /// The outcome of one item of a batch.
@@ -101,6 +88,41 @@ struct Ingestion<'a> {
 }
 
 impl<'a> Ingestion<'a> {
+    fn new(chunk: &UploadChunk<'a>, facts: SyncFacts, rules: &'a RuleSettings, writes: SyncWrites) -> Self {
+        let mut ingestion = Self {
+            batch: chunk.batch,
+            rules,
+            codes: facts
+                .tickets
+                .values()
+                .map(|one| (one.ticket.code, one.ticket.id))
+                .collect(),
+            histories: TicketHistories::default(),
+            new_uploads: Vec::new(),
+            writes: SyncWrites {
+                received: facts.device.received.clone(),
+                ..writes
+            },
+            facts,
+        };
+        for state in std::mem::take(&mut ingestion.facts.history) {
+            ingestion.histories.add_stored(state);
+        }
+        for recorded in ingestion.facts.recorded.values() {
+            ingestion.histories.add_stored(recorded.state.clone());
+        }
+        ingestion
+    }
+
+    fn run(mut self, items: &[&'a UploadItem], is_accepted: bool) -> (Vec<SyncResult>, SyncWrites) {
+        let outcomes: Vec<_> = items.iter().map(|item| self.item(item, is_accepted)).collect();
+        if is_accepted {
+            let numbers = items.iter().filter_map(|item| item.sequence);
+            self.writes.received.extend(numbers);
+        }
+        self.finish(outcomes)
+    }
+
     /// Ingests one item. If the batch is not accepted, its scans go into quarantine.
     fn item(&mut self, item: &'a UploadItem, is_accepted: bool) -> ItemOutcome {
         let upload = match &item.upload {
@@ -146,6 +168,10 @@ impl<'a> Ingestion<'a> {
         let Some((event, gate)) = self.facts.gates.get(&scan.gate_id).cloned() else {
             return ItemOutcome::Rejected(Some(id), ScanFault::new("/gate_id", "is not a gate"));
         };
+        if scan.event_id.is_some_and(|named| named != event.id) {
+            let fault = ScanFault::new("/event_id", "is not an event with this gate");
+            return ItemOutcome::Rejected(Some(id), fault);
+        }
         if !is_accepted {
             return self.quarantine(upload, event.id);
         }
@@ -177,9 +203,18 @@ impl<'a> Ingestion<'a> {
                 .and_then(|claims| claims.ticket_code),
             local_result: scan.local_result,
             direction: scan.direction,
-            at: self.batch.corrected(scan.scanned_at),
+            at: self.batch.corrected(scan),
             device_at: scan.scanned_at,
             payload_sha256: upload.fingerprint.sha256,
+            upload: QuarantinedUpload {
+                format: upload.fingerprint.format,
+                kid: upload.fingerprint.kid,
+                claims: upload.claims,
+                local_reason: scan.local_reason,
+                override_: scan.override_.clone(),
+                metadata: scan.metadata.clone(),
+                sequence: scan.sequence,
+            },
         });
         ItemOutcome::Quarantined(id)
     }
@@ -233,7 +268,7 @@ impl<'a> Ingestion<'a> {
     /// Records a new scan.
     fn record(&mut self, upload: &'a Upload, link: LinkHash, event: &Event, gate: &Gate) {
         let scan = &upload.scan;
-        let at = self.batch.corrected(scan.scanned_at);
+        let at = self.batch.corrected(scan);
         let context = UploadContext {
             event,
             gate,
@@ -249,11 +284,29 @@ impl<'a> Ingestion<'a> {
         let ticket = ticket
             .filter(|_| evaluation.names_ticket)
             .map(|facts| &facts.ticket);
+        let position = scan.sequence.map(|sequence| LogPosition {
+            sequence,
+            prev: scan.prev_hash,
+            link,
+        });
+        // Without a key nothing shows which scan has the number by right, and both people are inside.
+        let reuses_number = position.is_some_and(|position| self.belongs_to_other(position, scan.scan_id));
+        let position = position.filter(|_| !reuses_number);
+        let is_admission = scan.local_result == Some(ScanResult::Valid) && scan.direction == Direction::Entry;
+        let conflict = if let Some(conflict) = evaluation.conflict {
+            Some(conflict)
+        } else if is_admission && ticket.is_some_and(|ticket| self.facts.is_barred(ticket.id, at)) {
+            Some(ConflictKind::LetInDespiteStatus)
+        } else {
+            reuses_number.then_some(ConflictKind::Unverified)
+        };
         let session = self
             .facts
             .sessions
             .iter()
-            .filter(|one| one.from <= at && one.until.is_none_or(|until| at <= until))
+            .filter(|one| {
+                one.gate_id == gate.id && one.from <= at && one.until.is_none_or(|until| at <= until)
+            })
             .max_by_key(|one| (one.from, one.id))
             .map(|one| one.id);
         let record = ScanRecord {
@@ -282,7 +335,7 @@ impl<'a> Ingestion<'a> {
         self.histories.add_new(ScanState {
             record,
             history_kind: evaluation.history_kind,
-            conflict: evaluation.conflict,
+            conflict,
             winner: None,
             gate_name: gate.name.to_string(),
             device_name: self.facts.device.name.clone(),
@@ -294,14 +347,19 @@ impl<'a> Ingestion<'a> {
         if self.facts.quarantined.contains(&scan.scan_id) {
             self.writes.released.push(scan.scan_id);
         }
+        if let Some(position) = position {
+            self.facts.log.insert(position.sequence, (scan.scan_id, position));
+        }
         self.new_uploads.push(NewUpload {
             upload,
-            log: scan.sequence.map(|sequence| LogPosition {
-                sequence,
-                prev: scan.prev_hash,
-                link,
-            }),
+            log: position,
             scan_id: scan.scan_id,
         });
+    }
+
+    /// Whether the number belongs to another scan of the device's log. Then the phone was wiped, or two phones use one token.
+    fn belongs_to_other(&self, position: LogPosition, scan: ScanId) -> bool {
+        let recorded = self.facts.log.get(&position.sequence);
+        recorded.is_some_and(|(owner, _)| *owner != scan)
     }
 }

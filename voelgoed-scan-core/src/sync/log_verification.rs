@@ -4,18 +4,21 @@
 use std::collections::HashMap;
 
 use crate::model::ScanId;
-use crate::sync::{LogPosition, SyncFacts, UploadBatch, signed_bytes};
+use crate::sync::{LogPosition, SyncFacts, UploadBatch, UploadItem, signed_bytes};
 
 /// Whether the batch is what its device wrote. Always true for a device without a key.
 pub(crate) fn is_log_valid(batch: &UploadBatch, facts: &SyncFacts) -> bool {
     let Some(key) = &facts.device.key else { return true };
     let links: Vec<_> = batch.items.iter().map(|item| item.link).collect();
+    let age = |item: &UploadItem| item.upload.as_ref().ok().and_then(|upload| upload.scan.age_ms);
+    let ages: Vec<_> = batch.items.iter().map(age).collect();
     let bytes = signed_bytes(
         batch.organization_id,
         batch.device_id,
         batch.batch_id,
         batch.sent_at,
         &links,
+        &ages,
     );
     let signed = batch
         .signature
@@ -79,9 +82,7 @@ mod tests {
     use super::*;
     use crate::model::{DeviceKey, Fingerprint, Reason};
     use crate::rules::decision::tests::NOW;
-    use crate::sync::{
-        BatchSignature, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload, UploadItem,
-    };
+    use crate::sync::{BatchSignature, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload};
 
     fn id<T: From<uuid::Uuid>>(number: u128) -> T {
         uuid::Uuid::from_u128(number).into()
@@ -103,8 +104,8 @@ mod tests {
             if let Some(prev) = prev {
                 sent["prev_hash"] = serde_json::json!(prev);
             }
-            let received = ReceivedScan::read(sent);
-            let link = LinkHash::of(&received.sent);
+            let received = ReceivedScan::read(&sent);
+            let link = received.link;
             let scan = *received.scan.expect("a scan");
             prev = Some(link);
             items.push(UploadItem {
@@ -136,7 +137,7 @@ mod tests {
             items,
         };
         let links: Vec<_> = batch.items.iter().map(|item| item.link).collect();
-        let bytes = signed_bytes(id(1), id(2), id(3), NOW, &links);
+        let bytes = signed_bytes(id(1), id(2), id(3), NOW, &links, &[]);
         batch.signature = Some(BatchSignature::new(key().sign(&bytes).to_bytes()));
         batch
     }
@@ -162,6 +163,7 @@ mod tests {
                 received: ReceivedSequences::default(),
                 may_restart_log: false,
             },
+            status_changes: HashMap::new(),
             recorded: HashMap::new(),
             gates: HashMap::new(),
             tickets: HashMap::new(),

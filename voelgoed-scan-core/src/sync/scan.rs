@@ -4,8 +4,11 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::model::{Direction, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp};
+use crate::model::{
+    Direction, EventId, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp,
+};
 use crate::sync::LinkHash;
+use crate::sync::split::{NotJson, Splitter};
 
 /// A scan that a device decided alone, or read without deciding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,12 +18,17 @@ pub struct SyncScan {
     pub scan_id: ScanId,
     /// What the device read.
     pub reading: Reading,
+    /// The event; if absent, the server finds it by the gate.
+    pub event_id: Option<EventId>,
     /// The gate.
     pub gate_id: GateId,
     /// The direction.
     pub direction: Direction,
     /// The time by the device's clock.
     pub scanned_at: Timestamp,
+    /// Milliseconds from the scan to `sent_at` by a clock that nobody sets. If present, the server takes the time of the
+    /// scan from it, whatever the device's clock says.
+    pub age_ms: Option<u64>,
     /// The device's result. If absent, the server decides for that time.
     pub local_result: Option<ScanResult>,
     /// The device's reason.
@@ -57,6 +65,9 @@ pub struct RawSyncScan {
     /// The code that staff typed. Exactly one of `qr` and `ticket_code` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket_code: Option<String>,
+    /// The event. If absent, it is the only one that has this gate, or else that of the device's session at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
     /// The gate.
     pub gate_id: GateId,
     /// The direction.
@@ -64,6 +75,11 @@ pub struct RawSyncScan {
     pub direction: Direction,
     /// The time by the device's clock.
     pub scanned_at: Timestamp,
+    /// Milliseconds from the scan to `sent_at` by a clock that nobody sets. If present, the time of the scan is the
+    /// arrival of the batch minus this, whatever the device's clock says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 9_007_199_254_740_991_u64)))]
+    pub age_ms: Option<u64>,
     /// The device's result. If absent, the server decides for that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_result: Option<ScanResult>,
@@ -89,8 +105,8 @@ const fn entry() -> Direction {
     Direction::Entry
 }
 
-/// The maximum `sequence`: the largest integer that every JSON parser represents exactly.
-const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+/// The largest integer that every JSON parser represents exactly.
+const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// The error of a scan whose fields contradict each other or exceed a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -104,6 +120,9 @@ pub enum InvalidSyncScan {
     /// `sequence` is out of range.
     #[error("must be from 1 to 9007199254740991")]
     SequenceOutOfRange,
+    /// `age_ms` is out of range.
+    #[error("must be at most 9007199254740991")]
+    AgeOutOfRange,
 }
 
 impl InvalidSyncScan {
@@ -114,6 +133,7 @@ impl InvalidSyncScan {
             Self::NotOneReading => "/qr",
             Self::ReasonOfAnotherResult => "/local_reason",
             Self::SequenceOutOfRange => "/sequence",
+            Self::AgeOutOfRange => "/age_ms",
         }
     }
 }
@@ -133,18 +153,20 @@ impl TryFrom<RawSyncScan> for SyncScan {
         {
             return Err(InvalidSyncScan::ReasonOfAnotherResult);
         }
-        if raw
-            .sequence
-            .is_some_and(|sequence| !(1..=MAX_SEQUENCE).contains(&sequence))
-        {
+        if raw.sequence.is_some_and(|sequence| !is_sequence(&sequence)) {
             return Err(InvalidSyncScan::SequenceOutOfRange);
+        }
+        if raw.age_ms.is_some_and(|age| age > MAX_INTEGER) {
+            return Err(InvalidSyncScan::AgeOutOfRange);
         }
         Ok(Self {
             scan_id: raw.scan_id,
             reading,
+            event_id: raw.event_id,
             gate_id: raw.gate_id,
             direction: raw.direction,
             scanned_at: raw.scanned_at,
+            age_ms: raw.age_ms,
             local_result: raw.local_result,
             local_reason: raw.local_reason,
             sequence: raw.sequence,
@@ -165,9 +187,11 @@ impl From<SyncScan> for RawSyncScan {
             scan_id: scan.scan_id,
             qr,
             ticket_code,
+            event_id: scan.event_id,
             gate_id: scan.gate_id,
             direction: scan.direction,
             scanned_at: scan.scanned_at,
+            age_ms: scan.age_ms,
             local_result: scan.local_result,
             local_reason: scan.local_reason,
             sequence: scan.sequence,
@@ -200,11 +224,18 @@ impl ScanFault {
     }
 }
 
-/// An item of a batch as it was received: a scan or any other JSON value.
+/// The maximum size of an item of a batch, in bytes. It is that of a scan that is sent to the server at once.
+const MAX_SCAN_BYTES: usize = 64 * 1024;
+
+/// An item of a batch as it was received: a scan, or anything else between two commas.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedScan {
-    /// The item as it was sent, for the hash in the device's chain.
-    pub sent: Value,
+    /// The scan's id, even if the scan is invalid.
+    pub scan_id: Option<ScanId>,
+    /// Its sequence number in the device's log, even if the scan is invalid.
+    pub sequence: Option<u64>,
+    /// Its hash in the device's chain.
+    pub link: LinkHash,
     /// The scan, or the error in it.
     pub scan: Result<Box<SyncScan>, ScanFault>,
 }
@@ -212,31 +243,90 @@ pub struct ReceivedScan {
 impl ReceivedScan {
     /// Reads an item.
     #[must_use]
-    pub fn read(sent: Value) -> Self {
-        let scan = read(&sent).map(Box::new);
-        Self { sent, scan }
+    pub fn read(sent: &Value) -> Self {
+        let scan = read(sent).map(Box::new);
+        Self {
+            scan_id: match &scan {
+                Ok(scan) => Some(scan.scan_id),
+                Err(_) => sent.get("scan_id").and_then(Value::as_str).and_then(parsed),
+            },
+            sequence: sent.get("sequence").and_then(Value::as_u64).filter(is_sequence),
+            link: LinkHash::of(sent),
+            scan,
+        }
     }
 
-    /// The scan's id, even if the scan is invalid.
+    /// Reads the text of an item.
     #[must_use]
-    pub fn scan_id(&self) -> Option<ScanId> {
-        match &self.scan {
-            Ok(scan) => Some(scan.scan_id),
-            Err(_) => self.sent.get("scan_id")?.as_str()?.parse().ok(),
+    pub fn read_text(text: &[u8]) -> Self {
+        if text.len() > MAX_SCAN_BYTES {
+            let rule = format!("must have at most {MAX_SCAN_BYTES} bytes");
+            return Self::invalid(text, ScanFault::new("", rule));
+        }
+        match serde_json::from_slice(text) {
+            Ok(sent) => Self::read(&sent),
+            Err(_) => Self::invalid(text, ScanFault::new("", "is not JSON that can be read")),
+        }
+    }
+
+    /// An item without a canonical form. The error is that of its first invalid member, if there is one, or else `fault`.
+    fn invalid(text: &[u8], fault: ScanFault) -> Self {
+        let (mut scan_id, mut sequence, mut member_fault) = (None, None, None);
+        let is_short = text.len() <= MAX_SCAN_BYTES;
+        let split = Splitter::new(text).members(|name, splitter| {
+            let value = splitter.value()?;
+            let name: String = serde_json::from_slice(name).map_err(|_| NotJson)?;
+            match name.as_str() {
+                "scan_id" => scan_id = serde_json::from_slice(value).ok(),
+                "sequence" => sequence = serde_json::from_slice(value).ok().filter(is_sequence),
+                _ => {}
+            }
+            if is_short && member_fault.is_none() && serde_json::from_slice::<Value>(value).is_err() {
+                let pointer = pointer_of(&name);
+                member_fault = Some(ScanFault::new(&pointer, "is not JSON that can be read"));
+            }
+            Ok::<(), NotJson>(())
+        });
+        Self {
+            scan_id,
+            sequence,
+            link: LinkHash::of_unreadable(text),
+            // The members of a broken object are no error by themselves.
+            scan: Err(member_fault.filter(|_| split.is_ok()).unwrap_or(fault)),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for ReceivedScan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer).map(Self::read)
+        Value::deserialize(deserializer).map(|sent| Self::read(&sent))
     }
+}
+
+fn parsed(text: &str) -> Option<ScanId> {
+    text.parse().ok()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that Option::filter takes"
+)]
+fn is_sequence(number: &u64) -> bool {
+    (1..=MAX_INTEGER).contains(number)
+}
+
+/// The JSON pointer (RFC 6901) to a member.
+fn pointer_of(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn read(sent: &Value) -> Result<SyncScan, ScanFault> {
     // A derived `Deserialize` also accepts an array of the fields.
     if !sent.is_object() {
         return Err(ScanFault::new("", "must be an object"));
+    }
+    if sent.get("override").is_some_and(Value::is_array) {
+        return Err(ScanFault::new("/override", "must be an object"));
     }
     let raw: RawSyncScan =
         serde_path_to_error::deserialize(sent.into_deserializer()).map_err(|error| fault(&error))?;
@@ -253,8 +343,7 @@ fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> ScanFault {
                 pointer.push_str(&index.to_string());
             }
             serde_path_to_error::Segment::Map { key } => {
-                pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&pointer_of(key));
             }
             serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => {}
         }
@@ -301,7 +390,7 @@ mod tests {
 
     #[test]
     fn four_fields_are_enough_and_a_scan_is_written_as_it_was_read() {
-        let received = ReceivedScan::read(scan());
+        let received = ReceivedScan::read(&scan());
         let read = received.scan.expect("a scan");
         assert_eq!((read.direction, read.local_result), (Direction::Entry, None));
         let again = serde_json::to_value(&*read).expect("JSON");
@@ -324,14 +413,18 @@ mod tests {
             (with("sequence", json!(-1)), "/sequence"),
             (with("override", json!({ "reason": "" })), "/override/reason"),
             (with("prev_hash", json!("AA")), "/prev_hash"),
+            (with("event_id", json!("x")), "/event_id"),
+            (with("age_ms", json!(-1)), "/age_ms"),
+            (with("age_ms", json!("17")), "/age_ms"),
+            (with("age_ms", json!(1_u64 << 53)), "/age_ms"),
         ] {
-            let received = ReceivedScan::read(sent.clone());
+            let received = ReceivedScan::read(&sent);
             let fault = received.scan.expect_err("a fault");
             assert_eq!(fault.pointer, pointer, "{sent}: {}", fault.message);
         }
         assert!(
-            ReceivedScan::read(with("direction", json!("up")))
-                .scan_id()
+            ReceivedScan::read(&with("direction", json!("up")))
+                .scan_id
                 .is_some()
         );
     }
@@ -340,8 +433,8 @@ mod tests {
     fn a_reason_must_belong_to_its_result() {
         let mut sent = with("local_result", json!("duplicate"));
         sent["local_reason"] = json!("already_scanned");
-        assert!(ReceivedScan::read(sent.clone()).scan.is_ok());
+        assert!(ReceivedScan::read(&sent).scan.is_ok());
         sent["local_reason"] = json!("admitted");
-        assert!(ReceivedScan::read(sent).scan.is_err());
+        assert!(ReceivedScan::read(&sent).scan.is_err());
     }
 }

@@ -247,6 +247,8 @@ impl TestDatabase {
                 reason: "Knows the band".parse().expect("a reason"),
             }),
             metadata: None,
+            event_id: None,
+            age_ms: None,
             prev_hash: None,
         };
         UploadItem {
@@ -262,18 +264,54 @@ impl TestDatabase {
     }
 
     fn sync(&mut self, device: u128, batch: &[Step], arrival: i64) -> Vec<SyncResult> {
-        let device_id: DeviceId = id(device);
+        self.sync_in_chunks(device, batch, arrival, usize::MAX)
+    }
+
+    /// Uploads a batch in chunks of about `limit` scans.
+    fn sync_in_chunks(
+        &mut self,
+        device: u128,
+        batch: &[Step],
+        arrival: i64,
+        limit: usize,
+    ) -> Vec<SyncResult> {
+        self.sync_first_chunks(device, batch, arrival, limit, usize::MAX)
+    }
+
+    /// Uploads the first `chunks` chunks of a batch.
+    fn sync_first_chunks(
+        &mut self,
+        device: u128,
+        batch: &[Step],
+        arrival: i64,
+        limit: usize,
+        chunks: usize,
+    ) -> Vec<SyncResult> {
         let arrival = NOW.plus_millis(arrival * 1000);
         let upload_batch = UploadBatch {
             organization_id: self.event.organization_id,
-            device_id,
+            device_id: id(device),
             batch_id: id(1),
             sent_at: arrival,
             received_at: arrival,
             signature: None,
             items: batch.iter().map(Self::item).collect(),
         };
-        let recorded = upload_batch.items.iter().filter_map(|item| {
+        let mut remaining = RemainingItems::new(&upload_batch);
+        let mut results = BTreeMap::new();
+        for _ in 0..chunks {
+            let (positions, chunk) = remaining.take(limit);
+            results.extend(positions.into_iter().zip(self.sync_chunk(device, &chunk)));
+            if remaining.is_empty() {
+                break;
+            }
+        }
+        results.into_values().collect()
+    }
+
+    fn sync_chunk(&mut self, device: u128, chunk: &UploadChunk<'_>) -> Vec<SyncResult> {
+        let device_id: DeviceId = id(device);
+        let recorded = chunk.items.iter().filter_map(|item| {
             let (state, payload_sha256) = self.scans.get(&item.scan_id?)?.clone();
             Some((
                 state.record.scan_id,
@@ -292,6 +330,7 @@ impl TestDatabase {
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
                 may_restart_log: false,
             },
+            status_changes: HashMap::new(),
             recorded: recorded.collect(),
             gates: [3, 4]
                 .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
@@ -303,7 +342,7 @@ impl TestDatabase {
             quarantined: HashSet::new(),
             quarantine_capacity: 0,
         };
-        let (results, writes) = ingest(&upload_batch, facts, &RULES);
+        let (results, writes) = ingest(chunk, facts, &RULES);
         for new in writes.scans {
             let state = ScanState {
                 entry_limit: new.scan.snapshot.ticket.as_ref().map(|ticket| ticket.entry_limit),
@@ -532,6 +571,35 @@ proptest! {
     }
 
     #[test]
+    fn chunks_give_the_results_and_the_state_of_one_write(
+        steps in steps(),
+        entry_limit in 1..4_u8,
+        reentry in prop::sample::select(Reentry::ALL),
+        limit in 1..8_usize,
+        broken_off in 0..4_usize,
+    ) {
+        let mut batch = steps;
+        // The same scan again, and another scan with its id.
+        if let Some(first) = batch.first().copied() {
+            batch.push(first);
+            batch.push(Step { ticket: 1 - first.ticket, ..first });
+        }
+        let mut whole = TestDatabase::new(reentry, entry_limit);
+        let at_once = whole.sync(5, &batch, 10_000);
+        let mut parts = TestDatabase::new(reentry, entry_limit);
+        let in_chunks = parts.sync_in_chunks(5, &batch, 10_000, limit);
+        prop_assert_eq!(at_once, in_chunks);
+        prop_assert_eq!(whole.state(), parts.state());
+        prop_assert_eq!(&whole.missing, &parts.missing);
+        // A batch that breaks off between two chunks is completed by sending it again.
+        let mut resumed = TestDatabase::new(reentry, entry_limit);
+        resumed.sync_first_chunks(5, &batch, 10_000, limit, broken_off);
+        resumed.sync_in_chunks(5, &batch, 10_000, limit + 1);
+        prop_assert_eq!(whole.state(), resumed.state());
+        prop_assert_eq!(&whole.missing, &resumed.missing);
+    }
+
+    #[test]
     fn uploading_twice_equals_uploading_once(
         steps in steps(),
         entry_limit in 1..4_u8,
@@ -569,10 +637,41 @@ fn the_clock_is_corrected_above_two_seconds_and_never_past_the_time_of_receipt()
             signature: None,
             items: Vec::new(),
         };
+        let mut scan = device_scan(scanned);
         assert_eq!(
-            batch.corrected(NOW.plus_millis(scanned)),
+            batch.corrected(&scan),
             NOW.plus_millis(corrected),
             "{sent} {scanned}"
         );
+        // The age since the scan is right, whatever both times of the device's clock say.
+        for (age, corrected) in [(0, 0), (90_000, -90_000), (2_001, -2_001)] {
+            scan.age_ms = Some(age);
+            assert_eq!(
+                batch.corrected(&scan),
+                NOW.plus_millis(corrected),
+                "{sent} {scanned} {age}"
+            );
+        }
+        scan.age_ms = Some((1 << 53) - 1);
+        assert!(batch.corrected(&scan) < NOW);
+    }
+}
+
+/// A scan with this time of the device's clock, in milliseconds after now.
+fn device_scan(scanned: i64) -> SyncScan {
+    SyncScan {
+        scan_id: id(1),
+        reading: Reading::Qr("x".to_owned()),
+        event_id: None,
+        gate_id: gate(3).id,
+        direction: Direction::Entry,
+        scanned_at: NOW.plus_millis(scanned),
+        age_ms: None,
+        local_result: None,
+        local_reason: None,
+        sequence: None,
+        override_: None,
+        metadata: None,
+        prev_hash: None,
     }
 }

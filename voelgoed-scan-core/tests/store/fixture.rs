@@ -279,6 +279,15 @@ impl Fixture {
             .expect("the ticket exists")
     }
 
+    /// Sets the status of a ticket, `seconds` after [`START`].
+    pub(crate) async fn set_status_at(&self, code: TicketCode, status: SettableStatus, seconds: i64) {
+        self.store
+            .set_ticket_status(self.organization, self.event, code, status, after(seconds))
+            .await
+            .expect("the status is written")
+            .expect("the ticket exists");
+    }
+
     /// Registers a device of this organization and starts its session at a gate of this event.
     pub(crate) async fn device_at(&self, gate: GateId, label: &str) -> TestSession {
         put_device(&*self.store, self.organization, self.event, gate, label).await

@@ -185,6 +185,11 @@ macro_rules! all_store_tests {
                 the_order_and_grouping_of_batches_do_not_matter,
                 a_batch_of_1000_scans_is_accepted,
                 a_quarantine_holds_10000_scans,
+                an_item_may_name_the_event_of_its_gate_and_no_other,
+                the_age_of_a_scan_counts_more_than_the_clock_of_its_device,
+                a_ticket_that_was_barred_before_the_scan_is_counted_and_named,
+                a_number_that_belongs_to_another_scan_is_named_and_the_person_counts,
+                an_accepted_scan_is_recorded_as_if_its_device_were_trusted,
                 concurrent_batches_of_two_devices_lose_nothing,
             }
             tenants {

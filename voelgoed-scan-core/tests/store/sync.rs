@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    BatchId, Claims, Direction, Reading, Reason, Recorded, Reentry, ScanId, ScanResult, TicketCode,
-    TicketStatus, Timestamp,
+    BatchId, Claims, Direction, Reading, Reason, Recorded, Reentry, ScanId, ScanResult, SettableStatus,
+    TicketCode, TicketStatus, Timestamp,
 };
 use voelgoed_scan_core::rules::ConflictKind;
-use voelgoed_scan_core::store::{ConflictFilter, PageRequest, SyncOutcome, UndoPermission};
+use voelgoed_scan_core::store::{
+    AcceptOutcome, Acceptance, ConflictFilter, PageRequest, SyncOutcome, UndoPermission,
+};
 use voelgoed_scan_core::sync::{
     Conflict, DENIED_AT_GATE, LinkHash, SyncResult, SyncScan, SyncStatus, Upload, UploadBatch, UploadItem,
 };
 
 use crate::attempts::{entry, exit};
-use crate::fixture::{ALL, Fixture, RULES, TestSession, after};
+use crate::fixture::{ALL, Fixture, RULES, TestSession, after, reason_text};
 use crate::random_walks::Random;
 
 /// An offline entry as a device uploads it, admitted by the device `seconds` after the start.
@@ -30,6 +32,8 @@ pub(crate) fn scan(session: &TestSession, code: TicketCode, seconds: i64) -> Syn
         sequence: None,
         override_: None,
         metadata: None,
+        event_id: None,
+        age_ms: None,
         prev_hash: None,
     }
 }
@@ -79,7 +83,7 @@ impl Fixture {
     pub(crate) async fn ingest(&self, batch: &UploadBatch) -> SyncOutcome {
         let synced = self
             .store
-            .sync(batch, &RULES)
+            .sync(&batch.whole(), &RULES)
             .await
             .expect("the batch is recorded");
         synced.expect("the device may sync")
@@ -304,9 +308,7 @@ pub(crate) async fn an_undecided_scan_is_decided_as_of_its_own_time(fixture: Fix
         .await
         .results;
     assert_eq!(results[0].reason, Some(Reason::TicketExpired));
-    fixture
-        .set_status(code, voelgoed_scan_core::model::SettableStatus::Voided)
-        .await;
+    fixture.set_status(code, SettableStatus::Voided).await;
     let voided = fixture.sync(&fixture.main_session, code, &[undecided(5)]).await;
     assert_eq!(
         voided[0].reason,
@@ -617,6 +619,7 @@ pub(crate) async fn the_order_and_grouping_of_batches_do_not_matter(fixture: Fix
             fixture.change_event(|event| event.reentry = reentry).await;
             let line = format!(r#"{{"entry_limit":{limit}}}"#);
             let codes = [fixture.ticket(&line).await, fixture.ticket(&line).await];
+            fixture.set_status_at(codes[1], SettableStatus::Voided, 350).await;
             // The server answered two of them online.
             for planned in &online {
                 let code = codes[planned.ticket];
@@ -649,7 +652,7 @@ type State = (
     BTreeMap<ScanId, (Reason, Option<ScanResult>, bool)>,
     Vec<(u32, TicketStatus, usize)>,
     String,
-    Vec<(Option<ScanId>, ScanId)>,
+    Vec<(ConflictKind, Option<ScanId>, ScanId)>,
 );
 
 async fn state(fixture: &Fixture, codes: &[TicketCode]) -> State {
@@ -676,7 +679,7 @@ async fn state(fixture: &Fixture, codes: &[TicketCode]) -> State {
     let conflicts = fixture.conflicts().await;
     let conflicts = conflicts
         .iter()
-        .map(|one| (one.winner_scan_id, one.other_scan_id))
+        .map(|one| (one.kind, one.winner_scan_id, one.other_scan_id))
         .collect();
     (scans.collect(), tickets, counts, conflicts)
 }
@@ -747,6 +750,291 @@ pub(crate) async fn a_quarantine_holds_10000_scans(fixture: Fixture) {
     assert_eq!(statuses, BTreeMap::from(expected));
 }
 
+pub(crate) async fn an_item_may_name_the_event_of_its_gate_and_no_other(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let mut named = scan(&fixture.main_session, code, 10);
+    named.event_id = Some(fixture.event);
+    let mut elsewhere = scan(&fixture.main_session, code, 11);
+    elsewhere.event_id = Some(fixture.another().await.event);
+    let mut unknown = scan(&fixture.main_session, code, 12);
+    unknown.event_id = Some(Uuid::new_v4().into());
+    let results = fixture
+        .sync(&fixture.main_session, code, &[elsewhere, unknown, named])
+        .await;
+    assert_eq!(
+        outcome_of(&results[2]),
+        (SyncStatus::Recorded, Some(Reason::Admitted), None)
+    );
+    for result in &results[..2] {
+        assert_eq!(result.status, SyncStatus::Rejected);
+        assert_eq!(result.errors[0].pointer, "/event_id");
+    }
+    let record = &fixture.audit_trail().await[0];
+    assert_eq!(record.scan_session_id, Some(fixture.main_session.id));
+    // A session at another gate is not the one of the scan.
+    let mut at_side_gate = scan(&fixture.main_session, code, 20);
+    at_side_gate.gate_id = fixture.side_gate;
+    let id = at_side_gate.scan_id;
+    fixture.sync(&fixture.main_session, code, &[at_side_gate]).await;
+    let trail = fixture.audit_trail().await;
+    let record = trail.iter().find(|record| record.scan_id == id);
+    assert_eq!(record.expect("a record").scan_session_id, None);
+}
+
+pub(crate) async fn the_age_of_a_scan_counts_more_than_the_clock_of_its_device(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let mut wrong_clock = scan(&fixture.main_session, code, 999_999);
+    wrong_clock.age_ms = Some(60_000);
+    let second = scan(&fixture.side_session, code, 3600 - 59);
+    let results = fixture
+        .sync(&fixture.main_session, code, std::slice::from_ref(&wrong_clock))
+        .await;
+    assert_eq!(results[0].reason, Some(Reason::Admitted));
+    let late = fixture.sync(&fixture.side_session, code, &[second]).await;
+    assert_eq!(
+        late[0].reason,
+        Some(Reason::AlreadyScanned),
+        "it was a second later"
+    );
+    // The first recording fixes the time: the age at a second sending is another one.
+    let mut batch = sync_batch(
+        &fixture.main_session,
+        vec![item(wrong_clock.clone(), Some(code))],
+        7200,
+    );
+    if let Ok(upload) = &mut batch.items[0].upload {
+        upload.scan.age_ms = Some(3_660_000);
+    }
+    assert_eq!(
+        fixture.ingest(&batch).await.results[0].status,
+        SyncStatus::Replayed
+    );
+    let trail = fixture.audit_trail().await;
+    let record = trail.iter().find(|record| record.scan_id == wrong_clock.scan_id);
+    let record = record.expect("a record");
+    assert_eq!(
+        (record.scanned_at, record.device_scanned_at),
+        (after(3540), Some(after(999_999)))
+    );
+}
+
+pub(crate) async fn a_ticket_that_was_barred_before_the_scan_is_counted_and_named(fixture: Fixture) {
+    for status in [
+        SettableStatus::Voided,
+        SettableStatus::Refunded,
+        SettableStatus::Used,
+    ] {
+        let fixture = fixture.another().await;
+        let code = fixture.ticket("{}").await;
+        fixture.set_status_at(code, status, 100).await;
+        let before = scan(&fixture.main_session, code, 90);
+        let later = scan(&fixture.main_session, code, 110);
+        let results = fixture
+            .sync(&fixture.main_session, code, &[before.clone(), later.clone()])
+            .await;
+        assert_eq!(
+            outcome_of(&results[0]),
+            (SyncStatus::Recorded, Some(Reason::Admitted), None)
+        );
+        let kind = Some(ConflictKind::LetInDespiteStatus);
+        assert_eq!(
+            outcome_of(&results[1]),
+            (SyncStatus::Recorded, Some(Reason::AlreadyScanned), kind)
+        );
+        assert_eq!(fixture.inside().await.2, 2, "{status:?}");
+        let conflicts = fixture.conflicts().await;
+        assert_eq!(conflicts.len(), 1);
+        assert_eq!(
+            (conflicts[0].winner_scan_id, conflicts[0].other_scan_id),
+            (None, later.scan_id)
+        );
+        assert_eq!(conflicts[0].ticket_code, Some(code));
+        // Without the first admission it is one by right, and it stays named.
+        fixture
+            .undo(before.scan_id, UndoPermission::Member, 4000)
+            .await
+            .expect("it is undone");
+        let again = fixture
+            .sync(&fixture.main_session, code, std::slice::from_ref(&later))
+            .await;
+        assert_eq!(
+            outcome_of(&again[0]),
+            (SyncStatus::Replayed, Some(Reason::Admitted), kind)
+        );
+    }
+    // A status that was lifted before the scan, or given after it, bars nobody, whenever the scan arrives.
+    let code = fixture.ticket("{}").await;
+    for (status, seconds) in [
+        (SettableStatus::Voided, 100),
+        (SettableStatus::Active, 200),
+        (SettableStatus::Refunded, 300),
+    ] {
+        fixture.set_status_at(code, status, seconds).await;
+    }
+    for (seconds, kind) in [
+        (50, None),
+        (150, Some(ConflictKind::LetInDespiteStatus)),
+        (250, Some(ConflictKind::DoubleEntry)),
+    ] {
+        let results = fixture
+            .sync(
+                &fixture.main_session,
+                code,
+                &[scan(&fixture.main_session, code, seconds)],
+            )
+            .await;
+        assert_eq!(outcome_of(&results[0]).2, kind, "{seconds}");
+    }
+    // An import bars tickets too: a new one, and one that exists.
+    let imported = fixture.ticket(r#"{"status":"voided"}"#).await;
+    let existing = fixture.ticket("{}").await;
+    fixture
+        .import_at(
+            &[&format!(r#"{{"code":"{existing}","status":"refunded"}}"#)],
+            after(100),
+        )
+        .await;
+    for (code, seconds, kind) in [
+        (imported, 5, Some(ConflictKind::LetInDespiteStatus)),
+        (existing, 90, None),
+        (existing, 110, Some(ConflictKind::LetInDespiteStatus)),
+    ] {
+        let results = fixture
+            .sync(
+                &fixture.main_session,
+                code,
+                &[scan(&fixture.main_session, code, seconds)],
+            )
+            .await;
+        assert_eq!(outcome_of(&results[0]).2, kind, "{seconds}");
+    }
+    // A denial lets nobody in.
+    let mut denied = scan(&fixture.main_session, imported, 20);
+    denied.local_result = Some(ScanResult::Refused);
+    denied.local_reason = Some(Reason::TicketVoided);
+    let results = fixture.sync(&fixture.main_session, imported, &[denied]).await;
+    assert_eq!(outcome_of(&results[0]).2, None);
+}
+
+pub(crate) async fn a_number_that_belongs_to_another_scan_is_named_and_the_person_counts(fixture: Fixture) {
+    let mut numbered = Vec::new();
+    for (at, sequence) in [(10, 1), (20, 2), (30, 4), (40, 1), (50, 3)] {
+        let code = fixture.ticket("{}").await;
+        let mut scan = scan(&fixture.main_session, code, at);
+        scan.sequence = Some(sequence);
+        numbered.push(item(scan, Some(code)));
+    }
+    let wiped = numbered.split_off(3);
+    let first = fixture
+        .ingest(&sync_batch(&fixture.main_session, numbered, 3600))
+        .await;
+    assert!(first.results.iter().all(|result| result.conflict.is_none()));
+    // The phone lost its log and begins at 1 again. Nobody enrolled it.
+    let second = sync_batch(&fixture.main_session, wiped, 3600);
+    let results = fixture.ingest(&second).await.results;
+    let unverified = Some(ConflictKind::Unverified);
+    assert_eq!(
+        outcome_of(&results[0]),
+        (SyncStatus::Recorded, Some(Reason::Admitted), unverified)
+    );
+    assert_eq!(
+        outcome_of(&results[1]),
+        (SyncStatus::Recorded, Some(Reason::Admitted), None)
+    );
+    assert_eq!(fixture.inside().await.2, 5);
+    let again = fixture.ingest(&second).await.results;
+    assert_eq!(
+        outcome_of(&again[0]),
+        (SyncStatus::Replayed, Some(Reason::Admitted), unverified)
+    );
+    let conflicts = fixture.conflicts().await;
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(Some(conflicts[0].other_scan_id), second.items[0].scan_id);
+}
+
+pub(crate) async fn an_accepted_scan_is_recorded_as_if_its_device_were_trusted(fixture: Fixture) {
+    let code = fixture.ticket("{}").await;
+    let revoked = fixture
+        .store
+        .revoke_device(fixture.organization, fixture.main_session.device, after(1))
+        .await;
+    revoked.expect("the device is revoked");
+    let mut one = scan(&fixture.main_session, code, 10);
+    one.metadata = serde_json::from_str(r#"{"steward":"Ann"}"#).ok();
+    one.sequence = Some(1);
+    fixture
+        .sync(&fixture.main_session, code, std::slice::from_ref(&one))
+        .await;
+    let accept = |fixture: &Fixture, id: ScanId, reason: &'static str, seconds: i64| {
+        let (store, organization) = (fixture.store.clone(), fixture.organization);
+        let acceptance = Acceptance {
+            reason: reason_text(reason),
+            api_key_id: Uuid::from_u128(1).into(),
+            at: after(seconds),
+        };
+        async move {
+            store
+                .accept(organization, id, &acceptance, &RULES)
+                .await
+                .expect("the call succeeds")
+        }
+    };
+    assert!(
+        accept(&fixture, ScanId::from_uuid(Uuid::new_v4()), "unknown", 5000)
+            .await
+            .is_none()
+    );
+    let elsewhere = fixture.another().await;
+    assert!(
+        accept(&elsewhere, one.scan_id, "of another organization", 5000)
+            .await
+            .is_none()
+    );
+    assert_eq!(fixture.inside().await.2, 0);
+    let calls =
+        ["seen at the gate", "twice"].map(|reason| tokio::spawn(accept(&fixture, one.scan_id, reason, 5000)));
+    let mut records = Vec::new();
+    let mut writes = 0;
+    for call in calls {
+        match call.await.expect("the task completes") {
+            Some(AcceptOutcome::Accepted {
+                record,
+                writes: written,
+            }) => {
+                writes += usize::from(written.is_some());
+                records.push(record);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(writes, 1, "it is recorded once");
+    assert_eq!(records[0], records[1]);
+    let record = &records[0];
+    assert_eq!(
+        (record.result, record.reason),
+        (ScanResult::Valid, Reason::Admitted)
+    );
+    assert_eq!((record.scanned_at, record.received_at), (after(10), after(3600)));
+    assert_eq!(record.metadata, one.metadata);
+    assert_eq!(record.ticket_code, Some(code));
+    assert_eq!(fixture.inside().await.2, 1);
+    assert_eq!(fixture.ticket_facts(code).await.ticket.scan_count, 1);
+    assert_eq!(fixture.conflicts().await, []);
+    // The ticket is used up now.
+    assert_eq!(
+        fixture.reason(entry(&fixture.side_session, code, 4000)).await,
+        Reason::AlreadyScanned
+    );
+    // A scan that loses when it is accepted is a conflict, like any other.
+    let late = scan(&fixture.main_session, code, 20);
+    fixture
+        .sync(&fixture.main_session, code, std::slice::from_ref(&late))
+        .await;
+    assert!(accept(&fixture, late.scan_id, "seen too", 6000).await.is_some());
+    assert_eq!(fixture.conflicts().await[0].kind, ConflictKind::DoubleEntry);
+    assert_eq!(fixture.inside().await.2, 2);
+}
+
 pub(crate) async fn concurrent_batches_of_two_devices_lose_nothing(fixture: Fixture) {
     let codes: Vec<_> = [
         fixture.ticket("{}").await,
@@ -762,7 +1050,9 @@ pub(crate) async fn concurrent_batches_of_two_devices_lose_nothing(fixture: Fixt
                 .map(|code| item(scan(&session, *code, round), Some(*code)))
                 .collect();
             let (store, batch) = (fixture.store.clone(), sync_batch(&session, items, 3600));
-            calls.push(tokio::spawn(async move { store.sync(&batch, &RULES).await }));
+            calls.push(tokio::spawn(
+                async move { store.sync(&batch.whole(), &RULES).await },
+            ));
         }
     }
     for call in calls {

@@ -79,6 +79,10 @@ impl From<ScanError> for Problem {
             ScanError::OverrideNotAllowed | ScanError::NotAllowed => Code::Forbidden.into(),
             ScanError::DeviceInactive => Code::DeviceInactive.into(),
             ScanError::NotOpen => Self::conflict("Only an open admission can be undone."),
+            ScanError::NotQuarantined => Self::conflict("Only a scan in quarantine can be accepted."),
+            ScanError::NotAcceptable => Self::conflict(
+                "This scan was quarantined by an earlier version, which stored too little of it.",
+            ),
             ScanError::NotFound => Code::NotFound.into(),
             ScanError::Overloaded => Code::Overloaded.into(),
             ScanError::Store(error) => Self::storage(&error),

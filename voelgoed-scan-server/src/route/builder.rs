@@ -84,6 +84,7 @@ pub(crate) struct RouteBuilder<B = (), Q = NoQuery> {
     resource: Option<ResourceFn<B, Q>>,
     permission: Option<PermissionFn<B, Q>>,
     has_read_timeout: bool,
+    one_per_device: bool,
     types: PhantomData<fn() -> (B, Q)>,
 }
 
@@ -104,12 +105,18 @@ impl RouteBuilder {
             resource: None,
             permission: None,
             has_read_timeout: true,
+            one_per_device: false,
             types: PhantomData,
         }
     }
 
     /// Declares a JSON body.
     pub(crate) fn json_body<T: JsonBody>(self) -> RouteBuilder<Json<T>> {
+        self.with_types()
+    }
+
+    /// Declares a body of the type `B`.
+    pub(crate) fn body<B: FromBody>(self) -> RouteBuilder<B> {
         self.with_types()
     }
 
@@ -134,6 +141,7 @@ impl RouteBuilder {
             resource: None,
             permission: None,
             has_read_timeout: self.has_read_timeout,
+            one_per_device: self.one_per_device,
             types: PhantomData,
         }
     }
@@ -205,6 +213,12 @@ impl<B, Q> RouteBuilder<B, Q> {
         self
     }
 
+    /// Declares that a device has at most one request of this route under way.
+    pub(crate) fn one_per_device(mut self) -> Self {
+        self.one_per_device = true;
+        self
+    }
+
     /// Declares the resource that the request addresses. A caller without permission gets 403 only if the resource
     /// exists, and 404 otherwise.
     pub(crate) fn resource(mut self, resource: ResourceFn<B, Q>) -> Self {
@@ -231,6 +245,7 @@ impl<B, Q> RouteBuilder<B, Q> {
             codes: self.codes,
             access,
             has_read_timeout: self.has_read_timeout,
+            one_per_device: self.one_per_device,
         }
     }
 }
@@ -310,6 +325,7 @@ fn parse<B: FromBody, Q: Query>(
         path: request.path,
         headers: request.headers,
         now: request.now,
+        turn: request.turn,
         query,
         body,
     })

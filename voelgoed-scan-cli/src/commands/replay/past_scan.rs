@@ -121,6 +121,8 @@ impl PastScan {
             sequence: None,
             override_: self.override_,
             metadata,
+            event_id: None,
+            age_ms: None,
             prev_hash: None,
         })
     }

@@ -104,6 +104,7 @@ impl Sender {
             scans: batch.scans.iter().map(|entry| entry.scan.clone()).collect(),
             signature: None,
         };
+        let _turn = self.tokens.turn(batch.sender).await;
         for attempt in 0.. {
             // The server computes the offset of this machine's clock from it.
             request.sent_at = env::now();

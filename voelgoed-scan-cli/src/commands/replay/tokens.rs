@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use crate::client::Client;
 use crate::env::BYTE_ORDER_MARK;
 use crate::failure::Failure;
@@ -13,6 +15,8 @@ pub(super) struct Tokens {
     fallback: Client,
     devices: HashMap<String, usize>,
     clients: Vec<Client>,
+    /// Held while a sender has a request under way: of the fallback first, then of `clients`.
+    turns: Vec<Mutex<()>>,
 }
 
 /// The client that sends a scan: an index into the clients of `--tokens`, or `None` for the fallback.
@@ -25,6 +29,7 @@ impl Tokens {
             fallback: client,
             devices: HashMap::new(),
             clients: Vec::new(),
+            turns: vec![Mutex::default()],
         };
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
@@ -33,6 +38,7 @@ impl Tokens {
             {
                 tokens.devices.insert(device, tokens.clients.len());
                 tokens.clients.push(tokens.fallback.with_token(&token)?);
+                tokens.turns.push(Mutex::default());
             }
         }
         Ok(tokens)
@@ -48,6 +54,12 @@ impl Tokens {
         sender
             .and_then(|index| self.clients.get(index))
             .unwrap_or(&self.fallback)
+    }
+
+    /// Waits until the sender has no request under way: the server takes one upload of a device at a time.
+    pub(super) async fn turn(&self, sender: SenderId) -> Option<MutexGuard<'_, ()>> {
+        let turn = self.turns.get(sender.map_or(0, |index| index + 1))?;
+        Some(turn.lock().await)
     }
 
     /// Whether the fallback has a token.

@@ -70,6 +70,7 @@ impl OfflineScanner {
                 batch_id,
                 sent_at,
                 &links,
+                &[],
             ))
         });
         let scan_ids = waiting.iter().map(|scan| scan.scan_id).collect();

@@ -26,6 +26,12 @@ pub enum ScanError {
     /// Only an open admission can be undone.
     #[error("only an open admission can be undone")]
     NotOpen,
+    /// Only a scan in quarantine can be accepted.
+    #[error("the scan is not in quarantine")]
+    NotQuarantined,
+    /// The quarantined scan was stored without what an acceptance needs.
+    #[error("the quarantined scan cannot be accepted")]
+    NotAcceptable,
     /// The scan is another device's, or too old.
     #[error("the device may not undo this scan")]
     NotAllowed,

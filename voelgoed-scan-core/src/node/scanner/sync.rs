@@ -1,21 +1,22 @@
 //! Receives the scans that a device decided while it was offline. The scans are verified here, evaluated and folded into
-//! the histories of their tickets in one write, and published like other scans.
+//! the histories of their tickets in short writes, and published like other scans.
+
+use std::collections::BTreeMap;
 
 use super::verification::verify_reading;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
-use crate::model::{AuthenticatedDevice, OrganizationId, ScanRecord, Timestamp};
-use crate::store::{ConflictFilter, Page, PageRequest, StoreError};
+use crate::model::{AuthenticatedDevice, OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::node::write_queue::BulkKind;
+use crate::store::{AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
-    Conflict, LinkHash, ReceivedScan, SyncAnswer, SyncRequest, SyncWrites, Upload, UploadBatch, UploadItem,
+    Conflict, ReceivedScan, ReceivedSequences, RemainingItems, SyncAnswer, SyncRequest, SyncResult,
+    SyncWrites, Upload, UploadBatch, UploadItem, names_tickets_in_two_ways,
 };
 use crate::token::Keyring;
 
 /// How many signatures are verified before other tasks run.
 const SIGNATURES_PER_YIELD: usize = 64;
-
-/// Sequence numbers are below this limit, so that a JSON client represents them exactly as a double.
-const SEQUENCE_LIMIT: u64 = 1 << 53;
 
 impl Scanner {
     /// Ingests a batch of scans at `now`, the server's clock. The scans of a revoked device go into quarantine.
@@ -46,19 +47,48 @@ impl Scanner {
         };
         // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
         self.0.write_queue.flush().await;
-        let synced = self
-            .store()
-            .sync(&batch, &self.0.rules)
-            .await?
-            .ok_or(ScanError::DeviceInactive)?;
-        self.publish_sync(organization, &synced.writes, now).await;
-        let missing = synced.writes.received.missing();
-        Ok(SyncAnswer::of(request.batch_id, synced.results, missing, now))
+        let (mut results, received) = self.write_upload(&batch, now).await?;
+        if names_tickets_in_two_ways(&batch) {
+            // Everything is recorded, so this changes nothing. It only reads what later chunks made of earlier ones.
+            let (present, _) = self.write_upload(&batch, now).await?;
+            for (result, present) in results.iter_mut().zip(present) {
+                result.result = present.result;
+                result.reason = present.reason;
+                result.conflict = present.conflict;
+            }
+        }
+        Ok(SyncAnswer::of(request.batch_id, results, &received, now))
+    }
+
+    /// Writes a batch in chunks, each of which waits behind the scans at the gates. Returns the result of each item and the
+    /// received part of the device's log.
+    async fn write_upload(
+        &self,
+        batch: &UploadBatch,
+        now: Timestamp,
+    ) -> Result<(Vec<SyncResult>, ReceivedSequences), ScanError> {
+        let organization = batch.organization_id;
+        let bulk_writes = self.0.write_queue.bulk_writes();
+        let mut remaining = RemainingItems::new(batch);
+        let mut results = BTreeMap::new();
+        loop {
+            let permit = bulk_writes.start_chunk(organization, BulkKind::Upload).await;
+            let (positions, chunk) = remaining.take(permit.max_items());
+            let synced = self
+                .store()
+                .sync(&chunk, &self.0.rules)
+                .await?
+                .ok_or(ScanError::DeviceInactive)?;
+            permit.complete(positions.len());
+            self.publish_sync(organization, &synced.writes, now).await;
+            results.extend(positions.into_iter().zip(synced.results));
+            if remaining.is_empty() {
+                return Ok((results.into_values().collect(), synced.writes.received));
+            }
+        }
     }
 
     fn item(&self, received: ReceivedScan, keyring: &Keyring) -> UploadItem {
-        let scan_id = received.scan_id();
-        let link = LinkHash::of(&received.sent);
         let upload = received.scan.map(|scan| {
             // Unsigned codes pass here: whether the event allows them is decided later, when the event is read.
             let (fingerprint, claims) =
@@ -69,14 +99,10 @@ impl Scanner {
                 claims,
             })
         });
-        let sequence = match &upload {
-            Ok(upload) => upload.scan.sequence,
-            Err(_) => received.sent.get("sequence").and_then(serde_json::Value::as_u64),
-        };
         UploadItem {
-            scan_id,
-            sequence: sequence.filter(|number| (1..SEQUENCE_LIMIT).contains(number)),
-            link,
+            scan_id: received.scan_id,
+            sequence: received.sequence,
+            link: received.link,
             upload,
         }
     }
@@ -104,6 +130,32 @@ impl Scanner {
             for record in records {
                 publisher.publish(Message::Scan(Box::new(record.clone())));
             }
+        }
+    }
+
+    /// Records a quarantined scan that staff accepted, as if its device were trusted, and returns its record. A repeated
+    /// request gets the same answer.
+    pub async fn accept(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        acceptance: &Acceptance,
+    ) -> Result<ScanRecord, ScanError> {
+        self.0.write_queue.flush().await;
+        let outcome = self
+            .store()
+            .accept(organization, scan, acceptance, &self.0.rules)
+            .await?;
+        match outcome.ok_or(ScanError::NotFound)? {
+            AcceptOutcome::Accepted { record, writes } => {
+                if let Some(writes) = writes {
+                    self.publish_sync(organization, &writes, acceptance.at).await;
+                }
+                Ok(*record)
+            }
+            AcceptOutcome::NotQuarantined => Err(ScanError::NotQuarantined),
+            AcceptOutcome::IdOfAnotherScan => Err(ScanError::ScanIdReused),
+            AcceptOutcome::Unreadable => Err(ScanError::NotAcceptable),
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const BEGIN_WRITE: &'static str;
     /// Whether other processes may write to the same database.
     const SHARED: bool;
+    /// How many writes of scans may run side by side, each of another organization.
+    const CONCURRENT_WRITES: usize;
     /// The statements that differ.
     const SQL: Statements;
 
@@ -106,6 +108,8 @@ pub(crate) struct Statements {
     pub(crate) commit_probe: &'static str,
     /// Reads the settings that could lose an acknowledged commit, where the server has such settings.
     pub(crate) durability: Option<&'static str>,
+    /// Records the statuses that staff gave to tickets.
+    pub(crate) record_ticket_status: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -10,13 +10,16 @@ mod rows;
 
 use std::collections::HashMap;
 
-use crate::model::{Event, EventId, OrganizationId, TicketCode, TicketFacts, TicketLine, Timestamp};
+use crate::model::{
+    Event, EventId, OrganizationId, TicketCode, TicketFacts, TicketLine, TicketStatus, Timestamp,
+};
 use crate::store::sql::change_counters::{raise_change_counter, raise_tickets_change_counter};
 use crate::store::sql::events::{locked_event, update_event};
 use crate::store::sql::import::chunk::{Chunk, ImportedTicket};
 use crate::store::sql::import::rows::ImportRow;
 use crate::store::sql::lookup::TicketLookup;
 use crate::store::sql::retry::retry_contended;
+use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{ImportOutcome, NumberedLine, StoreError};
 
@@ -150,6 +153,13 @@ async fn write<D: Dialect>(mut chunk: Chunk, connection: &mut D::Connection) -> 
     write_rows::<D>(D::SQL.insert_import_tickets, &inserted, connection).await?;
     write_rows::<D>(D::SQL.update_import_tickets, &updated, connection).await?;
     let organization = chunk.event.organization_id;
+    // A new ticket is active unless its line says otherwise.
+    let statuses = chunk.changed.iter().filter_map(|(code, is_new)| {
+        let ticket = &chunk.tickets.get(code)?.listing.ticket;
+        let is_change = !is_new || ticket.status.after_admissions(0) != TicketStatus::Active;
+        is_change.then_some((ticket.id, ticket.status))
+    });
+    record_statuses::<D>(organization, statuses, chunk.now, connection).await?;
     if chunk.classes_added {
         chunk.event.updated_at = chunk.now;
         update_event::<D>(&chunk.event, connection).await?;

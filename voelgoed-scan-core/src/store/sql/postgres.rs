@@ -107,6 +107,8 @@ impl Dialect for Postgres {
 
     const SHARED: bool = true;
 
+    const CONCURRENT_WRITES: usize = 4;
+
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
         lock_tickets: Some(statement!("tickets/lock.postgres.sql")),
@@ -128,6 +130,7 @@ impl Dialect for Postgres {
         update_import_tickets: statement!("import/update_tickets.postgres.sql"),
         commit_probe: statement!("scans/commit_probe.postgres.sql"),
         durability: Some(statement!("durability.postgres.sql")),
+        record_ticket_status: statement!("tickets/record_status.postgres.sql"),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

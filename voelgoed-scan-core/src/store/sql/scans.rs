@@ -16,6 +16,10 @@ use crate::store::{
 
 #[async_trait]
 impl<D: Dialect> ScanStore for Sql<D> {
+    fn concurrent_writes(&self) -> usize {
+        D::CONCURRENT_WRITES
+    }
+
     async fn find_device_by_token(
         &self,
         token: &TokenHash,

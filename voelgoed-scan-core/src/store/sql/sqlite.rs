@@ -133,6 +133,8 @@ impl Dialect for Sqlite {
 
     const SHARED: bool = false;
 
+    const CONCURRENT_WRITES: usize = 1;
+
     const SQL: Statements = Statements {
         lock_occupancy: None,
         lock_tickets: None,
@@ -156,6 +158,7 @@ impl Dialect for Sqlite {
         commit_probe: statement!("scans/commit_probe.sqlite.sql"),
         // Each connection sets its own.
         durability: None,
+        record_ticket_status: statement!("tickets/record_status.sqlite.sql"),
     };
 
     /// One process uses the file.

@@ -1,9 +1,10 @@
-//! Ingests an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans,
+//! Ingests a chunk of an upload of scans that a device decided offline, in one transaction: lock, read the facts of all scans,
 //! evaluate, write. The number of statements does not depend on the number of scans.
 //!
 //! Locks are taken in the order of every scan (counters, then tickets), after the row of the device, which keeps two
 //! uploads of one device apart.
 
+mod accept;
 mod conflicts;
 mod facts;
 #[cfg(feature = "postgres")]
@@ -14,11 +15,13 @@ mod writes;
 
 use async_trait::async_trait;
 
-use crate::model::{OrganizationId, RuleSettings};
+use crate::model::{OrganizationId, RuleSettings, ScanId};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql};
-use crate::store::{ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore};
-use crate::sync::{Conflict, UploadBatch, ingest};
+use crate::store::{
+    AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore,
+};
+use crate::sync::{Conflict, UploadChunk, ingest};
 
 /// The maximum number of scans of one device in quarantine.
 const MAX_QUARANTINED: usize = 10_000;
@@ -31,6 +34,8 @@ pub(crate) struct SyncStatements {
     pub(crate) load_scans: &'static str,
     /// Reads the scans in the histories of tickets.
     pub(crate) load_histories: &'static str,
+    /// Reads the changes of statuses of tickets.
+    pub(crate) load_status_changes: &'static str,
     /// Reads entries of the device's log.
     pub(crate) load_log: &'static str,
     /// Reads which scans are in quarantine.
@@ -57,10 +62,23 @@ pub(crate) trait SyncDialect: Dialect {
 impl<D: SyncDialect> SyncStore for Sql<D> {
     async fn sync(
         &self,
-        batch: &UploadBatch,
+        chunk: &UploadChunk<'_>,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError> {
-        retry_contended("ingest an upload", || self.sync_once(batch, rules)).await
+        retry_contended("ingest an upload", || self.sync_once(chunk, rules)).await
+    }
+
+    async fn accept(
+        &self,
+        organization: OrganizationId,
+        scan: ScanId,
+        acceptance: &Acceptance,
+        rules: &RuleSettings,
+    ) -> Result<Option<AcceptOutcome>, StoreError> {
+        retry_contended("accept a quarantined scan", || {
+            self.accept_once(organization, scan, acceptance, rules)
+        })
+        .await
     }
 
     async fn conflicts(
@@ -77,15 +95,16 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
 impl<D: SyncDialect> Sql<D> {
     async fn sync_once(
         &self,
-        batch: &UploadBatch,
+        chunk: &UploadChunk<'_>,
         rules: &RuleSettings,
     ) -> Result<Option<SyncOutcome>, StoreError> {
         let mut transaction = self.write().await?;
-        let Some(facts) = facts::load::<D>(batch, &mut transaction).await? else {
+        let Some(facts) = facts::load::<D>(chunk, facts::Devices::ActiveOrRevoked, &mut transaction).await?
+        else {
             return Ok(None);
         };
-        let (results, writes) = ingest(batch, facts, rules);
-        writes::apply::<D>(batch, &writes, &mut transaction).await?;
+        let (results, writes) = ingest(chunk, facts, rules);
+        writes::apply::<D>(chunk.batch, &writes, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(SyncOutcome { results, writes }))
     }

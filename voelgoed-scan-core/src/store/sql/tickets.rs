@@ -9,6 +9,7 @@ use crate::model::{
 use crate::store::sql::batch::writes::update_tickets;
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::lookup::TicketLookup;
+use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, ImportOutcome, NumberedLine, Page, PageRequest, StoreError, TicketStore};
 
@@ -97,6 +98,8 @@ impl<D: Dialect> TicketStore for Sql<D> {
         facts.ticket.updated_at = now;
         facts.version += 1;
         update_tickets::<D>(std::slice::from_ref(&facts), &mut transaction).await?;
+        let changed = std::iter::once((facts.ticket.id, status));
+        record_statuses::<D>(organization, changed, now, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(facts))

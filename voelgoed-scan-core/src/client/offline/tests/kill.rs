@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::sync::ReceivedScan;
 
 /// The environment variable that passes the database file to the child process.
 const DATABASE_FILE: &str = "VOELGOED_SCAN_KILL_TEST";
@@ -85,7 +84,7 @@ async fn check(test_event: &TestEvent, directory: &tempfile::TempDir, shown: &[S
     let batch = scanner.next_batch(1000, MADE_AT).await.expect("the log is read");
     let scans = match &batch {
         Some(batch) => {
-            let request: SyncRequest<ReceivedScan> = serde_json::from_slice(&batch.body).expect("JSON");
+            let request = SyncRequest::read(&batch.body).expect("a batch");
             request.scans
         }
         None => Vec::new(),
@@ -100,7 +99,7 @@ async fn check(test_event: &TestEvent, directory: &tempfile::TempDir, shown: &[S
             (Some(at), last),
             "the chain is complete"
         );
-        last = Some(LinkHash::of(&handed.sent));
+        last = Some(handed.link);
         let reason = scan.local_reason.expect("it was decided");
         assert!(
             on_disk.insert(scan.scan_id.to_string(), reason).is_none(),

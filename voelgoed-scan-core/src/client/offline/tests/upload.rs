@@ -1,6 +1,6 @@
 use super::*;
 use crate::rules::ConflictKind;
-use crate::sync::{ReceivedScan, SyncResult, SyncStatus};
+use crate::sync::{LinkHash, ReceivedSequences, SyncResult, SyncStatus};
 
 /// The answer of a server that records the whole batch.
 pub(super) fn recorded(batch: &WaitingBatch, server_time: Timestamp) -> SyncAnswer {
@@ -13,7 +13,12 @@ pub(super) fn recorded(batch: &WaitingBatch, server_time: Timestamp) -> SyncAnsw
         errors: Vec::new(),
     };
     let results = batch.scan_ids.iter().map(result).collect();
-    SyncAnswer::of(batch.batch_id, results, Vec::new(), server_time)
+    SyncAnswer::of(
+        batch.batch_id,
+        results,
+        &ReceivedSequences::default(),
+        server_time,
+    )
 }
 
 async fn next(phone: &Phone, limit: usize) -> Option<WaitingBatch> {
@@ -35,14 +40,14 @@ async fn a_batch_is_signed_and_continues_the_hash_chain() {
     let mut last: Option<LinkHash> = None;
     for (first, length) in [(1, 3), (4, 2)] {
         let batch = next(&phone, 3).await.expect("scans wait");
-        let request: SyncRequest<ReceivedScan> = serde_json::from_slice(&batch.body).expect("JSON");
+        let request = SyncRequest::read(&batch.body).expect("a batch");
         assert_eq!((request.scans.len(), request.batch_id), (length, batch.batch_id));
         links.clear();
         for (at, handed) in (first..).zip(&request.scans) {
             let scan = handed.scan.as_ref().expect("a scan");
             assert_eq!((scan.sequence, scan.prev_hash), (Some(at), last));
             assert_eq!(scan.local_reason, Some(Reason::Admitted));
-            last = Some(LinkHash::of(&handed.sent));
+            last = Some(handed.link);
             links.extend(last);
         }
         let setup = test_event.setup(Path::new(""));
@@ -52,6 +57,7 @@ async fn a_batch_is_signed_and_continues_the_hash_chain() {
             request.batch_id,
             request.sent_at,
             &links,
+            &[],
         );
         let key = setup.device_secret.expect("a key").public();
         assert!(key.verifies(&bytes, request.signature.expect("it is signed").as_bytes()));

@@ -13,7 +13,9 @@ use crate::store::StoreError;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
-use crate::sync::{LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch};
+use crate::sync::{
+    LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
+};
 
 fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
     ids.into_iter()
@@ -21,20 +23,31 @@ fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> 
         .collect()
 }
 
-/// Locks and reads the facts. `None` if the device is neither active nor revoked. [`StoreError::Contended`] if one of
+/// The devices whose scans are ingested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Devices {
+    /// Those that may upload. The scans of revoked devices go into quarantine.
+    ActiveOrRevoked,
+    /// Every device: staff accepted its scan.
+    All,
+}
+
+/// Locks and reads the facts. `None` if the device may not upload. [`StoreError::Contended`] if one of
 /// the scans was recorded in another way while this waited for the locks.
 pub(super) async fn load<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
+    devices: Devices,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncFacts>, StoreError> {
-    let Some(device) = device::<D>(batch, connection).await? else {
+    let batch = chunk.batch;
+    let Some(device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
-    let scan_ids: Vec<ScanId> = batch.uploads().map(|upload| upload.scan.scan_id).collect();
+    let scan_ids: Vec<ScanId> = chunk.uploads().map(|upload| upload.scan.scan_id).collect();
     let scans = lookups(batch, scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(&scans, connection).await?;
-    let gates = gates_with_events::<D>(batch, &before, connection).await?;
-    let named_tickets = ticket_lookups(batch, &before);
+    let gates = gates_with_events::<D>(chunk, &before, connection).await?;
+    let named_tickets = ticket_lookups(chunk, &before);
     lock::<D>(batch, &gates, &named_tickets, connection).await?;
     let known = match D::SQL.lock_tickets {
         // The scans may have changed while this waited for the locks.
@@ -48,8 +61,20 @@ pub(super) async fn load<D: SyncDialect>(
     }
     let tickets = tickets::<D>(&named_tickets, connection).await?;
     let mut past = Vec::new();
+    let mut status_changes: HashMap<_, Vec<_>> = HashMap::new();
     if !tickets.is_empty() {
         let ids = lookups(batch, tickets.keys().map(TicketId::as_uuid));
+        for row in query::<D>(D::SYNC.load_status_changes)
+            .json(&ids)
+            .fetch_all(connection)
+            .await?
+        {
+            let change = (row.time("changed_at")?, row.parse("status")?);
+            status_changes
+                .entry(row.id("ticket_id")?)
+                .or_default()
+                .push(change);
+        }
         for row in query::<D>(D::SYNC.load_histories)
             .json(&ids)
             .fetch_all(connection)
@@ -58,27 +83,32 @@ pub(super) async fn load<D: SyncDialect>(
             past.push(mapping::history_scan(&row)?);
         }
     }
+    // A device with a key, or one that may start a new log, has its whole batch verified.
+    let whole = batch.whole();
+    let verified = if device.key.is_some() || device.may_restart_log {
+        &whole
+    } else {
+        chunk
+    };
     let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
     Ok(Some(SyncFacts {
-        sessions: sessions::<D>(batch, connection).await?,
-        log: if device.key.is_some() || device.may_restart_log {
-            log::<D>(batch, connection).await?
-        } else {
-            HashMap::new()
-        },
+        sessions: sessions::<D>(chunk, connection).await?,
+        log: log::<D>(verified, connection).await?,
         device,
         recorded: known,
         gates,
         tickets,
+        status_changes,
         history: past,
         quarantined,
         quarantine_capacity,
     }))
 }
 
-/// Locks the row of the device by writing it, and reads it. `None` if the device is neither active nor revoked.
+/// Locks the row of the device by writing it, and reads it. `None` if the device is not one of `devices`.
 async fn device<D: SyncDialect>(
     batch: &UploadBatch,
+    devices: Devices,
     connection: &mut D::Connection,
 ) -> Result<Option<SyncDevice>, StoreError> {
     let row = query::<D>(statement!("sync/lock_device.sql"))
@@ -88,7 +118,10 @@ async fn device<D: SyncDialect>(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let revoked = row.bool("revoked")?;
-    if !revoked && row.parse::<DeviceStatus>("status")? != DeviceStatus::Active {
+    if devices == Devices::ActiveOrRevoked
+        && !revoked
+        && row.parse::<DeviceStatus>("status")? != DeviceStatus::Active
+    {
         return Ok(None);
     }
     let settings: DeviceSettings = row.json("settings")?;
@@ -127,15 +160,15 @@ async fn known<D: SyncDialect>(
 
 /// Reads the gates of the upload and of the recorded scans, with their events.
 async fn gates_with_events<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     known: &HashMap<ScanId, RecordedScan>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
-    let uploaded = batch.uploads().map(|upload| upload.scan.gate_id);
+    let uploaded = chunk.uploads().map(|upload| upload.scan.gate_id);
     let gates: BTreeSet<GateId> = uploaded
         .chain(known.values().map(|known| known.state.record.gate_id))
         .collect();
-    let gates = lookups(batch, gates.iter().map(GateId::as_uuid));
+    let gates = lookups(chunk.batch, gates.iter().map(GateId::as_uuid));
     let rows = query::<D>(D::SYNC.load_gates)
         .json(&gates)
         .fetch_all(connection)
@@ -148,9 +181,9 @@ async fn gates_with_events<D: SyncDialect>(
 }
 
 /// The tickets that the upload names, and those of recorded scans.
-fn ticket_lookups(batch: &UploadBatch, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketLookup> {
-    let organization = batch.organization_id;
-    let claimed = batch
+fn ticket_lookups(chunk: &UploadChunk<'_>, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketLookup> {
+    let organization = chunk.batch.organization_id;
+    let claimed = chunk
         .uploads()
         .filter_map(|upload| upload.claims.ok())
         .map(|claims: Claims| {
@@ -200,14 +233,11 @@ async fn tickets<D: SyncDialect>(
 
 /// The sessions that the device had between its first and its last scan of the upload.
 async fn sessions<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     connection: &mut D::Connection,
 ) -> Result<Vec<SessionSpan>, StoreError> {
-    let times = || {
-        batch
-            .uploads()
-            .map(|upload| batch.corrected(upload.scan.scanned_at))
-    };
+    let batch = chunk.batch;
+    let times = || chunk.uploads().map(|upload| batch.corrected(&upload.scan));
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Ok(Vec::new());
     };
@@ -221,6 +251,7 @@ async fn sessions<D: SyncDialect>(
     let session = |row: &Row<D>| {
         Ok(SessionSpan {
             id: row.id("id")?,
+            gate_id: row.id("gate_id")?,
             from: row.time("started_at")?,
             until: row.opt_time("ended_at")?,
         })
@@ -230,18 +261,21 @@ async fn sessions<D: SyncDialect>(
 
 /// The recorded entries of the device's log at the sequence numbers of the upload and next to them.
 async fn log<D: SyncDialect>(
-    batch: &UploadBatch,
+    chunk: &UploadChunk<'_>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<u64, (ScanId, LogPosition)>, StoreError> {
-    let sequences: BTreeSet<u64> = batch
+    let sequences: BTreeSet<u64> = chunk
         .uploads()
         .filter_map(|upload| upload.scan.sequence)
         .flat_map(|sequence| sequence.saturating_sub(1)..=sequence.saturating_add(1))
         .collect();
+    if sequences.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = query::<D>(D::SYNC.load_log)
         .json(&sequences)
-        .id(batch.organization_id.as_uuid())
-        .id(batch.device_id.as_uuid())
+        .id(chunk.batch.organization_id.as_uuid())
+        .id(chunk.batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
     let entry = |row: &Row<D>| {

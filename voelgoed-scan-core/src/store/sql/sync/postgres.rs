@@ -10,6 +10,7 @@ impl SyncDialect for Postgres {
         load_gates: statement!("sync/load_gates.postgres.sql"),
         load_scans: statement!("sync/load_scans.postgres.sql"),
         load_histories: statement!("sync/load_histories.postgres.sql"),
+        load_status_changes: statement!("sync/load_status_changes.postgres.sql"),
         load_log: statement!("sync/load_log.postgres.sql"),
         load_quarantined: statement!("sync/load_quarantined.postgres.sql"),
         insert_scans: statement!("sync/insert_scans.postgres.sql"),

@@ -10,6 +10,7 @@ impl SyncDialect for Sqlite {
         load_gates: statement!("sync/load_gates.sqlite.sql"),
         load_scans: statement!("sync/load_scans.sqlite.sql"),
         load_histories: statement!("sync/load_histories.sqlite.sql"),
+        load_status_changes: statement!("sync/load_status_changes.sqlite.sql"),
         load_log: statement!("sync/load_log.sqlite.sql"),
         load_quarantined: statement!("sync/load_quarantined.sqlite.sql"),
         insert_scans: statement!("sync/insert_scans.sqlite.sql"),

@@ -10,6 +10,7 @@ use crate::store::sql::batch::writes::{
     add_arrivals, add_counts, add_session_counts, check_all_inserted, update_tickets,
 };
 use crate::store::sql::change_counters::raise_tickets_change_counter;
+use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
 use crate::store::sql::{query, statement};
@@ -123,7 +124,7 @@ async fn quarantine<D: SyncDialect>(
             .quarantine
             .iter()
             .map(|scan| QuarantineRow::new(batch, scan))
-            .collect();
+            .collect::<Result<_, _>>()?;
         query::<D>(D::SYNC.insert_quarantine)
             .json(&rows)
             .execute(connection)
@@ -231,12 +232,13 @@ struct QuarantineRow {
     device_scanned_at: i64,
     received_at: i64,
     payload_sha256: String,
+    upload: String,
 }
 
 impl QuarantineRow {
-    fn new(batch: &UploadBatch, scan: &QuarantinedScan) -> Self {
+    fn new(batch: &UploadBatch, scan: &QuarantinedScan) -> Result<Self, StoreError> {
         let millis = Timestamp::as_millis;
-        Self {
+        Ok(Self {
             o: batch.organization_id.as_uuid().simple(),
             d: batch.device_id.as_uuid().simple(),
             k: scan.scan_id.as_uuid().simple(),
@@ -249,6 +251,7 @@ impl QuarantineRow {
             device_scanned_at: millis(scan.device_at),
             received_at: millis(batch.received_at),
             payload_sha256: crate::model::hex::encode(&scan.payload_sha256),
-        }
+            upload: json_text(&scan.upload)?,
+        })
     }
 }

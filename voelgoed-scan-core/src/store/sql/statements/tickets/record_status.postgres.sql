@@ -1,0 +1,16 @@
+-- Records the statuses that staff gave to tickets of organization $2 at $3, where they differ from the last recorded one.
+-- $1: a JSON array of {"i": ticket id, "s": status}.
+insert into ticket_status_changes (organization_id, ticket_id, changed_at, status)
+select $2, r.i, $3, r.s
+from jsonb_to_recordset($1::jsonb) as r(i uuid, s text)
+where r.s <> coalesce(
+    (
+        select c.status
+        from ticket_status_changes c
+        where c.organization_id = $2 and c.ticket_id = r.i
+        order by c.changed_at desc
+        limit 1
+    ),
+    'active'
+)
+on conflict (organization_id, ticket_id, changed_at) do update set status = excluded.status
