@@ -54,15 +54,15 @@ pub(crate) use row::Row;
 use sqlx::{Pool, Transaction};
 
 use crate::store::StoreError;
-use crate::store::sql::writer_connection::WriterConnection;
+use crate::store::sql::writer_connection::WriterConnections;
 
 /// A database with its connection pools. On PostgreSQL `write_pool` and `read_pool` are the same pool. On SQLite
 /// `scan_pool` and `write_pool` are the same pool, of one connection.
 pub(crate) struct Sql<D: Dialect> {
     /// Connections that record scans.
     pub(crate) scan_pool: Pool<D>,
-    /// The idle connection of `scan_pool` that recorded the last scans.
-    pub(crate) writer_connection: WriterConnection<D>,
+    /// The idle connections of `scan_pool` that recorded the last scans.
+    pub(crate) writer_connections: WriterConnections<D>,
     /// Connections for all other writes.
     pub(crate) write_pool: Pool<D>,
     /// Connections for reading.

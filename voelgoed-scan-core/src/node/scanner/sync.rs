@@ -46,7 +46,7 @@ impl Scanner {
             items,
         };
         // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
-        self.0.write_queue.flush().await;
+        self.0.write_queue.flush(organization).await;
         let permit = self
             .0
             .write_queue

@@ -16,7 +16,7 @@ use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::BulkRow;
 use crate::store::sql::open::OpenError;
-use crate::store::sql::writer_connection::WriterConnection;
+use crate::store::sql::writer_connection::WriterConnections;
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
@@ -56,7 +56,7 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         .map_err(StoreError::from)?;
     Ok(Sql {
         scan_pool: write_pool.clone(),
-        writer_connection: WriterConnection::empty(),
+        writer_connections: WriterConnections::empty(),
         write_pool,
         read_pool,
     })
