@@ -16,7 +16,7 @@
 //!   for it.
 //! - A pending denial is written before a scan with the same id, because that scan is its retry and must find it.
 //! - Both queues are bounded for all organizations together. A full scan queue answers [`RecordError::Overloaded`]. A full
-//!   denial queue applies back-pressure; while the database is unavailable, it answers its error at once.
+//!   denial queue applies back-pressure for [`RESERVE_TIMEOUT`]; while the database is unavailable, it answers its error at once.
 //! - Post-commit work of an organization runs in the order of its writes.
 //! - A batch that fails as a whole is written scan by scan, so that a bad scan never fails others. A panic in the store
 //!   counts as such a failure. A panic in the post-commit work does not prevent the answers.
@@ -64,6 +64,9 @@ const MAX_QUEUED_SCANS: usize = 4096;
 /// The capacity of the denial queue. It fills while the database is unavailable; caches then stop answering, and the
 /// callers get the database's error.
 const MAX_PENDING_DENIALS: usize = 16_384;
+
+/// How long a denial waits for capacity in the denial queue.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest time that a pending denial waits for others to share its batch. Its record must exist at most 100 ms after
 /// the answer; the remaining time is for the write itself.
@@ -173,9 +176,12 @@ impl WriteQueue {
         outcome.await.unwrap_or(Err(RecordError::Overloaded))
     }
 
-    /// Reserves capacity for a denial. Waits while the queue is full and denials are being written. Fails at once with the
-    /// database's error while the database is unavailable.
+    /// Reserves capacity for a denial. While the queue is full, waits for denials to be written, at most
+    /// [`RESERVE_TIMEOUT`]. Fails at once with the database's error while the database is unavailable.
     pub(crate) async fn reserve_denial(&self) -> Result<Permit, RecordError> {
+        if let Ok(permit) = Arc::clone(&self.denial_permits).try_acquire_owned() {
+            return Ok(Permit(permit));
+        }
         let permits = Arc::clone(&self.denial_permits);
         let mut unavailable = self.unavailable.clone();
         tokio::select! {
@@ -185,6 +191,7 @@ impl WriteQueue {
                 let error = unavailable.ok().and_then(|error| error.clone());
                 Err(error.map_or(RecordError::Overloaded, RecordError::Store))
             }
+            () = tokio::time::sleep(RESERVE_TIMEOUT) => Err(RecordError::Overloaded),
         }
     }
 

@@ -51,10 +51,18 @@ pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
 use sqlx::{Pool, Transaction};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use crate::store::StoreError;
 use crate::store::sql::writer_connection::WriterConnections;
+
+/// How long the read of a list or a manifest waits for others to end.
+const BULK_READ_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A database with its connection pools. On PostgreSQL `write_pool` and `read_pool` are the same pool. On SQLite
 /// `scan_pool` and `write_pool` are the same pool, of one connection.
@@ -67,12 +75,25 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) write_pool: Pool<D>,
     /// Connections for reading.
     pub(crate) read_pool: Pool<D>,
+    /// Limits the connections of `read_pool` that read lists and manifests.
+    pub(crate) bulk_readers: Semaphore,
 }
 
 impl<D: Dialect> Sql<D> {
     /// A connection for reading.
-    pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
+    pub(crate) async fn read(&self) -> Result<PoolConnection<D>, StoreError> {
         Ok(self.read_pool.acquire().await?)
+    }
+
+    /// A connection for reading a list or a manifest, with the permit that has to be kept as long. Such reads take longer
+    /// than others, and leave a connection for those.
+    pub(crate) async fn read_bulk(&self) -> Result<(SemaphorePermit<'_>, PoolConnection<D>), StoreError> {
+        let busy = |_| StoreError::unavailable("too many lists are being read");
+        let permit = timeout(BULK_READ_TIMEOUT, self.bulk_readers.acquire())
+            .await
+            .map_err(busy)?
+            .map_err(|_| StoreError::unavailable("the database is closed"))?;
+        Ok((permit, self.read().await?))
     }
 
     /// A transaction for writing.

@@ -11,6 +11,7 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
+use tokio::sync::Semaphore;
 
 use crate::bus::postgres::PostgresBus;
 use crate::migrations;
@@ -24,6 +25,10 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
 
 /// The maximum number of connections of a node, apart from those that record scans.
 const MAX_CONNECTIONS: u32 = 14;
+
+/// How many of those connections may read lists and manifests at a time. The others stay free for scans and
+/// authentication.
+const BULK_READERS: usize = 6;
 
 /// How many writes of scans run side by side, each of another organization.
 const CONCURRENT_WRITES: u32 = 4;
@@ -71,6 +76,7 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
         writer_connections: WriterConnections::empty(),
         write_pool: pool.clone(),
         read_pool: pool,
+        bulk_readers: Semaphore::new(BULK_READERS),
     })
 }
 

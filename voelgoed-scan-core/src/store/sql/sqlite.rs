@@ -11,6 +11,7 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
+use tokio::sync::Semaphore;
 
 use crate::migrations;
 use crate::store::StoreError;
@@ -23,6 +24,10 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
 /// How many connections read, besides the one that writes.
 const READ_CONNECTIONS: u32 = 4;
+
+/// How many of those connections may read lists and manifests at a time. The others stay free for scans and
+/// authentication.
+const BULK_READERS: usize = 3;
 
 /// How often opening and migrating are tried: another process may do the same at the same time.
 const MAX_OPEN_TRIES: u32 = 20;
@@ -59,6 +64,7 @@ pub(crate) async fn open(file: &Path, migrate: bool) -> Result<Sql<Sqlite>, Open
         writer_connections: WriterConnections::empty(),
         write_pool,
         read_pool,
+        bulk_readers: Semaphore::new(BULK_READERS),
     })
 }
 
@@ -140,4 +146,27 @@ impl Dialect for Sqlite {
     }
 
     dialect_basics!();
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_of_lists_leave_a_connection_for_scans_and_authentication() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = open(&directory.path().join("gate.db"), true)
+            .await
+            .expect("a database");
+        let mut lists = Vec::new();
+        for _ in 0..BULK_READERS {
+            lists.push(database.read_bulk().await.expect("a connection"));
+        }
+        assert!(database.read_bulk().now_or_never().is_none(), "it waits");
+        database.read().await.expect("a free connection");
+        lists.pop();
+        database.read_bulk().await.expect("a connection");
+    }
 }

@@ -186,6 +186,17 @@ async fn a_full_denial_queue_fails_at_once_while_the_database_is_unavailable() {
 }
 
 #[tokio::test]
+async fn a_full_denial_queue_does_not_wait_for_ever_for_a_database_that_does_not_answer() {
+    let store = Arc::new(FakeStore::new(0));
+    let write_queue = start(&store);
+    for number in 1..=MAX_PENDING_DENIALS as u128 {
+        enqueue(&write_queue, number).await.expect("capacity");
+    }
+    let refused = enqueue(&write_queue, 20_000).await;
+    assert!(matches!(refused, Err(RecordError::Overloaded)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_bulk_chunk_waits_for_the_scans_before_it() {
     let store = Arc::new(FakeStore::new(0));
     let write_queue = start(&store);
