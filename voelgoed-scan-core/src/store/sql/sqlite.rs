@@ -167,6 +167,6 @@ mod tests {
         assert!(database.read_bulk().now_or_never().is_none(), "it waits");
         database.read().await.expect("a free connection");
         lists.pop();
-        database.read_bulk().await.expect("a connection");
+        lists.push(database.read_bulk().await.expect("a connection"));
     }
 }
