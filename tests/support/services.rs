@@ -7,9 +7,10 @@ mod redis;
 pub use self::postgres::{Postgres, ShutdownMode};
 pub use self::redis::{Redis, Subscriber};
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -61,6 +62,72 @@ pub fn execute_sql(database_url: &str, sql: &str) {
         .status()
         .expect("psql runs");
     assert!(status.success(), "{sql}");
+}
+
+/// The single value that a query on a database returns, as text.
+pub fn query_sql(database_url: &str, sql: &str) -> String {
+    let output = Command::new(postgres_program("psql"))
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--dbname",
+            database_url,
+            "--command",
+            sql,
+        ])
+        .output()
+        .expect("psql runs");
+    assert!(output.status.success(), "{sql}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// An open transaction in a session of its own, which holds locks.
+pub struct Transaction(Child);
+
+impl Transaction {
+    /// Opens a transaction and executes a statement in it. Returns when the statement has its locks.
+    pub fn begin(database_url: &str, sql: &str) -> Self {
+        let mut session = Command::new(postgres_program("psql"))
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--set",
+                "ON_ERROR_STOP=1",
+                "--output",
+                "/dev/null",
+                "--dbname",
+                database_url,
+            ])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        let input = session.stdin.as_mut().expect("a pipe");
+        writeln!(input, "begin;\n{sql};\n\\warn locked").expect("psql reads");
+        let output = session.stderr.take().expect("a pipe");
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).expect("psql writes");
+        assert_eq!(line.trim_end(), "locked", "{sql}");
+        Self(session)
+    }
+
+    /// Commits the transaction and ends the session.
+    pub fn commit(mut self) {
+        let mut input = self.0.stdin.take().expect("a pipe");
+        writeln!(input, "commit;").expect("psql reads");
+        drop(input);
+        assert!(self.0.wait().expect("psql ends").success());
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // A failed test leaves the session open. An ended one is not found.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn postgres_program(name: &str) -> PathBuf {

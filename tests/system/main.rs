@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod bulk_writes;
 mod check_order;
 mod cli;
 mod cluster;

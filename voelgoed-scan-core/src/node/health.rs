@@ -51,7 +51,7 @@ pub struct WriteCounts {
     pub failed: u64,
     /// Scans in successful writes.
     pub scans: u64,
-    /// Time spent in writes. A node has one writer, so that one second per second is its limit.
+    /// Time spent in writes. Writes of several organizations run side by side on PostgreSQL, at most four.
     pub busy: Duration,
     /// Scans that wait for a write.
     pub queued_scans: usize,

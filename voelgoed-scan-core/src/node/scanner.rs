@@ -37,8 +37,8 @@ use std::time::Duration;
 
 use crate::bus::Bus;
 use crate::model::{
-    Attempt, AuthenticatedDevice, DeviceStatus, RuleSettings, ScanAnswer, ScanRequest, Timestamp, TokenHash,
-    Verification,
+    Attempt, AuthenticatedDevice, DeviceStatus, OrganizationId, RuleSettings, ScanAnswer, ScanRequest,
+    Timestamp, TokenHash, Verification,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
@@ -96,16 +96,16 @@ impl Scanner {
         &self.0.feed
     }
 
-    /// Waits until the denials that this node has answered are written, at most 250 ms. A client that reads the records at
+    /// Waits until the denials that this node has answered to an organization are written, at most 250 ms. A client that reads the records at
     /// the node that answered its scan therefore finds the scan.
-    pub async fn wait_for_pending_denials(&self) {
+    pub async fn wait_for_pending_denials(&self, organization: OrganizationId) {
         // After the timeout, the reader sees what it would see at any other node.
-        let _ = tokio::time::timeout(PENDING_DENIALS_TIMEOUT, self.0.write_queue.flush()).await;
+        let _ = tokio::time::timeout(PENDING_DENIALS_TIMEOUT, self.0.write_queue.flush(organization)).await;
     }
 
     /// Writes all pending denials and ends the tasks of the node. Must be called before the process ends.
     pub async fn shutdown(&self) {
-        self.0.write_queue.flush().await;
+        self.0.write_queue.flush_all().await;
         self.0.feed.close();
         self.0.store.release();
     }

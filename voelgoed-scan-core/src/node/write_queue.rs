@@ -2,44 +2,51 @@
 //!
 //! There is no timer for scans: an idle writer writes at once. Denials served from a cache are written behind: the caller
 //! is answered first, and the record follows in a batch of its own. The parts, in the order in which a scan passes them:
-//! the two queues (`queues.rs`), the writer thread (`writer.rs`), the database calls (`batches.rs`), and the post-commit
-//! task (`post_commit.rs`), which fills the caches and answers the callers while the next write runs.
+//! the lanes (`lanes.rs`), each with the two queues of an organization (`lane.rs`), the writer thread (`writer.rs`), the
+//! database calls (`batches.rs`), and the post-commit task (`post_commit.rs`), which fills the caches and answers the
+//! callers while the next write runs. Uploads and imports do not pass the queue; they wait behind it (`bulk.rs`).
 //!
 //! Invariants:
-//! - Scans are written in the order of their arrival, each in the first batch with free capacity.
+//! - A write holds scans of one organization, and one write of an organization runs at a time. Writes of several
+//!   organizations run side by side, so that a lock wait in one organization delays no other. Organizations take turns.
+//! - The scans of an organization are written in the order of their arrival, each in the first batch with free capacity.
 //! - A pending denial is written within [`DENIAL_FLUSH_DELAY`] where there is capacity, and stays queued until it is
 //!   written. When scans are waiting, a denial batch takes at most the capacity they leave, or
-//!   [`MIN_DENIALS_PER_BATCH`].
+//!   [`MIN_DENIALS_PER_BATCH`]. Its size follows the durations of the batches before it, because a scan may have to wait
+//!   for it.
 //! - A pending denial is written before a scan with the same id, because that scan is its retry and must find it.
-//! - Both queues are bounded. A full scan queue answers [`RecordError::Overloaded`]; a full denial queue applies
-//!   back-pressure.
-//! - Post-commit work runs in the order of the writes.
+//! - Both queues are bounded for all organizations together. A full scan queue answers [`RecordError::Overloaded`]. A full
+//!   denial queue applies back-pressure for [`RESERVE_TIMEOUT`]; while the database is unavailable, it answers its error at once.
+//! - Post-commit work of an organization runs in the order of its writes.
 //! - A batch that fails as a whole is written scan by scan, so that a bad scan never fails others. A panic in the store
 //!   counts as such a failure. A panic in the post-commit work does not prevent the answers.
-//! - When the database is unavailable, all waiting scans fail at once: no caller waits for two failing writes.
+//! - When the database is unavailable, all waiting scans of all organizations fail at once: no caller waits for two
+//!   failing writes. A failure of one organization's write fails only its own scans if other writes succeed meanwhile.
 //! - A caller that goes away leaves a complete scan or none.
 
 mod batches;
 mod bulk;
+mod lane;
+mod lanes;
 mod post_commit;
-mod queues;
 mod writer;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::model::{Attempt, Recorded, RuleSettings};
+use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
 use crate::node::health::{WriteCounts, WriteStats};
 use crate::rules::NewScan;
 use crate::store::{ScanStore, StoreError};
-use bulk::Contention;
 pub(crate) use bulk::{BulkKind, BulkWrites};
+use bulk::{ChunkSize, Contention};
+use lane::{PendingDenial, WriteRequest};
+use lanes::{Command, DenialBuffer, Lanes};
 pub(crate) use post_commit::{PostCommit, PostCommitTask};
-use queues::{Command, DenialBuffer, PendingDenial, Queues, WriteRequest};
 use writer::Writer;
 
 /// The maximal number of scans in a batch.
@@ -54,8 +61,12 @@ const MIN_DENIALS_PER_BATCH: usize = 32;
 /// The capacity of the scan queue.
 const MAX_QUEUED_SCANS: usize = 4096;
 
-/// The capacity of the denial queue. It fills while the database is unavailable; caches then stop answering.
+/// The capacity of the denial queue. It fills while the database is unavailable; caches then stop answering, and the
+/// callers get the database's error.
 const MAX_PENDING_DENIALS: usize = 16_384;
+
+/// How long a denial waits for capacity in the denial queue.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest time that a pending denial waits for others to share its batch. Its record must exist at most 100 ms after
 /// the answer; the remaining time is for the write itself.
@@ -90,6 +101,7 @@ pub(crate) struct WriteQueue {
     denial_permits: Arc<Semaphore>,
     denial_buffer: Arc<DenialBuffer>,
     bulk_writes: BulkWrites,
+    unavailable: watch::Receiver<Option<Arc<StoreError>>>,
     stats: Arc<WriteStats>,
 }
 
@@ -110,22 +122,27 @@ impl WriteQueue {
         let stats = Arc::new(WriteStats::default());
         let (completed, batches) = mpsc::channel(MAX_PENDING_POST_COMMITS);
         tokio::spawn(post_commit::run_post_commit(Arc::clone(&post_commit), batches));
+        let denial_batch_size = Arc::new(ChunkSize::new(contention.target()));
+        let (unavailable, is_unavailable) = watch::channel(None);
         let writer = Writer {
             store,
             rules,
             post_commit,
             completed,
             stats: Arc::clone(&stats),
+            denial_batch_size: Arc::clone(&denial_batch_size),
+            unavailable,
         };
         let denial_buffer = Arc::new(DenialBuffer::default());
-        let queues = Queues::new(Arc::clone(&denial_buffer));
-        writer::spawn_thread(writer.run(queues, receiver))?;
+        let lanes = Lanes::new(Arc::clone(&denial_buffer), denial_batch_size, bulk_writes.clone());
+        writer::spawn_thread(writer.run(lanes, receiver))?;
         Ok(Self {
             commands,
             scan_permits: Arc::new(Semaphore::new(MAX_QUEUED_SCANS)),
             denial_permits: Arc::new(Semaphore::new(MAX_PENDING_DENIALS)),
             denial_buffer,
             bulk_writes,
+            unavailable: is_unavailable,
             stats,
         })
     }
@@ -159,14 +176,23 @@ impl WriteQueue {
         outcome.await.unwrap_or(Err(RecordError::Overloaded))
     }
 
-    /// Reserves capacity for a denial. Waits while the queue is full.
+    /// Reserves capacity for a denial. While the queue is full, waits for denials to be written, at most
+    /// [`RESERVE_TIMEOUT`]. Fails at once with the database's error while the database is unavailable.
     pub(crate) async fn reserve_denial(&self) -> Result<Permit, RecordError> {
+        if let Ok(permit) = Arc::clone(&self.denial_permits).try_acquire_owned() {
+            return Ok(Permit(permit));
+        }
         let permits = Arc::clone(&self.denial_permits);
-        permits
-            .acquire_owned()
-            .await
-            .map(Permit)
-            .map_err(|_| RecordError::Overloaded)
+        let mut unavailable = self.unavailable.clone();
+        tokio::select! {
+            biased;
+            permit = permits.acquire_owned() => permit.map(Permit).map_err(|_| RecordError::Overloaded),
+            unavailable = unavailable.wait_for(Option::is_some) => {
+                let error = unavailable.ok().and_then(|error| error.clone());
+                Err(error.map_or(RecordError::Overloaded, RecordError::Store))
+            }
+            () = tokio::time::sleep(RESERVE_TIMEOUT) => Err(RecordError::Overloaded),
+        }
     }
 
     /// Queues a denial that was answered from a cache. Returns at once; the record follows.
@@ -181,10 +207,21 @@ impl WriteQueue {
         Ok(())
     }
 
-    /// Waits until every denial that was queued before is written, or one more attempt to write it has failed.
-    pub(crate) async fn flush(&self) {
+    /// Waits until every denial of an organization that was queued before is written, or one more attempt to write it has
+    /// failed. Denials of other organizations may still be pending.
+    pub(crate) async fn flush(&self, organization: OrganizationId) {
+        self.send_flush(Some(organization)).await;
+    }
+
+    /// Does what [`Self::flush`] does, for all organizations.
+    pub(crate) async fn flush_all(&self) {
+        self.send_flush(None).await;
+    }
+
+    async fn send_flush(&self, organization: Option<OrganizationId>) {
         let (done, flushed) = oneshot::channel();
-        if self.commands.send(Command::Flush(done)).is_ok() {
+        if self.commands.send(Command::Flush(organization, done)).is_ok() {
+            // The signal is that the sender is dropped.
             let _ = flushed.await;
         }
     }

@@ -56,24 +56,34 @@ pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
 use sqlx::{Pool, Transaction};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use crate::store::StoreError;
-use crate::store::sql::writer_connection::WriterConnection;
+use crate::store::sql::writer_connection::WriterConnections;
+
+/// How long the read of a list or a manifest waits for others to end.
+const BULK_READ_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A database with its connection pools. On PostgreSQL `write_pool` and `read_pool` are the same pool. On SQLite
 /// `scan_pool` and `write_pool` are the same pool, of one connection.
 pub(crate) struct Sql<D: Dialect> {
     /// Connections that record scans.
     pub(crate) scan_pool: Pool<D>,
-    /// The idle connection of `scan_pool` that recorded the last scans.
-    pub(crate) writer_connection: WriterConnection<D>,
+    /// The idle connections of `scan_pool` that recorded the last scans.
+    pub(crate) writer_connections: WriterConnections<D>,
     /// Connections for all other writes.
     pub(crate) write_pool: Pool<D>,
     /// Connections for reading.
     pub(crate) read_pool: Pool<D>,
     /// The open files of a SQLite database. `None` on PostgreSQL.
     pub(crate) files: Option<OpenFiles<D>>,
+    /// Limits the connections of `read_pool` that read lists and manifests.
+    pub(crate) bulk_readers: Semaphore,
 }
 
 /// What a process holds of a database that is a file.
@@ -99,9 +109,20 @@ impl<D: Dialect> Sql<D> {
     }
 
     /// A connection for reading.
-    pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<D>, StoreError> {
+    pub(crate) async fn read(&self) -> Result<PoolConnection<D>, StoreError> {
         self.check_files()?;
         Ok(self.read_pool.acquire().await?)
+    }
+
+    /// A connection for reading a list or a manifest, with the permit that has to be kept as long. Such reads take longer
+    /// than others, and leave a connection for those.
+    pub(crate) async fn read_bulk(&self) -> Result<(SemaphorePermit<'_>, PoolConnection<D>), StoreError> {
+        let busy = |_| StoreError::unavailable("too many lists are being read");
+        let permit = timeout(BULK_READ_TIMEOUT, self.bulk_readers.acquire())
+            .await
+            .map_err(busy)?
+            .map_err(|_| StoreError::unavailable("the database is closed"))?;
+        Ok((permit, self.read().await?))
     }
 
     /// A transaction for writing.

@@ -23,7 +23,10 @@ pub(crate) fn show() -> Route {
 
 async fn run_show(request: Request) -> HandlerResult {
     // Pending writes change the occupancy.
-    request.scanner().wait_for_pending_denials().await;
+    request
+        .scanner()
+        .wait_for_pending_denials(request.organization())
+        .await;
     ok_or_not_found(
         request
             .store()

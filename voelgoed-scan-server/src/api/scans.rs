@@ -204,7 +204,10 @@ pub(crate) fn list() -> Route {
 async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
     let filter = request.query.filter();
     let organization = request.organization();
-    request.scanner().wait_for_pending_denials().await;
+    request
+        .scanner()
+        .wait_for_pending_denials(request.organization())
+        .await;
     if accepts(&request.headers, NDJSON) {
         let export = Export {
             with_qr: request

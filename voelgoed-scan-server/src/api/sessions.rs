@@ -128,7 +128,10 @@ async fn run_end(request: Request) -> HandlerResult {
 async fn permitted_session(request: &Request) -> Result<ScanSession, Problem> {
     let id: SessionId = request.id("id")?;
     // Pending writes change the session's `scan_count`.
-    request.scanner().wait_for_pending_denials().await;
+    request
+        .scanner()
+        .wait_for_pending_denials(request.organization())
+        .await;
     let session = request
         .store()
         .session(request.organization(), id)

@@ -42,7 +42,7 @@ impl Scanner {
         if known.is_some() || !self.0.ticket_cache.mark_scan_seen(organization, scan) {
             return Ok(known);
         }
-        self.0.write_queue.flush().await;
+        self.0.write_queue.flush(organization).await;
         Ok(self.store().find_scan_for_retry(organization, scan).await?)
     }
 

@@ -46,7 +46,7 @@ impl Scanner {
             items,
         };
         // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
-        self.0.write_queue.flush().await;
+        self.0.write_queue.flush(organization).await;
         let (mut results, received) = self.write_upload(&batch, now).await?;
         if names_tickets_in_two_ways(&batch) {
             // Everything is recorded, so this changes nothing. It only reads what later chunks made of earlier ones.
@@ -141,7 +141,7 @@ impl Scanner {
         scan: ScanId,
         acceptance: &Acceptance,
     ) -> Result<ScanRecord, ScanError> {
-        self.0.write_queue.flush().await;
+        self.0.write_queue.flush(organization).await;
         let outcome = self
             .store()
             .accept(organization, scan, acceptance, &self.0.rules)

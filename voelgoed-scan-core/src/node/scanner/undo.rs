@@ -37,7 +37,7 @@ impl Scanner {
         let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
         if outcome.is_none() {
             // The scan may be a denial that was answered from a cache and is not written yet.
-            self.0.write_queue.flush().await;
+            self.0.write_queue.flush(organization).await;
             outcome = store.undo(organization, scan, by, reason, now, rules).await?;
         }
         match outcome.ok_or(ScanError::NotFound)? {

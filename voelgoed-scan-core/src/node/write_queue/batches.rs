@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::lane::PendingDenial;
 use super::post_commit::{PostCommit, panic_message};
-use super::queues::PendingDenial;
 use super::writer::Writer;
 use super::{Outcome, RecordError};
 use crate::model::{Attempt, Recorded};
@@ -50,8 +50,11 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
     async fn store_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
         let started = Instant::now();
         let result = catch_panic(self.store.record_denials(denials)).await;
-        self.stats
-            .record_write(denials.len(), result.is_ok(), started.elapsed());
+        let duration = started.elapsed();
+        self.stats.record_write(denials.len(), result.is_ok(), duration);
+        if result.is_ok() {
+            self.denial_batch_size.record(denials.len(), duration);
+        }
         result
     }
 

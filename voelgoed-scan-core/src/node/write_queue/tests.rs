@@ -1,3 +1,5 @@
+mod lanes;
+
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,6 +27,11 @@ struct FakeStore {
     /// A batch with this scan panics.
     panicking_scan: Option<ScanId>,
     failures: AtomicUsize,
+    concurrent_writes: usize,
+    /// Writes of this organization wait for a permit of their own.
+    locked: Option<(OrganizationId, Semaphore)>,
+    /// Writes of this organization find the database unavailable.
+    unavailable_organization: Option<OrganizationId>,
 }
 
 impl FakeStore {
@@ -36,13 +43,28 @@ impl FakeStore {
             failing_scan: None,
             panicking_scan: None,
             failures: AtomicUsize::new(0),
+            concurrent_writes: 1,
+            locked: None,
+            unavailable_organization: None,
         }
     }
 
-    async fn write(&self, scans: Vec<ScanId>) -> Result<(), StoreError> {
+    async fn write(&self, keys: Vec<(OrganizationId, ScanId)>) -> Result<(), StoreError> {
+        let (organizations, scans): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        let organization = organizations[0];
+        assert!(
+            organizations.iter().all(|one| *one == organization),
+            "a batch holds one organization"
+        );
         self.started.fetch_add(1, Ordering::SeqCst);
-        let permit = self.permits.acquire().await.expect("never closed");
-        permit.forget();
+        let permits = match &self.locked {
+            Some((locked, permits)) if *locked == organization => permits,
+            _ => &self.permits,
+        };
+        permits.acquire().await.expect("never closed").forget();
+        if self.unavailable_organization == Some(organization) {
+            return Err(StoreError::unavailable("its rows are locked"));
+        }
         if self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
             return Err(StoreError::unavailable("on request"));
@@ -65,15 +87,19 @@ impl FakeStore {
 
 #[async_trait]
 impl ScanStore for FakeStore {
+    fn concurrent_writes(&self) -> usize {
+        self.concurrent_writes
+    }
+
     async fn record(&self, batch: &[Attempt], _: &RuleSettings) -> Result<Vec<Recorded>, StoreError> {
-        self.write(batch.iter().map(|attempt| attempt.scan_id).collect())
-            .await?;
+        let key = |attempt: &Attempt| (attempt.organization_id, attempt.scan_id);
+        self.write(batch.iter().map(key).collect()).await?;
         Ok(batch.iter().map(|_| Recorded::ScanUndone).collect())
     }
 
     async fn record_denials(&self, denials: &[NewScan]) -> Result<(), StoreError> {
-        self.write(denials.iter().map(|one| one.record.scan_id).collect())
-            .await
+        let key = |one: &NewScan| (one.record.organization_id, one.record.scan_id);
+        self.write(denials.iter().map(key).collect()).await
     }
 
     async fn dry_run(&self, _: &Attempt, _: &RuleSettings) -> Result<Recorded, StoreError> {
@@ -152,11 +178,22 @@ const RULES: RuleSettings = RuleSettings {
     dedup_window: Duration::from_secs(300),
 };
 
+/// The organization of the scans of most tests.
+const ORGANIZATION: u128 = 1;
+
+fn organization(number: u128) -> OrganizationId {
+    OrganizationId::from_uuid(uuid::Uuid::from_u128(number))
+}
+
 fn attempt(number: u128) -> Attempt {
+    attempt_of(ORGANIZATION, number)
+}
+
+fn attempt_of(of: u128, number: u128) -> Attempt {
     let id = uuid::Uuid::from_u128(number);
     Attempt {
         scan_id: ScanId::from_uuid(id),
-        organization_id: OrganizationId::from_uuid(id),
+        organization_id: organization(of),
         device_id: DeviceId::from_uuid(id),
         session_id: SessionId::from_uuid(id),
         event_id: EventId::from_uuid(id),
@@ -184,8 +221,8 @@ fn attempt(number: u128) -> Attempt {
     }
 }
 
-fn denial(number: u128) -> NewScan {
-    let attempt = attempt(number);
+fn denial_of(of: u128, number: u128) -> NewScan {
+    let attempt = attempt_of(of, number);
     match attempt.verification.clone() {
         Verification::Denied(denial) => NewScan::denied(attempt, *denial),
         Verification::Verified(_) => panic!("the attempt is denied"),
@@ -193,8 +230,12 @@ fn denial(number: u128) -> NewScan {
 }
 
 async fn enqueue(write_queue: &WriteQueue, number: u128) -> Result<(), RecordError> {
+    enqueue_of(write_queue, ORGANIZATION, number).await
+}
+
+async fn enqueue_of(write_queue: &WriteQueue, of: u128, number: u128) -> Result<(), RecordError> {
     let permit = write_queue.reserve_denial().await?;
-    write_queue.enqueue_denial(permit, denial(number))
+    write_queue.enqueue_denial(permit, denial_of(of, number))
 }
 
 fn id(number: u128) -> ScanId {
@@ -246,6 +287,8 @@ async fn a_failing_scan_does_not_fail_the_others_of_its_batch() {
         post_commit: Arc::new(NoPostCommit),
         completed: mpsc::channel(1).0,
         stats: Arc::default(),
+        denial_batch_size: Arc::new(ChunkSize::new(Duration::from_millis(20))),
+        unavailable: watch::channel(None).0,
     };
     let outcomes = writer.write_scans(&attempts).await;
     let succeeded: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
@@ -260,7 +303,7 @@ async fn write_all_but_the_second(store: &Arc<FakeStore>) -> WriteQueue {
             .await
             .expect("the queue has capacity");
     }
-    write_queue.flush().await;
+    write_queue.flush_all().await;
     assert_eq!(store.batches(), [vec![id(1)], vec![id(3)]]);
     write_queue
 }
@@ -345,7 +388,7 @@ async fn a_pending_denial_is_written_before_the_retry_of_its_scan() {
         .await
         .expect("the database is available");
     assert_eq!(store.batches()[..2], [[id(last)], [id(last)]]);
-    write_queue.flush().await;
+    write_queue.flush_all().await;
     assert_eq!(
         store.batches().concat().len() as u128,
         last + 2,
@@ -385,7 +428,7 @@ async fn a_scan_does_not_wait_for_all_pending_denials() {
     );
     store.permits.add_permits(100);
     blocked.await.expect("the queue has capacity");
-    write_queue.flush().await;
+    write_queue.flush_all().await;
     assert_eq!(
         store.batches().concat().len(),
         MAX_PENDING_DENIALS + 2,
@@ -416,7 +459,7 @@ async fn denials_are_written_beside_a_full_batch_of_scans() {
             .await
             .expect("the queue has capacity");
     }
-    let mut flushed = pin!(write_queue.flush());
+    let mut flushed = pin!(write_queue.flush_all());
     poll_once(flushed.as_mut()).await;
     store.permits.add_permits(100);
     flushed.await;
@@ -434,9 +477,9 @@ async fn flush_waits_for_pending_denials() {
     let store = Arc::new(FakeStore::new(100));
     let write_queue = start(&store);
     enqueue(&write_queue, 1).await.expect("the queue has capacity");
-    write_queue.flush().await;
+    write_queue.flush_all().await;
     assert_eq!(store.batches(), [vec![id(1)]]);
-    write_queue.flush().await;
+    write_queue.flush_all().await;
 }
 
 #[tokio::test]

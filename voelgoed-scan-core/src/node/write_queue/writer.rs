@@ -1,14 +1,19 @@
-//! The writer: one task on its own thread, which takes batches from the queues and writes them one after another.
+//! The writer: one task on its own thread, which starts the writes of the lanes and waits for their ends. Writes of several
+//! organizations run side by side, at most [`ScanStore::concurrent_writes`].
 
 use std::sync::Arc;
 use std::{io, thread};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::runtime;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
+use super::bulk::ChunkSize;
+use super::lane::Batch;
+use super::lanes::{Command, EndedBatch, Lanes};
 use super::post_commit::{CompletedBatch, PostCommit};
-use super::queues::{Command, Queues};
 use super::{Outcome, RETRY_DELAY, RecordError};
 use crate::model::{Attempt, RuleSettings};
 use crate::node::health::WriteStats;
@@ -21,12 +26,20 @@ pub(super) struct Writer<S: ?Sized, P: PostCommit> {
     pub(super) post_commit: Arc<P>,
     pub(super) completed: mpsc::Sender<CompletedBatch<P::Context>>,
     pub(super) stats: Arc<WriteStats>,
+    pub(super) denial_batch_size: Arc<ChunkSize>,
+    /// The error of the last write, while the database is unavailable.
+    pub(super) unavailable: watch::Sender<Option<Arc<StoreError>>>,
 }
 
-/// A batch left denials unwritten, or found the database unavailable.
-struct BatchFailed {
+/// A write that ended.
+struct Write {
+    batch: EndedBatch,
+    /// Whether the database answered.
+    succeeded: bool,
     /// The error, where the database is unavailable.
     unavailable: Option<Arc<StoreError>>,
+    /// How many writes had succeeded when this one started.
+    successes_before: u64,
 }
 
 /// Runs a future on a new thread with a runtime of its own.
@@ -39,62 +52,80 @@ pub(super) fn spawn_thread(work: impl Future<Output = ()> + Send + 'static) -> i
 }
 
 impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
-    /// Writes batches until the channel is closed and the queues are empty.
-    pub(super) async fn run(self, mut queues: Queues, mut commands: mpsc::UnboundedReceiver<Command>) {
+    /// Writes batches until the channel is closed and the lanes are empty.
+    pub(super) async fn run(self, mut lanes: Lanes, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let max_running = self.store.concurrent_writes().max(1);
+        let mut running = FuturesUnordered::new();
         let mut open = true;
-        while open || queues.has_work() {
-            if open && !queues.has_waiting_callers() {
-                let next = async {
-                    match queues.denials_due() {
-                        Some(due) => tokio::time::timeout_at(due, commands.recv()).await.ok(),
-                        None => Some(commands.recv().await),
-                    }
-                };
-                match next.await {
-                    Some(Some(command)) => queues.apply(command),
-                    Some(None) => open = false,
-                    None => {}
-                }
-            }
+        let mut successes = 0;
+        let mut lost = 0;
+        while open || !running.is_empty() || lanes.has_work() {
             while let Ok(command) = commands.try_recv() {
-                queues.apply(command);
+                lanes.apply(command);
             }
-            let denials_due = queues.denials_due().is_some_and(|due| due <= Instant::now());
-            if queues.has_waiting_callers() || denials_due || !open {
-                let written = self.write_batch(&mut queues).await;
-                if let Err(BatchFailed {
-                    unavailable: Some(error),
-                }) = &written
-                {
-                    while let Ok(command) = commands.try_recv() {
-                        queues.apply(command);
-                    }
-                    queues.fail_scans(error);
-                }
-                if !open && written.is_err() {
-                    tracing::error!(
-                        lost = queues.pending_denials(),
-                        "denials could not be written before the process ends"
-                    );
-                    return;
-                }
+            while running.len() < max_running
+                && let Some(batch) = lanes.start_batch(Instant::now(), !open)
+            {
+                running.push(self.write_batch(batch, successes));
             }
+            let has_capacity = running.len() < max_running;
+            let due = lanes.next_due().filter(|_| has_capacity);
+            tokio::select! {
+                biased;
+                Some(write) = running.next() => {
+                    successes += u64::from(write.succeeded);
+                    lost += self.end_write(write, &mut lanes, successes, open);
+                }
+                command = commands.recv(), if open => match command {
+                    Some(command) => lanes.apply(command),
+                    None => open = false,
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                else => {}
+            }
+        }
+        if lost > 0 {
+            tracing::error!(lost, "denials could not be written before the process ends");
         }
     }
 
-    /// Writes one batch.
-    async fn write_batch(&self, queues: &mut Queues) -> Result<(), BatchFailed> {
-        let (denials, requests) = queues.next_batch(Instant::now());
-        if denials.is_empty() && requests.is_empty() {
-            return Ok(());
+    /// Ends a write. Returns how many denials are lost, because the process ends.
+    fn end_write(&self, write: Write, lanes: &mut Lanes, successes: u64, open: bool) -> usize {
+        let organization = write.batch.organization;
+        let denials_failed = !write.batch.unwritten.is_empty();
+        lanes.end_batch(write.batch);
+        if let Some(error) = &write.unavailable {
+            // Where another write has succeeded meanwhile, the database is available, and this organization's rows are
+            // locked. The others go on.
+            let all_fail = successes == write.successes_before;
+            lanes.fail_scans((!all_fail).then_some(organization), error);
+            if all_fail {
+                self.unavailable.send_replace(Some(Arc::clone(error)));
+            }
         }
+        if write.succeeded {
+            self.unavailable
+                .send_if_modified(|unavailable| unavailable.take().is_some());
+        }
+        if !open && denials_failed {
+            return lanes.abandon_denials(organization);
+        }
+        0
+    }
+
+    /// Writes one batch.
+    async fn write_batch(&self, batch: Batch, successes_before: u64) -> Write {
+        let Batch {
+            organization,
+            denials,
+            requests,
+        } = batch;
         let context = self.post_commit.before_write();
         // Denials first, so that the retry of one finds it.
         let all_denials = denials.len();
         let (denials, unwritten, mut unavailable) = self.write_denials(denials).await;
-        let denials_failed = !unwritten.is_empty();
         let none_written = unwritten.len() == all_denials;
-        queues.requeue_denials(unwritten, none_written.then(|| Instant::now() + RETRY_DELAY));
+        let had_scans = !requests.is_empty();
         let (attempts, replies): (Vec<Attempt>, Vec<_>) = requests
             .into_iter()
             .map(|request| (*request.attempt, request.reply))
@@ -108,18 +139,26 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
             None => self.write_scans(&attempts).await,
         };
         unavailable = unavailable.or_else(|| outcomes.iter().find_map(unavailable_error));
-        let batch = CompletedBatch {
+        let succeeded = !denials.is_empty() || outcomes.iter().any(Result::is_ok);
+        let completed = CompletedBatch {
             context,
             denials,
             outcomes,
             replies,
         };
         // The receiver is dropped only when the process ends.
-        let _ = self.completed.send(batch).await;
-        if denials_failed || unavailable.is_some() {
-            return Err(BatchFailed { unavailable });
+        let _ = self.completed.send(completed).await;
+        Write {
+            batch: EndedBatch {
+                organization,
+                unwritten,
+                retry_at: none_written.then(|| Instant::now() + RETRY_DELAY),
+                had_scans,
+            },
+            succeeded,
+            unavailable,
+            successes_before,
         }
-        Ok(())
     }
 }
 

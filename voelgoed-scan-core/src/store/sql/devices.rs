@@ -73,7 +73,7 @@ impl<D: Dialect> Devices for Sql<D> {
         if label.is_some_and(|label| label.parse::<DeviceLabel>().is_err()) {
             return Ok(Page::empty());
         }
-        let mut connection = self.read().await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
         let rows = query::<D>(statement!("devices/list.sql"))
             .id(organization.as_uuid())
             .opt_id(page.after.as_ref().map(|after| &after.id))

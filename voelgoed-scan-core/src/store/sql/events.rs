@@ -63,7 +63,7 @@ impl<D: Dialect> Events for Sql<D> {
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError> {
-        let mut connection = self.read().await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
         let rows = query::<D>(statement!("events/list.sql"))
             .id(organization.as_uuid())
             .opt_id(page.after.as_ref().map(|after| &after.id))
@@ -133,7 +133,7 @@ impl<D: Dialect> Events for Sql<D> {
         event: EventId,
         page: &PageRequest,
     ) -> Result<Page<Gate>, StoreError> {
-        let mut connection = self.read().await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
         list_gates::<D>(organization, event, page, &mut connection).await
     }
 }

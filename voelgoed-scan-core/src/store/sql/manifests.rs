@@ -5,6 +5,7 @@
 //! ever falls, and every change of what a manifest contains raises one of them, on every node and in every release.
 
 use async_trait::async_trait;
+use sqlx::Connection as _;
 
 use crate::manifest::ManifestTicket;
 use crate::model::{EventId, Gate, OrganizationId, TicketCode};
@@ -51,7 +52,8 @@ impl<D: SnapshotDialect> ManifestStore for Sql<D> {
         event: EventId,
         known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
     ) -> Result<Option<ManifestReading>, StoreError> {
-        let mut snapshot = self.read_pool.begin_with(D::BEGIN_SNAPSHOT).await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
+        let mut snapshot = connection.begin_with(D::BEGIN_SNAPSHOT).await?;
         let Some(mark) = mark::<D>(organization, event, &mut snapshot).await? else {
             return Ok(None);
         };

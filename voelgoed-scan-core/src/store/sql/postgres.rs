@@ -11,13 +11,14 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
+use tokio::sync::Semaphore;
 
 use crate::bus::postgres::PostgresBus;
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column};
 use crate::store::sql::open::OpenError;
-use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnection};
+use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnections};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
@@ -25,10 +26,16 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
 /// The maximum number of connections of a node, apart from those that record scans.
 const MAX_CONNECTIONS: u32 = 14;
 
-/// The maximum number of connections that record scans. One such write runs at a time, and a connection that made the
-/// last write has warm caches in its server process and in the processor. The second one covers the moment in which the
-/// first returns to the pool.
-const MAX_SCAN_CONNECTIONS: u32 = 2;
+/// How many of those connections may read lists and manifests at a time. The others stay free for scans and
+/// authentication.
+const BULK_READERS: usize = 6;
+
+/// How many writes of scans run side by side, each of another organization.
+const CONCURRENT_WRITES: u32 = 4;
+
+/// The maximum number of connections that record scans. A connection that made the last write has warm caches in its
+/// server process and in the processor. One more connection covers the moment in which one returns to the pool.
+const MAX_SCAN_CONNECTIONS: u32 = CONCURRENT_WRITES + 1;
 
 /// How long a call waits for a connection, including opening one. Callers learn within two seconds that the database is
 /// unavailable.
@@ -69,10 +76,11 @@ pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, Open
     }
     Ok(Sql {
         scan_pool: pool_options(MAX_SCAN_CONNECTIONS).connect_lazy_with(options),
-        writer_connection: WriterConnection::empty(),
+        writer_connections: WriterConnections::empty(),
         write_pool: pool.clone(),
         read_pool: pool,
         files: None,
+        bulk_readers: Semaphore::new(BULK_READERS),
     })
 }
 
@@ -107,7 +115,7 @@ impl Dialect for Postgres {
 
     const SHARED: bool = true;
 
-    const CONCURRENT_WRITES: usize = 4;
+    const CONCURRENT_WRITES: usize = CONCURRENT_WRITES as usize;
 
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),

@@ -106,7 +106,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
             Order::Oldest => (statement!("scans/list_oldest.sql"), Cursor::MIN),
         };
         let after = page.after.unwrap_or(first);
-        let mut connection = self.read().await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
         let rows = query::<D>(sql)
             .id(organization.as_uuid())
             .int(filter.from.map_or(i64::MIN, Timestamp::as_millis))

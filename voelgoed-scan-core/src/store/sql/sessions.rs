@@ -117,7 +117,7 @@ impl<D: Dialect> Sessions for Sql<D> {
         page: &PageRequest,
     ) -> Result<Page<ScanSession>, StoreError> {
         let after = page.after.unwrap_or(Cursor::MAX);
-        let mut connection = self.read().await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
         let rows = query::<D>(statement!("sessions/list.sql"))
             .id(organization.as_uuid())
             .int(after.at)

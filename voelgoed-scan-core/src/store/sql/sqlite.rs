@@ -11,19 +11,24 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Arguments as _, Connection as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
+use tokio::sync::Semaphore;
 
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::BulkRow;
 use crate::store::sql::database_file::{self, DatabaseFiles, ServerLock};
 use crate::store::sql::open::{OpenError, OpenMode};
-use crate::store::sql::writer_connection::WriterConnection;
+use crate::store::sql::writer_connection::WriterConnections;
 use crate::store::sql::{Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
 /// How many connections read, besides the one that writes.
 const READ_CONNECTIONS: u32 = 4;
+
+/// How many of those connections may read lists and manifests at a time. The others stay free for scans and
+/// authentication.
+const BULK_READERS: usize = 3;
 
 /// How often opening and migrating are tried: another process may do the same at the same time.
 const MAX_OPEN_TRIES: u32 = 20;
@@ -78,7 +83,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, migrate: bool) -> Result<S
         .map_err(StoreError::from)?;
     Ok(Sql {
         scan_pool: write_pool.clone(),
-        writer_connection: WriterConnection::empty(),
+        writer_connections: WriterConnections::empty(),
         write_pool,
         read_pool,
         files: Some(OpenFiles {
@@ -86,6 +91,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, migrate: bool) -> Result<S
             lock: parking_lot::Mutex::new(lock),
             _connection: parking_lot::Mutex::new(kept),
         }),
+        bulk_readers: Semaphore::new(BULK_READERS),
     })
 }
 
@@ -171,4 +177,27 @@ impl Dialect for Sqlite {
     }
 
     dialect_basics!();
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_of_lists_leave_a_connection_for_scans_and_authentication() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = open(&directory.path().join("gate.db"), OpenMode::Beside, true)
+            .await
+            .expect("a database");
+        let mut lists = Vec::new();
+        for _ in 0..BULK_READERS {
+            lists.push(database.read_bulk().await.expect("a connection"));
+        }
+        assert!(database.read_bulk().now_or_never().is_none(), "it waits");
+        database.read().await.expect("a free connection");
+        lists.pop();
+        lists.push(database.read_bulk().await.expect("a connection"));
+    }
 }

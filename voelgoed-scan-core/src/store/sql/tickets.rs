@@ -55,7 +55,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
             None => String::new(),
         };
         let search = search.map(SearchPatterns::new);
-        let mut connection = self.read().await?;
+        let (_permit, mut connection) = self.read_bulk().await?;
         let rows = query::<D>(statement!("tickets/search.sql"))
             .id(organization.as_uuid())
             .id(event.as_uuid())

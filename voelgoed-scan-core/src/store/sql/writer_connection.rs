@@ -1,7 +1,7 @@
-//! Keeps the connection that records scans between two batches.
+//! Keeps the connections that record scans between two batches, as many as writes run side by side.
 //!
-//! A pool checks a connection each time it is returned, which costs a round trip. The writer keeps its connection
-//! instead and so saves this round trip on every batch.
+//! A pool checks a connection each time it is returned, which costs a round trip. The writer keeps its connections
+//! instead and so saves this round trip on every batch. It takes the one that was used last, whose caches are warm.
 //!
 //! Invariant: a connection is kept only if its last statements succeeded. Any other goes back to its pool, which rolls
 //! back an open transaction and checks that the connection works.
@@ -20,7 +20,7 @@ use crate::store::sql::{Dialect, Sql};
 /// would pay under load.
 pub(crate) const PING_AFTER_IDLE: Duration = Duration::from_millis(250);
 
-/// How long the kept connection may take to answer a ping. After that another one is opened.
+/// How long a kept connection may take to answer a ping. After that another one is opened.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
 struct IdleConnection<D: Dialect> {
@@ -28,20 +28,20 @@ struct IdleConnection<D: Dialect> {
     idle_since: Instant,
 }
 
-/// The idle connection of the writer. Empty while a batch uses it.
-pub(crate) struct WriterConnection<D: Dialect>(Mutex<Option<IdleConnection<D>>>);
+/// The idle connections of the writer, the one used last at the end.
+pub(crate) struct WriterConnections<D: Dialect>(Mutex<Vec<IdleConnection<D>>>);
 
-impl<D: Dialect> WriterConnection<D> {
+impl<D: Dialect> WriterConnections<D> {
     pub(crate) fn empty() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(Vec::new()))
     }
 
-    /// Takes the connection out, if it is there and works.
+    /// Takes a connection out, if one is there and works.
     async fn take(&self) -> Option<PoolConnection<D>> {
         let IdleConnection {
             mut connection,
             idle_since,
-        } = self.0.lock().take()?;
+        } = self.0.lock().pop()?;
         if idle_since.elapsed() <= PING_AFTER_IDLE
             || timeout(PING_TIMEOUT, connection.ping())
                 .await
@@ -56,16 +56,19 @@ impl<D: Dialect> WriterConnection<D> {
 
     fn put(&self, connection: PoolConnection<D>) {
         let idle_since = Instant::now();
-        *self.0.lock() = Some(IdleConnection {
-            connection,
-            idle_since,
-        });
+        let mut idle = self.0.lock();
+        if idle.len() < D::CONCURRENT_WRITES {
+            idle.push(IdleConnection {
+                connection,
+                idle_since,
+            });
+        }
     }
 }
 
-impl<D: Dialect> Drop for WriterConnection<D> {
+impl<D: Dialect> Drop for WriterConnections<D> {
     fn drop(&mut self) {
-        if let Some(idle) = self.0.lock().take() {
+        for idle in self.0.lock().drain(..) {
             // Returning it to its pool needs a runtime, which may have shut down. The pool is dropped as well.
             drop(idle.connection.leak());
         }
@@ -75,7 +78,7 @@ impl<D: Dialect> Drop for WriterConnection<D> {
 impl<D: Dialect> Sql<D> {
     /// A connection for recording scans.
     pub(crate) async fn acquire_writer(&self) -> Result<PoolConnection<D>, StoreError> {
-        match self.writer_connection.take().await {
+        match self.writer_connections.take().await {
             Some(connection) => Ok(connection),
             None => Ok(self.scan_pool.acquire().await?),
         }
@@ -85,7 +88,7 @@ impl<D: Dialect> Sql<D> {
     pub(crate) fn keep_writer(&self, connection: PoolConnection<D>) {
         // SQLite has one writing connection, which all writes share.
         if D::SHARED {
-            self.writer_connection.put(connection);
+            self.writer_connections.put(connection);
         }
     }
 

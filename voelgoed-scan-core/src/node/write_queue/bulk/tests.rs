@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use super::*;
 
 fn organization(number: u128) -> OrganizationId {
-    OrganizationId::from(uuid::Uuid::from_u128(number))
+    OrganizationId::from_uuid(uuid::Uuid::from_u128(number))
 }
 
 /// Polls a request for a chunk once. Returns the permit if it is granted.

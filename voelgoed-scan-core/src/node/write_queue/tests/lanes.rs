@@ -1,0 +1,260 @@
+//! The lanes: isolation of the organizations, their turns, and what they do while the database is unavailable.
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::node::write_queue::lanes::EndedBatch;
+
+/// Records a scan in a task.
+fn record(write_queue: &WriteQueue, of: u128, number: u128) -> JoinHandle<Outcome> {
+    let write_queue = write_queue.clone();
+    tokio::spawn(async move { write_queue.record(Box::new(attempt_of(of, number))).await })
+}
+
+async fn is_recorded(request: JoinHandle<Outcome>) -> bool {
+    request.await.expect("no panic").is_ok()
+}
+
+/// Waits until the scans of earlier calls are in their lanes: the writer handles messages in their order, and no denial
+/// is pending.
+async fn settle(write_queue: &WriteQueue, queued: usize) {
+    until(|| write_queue.counts().queued_scans == queued).await;
+    write_queue.flush_all().await;
+}
+
+/// A store with four concurrent writes, of which those of organization 1 wait for permits of their own.
+fn store_with_a_locked_organization() -> Arc<FakeStore> {
+    Arc::new(FakeStore {
+        concurrent_writes: 4,
+        locked: Some((organization(1), Semaphore::new(0))),
+        ..FakeStore::new(1000)
+    })
+}
+
+fn unlock(store: &FakeStore) {
+    let (_, permits) = store.locked.as_ref().expect("an organization is locked");
+    permits.add_permits(1000);
+}
+
+#[tokio::test]
+async fn a_locked_organization_delays_no_other() {
+    let store = store_with_a_locked_organization();
+    let write_queue = start(&store);
+    let locked = record(&write_queue, 1, 1);
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    for number in 10..20 {
+        assert!(is_recorded(record(&write_queue, number % 3 + 2, number)).await);
+    }
+    assert!(!locked.is_finished());
+    unlock(&store);
+    assert!(is_recorded(locked).await);
+}
+
+#[tokio::test]
+async fn one_write_of_an_organization_runs_at_a_time() {
+    let store = store_with_a_locked_organization();
+    let write_queue = start(&store);
+    let first = record(&write_queue, 1, 1);
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    let second = record(&write_queue, 1, 2);
+    settle(&write_queue, 1).await;
+    assert!(is_recorded(record(&write_queue, 2, 3)).await);
+    assert_eq!(store.started.load(Ordering::SeqCst), 2, "the second scan waits");
+    unlock(&store);
+    assert!(is_recorded(first).await && is_recorded(second).await);
+    assert_eq!(store.batches(), [[id(3)], [id(1)], [id(2)]]);
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_for_the_denials_of_a_locked_organization() {
+    let store = store_with_a_locked_organization();
+    let write_queue = start(&store);
+    enqueue_of(&write_queue, 1, 1).await.expect("capacity");
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    enqueue_of(&write_queue, 2, 2).await.expect("capacity");
+    write_queue.flush(organization(2)).await;
+    assert_eq!(store.batches(), [[id(2)]]);
+    let mut all = pin!(write_queue.flush_all());
+    poll_once(all.as_mut()).await;
+    unlock(&store);
+    all.await;
+    assert_eq!(store.batches(), [[id(2)], [id(1)]]);
+}
+
+#[tokio::test]
+async fn organizations_with_work_take_turns() {
+    let store = Arc::new(FakeStore::new(0));
+    let write_queue = start(&store);
+    let mut requests = vec![record(&write_queue, 1, 0)];
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    let many = 2 * MAX_SCANS_PER_BATCH as u128;
+    for number in 1..=many {
+        requests.push(record(&write_queue, 1, number));
+    }
+    requests.push(record(&write_queue, 2, 10_002));
+    requests.push(record(&write_queue, 3, 10_003));
+    settle(&write_queue, many as usize + 2).await;
+    store.permits.add_permits(1000);
+    for request in requests {
+        assert!(is_recorded(request).await);
+    }
+    let batches = store.batches();
+    let lengths: Vec<_> = batches.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [1, 1, 1, MAX_SCANS_PER_BATCH, MAX_SCANS_PER_BATCH]);
+    assert_eq!(batches[1..3], [[id(10_002)], [id(10_003)]]);
+}
+
+#[tokio::test]
+async fn when_the_database_is_unavailable_the_scans_of_all_organizations_fail_at_once() {
+    let store = Arc::new(FakeStore::new(0));
+    store.failures.store(1, Ordering::SeqCst);
+    let write_queue = start(&store);
+    let mut requests = vec![record(&write_queue, 1, 1)];
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    for number in 1..=3 {
+        requests.push(record(&write_queue, number, 10 + number));
+    }
+    settle(&write_queue, 3).await;
+    store.permits.add_permits(1);
+    for request in requests {
+        assert!(!is_recorded(request).await);
+    }
+    assert_eq!(store.started.load(Ordering::SeqCst), 1, "one write was tried");
+    store.permits.add_permits(1);
+    assert!(
+        is_recorded(record(&write_queue, 2, 20)).await,
+        "the database is back"
+    );
+}
+
+#[tokio::test]
+async fn a_failing_organization_fails_only_its_own_scans_while_others_are_written() {
+    let store = Arc::new(FakeStore {
+        concurrent_writes: 2,
+        locked: Some((organization(1), Semaphore::new(0))),
+        unavailable_organization: Some(organization(1)),
+        ..FakeStore::new(1)
+    });
+    let write_queue = start(&store);
+    let running = record(&write_queue, 1, 1);
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    let failing = [running, record(&write_queue, 1, 2)];
+    settle(&write_queue, 1).await;
+    assert!(is_recorded(record(&write_queue, 2, 3)).await);
+    let running = record(&write_queue, 2, 4);
+    until(|| store.started.load(Ordering::SeqCst) == 3).await;
+    let queued = record(&write_queue, 2, 5);
+    settle(&write_queue, 2).await;
+    unlock(&store);
+    for request in failing {
+        assert!(!is_recorded(request).await);
+    }
+    store.permits.add_permits(2);
+    assert!(is_recorded(running).await && is_recorded(queued).await);
+}
+
+#[tokio::test]
+async fn a_full_denial_queue_fails_at_once_while_the_database_is_unavailable() {
+    let store = Arc::new(FakeStore::new(0));
+    store.failures.store(1, Ordering::SeqCst);
+    let write_queue = start(&store);
+    for number in 1..=MAX_PENDING_DENIALS as u128 {
+        enqueue(&write_queue, number).await.expect("capacity");
+    }
+    let mut waiting = pin!(enqueue(&write_queue, 20_000));
+    poll_once(waiting.as_mut()).await;
+    store.permits.add_permits(1);
+    let is_unavailable = |error: &RecordError| matches!(error, RecordError::Store(error) if matches!(**error, StoreError::Unavailable { .. }));
+    let error = waiting.await.expect_err("the queue is full");
+    assert!(is_unavailable(&error), "{error:?}");
+    let error = enqueue(&write_queue, 20_001)
+        .now_or_never()
+        .expect("it does not wait")
+        .expect_err("the queue is full");
+    assert!(is_unavailable(&error), "{error:?}");
+    // The database is back.
+    store.permits.add_permits(1000);
+    write_queue.flush_all().await;
+    enqueue(&write_queue, 20_002).await.expect("capacity");
+    write_queue.flush_all().await;
+    assert_eq!(
+        store.batches().concat().len(),
+        MAX_PENDING_DENIALS + 1,
+        "no denial that was answered is lost"
+    );
+}
+
+#[tokio::test]
+async fn a_full_denial_queue_does_not_wait_for_ever_for_a_database_that_does_not_answer() {
+    let store = Arc::new(FakeStore::new(0));
+    let write_queue = start(&store);
+    for number in 1..=MAX_PENDING_DENIALS as u128 {
+        enqueue(&write_queue, number).await.expect("capacity");
+    }
+    let refused = enqueue(&write_queue, 20_000).await;
+    assert!(matches!(refused, Err(RecordError::Overloaded)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_bulk_chunk_waits_for_the_scans_before_it() {
+    let store = Arc::new(FakeStore::new(0));
+    let write_queue = start(&store);
+    let request = record(&write_queue, 1, 1);
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    let bulk_writes = write_queue.bulk_writes();
+    let mut chunk = pin!(bulk_writes.start_chunk(organization(2), BulkKind::Upload));
+    assert!(chunk.as_mut().now_or_never().is_none());
+    store.permits.add_permits(1);
+    assert!(is_recorded(request).await);
+    chunk.await;
+}
+
+#[tokio::test]
+async fn a_bulk_chunk_starts_when_scans_fail() {
+    let store = Arc::new(FakeStore::new(0));
+    store.failures.store(1, Ordering::SeqCst);
+    let write_queue = start(&store);
+    let requests = [record(&write_queue, 1, 1), record(&write_queue, 2, 2)];
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    settle(&write_queue, 1).await;
+    store.permits.add_permits(1);
+    for request in requests {
+        assert!(!is_recorded(request).await);
+    }
+    write_queue
+        .bulk_writes()
+        .start_chunk(organization(1), BulkKind::Import)
+        .await;
+}
+
+#[tokio::test]
+async fn a_lane_without_work_is_removed() {
+    let bulk_writes = BulkWrites::new(Contention::Organization);
+    let size = Arc::new(ChunkSize::new(Duration::from_millis(20)));
+    let mut lanes = Lanes::new(Arc::default(), size, bulk_writes);
+    let permits = Arc::new(Semaphore::new(10));
+    let mut replies = Vec::new();
+    for number in 1..=3 {
+        let (reply, outcome) = oneshot::channel();
+        let permit = Arc::clone(&permits).try_acquire_owned().expect("a permit");
+        let attempt = Box::new(attempt_of(number, number));
+        lanes.apply(Command::Record(WriteRequest {
+            attempt,
+            reply,
+            permit,
+        }));
+        replies.push(outcome);
+    }
+    let batch = lanes.start_batch(Instant::now(), false).expect("work");
+    assert_eq!(lanes.len(), 3);
+    lanes.end_batch(EndedBatch {
+        organization: batch.organization,
+        unwritten: Vec::new(),
+        retry_at: None,
+        had_scans: true,
+    });
+    assert_eq!(lanes.len(), 2);
+    lanes.fail_scans(None, &Arc::new(StoreError::unavailable("on request")));
+    assert_eq!(lanes.len(), 0);
+}
