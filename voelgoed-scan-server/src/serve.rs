@@ -23,6 +23,7 @@ use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{OpenError, open};
 
 use crate::api;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
 use crate::limit::{AddressLimit, DeviceLimit};
@@ -135,6 +136,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         } else {
             "postgres"
         },
+        changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
         public_url: config.public_url,

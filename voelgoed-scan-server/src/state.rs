@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use voelgoed_scan_core::node::{Admin, Scanner};
 
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::limit::{AddressLimit, DeviceLimit};
 use crate::metrics::Metrics;
@@ -23,6 +24,8 @@ pub(crate) struct ServerState {
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.
     pub(crate) database: &'static str,
+    /// The changes whose clients have gone.
+    pub(crate) changes: Changes,
     /// Cancelled when the server stops; event streams end then.
     pub(crate) stopping: CancellationToken,
     /// The OpenAPI document, built at the first request for it.
