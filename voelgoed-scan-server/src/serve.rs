@@ -44,6 +44,9 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time limit for requests in flight at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 
+/// The time limit at shutdown for changes whose connections have ended.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The time limit for pending writes at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -260,6 +263,11 @@ async fn accept(state: Arc<ServerState>, listener: TcpListener, tls: Option<TlsA
     drop(listener);
     if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were aborted");
+    }
+    connections.shutdown().await;
+    // Changes whose connections have ended, by themselves or just now, take effect before the process ends.
+    if timeout(CHANGE_TIMEOUT, state.changes.finished()).await.is_err() {
+        tracing::error!("some changes did not finish in time");
     }
 }
 
