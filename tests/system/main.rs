@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod broken_connections;
 mod bulk_writes;
 mod check_order;
 mod cli;

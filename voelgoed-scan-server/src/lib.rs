@@ -16,6 +16,7 @@
 mod api;
 mod auth;
 mod body;
+mod changes;
 mod clock;
 pub mod config;
 mod json;

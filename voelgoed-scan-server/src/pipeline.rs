@@ -60,10 +60,17 @@ pub(crate) async fn handle(
     // A client that waits for `100 Continue` has not sent the body yet.
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let mut fields = LogFields::default();
-    let outcome = AssertUnwindSafe(dispatch(&state, peer, parts, &mut body, &mut fields))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()));
+    let outcome = AssertUnwindSafe(dispatch(
+        &state,
+        peer,
+        parts,
+        &mut body,
+        as_text(&request_id),
+        &mut fields,
+    ))
+    .catch_unwind()
+    .await
+    .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()));
     let mut response = match outcome {
         Ok(response) => response,
         Err(RequestError::ClientGone) => {
@@ -151,6 +158,7 @@ async fn dispatch(
     peer: IpAddr,
     parts: Parts,
     body: &mut Option<Incoming>,
+    request_id: &str,
     fields: &mut LogFields,
 ) -> Result<Response<ResponseBody>, RequestError> {
     let Parts {
@@ -163,17 +171,23 @@ async fn dispatch(
         Access::Anonymous(handler) => {
             check_rate(state, state.address_limit.check(peer))?;
             let body = read_body(route.body, &headers, body).await?;
-            handler(AnonymousRequest {
+            let response = handler(AnonymousRequest {
                 state: Arc::clone(state),
                 now: state.clock.now(),
                 body,
-            })
-            .await
+            });
+            state
+                .changes
+                .complete(route.operation_id, request_id, response)
+                .await
         }
         Access::Authenticated(_, handler) => {
             let request = authenticate(state, route, path, headers, body, fields).await?;
             let response = handler(request, uri.query());
-            if method == Method::GET && route.has_read_timeout {
+            if route.method != Method::GET {
+                let operation = route.operation_id;
+                state.changes.complete(operation, request_id, response).await
+            } else if route.has_read_timeout {
                 with_read_timeout(response).await
             } else {
                 response.await

@@ -23,6 +23,7 @@ use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{Durability, OpenError, OpenMode, open_as};
 
 use crate::api::{self, ReadinessProbe};
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
 use crate::last_seen::LastSeen;
@@ -43,6 +44,9 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time limit for requests in flight at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// The time limit at shutdown for changes whose connections have ended.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The time limit for pending writes at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -151,6 +155,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         } else {
             "postgres"
         },
+        changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
         public_url: config.public_url,
@@ -277,6 +282,11 @@ async fn accept(state: Arc<ServerState>, listener: TcpListener, tls: Option<TlsA
     drop(listener);
     if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were aborted");
+    }
+    connections.shutdown().await;
+    // Changes whose connections have ended, by themselves or just now, take effect before the process ends.
+    if timeout(CHANGE_TIMEOUT, state.changes.finished()).await.is_err() {
+        tracing::error!("some changes did not finish in time");
     }
 }
 

@@ -9,6 +9,7 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Durability;
 
 use crate::api::ReadinessProbe;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
@@ -28,6 +29,8 @@ pub(crate) struct ServerState {
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.
     pub(crate) database: &'static str,
+    /// The changes whose clients have gone.
+    pub(crate) changes: Changes,
     /// Cancelled when the server stops; event streams end then.
     pub(crate) stopping: CancellationToken,
     /// The OpenAPI document, built at the first request for it.

@@ -224,11 +224,14 @@ async fn run_import(request: Request<Lines<LineSchema>, ImportParams>) -> Handle
                 if import.ended {
                     return Ok(None);
                 }
-                import
-                    .import_chunk_as_lines()
-                    .await
-                    .map(|lines| Some((Frame::data(lines), import)))
-                    .map_err(|_| StreamAborted)
+                // A client that stops reading must not interrupt a chunk between its commit and its publication.
+                let state = Arc::clone(&import.state);
+                let chunk = async move {
+                    let lines = import.import_chunk_as_lines().await;
+                    lines.map(|lines| Some((Frame::data(lines), import)))
+                };
+                let chunk = state.changes.complete("importTickets", "", chunk).await;
+                chunk.map_err(|_| StreamAborted)
             }),
         )),
     }
