@@ -81,6 +81,7 @@ pub(crate) struct Sql<D: Dialect> {
     /// Connections for reading.
     pub(crate) read_pool: Pool<D>,
     /// The open files of a SQLite database. `None` on PostgreSQL.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL has no file"))]
     pub(crate) files: Option<OpenFiles<D>>,
     /// Limits the connections of `read_pool` that read lists and manifests.
     pub(crate) bulk_readers: Semaphore,
@@ -100,6 +101,14 @@ pub(crate) struct OpenFiles<D: Dialect> {
 
 impl<D: Dialect> Sql<D> {
     /// Fails if the files of the database were deleted or replaced. What is written to them is then lost.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "PostgreSQL has no file"
+        )
+    )]
     pub(crate) fn check_files(&self) -> Result<(), StoreError> {
         #[cfg(feature = "sqlite")]
         if let Some(files) = &self.files {

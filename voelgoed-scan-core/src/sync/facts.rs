@@ -89,6 +89,7 @@ pub struct UploadChunk<'a> {
     pub items: Vec<&'a UploadItem>,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl<'a> UploadChunk<'a> {
     /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &'a Upload> {
