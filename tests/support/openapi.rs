@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::Response;
 
 /// Fields with a rule that JSON Schema cannot express: the size of an object, and whether bytes are a public key.
-const RULES_BEYOND_SCHEMA: [&str; 2] = ["/metadata", "/device_key"];
+const RULES_BEYOND_SCHEMA: [&str; 3] = ["/ends_at", "/metadata", "/device_key"];
 
 /// The OpenAPI document of a server.
 pub struct OpenApiDocument {

@@ -58,6 +58,8 @@ async fn a_failed_start_returns_the_reason() {
     let secret = directory.path().join("other.secret");
     std::fs::write(&secret, "ab".repeat(32)).expect("written");
     let mut wrong_secret = Config::on_free_port(&fixture.database_url);
+    // Two servers never share a SQLite file.
+    fixture.server.stop().await;
     wrong_secret.secrets.secret_key_file = Some(secret);
     assert!(matches!(start(wrong_secret).await, Err(StartError::Setup(_))));
     let mut not_migrated = Config::on_free_port(url("new.db"));

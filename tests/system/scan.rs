@@ -356,24 +356,20 @@ async fn a_wrapped_reading_is_admitted_once_and_a_shifted_one_warns_of_the_scann
     let qr = tenant.qr(1).await;
     let wrapped = format!("]Q2\\000026\u{feff}*{qr}*\u{3}\r\n");
     let scan_id = new_id();
-    let body = serde_json::json!({ "qr": wrapped, "scan_id": scan_id });
+    let body = json!({ "qr": wrapped, "scan_id": scan_id });
     let first = tenant.device.scan(&body).await.expect(200).json();
     assert_eq!(first["reason"], "admitted", "{first}");
     // The same scan without what the scanner wrapped around it is its retry.
-    let body = serde_json::json!({ "qr": qr, "scan_id": scan_id });
+    let body = json!({ "qr": qr, "scan_id": scan_id });
     let retry = tenant.device.scan(&body).await.expect(200).json();
     assert_eq!(
         (&retry["replayed"], &retry["reason"]),
         (&true.into(), &first["reason"])
     );
     for text in [qr.to_uppercase(), qr.to_lowercase()] {
-        let body = serde_json::json!({ "qr": text });
+        let body = json!({ "qr": text });
         let denied = tenant.device.scan(&body).await.expect(200).json();
         assert_eq!(denied["result"], "invalid_token", "{denied}");
-        assert_eq!(
-            denied["warnings"],
-            serde_json::json!(["scanner_settings"]),
-            "{denied}"
-        );
+        assert_eq!(denied["warnings"], json!(["scanner_settings"]), "{denied}");
     }
 }

@@ -113,9 +113,16 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     if !config.create {
         secret::check_database(&config.database_url)?;
     }
-    let master = config.secrets.master(&config.database_url)?;
     let phoenix = config.secrets.phoenix()?;
-    let store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate).await?;
+    let open_store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate);
+    // A secret without its database would look like a database that was lost, so that a new file comes first.
+    let (store, master) = if config.database_url.starts_with("sqlite:") {
+        let store = open_store.await?;
+        (store, config.secrets.master(&config.database_url)?)
+    } else {
+        let master = config.secrets.master(&config.database_url)?;
+        (open_store.await?, master)
+    };
     let redis = config
         .redis_url
         .as_deref()

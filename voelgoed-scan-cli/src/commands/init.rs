@@ -109,8 +109,15 @@ impl Init {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         // A key that cannot be written is lost, so that the file comes first.
         let key_file = self.key_file.as_deref().map(KeyFile::create).transpose()?;
-        let master = self.secrets.master(&self.database_url)?;
-        let store = store::open(&self.database_url, true).await?;
+        let open_store = store::open(&self.database_url, true);
+        // As at the start of a server: a secret without its database would look like a database that was lost.
+        let (store, master) = if self.database_url.starts_with("sqlite:") {
+            let store = open_store.await?;
+            (store, self.secrets.master(&self.database_url)?)
+        } else {
+            let master = self.secrets.master(&self.database_url)?;
+            (open_store.await?, master)
+        };
         let window = Config::default().dedup_window;
         let (scanner, admin) = Setup {
             store,

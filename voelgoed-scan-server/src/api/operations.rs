@@ -44,9 +44,10 @@ struct Readiness {
 struct Checks {
     /// The database: whether it records scans now.
     database: &'static str,
-    /// Whether acknowledged scans survive a crash of the database: `ok`; `overridden`, where the server overrides the
+    /// Absent where acknowledged scans survive a crash of the database by its own settings. `overridden`, where the server overrides the
     /// setting `synchronous_commit=off` of PostgreSQL; `at_risk`, where PostgreSQL runs with `fsync=off`.
-    durability: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<&'static str>,
     /// Redis, if configured. Scans continue without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     redis: Option<&'static str>,
@@ -116,9 +117,9 @@ async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
         checks: Checks {
             database: "ok",
             durability: match state.durability {
-                Durability::Durable => "ok",
-                Durability::Overridden => "overridden",
-                Durability::AtRisk => "at_risk",
+                Durability::Durable => None,
+                Durability::Overridden => Some("overridden"),
+                Durability::AtRisk => Some("at_risk"),
             },
             redis: redis.map(availability),
             bus: bus.map(availability),

@@ -64,6 +64,8 @@ impl DemoServer {
         let url = format!("sqlite://{}", path.join("demo.db").display());
         let config = Config {
             listen,
+            // The secret comes first, because the demo signs with it too.
+            create: true,
             ..Config::on_free_port(url)
         };
         let master = config.secrets.master(&config.database_url)?;
