@@ -182,6 +182,9 @@ pub trait SyncStore: Send + Sync {
         rules: &RuleSettings,
     ) -> Result<Option<AcceptOutcome>, StoreError>;
 
+    /// Whether a scan is in quarantine.
+    async fn is_quarantined(&self, organization: OrganizationId, scan: ScanId) -> Result<bool, StoreError>;
+
     /// A page of the conflicts, newest first by the time of the scan that lost.
     async fn conflicts(
         &self,

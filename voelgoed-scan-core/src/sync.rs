@@ -100,7 +100,7 @@ impl<S> schemars::JsonSchema for SyncRequest<S> {
                     "description": "An item that is not a SyncScan is answered as `rejected`; the other items are processed.",
                     "type": "array",
                     "maxItems": MAX_BATCH,
-                    "items": scan
+                    "items": { "anyOf": [scan, true] }
                 },
                 "signature": signature
             }

@@ -240,7 +240,8 @@ async fn authenticate(
     let turn = match &caller {
         Caller::Device(authenticated) if route.one_per_device => {
             let turn = state.device_turns.begin(&authenticated.device);
-            Some(turn.ok_or_else(|| Problem::rate_limited(BUSY_DEVICE_RETRY))?)
+            check_rate(state, turn.as_ref().map(|_| ()).ok_or(BUSY_DEVICE_RETRY))?;
+            turn
         }
         _ => None,
     };

@@ -23,6 +23,8 @@ pub(crate) enum Resource {
     Session(SessionId),
     /// A scan.
     Scan(ScanId),
+    /// A scan that is recorded or in quarantine.
+    ReceivedScan(ScanId),
     /// A signing key.
     SigningKey(KeyFormat, KeyId),
     /// An API key.
@@ -43,6 +45,10 @@ impl Resource {
             Self::Device(id) => store.device(organization, id).await?.is_some(),
             Self::Session(id) => store.session(organization, id).await?.is_some(),
             Self::Scan(id) => store.find_scan_for_retry(organization, id).await?.is_some(),
+            Self::ReceivedScan(id) => {
+                store.find_scan_for_retry(organization, id).await?.is_some()
+                    || store.is_quarantined(organization, id).await?
+            }
             Self::SigningKey(format, kid) => store
                 .signing_keys(organization)
                 .await?

@@ -18,6 +18,7 @@ use crate::json::SchemaValidator;
 use crate::problem::{Code, FieldError, Problem};
 use crate::query::{PageParams, Query};
 use crate::request::Request;
+use crate::resource::Resource;
 use crate::response::{self, List};
 use crate::route::{BodyKind, FromBody, HandlerResult, Json, RawBody, Route, schema_of};
 
@@ -159,7 +160,8 @@ pub(crate) fn accept() -> Route {
     )
     .json_body::<AcceptRequest>()
     .responds::<ScanRecord>(StatusCode::OK, "The record of the scan.")
-    .problems(&[Code::NotFound, Code::ScanIdReused, Code::Conflict])
+    .problems(&[Code::ScanIdReused, Code::Conflict])
+    .resource(|request| Ok(Resource::ReceivedScan(request.id("scan_id")?)))
     .authenticated(Permission::Admin, run_accept)
 }
 

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 use crate::model::{OrganizationId, RuleSettings, ScanId};
 use crate::store::sql::retry::retry_contended;
-use crate::store::sql::{Dialect, Sql};
+use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{
     AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore,
 };
@@ -79,6 +79,16 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
             self.accept_once(organization, scan, acceptance, rules)
         })
         .await
+    }
+
+    async fn is_quarantined(&self, organization: OrganizationId, scan: ScanId) -> Result<bool, StoreError> {
+        let mut connection = self.read().await?;
+        let row = query::<D>(statement!("sync/find_quarantined.sql"))
+            .id(organization.as_uuid())
+            .id(scan.as_uuid())
+            .fetch_optional(&mut connection)
+            .await?;
+        Ok(row.is_some())
     }
 
     async fn conflicts(
