@@ -1,4 +1,4 @@
-//! Changes run to their end, whoever waits for them.
+//! Changes run to their end, even if their client disconnects.
 //!
 //! A handler that changes something commits first and then tells the caches of all nodes. hyper drops a handler whose client
 //! has gone. If that happened between both steps, a revoked token would stay valid in the caches.
