@@ -4,7 +4,6 @@
 
 mod broken_connections;
 mod bulk_writes;
-mod check_order;
 mod cli;
 mod cluster;
 mod connections;
@@ -26,6 +25,7 @@ mod phone_client;
 mod platform_tokens;
 mod rate_limits;
 mod request_bodies;
+mod request_checks;
 mod roles;
 mod routes;
 mod scan;
