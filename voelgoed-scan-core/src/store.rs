@@ -70,6 +70,12 @@ pub trait ScanStore: Send + Sync {
         1
     }
 
+    /// How many writes of scans may run at a time in all. A write that takes long, because it waits for a lock, leaves its
+    /// place to another one up to this limit.
+    fn max_writes(&self) -> usize {
+        self.concurrent_writes()
+    }
+
     /// Decides and records the scans of a batch, in their order. Returns one result a scan.
     ///
     /// A scan id is decided once: a retry gets the recorded answer. The scans of a batch are not one unit: when the

@@ -32,6 +32,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const SHARED: bool;
     /// How many writes of scans may run side by side, each of another organization.
     const CONCURRENT_WRITES: usize;
+    /// How many writes of scans may run at a time, including those that wait for locks.
+    const MAX_WRITES: usize;
     /// The statements that differ.
     const SQL: Statements;
 

@@ -33,9 +33,12 @@ const BULK_READERS: usize = 6;
 /// How many writes of scans run side by side, each of another organization.
 const CONCURRENT_WRITES: u32 = 4;
 
+/// How many may run when some of them wait for locks, so that a few locked organizations do not stop the others.
+const MAX_WRITES: u32 = 12;
+
 /// The maximum number of connections that record scans. A connection that made the last write has warm caches in its
 /// server process and in the processor. One more connection covers the moment in which one returns to the pool.
-const MAX_SCAN_CONNECTIONS: u32 = CONCURRENT_WRITES + 1;
+const MAX_SCAN_CONNECTIONS: u32 = MAX_WRITES + 1;
 
 /// How long a call waits for a connection, including opening one. Callers learn within two seconds that the database is
 /// unavailable.
@@ -116,6 +119,7 @@ impl Dialect for Postgres {
     const SHARED: bool = true;
 
     const CONCURRENT_WRITES: usize = CONCURRENT_WRITES as usize;
+    const MAX_WRITES: usize = MAX_WRITES as usize;
 
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),

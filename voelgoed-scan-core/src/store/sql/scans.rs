@@ -20,6 +20,10 @@ impl<D: Dialect> ScanStore for Sql<D> {
         D::CONCURRENT_WRITES
     }
 
+    fn max_writes(&self) -> usize {
+        D::MAX_WRITES
+    }
+
     async fn find_device_by_token(
         &self,
         token: &TokenHash,

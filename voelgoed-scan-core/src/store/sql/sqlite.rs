@@ -140,6 +140,7 @@ impl Dialect for Sqlite {
     const SHARED: bool = false;
 
     const CONCURRENT_WRITES: usize = 1;
+    const MAX_WRITES: usize = 1;
 
     const SQL: Statements = Statements {
         lock_occupancy: None,
