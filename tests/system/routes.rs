@@ -19,15 +19,15 @@ async fn an_unknown_path_is_404_and_an_unknown_method_405_with_allow() {
         fixture.anonymous.get(path).await.expect_problem(404, "not_found");
     }
     for (method, path, allow) in [
-        ("DELETE", "/api/v1/events", "GET"),
-        ("PATCH", "/healthz", "GET"),
+        ("DELETE", "/api/v1/events", "GET, HEAD"),
+        ("PATCH", "/healthz", "GET, HEAD"),
         ("OPTIONS", "/api/v1/scanning/scan", "POST"),
-        ("TRACE", "/api/v1/scanning/sessions", "POST, GET"),
-        ("BREW", "/", "GET"),
+        ("TRACE", "/api/v1/scanning/sessions", "POST, GET, HEAD"),
+        ("BREW", "/", "GET, HEAD"),
         (
             "POST",
             &format!("/api/v1/scanning/devices/{}", new_id()),
-            "GET, PATCH, DELETE",
+            "GET, HEAD, PATCH, DELETE",
         ),
     ] {
         let response = fixture
