@@ -267,6 +267,9 @@ impl Running {
             self.reload_tls();
         }
         self.drain();
+        if !self.drain_delay.is_zero() {
+            tracing::info!("the node serves on for {:?}", self.drain_delay);
+        }
         let second_stop = async { while signals.next().await == Signal::Reload {} };
         // The drain also ends when a second signal arrives.
         let _ = timeout(self.drain_delay, second_stop).await;
