@@ -14,7 +14,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -44,8 +43,13 @@ pub use signals::Signals;
 /// How long a node of several goes on serving after SIGTERM, so that proxies notice in time.
 const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 
+/// At shutdown connections are accepted until none arrives for this long, and at most for the time limit: the system's
+/// queue may contain some.
+const QUEUE_PAUSE: Duration = Duration::from_millis(10);
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
+
 /// The time limit for requests in flight at shutdown.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(5750);
 
 /// The time limit at shutdown for changes whose connections have ended.
 const CHANGE_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -324,7 +328,10 @@ async fn accept(
         }
     }
     // The system has completed these connections, so that their clients may have sent requests.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+    let until = Instant::now() + QUEUE_TIMEOUT;
+    while Instant::now() < until
+        && let Ok(Ok((stream, peer))) = timeout(QUEUE_PAUSE, listener.accept()).await
+    {
         connections.serve(stream, peer).await;
     }
     drop(listener);
@@ -363,6 +370,7 @@ impl Connections {
                     tokio::select! {
                         Some(_) = self.tasks.join_next() => {}
                         () = sleep(RETRY_INTERVAL) => {}
+                        // Whoever waits at the stop of a full node has no place.
                         () = self.state.stopping.cancelled() => return,
                     }
                 }

@@ -51,6 +51,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI ";
 /// A connection of either protocol.
 type Connection = Pin<Box<dyn GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + Send>>;
 
+/// Ends when a connection has to close.
+type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Serves the requests of one connection. The future is boxed because the compiler cannot prove in its caller that it is
 /// `Send`.
 pub(super) fn serve(
@@ -121,17 +124,18 @@ async fn serve_stream(
             .max_buf_size(MAX_BUFFER_BYTES);
         Box::pin(builder.serve_connection(io, service))
     };
-    let close = Box::pin({
+    let close: Closing = if is_http2 {
         let progress = Arc::clone(&progress);
-        async move {
+        Box::pin(async move {
             tokio::select! {
-                () = stopping.cancelled_owned() => {}
-                // HTTP/1.1 has `Connection: close` in each response instead. A connection that is opened during the drain
-                // serves what its client sends first.
-                () = drained(draining, &progress), if is_http2 => {}
+                () = stopping.cancelled() => {}
+                () = drained(&draining, &progress) => {}
             }
-        }
-    });
+        })
+    } else {
+        // Each response has `Connection: close` by now. A request on its way to a connection without one is still answered.
+        Box::pin(async move { stopped_for(&stopping, STOP_GRACE).await })
+    };
     if let Err(error) = until_closed(connection, close, &progress).await {
         tracing::debug!(%error, "a connection broke off");
     }
@@ -143,8 +147,9 @@ async fn stopped_for(stopping: &CancellationToken, duration: Duration) {
     sleep(duration).await;
 }
 
-/// Waits for the drain, and for the first request of the connection.
-async fn drained(draining: CancellationToken, progress: &Progress) {
+/// Waits for the drain, and for the first request of the connection: one that is opened during the drain serves what its
+/// client sends first.
+async fn drained(draining: &CancellationToken, progress: &Progress) {
     draining.cancelled().await;
     progress.first_request().await;
 }
@@ -153,7 +158,7 @@ async fn drained(draining: CancellationToken, progress: &Progress) {
 /// long.
 async fn until_closed(
     mut connection: Connection,
-    mut close: Pin<Box<dyn Future<Output = ()> + Send>>,
+    mut close: Closing,
     progress: &Progress,
 ) -> hyper::Result<()> {
     let mut is_closing = false;

@@ -99,7 +99,7 @@ impl ConnectionLimit {
     }
 
     /// Counts a connection until the returned value is dropped. Connections of exempt addresses count for the node only. A
-    /// node that has too many connections closes the one of least use.
+    /// node that has too many connections closes the one of least use; when that has ended, there is a place.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: IpAddr,
@@ -113,7 +113,8 @@ impl ConnectionLimit {
         if from_address.is_some_and(|&connections| connections >= self.address) {
             return Err(Refused::Address);
         }
-        if open.connections.len() >= self.node && !open.evict(now) {
+        if open.connections.len() >= self.node {
+            open.evict(now);
             return Err(Refused::Node);
         }
         if let Some(address) = counted {
@@ -137,23 +138,25 @@ impl ConnectionLimit {
 }
 
 impl Open {
-    /// Closes the connection of least use. Returns whether there is one.
-    fn evict(&mut self, now: Instant) -> bool {
-        let stalled = self.connections.iter().filter_map(|(&id, connection)| {
+    /// Closes the connection of least use, one at a time: until it has ended, it has its file descriptor.
+    fn evict(&mut self, now: Instant) {
+        let is_closing = |connection: &Connection| connection.evicted.is_cancelled();
+        if self.connections.values().any(is_closing) {
+            return;
+        }
+        let stalled = self.connections.values().filter_map(|connection| {
             let (stall, since) = connection.progress.stall()?;
-            (since + MIN_STALL <= now).then_some((stall, since, id))
+            (since + MIN_STALL <= now).then_some((stall, since, connection))
         });
-        let Some((_, _, id)) = stalled.min() else {
-            return false;
-        };
-        if let Some(connection) = self.remove(id) {
+        if let Some((.., connection)) = stalled.min_by_key(|&(stall, since, _)| (stall, since)) {
             connection.evicted.cancel();
         }
-        true
     }
 
-    fn remove(&mut self, id: u64) -> Option<Connection> {
-        let connection = self.connections.remove(&id)?;
+    fn remove(&mut self, id: u64) {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
         if let Some(address) = connection.counted
             && let Some(connections) = self.by_address.get_mut(&address)
         {
@@ -162,7 +165,6 @@ impl Open {
                 self.by_address.remove(&address);
             }
         }
-        Some(connection)
     }
 }
 
@@ -263,8 +265,16 @@ mod tests {
         for evicted in [3, 2, 1] {
             let progress = progress();
             std::mem::forget(progress.request());
-            younger.push(limit.admit(address, false, &progress, later).expect("a place"));
-            assert!(open[evicted].evicted.is_cancelled(), "{evicted}");
+            let admit = || limit.admit(address, false, &progress, later);
+            for _ in 0..2 {
+                assert_eq!(admit().err(), Some(Refused::Node), "it has not ended");
+            }
+            let closing: Vec<_> = (0..open.len())
+                .filter(|&at| open[at].evicted.is_cancelled())
+                .collect();
+            assert_eq!(closing, [evicted]);
+            drop(open.remove(evicted));
+            younger.push(admit().expect("a place"));
         }
         assert_eq!(
             limit.admit(address, false, &progress(), later).err(),
