@@ -135,6 +135,12 @@ impl Launch {
         Program { child, address, log }
     }
 
+    /// The help of the program.
+    pub fn help() -> String {
+        let output = Command::new(server_binary()).arg("--help").output();
+        String::from_utf8(output.expect("it runs").stdout).expect("text")
+    }
+
     /// Starts the program, which fails. Returns what it writes.
     pub fn fail(&self) -> String {
         let (mut child, log, reader) = self.spawn();

@@ -358,8 +358,7 @@ async fn big_uploads_of_a_revoked_device_take_no_memory() {
     let before = program.memory_kib();
     let scans = r#"{"a":{}},"#.repeat(1_600_000);
     let body = format!(
-        r#"{{"batch_id":"01921f4e-0000-7000-8000-000000000000","sent_at":"2026-11-22T18:00:00Z","scans":[{}{{"a":{{}}}}]}}"#,
-        scans
+        r#"{{"batch_id":"01921f4e-0000-7000-8000-000000000000","sent_at":"2026-11-22T18:00:00Z","scans":[{scans}{{"a":{{}}}}]}}"#,
     );
     let body = Bytes::from(body);
     let revoked = stopped.tenant.device.at(program.address());

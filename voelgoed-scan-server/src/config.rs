@@ -229,10 +229,6 @@ impl Config {
 }
 
 /// The command whose empty environment variables count as unset.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one file that reads the environment"
-)]
 fn ignore_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|argument| {
         let value = argument.get_env().and_then(std::env::var_os);

@@ -241,7 +241,7 @@ impl Running {
         match tls.reload() {
             Ok(()) => tracing::info!("the TLS certificate was reloaded"),
             Err(error) => {
-                tracing::error!(%error, "the TLS certificate was not reloaded, the previous one stays")
+                tracing::error!(%error, "the TLS certificate was not reloaded, the previous one stays");
             }
         }
     }
