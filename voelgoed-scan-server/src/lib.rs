@@ -8,7 +8,7 @@
 //! # async fn example() -> Result<(), voelgoed_scan_server::StartError> {
 //! let server = voelgoed_scan_server::start(voelgoed_scan_server::Config::default()).await?;
 //! println!("listening on {}", server.address());
-//! server.wait().await;
+//! server.stop().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -17,6 +17,7 @@ mod api;
 mod auth;
 mod body;
 mod changes;
+mod client_address;
 mod clock;
 pub mod config;
 mod json;
@@ -39,4 +40,4 @@ mod state;
 pub mod tls;
 
 pub use config::Config;
-pub use serve::{Running, StartError, start};
+pub use serve::{Running, Signals, StartError, start};

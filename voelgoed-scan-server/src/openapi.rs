@@ -213,7 +213,7 @@ fn failure(codes: &BTreeSet<Code>, problem: &Value) -> Value {
 /// The problem codes of a route: its own, and those that follow from its access, body, query and path.
 fn codes(route: &Route) -> BTreeSet<Code> {
     let mut codes: BTreeSet<Code> = route.codes.iter().copied().collect();
-    codes.insert(Code::Internal);
+    codes.extend([Code::Internal, Code::BadRequest]);
     if let Access::Authenticated(..) = &route.access {
         codes.extend([
             Code::MissingToken,

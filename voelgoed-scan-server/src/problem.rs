@@ -67,6 +67,9 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON", "The request body is not JSON.";
+    /// The request has no host, or several.
+    BadRequest = "bad_request", BAD_REQUEST, "Bad request",
+        "An HTTP/1.1 request needs exactly one header Host with a valid name.";
     /// The request has no credential.
     MissingToken = "missing_token", UNAUTHORIZED, "Missing token",
         "This operation requires the header Authorization: Bearer.";
@@ -182,6 +185,11 @@ impl Problem {
     /// Whether the same request may succeed later.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.0.code.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// Whether the request was wrong, rather than the server unable to process it.
+    pub(crate) fn is_fault_of_client(&self) -> bool {
+        self.0.code.status().is_client_error()
     }
 
     /// Fields are missing or invalid.
@@ -317,6 +325,7 @@ mod tests {
         assert_eq!(words.len(), Code::ALL.len());
         for word in [
             "malformed_json",
+            "bad_request",
             "missing_token",
             "invalid_token",
             "device_inactive",

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,9 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Durability;
 
 use crate::api::ReadinessProbe;
+use crate::body::BodyReader;
 use crate::changes::Changes;
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
@@ -31,6 +34,13 @@ pub(crate) struct ServerState {
     pub(crate) database: &'static str,
     /// The changes whose clients have gone.
     pub(crate) changes: Changes,
+    /// The proxies that tell the addresses of their clients.
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// How long a connection may make no progress.
+    pub(crate) connection_timeout: Duration,
+    pub(crate) body_reader: BodyReader,
+    /// Cancelled when the stop is announced.
+    pub(crate) draining: CancellationToken,
     /// Cancelled when the server stops; event streams end then.
     pub(crate) stopping: CancellationToken,
     /// The OpenAPI document, built at the first request for it.
