@@ -106,11 +106,14 @@ fn request_body(route: &Route, schemas: &mut SchemaGenerator) -> Option<Value> {
                 .to_owned(),
         ),
     };
-    Some(json!({
-        "required": true,
-        "description": description,
-        "content": content(&[(media_type, Some(schema))], schemas)
-    }))
+    let is_stream = matches!(route.body, BodyKind::Lines(_));
+    let mut content = content(&[(media_type, Some(schema))], schemas);
+    if let Some(line) = content.get_mut(media_type).filter(|_| is_stream) {
+        let other = json!({ "description": "Any other line: it alone is rejected." });
+        line["schema"] = json!({ "anyOf": [line["schema"], other] });
+    }
+    // A stream may be empty.
+    Some(json!({ "required": !is_stream, "description": description, "content": content }))
 }
 
 fn content(bodies: &[(&str, Option<SchemaFn>)], schemas: &mut SchemaGenerator) -> Map<String, Value> {
