@@ -16,7 +16,7 @@ use voelgoed_scan_core::store::StoreError;
 use crate::response::{self, ResponseBody};
 
 /// The prefix of `type` in every problem document.
-const TYPE_PREFIX: &str = "urn:voelgoed-scan:problem:";
+pub(crate) const TYPE_PREFIX: &str = "urn:voelgoed-scan:problem:";
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $word:literal, $status:ident, $title:literal, $detail:literal;)+) => {
@@ -55,7 +55,7 @@ macro_rules! codes {
             }
 
             /// The default of the field `detail`.
-            const fn detail(self) -> &'static str {
+            pub(crate) const fn detail(self) -> &'static str {
                 match self {
                     $(Self::$code => $detail,)+
                 }

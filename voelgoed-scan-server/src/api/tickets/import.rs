@@ -90,6 +90,15 @@ struct ImportedTicket {
     id: TicketId,
 }
 
+/// A line of the response with `return=codes`: a ticket, or the counts, which come last.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes the lines in JSON Schema")]
+enum ImportedLine {
+    Ticket(ImportedTicket),
+    Counts(ImportCounts),
+}
+
 /// `POST /api/v1/events/{id}/tickets`
 pub(crate) fn import() -> Route {
     Route::post(
@@ -103,7 +112,7 @@ pub(crate) fn import() -> Route {
         "The counts; with return=codes preceded by one line per ticket.",
         vec![
             ("application/json", Some(SchemaGenerator::subschema_for::<ImportCounts>)),
-            (NDJSON, Some(SchemaGenerator::subschema_for::<ImportedTicket>)),
+            (NDJSON, Some(SchemaGenerator::subschema_for::<ImportedLine>)),
         ],
     )
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
