@@ -17,6 +17,7 @@ mod checks;
 mod concurrent_changes;
 mod database;
 mod enrollments;
+mod feed;
 mod fixture;
 mod imports;
 mod manifests;
@@ -99,6 +100,11 @@ macro_rules! all_store_tests {
                 every_change_raises_its_counter,
                 every_change_of_a_ticket_raises_its_counter,
                 scans_and_unchanged_rows_raise_no_counter,
+            }
+            feed {
+                the_feed_has_scans_in_the_order_of_their_recording,
+                a_scan_that_an_undo_decides_differently_is_in_the_feed_again,
+                a_reader_passes_no_entry_while_nodes_record,
             }
             imports {
                 an_imported_status_scanned_keeps_the_status,
