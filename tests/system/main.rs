@@ -26,6 +26,7 @@ mod phone_client;
 mod platform_tokens;
 mod rate_limits;
 mod request_bodies;
+mod resumed_streams;
 mod roles;
 mod routes;
 mod scan;

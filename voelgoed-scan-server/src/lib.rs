@@ -19,6 +19,7 @@ mod body;
 mod changes;
 mod clock;
 pub mod config;
+mod cut;
 mod json;
 mod last_seen;
 mod limit;
@@ -36,6 +37,7 @@ mod route;
 pub mod secret;
 pub mod serve;
 mod state;
+mod streams;
 pub mod tls;
 
 pub use config::Config;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +26,7 @@ use crate::api::{self, ReadinessProbe};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::{Config, PhoenixError};
+use crate::cut::{CuttableExecutor, cuttable};
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
@@ -33,6 +34,7 @@ use crate::pipeline;
 use crate::route::Router;
 use crate::secret::{self, SecretError};
 use crate::state::ServerState;
+use crate::streams::Streams;
 use crate::tls::{self, TlsError};
 
 /// The time limit for the first bytes of a connection, for the TLS handshake and for the head of a request.
@@ -156,6 +158,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         last_seen: LastSeen::default(),
         device_turns: DeviceTurns::default(),
         clock: Clock::new(config.clock_offset_millis),
+        streams: Streams::default(),
         metrics: Metrics::new(),
         database: if config.database_url.starts_with("sqlite:") {
             "sqlite"
@@ -173,6 +176,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     });
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls));
     tokio::spawn(maintain(Arc::clone(&state)));
+    tokio::spawn(Streams::supervise(Arc::clone(&state)));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {scheme}://{address}"
@@ -277,7 +281,8 @@ async fn accept(state: Arc<ServerState>, listener: TcpListener, tls: Option<TlsA
             Ok((stream, peer)) => {
                 let watcher = graceful.watcher();
                 let state = Arc::clone(&state);
-                connections.spawn(serve_connection(state, stream, peer.ip(), tls.clone(), watcher));
+                let serving = serve_connection(state, stream, peer.ip(), tls.clone(), watcher);
+                connections.spawn(cuttable(serving));
             }
             Err(error) => {
                 // Most likely the process is out of file descriptors, until other connections close.
@@ -327,7 +332,7 @@ async fn serve_connection(
     let service = service_fn(move |request| pipeline::handle(Arc::clone(&state), peer, request));
     let io = TokioIo::new(stream);
     let result = if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let connection = http2::Builder::new(CuttableExecutor)
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_HTTP2_STREAMS)
             .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
