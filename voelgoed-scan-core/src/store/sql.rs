@@ -9,6 +9,7 @@
 //! positions of the feed.
 
 mod batch;
+mod bounded_list;
 mod bulk;
 mod change_counters;
 #[cfg(feature = "sqlite")]

@@ -22,6 +22,7 @@ mod fixture;
 mod imports;
 mod manifests;
 mod opening;
+mod plans;
 mod random_walks;
 mod record;
 mod registry;
@@ -132,6 +133,10 @@ macro_rules! all_store_tests {
                 nodes_sharing_a_database_respect_capacity,
                 an_unknown_database_url_is_reported_without_its_secrets,
                 nul_characters_match_nothing_in_a_search_and_are_stored_in_metadata,
+            }
+            plans {
+                every_filter_of_the_audit_trail_reads_by_an_index,
+                a_page_of_the_audit_trail_reads_a_bounded_part_of_it,
             }
             record {
                 record_decides_every_attempt_as_decide_does,
