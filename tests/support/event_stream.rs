@@ -13,6 +13,8 @@ use crate::wait::READ_TIMEOUT;
 pub struct EventStream {
     body: Incoming,
     buffer: String,
+    /// How much of the buffer is parsed.
+    parsed: usize,
 }
 
 /// One event of a stream.
@@ -37,20 +39,23 @@ impl EventStream {
         Self {
             body: response.into_body(),
             buffer: String::new(),
+            parsed: 0,
         }
     }
 
     /// The next event, or `None` at the end of the stream. Panics after [`READ_TIMEOUT`] without bytes.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         loop {
-            if let Some((block, rest)) = self.buffer.clone().split_once("\n\n") {
-                let event = parse(block);
-                rest.clone_into(&mut self.buffer);
-                match event {
+            let unparsed = self.buffer.get(self.parsed..).unwrap_or_default();
+            if let Some((block, _)) = unparsed.split_once("\n\n") {
+                self.parsed += block.len() + 2;
+                match parse(block) {
                     Some(event) => return Some(event),
                     None => continue,
                 }
             }
+            self.buffer.drain(..self.parsed);
+            self.parsed = 0;
             let frame = timeout(READ_TIMEOUT, self.body.frame())
                 .await
                 .expect("the stream sends something")?

@@ -29,6 +29,7 @@ mod proxies;
 mod rate_limits;
 mod request_bodies;
 mod request_checks;
+mod resumed_streams;
 mod roles;
 mod routes;
 mod scan;

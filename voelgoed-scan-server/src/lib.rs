@@ -20,6 +20,7 @@ mod changes;
 mod client_address;
 mod clock;
 pub mod config;
+mod cut;
 mod json;
 mod last_seen;
 mod limit;
@@ -37,6 +38,7 @@ mod route;
 pub mod secret;
 pub mod serve;
 mod state;
+mod streams;
 pub mod tls;
 
 pub use config::Config;

@@ -171,6 +171,14 @@ impl From<StoreError> for Problem {
     }
 }
 
+/// Logs the error, because the response does not contain it.
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(%error, "a value could not be serialised as JSON");
+        Code::Internal.into()
+    }
+}
+
 impl Problem {
     /// The database failed. Logs the error.
     pub(crate) fn storage(error: &StoreError) -> Self {

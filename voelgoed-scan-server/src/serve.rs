@@ -28,12 +28,14 @@ use crate::changes::Changes;
 use crate::client_address::TrustedProxies;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PhoenixError};
+use crate::cut::cuttable;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::route::Router;
 use crate::secret::{self, SecretError};
 use crate::state::ServerState;
+use crate::streams::Streams;
 use crate::tls::{ReloadableTls, TlsError};
 use connection_limit::{ConnectionLimit, OpenConnection, Refused};
 use progress::Progress;
@@ -173,6 +175,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         last_seen: LastSeen::default(),
         device_turns: DeviceTurns::default(),
         clock: Clock::new(config.clock_offset_millis),
+        streams: Streams::default(),
         metrics: Metrics::new(),
         database: if is_sqlite { "sqlite" } else { "postgres" },
         trusted_proxies: TrustedProxies::new(config.trusted_proxies),
@@ -190,6 +193,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     });
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls.clone(), limit));
     tokio::spawn(maintain(Arc::clone(&state)));
+    tokio::spawn(Streams::supervise(Arc::clone(&state)));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {scheme}://{address}"
@@ -378,12 +382,12 @@ impl Connections {
         };
         let tls = self.tls.as_ref().map(|tls| tls.acceptor());
         let connection = connection::serve(Arc::clone(&self.state), stream, peer, tls, progress);
-        self.tasks.spawn(async move {
+        self.tasks.spawn(cuttable(async move {
             tokio::select! {
                 () = connection => {}
                 () = open.evicted() => {}
             }
-        });
+        }));
     }
 
     fn admit(&mut self, peer: IpAddr, progress: &Arc<Progress>) -> Result<OpenConnection, Refused> {

@@ -18,6 +18,7 @@ use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::route::Router;
+use crate::streams::Streams;
 
 /// The state of one running server.
 pub(crate) struct ServerState {
@@ -29,6 +30,8 @@ pub(crate) struct ServerState {
     pub(crate) last_seen: LastSeen,
     pub(crate) device_turns: DeviceTurns,
     pub(crate) clock: Clock,
+    /// The open event streams.
+    pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.
     pub(crate) database: &'static str,

@@ -77,7 +77,7 @@ impl Setup {
         let ticket_cache = Arc::new(TicketCache::new(window));
         let occupancy_cache = Arc::new(OccupancyCache::default());
         let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
-        let feed = Arc::new(Feed::new(bus.clone()));
+        let feed = Arc::new(Feed::new(Arc::clone(&store), bus.clone()));
         let effects = PostCommitEffects {
             ticket_cache: Arc::clone(&ticket_cache),
             #[cfg(feature = "redis")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::model::{OrganizationId, Timestamp};
 use crate::store::StoreError;
 
 /// The change counters of an organization. A node that sees a counter rise drops what it has cached.
@@ -51,13 +51,6 @@ pub trait NodeStore: Send + Sync {
 
     /// Whether other processes may write to this database. A SQLite file belongs to one process.
     fn is_shared(&self) -> bool;
-
-    /// The record of a scan.
-    async fn scan(
-        &self,
-        organization: OrganizationId,
-        scan: ScanId,
-    ) -> Result<Option<ScanRecord>, StoreError>;
 
     /// Finds out what the next scan will meet: inserts a scan and rolls it back, then commits to the log.
     async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError>;

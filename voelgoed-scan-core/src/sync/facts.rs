@@ -266,6 +266,8 @@ pub struct SyncWrites {
     pub scans: Vec<NewSyncedScan>,
     /// The recorded scans that changed.
     pub changed: Vec<ScanState>,
+    /// Those of them that are decided differently now, or were undone.
+    pub changed_decisions: Vec<(EventId, ScanId)>,
     /// The recorded scans that got a position in the device's log.
     pub log_positions: Vec<(ScanId, LogPosition)>,
     /// The changed tickets.

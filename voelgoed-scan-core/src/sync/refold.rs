@@ -246,6 +246,27 @@ impl TicketHistories {
             .map(|tracked| &tracked.current)
     }
 
+    /// The recorded scans that are decided differently now, or were undone.
+    pub fn changed_decisions(&self) -> impl Iterator<Item = &ScanRecord> {
+        let decision = |record: &ScanRecord| {
+            (
+                record.result,
+                record.reason,
+                record.would_have_been,
+                record.undone.is_some(),
+            )
+        };
+        self.scans
+            .values()
+            .filter(move |tracked| {
+                tracked
+                    .stored
+                    .as_ref()
+                    .is_some_and(|stored| decision(&stored.record) != decision(&tracked.current.record))
+            })
+            .map(|tracked| &tracked.current.record)
+    }
+
     /// The conflict that a scan lost, or else the first conflict that it won.
     #[must_use]
     pub fn conflict(&self, scan: ScanId) -> Option<Conflict> {

@@ -17,10 +17,12 @@ mod checks;
 mod concurrent_changes;
 mod database;
 mod enrollments;
+mod feed;
 mod fixture;
 mod imports;
 mod manifests;
 mod opening;
+mod plans;
 mod random_walks;
 mod record;
 mod registry;
@@ -100,6 +102,11 @@ macro_rules! all_store_tests {
                 every_change_of_a_ticket_raises_its_counter,
                 scans_and_unchanged_rows_raise_no_counter,
             }
+            feed {
+                the_feed_has_scans_in_the_order_of_their_recording,
+                a_scan_that_an_undo_decides_differently_is_in_the_feed_again,
+                a_reader_passes_no_entry_while_nodes_record,
+            }
             imports {
                 an_imported_status_scanned_keeps_the_status,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
@@ -126,6 +133,10 @@ macro_rules! all_store_tests {
                 nodes_sharing_a_database_respect_capacity,
                 an_unknown_database_url_is_reported_without_its_secrets,
                 nul_characters_match_nothing_in_a_search_and_are_stored_in_metadata,
+            }
+            plans {
+                every_filter_of_the_audit_trail_reads_by_an_index,
+                a_page_of_the_audit_trail_reads_a_bounded_part_of_it,
             }
             record {
                 record_decides_every_attempt_as_decide_does,

@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use hyper::Response;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::progress::{Progress, Verdict};
 use super::socket::Socket;
 use crate::body::ClientGone;
+use crate::cut::CuttableExecutor;
 use crate::pipeline;
 use crate::state::ServerState;
 use crate::tls;
@@ -108,7 +109,7 @@ async fn serve_stream(
     });
     let io = TokioIo::new(stream);
     let connection: Connection = if is_http2 {
-        let builder = &mut http2::Builder::new(TokioExecutor::new());
+        let builder = &mut http2::Builder::new(CuttableExecutor);
         let builder = builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_HTTP2_STREAMS)

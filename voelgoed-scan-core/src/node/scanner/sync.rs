@@ -124,7 +124,7 @@ impl Scanner {
             self.0.occupancy_cache.remove_event(organization, event);
         }
         let records: Vec<&ScanRecord> = new.chain(changed).collect();
-        self.0.feed.publish_scans(&records);
+        self.0.feed.scans_recorded(records.iter().copied(), now);
         let publisher = &self.0.invalidator.publisher;
         if publisher.is_enabled() {
             for record in records {

@@ -56,7 +56,7 @@ impl Scanner {
                 }
                 if !again {
                     self.0.occupancy_cache.remove_event(organization, record.event_id);
-                    self.0.feed.publish_scan(&record);
+                    self.0.feed.scans_recorded([&*record], now);
                     self.0
                         .invalidator
                         .publisher

@@ -34,6 +34,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const CONCURRENT_WRITES: usize;
     /// How many writes of scans may run at a time, including those that wait for locks.
     const MAX_WRITES: usize;
+    /// Whether the statements that insert scans also assign their positions in the feed.
+    const INSERT_ASSIGNS_POSITIONS: bool;
     /// The statements that differ.
     const SQL: Statements;
 
@@ -90,6 +92,12 @@ pub(crate) struct Statements {
     pub(crate) load_occupancy: &'static str,
     /// Inserts scans ([`BulkRow`]) and returns those whose id was new.
     pub(crate) insert_scans: &'static str,
+    /// Reserves positions in the feeds of events.
+    pub(crate) reserve_feed_positions: &'static str,
+    /// Reads the last positions of the feeds of events.
+    pub(crate) feed_positions: &'static str,
+    /// Puts changes of scans into the feeds of their events.
+    pub(crate) insert_scan_changes: &'static str,
     /// Writes what scans change on tickets.
     pub(crate) update_tickets: &'static str,
     /// Adds to the counters of gates.

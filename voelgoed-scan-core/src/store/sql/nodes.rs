@@ -1,4 +1,4 @@
-//! Change counters, single records and pool metrics for the node.
+//! Change counters and pool metrics for the node.
 
 use std::sync::Arc;
 
@@ -7,8 +7,7 @@ use sqlx::Connection as _;
 use uuid::Uuid;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
-use crate::store::sql::scans::find_scan;
+use crate::model::Timestamp;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{ChangeCounters, Durability, NodeStore, PoolUse, StoreError};
@@ -33,14 +32,6 @@ impl<D: Dialect> NodeStore for Sql<D> {
 
     fn is_shared(&self) -> bool {
         D::SHARED
-    }
-
-    async fn scan(
-        &self,
-        organization: OrganizationId,
-        scan: ScanId,
-    ) -> Result<Option<ScanRecord>, StoreError> {
-        find_scan::<D>(organization, scan, &mut *self.read().await?).await
     }
 
     async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -121,6 +121,8 @@ impl Dialect for Postgres {
     const CONCURRENT_WRITES: usize = CONCURRENT_WRITES as usize;
     const MAX_WRITES: usize = MAX_WRITES as usize;
 
+    const INSERT_ASSIGNS_POSITIONS: bool = true;
+
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
         lock_tickets: Some(statement!("tickets/lock.postgres.sql")),
@@ -132,6 +134,9 @@ impl Dialect for Postgres {
         load_tickets: statement!("tickets/load.postgres.sql"),
         load_occupancy: statement!("occupancy/load.postgres.sql"),
         insert_scans: statement!("scans/insert.postgres.sql"),
+        reserve_feed_positions: statement!("feed/reserve.postgres.sql"),
+        feed_positions: statement!("feed/positions.postgres.sql"),
+        insert_scan_changes: statement!("feed/insert_changes.postgres.sql"),
         update_tickets: statement!("tickets/update_after_scans.postgres.sql"),
         add_counts: statement!("occupancy/add_counts.postgres.sql"),
         add_arrivals: statement!("occupancy/add_arrivals.postgres.sql"),

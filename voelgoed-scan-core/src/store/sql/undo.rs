@@ -10,6 +10,7 @@ use crate::rules::{Allowance, ConflictKind};
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
+use crate::store::sql::feed::insert_changes;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::scans::find_scan;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
@@ -91,6 +92,11 @@ impl<D: Dialect> Sql<D> {
         for state in histories.changed() {
             update_scan::<D>(state, &mut transaction).await?;
         }
+        let decisions = histories.changed_decisions();
+        let decisions: Vec<_> = decisions
+            .map(|record| (record.event_id, record.scan_id))
+            .collect();
+        insert_changes::<D>(organization, &decisions, &mut transaction).await?;
         update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
         let counts = refolded.counts.iter();
         let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));

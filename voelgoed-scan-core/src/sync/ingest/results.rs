@@ -64,6 +64,10 @@ impl Ingestion<'_> {
         }
         let results = outcomes.into_iter().map(|one| self.result(one)).collect();
         self.writes.changed = self.histories.changed().cloned().collect();
+        let decisions = self.histories.changed_decisions();
+        self.writes.changed_decisions = decisions
+            .map(|record| (record.event_id, record.scan_id))
+            .collect();
         self.writes.tickets = refolded.tickets;
         self.writes.counts = refolded.counts;
         (results, self.writes)
