@@ -28,6 +28,7 @@ mod rate_limits;
 mod request_bodies;
 mod roles;
 mod routes;
+mod rule_changes;
 mod scan;
 mod sessions;
 mod storage;

@@ -19,6 +19,7 @@ mod enrollments;
 mod errors;
 mod events;
 mod first_admission;
+mod former_rules;
 mod gates;
 mod import;
 mod keys;
