@@ -32,6 +32,7 @@ mod request_checks;
 mod resumed_streams;
 mod roles;
 mod routes;
+mod rule_changes;
 mod scan;
 mod sessions;
 mod stalled_connections;

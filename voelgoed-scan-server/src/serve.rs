@@ -135,6 +135,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .as_deref()
         .map(RedisConnection::new)
         .transpose()?;
+    let clock = Clock::new(config.clock_offset_millis);
+    if let Err(error) = store.keep_dedup_window(config.dedup_window, clock.now()).await {
+        tracing::warn!(%error, "the deduplication window was not stored; uploads are judged by the last stored one");
+    }
     let setup = Setup {
         store,
         master,
@@ -174,7 +178,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address_limit: AddressLimit::default(),
         last_seen: LastSeen::default(),
         device_turns: DeviceTurns::default(),
-        clock: Clock::new(config.clock_offset_millis),
+        clock,
         streams: Streams::default(),
         metrics: Metrics::new(),
         database: if is_sqlite { "sqlite" } else { "postgres" },

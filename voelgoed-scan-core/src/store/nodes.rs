@@ -1,6 +1,7 @@
 //! What a node asks the database because other nodes may use it too, and for its metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -57,6 +58,10 @@ pub trait NodeStore: Send + Sync {
 
     /// Whether acknowledged commits survive a crash of the database.
     async fn durability(&self) -> Result<Durability, StoreError>;
+
+    /// Keeps the deduplication window of the deployment from now on. Scans from before that arrive later are judged by the
+    /// window of their own time. Called when a server starts.
+    async fn keep_dedup_window(&self, window: Duration, now: Timestamp) -> Result<(), StoreError>;
 
     /// Lets another server open an SQLite file. The store must not be used after that.
     fn release(&self);

@@ -22,6 +22,7 @@ mod errors;
 mod events;
 mod feed;
 mod first_admission;
+mod former_rules;
 mod gates;
 mod import;
 mod keys;

@@ -27,6 +27,7 @@ mod random_walks;
 mod record;
 mod registry;
 mod retry;
+mod rule_changes;
 mod sessions;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_file;
@@ -151,6 +152,19 @@ macro_rules! all_store_tests {
                 a_signing_key_is_added_once_and_stays_revoked,
                 a_deleted_api_key_no_longer_authenticates,
                 an_organization_is_created_with_its_signing_keys,
+            }
+            rule_changes {
+                a_later_change_of_the_rules_changes_no_occupancy,
+                a_changed_policy_makes_no_answered_admission_lose,
+                a_raised_limit_counts_the_admissions_of_before,
+                another_policy_counts_the_admissions_of_before,
+                a_scan_is_judged_by_the_rules_of_its_own_time,
+                an_uploaded_scan_is_judged_by_the_window_of_its_own_time,
+                a_change_begins_after_every_recorded_scan,
+                rules_that_never_held_are_not_kept,
+                an_undo_applies_the_rules_of_each_scan,
+                what_was_answered_and_counted_stays_in_any_sequence,
+                uploads_before_and_after_changes_give_the_same_state,
             }
             retry {
                 a_repeated_scan_id_gets_the_first_answer,

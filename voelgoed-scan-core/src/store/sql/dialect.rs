@@ -120,6 +120,12 @@ pub(crate) struct Statements {
     pub(crate) durability: Option<&'static str>,
     /// Records the statuses that staff gave to tickets.
     pub(crate) record_ticket_status: &'static str,
+    /// Reads the former rules of events.
+    pub(crate) load_former_event_rules: &'static str,
+    /// Reads the former entry limits of tickets.
+    pub(crate) load_former_entry_limits: &'static str,
+    /// Keeps the entry limits that tickets had until now.
+    pub(crate) keep_entry_limits: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -1,6 +1,7 @@
 //! Change counters and pool metrics for the node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::Connection as _;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::model::Timestamp;
+use crate::store::sql::former_rules;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{ChangeCounters, Durability, NodeStore, PoolUse, StoreError};
@@ -59,6 +61,17 @@ impl<D: Dialect> NodeStore for Sql<D> {
         } else {
             Durability::Durable
         })
+    }
+
+    async fn keep_dedup_window(&self, window: Duration, now: Timestamp) -> Result<(), StoreError> {
+        let mut connection = self.read().await?;
+        if !former_rules::is_kept::<D>(window, &mut connection).await? {
+            drop(connection);
+            let mut transaction = self.write().await?;
+            former_rules::keep_dedup_window::<D>(window, now, &mut transaction).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
     }
 
     fn release(&self) {

@@ -148,6 +148,9 @@ impl Dialect for Postgres {
         commit_probe: statement!("scans/commit_probe.postgres.sql"),
         durability: Some(statement!("durability.postgres.sql")),
         record_ticket_status: statement!("tickets/record_status.postgres.sql"),
+        load_former_event_rules: statement!("rules/load_former_event_rules.postgres.sql"),
+        load_former_entry_limits: statement!("rules/load_former_entry_limits.postgres.sql"),
+        keep_entry_limits: statement!("rules/keep_entry_limits.postgres.sql"),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

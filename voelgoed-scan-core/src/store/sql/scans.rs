@@ -50,6 +50,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
                 session: mapping::session(row)?,
                 event: mapping::event(row)?,
                 gate: mapping::gate(row)?,
+                rules_since: row.time("rules_since")?,
                 facts_changed_at_counter: row.int("facts_changed_at_counter")?,
             }),
             None => None,

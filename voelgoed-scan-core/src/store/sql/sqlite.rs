@@ -171,6 +171,9 @@ impl Dialect for Sqlite {
         // Each connection sets its own.
         durability: None,
         record_ticket_status: statement!("tickets/record_status.sqlite.sql"),
+        load_former_event_rules: statement!("rules/load_former_event_rules.sqlite.sql"),
+        load_former_entry_limits: statement!("rules/load_former_entry_limits.sqlite.sql"),
+        keep_entry_limits: statement!("rules/keep_entry_limits.sqlite.sql"),
     };
 
     /// One process uses the file.
