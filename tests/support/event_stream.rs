@@ -40,6 +40,32 @@ impl EventStream {
         }
     }
 
+    /// Opens the stream of an event at a server that may fail meanwhile. `None` without a stream.
+    pub async fn try_open(client: &Client, event_id: &str) -> Option<Self> {
+        let path = format!("/api/v1/scanning/events/{event_id}/stream");
+        let response = client.try_open("GET", &path, None, Bytes::new()).await?;
+        (response.status() == 200).then(|| Self {
+            body: response.into_body(),
+            buffer: String::new(),
+        })
+    }
+
+    /// The next event, or `None` when the stream ends or breaks off.
+    pub async fn try_next(&mut self) -> Option<StreamEvent> {
+        loop {
+            if let Some((block, rest)) = self.buffer.clone().split_once("\n\n") {
+                let event = parse(block);
+                rest.clone_into(&mut self.buffer);
+                match event {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
+            }
+            let data = self.body.frame().await?.ok()?.into_data().ok()?;
+            self.buffer.push_str(std::str::from_utf8(&data).ok()?);
+        }
+    }
+
     /// The next event, or `None` at the end of the stream. Panics after [`READ_TIMEOUT`] without bytes.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         loop {

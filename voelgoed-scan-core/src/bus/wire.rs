@@ -1,9 +1,13 @@
-//! What the two buses share on the wire: the envelope of a message, and the settings of a listener.
+//! What the two buses share on the wire: the envelope of a message, its treatment at the receiver, and the settings of a
+//! listener.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::bus::Message;
+use crate::bus::liveness::Liveness;
 
 /// The pause before a listener connects again.
 pub(super) const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
@@ -17,6 +21,21 @@ pub(super) struct Envelope<T> {
     pub(super) node: Uuid,
     #[serde(flatten)]
     pub(super) message: T,
+}
+
+impl Envelope<Message> {
+    /// The message for this node, if it is one. Heartbeats go to `liveness`, and a node ignores its own messages.
+    pub(super) fn receive(self, node: Uuid, liveness: &Liveness) -> Option<Message> {
+        let is_own = self.node == node;
+        match self.message {
+            Message::Heartbeat { .. } if is_own => liveness.record_heartbeat(),
+            Message::Heartbeat { listening: true } => liveness.record_peer(self.node),
+            Message::Leaving => liveness.remove_peer(self.node),
+            Message::Heartbeat { listening: false } => {}
+            message => return (!is_own).then_some(message),
+        }
+        None
+    }
 }
 
 /// A random id for this node, valid for the life of the process.

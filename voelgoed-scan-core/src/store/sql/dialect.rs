@@ -110,6 +110,10 @@ pub(crate) struct Statements {
     pub(crate) durability: Option<&'static str>,
     /// Records the statuses that staff gave to tickets.
     pub(crate) record_ticket_status: &'static str,
+    /// Says that a node is cut off, where there may be several.
+    pub(crate) mark_cut_off: Option<&'static str>,
+    /// Reads whether another node is cut off.
+    pub(crate) others_cut_off: Option<&'static str>,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -139,6 +139,8 @@ impl Dialect for Postgres {
         commit_probe: statement!("scans/commit_probe.postgres.sql"),
         durability: Some(statement!("durability.postgres.sql")),
         record_ticket_status: statement!("tickets/record_status.postgres.sql"),
+        mark_cut_off: Some(statement!("nodes/mark_cut_off.postgres.sql")),
+        others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

@@ -165,6 +165,8 @@ impl Dialect for Sqlite {
         // Each connection sets its own.
         durability: None,
         record_ticket_status: statement!("tickets/record_status.sqlite.sql"),
+        mark_cut_off: None,
+        others_cut_off: None,
     };
 
     /// One process uses the file.
