@@ -90,8 +90,7 @@ async fn run(
     for reader in &mut readers {
         reader.connect().await;
     }
-    let (started, stopped, callers_done) =
-        (Instant::now(), AtomicBool::new(false), AtomicBool::new(false));
+    let (started, stopped, callers_done) = (Instant::now(), AtomicBool::new(false), AtomicBool::new(false));
     let mut callers: Vec<Caller<'_>> = Vec::new();
     for workload in &workloads {
         for device in &workload.devices {

@@ -58,7 +58,7 @@ pub enum Message {
     /// The sender has done what [`Message::ScansClaimed`] asks for.
     ClaimConfirmed {
         /// The sender.
-        node: Uuid,
+        confirmer: Uuid,
         /// The node that claimed.
         claimant: Uuid,
         /// The number of the claim.

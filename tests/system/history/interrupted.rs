@@ -30,7 +30,11 @@ pub(super) async fn scan_and_reset(client: &Client, body: &Value, rng: &mut Rng)
         return;
     };
     let cut_request = rng.below(3) == 0;
-    let sent = if cut_request { rng.below(request.len()) } else { request.len() };
+    let sent = if cut_request {
+        rng.below(request.len())
+    } else {
+        request.len()
+    };
     let (answer_bytes, wait) = (rng.below(MAX_ANSWER), rng.below(MAX_WAIT_MICROS));
     if stream
         .write_all(request.as_bytes().get(..sent).unwrap_or_default())

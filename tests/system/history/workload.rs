@@ -108,8 +108,7 @@ impl Workload {
             let owner = self.tenant.owner.at(nodes[rng.below(nodes.len())]);
             if rng.below(2) == 0 {
                 let reentry = ["never", "after_exit", "after_window"][rng.below(3)];
-                let settings =
-                    json!({ "name": "Changing", "status": "live", "allow_unsigned": true, "reentry": reentry });
+                let settings = json!({ "name": "Changing", "status": "live", "allow_unsigned": true, "reentry": reentry });
                 // A change that does not get through is no change, or one whose answer was lost.
                 let _ = owner.try_call("PUT", &event, Some(&settings)).await;
             } else {
@@ -281,7 +280,9 @@ impl<'a> Caller<'a> {
     async fn upload(&mut self) {
         let (ticket, scan_id) = (self.random_ticket(), self.make_id());
         let own = self.workload.devices.iter();
-        let position = own.clone().position(|device| device.token() == self.device.token());
+        let position = own
+            .clone()
+            .position(|device| device.token() == self.device.token());
         let gate = self.workload.gate_of(position.unwrap_or_default()).to_owned();
         // The device's clock is wrong, and tells so: the scan counts at its arrival.
         let at = "2026-11-20T18:00:00Z";
@@ -292,10 +293,15 @@ impl<'a> Caller<'a> {
         let first_attempt = Instant::now();
         let began = self.now();
         loop {
-            assert!(first_attempt.elapsed() < CONDITION_TIMEOUT, "no answer to {batch}");
+            assert!(
+                first_attempt.elapsed() < CONDITION_TIMEOUT,
+                "no answer to {batch}"
+            );
             let node = self.rng.below(self.nodes.len());
             let device = self.device.at(self.nodes[node]);
-            let response = device.try_call("POST", "/api/v1/scanning/sync", Some(&batch)).await;
+            let response = device
+                .try_call("POST", "/api/v1/scanning/sync", Some(&batch))
+                .await;
             let outcome = match response.map(|response| (response.status, response)) {
                 Some((200, response)) => {
                     let result = response.json()["results"][0].clone();
@@ -330,7 +336,8 @@ impl<'a> Caller<'a> {
                 answered: false,
             });
             let index = self.sent.len() - 1;
-            self.finish_call(index, node, CallKind::Upload, began, outcome).await;
+            self.finish_call(index, node, CallKind::Upload, began, outcome)
+                .await;
             return;
         }
     }
@@ -349,7 +356,8 @@ impl<'a> Caller<'a> {
         if scan.scan_id.is_some() && self.rng.below(6) == 0 {
             interrupted::scan_and_reset(&device, &body, &mut self.rng).await;
             let kind = self.sent[index].kind;
-            self.finish_call(index, node, kind, began, CallOutcome::Unknown).await;
+            self.finish_call(index, node, kind, began, CallOutcome::Unknown)
+                .await;
             return;
         }
         let response = device.try_scan(&body).await;

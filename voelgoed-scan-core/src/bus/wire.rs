@@ -44,3 +44,48 @@ pub(super) fn new_node_id() -> Uuid {
     crate::model::random::fill(&mut bytes);
     Uuid::from_bytes(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{OrganizationId, ScanId, TicketCode, Timestamp};
+
+    #[test]
+    fn a_message_arrives_in_its_envelope_as_it_was_sent() {
+        let [node, other, claimant] = [1, 2, 3].map(Uuid::from_u128);
+        let organization_id = OrganizationId::generate(Timestamp::from_millis(0));
+        let scan_ids = vec![ScanId::generate(Timestamp::from_millis(0))];
+        let messages = [
+            Message::ScanIdsSeen {
+                organization_id,
+                scan_ids: scan_ids.clone(),
+            },
+            Message::ScansClaimed {
+                claimant,
+                claim: 7,
+                organization_id,
+                scan_ids,
+                ticket_codes: vec![TicketCode::from_bytes([1; 12]).expect("a code")],
+            },
+            Message::ClaimConfirmed {
+                confirmer: node,
+                claimant,
+                claim: 7,
+            },
+            Message::FactsChanged { organization_id },
+        ];
+        for message in messages {
+            let text = serde_json::to_string(&Envelope {
+                node,
+                message: &message,
+            })
+            .expect("JSON");
+            let receive = |node| {
+                let envelope: Envelope<Message> = serde_json::from_str(&text).expect("an envelope");
+                envelope.receive(node, &Liveness::default())
+            };
+            assert_eq!(receive(other), Some(message.clone()));
+            assert_eq!(receive(node), None, "a node ignores its own {message:?}");
+        }
+    }
+}

@@ -94,10 +94,10 @@ impl Cluster {
                 tokio::spawn(async move { claims.serve(claimant, number, claim).await });
             }
             Message::ClaimConfirmed {
-                node,
+                confirmer,
                 claimant,
                 claim,
-            } => self.claims.confirmed(node, claimant, claim),
+            } => self.claims.confirmed(confirmer, claimant, claim),
             Message::ScanIdsSeen {
                 organization_id,
                 scan_ids,

@@ -32,7 +32,7 @@ use crate::store::Store;
 const SETTLED_AFTER: Duration = Duration::from_millis(600);
 
 /// How long a claim waits for the other nodes. A node that has stopped without a word is a peer for a shorter time.
-const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a node tries to write what its caches have answered, when another node claims it.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -219,12 +219,12 @@ impl Claims {
     }
 
     /// Another node confirmed a claim of a node.
-    pub(crate) fn confirmed(&self, node: Uuid, claimant: Uuid, claim: u64) {
+    pub(crate) fn confirmed(&self, confirmer: Uuid, claimant: Uuid, claim: u64) {
         if self.0.bus.as_ref().is_none_or(|bus| bus.node() != claimant) {
             return;
         }
         if let Some(confirmed_by) = self.0.waiting.lock().confirmed_by.get_mut(&claim) {
-            confirmed_by.insert(node);
+            confirmed_by.insert(confirmer);
         }
         self.0.confirmed.notify_waiters();
     }
@@ -244,7 +244,7 @@ impl Claims {
             return;
         }
         let confirmation = Message::ClaimConfirmed {
-            node: bus.node(),
+            confirmer: bus.node(),
             claimant,
             claim: number,
         };
