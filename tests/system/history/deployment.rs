@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use voelgoed_scan_server::Running;
 use voelgoed_scan_suite::cluster::ServerProcess;
 use voelgoed_scan_suite::services::{ShutdownMode, free_port};
 use voelgoed_scan_suite::{Cluster, Postgres, Proxy, Redis};
@@ -92,7 +93,7 @@ impl Deployment {
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         let nodes = self.cluster.nodes.iter().flatten();
         let server = self.server.as_ref().map(|server| server.address);
-        nodes.map(|node| node.address()).chain(server).collect()
+        nodes.map(Running::address).chain(server).collect()
     }
 
     /// The index of the node that is killed.

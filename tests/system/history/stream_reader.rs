@@ -58,21 +58,20 @@ impl<'a> StreamReader<'a> {
 
     /// Connects to a random node and reads for this long, or until the connection breaks off.
     async fn read_for(&mut self, length: Duration) {
-        let mut stream = match self.first.take() {
-            Some(first) => first,
-            None => {
-                let node = self.nodes[self.rng.below(self.nodes.len())];
-                let mut client = self.client.at(node);
-                if let Some(id) = &self.last_id {
-                    client = client.with_header("last-event-id", id);
-                }
-                let Some(stream) = EventStream::try_open(&client, &self.event).await else {
-                    // A client backs off before it connects again.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    return;
-                };
-                stream
+        let mut stream = if let Some(first) = self.first.take() {
+            first
+        } else {
+            let node = self.nodes[self.rng.below(self.nodes.len())];
+            let mut client = self.client.at(node);
+            if let Some(id) = &self.last_id {
+                client = client.with_header("last-event-id", id);
             }
+            let Some(stream) = EventStream::try_open(&client, &self.event).await else {
+                // A client backs off before it connects again.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                return;
+            };
+            stream
         };
         let read = async {
             while let Some(item) = stream.try_next().await {
