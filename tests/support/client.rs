@@ -215,7 +215,8 @@ impl Client {
         self.try_call("POST", "/api/v1/scanning/scan", Some(body)).await
     }
 
-    async fn try_open(
+    /// Sends a request to a server that may fail meanwhile, and returns the response before its body is read.
+    pub async fn try_open(
         &self,
         method: &str,
         path: &str,

@@ -19,6 +19,7 @@ mod keys;
 mod lifecycle;
 mod lists;
 mod manifest;
+mod memory_answers;
 mod metrics;
 mod operation_calls;
 mod operations;

@@ -5,6 +5,7 @@
 
 mod connection;
 mod connection_limit;
+mod database;
 mod progress;
 mod signals;
 mod socket;
@@ -18,9 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisConnection};
-use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
-use voelgoed_scan_core::store::{Durability, OpenError, OpenMode, open_as};
+use voelgoed_scan_core::bus::InvalidRedisUrl;
+use voelgoed_scan_core::node::{Admin, Scanner, SetupError};
+use voelgoed_scan_core::store::OpenError;
 
 use crate::api::{self, ReadinessProbe};
 use crate::body::BodyReader;
@@ -33,11 +34,12 @@ use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::route::Router;
-use crate::secret::{self, SecretError};
+use crate::secret::SecretError;
 use crate::state::ServerState;
 use crate::streams::Streams;
 use crate::tls::{ReloadableTls, TlsError};
 use connection_limit::{ConnectionLimit, OpenConnection, Refused};
+use database::open_database;
 use progress::Progress;
 use signals::Signal;
 pub use signals::Signals;
@@ -117,46 +119,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    if !config.create {
-        secret::check_database(&config.database_url)?;
-    }
-    let phoenix = config.secrets.phoenix()?;
-    let open_store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate);
-    // A secret without its database would look like a database that was lost, so that a new file comes first.
-    let (store, master) = if config.database_url.starts_with("sqlite:") {
-        let store = open_store.await?;
-        (store, config.secrets.master(&config.database_url)?)
-    } else {
-        let master = config.secrets.master(&config.database_url)?;
-        (open_store.await?, master)
-    };
-    let redis = config
-        .redis_url
-        .as_deref()
-        .map(RedisConnection::new)
-        .transpose()?;
     let clock = Clock::new(config.clock_offset_millis);
-    if let Err(error) = store.keep_dedup_window(config.dedup_window, clock.now()).await {
-        tracing::warn!(%error, "the deduplication window was not stored; uploads are judged by the last stored one");
-    }
-    let setup = Setup {
-        store,
-        master,
-        phoenix,
-        window: config.dedup_window,
-        redis,
-    };
-    let (scanner, admin) = setup.open().await?;
-    let durability = scanner.store().durability().await.map_err(SetupError::Store)?;
-    match durability {
-        Durability::Durable => {}
-        Durability::Overridden => tracing::warn!(
-            "the database sets synchronous_commit=off; this server overrides it for its own connections"
-        ),
-        Durability::AtRisk => tracing::error!(
-            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions"
-        ),
-    }
+    let (scanner, admin, durability) = open_database(&config, &clock).await?;
     let limit = ConnectionLimit::new(
         config
             .max_connections

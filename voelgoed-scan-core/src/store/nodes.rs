@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::model::{OrganizationId, Timestamp};
@@ -49,6 +50,12 @@ pub enum Durability {
 pub trait NodeStore: Send + Sync {
     /// The change counters of all organizations.
     async fn change_counters(&self) -> Result<Vec<ChangeCounters>, StoreError>;
+
+    /// Says that a node is cut off from the others, for the next two seconds.
+    async fn mark_cut_off(&self, node: Uuid) -> Result<(), StoreError>;
+
+    /// Whether another node than this one is cut off.
+    async fn others_cut_off(&self, node: Uuid) -> Result<bool, StoreError>;
 
     /// Whether other processes may write to this database. A SQLite file belongs to one process.
     fn is_shared(&self) -> bool;

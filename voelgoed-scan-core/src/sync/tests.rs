@@ -195,6 +195,7 @@ impl TestDatabase {
             override_: None,
             metadata: None,
             warnings: Vec::new(),
+            claimed: true,
         };
         let (_, writes) = decide_batch(&[attempt], facts, &RULES);
         for scan in writes.scans {

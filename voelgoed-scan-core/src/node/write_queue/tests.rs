@@ -225,6 +225,7 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
         override_: None,
         metadata: None,
         warnings: Vec::new(),
+        claimed: true,
     }
 }
 

@@ -23,7 +23,8 @@ pub(super) struct ScanDecision {
     pub(super) at: Timestamp,
 }
 
-/// Decides a scan with a valid signature on the facts of the database, and applies an admission or exit to them.
+/// Decides a scan with a valid signature on the facts of the database, and applies an admission or exit to them. `None` if it
+/// would admit a ticket again and the scan is not claimed: a ticket with an admission may be in caches.
 pub(super) fn by_database(
     attempt: &Attempt,
     claims: &Claims,
@@ -32,7 +33,7 @@ pub(super) fn by_database(
     rules: &RuleSettings,
     writes: &mut BatchWrites,
     changed_tickets: &mut Vec<(OrganizationId, TicketId)>,
-) -> ScanDecision {
+) -> Option<ScanDecision> {
     let organization = attempt.organization_id;
     let (event, gate) = (&session.event, &session.gate);
     let id = facts.ticket_id(organization, claims);
@@ -52,6 +53,12 @@ pub(super) fn by_database(
     };
     let overridden = attempt.override_.is_some() && can_be_overridden(first, attempt.direction);
     let reason = if overridden { Reason::Overridden } else { first };
+    let admits_again = reason.result() == ScanResult::Valid
+        && attempt.direction == Direction::Entry
+        && known.is_some_and(|facts| facts.ledger.admissions() > 0);
+    if admits_again && !attempt.claimed {
+        return None;
+    }
     let previous_scan = known
         .filter(|_| shows_previous_scan(first) && !overridden)
         .and_then(|facts| {
@@ -102,7 +109,7 @@ pub(super) fn by_database(
         .as_ref()
         .filter(|_| shows_ticket(first))
         .map(|facts| ScannedTicket::from(&facts.ticket));
-    ScanDecision {
+    Some(ScanDecision {
         reason,
         would_have_been: overridden.then_some(first),
         decided_by: DecidedBy::Database,
@@ -111,7 +118,7 @@ pub(super) fn by_database(
         answer_ticket,
         previous_scan,
         at,
-    }
+    })
 }
 
 /// Applies an admission or an exit to the ticket. Returns the changes of occupancy.

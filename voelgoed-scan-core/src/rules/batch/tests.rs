@@ -61,6 +61,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
         }),
         metadata: None,
         warnings: Vec::new(),
+        claimed: true,
     }
 }
 

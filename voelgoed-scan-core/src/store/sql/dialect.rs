@@ -126,6 +126,10 @@ pub(crate) struct Statements {
     pub(crate) load_former_entry_limits: &'static str,
     /// Keeps the entry limits that tickets had until now.
     pub(crate) keep_entry_limits: &'static str,
+    /// Says that a node is cut off, where there may be several.
+    pub(crate) mark_cut_off: Option<&'static str>,
+    /// Reads whether another node is cut off.
+    pub(crate) others_cut_off: Option<&'static str>,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -32,6 +32,27 @@ impl<D: Dialect> NodeStore for Sql<D> {
             .collect()
     }
 
+    async fn mark_cut_off(&self, node: Uuid) -> Result<(), StoreError> {
+        let Some(statement) = D::SQL.mark_cut_off else {
+            return Ok(());
+        };
+        let mut transaction = self.write().await?;
+        query::<D>(statement).id(&node).execute(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn others_cut_off(&self, node: Uuid) -> Result<bool, StoreError> {
+        let Some(statement) = D::SQL.others_cut_off else {
+            return Ok(false);
+        };
+        let row = query::<D>(statement)
+            .id(&node)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.map_or(Ok(false), |row| row.bool("cut_off"))
+    }
+
     fn is_shared(&self) -> bool {
         D::SHARED
     }

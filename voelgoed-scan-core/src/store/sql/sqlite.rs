@@ -174,6 +174,8 @@ impl Dialect for Sqlite {
         load_former_event_rules: statement!("rules/load_former_event_rules.sqlite.sql"),
         load_former_entry_limits: statement!("rules/load_former_entry_limits.sqlite.sql"),
         keep_entry_limits: statement!("rules/keep_entry_limits.sqlite.sql"),
+        mark_cut_off: None,
+        others_cut_off: None,
     };
 
     /// One process uses the file.

@@ -46,6 +46,7 @@ impl From<&Recorded> for Outcome {
             Recorded::ScanUndone => Self::ScanUndone,
             Recorded::NoActiveSession => Self::NoActiveSession,
             Recorded::DeviceInactive => Self::DeviceInactive,
+            Recorded::NotClaimed => panic!("every attempt of the test is claimed"),
             Recorded::NotRecorded { reason, .. } => panic!("not recorded: {reason}"),
         }
     }
