@@ -45,20 +45,22 @@ pub(super) async fn apply<D: SyncDialect>(
             .collect::<Result<_, _>>()?;
         let inserted = query::<D>(D::SYNC.insert_scans)
             .json(&rows)
+            .id(batch.organization_id.as_uuid())
             .execute(connection)
             .await?;
         check_all_inserted(inserted, rows.len())?;
-        add_arrivals::<D>(writes.scans.iter().map(|new| &new.scan.record), connection).await?;
+        let records = writes.scans.iter().map(|new| &new.scan.record);
+        add_arrivals::<D>(organization, records, connection).await?;
     }
-    update_scans::<D>(&writes.changed, connection).await?;
+    update_scans::<D>(batch, &writes.changed, connection).await?;
     update_log::<D>(batch, writes, connection).await?;
-    update_tickets::<D>(&writes.tickets, connection).await?;
+    update_tickets::<D>(organization, &writes.tickets, connection).await?;
     let counts = writes.counts.iter();
-    let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));
-    add_counts::<D>(counts, connection).await?;
+    let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));
+    add_counts::<D>(organization, counts, connection).await?;
     let sessions = writes.sessions.iter();
-    let sessions = sessions.map(|(session, scans)| ((organization, *session), *scans));
-    add_session_counts::<D>(sessions, connection).await?;
+    let sessions = sessions.map(|(session, scans)| (*session, *scans));
+    add_session_counts::<D>(organization, sessions, connection).await?;
     quarantine::<D>(batch, writes, connection).await?;
     query::<D>(statement!("sync/update_received.sql"))
         .id(organization.as_uuid())
@@ -75,6 +77,7 @@ pub(super) async fn apply<D: SyncDialect>(
 
 /// Writes what changes on recorded scans.
 async fn update_scans<D: SyncDialect>(
+    batch: &UploadBatch,
     changed: &[ScanState],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
@@ -84,6 +87,7 @@ async fn update_scans<D: SyncDialect>(
     let rows: Vec<_> = changed.iter().map(ScanUpdateRow::new).collect();
     query::<D>(D::SYNC.update_scans)
         .json(&rows)
+        .id(batch.organization_id.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -99,7 +103,6 @@ async fn update_log<D: SyncDialect>(
         return Ok(());
     }
     let row = |(scan, position): &(ScanId, LogPosition)| LogRow {
-        o: batch.organization_id.as_uuid().simple(),
         k: scan.as_uuid().simple(),
         sequence: position.sequence,
         prev_hash: position.prev.map(hash),
@@ -108,6 +111,7 @@ async fn update_log<D: SyncDialect>(
     let rows: Vec<_> = writes.log_positions.iter().map(row).collect();
     query::<D>(D::SYNC.update_log)
         .json(&rows)
+        .id(batch.organization_id.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -127,6 +131,7 @@ async fn quarantine<D: SyncDialect>(
             .collect::<Result<_, _>>()?;
         query::<D>(D::SYNC.insert_quarantine)
             .json(&rows)
+            .id(batch.organization_id.as_uuid())
             .execute(connection)
             .await?;
     }
@@ -172,7 +177,6 @@ impl<'a> NewScanRow<'a> {
 
 #[derive(Serialize)]
 struct ScanUpdateRow<'a> {
-    o: Simple,
     k: Simple,
     result: ScanResult,
     reason: &'a str,
@@ -191,7 +195,6 @@ impl<'a> ScanUpdateRow<'a> {
         let record = &scan.record;
         let undone = record.undone.as_ref();
         Self {
-            o: record.organization_id.as_uuid().simple(),
             k: record.scan_id.as_uuid().simple(),
             result: record.result,
             reason: record.reason.as_str(),
@@ -211,7 +214,6 @@ impl<'a> ScanUpdateRow<'a> {
 
 #[derive(Serialize)]
 struct LogRow {
-    o: Simple,
     k: Simple,
     sequence: u64,
     prev_hash: Option<String>,
@@ -220,7 +222,6 @@ struct LogRow {
 
 #[derive(Serialize)]
 struct QuarantineRow {
-    o: Simple,
     d: Simple,
     k: Simple,
     e: Simple,
@@ -239,7 +240,6 @@ impl QuarantineRow {
     fn new(batch: &UploadBatch, scan: &QuarantinedScan) -> Result<Self, StoreError> {
         let millis = Timestamp::as_millis;
         Ok(Self {
-            o: batch.organization_id.as_uuid().simple(),
             d: batch.device_id.as_uuid().simple(),
             k: scan.scan_id.as_uuid().simple(),
             e: scan.event_id.as_uuid().simple(),

@@ -1,5 +1,5 @@
 -- Inserts uploaded scans. A scan whose id exists is left as it is.
--- $1: a JSON array of rows, whose keys are the names of the columns.
+-- $1: a JSON array of rows, whose keys are the names of the columns. $2: the organization.
 insert into scans (
     organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
     result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, source,
@@ -7,13 +7,13 @@ insert into scans (
     payload_kid, shown, part, conflict, winner_scan_id, local_reason, sequence, prev_hash, link_hash
 )
 select
-    organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
+    $2, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
     result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, source,
     decided_by, override_reason, local_result, metadata, decode(payload_sha256, 'hex'),
     payload_format, payload_kid, shown, part, conflict, winner_scan_id, local_reason, sequence,
     decode(prev_hash, 'hex'), decode(link_hash, 'hex')
 from jsonb_to_recordset($1::jsonb) as r(
-    organization_id uuid, scan_id uuid, ticket_id uuid, ticket_code text, event_id uuid,
+    scan_id uuid, ticket_id uuid, ticket_code text, event_id uuid,
     gate_id uuid, device_id uuid, session_id uuid, result text, reason text, would_have_been text,
     direction text, scanned_at bigint, device_scanned_at bigint, received_at bigint, source text,
     decided_by text, override_reason text, local_result text, metadata text, payload_sha256 text,
