@@ -1,6 +1,8 @@
 //! The event stream: live scans and occupancy as Server-Sent Events.
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -239,6 +241,47 @@ async fn a_deleted_key_ends_a_stream_that_nobody_reads() {
     assert_eq!(open_streams(&fixture.anonymous).await, 2);
     delete_key(tenant, "viewer").await;
     wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
+}
+
+/// One connection may carry other requests as well, so only the stream ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_key_ends_an_http2_stream_that_nobody_reads_and_not_its_connection() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (phone, _) = tenant.new_device("phone", &json!({})).await;
+    tenant.start_session(&phone, &tenant.gate).await;
+    let viewer = tenant.member("viewer").await;
+    let socket = TcpStream::connect(viewer.address()).await.expect("a connection");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+            .await
+            .expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut call = async |token: &str, path: &str| {
+        let request = hyper::Request::get(format!("http://gate.test{path}"))
+            .header("authorization", format!("Bearer {token}"))
+            .body(Empty::<Bytes>::new())
+            .expect("a request");
+        let response = sender.send_request(request).await.expect("a response");
+        assert_eq!(response.status(), 200);
+        response
+    };
+    let path = format!("/api/v1/scanning/events/{}/stream", tenant.event);
+    let unread = call(viewer.token(), &path).await;
+    let mut reading = EventStream::open(&tenant.owner, &tenant.event).await;
+    wait_for_streams("both streams are open", &fixture.anonymous, 2).await;
+    for _ in 0..2 {
+        upload(&phone, &tenant.gate, 900, 3900).await;
+    }
+    for _ in 0..1800 {
+        reading.next_named("scan").await;
+    }
+    assert_eq!(open_streams(&fixture.anonymous).await, 2);
+    delete_key(tenant, "viewer").await;
+    wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
+    let incomplete = unread.into_body().collect().await;
+    assert!(incomplete.is_err(), "the client sees that the stream was cut off");
+    call(tenant.owner.token(), "/api/v1/events").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
