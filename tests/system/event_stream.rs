@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use voelgoed_scan_suite::event_stream::EventStream;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
-use voelgoed_scan_suite::wait::{READ_TIMEOUT, report_duration};
+use voelgoed_scan_suite::wait::{CONDITION_TIMEOUT, READ_TIMEOUT, report_duration};
 use voelgoed_scan_suite::{Client, Fixture, wait_until};
 
 #[tokio::test]
@@ -149,6 +149,18 @@ async fn upload(phone: &Client, gate: &str, scans: usize, metadata: usize) {
     assert_eq!(answer.json()["rejected"], 0, "{answer:?}");
 }
 
+/// Reads this many scans.
+async fn read_scans(events: &mut EventStream, scans: usize) {
+    let all = async {
+        for _ in 0..scans {
+            events.next_named("scan").await;
+        }
+    };
+    timeout(CONDITION_TIMEOUT, all)
+        .await
+        .expect("the stream sends every scan");
+}
+
 /// Opens a stream of a client that reads only what a small buffer takes.
 async fn open_unread(client: &Client, event: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -183,9 +195,10 @@ async fn a_credential_has_at_most_64_streams() {
         streams.push(EventStream::open(&viewer, &tenant.event).await);
     }
     let path = format!("/api/v1/scanning/events/{}/stream", tenant.event);
-    let refused = viewer.get(&path).await;
-    assert!(refused.header("retry-after").is_some());
-    refused.expect_problem(429, "rate_limited");
+    let refused = viewer.open("GET", &path, None, Bytes::new()).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    viewer.get(&path).await.expect_problem(429, "rate_limited");
     // Other credentials have their own, and the place of a stream that ended is free.
     EventStream::open(&tenant.owner, &tenant.event).await;
     streams.pop();
@@ -207,9 +220,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
     wait_for_streams("both streams are open", &fixture.anonymous, 2).await;
     for _ in 0..5 {
         upload(&phone, &tenant.gate, 1000, 3900).await;
-        for _ in 0..1000 {
-            reading.next_named("scan").await;
-        }
+        read_scans(&mut reading, 1000).await;
     }
     wait_for_streams("the unread stream ends", &fixture.anonymous, 1).await;
     let mut buffer = vec![0; 65536];
@@ -235,9 +246,7 @@ async fn a_deleted_key_ends_a_stream_that_nobody_reads() {
     // More than the buffers between server and client take, and less than what cuts the client off.
     upload(&phone, &tenant.gate, 1000, 3900).await;
     upload(&phone, &tenant.gate, 900, 3900).await;
-    for _ in 0..1900 {
-        reading.next_named("scan").await;
-    }
+    read_scans(&mut reading, 1900).await;
     assert_eq!(open_streams(&fixture.anonymous).await, 2);
     delete_key(tenant, "viewer").await;
     wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
@@ -273,9 +282,7 @@ async fn a_deleted_key_ends_an_http2_stream_that_nobody_reads_and_not_its_connec
     for _ in 0..2 {
         upload(&phone, &tenant.gate, 900, 3900).await;
     }
-    for _ in 0..1800 {
-        reading.next_named("scan").await;
-    }
+    read_scans(&mut reading, 1800).await;
     assert_eq!(open_streams(&fixture.anonymous).await, 2);
     delete_key(tenant, "viewer").await;
     wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
