@@ -38,8 +38,8 @@ pub struct TicketRules {
 
 impl TicketRules {
     /// Rules that never changed.
-    #[must_use]
-    pub const fn constant(allowance: Allowance) -> Self {
+    #[cfg(test)]
+    pub(crate) const fn constant(allowance: Allowance) -> Self {
         let Allowance {
             reentry,
             entry_limit,
@@ -48,7 +48,10 @@ impl TicketRules {
         Self {
             event: Timeline {
                 former: Vec::new(),
-                present: EventRules { reentry },
+                present: EventRules {
+                    reentry,
+                    allow_unsigned: false,
+                },
             },
             entry_limit: Timeline {
                 former: Vec::new(),
@@ -87,14 +90,24 @@ pub struct FormerRules {
 }
 
 impl FormerRules {
+    /// The rules of an event at a time.
+    #[must_use]
+    pub fn of_event(&self, event: &Event, time: Timestamp) -> EventRules {
+        self.event(event).at(time)
+    }
+
+    fn event(&self, event: &Event) -> Timeline<EventRules> {
+        Timeline {
+            former: self.events.get(&event.id).cloned().unwrap_or_default(),
+            present: event.rules(),
+        }
+    }
+
     /// The rules of a ticket at an event: those of before, and the present ones.
     #[must_use]
     pub fn of_ticket(&self, ticket: &Ticket, event: &Event, settings: &RuleSettings) -> TicketRules {
         TicketRules {
-            event: Timeline {
-                former: self.events.get(&event.id).cloned().unwrap_or_default(),
-                present: event.rules(),
-            },
+            event: self.event(event),
             entry_limit: Timeline {
                 former: self.entry_limits.get(&ticket.id).cloned().unwrap_or_default(),
                 present: ticket.entry_limit,
@@ -118,7 +131,10 @@ mod tests {
         let (event, mut ticket) = (event(), ticket().ticket);
         ticket.entry_limit = 4;
         let at = |seconds: i64| NOW.plus_millis(seconds * 1000);
-        let rules = |reentry| EventRules { reentry };
+        let rules = |reentry| EventRules {
+            reentry,
+            allow_unsigned: reentry == Reentry::AfterExit,
+        };
         let former = FormerRules {
             events: HashMap::from([(
                 event.id,
@@ -153,5 +169,7 @@ mod tests {
         assert_eq!(found(15), (Reentry::AfterExit, 4, 7));
         assert_eq!(found(20), (Reentry::Never, 4, 7));
         assert_eq!(found(30), (Reentry::Never, 4, 9));
+        let bare_codes = [9, 10, 19, 20].map(|seconds| former.of_event(&event, at(seconds)).allow_unsigned);
+        assert_eq!(bare_codes, [false, true, true, false]);
     }
 }
