@@ -9,7 +9,6 @@ create table former_event_rules (
     event_id uuid not null,
     held_until bigint not null,
     reentry text not null,
-    allow_unsigned boolean not null,
     primary key (organization_id, event_id, held_until)
 );
 

@@ -7,7 +7,6 @@ create table former_event_rules (
     event_id blob not null,
     held_until integer not null,
     reentry text not null,
-    allow_unsigned integer not null,
     primary key (organization_id, event_id, held_until)
 ) strict;
 

@@ -78,8 +78,6 @@ pub struct Event {
 pub struct EventRules {
     /// The re-entry policy.
     pub reentry: Reentry,
-    /// Whether the event accepts a bare ticket code.
-    pub allow_unsigned: bool,
 }
 
 impl Event {
@@ -88,7 +86,6 @@ impl Event {
     pub const fn rules(&self) -> EventRules {
         EventRules {
             reentry: self.reentry,
-            allow_unsigned: self.allow_unsigned,
         }
     }
 }

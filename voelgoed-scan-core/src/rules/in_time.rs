@@ -38,8 +38,8 @@ pub struct TicketRules {
 
 impl TicketRules {
     /// Rules that never changed.
-    #[cfg(test)]
-    pub(crate) const fn constant(allowance: Allowance) -> Self {
+    #[must_use]
+    pub const fn constant(allowance: Allowance) -> Self {
         let Allowance {
             reentry,
             entry_limit,
@@ -48,10 +48,7 @@ impl TicketRules {
         Self {
             event: Timeline {
                 former: Vec::new(),
-                present: EventRules {
-                    reentry,
-                    allow_unsigned: false,
-                },
+                present: EventRules { reentry },
             },
             entry_limit: Timeline {
                 former: Vec::new(),
@@ -90,24 +87,14 @@ pub struct FormerRules {
 }
 
 impl FormerRules {
-    /// The rules of an event at a time.
-    #[must_use]
-    pub fn of_event(&self, event: &Event, time: Timestamp) -> EventRules {
-        self.event(event).at(time)
-    }
-
-    fn event(&self, event: &Event) -> Timeline<EventRules> {
-        Timeline {
-            former: self.events.get(&event.id).cloned().unwrap_or_default(),
-            present: event.rules(),
-        }
-    }
-
     /// The rules of a ticket at an event: those of before, and the present ones.
     #[must_use]
     pub fn of_ticket(&self, ticket: &Ticket, event: &Event, settings: &RuleSettings) -> TicketRules {
         TicketRules {
-            event: self.event(event),
+            event: Timeline {
+                former: self.events.get(&event.id).cloned().unwrap_or_default(),
+                present: event.rules(),
+            },
             entry_limit: Timeline {
                 former: self.entry_limits.get(&ticket.id).cloned().unwrap_or_default(),
                 present: ticket.entry_limit,
@@ -131,10 +118,7 @@ mod tests {
         let (event, mut ticket) = (event(), ticket().ticket);
         ticket.entry_limit = 4;
         let at = |seconds: i64| NOW.plus_millis(seconds * 1000);
-        let rules = |reentry| EventRules {
-            reentry,
-            allow_unsigned: reentry == Reentry::AfterExit,
-        };
+        let rules = |reentry| EventRules { reentry };
         let former = FormerRules {
             events: HashMap::from([(
                 event.id,
@@ -169,7 +153,5 @@ mod tests {
         assert_eq!(found(15), (Reentry::AfterExit, 4, 7));
         assert_eq!(found(20), (Reentry::Never, 4, 7));
         assert_eq!(found(30), (Reentry::Never, 4, 9));
-        let bare_codes = [9, 10, 19, 20].map(|seconds| former.of_event(&event, at(seconds)).allow_unsigned);
-        assert_eq!(bare_codes, [false, true, true, false]);
     }
 }

@@ -272,7 +272,6 @@ impl<'a> Ingestion<'a> {
         let context = UploadContext {
             event,
             gate,
-            allow_unsigned: self.facts.former_rules.of_event(event, at).allow_unsigned,
             at,
             can_override: self.facts.device.can_override,
             dedup_window: self.rules.dedup_window,

@@ -28,8 +28,6 @@ pub struct Upload {
 pub(crate) struct UploadContext<'a> {
     pub(crate) event: &'a Event,
     pub(crate) gate: &'a Gate,
-    /// Whether the event accepted a bare code at that time.
-    pub(crate) allow_unsigned: bool,
     /// The time, corrected to the server's clock.
     pub(crate) at: Timestamp,
     /// Whether the device may override.
@@ -58,7 +56,7 @@ pub(crate) fn evaluate(
     ticket: Option<&TicketFacts>,
 ) -> Evaluation {
     let claims = match upload.claims {
-        Ok(_) if upload.fingerprint.format == Some(Format::Bare) && !context.allow_unsigned => {
+        Ok(_) if upload.fingerprint.format == Some(Format::Bare) && !context.event.allow_unsigned => {
             Err(Reason::UnsignedNotAllowed)
         }
         claims => claims,

@@ -145,7 +145,6 @@ macro_rules! all_store_tests {
             rule_changes {
                 a_later_change_of_the_rules_changes_no_occupancy,
                 a_changed_policy_makes_no_answered_admission_lose,
-                a_bare_code_is_judged_by_the_setting_of_its_own_time,
                 a_raised_limit_counts_the_admissions_of_before,
                 another_policy_counts_the_admissions_of_before,
                 a_scan_is_judged_by_the_rules_of_its_own_time,

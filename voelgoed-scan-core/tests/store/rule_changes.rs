@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use voelgoed_scan_core::model::{
-    Direction, Format, Reason, Recorded, Reentry, ScanId, ScanResult, Source, TicketCode,
+    Direction, Reason, Recorded, Reentry, ScanId, ScanResult, Source, TicketCode,
 };
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
@@ -218,33 +218,6 @@ pub(crate) async fn a_scan_is_judged_by_the_rules_of_its_own_time(fixture: Fixtu
     assert_eq!(
         reasons,
         [Reason::Admitted, Reason::AlreadyScanned, Reason::Admitted]
-    );
-}
-
-pub(crate) async fn a_bare_code_is_judged_by_the_setting_of_its_own_time(fixture: Fixture) {
-    let code = fixture.ticket(r#"{"entry_limit":9}"#).await;
-    fixture
-        .change_event_at(1000, |event| event.allow_unsigned = true)
-        .await;
-    fixture
-        .change_event_at(2000, |event| event.allow_unsigned = false)
-        .await;
-    let mut reasons = Vec::new();
-    for seconds in [999, 1000, 1999, 2000] {
-        let mut bare = item(scan(&fixture.main_session, code, seconds), Some(code));
-        let upload = bare.upload.as_mut().expect("a scan");
-        upload.fingerprint.format = Some(Format::Bare);
-        let batch = sync_batch(&fixture.main_session, vec![bare], 3600);
-        reasons.extend(fixture.ingest(&batch).await.results.remove(0).reason);
-    }
-    assert_eq!(
-        reasons,
-        [
-            Reason::UnsignedNotAllowed,
-            Reason::Admitted,
-            Reason::Admitted,
-            Reason::UnsignedNotAllowed
-        ]
     );
 }
 

@@ -41,7 +41,6 @@ pub(crate) async fn load<D: Dialect>(
     let event_rules = |row: &Row<D>| {
         Ok(EventRules {
             reentry: row.parse("reentry")?,
-            allow_unsigned: row.bool("allow_unsigned")?,
         })
     };
     let windows = dedup_windows::<D>(connection).await?;
@@ -78,17 +77,13 @@ pub(crate) async fn keep_event_rules<D: Dialect>(
     if former.rules() == new.rules() {
         return Ok(());
     }
-    let EventRules {
-        reentry,
-        allow_unsigned,
-    } = former.rules();
+    let EventRules { reentry } = former.rules();
     let begin = begin_of_change::<D>(former.organization_id, now, connection).await?;
     query::<D>(statement!("rules/keep_event_rules.sql"))
         .id(former.organization_id.as_uuid())
         .id(former.id.as_uuid())
         .time(begin)
         .text(reentry.as_str())
-        .bool(allow_unsigned)
         .execute(connection)
         .await?;
     query::<D>(statement!("rules/begin_event_rules.sql"))

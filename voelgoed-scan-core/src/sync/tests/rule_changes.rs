@@ -48,7 +48,6 @@ impl TestDatabase {
         let begin = self.begin_of_change(seconds);
         let former = EventRules {
             reentry: std::mem::replace(&mut self.event.reentry, reentry),
-            ..self.event.rules()
         };
         let kept = self.former_rules.events.entry(self.event.id).or_default();
         if kept.last().is_none_or(|(until, _)| *until < begin) {

@@ -1,8 +1,7 @@
 -- Keeps the rules that event $2 of organization $1 had until $3. $4: re-entry.
--- $5: allow unsigned.
 -- Rules that began no earlier than $3 never held, and are not kept.
-insert into former_event_rules (organization_id, event_id, held_until, reentry, allow_unsigned)
-select $1, $2, $3, $4, $5
+insert into former_event_rules (organization_id, event_id, held_until, reentry)
+select $1, $2, $3, $4
 where not exists (
     select 1
     from former_event_rules f
