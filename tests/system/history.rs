@@ -6,7 +6,7 @@
 
 mod checker;
 mod deployment;
-mod rng;
+pub(crate) mod rng;
 mod workload;
 
 use std::collections::BTreeMap;

@@ -205,7 +205,11 @@ impl Scanner {
             }
             attempt.verification = Verification::Denied(denial);
         }
-        Box::pin(async move { into_answer(self.0.write_queue.record(attempt).await?) }).await
+        Box::pin(async move {
+            let answer = into_answer(self.0.write_queue.record(attempt).await?)?;
+            self.with_occupancy_of_its_gate(active_session, answer).await
+        })
+        .await
     }
 
     /// The answer that a scan would get. Nothing is recorded.

@@ -3,8 +3,8 @@
 use super::attempt::into_answer;
 use super::{ScanError, Scanner};
 use crate::model::{
-    AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount, ScanAnswer,
-    ScanId, ScanRequest, Timestamp,
+    ActiveSession, AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount,
+    ScanAnswer, ScanId, ScanRequest, Timestamp,
 };
 use crate::rules::KnownScan;
 use crate::store::StoreError;
@@ -30,6 +30,23 @@ impl Scanner {
             .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
             .await?;
         Ok(Some(answer))
+    }
+
+    /// Gives a repeated answer the current occupancy of its gate, if the device works elsewhere by now. The write has read
+    /// the occupancy of the session's gate only.
+    pub(super) async fn with_occupancy_of_its_gate(
+        &self,
+        session: &ActiveSession,
+        mut answer: ScanAnswer,
+    ) -> Result<ScanAnswer, ScanError> {
+        let is_elsewhere = (session.event.id, session.gate.id) != (answer.event_id, answer.gate.id);
+        if answer.replayed && is_elsewhere {
+            let organization = session.event.organization_id;
+            answer.occupancy = self
+                .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
+                .await?;
+        }
+        Ok(answer)
     }
 
     /// A known scan. If this node has seen its id, pending denials are written first.
