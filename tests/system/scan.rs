@@ -373,3 +373,33 @@ async fn a_wrapped_reading_is_admitted_once_and_a_shifted_one_warns_of_the_scann
         assert_eq!(denied["warnings"], json!(["scanner_settings"]), "{denied}");
     }
 }
+
+#[tokio::test]
+async fn a_retry_after_the_device_has_moved_shows_the_occupancy_of_the_first_gate() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (other_event, gate_of_other_event) = (new_id(), new_id());
+    let path = format!("/api/v1/events/{other_event}");
+    let event = json!({ "name": "Matinee", "status": "live", "capacity": 7 });
+    tenant.owner.put(&path, &event).await.expect(201);
+    let gate = json!({ "name": "Main", "status": "open", "capacity": 5 });
+    let path = format!("{path}/gates/{gate_of_other_event}");
+    tenant.owner.put(&path, &gate).await.expect(201);
+    let scan = json!({ "qr": tenant.qr(1).await, "scan_id": new_id() });
+    let first = tenant.device.scan(&scan).await.expect(200).json();
+    assert_decision(&first, "valid", "admitted");
+    for (event, gate) in [
+        (&tenant.event, &tenant.other_gate),
+        (&other_event, &gate_of_other_event),
+    ] {
+        let session = json!({ "event_id": event, "gate_id": gate, "replace": true });
+        tenant
+            .device
+            .post("/api/v1/scanning/sessions", &session)
+            .await
+            .expect(201);
+        let retry = tenant.device.scan(&scan).await.expect(200).json();
+        assert_eq!(retry["replayed"], true, "{retry}");
+        assert_eq!(retry["occupancy"], first["occupancy"], "{retry}");
+    }
+}

@@ -127,7 +127,10 @@ fn with_occupancy(recorded: Recorded, facts: &BatchFacts, attempt: &Attempt) -> 
     match recorded {
         Recorded::Replayed(mut answer) => {
             let session = facts.sessions.get(&(attempt.organization_id, attempt.session_id));
-            if let Some(session) = session.filter(|session| session.gate.id == answer.gate.id) {
+            let is_same_place = |session: &&SessionFacts| {
+                (session.event.id, session.gate.id) == (answer.event_id, answer.gate.id)
+            };
+            if let Some(session) = session.filter(is_same_place) {
                 answer.occupancy = facts.occupancy(&session.event, &session.gate);
             }
             Recorded::Replayed(answer)

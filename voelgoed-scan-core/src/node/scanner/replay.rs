@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::attempt::into_answer;
 use super::{ScanError, Scanner};
 use crate::model::{
-    AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount, ScanAnswer,
-    ScanId, ScanRequest, Timestamp,
+    ActiveSession, AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount,
+    ScanAnswer, ScanId, ScanRequest, Timestamp,
 };
 use crate::node::cache::occupancy::OccupancySource;
 use crate::node::cache::scan_ids::ScanClaim;
@@ -34,6 +34,23 @@ impl Scanner {
             .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
             .await?;
         Ok(Some(answer))
+    }
+
+    /// Gives a repeated answer the current occupancy of its gate, if the device works elsewhere by now. The write has read
+    /// the occupancy of the session's gate only.
+    pub(super) async fn with_occupancy_of_its_gate(
+        &self,
+        session: &ActiveSession,
+        mut answer: ScanAnswer,
+    ) -> Result<ScanAnswer, ScanError> {
+        let is_elsewhere = (session.event.id, session.gate.id) != (answer.event_id, answer.gate.id);
+        if answer.replayed && is_elsewhere {
+            let organization = session.event.organization_id;
+            answer.occupancy = self
+                .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
+                .await?;
+        }
+        Ok(answer)
     }
 
     /// A known scan. What a cache has answered for it, on any node, is written first.
