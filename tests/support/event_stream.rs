@@ -13,6 +13,8 @@ use crate::wait::READ_TIMEOUT;
 pub struct EventStream {
     body: Incoming,
     buffer: String,
+    /// How much of the buffer is parsed.
+    parsed: usize,
 }
 
 /// One event of a stream.
@@ -37,6 +39,7 @@ impl EventStream {
         Self {
             body: response.into_body(),
             buffer: String::new(),
+            parsed: 0,
         }
     }
 
@@ -47,19 +50,15 @@ impl EventStream {
         (response.status() == 200).then(|| Self {
             body: response.into_body(),
             buffer: String::new(),
+            parsed: 0,
         })
     }
 
     /// The next event, or `None` when the stream ends or breaks off.
     pub async fn try_next(&mut self) -> Option<StreamEvent> {
         loop {
-            if let Some((block, rest)) = self.buffer.clone().split_once("\n\n") {
-                let event = parse(block);
-                rest.clone_into(&mut self.buffer);
-                match event {
-                    Some(event) => return Some(event),
-                    None => continue,
-                }
+            if let Some(event) = self.next_received() {
+                return Some(event);
             }
             let data = self.body.frame().await?.ok()?.into_data().ok()?;
             self.buffer.push_str(std::str::from_utf8(&data).ok()?);
@@ -69,13 +68,8 @@ impl EventStream {
     /// The next event, or `None` at the end of the stream. Panics after [`READ_TIMEOUT`] without bytes.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         loop {
-            if let Some((block, rest)) = self.buffer.clone().split_once("\n\n") {
-                let event = parse(block);
-                rest.clone_into(&mut self.buffer);
-                match event {
-                    Some(event) => return Some(event),
-                    None => continue,
-                }
+            if let Some(event) = self.next_received() {
+                return Some(event);
             }
             let frame = timeout(READ_TIMEOUT, self.body.frame())
                 .await
@@ -83,6 +77,22 @@ impl EventStream {
                 .expect("the stream does not break off");
             let data = frame.into_data().expect("data");
             self.buffer.push_str(std::str::from_utf8(&data).expect("text"));
+        }
+    }
+
+    /// The next event of those that have arrived.
+    fn next_received(&mut self) -> Option<StreamEvent> {
+        loop {
+            let unparsed = self.buffer.get(self.parsed..).unwrap_or_default();
+            let Some((block, _)) = unparsed.split_once("\n\n") else {
+                self.buffer.drain(..self.parsed);
+                self.parsed = 0;
+                return None;
+            };
+            self.parsed += block.len() + 2;
+            if let Some(event) = parse(block) {
+                return Some(event);
+            }
         }
     }
 

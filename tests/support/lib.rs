@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod event_stream;
 pub mod fixture;
 pub mod openapi;
+pub mod program;
 pub mod proxy;
 pub mod services;
 pub mod socket;

@@ -97,10 +97,12 @@ impl<S> schemars::JsonSchema for SyncRequest<S> {
                 "batch_id": id,
                 "sent_at": time,
                 "scans": {
-                    "description": "An item that is not a SyncScan is answered as `rejected`; the other items are processed.",
                     "type": "array",
                     "maxItems": MAX_BATCH,
-                    "items": { "anyOf": [scan, true] }
+                    "description": "The scans.",
+                    "items": { "anyOf": [scan, {
+                        "description": "Any other value: this item alone is answered as `rejected`."
+                    }] }
                 },
                 "signature": signature
             }

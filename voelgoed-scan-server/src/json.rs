@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use schemars::generate::SchemaSettings;
+use schemars::transform::ReplaceBoolSchemas;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -82,6 +83,8 @@ pub(crate) fn schema_generator() -> SchemaGenerator {
         .with(|settings| {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
+            // Programs that generate clients reject boolean schemas.
+            settings.transforms.push(Box::new(ReplaceBoolSchemas::default()));
         })
         .into_generator()
 }

@@ -1,10 +1,15 @@
 //! The OpenAPI 3.1 document, generated from the route table.
 //!
-//! Invariants: the document contains exactly the routes that the router serves, as they are declared.
+//! Invariants: the document contains exactly the routes that the router serves, as they are declared. Programs that generate
+//! clients read it, so that it contains no boolean schema, and every operation has a tag and an example.
+
+mod examples;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hyper::StatusCode;
+use schemars::transform::{ReplaceBoolSchemas, Transform};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use voelgoed_scan_core::model::{KeyFormat, KeyId, TicketCode};
@@ -14,8 +19,8 @@ use crate::json::schema_generator;
 use crate::problem::{Code, ProblemDocument};
 use crate::route::{Access, BodyKind, ResponseSpec, Route, Router, SchemaFn};
 
-/// Generates the document.
-pub(crate) fn document(router: &Router) -> Value {
+/// Generates the document of a server that clients reach by this URL, or by the URL that the document came from.
+pub(crate) fn document(router: &Router, public_url: Option<&str>) -> Value {
     let mut schemas = schema_generator();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in router.iter() {
@@ -23,7 +28,7 @@ pub(crate) fn document(router: &Router) -> Value {
         let method = route.method.as_str().to_ascii_lowercase();
         paths.entry(route.path).or_default().insert(method, operation);
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
@@ -34,6 +39,8 @@ pub(crate) fn document(router: &Router) -> Value {
                 X-Request-Id; every error is a problem document (RFC 9457).",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" }
         },
+        "servers": [{ "url": public_url.unwrap_or("/"), "description": "This server." }],
+        "tags": tags(router),
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
@@ -48,13 +55,26 @@ pub(crate) fn document(router: &Router) -> Value {
                 }
             }
         }
-    })
+    });
+    examples::add(&mut document);
+    document
+}
+
+/// The tags that have an operation.
+fn tags(router: &Router) -> Value {
+    let used: BTreeSet<_> = router.iter().map(|route| tags::of(route.path)).collect();
+    tags::ALL
+        .iter()
+        .filter(|(name, _)| used.contains(name))
+        .map(|(name, description)| json!({ "name": name, "description": description }))
+        .collect()
 }
 
 fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     let mut operation = json!({
         "operationId": route.operation_id,
         "summary": route.summary,
+        "tags": [tags::of(route.path)],
         "parameters": parameters(route, schemas),
         "responses": responses(route, schemas),
         "security": []
@@ -86,24 +106,37 @@ fn request_body(route: &Route, schemas: &mut SchemaGenerator) -> Option<Value> {
                 .to_owned(),
         ),
     };
-    Some(json!({
-        "required": true,
-        "description": description,
-        "content": content(&[(media_type, Some(schema))], schemas)
-    }))
+    let is_stream = matches!(route.body, BodyKind::Lines(_));
+    let mut content = content(&[(media_type, Some(schema))], schemas);
+    if let Some(line) = content.get_mut(media_type).filter(|_| is_stream) {
+        let other = json!({ "description": "Any other line: it alone is rejected." });
+        line["schema"] = json!({ "anyOf": [line["schema"], other] });
+    }
+    // A stream may be empty.
+    Some(json!({ "required": !is_stream, "description": description, "content": content }))
 }
 
 fn content(bodies: &[(&str, Option<SchemaFn>)], schemas: &mut SchemaGenerator) -> Map<String, Value> {
     bodies
         .iter()
         .map(|(media_type, schema)| {
-            let media_type_object = match schema {
-                Some(schema) => json!({ "schema": schema(schemas) }),
-                None => json!({}),
+            let schema = match schema {
+                Some(schema) => {
+                    let mut schema = schema(schemas);
+                    ReplaceBoolSchemas::default().transform(&mut schema);
+                    schema.to_value()
+                }
+                None if is_text(media_type) => json!({ "type": "string" }),
+                // Programs that generate clients know bytes by this format.
+                None => json!({ "type": "string", "format": "binary" }),
             };
-            ((*media_type).to_owned(), media_type_object)
+            ((*media_type).to_owned(), json!({ "schema": schema }))
         })
         .collect()
+}
+
+fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || media_type.ends_with("+xml")
 }
 
 fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
@@ -190,9 +223,13 @@ fn success(spec: &ResponseSpec, schemas: &mut SchemaGenerator) -> Value {
 
 fn failure(codes: &BTreeSet<Code>, problem: &Value) -> Value {
     let words: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let mut media_type = json!({ "schema": problem });
+    if let Some(code) = codes.first() {
+        media_type["example"] = examples::problem(*code);
+    }
     let mut response = json!({
         "description": format!("The code is one of: {}.", words.join(", ")),
-        "content": { "application/problem+json": { "schema": problem } }
+        "content": { "application/problem+json": media_type }
     });
     let statuses: BTreeSet<_> = codes.iter().map(|code| code.status()).collect();
     if statuses.contains(&StatusCode::UNAUTHORIZED) {
@@ -213,7 +250,8 @@ fn failure(codes: &BTreeSet<Code>, problem: &Value) -> Value {
 /// The problem codes of a route: its own, and those that follow from its access, body, query and path.
 fn codes(route: &Route) -> BTreeSet<Code> {
     let mut codes: BTreeSet<Code> = route.codes.iter().copied().collect();
-    codes.insert(Code::Internal);
+    // A request over HTTP/1.1 without exactly one Host is refused before its path is looked at.
+    codes.extend([Code::Internal, Code::BadRequest]);
     if let Access::Authenticated(..) = &route.access {
         codes.extend([
             Code::MissingToken,
@@ -247,66 +285,4 @@ fn codes(route: &Route) -> BTreeSet<Code> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn api_document() -> Value {
-        document(&Router::new(crate::api::routes()))
-    }
-
-    #[test]
-    fn every_route_is_in_the_document_once() {
-        let document = api_document();
-        let paths = document["paths"].as_object().expect("paths");
-        let served: usize = paths.values().filter_map(Value::as_object).map(Map::len).sum();
-        assert_eq!(served, crate::api::routes().len());
-        let ids: BTreeSet<_> = crate::api::routes()
-            .iter()
-            .map(|route| route.operation_id)
-            .collect();
-        assert_eq!(ids.len(), served, "operation ids are unique");
-    }
-
-    #[test]
-    fn every_reference_resolves() {
-        fn follow(value: &Value, document: &Value) {
-            match value {
-                Value::Object(fields) => {
-                    if let Some(Value::String(reference)) = fields.get("$ref") {
-                        let pointer = reference
-                            .strip_prefix('#')
-                            .expect("a reference within the document");
-                        assert!(document.pointer(pointer).is_some(), "{reference}");
-                    }
-                    fields.values().for_each(|value| follow(value, document));
-                }
-                Value::Array(items) => items.iter().for_each(|value| follow(value, document)),
-                _ => {}
-            }
-        }
-        let document = api_document();
-        follow(&document, &document);
-    }
-
-    #[test]
-    fn every_schema_is_valid() {
-        let document = api_document();
-        for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
-            assert!(jsonschema::meta::is_valid(schema), "{name}");
-        }
-    }
-
-    #[test]
-    fn the_rules_that_a_422_enforces_are_in_the_schema() {
-        let document = api_document();
-        let scan = &document["components"]["schemas"]["ScanRequest"];
-        assert!(scan["oneOf"].is_array(), "{scan}");
-        let page = &document["paths"]["/api/v1/events"]["get"]["parameters"];
-        let limit = page
-            .as_array()
-            .expect("parameters")
-            .iter()
-            .find(|parameter| parameter["name"] == "limit");
-        assert_eq!(limit.map(|limit| &limit["schema"]["maximum"]), Some(&json!(500)));
-    }
-}
+mod tests;

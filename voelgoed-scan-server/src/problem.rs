@@ -16,7 +16,7 @@ use voelgoed_scan_core::store::StoreError;
 use crate::response::{self, ResponseBody};
 
 /// The prefix of `type` in every problem document.
-const TYPE_PREFIX: &str = "urn:voelgoed-scan:problem:";
+pub(crate) const TYPE_PREFIX: &str = "urn:voelgoed-scan:problem:";
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $word:literal, $status:ident, $title:literal, $detail:literal;)+) => {
@@ -55,7 +55,7 @@ macro_rules! codes {
             }
 
             /// The default of the field `detail`.
-            const fn detail(self) -> &'static str {
+            pub(crate) const fn detail(self) -> &'static str {
                 match self {
                     $(Self::$code => $detail,)+
                 }
@@ -67,6 +67,9 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON", "The request body is not JSON.";
+    /// The request has no host, or several.
+    BadRequest = "bad_request", BAD_REQUEST, "Bad request",
+        "An HTTP/1.1 request needs exactly one header Host with a valid name.";
     /// The request has no credential.
     MissingToken = "missing_token", UNAUTHORIZED, "Missing token",
         "This operation requires the header Authorization: Bearer.";
@@ -168,6 +171,14 @@ impl From<StoreError> for Problem {
     }
 }
 
+/// Logs the error, because the response does not contain it.
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(%error, "a value could not be serialised as JSON");
+        Code::Internal.into()
+    }
+}
+
 impl Problem {
     /// The database failed. Logs the error.
     pub(crate) fn storage(error: &StoreError) -> Self {
@@ -182,6 +193,11 @@ impl Problem {
     /// Whether the same request may succeed later.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.0.code.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// Whether the request was wrong, rather than the server unable to process it.
+    pub(crate) fn is_fault_of_client(&self) -> bool {
+        self.0.code.status().is_client_error()
     }
 
     /// Fields are missing or invalid.
@@ -317,6 +333,7 @@ mod tests {
         assert_eq!(words.len(), Code::ALL.len());
         for word in [
             "malformed_json",
+            "bad_request",
             "missing_token",
             "invalid_token",
             "device_inactive",

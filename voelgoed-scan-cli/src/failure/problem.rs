@@ -91,7 +91,7 @@ impl Problem {
                 "the server is up but its database is not; see `voelgoed-scan doctor`"
             }
             Code::Internal => "the server's log says more, under the request's id",
-            Code::MethodNotAllowed | Code::UnsupportedMediaType | Code::MalformedJson => {
+            Code::MethodNotAllowed | Code::UnsupportedMediaType | Code::MalformedJson | Code::BadRequest => {
                 "server and command line may be of different versions; see `voelgoed-scan doctor`"
             }
             Code::ScanIdReused

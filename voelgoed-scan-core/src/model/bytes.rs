@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 pub struct InvalidBytes;
 
 macro_rules! fixed_bytes {
-    ($($(#[$doc:meta])* $name:ident: $length:literal, $characters:literal;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: $length:literal, $characters:literal, $last:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name([u8; $length]);
@@ -77,8 +77,10 @@ macro_rules! fixed_bytes {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                // The last character carries fewer than six bits; the others of it are zero.
                 schemars::json_schema!({
-                    "type": "string", "pattern": concat!("^[A-Za-z0-9_-]{", $characters, "}$")
+                    "type": "string", "minLength": $characters, "maxLength": $characters,
+                    "pattern": concat!("^[A-Za-z0-9_-]+[", $last, "]$")
                 })
             }
         }
@@ -89,7 +91,7 @@ pub(crate) use fixed_bytes;
 
 fixed_bytes! {
     /// A device's Ed25519 public key. Its text is base64url without padding.
-    DeviceKey: 32, 43;
+    DeviceKey: 32, 43, "AEIMQUYcgkosw048";
 }
 
 impl DeviceKey {

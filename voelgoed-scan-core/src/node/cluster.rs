@@ -52,6 +52,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts the tasks. They end when the feed is closed. `queue` holds the messages to publish.
     pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, queue: mpsc::UnboundedReceiver<Message>) {
+        self.feed.start();
         tokio::spawn(self.clone().poll_change_counters());
         tokio::spawn(self.clone().publish_occupancy(bus.clone()));
         if let Some(bus) = bus {
@@ -67,14 +68,14 @@ impl Cluster {
                 () = self.feed.closed() => None,
             };
             match message {
-                Some(message) => self.apply(message).await,
+                Some(message) => self.apply(message),
                 None => return,
             }
         }
     }
 
     /// Applies a message of another node to the caches and the feed.
-    async fn apply(&self, message: Message) {
+    fn apply(&self, message: Message) {
         match message {
             Message::Heartbeat { .. } | Message::Leaving => {}
             Message::ScansClaimed {
@@ -115,23 +116,17 @@ impl Cluster {
             } => self
                 .ticket_cache
                 .invalidate(organization_id, ticket_code, version),
-            Message::Scan(record) => self.feed.publish_remote_scan(&record),
+            Message::Scan(record) => {
+                let event = (record.organization_id, record.event_id);
+                self.feed.scans_recorded_elsewhere(event);
+            }
             Message::ScanStored {
                 organization_id,
                 event_id,
                 scan_id,
             } => {
                 self.scan_ids.mark_all(organization_id, [scan_id]);
-                if !self.feed.has_subscribers(organization_id, event_id) {
-                    return;
-                }
-                match self.store.scan(organization_id, scan_id).await {
-                    Ok(Some(record)) => self.feed.publish_remote_scan(&record),
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "a scan of another node could not be read for the feed");
-                    }
-                }
+                self.feed.scans_recorded_elsewhere((organization_id, event_id));
             }
             Message::OccupancyChanged {
                 organization_id,

@@ -100,7 +100,7 @@ impl Scanner {
 
     /// The feed of scans and occupancy.
     #[must_use]
-    pub fn feed(&self) -> &Feed {
+    pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
     }
 

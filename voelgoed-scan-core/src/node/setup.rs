@@ -80,7 +80,7 @@ impl Setup {
         let scan_ids = Arc::new(ScanIds::new());
         let occupancy_cache = Arc::new(OccupancyCache::default());
         let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
-        let feed = Arc::new(Feed::new(bus.clone()));
+        let feed = Arc::new(Feed::new(Arc::clone(&store), bus.clone()));
         let effects = PostCommitEffects {
             ticket_cache: Arc::clone(&ticket_cache),
             scan_ids: Arc::clone(&scan_ids),

@@ -19,9 +19,9 @@ const AGES_LABEL: &[u8] = b"voelgoed-scan/ages/1\n";
 
 fixed_bytes! {
     /// The SHA-256 hash of a scan in a device's log. Its text is base64url without padding.
-    LinkHash: 32, 43;
+    LinkHash: 32, 43, "AEIMQUYcgkosw048";
     /// A device's Ed25519 signature over a batch. Its text is base64url without padding.
-    BatchSignature: 64, 86;
+    BatchSignature: 64, 86, "AQgw";
 }
 
 /// The canonical JSON of a scan as it is sent: no white space, members in the order of their names' bytes, top-level members

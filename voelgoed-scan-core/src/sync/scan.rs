@@ -51,8 +51,12 @@ pub struct SyncScan {
     schemars(
         rename = "SyncScan",
         extend(
-            "oneOf" = [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
-                       { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }]
+            // In allOf: programs that generate clients leave out the fields beside a oneOf.
+            "allOf" = [{
+                "description": "Exactly one of `qr` and `ticket_code`.",
+                "oneOf": [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
+                          { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }]
+            }]
         )
     )
 )]

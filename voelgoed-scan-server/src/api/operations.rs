@@ -106,6 +106,9 @@ pub(crate) fn ready() -> Route {
 }
 
 async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
+    if state.draining.is_cancelled() {
+        return Err(Problem::not_ready(json!({ "server": "stopping" })).into());
+    }
     if state.readiness.failure(&state).await.is_some() {
         return Err(Problem::not_ready(json!({ "database": "unavailable" })).into());
     }
@@ -149,9 +152,10 @@ pub(crate) fn openapi() -> Route {
     Route::get("/openapi.json", "openapi", "Shows this document.")
         .responds::<serde_json::Map<String, serde_json::Value>>(StatusCode::OK, "An OpenAPI 3.1 document.")
         .public(|state| async move {
-            let document = state
-                .openapi
-                .get_or_init(|| Bytes::from(openapi::document(&state.router).to_string()));
+            let document = state.openapi.get_or_init(|| {
+                let document = openapi::document(&state.router, state.public_url.as_deref());
+                Bytes::from(document.to_string())
+            });
             Ok(response::full(
                 StatusCode::OK,
                 "application/json",

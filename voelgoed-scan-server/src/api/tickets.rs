@@ -159,16 +159,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 
-/// The media type of a QR code.
+/// The media type of a QR code: the payload as text, or an image.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum QrRendering {
-    /// The payload as text.
+    // No doc comments: with them the schema would be a oneOf of constants, not an enum.
     #[default]
     Text,
-    /// An SVG image.
     Svg,
-    /// A PNG image.
     Png,
 }
 

@@ -32,10 +32,19 @@ pub struct ScanRequest {
     schemars(
         rename = "ScanRequest",
         extend(
-            "oneOf" = [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
-                       { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }],
-            "if" = { "required": ["dry_run"], "properties": { "dry_run": { "const": true } } },
-            "then" = { "properties": { "scan_id": { "type": "null" } } }
+            // In allOf: programs that generate clients leave out the fields beside a oneOf.
+            "allOf" = [
+                {
+                    "description": "Exactly one of `qr` and `ticket_code`.",
+                    "oneOf": [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
+                              { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }]
+                },
+                {
+                    "description": "A dry run has no `scan_id`.",
+                    "if": { "required": ["dry_run"], "properties": { "dry_run": { "const": true } } },
+                    "then": { "properties": { "scan_id": { "type": "null" } } }
+                }
+            ]
         )
     )
 )]

@@ -67,7 +67,10 @@ impl PostCommit for PostCommitEffects {
         let records: Vec<&ScanRecord> = denial_records
             .chain(decided.iter().map(|decided| &decided.record))
             .collect();
-        self.feed.publish_scans(&records);
+        if let Some(last) = records.last() {
+            self.feed
+                .scans_recorded(records.iter().copied(), last.received_at);
+        }
         if self.publisher.is_enabled() {
             self.publish_scan_ids(&records);
             let denial_records = denials.into_iter().map(|scan| scan.record);

@@ -60,7 +60,7 @@ impl Scanner {
                     self.0
                         .occupancy_cache
                         .remove_event((organization, record.event_id));
-                    self.0.feed.publish_scan(&record);
+                    self.0.feed.scans_recorded([&*record], now);
                     self.0
                         .invalidator
                         .publisher
@@ -79,9 +79,9 @@ impl Scanner {
         if self.0.claims.is_alone() {
             return Ok(());
         }
-        let record = self.store().scan(organization, scan).await?;
-        let admitted = record.filter(|record| record.result == ScanResult::Valid && record.undone.is_none());
-        let Some(code) = admitted.and_then(|record| record.ticket_code) else {
+        let known = self.store().find_scan_for_retry(organization, scan).await?;
+        let admitted = known.filter(|known| known.answer.result == ScanResult::Valid && !known.undone);
+        let Some(code) = admitted.and_then(|known| Some(known.answer.ticket?.code)) else {
             return Ok(());
         };
         let claim = ScanClaim {

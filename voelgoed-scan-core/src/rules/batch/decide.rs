@@ -68,13 +68,15 @@ pub(super) fn by_database(
             };
             passage.map(|passage| PreviousScan::of(passage, attempt.device_id, attempt.now))
         });
-    // The times of a ticket's valid scans ascend strictly, even if the clocks of nodes differ. So their order can be
-    // derived from the records.
+    // The times of a ticket's valid scans ascend strictly, and none is before the change of the rules by which it was
+    // decided, even if the clocks of nodes differ. So order and rules can be derived from the records.
     let last_passage_at = known
         .and_then(|facts| facts.ledger.last_passage())
         .map(|passage| passage.at);
     let at = match reason.result() {
-        ScanResult::Valid => last_passage_at.map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now)),
+        ScanResult::Valid => last_passage_at
+            .map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now))
+            .max(session.rules_since),
         _ => attempt.now,
     };
     let mut ticket = known.cloned();
@@ -87,7 +89,7 @@ pub(super) fn by_database(
             device_id: attempt.device_id,
             device_name: session.device_name.clone(),
         };
-        let movements = apply_to_ticket(reason, passage, ticket, &context);
+        let movements = apply_to_ticket(reason, passage, ticket);
         for movement in &movements {
             facts.apply_movement(organization, event.id, movement);
             let count = writes
@@ -120,20 +122,14 @@ pub(super) fn by_database(
 }
 
 /// Applies an admission or an exit to the ticket. Returns the changes of occupancy.
-fn apply_to_ticket(
-    reason: Reason,
-    passage: Passage,
-    ticket: &mut TicketFacts,
-    context: &ScanContext<'_>,
-) -> Vec<Movement> {
-    let allowance = context.allowance(ticket);
+fn apply_to_ticket(reason: Reason, passage: Passage, ticket: &mut TicketFacts) -> Vec<Movement> {
     let movements = match reason {
         Reason::Exited => ticket.ledger.leave(passage).into_iter().collect(),
         Reason::Readmitted => {
             let person_added = ticket.ledger.readmission_adds_person(ticket.ticket.entry_limit);
-            ticket.ledger.enter(passage, person_added, &allowance)
+            ticket.ledger.enter(passage, person_added)
         }
-        _ => ticket.ledger.enter(passage, true, &allowance),
+        _ => ticket.ledger.enter(passage, true),
     };
     ticket.version += 1;
     ticket.ticket.scan_count = ticket.ledger.admissions();

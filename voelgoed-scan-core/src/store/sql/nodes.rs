@@ -1,14 +1,15 @@
-//! Change counters, single records and pool metrics for the node.
+//! Change counters and pool metrics for the node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
-use crate::store::sql::scans::find_scan;
+use crate::model::Timestamp;
+use crate::store::sql::former_rules;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{ChangeCounters, Durability, NodeStore, PoolUse, StoreError};
@@ -56,14 +57,6 @@ impl<D: Dialect> NodeStore for Sql<D> {
         D::SHARED
     }
 
-    async fn scan(
-        &self,
-        organization: OrganizationId,
-        scan: ScanId,
-    ) -> Result<Option<ScanRecord>, StoreError> {
-        find_scan::<D>(organization, scan, &mut *self.read().await?).await
-    }
-
     async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError> {
         self.check_files()?;
         let deadline = WriteDeadline::start::<D>();
@@ -89,6 +82,17 @@ impl<D: Dialect> NodeStore for Sql<D> {
         } else {
             Durability::Durable
         })
+    }
+
+    async fn keep_dedup_window(&self, window: Duration, now: Timestamp) -> Result<(), StoreError> {
+        let mut connection = self.read().await?;
+        if !former_rules::is_kept::<D>(window, &mut connection).await? {
+            drop(connection);
+            let mut transaction = self.write().await?;
+            former_rules::keep_dedup_window::<D>(window, now, &mut transaction).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
     }
 
     fn release(&self) {
