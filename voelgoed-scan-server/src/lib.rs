@@ -20,6 +20,7 @@ mod changes;
 mod client_address;
 mod clock;
 pub mod config;
+mod head;
 mod json;
 mod last_seen;
 mod limit;
