@@ -1,6 +1,7 @@
-//! nginx and HAProxy in front of two nodes, with the configurations of `deploy/`: a rolling restart under load fails no
+//! The proxies nginx and `HAProxy` in front of two nodes, with the configurations of `deploy/`: a rolling restart under load fails no
 //! request.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -68,9 +69,9 @@ fn nginx(port: u16, nodes: &[String; 2]) -> Proxy {
     for line in include_str!("../../deploy/nginx.conf").lines() {
         let trimmed = line.trim_start();
         if trimmed.starts_with("listen 443") {
-            text.push_str(&format!("listen 127.0.0.1:{port};\n"));
+            let _ = writeln!(text, "listen 127.0.0.1:{port};");
         } else if trimmed.starts_with("listen 80") {
-            text.push_str(&format!("listen 127.0.0.1:{redirect};\n"));
+            let _ = writeln!(text, "listen 127.0.0.1:{redirect};");
         } else if trimmed.starts_with("pid ") {
             text.push_str("pid nginx.pid;\n");
         } else if !trimmed.starts_with("ssl_") {
@@ -85,12 +86,12 @@ fn nginx(port: u16, nodes: &[String; 2]) -> Proxy {
     Proxy::start("/usr/sbin/nginx", &["-p", ".", "-g", "daemon off;", "-c"], &text)
 }
 
-/// The configuration of HAProxy in `deploy/`, without TLS, on loopback.
+/// The configuration of `HAProxy` in `deploy/`, without TLS, on loopback.
 fn haproxy(port: u16, nodes: &[String; 2]) -> Proxy {
     let mut text = String::new();
     for line in include_str!("../../deploy/haproxy.cfg").lines() {
         if line.trim_start().starts_with("bind ") {
-            text.push_str(&format!("    bind 127.0.0.1:{port}\n"));
+            let _ = writeln!(text, "    bind 127.0.0.1:{port}");
         } else {
             text.push_str(line);
             text.push('\n');
@@ -161,12 +162,12 @@ async fn restart_nodes_under_load(start_proxy: impl FnOnce(u16, &[String; 2]) ->
     };
     more_requests().await;
     for _ in 0..2 {
-        for node in 0..2 {
-            programs[node].signal("TERM");
-            assert!(programs[node].wait().await.success());
+        for (node, program) in programs.iter_mut().enumerate() {
+            program.signal("TERM");
+            assert!(program.wait().await.success());
             more_requests().await;
-            programs[node] = launch(node).start().await;
-            let client = Client::new(programs[node].address());
+            *program = launch(node).start().await;
+            let client = Client::new(program.address());
             wait_until("the node is ready", || async {
                 client.get("/readyz").await.status == 200
             })

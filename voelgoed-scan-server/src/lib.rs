@@ -21,6 +21,7 @@ mod client_address;
 mod clock;
 pub mod config;
 mod cut;
+mod head;
 mod json;
 mod last_seen;
 mod limit;

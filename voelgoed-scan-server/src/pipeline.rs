@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::http::uri::Authority;
 use hyper::{Method, Response, StatusCode, Version};
 use tokio::time::timeout;
-use voelgoed_scan_core::model::{DeviceStatus, random};
+use voelgoed_scan_core::model::DeviceStatus;
 
 use crate::auth::{Caller, Credential};
 use crate::body::{self, BodyMemory, ClientGone, MAX_BODY_BYTES, ReadOutcome};
 use crate::clock;
+use crate::head::{X_REQUEST_ID, as_text, check_media_type, has_valid_host, request_id, set_host_header};
 use crate::metrics::{self, Metrics};
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
@@ -37,8 +37,6 @@ const READ_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// How long a device waits that has a request under way where it may have one.
 const BUSY_DEVICE_RETRY: Duration = Duration::from_secs(1);
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Fields of the log line that are known only after a step of the pipeline.
 #[derive(Default)]
@@ -108,29 +106,6 @@ async fn respond(
     })
 }
 
-/// Whether the request has exactly one valid host (RFC 9112, 3.2). HTTP/1.0 may have none, and HTTP/2 has it in the URI.
-fn has_valid_host(parts: &Parts) -> bool {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) => parts.version != Version::HTTP_11,
-        (Some(host), None) => is_host(host.as_bytes()),
-        (Some(_), Some(_)) => false,
-    }
-}
-
-/// Whether a text is a host with an optional port. An empty one is valid for a URI without an authority.
-fn is_host(text: &[u8]) -> bool {
-    text.is_empty() || (!text.contains(&b'@') && Authority::try_from(text).is_ok())
-}
-
-/// Copies the host of an HTTP/2 request from the URI to the header `Host`, where HTTP/1.1 has it.
-fn set_host_header(parts: &mut Parts) {
-    let authority = parts.uri.authority().map(Authority::as_str);
-    if let Some(host) = authority.and_then(|host| HeaderValue::from_str(host).ok()) {
-        parts.headers.insert(header::HOST, host);
-    }
-}
-
 /// Counts and logs a response.
 fn record(
     metrics: &Metrics,
@@ -161,28 +136,6 @@ fn record(
         device = device.map(tracing::field::display),
         "request"
     );
-}
-
-/// The request id of the client if it is valid, else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(&X_REQUEST_ID).filter(|id| {
-        let id = id.as_bytes();
-        (1..=64).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
-    });
-    given.cloned().unwrap_or_else(new_request_id)
-}
-
-fn new_request_id() -> HeaderValue {
-    let mut bytes = [0; 16];
-    random::fill_buffered(&mut bytes);
-    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("none"))
-}
-
-/// A request id as text. It consists of visible ASCII characters.
-fn as_text(request_id: &HeaderValue) -> &str {
-    request_id.to_str().unwrap_or_default()
 }
 
 async fn dispatch(
@@ -357,73 +310,5 @@ async fn read_body(
                 .map(|body| RawBody::Stream(state.body_reader.stream(body)));
             Ok((stream.unwrap_or(empty), None))
         }
-    }
-}
-
-/// Checks `Content-Type`. Only a request without a body may omit it.
-fn check_media_type(headers: &HeaderMap, body: &Incoming, expected: &str) -> Result<(), Problem> {
-    let matches = match headers.get(header::CONTENT_TYPE) {
-        Some(value) => value
-            .to_str()
-            .is_ok_and(|text| essence(text).eq_ignore_ascii_case(expected)),
-        None => body.is_end_stream(),
-    };
-    if matches {
-        Ok(())
-    } else {
-        Err(Code::UnsupportedMediaType.into())
-    }
-}
-
-/// A media type without its parameters.
-fn essence(media_type: &str) -> &str {
-    media_type.split(';').next().unwrap_or_default().trim()
-}
-
-/// Whether the header `Accept` contains a media type. Wildcards do not count.
-pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| essence(item).eq_ignore_ascii_case(media_type))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id_for(value: &str) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            X_REQUEST_ID,
-            HeaderValue::from_str(value).expect("a valid header value"),
-        );
-        as_text(&request_id(&headers)).to_owned()
-    }
-
-    #[test]
-    fn a_request_id_of_1_to_64_visible_characters_is_used_and_any_other_is_replaced() {
-        for valid in ["1", "abc-DEF/~!", &"x".repeat(64)] {
-            assert_eq!(id_for(valid), valid);
-        }
-        for invalid in ["", "a b", "a\tb", &"x".repeat(65)] {
-            let id = id_for(invalid);
-            assert_ne!(id, invalid);
-            assert_eq!(id.len(), 36, "{invalid:?}");
-        }
-    }
-
-    #[test]
-    fn a_media_type_is_compared_without_its_parameters() {
-        assert_eq!(essence("application/json; charset=utf-8"), "application/json");
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("text/html, application/x-ndjson;q=0.5"),
-        );
-        assert!(accepts(&headers, "application/x-ndjson"));
-        assert!(!accepts(&headers, "application/json"));
     }
 }

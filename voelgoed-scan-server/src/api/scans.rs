@@ -18,8 +18,8 @@ use voelgoed_scan_core::store::{Order, Page, PageRequest, ScanFilter, StoreError
 use super::NDJSON;
 use crate::auth::{Caller, Permission};
 use crate::clock;
+use crate::head::accepts;
 use crate::json::backwards;
-use crate::pipeline::accepts;
 use crate::problem::{Code, FieldError, Problem};
 use crate::query::{PageParams, Query};
 use crate::request::Request;

@@ -46,6 +46,9 @@ const KNOWN_FIELDS: [&str; 18] = [
     "media",
 ];
 
+/// The number of bytes of lines that are parsed before other tasks get their turn.
+const BYTES_PER_TURN: usize = 64 * 1024;
+
 /// What a text file may start with; it is not part of the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -148,6 +151,7 @@ impl LineReader {
     pub(super) async fn read_chunk(&mut self) -> Result<Chunk, RequestError> {
         let mut chunk = Chunk::default();
         let mut bytes = 0;
+        let mut turn = 0;
         while chunk.lines.len() + chunk.rejected.len() < MAX_CHUNK_LINES
             && bytes < MAX_CHUNK_BYTES
             && !self.ended
@@ -157,6 +161,13 @@ impl LineReader {
                 break;
             };
             self.line += 1;
+            if let Line::Text(text) = &line {
+                turn += text.len();
+            }
+            if turn > BYTES_PER_TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
             let is_first = self.line == 1;
             match line {
                 Line::TooLong => chunk.reject(self.line, "is longer than 16 KiB"),
