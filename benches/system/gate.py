@@ -33,8 +33,45 @@ def cli(*arguments, server=None, token=None):
     return json.loads(done.stdout.strip().splitlines()[-1]) if done.stdout.strip() else None
 
 
-class Server:
-    """A server on a database, with an organization, a live event and a gate."""
+class Organization:
+    """An organization on a server. A subclass has the server's `url` and `database_url`."""
+
+    def furnish(self, name="Bench"):
+        """Creates the organization with a live event and a gate."""
+        made = cli("init", "--database-url", self.database_url, "--organization", name)
+        self.organization, self.key = made["organization_id"], made["api_key"]
+        self.event = self.cli("event", "put", "new", "--name", "Bench", "--status", "live")["id"]
+        self.gate = self.cli("gate", "put", "new", "--event", self.event, "--name", "Main", "--status", "open")["id"]
+        return self
+
+    def limit(self, capacity):
+        """Sets the event's capacity, or `none`. A rehearsal copies it, raised to admit all of its tickets."""
+        self.cli("event", "put", self.event, "--name", "Bench", "--status", "live", "--capacity", capacity)
+
+    def post(self):
+        """A device with a session, for the SQL side. Returns the ids of both."""
+        device = self.cli("device", "register", "sql", "--name", "SQL")
+        session = cli("session", "start", "--event", self.event, "--gate", self.gate,
+                      server=self.url, token=device["token"])
+        return device["id"], session["id"]
+
+    def cli(self, *arguments):
+        return cli(*arguments, server=self.url, token=self.key)
+
+    def rehearse(self, seconds, *arguments, closed=None, warm_up="1s"):
+        arguments = [*arguments, "--event", self.event, "--duration", f"{seconds}s", "--warm-up", warm_up]
+        if closed:
+            arguments += ["--closed", "--concurrency", closed]
+        report = self.cli("rehearse", *arguments)
+        if report["errors"]:
+            raise RuntimeError(f"rehearse: {report['errors']}")
+        latency = report["latency_ms"]
+        return {"rate": report["scans_per_second"], "p50": latency["p50"], "p99": latency["p99"],
+                "count": latency["count"], "report": report}
+
+
+class Server(Organization):
+    """A server on a database, and an organization on it."""
 
     def __init__(self, database_url, redis_url=None, log=None, preload=None):
         self.database_url, self.redis_url, self.preload = database_url, redis_url, preload
@@ -86,38 +123,17 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"^{what}:\s+(\d+) kB", status, re.M).group(1)) / 1024
 
-    def furnish(self):
-        """An organization with a live event and a gate."""
-        made = cli("init", "--database-url", self.database_url, "--organization", "Bench")
-        self.organization, self.key = made["organization_id"], made["api_key"]
-        self.event = self.cli("event", "put", "new", "--name", "Bench", "--status", "live")["id"]
-        self.gate = self.cli("gate", "put", "new", "--event", self.event, "--name", "Main", "--status", "open")["id"]
-        return self
 
-    def limit(self, capacity):
-        """Sets the event's capacity, or `none`. A rehearsal copies it, raised to admit all of its tickets."""
-        self.cli("event", "put", self.event, "--name", "Bench", "--status", "live", "--capacity", capacity)
+class OtherOrganization(Organization):
+    """One more organization on a server."""
 
-    def post(self):
-        """A device with a session, for the SQL side. Returns the ids of both."""
-        device = self.cli("device", "register", "sql", "--name", "SQL")
-        session = cli("session", "start", "--event", self.event, "--gate", self.gate,
-                      server=self.url, token=device["token"])
-        return device["id"], session["id"]
+    def __init__(self, server, name):
+        self.server, self.database_url = server, server.database_url
+        self.furnish(name)
 
-    def cli(self, *arguments):
-        return cli(*arguments, server=self.url, token=self.key)
-
-    def rehearse(self, seconds, *arguments, closed=None, warm_up="1s"):
-        arguments = [*arguments, "--event", self.event, "--duration", f"{seconds}s", "--warm-up", warm_up]
-        if closed:
-            arguments += ["--closed", "--concurrency", closed]
-        report = self.cli("rehearse", *arguments)
-        if report["errors"]:
-            raise RuntimeError(f"rehearse: {report['errors']}")
-        latency = report["latency_ms"]
-        return {"rate": report["scans_per_second"], "p50": latency["p50"], "p99": latency["p99"],
-                "count": latency["count"], "report": report}
+    @property
+    def url(self):
+        return self.server.url
 
 
 class Echo:

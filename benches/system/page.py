@@ -156,6 +156,36 @@ def row_8():
             met(times["verify/vg1"] < 3, times["verify/vg2"] < 80, find and decide and find + decide < 20, scan and scan < 5000))
 
 
+def row_9(bench):
+    found = bench.rows.get(9)
+    if not found:
+        return NOT_RUN
+    told, beside, ratios, conditions = [], [], [], []
+    for database, limit in (("SQLite", 250), ("PostgreSQL", 100)):
+        quiet, loaded = found[database]["quiet"], found[database]["loaded"]
+        slower, p99 = ratio(loaded, quiet, "p99"), median(loaded, "p99")
+        told.append(f"{database}: p99 {p99:.1f} ms, no error; uploads {median(loaded, 'uploaded'):,.0f} scans/s, imports "
+                    f"{median(loaded, 'imported'):,.0f} tickets/s")
+        beside.append(f"{database}: quiet p99 {median(quiet, 'p99'):.1f} ms")
+        ratios.append(f"{database} {spread(slower)} of at most 5, limit {limit} ms")
+        conditions += [slower[0] <= 5, p99 < limit]
+    return "; ".join(told), "; ".join(beside), "; ".join(ratios), met(*conditions)
+
+
+def row_10(bench):
+    found = bench.rows.get(10)
+    if not found:
+        return NOT_RUN
+    rate, slower = ratio(found["five"], found["one"]), ratio(found["locked"], found["unlocked"], "p99")
+    return (
+        f"32 clients over five organizations {rates(found['five'])}; beside a locked organization p99 "
+        f"{median(found['locked'], 'p99'):.1f} ms",
+        f"one organization {rates(found['one'])}; without the lock p99 {median(found['unlocked'], 'p99'):.1f} ms",
+        f"{spread(rate)} of 1.0; p99 {spread(slower)} of at most 2",
+        met(rate[0] >= 1.0, slower[0] <= 2),
+    )
+
+
 NAMES = {
     1: "First-time valid scans over HTTP on PostgreSQL, durable",
     2: "Duplicates answered from memory",
@@ -165,11 +195,14 @@ NAMES = {
     6: "Memory, import",
     7: "Start on an existing database",
     8: "Core, one core",
+    9: "Live scans beside 8 uploading devices and two imports",
+    10: "Organizations beside each other",
 }
 
 
 def write(bench, options):
-    rows = [row_1(bench), row_2(bench), row_3(bench), row_4(bench), row_5(bench), row_6(bench), row_7(bench), row_8()]
+    rows = [row_1(bench), row_2(bench), row_3(bench), row_4(bench), row_5(bench), row_6(bench), row_7(bench), row_8(),
+            row_9(bench), row_10(bench)]
     command = os.environ.get("VOELGOED_SCAN_BENCH_COMMAND", "scripts/bench")
     changed, asked = bench.postgres.settings()
     lines = [

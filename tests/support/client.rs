@@ -190,10 +190,19 @@ impl Client {
             Some(body) => (Some("application/json"), body.to_string()),
             None => (None, String::new()),
         };
-        let (parts, incoming) = self
-            .try_open(method, path, media_type, body.into())
-            .await?
-            .into_parts();
+        self.try_send(method, path, media_type, body.into()).await
+    }
+
+    /// Sends a request with a body of this media type to a server that may close the connection meanwhile. Returns `None`
+    /// without a complete response.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        media_type: Option<&str>,
+        body: Bytes,
+    ) -> Option<Response> {
+        let (parts, incoming) = self.try_open(method, path, media_type, body).await?.into_parts();
         Some(Response {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -206,7 +215,8 @@ impl Client {
         self.try_call("POST", "/api/v1/scanning/scan", Some(body)).await
     }
 
-    async fn try_open(
+    /// Sends a request to a server that may fail meanwhile, and returns the response before its body is read.
+    pub async fn try_open(
         &self,
         method: &str,
         path: &str,

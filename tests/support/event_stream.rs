@@ -13,6 +13,8 @@ use crate::wait::READ_TIMEOUT;
 pub struct EventStream {
     body: Incoming,
     buffer: String,
+    /// How much of the buffer is parsed.
+    parsed: usize,
 }
 
 /// One event of a stream.
@@ -37,19 +39,54 @@ impl EventStream {
         Self {
             body: response.into_body(),
             buffer: String::new(),
+            parsed: 0,
+        }
+    }
+
+    /// Opens the stream of an event at a server that may fail meanwhile. `None` without a stream.
+    pub async fn try_open(client: &Client, event_id: &str) -> Option<Self> {
+        let path = format!("/api/v1/scanning/events/{event_id}/stream");
+        let response = client.try_open("GET", &path, None, Bytes::new()).await?;
+        (response.status() == 200).then(|| Self {
+            body: response.into_body(),
+            buffer: String::new(),
+            parsed: 0,
+        })
+    }
+
+    /// The next event that has arrived as a whole.
+    fn next_arrived(&mut self) -> Option<StreamEvent> {
+        loop {
+            let unparsed = self.buffer.get(self.parsed..).unwrap_or_default();
+            let Some((block, _)) = unparsed.split_once("\n\n") else {
+                self.buffer.drain(..self.parsed);
+                self.parsed = 0;
+                return None;
+            };
+            let event = parse(block);
+            self.parsed += block.len() + 2;
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// The next event, or `None` when the stream ends or breaks off.
+    pub async fn try_next(&mut self) -> Option<StreamEvent> {
+        loop {
+            if let Some(event) = self.next_arrived() {
+                return Some(event);
+            }
+            let data = self.body.frame().await?.ok()?.into_data().ok()?;
+            self.buffer.push_str(std::str::from_utf8(&data).ok()?);
         }
     }
 
     /// The next event, or `None` at the end of the stream. Panics after [`READ_TIMEOUT`] without bytes.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         loop {
-            if let Some((block, rest)) = self.buffer.clone().split_once("\n\n") {
-                let event = parse(block);
-                rest.clone_into(&mut self.buffer);
-                match event {
-                    Some(event) => return Some(event),
-                    None => continue,
-                }
+            if let Some(event) = self.next_arrived() {
+                return Some(event);
             }
             let frame = timeout(READ_TIMEOUT, self.body.frame())
                 .await

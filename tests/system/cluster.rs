@@ -1,6 +1,8 @@
 //! Two nodes on one database: what one node does applies at the other node too.
 
 mod changes;
+mod cut_off;
+mod one_decision;
 mod retries;
 mod scans;
 mod streams;

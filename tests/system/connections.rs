@@ -95,3 +95,45 @@ async fn a_client_may_use_http_2_with_prior_knowledge() {
         (200, hyper::Version::HTTP_2)
     );
 }
+
+#[tokio::test]
+async fn a_request_of_http_1_1_needs_exactly_one_valid_host() {
+    let fixture = Fixture::new().await;
+    let address = fixture.server.address();
+    let request = |line: &str, headers: &str| format!("{line}\r\n{headers}connection: close\r\n\r\n");
+    for (line, headers) in [
+        ("GET /healthz HTTP/1.1", ""),
+        ("GET /healthz HTTP/1.1", "host: a\r\nhost: b\r\n"),
+        ("GET /healthz HTTP/1.1", "host: a\r\nHost: a\r\n"),
+        ("GET /healthz HTTP/1.1", "host: a, b\r\n"),
+        ("GET /healthz HTTP/1.1", "host: a/b\r\n"),
+        ("GET /healthz HTTP/1.1", "host: user@a\r\n"),
+        ("GET http://gate.test/healthz HTTP/1.1", ""),
+        ("GET /healthz HTTP/1.0", "host: a\r\nhost: b\r\n"),
+        ("GET /nothing HTTP/1.1", ""),
+        ("POST /api/v1/scanning/scan HTTP/1.1", "host: a\r\nhost: b\r\n"),
+    ] {
+        let response = socket::exchange(address, request(line, headers).as_bytes()).await;
+        assert!(
+            response.starts_with("HTTP/1.1 400 ") || response.starts_with("HTTP/1.0 400 "),
+            "{line} {headers}: {response}"
+        );
+        assert!(
+            response.contains("\"code\":\"bad_request\""),
+            "{line} {headers}: {response}"
+        );
+    }
+    for (line, headers) in [
+        ("GET /healthz HTTP/1.1", "host: gate.test\r\n"),
+        ("GET /healthz HTTP/1.1", "HOST: [::1]:8080\r\n"),
+        ("GET /healthz HTTP/1.1", "host:\r\n"),
+        ("GET http://gate.test/healthz HTTP/1.1", "host: other.test\r\n"),
+        ("GET /healthz HTTP/1.0", ""),
+    ] {
+        let response = socket::exchange(address, request(line, headers).as_bytes()).await;
+        assert!(
+            response.split(' ').nth(1) == Some("200"),
+            "{line} {headers}: {response}"
+        );
+    }
+}

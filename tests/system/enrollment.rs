@@ -118,8 +118,13 @@ async fn used_exhausted_replaced_and_unknown_codes_have_the_same_response() {
 }
 
 #[tokio::test]
-async fn an_address_has_ten_attempts_a_minute_whatever_it_sends() {
+async fn ten_failures_stop_an_address_for_a_minute_whatever_it_sends_then() {
     let fixture = Fixture::new().await;
+    // Successes do not count.
+    for _ in 0..12 {
+        let enrollment = start_enrollment(&fixture.tenant).await;
+        enroll(&fixture.anonymous, code_of(&enrollment)).await.expect(201);
+    }
     for _ in 0..10 {
         enroll(&fixture.anonymous, EnrollmentCode::generate().reveal())
             .await
@@ -135,12 +140,46 @@ async fn an_address_has_ten_attempts_a_minute_whatever_it_sends() {
         .parse()
         .expect("seconds");
     assert!((1..=60).contains(&wait), "{wait}");
+    // Nobody chooses an address by a header.
     let forwarded = fixture.anonymous.with_header("x-forwarded-for", "192.0.2.7");
     forwarded
         .send("POST", ENROLL, None, "x")
         .await
         .expect_problem(429, "rate_limited");
     fixture.tenant.owner.get("/api/v1/events").await.expect(200);
+}
+
+#[tokio::test]
+async fn wrong_codes_of_one_address_behind_a_trusted_proxy_do_not_stop_another() {
+    let fixture = Fixture::with_config(|config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+    })
+    .await;
+    for (name, attacker, phone) in [
+        (
+            "x-forwarded-for",
+            "203.0.113.1, 192.0.2.7",
+            "203.0.113.1, 192.0.2.8",
+        ),
+        (
+            "forwarded",
+            "for=192.0.2.9",
+            "for=\"192.0.2.10:4711\";proto=https",
+        ),
+    ] {
+        let attacker = fixture.anonymous.with_header(name, attacker);
+        let phone = fixture.anonymous.with_header(name, phone);
+        for _ in 0..10 {
+            enroll(&attacker, EnrollmentCode::generate().reveal())
+                .await
+                .expect_problem(404, "not_found");
+        }
+        let enrollment = start_enrollment(&fixture.tenant).await;
+        enroll(&attacker, code_of(&enrollment))
+            .await
+            .expect_problem(429, "rate_limited");
+        enroll(&phone, code_of(&enrollment)).await.expect(201);
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,15 @@
 //! The event stream: live scans and occupancy as Server-Sent Events.
 
+use bytes::Bytes;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
-use voelgoed_scan_suite::Fixture;
 use voelgoed_scan_suite::event_stream::EventStream;
-use voelgoed_scan_suite::wait::READ_TIMEOUT;
+use voelgoed_scan_suite::fixture::{Tenant, new_id};
+use voelgoed_scan_suite::wait::{READ_TIMEOUT, report_duration};
+use voelgoed_scan_suite::{Client, Fixture, wait_until};
 
 #[tokio::test]
 async fn a_stream_sends_a_scan_and_then_the_occupancy() {
@@ -104,4 +109,172 @@ async fn a_stream_ends_with_its_credential_and_with_the_server() {
         .await
         .expect("the server stops")
         .expect("without a panic");
+}
+
+/// The number of open streams of the server.
+async fn open_streams(client: &Client) -> usize {
+    let metrics = client.get("/metrics").await.expect(200);
+    let line = metrics
+        .text()
+        .lines()
+        .find(|line| line.starts_with("voelgoed_scan_stream_listeners "))
+        .expect("the metric")
+        .to_owned();
+    line.rsplit(' ')
+        .next()
+        .and_then(|count| count.parse().ok())
+        .expect("a number")
+}
+
+async fn wait_for_streams(what: &str, client: &Client, count: usize) {
+    let duration = wait_until(what, || async { open_streams(client).await == count }).await;
+    report_duration(what, duration);
+}
+
+/// Uploads scans with this many bytes of metadata. With many, few scans fill the buffers of a connection.
+async fn upload(phone: &Client, gate: &str, scans: usize, metadata: usize) {
+    let metadata = json!({ "note": "x".repeat(metadata) });
+    let scan = |number: usize| {
+        json!({
+            "scan_id": new_id(), "qr": format!("not a ticket {number}"), "gate_id": gate,
+            "scanned_at": "2026-11-20T18:00:00Z", "local_result": "invalid_token",
+            "local_reason": "malformed", "metadata": metadata,
+        })
+    };
+    let scans: Vec<_> = (0..scans).map(scan).collect();
+    let batch = json!({ "batch_id": new_id(), "sent_at": "2026-11-20T18:00:01Z", "scans": scans });
+    let answer = phone.post("/api/v1/scanning/sync", &batch).await.expect(200);
+    assert_eq!(answer.json()["rejected"], 0, "{answer:?}");
+}
+
+/// Opens a stream of a client that reads only what a small buffer takes.
+async fn open_unread(client: &Client, event: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let mut stream = socket.connect(client.address()).await.expect("a connection");
+    let request = format!(
+        "GET /api/v1/scanning/events/{event}/stream HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer {}\r\n\r\n",
+        client.token()
+    );
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("the request is sent");
+    stream
+}
+
+async fn delete_key(tenant: &Tenant, name: &str) {
+    let keys = tenant.owner.get("/api/v1/api-keys").await.json();
+    let keys = keys["data"].as_array().expect("keys");
+    let key = keys.iter().find(|key| key["name"] == name).expect("the key");
+    let path = format!("/api/v1/api-keys/{}", key["id"].as_str().expect("an id"));
+    tenant.owner.call("DELETE", &path).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_credential_has_at_most_64_streams() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let viewer = tenant.member("viewer").await;
+    let mut streams = Vec::new();
+    for _ in 0..64 {
+        streams.push(EventStream::open(&viewer, &tenant.event).await);
+    }
+    let path = format!("/api/v1/scanning/events/{}/stream", tenant.event);
+    let refused = viewer.get(&path).await;
+    assert!(refused.header("retry-after").is_some());
+    refused.expect_problem(429, "rate_limited");
+    // Other credentials have their own, and the place of a stream that ended is free.
+    EventStream::open(&tenant.owner, &tenant.event).await;
+    streams.pop();
+    wait_until("another stream may be opened", || async {
+        let response = viewer.open("GET", &path, None, Bytes::new()).await;
+        response.status() == 200
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (phone, _) = tenant.new_device("phone", &json!({})).await;
+    tenant.start_session(&phone, &tenant.gate).await;
+    let mut reading = EventStream::open(&tenant.owner, &tenant.event).await;
+    let mut unread = open_unread(&tenant.owner, &tenant.event).await;
+    wait_for_streams("both streams are open", &fixture.anonymous, 2).await;
+    for _ in 0..5 {
+        upload(&phone, &tenant.gate, 1000, 3900).await;
+        for _ in 0..1000 {
+            reading.next_named("scan").await;
+        }
+    }
+    wait_for_streams("the unread stream ends", &fixture.anonymous, 1).await;
+    let mut buffer = vec![0; 65536];
+    let ends = async { while unread.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
+    timeout(READ_TIMEOUT, ends)
+        .await
+        .expect("the connection is closed");
+    // The other one goes on.
+    upload(&phone, &tenant.gate, 1, 0).await;
+    reading.next_named("scan").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_key_ends_a_stream_that_nobody_reads() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (phone, _) = tenant.new_device("phone", &json!({})).await;
+    tenant.start_session(&phone, &tenant.gate).await;
+    let viewer = tenant.member("viewer").await;
+    let mut reading = EventStream::open(&tenant.owner, &tenant.event).await;
+    let _unread = open_unread(&viewer, &tenant.event).await;
+    wait_for_streams("both streams are open", &fixture.anonymous, 2).await;
+    // More than the buffers between server and client take, and less than what cuts the client off.
+    upload(&phone, &tenant.gate, 1000, 3900).await;
+    upload(&phone, &tenant.gate, 900, 3900).await;
+    for _ in 0..1900 {
+        reading.next_named("scan").await;
+    }
+    assert_eq!(open_streams(&fixture.anonymous).await, 2);
+    delete_key(tenant, "viewer").await;
+    wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_readers_may_catch_up_at_once() {
+    const MISSED: usize = 500;
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (phone, _) = tenant.new_device("phone", &json!({})).await;
+    tenant.start_session(&phone, &tenant.gate).await;
+    let mut events = EventStream::open(&tenant.owner, &tenant.event).await;
+    let last = events.next_named("occupancy").await.id.expect("an id");
+    drop(events);
+    upload(&phone, &tenant.gate, MISSED, 0).await;
+    let mut readers = JoinSet::new();
+    for credential in [tenant.member("staff").await, tenant.member("viewer").await] {
+        for _ in 0..50 {
+            let client = credential.with_header("last-event-id", &last);
+            let event = tenant.event.clone();
+            readers.spawn(async move {
+                let mut events = EventStream::open(&client, &event).await;
+                let mut scans = std::collections::HashSet::new();
+                while scans.len() < MISSED {
+                    let event = events.next().await.expect("an event");
+                    assert_eq!(event.name, "scan");
+                    scans.insert(event.data["scan_id"].as_str().expect("an id").to_owned());
+                }
+                assert_eq!(events.next().await.expect("an event").name, "occupancy");
+            });
+        }
+    }
+    // Scans go on meanwhile.
+    while !readers.is_empty() {
+        let body = json!({ "qr": "a forgery", "scan_id": new_id() });
+        fixture.other_tenant.device.scan(&body).await.expect(200);
+        while let Some(read) = readers.try_join_next() {
+            read.expect("no panic");
+        }
+    }
 }

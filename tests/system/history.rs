@@ -2,27 +2,34 @@
 //! rules of admission.
 //!
 //! A run prints its seed. `VOELGOED_SCAN_HISTORY_SEED` repeats a seed, and `VOELGOED_SCAN_HISTORY_SECONDS` sets the length
-//! of a run. A seed gives the same schedule, but not the same timing.
+//! of a run. A seed gives the same schedule, but not the same timing. With `VOELGOED_SCAN_HISTORY_STREAMS` = 1,
+//! readers of streams take part, which must see every record once.
 
 mod checker;
 mod deployment;
+mod interrupted;
 pub(crate) mod rng;
+mod stream_reader;
 mod workload;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use voelgoed_scan_suite::fixture::new_id;
 use voelgoed_scan_suite::services::execute_sql;
+use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
 
-use checker::{CallOutcome, RunHistory, check};
+use checker::{CallOutcome, RunHistory, check, expected_records};
 use deployment::Deployment;
 use rng::Rng;
+use stream_reader::StreamReader;
 use workload::{Caller, Workload};
 
 /// The length of a run without `VOELGOED_SCAN_HISTORY_SECONDS`.
 const DEFAULT_SECONDS: u64 = 30;
+const DEFAULT_SECONDS_ON_SQLITE: u64 = 15;
 
 /// The re-entry window. It is short enough that holders come back within a run.
 const REENTRY_WINDOW: Duration = Duration::from_secs(3);
@@ -41,19 +48,49 @@ fn log(message: &str) {
     eprintln!("history: {message}");
 }
 
+/// What a schedule contains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Schedule {
+    /// The callers, and faults of nodes and services.
+    WithFaults,
+    /// The callers alone.
+    WithoutFaults,
+}
+
 /// Runs a schedule for this long and returns the history of each event.
-async fn run(deployment: &mut Deployment, seed: u64, length: Duration, with_faults: bool) -> Vec<RunHistory> {
+async fn run(
+    deployment: &mut Deployment,
+    seed: u64,
+    length: Duration,
+    schedule: Schedule,
+) -> Vec<RunHistory> {
     let workloads = [
         Workload::new(&deployment.cluster, "Never", "never").await,
         Workload::new(&deployment.cluster, "After exit", "after_exit").await,
         Workload::new(&deployment.cluster, "After the window", "after_window").await,
+        Workload::new(&deployment.cluster, "Changing rules", "changing").await,
     ];
     // The creation of a tenant scans a ticket. No caller made this scan, so the check must leave it out.
     let mut initial = Vec::new();
     for workload in &workloads {
         initial.push(workload.read_history(&workload.tenant.owner).await);
     }
-    let (nodes, started, stopped) = (deployment.addresses(), Instant::now(), AtomicBool::new(false));
+    deployment.start_nodes().await;
+    let (nodes, killed_node) = (deployment.addresses(), deployment.killed_node());
+    let mut readers: Vec<StreamReader<'_>> = workloads
+        .iter()
+        .filter(|_| reads_streams())
+        .zip(1..)
+        .map(|(workload, number)| {
+            let rng = Rng::new(seed.wrapping_mul(2000).wrapping_add(number));
+            let (client, event) = (workload.tenant.owner.clone(), workload.tenant.event.clone());
+            StreamReader::new(client, event, &nodes, rng)
+        })
+        .collect();
+    for reader in &mut readers {
+        reader.connect().await;
+    }
+    let (started, stopped, callers_done) = (Instant::now(), AtomicBool::new(false), AtomicBool::new(false));
     let mut callers: Vec<Caller<'_>> = Vec::new();
     for workload in &workloads {
         for device in &workload.devices {
@@ -67,7 +104,7 @@ async fn run(deployment: &mut Deployment, seed: u64, length: Duration, with_faul
         while started.elapsed() < length {
             // The callers get some time between two faults. The sleep is part of the schedule; it waits for nothing.
             tokio::time::sleep(Duration::from_millis(200 + rng.below(1500) as u64)).await;
-            if with_faults {
+            if schedule == Schedule::WithFaults {
                 *injected
                     .entry(deployment.inject_fault(&mut rng).await)
                     .or_default() += 1;
@@ -76,13 +113,23 @@ async fn run(deployment: &mut Deployment, seed: u64, length: Duration, with_faul
         stopped.store(true, Ordering::Relaxed);
         injected
     };
-    let calls = futures_util::future::join_all(callers.iter_mut().map(|caller| caller.run(&stopped)));
-    let (injected, _) = tokio::join!(faults, calls);
+    let calls = async {
+        futures_util::future::join_all(callers.iter_mut().map(|caller| caller.run(&stopped))).await;
+        callers_done.store(true, Ordering::Relaxed);
+    };
+    let changes = workloads.iter().map(|workload| {
+        let rng = Rng::new(seed.wrapping_add(1));
+        workload.change_rules(&nodes, rng, &stopped)
+    });
+    let reads = futures_util::future::join_all(readers.iter_mut().map(|reader| reader.run(&callers_done)));
+    let changes = futures_util::future::join_all(changes);
+    let (injected, (), _, _) = tokio::join!(faults, calls, changes, reads);
     log(&format!("{injected:?}"));
+    let mut streams = readers.into_iter().map(|reader| reader.received);
     let mut histories = Vec::new();
     for (workload, initial) in workloads.iter().zip(initial) {
-        // Denials served from a cache may not be on record yet. The check reads only admissions from the records.
-        let mut history = workload.read_history(&workload.tenant.owner).await;
+        let mut history = complete_history(workload, &nodes, killed_node, schedule).await;
+        history.streams.extend(streams.next());
         let decided = history.calls.iter().filter(|call| {
             matches!(&call.outcome, CallOutcome::Decided(decision) if decision.valid && !decision.replayed)
         });
@@ -107,8 +154,34 @@ async fn run(deployment: &mut Deployment, seed: u64, length: Duration, with_faul
     histories
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_history_with_faults_violates_no_rule() {
+/// The history of an event once every scan that was answered is on record: the records of denials that a cache answered
+/// follow. After a time the history is returned as it is, and the check reports what is missing.
+async fn complete_history(
+    workload: &Workload,
+    nodes: &[SocketAddr],
+    killed_node: usize,
+    schedule: Schedule,
+) -> RunHistory {
+    let started = Instant::now();
+    let owner = workload.tenant.owner.at(nodes[0]);
+    loop {
+        let mut history = workload.read_history(&owner).await;
+        history.killed_node = killed_node;
+        let expected = expected_records(&history);
+        let is_complete = expected.iter().all(|scan| history.records.contains_key(*scan));
+        if is_complete || schedule == Schedule::WithoutFaults || started.elapsed() > CONDITION_TIMEOUT {
+            return history;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Whether readers of streams take part.
+fn reads_streams() -> bool {
+    env_number("VOELGOED_SCAN_HISTORY_STREAMS") == Some(1)
+}
+
+fn settings(default_seconds: u64) -> (u64, Duration) {
     let seed = env_number("VOELGOED_SCAN_HISTORY_SEED").unwrap_or_else(|| {
         let id = new_id().replace('-', "");
         let last = id
@@ -116,16 +189,32 @@ async fn a_history_with_faults_violates_no_rule() {
             .and_then(|digits| u64::from_str_radix(digits, 16).ok());
         last.expect("hexadecimal digits") % 1_000_000
     });
-    let seconds = env_number("VOELGOED_SCAN_HISTORY_SECONDS").unwrap_or(DEFAULT_SECONDS);
+    let seconds = env_number("VOELGOED_SCAN_HISTORY_SECONDS").unwrap_or(default_seconds);
     log(&format!(
         "VOELGOED_SCAN_HISTORY_SEED={seed} VOELGOED_SCAN_HISTORY_SECONDS={seconds}"
     ));
-    let mut deployment = Deployment::start(REENTRY_WINDOW).await;
-    let histories = run(&mut deployment, seed, Duration::from_secs(seconds), true).await;
+    (seed, Duration::from_secs(seconds))
+}
+
+async fn run_and_check(mut deployment: Deployment, (seed, length): (u64, Duration)) {
+    let histories = run(&mut deployment, seed, length, Schedule::WithFaults).await;
     for history in &histories {
         let violations = check(history);
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }
+}
+
+/// Three nodes on PostgreSQL and Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_with_faults_violates_no_rule() {
+    let deployment = Deployment::start(REENTRY_WINDOW).await;
+    run_and_check(deployment, settings(DEFAULT_SECONDS)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_with_faults_on_sqlite_violates_no_rule() {
+    let deployment = Deployment::start_on_sqlite(REENTRY_WINDOW).await;
+    run_and_check(deployment, settings(DEFAULT_SECONDS_ON_SQLITE)).await;
 }
 
 /// Tests the checker against a real server with an injected defect. The first database sometimes drops the update of a
@@ -158,7 +247,7 @@ async fn the_checker_finds_an_injected_defect() {
 async fn expect_violation(deployment: &mut Deployment, expected: &str) {
     let mut violations: Vec<String> = Vec::new();
     for seed in 1..=8 {
-        let histories = run(deployment, seed, Duration::from_secs(1), false).await;
+        let histories = run(deployment, seed, Duration::from_secs(1), Schedule::WithoutFaults).await;
         violations.extend(histories.iter().flat_map(check));
         for violation in violations.iter().take(3) {
             log(violation);

@@ -15,9 +15,10 @@ fn allowed_callers(operation: &str) -> &'static str {
     match operation {
         "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" | "showManifest" => "device",
         "endSession" | "undoScan" => "device owner admin staff",
-        "showSession" | "showOccupancy" | "listEvents" | "showEvent" | "listGates" | "showGate" => ALL,
-        "listSessions" | "listScans" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent"
-        | "showTicket" | "listSigningKeys" => READERS,
+        "showSession" | "showOccupancy" | "listScans" | "listEvents" | "showEvent" | "listGates"
+        | "showGate" => ALL,
+        "listSessions" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"
+        | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
         | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
         | "addSigningKey" | "changeSigningKey" | "acceptScan" => ADMINS,

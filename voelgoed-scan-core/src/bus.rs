@@ -23,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, TicketCode, Timestamp};
 
@@ -33,8 +34,36 @@ pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Message {
-    /// The sender is alive and its connection to the bus works.
-    Heartbeat,
+    /// The sender is alive.
+    Heartbeat {
+        /// Whether it receives the messages of the others.
+        listening: bool,
+    },
+    /// The sender stops and answers no more scans.
+    Leaving,
+    /// The sender is about to let the database decide scans. A receiver lets no cache answer these ids and tickets from now
+    /// on, records what its caches have answered for them, and confirms that.
+    ScansClaimed {
+        /// The sender.
+        claimant: Uuid,
+        /// The number of the claim at the sender.
+        claim: u64,
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The ids of the scans.
+        scan_ids: Vec<ScanId>,
+        /// The tickets, where all of their scans are meant.
+        ticket_codes: Vec<TicketCode>,
+    },
+    /// The sender has done what [`Message::ScansClaimed`] asks for.
+    ClaimConfirmed {
+        /// The sender.
+        confirmer: Uuid,
+        /// The node that claimed.
+        claimant: Uuid,
+        /// The number of the claim.
+        claim: u64,
+    },
     /// Scans were decided. A later scan with one of these ids is a retry.
     ScanIdsSeen {
         /// The organization.
@@ -138,6 +167,12 @@ pub trait Bus: Send + Sync {
     /// For how long this node has received its own [`Message::Heartbeat`] without a gap, and therefore the messages of the
     /// other nodes. `None` while the connection is down.
     fn connected_for(&self) -> Option<Duration>;
+
+    /// The id of this node.
+    fn node(&self) -> Uuid;
+
+    /// The other nodes whose heartbeats arrived lately, and which receive messages.
+    fn peers(&self) -> Vec<Uuid>;
 
     /// Whether the connection works now.
     fn is_up(&self) -> bool {

@@ -44,7 +44,7 @@ pub use enrollment::{
     DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
     InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,
 };
-pub use event::{Event, EventPut, EventStatus, Reentry, StaleManifest};
+pub use event::{Event, EventPut, EventRules, EventStatus, Reentry, StaleManifest};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
     ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,

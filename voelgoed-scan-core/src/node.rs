@@ -18,7 +18,7 @@ mod write_queue;
 pub use admin::Admin;
 #[cfg(feature = "redis")]
 pub use cache::redis::RedisHealth;
-pub use feed::{Feed, FeedItem, Subscription};
+pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Subscription};
 pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 pub use scanner::{ScanError, Scanner, UndoActor};

@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 pub(crate) mod decision;
 mod history;
+mod in_time;
 mod ledger;
 
 pub use batch::{
@@ -15,4 +16,5 @@ pub use decision::{ScanContext, can_be_overridden, decide};
 pub use history::{
     ConflictKind, FoldedHistory, HistoryKind, HistoryOutcome, PastScan, fold, movement_difference,
 };
+pub use in_time::{FormerRules, FormerValues, TicketRules};
 pub use ledger::Allowance;

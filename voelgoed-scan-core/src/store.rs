@@ -5,6 +5,7 @@
 //! | trait | caller |
 //! |---|---|
 //! | [`ScanStore`] | the scanner and its write queue: online scans |
+//! | [`FeedStore`] | the feed: scans in the order of their recording |
 //! | [`SyncStore`] | the scanner, for devices that upload what they decided offline |
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
@@ -21,6 +22,7 @@
 //! - "Not found" is `None`, and a rule that forbids a write is a value. Only a failure of the database is an error.
 
 mod errors;
+mod feed;
 mod filters;
 mod manifests;
 mod nodes;
@@ -41,6 +43,7 @@ use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
 pub use errors::StoreError;
+pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
 pub use manifests::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore};
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
@@ -68,6 +71,12 @@ pub trait ScanStore: Send + Sync {
     /// wait for each other's locks.
     fn concurrent_writes(&self) -> usize {
         1
+    }
+
+    /// How many writes of scans may run at a time in all. A write that takes long, because it waits for a lock, leaves its
+    /// place to another one up to this limit.
+    fn max_writes(&self) -> usize {
+        self.concurrent_writes()
     }
 
     /// Decides and records the scans of a batch, in their order. Returns one result a scan.
@@ -196,8 +205,11 @@ pub trait SyncStore: Send + Sync {
 
 /// A database that implements the whole storage interface.
 pub trait Store:
-    ScanStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static
+    ScanStore + FeedStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static
 {
 }
 
-impl<T: ScanStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static> Store for T {}
+impl<T: ScanStore + FeedStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static>
+    Store for T
+{
+}

@@ -85,6 +85,13 @@ impl Credential {
         }
     }
 
+    /// The hash of the token.
+    pub(crate) fn token(&self) -> TokenHash {
+        match self {
+            Self::Device(hash) | Self::Member(hash) => *hash,
+        }
+    }
+
     /// The caller, if the identity cache knows the token as that of an active device. Does not wait for the database.
     pub(crate) fn cached_caller(&self, scanner: &Scanner) -> Option<Caller> {
         match self {

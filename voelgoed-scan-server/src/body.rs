@@ -1,11 +1,12 @@
 //! Request bodies: complete ones of a limited size, and streams of lines.
 //!
-//! Invariants: no more bytes are buffered than a limit allows; when a body makes no progress for [`BODY_TIMEOUT`], it and
-//! its connection are given up.
+//! Invariants: no more bytes are buffered than a limit allows, for one body and for all big ones together; when a body makes
+//! no progress for the time limit of connections, it and its connection are given up.
 
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,11 +14,10 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::codec::{AnyDelimiterCodec, Decoder};
-
-/// The time limit for a complete body, or for the next piece of a stream.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The size limit of a complete body, in bytes, for routes that state no other limit.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -35,52 +35,126 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 #[error("the request broke off")]
 pub(crate) struct ClientGone;
 
+/// The memory of all bodies of more than [`MAX_BODY_BYTES`] together, in KiB.
+const BIG_BODIES_KIB: usize = 128 * 1024;
+
+/// How long a big body waits for memory.
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The number of big bodies that are parsed at once.
+const MAX_PARSED: usize = 2;
+
 /// The outcome of reading a complete body.
 pub(crate) enum ReadOutcome {
-    /// The complete body.
-    Complete(Bytes),
+    /// The complete body, and the memory that it takes if it is big.
+    Complete(Bytes, Option<BodyMemory>),
     /// The body exceeds the limit.
     TooLarge,
+    /// Other big bodies take the memory for too long.
+    NoMemory,
 }
 
-/// Reads a complete body of at most `limit` bytes, whatever length its header states.
-pub(crate) async fn read_all(body: &mut Incoming, limit: usize) -> Result<ReadOutcome, ClientGone> {
-    if body.size_hint().lower() > limit as u64 {
-        return Ok(ReadOutcome::TooLarge);
-    }
-    let mut read = pin!(collect(body, limit));
-    // Most bodies arrive together with the head and need no timer.
-    if let Poll::Ready(outcome) = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
-        return outcome;
-    }
-    timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(ClientGone))
+/// The memory of a big body. It is free for others when this is dropped.
+pub(crate) struct BodyMemory(#[expect(dead_code, reason = "dropped at the end")] OwnedSemaphorePermit);
+
+/// Reads bodies within the limits of the server.
+pub(crate) struct BodyReader {
+    timeout: Duration,
+    /// Permits for KiB of big bodies.
+    memory: Arc<Semaphore>,
+    parsers: Semaphore,
 }
 
-async fn collect(body: &mut Incoming, limit: usize) -> Result<ReadOutcome, ClientGone> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| ClientGone)?.into_data() else {
-            continue;
-        };
-        if first.len().max(all.len()) + piece.len() > limit {
+impl BodyReader {
+    /// A reader that gives up bodies without progress for `timeout`.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            memory: Arc::new(Semaphore::new(BIG_BODIES_KIB)),
+            parsers: Semaphore::new(MAX_PARSED),
+        }
+    }
+
+    /// Reads a complete body of at most `limit` bytes, whatever length its header states.
+    pub(crate) async fn read_all(
+        &self,
+        body: &mut Incoming,
+        limit: usize,
+    ) -> Result<ReadOutcome, ClientGone> {
+        if body.size_hint().lower() > limit as u64 {
             return Ok(ReadOutcome::TooLarge);
         }
-        if first.is_empty() && all.is_empty() {
-            // Most bodies arrive in one piece, which needs no copy.
-            first = piece;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&first);
+        let mut read = pin!(self.collect(body, limit));
+        // Most bodies arrive together with the head and need no timer.
+        if let Poll::Ready(outcome) = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+            return outcome;
+        }
+        timeout(self.timeout, read).await.unwrap_or(Err(ClientGone))
+    }
+
+    async fn collect(&self, body: &mut Incoming, limit: usize) -> Result<ReadOutcome, ClientGone> {
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        let mut memory = None;
+        let expected = body.size_hint().upper();
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| ClientGone)?.into_data() else {
+                continue;
+            };
+            let length = first.len().max(all.len()) + piece.len();
+            if length > limit {
+                return Ok(ReadOutcome::TooLarge);
             }
-            all.extend_from_slice(&piece);
+            if length > MAX_BODY_BYTES && memory.is_none() {
+                let expected = expected.and_then(|bytes| usize::try_from(bytes).ok());
+                memory = self.reserve(expected.unwrap_or(limit).min(limit)).await;
+                if memory.is_none() {
+                    return Ok(ReadOutcome::NoMemory);
+                }
+            }
+            if first.is_empty() && all.is_empty() {
+                // Most bodies arrive in one piece, which needs no copy.
+                first = piece;
+            } else {
+                if all.is_empty() {
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&piece);
+            }
+        }
+        let complete = if all.is_empty() { first } else { all.freeze() };
+        Ok(ReadOutcome::Complete(complete, memory))
+    }
+
+    /// Waits for the memory of a big body; `None` if there is none for too long.
+    async fn reserve(&self, bytes: usize) -> Option<BodyMemory> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        let permits = Arc::clone(&self.memory).acquire_many_owned(kib);
+        Some(BodyMemory(timeout(MEMORY_TIMEOUT, permits).await.ok()?.ok()?))
+    }
+
+    /// A body that is read piece by piece.
+    pub(crate) fn stream(&self, body: Incoming) -> BodyStream {
+        BodyStream {
+            body,
+            timeout: self.timeout,
         }
     }
-    Ok(ReadOutcome::Complete(if all.is_empty() {
-        first
-    } else {
-        all.freeze()
-    }))
+
+    /// Runs a parser of a big body outside the async workers. `None` if it panics.
+    pub(crate) async fn parse<T: Send + 'static>(
+        &self,
+        parser: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let _permit = self.parsers.acquire().await.ok()?;
+        spawn_blocking(parser).await.ok()
+    }
+}
+
+/// An unread body.
+pub(crate) struct BodyStream {
+    body: Incoming,
+    timeout: Duration,
 }
 
 /// Reads the rest of a body and discards it, up to [`MAX_DISCARDED_BYTES`] and [`DISCARD_TIMEOUT`].
@@ -115,15 +189,17 @@ pub(crate) enum Line {
 pub(crate) struct Lines<S> {
     /// Never locked. The mutex makes the type `Sync`, so that handlers may hold a `&Request` across an await.
     body: Mutex<Incoming>,
+    timeout: Duration,
     decoder: LineDecoder,
     ended: bool,
     schema: PhantomData<fn() -> S>,
 }
 
 impl<S> Lines<S> {
-    pub(crate) fn new(body: Incoming) -> Self {
+    pub(crate) fn new(stream: BodyStream) -> Self {
         Self {
-            body: Mutex::new(body),
+            body: Mutex::new(stream.body),
+            timeout: stream.timeout,
             decoder: LineDecoder::new(),
             ended: false,
             schema: PhantomData,
@@ -139,7 +215,7 @@ impl<S> Lines<S> {
             if self.ended {
                 return Ok(None);
             }
-            match timeout(BODY_TIMEOUT, self.body.get_mut().frame()).await {
+            match timeout(self.timeout, self.body.get_mut().frame()).await {
                 Err(_) | Ok(Some(Err(_))) => return Err(ClientGone),
                 Ok(None) => self.ended = true,
                 Ok(Some(Ok(frame))) => {

@@ -3,12 +3,14 @@
 //!
 //! Invariants: no other file of the server reads the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser};
+use ipnet::IpNet;
 use voelgoed_scan_core::token::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, MasterSecret, PhoenixKeys};
 use zeroize::Zeroizing;
 
@@ -19,6 +21,9 @@ use crate::secret::{self, SecretError};
 const SECRET_KEY: &str = "VOELGOED_SCAN_SECRET_KEY";
 /// The variable that contains the platform's `secret_key_base`.
 const PHOENIX_SECRET: &str = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE";
+
+/// How long a connection may make no progress.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The server of voelgoed-scan, which scans tickets at the gates of events.
 ///
@@ -100,6 +105,36 @@ pub struct Config {
     )]
     pub tls_key: Option<PathBuf>,
 
+    /// The proxies whose X-Forwarded-For or Forwarded headers name the address of the client: addresses or networks such as
+    /// 10.0.0.0/8; repeatable, or with commas.
+    #[arg(
+        long = "trusted-proxy",
+        env = "VOELGOED_SCAN_TRUSTED_PROXY",
+        value_delimiter = ',',
+        value_name = "NETWORK",
+        value_parser = parse_network
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// The number of connections that this node serves at once. The default leaves 256 of the file descriptors that the
+    /// system allows.
+    #[arg(long, env = "VOELGOED_SCAN_MAX_CONNECTIONS", value_name = "NUMBER")]
+    pub max_connections: Option<usize>,
+
+    /// The number of connections from one address, except this machine and trusted proxies; 0 turns the limit off.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 1024,
+        value_name = "NUMBER"
+    )]
+    pub max_connections_per_address: usize,
+
+    /// How long the server goes on serving after SIGTERM while /readyz answers 503, so that proxies send their requests
+    /// elsewhere. The default is 5s with PostgreSQL and 0s with SQLite.
+    #[arg(long, env = "VOELGOED_SCAN_DRAIN_DELAY", value_name = "DURATION", value_parser = parse_duration)]
+    pub drain_delay: Option<Duration>,
+
     /// The URL by which phones reach this server, for enrolment codes. Without it a code contains the address at which the
     /// operator requested it.
     #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "https://HOST", value_parser = parse_public_url)]
@@ -119,17 +154,31 @@ pub struct Config {
     pub log_format: LogFormat,
 
     /// Do not migrate the database at start; refuse to start if a migration is missing.
-    #[arg(long, env = "VOELGOED_SCAN_NO_MIGRATE")]
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_NO_MIGRATE",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new()
+    )]
     pub no_migrate: bool,
 
     /// Create the SQLite file if it is missing although its secret file exists. Without this flag the server refuses to
     /// start then, because the database was probably moved or deleted.
-    #[arg(long, env = "VOELGOED_SCAN_CREATE")]
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_CREATE",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new()
+    )]
     pub create: bool,
 
     /// The deviation of the server's clock in milliseconds, for tests of nodes with different clocks.
     #[arg(skip)]
     pub clock_offset_millis: i64,
+
+    /// How long a connection may make no progress. Only tests change it.
+    #[arg(skip = CONNECTION_TIMEOUT)]
+    pub connection_timeout: Duration,
 }
 
 impl Default for Config {
@@ -144,17 +193,30 @@ impl Default for Config {
             rate_limit: 50,
             tls_cert: None,
             tls_key: None,
+            trusted_proxies: Vec::new(),
+            max_connections: None,
+            max_connections_per_address: 1024,
+            drain_delay: None,
             public_url: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
             create: false,
             clock_offset_millis: 0,
+            connection_timeout: CONNECTION_TIMEOUT,
         }
     }
 }
 
 impl Config {
+    /// The configuration of this process: its arguments, and the variables that are not empty. Prints the help, the version
+    /// or an error and ends the process where the arguments ask for it.
+    #[must_use]
+    pub fn from_arguments() -> Self {
+        let matches = ignore_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// A configuration with a free port of this machine, for tests and demos.
     #[must_use]
     pub fn on_free_port(database_url: impl Into<String>) -> Self {
@@ -164,6 +226,18 @@ impl Config {
             ..Self::default()
         }
     }
+}
+
+/// The command whose empty environment variables count as unset.
+fn ignore_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        if value.is_some_and(|value| value.is_empty()) {
+            argument.env(Resettable::Reset)
+        } else {
+            argument
+        }
+    })
 }
 
 /// The sources of the secrets, for the server and `voelgoed-scan init`.
@@ -301,6 +375,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     }
 }
 
+/// The text is not a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not an address or a network such as 10.0.0.0/8")]
+pub struct InvalidNetwork;
+
+/// Parses a network, or an address as the network of this address alone.
+fn parse_network(text: &str) -> Result<IpNet, InvalidNetwork> {
+    let text = text.trim();
+    let address = text
+        .parse::<IpAddr>()
+        .map(|address| IpNet::from(address.to_canonical()));
+    address.or_else(|_| text.parse()).map_err(|_| InvalidNetwork)
+}
+
 /// The text is not the URL of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an address such as https://scan.example.org")]
@@ -323,7 +411,6 @@ mod tests {
 
     #[test]
     fn the_flags_are_valid_and_their_defaults_equal_the_default_configuration() {
-        use clap::CommandFactory as _;
         Config::command().debug_assert();
         let parsed = Config::try_parse_from(["voelgoed-scan-server"]).expect("no flags");
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
@@ -374,6 +461,28 @@ mod tests {
             "/gate",
         ] {
             assert_eq!(parse_public_url(text), Err(InvalidPublicUrl), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_an_address_or_a_network_and_several_are_separated_by_commas() {
+        let arguments = [
+            "server",
+            "--trusted-proxy",
+            "10.0.0.0/8,192.0.2.1",
+            "--trusted-proxy",
+            "::1",
+        ];
+        let networks = Config::try_parse_from(arguments)
+            .expect("networks")
+            .trusted_proxies;
+        let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "::1/128"]);
+        for text in ["10.0.0.0/33", "proxy", "10.0.0"] {
+            assert!(
+                Config::try_parse_from(["server", "--trusted-proxy", text]).is_err(),
+                "{text}"
+            );
         }
     }
 

@@ -8,7 +8,7 @@
 //! # async fn example() -> Result<(), voelgoed_scan_server::StartError> {
 //! let server = voelgoed_scan_server::start(voelgoed_scan_server::Config::default()).await?;
 //! println!("listening on {}", server.address());
-//! server.wait().await;
+//! server.stop().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -17,8 +17,10 @@ mod api;
 mod auth;
 mod body;
 mod changes;
+mod client_address;
 mod clock;
 pub mod config;
+mod cut;
 mod json;
 mod last_seen;
 mod limit;
@@ -36,7 +38,8 @@ mod route;
 pub mod secret;
 pub mod serve;
 mod state;
+mod streams;
 pub mod tls;
 
 pub use config::Config;
-pub use serve::{Running, StartError, start};
+pub use serve::{Running, Signals, StartError, start};

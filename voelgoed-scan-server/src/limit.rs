@@ -1,14 +1,15 @@
-//! Rate limits: one for each device, and one for each address that calls without a credential (token buckets).
+//! Rate limits: one for each device, and one for the failures of each address that calls without a credential.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
+use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
 use voelgoed_scan_core::model::{Device, DeviceId, OrganizationId};
 
 /// The rate limit of devices.
@@ -77,42 +78,70 @@ impl Drop for DeviceTurn {
     }
 }
 
-/// The number of requests per minute that an address may make without a credential.
-const REQUESTS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(10) {
-    Some(requests) => requests,
-    None => NonZeroU32::MIN,
-};
+/// The number of attempts of an address that may fail within [`FAILURE_WINDOW`].
+const MAX_FAILURES: usize = 10;
+const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 
-/// The rate limit of addresses that call without a credential, to enrol. It is independent of `--rate-limit`.
+/// The limit of failed attempts by addresses that call without a credential, to enrol. It is independent of `--rate-limit`.
+/// Successes do not count, so that all phones of a venue may enrol from one address.
+#[derive(Default)]
 pub(crate) struct AddressLimit {
-    buckets: DefaultKeyedRateLimiter<IpAddr>,
-    clock: DefaultClock,
+    failures: Mutex<HashMap<IpAddr, Failures>>,
 }
 
+/// When the latest attempts of an address failed, oldest first.
+type Failures = Arc<FairMutex<VecDeque<Instant>>>;
+
 impl AddressLimit {
-    pub(crate) fn new() -> Self {
-        Self {
-            buckets: RateLimiter::keyed(Quota::per_minute(REQUESTS_PER_MINUTE)),
-            clock: DefaultClock::default(),
+    /// Begins an attempt of the address. The error is the time until the next attempt is allowed. Attempts of one address
+    /// run one after the other; otherwise many that fail could begin before the first of them counts.
+    pub(crate) async fn begin(&self, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
+        let failures = Arc::clone(self.failures.lock().entry(subscriber(address)).or_default());
+        let mut failures = failures.lock_owned().await;
+        remove_old(&mut failures, now);
+        match failures.front() {
+            Some(&oldest) if failures.len() >= MAX_FAILURES => {
+                Err(FAILURE_WINDOW.saturating_sub(now.saturating_duration_since(oldest)))
+            }
+            _ => Ok(Attempt { failures }),
         }
     }
 
-    /// Counts a request from the address. The error is the time until the next request is allowed.
-    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Duration> {
-        self.buckets
-            .check_key(&subscriber(address))
-            .map_err(|wait| wait.wait_time_from(self.clock.now()))
+    /// Frees the memory of addresses without recent failures.
+    pub(crate) fn remove_idle(&self, now: Instant) {
+        self.failures.lock().retain(|_, failures| {
+            // An address in use is kept.
+            failures.try_lock().is_ok_and(|mut failures| {
+                remove_old(&mut failures, now);
+                !failures.is_empty()
+            }) || Arc::strong_count(failures) > 1
+        });
     }
+}
 
-    /// Frees the memory of addresses whose buckets are full again.
-    pub(crate) fn remove_idle(&self) {
-        self.buckets.retain_recent();
-        self.buckets.shrink_to_fit();
+fn remove_old(failures: &mut VecDeque<Instant>, now: Instant) {
+    while failures
+        .front()
+        .is_some_and(|&failure| now.saturating_duration_since(failure) >= FAILURE_WINDOW)
+    {
+        failures.pop_front();
+    }
+}
+
+/// An attempt of an address.
+pub(crate) struct Attempt {
+    failures: OwnedMutexGuard<VecDeque<Instant>>,
+}
+
+impl Attempt {
+    /// Counts the attempt as a failure.
+    pub(crate) fn failed(mut self, now: Instant) {
+        self.failures.push_back(now);
     }
 }
 
 /// The key of the limit: an IPv4 address, or the /64 network of an IPv6 address, which one subscriber has.
-fn subscriber(address: IpAddr) -> IpAddr {
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
@@ -125,17 +154,60 @@ fn subscriber(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[tokio::test]
+    async fn ten_failures_a_minute_stop_an_address_and_successes_do_not_count() {
+        let limit = AddressLimit::default();
+        let start = clock::stopwatch();
+        let second = |seconds| start + Duration::from_secs(seconds);
+        let from = |number: u64| address(&format!("2001:db8:1:2::{number}"));
+        for number in 0..50 {
+            let attempt = limit.begin(from(number), start).await;
+            drop(attempt.expect("a success does not count"));
+        }
+        for number in 0..10 {
+            let attempt = limit.begin(from(number), second(number)).await;
+            attempt.expect("below the limit").failed(second(number));
+        }
+        let refused = limit.begin(from(99), second(10)).await;
+        assert_eq!(refused.err(), Some(Duration::from_secs(50)));
+        let neighbour = address("2001:db8:1:3::1");
+        assert!(limit.begin(neighbour, second(10)).await.is_ok());
+        limit.remove_idle(second(10));
+        assert!(limit.begin(from(99), second(59)).await.is_err());
+        let attempt = limit.begin(from(99), second(60)).await;
+        attempt
+            .expect("the oldest failure no longer counts")
+            .failed(second(60));
+        assert!(limit.begin(from(99), second(60)).await.is_err());
+        limit.remove_idle(second(120));
+        assert!(limit.failures.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn attempts_that_run_at_once_do_not_exceed_the_limit() {
+        let limit = AddressLimit::default();
+        let now = clock::stopwatch();
+        let attempts = (0..100).map(|_| async {
+            let begun = limit.begin(address("192.0.2.1"), now).await;
+            tokio::task::yield_now().await;
+            begun.map(|attempt| attempt.failed(now)).is_ok()
+        });
+        let begun = futures_util::future::join_all(attempts).await;
+        assert_eq!(begun.into_iter().filter(|&begun| begun).count(), 10);
+    }
 
     #[test]
-    fn an_address_has_ten_requests_per_minute_and_an_ipv6_network_counts_as_one_address() {
-        let limit = AddressLimit::new();
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        for number in 0..10_u32 {
-            let from = address(&format!("2001:db8:1:2::{number}"));
-            assert_eq!(limit.check(from), Ok(()), "{number}");
-        }
-        assert!(limit.check(address("2001:db8:1:2:ffff::1")).is_err());
-        assert_eq!(limit.check(address("2001:db8:1:3::1")), Ok(()));
+    fn the_addresses_of_an_ipv6_network_count_as_one() {
+        assert_eq!(
+            subscriber(address("2001:db8:1:2::7")),
+            subscriber(address("2001:db8:1:2:ffff::1"))
+        );
         assert_eq!(subscriber(address("::ffff:192.0.2.1")), address("192.0.2.1"));
     }
 }

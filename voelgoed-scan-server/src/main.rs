@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use voelgoed_scan_server::config::Config;
-use voelgoed_scan_server::{log, start};
+use voelgoed_scan_server::{Signals, log, start};
 
 fn main() -> ExitCode {
-    match run(Config::parse()) {
+    match run(Config::from_arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&*error);
@@ -20,7 +19,10 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let _log = log::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        start(config).await?.wait().await;
+        let mut signals = Signals::install()?;
+        if let Some(started) = signals.unless_stopped(start(config)).await {
+            started?.wait(signals).await;
+        }
         Ok(())
     });
     // All writes are flushed. Name lookups that are still running would only delay the exit.

@@ -3,8 +3,10 @@
 //! Invariants: every response carries a request id and is logged and counted once, also after a panic; only a client
 //! that broke off gets no response.
 
+use std::future::ready;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,19 +16,19 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, Response, StatusCode, Version};
 use tokio::time::timeout;
 use voelgoed_scan_core::model::{DeviceStatus, random};
 
 use crate::auth::{Caller, Credential};
-use crate::body::{self, ClientGone, MAX_BODY_BYTES, ReadOutcome};
+use crate::body::{self, BodyMemory, ClientGone, MAX_BODY_BYTES, ReadOutcome};
 use crate::clock;
 use crate::metrics::{self, Metrics};
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
 use crate::request::{AnonymousRequest, PathValues, Request};
-use crate::response::ResponseBody;
-use crate::route::{Access, BodyKind, RawBody, RequestError, Route};
+use crate::response::{self, ResponseBody};
+use crate::route::{Access, BodyKind, HandlerFuture, HandlerResult, RawBody, RequestError, Route};
 use crate::state::ServerState;
 
 /// The time limit for database reads, those of authentication and those of GET handlers. It is a little less than the
@@ -45,14 +47,23 @@ struct LogFields {
     caller: Option<Caller>,
 }
 
+/// A response under way. It is boxed because its callers cannot prove that the unboxed future is `Send`.
+pub(crate) type Responding = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, ClientGone>> + Send>>;
+
 /// Handles a request. An error closes the connection without a response.
-pub(crate) async fn handle(
+pub(crate) fn handle(state: Arc<ServerState>, peer: IpAddr, request: hyper::Request<Incoming>) -> Responding {
+    Box::pin(respond(state, peer, request))
+}
+
+async fn respond(
     state: Arc<ServerState>,
     peer: IpAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ClientGone> {
     let started = clock::stopwatch();
     let (mut parts, body) = request.into_parts();
+    let version = parts.version;
+    let has_valid_host = has_valid_host(&parts);
     set_host_header(&mut parts);
     let mut body = Some(body);
     let request_id = request_id(&parts.headers);
@@ -60,17 +71,15 @@ pub(crate) async fn handle(
     // A client that waits for `100 Continue` has not sent the body yet.
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let mut fields = LogFields::default();
-    let outcome = AssertUnwindSafe(dispatch(
-        &state,
-        peer,
-        parts,
-        &mut body,
-        as_text(&request_id),
-        &mut fields,
-    ))
-    .catch_unwind()
-    .await
-    .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()));
+    let id = as_text(&request_id);
+    let outcome = if has_valid_host {
+        AssertUnwindSafe(dispatch(&state, peer, parts, &mut body, id, &mut fields))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()))
+    } else {
+        Err(Problem::from(Code::BadRequest).into())
+    };
     let mut response = match outcome {
         Ok(response) => response,
         Err(RequestError::ClientGone) => {
@@ -88,7 +97,30 @@ pub(crate) async fn handle(
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
-    Ok(response)
+    // HTTP/2 has GOAWAY instead.
+    if state.draining.is_cancelled() && version < Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(if method == Method::HEAD {
+        response::without_body(response)
+    } else {
+        response
+    })
+}
+
+/// Whether the request has exactly one valid host (RFC 9112, 3.2). HTTP/1.0 may have none, and HTTP/2 has it in the URI.
+fn has_valid_host(parts: &Parts) -> bool {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => parts.version != Version::HTTP_11,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Whether a text is a host with an optional port. An empty one is valid for a URI without an authority.
+fn is_host(text: &[u8]) -> bool {
+    text.is_empty() || (!text.contains(&b'@') && Authority::try_from(text).is_ok())
 }
 
 /// Copies the host of an HTTP/2 request from the URI to the header `Host`, where HTTP/1.1 has it.
@@ -169,17 +201,31 @@ async fn dispatch(
     match &route.access {
         Access::Public(handler) => handler(Arc::clone(state)).await,
         Access::Anonymous(handler) => {
-            check_rate(state, state.address_limit.check(peer))?;
-            let body = read_body(route.body, &headers, body).await?;
-            let response = handler(AnonymousRequest {
-                state: Arc::clone(state),
-                now: state.clock.now(),
-                body,
-            });
-            state
-                .changes
-                .complete(route.operation_id, request_id, response)
-                .await
+            let address = state.trusted_proxies.client(peer, &headers);
+            let begun = state.address_limit.begin(address, clock::stopwatch()).await;
+            // Released while the body arrives, so that a slow client holds up no other of its address.
+            drop(check_rate(state, begun)?);
+            let body = read_body(state, route.body, &headers, body).await;
+            let begun = state.address_limit.begin(address, clock::stopwatch()).await;
+            let attempt = check_rate(state, begun)?;
+            let response: HandlerFuture = match body {
+                Ok((body, _)) => handler(AnonymousRequest {
+                    state: Arc::clone(state),
+                    now: state.clock.now(),
+                    body,
+                }),
+                Err(error) => Box::pin(ready(Err(error))),
+            };
+            // The attempt counts even if its client does not wait for the response.
+            let counted = async move {
+                let outcome = response.await;
+                if is_fault_of_client(&outcome) {
+                    attempt.failed(clock::stopwatch());
+                }
+                outcome
+            };
+            let operation = route.operation_id;
+            state.changes.complete(operation, request_id, counted).await
         }
         Access::Authenticated(_, handler) => {
             let request = authenticate(state, route, path, headers, body, fields).await?;
@@ -196,11 +242,20 @@ async fn dispatch(
     }
 }
 
-fn check_rate(state: &ServerState, allowed: Result<(), Duration>) -> Result<(), Problem> {
+fn check_rate<T>(state: &ServerState, allowed: Result<T, Duration>) -> Result<T, Problem> {
     allowed.map_err(|wait| {
         state.metrics.count_rate_limited();
         Problem::rate_limited(wait)
     })
+}
+
+/// Whether an attempt failed because of what the client sent, rather than of the server.
+fn is_fault_of_client(outcome: &HandlerResult) -> bool {
+    match outcome {
+        Ok(response) => response.status().is_client_error(),
+        Err(RequestError::Problem(problem)) => problem.is_fault_of_client(),
+        Err(RequestError::ClientGone) => false,
+    }
 }
 
 /// Cancels a read after [`READ_TIMEOUT`]. The statement under way stays with its connection, which returns to the pool
@@ -245,7 +300,7 @@ async fn authenticate(
         }
         _ => None,
     };
-    let body = read_body(body_for(route.body, &caller), &headers, body).await?;
+    let (body, memory) = read_body(state, body_for(route.body, &caller), &headers, body).await?;
     Ok(Request {
         state: Arc::clone(state),
         caller,
@@ -254,6 +309,7 @@ async fn authenticate(
         headers,
         now: state.clock.now(),
         turn,
+        memory,
         query: NoQuery {},
         body,
     })
@@ -272,28 +328,34 @@ fn body_for(kind: BodyKind, caller: &Caller) -> BodyKind {
     }
 }
 
-/// Reads the body that the route takes. A body that the route does not take stays in `slot`.
+/// Reads the body that the route takes, and returns it with the memory that it takes. A body that the route does not take
+/// stays in `slot`.
 async fn read_body(
+    state: &ServerState,
     kind: BodyKind,
     headers: &HeaderMap,
     slot: &mut Option<Incoming>,
-) -> Result<RawBody, RequestError> {
+) -> Result<(RawBody, Option<BodyMemory>), RequestError> {
     let empty = RawBody::Full(Bytes::new());
     let Some(body) = slot.as_mut() else {
-        return Ok(empty);
+        return Ok((empty, None));
     };
     match kind {
-        BodyKind::Empty => Ok(empty),
+        BodyKind::Empty => Ok((empty, None)),
         BodyKind::Json(_, limit) => {
             check_media_type(headers, body, "application/json")?;
-            match body::read_all(body, limit).await? {
-                ReadOutcome::Complete(bytes) => Ok(RawBody::Full(bytes)),
+            match state.body_reader.read_all(body, limit).await? {
+                ReadOutcome::Complete(bytes, memory) => Ok((RawBody::Full(bytes), memory)),
                 ReadOutcome::TooLarge => Err(Code::BodyTooLarge.into()),
+                ReadOutcome::NoMemory => Err(Code::Overloaded.into()),
             }
         }
         BodyKind::Lines(_) => {
             check_media_type(headers, body, "application/x-ndjson")?;
-            Ok(slot.take().map_or(empty, RawBody::Stream))
+            let stream = slot
+                .take()
+                .map(|body| RawBody::Stream(state.body_reader.stream(body)));
+            Ok((stream.unwrap_or(empty), None))
         }
     }
 }

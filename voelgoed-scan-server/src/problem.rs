@@ -171,6 +171,14 @@ impl From<StoreError> for Problem {
     }
 }
 
+/// Logs the error, because the response does not contain it.
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(%error, "a value could not be serialised as JSON");
+        Code::Internal.into()
+    }
+}
+
 impl Problem {
     /// The database failed. Logs the error.
     pub(crate) fn storage(error: &StoreError) -> Self {
@@ -185,6 +193,11 @@ impl Problem {
     /// Whether the same request may succeed later.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.0.code.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// Whether the request was wrong, rather than the server unable to process it.
+    pub(crate) fn is_fault_of_client(&self) -> bool {
+        self.0.code.status().is_client_error()
     }
 
     /// Fields are missing or invalid.

@@ -11,6 +11,7 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
 
 use crate::auth::{Caller, Credential};
+use crate::body::BodyMemory;
 use crate::limit::DeviceTurn;
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
@@ -30,6 +31,8 @@ pub(crate) struct Request<B = (), Q = NoQuery> {
     pub(crate) now: Timestamp,
     /// Keeps other requests of the device away from a route that a device calls one at a time.
     pub(crate) turn: Option<DeviceTurn>,
+    /// The memory that a big body takes until its request ends.
+    pub(crate) memory: Option<BodyMemory>,
     pub(crate) query: Q,
     pub(crate) body: B,
 }

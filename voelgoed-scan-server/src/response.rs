@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::{Either, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body as _, Frame};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -113,6 +113,20 @@ pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
 /// 204 without a body.
 pub(crate) fn no_content() -> Response<ResponseBody> {
     empty(StatusCode::NO_CONTENT)
+}
+
+/// The response to `HEAD`: the headers of the response to `GET`, without the body.
+pub(crate) fn without_body(response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact()
+        && parts.status != StatusCode::NO_CONTENT
+        && parts.status != StatusCode::NOT_MODIFIED
+    {
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Either::Left(Full::default()))
 }
 
 /// 200 with a stream.

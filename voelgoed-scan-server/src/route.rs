@@ -12,12 +12,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::auth::Permission;
-use crate::body::ClientGone;
+use crate::body::{BodyStream, ClientGone};
 use crate::problem::{Code, Problem};
 use crate::request::{AnonymousRequest, Request};
 use crate::response::ResponseBody;
@@ -49,14 +48,15 @@ impl From<ClientGone> for RequestError {
 /// What a handler returns.
 pub(crate) type HandlerResult = Result<Response<ResponseBody>, RequestError>;
 
-type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
+/// A handler at work.
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
 
 /// The request body before it is parsed.
 pub(crate) enum RawBody {
     /// The complete body; empty where the route takes none.
     Full(Bytes),
     /// An unread body, which the handler reads line by line.
-    Stream(Incoming),
+    Stream(BodyStream),
 }
 
 type PublicHandler = Box<dyn Fn(Arc<ServerState>) -> HandlerFuture + Send + Sync>;

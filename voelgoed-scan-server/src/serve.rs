@@ -1,64 +1,71 @@
-//! The life of a server: it starts, serves each connection in a task of its own, and shuts down gracefully.
+//! The life of a server: it starts, serves each connection in a task of its own, drains, and shuts down gracefully.
 //!
-//! Invariants: a connection that does not send a complete head within [`HEAD_TIMEOUT`] is closed; a shutdown finishes the
-//! requests in flight and flushes pending writes, within ten seconds in total.
+//! Invariants: after the drain, a shutdown finishes the requests in flight and the changes that began, and flushes pending
+//! writes, within ten seconds in total.
+
+mod connection;
+mod connection_limit;
+mod database;
+mod progress;
+mod signals;
+mod socket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::bus::{InvalidRedisUrl, RedisConnection};
-use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
-use voelgoed_scan_core::store::{Durability, OpenError, OpenMode, open_as};
+use voelgoed_scan_core::bus::InvalidRedisUrl;
+use voelgoed_scan_core::node::{Admin, Scanner, SetupError};
+use voelgoed_scan_core::store::OpenError;
 
 use crate::api::{self, ReadinessProbe};
+use crate::body::BodyReader;
 use crate::changes::Changes;
-use crate::clock::Clock;
+use crate::client_address::TrustedProxies;
+use crate::clock::{self, Clock};
 use crate::config::{Config, PhoenixError};
+use crate::cut::cuttable;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
-use crate::pipeline;
 use crate::route::Router;
-use crate::secret::{self, SecretError};
+use crate::secret::SecretError;
 use crate::state::ServerState;
-use crate::tls::{self, TlsError};
+use crate::streams::Streams;
+use crate::tls::{ReloadableTls, TlsError};
+use connection_limit::{ConnectionLimit, OpenConnection, Refused};
+use database::open_database;
+use progress::Progress;
+use signals::Signal;
+pub use signals::Signals;
 
-/// The time limit for the first bytes of a connection, for the TLS handshake and for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a node of several goes on serving after SIGTERM, so that proxies notice in time.
+const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 
-/// The interval of HTTP/2 pings, and the time limit for their acknowledgement.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(30);
+/// At shutdown connections are accepted until none arrives for this long, and at most for the time limit: the system's
+/// queue may contain some.
+const QUEUE_PAUSE: Duration = Duration::from_millis(10);
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The time limit for requests in flight at shutdown.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(5750);
 
 /// The time limit at shutdown for changes whose connections have ended.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
+const CHANGE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The time limit for pending writes at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The interval at which a node without a place for another connection looks for one.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
 /// The interval at which samples are aggregated and idle rate limits are removed.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The maximum number of concurrent requests on one HTTP/2 connection.
-const MAX_HTTP2_STREAMS: u32 = 128;
-
-/// The first bytes of every HTTP/2 connection, with which no HTTP/1.1 request starts (RFC 9113, 3.4).
-const HTTP2_PREFACE: &[u8] = b"PRI ";
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,12 +103,14 @@ pub struct Running {
     address: SocketAddr,
     state: Arc<ServerState>,
     accept_task: JoinHandle<()>,
+    tls: Option<Arc<ReloadableTls>>,
+    drain_delay: Duration,
 }
 
 /// Starts a server. It serves requests when this returns. The address is bound first, because that fails fastest.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let tls = match (&config.tls_cert, &config.tls_key) {
-        (Some(cert), Some(key)) => Some(tls::acceptor(cert, key)?),
+        (Some(cert), Some(key)) => Some(Arc::new(ReloadableTls::load(cert.clone(), key.clone())?)),
         _ => None,
     };
     let listen_error = |source| StartError::Listen {
@@ -110,58 +119,37 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    if !config.create {
-        secret::check_database(&config.database_url)?;
-    }
-    let phoenix = config.secrets.phoenix()?;
-    let open_store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate);
-    // A secret without its database would look like a database that was lost, so that a new file comes first.
-    let (store, master) = if config.database_url.starts_with("sqlite:") {
-        let store = open_store.await?;
-        (store, config.secrets.master(&config.database_url)?)
+    let clock = Clock::new(config.clock_offset_millis);
+    let (scanner, admin, durability) = open_database(&config, &clock).await?;
+    let limit = ConnectionLimit::new(
+        config
+            .max_connections
+            .unwrap_or_else(connection_limit::derived_limit),
+        config.max_connections_per_address,
+    );
+    let is_sqlite = config.database_url.starts_with("sqlite:");
+    let drain_delay = config.drain_delay.unwrap_or(if is_sqlite {
+        Duration::ZERO
     } else {
-        let master = config.secrets.master(&config.database_url)?;
-        (open_store.await?, master)
-    };
-    let redis = config
-        .redis_url
-        .as_deref()
-        .map(RedisConnection::new)
-        .transpose()?;
-    let setup = Setup {
-        store,
-        master,
-        phoenix,
-        window: config.dedup_window,
-        redis,
-    };
-    let (scanner, admin) = setup.open().await?;
-    let durability = scanner.store().durability().await.map_err(SetupError::Store)?;
-    match durability {
-        Durability::Durable => {}
-        Durability::Overridden => tracing::warn!(
-            "the database sets synchronous_commit=off; this server overrides it for its own connections"
-        ),
-        Durability::AtRisk => tracing::error!(
-            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions"
-        ),
-    }
+        DEFAULT_DRAIN_DELAY
+    });
     let scheme = if tls.is_some() { "https" } else { "http" };
     let state = Arc::new(ServerState {
         scanner,
         admin,
         router: Router::new(api::routes()),
         device_limit: DeviceLimit::new(config.rate_limit),
-        address_limit: AddressLimit::new(),
+        address_limit: AddressLimit::default(),
         last_seen: LastSeen::default(),
         device_turns: DeviceTurns::default(),
-        clock: Clock::new(config.clock_offset_millis),
+        clock,
+        streams: Streams::default(),
         metrics: Metrics::new(),
-        database: if config.database_url.starts_with("sqlite:") {
-            "sqlite"
-        } else {
-            "postgres"
-        },
+        database: if is_sqlite { "sqlite" } else { "postgres" },
+        trusted_proxies: TrustedProxies::new(config.trusted_proxies),
+        connection_timeout: config.connection_timeout,
+        body_reader: BodyReader::new(config.connection_timeout),
+        draining: CancellationToken::new(),
         changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
@@ -171,8 +159,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         durability,
         scheme,
     });
-    let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls));
+    let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls.clone(), limit));
     tokio::spawn(maintain(Arc::clone(&state)));
+    tokio::spawn(Streams::supervise(Arc::clone(&state)));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {scheme}://{address}"
@@ -181,6 +170,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address,
         state,
         accept_task,
+        tls,
+        drain_delay,
     })
 }
 
@@ -203,9 +194,34 @@ impl Running {
         &self.state.admin
     }
 
+    /// Announces the stop: `/readyz` answers 503, and every response asks its client to open another connection next time
+    /// (`Connection: close`, GOAWAY). The server accepts and serves as before.
+    pub fn drain(&self) {
+        if !self.state.draining.is_cancelled() {
+            tracing::info!("draining");
+            self.state.draining.cancel();
+        }
+    }
+
+    /// Reads the TLS certificate and its key again. New connections use them; if they cannot be used, the previous ones
+    /// stay.
+    pub fn reload_tls(&self) {
+        let Some(tls) = &self.tls else {
+            tracing::info!("nothing to reload: TLS is not configured");
+            return;
+        };
+        match tls.reload() {
+            Ok(()) => tracing::info!("the TLS certificate was reloaded"),
+            Err(error) => {
+                tracing::error!(%error, "the TLS certificate was not reloaded, the previous one stays");
+            }
+        }
+    }
+
     /// Stops the server: refuses new connections, finishes requests in flight and flushes pending writes. Takes at most ten
     /// seconds.
     pub async fn stop(self) {
+        self.drain();
         tracing::info!("stopping");
         self.state.stopping.cancel();
         if let Err(error) = self.accept_task.await {
@@ -220,29 +236,21 @@ impl Running {
         tracing::info!("stopped");
     }
 
-    /// Runs until the process receives SIGTERM or SIGINT, then stops the server.
-    pub async fn wait(self) {
-        if let Err(error) = shutdown_signal().await {
-            tracing::error!(%error, "no signals can be received: running until killed");
-            std::future::pending::<()>().await;
+    /// Runs until the process receives SIGTERM or SIGINT, then drains and stops the server. A second one of these signals
+    /// ends the drain. SIGHUP reloads the TLS certificate.
+    pub async fn wait(self, mut signals: Signals) {
+        while signals.next().await == Signal::Reload {
+            self.reload_tls();
         }
+        self.drain();
+        if !self.drain_delay.is_zero() {
+            tracing::info!("the node serves on for {:?}", self.drain_delay);
+        }
+        let second_stop = async { while signals.next().await == Signal::Reload {} };
+        // The drain also ends when a second signal arrives.
+        let _ = timeout(self.drain_delay, second_stop).await;
         self.stop().await;
     }
-}
-
-#[cfg(unix)]
-async fn shutdown_signal() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-    }
-}
-
-#[cfg(not(unix))]
-async fn shutdown_signal() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
 }
 
 /// Runs the periodic maintenance until the server stops.
@@ -254,7 +262,7 @@ async fn maintain(state: Arc<ServerState>) {
             _ = ticks.tick() => {
                 state.metrics.aggregate();
                 state.device_limit.remove_idle();
-                state.address_limit.remove_idle();
+                state.address_limit.remove_idle(clock::stopwatch());
                 state.last_seen.write(&state.scanner, state.clock.now()).await;
             }
             () = state.stopping.cancelled() => return,
@@ -263,115 +271,103 @@ async fn maintain(state: Arc<ServerState>) {
 }
 
 /// Accepts connections until the server stops, then waits for the requests in flight.
-async fn accept(state: Arc<ServerState>, listener: TcpListener, tls: Option<TlsAcceptor>) {
-    let graceful = GracefulShutdown::new();
-    // Dropping the set closes the connections that are left at the end.
-    let mut connections = JoinSet::new();
+async fn accept(
+    state: Arc<ServerState>,
+    listener: TcpListener,
+    tls: Option<Arc<ReloadableTls>>,
+    limit: ConnectionLimit,
+) {
+    let mut connections = Connections {
+        state: Arc::clone(&state),
+        tls,
+        limit: Arc::new(limit),
+        tasks: JoinSet::new(),
+        is_refusing: false,
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = connections.tasks.join_next() => continue,
             () = state.stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let watcher = graceful.watcher();
-                let state = Arc::clone(&state);
-                connections.spawn(serve_connection(state, stream, peer.ip(), tls.clone(), watcher));
-            }
+            Ok((stream, peer)) => connections.serve(stream, peer).await,
             Err(error) => {
                 // Most likely the process is out of file descriptors, until other connections close.
                 tracing::warn!(%error, "a connection could not be accepted");
-                sleep(Duration::from_millis(50)).await;
+                sleep(RETRY_INTERVAL).await;
             }
         }
     }
-    drop(listener);
-    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time and were aborted");
+    // The system has completed these connections, so that their clients may have sent requests.
+    let until = Instant::now() + QUEUE_TIMEOUT;
+    while Instant::now() < until
+        && let Ok(Ok((stream, peer))) = timeout(QUEUE_PAUSE, listener.accept()).await
+    {
+        connections.serve(stream, peer).await;
     }
-    connections.shutdown().await;
+    drop(listener);
+    let tasks = &mut connections.tasks;
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::warn!("some requests did not finish in time and were aborted");
+        tasks.shutdown().await;
+    }
     // Changes whose connections have ended, by themselves or just now, take effect before the process ends.
     if timeout(CHANGE_TIMEOUT, state.changes.finished()).await.is_err() {
         tracing::error!("some changes did not finish in time");
     }
 }
 
-/// Serves the requests of one connection.
-async fn serve_connection(
+/// The connections of a server.
+struct Connections {
     state: Arc<ServerState>,
-    stream: TcpStream,
-    peer: IpAddr,
-    tls: Option<TlsAcceptor>,
-    watcher: Watcher,
-) {
-    let _guard = state.metrics.connection_opened();
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
-    }
-    let stopping = state.stopping.clone();
-    let negotiate = async {
-        match tls {
-            None => negotiate_plain(stream).await,
-            Some(tls) => negotiate_tls(stream, tls).await,
-        }
-    };
-    let negotiated = tokio::select! {
-        negotiated = timeout(HEAD_TIMEOUT, negotiate) => negotiated,
-        () = stopping.cancelled() => return,
-    };
-    let Ok(Ok((stream, is_http2))) = negotiated else {
-        tracing::debug!("a connection sent no valid first bytes");
-        return;
-    };
-    let service = service_fn(move |request| pipeline::handle(Arc::clone(&state), peer, request));
-    let io = TokioIo::new(stream);
-    let result = if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_HTTP2_STREAMS)
-            .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .serve_connection(io, service);
-        watcher.watch(connection).await
-    } else {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(io, service);
-        watcher.watch(connection).await
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection broke off");
-    }
+    tls: Option<Arc<ReloadableTls>>,
+    limit: Arc<ConnectionLimit>,
+    tasks: JoinSet<()>,
+    /// Whether the last connection was refused. Refusals are logged once, until a connection is accepted again.
+    is_refusing: bool,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// The stream, and whether the protocol is HTTP/2.
-type Negotiated = io::Result<(Box<dyn Stream>, bool)>;
-
-/// Detects the protocol from the first bytes, because without TLS there is no ALPN.
-async fn negotiate_plain(stream: TcpStream) -> Negotiated {
-    let mut first = [0; HTTP2_PREFACE.len()];
-    loop {
-        let length = stream.peek(&mut first).await?;
-        let received = first.get(..length).unwrap_or_default();
-        if length == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if !HTTP2_PREFACE.starts_with(received) || length == HTTP2_PREFACE.len() {
-            let is_http2 = received == HTTP2_PREFACE;
-            return Ok((Box::new(stream), is_http2));
-        }
-        // Too few bytes to decide. They stay in the socket, so that waiting for readability would return at once.
-        sleep(Duration::from_millis(10)).await;
+impl Connections {
+    /// Serves a connection in a task of its own. A full node waits here for a place, while others wait in the system's queue.
+    async fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let peer = peer.ip().to_canonical();
+        let progress = Progress::new(self.state.connection_timeout);
+        let open = loop {
+            match self.admit(peer, &progress) {
+                Ok(open) => break open,
+                Err(Refused::Address) => return,
+                Err(Refused::Node) => {
+                    tokio::select! {
+                        Some(_) = self.tasks.join_next() => {}
+                        () = sleep(RETRY_INTERVAL) => {}
+                        // Whoever waits at the stop of a full node has no place.
+                        () = self.state.stopping.cancelled() => return,
+                    }
+                }
+            }
+        };
+        let tls = self.tls.as_ref().map(|tls| tls.acceptor());
+        let connection = connection::serve(Arc::clone(&self.state), stream, peer, tls, progress);
+        self.tasks.spawn(cuttable(async move {
+            tokio::select! {
+                () = connection => {}
+                () = open.evicted() => {}
+            }
+        }));
     }
-}
 
-async fn negotiate_tls(stream: TcpStream, tls: TlsAcceptor) -> Negotiated {
-    let stream = tls.accept(stream).await?;
-    let is_http2 = tls::is_http2(stream.get_ref().1);
-    Ok((Box::new(stream), is_http2))
+    fn admit(&mut self, peer: IpAddr, progress: &Arc<Progress>) -> Result<OpenConnection, Refused> {
+        // A proxy on this machine may be undeclared.
+        let is_exempt = peer.is_loopback() || self.state.trusted_proxies.contains(peer);
+        let admitted = self.limit.admit(peer, is_exempt, progress, Instant::now());
+        let was_refusing = std::mem::replace(&mut self.is_refusing, admitted.is_err());
+        if let Err(refused) = &admitted
+            && !was_refusing
+        {
+            tracing::warn!(%peer, ?refused, "too many connections are open");
+        }
+        admitted
+    }
 }

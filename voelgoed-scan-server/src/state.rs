@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -9,12 +10,15 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Durability;
 
 use crate::api::ReadinessProbe;
+use crate::body::BodyReader;
 use crate::changes::Changes;
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
 use crate::route::Router;
+use crate::streams::Streams;
 
 /// The state of one running server.
 pub(crate) struct ServerState {
@@ -26,11 +30,20 @@ pub(crate) struct ServerState {
     pub(crate) last_seen: LastSeen,
     pub(crate) device_turns: DeviceTurns,
     pub(crate) clock: Clock,
+    /// The open event streams.
+    pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.
     pub(crate) database: &'static str,
     /// The changes whose clients have gone.
     pub(crate) changes: Changes,
+    /// The proxies that tell the addresses of their clients.
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// How long a connection may make no progress.
+    pub(crate) connection_timeout: Duration,
+    pub(crate) body_reader: BodyReader,
+    /// Cancelled when the stop is announced.
+    pub(crate) draining: CancellationToken,
     /// Cancelled when the server stops; event streams end then.
     pub(crate) stopping: CancellationToken,
     /// The OpenAPI document, built at the first request for it.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -34,8 +35,35 @@ pub enum TlsError {
     Rustls(#[from] rustls::Error),
 }
 
+/// The TLS configuration of new connections. The files are read again on request.
+pub(crate) struct ReloadableTls {
+    cert: PathBuf,
+    key: PathBuf,
+    acceptor: Mutex<TlsAcceptor>,
+}
+
+impl ReloadableTls {
+    /// Reads the files of the certificate chain and of the key.
+    pub(crate) fn load(cert: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+        let acceptor = Mutex::new(acceptor(&cert, &key)?);
+        Ok(Self { cert, key, acceptor })
+    }
+
+    /// Reads the files again. After an error the previous configuration stays.
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+        let acceptor = acceptor(&self.cert, &self.key)?;
+        *self.acceptor.lock() = acceptor;
+        Ok(())
+    }
+
+    /// The acceptor for a new connection.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.lock().clone()
+    }
+}
+
 /// Builds the TLS acceptor. It offers HTTP/2 before HTTP/1.1.
-pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let file = |path: &Path| {
         let path = path.to_owned();
         move |source| TlsError::File {

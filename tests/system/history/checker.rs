@@ -19,11 +19,10 @@ pub(super) enum Policy {
     AfterExit(usize),
     /// At most this many admissions within a window of this many milliseconds, both ends included.
     AfterWindow(usize, i64),
+    /// The policy of the event and the limit of the ticket change during the run, so that only the answers and the counts are
+    /// checked.
+    Changing,
 }
-
-/// The index of the node that is killed. Denials that its caches served and that are not written yet are lost with it, and
-/// a retry decides the scan again.
-pub(super) const KILLED_NODE: usize = 2;
 
 fn parse_millis(text: &str) -> i64 {
     let at: Timestamp = text.parse().expect("a time");
@@ -36,7 +35,12 @@ pub(super) enum CallKind {
     Entry,
     Exit,
     Undo,
+    /// A denial that a device decided offline, uploaded.
+    Upload,
 }
+
+/// The reason of an admission that a device forced. It may exceed the policy.
+const OVERRIDDEN: &str = "overridden";
 
 /// The part of a scan's answer that a replay must not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +108,18 @@ pub(super) struct RunHistory {
     pub(super) records: BTreeMap<String, RecordedScan>,
     /// The occupancy that the server reports.
     pub(super) occupancy: Occupancy,
+    /// The index of the node that is killed. Denials that its caches served and that are not written yet are lost with it,
+    /// and a retry decides the scan again.
+    pub(super) killed_node: usize,
+    /// What each reader of a stream received, in order.
+    pub(super) streams: Vec<Vec<StreamedScan>>,
+}
+
+/// A record that a reader of a stream received.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StreamedScan {
+    pub(super) scan_id: String,
+    pub(super) undone: bool,
 }
 
 /// All violations of the rules.
@@ -114,7 +130,90 @@ pub(super) fn check(history: &RunHistory) -> Vec<String> {
     check_policies(history, &mut violations);
     check_records(history, &mut violations);
     check_occupancy(history, &mut violations);
+    check_denials(history, &mut violations);
+    check_uploads(history, &mut violations);
+    check_streams(history, &mut violations);
     violations
+}
+
+/// The denials that were answered and may be lost: a cache of the killed node answered them.
+fn may_be_lost(history: &RunHistory, call: &ObservedCall) -> bool {
+    decided(call).is_some_and(|decision| decision.from_cache) && call.node == history.killed_node
+}
+
+/// The scans that must be on record: all that were answered, but those that may be lost.
+pub(super) fn expected_records(history: &RunHistory) -> BTreeSet<&str> {
+    let calls = history.calls.iter();
+    calls
+        .filter(|call| decided(call).is_some() && !may_be_lost(history, call))
+        .map(|call| call.scan_id.as_str())
+        .collect()
+}
+
+/// A denial that was answered is on record as it was answered.
+fn check_denials(history: &RunHistory, violations: &mut Vec<String>) {
+    let admitted: BTreeSet<&str> = history
+        .calls
+        .iter()
+        .filter(|call| decided(call).is_some_and(|decision| decision.valid))
+        .map(|call| call.scan_id.as_str())
+        .collect();
+    for call in &history.calls {
+        let Some(decision) = decided(call).filter(|decision| !decision.valid) else {
+            continue;
+        };
+        // Two decisions about one id are reported as such.
+        if may_be_lost(history, call) || admitted.contains(call.scan_id.as_str()) {
+            continue;
+        }
+        let record = history.records.get(&call.scan_id);
+        let changing = history.policies.get(&call.ticket) == Some(&Policy::Changing);
+        let matches = |record: &RecordedScan| !record.valid && (changing || record.reason == decision.reason);
+        if !record.is_some_and(matches) {
+            violations.push(format!("lost denial: {call:?} is on record as {record:?}"));
+        }
+    }
+}
+
+/// A scan that was uploaded is known to every node once the upload is answered.
+fn check_uploads(history: &RunHistory, violations: &mut Vec<String>) {
+    let uploads = history.calls.iter().filter(|call| call.kind == CallKind::Upload);
+    for upload in uploads.filter(|upload| decided(upload).is_some()) {
+        for call in &history.calls {
+            let is_retry = call.kind == CallKind::Entry && call.scan_id == upload.scan_id;
+            if is_retry
+                && call.began > upload.ended
+                && decided(call).is_some_and(|decision| !decision.replayed)
+            {
+                violations.push(format!("wrong replay: {call:?} was uploaded before: {upload:?}"));
+            }
+        }
+    }
+}
+
+/// Every reader of a stream received every record once, and once more if it was undone.
+fn check_streams(history: &RunHistory, violations: &mut Vec<String>) {
+    for received in &history.streams {
+        let mut counts: BTreeMap<&StreamedScan, usize> = BTreeMap::new();
+        for scan in received {
+            *counts.entry(scan).or_default() += 1;
+        }
+        for (scan, count) in &counts {
+            if *count != 1 {
+                violations.push(format!("stream: {scan:?} was received {count} times"));
+            }
+        }
+        let ids: BTreeSet<&str> = received.iter().map(|scan| scan.scan_id.as_str()).collect();
+        for (scan_id, record) in &history.records {
+            let undone = StreamedScan {
+                scan_id: scan_id.clone(),
+                undone: true,
+            };
+            if !ids.contains(scan_id.as_str()) || (record.undone && !counts.contains_key(&undone)) {
+                violations.push(format!("stream: {scan_id} was not received: {record:?}"));
+            }
+        }
+    }
 }
 
 fn decided(call: &ObservedCall) -> Option<&ObservedDecision> {
@@ -139,20 +238,29 @@ fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
             .iter()
             .filter_map(|call| Some((*call, decided(call)?)))
             .collect();
-        let Some((first_call, first)) = decisions.first() else {
+        let Some(&(mut first_call, mut first)) = decisions.first() else {
             continue;
         };
-        for (call, again) in decisions.iter().skip(1) {
-            let same = (first.valid, &first.reason) == (again.valid, &again.reason);
+        for &(call, again) in decisions.iter().skip(1) {
+            // Where rules change, two caches may deny with different reasons within the same second.
+            let changing = history.policies.get(&call.ticket) == Some(&Policy::Changing);
+            let same_reason = first.reason == again.reason || (changing && !first.valid);
+            let same = first.valid == again.valid && same_reason;
             let denied_by_cache = !first.valid && (first.from_cache || again.from_cache);
-            let lost = first.from_cache && first_call.node == KILLED_NODE && !again.replayed;
-            if lost {
+            if may_be_lost(history, first_call) && !again.replayed {
+                // The first decision was lost, and this one stands.
+                (first_call, first) = (call, again);
                 continue;
             }
-            if !same || (!denied_by_cache && first.scanned_at != again.scanned_at) {
+            let is_upload = first_call.kind == CallKind::Upload;
+            if !same || (!denied_by_cache && !is_upload && first.scanned_at != again.scanned_at) {
                 violations.push(format!(
                     "wrong replay: scan {scan} was {first_call:?}, then {call:?}"
                 ));
+            }
+            if is_upload {
+                // The answer to an upload has no time. The first replay has it.
+                (first_call, first) = (call, again);
             }
         }
         if first.valid
@@ -215,8 +323,9 @@ fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
             .collect();
         // The first acknowledgement of each admission.
         let mut admissions: BTreeMap<&str, u64> = BTreeMap::new();
+        let admits = |decision: &ObservedDecision| decision.valid && decision.reason != OVERRIDDEN;
         for call in &calls {
-            if call.kind == CallKind::Entry && decided(call).is_some_and(|decision| decision.valid) {
+            if call.kind == CallKind::Entry && decided(call).is_some_and(admits) {
                 let first = admissions.entry(&call.scan_id).or_insert(call.ended);
                 *first = call.ended.min(*first);
             }
@@ -243,7 +352,7 @@ fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
             let limit = match policy {
                 Policy::Never(limit) => *limit,
                 Policy::AfterExit(limit) => limit + exits.len(),
-                Policy::AfterWindow(..) => continue,
+                Policy::AfterWindow(..) | Policy::Changing => continue,
             };
             if remaining > limit {
                 violations.push(format!(
@@ -304,6 +413,7 @@ fn check_records(history: &RunHistory, violations: &mut Vec<String>) {
             .records
             .values()
             .filter(|record| &record.ticket == ticket && record.valid && !record.undone)
+            .filter(|record| record.reason != OVERRIDDEN)
             .collect();
         // An exit at the same time may have allowed the entry.
         records.sort_by_key(|record| (&record.scanned_at, !record.exit));
@@ -325,6 +435,7 @@ fn check_records(history: &RunHistory, violations: &mut Vec<String>) {
                     let within = times.iter().filter(|then| **then >= at - window);
                     (within.count(), *limit)
                 }
+                Policy::Changing => break,
             };
             if count > limit {
                 violations.push(format!(
@@ -358,9 +469,29 @@ fn check_occupancy(history: &RunHistory, violations: &mut Vec<String>) {
                 let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
                 (count_valid(Some(ticket), false) - limit).max(0)
             }
-            Policy::Never(_) | Policy::AfterExit(_) => 0,
+            Policy::Never(_) | Policy::AfterExit(_) | Policy::Changing => 0,
         })
         .sum();
+    let changing = history
+        .policies
+        .values()
+        .any(|policy| *policy == Policy::Changing);
+    if changing {
+        // The exits that readmissions imply depend on the policies at their times.
+        let Occupancy {
+            entries,
+            exits,
+            inside,
+        } = history.occupancy;
+        if entries != count_valid(None, false) || inside != entries - exits || inside < 0 {
+            violations.push(format!(
+                "occupancy: {:?} is reported, but {} entries are on record",
+                history.occupancy,
+                count_valid(None, false)
+            ));
+        }
+        return;
+    }
     let (entries, exits) = (
         count_valid(None, false),
         count_valid(None, true) + unscanned_exits,

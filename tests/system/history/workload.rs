@@ -13,6 +13,7 @@ use voelgoed_scan_suite::{Client, Cluster};
 use super::checker::{
     CallKind, CallOutcome, ObservedCall, ObservedDecision, Occupancy, Policy, RecordedScan, RunHistory,
 };
+use super::interrupted;
 use super::rng::Rng;
 
 /// The number of callers at each event.
@@ -28,11 +29,19 @@ pub(super) struct Workload {
     tickets: Vec<String>,
     /// Whether the callers scan exits.
     exits: bool,
+    /// Whether the callers override. Not under a window: how many exits a readmission implies then depends on the overrides.
+    overrides: bool,
+    /// Whether the policy of the event and the limits of its tickets change.
+    changes: bool,
     history: Mutex<RunHistory>,
 }
 
 impl Workload {
-    pub(super) async fn new(cluster: &Cluster, name: &str, reentry: &str) -> Self {
+    /// Creates an event with this re-entry policy at the first node, its tickets and the devices of its callers. With the policy
+    /// `changing` it starts with `never`.
+    pub(super) async fn new(cluster: &Cluster, name: &str, policy: &str) -> Self {
+        let changes = policy == "changing";
+        let reentry = if changes { "never" } else { policy };
         let tenant = cluster.tenant(name).await;
         let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short window");
         let event = format!("/api/v1/events/{}", tenant.event);
@@ -49,7 +58,8 @@ impl Workload {
                 .await
                 .expect(200);
             for code in imported.lines().iter().filter_map(|line| line["code"].as_str()) {
-                let policy = match reentry {
+                let policy = match policy {
+                    "changing" => Policy::Changing,
                     "after_exit" => Policy::AfterExit(limit),
                     "after_window" => Policy::AfterWindow(limit, window),
                     _ => Policy::Never(limit),
@@ -60,26 +70,57 @@ impl Workload {
         }
         let mut devices = Vec::new();
         for caller in 0..CALLERS {
-            let (device, _) = tenant.new_device(&format!("caller-{caller}"), &json!({})).await;
-            let gate = if caller % 2 == 0 {
-                &tenant.gate
-            } else {
-                &tenant.other_gate
-            };
-            tenant.start_session(&device, gate).await;
+            let (device, _) = tenant
+                .new_device(&format!("caller-{caller}"), &json!({ "can_override": true }))
+                .await;
+            tenant.start_session(&device, gate_of(&tenant, caller)).await;
             devices.push(device);
         }
         Self {
             tenant,
             devices,
             tickets,
-            exits: reentry == "after_exit",
+            exits: policy == "after_exit" || changes,
+            overrides: matches!(policy, "never" | "after_exit"),
+            changes,
             history: Mutex::new(history),
         }
     }
 
+    /// The gate of a caller.
+    fn gate_of(&self, caller: usize) -> &str {
+        gate_of(&self.tenant, caller)
+    }
+
     fn push(&self, call: ObservedCall) {
         self.history.lock().expect("not poisoned").calls.push(call);
+    }
+
+    /// Changes the re-entry policy of the event, or the entry limit of one of its tickets, until the run stops.
+    pub(super) async fn change_rules(&self, nodes: &[SocketAddr], mut rng: Rng, stopped: &AtomicBool) {
+        if !self.changes {
+            return;
+        }
+        let event = format!("/api/v1/events/{}", self.tenant.event);
+        while !stopped.load(Ordering::Relaxed) {
+            // The callers get some time between two changes. The sleep is part of the schedule; it waits for nothing.
+            tokio::time::sleep(Duration::from_millis(50 + rng.below(500) as u64)).await;
+            let owner = self.tenant.owner.at(nodes[rng.below(nodes.len())]);
+            if rng.below(2) == 0 {
+                let reentry = ["never", "after_exit", "after_window"][rng.below(3)];
+                let settings = json!({ "name": "Changing", "status": "live", "allow_unsigned": true, "reentry": reentry });
+                // A change that does not get through is no change, or one whose answer was lost.
+                let _ = owner.try_call("PUT", &event, Some(&settings)).await;
+            } else {
+                let code = &self.tickets[rng.below(self.tickets.len())];
+                let line = json!({ "code": code, "entry_limit": 1 + rng.below(3) });
+                let path = format!("{event}/tickets");
+                let body = format!("{line}\n");
+                let _ = owner
+                    .try_open("POST", &path, Some("application/x-ndjson"), body.into())
+                    .await;
+            }
+        }
     }
 
     /// The calls so far, with the records and the occupancy that the server reports now.
@@ -116,10 +157,20 @@ impl Workload {
     }
 }
 
+/// The gate of a caller.
+fn gate_of(tenant: &Tenant, caller: usize) -> &str {
+    if caller.is_multiple_of(2) {
+        &tenant.gate
+    } else {
+        &tenant.other_gate
+    }
+}
+
 /// A scan that a caller has sent at least once.
 struct SentScan {
     body: Value,
-    scan_id: String,
+    /// `None` while the server has not made one.
+    scan_id: Option<String>,
     ticket: String,
     kind: CallKind,
     answered: bool,
@@ -164,7 +215,8 @@ impl<'a> Caller<'a> {
             match (self.rng.below(100), self.sent.is_empty()) {
                 (0..60, _) | (_, true) => self.scan(CallKind::Entry).await,
                 (60..75, _) if self.workload.exits => self.scan(CallKind::Exit).await,
-                (60..90, _) => {
+                (60..65, _) => self.upload().await,
+                (65..90, _) => {
                     let recent = self.sent.len().min(20);
                     let index = self.sent.len() - 1 - self.rng.below(recent);
                     self.send(index).await;
@@ -185,11 +237,30 @@ impl<'a> Caller<'a> {
         }
     }
 
+    fn random_ticket(&mut self) -> String {
+        self.workload.tickets[self.rng.below(self.workload.tickets.len())].clone()
+    }
+
+    /// Makes an id for a scan: as a client does now, or one whose time says nothing.
+    fn make_id(&mut self) -> String {
+        if self.rng.below(2) == 0 {
+            return new_id();
+        }
+        // A UUID of version 4.
+        let (high, low) = (self.rng.next(), self.rng.next());
+        let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
+        let (fourth, last) = (((low >> 48) & 0x3fff) | 0x8000, low & 0xffff_ffff_ffff);
+        format!("{first:08x}-{second:04x}-4{third:03x}-{fourth:04x}-{last:012x}")
+    }
+
     async fn scan(&mut self, kind: CallKind) {
-        let ticket = self.workload.tickets[self.rng.below(self.workload.tickets.len())].clone();
-        let scan_id = new_id();
+        let ticket = self.random_ticket();
         let direction = if kind == CallKind::Exit { "exit" } else { "entry" };
-        let body = json!({ "ticket_code": ticket, "scan_id": scan_id, "direction": direction });
+        let mut body = json!({ "ticket_code": ticket, "direction": direction });
+        let scan_id = (self.rng.below(8) > 0).then(|| self.make_id());
+        if let Some(scan_id) = &scan_id {
+            body["scan_id"] = json!(scan_id);
+        }
         self.sent.push(SentScan {
             body,
             scan_id,
@@ -197,14 +268,107 @@ impl<'a> Caller<'a> {
             kind,
             answered: false,
         });
-        self.send(self.sent.len() - 1).await;
+        let index = self.sent.len() - 1;
+        self.send(index).await;
+        if self.sent[index].scan_id.is_none() {
+            // Without an answer, nobody knows the id.
+            self.sent.pop();
+        }
     }
 
+    /// Uploads a denial that the device decided offline, until the upload is answered. From then on every node must replay it.
+    async fn upload(&mut self) {
+        let (ticket, scan_id) = (self.random_ticket(), self.make_id());
+        let own = self.workload.devices.iter();
+        let position = own
+            .clone()
+            .position(|device| device.token() == self.device.token());
+        let gate = self.workload.gate_of(position.unwrap_or_default()).to_owned();
+        // The device's clock is wrong, and tells so: the scan counts at its arrival.
+        let at = "2026-11-20T18:00:00Z";
+        let batch = json!({ "batch_id": new_id(), "sent_at": at, "scans": [{
+            "scan_id": scan_id, "ticket_code": ticket, "gate_id": gate, "direction": "entry", "scanned_at": at,
+            "local_result": "duplicate", "local_reason": "already_scanned"
+        }] });
+        let first_attempt = Instant::now();
+        let began = self.now();
+        loop {
+            assert!(
+                first_attempt.elapsed() < CONDITION_TIMEOUT,
+                "no answer to {batch}"
+            );
+            let node = self.rng.below(self.nodes.len());
+            let device = self.device.at(self.nodes[node]);
+            let response = device
+                .try_call("POST", "/api/v1/scanning/sync", Some(&batch))
+                .await;
+            let outcome = match response.map(|response| (response.status, response)) {
+                Some((200, response)) => {
+                    let result = response.json()["results"][0].clone();
+                    let status = result["status"].as_str().unwrap_or_default();
+                    if matches!(status, "recorded" | "replayed") && result["result"] == "duplicate" {
+                        CallOutcome::Decided(ObservedDecision {
+                            valid: false,
+                            reason: result["reason"].as_str().unwrap_or_default().to_owned(),
+                            // The answer to an upload has no time.
+                            scanned_at: String::new(),
+                            replayed: status == "replayed",
+                            from_cache: false,
+                        })
+                    } else {
+                        CallOutcome::Unexpected(format!("an upload: {result}"))
+                    }
+                }
+                Some((429 | 503, _)) | None => {
+                    // A client backs off before it tries again.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+                Some((status, response)) => {
+                    CallOutcome::Unexpected(format!("an upload: {status} {}", response.text()))
+                }
+            };
+            self.sent.push(SentScan {
+                body: json!({ "ticket_code": ticket, "direction": "entry", "scan_id": scan_id }),
+                scan_id: Some(scan_id),
+                ticket,
+                kind: CallKind::Entry,
+                answered: false,
+            });
+            let index = self.sent.len() - 1;
+            self.finish_call(index, node, CallKind::Upload, began, outcome)
+                .await;
+            return;
+        }
+    }
+
+    /// Sends a scan to a random node. Every time the client may have changed its mind about an override.
     async fn send(&mut self, index: usize) {
         let node = self.rng.below(self.nodes.len());
         let began = self.now();
+        let device = self.device.at(self.nodes[node]);
         let scan = &self.sent[index];
-        let response = self.device.at(self.nodes[node]).try_scan(&scan.body).await;
+        let mut body = scan.body.clone();
+        let overrides = self.workload.overrides && scan.kind == CallKind::Entry;
+        if overrides && self.rng.below(8) == 0 {
+            body["override"] = json!({ "reason": "a guest of honour" });
+        }
+        if scan.scan_id.is_some() && self.rng.below(6) == 0 {
+            interrupted::scan_and_reset(&device, &body, &mut self.rng).await;
+            let kind = self.sent[index].kind;
+            self.finish_call(index, node, kind, began, CallOutcome::Unknown)
+                .await;
+            return;
+        }
+        let response = device.try_scan(&body).await;
+        if let Some(response) = response.as_ref().filter(|response| response.status == 200) {
+            let made = response.json()["scan_id"].as_str().unwrap_or_default().to_owned();
+            let scan = &mut self.sent[index];
+            if scan.scan_id.is_none() {
+                scan.body["scan_id"] = json!(made);
+                scan.scan_id = Some(made);
+            }
+        }
         let outcome = match response {
             None => CallOutcome::Unknown,
             Some(response) => match (response.status, response.json()) {
@@ -233,7 +397,10 @@ impl<'a> Caller<'a> {
         };
         let index = entries[last - self.rng.below(entries.len().min(20))];
         let node = self.rng.below(self.nodes.len());
-        let path = format!("/api/v1/scanning/scans/{}/undo", self.sent[index].scan_id);
+        let Some(scan_id) = &self.sent[index].scan_id else {
+            return;
+        };
+        let path = format!("/api/v1/scanning/scans/{scan_id}/undo");
         let owner = self.workload.tenant.owner.at(self.nodes[node]);
         let began = self.now();
         let response = owner
@@ -261,15 +428,17 @@ impl<'a> Caller<'a> {
         let ended = self.now();
         let scan = &mut self.sent[index];
         scan.answered |= !unknown && kind != CallKind::Undo;
-        self.workload.push(ObservedCall {
-            began,
-            ended,
-            node,
-            kind,
-            scan_id: scan.scan_id.clone(),
-            ticket: scan.ticket.clone(),
-            outcome,
-        });
+        if let Some(scan_id) = scan.scan_id.clone() {
+            self.workload.push(ObservedCall {
+                began,
+                ended,
+                node,
+                kind,
+                scan_id,
+                ticket: scan.ticket.clone(),
+                outcome,
+            });
+        }
         if unknown {
             // A client backs off before it tries again.
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,12 +1,18 @@
-//! Measures whether the bus works, by the heartbeats that a node receives from itself.
+//! Measures whether the bus works, by the heartbeats that a node receives from itself, and knows the other nodes by theirs.
 
 use std::time::Duration;
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// A node that receives no heartbeat of its own for this long treats the bus as down.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(450);
+
+/// How long a node counts as a peer after its last heartbeat. By then it has noticed that it is cut off
+/// ([`HEARTBEAT_TIMEOUT`]) and has recorded what its caches answered before.
+const PEER_TIMEOUT: Duration = Duration::from_secs(2);
 
 struct Heartbeats {
     /// The first one since the last gap.
@@ -14,32 +20,98 @@ struct Heartbeats {
     last: Instant,
 }
 
-/// The node's own heartbeats as the bus delivered them.
+/// What the heartbeats up to a time say.
 #[derive(Default)]
-pub(super) struct Liveness(Mutex<Option<Heartbeats>>);
+struct Heard {
+    own: Option<Heartbeats>,
+    /// The last heartbeat of each other node.
+    peers: HashMap<Uuid, Instant>,
+}
+
+impl Heard {
+    fn record_heartbeat(&mut self, now: Instant) {
+        let first = self
+            .own
+            .as_ref()
+            .filter(|heartbeats| now - heartbeats.last < HEARTBEAT_TIMEOUT)
+            .map_or(now, |heartbeats| heartbeats.first);
+        self.own = Some(Heartbeats { first, last: now });
+    }
+
+    fn connected_for(&self, now: Instant) -> Option<Duration> {
+        let Heartbeats { first, last } = self.own.as_ref()?;
+        (now - *last < HEARTBEAT_TIMEOUT).then(|| now - *first)
+    }
+
+    fn peers(&mut self, now: Instant) -> Vec<Uuid> {
+        self.peers.retain(|_, last| now - *last < PEER_TIMEOUT);
+        self.peers.keys().copied().collect()
+    }
+}
+
+/// The heartbeats as the bus delivered them.
+#[derive(Default)]
+pub(super) struct Liveness(Mutex<Heard>);
 
 impl Liveness {
     /// Records a heartbeat of this node.
     pub(super) fn record_heartbeat(&self) {
-        let now = Instant::now();
-        let mut heartbeats = self.0.lock();
-        let first = heartbeats
-            .as_ref()
-            .filter(|heartbeats| now - heartbeats.last < HEARTBEAT_TIMEOUT)
-            .map_or(now, |heartbeats| heartbeats.first);
-        *heartbeats = Some(Heartbeats { first, last: now });
+        self.0.lock().record_heartbeat(Instant::now());
     }
 
-    /// Records that the connection was lost.
+    /// Records a heartbeat of another node.
+    pub(super) fn record_peer(&self, node: Uuid) {
+        self.0.lock().peers.insert(node, Instant::now());
+    }
+
+    /// Forgets a node that stops.
+    pub(super) fn remove_peer(&self, node: Uuid) {
+        self.0.lock().peers.remove(&node);
+    }
+
+    /// Records that the connection was lost. The other nodes count as present until they are silent for long enough.
     pub(super) fn reset(&self) {
-        *self.0.lock() = None;
+        self.0.lock().own = None;
     }
 
     /// For how long heartbeats have arrived without a gap; `None` while the bus is down.
     pub(super) fn connected_for(&self) -> Option<Duration> {
-        let heartbeats = self.0.lock();
-        let Heartbeats { first, last } = heartbeats.as_ref()?;
-        let now = Instant::now();
-        (now - *last < HEARTBEAT_TIMEOUT).then(|| now - *first)
+        self.0.lock().connected_for(Instant::now())
+    }
+
+    /// The other nodes.
+    pub(super) fn peers(&self) -> Vec<Uuid> {
+        self.0.lock().peers(Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_a_peer_until_it_is_silent_for_two_seconds() {
+        let (mut heard, start) = (Heard::default(), Instant::now());
+        let [node, other] = [1, 2].map(Uuid::from_u128);
+        heard.peers.insert(node, start);
+        heard.peers.insert(other, start + Duration::from_millis(1));
+        let mut peers = heard.peers(start + Duration::from_millis(1999));
+        peers.sort_unstable();
+        assert_eq!(peers, [node, other]);
+        assert_eq!(heard.peers(start + PEER_TIMEOUT), [other]);
+    }
+
+    #[test]
+    fn a_gap_between_own_heartbeats_starts_the_connection_anew() {
+        let (mut heard, start) = (Heard::default(), Instant::now());
+        let later = start + Duration::from_millis(400);
+        assert_eq!(heard.connected_for(start), None);
+        heard.record_heartbeat(start);
+        heard.record_heartbeat(later);
+        assert_eq!(heard.connected_for(later), Some(Duration::from_millis(400)));
+        let gap = later + HEARTBEAT_TIMEOUT;
+        assert_eq!(heard.connected_for(gap), None);
+        heard.record_heartbeat(gap);
+        assert_eq!(heard.connected_for(gap), Some(Duration::ZERO));
     }
 }

@@ -3,6 +3,7 @@
 //! A notification holds at most 8,000 bytes. Scans and occupancy are therefore published by id, and a node that needs
 //! them reads the database.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,10 @@ use uuid::Uuid;
 use crate::bus::liveness::Liveness;
 use crate::bus::wire::{Envelope, RECEIVE_CAPACITY, RECONNECT_INTERVAL, new_node_id};
 use crate::bus::{Bus, Message};
-use crate::model::{EventId, OrganizationId};
+use crate::model::{EventId, OrganizationId, ScanId};
+
+/// How many scan ids a notification holds. It is limited to 8,000 bytes.
+const MAX_SCAN_IDS: usize = 150;
 
 /// The channel of all messages.
 const CHANNEL: &str = "voelgoed";
@@ -52,8 +56,35 @@ impl PostgresBus {
     }
 }
 
-/// The message in the form that fits into a notification. `None` for a message whose content another message carries:
-/// [`Message::ScanStored`] includes the scan's id.
+/// The ids of scans, those of an organization together, in messages that fit into a notification.
+fn scan_ids(messages: &[Message]) -> Vec<Message> {
+    let mut by_organization: BTreeMap<OrganizationId, Vec<ScanId>> = BTreeMap::new();
+    for message in messages {
+        if let Message::ScanIdsSeen {
+            organization_id,
+            scan_ids,
+        } = message
+        {
+            by_organization
+                .entry(*organization_id)
+                .or_default()
+                .extend(scan_ids);
+        }
+    }
+    let split = |(organization_id, scan_ids): (OrganizationId, Vec<ScanId>)| {
+        let parts: Vec<Message> = scan_ids
+            .chunks(MAX_SCAN_IDS)
+            .map(|scan_ids| Message::ScanIdsSeen {
+                organization_id,
+                scan_ids: scan_ids.to_vec(),
+            })
+            .collect();
+        parts
+    };
+    by_organization.into_iter().flat_map(split).collect()
+}
+
+/// The message in the form that fits into a notification. `None` for [`Message::ScanIdsSeen`], see [`scan_ids`].
 fn shorten(message: &Message) -> Option<Message> {
     match message {
         Message::Scan(record) => Some(Message::ScanStored {
@@ -82,6 +113,7 @@ impl Bus for PostgresBus {
         let texts: Result<Vec<String>, _> = messages
             .iter()
             .filter_map(shorten)
+            .chain(scan_ids(messages))
             .map(|message| {
                 serde_json::to_string(&Envelope {
                     node: self.node,
@@ -130,6 +162,14 @@ impl Bus for PostgresBus {
     fn connected_for(&self) -> Option<Duration> {
         self.liveness.connected_for()
     }
+
+    fn node(&self) -> Uuid {
+        self.node
+    }
+
+    fn peers(&self) -> Vec<Uuid> {
+        self.liveness.peers()
+    }
 }
 
 /// Receives messages over one connection until it is lost.
@@ -148,15 +188,60 @@ async fn listen_once(
         let Ok(envelope) = serde_json::from_str::<Envelope<Message>>(notification.payload()) else {
             continue;
         };
-        match (envelope.message, envelope.node == node) {
-            (Message::Heartbeat, true) => liveness.record_heartbeat(),
-            (Message::Heartbeat, false) | (_, true) => {}
-            (message, false) => {
-                if sender.send(message).await.is_err() {
-                    break;
-                }
-            }
+        if let Some(message) = envelope.receive(node, liveness)
+            && sender.send(message).await.is_err()
+        {
+            break;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    /// The limit of PostgreSQL.
+    const MAX_NOTIFICATION: usize = 8000;
+
+    #[test]
+    fn scan_ids_are_published_in_notifications_that_postgresql_accepts() {
+        let [organization, other] = [1, 2].map(|at| OrganizationId::generate(Timestamp::from_millis(at)));
+        let ids: Vec<ScanId> = (0..400)
+            .map(|at| ScanId::generate(Timestamp::from_millis(at)))
+            .collect();
+        let seen = |organization_id, scan_ids: &[ScanId]| Message::ScanIdsSeen {
+            organization_id,
+            scan_ids: scan_ids.to_vec(),
+        };
+        let mut published = Vec::new();
+        for message in scan_ids(&[
+            seen(organization, &ids[..1]),
+            Message::Leaving,
+            seen(other, &ids[..1]),
+            seen(organization, &ids[1..]),
+        ]) {
+            let node = Uuid::from_u128(u128::MAX);
+            let text = serde_json::to_string(&Envelope {
+                node,
+                message: &message,
+            })
+            .expect("JSON");
+            assert!(text.len() < MAX_NOTIFICATION, "{} bytes", text.len());
+            let Message::ScanIdsSeen {
+                organization_id,
+                scan_ids,
+            } = message
+            else {
+                panic!("{message:?}");
+            };
+            published.extend(scan_ids.into_iter().map(|scan| (organization_id, scan)));
+        }
+        let expected: Vec<_> = ids.iter().map(|scan| (organization, *scan)).collect();
+        published.sort_unstable();
+        let mut all = [expected, vec![(other, ids[0])]].concat();
+        all.sort_unstable();
+        assert_eq!(published, all);
+    }
 }

@@ -109,4 +109,12 @@ impl Bus for RedisBus {
     fn connected_for(&self) -> Option<Duration> {
         self.liveness.connected_for()
     }
+
+    fn node(&self) -> Uuid {
+        self.node
+    }
+
+    fn peers(&self) -> Vec<Uuid> {
+        self.liveness.peers()
+    }
 }

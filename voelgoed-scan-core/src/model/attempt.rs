@@ -58,6 +58,8 @@ pub struct Attempt {
     pub metadata: Option<Metadata>,
     /// The warnings of the answer.
     pub warnings: Vec<Warning>,
+    /// Whether no cache of another node can deny this scan, so that the database may admit a ticket that was admitted before.
+    pub claimed: bool,
 }
 
 /// The result of the checks before the database.
@@ -99,6 +101,9 @@ pub enum Recorded {
     NoActiveSession,
     /// The device is inactive.
     DeviceInactive,
+    /// The database would admit the ticket again, and a cache may deny it meanwhile: the scan must be claimed first. Nothing is
+    /// recorded.
+    NotClaimed,
     /// The database failed before it recorded this attempt. Earlier attempts of the batch stay recorded.
     NotRecorded {
         /// The error text of the driver.

@@ -1,6 +1,6 @@
 //! The facts about a calling device that its scans are decided by.
 
-use crate::model::{Device, Event, Gate, ScanSession};
+use crate::model::{Device, Event, Gate, ScanSession, Timestamp};
 
 /// An authenticated device with its active session.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct ActiveSession {
     pub event: Event,
     /// Its gate.
     pub gate: Gate,
+    /// The time from which the event's present rules hold.
+    pub rules_since: Timestamp,
     /// The organization's change counter at the last change of the event or one of its gates.
     pub facts_changed_at_counter: i64,
 }

@@ -73,6 +73,23 @@ pub struct Event {
     pub updated_at: Timestamp,
 }
 
+/// The rules of an event that are kept over time: a change holds for the scans from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRules {
+    /// The re-entry policy.
+    pub reentry: Reentry,
+}
+
+impl Event {
+    /// The rules that hold now.
+    #[must_use]
+    pub const fn rules(&self) -> EventRules {
+        EventRules {
+            reentry: self.reentry,
+        }
+    }
+}
+
 /// The request of `PUT /api/v1/events/{id}`: the whole event. An absent field takes its default, except
 /// `ticket_classes`, which stay unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,6 +32,27 @@ mod millis {
 
     use crate::model::Timestamp;
 
+    /// The same for a list of times.
+    pub(super) mod list {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use crate::model::Timestamp;
+
+        pub(in crate::model::ledger) fn serialize<S: Serializer>(
+            times: &[Timestamp],
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(times.iter().map(|time| time.as_millis()))
+        }
+
+        pub(in crate::model::ledger) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Vec<Timestamp>, D::Error> {
+            let times = Vec::<i64>::deserialize(deserializer)?;
+            Ok(times.into_iter().map(Timestamp::from_millis).collect())
+        }
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(time.as_millis())
@@ -73,9 +94,17 @@ pub struct Ledger {
     /// The number of all admissions by right that were not undone.
     #[serde(rename = "n")]
     pub(crate) admissions: u32,
-    /// The latest admissions and every open one, in the order of their times.
+    /// Every open admission, the latest one, and the latest one by right, in the order of their times.
     #[serde(rename = "a")]
     pub(crate) recent: Vec<Admission>,
+    /// The times of the other admissions by right, in ascending order: the latest ones, at most as many as a rule can count.
+    #[serde(
+        rename = "t",
+        with = "millis::list",
+        default,
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) earlier: Vec<Timestamp>,
 }
 
 impl Ledger {
@@ -84,8 +113,9 @@ impl Ledger {
     #[must_use]
     pub fn from_counts(admissions: u32, inside: usize, last: &Passage, entry_limit: u8) -> Self {
         let counted_by_rules = usize::from(entry_limit).min(admissions as usize);
-        let length = inside.max(counted_by_rules);
-        let ended = length - inside;
+        // The last admission is listed even if its person has left.
+        let listed = inside.max(usize::from(counted_by_rules > 0));
+        let ended = listed - inside;
         let admission = |index| Admission {
             entry: last.clone(),
             ended: (index < ended).then(|| last.clone()),
@@ -93,7 +123,8 @@ impl Ledger {
         };
         Self {
             admissions,
-            recent: (0..length).map(admission).collect(),
+            recent: (0..listed).map(admission).collect(),
+            earlier: vec![last.at; counted_by_rules.saturating_sub(listed)],
         }
     }
 
@@ -107,13 +138,18 @@ impl Ledger {
                 ended: None,
                 without_right: false,
             }],
+            earlier: Vec::new(),
         }
     }
 
     /// Its fields.
-    pub(crate) fn parts(&self) -> (u32, &[Admission]) {
-        let Self { admissions, recent } = self;
-        (*admissions, recent)
+    pub(crate) fn parts(&self) -> (u32, &[Admission], &[Timestamp]) {
+        let Self {
+            admissions,
+            recent,
+            earlier,
+        } = self;
+        (*admissions, recent, earlier)
     }
 
     /// The number of admissions by right that were not undone.

@@ -4,19 +4,25 @@
 //! - A change on another node takes effect here within a second: at once over the bus, and in any case through the change
 //!   counters, which are read every [`COUNTER_POLL_INTERVAL`]. A node may stop between a change and its message, and no
 //!   message tells that another one is missing. A raised counter therefore always counts, also while the bus works.
+//! - A scan that another node may have answered from a cache is claimed before the database decides it (`claims.rs`).
 //! - Occupancy is published at most once in each interval of the feed, after the scans that changed it.
+
+pub(crate) mod claims;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::bus::{Bus, HEARTBEAT_INTERVAL, Message};
 use crate::model::OrganizationId;
 use crate::node::cache::identities::IdentityCache;
-use crate::node::cache::occupancy::OccupancyCache;
+use crate::node::cache::occupancy::{OccupancyCache, OccupancySource};
+use crate::node::cache::scan_ids::{ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
+use crate::node::cluster::claims::Claims;
 use crate::node::feed::{Feed, OccupancyChange};
 use crate::node::health::DatabaseLiveness;
 use crate::store::{ChangeCounters, Store};
@@ -36,7 +42,9 @@ pub(crate) struct Cluster {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) identity_cache: Arc<IdentityCache>,
     pub(crate) ticket_cache: Arc<TicketCache>,
+    pub(crate) scan_ids: Arc<ScanIds>,
     pub(crate) occupancy_cache: Arc<OccupancyCache>,
+    pub(crate) claims: Claims,
     pub(crate) feed: Arc<Feed>,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
 }
@@ -44,6 +52,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts the tasks. They end when the feed is closed. `queue` holds the messages to publish.
     pub(crate) fn start(self, bus: Option<Arc<dyn Bus>>, queue: mpsc::UnboundedReceiver<Message>) {
+        self.feed.start();
         tokio::spawn(self.clone().poll_change_counters());
         tokio::spawn(self.clone().publish_occupancy(bus.clone()));
         if let Some(bus) = bus {
@@ -59,24 +68,41 @@ impl Cluster {
                 () = self.feed.closed() => None,
             };
             match message {
-                Some(message) => self.apply(message).await,
+                Some(message) => self.apply(message),
                 None => return,
             }
         }
     }
 
     /// Applies a message of another node to the caches and the feed.
-    async fn apply(&self, message: Message) {
+    fn apply(&self, message: Message) {
         match message {
-            Message::Heartbeat => {}
+            Message::Heartbeat { .. } | Message::Leaving => {}
+            Message::ScansClaimed {
+                claimant,
+                claim: number,
+                organization_id: organization,
+                scan_ids,
+                ticket_codes,
+            } => {
+                let claim = ScanClaim {
+                    organization,
+                    scan_ids,
+                    ticket_codes,
+                };
+                // In a task, because the messages that follow must not wait for a write.
+                let claims = self.claims.clone();
+                tokio::spawn(async move { claims.serve(claimant, number, claim).await });
+            }
+            Message::ClaimConfirmed {
+                confirmer,
+                claimant,
+                claim,
+            } => self.claims.confirmed(confirmer, claimant, claim),
             Message::ScanIdsSeen {
                 organization_id,
                 scan_ids,
-            } => {
-                for scan in scan_ids {
-                    self.ticket_cache.mark_scan_seen(organization_id, scan);
-                }
-            }
+            } => self.scan_ids.mark_all(organization_id, scan_ids),
             Message::FactsChanged { organization_id } => self.identity_cache.invalidate(organization_id),
             Message::TicketsImported {
                 organization_id,
@@ -86,28 +112,21 @@ impl Cluster {
                 organization_id,
                 ticket_code,
                 version,
-                at,
-            } => {
-                self.ticket_cache
-                    .invalidate(organization_id, ticket_code, version, at);
+                at: _,
+            } => self
+                .ticket_cache
+                .invalidate(organization_id, ticket_code, version),
+            Message::Scan(record) => {
+                let event = (record.organization_id, record.event_id);
+                self.feed.scans_recorded_elsewhere(event);
             }
-            Message::Scan(record) => self.feed.publish_remote_scan(&record),
             Message::ScanStored {
                 organization_id,
                 event_id,
                 scan_id,
             } => {
-                self.ticket_cache.mark_scan_seen(organization_id, scan_id);
-                if !self.feed.has_subscribers(organization_id, event_id) {
-                    return;
-                }
-                match self.store.scan(organization_id, scan_id).await {
-                    Ok(Some(record)) => self.feed.publish_remote_scan(&record),
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "a scan of another node could not be read for the feed");
-                    }
-                }
+                self.scan_ids.mark_all(organization_id, [scan_id]);
+                self.feed.scans_recorded_elsewhere((organization_id, event_id));
             }
             Message::OccupancyChanged {
                 organization_id,
@@ -122,13 +141,22 @@ impl Cluster {
             Message::Occupancy {
                 organization_id,
                 event_id,
+                at,
                 occupancy,
-                ..
             } => {
-                self.occupancy_cache
-                    .put_event(organization_id, event_id, &occupancy);
-                self.feed
-                    .publish_occupancy((organization_id, event_id), *occupancy);
+                let event = (organization_id, event_id);
+                let stored = self.occupancy_cache.put_event(
+                    event,
+                    &occupancy,
+                    OccupancySource::OtherNode,
+                    Instant::now(),
+                );
+                if !stored {
+                    let is_local = false;
+                    self.feed
+                        .occupancy_changed(event, OccupancyChange { at, is_local });
+                }
+                self.feed.publish_occupancy(event, *occupancy);
             }
         }
     }
@@ -139,10 +167,16 @@ impl Cluster {
         while let Some(changes) = self.feed.next_occupancy_changes().await {
             let mut messages = Vec::new();
             for ((organization_id, event_id), OccupancyChange { at, is_local }) in changes {
+                let began = self.occupancy_cache.begin_read();
                 match self.store.occupancy(organization_id, event_id, at).await {
                     Ok(Some(occupancy)) => {
-                        self.occupancy_cache
-                            .put_event(organization_id, event_id, &occupancy);
+                        let event = (organization_id, event_id);
+                        self.occupancy_cache.put_event(
+                            event,
+                            &occupancy,
+                            OccupancySource::Read(began),
+                            Instant::now(),
+                        );
                         if is_local && bus.is_some() {
                             let occupancy = Box::new(occupancy.clone());
                             messages.push(Message::Occupancy {
@@ -172,24 +206,29 @@ impl Cluster {
                 () = tokio::time::sleep(COUNTER_POLL_INTERVAL) => {}
                 () = self.feed.closed() => return,
             }
+            let epoch = self.ticket_cache.epoch();
             let counters = self.store.change_counters().await;
             self.database_liveness.set_up(counters.is_ok());
             let Ok(counters) = counters else { continue };
-            if !self.store.is_shared() {
-                continue;
-            }
             for current in counters {
-                let previous = known.insert(current.organization_id, current);
-                let changed = |counter: fn(&ChangeCounters) -> i64| {
-                    previous.is_none_or(|previous| counter(&previous) != counter(&current))
-                };
-                if changed(|counters| counters.facts) {
-                    self.identity_cache.invalidate(current.organization_id);
+                let organization = current.organization_id;
+                let tickets_changed = self
+                    .ticket_cache
+                    .set_counter(organization, current.tickets, epoch);
+                if !self.store.is_shared() {
+                    // This node made every change itself.
+                    continue;
                 }
-                if changed(|counters| counters.tickets) {
-                    self.ticket_cache.invalidate_organization(current.organization_id);
+                let previous = known.insert(organization, current);
+                if previous.is_none_or(|previous| previous.facts != current.facts) {
+                    self.identity_cache.invalidate(organization);
+                }
+                if tickets_changed {
+                    self.ticket_cache.invalidate_organization(organization);
+                    self.occupancy_cache.remove_organization(organization);
                 }
             }
+            self.claims.exchange_cut_off(&*self.store).await;
         }
     }
 
@@ -203,7 +242,9 @@ impl Cluster {
                         return;
                     }
                 }
-                _ = heartbeat.tick() => messages.push(Message::Heartbeat),
+                _ = heartbeat.tick() => messages.push(Message::Heartbeat {
+                    listening: bus.is_up(),
+                }),
                 () = self.feed.closed() => return,
             }
             // If the bus fails, the messages are lost. The other nodes then learn of the changes by the change counters.

@@ -1,19 +1,39 @@
 //! Distributes the scans and the occupancy of an event to the subscribers on this node.
 //!
+//! The feed reads the scans of a watched event from the database, in the order of their recording ([`FeedStore`]). It
+//! reads when a scan is recorded here, when the bus tells of one elsewhere, and where other nodes share the database also
+//! several times a second, so that a lost message delays a scan a little.
+//!
 //! Invariants:
-//! - A publisher never waits for a subscriber. A subscriber that is too slow receives [`FeedItem::Lagged`].
-//! - Scans are published as they are recorded. Occupancy follows them, at most once in [`OCCUPANCY_INTERVAL`].
-//! - While the bus works, a subscriber receives everything that happens on any node after [`Feed::subscribe`] returned.
+//! - A subscriber gets every entry after the position at which it started exactly once and in order, or its
+//!   subscription ends.
+//! - A publisher never waits for a subscriber. A subscriber that is too far behind is cut off.
+//! - An item is shared by all subscribers, and so is each of its renderings.
+//! - Occupancy follows the scans, at most once in [`OCCUPANCY_INTERVAL`].
+//!
+//! [`FeedStore`]: crate::store::FeedStore
+
+mod channel;
+mod item;
+mod reader;
+mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, Semaphore, watch};
+
+pub use item::{FeedItem, OccupancyItem, Rendering, ScansItem};
+pub use subscription::{Backlog, Subscription};
 
 use crate::bus::{Bus, EventKey};
 use crate::model::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
+use crate::store::{FeedEntry, Store, StoreError};
+use channel::Channel;
 
 /// How long occupancy waits for more scans before it is published.
 const OCCUPANCY_INTERVAL: Duration = Duration::from_millis(100);
@@ -21,19 +41,8 @@ const OCCUPANCY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a new subscription waits until the bus delivers the scans of other nodes.
 const BUS_SUBSCRIBE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How many items a subscriber may be behind.
-const SUBSCRIBER_CAPACITY: usize = 1024;
-
-/// An item of the feed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FeedItem {
-    /// A scan was recorded or undone.
-    Scan(Box<ScanRecord>),
-    /// The present occupancy.
-    Occupancy(Box<EventOccupancy>),
-    /// The subscriber was too slow and missed this many items.
-    Lagged(u64),
-}
+/// How many pages of past scans are read at a time. The subscribers that need one wait.
+const CONCURRENT_CATCH_UPS: usize = 2;
 
 /// A change of an event's occupancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +54,7 @@ pub(crate) struct OccupancyChange {
 
 #[derive(Default)]
 struct Channels {
-    open: HashMap<EventKey, broadcast::Sender<Arc<FeedItem>>>,
+    open: HashMap<EventKey, Channel>,
     /// Changes whose occupancy is not published yet.
     occupancy_changes: HashMap<EventKey, OccupancyChange>,
     closed: bool,
@@ -54,127 +63,120 @@ struct Channels {
 /// The feed of this node.
 pub struct Feed {
     channels: Mutex<Channels>,
+    scans_recorded: Notify,
     occupancy_changed: Notify,
     closed: watch::Sender<bool>,
     bus: Option<Arc<dyn Bus>>,
-}
-
-/// A subscription to an event.
-pub struct Subscription(broadcast::Receiver<Arc<FeedItem>>);
-
-impl Subscription {
-    /// Waits for the next item; `None` when the feed is closed.
-    pub async fn next(&mut self) -> Option<Arc<FeedItem>> {
-        match self.0.recv().await {
-            Ok(item) => Some(item),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Arc::new(FeedItem::Lagged(missed))),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
-fn event_of(record: &ScanRecord) -> EventKey {
-    (record.organization_id, record.event_id)
-}
-
-fn scan_item(record: &ScanRecord) -> FeedItem {
-    FeedItem::Scan(Box::new(record.clone()))
+    store: Arc<dyn Store>,
+    catch_ups: Semaphore,
 }
 
 impl Feed {
-    pub(crate) fn new(bus: Option<Arc<dyn Bus>>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, bus: Option<Arc<dyn Bus>>) -> Self {
         Self {
             channels: Mutex::default(),
+            scans_recorded: Notify::new(),
             occupancy_changed: Notify::new(),
             closed: watch::Sender::new(false),
             bus,
+            store,
+            catch_ups: Semaphore::new(CONCURRENT_CATCH_UPS),
         }
     }
 
-    /// Subscribes to an event. If the bus is down, the subscription starts without the scans of other nodes, which follow
-    /// when the bus works again.
-    pub async fn subscribe(&self, organization: OrganizationId, event: EventId) -> Subscription {
-        let subscription = self.open_subscription(organization, event);
+    /// Subscribes to an event. The subscription delivers every scan that is recorded on any node after this returned.
+    /// With `after`, it first delivers the entries after this position; without such a position in the feed it starts at
+    /// the end and is not [resumed](Subscription::is_resumed).
+    pub async fn subscribe(
+        self: &Arc<Self>,
+        organization: OrganizationId,
+        event: EventId,
+        after: Option<i64>,
+    ) -> Result<Subscription, StoreError> {
+        let subscription = Subscription::start(self, (organization, event), after).await?;
         if let Some(bus) = &self.bus {
             let subscribed = bus.scans_subscribed(organization, event);
             let _ = tokio::time::timeout(BUS_SUBSCRIBE_TIMEOUT, subscribed).await;
         }
-        subscription
-    }
-
-    fn open_subscription(&self, organization: OrganizationId, event: EventId) -> Subscription {
-        let mut channels = self.channels.lock();
-        if channels.closed {
-            // A receiver without a sender ends at once.
-            return Subscription(broadcast::channel(1).1);
-        }
-        let channel = channels.open.entry((organization, event)).or_insert_with(|| {
-            if let Some(bus) = &self.bus {
-                bus.subscribe_scans(organization, event);
-            }
-            broadcast::channel(SUBSCRIBER_CAPACITY).0
-        });
-        Subscription(channel.subscribe())
-    }
-
-    pub(crate) fn has_subscribers(&self, organization: OrganizationId, event: EventId) -> bool {
-        self.channels.lock().open.contains_key(&(organization, event))
+        Ok(subscription)
     }
 
     /// How many subscriptions exist.
     pub(crate) fn subscriptions(&self) -> usize {
-        self.channels
-            .lock()
-            .open
-            .values()
-            .map(broadcast::Sender::receiver_count)
-            .sum()
+        self.channels.lock().open.values().map(Channel::subscribers).sum()
     }
 
-    /// Publishes a scan of this node.
-    pub(crate) fn publish_scan(&self, record: &ScanRecord) {
-        self.publish_scans(&[record]);
-    }
-
-    /// Publishes scans of this node.
-    pub(crate) fn publish_scans(&self, records: &[&ScanRecord]) {
-        for records in records.chunk_by(|one, next| event_of(one) == event_of(next)) {
-            let [first, ..] = records else { continue };
-            let event = event_of(first);
-            let at = records
-                .iter()
-                .fold(first.received_at, |at, record| at.max(record.received_at));
-            let has_subscribers = self.send(event, records.iter().map(|record| scan_item(record)));
+    /// Scans of this node were recorded or changed. Without a bus and a subscriber this does nothing.
+    pub(crate) fn scans_recorded<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a ScanRecord>,
+        at: Timestamp,
+    ) {
+        let mut last = None;
+        for record in records {
+            let event = (record.organization_id, record.event_id);
+            let at = at.max(record.received_at);
+            if last == Some((event, at)) {
+                continue;
+            }
+            last = Some((event, at));
+            let has_subscribers = self.mark_unread(event);
             if has_subscribers || self.bus.is_some() {
                 self.occupancy_changed(event, OccupancyChange { at, is_local: true });
             }
         }
     }
 
-    /// Publishes a scan of another node, which also publishes the occupancy.
-    pub(crate) fn publish_remote_scan(&self, record: &ScanRecord) {
-        self.send(event_of(record), [record].into_iter().map(scan_item));
+    /// Scans of another node were recorded or changed. That node also publishes the occupancy.
+    pub(crate) fn scans_recorded_elsewhere(&self, event: EventKey) {
+        self.mark_unread(event);
+    }
+
+    /// Has the reader read the new scans of an event. Returns whether it has subscribers.
+    fn mark_unread(&self, event: EventKey) -> bool {
+        let mut channels = self.channels.lock();
+        let Some(channel) = channels.open.get_mut(&event) else {
+            return false;
+        };
+        channel.has_unread = true;
+        drop(channels);
+        self.scans_recorded.notify_one();
+        true
+    }
+
+    /// Publishes the entries that the reader read.
+    fn publish_entries(&self, event: EventKey, entries: Vec<FeedEntry>) {
+        let item = FeedItem::Scans(Arc::new(ScansItem::new(entries)));
+        self.publish(event, &item);
     }
 
     /// Publishes the occupancy of an event.
     pub(crate) fn publish_occupancy(&self, event: EventKey, occupancy: EventOccupancy) {
-        self.send(event, [FeedItem::Occupancy(Box::new(occupancy))]);
+        let position = self.channels.lock().open.get(&event).map(Channel::position);
+        if let Some(position) = position {
+            let item = FeedItem::Occupancy(Arc::new(OccupancyItem::new(position, occupancy)));
+            self.publish(event, &item);
+        }
     }
 
-    /// Sends items to the subscribers of an event. Returns whether there are any; without them no item is made.
-    fn send(&self, event: EventKey, items: impl IntoIterator<Item = FeedItem>) -> bool {
+    fn publish(&self, event: EventKey, item: &FeedItem) {
         let mut channels = self.channels.lock();
-        let Some(channel) = channels.open.get(&event) else {
-            return false;
-        };
-        if channel.receiver_count() == 0 {
-            channels.open.remove(&event);
-            if let Some(bus) = &self.bus {
+        if let Some(channel) = channels.open.get_mut(&event) {
+            channel.publish(item);
+        }
+    }
+
+    /// Closes the channels without subscribers. Returns the events that have some.
+    fn watched_events(&self) -> Vec<EventKey> {
+        let mut channels = self.channels.lock();
+        channels.open.retain(|event, channel| {
+            let is_watched = channel.has_subscribers();
+            if !is_watched && let Some(bus) = &self.bus {
                 bus.unsubscribe_scans(event.0, event.1);
             }
-            return false;
-        }
-        items.into_iter().all(|item| channel.send(Arc::new(item)).is_ok())
+            is_watched
+        });
+        channels.open.keys().copied().collect()
     }
 
     /// Records that the occupancy of an event changed.

@@ -20,7 +20,8 @@
 //!    `cluster.rs` and the bus.
 //! 10. **Answer** the device: `into_answer`, `scanner/attempt.rs`.
 //!
-//! Invariants: only the database admits. A scan that was decided before gets its first answer again.
+//! Invariants: only the database admits. A scan that was decided before gets its first answer again, whoever made its id and
+//! however the scan came: a scan at a gate, an upload, an accepted one.
 
 mod attempt;
 mod cached_denials;
@@ -35,17 +36,19 @@ mod verification;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Message};
 use crate::model::{
-    Attempt, AuthenticatedDevice, DeviceStatus, OrganizationId, RuleSettings, ScanAnswer, ScanRequest,
-    Timestamp, TokenHash, Verification,
+    Attempt, AuthenticatedDevice, DeviceStatus, OrganizationId, Recorded, RuleSettings, ScanAnswer,
+    ScanRequest, Timestamp, TokenHash,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
 use crate::node::cache::redis::{RedisHealth, RedisTicketCache};
+use crate::node::cache::scan_ids::{Mark, ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
+use crate::node::cluster::claims::Claims;
 use crate::node::feed::Feed;
 use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
@@ -59,6 +62,9 @@ pub use undo::UndoActor;
 /// How long a reader waits for denials that are being written.
 const PENDING_DENIALS_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// How long a node that ends tries to tell the others.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(250);
+
 /// Processes scans; cheap to clone.
 #[derive(Clone)]
 pub struct Scanner(Arc<ScannerParts>);
@@ -69,6 +75,8 @@ pub(crate) struct ScannerParts {
     pub(crate) rules: RuleSettings,
     pub(crate) identity_cache: Arc<IdentityCache>,
     pub(crate) ticket_cache: Arc<TicketCache>,
+    pub(crate) scan_ids: Arc<ScanIds>,
+    pub(crate) claims: Claims,
     #[cfg(feature = "redis")]
     pub(crate) redis_cache: Option<RedisTicketCache>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
@@ -92,7 +100,7 @@ impl Scanner {
 
     /// The feed of scans and occupancy.
     #[must_use]
-    pub fn feed(&self) -> &Feed {
+    pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
     }
 
@@ -107,6 +115,10 @@ impl Scanner {
     pub async fn shutdown(&self) {
         self.0.write_queue.flush_all().await;
         self.0.feed.close();
+        if let Some(bus) = &self.0.bus {
+            // Otherwise the others would wait for this node until they miss it.
+            let _ = tokio::time::timeout(LEAVE_TIMEOUT, bus.publish(&[Message::Leaving])).await;
+        }
         self.0.store.release();
     }
 
@@ -190,31 +202,62 @@ impl Scanner {
         };
         let keyring = self.0.keyrings.get(authenticated.device.organization_id).await?;
         let (client_scan_id, dry_run) = (request.scan_id, request.dry_run);
-        let mut attempt = self.attempt(authenticated, active_session, request, &keyring, now);
+        let attempt = self.attempt(authenticated, active_session, request, &keyring, now);
         if dry_run {
-            return Box::pin(self.preview(&attempt)).await;
+            return Box::pin(self.preview(attempt)).await;
         }
-        let seen_before =
-            client_scan_id.is_some_and(|id| self.0.ticket_cache.mark_scan_seen(attempt.organization_id, id));
-        if !seen_before
+        let mark = self.0.scan_ids.mark(attempt.organization_id, attempt.scan_id);
+        if !mark.seen_before
             && let Some(denial) = self.cached_denial(active_session, &attempt).await
             && self.is_new(client_scan_id, &attempt).await?
+            && let Some(answer) = self
+                .answer_cached_denial(active_session, &attempt, denial, mark)
+                .await?
         {
-            if self.may_answer_before_record(active_session, client_scan_id) {
-                return self.answer_cached_denial(active_session, attempt, denial).await;
-            }
-            attempt.verification = Verification::Denied(denial);
+            return Ok(answer);
         }
-        Box::pin(async move {
-            let answer = into_answer(self.0.write_queue.record(attempt).await?)?;
-            self.with_occupancy_of_its_gate(active_session, answer).await
-        })
-        .await
+        let answer = Box::pin(self.decide(attempt, mark)).await?;
+        if !answer.replayed {
+            return Ok(answer);
+        }
+        Box::pin(self.with_occupancy_of_its_gate(active_session, answer)).await
+    }
+
+    /// Lets the database decide and record a scan. A scan that a cache of another node may have denied meanwhile is claimed
+    /// first, so that there is one decision.
+    async fn decide(&self, mut attempt: Box<Attempt>, mark: Mark) -> Result<ScanAnswer, ScanError> {
+        attempt.claimed |= self.0.claims.is_alone();
+        if !attempt.claimed && mark.seen_before {
+            // The scan of another node, whose record may follow.
+            let known = self
+                .store()
+                .find_scan_for_retry(attempt.organization_id, attempt.scan_id);
+            attempt.claimed = known.await?.is_some();
+        }
+        if !attempt.claimed && (mark.seen_before || attempt.override_.is_some()) {
+            self.claim(&mut attempt).await?;
+        }
+        let again = (!attempt.claimed).then(|| attempt.clone());
+        let mut recorded = self.0.write_queue.record(attempt).await?;
+        if let (Recorded::NotClaimed, Some(mut attempt)) = (&recorded, again) {
+            self.claim(&mut attempt).await?;
+            recorded = self.0.write_queue.record(attempt).await?;
+        }
+        into_answer(recorded)
+    }
+
+    async fn claim(&self, attempt: &mut Attempt) -> Result<(), ScanError> {
+        let claim = ScanClaim::of_scan(attempt.organization_id, attempt.scan_id);
+        self.0.claims.claim(&claim).await?;
+        attempt.claimed = true;
+        Ok(())
     }
 
     /// The answer that a scan would get. Nothing is recorded.
-    async fn preview(&self, attempt: &Attempt) -> Result<ScanAnswer, ScanError> {
-        let recorded = self.store().dry_run(attempt, &self.0.rules).await?;
+    async fn preview(&self, mut attempt: Box<Attempt>) -> Result<ScanAnswer, ScanError> {
+        // Nothing is decided, so that nothing has to be claimed.
+        attempt.claimed = true;
+        let recorded = self.store().dry_run(&attempt, &self.0.rules).await?;
         let answer = into_answer(recorded)?;
         Ok(ScanAnswer {
             scan_id: None,

@@ -10,8 +10,10 @@ use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
 use crate::node::cache::redis::RedisTicketCache;
+use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Cluster;
+use crate::node::cluster::claims::Claims;
 use crate::node::health::DatabaseLiveness;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
@@ -75,11 +77,13 @@ impl Setup {
         let (publisher, publisher_queue) = BusPublisher::channel(bus.is_some());
         let identity_cache = Arc::new(IdentityCache::new());
         let ticket_cache = Arc::new(TicketCache::new(window));
+        let scan_ids = Arc::new(ScanIds::new());
         let occupancy_cache = Arc::new(OccupancyCache::default());
         let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
-        let feed = Arc::new(Feed::new(bus.clone()));
+        let feed = Arc::new(Feed::new(Arc::clone(&store), bus.clone()));
         let effects = PostCommitEffects {
             ticket_cache: Arc::clone(&ticket_cache),
+            scan_ids: Arc::clone(&scan_ids),
             #[cfg(feature = "redis")]
             redis_cache: redis_cache.clone(),
             occupancy_cache: Arc::clone(&occupancy_cache),
@@ -88,12 +92,20 @@ impl Setup {
         };
         let write_queue = WriteQueue::start(Arc::clone(&store), rules, Arc::new(effects))?;
         let database_liveness = Arc::new(DatabaseLiveness::default());
+        let claims = Claims::new(
+            bus.clone().filter(|_| store.is_shared()),
+            Arc::clone(&scan_ids),
+            Arc::clone(&ticket_cache),
+            write_queue.clone(),
+        );
         let cluster = Cluster {
             database_liveness: Arc::clone(&database_liveness),
             store: Arc::clone(&store),
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),
+            scan_ids: Arc::clone(&scan_ids),
             occupancy_cache: Arc::clone(&occupancy_cache),
+            claims: claims.clone(),
             feed: Arc::clone(&feed),
         };
         cluster.start(bus.clone(), publisher_queue);
@@ -118,6 +130,8 @@ impl Setup {
             rules,
             identity_cache,
             ticket_cache,
+            scan_ids,
+            claims,
             #[cfg(feature = "redis")]
             redis_cache,
             bus,

@@ -99,7 +99,12 @@ fn decide_attempt(
     }
     let decision = match &attempt.verification {
         Verification::Verified(claims) => {
-            decide::by_database(attempt, claims, &session, facts, rules, writes, changed_tickets)
+            let decision =
+                decide::by_database(attempt, claims, &session, facts, rules, writes, changed_tickets);
+            match decision {
+                Some(decision) => decision,
+                None => return Recorded::NotClaimed,
+            }
         }
         Verification::Denied(denial) => decide::ScanDecision {
             reason: denial.reason,

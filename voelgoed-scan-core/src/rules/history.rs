@@ -1,6 +1,6 @@
 //! Folds the scans of a ticket, in the order of their times, into a ledger. The functions are pure.
 //!
-//! Invariants: the same scans give the same ledger, outcomes and occupancy, in whatever order they became known; a scan that
+//! Invariants: each scan is judged by the rules of its own time; the same scans give the same ledger, outcomes and occupancy, in whatever order they became known; a scan that
 //! the server answered keeps its answer; a scan that a device decided alone gets the result of its position in time; every
 //! admitted person is inside, by right or not.
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::model::text::string_enum;
 use crate::model::{Direction, Ledger, Movement, Passage, Reason, ScanId};
-use crate::rules::Allowance;
+use crate::rules::{Allowance, TicketRules};
 
 string_enum! {
     /// The kind of a conflict between a scan of a device and the rules.
@@ -69,9 +69,8 @@ pub struct PastScan {
     pub direction: Direction,
     /// What it means to the history.
     pub kind: HistoryKind,
-    /// The entry limit at the time of the scan. A later change of the limit or of the event's policy does not change the
-    /// occupancy of past scans.
-    pub entry_limit: u8,
+    /// For a scan that the server answered: the entry limit by which it answered.
+    pub entry_limit: Option<u8>,
     /// Its present outcome.
     pub outcome: HistoryOutcome,
 }
@@ -84,7 +83,7 @@ impl PastScan {
             passage,
             direction,
             kind: HistoryKind::Answered,
-            entry_limit,
+            entry_limit: Some(entry_limit),
             outcome: HistoryOutcome::with_reason(reason),
         }
     }
@@ -101,13 +100,13 @@ pub struct FoldedHistory {
     pub outcomes: Vec<(ScanId, HistoryOutcome)>,
 }
 
-/// Folds the scans of one ticket at one event under the present allowance.
+/// Folds the scans of one ticket at one event, each under the rules of its own time.
 #[must_use]
-pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, allowance: &Allowance) -> FoldedHistory {
+pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, rules: &TicketRules) -> FoldedHistory {
     let mut scans: Vec<_> = scans.into_iter().collect();
     scans.sort_by_key(|scan| (scan.passage.at, scan.passage.scan_id));
     let mut fold = HistoryFold {
-        allowance,
+        rules,
         folded: FoldedHistory::default(),
         has_late_entry: false,
     };
@@ -132,31 +131,42 @@ enum EntryEffect {
 }
 
 struct HistoryFold<'a> {
-    allowance: &'a Allowance,
+    rules: &'a TicketRules,
     folded: FoldedHistory,
     /// Whether an earlier entry became known to the server only later.
     has_late_entry: bool,
 }
 
 impl HistoryFold<'_> {
+    /// The allowance by which an entry is judged: that of its time. The server answered with the limit that it knew.
+    fn allowance(&self, scan: &PastScan) -> Allowance {
+        let allowance = self.rules.at(scan.passage.at);
+        let answered = scan.entry_limit.filter(|_| scan.kind == HistoryKind::Answered);
+        Allowance {
+            entry_limit: answered.unwrap_or(allowance.entry_limit),
+            ..allowance
+        }
+    }
+
     fn enter(&mut self, scan: &PastScan) -> HistoryOutcome {
+        let allowance = self.allowance(scan);
         let ledger = &self.folded.ledger;
-        let allowed = ledger.allows_entry(self.allowance, scan.passage.at);
+        let allowed = ledger.allows_entry(&allowance, scan.passage.at);
         let (effect, outcome) = match scan.kind {
-            HistoryKind::Answered => self.answered(scan, allowed),
+            HistoryKind::Answered => self.answered(scan, &allowance, allowed),
             HistoryKind::LetIn => (EntryEffect::WithoutRight, scan.outcome),
             HistoryKind::Forced => (
                 EntryEffect::ByRight { adds_person: true },
-                self.forced(scan, allowed),
+                Self::forced(scan, &allowance, allowed),
             ),
             _ if allowed => {
-                let readmission = ledger.admissions() >= u32::from(self.allowance.entry_limit);
+                let readmission = ledger.admissions() >= u32::from(allowance.entry_limit);
                 let reason = if readmission {
                     Reason::Readmitted
                 } else {
                     Reason::Admitted
                 };
-                let adds_person = !readmission || ledger.readmission_adds_person(self.allowance.entry_limit);
+                let adds_person = !readmission || ledger.readmission_adds_person(allowance.entry_limit);
                 (
                     EntryEffect::ByRight { adds_person },
                     HistoryOutcome::with_reason(reason),
@@ -164,25 +174,25 @@ impl HistoryFold<'_> {
             }
             HistoryKind::Backed | HistoryKind::AskedBacked => (
                 EntryEffect::ByRight { adds_person: true },
-                self.forced(scan, false),
+                Self::forced(scan, &allowance, false),
             ),
             HistoryKind::Asked => (
                 EntryEffect::Denied,
-                HistoryOutcome::with_reason(self.allowance.denial()),
+                HistoryOutcome::with_reason(allowance.denial()),
             ),
             HistoryKind::Admitted => (
                 EntryEffect::WithoutRight,
-                self.lose(HistoryOutcome::with_reason(self.allowance.denial())),
+                self.lose(HistoryOutcome::with_reason(allowance.denial()), &allowance),
             ),
         };
         let outcome = scan.outcome.kept_conflict(outcome);
         let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
         match effect {
             EntryEffect::ByRight { adds_person } => {
-                movements.extend(ledger.enter(scan.passage.clone(), adds_person, self.allowance));
+                movements.extend(ledger.enter(scan.passage.clone(), adds_person));
             }
             EntryEffect::WithoutRight => {
-                movements.push(ledger.admit_without_right(scan.passage.clone(), self.allowance));
+                movements.push(ledger.admit_without_right(scan.passage.clone()));
             }
             EntryEffect::Denied => return outcome,
         }
@@ -192,7 +202,12 @@ impl HistoryFold<'_> {
 
     /// An entry that the server answered keeps its answer. It loses a conflict only against entries that the server did not
     /// know. A later change of the rules makes no entry lose.
-    fn answered(&self, scan: &PastScan, allowed: bool) -> (EntryEffect, HistoryOutcome) {
+    fn answered(
+        &self,
+        scan: &PastScan,
+        allowance: &Allowance,
+        allowed: bool,
+    ) -> (EntryEffect, HistoryOutcome) {
         let before = HistoryOutcome {
             conflict: None,
             winner: None,
@@ -200,9 +215,9 @@ impl HistoryFold<'_> {
         };
         match before.reason {
             Reason::Overridden => (EntryEffect::ByRight { adds_person: true }, before),
-            _ if !allowed && self.has_late_entry => (EntryEffect::WithoutRight, self.lose(before)),
+            _ if !allowed && self.has_late_entry => (EntryEffect::WithoutRight, self.lose(before, allowance)),
             Reason::Readmitted => {
-                let adds_person = self.folded.ledger.readmission_adds_person(scan.entry_limit);
+                let adds_person = self.folded.ledger.readmission_adds_person(allowance.entry_limit);
                 (EntryEffect::ByRight { adds_person }, before)
             }
             _ => (EntryEffect::ByRight { adds_person: true }, before),
@@ -210,8 +225,8 @@ impl HistoryFold<'_> {
     }
 
     /// An override. If the overridden denial came from the history, it changes with the history.
-    fn forced(&self, scan: &PastScan, allowed: bool) -> HistoryOutcome {
-        let history_denial = self.allowance.denial();
+    fn forced(scan: &PastScan, allowance: &Allowance, allowed: bool) -> HistoryOutcome {
+        let history_denial = allowance.denial();
         let other_denial = scan
             .outcome
             .would_have_been
@@ -222,8 +237,8 @@ impl HistoryFold<'_> {
         }
     }
 
-    fn lose(&self, outcome: HistoryOutcome) -> HistoryOutcome {
-        let winner = self.folded.ledger.blocking_admission(self.allowance);
+    fn lose(&self, outcome: HistoryOutcome, allowance: &Allowance) -> HistoryOutcome {
+        let winner = self.folded.ledger.blocking_admission(allowance);
         HistoryOutcome {
             conflict: winner.map(|_| ConflictKind::DoubleEntry),
             winner: winner.map(|passage| passage.scan_id),

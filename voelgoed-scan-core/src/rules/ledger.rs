@@ -1,13 +1,16 @@
 //! The rules on a ticket's ledger: when it admits, and how entries and exits change it.
 //!
-//! Invariants: admissions are in the order of their times; the ledger keeps every open admission, and of the others only as
-//! many of the latest as a rule can count; the changes of occupancy ([`Movement`]) add up to entries minus exits at every
-//! gate. People and rights are separate: a person whom a device admitted against the rules is inside, but does not use up
-//! the ticket.
+//! Invariants: admissions are in the order of their times; what the ledger keeps does not depend on the rules in force, so
+//! that it is enough for any later rules: every open admission, and of the others the times of as many of the latest as a
+//! rule can count; the changes of occupancy ([`Movement`]) add up to entries minus exits at every gate. People and rights
+//! are separate: a person whom a device admitted against the rules is inside, but does not use up the ticket.
 
 use std::time::Duration;
 
 use crate::model::{Admission, Ledger, Movement, Passage, Reason, Reentry, Timestamp};
+
+/// The number of admissions that a rule can count: the greatest entry limit.
+const MAX_COUNTED: usize = u8::MAX as usize;
 
 /// How often a ticket may admit, and under which policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +43,18 @@ impl Ledger {
         match allowance.reentry {
             Reentry::Never => (self.admissions as usize) < limit,
             Reentry::AfterExit => self.inside() < limit,
-            Reentry::AfterWindow => {
-                let since = now.minus(allowance.dedup_window);
-                self.recent
-                    .iter()
-                    .filter(|admission| !admission.without_right && admission.entry.at >= since)
-                    .count()
-                    < limit
-            }
+            Reentry::AfterWindow => self.admissions_since(now.minus(allowance.dedup_window)) < limit,
         }
+    }
+
+    /// The number of admissions by right at or after `since`. It is exact up to the greatest entry limit.
+    fn admissions_since(&self, since: Timestamp) -> usize {
+        let recent = self
+            .recent
+            .iter()
+            .filter(|admission| !admission.without_right && admission.entry.at >= since);
+        let earlier = self.earlier.iter().rev().take_while(|at| **at >= since);
+        recent.count() + earlier.count()
     }
 
     /// The admission that an entry past the allowance conflicts with: the latest one that the policy counts.
@@ -65,7 +71,7 @@ impl Ledger {
     }
 
     /// Adds a person whom a device admitted although the rules did not allow it.
-    pub fn admit_without_right(&mut self, entry: Passage, allowance: &Allowance) -> Movement {
+    pub fn admit_without_right(&mut self, entry: Passage) -> Movement {
         let movement = Movement {
             gate_id: entry.gate_id,
             entries: 1,
@@ -76,13 +82,13 @@ impl Ledger {
             ended: None,
             without_right: true,
         });
-        self.prune(allowance);
+        self.prune();
         movement
     }
 
     /// Adds an admission. `person_added` is false if the holder came back without an exit scan. Then the oldest open admission
     /// ends, at its own gate.
-    pub fn enter(&mut self, entry: Passage, person_added: bool, allowance: &Allowance) -> Vec<Movement> {
+    pub fn enter(&mut self, entry: Passage, person_added: bool) -> Vec<Movement> {
         let mut movements = vec![Movement {
             gate_id: entry.gate_id,
             entries: 1,
@@ -103,7 +109,7 @@ impl Ledger {
             ended: None,
             without_right: false,
         });
-        self.prune(allowance);
+        self.prune();
         movements
     }
 
@@ -135,18 +141,23 @@ impl Ledger {
         })
     }
 
-    /// Removes the admissions that no rule can count: ended ones that are older than the entry limit, except the last.
-    fn prune(&mut self, allowance: &Allowance) {
-        let length = self.recent.len();
-        let by_right = self.recent.iter().filter(|one| !one.without_right).count();
-        let prunable = by_right.saturating_sub(usize::from(allowance.entry_limit));
-        let (mut number, mut number_by_right) = (0, 0);
-        self.recent.retain(|admission| {
-            number += 1;
-            number_by_right += usize::from(!admission.without_right);
-            let counts = !admission.without_right && number_by_right > prunable;
-            counts || admission.ended.is_none() || number == length
+    /// Removes the admissions that no rule reads as a whole: ended ones, except the last one and the last one by right. Of
+    /// those by right the times stay, as many as a rule can count.
+    fn prune(&mut self) {
+        let last = self.recent.len().saturating_sub(1);
+        let last_by_right = self.recent.iter().rposition(|one| !one.without_right);
+        let Self { recent, earlier, .. } = self;
+        let mut index = 0;
+        recent.retain(|admission| {
+            let keep = admission.ended.is_none() || index == last || Some(index) == last_by_right;
+            index += 1;
+            if !keep && !admission.without_right {
+                let at = admission.entry.at;
+                earlier.insert(earlier.partition_point(|time| *time <= at), at);
+            }
+            keep
         });
+        earlier.drain(..earlier.len().saturating_sub(MAX_COUNTED));
     }
 }
 
@@ -180,7 +191,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for at in [1, 2] {
             assert!(ledger.allows_entry(&never, Timestamp::from_millis(at)));
-            ledger.enter(passage(at, 1), true, &never);
+            ledger.enter(passage(at, 1), true);
         }
         ledger.leave(passage(3, 1));
         assert!(!ledger.allows_entry(&never, Timestamp::from_millis(1_000_000)));
@@ -190,7 +201,7 @@ mod tests {
     fn after_exit_counts_the_people_inside() {
         let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(passage(1, 1), true, &after_exit);
+        ledger.enter(passage(1, 1), true);
         assert!(!ledger.allows_entry(&after_exit, Timestamp::from_millis(2)));
         ledger.leave(passage(2, 1));
         assert!(ledger.allows_entry(&after_exit, Timestamp::from_millis(3)));
@@ -201,19 +212,18 @@ mod tests {
     fn after_window_includes_both_ends_of_the_window() {
         let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(passage(1000, 1), true, &after_window);
+        ledger.enter(passage(1000, 1), true);
         assert!(!ledger.allows_entry(&after_window, Timestamp::from_millis(1100)));
         assert!(ledger.allows_entry(&after_window, Timestamp::from_millis(1101)));
     }
 
     #[test]
     fn a_readmission_without_an_exit_scan_ends_the_old_admission_at_its_gate() {
-        let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(passage(1000, 1), true, &after_window);
+        ledger.enter(passage(1000, 1), true);
         assert!(!ledger.readmission_adds_person(1));
         let old_gate = passage(0, 1).gate_id;
-        let movements = ledger.enter(passage(2000, 2), false, &after_window);
+        let movements = ledger.enter(passage(2000, 2), false);
         assert_eq!(
             movements[1],
             Movement {
@@ -227,10 +237,9 @@ mod tests {
 
     #[test]
     fn an_exit_ends_the_latest_admission_at_its_own_gate_first() {
-        let three = allowance(Reentry::Never, 3);
         let mut ledger = Ledger::default();
         for (at, gate) in [(1, 1), (2, 2), (3, 1)] {
-            ledger.enter(passage(at, gate), true, &three);
+            ledger.enter(passage(at, gate), true);
         }
         let gates: Vec<_> = [(4, 2), (5, 2), (6, 9)]
             .into_iter()
@@ -244,12 +253,44 @@ mod tests {
 
     #[test]
     fn the_ledger_stays_small_after_many_entries_and_exits() {
-        let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
         for at in 0..1000 {
-            ledger.enter(passage(at * 2, 1), true, &after_exit);
+            ledger.enter(passage(at * 2, 1), true);
             ledger.leave(passage(at * 2 + 1, 1));
         }
         assert_eq!((ledger.admissions(), ledger.recent.len()), (1000, 1));
+        let greatest = allowance(Reentry::AfterWindow, 255);
+        assert!(
+            !ledger.allows_entry(&greatest, Timestamp::from_millis(0)),
+            "more than a rule can count"
+        );
+        assert_eq!(ledger.earlier.len(), MAX_COUNTED);
+        let text = serde_json::to_string(&ledger).expect("JSON");
+        assert!(text.len() < 4000, "{}", text.len());
+    }
+
+    #[test]
+    fn the_ledger_knows_enough_for_a_higher_limit_and_another_policy() {
+        let mut ledger = Ledger::default();
+        for at in [1000, 1010, 1020, 1030] {
+            ledger.enter(passage(at, 1), true);
+            ledger.leave(passage(at + 5, 1));
+        }
+        for (limit, now, allowed) in [
+            (3, 1040, false),
+            (4, 1100, false),
+            (4, 1101, true),
+            (3, 1110, false),
+            (3, 1111, true),
+            (5, 1040, true),
+        ] {
+            let after_window = allowance(Reentry::AfterWindow, limit);
+            assert_eq!(
+                ledger.allows_entry(&after_window, Timestamp::from_millis(now)),
+                allowed,
+                "{limit} at {now}"
+            );
+        }
+        assert!(!ledger.allows_entry(&allowance(Reentry::Never, 4), Timestamp::from_millis(9000)));
     }
 }

@@ -1,6 +1,6 @@
 //! Filters and orders of lists. A filter's `None` matches any value.
 
-use crate::model::{DeviceId, EventId, GateId, ScanResult, TicketCode, Timestamp};
+use crate::model::{DeviceId, EventId, GateId, ScanResult, SessionId, TicketCode, Timestamp};
 use crate::rules::ConflictKind;
 
 /// Which scans of the audit trail are requested.
@@ -12,6 +12,8 @@ pub struct ScanFilter {
     pub gate_id: Option<GateId>,
     /// Scans by this device.
     pub device_id: Option<DeviceId>,
+    /// Scans of this session.
+    pub session_id: Option<SessionId>,
     /// Scans of this ticket.
     pub ticket_code: Option<TicketCode>,
     /// Scans with this result.

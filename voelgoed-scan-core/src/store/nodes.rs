@@ -1,11 +1,13 @@
 //! What a node asks the database because other nodes may use it too, and for its metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::model::{OrganizationId, Timestamp};
 use crate::store::StoreError;
 
 /// The change counters of an organization. A node that sees a counter rise drops what it has cached.
@@ -49,21 +51,24 @@ pub trait NodeStore: Send + Sync {
     /// The change counters of all organizations.
     async fn change_counters(&self) -> Result<Vec<ChangeCounters>, StoreError>;
 
+    /// Says that a node is cut off from the others, for the next two seconds.
+    async fn mark_cut_off(&self, node: Uuid) -> Result<(), StoreError>;
+
+    /// Whether another node than this one is cut off.
+    async fn others_cut_off(&self, node: Uuid) -> Result<bool, StoreError>;
+
     /// Whether other processes may write to this database. A SQLite file belongs to one process.
     fn is_shared(&self) -> bool;
-
-    /// The record of a scan.
-    async fn scan(
-        &self,
-        organization: OrganizationId,
-        scan: ScanId,
-    ) -> Result<Option<ScanRecord>, StoreError>;
 
     /// Finds out what the next scan will meet: inserts a scan and rolls it back, then commits to the log.
     async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// Whether acknowledged commits survive a crash of the database.
     async fn durability(&self) -> Result<Durability, StoreError>;
+
+    /// Keeps the deduplication window of the deployment from now on. Scans from before that arrive later are judged by the
+    /// window of their own time. Called when a server starts.
+    async fn keep_dedup_window(&self, window: Duration, now: Timestamp) -> Result<(), StoreError>;
 
     /// Lets another server open an SQLite file. The store must not be used after that.
     fn release(&self);

@@ -5,9 +5,11 @@
 //! `name.postgres.sql` are variants of one statement. `organizations/` to `sync/` group them by subject.
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
-//! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets.
+//! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
+//! positions of the feed.
 
 mod batch;
+mod bounded_list;
 mod bulk;
 mod change_counters;
 #[cfg(feature = "sqlite")]
@@ -18,7 +20,9 @@ mod dialect;
 mod enrollments;
 mod errors;
 mod events;
+mod feed;
 mod first_admission;
+mod former_rules;
 mod gates;
 mod import;
 mod keys;

@@ -9,7 +9,7 @@ use crate::model::{
     OrganizationId, Override, Reason, ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId,
     TicketStatus, Timestamp,
 };
-use crate::rules::{ConflictKind, CountChange, HistoryKind, NewScan};
+use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
 use crate::sync::refold::ScanState;
 use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
 
@@ -160,6 +160,8 @@ pub struct SyncFacts {
     pub tickets: HashMap<TicketId, TicketFacts>,
     /// The changes of their statuses that staff made, in the order of their times.
     pub status_changes: HashMap<TicketId, Vec<(Timestamp, TicketStatus)>>,
+    /// The rules of the events and tickets that no longer hold.
+    pub former_rules: FormerRules,
     /// The scans of the tickets' histories.
     pub history: Vec<ScanState>,
     /// The sessions of the device.
@@ -266,6 +268,8 @@ pub struct SyncWrites {
     pub scans: Vec<NewSyncedScan>,
     /// The recorded scans that changed.
     pub changed: Vec<ScanState>,
+    /// Those of them that are decided differently now, or were undone.
+    pub changed_decisions: Vec<(EventId, ScanId)>,
     /// The recorded scans that got a position in the device's log.
     pub log_positions: Vec<(ScanId, LogPosition)>,
     /// The changed tickets.

@@ -164,6 +164,7 @@ mod tests {
                 may_restart_log: false,
             },
             status_changes: HashMap::new(),
+            former_rules: crate::rules::FormerRules::default(),
             recorded: HashMap::new(),
             gates: HashMap::new(),
             tickets: HashMap::new(),

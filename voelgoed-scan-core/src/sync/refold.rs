@@ -1,7 +1,7 @@
 //! Folds the histories of tickets again after some of their scans changed.
 //!
-//! Invariant: the changes are the difference between the fold before and the fold after. So the number of steps and the
-//! order in which scans arrive do not matter.
+//! Invariant: the changes are the difference between the fold before and the fold after, both by the rules that held at the
+//! time of each scan. So the number of steps, the order in which scans arrive and later changes of the rules do not matter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use crate::model::{
     Timestamp,
 };
 use crate::rules::{
-    Allowance, ConflictKind, CountChange, HistoryKind, HistoryOutcome, PastScan, fold, movement_difference,
+    ConflictKind, CountChange, HistoryKind, HistoryOutcome, PastScan, TicketRules, fold, movement_difference,
 };
 use crate::sync::{Conflict, NamedDevice};
 
@@ -36,7 +36,7 @@ pub struct ScanState {
 impl ScanState {
     /// The scan as part of its ticket's history; `None` for a denial and an undone scan.
     #[must_use]
-    pub fn past(&self, entry_limit: u8) -> Option<PastScan> {
+    pub fn past(&self) -> Option<PastScan> {
         let record = &self.record;
         let answered = (record.result == ScanResult::Valid).then_some(HistoryKind::Answered);
         let history_kind = self
@@ -54,7 +54,7 @@ impl ScanState {
             },
             direction: record.direction,
             kind: history_kind,
-            entry_limit: self.entry_limit.unwrap_or(entry_limit),
+            entry_limit: self.entry_limit,
             outcome: HistoryOutcome {
                 reason: record.reason,
                 would_have_been: record.would_have_been.map(|outcome| outcome.reason),
@@ -153,11 +153,11 @@ impl TicketHistories {
         }
     }
 
-    /// Folds every ticket with a new or changed scan. `allowance` gives the allowance of a ticket at an event.
+    /// Folds every ticket with a new or changed scan. `rules` gives the rules of a ticket at an event.
     pub fn refold(
         &mut self,
         tickets: &HashMap<TicketId, TicketFacts>,
-        allowance: impl Fn(&TicketFacts, EventId) -> Option<Allowance>,
+        rules: impl Fn(&TicketFacts, EventId) -> Option<TicketRules>,
         now: Timestamp,
     ) -> RefoldResult {
         let mut refolded = RefoldResult::default();
@@ -165,7 +165,7 @@ impl TicketHistories {
             let Some(facts) = tickets.get(&ticket) else {
                 continue;
             };
-            let Some(allowance) = allowance(facts, event) else {
+            let Some(rules) = rules(facts, event) else {
                 continue;
             };
             let ids = self.tickets.get(&ticket).cloned().unwrap_or_default();
@@ -176,15 +176,12 @@ impl TicketHistories {
             };
             let ids: Vec<ScanId> = ids.iter().filter(at_event).copied().collect();
             let scans = || ids.iter().filter_map(|id| self.scans.get(id));
-            let limit = allowance.entry_limit;
             let before: Vec<_> = scans()
-                .filter_map(|tracked| tracked.stored.as_ref()?.past(limit))
+                .filter_map(|tracked| tracked.stored.as_ref()?.past())
                 .collect();
-            let after: Vec<_> = scans()
-                .filter_map(|tracked| tracked.current.past(limit))
-                .collect();
-            let before = fold(&before, &allowance);
-            let after = fold(&after, &allowance);
+            let after: Vec<_> = scans().filter_map(|tracked| tracked.current.past()).collect();
+            let before = fold(&before, &rules);
+            let after = fold(&after, &rules);
             for movement in movement_difference(&before.movements, &after.movements) {
                 let count = refolded.counts.entry((event, movement.gate_id)).or_default();
                 count.entries += movement.entries;
@@ -244,6 +241,27 @@ impl TicketHistories {
                     .is_some_and(|stored| *stored != tracked.current)
             })
             .map(|tracked| &tracked.current)
+    }
+
+    /// The recorded scans that are decided differently now, or were undone.
+    pub fn changed_decisions(&self) -> impl Iterator<Item = &ScanRecord> {
+        let decision = |record: &ScanRecord| {
+            (
+                record.result,
+                record.reason,
+                record.would_have_been,
+                record.undone.is_some(),
+            )
+        };
+        self.scans
+            .values()
+            .filter(move |tracked| {
+                tracked
+                    .stored
+                    .as_ref()
+                    .is_some_and(|stored| decision(&stored.record) != decision(&tracked.current.record))
+            })
+            .map(|tracked| &tracked.current.record)
     }
 
     /// The conflict that a scan lost, or else the first conflict that it won.

@@ -1,5 +1,7 @@
 //! Properties of uploads: the same scans give the same state in every order and in every grouping.
 
+mod rule_changes;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
@@ -12,7 +14,9 @@ use crate::model::{
     Verification,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
-use crate::rules::{Allowance, BatchFacts, CountChange, HistoryKind, SessionFacts, decide_batch};
+use crate::rules::{
+    BatchFacts, CountChange, FormerRules, HistoryKind, SessionFacts, TicketRules, decide_batch,
+};
 use crate::token::payload_sha256;
 
 const RULES: RuleSettings = RuleSettings { dedup_window: WINDOW };
@@ -110,6 +114,8 @@ struct TestDatabase {
     scans: HashMap<ScanId, (ScanState, [u8; 32])>,
     counts: BTreeMap<GateId, CountChange>,
     missing: HashMap<DeviceId, ReceivedSequences>,
+    former_rules: FormerRules,
+    rules_since: Timestamp,
 }
 
 impl TestDatabase {
@@ -125,6 +131,8 @@ impl TestDatabase {
             scans: HashMap::new(),
             counts: BTreeMap::new(),
             missing: HashMap::new(),
+            former_rules: FormerRules::default(),
+            rules_since: Timestamp::from_millis(0),
         }
     }
 
@@ -164,6 +172,7 @@ impl TestDatabase {
                 device_name: format!("Scanner {}", step.device),
                 event: self.event.clone(),
                 gate: gate(step.gate),
+                rules_since: self.rules_since,
             },
         );
         for facts_of_ticket in self.tickets.values() {
@@ -186,6 +195,7 @@ impl TestDatabase {
             override_: None,
             metadata: None,
             warnings: Vec::new(),
+            claimed: true,
         };
         let (_, writes) = decide_batch(&[attempt], facts, &RULES);
         for scan in writes.scans {
@@ -331,6 +341,7 @@ impl TestDatabase {
                 may_restart_log: false,
             },
             status_changes: HashMap::new(),
+            former_rules: self.former_rules.clone(),
             recorded: recorded.collect(),
             gates: [3, 4]
                 .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
@@ -370,6 +381,10 @@ impl TestDatabase {
         results
     }
 
+    fn rules_of(&self, facts: &TicketFacts) -> TicketRules {
+        self.former_rules.of_ticket(&facts.ticket, &self.event, &RULES)
+    }
+
     fn undo(&mut self, scan: ScanId) {
         let Some((state, _)) = self.scans.get(&scan) else {
             return;
@@ -393,18 +408,7 @@ impl TestDatabase {
                 device_id: None,
             });
         });
-        let reentry = self.event.reentry;
-        let refolded = histories.refold(
-            &self.tickets,
-            |facts, _| {
-                Some(Allowance {
-                    reentry,
-                    entry_limit: facts.ticket.entry_limit,
-                    dedup_window: WINDOW,
-                })
-            },
-            NOW,
-        );
+        let refolded = histories.refold(&self.tickets, |facts, _| Some(self.rules_of(facts)), NOW);
         let changed: Vec<_> = histories.changed().cloned().collect();
         for state in changed {
             let scan = self.scans.get_mut(&state.record.scan_id).expect("on record");
@@ -564,7 +568,7 @@ proptest! {
             }
             if state.conflict == Some(ConflictKind::DoubleEntry) {
                 let winner = state.winner.and_then(|id| database.scans.get(&id)).map(|(winner, _)| winner);
-                prop_assert!(winner.is_some_and(|winner| winner.past(1).is_some()
+                prop_assert!(winner.is_some_and(|winner| winner.past().is_some()
                     && (winner.record.scanned_at, winner.record.scan_id) < (state.record.scanned_at, state.record.scan_id)));
             }
         }

@@ -1,5 +1,25 @@
 //! Creates and drops the databases of the tests: each test has its own.
 
+/// Executes statements on a connection, and returns a text column of the last one's rows.
+macro_rules! read_texts {
+    ($connection:expr, $column:expr, $statements:expr) => {{
+        use sqlx::{Connection as _, Executor as _, Row as _};
+
+        let mut connection = $connection;
+        let mut texts = Vec::new();
+        for sql in $statements {
+            let sql = sqlx::AssertSqlSafe((*sql).to_owned());
+            let rows = connection
+                .fetch_all(sqlx::raw_sql(sql))
+                .await
+                .expect("the database executes the statement");
+            texts = rows.iter().map(|row| row.get::<String, _>($column)).collect();
+        }
+        connection.close().await.expect("the connection closes");
+        texts
+    }};
+}
+
 /// A database that one test uses; new databases are empty.
 pub(crate) struct Database {
     pub(crate) url: String,
@@ -82,6 +102,24 @@ impl Database {
             }
             #[cfg(feature = "postgres")]
             Backend::PostgresServer { .. } => execute(&self.url, sql).await,
+        }
+    }
+
+    /// Executes statements on one connection, and returns a text column of the last one's rows.
+    pub(crate) async fn read_texts(&self, column: &str, statements: &[&str]) -> Vec<String> {
+        use sqlx::Connection as _;
+
+        match self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::SqliteFile(_) => {
+                let connection = sqlx::SqliteConnection::connect(&self.url).await;
+                read_texts!(connection.expect("the file opens"), column, statements)
+            }
+            #[cfg(feature = "postgres")]
+            Backend::PostgresServer { .. } => {
+                let connection = sqlx::PgConnection::connect(&self.url).await;
+                read_texts!(connection.expect("a connection"), column, statements)
+            }
         }
     }
 

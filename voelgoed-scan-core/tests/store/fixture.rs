@@ -106,11 +106,16 @@ impl Fixture {
 
     /// Replaces the event: `change` is applied to a live event with default values.
     pub(crate) async fn change_event(&self, change: impl FnOnce(&mut EventPut)) {
+        self.change_event_at(0, change).await;
+    }
+
+    /// The same, `seconds` after [`START`].
+    pub(crate) async fn change_event_at(&self, seconds: i64, change: impl FnOnce(&mut EventPut)) {
         let mut event = live();
         change(&mut event);
         let put = self
             .store
-            .put_event(self.organization, self.event, &event, START)
+            .put_event(self.organization, self.event, &event, after(seconds))
             .await
             .expect("the event is written");
         assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");

@@ -17,14 +17,17 @@ mod checks;
 mod concurrent_changes;
 mod database;
 mod enrollments;
+mod feed;
 mod fixture;
 mod imports;
 mod manifests;
 mod opening;
+mod plans;
 mod random_walks;
 mod record;
 mod registry;
 mod retry;
+mod rule_changes;
 mod sessions;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_file;
@@ -100,6 +103,11 @@ macro_rules! all_store_tests {
                 every_change_of_a_ticket_raises_its_counter,
                 scans_and_unchanged_rows_raise_no_counter,
             }
+            feed {
+                the_feed_has_scans_in_the_order_of_their_recording,
+                a_scan_that_an_undo_decides_differently_is_in_the_feed_again,
+                a_reader_passes_no_entry_while_nodes_record,
+            }
             imports {
                 an_imported_status_scanned_keeps_the_status,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
@@ -127,6 +135,10 @@ macro_rules! all_store_tests {
                 an_unknown_database_url_is_reported_without_its_secrets,
                 nul_characters_match_nothing_in_a_search_and_are_stored_in_metadata,
             }
+            plans {
+                every_filter_of_the_audit_trail_reads_by_an_index,
+                a_page_of_the_audit_trail_reads_a_bounded_part_of_it,
+            }
             record {
                 record_decides_every_attempt_as_decide_does,
             }
@@ -140,6 +152,19 @@ macro_rules! all_store_tests {
                 a_signing_key_is_added_once_and_stays_revoked,
                 a_deleted_api_key_no_longer_authenticates,
                 an_organization_is_created_with_its_signing_keys,
+            }
+            rule_changes {
+                a_later_change_of_the_rules_changes_no_occupancy,
+                a_changed_policy_makes_no_answered_admission_lose,
+                a_raised_limit_counts_the_admissions_of_before,
+                another_policy_counts_the_admissions_of_before,
+                a_scan_is_judged_by_the_rules_of_its_own_time,
+                an_uploaded_scan_is_judged_by_the_window_of_its_own_time,
+                a_change_begins_after_every_recorded_scan,
+                rules_that_never_held_are_not_kept,
+                an_undo_applies_the_rules_of_each_scan,
+                what_was_answered_and_counted_stays_in_any_sequence,
+                uploads_before_and_after_changes_give_the_same_state,
             }
             retry {
                 a_repeated_scan_id_gets_the_first_answer,

@@ -90,12 +90,17 @@ impl Fixture {
     }
 
     /// Uploads scans of one ticket an hour after the start.
-    async fn sync(&self, session: &TestSession, code: TicketCode, scans: &[SyncScan]) -> Vec<SyncResult> {
+    pub(crate) async fn sync(
+        &self,
+        session: &TestSession,
+        code: TicketCode,
+        scans: &[SyncScan],
+    ) -> Vec<SyncResult> {
         let items = scans.iter().map(|scan| item(scan.clone(), Some(code))).collect();
         self.ingest(&sync_batch(session, items, 3600)).await.results
     }
 
-    async fn conflicts(&self) -> Vec<Conflict> {
+    pub(crate) async fn conflicts(&self) -> Vec<Conflict> {
         let page = self
             .store
             .conflicts(self.organization, &ConflictFilter::default(), &ALL)
@@ -104,7 +109,7 @@ impl Fixture {
     }
 }
 
-fn outcome_of(result: &SyncResult) -> (SyncStatus, Option<Reason>, Option<ConflictKind>) {
+pub(crate) fn outcome_of(result: &SyncResult) -> (SyncStatus, Option<Reason>, Option<ConflictKind>) {
     (
         result.status,
         result.reason,
@@ -648,14 +653,14 @@ pub(crate) async fn the_order_and_grouping_of_batches_do_not_matter(fixture: Fix
 }
 
 /// What must not depend on the order of the batches: records by scan id, tickets, counters, conflicts.
-type State = (
+pub(crate) type State = (
     BTreeMap<ScanId, (Reason, Option<ScanResult>, bool)>,
     Vec<(u32, TicketStatus, usize)>,
     String,
     Vec<(ConflictKind, Option<ScanId>, ScanId)>,
 );
 
-async fn state(fixture: &Fixture, codes: &[TicketCode]) -> State {
+pub(crate) async fn state(fixture: &Fixture, codes: &[TicketCode]) -> State {
     let scans = fixture.audit_trail().await.into_iter().map(|record| {
         let of_one = (record.reason, record.local_result, record.undone.is_some());
         (record.scan_id, of_one)

@@ -106,6 +106,9 @@ pub(crate) fn ready() -> Route {
 }
 
 async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
+    if state.draining.is_cancelled() {
+        return Err(Problem::not_ready(json!({ "server": "stopping" })).into());
+    }
     if state.readiness.failure(&state).await.is_some() {
         return Err(Problem::not_ready(json!({ "database": "unavailable" })).into());
     }

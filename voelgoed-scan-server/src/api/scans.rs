@@ -10,10 +10,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
     DeviceId, EventId, GateId, OrganizationId, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanResult,
-    TicketCode, Timestamp, UndoRequest,
+    SessionId, TicketCode, Timestamp, UndoRequest,
 };
 use voelgoed_scan_core::node::{ScanError, UndoActor};
-use voelgoed_scan_core::store::{Order, PageRequest, ScanFilter, StoreError};
+use voelgoed_scan_core::store::{Order, Page, PageRequest, ScanFilter, StoreError};
 
 use super::NDJSON;
 use crate::auth::{Caller, Permission};
@@ -131,6 +131,9 @@ struct ScanListParams {
     /// Only scans by this device.
     #[serde(default)]
     device_id: Option<DeviceId>,
+    /// Only scans of this session.
+    #[serde(default)]
+    session_id: Option<SessionId>,
     /// Only scans of this ticket.
     #[serde(default)]
     ticket_code: Option<TicketCode>,
@@ -160,16 +163,25 @@ impl Query for ScanListParams {
 }
 
 impl ScanListParams {
-    fn filter(&self) -> ScanFilter {
-        ScanFilter {
+    /// The filter for a caller. `None` if no scan can match, because a device sees its own scans alone.
+    fn filter(&self, caller: &Caller) -> Option<ScanFilter> {
+        let device_id = match caller {
+            Caller::Device(authenticated) => Some(authenticated.device.id),
+            Caller::Member(_) => self.device_id,
+        };
+        if self.device_id.is_some() && self.device_id != device_id {
+            return None;
+        }
+        Some(ScanFilter {
             event_id: self.event_id,
             gate_id: self.gate_id,
-            device_id: self.device_id,
+            device_id,
+            session_id: self.session_id,
             ticket_code: self.ticket_code,
             result: self.result,
             from: self.from,
             to: self.to,
-        }
+        })
     }
 }
 
@@ -188,7 +200,9 @@ pub(crate) fn list() -> Route {
     Route::get(
         "/api/v1/scanning/scans",
         "listScans",
-        "Lists scans, newest first. With Accept: application/x-ndjson it streams all scans, oldest first, one per line.",
+        "Lists scans, newest first. With Accept: application/x-ndjson it streams all scans, oldest first, one per line. A \
+         device gets its own scans alone. A page reads a bounded part of the audit trail: it may hold fewer scans than \
+         the limit, even none, and still have a next_cursor.",
     )
     .query::<ScanListParams>()
     .responds_with(
@@ -198,16 +212,16 @@ pub(crate) fn list() -> Route {
             (NDJSON, Some(SchemaGenerator::subschema_for::<ExportedScan>)),
         ],
     )
-    .authenticated(Permission::Viewer, run_list)
+    .authenticated(Permission::DeviceOrViewer, run_list)
 }
 
 async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
-    let filter = request.query.filter();
     let organization = request.organization();
     request
         .scanner()
         .wait_for_pending_denials(request.organization())
         .await;
+    let filter = request.query.filter(&request.caller);
     if accepts(&request.headers, NDJSON) {
         let export = Export {
             with_qr: request
@@ -217,19 +231,25 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
             with_codes: request.caller.may_see_codes(),
             state: request.state,
             organization,
-            filter,
-            next_page: Some(PageRequest {
+            next_page: filter.is_some().then_some(PageRequest {
                 limit: EXPORT_PAGE_SIZE,
                 after: None,
             }),
+            filter: filter.unwrap_or_default(),
         };
         return export.respond().await;
     }
     let page = request.query.page.into();
-    let mut scans = request
-        .store()
-        .scans(organization, &filter, Order::Newest, &page)
-        .await?;
+    let mut scans = match filter {
+        Some(filter) => {
+            let store = request.store();
+            store.scans(organization, &filter, Order::Newest, &page).await?
+        }
+        None => Page {
+            data: Vec::new(),
+            next: None,
+        },
+    };
     if !request.caller.may_see_codes() {
         scans.data.iter_mut().for_each(|record| record.ticket_code = None);
     }

@@ -1,9 +1,9 @@
 //! The live stream of an event, as Server-Sent Events.
 //!
-//! Invariants: the id of a `scan` event is its position in the audit trail (time and scan id), so that a stream resumes
-//! from `Last-Event-ID` by reading the audit trail.
+//! Invariants: the id of an event names the last scan that the client has (its position in the feed) and the time at
+//! which it was sent. So a stream resumes from `Last-Event-ID` with the next scan, whichever node sent the last one.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,26 +14,24 @@ use hyper::body::Frame;
 use hyper::header::HeaderName;
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
-use voelgoed_scan_core::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord, Timestamp};
-use voelgoed_scan_core::node::{FeedItem, Subscription};
-use voelgoed_scan_core::store::{Cursor, Order, PageRequest, ScanFilter, StoreError};
+use voelgoed_scan_core::model::{EventOccupancy, ScanRecord, Timestamp};
+use voelgoed_scan_core::node::{FeedItem, OccupancyItem, ScansItem, Subscription};
+use voelgoed_scan_core::store::FeedEntry;
 
-use crate::auth::{Credential, Permission};
-use crate::problem::{Code, Problem};
+use crate::auth::Permission;
+use crate::problem::Code;
 use crate::request::Request;
 use crate::resource::Resource;
 use crate::response::{self, StreamAborted};
 use crate::route::{HandlerResult, Route};
 use crate::state::ServerState;
+use crate::streams::OpenStream;
 
 const MEDIA_TYPE: &str = "text/event-stream";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The interval of comments, which show the client that the stream is alive.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
-
-/// The interval at which the caller's permission is checked again.
-const PERMISSION_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How far back `Last-Event-ID` resumes.
 const MAX_RESUME_AGE: Duration = Duration::from_mins(5);
@@ -47,39 +45,41 @@ pub(crate) fn watch() -> Route {
         "/api/v1/scanning/events/{id}/stream",
         "watchEvent",
         "Streams Server-Sent Events: scan (a scan record), occupancy (the event's counters) and reset (Last-Event-ID is \
-         older than 5 minutes, so that events were missed).",
+         older than 5 minutes, so that events were missed). A stream that resumes with Last-Event-ID sends every scan \
+         exactly once, in the order of recording; an undone scan is sent again. An API key has at most 64 streams.",
     )
     .responds_with("The stream.", vec![(MEDIA_TYPE, None)])
+    .problems(&[Code::RateLimited, Code::Overloaded])
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
     .authenticated(Permission::Viewer, run_watch)
 }
 
 async fn run_watch(request: Request) -> HandlerResult {
     let (organization, event) = (request.organization(), request.event_id()?);
-    // Subscribe first, then read. A scan in between arrives twice and is sent once, and no scan after the first item is
-    // lost, whichever node records it.
-    let subscription = request.scanner().feed().subscribe(organization, event).await;
+    let open = request.state.streams.open(request.credential, &request.caller)?;
+    let last = last_event_id(&request.headers);
+    let after = last.and_then(|last| last.if_recent(request.now));
+    // Subscribe first, then read the occupancy, so that a scan in between is counted or sent, whichever node records it.
+    let feed = request.scanner().feed();
+    let subscription = feed.subscribe(organization, event, after).await?;
     let occupancy = request
         .store()
         .occupancy(organization, event, request.now)
         .await?
         .ok_or(Code::NotFound)?;
-    let mut stream = EventStream {
+    let mut pending = VecDeque::from([COMMENT]);
+    if last.is_some() && !subscription.is_resumed() {
+        pending.push_back(RESET);
+    }
+    let stream = EventStream {
         subscription,
+        open,
         with_codes: request.caller.may_see_codes(),
-        credential: request.credential,
-        organization,
-        event,
-        pending: VecDeque::from([COMMENT]),
-        replayed: HashSet::new(),
+        pending,
+        occupancy: Some(occupancy),
         comments: delayed_interval(COMMENT_INTERVAL),
-        permission_checks: delayed_interval(PERMISSION_CHECK_INTERVAL),
         state: request.state,
     };
-    if let Some(since) = last_event_id(&request.headers) {
-        stream.replay(since, request.now).await?;
-    }
-    stream.pending.push_back(occupancy_event(&occupancy)?);
     Ok(response::stream(
         MEDIA_TYPE,
         stream::unfold(stream, |mut stream| async move {
@@ -100,147 +100,150 @@ fn delayed_interval(period: Duration) -> Interval {
 struct EventStream {
     state: Arc<ServerState>,
     subscription: Subscription,
-    credential: Credential,
+    open: OpenStream,
     with_codes: bool,
-    organization: OrganizationId,
-    event: EventId,
     /// Events to send before those of the subscription.
     pending: VecDeque<Bytes>,
-    /// Scans that were replayed. The subscription may deliver them again.
-    replayed: HashSet<ScanId>,
+    /// The occupancy at the start, which follows the scans that the client missed.
+    occupancy: Option<EventOccupancy>,
     comments: Interval,
-    permission_checks: Interval,
 }
 
 impl EventStream {
     /// The next piece of the stream; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(piece) = self.pending.pop_front() {
-                return Some(piece);
-            }
-            tokio::select! {
-                biased;
-                () = self.state.stopping.cancelled() => return None,
-                _ = self.permission_checks.tick() => {
-                    if !self.is_permitted().await {
-                        return None;
-                    }
-                }
-                item = self.subscription.next() => match &*item? {
-                    FeedItem::Scan(record) => {
-                        if record.undone.is_some() || !self.replayed.remove(&record.scan_id) {
-                            self.pending.extend(scan_event(record, self.with_codes));
-                        }
-                    }
-                    FeedItem::Occupancy(occupancy) => self.pending.extend(occupancy_event(occupancy)),
-                    FeedItem::Lagged(_) => self.pending.push_back(RESET),
-                },
-                _ = self.comments.tick() => return Some(COMMENT),
-            }
-        }
+        self.open.begin_wait();
+        let piece = self.next_piece().await;
+        self.open.end_wait(&self.subscription.backlog());
+        piece
     }
 
-    /// Whether the credential still permits this stream. The stream continues while the database is unavailable.
-    async fn is_permitted(&self) -> bool {
-        match self
-            .credential
-            .caller(&self.state.scanner, &self.state.admin, false)
-            .await
+    async fn next_piece(&mut self) -> Option<Bytes> {
+        if let Some(piece) = self.pending.pop_front() {
+            return Some(piece);
+        }
+        if !self.subscription.is_catching_up()
+            && let Some(occupancy) = self.occupancy.take()
         {
-            Ok(caller) => caller.organization() == self.organization && Permission::Viewer.admits(&caller),
-            Err(problem) => problem.is_unavailable(),
+            let id = EventId::new(self.subscription.position(), self.state.clock.now());
+            return Some(occupancy_event(id, &occupancy).into());
         }
-    }
-
-    /// Queues the scans after the last event that the client received.
-    async fn replay(&mut self, since: Cursor, now: Timestamp) -> Result<(), StoreError> {
-        let max_age = i64::try_from(MAX_RESUME_AGE.as_millis()).unwrap_or(0);
-        if now.millis_since(Timestamp::from_millis(since.at)) > max_age {
-            self.pending.push_back(RESET);
-            return Ok(());
-        }
-        let filter = ScanFilter {
-            event_id: Some(self.event),
-            ..ScanFilter::default()
-        };
-        let mut page = PageRequest {
-            limit: 500,
-            after: Some(since),
-        };
-        loop {
-            let store = self.state.scanner.store();
-            let scans = store
-                .scans(self.organization, &filter, Order::Oldest, &page)
-                .await?;
-            for record in &scans.data {
-                self.replayed.insert(record.scan_id);
-                self.pending.extend(scan_event(record, self.with_codes));
+        tokio::select! {
+            biased;
+            () = self.state.stopping.cancelled() => None,
+            () = self.open.ended() => None,
+            item = self.subscription.next() => {
+                let now = self.state.clock.now();
+                Some(match item? {
+                    FeedItem::Scans(scans) => scan_events(&scans, self.with_codes, now),
+                    FeedItem::Occupancy(item) => shared_occupancy_event(&item, now),
+                })
             }
-            match scans.next {
-                Some(next) => page.after = Some(next),
-                None => return Ok(()),
+            _ = self.comments.tick() => {
+                // The id keeps a quiet stream from growing too old to resume.
+                let id = EventId::new(self.subscription.position(), self.state.clock.now());
+                Some(format!(":\nid: {id}\n\n").into())
             }
         }
     }
 }
 
-/// The position after which the client resumes. An id that is not valid counts as too old.
-fn last_event_id(headers: &HeaderMap) -> Option<Cursor> {
+/// The id of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct EventId {
+    /// The position of the last scan that the client has.
+    position: i64,
+    /// When the event was sent.
+    sent_at: Timestamp,
+}
+
+impl EventId {
+    fn new(position: i64, sent_at: Timestamp) -> Self {
+        Self { position, sent_at }
+    }
+
+    /// The position, unless the id is too old.
+    fn if_recent(self, now: Timestamp) -> Option<i64> {
+        let max_age = i64::try_from(MAX_RESUME_AGE.as_millis()).unwrap_or(0);
+        (now.millis_since(self.sent_at) <= max_age).then_some(self.position)
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}-{}", self.position, self.sent_at.as_millis())
+    }
+}
+
+/// The event after which the client resumes. An id that is not valid counts as too old.
+fn last_event_id(headers: &HeaderMap) -> Option<EventId> {
     let text = headers
         .get(LAST_EVENT_ID)?
         .to_str()
         .ok()
         .filter(|text| !text.is_empty())?;
-    let position = text.split_once('-').and_then(|(at, id)| {
-        Some(Cursor {
-            at: at.parse().ok()?,
-            id: id.parse().ok()?,
+    let id = text.split_once('-').and_then(|(position, sent_at)| {
+        Some(EventId {
+            position: position.parse().ok().filter(|position| *position >= 0)?,
+            sent_at: Timestamp::from_millis(sent_at.parse().ok().filter(|millis| *millis >= 0)?),
         })
     });
-    Some(position.unwrap_or(Cursor {
-        at: i64::MIN,
-        id: uuid::Uuid::nil(),
+    Some(id.unwrap_or(EventId {
+        position: 0,
+        sent_at: Timestamp::from_millis(0),
     }))
 }
 
-fn event(id: Option<&str>, name: &str, data: &impl Serialize) -> Result<Bytes, serde_json::Error> {
-    let mut text = String::new();
-    if let Some(id) = id {
-        text.push_str("id: ");
-        text.push_str(id);
-        text.push('\n');
-    }
-    text.push_str("event: ");
-    text.push_str(name);
-    text.push_str("\ndata: ");
+/// Adds an event to a text.
+fn write_event(text: &mut Vec<u8>, id: EventId, name: &str, data: &impl Serialize) {
+    let start = text.len();
+    text.extend_from_slice(format!("id: {id}\nevent: {name}\ndata: ").as_bytes());
     // JSON text contains no line ends, so that one `data` line is enough.
-    text.push_str(&serde_json::to_string(data)?);
-    text.push_str("\n\n");
-    Ok(text.into())
+    if let Err(error) = serde_json::to_writer(&mut *text, data) {
+        tracing::error!(%error, "a value could not be serialised as JSON");
+        text.truncate(start);
+        return;
+    }
+    text.extend_from_slice(b"\n\n");
 }
 
-fn scan_event(record: &ScanRecord, with_code: bool) -> Result<Bytes, serde_json::Error> {
-    let id = format!("{}-{}", record.scanned_at.as_millis(), record.scan_id);
-    if with_code || record.ticket_code.is_none() {
-        return event(Some(&id), "scan", record);
+/// The events of some scans. All subscribers with the same permission share them.
+fn scan_events(scans: &ScansItem, with_codes: bool, now: Timestamp) -> Bytes {
+    let rendering = if with_codes {
+        &scans.with_codes
+    } else {
+        &scans.without_codes
+    };
+    Bytes::from_owner(rendering.get(|| {
+        let mut text = Vec::new();
+        for entry in scans.entries() {
+            write_scan_event(&mut text, entry, with_codes, now);
+        }
+        text
+    }))
+}
+
+fn write_scan_event(text: &mut Vec<u8>, entry: &FeedEntry, with_code: bool, now: Timestamp) {
+    let id = EventId::new(entry.position, now);
+    if with_code || entry.record.ticket_code.is_none() {
+        return write_event(text, id, "scan", &entry.record);
     }
     let record = ScanRecord {
         ticket_code: None,
-        ..record.clone()
+        ..entry.record.clone()
     };
-    event(Some(&id), "scan", &record)
+    write_event(text, id, "scan", &record);
 }
 
-fn occupancy_event(occupancy: &EventOccupancy) -> Result<Bytes, serde_json::Error> {
-    event(None, "occupancy", occupancy)
+fn shared_occupancy_event(item: &OccupancyItem, now: Timestamp) -> Bytes {
+    let render = || occupancy_event(EventId::new(item.position, now), &item.occupancy);
+    Bytes::from_owner(item.rendering.get(render))
 }
 
-impl From<serde_json::Error> for Problem {
-    fn from(error: serde_json::Error) -> Self {
-        tracing::error!(%error, "a value could not be serialised as JSON");
-        Code::Internal.into()
-    }
+fn occupancy_event(id: EventId, occupancy: &EventOccupancy) -> Vec<u8> {
+    let mut text = Vec::new();
+    write_event(&mut text, id, "occupancy", occupancy);
+    text
 }
 
 #[cfg(test)]
@@ -249,35 +252,49 @@ mod tests {
 
     use super::*;
 
-    fn position(text: &str) -> Option<(i64, bool)> {
+    fn id(text: &str) -> Option<(i64, i64)> {
         let mut headers = HeaderMap::new();
         headers.insert(
             LAST_EVENT_ID,
             HeaderValue::from_str(text).expect("a valid header value"),
         );
-        last_event_id(&headers).map(|cursor| (cursor.at, cursor.id.is_nil()))
+        last_event_id(&headers).map(|id| (id.position, id.sent_at.as_millis()))
     }
 
     #[test]
-    fn a_last_event_id_is_a_position_in_the_audit_trail_and_an_invalid_one_counts_as_too_old() {
-        assert_eq!(
-            position("1780000000123-0192f0c1-7a4e-7000-8000-000000000001"),
-            Some((1_780_000_000_123, false))
-        );
-        assert_eq!(position(""), None);
+    fn a_last_event_id_is_a_position_and_a_time_and_an_invalid_one_counts_as_too_old() {
+        assert_eq!(id("17-1780000000123"), Some((17, 1_780_000_000_123)));
+        assert_eq!(id(""), None);
         for text in [
             "1",
             "x-y",
             "1780000000123-",
+            "-17-1780000000123",
+            "1--1",
             "-0192f0c1-7a4e-7000-8000-000000000001",
+            "1780000000123-0192f0c1-7a4e-7000-8000-000000000001",
         ] {
-            assert_eq!(position(text), Some((i64::MIN, true)), "{text}");
+            assert_eq!(id(text), Some((0, 0)), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_resumes_for_five_minutes() {
+        let at = Timestamp::from_millis(1_780_000_000_000);
+        let id = EventId::new(17, at);
+        for (age, position) in [(0, Some(17)), (300_000, Some(17)), (300_001, None)] {
+            assert_eq!(id.if_recent(at.plus_millis(age)), position, "{age} ms");
         }
     }
 
     #[test]
     fn an_event_is_its_id_its_name_and_one_line_of_json() {
-        let bytes = event(Some("7"), "scan", &serde_json::json!({ "note": "a\nb" })).expect("JSON");
-        assert_eq!(bytes, "id: 7\nevent: scan\ndata: {\"note\":\"a\\nb\"}\n\n");
+        let mut text = Vec::new();
+        let id = EventId::new(7, Timestamp::from_millis(9));
+        write_event(&mut text, id, "scan", &serde_json::json!({ "note": "a\nb" }));
+        assert_eq!(
+            text.as_slice(),
+            b"id: 7-9\nevent: scan\ndata: {\"note\":\"a\\nb\"}\n\n"
+        );
     }
 }

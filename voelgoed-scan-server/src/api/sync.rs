@@ -6,14 +6,13 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::task::spawn_blocking;
 use voelgoed_scan_core::model::{DeviceStatus, EventId, ScanId, ScanRecord};
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::store::{Acceptance, ConflictFilter};
 use voelgoed_scan_core::sync::{AcceptRequest, BatchFault, Conflict, ReceivedScan, SyncAnswer, SyncRequest};
 
 use crate::auth::{Caller, Permission};
-use crate::body::MAX_BODY_BYTES;
+use crate::body::{BodyReader, MAX_BODY_BYTES};
 use crate::json::SchemaValidator;
 use crate::problem::{Code, FieldError, Problem};
 use crate::query::{PageParams, Query};
@@ -45,12 +44,13 @@ impl FromBody for UploadBody {
 }
 
 impl UploadBody {
-    async fn read(self) -> Result<SyncRequest<ReceivedScan>, Problem> {
+    async fn read(self, reader: &BodyReader) -> Result<SyncRequest<ReceivedScan>, Problem> {
         match self {
             Self::Read(upload) => Ok(upload),
-            Self::Unread(bytes) => spawn_blocking(move || read(&bytes))
+            Self::Unread(bytes) => reader
+                .parse(move || read(&bytes))
                 .await
-                .unwrap_or_else(|_| Err(Code::Internal.into())),
+                .unwrap_or_else(|| Err(Code::Internal.into())),
         }
     }
 }
@@ -92,7 +92,7 @@ pub(crate) fn sync() -> Route {
 
 async fn run_sync(request: Request<UploadBody>) -> HandlerResult {
     let authenticated = Arc::clone(request.authenticated_device()?);
-    let upload = request.body.read().await?;
+    let upload = request.body.read(&request.state.body_reader).await?;
     let answer = request
         .state
         .scanner

@@ -326,6 +326,7 @@ fn parse<B: FromBody, Q: Query>(
         headers: request.headers,
         now: request.now,
         turn: request.turn,
+        memory: request.memory,
         query,
         body,
     })

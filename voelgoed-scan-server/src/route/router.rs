@@ -39,12 +39,18 @@ impl Router {
         self.routes.iter()
     }
 
-    /// The route for a request and the values of its path variables. A value that is not UTF-8 is decoded lossily, so
+    /// The route for a request, for `HEAD` that of `GET`, and the values of its path variables. A value that is not UTF-8
+    /// is decoded lossily, so
     /// that it is the id of nothing.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Result<(&Route, PathValues), Problem> {
         let matched = self.paths.at(path).map_err(|_| Code::NotFound)?;
         let routes = || matched.value.iter().filter_map(|&index| self.routes.get(index));
-        if let Some(route) = routes().find(|route| route.method == *method) {
+        let wanted = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        if let Some(route) = routes().find(|route| route.method == *wanted) {
             let values = matched.params.iter();
             let values = values.map(|(name, text)| {
                 let value = percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -52,7 +58,10 @@ impl Router {
             });
             return Ok((route, values.collect()));
         }
-        let methods: Vec<_> = routes().map(|route| route.method.as_str()).collect();
+        let mut methods: Vec<_> = routes().map(|route| route.method.as_str()).collect();
+        if let Some(get) = methods.iter().position(|method| *method == "GET") {
+            methods.insert(get + 1, "HEAD");
+        }
         Err(Problem::method_not_allowed(methods.join(", ")))
     }
 }
@@ -79,6 +88,8 @@ mod tests {
         let router = router();
         for (method, path, name) in [
             (Method::GET, "/", "home"),
+            (Method::HEAD, "/", "home"),
+            (Method::HEAD, "/items/1", "show"),
             (Method::POST, "/items", "make"),
             (Method::GET, "/items/1", "show"),
             (Method::PUT, "/items/1/parts/2", "put"),
@@ -120,6 +131,6 @@ mod tests {
             .expect("the path has no such method");
         assert_eq!(problem.code(), Code::MethodNotAllowed);
         let response = problem.into_response("r");
-        assert_eq!(response.headers()[hyper::header::ALLOW], "GET, POST");
+        assert_eq!(response.headers()[hyper::header::ALLOW], "GET, HEAD, POST");
     }
 }

@@ -216,3 +216,106 @@ fn an_unexpected_response_is_reported() {
     history.calls.push(call(CallKind::Entry, "e", 40, unexpected));
     assert_only_violation(&history, "unexpected answer");
 }
+
+#[test]
+fn an_override_may_exceed_the_policy_and_nothing_else_may() {
+    let mut history = valid_history();
+    let mut overridden = admitted(false);
+    if let CallOutcome::Decided(decision) = &mut overridden {
+        OVERRIDDEN.clone_into(&mut decision.reason);
+    }
+    history.calls.push(call(CallKind::Entry, "c", 60, overridden));
+    record(&mut history, "c", true);
+    let c = history.records.get_mut("c").expect("a record");
+    OVERRIDDEN.clone_into(&mut c.reason);
+    history.occupancy = occupancy(2, 0);
+    assert_eq!(check(&history), Vec::<String>::new());
+}
+
+#[test]
+fn a_denial_and_an_override_of_one_id_are_reported() {
+    let mut history = valid_history();
+    let mut overridden = admitted(false);
+    if let CallOutcome::Decided(decision) = &mut overridden {
+        OVERRIDDEN.clone_into(&mut decision.reason);
+    }
+    history.calls.push(call(CallKind::Entry, "b", 60, overridden));
+    let b = history.records.get_mut("b").expect("a record");
+    b.valid = true;
+    OVERRIDDEN.clone_into(&mut b.reason);
+    history.occupancy = occupancy(2, 0);
+    assert_only_violation(&history, "wrong replay");
+}
+
+#[test]
+fn a_denial_that_is_not_on_record_is_reported_unless_it_died_with_its_node() {
+    let mut history = valid_history();
+    history.killed_node = 7;
+    history.records.remove("b");
+    assert_only_violation(&history, "lost denial");
+    let b = history.calls.last_mut().expect("a call");
+    if let CallOutcome::Decided(decision) = &mut b.outcome {
+        decision.from_cache = true;
+    }
+    assert_only_violation(&history, "lost denial");
+    assert!(expected_records(&history).contains("b"));
+    history.killed_node = 0;
+    assert_eq!(check(&history), Vec::<String>::new());
+    assert!(!expected_records(&history).contains("b"));
+}
+
+#[test]
+fn an_uploaded_scan_that_is_decided_again_is_reported() {
+    let mut history = valid_history();
+    history.calls.push(call(CallKind::Upload, "d", 60, denied()));
+    record(&mut history, "d", false);
+    let mut retry = denied();
+    if let CallOutcome::Decided(decision) = &mut retry {
+        decision.replayed = true;
+    }
+    history.calls.push(call(CallKind::Entry, "d", 70, retry));
+    assert_eq!(check(&history), Vec::<String>::new());
+    history.calls.push(call(CallKind::Entry, "d", 80, denied()));
+    assert_only_violation(&history, "wrong replay");
+}
+
+#[test]
+fn a_stream_that_lacks_or_repeats_a_record_is_reported() {
+    let streamed = |scan_id: &str, undone| StreamedScan {
+        scan_id: scan_id.to_owned(),
+        undone,
+    };
+    let mut history = valid_history();
+    history
+        .calls
+        .push(call(CallKind::Undo, "a", 40, CallOutcome::Undone));
+    history.records.get_mut("a").expect("a record").undone = true;
+    history.occupancy = occupancy(0, 0);
+    let complete = vec![streamed("a", false), streamed("b", false), streamed("a", true)];
+    history.streams = vec![complete.clone()];
+    assert_eq!(check(&history), Vec::<String>::new());
+    for missing in [1, 2] {
+        let mut received = complete.clone();
+        received.remove(missing);
+        history.streams = vec![received];
+        assert_only_violation(&history, "stream");
+    }
+    history.streams = vec![[complete, vec![streamed("b", false)]].concat()];
+    assert_only_violation(&history, "stream");
+}
+
+#[test]
+fn under_changing_rules_the_counts_are_checked_and_the_limit_is_not() {
+    let mut history = valid_history();
+    history.policies.insert(TICKET.to_owned(), Policy::Changing);
+    history
+        .calls
+        .push(call(CallKind::Entry, "c", 60, admitted(false)));
+    record(&mut history, "c", true);
+    history.occupancy = occupancy(2, 1);
+    assert_eq!(check(&history), Vec::<String>::new());
+    for wrong in [occupancy(3, 1), occupancy(2, 3)] {
+        history.occupancy = wrong;
+        assert_only_violation(&history, "occupancy");
+    }
+}

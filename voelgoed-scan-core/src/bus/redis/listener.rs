@@ -18,8 +18,9 @@ use crate::model::{EventOccupancy, ScanRecord, Timestamp};
 /// The pattern of all occupancy topics.
 const OCCUPANCY_PATTERN: &str = "occupancy:org:*";
 
-/// The maximal length of a heartbeat on the channel of changes, in bytes. Every other message is longer.
-const MAX_HEARTBEAT_LEN: usize = 80;
+/// The maximal length of a heartbeat on the channel of changes, in bytes. Every other message that a node ignores where it
+/// is its own is longer.
+const MAX_HEARTBEAT_LEN: usize = 100;
 
 /// The scan topics that this node subscribes to.
 #[derive(Default)]
@@ -111,10 +112,9 @@ impl Listener {
                 message = stream.next() => {
                     let Some(message) = message else { return Ok(()) };
                     let topic = message.get_channel_name().to_owned();
-                    let Some(message) = parse(&topic, message.get_payload_bytes(), self.node) else { continue };
-                    if message == Message::Heartbeat {
-                        self.liveness.record_heartbeat();
-                    } else if self.sender.send(message).await.is_err() {
+                    let payload = message.get_payload_bytes();
+                    let Some(message) = parse(&topic, payload, self.node, &self.liveness) else { continue };
+                    if self.sender.send(message).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -132,18 +132,16 @@ struct Sender {
     node: Option<Uuid>,
 }
 
-/// Parses a message. Returns `None` for a message of this node, except its own heartbeat; for the heartbeat of another
-/// node; and for a message that this version does not know.
-fn parse(topic: &str, payload: &[u8], node: Uuid) -> Option<Message> {
+/// Parses a message. Returns `None` for a message of this node, for a heartbeat, which goes to `liveness`, and for a message
+/// that this version does not know.
+fn parse(topic: &str, payload: &[u8], node: Uuid, liveness: &Liveness) -> Option<Message> {
     if topic == CHANGES_CHANNEL {
         // Most messages that a busy node receives are its own. The prefix tells, without parsing the rest.
         if payload.len() > MAX_HEARTBEAT_LEN && payload.starts_with(with_sender(node, "").as_bytes()) {
             return None;
         }
         let envelope: Envelope<Message> = serde_json::from_slice(payload).ok()?;
-        let is_own = envelope.node == node;
-        let is_heartbeat = envelope.message == Message::Heartbeat;
-        return (is_own == is_heartbeat).then_some(envelope.message);
+        return envelope.receive(node, liveness);
     }
     let sender: Sender = serde_json::from_slice(payload).ok()?;
     if sender.node == Some(node) {
@@ -181,20 +179,26 @@ mod tests {
         let changed = Message::FactsChanged {
             organization_id: OrganizationId::from_uuid(id),
         };
-        for (message, received_from_itself) in [
-            (&seen, None),
-            (&changed, None),
-            (&Message::Heartbeat, Some(Message::Heartbeat)),
-        ] {
+        let liveness = Liveness::default();
+        for message in [&seen, &changed] {
             let payload = serde_json::to_vec(&Envelope { node: local, message }).expect("JSON");
-            assert_eq!(
-                payload.len() > MAX_HEARTBEAT_LEN,
-                received_from_itself.is_none(),
-                "{message:?}"
-            );
-            assert_eq!(parse(CHANGES_CHANNEL, &payload, local), received_from_itself);
-            let received_by_others = (*message != Message::Heartbeat).then(|| message.clone());
-            assert_eq!(parse(CHANGES_CHANNEL, &payload, remote), received_by_others);
+            assert!(payload.len() > MAX_HEARTBEAT_LEN, "{message:?}");
+            assert_eq!(parse(CHANGES_CHANNEL, &payload, local, &liveness), None);
+            let received_by_others = parse(CHANGES_CHANNEL, &payload, remote, &liveness);
+            assert_eq!(received_by_others, Some(message.clone()));
+        }
+        assert_eq!(liveness.connected_for(), None);
+        for listening in [false, true] {
+            let message = Message::Heartbeat { listening };
+            let payload = serde_json::to_vec(&Envelope { node: local, message }).expect("JSON");
+            assert!(payload.len() <= MAX_HEARTBEAT_LEN, "{} bytes", payload.len());
+            let at_others = Liveness::default();
+            assert_eq!(parse(CHANGES_CHANNEL, &payload, remote, &at_others), None);
+            let expected = if listening { vec![local] } else { Vec::new() };
+            assert_eq!(at_others.peers(), expected);
+            assert_eq!(at_others.connected_for(), None);
+            assert_eq!(parse(CHANGES_CHANNEL, &payload, local, &liveness), None);
+            assert!(liveness.connected_for().is_some());
         }
     }
 
@@ -210,8 +214,9 @@ mod tests {
             scans_per_minute: 7,
         };
         let text = with_sender(local, &serde_json::to_string(&occupancy).expect("JSON"));
-        assert_eq!(parse(&topic, text.as_bytes(), local), None);
-        let message = parse(&topic, text.as_bytes(), remote);
+        let liveness = Liveness::default();
+        assert_eq!(parse(&topic, text.as_bytes(), local, &liveness), None);
+        let message = parse(&topic, text.as_bytes(), remote, &liveness);
         let Some(Message::Occupancy {
             occupancy: received, ..
         }) = message
@@ -220,6 +225,6 @@ mod tests {
         };
         assert_eq!(*received, occupancy);
         let without_sender = serde_json::to_vec(&occupancy).expect("JSON");
-        assert!(parse(&topic, &without_sender, local).is_some());
+        assert!(parse(&topic, &without_sender, local, &liveness).is_some());
     }
 }

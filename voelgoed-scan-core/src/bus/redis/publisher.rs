@@ -54,7 +54,10 @@ impl<'a> MessagesByTopic<'a> {
                     organization_id,
                     scan_ids,
                 } => seen.entry(*organization_id).or_default().extend(scan_ids),
-                Message::Heartbeat
+                Message::Heartbeat { .. }
+                | Message::Leaving
+                | Message::ScansClaimed { .. }
+                | Message::ClaimConfirmed { .. }
                 | Message::FactsChanged { .. }
                 | Message::TicketsImported { .. }
                 | Message::TicketInvalidated { .. }

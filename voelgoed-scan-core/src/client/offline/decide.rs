@@ -320,7 +320,6 @@ impl<'a> OfflineContext<'a> {
             version: 0,
             ticket,
         };
-        let allowance = self.scan_context().allowance(&facts);
         let is_counted = |passage: &LocalPassage| passage.known_at.is_some_and(|known_at| known_at < made_at);
         let acknowledged_admissions = passages
             .iter()
@@ -341,7 +340,7 @@ impl<'a> OfflineContext<'a> {
                 Direction::Entry => {
                     let person_added = local.reason != Reason::Readmitted
                         || facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
-                    facts.ledger.enter(passage, person_added, &allowance);
+                    facts.ledger.enter(passage, person_added);
                 }
             }
         }

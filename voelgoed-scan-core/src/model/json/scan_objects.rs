@@ -133,11 +133,21 @@ impl Json for AnswerSnapshot {
 
 impl Json for Ledger {
     fn write(&self, out: &mut String) {
-        let (admissions, recent) = self.parts();
+        let (admissions, recent, earlier) = self.parts();
         out.push_str("{\"n\":");
         admissions.write(out);
         out.push_str(",\"a\":");
         recent.write(out);
+        if !earlier.is_empty() {
+            out.push_str(",\"t\":[");
+            for (index, time) in earlier.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                time.as_millis().write(out);
+            }
+            out.push(']');
+        }
         out.push('}');
     }
 }

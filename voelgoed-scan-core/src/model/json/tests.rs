@@ -1,14 +1,11 @@
-use std::time::Duration;
-
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    Headcount, Ledger, NamedGate, Occupancy, Outcome, Passage, PreviousScan, ReasonText, Reentry,
-    ScannedTicket, Ticket, TicketFacts,
+    Headcount, Ledger, NamedGate, Occupancy, Outcome, Passage, PreviousScan, ReasonText, ScannedTicket,
+    Ticket, TicketFacts,
 };
-use crate::rules::Allowance;
 
 /// Texts with and without characters that JSON escapes.
 fn texts() -> impl Strategy<Value = String> {
@@ -110,18 +107,13 @@ prop_compose! {
 
 /// Ledgers of a random sequence of entries and exits.
 fn ledgers() -> impl Strategy<Value = Ledger> {
-    let allowance = Allowance {
-        reentry: Reentry::AfterExit,
-        entry_limit: 3,
-        dedup_window: Duration::from_secs(300),
-    };
-    prop::collection::vec((passages(), 0..4), 0..6).prop_map(move |steps| {
+    prop::collection::vec((passages(), 0..4), 0..6).prop_map(|steps| {
         let mut ledger = Ledger::default();
         for (passage, step) in steps {
             match step {
                 0 => drop(ledger.leave(passage)),
-                1 => drop(ledger.admit_without_right(passage, &allowance)),
-                step => drop(ledger.enter(passage, step == 2, &allowance)),
+                1 => drop(ledger.admit_without_right(passage)),
+                step => drop(ledger.enter(passage, step == 2)),
             }
         }
         ledger

@@ -40,8 +40,7 @@ impl Invalidator {
         now: Timestamp,
     ) {
         for &(ticket_code, version) in tickets {
-            self.ticket_cache
-                .invalidate(organization, ticket_code, version, now);
+            self.ticket_cache.invalidate(organization, ticket_code, version);
             self.publisher.publish(Message::TicketInvalidated {
                 organization_id: organization,
                 ticket_code,

@@ -6,6 +6,8 @@
 //!   closes it again.
 //! - An older version never overwrites a newer one, whichever node writes last (`entry.rs`).
 //! - A tombstone is written again until Redis accepts it or the window is over.
+//! - An entry carries the change counter under which its ticket was read, so that a node refuses what was read before a change
+//!   that it knows ([`TicketCache::accept`](crate::node::cache::tickets::TicketCache::accept)).
 
 mod breaker;
 mod entry;
@@ -23,6 +25,7 @@ use tokio::time::Instant;
 
 use breaker::CircuitBreaker;
 pub use breaker::RedisHealth;
+pub(crate) use entry::StoredTicket;
 use entry::{EntryWrite, TicketKey};
 use lookups::Lookup;
 
@@ -83,7 +86,7 @@ impl RedisTicketCache {
     }
 
     /// The ticket as a node last wrote it. `None` is a miss, whatever the cause.
-    pub(crate) async fn get(&self, organization: OrganizationId, code: TicketCode) -> Option<TicketFacts> {
+    pub(crate) async fn get(&self, organization: OrganizationId, code: TicketCode) -> Option<StoredTicket> {
         if !self.0.breaker.is_closed() {
             return None;
         }
@@ -97,10 +100,15 @@ impl RedisTicketCache {
         facts.await.ok()?
     }
 
-    /// Stores tickets after a write. Most keys do not exist yet, and a plain `SET NX` is enough for them; only the others
+    /// Stores tickets after a write, each with the change counter of its organization from before. Most keys do not exist yet, and a plain `SET NX` is enough for them; only the others
     /// need the script that compares versions.
-    pub(crate) fn put<'a>(&self, tickets: impl Iterator<Item = &'a TicketFacts>) -> BoxFuture<'static, ()> {
-        let writes: Vec<EntryWrite> = tickets.map(EntryWrite::ticket).collect();
+    pub(crate) fn put<'a>(
+        &self,
+        tickets: impl Iterator<Item = (&'a TicketFacts, i64)>,
+    ) -> BoxFuture<'static, ()> {
+        let writes: Vec<EntryWrite> = tickets
+            .map(|(facts, counter)| EntryWrite::ticket(facts, counter))
+            .collect();
         let cache = self.clone();
         Box::pin(async move {
             if writes.is_empty() {

@@ -75,6 +75,7 @@ impl Scanner {
             .into_iter()
             .flatten()
             .collect(),
+            claimed: request.scan_id.is_none(),
         })
     }
 }
@@ -88,6 +89,7 @@ pub(super) fn into_answer(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::ScanUndone => Err(ScanError::ScanUndone),
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
+        Recorded::NotClaimed => Err(StoreError::failed("a claimed scan was not decided").into()),
         Recorded::NotRecorded {
             reason,
             is_temporary: true,

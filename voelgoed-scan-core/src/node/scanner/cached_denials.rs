@@ -4,24 +4,36 @@
 //! - A tier never admits.
 //! - A scan that was decided before gets its first answer, on every node. Where this node may have missed the first
 //!   decision, it asks the database whether the scan is known before a tier may deny it.
+//! - A tier answers before its record is written. A node that lets the database decide otherwise claims the scan first
+//!   (`node/cluster/claims.rs`), so that the answer already given is the one on record.
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{ScanError, Scanner};
+use crate::bus::Message;
 use crate::model::{
-    ActiveSession, Attempt, Claims, DecidedBy, Denial, Direction, PreviousScan, Reason, Reentry, ScanAnswer,
-    ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
+    ActiveSession, Attempt, Claims, DecidedBy, Denial, Direction, Headcount, Occupancy, OrganizationId,
+    PreviousScan, Reason, Reentry, ScanAnswer, ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
 };
+#[cfg(feature = "redis")]
+use crate::node::cache::redis::StoredTicket;
+use crate::node::cache::scan_ids::Mark;
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{NewScan, ScanContext, build_answer, decide};
+
+/// How far the clock of a device may be ahead of this node's, where the time in a scan id counts.
+const MAX_CLOCK_LEAD: Duration = Duration::from_secs(1);
 
 impl Scanner {
     /// Whether a scan was certainly not decided before.
     ///
-    /// The cached scan ids are enough if the client created the scan after this node began to collect ids, or if this node
-    /// has collected them for longer than a retry is possible. Otherwise the database is asked. A node that is cut off from
-    /// the others cannot know, and the others may not receive its scans either: the scan then counts as known, and its
-    /// record is written before it is answered, so that a retry finds it at any node.
+    /// The cached scan ids are enough if the client created the scan after this node began to know all ids, or, where the id has
+    /// no time, if this node has known them for longer than a retry is possible. Otherwise the database is asked. A node that is
+    /// cut off from the others cannot know, and the others may not receive its scans either; the same holds while another node is
+    /// cut off. The scan then counts as known, and its record is written before it is answered, so that a retry finds it at any
+    /// node.
     pub(super) async fn is_new(
         &self,
         client_scan_id: Option<ScanId>,
@@ -30,44 +42,21 @@ impl Scanner {
         let Some(id) = client_scan_id else {
             return Ok(true);
         };
-        let Some(collected_for) = self.scan_ids_collected_for() else {
+        let Some(complete_for) = self.0.claims.ids_complete_for() else {
             return Ok(false);
         };
-        let began = attempt.now.minus(collected_for);
-        if collected_for >= self.0.rules.dedup_window
-            || id.timestamp().is_some_and(|created_at| created_at >= began)
-        {
+        let is_new = match id.timestamp() {
+            Some(created_at) => {
+                let latest = attempt.now.plus(MAX_CLOCK_LEAD);
+                (attempt.now.minus(complete_for)..=latest).contains(&created_at)
+            }
+            None => complete_for >= self.0.rules.dedup_window,
+        };
+        if is_new {
             return Ok(true);
         }
         let known = Box::pin(self.store().find_scan_for_retry(attempt.organization_id, id)).await?;
         Ok(known.is_none())
-    }
-
-    /// For how long this node has collected the ids of its own scans and those of the other nodes. `None` while it is cut
-    /// off from them.
-    fn scan_ids_collected_for(&self) -> Option<Duration> {
-        let cache_age = self.0.ticket_cache.age();
-        match &self.0.bus {
-            Some(bus) => bus.connected_for().map(|connected| connected.min(cache_age)),
-            None => Some(cache_age),
-        }
-    }
-
-    /// Whether a denial may be answered before its record is written.
-    ///
-    /// A re-entry window ends by time alone, and not on all nodes at the same moment. If the answer is lost, the same scan
-    /// may reach another node and be admitted there. With several nodes a denial by the window is therefore recorded first,
-    /// and the first record is the answer.
-    pub(super) fn may_answer_before_record(
-        &self,
-        active_session: &ActiveSession,
-        client_scan_id: Option<ScanId>,
-    ) -> bool {
-        let ends_by_time = match active_session.event.reentry {
-            Reentry::Never | Reentry::AfterExit => false,
-            Reentry::AfterWindow => true,
-        };
-        !ends_by_time || client_scan_id.is_none() || self.0.bus.is_none()
     }
 
     /// A denial from the cache tiers, the fastest first.
@@ -89,12 +78,9 @@ impl Scanner {
         #[cfg(feature = "redis")]
         if let Some(redis_cache) = &self.0.redis_cache {
             let epoch = self.0.ticket_cache.epoch();
-            let facts = Box::pin(redis_cache.get(organization, code)).await?;
-            let denial = self.denial_by_ticket(active_session, attempt, claims, &facts, DecidedBy::Redis);
-            if denial.is_some() {
-                self.0.ticket_cache.put(facts, epoch, attempt.now);
-            }
-            return denial;
+            let StoredTicket { facts, counter } = Box::pin(redis_cache.get(organization, code)).await?;
+            let facts = self.0.ticket_cache.accept(facts, counter, epoch, attempt.now)?;
+            return self.denial_by_ticket(active_session, attempt, claims, &facts, DecidedBy::Redis);
         }
         None
     }
@@ -139,20 +125,29 @@ impl Scanner {
         })
     }
 
-    /// Answers a denial of a cache tier. Its record is written behind.
+    /// Answers a denial of a cache tier. Its record is written behind. `None` if something was claimed since the scan was marked:
+    /// the database must decide it.
     pub(super) async fn answer_cached_denial(
         &self,
         active_session: &ActiveSession,
-        attempt: Box<Attempt>,
+        attempt: &Attempt,
         denial: Box<Denial>,
-    ) -> Result<ScanAnswer, ScanError> {
+        mark: Mark,
+    ) -> Result<Option<ScanAnswer>, ScanError> {
+        let Some(code) = denial.claims.and_then(|claims| claims.ticket_code) else {
+            return Ok(None);
+        };
         let permit = self.0.write_queue.reserve_denial().await?;
-        let occupancy = if let Some(occupancy) = self
-            .0
-            .occupancy_cache
-            .get(&active_session.event, &active_session.gate)
-        {
-            occupancy
+        let ActiveSession { event, gate, .. } = active_session;
+        let recent_at = (self.bus_is_up() == Some(false)).then(Instant::now);
+        let key = (event.organization_id, event.id);
+        let cached = self.0.occupancy_cache.get(key, gate.id, recent_at);
+        let occupancy = if let Some((at_gate, at_event)) = cached {
+            let headcount = |inside, capacity| Headcount { inside, capacity };
+            Occupancy {
+                gate: headcount(at_gate, gate.capacity),
+                event: headcount(at_event, event.capacity),
+            }
         } else {
             // The first denial of a gate on this node reads the occupancy; the cache has it from then on.
             let Attempt {
@@ -164,10 +159,31 @@ impl Scanner {
             } = *attempt;
             Box::pin(self.load_occupancy(organization_id, event_id, gate_id, now)).await?
         };
-        let scan = NewScan::denied(*attempt, *denial);
+        let key = (attempt.organization_id, attempt.scan_id, code);
+        let scan = NewScan::denied(attempt.clone(), *denial);
         let answer = build_answer(&scan.record, &scan.snapshot, occupancy);
-        self.0.write_queue.enqueue_denial(permit, scan)?;
-        Ok(answer)
+        let enqueue = || self.0.write_queue.enqueue_denial(permit, scan);
+        match self.0.scan_ids.answer(mark, key, enqueue) {
+            None => Ok(None),
+            Some(queued) => {
+                queued?;
+                self.publish_scan_id(key.0, key.1);
+                Ok(Some(answer))
+            }
+        }
+    }
+}
+
+impl Scanner {
+    /// Tells the other nodes at once that a scan was answered, so that its retry finds its record. The record itself, which is
+    /// published when it is written, would come later.
+    fn publish_scan_id(&self, organization_id: OrganizationId, scan: ScanId) {
+        if !self.0.claims.is_alone() {
+            self.0.invalidator.publisher.publish(Message::ScanIdsSeen {
+                organization_id,
+                scan_ids: vec![scan],
+            });
+        }
     }
 }
 

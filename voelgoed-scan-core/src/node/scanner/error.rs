@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::node::cluster::claims::Unconfirmed;
 use crate::node::write_queue::RecordError;
 use crate::store::StoreError;
 
@@ -49,6 +50,13 @@ pub enum ScanError {
 impl From<StoreError> for ScanError {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
+    }
+}
+
+impl From<Unconfirmed> for ScanError {
+    /// Another node may have answered the scan, and cannot write that down now. The caller may try again.
+    fn from(_: Unconfirmed) -> Self {
+        Self::Overloaded
     }
 }
 

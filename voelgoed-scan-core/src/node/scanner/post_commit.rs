@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::bus::{BusPublisher, Message};
 use crate::model::{Decided, Reason, Recorded, ScanRecord, ScanResult, TicketFacts};
 use crate::node::cache::occupancy::OccupancyCache;
+use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::{TicketCache, TicketEpoch};
 use crate::node::feed::Feed;
 use crate::node::write_queue::{PostCommit, PostCommitTask};
@@ -14,6 +17,7 @@ use crate::rules::NewScan;
 /// The caches and publishers that a write affects.
 pub(crate) struct PostCommitEffects {
     pub(crate) ticket_cache: Arc<TicketCache>,
+    pub(crate) scan_ids: Arc<ScanIds>,
     #[cfg(feature = "redis")]
     pub(crate) redis_cache: Option<crate::node::cache::redis::RedisTicketCache>,
     pub(crate) occupancy_cache: Arc<OccupancyCache>,
@@ -40,26 +44,33 @@ impl PostCommit for PostCommitEffects {
                 _ => None,
             })
             .collect();
+        let answers = decided
+            .iter()
+            .map(|decided| (decided.record.organization_id, &decided.answer));
+        self.occupancy_cache.put_answers(answers, Instant::now());
         for decided in &decided {
-            let Decided { record, answer, .. } = decided;
-            self.occupancy_cache.put_answer(record.organization_id, answer);
+            let Decided { record, .. } = decided;
             if let Some(facts) = cacheable_ticket(decided) {
                 self.ticket_cache.put(facts.clone(), epoch, record.received_at);
             } else if let Some(facts) = exited_ticket(decided) {
                 let ticket = &facts.ticket;
-                self.ticket_cache.invalidate(
-                    ticket.organization_id,
-                    ticket.code,
-                    facts.version,
-                    record.received_at,
-                );
+                self.ticket_cache
+                    .invalidate(ticket.organization_id, ticket.code, facts.version);
             }
+        }
+        if !denials.is_empty() {
+            let ids = denials.iter().map(|scan| &scan.record);
+            self.scan_ids
+                .recorded(ids.map(|record| (record.organization_id, record.scan_id)));
         }
         let denial_records = denials.iter().map(|scan| &scan.record);
         let records: Vec<&ScanRecord> = denial_records
             .chain(decided.iter().map(|decided| &decided.record))
             .collect();
-        self.feed.publish_scans(&records);
+        if let Some(last) = records.last() {
+            self.feed
+                .scans_recorded(records.iter().copied(), last.received_at);
+        }
         if self.publisher.is_enabled() {
             self.publish_scan_ids(&records);
             let denial_records = denials.into_iter().map(|scan| scan.record);
@@ -67,7 +78,7 @@ impl PostCommit for PostCommitEffects {
                 self.publisher.publish(Message::Scan(Box::new(record)));
             }
         }
-        self.fill_redis(&decided)
+        self.fill_redis(&decided, epoch)
     }
 }
 
@@ -90,7 +101,7 @@ impl PostCommitEffects {
     }
 
     #[cfg(feature = "redis")]
-    fn fill_redis(&self, decided: &[&Decided]) -> PostCommitTask {
+    fn fill_redis(&self, decided: &[&Decided], epoch: TicketEpoch) -> PostCommitTask {
         let redis_cache = self.redis_cache.clone()?;
         let exits: Vec<_> = decided
             .iter()
@@ -100,7 +111,14 @@ impl PostCommitEffects {
             })
             .collect();
         let now = decided.last()?.record.received_at;
-        let put = redis_cache.put(decided.iter().filter_map(|decided| cacheable_ticket(decided)));
+        let tickets = decided.iter().filter_map(|decided| {
+            let facts = cacheable_ticket(decided)?;
+            let counter = self
+                .ticket_cache
+                .counter_since(facts.ticket.organization_id, epoch)?;
+            Some((facts, counter))
+        });
+        let put = redis_cache.put(tickets);
         Some(Box::pin(async move {
             put.await;
             for (organization, code, version) in exits {
@@ -113,7 +131,7 @@ impl PostCommitEffects {
 
     #[cfg(not(feature = "redis"))]
     #[expect(clippy::unused_self, reason = "the signature of the build with Redis")]
-    fn fill_redis(&self, _: &[&Decided]) -> PostCommitTask {
+    fn fill_redis(&self, _: &[&Decided], _: TicketEpoch) -> PostCommitTask {
         None
     }
 }

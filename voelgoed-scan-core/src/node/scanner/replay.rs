@@ -1,11 +1,15 @@
 //! Answers a known scan again, for a device that could not make a new scan now.
 
+use tokio::time::Instant;
+
 use super::attempt::into_answer;
 use super::{ScanError, Scanner};
 use crate::model::{
     ActiveSession, AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount,
     ScanAnswer, ScanId, ScanRequest, Timestamp,
 };
+use crate::node::cache::occupancy::OccupancySource;
+use crate::node::cache::scan_ids::ScanClaim;
 use crate::rules::KnownScan;
 use crate::store::StoreError;
 use crate::token::payload_sha256;
@@ -40,7 +44,7 @@ impl Scanner {
         mut answer: ScanAnswer,
     ) -> Result<ScanAnswer, ScanError> {
         let is_elsewhere = (session.event.id, session.gate.id) != (answer.event_id, answer.gate.id);
-        if answer.replayed && is_elsewhere {
+        if is_elsewhere {
             let organization = session.event.organization_id;
             answer.occupancy = self
                 .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
@@ -49,16 +53,20 @@ impl Scanner {
         Ok(answer)
     }
 
-    /// A known scan. If this node has seen its id, pending denials are written first.
+    /// A known scan. What a cache has answered for it, on any node, is written first.
     async fn known_scan(
         &self,
         organization: OrganizationId,
         scan: ScanId,
     ) -> Result<Option<KnownScan>, ScanError> {
         let known = self.store().find_scan_for_retry(organization, scan).await?;
-        if known.is_some() || !self.0.ticket_cache.mark_scan_seen(organization, scan) {
+        if known.is_some() {
             return Ok(known);
         }
+        self.0
+            .claims
+            .claim(&ScanClaim::of_scan(organization, scan))
+            .await?;
         self.0.write_queue.flush(organization).await;
         Ok(self.store().find_scan_for_retry(organization, scan).await?)
     }
@@ -71,10 +79,14 @@ impl Scanner {
         gate: GateId,
         now: Timestamp,
     ) -> Result<Occupancy, StoreError> {
+        let began = self.0.occupancy_cache.begin_read();
         let Some(counts) = self.store().occupancy(organization, event, now).await? else {
             return Ok(Occupancy::default());
         };
-        self.0.occupancy_cache.put_event(organization, event, &counts);
+        let source = OccupancySource::Read(began);
+        self.0
+            .occupancy_cache
+            .put_event((organization, event), &counts, source, Instant::now());
         let gate_count = counts
             .gates
             .iter()

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::verification::verify_reading;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
-use crate::model::{AuthenticatedDevice, OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::model::{AuthenticatedDevice, DeviceStatus, OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::node::cache::scan_ids::ScanClaim;
 use crate::node::write_queue::BulkKind;
 use crate::store::{AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError};
 use crate::sync::{
@@ -46,6 +47,9 @@ impl Scanner {
             items,
         };
         // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
+        if device.status == DeviceStatus::Active {
+            self.0.claims.claim(&claim_of(&batch)).await?;
+        }
         self.0.write_queue.flush(organization).await;
         let (mut results, received) = self.write_upload(&batch, now).await?;
         if names_tickets_in_two_ways(&batch) {
@@ -121,12 +125,18 @@ impl Scanner {
         let new = writes.scans.iter().map(|new| &new.scan.record);
         let changed = writes.changed.iter().map(|scan| &scan.record);
         for event in writes.counts.keys().map(|(event, _)| *event) {
-            self.0.occupancy_cache.remove_event(organization, event);
+            self.0.occupancy_cache.remove_event((organization, event));
         }
         let records: Vec<&ScanRecord> = new.chain(changed).collect();
-        self.0.feed.publish_scans(&records);
+        let ids = records.iter().map(|record| record.scan_id);
+        self.0.scan_ids.mark_all(organization, ids.clone());
+        self.0.feed.scans_recorded(records.iter().copied(), now);
         let publisher = &self.0.invalidator.publisher;
-        if publisher.is_enabled() {
+        if publisher.is_enabled() && !records.is_empty() {
+            publisher.publish(Message::ScanIdsSeen {
+                organization_id: organization,
+                scan_ids: ids.collect(),
+            });
             for record in records {
                 publisher.publish(Message::Scan(Box::new(record.clone())));
             }
@@ -167,5 +177,19 @@ impl Scanner {
         page: &PageRequest,
     ) -> Result<Page<Conflict>, StoreError> {
         self.store().conflicts(organization, filter, page).await
+    }
+}
+
+/// The ids and the tickets of a batch. No cache answers them while it is written: its scans may change what a ticket allows, and
+/// a scan that is sent again meanwhile must find its record.
+fn claim_of(batch: &UploadBatch) -> ScanClaim {
+    let code = |item: &UploadItem| {
+        let claims = item.upload.as_ref().ok()?.claims.ok()?;
+        claims.ticket_code
+    };
+    ScanClaim {
+        organization: batch.organization_id,
+        scan_ids: batch.items.iter().filter_map(|item| item.scan_id).collect(),
+        ticket_codes: batch.items.iter().filter_map(code).collect(),
     }
 }

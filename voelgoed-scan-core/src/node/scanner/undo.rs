@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{ScanError, Scanner};
 use crate::bus::Message;
-use crate::model::{DeviceId, OrganizationId, ReasonText, ScanId, ScanRecord, Timestamp};
+use crate::model::{DeviceId, OrganizationId, ReasonText, ScanId, ScanRecord, ScanResult, Timestamp};
+use crate::node::cache::scan_ids::ScanClaim;
 use crate::store::{UndoOutcome, UndoPermission};
 
 /// The age up to which a device may undo its own scans.
@@ -34,6 +35,7 @@ impl Scanner {
             UndoActor::Member => UndoPermission::Member,
         };
         let (store, rules) = (self.store(), &self.0.rules);
+        self.claim_ticket_of(organization, scan).await?;
         let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
         if outcome.is_none() {
             // The scan may be a denial that was answered from a cache and is not written yet.
@@ -55,8 +57,10 @@ impl Scanner {
                         .await;
                 }
                 if !again {
-                    self.0.occupancy_cache.remove_event(organization, record.event_id);
-                    self.0.feed.publish_scan(&record);
+                    self.0
+                        .occupancy_cache
+                        .remove_event((organization, record.event_id));
+                    self.0.feed.scans_recorded([&*record], now);
                     self.0
                         .invalidator
                         .publisher
@@ -67,5 +71,24 @@ impl Scanner {
             UndoOutcome::NotOpen => Err(ScanError::NotOpen),
             UndoOutcome::NotAllowed => Err(ScanError::NotAllowed),
         }
+    }
+
+    /// Claims the ticket of an admission on all nodes. After the undo the ticket admits again, and a cache that has denied it
+    /// before must have that on record.
+    async fn claim_ticket_of(&self, organization: OrganizationId, scan: ScanId) -> Result<(), ScanError> {
+        if self.0.claims.is_alone() {
+            return Ok(());
+        }
+        let known = self.store().find_scan_for_retry(organization, scan).await?;
+        let admitted = known.filter(|known| known.answer.result == ScanResult::Valid && !known.undone);
+        let Some(ticket) = admitted.and_then(|known| known.answer.ticket) else {
+            return Ok(());
+        };
+        let claim = ScanClaim {
+            organization,
+            scan_ids: Vec::new(),
+            ticket_codes: vec![ticket.code],
+        };
+        Ok(self.0.claims.claim(&claim).await?)
     }
 }

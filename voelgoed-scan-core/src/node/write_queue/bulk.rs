@@ -5,7 +5,8 @@
 //! chunks lock. On SQLite it is the whole database, because one connection writes.
 //!
 //! Invariants:
-//! - One chunk of a scope runs at a time, and a node runs at most [`MAX_CHUNKS`].
+//! - One chunk of a scope runs at a time, and a node runs at most [`MAX_CHUNKS`], besides those that have run for longer
+//!   than [`SLOW_AFTER`], because they probably wait for a lock.
 //! - A chunk starts while no scan of its scope is queued or being written. A chunk that has waited for
 //!   [`MAX_SCAN_WRITES_AHEAD`] writes of scans starts nevertheless, so scans delay bulk work but never stop it.
 //! - The organizations of a scope take turns, and so do the scopes. Within an organization, chunks start in the order in
@@ -21,13 +22,19 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::model::OrganizationId;
 pub(super) use chunk_size::ChunkSize;
 
 /// How many chunks a node writes at a time where organizations do not contend.
 const MAX_CHUNKS: usize = 3;
+
+/// How many chunks a node writes at a time, including those that wait for locks.
+const MAX_CHUNKS_WITH_SLOW: usize = 6;
+
+/// How long a chunk runs before it leaves its place to another one.
+const SLOW_AFTER: Duration = Duration::from_millis(250);
 
 /// After how many writes of scans a waiting chunk starts although scans are waiting.
 const MAX_SCAN_WRITES_AHEAD: u32 = 8;
@@ -72,10 +79,11 @@ impl Contention {
         }
     }
 
-    fn max_chunks(self) -> usize {
+    /// How many chunks run at a time, and how many including the slow ones.
+    fn max_chunks(self) -> (usize, usize) {
         match self {
-            Self::Database => 1,
-            Self::Organization => MAX_CHUNKS,
+            Self::Database => (1, 1),
+            Self::Organization => (MAX_CHUNKS, MAX_CHUNKS_WITH_SLOW),
         }
     }
 }
@@ -145,7 +153,7 @@ impl BulkWrites {
     /// calls [`BulkPermit::complete`], and asks again for the next chunk. Dropping the future gives up the turn.
     pub(crate) async fn start_chunk(&self, organization: OrganizationId, kind: BulkKind) -> BulkPermit {
         let scope = self.0.contention.scope(organization);
-        let (reply, granted) = oneshot::channel();
+        let (reply, mut granted) = oneshot::channel();
         self.0
             .state
             .lock()
@@ -156,11 +164,15 @@ impl BulkWrites {
             .entry(organization)
             .or_default()
             .push_back(WaitingChunk { kind, reply });
-        self.start_chunks();
-        match granted.await {
-            Ok(permit) => permit,
-            // A waiting chunk is dropped only after its caller, so nothing waits here.
-            Err(_) => std::future::pending().await,
+        loop {
+            // Again after a while, because a running chunk may have become slow.
+            self.start_chunks();
+            match timeout(SLOW_AFTER, &mut granted).await {
+                Ok(Ok(permit)) => return permit,
+                // A waiting chunk is dropped only after its caller, so nothing waits here.
+                Ok(Err(_)) => std::future::pending().await,
+                Err(_) => {}
+            }
         }
     }
 
@@ -198,7 +210,12 @@ impl BulkWrites {
     /// Starts every chunk whose turn it is.
     fn start_chunks(&self) {
         loop {
-            let next = self.0.state.lock().next_chunk(self.0.contention.max_chunks());
+            let now = Instant::now();
+            let next = self
+                .0
+                .state
+                .lock()
+                .next_chunk(self.0.contention.max_chunks(), now);
             let Some((scope, WaitingChunk { kind, reply })) = next else {
                 return;
             };
@@ -207,7 +224,7 @@ impl BulkWrites {
                 bulk_writes: self.clone(),
                 scope,
                 kind,
-                started: Instant::now(),
+                started: now,
             });
         }
     }
@@ -238,7 +255,8 @@ struct State {
     scopes: BTreeMap<ScopeKey, Scope>,
     /// The scope of the chunk that started last. The next one's turn follows.
     last: ScopeKey,
-    running: usize,
+    /// When the running chunks started.
+    running: BTreeMap<ScopeKey, Instant>,
 }
 
 #[derive(Default)]
@@ -278,8 +296,13 @@ impl Scope {
 
 impl State {
     /// Removes the next chunk that may start, and counts it as running.
-    fn next_chunk(&mut self, max_chunks: usize) -> Option<(ScopeKey, WaitingChunk)> {
-        while self.running < max_chunks {
+    fn next_chunk(
+        &mut self,
+        (max_fast, max_all): (usize, usize),
+        now: Instant,
+    ) -> Option<(ScopeKey, WaitingChunk)> {
+        let is_fast = |started: &&Instant| **started + SLOW_AFTER > now;
+        while self.running.len() < max_all && self.running.values().filter(is_fast).count() < max_fast {
             let ready = |(key, scope): (&ScopeKey, &Scope)| scope.may_start().then_some(*key);
             let mut after = self.scopes.iter().filter(|(key, _)| **key > self.last);
             let key = after
@@ -289,7 +312,7 @@ impl State {
             scope.scan_writes_ahead = 0;
             if let Some(chunk) = scope.take_next() {
                 scope.chunk_running = true;
-                self.running += 1;
+                self.running.insert(key, now);
                 self.last = key;
                 return Some((key, chunk));
             }
@@ -299,7 +322,7 @@ impl State {
     }
 
     fn end_chunk(&mut self, key: ScopeKey) {
-        self.running -= 1;
+        self.running.remove(&key);
         if let Some(scope) = self.scopes.get_mut(&key) {
             scope.chunk_running = false;
         }

@@ -28,8 +28,10 @@ struct FakeStore {
     panicking_scan: Option<ScanId>,
     failures: AtomicUsize,
     concurrent_writes: usize,
-    /// Writes of this organization wait for a permit of their own.
-    locked: Option<(OrganizationId, Semaphore)>,
+    /// How many more may run while others wait for locks.
+    more_writes: usize,
+    /// Writes of these organizations wait for permits of their own.
+    locked: Option<(Vec<OrganizationId>, Semaphore)>,
     /// Writes of this organization find the database unavailable.
     unavailable_organization: Option<OrganizationId>,
 }
@@ -44,6 +46,7 @@ impl FakeStore {
             panicking_scan: None,
             failures: AtomicUsize::new(0),
             concurrent_writes: 1,
+            more_writes: 0,
             locked: None,
             unavailable_organization: None,
         }
@@ -58,7 +61,7 @@ impl FakeStore {
         );
         self.started.fetch_add(1, Ordering::SeqCst);
         let permits = match &self.locked {
-            Some((locked, permits)) if *locked == organization => permits,
+            Some((locked, permits)) if locked.contains(&organization) => permits,
             _ => &self.permits,
         };
         permits.acquire().await.expect("never closed").forget();
@@ -89,6 +92,10 @@ impl FakeStore {
 impl ScanStore for FakeStore {
     fn concurrent_writes(&self) -> usize {
         self.concurrent_writes
+    }
+
+    fn max_writes(&self) -> usize {
+        self.concurrent_writes + self.more_writes
     }
 
     async fn record(&self, batch: &[Attempt], _: &RuleSettings) -> Result<Vec<Recorded>, StoreError> {
@@ -218,6 +225,7 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
         override_: None,
         metadata: None,
         warnings: Vec::new(),
+        claimed: true,
     }
 }
 

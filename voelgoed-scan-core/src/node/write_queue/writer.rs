@@ -1,7 +1,11 @@
 //! The writer: one task on its own thread, which starts the writes of the lanes and waits for their ends. Writes of several
-//! organizations run side by side, at most [`ScanStore::concurrent_writes`].
+//! organizations run side by side, at most [`ScanStore::concurrent_writes`]. A write that takes longer than [`SLOW_AFTER`]
+//! probably waits for a lock. It does not count any more, so that locked organizations do not stop the others; all writes
+//! together are at most [`ScanStore::max_writes`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{io, thread};
 
 use futures_util::StreamExt as _;
@@ -15,9 +19,12 @@ use super::lane::Batch;
 use super::lanes::{Command, EndedBatch, Lanes};
 use super::post_commit::{CompletedBatch, PostCommit};
 use super::{Outcome, RETRY_DELAY, RecordError};
-use crate::model::{Attempt, RuleSettings};
+use crate::model::{Attempt, OrganizationId, RuleSettings};
 use crate::node::health::WriteStats;
 use crate::store::{ScanStore, StoreError};
+
+/// How long a write takes before it leaves its place to another one.
+const SLOW_AFTER: Duration = Duration::from_millis(100);
 
 /// The writer's dependencies.
 pub(super) struct Writer<S: ?Sized, P: PostCommit> {
@@ -42,6 +49,26 @@ struct Write {
     successes_before: u64,
 }
 
+/// When the running writes started, and how many may run.
+struct StartedWrites {
+    concurrent: usize,
+    max: usize,
+    at: BTreeMap<OrganizationId, Instant>,
+}
+
+impl StartedWrites {
+    fn has_capacity(&self, now: Instant) -> bool {
+        let fast = self.at.values().filter(|at| **at + SLOW_AFTER > now).count();
+        fast < self.concurrent && self.at.len() < self.max
+    }
+
+    /// When the next running write leaves its place.
+    fn next_capacity(&self, now: Instant) -> Option<Instant> {
+        let ends = self.at.values().map(|at| *at + SLOW_AFTER);
+        ends.filter(|end| *end > now && self.at.len() < self.max).min()
+    }
+}
+
 /// Runs a future on a new thread with a runtime of its own.
 pub(super) fn spawn_thread(work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -54,7 +81,11 @@ pub(super) fn spawn_thread(work: impl Future<Output = ()> + Send + 'static) -> i
 impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
     /// Writes batches until the channel is closed and the lanes are empty.
     pub(super) async fn run(self, mut lanes: Lanes, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let max_running = self.store.concurrent_writes().max(1);
+        let mut started = StartedWrites {
+            concurrent: self.store.concurrent_writes().max(1),
+            max: self.store.max_writes().max(1),
+            at: BTreeMap::new(),
+        };
         let mut running = FuturesUnordered::new();
         let mut open = true;
         let mut successes = 0;
@@ -63,16 +94,22 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
             while let Ok(command) = commands.try_recv() {
                 lanes.apply(command);
             }
-            while running.len() < max_running
-                && let Some(batch) = lanes.start_batch(Instant::now(), !open)
+            let now = Instant::now();
+            while started.has_capacity(now)
+                && let Some(batch) = lanes.start_batch(now, !open)
             {
+                started.at.insert(batch.organization, now);
                 running.push(self.write_batch(batch, successes));
             }
-            let has_capacity = running.len() < max_running;
-            let due = lanes.next_due().filter(|_| has_capacity);
+            let due = if started.has_capacity(now) {
+                lanes.next_due()
+            } else {
+                started.next_capacity(now)
+            };
             tokio::select! {
                 biased;
                 Some(write) = running.next() => {
+                    started.at.remove(&write.batch.organization);
                     successes += u64::from(write.succeeded);
                     lost += self.end_write(write, &mut lanes, successes, open);
                 }

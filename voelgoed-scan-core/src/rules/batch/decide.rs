@@ -23,7 +23,8 @@ pub(super) struct ScanDecision {
     pub(super) at: Timestamp,
 }
 
-/// Decides a scan with a valid signature on the facts of the database, and applies an admission or exit to them.
+/// Decides a scan with a valid signature on the facts of the database, and applies an admission or exit to them. `None` if it
+/// would admit a ticket again and the scan is not claimed: a ticket with an admission may be in caches.
 pub(super) fn by_database(
     attempt: &Attempt,
     claims: &Claims,
@@ -32,7 +33,7 @@ pub(super) fn by_database(
     rules: &RuleSettings,
     writes: &mut BatchWrites,
     changed_tickets: &mut Vec<(OrganizationId, TicketId)>,
-) -> ScanDecision {
+) -> Option<ScanDecision> {
     let organization = attempt.organization_id;
     let (event, gate) = (&session.event, &session.gate);
     let id = facts.ticket_id(organization, claims);
@@ -52,6 +53,12 @@ pub(super) fn by_database(
     };
     let overridden = attempt.override_.is_some() && can_be_overridden(first, attempt.direction);
     let reason = if overridden { Reason::Overridden } else { first };
+    let admits_again = reason.result() == ScanResult::Valid
+        && attempt.direction == Direction::Entry
+        && known.is_some_and(|facts| facts.ledger.admissions() > 0);
+    if admits_again && !attempt.claimed {
+        return None;
+    }
     let previous_scan = known
         .filter(|_| shows_previous_scan(first) && !overridden)
         .and_then(|facts| {
@@ -61,13 +68,15 @@ pub(super) fn by_database(
             };
             passage.map(|passage| PreviousScan::of(passage, attempt.device_id, attempt.now))
         });
-    // The times of a ticket's valid scans ascend strictly, even if the clocks of nodes differ. So their order can be
-    // derived from the records.
+    // The times of a ticket's valid scans ascend strictly, and none is before the change of the rules by which it was
+    // decided, even if the clocks of nodes differ. So order and rules can be derived from the records.
     let last_passage_at = known
         .and_then(|facts| facts.ledger.last_passage())
         .map(|passage| passage.at);
     let at = match reason.result() {
-        ScanResult::Valid => last_passage_at.map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now)),
+        ScanResult::Valid => last_passage_at
+            .map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now))
+            .max(session.rules_since),
         _ => attempt.now,
     };
     let mut ticket = known.cloned();
@@ -80,7 +89,7 @@ pub(super) fn by_database(
             device_id: attempt.device_id,
             device_name: session.device_name.clone(),
         };
-        let movements = apply_to_ticket(reason, passage, ticket, &context);
+        let movements = apply_to_ticket(reason, passage, ticket);
         for movement in &movements {
             facts.apply_movement(organization, event.id, movement);
             let count = writes
@@ -100,7 +109,7 @@ pub(super) fn by_database(
         .as_ref()
         .filter(|_| shows_ticket(first))
         .map(|facts| ScannedTicket::from(&facts.ticket));
-    ScanDecision {
+    Some(ScanDecision {
         reason,
         would_have_been: overridden.then_some(first),
         decided_by: DecidedBy::Database,
@@ -109,24 +118,18 @@ pub(super) fn by_database(
         answer_ticket,
         previous_scan,
         at,
-    }
+    })
 }
 
 /// Applies an admission or an exit to the ticket. Returns the changes of occupancy.
-fn apply_to_ticket(
-    reason: Reason,
-    passage: Passage,
-    ticket: &mut TicketFacts,
-    context: &ScanContext<'_>,
-) -> Vec<Movement> {
-    let allowance = context.allowance(ticket);
+fn apply_to_ticket(reason: Reason, passage: Passage, ticket: &mut TicketFacts) -> Vec<Movement> {
     let movements = match reason {
         Reason::Exited => ticket.ledger.leave(passage).into_iter().collect(),
         Reason::Readmitted => {
             let person_added = ticket.ledger.readmission_adds_person(ticket.ticket.entry_limit);
-            ticket.ledger.enter(passage, person_added, &allowance)
+            ticket.ledger.enter(passage, person_added)
         }
-        _ => ticket.ledger.enter(passage, true, &allowance),
+        _ => ticket.ledger.enter(passage, true),
     };
     ticket.version += 1;
     ticket.ticket.scan_count = ticket.ledger.admissions();

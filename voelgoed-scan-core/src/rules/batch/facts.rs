@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::{
     Claims, DeviceId, DeviceStatus, Direction, Event, EventId, Gate, GateId, Headcount, Movement, Occupancy,
-    OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts, TicketId,
+    OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
 };
 
 /// A session with its device, event and gate.
@@ -20,6 +20,8 @@ pub struct SessionFacts {
     pub event: Event,
     /// The gate.
     pub gate: Gate,
+    /// The time from which the event's present rules hold.
+    pub rules_since: Timestamp,
 }
 
 /// A scan that is already recorded under a `scan_id`.

@@ -4,9 +4,10 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{
     Claims, DeviceId, Direction, Fingerprint, Format, KeyId, Movement, Passage, Reentry, ScanId, ScanResult,
+    Timestamp,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
-use crate::rules::{PastScan, fold, movement_difference};
+use crate::rules::{PastScan, TicketRules, fold, movement_difference};
 
 pub(crate) const RULES: RuleSettings = RuleSettings { dedup_window: WINDOW };
 
@@ -60,6 +61,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
         }),
         metadata: None,
         warnings: Vec::new(),
+        claimed: true,
     }
 }
 
@@ -73,6 +75,7 @@ fn facts(ticket: TicketFacts, reentry: Reentry) -> BatchFacts {
             device_name: format!("Scanner {number}"),
             event: crate::model::Event { reentry, ..event() },
             gate: gate(number),
+            rules_since: Timestamp::from_millis(0),
         };
         let session_id = SessionId::from_uuid(Uuid::from_u128(number));
         facts
@@ -173,7 +176,7 @@ proptest! {
         let length = past.len().max(1) as u128;
         past.sort_by_key(|scan| (scan.passage.scan_id.as_uuid().as_u128() ^ u128::from(shuffle)) % length);
         let allowance = crate::rules::Allowance { reentry, entry_limit, dedup_window: WINDOW };
-        let folded = fold(&past, &allowance);
+        let folded = fold(&past, &TicketRules::constant(allowance));
         let stored = writes.tickets.first().map(|facts| facts.ledger.clone()).unwrap_or_default();
         prop_assert_eq!(folded.ledger, stored);
         prop_assert_eq!(movement_difference(&counted(&writes), &folded.movements), []);

@@ -124,13 +124,8 @@ impl Case {
 
     /// Adds an entry at this many seconds from now.
     fn entered(&mut self, seconds: i64) {
-        let allowance = Allowance {
-            reentry: self.event.reentry,
-            entry_limit: self.ticket().entry_limit,
-            dedup_window: WINDOW,
-        };
         let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
-        ledger.enter(passage(100, seconds), true, &allowance);
+        ledger.enter(passage(100, seconds), true);
     }
 
     fn left(&mut self, seconds: i64) {

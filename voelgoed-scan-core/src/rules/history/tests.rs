@@ -27,12 +27,12 @@ fn scan() -> impl Strategy<Value = PastScan> {
     )
 }
 
-fn allowance(reentry: Reentry, entry_limit: u8) -> Allowance {
-    Allowance {
+fn rules(reentry: Reentry, entry_limit: u8) -> TicketRules {
+    TicketRules::constant(Allowance {
         reentry,
         entry_limit,
         dedup_window: WINDOW,
-    }
+    })
 }
 
 fn totals(movements: &[Movement]) -> BTreeMap<GateId, (i64, i64)> {
@@ -54,15 +54,15 @@ proptest! {
         entry_limit in 1..4_u8,
         reentry in prop::sample::select(Reentry::ALL),
     ) {
-        let allowance = allowance(reentry, entry_limit);
-        let once = fold(&scans, &allowance);
+        let rules = rules(reentry, entry_limit);
+        let once = fold(&scans, &rules);
         let mut turned = scans.clone();
         if !turned.is_empty() {
             let middle = shuffled.index(turned.len());
             turned.rotate_left(middle);
             turned[middle..].reverse();
         }
-        prop_assert_eq!(fold(&turned, &allowance), once);
+        prop_assert_eq!(fold(&turned, &rules), once);
     }
 
     #[test]
@@ -70,7 +70,7 @@ proptest! {
         scans in prop::collection::vec(scan(), 0..20),
         entry_limit in 1..4_u8,
     ) {
-        let FoldedHistory { ledger, movements, .. } = fold(&scans, &allowance(Reentry::AfterWindow, entry_limit));
+        let FoldedHistory { ledger, movements, .. } = fold(&scans, &rules(Reentry::AfterWindow, entry_limit));
         let totals = totals(&movements);
         let inside: i64 = totals.values().map(|(entries, exits)| entries - exits).sum();
         prop_assert_eq!(i64::try_from(ledger.inside()).ok(), Some(inside));
@@ -85,8 +85,8 @@ proptest! {
         limits in (1..4_u8, 1..4_u8),
         policies in (prop::sample::select(Reentry::ALL), prop::sample::select(Reentry::ALL)),
     ) {
-        let one = fold(&scans, &allowance(policies.0, limits.0));
-        let other = fold(&scans, &allowance(policies.1, limits.1));
+        let one = fold(&scans, &rules(policies.0, limits.0));
+        let other = fold(&scans, &rules(policies.1, limits.1));
         prop_assert_eq!(totals(&one.movements), totals(&other.movements));
         let (one, other) = (one.ledger, other.ledger);
         prop_assert_eq!((one.admissions(), one.inside()), (other.admissions(), other.inside()));
@@ -97,9 +97,9 @@ proptest! {
         before in prop::collection::vec(scan(), 0..12),
         after in prop::collection::vec(scan(), 0..12),
     ) {
-        let allowance = allowance(Reentry::AfterExit, 2);
-        let before = fold(&before, &allowance).movements;
-        let after = fold(&after, &allowance).movements;
+        let rules = rules(Reentry::AfterExit, 2);
+        let before = fold(&before, &rules).movements;
+        let after = fold(&after, &rules).movements;
         let sum: Vec<_> = before.iter().copied().chain(movement_difference(&before, &after)).collect();
         prop_assert_eq!(totals(&sum), totals(&after));
         prop_assert_eq!(movement_difference(&after, &after), []);
@@ -110,10 +110,10 @@ proptest! {
 fn without_its_replacement_an_older_admission_is_open_again() {
     let scan =
         |id: u128, seconds, reason| PastScan::answered(passage(id, seconds), Direction::Entry, reason, 1);
-    let allowance = allowance(Reentry::AfterWindow, 1);
+    let rules = rules(Reentry::AfterWindow, 1);
     let (first, again) = (scan(1, 0, Reason::Admitted), scan(2, 301, Reason::Readmitted));
-    let both = fold([&first, &again], &allowance).ledger;
+    let both = fold([&first, &again], &rules).ledger;
     assert!(both.open_admission(first.passage.scan_id).is_none());
-    let alone = fold([&first], &allowance).ledger;
+    let alone = fold([&first], &rules).ledger;
     assert!(alone.open_admission(first.passage.scan_id).is_some());
 }

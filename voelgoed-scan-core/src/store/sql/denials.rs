@@ -11,6 +11,7 @@ use crate::model::{OrganizationId, ScanId, ScanRecord};
 use crate::rules::{CountChange, NewScan};
 use crate::store::StoreError;
 use crate::store::sql::batch::writes::{add_arrivals, add_counts, add_session_counts};
+use crate::store::sql::feed::assign_positions;
 use crate::store::sql::lookup::IdLookup;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::scan_row::ScanRow;
@@ -49,7 +50,8 @@ async fn write_in_transaction<D: Dialect>(
         query::<D>(sql).json(&events).fetch_all(&mut transaction).await?;
     }
     let rows = denials.iter().map(ScanRow::new);
-    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let mut rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    assign_positions::<D>(&mut rows, &mut transaction).await?;
     let inserted = query::<D>(D::SQL.insert_scans)
         .rows(&rows)
         .fetch_all(&mut transaction)

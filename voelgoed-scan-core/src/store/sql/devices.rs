@@ -7,6 +7,7 @@ use crate::model::{
     Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceStatus, Name,
     OrganizationId, Timestamp, TokenHash,
 };
+use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, Devices, Page, PageRequest, PutOutcome, StoreError};
@@ -73,19 +74,32 @@ impl<D: Dialect> Devices for Sql<D> {
         if label.is_some_and(|label| label.parse::<DeviceLabel>().is_err()) {
             return Ok(Page::empty());
         }
-        let (_permit, mut connection) = self.read_bulk().await?;
-        let rows = query::<D>(statement!("devices/list.sql"))
-            .id(organization.as_uuid())
-            .opt_id(page.after.as_ref().map(|after| &after.id))
-            .opt_text(label)
-            .opt_text(status.map(DeviceStatus::as_str))
-            .int(i64::from(page.limit) + 1)
-            .fetch_all(&mut connection)
-            .await?;
-        let devices = rows.iter().map(mapping::device).collect::<Result<_, _>>()?;
-        Ok(Page::truncate(devices, page.limit, |device: &Device| {
-            Cursor::of_id(*device.id.as_uuid())
-        }))
+        let mut list = BoundedList::new(page, Cursor::MIN);
+        while let Some((after, limit)) = list.next_read() {
+            let (_permit, mut connection) = self.read_bulk().await?;
+            let bound = if label.is_some() || status.is_some() {
+                query::<D>(statement!("devices/bound.sql"))
+                    .id(organization.as_uuid())
+                    .id(&after.id)
+                    .int(ROWS_PER_READ - 1)
+                    .fetch_optional(&mut connection)
+                    .await?
+            } else {
+                None
+            };
+            let bound = bound.map(|row| row.id("id")).transpose()?.map(Cursor::of_id);
+            let rows = query::<D>(statement!("devices/list.sql"))
+                .id(organization.as_uuid())
+                .id(&after.id)
+                .opt_text(label)
+                .opt_text(status.map(DeviceStatus::as_str))
+                .id(&bound.unwrap_or(Cursor::MAX).id)
+                .int(limit)
+                .fetch_all(&mut connection)
+                .await?;
+            list.add(rows.iter().map(mapping::device), bound)?;
+        }
+        Ok(list.into_page(|device: &Device| Cursor::of_id(*device.id.as_uuid())))
     }
 
     async fn patch_device(

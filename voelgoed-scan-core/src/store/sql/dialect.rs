@@ -32,6 +32,10 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const SHARED: bool;
     /// How many writes of scans may run side by side, each of another organization.
     const CONCURRENT_WRITES: usize;
+    /// How many writes of scans may run at a time, including those that wait for locks.
+    const MAX_WRITES: usize;
+    /// Whether the statements that insert scans also assign their positions in the feed.
+    const INSERT_ASSIGNS_POSITIONS: bool;
     /// The statements that differ.
     const SQL: Statements;
 
@@ -88,6 +92,12 @@ pub(crate) struct Statements {
     pub(crate) load_occupancy: &'static str,
     /// Inserts scans ([`BulkRow`]) and returns those whose id was new.
     pub(crate) insert_scans: &'static str,
+    /// Reserves positions in the feeds of events.
+    pub(crate) reserve_feed_positions: &'static str,
+    /// Reads the last positions of the feeds of events.
+    pub(crate) feed_positions: &'static str,
+    /// Puts changes of scans into the feeds of their events.
+    pub(crate) insert_scan_changes: &'static str,
     /// Writes what scans change on tickets.
     pub(crate) update_tickets: &'static str,
     /// Adds to the counters of gates.
@@ -110,6 +120,16 @@ pub(crate) struct Statements {
     pub(crate) durability: Option<&'static str>,
     /// Records the statuses that staff gave to tickets.
     pub(crate) record_ticket_status: &'static str,
+    /// Reads the former rules of events.
+    pub(crate) load_former_event_rules: &'static str,
+    /// Reads the former entry limits of tickets.
+    pub(crate) load_former_entry_limits: &'static str,
+    /// Keeps the entry limits that tickets had until now.
+    pub(crate) keep_entry_limits: &'static str,
+    /// Says that a node is cut off, where there may be several.
+    pub(crate) mark_cut_off: Option<&'static str>,
+    /// Reads whether another node is cut off.
+    pub(crate) others_cut_off: Option<&'static str>,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -1,12 +1,14 @@
 //! Events and their gates. Both are written as a whole, under ids that the caller chooses, and are never deleted.
 //!
 //! Invariant: a change of an event or a gate locks the event, its gates and their counters first. After the change has
-//! returned, no admission that was decided by the old facts is committed.
+//! returned, no admission that was decided by the old facts is committed. Rules that a change replaces are kept
+//! (`former_rules`).
 
 use async_trait::async_trait;
 
 use crate::model::{Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp};
 use crate::store::sql::change_counters::raise_change_counter;
+use crate::store::sql::former_rules::keep_event_rules;
 use crate::store::sql::gates::{find_gate, insert_gate, list_gates, update_gate};
 use crate::store::sql::query::Query;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
@@ -40,10 +42,14 @@ impl<D: Dialect> Events for Sql<D> {
                 ));
             }
             let replaced = Event {
-                ticket_classes: event.ticket_classes.clone().unwrap_or(stored.ticket_classes),
+                ticket_classes: event
+                    .ticket_classes
+                    .clone()
+                    .unwrap_or_else(|| stored.ticket_classes.clone()),
                 inserted_at: stored.inserted_at,
                 ..new
             };
+            keep_event_rules::<D>(&stored, &replaced, now, &mut transaction).await?;
             update_event::<D>(&replaced, &mut transaction).await?;
             PutOutcome::Replaced(replaced)
         };

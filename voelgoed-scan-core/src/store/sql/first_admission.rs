@@ -243,7 +243,9 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
     let open = authenticated.device.status == DeviceStatus::Active
         && session.status == SessionStatus::Active
         && event.status == EventStatus::Live
-        && gate.status == GateStatus::Open;
+        && gate.status == GateStatus::Open
+        // The general path dates a scan after the change of the rules, where the clocks of nodes differ.
+        && attempt.now >= active_session.rules_since;
     let format_allowed = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
     (matches && open && format_allowed).then_some((authenticated, active_session))
 }

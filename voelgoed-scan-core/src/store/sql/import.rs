@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::store::sql::change_counters::{raise_change_counter, raise_tickets_change_counter};
 use crate::store::sql::events::{locked_event, update_event};
+use crate::store::sql::former_rules::keep_entry_limits;
 use crate::store::sql::import::chunk::{Chunk, ImportedTicket};
 use crate::store::sql::import::rows::ImportRow;
 use crate::store::sql::lookup::TicketLookup;
@@ -127,6 +128,7 @@ async fn load<D: Dialect>(
         tickets,
         codes,
         changed: HashMap::new(),
+        former_limits: HashMap::new(),
     })
 }
 
@@ -150,9 +152,15 @@ async fn write<D: Dialect>(mut chunk: Chunk, connection: &mut D::Connection) -> 
             updated.push(row);
         }
     }
+    let organization = chunk.event.organization_id;
+    let former_limits = chunk.tickets.values().filter_map(|imported| {
+        let ticket = &imported.listing.ticket;
+        let former = *chunk.former_limits.get(&ticket.id)?;
+        (former != ticket.entry_limit).then_some((ticket.id, former))
+    });
+    keep_entry_limits::<D>(organization, former_limits, chunk.now, connection).await?;
     write_rows::<D>(D::SQL.insert_import_tickets, &inserted, connection).await?;
     write_rows::<D>(D::SQL.update_import_tickets, &updated, connection).await?;
-    let organization = chunk.event.organization_id;
     // A new ticket is active unless its line says otherwise.
     let statuses = chunk.changed.iter().filter_map(|(code, is_new)| {
         let ticket = &chunk.tickets.get(code)?.listing.ticket;

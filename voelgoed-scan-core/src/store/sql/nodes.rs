@@ -1,14 +1,15 @@
-//! Change counters, single records and pool metrics for the node.
+//! Change counters and pool metrics for the node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
 use crate::bus::Bus;
-use crate::model::{OrganizationId, ScanId, ScanRecord, Timestamp};
-use crate::store::sql::scans::find_scan;
+use crate::model::Timestamp;
+use crate::store::sql::former_rules;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{ChangeCounters, Durability, NodeStore, PoolUse, StoreError};
@@ -31,16 +32,29 @@ impl<D: Dialect> NodeStore for Sql<D> {
             .collect()
     }
 
-    fn is_shared(&self) -> bool {
-        D::SHARED
+    async fn mark_cut_off(&self, node: Uuid) -> Result<(), StoreError> {
+        let Some(statement) = D::SQL.mark_cut_off else {
+            return Ok(());
+        };
+        let mut transaction = self.write().await?;
+        query::<D>(statement).id(&node).execute(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
-    async fn scan(
-        &self,
-        organization: OrganizationId,
-        scan: ScanId,
-    ) -> Result<Option<ScanRecord>, StoreError> {
-        find_scan::<D>(organization, scan, &mut *self.read().await?).await
+    async fn others_cut_off(&self, node: Uuid) -> Result<bool, StoreError> {
+        let Some(statement) = D::SQL.others_cut_off else {
+            return Ok(false);
+        };
+        let row = query::<D>(statement)
+            .id(&node)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.map_or(Ok(false), |row| row.bool("cut_off"))
+    }
+
+    fn is_shared(&self) -> bool {
+        D::SHARED
     }
 
     async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -68,6 +82,17 @@ impl<D: Dialect> NodeStore for Sql<D> {
         } else {
             Durability::Durable
         })
+    }
+
+    async fn keep_dedup_window(&self, window: Duration, now: Timestamp) -> Result<(), StoreError> {
+        let mut connection = self.read().await?;
+        if !former_rules::is_kept::<D>(window, &mut connection).await? {
+            drop(connection);
+            let mut transaction = self.write().await?;
+            former_rules::keep_dedup_window::<D>(window, now, &mut transaction).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
     }
 
     fn release(&self) {

@@ -33,9 +33,12 @@ const BULK_READERS: usize = 6;
 /// How many writes of scans run side by side, each of another organization.
 const CONCURRENT_WRITES: u32 = 4;
 
+/// How many may run when some of them wait for locks, so that a few locked organizations do not stop the others.
+const MAX_WRITES: u32 = 12;
+
 /// The maximum number of connections that record scans. A connection that made the last write has warm caches in its
 /// server process and in the processor. One more connection covers the moment in which one returns to the pool.
-const MAX_SCAN_CONNECTIONS: u32 = CONCURRENT_WRITES + 1;
+const MAX_SCAN_CONNECTIONS: u32 = MAX_WRITES + 1;
 
 /// How long a call waits for a connection, including opening one. Callers learn within two seconds that the database is
 /// unavailable.
@@ -116,6 +119,9 @@ impl Dialect for Postgres {
     const SHARED: bool = true;
 
     const CONCURRENT_WRITES: usize = CONCURRENT_WRITES as usize;
+    const MAX_WRITES: usize = MAX_WRITES as usize;
+
+    const INSERT_ASSIGNS_POSITIONS: bool = true;
 
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
@@ -128,6 +134,9 @@ impl Dialect for Postgres {
         load_tickets: statement!("tickets/load.postgres.sql"),
         load_occupancy: statement!("occupancy/load.postgres.sql"),
         insert_scans: statement!("scans/insert.postgres.sql"),
+        reserve_feed_positions: statement!("feed/reserve.postgres.sql"),
+        feed_positions: statement!("feed/positions.postgres.sql"),
+        insert_scan_changes: statement!("feed/insert_changes.postgres.sql"),
         update_tickets: statement!("tickets/update_after_scans.postgres.sql"),
         add_counts: statement!("occupancy/add_counts.postgres.sql"),
         add_arrivals: statement!("occupancy/add_arrivals.postgres.sql"),
@@ -139,6 +148,11 @@ impl Dialect for Postgres {
         commit_probe: statement!("scans/commit_probe.postgres.sql"),
         durability: Some(statement!("durability.postgres.sql")),
         record_ticket_status: statement!("tickets/record_status.postgres.sql"),
+        load_former_event_rules: statement!("rules/load_former_event_rules.postgres.sql"),
+        load_former_entry_limits: statement!("rules/load_former_entry_limits.postgres.sql"),
+        keep_entry_limits: statement!("rules/keep_entry_limits.postgres.sql"),
+        mark_cut_off: Some(statement!("nodes/mark_cut_off.postgres.sql")),
+        others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

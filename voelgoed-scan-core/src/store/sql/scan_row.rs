@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use uuid::fmt::Simple;
 
-use crate::model::{Format, ScanResult, Timestamp};
+use crate::model::{EventId, Format, OrganizationId, ScanResult, Timestamp};
 use crate::rules::NewScan;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
@@ -36,6 +36,9 @@ pub(crate) struct ScanRow<'a> {
     payload_format: Option<&'a str>,
     payload_kid: Option<String>,
     shown: String,
+    /// Where the statement that inserts the row does not assign it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed_position: Option<i64>,
 }
 
 fn serialize_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
@@ -77,7 +80,20 @@ impl<'a> ScanRow<'a> {
             payload_format: fingerprint.format.map(Format::as_str),
             payload_kid: fingerprint.kid.map(|kid| kid.to_string()),
             shown: shown.to_json(),
+            feed_position: None,
         })
+    }
+
+    /// The event whose feed the scan belongs to.
+    pub(crate) fn event(&self) -> (OrganizationId, EventId) {
+        (
+            OrganizationId::from_uuid(self.organization_id.into_uuid()),
+            EventId::from_uuid(self.event_id.into_uuid()),
+        )
+    }
+
+    pub(crate) fn set_feed_position(&mut self, position: i64) {
+        self.feed_position = Some(position);
     }
 }
 

@@ -1,23 +1,29 @@
 //! Online scans: authentication of devices, records and the audit trail. `batch`, `denials` and `undo` hold the writes.
 
+mod list;
+
 use async_trait::async_trait;
 
 use crate::model::{
-    ActiveSession, Attempt, AuthenticatedDevice, DeviceId, EventId, EventOccupancy, GateId, OrganizationId,
-    ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, ScanResult, Timestamp, TokenHash,
+    ActiveSession, Attempt, AuthenticatedDevice, EventId, EventOccupancy, OrganizationId, ReasonText,
+    Recorded, RuleSettings, ScanId, ScanRecord, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::store::sql::batch::facts::known_scan;
 use crate::store::sql::occupancy::event_occupancy;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
-    Cursor, Order, Page, PageRequest, ScanFilter, ScanStore, StoreError, UndoOutcome, UndoPermission,
+    Order, Page, PageRequest, ScanFilter, ScanStore, StoreError, UndoOutcome, UndoPermission,
 };
 
 #[async_trait]
 impl<D: Dialect> ScanStore for Sql<D> {
     fn concurrent_writes(&self) -> usize {
         D::CONCURRENT_WRITES
+    }
+
+    fn max_writes(&self) -> usize {
+        D::MAX_WRITES
     }
 
     async fn find_device_by_token(
@@ -44,6 +50,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
                 session: mapping::session(row)?,
                 event: mapping::event(row)?,
                 gate: mapping::gate(row)?,
+                rules_since: row.time("rules_since")?,
                 facts_changed_at_counter: row.int("facts_changed_at_counter")?,
             }),
             None => None,
@@ -101,31 +108,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
         order: Order,
         page: &PageRequest,
     ) -> Result<Page<ScanRecord>, StoreError> {
-        let (sql, first) = match order {
-            Order::Newest => (statement!("scans/list_newest.sql"), Cursor::MAX),
-            Order::Oldest => (statement!("scans/list_oldest.sql"), Cursor::MIN),
-        };
-        let after = page.after.unwrap_or(first);
-        let (_permit, mut connection) = self.read_bulk().await?;
-        let rows = query::<D>(sql)
-            .id(organization.as_uuid())
-            .int(filter.from.map_or(i64::MIN, Timestamp::as_millis))
-            .int(filter.to.map_or(i64::MAX, Timestamp::as_millis))
-            .int(after.at)
-            .id(&after.id)
-            .opt_id(filter.event_id.as_ref().map(EventId::as_uuid))
-            .opt_id(filter.gate_id.as_ref().map(GateId::as_uuid))
-            .opt_id(filter.device_id.as_ref().map(DeviceId::as_uuid))
-            .opt_text(filter.ticket_code.map(|code| code.to_string()).as_deref())
-            .opt_text(filter.result.map(ScanResult::as_str))
-            .int(i64::from(page.limit) + 1)
-            .fetch_all(&mut connection)
-            .await?;
-        let scans = rows.iter().map(mapping::scan).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::truncate(scans, page.limit, |scan| Cursor {
-            at: scan.scanned_at.as_millis(),
-            id: *scan.scan_id.as_uuid(),
-        }))
+        self.list_scans(organization, filter, order, page).await
     }
 
     async fn occupancy(

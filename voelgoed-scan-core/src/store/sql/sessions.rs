@@ -8,6 +8,7 @@ use crate::model::{
     DeviceId, DeviceStatus, EventId, OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus,
     Timestamp,
 };
+use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, Page, PageRequest, Sessions, StartOutcome, StoreError};
@@ -116,24 +117,40 @@ impl<D: Dialect> Sessions for Sql<D> {
         status: Option<SessionStatus>,
         page: &PageRequest,
     ) -> Result<Page<ScanSession>, StoreError> {
-        let after = page.after.unwrap_or(Cursor::MAX);
-        let (_permit, mut connection) = self.read_bulk().await?;
-        let rows = query::<D>(statement!("sessions/list.sql"))
-            .id(organization.as_uuid())
-            .int(after.at)
-            .id(&after.id)
-            .opt_id(device.as_ref().map(DeviceId::as_uuid))
-            .opt_id(event.as_ref().map(EventId::as_uuid))
-            .opt_text(status.map(SessionStatus::as_str))
-            .int(i64::from(page.limit) + 1)
-            .fetch_all(&mut connection)
-            .await?;
-        let sessions = rows.iter().map(mapping::session).collect::<Result<_, _>>()?;
-        Ok(Page::truncate(sessions, page.limit, |session: &ScanSession| {
-            Cursor {
-                at: session.started_at.as_millis(),
-                id: *session.id.as_uuid(),
-            }
+        let is_filtered = device.is_some() || event.is_some() || status.is_some();
+        let mut list = BoundedList::new(page, Cursor::MAX);
+        while let Some((after, limit)) = list.next_read() {
+            let (_permit, mut connection) = self.read_bulk().await?;
+            let bound = if is_filtered {
+                query::<D>(statement!("sessions/bound.sql"))
+                    .id(organization.as_uuid())
+                    .int(after.at)
+                    .id(&after.id)
+                    .int(ROWS_PER_READ - 1)
+                    .fetch_optional(&mut connection)
+                    .await?
+            } else {
+                None
+            };
+            let bound = bound.map(|row| cursor(&row, "started_at", "id")).transpose()?;
+            let last = bound.unwrap_or(Cursor::MIN);
+            let rows = query::<D>(statement!("sessions/list.sql"))
+                .id(organization.as_uuid())
+                .int(after.at)
+                .id(&after.id)
+                .opt_id(device.as_ref().map(DeviceId::as_uuid))
+                .opt_id(event.as_ref().map(EventId::as_uuid))
+                .opt_text(status.map(SessionStatus::as_str))
+                .int(last.at)
+                .id(&last.id)
+                .int(limit)
+                .fetch_all(&mut connection)
+                .await?;
+            list.add(rows.iter().map(mapping::session), bound)?;
+        }
+        Ok(list.into_page(|session: &ScanSession| Cursor {
+            at: session.started_at.as_millis(),
+            id: *session.id.as_uuid(),
         }))
     }
 }

@@ -140,6 +140,9 @@ impl Dialect for Sqlite {
     const SHARED: bool = false;
 
     const CONCURRENT_WRITES: usize = 1;
+    const MAX_WRITES: usize = 1;
+
+    const INSERT_ASSIGNS_POSITIONS: bool = false;
 
     const SQL: Statements = Statements {
         lock_occupancy: None,
@@ -153,6 +156,9 @@ impl Dialect for Sqlite {
         load_tickets: statement!("tickets/load.sqlite.sql"),
         load_occupancy: statement!("occupancy/load.sqlite.sql"),
         insert_scans: statement!("scans/insert.sqlite.sql"),
+        reserve_feed_positions: statement!("feed/reserve.sqlite.sql"),
+        feed_positions: statement!("feed/positions.sqlite.sql"),
+        insert_scan_changes: statement!("feed/insert_changes.sqlite.sql"),
         update_tickets: statement!("tickets/update_after_scans.sqlite.sql"),
         add_counts: statement!("occupancy/add_counts.sqlite.sql"),
         add_arrivals: statement!("occupancy/add_arrivals.sqlite.sql"),
@@ -165,6 +171,11 @@ impl Dialect for Sqlite {
         // Each connection sets its own.
         durability: None,
         record_ticket_status: statement!("tickets/record_status.sqlite.sql"),
+        load_former_event_rules: statement!("rules/load_former_event_rules.sqlite.sql"),
+        load_former_entry_limits: statement!("rules/load_former_entry_limits.sqlite.sql"),
+        keep_entry_limits: statement!("rules/keep_entry_limits.sqlite.sql"),
+        mark_cut_off: None,
+        others_cut_off: None,
     };
 
     /// One process uses the file.
@@ -184,6 +195,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::store::NodeStore as _;
 
     #[tokio::test]
     async fn reads_of_lists_leave_a_connection_for_scans_and_authentication() {
@@ -199,5 +211,23 @@ mod tests {
         database.read().await.expect("a free connection");
         lists.pop();
         lists.push(database.read_bulk().await.expect("a connection"));
+    }
+
+    #[tokio::test]
+    async fn readiness_does_not_wait_for_readers() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = open(&directory.path().join("gate.db"), OpenMode::Beside, true)
+            .await
+            .expect("a database");
+        let mut readers = Vec::new();
+        for _ in 0..READ_CONNECTIONS {
+            readers.push(database.read().await.expect("a connection"));
+        }
+        assert!(database.read().now_or_never().is_none(), "all readers are taken");
+        let now = crate::model::Timestamp::from_millis(1_795_370_400_000);
+        database
+            .check_writable(now)
+            .await
+            .expect("a scan can be recorded");
     }
 }

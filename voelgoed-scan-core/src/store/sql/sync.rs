@@ -97,8 +97,7 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
         filter: &ConflictFilter,
         page: &PageRequest,
     ) -> Result<Page<Conflict>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
-        conflicts::list::<D>(organization, filter, page, &mut connection).await
+        conflicts::list::<D>(organization, filter, page, self).await
     }
 }
 

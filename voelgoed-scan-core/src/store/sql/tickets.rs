@@ -7,11 +7,18 @@ use crate::model::{
     EventId, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp,
 };
 use crate::store::sql::batch::writes::update_tickets;
+use crate::store::sql::bounded_list::BoundedList;
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::lookup::TicketLookup;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, ImportOutcome, NumberedLine, Page, PageRequest, StoreError, TicketStore};
+
+/// How many tickets one read of a search may examine. A search reads on until its page is full or has taken some reads.
+const TICKETS_PER_READ: i64 = 25_000;
+
+/// Sorts after every code.
+const AFTER_ALL_CODES: &str = "~";
 
 #[async_trait]
 impl<D: Dialect> TicketStore for Sql<D> {
@@ -47,30 +54,47 @@ impl<D: Dialect> TicketStore for Sql<D> {
         if search.is_some_and(|text| text.contains('\0')) {
             return Ok(Page::empty());
         }
-        let after = match page.after {
-            Some(cursor) => match code_of(cursor) {
-                Some(code) => code.to_string(),
-                None => return Ok(Page::empty()),
-            },
-            None => String::new(),
-        };
+        if page.after.is_some_and(|after| code_of(after).is_none()) {
+            return Ok(Page::empty());
+        }
         let search = search.map(SearchPatterns::new);
-        let (_permit, mut connection) = self.read_bulk().await?;
-        let rows = query::<D>(statement!("tickets/search.sql"))
-            .id(organization.as_uuid())
-            .id(event.as_uuid())
-            .text(&after)
-            .opt_text(status.map(TicketStatus::as_str))
-            .opt_text(search.as_ref().map(|search| search.code_prefix.as_str()))
-            .opt_text(search.as_ref().map(|search| search.holder.as_str()))
-            .opt_text(search.as_ref().map(|search| search.order.as_str()))
-            .int(i64::from(page.limit) + 1)
-            .fetch_all(&mut connection)
-            .await?;
-        let tickets = rows.iter().map(mapping::listing).collect::<Result<_, _>>()?;
-        Ok(Page::truncate(tickets, page.limit, |listing: &TicketListing| {
-            cursor_of(listing.ticket.code)
-        }))
+        let mut list = BoundedList::new(page, Cursor::MIN);
+        while let Some((after, limit)) = list.next_read() {
+            // The start of the list is no code.
+            let after = match after {
+                Cursor::MIN => None,
+                cursor => code_of(cursor),
+            };
+            let after = after.map(|code| code.to_string()).unwrap_or_default();
+            let (_permit, mut connection) = self.read_bulk().await?;
+            let bound = if search.is_some() || status.is_some() {
+                query::<D>(statement!("tickets/bound.sql"))
+                    .id(organization.as_uuid())
+                    .id(event.as_uuid())
+                    .text(&after)
+                    .int(TICKETS_PER_READ - 1)
+                    .fetch_optional(&mut connection)
+                    .await?
+            } else {
+                None
+            };
+            let bound: Option<TicketCode> = bound.map(|row| row.parse("code")).transpose()?;
+            let last = bound.map_or_else(|| AFTER_ALL_CODES.to_owned(), |code| code.to_string());
+            let rows = query::<D>(statement!("tickets/search.sql"))
+                .id(organization.as_uuid())
+                .id(event.as_uuid())
+                .text(&after)
+                .opt_text(status.map(TicketStatus::as_str))
+                .opt_text(search.as_ref().map(|search| search.code_prefix.as_str()))
+                .opt_text(search.as_ref().map(|search| search.holder.as_str()))
+                .opt_text(search.as_ref().map(|search| search.order.as_str()))
+                .text(&last)
+                .int(limit)
+                .fetch_all(&mut connection)
+                .await?;
+            list.add(rows.iter().map(mapping::listing), bound.map(cursor_of))?;
+        }
+        Ok(list.into_page(|listing: &TicketListing| cursor_of(listing.ticket.code)))
     }
 
     async fn set_ticket_status(

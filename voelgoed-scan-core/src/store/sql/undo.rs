@@ -6,10 +6,12 @@ use crate::model::{
     DeviceId, Direction, OrganizationId, ReasonText, RuleSettings, ScanId, ScanRecord, ScanResult,
     TicketFacts, TicketId, Timestamp, Undone,
 };
-use crate::rules::{Allowance, ConflictKind};
+use crate::rules::ConflictKind;
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
+use crate::store::sql::feed::insert_changes;
+use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::scans::find_scan;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
@@ -61,14 +63,9 @@ impl<D: Dialect> Sql<D> {
         let event = find_event::<D>(organization, record.event_id, &mut transaction)
             .await?
             .ok_or_else(|| StoreError::failed("the event of a scan does not exist"))?;
-        let dedup_window = rules.dedup_window;
-        let allowance = |facts: &TicketFacts, _| {
-            Some(Allowance {
-                reentry: event.reentry,
-                entry_limit: facts.ticket.entry_limit,
-                dedup_window,
-            })
-        };
+        let (events, tickets) = (std::iter::once(event.id), std::iter::once(ticket.ticket.id));
+        let former = former_rules::load::<D>(organization, events, tickets, &mut transaction).await?;
+        let ticket_rules = |facts: &TicketFacts, _| Some(former.of_ticket(&facts.ticket, &event, rules));
         let device = match permission {
             UndoPermission::Device(device, _) => Some(device),
             UndoPermission::Member => None,
@@ -84,13 +81,18 @@ impl<D: Dialect> Sql<D> {
         }
         histories.change(scan, |state| state.record.undone = Some(undone.clone()));
         let id = ticket.ticket.id;
-        let refolded = histories.refold(&HashMap::from([(id, ticket.clone())]), allowance, now);
+        let refolded = histories.refold(&HashMap::from([(id, ticket.clone())]), ticket_rules, now);
         if let Some(refolded) = refolded.tickets.into_iter().next() {
             ticket = refolded;
         }
         for state in histories.changed() {
             update_scan::<D>(state, &mut transaction).await?;
         }
+        let decisions = histories.changed_decisions();
+        let decisions: Vec<_> = decisions
+            .map(|record| (record.event_id, record.scan_id))
+            .collect();
+        insert_changes::<D>(organization, &decisions, &mut transaction).await?;
         update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
         let counts = refolded.counts.iter();
         let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));

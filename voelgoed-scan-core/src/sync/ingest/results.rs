@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::model::{
     AnswerSnapshot, Event, EventId, Passage, PreviousScan, ScannedTicket, TicketFacts, TicketId,
 };
+use crate::rules::NewScan;
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
-use crate::rules::{Allowance, NewScan};
 use crate::sync::ingest::{Ingestion, ItemOutcome};
 use crate::sync::{NewSyncedScan, ScanState, SyncResult, SyncStatus, SyncWrites};
 
@@ -19,17 +19,13 @@ impl Ingestion<'_> {
             .values()
             .map(|(event, _)| (event.id, event))
             .collect();
-        let dedup_window = self.rules.dedup_window;
-        let allowance = |facts: &TicketFacts, event: EventId| {
-            Some(Allowance {
-                reentry: events.get(&event)?.reentry,
-                entry_limit: facts.ticket.entry_limit,
-                dedup_window,
-            })
+        let former = &self.facts.former_rules;
+        let rules = |facts: &TicketFacts, event: EventId| {
+            Some(former.of_ticket(&facts.ticket, events.get(&event)?, self.rules))
         };
         let refolded = self
             .histories
-            .refold(&self.facts.tickets, allowance, self.batch.received_at);
+            .refold(&self.facts.tickets, rules, self.batch.received_at);
         let after: HashMap<TicketId, &TicketFacts> = refolded
             .tickets
             .iter()
@@ -64,6 +60,10 @@ impl Ingestion<'_> {
         }
         let results = outcomes.into_iter().map(|one| self.result(one)).collect();
         self.writes.changed = self.histories.changed().cloned().collect();
+        let decisions = self.histories.changed_decisions();
+        self.writes.changed_decisions = decisions
+            .map(|record| (record.event_id, record.scan_id))
+            .collect();
         self.writes.tickets = refolded.tickets;
         self.writes.counts = refolded.counts;
         (results, self.writes)

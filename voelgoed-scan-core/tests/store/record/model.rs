@@ -46,6 +46,7 @@ impl From<&Recorded> for Outcome {
             Recorded::ScanUndone => Self::ScanUndone,
             Recorded::NoActiveSession => Self::NoActiveSession,
             Recorded::DeviceInactive => Self::DeviceInactive,
+            Recorded::NotClaimed => panic!("every attempt of the test is claimed"),
             Recorded::NotRecorded { reason, .. } => panic!("not recorded: {reason}"),
         }
     }
@@ -232,7 +233,7 @@ impl Model {
                 device_id: attempt.device_id,
                 device_name,
             };
-            for (gate, entries, exits) in enact(facts, reason, passage, &context) {
+            for (gate, entries, exits) in enact(facts, reason, passage) {
                 let counts = self.counts.entry(gate).or_default();
                 *counts = (counts.0 + entries, counts.1 + exits);
             }
@@ -300,22 +301,16 @@ impl KnownId {
 }
 
 /// Applies an admission or exit to the ticket and returns the entries and exits by gate.
-fn enact(
-    facts: &mut TicketFacts,
-    reason: Reason,
-    passage: Passage,
-    context: &ScanContext<'_>,
-) -> Vec<(GateId, i64, i64)> {
-    let allowance = context.allowance(facts);
+fn enact(facts: &mut TicketFacts, reason: Reason, passage: Passage) -> Vec<(GateId, i64, i64)> {
     facts.ticket.updated_at = passage.at;
     facts.version += 1;
     let movements = match reason {
         Reason::Exited => facts.ledger.leave(passage).into_iter().collect(),
         Reason::Readmitted => {
             let adds_person = facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
-            facts.ledger.enter(passage, adds_person, &allowance)
+            facts.ledger.enter(passage, adds_person)
         }
-        _ => facts.ledger.enter(passage, true, &allowance),
+        _ => facts.ledger.enter(passage, true),
     };
     let admissions = facts.ledger.admissions();
     facts.ticket.scan_count = admissions;

@@ -3,6 +3,8 @@
 //! Invariants: an invalid line does not stop the import; memory holds at most two chunks of lines and [`MAX_ERRORS`]
 //! errors, whatever the length of the stream; an import that breaks off leaves complete chunks and may be repeated.
 
+mod lines;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,17 +13,14 @@ use futures_util::stream;
 use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::model::{
-    ClassName, Event, EventId, GateId, HolderName, ImportStatus, Note, OrderRef, OrganizationId, Seat,
-    TicketCode, TicketId, TicketLine, Timestamp,
-};
+use voelgoed_scan_core::model::{ClassName, Event, EventId, OrganizationId, TicketCode, TicketId};
 use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
 
+use self::lines::{Chunk, LineReader, LineSchema};
 use super::TICKETS_PATH;
 use crate::api::NDJSON;
 use crate::auth::Permission;
-use crate::body::{Line, Lines};
-use crate::json::SchemaValidator;
+use crate::body::Lines;
 use crate::problem::Code;
 use crate::query::Query;
 use crate::request::Request;
@@ -30,87 +29,11 @@ use crate::response::{self, StreamAborted};
 use crate::route::{HandlerResult, RequestError, Route};
 use crate::state::ServerState;
 
-/// The maximum number of lines that are committed at once.
-const MAX_CHUNK_LINES: usize = 3000;
-
-/// The number of bytes after which a chunk is committed, if it has fewer lines.
-const MAX_CHUNK_BYTES: usize = 1024 * 1024;
-
-/// The maximum number of unknown fields in the response, and the maximum number of characters of each.
+/// The maximum number of unknown fields in the response.
 const MAX_UNKNOWN_FIELDS: usize = 100;
-const MAX_FIELD_NAME: usize = 64;
-
-/// The fields of a line, and those that an exported ticket has besides.
-const KNOWN_FIELDS: [&str; 18] = [
-    "code",
-    "id",
-    "status",
-    "ticket_class",
-    "gate_ids",
-    "seat",
-    "valid_from",
-    "valid_until",
-    "entry_limit",
-    "note",
-    "holder_name",
-    "order_ref",
-    "organization_id",
-    "event_id",
-    "scan_count",
-    "inserted_at",
-    "updated_at",
-    "media",
-];
-
-/// What a text file may start with; it is not part of the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The maximum number of rejected lines in the response.
 const MAX_ERRORS: usize = 1000;
-
-/// A ticket, one line of an import. An absent field keeps the current value, null clears it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "describes the fields of TicketLine in JSON Schema")]
-#[schemars(rename = "TicketLine")]
-struct LineSchema {
-    /// The code; generated if absent.
-    #[serde(default)]
-    code: Option<TicketCode>,
-    /// The id of the ticket; generated if absent.
-    #[serde(default)]
-    id: Option<TicketId>,
-    /// The status; a new ticket is `active`. `scanned`, as exported lists have it, keeps the status of the ticket.
-    #[serde(default)]
-    status: Option<ImportStatus>,
-    /// The ticket class; an unknown one is added to the event's list.
-    #[serde(default)]
-    ticket_class: Option<ClassName>,
-    /// The gates at which the ticket is valid; null for all.
-    #[serde(default)]
-    gate_ids: Option<Vec<GateId>>,
-    /// The seat of the holder.
-    #[serde(default)]
-    seat: Option<Seat>,
-    /// The ticket admits from this time on.
-    #[serde(default)]
-    valid_from: Option<Timestamp>,
-    /// The ticket admits until this time.
-    #[serde(default)]
-    valid_until: Option<Timestamp>,
-    /// How many people the ticket admits; a new ticket admits one.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 255))]
-    entry_limit: Option<u8>,
-    /// A note for the steward.
-    #[serde(default)]
-    note: Option<Note>,
-    /// The name of the holder. Personal data: only the ticket search shows it.
-    #[serde(default)]
-    holder_name: Option<HolderName>,
-    /// The order of the ticket.
-    #[serde(default)]
-    order_ref: Option<OrderRef>,
-}
 
 /// The options of an import.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -212,12 +135,7 @@ async fn run_import(request: Request<Lines<LineSchema>, ImportParams>) -> Handle
         organization,
         event: event.id,
         classes: event.ticket_classes,
-        reader: LineReader {
-            body,
-            validator: SchemaValidator::default(),
-            line: 0,
-            ended: false,
-        },
+        reader: LineReader::new(body),
         next_chunk: Chunk::default(),
         ended: false,
         counts: ImportCounts::default(),
@@ -254,77 +172,6 @@ async fn existing_event(request: &Request<Lines<LineSchema>, ImportParams>) -> R
     }
 }
 
-/// Lines that are committed together, and the rejected lines between them.
-#[derive(Default)]
-struct Chunk {
-    lines: Vec<NumberedLine>,
-    rejected: Vec<RejectedLine>,
-    /// The unknown fields of the lines, each once.
-    unknown_fields: Vec<String>,
-}
-
-impl Chunk {
-    fn note_unknown_fields(&mut self, line: &[u8]) {
-        let Ok(FieldNames(names)) = serde_json::from_slice(line) else {
-            return;
-        };
-        for name in names {
-            let name: String = name.chars().take(MAX_FIELD_NAME).collect();
-            if self.unknown_fields.len() < MAX_UNKNOWN_FIELDS && !self.unknown_fields.contains(&name) {
-                self.unknown_fields.push(name);
-            }
-        }
-    }
-
-    fn reject(&mut self, line: u64, message: impl Into<Cow<'static, str>>) {
-        let message = message.into();
-        self.rejected.push(RejectedLine { line, message });
-    }
-}
-
-/// Reads the lines of an import.
-struct LineReader {
-    body: Lines<LineSchema>,
-    validator: SchemaValidator,
-    /// The number of the last line read.
-    line: u64,
-    ended: bool,
-}
-
-impl LineReader {
-    async fn read_chunk(&mut self) -> Result<Chunk, RequestError> {
-        let mut chunk = Chunk::default();
-        let mut bytes = 0;
-        while chunk.lines.len() + chunk.rejected.len() < MAX_CHUNK_LINES
-            && bytes < MAX_CHUNK_BYTES
-            && !self.ended
-        {
-            let Some(line) = self.body.next().await? else {
-                self.ended = true;
-                break;
-            };
-            self.line += 1;
-            let is_first = self.line == 1;
-            match line {
-                Line::TooLong => chunk.reject(self.line, "is longer than 16 KiB"),
-                Line::Text(text) if line_text(&text, is_first).is_empty() => {}
-                Line::Text(text) => match parse_line(&self.validator, line_text(&text, is_first)) {
-                    Ok(line) => {
-                        bytes += text.len();
-                        chunk.note_unknown_fields(line_text(&text, is_first));
-                        chunk.lines.push(NumberedLine {
-                            number: self.line,
-                            line,
-                        });
-                    }
-                    Err(message) => chunk.reject(self.line, message),
-                },
-            }
-        }
-        Ok(chunk)
-    }
-}
-
 /// An import in progress. The next chunk is read while the database commits the current one.
 struct Import {
     state: Arc<ServerState>,
@@ -353,7 +200,7 @@ impl Import {
         self.count(chunk, outcomes?, on_imported);
         self.next_chunk = next?;
         self.ended =
-            self.reader.ended && self.next_chunk.lines.is_empty() && self.next_chunk.rejected.is_empty();
+            self.reader.ended() && self.next_chunk.lines.is_empty() && self.next_chunk.rejected.is_empty();
         if self.ended && self.counts.inserted + self.counts.updated > 0 {
             let store = self.state.scanner.store();
             let event = store.event(self.organization, self.event).await?;
@@ -440,69 +287,4 @@ fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_j
     serde_json::to_writer(&mut *lines, value)?;
     lines.push(b'\n');
     Ok(())
-}
-
-/// The names of the fields of an object that the import does not know.
-struct FieldNames(Vec<String>);
-
-impl<'de> Deserialize<'de> for FieldNames {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> serde::de::Visitor<'de> for Names {
-            type Value = FieldNames;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<FieldNames, A::Error> {
-                let mut names = Vec::new();
-                while let Some(Name(name)) = map.next_key()? {
-                    map.next_value::<serde::de::IgnoredAny>()?;
-                    if !KNOWN_FIELDS.contains(&name.as_ref()) {
-                        names.push(name.into_owned());
-                    }
-                }
-                Ok(FieldNames(names))
-            }
-        }
-        deserializer.deserialize_map(Names)
-    }
-}
-
-/// A name that is borrowed from the line unless it contains an escape.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// A line without white space around it; the first line also without a byte-order mark.
-fn line_text(line: &[u8], is_first: bool) -> &[u8] {
-    let line = line.trim_ascii();
-    if is_first {
-        line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii()
-    } else {
-        line
-    }
-}
-
-/// Parses a line. The error message repeats nothing of the line.
-fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, String> {
-    if text.trim_ascii_start().first() == Some(&b'{')
-        && let Ok(line) = serde_json::from_slice(text)
-    {
-        return Ok(line);
-    }
-    let value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
-    validator
-        .check::<TicketLine, LineSchema>(value)
-        .map_err(|errors| {
-            let messages: Vec<_> = errors
-                .iter()
-                .map(|error| {
-                    format!("{} {}", error.pointer, error.message)
-                        .trim_start()
-                        .to_owned()
-                })
-                .collect();
-            messages.join("; ")
-        })
 }

@@ -27,18 +27,29 @@ pub(super) type TicketKey = (OrganizationId, TicketCode);
 #[derive(Deserialize)]
 struct StoredValue {
     v: i64,
+    c: Option<i64>,
     f: Option<TicketFacts>,
+}
+
+/// A ticket that a node stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredTicket {
+    pub(crate) facts: TicketFacts,
+    /// The value that the organization's change counter had at least when the ticket was read from the database.
+    pub(crate) counter: i64,
 }
 
 /// The value of a ticket as written. The version comes first, so that the script reads it without parsing the rest.
 struct TicketValue<'a> {
     v: i64,
+    c: i64,
     f: &'a TicketFacts,
 }
 
 objects! {
     TicketValue<'_> {
         v,
+        c,
         f,
     }
 }
@@ -51,12 +62,17 @@ pub(super) struct EntryWrite {
 }
 
 impl EntryWrite {
-    pub(super) fn ticket(facts: &TicketFacts) -> Self {
+    /// A ticket that was read while the organization's change counter had at least the value `counter`.
+    pub(super) fn ticket(facts: &TicketFacts, counter: i64) -> Self {
         let version = facts.version;
         Self {
             key: key_text((facts.ticket.organization_id, facts.ticket.code)),
             version,
-            value: to_json(&TicketValue { v: version, f: facts }),
+            value: to_json(&TicketValue {
+                v: version,
+                c: counter,
+                f: facts,
+            }),
         }
     }
 
@@ -83,11 +99,13 @@ pub(super) fn key_text((organization, code): TicketKey) -> String {
     .concat()
 }
 
-/// Parses the value of a key. A ticket counts only if it names that key.
-pub(super) fn parse((organization, code): TicketKey, value: &[u8]) -> Option<TicketFacts> {
+/// Parses the value of a key. A ticket counts only if it names that key and has a change counter.
+pub(super) fn parse((organization, code): TicketKey, value: &[u8]) -> Option<StoredTicket> {
     let stored: StoredValue = serde_json::from_slice(value).ok()?;
     let facts = stored.f.filter(|facts| facts.version == stored.v)?;
-    (facts.ticket.organization_id == organization && facts.ticket.code == code).then_some(facts)
+    let is_of_key = facts.ticket.organization_id == organization && facts.ticket.code == code;
+    let counter = stored.c.filter(|_| is_of_key)?;
+    Some(StoredTicket { facts, counter })
 }
 
 /// Sets keys that do not exist. The pipeline returns for each whether it was set.

@@ -8,9 +8,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::entry::{self, TicketKey};
+use super::entry::{self, StoredTicket, TicketKey};
 use super::{MAX_KEYS_PER_COMMAND, RedisTicketCache, RedisTicketCacheParts};
-use crate::model::TicketFacts;
 
 /// The maximal number of lookup commands that run at the same time.
 const MAX_COMMANDS: usize = 4;
@@ -19,7 +18,7 @@ const MAX_COMMANDS: usize = 4;
 pub(super) struct Lookup {
     pub(super) key: TicketKey,
     pub(super) deadline: Instant,
-    pub(super) reply: oneshot::Sender<Option<TicketFacts>>,
+    pub(super) reply: oneshot::Sender<Option<StoredTicket>>,
 }
 
 /// Serves lookups until the cache is dropped.

@@ -65,7 +65,7 @@ fn a_tombstone_hides_its_version_and_older_ones_and_yields_to_newer_ones() {
     let cache = TicketCache::new(WINDOW);
     let ticket = facts(0).ticket;
     cache.put(facts(3), cache.epoch(), at(0));
-    cache.invalidate(ticket.organization_id, ticket.code, 4, at(1));
+    cache.invalidate(ticket.organization_id, ticket.code, 4);
     assert_eq!(cached_version(&cache, at(1)), None);
     for late in [3, 4] {
         cache.put(facts(late), cache.epoch(), at(2));
@@ -107,31 +107,111 @@ fn the_number_of_tickets_is_bounded() {
 }
 
 #[test]
-fn a_scan_id_is_known_after_its_first_use() {
+fn a_tombstone_of_a_node_whose_clock_is_behind_hides_its_version() {
     let cache = TicketCache::new(WINDOW);
-    let organization = facts(0).ticket.organization_id;
-    let scan = ScanId::generate(at(0));
-    assert!(!cache.mark_scan_seen(organization, scan));
-    assert!(cache.mark_scan_seen(organization, scan));
+    let ticket = facts(0).ticket;
+    cache.put(facts(3), cache.epoch(), at(86_400));
+    cache.invalidate(ticket.organization_id, ticket.code, 4);
+    cache.put(facts(4), cache.epoch(), at(86_400));
+    assert_eq!(cached_version(&cache, at(86_400)), None);
 }
 
 #[test]
-fn at_least_the_latest_half_of_the_scan_ids_is_remembered() {
-    let mut seen = SeenScanIds::default();
-    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
-    let id = |number: usize| {
-        (
-            organization,
-            ScanId::from_uuid(uuid::Uuid::from_u128(number as u128)),
-        )
-    };
-    let last = 3 * MAX_SCAN_IDS + 7;
-    for number in 0..=last {
-        assert!(!seen.mark_seen(id(number)), "{number}");
-        assert!(seen.newer.len() + seen.older.len() <= MAX_SCAN_IDS);
+fn a_suspended_ticket_is_not_answered() {
+    let cache = TicketCache::new(WINDOW);
+    let ticket = facts(0).ticket;
+    cache.put(facts(3), cache.epoch(), at(0));
+    cache.suspend(ticket.organization_id, &[ticket.code]);
+    assert_eq!(cached_version(&cache, at(0)), None);
+    cache.put(facts(4), cache.epoch(), at(0));
+    assert_eq!(cached_version(&cache, at(0)), None);
+}
+
+#[cfg(feature = "redis")]
+mod of_another_node {
+    use super::*;
+
+    fn organization() -> OrganizationId {
+        facts(0).ticket.organization_id
     }
-    for number in last - MAX_SCAN_IDS / 2 + 1..=last {
-        assert!(seen.mark_seen(id(number)), "{number}");
+
+    fn cache_with_counter(value: i64) -> TicketCache {
+        let cache = TicketCache::new(WINDOW);
+        cache.set_counter(organization(), value, cache.epoch());
+        cache
     }
-    assert!(!seen.mark_seen(id(0)), "the first id is forgotten");
+
+    fn accepted(cache: &TicketCache, version: i64, counter: i64) -> Option<i64> {
+        let accepted = cache.accept(facts(version), counter, cache.epoch(), at(0));
+        accepted.map(|facts| facts.version)
+    }
+
+    #[test]
+    fn a_ticket_that_was_read_before_a_change_that_this_node_knows_is_refused() {
+        let cache = cache_with_counter(7);
+        assert_eq!(accepted(&cache, 3, 6), None);
+        assert_eq!(cached_version(&cache, at(0)), None);
+        assert_eq!(accepted(&cache, 3, 7), Some(3));
+        assert_eq!(cached_version(&cache, at(0)), Some(3));
+        assert_eq!(accepted(&cache, 4, 8), Some(4), "the other node knows more");
+        cache.set_counter(organization(), 9, cache.epoch());
+        assert_eq!(accepted(&cache, 4, 8), None);
+    }
+
+    #[test]
+    fn nothing_is_accepted_before_the_counter_is_known() {
+        assert_eq!(accepted(&TicketCache::new(WINDOW), 3, 7), None);
+    }
+
+    #[test]
+    fn a_version_that_this_node_knows_to_be_outdated_is_refused() {
+        let cache = cache_with_counter(7);
+        let ticket = facts(0).ticket;
+        cache.invalidate(ticket.organization_id, ticket.code, 4);
+        cache.set_counter(organization(), 7, cache.epoch());
+        assert_eq!(accepted(&cache, 4, 7), None);
+        assert_eq!(accepted(&cache, 5, 7), Some(5));
+        cache.put(facts(6), cache.epoch(), at(0));
+        assert_eq!(accepted(&cache, 5, 7), None);
+    }
+
+    #[test]
+    fn after_a_change_here_nothing_is_accepted_until_the_counter_was_read_again() {
+        let ticket = facts(0).ticket;
+        let change = |cache: &TicketCache, imported| {
+            if imported {
+                cache.invalidate_event(ticket.organization_id, ticket.event_id);
+            } else {
+                cache.invalidate(ticket.organization_id, ticket.code, 4);
+            }
+        };
+        for imported in [true, false] {
+            let cache = cache_with_counter(7);
+            let read_before = cache.epoch();
+            change(&cache, imported);
+            assert_eq!(accepted(&cache, 5, 9), None);
+            cache.set_counter(organization(), 8, read_before);
+            assert_eq!(accepted(&cache, 5, 9), None, "the read began before the change");
+            cache.set_counter(organization(), 9, cache.epoch());
+            assert_eq!(accepted(&cache, 5, 9), Some(5));
+        }
+    }
+
+    #[test]
+    fn a_read_of_the_other_cache_that_began_before_a_change_is_refused() {
+        let cache = cache_with_counter(7);
+        let began = cache.epoch();
+        cache.invalidate_organization(organization());
+        assert!(cache.accept(facts(3), 7, began, at(0)).is_none());
+    }
+
+    #[test]
+    fn a_ticket_has_the_counter_only_if_the_counter_did_not_change_since_the_ticket_was_read() {
+        let cache = cache_with_counter(7);
+        let began = cache.epoch();
+        assert_eq!(cache.counter_since(organization(), began), Some(7));
+        cache.set_counter(organization(), 8, cache.epoch());
+        assert_eq!(cache.counter_since(organization(), began), None);
+        assert_eq!(cache.counter_since(organization(), cache.epoch()), Some(8));
+    }
 }

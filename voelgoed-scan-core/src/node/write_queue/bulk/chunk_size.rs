@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The size of the first chunk.
-const FIRST_ITEMS: usize = 64;
+const FIRST_ITEMS: usize = 128;
 
-/// Smaller chunks take no less time: their commit costs more than their items.
-const MIN_ITEMS: usize = 16;
+/// Smaller chunks take hardly less time, because their commit costs more than their items. On a slow disk they would only
+/// multiply the commits, and bulk work would hardly get on.
+const MIN_ITEMS: usize = 64;
 
 /// The items of the largest chunk.
 const MAX_ITEMS: usize = 3000;
@@ -60,15 +61,15 @@ mod tests {
     fn the_size_follows_the_duration_of_the_chunks() {
         // Duration of the chunk in milliseconds, items of the chunk, size after it.
         let cases = [
-            (10, 64, 128),
-            (20, 64, 64),
-            (16, 64, 80),
-            (40, 64, 32),
-            (1, 64, 128),
-            (500, 64, 32),
-            (1, 10, 64),
-            (40, 10, 32),
-            (30, 0, 64),
+            (10, 128, 256),
+            (20, 128, 128),
+            (16, 128, 160),
+            (40, 128, 64),
+            (1, 128, 256),
+            (500, 128, 64),
+            (1, 10, 128),
+            (40, 10, 64),
+            (30, 0, 128),
         ];
         for (millis, items, expected) in cases {
             let size = ChunkSize::new(TARGET);

@@ -42,6 +42,25 @@ async fn otherwise_one_chunk_of_an_organization_runs_at_a_time_and_a_few_of_a_no
 }
 
 #[tokio::test]
+async fn slow_chunks_leave_their_places_to_others() {
+    let bulk = BulkWrites::new(Contention::Organization);
+    let mut slow = Vec::new();
+    for number in 1..=MAX_CHUNKS as u128 {
+        slow.push(bulk.start_chunk(organization(number), BulkKind::Upload).await);
+    }
+    let mut other = pin!(bulk.start_chunk(organization(9), BulkKind::Upload));
+    assert!(poll(other.as_mut()).is_none());
+    drop(other.await);
+    let bulk = BulkWrites::new(Contention::Database);
+    let _slow = bulk.start_chunk(organization(1), BulkKind::Upload).await;
+    let other = bulk.start_chunk(organization(2), BulkKind::Upload);
+    assert!(
+        timeout(SLOW_AFTER * 2, other).await.is_err(),
+        "one connection writes"
+    );
+}
+
+#[tokio::test]
 async fn a_chunk_waits_for_the_scans_of_its_scope_only() {
     for (contention, other_waits) in [(Contention::Database, true), (Contention::Organization, false)] {
         let bulk = BulkWrites::new(contention);

@@ -27,7 +27,7 @@ async fn settle(write_queue: &WriteQueue, queued: usize) {
 fn store_with_a_locked_organization() -> Arc<FakeStore> {
     Arc::new(FakeStore {
         concurrent_writes: 4,
-        locked: Some((organization(1), Semaphore::new(0))),
+        locked: Some((vec![organization(1)], Semaphore::new(0))),
         ..FakeStore::new(1000)
     })
 }
@@ -49,6 +49,26 @@ async fn a_locked_organization_delays_no_other() {
     assert!(!locked.is_finished());
     unlock(&store);
     assert!(is_recorded(locked).await);
+}
+
+#[tokio::test]
+async fn as_many_locked_organizations_as_concurrent_writes_stop_no_other() {
+    let store = Arc::new(FakeStore {
+        concurrent_writes: 2,
+        more_writes: 2,
+        locked: Some((vec![organization(1), organization(2)], Semaphore::new(0))),
+        ..FakeStore::new(1000)
+    });
+    let write_queue = start(&store);
+    let locked = [record(&write_queue, 1, 1), record(&write_queue, 2, 2)];
+    until(|| store.started.load(Ordering::SeqCst) == 2).await;
+    for number in 10..20 {
+        assert!(is_recorded(record(&write_queue, number % 3 + 3, number)).await);
+    }
+    unlock(&store);
+    for request in locked {
+        assert!(is_recorded(request).await);
+    }
 }
 
 #[tokio::test]
@@ -132,7 +152,7 @@ async fn when_the_database_is_unavailable_the_scans_of_all_organizations_fail_at
 async fn a_failing_organization_fails_only_its_own_scans_while_others_are_written() {
     let store = Arc::new(FakeStore {
         concurrent_writes: 2,
-        locked: Some((organization(1), Semaphore::new(0))),
+        locked: Some((vec![organization(1)], Semaphore::new(0))),
         unavailable_organization: Some(organization(1)),
         ..FakeStore::new(1)
     });

@@ -102,6 +102,7 @@ async fn load_sessions<D: Dialect>(
             device_name: row.text("device_name")?,
             event: mapping::event(&row)?,
             gate: mapping::gate(&row)?,
+            rules_since: row.time("rules_since")?,
         };
         let key = (session.event.organization_id, row.id("session_id")?);
         facts.sessions.insert(key, session);

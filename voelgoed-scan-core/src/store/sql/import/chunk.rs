@@ -32,6 +32,8 @@ pub(super) struct Chunk {
     pub(super) codes: HashMap<TicketId, TicketCode>,
     /// The codes of the tickets to be written, and whether each is new.
     pub(super) changed: HashMap<TicketCode, bool>,
+    /// The entry limits that existing tickets had before, where lines changed them.
+    pub(super) former_limits: HashMap<TicketId, u8>,
 }
 
 impl Chunk {
@@ -51,7 +53,12 @@ impl Chunk {
         let id = new.listing.ticket.id;
         match existing {
             Some(existing) if *existing == new => return ImportOutcome::Unchanged(code, id),
-            Some(_) => {}
+            Some(existing) => {
+                let former = existing.listing.ticket.entry_limit;
+                if former != new.listing.ticket.entry_limit && self.changed.get(&code) != Some(&true) {
+                    self.former_limits.entry(id).or_insert(former);
+                }
+            }
             None => {
                 self.codes.insert(id, code);
                 self.tickets.insert(code, new);

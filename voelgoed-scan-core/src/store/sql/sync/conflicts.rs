@@ -2,7 +2,8 @@
 
 use crate::model::{EventId, NamedGate, OrganizationId, Timestamp};
 use crate::rules::ConflictKind;
-use crate::store::sql::{Dialect, Row, query, statement};
+use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
+use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::{ConflictFilter, Cursor, Page, PageRequest, StoreError};
 use crate::sync::{Conflict, NamedDevice};
 
@@ -11,24 +12,43 @@ pub(super) async fn list<D: Dialect>(
     organization: OrganizationId,
     filter: &ConflictFilter,
     page: &PageRequest,
-    connection: &mut D::Connection,
+    sql: &Sql<D>,
 ) -> Result<Page<Conflict>, StoreError> {
-    let after = page.after.unwrap_or(Cursor::MAX);
-    let rows = query::<D>(statement!("sync/conflicts.sql"))
-        .id(organization.as_uuid())
-        .int(after.at)
-        .id(&after.id)
-        .opt_id(filter.event_id.as_ref().map(EventId::as_uuid))
-        .opt_text(filter.kind.map(ConflictKind::as_str))
-        .int(i64::from(page.limit) + 1)
-        .fetch_all(connection)
-        .await?;
-    let conflicts = rows.iter().map(conflict).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::truncate(conflicts, page.limit, |conflict: &Conflict| {
-        Cursor {
-            at: conflict.times.last().map_or(0, |at| Timestamp::as_millis(*at)),
-            id: *conflict.other_scan_id.as_uuid(),
-        }
+    let is_filtered = filter.event_id.is_some() || filter.kind.is_some();
+    let mut list = BoundedList::new(page, Cursor::MAX);
+    while let Some((after, limit)) = list.next_read() {
+        let (_permit, mut connection) = sql.read_bulk().await?;
+        let bound = if is_filtered {
+            query::<D>(statement!("sync/conflicts_bound.sql"))
+                .id(organization.as_uuid())
+                .int(after.at)
+                .id(&after.id)
+                .int(ROWS_PER_READ - 1)
+                .fetch_optional(&mut connection)
+                .await?
+        } else {
+            None
+        };
+        let bound = bound
+            .map(|row| cursor(&row, "scanned_at", "scan_id"))
+            .transpose()?;
+        let last = bound.unwrap_or(Cursor::MIN);
+        let rows = query::<D>(statement!("sync/conflicts.sql"))
+            .id(organization.as_uuid())
+            .int(after.at)
+            .id(&after.id)
+            .opt_id(filter.event_id.as_ref().map(EventId::as_uuid))
+            .opt_text(filter.kind.map(ConflictKind::as_str))
+            .int(last.at)
+            .id(&last.id)
+            .int(limit)
+            .fetch_all(&mut connection)
+            .await?;
+        list.add(rows.iter().map(conflict), bound)?;
+    }
+    Ok(list.into_page(|conflict: &Conflict| Cursor {
+        at: conflict.times.last().map_or(0, |at| Timestamp::as_millis(*at)),
+        id: *conflict.other_scan_id.as_uuid(),
     }))
 }
 

@@ -10,6 +10,7 @@ use crate::model::{
     Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, Gate, GateId, ScanId, TicketFacts, TicketId,
 };
 use crate::store::StoreError;
+use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
@@ -49,10 +50,14 @@ pub(super) async fn load<D: SyncDialect>(
     let gates = gates_with_events::<D>(chunk, &before, connection).await?;
     let named_tickets = ticket_lookups(chunk, &before);
     lock::<D>(batch, &gates, &named_tickets, connection).await?;
-    let known = match D::SQL.lock_tickets {
-        // The scans may have changed while this waited for the locks.
-        Some(_) => known::<D>(&scans, connection).await?,
-        None => before.clone(),
+    let (known, gates) = match D::SQL.lock_tickets {
+        // The scans and the rules of the events may have changed while this waited for the locks.
+        Some(_) => {
+            let known = known::<D>(&scans, connection).await?;
+            let gates = gates_with_events::<D>(chunk, &known, connection).await?;
+            (known, gates)
+        }
+        None => (before.clone(), gates),
     };
     if known.len() != before.len() {
         return Err(StoreError::contended(
@@ -83,6 +88,13 @@ pub(super) async fn load<D: SyncDialect>(
             past.push(mapping::history_scan(&row)?);
         }
     }
+    let former_rules = former_rules::load::<D>(
+        batch.organization_id,
+        gates.values().map(|(event, _)| event.id),
+        tickets.keys().copied(),
+        connection,
+    )
+    .await?;
     // A device with a key, or one that may start a new log, has its whole batch verified.
     let whole = batch.whole();
     let verified = if device.key.is_some() || device.may_restart_log {
@@ -99,6 +111,7 @@ pub(super) async fn load<D: SyncDialect>(
         gates,
         tickets,
         status_changes,
+        former_rules,
         history: past,
         quarantined,
         quarantine_capacity,

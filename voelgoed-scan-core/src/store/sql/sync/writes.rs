@@ -10,6 +10,7 @@ use crate::store::sql::batch::writes::{
     add_arrivals, add_counts, add_session_counts, check_all_inserted, update_tickets,
 };
 use crate::store::sql::change_counters::raise_tickets_change_counter;
+use crate::store::sql::feed::{assign_positions, insert_changes};
 use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
@@ -38,11 +39,17 @@ pub(super) async fn apply<D: SyncDialect>(
             .await?;
     }
     if !writes.scans.is_empty() {
-        let rows: Vec<_> = writes
+        let mut scans = writes
             .scans
             .iter()
-            .map(NewScanRow::new)
-            .collect::<Result<_, _>>()?;
+            .map(|new| ScanRow::new(&new.scan))
+            .collect::<Result<Vec<_>, _>>()?;
+        assign_positions::<D>(&mut scans, connection).await?;
+        let rows: Vec<_> = scans
+            .into_iter()
+            .zip(&writes.scans)
+            .map(|(scan, new)| NewScanRow::new(scan, new))
+            .collect();
         let inserted = query::<D>(D::SYNC.insert_scans)
             .json(&rows)
             .execute(connection)
@@ -51,6 +58,7 @@ pub(super) async fn apply<D: SyncDialect>(
         add_arrivals::<D>(writes.scans.iter().map(|new| &new.scan.record), connection).await?;
     }
     update_scans::<D>(&writes.changed, connection).await?;
+    insert_changes::<D>(organization, &writes.changed_decisions, connection).await?;
     update_log::<D>(batch, writes, connection).await?;
     update_tickets::<D>(&writes.tickets, connection).await?;
     let counts = writes.counts.iter();
@@ -156,9 +164,9 @@ struct NewScanRow<'a> {
 }
 
 impl<'a> NewScanRow<'a> {
-    fn new(new: &'a NewSyncedScan) -> Result<Self, StoreError> {
-        Ok(Self {
-            scan: ScanRow::new(&new.scan)?,
+    fn new(scan: ScanRow<'a>, new: &NewSyncedScan) -> Self {
+        Self {
+            scan,
             part: new.history_kind,
             conflict: new.conflict,
             winner_scan_id: new.winner.map(|id| id.as_uuid().simple()),
@@ -166,7 +174,7 @@ impl<'a> NewScanRow<'a> {
             sequence: new.log.map(|position| position.sequence),
             prev_hash: new.log.and_then(|position| position.prev).map(hash),
             link_hash: new.log.map(|position| hash(position.link)),
-        })
+        }
     }
 }
 

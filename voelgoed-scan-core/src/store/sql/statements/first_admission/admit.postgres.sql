@@ -81,12 +81,23 @@ admitted as (
         t.entry_limit as t_entry_limit, t.version as t_version, t.note as t_note,
         t.inserted_at as t_inserted_at
 ),
+-- Reserves positions in the feeds of the events, in one order on every node.
+positions as (
+    insert into feed_positions (organization_id, event_id, last)
+    select o, e, count(*)
+    from admitted
+    group by o, e
+    order by o, e
+    on conflict (organization_id, event_id)
+    do update set last = feed_positions.last + excluded.last
+    returning organization_id, event_id, last
+),
 -- Records the scans, each with the snapshot from which a retry is answered.
 recorded as (
     insert into scans (
         organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
         result, reason, direction, scanned_at, device_scanned_at, received_at, source, decided_by,
-        metadata, payload_sha256, payload_format, payload_kid, shown
+        metadata, payload_sha256, payload_format, payload_kid, shown, feed_position
     )
     select
         o, scan, t_id, code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now,
@@ -96,8 +107,10 @@ recorded as (
             || '","status":"scanned","ticket_class":' || coalesce(to_json(t_ticket_class)::text, 'null')
             || ',"seat":' || coalesce(t_seat, 'null') || ',"entry_limit":' || t_entry_limit
             || ',"scan_count":1,"note":' || coalesce(to_json(t_note)::text, 'null')
-            || '},"w":' || warnings || '}'
+            || '},"w":' || warnings || '}',
+        p.last + 1 - row_number() over (partition by o, e order by i desc)
     from admitted
+    join positions p on p.organization_id = o and p.event_id = e
 ),
 -- Counts the entries. The counters of other gates are those before this statement.
 counted_gates as (
@@ -125,11 +138,13 @@ counted_gates as (
             ) as bigint
         ) as elsewhere
 ),
--- Counts the scans in the arrivals of the event, in one order on every node.
+-- Counts the scans in the arrivals of the event, in one order on every node. The join has them locked
+-- after the positions, as in every batch.
 counted_arrivals as (
     insert into arrivals (organization_id, event_id, slot, scans)
     select o, e, slot, count(*)
     from admitted
+    join positions p on p.organization_id = o and p.event_id = e
     group by o, e, slot
     order by o, e, slot
     on conflict (organization_id, event_id, slot)

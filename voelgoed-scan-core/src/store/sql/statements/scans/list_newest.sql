@@ -1,7 +1,8 @@
 -- Reads a page of the audit trail of organization $1, newest first.
 -- $2, $3: from and until, both inclusive. $4, $5: time and id of the last scan of the page before.
--- $6: event. $7: gate. $8: device. $9: ticket code. $10: result. A null is any. $11: the limit.
--- One row more than the page is read, which shows whether there is a next page.
+-- $6: event. $7: gate. $8: device. $9: ticket code. $10: result. $11: session. A null is any.
+-- $12, $13: time and id of the last scan that may be read. $14: the limit. One row more than the page is read, which
+-- shows whether there is a next page.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
     x.ticket_code as x_ticket_code, x.event_id as x_event_id, x.gate_id as x_gate_id,
@@ -16,10 +17,12 @@ from scans x
 where x.organization_id = $1
     and x.scanned_at between $2 and $3
     and (x.scanned_at, x.scan_id) < ($4, $5)
+    and (x.scanned_at, x.scan_id) >= ($12, $13)
     and ($6 is null or x.event_id = $6)
     and ($7 is null or x.gate_id = $7)
     and ($8 is null or x.device_id = $8)
     and ($9 is null or x.ticket_code = $9)
     and ($10 is null or x.result = $10)
+    and ($11 is null or x.session_id = $11)
 order by x.scanned_at desc, x.scan_id desc
-limit $11
+limit $14

@@ -2,7 +2,7 @@
 -- $3: the last code of the page before, or an empty text. $4: status, or null for any.
 -- $5: the start of a code, or null for all tickets. $6, $7: patterns for the holder's name and for
 -- the order.
--- $8: the limit. One row more than the page is read, which shows whether there is a next page.
+-- $8: the last code that may be read. $9: the limit. One row more than the page is read, which shows whether there is a next page.
 select
     t.organization_id as t_organization_id, t.id as t_id, t.event_id as t_event_id,
     t.code as t_code, t.status as t_status, t.ticket_class as t_ticket_class,
@@ -14,6 +14,7 @@ from tickets t
 where t.organization_id = $1
     and t.event_id = $2
     and t.code > $3
+    and t.code <= $8
     and ($4 is null or t.status = $4)
     and (
         $5 is null
@@ -22,4 +23,4 @@ where t.organization_id = $1
         or t.order_folded like $7 escape '!'
     )
 order by t.code
-limit $8
+limit $9

@@ -1,0 +1,215 @@
+//! Reads pages of the audit trail.
+//!
+//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a device, of a session and of a
+//! ticket are read by an index of their own. Every other filter is applied to bounded parts of the scans in the order of
+//! their times (`bounded_list`).
+
+use crate::model::{DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, SessionId, Timestamp};
+use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
+use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
+use crate::store::{Cursor, Order, Page, PageRequest, ScanFilter, StoreError};
+
+/// What the scans of a page are found by.
+#[derive(Clone, Copy)]
+enum Path {
+    /// The time.
+    Time,
+    /// The device, then the time.
+    Device(DeviceId),
+    /// The ticket, then the time.
+    Ticket,
+}
+
+impl Path {
+    /// The statement that reads a page, and the one that finds where it must end.
+    fn statements(self, order: Order) -> (&'static str, &'static str) {
+        match (self, order) {
+            (Self::Time, Order::Newest) => (
+                statement!("scans/list_newest.sql"),
+                statement!("scans/bound_newest.sql"),
+            ),
+            (Self::Time | Self::Ticket, Order::Oldest) => (
+                statement!("scans/list_oldest.sql"),
+                statement!("scans/bound_oldest.sql"),
+            ),
+            (Self::Device(_), Order::Newest) => (
+                statement!("scans/list_newest_of_device.sql"),
+                statement!("scans/bound_newest_of_device.sql"),
+            ),
+            (Self::Device(_), Order::Oldest) => (
+                statement!("scans/list_oldest_of_device.sql"),
+                statement!("scans/bound_oldest_of_device.sql"),
+            ),
+            (Self::Ticket, Order::Newest) => (
+                statement!("scans/list_newest_of_ticket.sql"),
+                statement!("scans/bound_newest_of_ticket.sql"),
+            ),
+        }
+    }
+}
+
+impl<D: Dialect> Sql<D> {
+    pub(super) async fn list_scans(
+        &self,
+        organization: OrganizationId,
+        filter: &ScanFilter,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<ScanRecord>, StoreError> {
+        let mut filter = filter.clone();
+        if let Some(session) = filter.session_id {
+            let Some(device) = self.device_of_session(organization, session).await? else {
+                return Ok(Page::empty());
+            };
+            if filter.device_id.is_some_and(|other| other != device) {
+                return Ok(Page::empty());
+            }
+            filter.device_id = Some(device);
+        }
+        let path = match (filter.ticket_code, filter.device_id, order) {
+            (Some(_), _, Order::Newest) => Path::Ticket,
+            (_, Some(device), _) => Path::Device(device),
+            _ => Path::Time,
+        };
+        let start = match order {
+            Order::Newest => Cursor::MAX,
+            Order::Oldest => Cursor::MIN,
+        };
+        let mut list = BoundedList::new(page, start);
+        while let Some((after, limit)) = list.next_read() {
+            let read = Read {
+                organization,
+                filter: &filter,
+                order,
+                path,
+                after,
+            };
+            let (_permit, mut connection) = self.read_bulk().await?;
+            let bound = if read.is_selective() {
+                read.bound::<D>(&mut connection).await?
+            } else {
+                None
+            };
+            let rows = read.rows::<D>(bound, limit, &mut connection).await?;
+            list.add(rows.iter().map(mapping::scan), bound)?;
+        }
+        Ok(list.into_page(|scan: &ScanRecord| Cursor {
+            at: scan.scanned_at.as_millis(),
+            id: *scan.scan_id.as_uuid(),
+        }))
+    }
+
+    async fn device_of_session(
+        &self,
+        organization: OrganizationId,
+        session: SessionId,
+    ) -> Result<Option<DeviceId>, StoreError> {
+        let row = query::<D>(statement!("sessions/find.sql"))
+            .id(organization.as_uuid())
+            .id(session.as_uuid())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.map(|row| Ok(mapping::session(&row)?.device_id)).transpose()
+    }
+}
+
+/// One read of the audit trail.
+struct Read<'a> {
+    organization: OrganizationId,
+    filter: &'a ScanFilter,
+    order: Order,
+    path: Path,
+    after: Cursor,
+}
+
+impl Read<'_> {
+    /// Whether the index of the path leaves scans over that do not match.
+    fn is_selective(&self) -> bool {
+        let ScanFilter {
+            event_id,
+            gate_id,
+            device_id,
+            session_id,
+            ticket_code,
+            result,
+            from: _,
+            to: _,
+        } = self.filter;
+        let of_path = match self.path {
+            Path::Time | Path::Device(_) => ticket_code.is_some(),
+            Path::Ticket => device_id.is_some(),
+        };
+        of_path || event_id.is_some() || gate_id.is_some() || session_id.is_some() || result.is_some()
+    }
+
+    /// The first and the last time of the scans to read. The times alone limit how much of the index is read.
+    fn times(&self, bound: Option<Cursor>) -> (i64, i64) {
+        let from = self.filter.from.map_or(i64::MIN, Timestamp::as_millis);
+        let to = self.filter.to.map_or(i64::MAX, Timestamp::as_millis);
+        match self.order {
+            Order::Newest => (
+                bound.map_or(from, |bound| from.max(bound.at)),
+                to.min(self.after.at),
+            ),
+            Order::Oldest => (
+                from.max(self.after.at),
+                bound.map_or(to, |bound| to.min(bound.at)),
+            ),
+        }
+    }
+
+    /// The last scan that the read may examine. `None` if fewer are left.
+    async fn bound<D: Dialect>(&self, connection: &mut D::Connection) -> Result<Option<Cursor>, StoreError> {
+        let (_, bound) = self.path.statements(self.order);
+        let (from, to) = self.times(None);
+        let query = query::<D>(bound)
+            .id(self.organization.as_uuid())
+            .int(from)
+            .int(to)
+            .int(self.after.at)
+            .id(&self.after.id);
+        let query = match (self.path, self.order) {
+            (Path::Device(device), _) => query.id(device.as_uuid()),
+            (Path::Ticket, Order::Newest) => {
+                let code = self.filter.ticket_code.map(|code| code.to_string());
+                query.opt_text(code.as_deref())
+            }
+            _ => query,
+        };
+        let row = query.int(ROWS_PER_READ - 1).fetch_optional(connection).await?;
+        row.map(|row| cursor(&row, "scanned_at", "scan_id")).transpose()
+    }
+
+    /// The scans up to a bound that match the filter.
+    async fn rows<D: Dialect>(
+        &self,
+        bound: Option<Cursor>,
+        limit: i64,
+        connection: &mut D::Connection,
+    ) -> Result<Vec<Row<D>>, StoreError> {
+        let (list, _) = self.path.statements(self.order);
+        let (from, to) = self.times(bound);
+        let last = bound.unwrap_or(match self.order {
+            Order::Newest => Cursor::MIN,
+            Order::Oldest => Cursor::MAX,
+        });
+        let filter = self.filter;
+        query::<D>(list)
+            .id(self.organization.as_uuid())
+            .int(from)
+            .int(to)
+            .int(self.after.at)
+            .id(&self.after.id)
+            .opt_id(filter.event_id.as_ref().map(EventId::as_uuid))
+            .opt_id(filter.gate_id.as_ref().map(GateId::as_uuid))
+            .opt_id(filter.device_id.as_ref().map(DeviceId::as_uuid))
+            .opt_text(filter.ticket_code.map(|code| code.to_string()).as_deref())
+            .opt_text(filter.result.map(ScanResult::as_str))
+            .opt_id(filter.session_id.as_ref().map(SessionId::as_uuid))
+            .int(last.at)
+            .id(&last.id)
+            .int(limit)
+            .fetch_all(connection)
+            .await
+    }
+}

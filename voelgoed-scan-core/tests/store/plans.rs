@@ -1,0 +1,241 @@
+//! How the databases read lists: by an index, and a bounded part of it.
+
+use uuid::Uuid;
+use voelgoed_scan_core::model::{ScanRecord, ScanResult, TicketCode};
+use voelgoed_scan_core::store::{Cursor, Order, Page, PageRequest, ScanFilter};
+
+use crate::fixture::{Fixture, START, after};
+
+/// The scans of a large audit trail. One scan in 10,000 is of the ticket.
+const SCANS: i64 = 30_000;
+
+const NEWEST: &str = include_str!("../../src/store/sql/statements/scans/list_newest.sql");
+const OLDEST: &str = include_str!("../../src/store/sql/statements/scans/list_oldest.sql");
+const NEWEST_OF_DEVICE: &str = include_str!("../../src/store/sql/statements/scans/list_newest_of_device.sql");
+const OLDEST_OF_DEVICE: &str = include_str!("../../src/store/sql/statements/scans/list_oldest_of_device.sql");
+const NEWEST_OF_TICKET: &str = include_str!("../../src/store/sql/statements/scans/list_newest_of_ticket.sql");
+const CONFLICTS: &str = include_str!("../../src/store/sql/statements/sync/conflicts.sql");
+const FEED: &str = include_str!("../../src/store/sql/statements/feed/entries.sql");
+
+impl Fixture {
+    /// Fills the audit trail.
+    async fn record_many(&self, ticket: TicketCode) {
+        let id = |id: &Uuid| {
+            if self.database.is_postgresql() {
+                format!("'{id}'")
+            } else {
+                format!("x'{}'", id.simple())
+            }
+        };
+        let (random, empty, numbers) = if self.database.is_postgresql() {
+            (
+                "gen_random_uuid()",
+                r"'\x'",
+                format!("select n from generate_series(1, {SCANS}) n"),
+            )
+        } else {
+            (
+                "randomblob(16)",
+                "x''",
+                format!(
+                    "with recursive r(n) as (select 1 union all select n + 1 from r where n < {SCANS}) select n from r"
+                ),
+            )
+        };
+        self.database
+            .execute(&format!(
+                "insert into scans (
+                    organization_id, scan_id, ticket_code, event_id, gate_id, device_id, session_id,
+                    result, reason, direction, scanned_at, received_at, source, decided_by,
+                    payload_sha256, shown, feed_position
+                )
+                select
+                    {organization}, {random}, case when n % 10000 = 0 then '{ticket}' end, {event}, {gate},
+                    case when n % 10 = 0 then {device} else {other} end, {session}, 'refused', 'gate_closed', 'entry', {start} + n, {start} + n,
+                    'online', 'database', {empty}, '{{}}', n
+                from ({numbers}) numbers",
+                organization = id(self.organization.as_uuid()),
+                event = id(self.event.as_uuid()),
+                gate = id(self.main_gate.as_uuid()),
+                device = id(self.main_session.device.as_uuid()),
+                other = id(self.side_session.device.as_uuid()),
+                session = id(self.main_session.id.as_uuid()),
+                start = START.as_millis(),
+            ))
+            .await;
+        self.database.execute("analyze scans").await;
+    }
+
+    /// How the database executes a statement, for each kind of plan that it may choose. `types` are those of the
+    /// parameters, `values` their values.
+    async fn plans(&self, sql: &str, types: &str, values: &str) -> Vec<String> {
+        if !self.database.is_postgresql() {
+            return self
+                .database
+                .read_texts("detail", &[&format!("explain query plan {sql}")])
+                .await;
+        }
+        let mut plans = Vec::new();
+        for mode in ["force_generic_plan", "force_custom_plan"] {
+            let plan = self
+                .database
+                .read_texts(
+                    "QUERY PLAN",
+                    &[
+                        &format!("set plan_cache_mode = {mode}"),
+                        &format!("prepare list({types}) as {sql}"),
+                        &format!("explain execute list({values})"),
+                    ],
+                )
+                .await;
+            plans.extend(plan);
+        }
+        plans
+    }
+
+    async fn page(&self, filter: &ScanFilter, order: Order, after: Option<Cursor>) -> Page<ScanRecord> {
+        let page = PageRequest { limit: 50, after };
+        self.store
+            .scans(self.organization, filter, order, &page)
+            .await
+            .expect("a page")
+    }
+}
+
+pub(crate) async fn every_filter_of_the_audit_trail_reads_by_an_index(fixture: Fixture) {
+    let ticket = fixture.ticket("{}").await;
+    fixture.record_many(ticket).await;
+    let types =
+        "uuid, bigint, bigint, bigint, uuid, uuid, uuid, uuid, text, text, uuid, bigint, uuid, bigint";
+    let id = |id: &Uuid| format!("'{id}'");
+    let (zero, max) = (id(&Uuid::nil()), id(&Uuid::max()));
+    let organization = id(fixture.organization.as_uuid());
+    let device = id(fixture.main_session.device.as_uuid());
+    let code = format!("'{ticket}'");
+    // Each filter alone, by the parameter that it sets.
+    let filters = [
+        (6, id(fixture.event.as_uuid())),
+        (7, id(fixture.main_gate.as_uuid())),
+        (8, device.clone()),
+        (9, code.clone()),
+        (10, "'duplicate'".to_owned()),
+        (11, id(fixture.main_session.id.as_uuid())),
+    ];
+    let lists = [
+        (NEWEST, "scans_time", None),
+        (OLDEST, "scans_time", None),
+        (NEWEST_OF_DEVICE, "scans_device", Some((8, &device))),
+        (OLDEST_OF_DEVICE, "scans_device", Some((8, &device))),
+        (NEWEST_OF_TICKET, "scans_ticket_time", Some((9, &code))),
+    ];
+    for (sql, index, fixed) in lists {
+        for (number, value) in &filters {
+            let parameter = |at: usize| match fixed {
+                Some((fixed, value)) if fixed == at => value.clone(),
+                _ if at == *number => value.clone(),
+                _ => "null".to_owned(),
+            };
+            let parameters: Vec<_> = (6..=11).map(parameter).collect();
+            let newest = sql.contains("newest first");
+            // The last part of the trail, as the store reads it.
+            let (first_at, last_at) = (START.as_millis(), START.as_millis() + SCANS);
+            let bounds = if newest {
+                let bound_at = last_at - 5_000;
+                (bound_at, last_at, last_at, &max, bound_at, &zero)
+            } else {
+                let bound_at = first_at + 5_000;
+                (first_at, bound_at, first_at, &zero, bound_at, &max)
+            };
+            let (from, to, after_at, after, bound_at, bound) = bounds;
+            let values = format!(
+                "{organization}, {from}, {to}, {after_at}, {after}, {}, {bound_at}, {bound}, 51",
+                parameters.join(", ")
+            );
+            let plans = fixture.plans(sql, types, &values).await;
+            assert_reads_by_index(&plans, index);
+        }
+    }
+    let conflicts = "uuid, bigint, uuid, uuid, text, bigint, uuid, bigint";
+    for filter in ["null, null", "null, 'double_entry'"] {
+        let values = format!("{organization}, 9000000000000, {max}, {filter}, 0, {zero}, 51");
+        let plans = fixture.plans(CONFLICTS, conflicts, &values).await;
+        assert_reads_by_index(&plans, "scans_conflict");
+    }
+    let values = format!("{organization}, {}, 100, 100", id(fixture.event.as_uuid()));
+    let plans = fixture.plans(FEED, "uuid, uuid, bigint, bigint", &values).await;
+    assert_reads_by_index(&plans, "scans_feed");
+}
+
+/// Panics if a plan reads the table without an index, or does not use this one.
+fn assert_reads_by_index(plans: &[String], index: &str) {
+    let plan = plans.join("\n");
+    assert!(plan.contains(index), "{index} is not used:\n{plan}");
+    for whole in ["Seq Scan on scans", "SCAN x\n", "SCAN scans", "SCAN s\n"] {
+        assert!(
+            !format!("{plan}\n").contains(whole),
+            "the whole table is read:\n{plan}"
+        );
+    }
+}
+
+pub(crate) async fn a_page_of_the_audit_trail_reads_a_bounded_part_of_it(fixture: Fixture) {
+    let ticket = fixture.ticket("{}").await;
+    fixture.record_many(ticket).await;
+    let nothing = ScanFilter {
+        result: Some(ScanResult::Duplicate),
+        ..ScanFilter::default()
+    };
+    for order in [Order::Newest, Order::Oldest] {
+        let first = fixture.page(&nothing, order, None).await;
+        assert_eq!(first.data, []);
+        assert!(first.next.is_some(), "{order:?}: the page reads the whole trail");
+        let second = fixture.page(&nothing, order, first.next).await;
+        assert_eq!((second.data, second.next), (vec![], None), "{order:?}");
+    }
+    // What has an index is found on the first page, from wherever it is.
+    let of_ticket = ScanFilter {
+        ticket_code: Some(ticket),
+        ..ScanFilter::default()
+    };
+    let found = fixture.page(&of_ticket, Order::Newest, None).await;
+    let times: Vec<_> = found.data.iter().map(|scan| scan.scanned_at).collect();
+    assert_eq!(
+        times,
+        [30_000, 20_000, 10_000].map(|millis| START.plus_millis(millis))
+    );
+    assert_eq!(found.next, None);
+    let of_session = ScanFilter {
+        session_id: Some(fixture.side_session.id),
+        ..ScanFilter::default()
+    };
+    let none = fixture.page(&of_session, Order::Newest, None).await;
+    assert_eq!((none.data, none.next), (vec![], None));
+    // Every scan is on one page, whatever the filter leaves out.
+    for filter in [
+        ScanFilter {
+            ticket_code: Some(ticket),
+            event_id: Some(fixture.event),
+            ..ScanFilter::default()
+        },
+        ScanFilter {
+            ticket_code: Some(ticket),
+            session_id: Some(fixture.main_session.id),
+            result: Some(ScanResult::Refused),
+            from: Some(after(0)),
+            ..ScanFilter::default()
+        },
+    ] {
+        for order in [Order::Newest, Order::Oldest] {
+            let (mut read, mut cursor) = (0, None);
+            loop {
+                let page = fixture.page(&filter, order, cursor).await;
+                read += page.data.len();
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(read, 3, "{order:?} {filter:?}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The lines of an import: their fields, and how they are read into chunks.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use voelgoed_scan_core::model::{
+    ClassName, GateId, HolderName, ImportStatus, Note, OrderRef, Seat, TicketCode, TicketId, TicketLine,
+    Timestamp,
+};
+use voelgoed_scan_core::store::NumberedLine;
+
+use super::{MAX_UNKNOWN_FIELDS, RejectedLine};
+use crate::body::{Line, Lines};
+use crate::json::SchemaValidator;
+use crate::route::RequestError;
+
+/// The maximum number of lines that are committed at once.
+const MAX_CHUNK_LINES: usize = 3000;
+
+/// The number of bytes after which a chunk is committed, if it has fewer lines.
+const MAX_CHUNK_BYTES: usize = 1024 * 1024;
+
+/// The maximum number of characters of an unknown field's name in the response.
+const MAX_FIELD_NAME: usize = 64;
+
+/// The fields of a line, and those that an exported ticket has besides.
+const KNOWN_FIELDS: [&str; 18] = [
+    "code",
+    "id",
+    "status",
+    "ticket_class",
+    "gate_ids",
+    "seat",
+    "valid_from",
+    "valid_until",
+    "entry_limit",
+    "note",
+    "holder_name",
+    "order_ref",
+    "organization_id",
+    "event_id",
+    "scan_count",
+    "inserted_at",
+    "updated_at",
+    "media",
+];
+
+/// What a text file may start with; it is not part of the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A ticket, one line of an import. An absent field keeps the current value, null clears it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "describes the fields of TicketLine in JSON Schema")]
+#[schemars(rename = "TicketLine")]
+pub(super) struct LineSchema {
+    /// The code; generated if absent.
+    #[serde(default)]
+    code: Option<TicketCode>,
+    /// The id of the ticket; generated if absent.
+    #[serde(default)]
+    id: Option<TicketId>,
+    /// The status; a new ticket is `active`. `scanned`, as exported lists have it, keeps the status of the ticket.
+    #[serde(default)]
+    status: Option<ImportStatus>,
+    /// The ticket class; an unknown one is added to the event's list.
+    #[serde(default)]
+    ticket_class: Option<ClassName>,
+    /// The gates at which the ticket is valid; null for all.
+    #[serde(default)]
+    gate_ids: Option<Vec<GateId>>,
+    /// The seat of the holder.
+    #[serde(default)]
+    seat: Option<Seat>,
+    /// The ticket admits from this time on.
+    #[serde(default)]
+    valid_from: Option<Timestamp>,
+    /// The ticket admits until this time.
+    #[serde(default)]
+    valid_until: Option<Timestamp>,
+    /// How many people the ticket admits; a new ticket admits one.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 255))]
+    entry_limit: Option<u8>,
+    /// A note for the steward.
+    #[serde(default)]
+    note: Option<Note>,
+    /// The name of the holder. Personal data: only the ticket search shows it.
+    #[serde(default)]
+    holder_name: Option<HolderName>,
+    /// The order of the ticket.
+    #[serde(default)]
+    order_ref: Option<OrderRef>,
+}
+
+/// Lines that are committed together, and the rejected lines between them.
+#[derive(Default)]
+pub(super) struct Chunk {
+    pub(super) lines: Vec<NumberedLine>,
+    pub(super) rejected: Vec<RejectedLine>,
+    /// The unknown fields of the lines, each once.
+    pub(super) unknown_fields: Vec<String>,
+}
+
+impl Chunk {
+    fn note_unknown_fields(&mut self, line: &[u8]) {
+        let Ok(FieldNames(names)) = serde_json::from_slice(line) else {
+            return;
+        };
+        for name in names {
+            let name: String = name.chars().take(MAX_FIELD_NAME).collect();
+            if self.unknown_fields.len() < MAX_UNKNOWN_FIELDS && !self.unknown_fields.contains(&name) {
+                self.unknown_fields.push(name);
+            }
+        }
+    }
+
+    fn reject(&mut self, line: u64, message: impl Into<Cow<'static, str>>) {
+        let message = message.into();
+        self.rejected.push(RejectedLine { line, message });
+    }
+}
+
+/// Reads the lines of an import.
+pub(super) struct LineReader {
+    body: Lines<LineSchema>,
+    validator: SchemaValidator,
+    /// The number of the last line read.
+    line: u64,
+    ended: bool,
+}
+
+impl LineReader {
+    pub(super) fn new(body: Lines<LineSchema>) -> Self {
+        Self {
+            body,
+            validator: SchemaValidator::default(),
+            line: 0,
+            ended: false,
+        }
+    }
+
+    /// Whether the last line has been read.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) async fn read_chunk(&mut self) -> Result<Chunk, RequestError> {
+        let mut chunk = Chunk::default();
+        let mut bytes = 0;
+        while chunk.lines.len() + chunk.rejected.len() < MAX_CHUNK_LINES
+            && bytes < MAX_CHUNK_BYTES
+            && !self.ended
+        {
+            let Some(line) = self.body.next().await? else {
+                self.ended = true;
+                break;
+            };
+            self.line += 1;
+            let is_first = self.line == 1;
+            match line {
+                Line::TooLong => chunk.reject(self.line, "is longer than 16 KiB"),
+                Line::Text(text) if line_text(&text, is_first).is_empty() => {}
+                Line::Text(text) => match parse_line(&self.validator, line_text(&text, is_first)) {
+                    Ok(line) => {
+                        bytes += text.len();
+                        chunk.note_unknown_fields(line_text(&text, is_first));
+                        chunk.lines.push(NumberedLine {
+                            number: self.line,
+                            line,
+                        });
+                    }
+                    Err(message) => chunk.reject(self.line, message),
+                },
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+/// The names of the fields of an object that the import does not know.
+struct FieldNames(Vec<String>);
+
+impl<'de> Deserialize<'de> for FieldNames {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> serde::de::Visitor<'de> for Names {
+            type Value = FieldNames;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<FieldNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                    if !KNOWN_FIELDS.contains(&name.as_ref()) {
+                        names.push(name.into_owned());
+                    }
+                }
+                Ok(FieldNames(names))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// A name that is borrowed from the line unless it contains an escape.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A line without white space around it; the first line also without a byte-order mark.
+fn line_text(line: &[u8], is_first: bool) -> &[u8] {
+    let line = line.trim_ascii();
+    if is_first {
+        line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii()
+    } else {
+        line
+    }
+}
+
+/// Parses a line. The error message repeats nothing of the line.
+fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, String> {
+    if text.trim_ascii_start().first() == Some(&b'{')
+        && let Ok(line) = serde_json::from_slice(text)
+    {
+        return Ok(line);
+    }
+    let value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    validator
+        .check::<TicketLine, LineSchema>(value)
+        .map_err(|errors| {
+            let messages: Vec<_> = errors
+                .iter()
+                .map(|error| {
+                    format!("{} {}", error.pointer, error.message)
+                        .trim_start()
+                        .to_owned()
+                })
+                .collect();
+            messages.join("; ")
+        })
+}

@@ -1,0 +1,56 @@
+//! Opens the database and the secret, and what works with them.
+
+use voelgoed_scan_core::bus::RedisConnection;
+use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
+use voelgoed_scan_core::store::{Durability, OpenMode, open_as};
+
+use super::StartError;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::secret;
+
+pub(super) async fn open_database(
+    config: &Config,
+    clock: &Clock,
+) -> Result<(Scanner, Admin, Durability), StartError> {
+    if !config.create {
+        secret::check_database(&config.database_url)?;
+    }
+    let phoenix = config.secrets.phoenix()?;
+    let open_store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate);
+    // A secret without its database would look like a database that was lost, so that a new file comes first.
+    let (store, master) = if config.database_url.starts_with("sqlite:") {
+        let store = open_store.await?;
+        (store, config.secrets.master(&config.database_url)?)
+    } else {
+        let master = config.secrets.master(&config.database_url)?;
+        (open_store.await?, master)
+    };
+    let redis = config
+        .redis_url
+        .as_deref()
+        .map(RedisConnection::new)
+        .transpose()?;
+    if let Err(error) = store.keep_dedup_window(config.dedup_window, clock.now()).await {
+        tracing::warn!(%error, "the deduplication window was not stored; uploads are judged by the last stored one");
+    }
+    let setup = Setup {
+        store,
+        master,
+        phoenix,
+        window: config.dedup_window,
+        redis,
+    };
+    let (scanner, admin) = setup.open().await?;
+    let durability = scanner.store().durability().await.map_err(SetupError::Store)?;
+    match durability {
+        Durability::Durable => {}
+        Durability::Overridden => tracing::warn!(
+            "the database sets synchronous_commit=off; this server overrides it for its own connections"
+        ),
+        Durability::AtRisk => tracing::error!(
+            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions"
+        ),
+    }
+    Ok((scanner, admin, durability))
+}
