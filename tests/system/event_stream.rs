@@ -1,6 +1,8 @@
 //! The event stream: live scans and occupancy as Server-Sent Events.
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -8,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use voelgoed_scan_suite::event_stream::EventStream;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
-use voelgoed_scan_suite::wait::{READ_TIMEOUT, report_duration};
+use voelgoed_scan_suite::wait::{CONDITION_TIMEOUT, READ_TIMEOUT, report_duration};
 use voelgoed_scan_suite::{Client, Fixture, wait_until};
 
 #[tokio::test]
@@ -147,6 +149,18 @@ async fn upload(phone: &Client, gate: &str, scans: usize, metadata: usize) {
     assert_eq!(answer.json()["rejected"], 0, "{answer:?}");
 }
 
+/// Reads this many scans.
+async fn read_scans(events: &mut EventStream, scans: usize) {
+    let all = async {
+        for _ in 0..scans {
+            events.next_named("scan").await;
+        }
+    };
+    timeout(CONDITION_TIMEOUT, all)
+        .await
+        .expect("the stream sends every scan");
+}
+
 /// Opens a stream of a client that reads only what a small buffer takes.
 async fn open_unread(client: &Client, event: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -181,9 +195,10 @@ async fn a_credential_has_at_most_64_streams() {
         streams.push(EventStream::open(&viewer, &tenant.event).await);
     }
     let path = format!("/api/v1/scanning/events/{}/stream", tenant.event);
-    let refused = viewer.get(&path).await;
-    assert!(refused.header("retry-after").is_some());
-    refused.expect_problem(429, "rate_limited");
+    let refused = viewer.open("GET", &path, None, Bytes::new()).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    viewer.get(&path).await.expect_problem(429, "rate_limited");
     // Other credentials have their own, and the place of a stream that ended is free.
     EventStream::open(&tenant.owner, &tenant.event).await;
     streams.pop();
@@ -205,9 +220,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
     wait_for_streams("both streams are open", &fixture.anonymous, 2).await;
     for _ in 0..5 {
         upload(&phone, &tenant.gate, 1000, 3900).await;
-        for _ in 0..1000 {
-            reading.next_named("scan").await;
-        }
+        read_scans(&mut reading, 1000).await;
     }
     wait_for_streams("the unread stream ends", &fixture.anonymous, 1).await;
     let mut buffer = vec![0; 65536];
@@ -233,12 +246,49 @@ async fn a_deleted_key_ends_a_stream_that_nobody_reads() {
     // More than the buffers between server and client take, and less than what cuts the client off.
     upload(&phone, &tenant.gate, 1000, 3900).await;
     upload(&phone, &tenant.gate, 900, 3900).await;
-    for _ in 0..1900 {
-        reading.next_named("scan").await;
-    }
+    read_scans(&mut reading, 1900).await;
     assert_eq!(open_streams(&fixture.anonymous).await, 2);
     delete_key(tenant, "viewer").await;
     wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
+}
+
+/// One connection may carry other requests as well, so only the stream ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_key_ends_an_http2_stream_that_nobody_reads_and_not_its_connection() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let (phone, _) = tenant.new_device("phone", &json!({})).await;
+    tenant.start_session(&phone, &tenant.gate).await;
+    let viewer = tenant.member("viewer").await;
+    let socket = TcpStream::connect(viewer.address()).await.expect("a connection");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+            .await
+            .expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut call = async |token: &str, path: &str| {
+        let request = hyper::Request::get(format!("http://gate.test{path}"))
+            .header("authorization", format!("Bearer {token}"))
+            .body(Empty::<Bytes>::new())
+            .expect("a request");
+        let response = sender.send_request(request).await.expect("a response");
+        assert_eq!(response.status(), 200);
+        response
+    };
+    let path = format!("/api/v1/scanning/events/{}/stream", tenant.event);
+    let unread = call(viewer.token(), &path).await;
+    let mut reading = EventStream::open(&tenant.owner, &tenant.event).await;
+    wait_for_streams("both streams are open", &fixture.anonymous, 2).await;
+    for _ in 0..2 {
+        upload(&phone, &tenant.gate, 900, 3900).await;
+    }
+    read_scans(&mut reading, 1800).await;
+    assert_eq!(open_streams(&fixture.anonymous).await, 2);
+    delete_key(tenant, "viewer").await;
+    wait_for_streams("the stream of the deleted key ends", &fixture.anonymous, 1).await;
+    let incomplete = unread.into_body().collect().await;
+    assert!(incomplete.is_err(), "the client sees that the stream was cut off");
+    call(tenant.owner.token(), "/api/v1/events").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

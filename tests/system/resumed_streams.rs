@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use voelgoed_scan_suite::event_stream::EventStream;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::services::{shared_database, shared_redis};
+use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
 use voelgoed_scan_suite::{Client, Cluster, Fixture, wait_until};
 
 use crate::history::rng::Rng;
@@ -193,7 +195,11 @@ impl Workload {
             let mut events = workload.open(None, &mut rng).await;
             let last = events.next_named("occupancy").await.id;
             let (workload, last_scan) = (std::sync::Arc::clone(&workload), last_scan.clone());
-            readers.spawn(async move { (seed, workload.read(events, last, &last_scan, seed).await) });
+            readers.spawn(async move {
+                let read = workload.read(events, last, &last_scan, seed);
+                let seen = timeout(2 * CONDITION_TIMEOUT, read).await;
+                (seed, seen.expect("the reader gets the last scan"))
+            });
         }
         let mut writers = JoinSet::new();
         for scanner in 0..workload.scanners.len() {

@@ -1,6 +1,12 @@
-//! Changes of the re-entry policy and of entry limits while an event runs: what was answered and counted stays so.
+//! Changes of the re-entry policy, of entry limits and of the window while an event runs: what was answered and counted stays so.
+
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use voelgoed_scan_server::config::Config;
+use voelgoed_scan_server::{Running, start};
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::{Client, Fixture};
 
@@ -190,4 +196,44 @@ async fn a_raised_limit_counts_the_admissions_of_before() {
         "entry_limit_reached"
     );
     assert_eq!(occupancy(tenant).await, (4, vec![(4, 0), (0, 0)]));
+}
+
+/// Starts a server on the database of the folder, with this deduplication window.
+async fn server_with_window(folder: &TempDir, minutes: u64, address: Option<SocketAddr>) -> Running {
+    let mut config = Config::on_free_port(format!("sqlite://{}", folder.path().join("gate.db").display()));
+    config.rate_limit = 0;
+    config.dedup_window = Duration::from_mins(minutes);
+    if let Some(address) = address {
+        config.listen = address.to_string();
+    }
+    start(config).await.expect("a server")
+}
+
+#[tokio::test]
+async fn a_changed_window_keeps_what_was_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server_with_window(&folder, 5, None).await;
+    let mut tenant = Tenant::new(&server, &Client::new(server.address()), "Here").await;
+    at_event_with_policy(&mut tenant, "after_window").await;
+    let qr = tenant.qr(0).await;
+    for (gate, seconds_ago) in [(&tenant.gate, 1200), (&tenant.other_gate, 600)] {
+        upload(&tenant.device, gate, &qr, seconds_ago, json!({})).await;
+    }
+    let before = (1, vec![(1, 1), (1, 0)]);
+    assert_eq!(occupancy(&tenant).await, before);
+    let address = server.address();
+    server.stop().await;
+    let server = server_with_window(&folder, 60, Some(address)).await;
+    let denial = json!({ "local_result": "duplicate", "local_reason": "already_scanned" });
+    upload(&tenant.device, &tenant.gate, &qr, 300, denial).await;
+    assert_eq!(occupancy(&tenant).await, before);
+    assert_eq!(conflicts(&tenant).await, json!([]));
+    // A scan from before the restart, more than five minutes after the last admission.
+    let earlier = upload(&tenant.device, &tenant.gate, &qr, 200, json!({})).await;
+    assert_eq!(earlier["reason"], "readmitted");
+    assert_eq!(
+        reason(&tenant.device, json!({ "qr": qr })).await,
+        "already_scanned"
+    );
+    server.stop().await;
 }

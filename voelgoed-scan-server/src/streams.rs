@@ -104,7 +104,8 @@ impl StreamState {
         } else {
             READ_TIMEOUT
         };
-        since != 0 && u128::from(checks - since) * CHECK_INTERVAL.as_millis() > limit.as_millis()
+        since != 0
+            && u128::from(checks.saturating_sub(since)) * CHECK_INTERVAL.as_millis() > limit.as_millis()
     }
 }
 

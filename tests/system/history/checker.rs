@@ -247,8 +247,14 @@ fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
             let same_reason = first.reason == again.reason || (changing && !first.valid);
             let same = first.valid == again.valid && same_reason;
             let denied_by_cache = !first.valid && (first.from_cache || again.from_cache);
-            if may_be_lost(history, first_call) && !again.replayed {
-                // The first decision was lost, and this one stands.
+            let decided_unseen = || {
+                let between = first_call.ended..=call.began;
+                calls
+                    .iter()
+                    .any(|call| call.outcome == CallOutcome::Unknown && between.contains(&call.began))
+            };
+            if may_be_lost(history, first_call) && (!again.replayed || decided_unseen()) {
+                // The first decision was lost. This one stands, or the one that it repeats, whose answer was lost.
                 (first_call, first) = (call, again);
                 continue;
             }
@@ -266,7 +272,7 @@ fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
         if first.valid
             && decisions
                 .iter()
-                .filter(|(_, decision)| !decision.replayed)
+                .filter(|(call, decision)| !decision.replayed && !may_be_lost(history, call))
                 .count()
                 > 1
         {

@@ -10,7 +10,10 @@ use voelgoed_scan_suite::{Cluster, Postgres, Proxy, Redis};
 
 use super::rng::Rng;
 
-/// How far the clock of the second node is ahead.
+/// The index of the node whose clock is ahead, where there are several.
+const NODE_AHEAD: usize = 1;
+
+/// How far its clock is ahead.
 const CLOCK_OFFSET_MILLIS: i64 = 7 * 60_000;
 
 /// For how long a node is cut off from Redis: long enough that the others notice.
@@ -94,6 +97,13 @@ impl Deployment {
         let nodes = self.cluster.nodes.iter().flatten();
         let server = self.server.as_ref().map(|server| server.address);
         nodes.map(Running::address).chain(server).collect()
+    }
+
+    /// The addresses of the nodes whose clocks are right. A stream resumes for five minutes, by the clock of the node.
+    pub(super) fn addresses_with_right_clocks(&self) -> Vec<SocketAddr> {
+        let addresses = self.addresses().into_iter().enumerate();
+        let right = addresses.filter(|(node, _)| *node != NODE_AHEAD);
+        right.map(|(_, address)| address).collect()
     }
 
     /// The index of the node that is killed.

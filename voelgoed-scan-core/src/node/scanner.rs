@@ -216,11 +216,11 @@ impl Scanner {
         {
             return Ok(answer);
         }
-        let answer = Box::pin(self.decide(attempt, mark)).await?;
-        if !answer.replayed {
-            return Ok(answer);
-        }
-        Box::pin(self.with_occupancy_of_its_gate(active_session, answer)).await
+        Box::pin(async move {
+            let answer = self.decide(attempt, mark).await?;
+            self.with_occupancy_of_its_gate(active_session, answer).await
+        })
+        .await
     }
 
     /// Lets the database decide and record a scan. A scan that a cache of another node may have denied meanwhile is claimed

@@ -31,7 +31,8 @@ pub struct Setup {
     pub master: MasterSecret,
     /// The platform's keys, where its tokens are accepted.
     pub phoenix: Option<PhoenixKeys>,
-    /// The deduplication window. It must be the same on all nodes.
+    /// The deduplication window. It must be the same on all nodes. A program that changes it stores it first
+    /// (`NodeStore::keep_dedup_window`), so that uploads judge the scans of before by the window of their time.
     pub window: Duration,
     /// Redis, where there is one: the second cache tier and the bus.
     #[cfg(feature = "redis")]

@@ -270,6 +270,23 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_of_counts_denies_rather_too_much() {
+        let last = passage(1000, 1);
+        // Three admissions of which one person is inside, and a limit that was raised to 3.
+        let ledger = Ledger::from_counts(3, 1, &last, 3);
+        assert_eq!((ledger.admissions(), ledger.inside()), (3, 1));
+        let after_window = |limit| allowance(Reentry::AfterWindow, limit);
+        assert!(!ledger.allows_entry(&after_window(3), Timestamp::from_millis(1100)));
+        assert!(ledger.allows_entry(&after_window(3), Timestamp::from_millis(1101)));
+        assert_eq!(ledger.last_admission(), Some(&last));
+        let left = Ledger::from_counts(1, 0, &last, 1);
+        assert_eq!((left.inside(), left.last_admission()), (0, Some(&last)));
+        assert!(!left.allows_entry(&after_window(1), Timestamp::from_millis(1100)));
+        assert_eq!(Ledger::from_counts(0, 2, &last, 1).inside(), 2);
+        assert_eq!(Ledger::from_counts(0, 0, &last, 1), Ledger::default());
+    }
+
+    #[test]
     fn the_ledger_knows_enough_for_a_higher_limit_and_another_policy() {
         let mut ledger = Ledger::default();
         for at in [1000, 1010, 1020, 1030] {

@@ -220,6 +220,8 @@ macro_rules! all_store_tests {
             tenants {
                 ids_of_another_organization_are_unknown,
                 two_organizations_can_use_the_same_ids,
+                a_batch_of_several_organizations_keeps_its_order,
+                denials_of_several_organizations_are_recorded,
             }
             tickets {
                 a_reactivated_ticket_with_admissions_is_scanned,

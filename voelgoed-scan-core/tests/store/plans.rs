@@ -51,13 +51,14 @@ impl Fixture {
                 )
                 select
                     {organization}, {random}, case when n % 10000 = 0 then '{ticket}' end, {event}, {gate},
-                    case when n % 10 = 0 then {device} else {other} end, {session}, 'refused', 'gate_closed', 'entry', {start} + n, {start} + n,
+                    case when n % 10 = 0 then {device}{cast} else {other}{cast} end, {session}, 'refused', 'gate_closed', 'entry', {start} + n, {start} + n,
                     'online', 'database', {empty}, '{{}}', n
                 from ({numbers}) numbers",
                 organization = id(self.organization.as_uuid()),
                 event = id(self.event.as_uuid()),
                 gate = id(self.main_gate.as_uuid()),
                 device = id(self.main_session.device.as_uuid()),
+                cast = if self.database.is_postgresql() { "::uuid" } else { "" },
                 other = id(self.side_session.device.as_uuid()),
                 session = id(self.main_session.id.as_uuid()),
                 start = START.as_millis(),
@@ -204,8 +205,9 @@ pub(crate) async fn a_page_of_the_audit_trail_reads_a_bounded_part_of_it(fixture
         [30_000, 20_000, 10_000].map(|millis| START.plus_millis(millis))
     );
     assert_eq!(found.next, None);
+    let unused = fixture.device_at(fixture.main_gate, "scanner-3").await;
     let of_session = ScanFilter {
-        session_id: Some(fixture.side_session.id),
+        session_id: Some(unused.id),
         ..ScanFilter::default()
     };
     let none = fixture.page(&of_session, Order::Newest, None).await;

@@ -1,14 +1,15 @@
 //! Isolation of organizations: one organization sees and changes nothing of another.
 
 use voelgoed_scan_core::model::{
-    ApiKey, ApiKeyId, Attempt, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role, SessionId, SessionStart,
-    SettableStatus, SigningKey,
+    ApiKey, ApiKeyId, Attempt, DecidedBy, Denial, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role,
+    SessionId, SessionStart, SettableStatus, SigningKey,
 };
+use voelgoed_scan_core::rules::NewScan;
 use voelgoed_scan_core::store::{
     DeleteOutcome, ImportOutcome, Order, PutOutcome, ScanFilter, StartOutcome, UndoPermission,
 };
 
-use crate::attempts::entry;
+use crate::attempts::{entry, reasons};
 use crate::fixture::{
     ALL, Fixture, RULES, START, after, live, name, numbered, open_gate, reason_text, token,
 };
@@ -284,7 +285,7 @@ pub(crate) async fn two_organizations_can_use_the_same_ids(fixture: Fixture) {
     let scan = here.scan_id;
     let recorded = fixture.record(&[here, there]).await;
     assert_eq!(
-        crate::attempts::reasons(&recorded),
+        reasons(&recorded),
         [Reason::Admitted, Reason::Admitted],
         "in one batch"
     );
@@ -301,4 +302,88 @@ pub(crate) async fn two_organizations_can_use_the_same_ids(fixture: Fixture) {
         .await
         .expect("the device is revoked");
     assert_eq!(fixture.enter(code, 3).await, Reason::Admitted);
+}
+
+/// The scans of several organizations in turn, of which some are decided by the fast path and others are not.
+pub(crate) async fn a_batch_of_several_organizations_keeps_its_order(fixture: Fixture) {
+    let others = [fixture.another().await, fixture.another().await];
+    let [second, third] = &others;
+    let here = fixture.ticket("{}").await;
+    let there = second.ticket("{}").await;
+    let batch = [
+        entry(&second.main_session, here, 0),
+        entry(&fixture.main_session, here, 0),
+        entry(&third.main_session, here, 0),
+        entry(&second.main_session, there, 0),
+        entry(&fixture.main_session, here, 1),
+        entry(&fixture.main_session, there, 1),
+    ];
+    let recorded = fixture.record(&batch).await;
+    let ids: Vec<_> = recorded
+        .iter()
+        .map(|one| match one {
+            Recorded::Decided(decided) => (decided.record.organization_id, decided.record.scan_id),
+            other => panic!("not decided: {other:?}"),
+        })
+        .collect();
+    let sent: Vec<_> = batch
+        .iter()
+        .map(|attempt| (attempt.organization_id, attempt.scan_id))
+        .collect();
+    assert_eq!(ids, sent);
+    assert_eq!(
+        reasons(&recorded),
+        [
+            Reason::TicketNotFound,
+            Reason::Admitted,
+            Reason::TicketNotFound,
+            Reason::Admitted,
+            Reason::AlreadyScanned,
+            Reason::TicketNotFound,
+        ]
+    );
+    assert_eq!(
+        (
+            fixture.inside().await.2,
+            second.inside().await.2,
+            third.inside().await.2
+        ),
+        (1, 1, 0)
+    );
+    for (fixture, scans) in [(&fixture, 3), (second, 2), (third, 1)] {
+        assert_eq!(fixture.audit_trail().await.len(), scans);
+    }
+}
+
+pub(crate) async fn denials_of_several_organizations_are_recorded(fixture: Fixture) {
+    let other = fixture.another().await;
+    let code = fixture.ticket("{}").await;
+    let denials: Vec<NewScan> = [&fixture, &other, &fixture]
+        .into_iter()
+        .map(|of| {
+            let denial = Denial {
+                reason: Reason::TicketNotFound,
+                decided_by: DecidedBy::Memory,
+                claims: None,
+                ticket: None,
+                previous_scan: None,
+            };
+            NewScan::denied(entry(&of.main_session, code, 0), denial)
+        })
+        .collect();
+    for _ in 0..2 {
+        fixture
+            .store
+            .record_denials(&denials)
+            .await
+            .expect("the denials are recorded");
+    }
+    for (of, scans) in [(&fixture, 2), (&other, 1)] {
+        assert_eq!(of.audit_trail().await.len(), scans);
+        let results = of.occupancy().await.results;
+        assert_eq!(
+            results.invalid_token,
+            i64::try_from(scans).expect("a small number")
+        );
+    }
 }

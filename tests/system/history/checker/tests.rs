@@ -319,3 +319,32 @@ fn under_changing_rules_the_counts_are_checked_and_the_limit_is_not() {
         assert_only_violation(&history, "occupancy");
     }
 }
+
+/// The node that was killed had denied the scan from a cache, and no other node knows of it.
+#[test]
+fn a_denial_that_died_with_its_node_may_be_decided_again() {
+    for answer_lost in [false, true] {
+        let mut history = valid_history();
+        let b = history.calls.last_mut().expect("a call");
+        if let CallOutcome::Decided(decision) = &mut b.outcome {
+            decision.from_cache = true;
+        }
+        let mut overridden = admitted(answer_lost);
+        if let CallOutcome::Decided(decision) = &mut overridden {
+            OVERRIDDEN.clone_into(&mut decision.reason);
+        }
+        if answer_lost {
+            history
+                .calls
+                .push(call(CallKind::Entry, "b", 50, CallOutcome::Unknown));
+        }
+        history.calls.push(call(CallKind::Entry, "b", 60, overridden));
+        let b = history.records.get_mut("b").expect("a record");
+        b.valid = true;
+        OVERRIDDEN.clone_into(&mut b.reason);
+        history.occupancy = occupancy(2, 0);
+        assert_eq!(check(&history), Vec::<String>::new());
+        history.killed_node = 7;
+        assert_only_violation(&history, "wrong replay");
+    }
+}

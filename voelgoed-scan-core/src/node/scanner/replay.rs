@@ -44,7 +44,7 @@ impl Scanner {
         mut answer: ScanAnswer,
     ) -> Result<ScanAnswer, ScanError> {
         let is_elsewhere = (session.event.id, session.gate.id) != (answer.event_id, answer.gate.id);
-        if is_elsewhere {
+        if answer.replayed && is_elsewhere {
             let organization = session.event.organization_id;
             answer.occupancy = self
                 .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)

@@ -1,12 +1,14 @@
-//! Records a batch of scans. First admissions go through the fast path (`first_admission`) where the database has one.
+//! Records a batch of scans. The scans of each organization are recorded on their own. First admissions go through the fast path (`first_admission`) where the database has one.
 //! All other scans take one transaction: lock, read the facts of all scans, decide, write the results of all scans.
 
 pub(crate) mod facts;
 pub(crate) mod writes;
 
+use std::collections::BTreeMap;
+
 use sqlx::Connection as _;
 
-use crate::model::{Attempt, Recorded, RuleSettings};
+use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
 use crate::rules::decide_batch;
 use crate::store::StoreError;
 use crate::store::sql::retry::retry_contended;
@@ -16,6 +18,33 @@ use crate::store::sql::{Dialect, Sql};
 impl<D: Dialect> Sql<D> {
     /// Decides and records a batch, and returns one result a scan, in the order of the batch.
     pub(crate) async fn record_batch(
+        &self,
+        batch: &[Attempt],
+        rules: &RuleSettings,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let groups = positions_by_organization(batch.iter().map(|attempt| attempt.organization_id));
+        if groups.len() <= 1 {
+            return self.record_of_organization(batch, rules).await;
+        }
+        let mut recorded = BTreeMap::new();
+        for positions in groups.into_values() {
+            let group: Vec<Attempt> = positions
+                .iter()
+                .filter_map(|position| batch.get(*position).cloned())
+                .collect();
+            let results = match self.record_of_organization(&group, rules).await {
+                Ok(results) => results,
+                // Other groups may be committed, so the whole batch does not fail.
+                Err(StoreError::Failed { .. }) => self.decide_one_by_one(&group, rules).await,
+                Err(error) => group.iter().map(|_| not_recorded(&error)).collect(),
+            };
+            recorded.extend(positions.into_iter().zip(results));
+        }
+        Ok(recorded.into_values().collect())
+    }
+
+    /// Records a batch whose scans are of one organization.
+    async fn record_of_organization(
         &self,
         batch: &[Attempt],
         rules: &RuleSettings,
@@ -53,20 +82,24 @@ impl<D: Dialect> Sql<D> {
         recorded
     }
 
-    /// Decides and records scans in one transaction.
+    /// Decides and records scans of one organization in one transaction.
     async fn decide_and_write(
         &self,
         batch: &[Attempt],
         rules: &RuleSettings,
     ) -> Result<Vec<Recorded>, StoreError> {
-        if batch.is_empty() {
+        let Some(organization) = batch.first().map(|attempt| attempt.organization_id) else {
             return Ok(Vec::new());
-        }
-        retry_contended("record scans", || self.decide_and_write_once(batch, rules)).await
+        };
+        retry_contended("record scans", || {
+            self.decide_and_write_once(organization, batch, rules)
+        })
+        .await
     }
 
     async fn decide_and_write_once(
         &self,
+        organization: OrganizationId,
         batch: &[Attempt],
         rules: &RuleSettings,
     ) -> Result<Vec<Recorded>, StoreError> {
@@ -74,7 +107,12 @@ impl<D: Dialect> Sql<D> {
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
         let recorded = deadline
-            .run(decide_in_transaction::<D>(batch, rules, &mut connection))
+            .run(decide_in_transaction::<D>(
+                organization,
+                batch,
+                rules,
+                &mut connection,
+            ))
             .await;
         self.release_writer(connection, &recorded);
         // The commit may have gone to a file that nobody will find again.
@@ -90,13 +128,24 @@ impl<D: Dialect> Sql<D> {
     ) -> Result<Recorded, StoreError> {
         let mut connection = self.read().await?;
         let batch = std::slice::from_ref(attempt);
-        let facts = facts::load::<D>(batch, &mut connection).await?;
+        let facts = facts::load::<D>(attempt.organization_id, batch, &mut connection).await?;
         let (recorded, _) = decide_batch(batch, facts, rules);
         recorded
             .into_iter()
             .next()
             .ok_or_else(|| StoreError::failed("one scan, no answer"))
     }
+}
+
+/// The positions of the rows of each organization. A statement reads and writes the rows of one organization.
+pub(crate) fn positions_by_organization(
+    organizations: impl Iterator<Item = OrganizationId>,
+) -> BTreeMap<OrganizationId, Vec<usize>> {
+    let mut positions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (position, organization) in organizations.enumerate() {
+        positions.entry(organization).or_default().push(position);
+    }
+    positions
 }
 
 fn not_recorded(error: &StoreError) -> Recorded {
@@ -107,15 +156,16 @@ fn not_recorded(error: &StoreError) -> Recorded {
 }
 
 async fn decide_in_transaction<D: Dialect>(
+    organization: OrganizationId,
     batch: &[Attempt],
     rules: &RuleSettings,
     connection: &mut D::Connection,
 ) -> Result<Vec<Recorded>, StoreError> {
     let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
-    facts::lock::<D>(batch, &mut transaction).await?;
-    let facts = facts::load::<D>(batch, &mut transaction).await?;
+    facts::lock::<D>(organization, batch, &mut transaction).await?;
+    let facts = facts::load::<D>(organization, batch, &mut transaction).await?;
     let (recorded, writes) = decide_batch(batch, facts, rules);
-    writes::apply::<D>(&writes, &mut transaction).await?;
+    writes::apply::<D>(organization, &writes, &mut transaction).await?;
     transaction.commit().await?;
     Ok(recorded)
 }

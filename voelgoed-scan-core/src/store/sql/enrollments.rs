@@ -64,12 +64,13 @@ impl<D: Dialect> Enrollments for Sql<D> {
             transaction.commit().await?;
             return Ok(None);
         }
+        let (organization, id): (OrganizationId, DeviceId) =
+            (row.id("organization_id")?, row.id("device_id")?);
         query::<D>(statement!("enrollments/delete.sql"))
+            .id(organization.as_uuid())
             .text(request.code.id())
             .execute(&mut transaction)
             .await?;
-        let (organization, id): (OrganizationId, DeviceId) =
-            (row.id("organization_id")?, row.id("device_id")?);
         // Also clears what the previous phone reported about itself.
         let enrolled = query::<D>(statement!("devices/enroll.sql"))
             .id(organization.as_uuid())

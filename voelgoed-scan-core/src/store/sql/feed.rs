@@ -21,15 +21,24 @@ type EventKey = (OrganizationId, EventId);
 #[async_trait]
 impl<D: Dialect> FeedStore for Sql<D> {
     async fn feed_positions(&self, events: &[EventKey]) -> Result<Vec<(EventKey, i64)>, StoreError> {
-        let keys: Vec<IdLookup> = events
-            .iter()
-            .map(|(organization, event)| IdLookup::new(*organization, event.as_uuid()))
-            .collect();
-        let rows = query::<D>(D::SQL.feed_positions)
-            .json(&keys)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        rows.iter().map(position).collect()
+        let mut by_organization: BTreeMap<OrganizationId, Vec<IdLookup>> = BTreeMap::new();
+        for (organization, event) in events {
+            let events = by_organization.entry(*organization).or_default();
+            events.push(IdLookup::new(event.as_uuid()));
+        }
+        let mut positions = Vec::with_capacity(events.len());
+        let mut connection = self.read().await?;
+        for (organization, events) in by_organization {
+            let rows = query::<D>(D::SQL.feed_positions)
+                .json(&events)
+                .id(organization.as_uuid())
+                .fetch_all(&mut connection)
+                .await?;
+            for row in &rows {
+                positions.push(((organization, row.id("event_id")?), row.int("last")?));
+            }
+        }
+        Ok(positions)
     }
 
     async fn feed_entries(
@@ -50,11 +59,6 @@ impl<D: Dialect> FeedStore for Sql<D> {
     }
 }
 
-fn position<D: Dialect>(row: &Row<D>) -> Result<(EventKey, i64), StoreError> {
-    let event = (row.id("organization_id")?, row.id("event_id")?);
-    Ok((event, row.int("last")?))
-}
-
 fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {
     let mut record = mapping::scan(row)?;
     if row.int("is_change")? == 0 {
@@ -69,44 +73,47 @@ fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {
 
 #[derive(Serialize)]
 struct ReservationRow {
-    o: Simple,
     e: Simple,
     n: i64,
 }
 
 /// Positions that a transaction has reserved.
-struct Positions(HashMap<EventKey, i64>);
+struct Positions(HashMap<EventId, i64>);
 
 impl Positions {
     /// Reserves one position for each of some entries.
     async fn reserve<D: Dialect>(
-        entries: impl Iterator<Item = EventKey>,
+        organization: OrganizationId,
+        entries: impl Iterator<Item = EventId>,
         connection: &mut D::Connection,
     ) -> Result<Self, StoreError> {
-        let mut counts: BTreeMap<EventKey, i64> = BTreeMap::new();
+        let mut counts: BTreeMap<EventId, i64> = BTreeMap::new();
         for event in entries {
             *counts.entry(event).or_insert(0) += 1;
         }
         let rows: Vec<ReservationRow> = counts
             .iter()
-            .map(|((organization, event), n)| ReservationRow {
-                o: organization.as_uuid().simple(),
+            .map(|(event, n)| ReservationRow {
                 e: event.as_uuid().simple(),
                 n: *n,
             })
             .collect();
         let reserved = query::<D>(D::SQL.reserve_feed_positions)
             .json(&rows)
+            .id(organization.as_uuid())
             .fetch_all(connection)
             .await?;
         let next = reserved.iter().map(|row| {
-            let (event, last) = position(row)?;
-            Ok((event, last - counts.get(&event).copied().unwrap_or_default()))
+            let event: EventId = row.id("event_id")?;
+            Ok((
+                event,
+                row.int("last")? - counts.get(&event).copied().unwrap_or_default(),
+            ))
         });
         Ok(Self(next.collect::<Result<_, StoreError>>()?))
     }
 
-    fn next(&mut self, event: EventKey) -> Result<i64, StoreError> {
+    fn next(&mut self, event: EventId) -> Result<i64, StoreError> {
         let position = self
             .0
             .get_mut(&event)
@@ -118,13 +125,15 @@ impl Positions {
 
 /// Gives each new scan its position, where the statement that inserts it does not.
 pub(crate) async fn assign_positions<D: Dialect>(
+    organization: OrganizationId,
     rows: &mut [ScanRow<'_>],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if D::INSERT_ASSIGNS_POSITIONS {
         return Ok(());
     }
-    let mut positions = Positions::reserve::<D>(rows.iter().map(ScanRow::event), connection).await?;
+    let events = rows.iter().map(ScanRow::event);
+    let mut positions = Positions::reserve::<D>(organization, events, connection).await?;
     for row in rows {
         row.set_feed_position(positions.next(row.event())?);
     }
@@ -133,7 +142,6 @@ pub(crate) async fn assign_positions<D: Dialect>(
 
 #[derive(Serialize)]
 struct ChangeRow {
-    o: Simple,
     e: Simple,
     p: i64,
     k: Simple,
@@ -148,19 +156,19 @@ pub(crate) async fn insert_changes<D: Dialect>(
     if changed.is_empty() {
         return Ok(());
     }
-    let events = changed.iter().map(|(event, _)| (organization, *event));
-    let mut positions = Positions::reserve::<D>(events, connection).await?;
+    let events = changed.iter().map(|(event, _)| *event);
+    let mut positions = Positions::reserve::<D>(organization, events, connection).await?;
     let mut rows = Vec::with_capacity(changed.len());
     for (event, scan) in changed {
         rows.push(ChangeRow {
-            o: organization.as_uuid().simple(),
             e: event.as_uuid().simple(),
-            p: positions.next((organization, *event))?,
+            p: positions.next(*event)?,
             k: scan.as_uuid().simple(),
         });
     }
     query::<D>(D::SQL.insert_scan_changes)
         .json(&rows)
+        .id(organization.as_uuid())
         .execute(connection)
         .await?;
     Ok(())

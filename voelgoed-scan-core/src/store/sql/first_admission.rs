@@ -54,7 +54,6 @@ struct ScanParameters<'a> {
     i: usize,
     /// The position of the gate batch.
     k: usize,
-    o: OrganizationId,
     scan: ScanId,
     code: TicketCode,
     d: DeviceId,
@@ -75,7 +74,6 @@ objects! {
     ScanParameters<'_> {
         i,
         k,
-        o,
         scan,
         code,
         d,
@@ -103,7 +101,6 @@ impl FastPathScan<'_> {
         ScanParameters {
             i,
             k: self.gate_batch,
-            o: attempt.organization_id,
             scan: attempt.scan_id,
             code: self.code,
             d: attempt.device_id,
@@ -122,7 +119,7 @@ impl FastPathScan<'_> {
 }
 
 impl<D: Dialect> Sql<D> {
-    /// Admits and records the first admissions of a batch. Returns one result a scan, `None` for one that the general
+    /// Admits and records the first admissions of a batch, whose scans are of one organization. Returns one result a scan, `None` for one that the general
     /// path has to decide.
     pub(crate) async fn admit_first(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
         let mut recorded: Vec<Option<Recorded>> = batch.iter().map(|_| None).collect();
@@ -130,9 +127,10 @@ impl<D: Dialect> Sql<D> {
             return Ok(recorded);
         };
         let (gate_batches, scans) = fast_path_scans(batch)?;
-        if scans.is_empty() {
+        let Some(first) = scans.first() else {
             return Ok(recorded);
-        }
+        };
+        let organization = first.attempt.organization_id;
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
         let parameters: Vec<_> = scans
@@ -143,6 +141,7 @@ impl<D: Dialect> Sql<D> {
         let admitted = query::<D>(sql)
             .text(&to_json(&parameters))
             .json(&gate_batches)
+            .id(organization.as_uuid())
             .fetch_all(&mut connection);
         let rows = match deadline.run(admitted).await {
             Ok(rows) => rows,

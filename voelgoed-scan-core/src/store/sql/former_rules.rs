@@ -24,18 +24,16 @@ pub(crate) async fn load<D: Dialect>(
     tickets: impl Iterator<Item = TicketId>,
     connection: &mut D::Connection,
 ) -> Result<FormerRules, StoreError> {
-    let events: BTreeSet<_> = events
-        .map(|id| IdLookup::new(organization, id.as_uuid()))
-        .collect();
-    let tickets: BTreeSet<_> = tickets
-        .map(|id| IdLookup::new(organization, id.as_uuid()))
-        .collect();
+    let events: BTreeSet<_> = events.map(|id| IdLookup::new(id.as_uuid())).collect();
+    let tickets: BTreeSet<_> = tickets.map(|id| IdLookup::new(id.as_uuid())).collect();
     let event_rows = query::<D>(D::SQL.load_former_event_rules)
         .json(&events)
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?;
     let ticket_rows = query::<D>(D::SQL.load_former_entry_limits)
         .json(&tickets)
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?;
     let event_rules = |row: &Row<D>| {

@@ -75,8 +75,9 @@ async fn load<D: Dialect>(
     now: Timestamp,
     connection: &mut D::Connection,
 ) -> Result<Chunk, StoreError> {
+    let organization = event.organization_id;
     let gates = query::<D>(statement!("import/gate_ids.sql"))
-        .id(event.organization_id.as_uuid())
+        .id(organization.as_uuid())
         .id(event.id.as_uuid())
         .fetch_all(connection)
         .await?
@@ -85,10 +86,11 @@ async fn load<D: Dialect>(
         .collect::<Result<_, _>>()?;
     let lookups: Vec<_> = lines
         .iter()
-        .map(|(code, line)| TicketLookup::by_code_and_id(event.organization_id, Some(*code), line.id))
+        .map(|(code, line)| TicketLookup::by_code_and_id(Some(*code), line.id))
         .collect();
     let any_exists = match D::SQL.any_ticket_exists {
         Some(sql) => !query::<D>(sql)
+            .id(organization.as_uuid())
             .rows(&lookups)
             .fetch_all(connection)
             .await?
@@ -97,10 +99,15 @@ async fn load<D: Dialect>(
     };
     let rows = if any_exists {
         if let Some(sql) = D::SQL.lock_tickets {
-            query::<D>(sql).json(&lookups).fetch_all(connection).await?;
+            query::<D>(sql)
+                .json(&lookups)
+                .id(organization.as_uuid())
+                .fetch_all(connection)
+                .await?;
         }
         query::<D>(D::SQL.load_import_tickets)
             .json(&lookups)
+            .id(organization.as_uuid())
             .fetch_all(connection)
             .await?
     } else {
@@ -159,8 +166,8 @@ async fn write<D: Dialect>(mut chunk: Chunk, connection: &mut D::Connection) -> 
         (former != ticket.entry_limit).then_some((ticket.id, former))
     });
     keep_entry_limits::<D>(organization, former_limits, chunk.now, connection).await?;
-    write_rows::<D>(D::SQL.insert_import_tickets, &inserted, connection).await?;
-    write_rows::<D>(D::SQL.update_import_tickets, &updated, connection).await?;
+    write_rows::<D>(D::SQL.insert_import_tickets, organization, &inserted, connection).await?;
+    write_rows::<D>(D::SQL.update_import_tickets, organization, &updated, connection).await?;
     // A new ticket is active unless its line says otherwise.
     let statuses = chunk.changed.iter().filter_map(|(code, is_new)| {
         let ticket = &chunk.tickets.get(code)?.listing.ticket;
@@ -182,13 +189,18 @@ async fn write<D: Dialect>(mut chunk: Chunk, connection: &mut D::Connection) -> 
 
 async fn write_rows<D: Dialect>(
     sql: &'static str,
+    organization: OrganizationId,
     rows: &[ImportRow<'_>],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let written = query::<D>(sql).rows(rows).execute(connection).await?;
+    let written = query::<D>(sql)
+        .id(organization.as_uuid())
+        .rows(rows)
+        .execute(connection)
+        .await?;
     if written != rows.len() as u64 {
         return Err(StoreError::contended(format!(
             "wrote {written} of {} tickets",

@@ -33,7 +33,11 @@ impl<D: Dialect> Keys for Sql<D> {
 
     async fn api_key(&self, hash: &TokenHash) -> Result<Option<ApiKey>, StoreError> {
         let mut connection = self.read().await?;
+        let Some(organization) = organization_of::<D>(hash, &mut connection).await? else {
+            return Ok(None);
+        };
         let row = query::<D>(statement!("keys/find_api_key.sql"))
+            .id(organization.as_uuid())
             .bytes(hash)
             .fetch_optional(&mut connection)
             .await?;
@@ -171,6 +175,18 @@ pub(crate) async fn insert_signing_key<D: Dialect>(
         .execute(connection)
         .await?;
     Ok(inserted == 1)
+}
+
+/// The organization of an API key or of a device token. `None` if there is no such key or token.
+pub(crate) async fn organization_of<D: Dialect>(
+    hash: &TokenHash,
+    connection: &mut D::Connection,
+) -> Result<Option<OrganizationId>, StoreError> {
+    let row = query::<D>(statement!("keys/find_organization.sql"))
+        .bytes(hash)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| row.id("organization_id")).transpose()
 }
 
 fn api_key<D: Dialect>(row: &Row<D>) -> Result<ApiKey, StoreError> {

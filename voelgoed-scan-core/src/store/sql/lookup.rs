@@ -1,36 +1,30 @@
-//! Keys by which set-based statements find rows. They are bound as JSON, with ids as 32 hexadecimal digits.
+//! Keys by which set-based statements find rows of an organization. They are bound as JSON, with ids as 32 hexadecimal
+//! digits. The organization is a parameter of its own.
 
 use serde::Serialize;
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::model::{OrganizationId, TicketCode, TicketId};
+use crate::model::{TicketCode, TicketId};
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
 
 /// A row of an organization, by its id.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct IdLookup {
-    /// The organization.
-    o: Simple,
     /// The id.
     k: Simple,
 }
 
 impl IdLookup {
-    pub(crate) fn new(organization: OrganizationId, id: &Uuid) -> Self {
-        Self {
-            o: organization.as_uuid().simple(),
-            k: id.simple(),
-        }
+    pub(crate) fn new(id: &Uuid) -> Self {
+        Self { k: id.simple() }
     }
 }
 
 /// A ticket of an organization, by its code, by its id, or by both. Without either it finds nothing.
 #[derive(Serialize, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TicketLookup {
-    /// The organization.
-    o: Simple,
     /// The code.
     #[serde(skip_serializing_if = "Option::is_none")]
     c: Option<String>,
@@ -41,40 +35,30 @@ pub(crate) struct TicketLookup {
 
 impl TicketLookup {
     /// Finds the ticket with this code and the ticket with this id, which may be two.
-    pub(crate) fn by_code_and_id(
-        organization: OrganizationId,
-        code: Option<TicketCode>,
-        id: Option<TicketId>,
-    ) -> Self {
+    pub(crate) fn by_code_and_id(code: Option<TicketCode>, id: Option<TicketId>) -> Self {
         Self {
-            o: organization.as_uuid().simple(),
             c: code.map(|code| code.to_string()),
             i: id.map(|id| id.as_uuid().simple()),
         }
     }
 
     /// Finds the ticket with this code, or, without a code, the ticket with this id.
-    pub(crate) fn by_code_or_id(
-        organization: OrganizationId,
-        code: Option<TicketCode>,
-        id: Option<TicketId>,
-    ) -> Self {
-        Self::by_code_and_id(organization, code, id.filter(|_| code.is_none()))
+    pub(crate) fn by_code_or_id(code: Option<TicketCode>, id: Option<TicketId>) -> Self {
+        Self::by_code_and_id(code, id.filter(|_| code.is_none()))
     }
 
-    pub(crate) fn by_code(organization: OrganizationId, code: TicketCode) -> Self {
-        Self::by_code_and_id(organization, Some(code), None)
+    pub(crate) fn by_code(code: TicketCode) -> Self {
+        Self::by_code_and_id(Some(code), None)
     }
 
-    pub(crate) fn by_id(organization: OrganizationId, id: TicketId) -> Self {
-        Self::by_code_and_id(organization, None, Some(id))
+    pub(crate) fn by_id(id: TicketId) -> Self {
+        Self::by_code_and_id(None, Some(id))
     }
 }
 
 impl BulkRow for TicketLookup {
     fn columns(rows: &[Self]) -> Vec<Column<'_>> {
         vec![
-            column!(Id, rows, row => row.o.into_uuid()),
             column!(OptText, rows, row => row.c.as_deref()),
             column!(OptId, rows, row => row.i.map(Simple::into_uuid)),
         ]

@@ -135,12 +135,13 @@ async fn tickets<D: Dialect>(
                 .version
                 .saturating_add(u64::try_from(version).unwrap_or(0));
             if known(code) != Some(version) {
-                unknown.push(TicketLookup::by_code(organization, code));
+                unknown.push(TicketLookup::by_code(code));
             }
         }
         if !unknown.is_empty() {
             let ticket_rows = query::<D>(D::SQL.load_tickets)
                 .json(&unknown)
+                .id(organization.as_uuid())
                 .fetch_all(connection)
                 .await?;
             for row in &ticket_rows {

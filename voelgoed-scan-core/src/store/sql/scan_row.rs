@@ -1,9 +1,9 @@
-//! A row of the table `scans`, as a set-based statement inserts it.
+//! A row of the table `scans`, as a set-based statement inserts it. The organization is a parameter of its own.
 
 use serde::{Serialize, Serializer};
 use uuid::fmt::Simple;
 
-use crate::model::{EventId, Format, OrganizationId, ScanResult, Timestamp};
+use crate::model::{EventId, Format, ScanResult, Timestamp};
 use crate::rules::NewScan;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
@@ -11,7 +11,6 @@ use crate::store::sql::lookup::json_text;
 
 #[derive(Serialize)]
 pub(crate) struct ScanRow<'a> {
-    organization_id: Simple,
     scan_id: Simple,
     ticket_id: Option<Simple>,
     ticket_code: Option<String>,
@@ -53,7 +52,6 @@ impl<'a> ScanRow<'a> {
             snapshot: shown,
         } = scan;
         Ok(Self {
-            organization_id: record.organization_id.as_uuid().simple(),
             scan_id: record.scan_id.as_uuid().simple(),
             ticket_id: record.ticket_id.map(|id| id.as_uuid().simple()),
             ticket_code: record.ticket_code.map(|code| code.to_string()),
@@ -85,11 +83,8 @@ impl<'a> ScanRow<'a> {
     }
 
     /// The event whose feed the scan belongs to.
-    pub(crate) fn event(&self) -> (OrganizationId, EventId) {
-        (
-            OrganizationId::from_uuid(self.organization_id.into_uuid()),
-            EventId::from_uuid(self.event_id.into_uuid()),
-        )
+    pub(crate) fn event(&self) -> EventId {
+        EventId::from_uuid(self.event_id.into_uuid())
     }
 
     pub(crate) fn set_feed_position(&mut self, position: i64) {
@@ -100,7 +95,6 @@ impl<'a> ScanRow<'a> {
 impl BulkRow for ScanRow<'_> {
     fn columns(rows: &[Self]) -> Vec<Column<'_>> {
         vec![
-            column!(Id, rows, row => row.organization_id.into_uuid()),
             column!(Id, rows, row => row.scan_id.into_uuid()),
             column!(OptId, rows, row => row.ticket_id.map(Simple::into_uuid)),
             column!(OptText, rows, row => row.ticket_code.as_deref()),

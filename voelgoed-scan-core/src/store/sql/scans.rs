@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::store::sql::batch::facts::known_scan;
+use crate::store::sql::keys::organization_of;
 use crate::store::sql::occupancy::event_occupancy;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
@@ -31,7 +32,12 @@ impl<D: Dialect> ScanStore for Sql<D> {
         token: &TokenHash,
     ) -> Result<Option<AuthenticatedDevice>, StoreError> {
         let mut connection = self.read().await?;
+        let Some(organization) = organization_of::<D>(token, &mut connection).await? else {
+            return Ok(None);
+        };
+        // Reads the token again: one that was replaced meanwhile is not found with the new change counter.
         let device_row = query::<D>(statement!("devices/find_by_token.sql"))
+            .id(organization.as_uuid())
             .bytes(token)
             .fetch_optional(&mut connection)
             .await?;

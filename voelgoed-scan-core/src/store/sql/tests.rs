@@ -1,5 +1,9 @@
 //! Checks the statement files.
 
+#[cfg(feature = "sqlite")]
+mod plans;
+mod tenants;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

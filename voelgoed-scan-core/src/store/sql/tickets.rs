@@ -108,7 +108,8 @@ impl<D: Dialect> TicketStore for Sql<D> {
         let mut transaction = self.write().await?;
         if let Some(sql) = D::SQL.lock_tickets {
             query::<D>(sql)
-                .json(&[TicketLookup::by_code(organization, code)])
+                .json(&[TicketLookup::by_code(code)])
+                .id(organization.as_uuid())
                 .fetch_all(&mut transaction)
                 .await?;
         }
@@ -121,7 +122,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
         facts.ticket.status = status;
         facts.ticket.updated_at = now;
         facts.version += 1;
-        update_tickets::<D>(std::slice::from_ref(&facts), &mut transaction).await?;
+        update_tickets::<D>(organization, std::slice::from_ref(&facts), &mut transaction).await?;
         let changed = std::iter::once((facts.ticket.id, status));
         record_statuses::<D>(organization, changed, now, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;

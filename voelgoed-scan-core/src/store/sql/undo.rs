@@ -93,10 +93,10 @@ impl<D: Dialect> Sql<D> {
             .map(|record| (record.event_id, record.scan_id))
             .collect();
         insert_changes::<D>(organization, &decisions, &mut transaction).await?;
-        update_tickets::<D>(std::slice::from_ref(&ticket), &mut transaction).await?;
+        update_tickets::<D>(organization, std::slice::from_ref(&ticket), &mut transaction).await?;
         let counts = refolded.counts.iter();
-        let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));
-        add_counts::<D>(counts, &mut transaction).await?;
+        let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));
+        add_counts::<D>(organization, counts, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
         record.undone = Some(undone);
@@ -126,16 +126,25 @@ async fn locked_ticket<D: Dialect>(
     record: &ScanRecord,
     connection: &mut D::Connection,
 ) -> Result<Option<TicketFacts>, StoreError> {
-    let tickets = [TicketLookup::by_id(organization, ticket)];
+    let tickets = [TicketLookup::by_id(ticket)];
     if let Some(sql) = D::SQL.lock_occupancy {
-        let events = [IdLookup::new(organization, record.event_id.as_uuid())];
-        query::<D>(sql).json(&events).fetch_all(connection).await?;
+        let events = [IdLookup::new(record.event_id.as_uuid())];
+        query::<D>(sql)
+            .json(&events)
+            .id(organization.as_uuid())
+            .fetch_all(connection)
+            .await?;
     }
     if let Some(sql) = D::SQL.lock_tickets {
-        query::<D>(sql).json(&tickets).fetch_all(connection).await?;
+        query::<D>(sql)
+            .json(&tickets)
+            .id(organization.as_uuid())
+            .fetch_all(connection)
+            .await?;
     }
     let row = query::<D>(D::SQL.load_tickets)
         .json(&tickets)
+        .id(organization.as_uuid())
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(mapping::ticket).transpose()

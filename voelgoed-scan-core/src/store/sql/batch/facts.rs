@@ -12,15 +12,21 @@ use crate::store::sql::{Dialect, Row, mapping, query};
 
 /// Locks what the batch may change: the counters of its events, then its tickets.
 pub(super) async fn lock<D: Dialect>(
+    organization: OrganizationId,
     batch: &[Attempt],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if let Some(sql) = D::SQL.lock_occupancy {
-        query::<D>(sql).json(&events(batch)).fetch_all(connection).await?;
+        query::<D>(sql)
+            .json(&events(batch))
+            .id(organization.as_uuid())
+            .fetch_all(connection)
+            .await?;
     }
     if let Some(sql) = D::SQL.lock_tickets {
         query::<D>(sql)
             .json(&tickets(batch))
+            .id(organization.as_uuid())
             .fetch_all(connection)
             .await?;
     }
@@ -29,16 +35,18 @@ pub(super) async fn lock<D: Dialect>(
 
 /// Reads the facts of all scans of the batch.
 pub(super) async fn load<D: Dialect>(
+    organization: OrganizationId,
     batch: &[Attempt],
     connection: &mut D::Connection,
 ) -> Result<BatchFacts, StoreError> {
     let mut facts = BatchFacts::default();
-    load_scans::<D>(batch, &mut facts, connection).await?;
-    load_sessions::<D>(batch, &mut facts, connection).await?;
+    load_scans::<D>(organization, batch, &mut facts, connection).await?;
+    load_sessions::<D>(organization, batch, &mut facts, connection).await?;
     let tickets = tickets(batch);
     if !tickets.is_empty() {
         for row in query::<D>(D::SQL.load_tickets)
             .json(&tickets)
+            .id(organization.as_uuid())
             .fetch_all(connection)
             .await?
         {
@@ -47,10 +55,10 @@ pub(super) async fn load<D: Dialect>(
     }
     for row in query::<D>(D::SQL.load_occupancy)
         .json(&events(batch))
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?
     {
-        let organization: OrganizationId = row.id("organization_id")?;
         let gate: GateId = row.id("gate_id")?;
         let inside = row.int("entries")? - row.int("exits")?;
         facts
@@ -63,36 +71,40 @@ pub(super) async fn load<D: Dialect>(
 }
 
 async fn load_scans<D: Dialect>(
+    organization: OrganizationId,
     batch: &[Attempt],
     facts: &mut BatchFacts,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     let scans: Vec<IdLookup> = batch
         .iter()
-        .map(|attempt| IdLookup::new(attempt.organization_id, attempt.scan_id.as_uuid()))
+        .map(|attempt| IdLookup::new(attempt.scan_id.as_uuid()))
         .collect();
     for row in query::<D>(D::SQL.load_scans_for_retry)
         .json(&scans)
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?
     {
-        let key = (row.id("x_organization_id")?, row.id("x_scan_id")?);
+        let key = (organization, row.id("x_scan_id")?);
         facts.known_scans.insert(key, known_scan(&row)?);
     }
     Ok(())
 }
 
 async fn load_sessions<D: Dialect>(
+    organization: OrganizationId,
     batch: &[Attempt],
     facts: &mut BatchFacts,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     let sessions: HashSet<IdLookup> = batch
         .iter()
-        .map(|attempt| IdLookup::new(attempt.organization_id, attempt.session_id.as_uuid()))
+        .map(|attempt| IdLookup::new(attempt.session_id.as_uuid()))
         .collect();
     for row in query::<D>(D::SQL.load_sessions)
         .json(&sessions)
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?
     {
@@ -104,7 +116,7 @@ async fn load_sessions<D: Dialect>(
             gate: mapping::gate(&row)?,
             rules_since: row.time("rules_since")?,
         };
-        let key = (session.event.organization_id, row.id("session_id")?);
+        let key = (organization, row.id("session_id")?);
         facts.sessions.insert(key, session);
     }
     Ok(())
@@ -124,17 +136,15 @@ pub(crate) fn known_scan<D: Dialect>(row: &Row<D>) -> Result<KnownScan, StoreErr
 }
 
 fn events(batch: &[Attempt]) -> HashSet<IdLookup> {
-    let event = |attempt: &Attempt| IdLookup::new(attempt.organization_id, attempt.event_id.as_uuid());
+    let event = |attempt: &Attempt| IdLookup::new(attempt.event_id.as_uuid());
     batch.iter().map(event).collect()
 }
 
 fn tickets(batch: &[Attempt]) -> Vec<TicketLookup> {
     let lookup = |attempt: &Attempt| match &attempt.verification {
-        Verification::Verified(claims) => Some(TicketLookup::by_code_or_id(
-            attempt.organization_id,
-            claims.ticket_code,
-            claims.ticket_id,
-        )),
+        Verification::Verified(claims) => {
+            Some(TicketLookup::by_code_or_id(claims.ticket_code, claims.ticket_id))
+        }
         Verification::Denied(_) => None,
     };
     batch.iter().filter_map(lookup).collect()

@@ -19,6 +19,7 @@ pub(crate) const ARRIVALS_SLOT_MILLIS: i64 = 5_000;
 /// Writes everything that a batch changes. [`StoreError::Contended`] if one of the scan ids was recorded after the
 /// facts were read.
 pub(super) async fn apply<D: Dialect>(
+    organization: OrganizationId,
     writes: &BatchWrites,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
@@ -27,18 +28,26 @@ pub(super) async fn apply<D: Dialect>(
     }
     let rows = writes.scans.iter().map(ScanRow::new);
     let mut rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-    assign_positions::<D>(&mut rows, connection).await?;
+    assign_positions::<D>(organization, &mut rows, connection).await?;
     let inserted = query::<D>(D::SQL.insert_scans)
+        .id(organization.as_uuid())
         .rows(&rows)
         .execute(connection)
         .await?;
     check_all_inserted(inserted, rows.len())?;
-    update_tickets::<D>(&writes.tickets, connection).await?;
-    let counts = writes.counts.iter().map(|(gate, change)| (*gate, *change));
-    add_counts::<D>(counts, connection).await?;
-    add_arrivals::<D>(writes.scans.iter().map(|scan| &scan.record), connection).await?;
-    let sessions = writes.sessions.iter().map(|(session, scans)| (*session, *scans));
-    add_session_counts::<D>(sessions, connection).await
+    update_tickets::<D>(organization, &writes.tickets, connection).await?;
+    let counts = writes
+        .counts
+        .iter()
+        .map(|((_, event, gate), change)| ((*event, *gate), *change));
+    add_counts::<D>(organization, counts, connection).await?;
+    let records = writes.scans.iter().map(|scan| &scan.record);
+    add_arrivals::<D>(organization, records, connection).await?;
+    let sessions = writes
+        .sessions
+        .iter()
+        .map(|((_, session), scans)| (*session, *scans));
+    add_session_counts::<D>(organization, sessions, connection).await
 }
 
 /// [`StoreError::Contended`] if an insertion skipped a scan because its id was recorded meanwhile.
@@ -51,7 +60,6 @@ pub(crate) fn check_all_inserted(inserted: u64, scans: usize) -> Result<(), Stor
 
 #[derive(Serialize)]
 struct ArrivalsRow {
-    o: Simple,
     e: Simple,
     slot: i64,
     n: i64,
@@ -59,18 +67,16 @@ struct ArrivalsRow {
 
 /// Adds new scans to the arrivals of their events.
 pub(crate) async fn add_arrivals<D: Dialect>(
+    organization: OrganizationId,
     records: impl Iterator<Item = &ScanRecord>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     let mut by_slot = BTreeMap::new();
     for record in records {
         let slot = record.scanned_at.as_millis().div_euclid(ARRIVALS_SLOT_MILLIS);
-        *by_slot
-            .entry((record.organization_id, record.event_id, slot))
-            .or_insert(0) += 1;
+        *by_slot.entry((record.event_id, slot)).or_insert(0) += 1;
     }
-    let row = |((organization, event, slot), n): ((OrganizationId, EventId, i64), i64)| ArrivalsRow {
-        o: organization.as_uuid().simple(),
+    let row = |((event, slot), n): ((EventId, i64), i64)| ArrivalsRow {
         e: event.as_uuid().simple(),
         slot,
         n,
@@ -78,6 +84,7 @@ pub(crate) async fn add_arrivals<D: Dialect>(
     let rows: Vec<_> = by_slot.into_iter().map(row).collect();
     query::<D>(D::SQL.add_arrivals)
         .json(&rows)
+        .id(organization.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -85,7 +92,6 @@ pub(crate) async fn add_arrivals<D: Dialect>(
 
 #[derive(Serialize)]
 struct TicketScanRow<'a> {
-    o: Simple,
     i: Simple,
     status: &'a str,
     scan_count: u32,
@@ -102,7 +108,6 @@ impl<'a> TicketScanRow<'a> {
             version,
         } = facts;
         Ok(Self {
-            o: ticket.organization_id.as_uuid().simple(),
             i: ticket.id.as_uuid().simple(),
             status: ticket.status.as_str(),
             scan_count: ticket.scan_count,
@@ -115,6 +120,7 @@ impl<'a> TicketScanRow<'a> {
 
 /// Writes what scans change on tickets.
 pub(crate) async fn update_tickets<D: Dialect>(
+    organization: OrganizationId,
     tickets: &[TicketFacts],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
@@ -124,6 +130,7 @@ pub(crate) async fn update_tickets<D: Dialect>(
     let rows: Vec<_> = tickets.iter().map(TicketScanRow::new).collect::<Result<_, _>>()?;
     query::<D>(D::SQL.update_tickets)
         .json(&rows)
+        .id(organization.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -131,7 +138,6 @@ pub(crate) async fn update_tickets<D: Dialect>(
 
 #[derive(Serialize)]
 struct GateCountsRow {
-    o: Simple,
     e: Simple,
     g: Simple,
     entries: i64,
@@ -142,18 +148,16 @@ struct GateCountsRow {
 
 /// Adds to the counters of gates.
 pub(crate) async fn add_counts<D: Dialect>(
-    counts: impl Iterator<Item = ((OrganizationId, EventId, GateId), CountChange)>,
+    organization: OrganizationId,
+    counts: impl Iterator<Item = ((EventId, GateId), CountChange)>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let row = |((organization, event, gate), change): ((OrganizationId, EventId, GateId), CountChange)| {
-        GateCountsRow {
-            o: organization.as_uuid().simple(),
-            e: event.as_uuid().simple(),
-            g: gate.as_uuid().simple(),
-            entries: change.entries,
-            exits: change.exits,
-            results: change.results,
-        }
+    let row = |((event, gate), change): ((EventId, GateId), CountChange)| GateCountsRow {
+        e: event.as_uuid().simple(),
+        g: gate.as_uuid().simple(),
+        entries: change.entries,
+        exits: change.exits,
+        results: change.results,
     };
     let rows: Vec<_> = counts.map(row).collect();
     if rows.is_empty() {
@@ -161,6 +165,7 @@ pub(crate) async fn add_counts<D: Dialect>(
     }
     query::<D>(D::SQL.add_counts)
         .json(&rows)
+        .id(organization.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -168,18 +173,17 @@ pub(crate) async fn add_counts<D: Dialect>(
 
 #[derive(Serialize)]
 struct SessionCountRow {
-    o: Simple,
     s: Simple,
     n: i64,
 }
 
 /// Adds to the scan counts of sessions.
 pub(crate) async fn add_session_counts<D: Dialect>(
-    sessions: impl Iterator<Item = ((OrganizationId, SessionId), i64)>,
+    organization: OrganizationId,
+    sessions: impl Iterator<Item = (SessionId, i64)>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let row = |((organization, session), n): ((OrganizationId, SessionId), i64)| SessionCountRow {
-        o: organization.as_uuid().simple(),
+    let row = |(session, n): (SessionId, i64)| SessionCountRow {
         s: session.as_uuid().simple(),
         n,
     };
@@ -189,6 +193,7 @@ pub(crate) async fn add_session_counts<D: Dialect>(
     }
     query::<D>(D::SQL.add_session_counts)
         .json(&rows)
+        .id(organization.as_uuid())
         .execute(connection)
         .await?;
     Ok(())

@@ -16,7 +16,6 @@ use crate::store::sql::lookup::json_text;
 pub(super) struct GateBatch<'a> {
     /// The position among the gate batches.
     k: usize,
-    o: Simple,
     /// The counters at which the facts were read.
     change_counter: i64,
     facts_changed_at_counter: i64,
@@ -114,7 +113,6 @@ fn gate_batch<'a>(
     };
     Ok(GateBatch {
         k,
-        o: organization.as_uuid().simple(),
         change_counter: authenticated.change_counter,
         facts_changed_at_counter: active_session.facts_changed_at_counter,
         e: event.id.as_uuid().simple(),

@@ -1,4 +1,4 @@
-//! A row of the table `tickets`, as an import writes it.
+//! A row of the table `tickets`, as an import writes it. The organization is a parameter of its own.
 
 use serde::Serialize;
 use uuid::fmt::Simple;
@@ -13,7 +13,6 @@ use crate::store::sql::tickets::fold_case;
 #[derive(Serialize)]
 pub(super) struct ImportRow<'a> {
     updated_at: i64,
-    o: Simple,
     i: Simple,
     e: Simple,
     code: String,
@@ -36,7 +35,6 @@ impl BulkRow for ImportRow<'_> {
     fn columns(rows: &[Self]) -> Vec<Column<'_>> {
         vec![
             column!(Int, rows, row => row.updated_at),
-            column!(Id, rows, row => row.o.into_uuid()),
             column!(Id, rows, row => row.i.into_uuid()),
             column!(Id, rows, row => row.e.into_uuid()),
             column!(Text, rows, row => row.code.as_str()),
@@ -68,7 +66,6 @@ impl<'a> ImportRow<'a> {
         let order_ref = order_ref.as_ref().map(OrderRef::as_str);
         Ok(Self {
             updated_at: now.as_millis(),
-            o: ticket.organization_id.as_uuid().simple(),
             i: ticket.id.as_uuid().simple(),
             e: ticket.event_id.as_uuid().simple(),
             code: ticket.code.to_string(),

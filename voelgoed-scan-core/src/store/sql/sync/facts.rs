@@ -7,7 +7,8 @@ use uuid::Uuid;
 use uuid::fmt::Simple;
 
 use crate::model::{
-    Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, Gate, GateId, ScanId, TicketFacts, TicketId,
+    Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, Gate, GateId, OrganizationId, ScanId,
+    TicketFacts, TicketId,
 };
 use crate::store::StoreError;
 use crate::store::sql::former_rules;
@@ -18,10 +19,8 @@ use crate::sync::{
     LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
 };
 
-fn lookups<'a>(batch: &UploadBatch, ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
-    ids.into_iter()
-        .map(|id| IdLookup::new(batch.organization_id, id))
-        .collect()
+fn lookups<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
+    ids.into_iter().map(IdLookup::new).collect()
 }
 
 /// The devices whose scans are ingested.
@@ -41,19 +40,20 @@ pub(super) async fn load<D: SyncDialect>(
     connection: &mut D::Connection,
 ) -> Result<Option<SyncFacts>, StoreError> {
     let batch = chunk.batch;
+    let organization = batch.organization_id;
     let Some(device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
     let scan_ids: Vec<ScanId> = chunk.uploads().map(|upload| upload.scan.scan_id).collect();
-    let scans = lookups(batch, scan_ids.iter().map(ScanId::as_uuid));
-    let before = known::<D>(&scans, connection).await?;
+    let scans = lookups(scan_ids.iter().map(ScanId::as_uuid));
+    let before = known::<D>(organization, &scans, connection).await?;
     let gates = gates_with_events::<D>(chunk, &before, connection).await?;
     let named_tickets = ticket_lookups(chunk, &before);
-    lock::<D>(batch, &gates, &named_tickets, connection).await?;
+    lock::<D>(organization, &gates, &named_tickets, connection).await?;
     let (known, gates) = match D::SQL.lock_tickets {
         // The scans and the rules of the events may have changed while this waited for the locks.
         Some(_) => {
-            let known = known::<D>(&scans, connection).await?;
+            let known = known::<D>(organization, &scans, connection).await?;
             let gates = gates_with_events::<D>(chunk, &known, connection).await?;
             (known, gates)
         }
@@ -64,13 +64,14 @@ pub(super) async fn load<D: SyncDialect>(
             "a scan of the upload was recorded meanwhile",
         ));
     }
-    let tickets = tickets::<D>(&named_tickets, connection).await?;
+    let tickets = tickets::<D>(organization, &named_tickets, connection).await?;
     let mut past = Vec::new();
     let mut status_changes: HashMap<_, Vec<_>> = HashMap::new();
     if !tickets.is_empty() {
-        let ids = lookups(batch, tickets.keys().map(TicketId::as_uuid));
+        let ids = lookups(tickets.keys().map(TicketId::as_uuid));
         for row in query::<D>(D::SYNC.load_status_changes)
             .json(&ids)
+            .id(organization.as_uuid())
             .fetch_all(connection)
             .await?
         {
@@ -82,6 +83,7 @@ pub(super) async fn load<D: SyncDialect>(
         }
         for row in query::<D>(D::SYNC.load_histories)
             .json(&ids)
+            .id(organization.as_uuid())
             .fetch_all(connection)
             .await?
         {
@@ -150,11 +152,13 @@ async fn device<D: SyncDialect>(
 
 /// Reads the scans of the upload that are recorded already.
 async fn known<D: SyncDialect>(
+    organization: OrganizationId,
     scans: &BTreeSet<IdLookup>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<ScanId, RecordedScan>, StoreError> {
     let rows = query::<D>(D::SYNC.load_scans)
         .json(scans)
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?;
     let known = |row: &Row<D>| {
@@ -181,9 +185,10 @@ async fn gates_with_events<D: SyncDialect>(
     let gates: BTreeSet<GateId> = uploaded
         .chain(known.values().map(|known| known.state.record.gate_id))
         .collect();
-    let gates = lookups(chunk.batch, gates.iter().map(GateId::as_uuid));
+    let gates = lookups(gates.iter().map(GateId::as_uuid));
     let rows = query::<D>(D::SYNC.load_gates)
         .json(&gates)
+        .id(chunk.batch.organization_id.as_uuid())
         .fetch_all(connection)
         .await?;
     let gate = |row: &Row<D>| {
@@ -195,38 +200,44 @@ async fn gates_with_events<D: SyncDialect>(
 
 /// The tickets that the upload names, and those of recorded scans.
 fn ticket_lookups(chunk: &UploadChunk<'_>, known: &HashMap<ScanId, RecordedScan>) -> BTreeSet<TicketLookup> {
-    let organization = chunk.batch.organization_id;
     let claimed = chunk
         .uploads()
         .filter_map(|upload| upload.claims.ok())
-        .map(|claims: Claims| {
-            TicketLookup::by_code_or_id(organization, claims.ticket_code, claims.ticket_id)
-        });
+        .map(|claims: Claims| TicketLookup::by_code_or_id(claims.ticket_code, claims.ticket_id));
     let recorded = known
         .values()
         .filter_map(|known| known.state.record.ticket_id)
-        .map(|id| TicketLookup::by_id(organization, id));
+        .map(TicketLookup::by_id);
     claimed.chain(recorded).collect()
 }
 
 /// Locks the counters of the events, then the tickets.
 async fn lock<D: SyncDialect>(
-    batch: &UploadBatch,
+    organization: OrganizationId,
     gates: &HashMap<GateId, (Event, Gate)>,
     named_tickets: &BTreeSet<TicketLookup>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     if let Some(sql) = D::SQL.lock_occupancy {
-        let events = lookups(batch, gates.values().map(|(event, _)| event.id.as_uuid()));
-        query::<D>(sql).json(&events).fetch_all(connection).await?;
+        let events = lookups(gates.values().map(|(event, _)| event.id.as_uuid()));
+        query::<D>(sql)
+            .json(&events)
+            .id(organization.as_uuid())
+            .fetch_all(connection)
+            .await?;
     }
     if let Some(sql) = D::SQL.lock_tickets.filter(|_| !named_tickets.is_empty()) {
-        query::<D>(sql).json(named_tickets).fetch_all(connection).await?;
+        query::<D>(sql)
+            .json(named_tickets)
+            .id(organization.as_uuid())
+            .fetch_all(connection)
+            .await?;
     }
     Ok(())
 }
 
 async fn tickets<D: SyncDialect>(
+    organization: OrganizationId,
     named_tickets: &BTreeSet<TicketLookup>,
     connection: &mut D::Connection,
 ) -> Result<HashMap<TicketId, TicketFacts>, StoreError> {
@@ -235,6 +246,7 @@ async fn tickets<D: SyncDialect>(
     }
     let rows = query::<D>(D::SQL.load_tickets)
         .json(named_tickets)
+        .id(organization.as_uuid())
         .fetch_all(connection)
         .await?;
     let ticket = |row: &Row<D>| {

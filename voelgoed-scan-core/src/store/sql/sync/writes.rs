@@ -44,7 +44,7 @@ pub(super) async fn apply<D: SyncDialect>(
             .iter()
             .map(|new| ScanRow::new(&new.scan))
             .collect::<Result<Vec<_>, _>>()?;
-        assign_positions::<D>(&mut scans, connection).await?;
+        assign_positions::<D>(organization, &mut scans, connection).await?;
         let rows: Vec<_> = scans
             .into_iter()
             .zip(&writes.scans)
@@ -52,21 +52,23 @@ pub(super) async fn apply<D: SyncDialect>(
             .collect();
         let inserted = query::<D>(D::SYNC.insert_scans)
             .json(&rows)
+            .id(batch.organization_id.as_uuid())
             .execute(connection)
             .await?;
         check_all_inserted(inserted, rows.len())?;
-        add_arrivals::<D>(writes.scans.iter().map(|new| &new.scan.record), connection).await?;
+        let records = writes.scans.iter().map(|new| &new.scan.record);
+        add_arrivals::<D>(organization, records, connection).await?;
     }
-    update_scans::<D>(&writes.changed, connection).await?;
+    update_scans::<D>(batch, &writes.changed, connection).await?;
     insert_changes::<D>(organization, &writes.changed_decisions, connection).await?;
     update_log::<D>(batch, writes, connection).await?;
-    update_tickets::<D>(&writes.tickets, connection).await?;
+    update_tickets::<D>(organization, &writes.tickets, connection).await?;
     let counts = writes.counts.iter();
-    let counts = counts.map(|((event, gate), change)| ((organization, *event, *gate), *change));
-    add_counts::<D>(counts, connection).await?;
+    let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));
+    add_counts::<D>(organization, counts, connection).await?;
     let sessions = writes.sessions.iter();
-    let sessions = sessions.map(|(session, scans)| ((organization, *session), *scans));
-    add_session_counts::<D>(sessions, connection).await?;
+    let sessions = sessions.map(|(session, scans)| (*session, *scans));
+    add_session_counts::<D>(organization, sessions, connection).await?;
     quarantine::<D>(batch, writes, connection).await?;
     query::<D>(statement!("sync/update_received.sql"))
         .id(organization.as_uuid())
@@ -83,6 +85,7 @@ pub(super) async fn apply<D: SyncDialect>(
 
 /// Writes what changes on recorded scans.
 async fn update_scans<D: SyncDialect>(
+    batch: &UploadBatch,
     changed: &[ScanState],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
@@ -92,6 +95,7 @@ async fn update_scans<D: SyncDialect>(
     let rows: Vec<_> = changed.iter().map(ScanUpdateRow::new).collect();
     query::<D>(D::SYNC.update_scans)
         .json(&rows)
+        .id(batch.organization_id.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -107,7 +111,6 @@ async fn update_log<D: SyncDialect>(
         return Ok(());
     }
     let row = |(scan, position): &(ScanId, LogPosition)| LogRow {
-        o: batch.organization_id.as_uuid().simple(),
         k: scan.as_uuid().simple(),
         sequence: position.sequence,
         prev_hash: position.prev.map(hash),
@@ -116,6 +119,7 @@ async fn update_log<D: SyncDialect>(
     let rows: Vec<_> = writes.log_positions.iter().map(row).collect();
     query::<D>(D::SYNC.update_log)
         .json(&rows)
+        .id(batch.organization_id.as_uuid())
         .execute(connection)
         .await?;
     Ok(())
@@ -135,6 +139,7 @@ async fn quarantine<D: SyncDialect>(
             .collect::<Result<_, _>>()?;
         query::<D>(D::SYNC.insert_quarantine)
             .json(&rows)
+            .id(batch.organization_id.as_uuid())
             .execute(connection)
             .await?;
     }
@@ -180,7 +185,6 @@ impl<'a> NewScanRow<'a> {
 
 #[derive(Serialize)]
 struct ScanUpdateRow<'a> {
-    o: Simple,
     k: Simple,
     result: ScanResult,
     reason: &'a str,
@@ -199,7 +203,6 @@ impl<'a> ScanUpdateRow<'a> {
         let record = &scan.record;
         let undone = record.undone.as_ref();
         Self {
-            o: record.organization_id.as_uuid().simple(),
             k: record.scan_id.as_uuid().simple(),
             result: record.result,
             reason: record.reason.as_str(),
@@ -219,7 +222,6 @@ impl<'a> ScanUpdateRow<'a> {
 
 #[derive(Serialize)]
 struct LogRow {
-    o: Simple,
     k: Simple,
     sequence: u64,
     prev_hash: Option<String>,
@@ -228,7 +230,6 @@ struct LogRow {
 
 #[derive(Serialize)]
 struct QuarantineRow {
-    o: Simple,
     d: Simple,
     k: Simple,
     e: Simple,
@@ -247,7 +248,6 @@ impl QuarantineRow {
     fn new(batch: &UploadBatch, scan: &QuarantinedScan) -> Result<Self, StoreError> {
         let millis = Timestamp::as_millis;
         Ok(Self {
-            o: batch.organization_id.as_uuid().simple(),
             d: batch.device_id.as_uuid().simple(),
             k: scan.scan_id.as_uuid().simple(),
             e: scan.event_id.as_uuid().simple(),

@@ -1,3 +1,3 @@
--- Deletes the used code with public part $1.
+-- Deletes the used code with public part $2 of organization $1.
 delete from enrollments
-where id = $1
+where organization_id = $1 and id = $2

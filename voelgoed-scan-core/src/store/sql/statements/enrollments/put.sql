@@ -2,7 +2,7 @@
 -- $3: the public part of the code. $4: SHA-256 of its secret part. $5: expiry.
 -- Reads the device in the same statement, so that a missing or revoked one gets no code.
 insert into enrollments (id, organization_id, device_id, secret_hash, tries, expires_at)
-select $3, d.organization_id, d.id, $4, 0, $5
+select $3, $1, d.id, $4, 0, $5
 from devices d
 where d.organization_id = $1
     and d.id = $2

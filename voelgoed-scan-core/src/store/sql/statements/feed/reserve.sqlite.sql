@@ -1,9 +1,9 @@
--- Reserves positions in the feeds of events, and returns the last one of each event.
--- $1: a JSON array of {"o": organization, "e": event, "n": how many}.
+-- Reserves positions in the feeds of events of organization $2, and returns the last one of each event.
+-- $1: a JSON array of {"e": event, "n": how many}.
 -- `where true` separates the select from `on conflict`, as SQLite's grammar requires.
 insert into feed_positions (organization_id, event_id, last)
-select unhex(value ->> 'o'), unhex(value ->> 'e'), value ->> 'n'
+select $2, unhex(value ->> 'e'), value ->> 'n'
 from json_each($1)
 where true
 on conflict (organization_id, event_id) do update set last = feed_positions.last + excluded.last
-returning organization_id, event_id, last
+returning event_id, last

@@ -1,9 +1,10 @@
 -- Admits and records first admissions, and returns those that it admitted.
--- $1: a JSON array of scans. i: position in the array. k: position of the gate batch. o: organization.
--- d: device. s: session. slot: five-second slot of the arrivals. ledger, metadata, warnings: JSON as text.
--- $2: a JSON array of gate batches. k: position. o: organization. e: event. g: gate. low, high: first and
--- last gate whose counters are locked. entries, entries_at_event: how many people the whole batch would
+-- $1: a JSON array of scans. i: position in the array. k: position of the gate batch. d: device.
+-- s: session. slot: five-second slot of the arrivals. ledger, metadata, warnings: JSON as text.
+-- $2: a JSON array of gate batches. k: position. e: event. g: gate. low, high: first and last
+-- gate whose counters are locked. entries, entries_at_event: how many people the whole batch would
 -- let in at the gate and at the event. The change counters are those at which the facts were read.
+-- $3: the organization.
 --
 -- A change of an event or a gate stores the change counter in facts_changed_at_counter under the lock
 -- of the counters. Comparing it under the same lock shows a change that was committed after this statement
@@ -13,7 +14,7 @@
 with gate_batches as materialized (
     select *
     from json_to_recordset($2::json) as p(
-        k bigint, o uuid, change_counter bigint, facts_changed_at_counter bigint, e uuid, g uuid,
+        k bigint, change_counter bigint, facts_changed_at_counter bigint, e uuid, g uuid,
         low uuid, high uuid, entries bigint, entries_at_event bigint, gate_capacity bigint,
         event_capacity bigint, classes jsonb, gate_name text
     )
@@ -26,11 +27,11 @@ locked_gates as materialized (
         p.k, c.gate_id = p.g as is_own_gate, c.entries - c.exits as inside,
         c.facts_changed_at_counter = p.facts_changed_at_counter as unchanged
     from gate_batches p
-    join organizations n on n.id = p.o and n.change_counter = p.change_counter
-    join occupancy c on c.organization_id = p.o
+    join organizations n on n.id = $3 and n.change_counter = p.change_counter
+    join occupancy c on c.organization_id = $3
         and c.event_id = p.e
         and c.gate_id between p.low and p.high
-    order by c.organization_id, c.event_id, c.gate_id
+    order by c.event_id, c.gate_id
     for update of c
     for key share of n
 ),
@@ -51,8 +52,7 @@ open_batches as materialized (
         and (p.gate_capacity is null or l.at_gate + p.entries <= p.gate_capacity)
         and (p.event_capacity is null or l.at_event + p.entries_at_event <= p.event_capacity)
 ),
--- Admits the tickets that pass all conditions. The organization and the code are compared with the
--- same row, so that the index over both is used however few rows there were at planning.
+-- Admits the tickets that pass all conditions.
 admitted as (
     update tickets t
     set
@@ -60,11 +60,11 @@ admitted as (
         ledger = r.ledger
     from open_batches b
     join json_to_recordset($1::json) as r(
-        i bigint, k bigint, o uuid, scan uuid, code text, d uuid, s uuid, now bigint, slot bigint,
+        i bigint, k bigint, scan uuid, code text, d uuid, s uuid, now bigint, slot bigint,
         device_at bigint, metadata text, sha256 text, format text, kid text, ledger text,
         warnings text
     ) on r.k = b.k
-    where t.organization_id = r.o
+    where t.organization_id = $3
         and t.code = r.code
         and t.event_id = b.e
         and t.status = 'active'
@@ -74,7 +74,7 @@ admitted as (
         and (t.gate_ids is null or t.gate_ids::jsonb ? b.g::text)
         and (b.classes is null or b.classes ? t.ticket_class)
     returning
-        r.i, r.k, r.o, b.e, b.g, b.gate_name, r.scan, r.code, r.d, r.s, r.now, r.slot, r.device_at,
+        r.i, r.k, b.e, b.g, b.gate_name, r.scan, r.code, r.d, r.s, r.now, r.slot, r.device_at,
         r.metadata, r.sha256, r.format, r.kid, r.warnings, t.id as t_id,
         t.ticket_class as t_ticket_class, t.gate_ids as t_gate_ids, t.seat as t_seat,
         t.valid_from as t_valid_from, t.valid_until as t_valid_until,
@@ -84,13 +84,13 @@ admitted as (
 -- Reserves positions in the feeds of the events, in one order on every node.
 positions as (
     insert into feed_positions (organization_id, event_id, last)
-    select o, e, count(*)
+    select $3, e, count(*)
     from admitted
-    group by o, e
-    order by o, e
+    group by e
+    order by e
     on conflict (organization_id, event_id)
     do update set last = feed_positions.last + excluded.last
-    returning organization_id, event_id, last
+    returning event_id, last
 ),
 -- Records the scans, each with the snapshot from which a retry is answered.
 recorded as (
@@ -100,7 +100,7 @@ recorded as (
         metadata, payload_sha256, payload_format, payload_kid, shown, feed_position
     )
     select
-        o, scan, t_id, code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now,
+        $3, scan, t_id, code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now,
         'online', 'database', metadata, decode(sha256, 'hex'), format, kid,
         '{"g":' || gate_name
             || ',"t":{"id":"' || t_id || '","code":"' || code
@@ -108,20 +108,20 @@ recorded as (
             || ',"seat":' || coalesce(t_seat, 'null') || ',"entry_limit":' || t_entry_limit
             || ',"scan_count":1,"note":' || coalesce(to_json(t_note)::text, 'null')
             || '},"w":' || warnings || '}',
-        p.last + 1 - row_number() over (partition by o, e order by i desc)
+        p.last + 1 - row_number() over (partition by e order by i desc)
     from admitted
-    join positions p on p.organization_id = o and p.event_id = e
+    join positions p on p.event_id = e
 ),
 -- Counts the entries. The counters of other gates are those before this statement.
 counted_gates as (
     update occupancy c
     set entries = c.entries + a.entries_added, valid = c.valid + a.entries_added
     from (
-        select k, o, e, g, count(*) as entries_added
+        select k, e, g, count(*) as entries_added
         from admitted
-        group by k, o, e, g
+        group by k, e, g
     ) a
-    where c.organization_id = a.o
+    where c.organization_id = $3
         and c.event_id = a.e
         and c.gate_id = a.g
     returning
@@ -131,7 +131,7 @@ counted_gates as (
                 (
                     select sum(x.entries - x.exits)
                     from occupancy x
-                    where x.organization_id = c.organization_id
+                    where x.organization_id = $3
                         and x.event_id = c.event_id
                         and x.gate_id <> c.gate_id
                 ), 0
@@ -142,11 +142,11 @@ counted_gates as (
 -- after the positions, as in every batch.
 counted_arrivals as (
     insert into arrivals (organization_id, event_id, slot, scans)
-    select o, e, slot, count(*)
+    select $3, e, slot, count(*)
     from admitted
-    join positions p on p.organization_id = o and p.event_id = e
-    group by o, e, slot
-    order by o, e, slot
+    join positions p on p.event_id = e
+    group by e, slot
+    order by e, slot
     on conflict (organization_id, event_id, slot)
     do update set scans = arrivals.scans + excluded.scans
 ),
@@ -155,11 +155,11 @@ counted_sessions as (
     update sessions s
     set scan_count = s.scan_count + a.entries_added
     from (
-        select o, s, count(*) as entries_added
+        select s, count(*) as entries_added
         from admitted
-        group by o, s
+        group by s
     ) a
-    where s.organization_id = a.o and s.id = a.s
+    where s.organization_id = $3 and s.id = a.s
 )
 select
     a.i, c.inside, c.elsewhere, a.t_id, a.t_ticket_class, a.t_gate_ids, a.t_seat, a.t_valid_from,

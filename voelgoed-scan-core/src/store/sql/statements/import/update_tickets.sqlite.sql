@@ -1,6 +1,7 @@
 -- Writes what an import changes on tickets.
 -- The ledger and the scan count are written by scans only and are left as they are.
--- $1: a JSON array of rows, as in insert_tickets.sqlite.sql.
+-- $1: the organization. $2: a JSON array of rows, as in insert_tickets.sqlite.sql.
+-- `limit -1` makes SQLite read the JSON array first and find each row by its key.
 update tickets
 set
     status = r.value ->> 'status', ticket_class = r.value ->> 'ticket_class',
@@ -10,5 +11,5 @@ set
     note = r.value ->> 'note', holder_name = r.value ->> 'holder_name',
     holder_folded = r.value ->> 'holder_folded', order_ref = r.value ->> 'order_ref',
     order_folded = r.value ->> 'order_folded', updated_at = r.value ->> 'updated_at'
-from json_each($1) r
-where tickets.organization_id = unhex(r.value ->> 'o') and tickets.id = unhex(r.value ->> 'i')
+from (select value from json_each($2) limit -1) r
+where tickets.organization_id = $1 and tickets.id = unhex(r.value ->> 'i')

@@ -1,6 +1,6 @@
 -- Inserts scans and returns those that were inserted.
 -- A scan whose id exists is left as it is and is not returned.
--- $1: a JSON array of rows, whose keys are the names of the columns.
+-- $1: the organization. $2: a JSON array of rows, whose keys are the names of the columns.
 -- `where true` separates the select from `on conflict`, as SQLite's grammar requires.
 insert into scans (
     organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
@@ -9,7 +9,7 @@ insert into scans (
     payload_kid, shown, feed_position
 )
 select
-    unhex(value ->> 'organization_id'), unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'),
+    $1, unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'),
     value ->> 'ticket_code', unhex(value ->> 'event_id'), unhex(value ->> 'gate_id'),
     unhex(value ->> 'device_id'), unhex(value ->> 'session_id'), value ->> 'result',
     value ->> 'reason', value ->> 'would_have_been', value ->> 'direction', value ->> 'scanned_at',
@@ -17,7 +17,7 @@ select
     value ->> 'decided_by', value ->> 'override_reason', value ->> 'local_result',
     value ->> 'metadata', unhex(value ->> 'payload_sha256'), value ->> 'payload_format',
     value ->> 'payload_kid', value ->> 'shown', value ->> 'feed_position'
-from json_each($1)
+from json_each($2)
 where true
 on conflict (organization_id, scan_id) do nothing
-returning organization_id, scan_id
+returning scan_id

@@ -3,6 +3,7 @@
 -- $6: event. $7: gate. $8: device. $9: ticket code. $10: result. $11: session. A null is any.
 -- $12, $13: time and id of the last scan that may be read. $14: the limit. One row more than the page is read, which
 -- shows whether there is a next page.
+-- The plus keeps SQLite from preferring the index over the times alone.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
     x.ticket_code as x_ticket_code, x.event_id as x_event_id, x.gate_id as x_gate_id,
@@ -17,8 +18,8 @@ from scans x
 where x.organization_id = $1
     and x.device_id = $8
     and x.scanned_at between $2 and $3
-    and (x.scanned_at, x.scan_id) < ($4, $5)
-    and (x.scanned_at, x.scan_id) >= ($12, $13)
+    and (+x.scanned_at, x.scan_id) < ($4, $5)
+    and (+x.scanned_at, x.scan_id) >= ($12, $13)
     and ($6 is null or x.event_id = $6)
     and ($7 is null or x.gate_id = $7)
     and ($9 is null or x.ticket_code = $9)

@@ -1,5 +1,6 @@
 -- Reads scans with what a retry of them is compared with and answered from.
--- $1: a JSON array of {"o": organization, "k": scan}. Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"k": scan}. Ids are 32 hexadecimal digits. $2: the organization.
+-- `offset 0` keeps PostgreSQL from reading all rows of the organization: it finds each row by its key.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
     x.ticket_code as x_ticket_code, x.event_id as x_event_id, x.gate_id as x_gate_id,
@@ -10,5 +11,10 @@ select
     x.override_reason as x_override_reason, x.undone_at as x_undone_at,
     x.undone_reason as x_undone_reason, x.undone_by as x_undone_by,
     x.local_result as x_local_result, x.metadata as x_metadata, x.payload_sha256, x.shown
-from jsonb_to_recordset($1::jsonb) as k(o uuid, k uuid)
-join scans x on x.organization_id = k.o and x.scan_id = k.k
+from jsonb_to_recordset($1::jsonb) as k(k uuid)
+cross join lateral (
+    select *
+    from scans
+    where organization_id = $2 and scan_id = k.k
+    offset 0
+) x

@@ -1,5 +1,5 @@
 -- Reads scans with what a retry of them is compared with and answered from.
--- $1: a JSON array of {"o": organization, "k": scan}. Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"k": scan}. Ids are 32 hexadecimal digits. $2: the organization.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
@@ -12,5 +12,5 @@ select
     x.undone_reason as x_undone_reason, x.undone_by as x_undone_by,
     x.local_result as x_local_result, x.metadata as x_metadata, x.payload_sha256, x.shown
 from json_each($1) k
-cross join scans x on x.organization_id = unhex(k.value ->> 'o')
+cross join scans x on x.organization_id = $2
     and x.scan_id = unhex(k.value ->> 'k')

@@ -14,9 +14,9 @@ select
     g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
     g.updated_at as g_updated_at, y.facts_changed_at_counter, e.rules_since
 from sessions s
-join events e on e.organization_id = s.organization_id and e.id = s.event_id
-join gates g on g.organization_id = s.organization_id and g.id = s.gate_id
-join occupancy y on y.organization_id = s.organization_id
+join events e on e.organization_id = $1 and e.id = s.event_id
+join gates g on g.organization_id = $1 and g.id = s.gate_id
+join occupancy y on y.organization_id = $1
     and y.event_id = s.event_id
     and y.gate_id = s.gate_id
 where s.organization_id = $1

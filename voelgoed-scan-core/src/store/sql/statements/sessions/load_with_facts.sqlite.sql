@@ -1,5 +1,5 @@
 -- Reads sessions with their device, event and gate.
--- $1: a JSON array of {"o": organization, "k": session}. Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"k": session}. Ids are 32 hexadecimal digits. $2: the organization.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
     e.organization_id as e_organization_id, e.id as e_id, e.name as e_name, e.status as e_status,
@@ -13,8 +13,8 @@ select
     g.updated_at as g_updated_at, s.id as session_id, s.status as session_status,
     d.status as device_status, d.name as device_name, e.rules_since
 from json_each($1) k
-cross join sessions s on s.organization_id = unhex(k.value ->> 'o')
+cross join sessions s on s.organization_id = $2
     and s.id = unhex(k.value ->> 'k')
-join devices d on d.organization_id = s.organization_id and d.id = s.device_id
-join events e on e.organization_id = s.organization_id and e.id = s.event_id
-join gates g on g.organization_id = s.organization_id and g.id = s.gate_id
+join devices d on d.organization_id = $2 and d.id = s.device_id
+join events e on e.organization_id = $2 and e.id = s.event_id
+join gates g on g.organization_id = $2 and g.id = s.gate_id

@@ -1,5 +1,5 @@
 -- Inserts uploaded scans. A scan whose id exists is left as it is.
--- $1: a JSON array of rows, whose keys are the names of the columns.
+-- $1: a JSON array of rows, whose keys are the names of the columns. $2: the organization.
 -- `where true` separates the select from `on conflict`, as SQLite's grammar requires.
 insert into scans (
     organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
@@ -9,7 +9,7 @@ insert into scans (
     feed_position
 )
 select
-    unhex(value ->> 'organization_id'), unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'),
+    $2, unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'),
     value ->> 'ticket_code', unhex(value ->> 'event_id'), unhex(value ->> 'gate_id'),
     unhex(value ->> 'device_id'), unhex(value ->> 'session_id'), value ->> 'result',
     value ->> 'reason', value ->> 'would_have_been', value ->> 'direction', value ->> 'scanned_at',

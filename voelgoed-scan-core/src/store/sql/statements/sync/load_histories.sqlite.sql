@@ -1,6 +1,6 @@
 -- Reads the scans in the histories of tickets: admissions, exits,
 -- and offline scans that take part in the history whatever their result is.
--- $1: a JSON array of {"o": organization, "k": ticket}. Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"k": ticket}. Ids are 32 hexadecimal digits. $2: the organization.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
@@ -15,7 +15,7 @@ select
     x.conflict as x_conflict, x.winner_scan_id as x_winner_scan_id, x.shown as x_shown,
     d.name as x_device_name
 from json_each($1) k
-cross join scans x on x.organization_id = unhex(k.value ->> 'o')
+cross join scans x on x.organization_id = $2
     and x.ticket_id = unhex(k.value ->> 'k')
     and (x.result = 'valid' or x.part is not null)
-join devices d on d.organization_id = x.organization_id and d.id = x.device_id
+join devices d on d.organization_id = $2 and d.id = x.device_id

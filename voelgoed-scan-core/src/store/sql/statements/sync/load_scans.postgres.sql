@@ -1,5 +1,6 @@
 -- Reads scans as a history and a retry need them.
--- $1: a JSON array of {"o": organization, "k": scan}. Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"k": scan}. Ids are 32 hexadecimal digits. $2: the organization.
+-- `offset 0` keeps PostgreSQL from reading all rows of the organization: it finds each row by its key.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
     x.ticket_code as x_ticket_code, x.event_id as x_event_id, x.gate_id as x_gate_id,
@@ -12,6 +13,11 @@ select
     x.local_result as x_local_result, x.metadata as x_metadata, x.part as x_part,
     x.conflict as x_conflict, x.winner_scan_id as x_winner_scan_id, x.shown as x_shown,
     d.name as x_device_name, x.payload_sha256
-from jsonb_to_recordset($1::jsonb) as k(o uuid, k uuid)
-join scans x on x.organization_id = k.o and x.scan_id = k.k
-join devices d on d.organization_id = x.organization_id and d.id = x.device_id
+from jsonb_to_recordset($1::jsonb) as k(k uuid)
+cross join lateral (
+    select *
+    from scans
+    where organization_id = $2 and scan_id = k.k
+    offset 0
+) x
+join devices d on d.organization_id = $2 and d.id = x.device_id

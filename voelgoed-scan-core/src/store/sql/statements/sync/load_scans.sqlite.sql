@@ -1,5 +1,5 @@
 -- Reads scans as a history and a retry need them.
--- $1: a JSON array of {"o": organization, "k": scan}. Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"k": scan}. Ids are 32 hexadecimal digits. $2: the organization.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
     x.organization_id as x_organization_id, x.scan_id as x_scan_id, x.ticket_id as x_ticket_id,
@@ -14,6 +14,6 @@ select
     x.conflict as x_conflict, x.winner_scan_id as x_winner_scan_id, x.shown as x_shown,
     d.name as x_device_name, x.payload_sha256
 from json_each($1) k
-cross join scans x on x.organization_id = unhex(k.value ->> 'o')
+cross join scans x on x.organization_id = $2
     and x.scan_id = unhex(k.value ->> 'k')
-join devices d on d.organization_id = x.organization_id and d.id = x.device_id
+join devices d on d.organization_id = $2 and d.id = x.device_id

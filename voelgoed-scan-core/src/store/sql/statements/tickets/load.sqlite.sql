@@ -1,6 +1,6 @@
 -- Reads tickets.
--- $1: a JSON array of {"o": organization, "c": code} and {"o": organization, "i": ticket id}.
--- Ids are 32 hexadecimal digits.
+-- $1: a JSON array of {"c": code} and {"i": ticket id}. Ids are 32 hexadecimal digits.
+-- $2: the organization.
 -- Two selects, so that each uses its own index.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
@@ -11,7 +11,7 @@ select
     t.ledger as t_ledger, t.version as t_version, t.note as t_note, t.inserted_at as t_inserted_at,
     t.updated_at as t_updated_at
 from json_each($1) k
-cross join tickets t on t.organization_id = unhex(k.value ->> 'o') and t.code = k.value ->> 'c'
+cross join tickets t on t.organization_id = $2 and t.code = k.value ->> 'c'
 union all
 select
     t.organization_id as t_organization_id, t.id as t_id, t.event_id as t_event_id,
@@ -21,4 +21,4 @@ select
     t.ledger as t_ledger, t.version as t_version, t.note as t_note, t.inserted_at as t_inserted_at,
     t.updated_at as t_updated_at
 from json_each($1) k
-cross join tickets t on t.organization_id = unhex(k.value ->> 'o') and t.id = unhex(k.value ->> 'i')
+cross join tickets t on t.organization_id = $2 and t.id = unhex(k.value ->> 'i')

@@ -1,18 +1,28 @@
 -- Locks tickets.
--- $1: a JSON array of {"o": organization, "c": code} and {"o": organization, "i": ticket id}.
--- Ids are 32 hexadecimal digits.
--- The order by code is the same on every node, so that two batches do not deadlock.
+-- $1: a JSON array of {"c": code} and {"i": ticket id}. Ids are 32 hexadecimal digits.
+-- $2: the organization.
+-- The order by code is the same on every node, so that two batches do not deadlock. Each ticket is
+-- found and locked on its own, in the order of the codes.
 -- `union` merges a ticket that is named by its code and by its id.
 select t.id
 from (
-    select b.organization_id, b.id
-    from jsonb_to_recordset($1::jsonb) as k(o uuid, c text)
-    join tickets b on b.organization_id = k.o and b.code = k.c
+    select k.c as code
+    from jsonb_to_recordset($1::jsonb) as k(c text)
+    where k.c is not null
     union
-    select k.o, k.i
-    from jsonb_to_recordset($1::jsonb) as k(o uuid, i uuid)
-    where k.i is not null
+    select b.code
+    from jsonb_to_recordset($1::jsonb) as k(i uuid)
+    cross join lateral (
+        select code
+        from tickets
+        where organization_id = $2 and id = k.i
+        offset 0
+    ) b
+    order by code
 ) k
-join tickets t on t.organization_id = k.organization_id and t.id = k.id
-order by t.organization_id, t.code
-for update of t
+cross join lateral (
+    select id
+    from tickets
+    where organization_id = $2 and code = k.code
+    for update
+) t
