@@ -24,3 +24,5 @@ create table scan_changes (
     scan_id uuid not null,
     primary key (organization_id, event_id, feed_position)
 );
+
+create index scan_changes_scan on scan_changes (organization_id, scan_id);

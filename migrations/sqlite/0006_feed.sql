@@ -22,3 +22,5 @@ create table scan_changes (
     scan_id blob not null,
     primary key (organization_id, event_id, feed_position)
 ) strict, without rowid;
+
+create index scan_changes_scan on scan_changes (organization_id, scan_id);

@@ -120,6 +120,8 @@ pub(super) struct RunHistory {
 pub(super) struct StreamedScan {
     pub(super) scan_id: String,
     pub(super) undone: bool,
+    /// Result and reason. A record whose decision an upload changes is sent again.
+    pub(super) decision: String,
 }
 
 /// All violations of the rules.
@@ -191,7 +193,7 @@ fn check_uploads(history: &RunHistory, violations: &mut Vec<String>) {
     }
 }
 
-/// Every reader of a stream received every record once, and once more if it was undone.
+/// Every reader of a stream received every state of every record once: as it was decided, decided otherwise, and undone.
 fn check_streams(history: &RunHistory, violations: &mut Vec<String>) {
     for received in &history.streams {
         let mut counts: BTreeMap<&StreamedScan, usize> = BTreeMap::new();
@@ -205,11 +207,10 @@ fn check_streams(history: &RunHistory, violations: &mut Vec<String>) {
         }
         let ids: BTreeSet<&str> = received.iter().map(|scan| scan.scan_id.as_str()).collect();
         for (scan_id, record) in &history.records {
-            let undone = StreamedScan {
-                scan_id: scan_id.clone(),
-                undone: true,
-            };
-            if !ids.contains(scan_id.as_str()) || (record.undone && !counts.contains_key(&undone)) {
+            let undone = |scan: &&StreamedScan| scan.undone && scan.scan_id == *scan_id;
+            if !ids.contains(scan_id.as_str())
+                || (record.undone && !received.iter().any(|scan| undone(&scan)))
+            {
                 violations.push(format!("stream: {scan_id} was not received: {record:?}"));
             }
         }

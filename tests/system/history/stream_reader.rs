@@ -80,6 +80,7 @@ impl<'a> StreamReader<'a> {
                     self.received.push(StreamedScan {
                         scan_id: item.data["scan_id"].as_str().unwrap_or_default().to_owned(),
                         undone: !item.data["undone"].is_null(),
+                        decision: format!("{} {}", item.data["result"], item.data["reason"]),
                     });
                 }
                 if item.id.is_some() {

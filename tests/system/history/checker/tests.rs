@@ -284,6 +284,7 @@ fn a_stream_that_lacks_or_repeats_a_record_is_reported() {
     let streamed = |scan_id: &str, undone| StreamedScan {
         scan_id: scan_id.to_owned(),
         undone,
+        decision: "valid admitted".to_owned(),
     };
     let mut history = valid_history();
     history

@@ -1,5 +1,6 @@
 -- Reads the entries after position $3 in the feed of event $2 of organization $1, in their order: scans, and changes of
--- scans, each with the scan as it is now. $4: the limit.
+-- scans, each with the scan as it is now. $4: the limit. An entry that a later change of the same scan replaces is left out,
+-- so that a reader gets each state once. The entry of a scan that was undone stays: its undo is one more entry.
 select
     f.feed_position, f.is_change, x.organization_id as x_organization_id, x.scan_id as x_scan_id,
     x.ticket_id as x_ticket_id, x.ticket_code as x_ticket_code, x.event_id as x_event_id,
@@ -15,7 +16,20 @@ from (
     from (
         select s.feed_position, s.scan_id, cast(0 as bigint) as is_change
         from scans s
-        where s.organization_id = $1 and s.event_id = $2 and s.feed_position > $3
+        where s.organization_id = $1
+            and s.event_id = $2
+            and s.feed_position > $3
+            and (
+                s.undone_at is not null
+                or not exists (
+                    select 1
+                    from scan_changes l
+                    where l.organization_id = $1
+                        and l.event_id = $2
+                        and l.scan_id = s.scan_id
+                        and l.feed_position > s.feed_position
+                )
+            )
         order by s.feed_position
         limit $4
     ) recorded
@@ -24,7 +38,17 @@ from (
     from (
         select c.feed_position, c.scan_id, cast(1 as bigint) as is_change
         from scan_changes c
-        where c.organization_id = $1 and c.event_id = $2 and c.feed_position > $3
+        where c.organization_id = $1
+            and c.event_id = $2
+            and c.feed_position > $3
+            and not exists (
+                select 1
+                from scan_changes l
+                where l.organization_id = $1
+                    and l.event_id = $2
+                    and l.scan_id = c.scan_id
+                    and l.feed_position > c.feed_position
+            )
         order by c.feed_position
         limit $4
     ) changed
