@@ -60,6 +60,10 @@ impl TicketEntry {
 struct KnownCounter {
     value: i64,
     /// When the value changed.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only entries of Redis carry the counter")
+    )]
     changed_at: TicketEpoch,
     /// When tickets changed here or by a message. Until the counter is read again, what others cached may be older.
     outdated_at: Option<TicketEpoch>,
