@@ -231,7 +231,7 @@ def write(bench, options):
     lines += [
         f"- PostgreSQL: {bench.postgres.version()}; set otherwise than by default: {', '.join(changed) or 'nothing'}; "
         f"{', '.join(asked)}",
-        "- server: `--rate-limit 0 --log warn`, all else by default",
+        "- server: `--rate-limit 0 --drain-delay 0s --log warn`, all else by default",
         "- build: profile `dist` (thin LTO)",
     ]
     if found := bench.rows.get("allocators"):
