@@ -34,8 +34,6 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     const CONCURRENT_WRITES: usize;
     /// How many writes of scans may run at a time, including those that wait for locks.
     const MAX_WRITES: usize;
-    /// Whether the statements that insert scans also assign their positions in the feed.
-    const INSERT_ASSIGNS_POSITIONS: bool;
     /// The statements that differ.
     const SQL: Statements;
 

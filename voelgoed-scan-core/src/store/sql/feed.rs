@@ -123,15 +123,13 @@ impl Positions {
     }
 }
 
-/// Gives each new scan its position, where the statement that inserts it does not.
+/// Gives each new scan its position. A statement of its own reserves the positions: assigned by the statement that inserts
+/// the scans, they would cost PostgreSQL more than the round trip.
 pub(crate) async fn assign_positions<D: Dialect>(
     organization: OrganizationId,
     rows: &mut [ScanRow<'_>],
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    if D::INSERT_ASSIGNS_POSITIONS {
-        return Ok(());
-    }
     let events = rows.iter().map(ScanRow::event);
     let mut positions = Positions::reserve::<D>(organization, events, connection).await?;
     for row in rows {

@@ -121,8 +121,6 @@ impl Dialect for Postgres {
     const CONCURRENT_WRITES: usize = CONCURRENT_WRITES as usize;
     const MAX_WRITES: usize = MAX_WRITES as usize;
 
-    const INSERT_ASSIGNS_POSITIONS: bool = true;
-
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
         lock_tickets: Some(statement!("tickets/lock.postgres.sql")),

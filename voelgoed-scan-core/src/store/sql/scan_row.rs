@@ -35,8 +35,6 @@ pub(crate) struct ScanRow<'a> {
     payload_format: Option<&'a str>,
     payload_kid: Option<String>,
     shown: String,
-    /// Where the statement that inserts the row does not assign it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     feed_position: Option<i64>,
 }
 
@@ -118,6 +116,7 @@ impl BulkRow for ScanRow<'_> {
             column!(OptText, rows, row => row.payload_format),
             column!(OptText, rows, row => row.payload_kid.as_deref()),
             column!(Text, rows, row => row.shown.as_str()),
+            column!(OptInt, rows, row => row.feed_position),
         ]
     }
 }

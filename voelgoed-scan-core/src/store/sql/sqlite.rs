@@ -142,8 +142,6 @@ impl Dialect for Sqlite {
     const CONCURRENT_WRITES: usize = 1;
     const MAX_WRITES: usize = 1;
 
-    const INSERT_ASSIGNS_POSITIONS: bool = false;
-
     const SQL: Statements = Statements {
         lock_occupancy: None,
         lock_tickets: None,

@@ -1,7 +1,7 @@
 //! Reads pages of the audit trail.
 //!
-//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a device, of a session and of a
-//! ticket are read by an index of their own. Every other filter is applied to bounded parts of the scans in the order of
+//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket are read by an
+//! index of their own. Every other filter is applied to bounded parts of the scans in the order of
 //! their times (`bounded_list`).
 
 use crate::model::{DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, SessionId, Timestamp};
@@ -14,8 +14,6 @@ use crate::store::{Cursor, Order, Page, PageRequest, ScanFilter, StoreError};
 enum Path {
     /// The time.
     Time,
-    /// The device, then the time.
-    Device(DeviceId),
     /// The ticket, then the time.
     Ticket,
 }
@@ -31,14 +29,6 @@ impl Path {
             (Self::Time | Self::Ticket, Order::Oldest) => (
                 statement!("scans/list_oldest.sql"),
                 statement!("scans/bound_oldest.sql"),
-            ),
-            (Self::Device(_), Order::Newest) => (
-                statement!("scans/list_newest_of_device.sql"),
-                statement!("scans/bound_newest_of_device.sql"),
-            ),
-            (Self::Device(_), Order::Oldest) => (
-                statement!("scans/list_oldest_of_device.sql"),
-                statement!("scans/bound_oldest_of_device.sql"),
             ),
             (Self::Ticket, Order::Newest) => (
                 statement!("scans/list_newest_of_ticket.sql"),
@@ -66,9 +56,8 @@ impl<D: Dialect> Sql<D> {
             }
             filter.device_id = Some(device);
         }
-        let path = match (filter.ticket_code, filter.device_id, order) {
-            (Some(_), _, Order::Newest) => Path::Ticket,
-            (_, Some(device), _) => Path::Device(device),
+        let path = match (filter.ticket_code, order) {
+            (Some(_), Order::Newest) => Path::Ticket,
             _ => Path::Time,
         };
         let start = match order {
@@ -135,11 +124,12 @@ impl Read<'_> {
             from: _,
             to: _,
         } = self.filter;
-        let of_path = match self.path {
-            Path::Time | Path::Device(_) => ticket_code.is_some(),
-            Path::Ticket => device_id.is_some(),
-        };
-        of_path || event_id.is_some() || gate_id.is_some() || session_id.is_some() || result.is_some()
+        (matches!(self.path, Path::Time) && ticket_code.is_some())
+            || device_id.is_some()
+            || event_id.is_some()
+            || gate_id.is_some()
+            || session_id.is_some()
+            || result.is_some()
     }
 
     /// The first and the last time of the scans to read. The times alone limit how much of the index is read.
@@ -169,7 +159,6 @@ impl Read<'_> {
             .int(self.after.at)
             .id(&self.after.id);
         let query = match (self.path, self.order) {
-            (Path::Device(device), _) => query.id(device.as_uuid()),
             (Path::Ticket, Order::Newest) => {
                 let code = self.filter.ticket_code.map(|code| code.to_string());
                 query.opt_text(code.as_deref())
