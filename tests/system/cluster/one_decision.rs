@@ -1,4 +1,4 @@
-//! One `scan_id` gets one decision, whichever nodes it reaches and whoever made it. Each test sends the same scan to two
+//! One `scan_id` gets one decision, on all nodes, also if the server made it. Each test sends the same scan to two
 //! nodes, the second request up to 50 ms after the first.
 
 use std::time::Duration;

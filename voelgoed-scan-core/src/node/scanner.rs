@@ -20,7 +20,7 @@
 //!    `cluster.rs` and the bus.
 //! 10. **Answer** the device: `into_answer`, `scanner/attempt.rs`.
 //!
-//! Invariants: only the database admits. A scan that was decided before gets its first answer again, whoever made its id and
+//! Invariants: only the database admits. A scan that was decided before gets its first answer again, also if the server made its id, and
 //! however the scan came: a scan at a gate, an upload, an accepted one.
 
 mod attempt;
