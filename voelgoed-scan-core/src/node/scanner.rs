@@ -20,8 +20,8 @@
 //!    `cluster.rs` and the bus.
 //! 10. **Answer** the device: `into_answer`, `scanner/attempt.rs`.
 //!
-//! Invariants: only the database admits. A scan that was decided before gets its first answer again, also if the server made its id, and
-//! however the scan came: a scan at a gate, an upload, an accepted one.
+//! Invariants: only the database admits. A scan that was decided before gets its first answer again, also if the server
+//! made its id, and also if it was uploaded or accepted.
 
 mod attempt;
 mod cached_denials;
