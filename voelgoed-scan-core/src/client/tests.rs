@@ -1,4 +1,5 @@
 mod http;
+mod refusal;
 mod scenarios;
 mod server;
 
