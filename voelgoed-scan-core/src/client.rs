@@ -14,6 +14,7 @@ mod api;
 mod connectivity;
 mod error;
 mod http;
+mod lost_scans;
 mod maintenance;
 pub(crate) mod offline;
 mod refusal;

@@ -14,6 +14,7 @@ mod error;
 mod learn;
 mod lock;
 mod log;
+mod lost;
 mod manifests;
 mod memory;
 mod rejected;
