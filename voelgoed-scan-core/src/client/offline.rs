@@ -5,6 +5,7 @@
 //! - A ticket that this phone admitted stays admitted on this phone, uploaded or not, under every later manifest.
 //! - Sequence numbers increase by one. Every scan contains the hash of the scan before it.
 
+mod attempts;
 pub(crate) mod debounce;
 mod decide;
 mod error;
@@ -28,6 +29,7 @@ use crate::model::{
 };
 use crate::sync::{LinkHash, SyncScan};
 use crate::token::Keyring;
+pub use attempts::{Attempt, AttemptOutcome};
 use debounce::{Debouncer, ReadingKey, truncate};
 use decide::{LocalPassage, OfflineContext};
 pub use error::OfflineError;
@@ -315,16 +317,6 @@ impl OfflineScanner {
         let passage = LocalPassage::of(verdict, Some(verdict.scanned_at.plus(COMMIT_MARGIN)));
         let mut state = self.state.lock().await;
         state.log.record_passage(verdict.event_id, key, &passage).await
-    }
-
-    /// Returns the verdict of the same reading within the last 2.5 s, whether the server or the phone decided.
-    pub(crate) async fn debounced(&self, key: &ReadingKey, now: Timestamp) -> Option<Verdict> {
-        self.state.lock().await.debouncer.find(key, now)
-    }
-
-    /// Adds a verdict of the server to the debouncer.
-    pub(crate) async fn debounce(&self, key: ReadingKey, now: Timestamp, verdict: &Verdict) {
-        self.state.lock().await.debouncer.insert(key, now, verdict);
     }
 
     /// Returns whether this phone recorded an admission or exit of a ticket of `event` that the server does not have yet.

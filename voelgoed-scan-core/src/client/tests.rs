@@ -1,6 +1,9 @@
+mod answers;
 mod http;
+mod readings;
 mod scenarios;
 mod server;
+mod sessions;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
