@@ -62,6 +62,7 @@ pub fn default_client_settings() -> ClientSettings {
         refresh_interval,
         batch_size,
         allow_plain_http,
+        ..
     } = core::client::ClientSettings::default();
     ClientSettings {
         scan_timeout,
@@ -114,6 +115,7 @@ impl ClientSetup {
                 refresh_interval: settings.refresh_interval,
                 batch_size: usize::try_from(settings.batch_size).unwrap_or(usize::MAX),
                 allow_plain_http: settings.allow_plain_http,
+                ..core::client::ClientSettings::default()
             },
         })
     }
@@ -222,7 +224,7 @@ impl From<core::client::ClientState> for ClientState {
             conflicts,
             clock_offset_ms,
             last_error,
-            problem: _,
+            ..
         } = state;
         Self {
             online,

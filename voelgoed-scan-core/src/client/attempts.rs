@@ -10,6 +10,7 @@
 //! - An error is shared by the calls that wait for it, and then forgotten. If the server may have decided the attempt, the
 //!   next call of the reading repeats the same attempt.
 //! - An admission or exit that no caller received is kept for the next call of the reading.
+//! - Intervals are measured by the monotonic clock, so a clock that is set ends no reading.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,9 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
 
 use crate::client::offline::debounce::{DEBOUNCE_INTERVAL, ReadingKey};
-use crate::client::{Attempt, ClientError, OfflineError, OfflineScan, PhoneSession, ScanInput, Verdict};
+use crate::client::{
+    Attempt, ClientError, Clock, OfflineError, OfflineScan, PhoneSession, ScanInput, Verdict,
+};
 use crate::model::{EventId, Override, ScanId, ScanResult, Timestamp};
 
 /// How long a verdict that nobody received, and an attempt without an answer, wait for the next call of the reading. A
@@ -40,18 +43,25 @@ struct Table {
     /// In the order of their start.
     known: Vec<Known>,
     /// Attempts that were sent to the server and have no outcome.
-    unfinished: Vec<Attempt>,
+    unfinished: Vec<Unfinished>,
     /// Unfinished attempts that nobody will continue. They are to be removed from the phone's database.
     abandoned: Vec<ScanId>,
 }
 
-/// An attempt that is under way, or that was decided a moment ago.
+/// An attempt that was sent to the server and has no outcome.
+pub(super) struct Unfinished {
+    pub(super) attempt: Attempt,
+    /// By [`Clock::steady`].
+    started_at: Timestamp,
+}
+
+/// An attempt that is under way, or that was decided a moment ago. Its times are those of [`Clock::steady`].
 struct Known {
     event_id: EventId,
     key: ReadingKey,
     scan_id: ScanId,
     started_at: Timestamp,
-    /// The time of the scan. It is later than that of every earlier scan of the payload.
+    /// The time of the scan by the wall clock.
     scanned_at: Timestamp,
     /// The beginning of the 2.5 s.
     window_from: Timestamp,
@@ -89,10 +99,15 @@ pub(super) struct Call {
 /// An attempt to be started.
 pub(super) struct Start {
     pub(super) attempt: Attempt,
+    /// By [`Clock::steady`].
+    started_at: Timestamp,
     /// Whether the attempt was sent to the server before.
     pub(super) is_resumed: bool,
     /// Whether the app chose the `scan_id`. It may then name an earlier scan.
     pub(super) has_callers_id: bool,
+    /// For an override: the unfinished attempt without one. The server may have admitted the person by it, and the override
+    /// must not admit a second time.
+    pub(super) earlier: Option<Unfinished>,
     /// The attempt of the same payload that must end first.
     pub(super) predecessor: Option<Work>,
 }
@@ -133,10 +148,10 @@ fn key_of(attempt: &Attempt) -> ReadingKey {
 impl Table {
     fn expire(&mut self, now: Timestamp) {
         self.known.retain(|known| known.is_kept(now));
-        let expired = self.unfinished.extract_if(.., |attempt| {
-            !is_within(attempt.scan.scanned_at, UNSEEN_LIFETIME, now)
-        });
-        self.abandoned.extend(expired.map(|attempt| attempt.scan.scan_id));
+        let expired = self
+            .unfinished
+            .extract_if(.., |one| !is_within(one.started_at, UNSEEN_LIFETIME, now));
+        self.abandoned.extend(expired.map(|one| one.attempt.scan.scan_id));
     }
 
     /// Returns the attempt that a call with this `scan_id` or of this reading joins.
@@ -164,25 +179,19 @@ impl Table {
         Ok(self.known.iter().rev().find(is_same))
     }
 
-    /// Returns the unfinished attempt that a call repeats. Attempts of the same payload that it does not repeat are
-    /// abandoned where the call ends their reading.
-    fn take_unfinished(&mut self, event: EventId, key: &ReadingKey, input: &ScanInput) -> Option<Attempt> {
-        let is_repeated = |attempt: &Attempt| {
-            let is_same_reading = attempt.event_id == event && key_of(attempt) == *key;
-            is_same_reading
-                && (Some(attempt.scan.scan_id) == input.scan_id
-                    || attempt.scan.override_.is_some()
-                    || input.override_reason.is_none())
-        };
-        let repeated = self.unfinished.iter().position(is_repeated);
-        let repeated = repeated.map(|index| self.unfinished.remove(index));
-        let ended = self.unfinished.extract_if(.., |attempt| {
-            let other = key_of(attempt);
-            other.payload_sha256 == key.payload_sha256
-                && (other.direction != key.direction || other == *key && attempt.event_id == event)
+    /// Returns the unfinished attempt that a call repeats. Attempts of the same payload in the other direction are
+    /// abandoned.
+    fn take_unfinished(&mut self, event: EventId, key: &ReadingKey, input: &ScanInput) -> Option<Unfinished> {
+        let ended = self.unfinished.extract_if(.., |one| {
+            let other = key_of(&one.attempt);
+            other.payload_sha256 == key.payload_sha256 && other.direction != key.direction
         });
-        self.abandoned.extend(ended.map(|attempt| attempt.scan.scan_id));
-        repeated
+        self.abandoned.extend(ended.map(|one| one.attempt.scan.scan_id));
+        let is_same = |one: &Unfinished| one.attempt.event_id == event && key_of(&one.attempt) == *key;
+        let has_id = |one: &Unfinished| Some(one.attempt.scan.scan_id) == input.scan_id;
+        let by_id = self.unfinished.iter().position(|one| is_same(one) && has_id(one));
+        let index = by_id.or_else(|| self.unfinished.iter().position(is_same))?;
+        Some(self.unfinished.remove(index))
     }
 
     /// Returns the last attempt of the payload that is under way.
@@ -198,13 +207,18 @@ impl Table {
         })
     }
 
-    /// Returns the time of the last scan of the payload.
-    fn last_scan(&self, key: &ReadingKey) -> Option<Timestamp> {
+    /// Returns the time of a new scan. A ticket's history is ordered by time, here and on the server, so scans of one moment
+    /// get the order of their calls. A wall clock that was set back says nothing about the order.
+    fn time_of_scan(&self, key: &ReadingKey, wall: Timestamp) -> Timestamp {
         let of_payload = self
             .known
             .iter()
             .filter(|known| known.key.payload_sha256 == key.payload_sha256);
-        of_payload.map(|known| known.scanned_at).max()
+        let last = of_payload.map(|known| known.scanned_at).max();
+        match last {
+            Some(last) if wall <= last && last.millis_since(wall) < 1000 => last.plus_millis(1),
+            _ => wall,
+        }
     }
 
     /// Ends the readings that a new scan replaces: those of the same gate, and those in the other direction at any gate.
@@ -221,14 +235,33 @@ impl Table {
 }
 
 impl Attempts {
+    /// Takes the attempts that the phone's database has without an outcome: the app ended before their answers arrived.
+    pub(super) fn resume(&self, unfinished: Vec<Attempt>, clock: &dyn Clock) {
+        let unfinished = unfinished.into_iter().map(|attempt| {
+            // The monotonic clock may have started anew since. A scan of the future is of now.
+            let age = clock.now().millis_since(attempt.scan.scanned_at).max(0);
+            Unfinished {
+                started_at: clock.steady().plus_millis(-age),
+                attempt,
+            }
+        });
+        self.0.lock().unfinished.extend(unfinished);
+    }
+
+    /// Keeps an attempt for the next call of its reading.
+    pub(super) fn keep(&self, unfinished: Unfinished) {
+        self.0.lock().unfinished.push(unfinished);
+    }
+
     /// Joins the attempt that the call belongs to, or starts a new one. `run` makes the work of a new attempt.
     pub(super) fn enter(
         self: &Arc<Self>,
         session: &PhoneSession,
         input: ScanInput,
-        now: Timestamp,
+        clock: &dyn Clock,
         run: impl FnOnce(Start) -> Work,
     ) -> Result<(Call, Pending), ClientError> {
+        let (now, wall) = (clock.steady(), clock.now());
         let event = session.event_id;
         let key = ReadingKey::of(&input.reading, session.gate_id, input.direction);
         let mut table = self.0.lock();
@@ -240,16 +273,13 @@ impl Attempts {
         }
         let unfinished = table.take_unfinished(event, &key, &input);
         table.replace(event, &key);
-        let is_resumed = unfinished.is_some();
         let has_callers_id = input.scan_id.is_some();
-        // A ticket's history is ordered by time, here and on the server. Scans of one moment keep the order of their calls.
-        let scanned_at = table
-            .last_scan(&key)
-            .map_or(now, |last| now.max(last.plus_millis(1)));
-        let attempt = unfinished.unwrap_or_else(|| Attempt {
+        let scanned_at = table.time_of_scan(&key, wall);
+        let is_override = input.override_reason.is_some();
+        let new_attempt = || Attempt {
             event_id: event,
             scan: OfflineScan {
-                scan_id: input.scan_id.unwrap_or_else(|| ScanId::generate(now)),
+                scan_id: input.scan_id.unwrap_or_else(|| ScanId::generate(wall)),
                 reading: input.reading,
                 gate_id: session.gate_id,
                 direction: input.direction,
@@ -257,12 +287,21 @@ impl Attempts {
                 override_: input.override_reason.map(|reason| Override { reason }),
                 metadata: input.metadata,
             },
-        });
+        };
+        let (attempt, resumed_at, earlier) = match unfinished {
+            Some(one) if is_override && one.attempt.scan.override_.is_none() => {
+                (new_attempt(), None, Some(one))
+            }
+            Some(one) => (one.attempt, Some(one.started_at), None),
+            None => (new_attempt(), None, None),
+        };
         let scan_id = attempt.scan.scan_id;
         let work = run(Start {
             attempt,
-            is_resumed,
+            started_at: resumed_at.unwrap_or(now),
+            is_resumed: resumed_at.is_some(),
             has_callers_id,
+            earlier,
             predecessor: table.under_way(&key),
         });
         table.known.push(Known {
@@ -291,9 +330,9 @@ impl Attempts {
 
     /// Records the outcome of an attempt. `is_unfinished`: the server may have decided it, so the next call of the reading
     /// repeats it.
-    pub(super) fn finish(&self, attempt: Attempt, outcome: &Outcome, is_unfinished: bool, now: Timestamp) {
+    pub(super) fn finish(&self, start: Start, outcome: &Outcome, is_unfinished: bool, now: Timestamp) {
         let mut table = self.0.lock();
-        let scan_id = attempt.scan.scan_id;
+        let scan_id = start.attempt.scan.scan_id;
         if let Some(known) = table.known.iter_mut().find(|known| known.scan_id == scan_id) {
             if !is_within(known.window_from, DEBOUNCE_INTERVAL, now) {
                 // The decision took longer than the interval. The code may still be in front of the camera.
@@ -305,7 +344,10 @@ impl Attempts {
             };
         }
         if is_unfinished {
-            table.unfinished.push(attempt);
+            let Start {
+                attempt, started_at, ..
+            } = start;
+            table.unfinished.push(Unfinished { attempt, started_at });
         }
     }
 

@@ -77,7 +77,7 @@ impl ScannerClient {
     async fn maintain_always(&self) {
         let mut refreshed_at = None;
         loop {
-            let now = self.setup.clock.now();
+            let now = self.setup.clock.steady();
             let interval = self.setup.settings.refresh_interval;
             if self.connectivity.backoff(now).is_none() {
                 let due = refreshed_at.is_none_or(|at| now < at || now >= at.plus(interval));
@@ -87,7 +87,7 @@ impl ScannerClient {
             }
             let pause = self
                 .connectivity
-                .backoff(self.setup.clock.now())
+                .backoff(self.setup.clock.steady())
                 .unwrap_or(interval);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -97,7 +97,7 @@ impl ScannerClient {
     }
 
     /// Runs one round of maintenance. Returns whether the server was available.
-    async fn maintain(&self, refresh: bool) -> bool {
+    pub(super) async fn maintain(&self, refresh: bool) -> bool {
         let round = async {
             if refresh || !self.connectivity.is_online() || self.offline.state().await?.waiting > 0 {
                 let guard = self.resync_lock.lock().await;
@@ -246,14 +246,14 @@ impl ScannerClient {
                 }
             }
         }
-        Ok(())
+        self.heed_acceptance().await
     }
 
     /// Requests a newer manifest of the session's event and installs it.
     pub async fn refresh_manifest(&self) -> Result<ManifestRefresh, ClientError> {
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         let state = self.offline.state().await?;
-        let now = self.setup.clock.now().plus_millis(state.clock_offset_ms);
+        let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
         let current = state
             .manifest
             .filter(|current| current.event_id == session.event_id);

@@ -7,12 +7,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::client::answer::check_scan_answer;
 use crate::client::api::{ApiRequest, parse_response, to_json};
-use crate::client::attempts::{Outcome, Pending, Start};
+use crate::client::attempts::{Outcome, Pending, Start, Unfinished};
 use crate::client::offline::debounce::truncate;
 use crate::client::{
     Attempt, AttemptOutcome, ClientError, PhoneSession, ScannerClient, TransportError, Verdict,
 };
-use crate::model::{Direction, Metadata, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, Warning};
+use crate::model::{
+    Direction, Metadata, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, ScanResult, Warning,
+};
 
 /// What the app passes for a scan.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,18 +65,18 @@ impl ScannerClient {
     ///
     /// A caller may stop waiting: the attempt goes on, and the next call with the same payload gets its verdict.
     pub async fn scan(&self, mut input: ScanInput) -> Result<Verdict, ClientError> {
+        self.check_not_refused().await?;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         truncate(&mut input.reading);
         let client = self.without_tasks();
         let run = |start| async move { client.run_attempt(start).await }.boxed().shared();
-        let now = self.setup.clock.now();
         // No await until the work is kept running: a caller that is cancelled has started the attempt or has not.
-        let (call, pending) = self.attempts.enter(&session, input, now, run)?;
+        let (call, pending) = self.attempts.enter(&session, input, &*self.setup.clock, run)?;
         let outcome = match pending {
             Pending::Work(work) => self.keep_running(work).await,
             Pending::Decided(verdict) => Ok(*verdict),
         };
-        call.receive(outcome, self.setup.clock.now())
+        call.receive(outcome, self.setup.clock.steady())
     }
 
     /// Runs an attempt to its end.
@@ -86,17 +88,41 @@ impl ScannerClient {
         for scan in self.attempts.take_abandoned() {
             self.abandon_attempt(scan).await;
         }
-        let (outcome, is_unfinished) = self.decide_attempt(&start).await;
-        let now = self.setup.clock.now();
-        self.attempts.finish(start.attempt, &outcome, is_unfinished, now);
+        let (outcome, is_unfinished) = match self.decide_earlier(start.earlier.take()).await {
+            Some(outcome) => (outcome, false),
+            None => {
+                self.decide_attempt(&start.attempt, start.is_resumed, start.has_callers_id)
+                    .await
+            }
+        };
+        let now = self.setup.clock.steady();
+        self.attempts.finish(start, &outcome, is_unfinished, now);
         outcome
     }
 
+    /// Decides the unfinished attempt that an override follows. Returns its outcome if the override is not needed, or must
+    /// wait.
+    async fn decide_earlier(&self, earlier: Option<Unfinished>) -> Option<Outcome> {
+        let earlier = earlier?;
+        let (outcome, is_unfinished) = self.decide_attempt(&earlier.attempt, true, false).await;
+        if is_unfinished {
+            self.attempts.keep(earlier);
+        }
+        match outcome {
+            Ok(verdict) => (verdict.result == ScanResult::Valid).then_some(Ok(verdict)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     /// Returns the outcome of an attempt, and whether the server may have decided it although there is no verdict.
-    async fn decide_attempt(&self, start: &Start) -> (Outcome, bool) {
-        let attempt = &start.attempt;
+    async fn decide_attempt(
+        &self,
+        attempt: &Attempt,
+        is_resumed: bool,
+        has_callers_id: bool,
+    ) -> (Outcome, bool) {
         let scan_id = attempt.scan.scan_id;
-        if start.has_callers_id {
+        if has_callers_id {
             match self.offline.earlier_verdict(&attempt.scan).await {
                 Ok(None) => {}
                 Ok(Some(verdict)) => return (Ok(verdict), false),
@@ -121,7 +147,7 @@ impl ScannerClient {
                 return (Err(error), false);
             }
         };
-        let was_sent = start.is_resumed || matches!(answer, ServerAnswer::Missing);
+        let was_sent = is_resumed || matches!(answer, ServerAnswer::Missing);
         let outcome = self.decide_offline(attempt).await;
         self.bump_revision();
         let is_unfinished = outcome.is_err() && was_sent;
@@ -168,6 +194,13 @@ impl ScannerClient {
             return Err(ClientError::NoActiveSession);
         };
         let rest = scan_timeout.saturating_sub(began.elapsed());
+        if let Err(error) = self.offline.begin_attempt(attempt).await {
+            // The steward gets the server's answer. If the app ends before it arrives, the attempt is forgotten.
+            tracing::warn!(
+                code = error.code(),
+                "an attempt could not be recorded on the device"
+            );
+        }
         let asked = timeout(rest, self.request_decision(attempt)).await;
         match asked.unwrap_or(Err(TransportError::TimedOut.into())) {
             Ok(answer) => {
@@ -207,7 +240,7 @@ impl ScannerClient {
         if self.connectivity.is_online() {
             return Ok(true);
         }
-        if self.connectivity.backoff(self.setup.clock.now()).is_some() {
+        if self.connectivity.backoff(self.setup.clock.steady()).is_some() {
             return Ok(false);
         }
         // It runs within this scan's timeout, unless another task is resyncing already.
@@ -229,7 +262,7 @@ impl ScannerClient {
             ticket_code,
             scan_id: Some(asked.scan_id),
             // The corrected time: the server warns of a clock that differs from its own.
-            scanned_at: Some(self.offline.to_server_time(asked.scanned_at).await),
+            scanned_at: Some(self.offline.server_time(asked.scanned_at).await.0),
             direction: asked.direction,
             metadata: asked.metadata.clone(),
             override_: asked.override_.clone(),

@@ -1,6 +1,7 @@
 mod answers;
 mod http;
 mod readings;
+mod refusal;
 mod scenarios;
 mod server;
 mod sessions;

@@ -37,6 +37,16 @@ impl Fixture {
         }
     }
 
+    async fn reopened(&self, phone: ScannerClient) -> ScannerClient {
+        drop(phone);
+        // The tasks of the dropped client end when the runtime runs next.
+        tokio::task::yield_now().await;
+        ScannerClient::open(self.setup.clone())
+            .await
+            .expect("the database opens")
+            .expect("it is enrolled")
+    }
+
     fn scans(&self) -> usize {
         self.server.scanned().len()
     }
@@ -216,6 +226,62 @@ async fn a_scan_may_be_cancelled_at_any_moment() {
                 "{network:?}, after {number} polls"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_under_way_when_the_app_ended_is_repeated_under_its_id() {
+    for (network, source) in [(Network::Up, SERVER), (Network::Down, PHONE)] {
+        let fixture = Fixture::patient(TestEvent::new());
+        let phone = fixture.phone().await;
+        fixture.server.set(Network::AnswersLost);
+        tokio::select! {
+            _ = phone.scan(fixture.entry(1)) => panic!("the answer is lost"),
+            () = fixture.server.received_scans(1) => {}
+        }
+        let phone = fixture.reopened(phone).await;
+        fixture.server.set(network);
+        fixture.later();
+        let verdict = phone.scan(fixture.entry(1)).await.expect("a verdict");
+        assert_eq!(decided(&verdict), (Reason::Admitted, source));
+        assert_eq!(
+            fixture.server.scanned()[0]["scan_id"],
+            verdict.scan_id.to_string()
+        );
+        fixture.server.set(Network::Up);
+        phone.sync().await.expect("it is uploaded");
+        assert_eq!(fixture.server.admissions(), 1);
+        let phone = fixture.reopened(phone).await;
+        fixture.later();
+        let next = phone.scan(fixture.entry(1)).await.expect("a verdict");
+        assert_eq!(next.reason, Reason::AlreadyScanned, "the attempt is finished");
+    }
+}
+
+#[tokio::test]
+async fn an_unfinished_attempt_is_forgotten_after_five_minutes_or_a_scan_in_the_other_direction() {
+    let fixture = Fixture::patient(re_entry());
+    let mut phone = fixture.phone().await;
+    for number in [1, 2] {
+        fixture.server.set(Network::AnswersLost);
+        let received = fixture.scans() + 1;
+        tokio::select! {
+            _ = phone.scan(fixture.entry(number)) => panic!("the answer is lost"),
+            () = fixture.server.received_scans(received) => {}
+        }
+        phone = fixture.reopened(phone).await;
+        fixture.server.set(Network::Up);
+        if number == 1 {
+            fixture.clock.fetch_add(300_001, Ordering::SeqCst);
+        } else {
+            let exit = phone.scan(fixture.exit(number)).await.expect("a verdict");
+            assert_eq!(exit.reason, Reason::Exited);
+        }
+        let next = phone.scan(fixture.entry(number)).await.expect("a verdict");
+        let expected = [Reason::AlreadyScanned, Reason::Readmitted][usize::from(number) - 1];
+        assert_eq!(next.reason, expected);
+        let unfinished = phone.offline().unfinished_attempts().await.expect("a list");
+        assert!(unfinished.is_empty(), "{unfinished:?}");
     }
 }
 
