@@ -1,4 +1,5 @@
 mod decision;
+mod golden;
 mod kill;
 mod retention;
 mod upload;
