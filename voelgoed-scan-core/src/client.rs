@@ -15,6 +15,7 @@ mod connectivity;
 mod error;
 mod http;
 mod maintenance;
+mod manifest_download;
 pub(crate) mod offline;
 mod scanning;
 mod secrets;
@@ -37,6 +38,8 @@ use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
+use manifest_download::ManifestDownloads;
+pub use manifest_download::TransferProgress;
 pub use offline::{
     DeviceSecret, ManifestState, OfflineError, OfflineScan, OfflineScanner, OfflineScannerSetup,
     OfflineState, PhoneSession, Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket, WaitingBatch,
@@ -65,7 +68,8 @@ pub struct ClientSettings {
     pub scan_timeout: Duration,
     /// Timeout of a small request.
     pub call_timeout: Duration,
-    /// Timeout of an upload batch or a manifest download.
+    /// Timeout of an upload batch or of a part of a manifest. The download of a manifest has no timeout as long as parts
+    /// arrive.
     pub transfer_timeout: Duration,
     /// Wait after the first failed request. The wait doubles with each further failure.
     pub initial_backoff: Duration,
@@ -122,6 +126,8 @@ pub struct ClientState {
     pub manifest: Option<ManifestState>,
     /// The manifest's age in seconds, by the server's clock.
     pub manifest_age_s: Option<u64>,
+    /// How far the download of a manifest has come. `None` if there is none, or nothing has arrived yet.
+    pub manifest_progress: Option<TransferProgress>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
     /// The number of conflicts that the server reported for scans of this device.
@@ -147,6 +153,7 @@ pub struct ScannerClient {
     battery: Mutex<Option<f64>>,
     /// The `ETag` of the manifest in use.
     manifest_etag: Mutex<Option<String>>,
+    manifest_downloads: ManifestDownloads,
 }
 
 impl ScannerClient {
@@ -207,6 +214,7 @@ impl ScannerClient {
         credentials: DeviceCredentials,
     ) -> Result<Self, ClientError> {
         let device = &credentials.device;
+        let partial_manifest = setup.directory.join(format!("{}.manifest-part", device.id));
         let offline = OfflineScanner::open(OfflineScannerSetup {
             file: setup.directory.join(format!("{}.db", device.id)),
             organization_id: device.organization_id,
@@ -227,6 +235,7 @@ impl ScannerClient {
             revision: tokio::sync::watch::Sender::new(0),
             battery: Mutex::new(None),
             manifest_etag: Mutex::new(None),
+            manifest_downloads: ManifestDownloads::new(partial_manifest),
         })
     }
 
@@ -253,6 +262,7 @@ impl ScannerClient {
             session: self.offline.session().await,
             manifest_age_s: state.manifest.as_ref().map(age),
             manifest: state.manifest,
+            manifest_progress: self.manifest_downloads.progress(),
             waiting: state.waiting,
             conflicts: state.conflicts,
             clock_offset_ms: state.clock_offset_ms,

@@ -98,6 +98,7 @@ impl Problem {
             | Code::ScanUndone
             | Code::Conflict
             | Code::BodyTooLarge
+            | Code::RangeNotSatisfiable
             | Code::ValidationFailed => {
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use tokio::sync::MutexGuard;
 
-use crate::client::api::{ApiRequest, refusal, to_json};
+use crate::client::api::{ApiRequest, to_json};
 use crate::client::scanning::is_unavailable;
 use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
 use crate::manifest::ManifestError;
@@ -205,6 +205,8 @@ impl ScannerClient {
 
     /// Requests a newer manifest of the session's event and installs it.
     pub async fn refresh_manifest(&self) -> Result<ManifestRefresh, ClientError> {
+        // A second call waits, and then usually finds nothing new.
+        let _turn = self.manifest_downloads.begin().await;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         let state = self.offline.state().await?;
         let now = self.setup.clock.now().plus_millis(state.clock_offset_ms);
@@ -241,23 +243,17 @@ impl ScannerClient {
     ) -> Result<Option<ManifestState>, ClientError> {
         let query = since.map_or_else(String::new, |version| format!("?since={version}"));
         let path = format!("/api/v1/scanning/events/{}/manifest{query}", session.event_id);
-        let mut request = ApiRequest::get(path, self.setup.settings.transfer_timeout);
-        let etag = self.manifest_etag.lock().clone();
-        if let Some(etag) = etag.filter(|_| if_changed) {
-            request = request.header("If-None-Match", etag);
-        }
-        let response = self.api().send(request).await?;
-        match response.status {
-            304 => Ok(None),
-            200 => {
-                let etag = response.header("ETag").map(str::to_owned);
-                let now = self.setup.clock.now();
-                let state = self.offline.install(session.event_id, response.body, now).await?;
-                *self.manifest_etag.lock() = etag;
-                Ok(Some(state))
-            }
-            _ => Err(refusal(&response)),
-        }
+        let known = self.manifest_etag.lock().clone().filter(|_| if_changed);
+        let Some(downloaded) = self.download_manifest(&path, known.as_deref()).await? else {
+            return Ok(None);
+        };
+        let now = self.setup.clock.now();
+        let state = self
+            .offline
+            .install(session.event_id, downloaded.bytes, now)
+            .await?;
+        *self.manifest_etag.lock() = downloaded.etag;
+        Ok(Some(state))
     }
 }
 

@@ -1,4 +1,5 @@
 mod http;
+mod manifest_download;
 mod scenarios;
 mod server;
 
