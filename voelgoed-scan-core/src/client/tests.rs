@@ -1,5 +1,7 @@
 mod http;
+mod lost_scans;
 mod manifest_download;
+mod refusal;
 mod scenarios;
 mod server;
 

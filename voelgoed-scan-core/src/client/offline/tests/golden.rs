@@ -151,7 +151,9 @@ async fn database_rows() -> Value {
         let scan_id = scan_id(number);
         phone.scan(OfflineScan { scan_id, ..scan }).await;
     }
-    let file = phone.directory.path().join("device.db");
+    let Phone { scanner, directory } = phone;
+    scanner.close().await.expect("it closes");
+    let file = directory.path().join("device.db");
     let mut database = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display()))
         .await
         .expect("the database opens");
