@@ -1,5 +1,6 @@
 mod answers;
 mod http;
+mod lost_scans;
 mod readings;
 mod refusal;
 mod scenarios;
