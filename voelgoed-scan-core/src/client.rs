@@ -40,8 +40,8 @@ use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
-use manifest_download::ManifestDownloads;
 pub use manifest_download::TransferProgress;
+use manifest_download::{ManifestDownloads, ManifestTag};
 pub use offline::{
     Attempt, AttemptOutcome, ClockState, DeviceRefusal, DeviceSecret, ManifestState, OfflineError,
     OfflineScan, OfflineScanner, OfflineScannerOptions, OfflineScannerSetup, OfflineState, PhoneSession,
@@ -180,8 +180,8 @@ pub struct ScannerClient {
     /// Incremented with each change of the state.
     revision: tokio::sync::watch::Sender<u64>,
     battery: Mutex<Option<f64>>,
-    /// The `ETag` of the manifest in use.
-    manifest_etag: Mutex<Option<String>>,
+    /// The `ETag` of the manifest that was installed last.
+    manifest_etag: Mutex<Option<ManifestTag>>,
     manifest_downloads: ManifestDownloads,
 }
 
