@@ -176,15 +176,16 @@ impl Office {
             let ticket = office.make_ticket(kind).await;
             office.tickets.push(ticket);
         }
-        office.change_key(KeyStatus::Revoked).await;
+        office.set_key("9", KeyStatus::Revoked).await;
         office
     }
 
-    async fn change_key(&self, status: KeyStatus) {
+    /// Changes the status of a VG2 key.
+    pub(crate) async fn set_key(&self, kid: &str, status: KeyStatus) {
         let organization = self.organization;
+        let kid: KeyId = kid.parse().expect("a key id");
         self.server
             .run(move |server| async move {
-                let kid: KeyId = "9".parse().expect("a key id");
                 let changed = server
                     .admin
                     .set_signing_key_status(organization, KeyFormat::Vg2, kid, status);

@@ -160,13 +160,13 @@ impl Story {
         self.absorb(number);
     }
 
-    fn note(&mut self, text: String) {
+    fn note(&mut self, text: &str) {
         let at = self.office.clock.now().millis_since(self.office.started_at);
-        self.log.push(format!("{:>9} ms  {text}", at));
+        self.log.push(format!("{at:>9} ms  {text}"));
     }
 
     fn violate(&mut self, rule: Rule, what: String) {
-        self.note(format!("VIOLATION {rule:?}: {what}"));
+        self.note(&format!("VIOLATION {rule:?}: {what}"));
         if !OPEN.contains(&rule) {
             self.violations.push(Violation { rule, what });
         }
@@ -261,13 +261,13 @@ impl Story {
                     "{} by {} (…{}) {:?}",
                     verdict.reason,
                     verdict.decided_by,
-                    &id[28..],
+                    id.get(28..).unwrap_or_default(),
                     verdict.warnings
                 )
             })
             .collect();
         let weather = self.phones[burst.phone].link.weather();
-        self.note(format!(
+        self.note(&format!(
             "phone {} reads ticket {} ({kind:?}) {} x{}{}, {weather:?}: {texts:?} {errors:?}",
             burst.phone,
             burst.ticket,

@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 10;
 
 impl Story {
     pub(super) async fn end(&mut self) {
-        self.note("the network is back".to_owned());
+        self.note("the network is back");
         for phone in 0..self.phones.len() {
             if self.known[phone].disk_is_full {
                 self.phones[phone].fill_disk(false).await;

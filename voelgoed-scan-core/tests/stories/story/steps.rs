@@ -152,7 +152,7 @@ impl Story {
         } else {
             self.rng.pick(&Weather::FAULTS)
         };
-        self.note(format!("phone {phone}: the network is {weather:?}"));
+        self.note(&format!("phone {phone}: the network is {weather:?}"));
         self.phones[phone].link.set(weather);
     }
 
@@ -175,7 +175,7 @@ impl Story {
             Some(Err(error)) => error.code().to_owned(),
         };
         let weather = self.phones[phone].link.weather();
-        self.note(format!("phone {phone}: {name}, {weather:?}: {text}"));
+        self.note(&format!("phone {phone}: {name}, {weather:?}: {text}"));
         if text == "storage_unavailable" && !self.known[phone].disk_is_full {
             self.violate(Rule::StorageRecovers, format!("{name} fails: {text}"));
         }
@@ -233,7 +233,7 @@ impl Story {
             4..8 => self.rng.below(1200),
             _ => self.rng.below(5 * 3600),
         };
-        self.note(format!("{seconds} s pass"));
+        self.note(&format!("{seconds} s pass"));
         sleep(Duration::from_secs(seconds)).await;
     }
 
@@ -247,16 +247,16 @@ impl Story {
             -90_000,
             400_000,
         ]);
-        self.note(format!("phone {phone}: the clock moves by {millis} ms"));
+        self.note(&format!("phone {phone}: the clock moves by {millis} ms"));
         self.phones[phone].move_clock(millis);
     }
 
     fn toggle_maintenance(&mut self, phone: usize) {
         if self.rng.percent(70) {
-            self.note(format!("phone {phone}: the maintenance runs"));
+            self.note(&format!("phone {phone}: the maintenance runs"));
             self.phones[phone].maintain();
         } else {
-            self.note(format!("phone {phone}: the maintenance rests"));
+            self.note(&format!("phone {phone}: the maintenance rests"));
             self.phones[phone].rest();
         }
     }
@@ -294,7 +294,7 @@ impl Story {
         }
         drop(client);
         let lost = self.phones[phone].link.take_delivered().len();
-        self.note(format!(
+        self.note(&format!(
             "phone {phone}: the app is killed during {what} at poll {polls} ({lost} answers unseen){}",
             if corrupt { ", and its file is damaged" } else { "" }
         ));
@@ -311,7 +311,7 @@ impl Story {
 
     async fn fill_disk(&mut self, phone: usize) {
         let full = !self.known[phone].disk_is_full;
-        self.note(format!(
+        self.note(&format!(
             "phone {phone}: the disk is {}",
             if full { "full" } else { "free again" }
         ));
@@ -329,11 +329,11 @@ impl Story {
                     SettableStatus::Used,
                 ]);
                 let changed = self.office.set_status(ticket, status).await;
-                self.note(format!("the office sets ticket {ticket} to {status}: {changed}"));
+                self.note(&format!("the office sets ticket {ticket} to {status}: {changed}"));
             }
             3..4 => {
                 let changed = self.office.set_status(ticket, SettableStatus::Active).await;
-                self.note(format!("the office sets ticket {ticket} to active: {changed}"));
+                self.note(&format!("the office sets ticket {ticket} to active: {changed}"));
             }
             4..6 => {
                 let last = self.shown.iter().rev().find(|shown| {
@@ -341,7 +341,7 @@ impl Story {
                 });
                 if let Some((ticket, scan)) = last.map(|shown| (shown.ticket, shown.scan_id)) {
                     let undone = self.office.undo(ticket, scan).await;
-                    self.note(format!(
+                    self.note(&format!(
                         "the office undoes an admission of ticket {ticket}: {undone}"
                     ));
                 }
@@ -349,17 +349,17 @@ impl Story {
             6..8 => {
                 self.office.end_session(self.phones[phone].device).await;
                 self.known[phone].barred_by_office = true;
-                self.note(format!("the office ends the session of phone {phone}"));
+                self.note(&format!("the office ends the session of phone {phone}"));
             }
             8..9 => {
                 self.office.revoke(self.phones[phone].device).await;
                 self.known[phone].barred_by_office = true;
                 self.known[phone].revoked = true;
-                self.note(format!("the office revokes phone {phone}"));
+                self.note(&format!("the office revokes phone {phone}"));
             }
             _ => {
                 self.office.sell().await;
-                self.note("tickets are sold".to_owned());
+                self.note("tickets are sold");
             }
         }
     }
