@@ -135,15 +135,25 @@ impl Phone {
     /// Kills the app as the system does, at whatever it is doing, and opens it again: the new life has a copy of the files as
     /// they were at that moment.
     pub(crate) async fn kill_and_reopen(&mut self, corrupt: bool) -> Result<(), ClientError> {
+        self.end_life(corrupt);
+        self.begin_life().await
+    }
+
+    /// Kills the app and copies its files.
+    fn end_life(&mut self, corrupt: bool) {
         self.rest();
         self.link.kill();
-        let weather = self.link.weather();
         let next = directory();
         copy(self.directories.last().expect("a life").path(), next.path());
         self.directories.push(next);
         if corrupt {
             self.corrupt();
         }
+    }
+
+    /// Opens the app on the files of its last life.
+    async fn begin_life(&mut self) -> Result<(), ClientError> {
+        let weather = self.link.weather();
         self.seed = self.seed.wrapping_add(1);
         let link = Link::new(self.link.server(), self.link.clock(), weather, self.seed);
         let directory = self.directories.last().expect("a life").path();
@@ -169,31 +179,15 @@ impl Phone {
         }
     }
 
-    /// Makes every write of the app's database fail as on a full disk, or lets them succeed again.
-    pub(crate) async fn fill_disk(&self, full: bool) {
-        let options = SqliteConnectOptions::new().filename(self.file());
-        let mut connection = options.connect().await.expect("the database");
-        let names = "select name from sqlite_master where type = 'table' and name not like 'sqlite%'";
-        let rows = sqlx::query(names)
-            .fetch_all(&mut connection)
-            .await
-            .expect("tables");
-        for row in rows {
-            let table: String = row.get("name");
-            for operation in ["insert", "update", "delete"] {
-                let sql = if full {
-                    format!(
-                        "create trigger if not exists full_{table}_{operation} before {operation} on {table} \
-                         begin select raise(rollback, 'database or disk is full'); end"
-                    )
-                } else {
-                    format!("drop trigger if exists full_{table}_{operation}")
-                };
-                let statement = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection);
-                statement.await.expect("a trigger");
-            }
+    /// Makes every write of the app's database fail as on a full disk, or lets them succeed again. If the app has the file
+    /// for itself, it is killed and opened again in between: the disk of the new life is full from the start, or free.
+    pub(crate) async fn fill_disk(&mut self, full: bool) -> Result<(), ClientError> {
+        if set_full(&self.file(), full).await {
+            return Ok(());
         }
-        connection.close().await.expect("it closes");
+        self.end_life(false);
+        assert!(set_full(&self.file(), full).await, "nobody has the copy open");
+        self.begin_life().await
     }
 
     /// Moves the wall clock.
@@ -207,6 +201,42 @@ impl Drop for Phone {
         self.rest();
         self.link.kill();
     }
+}
+
+/// Lets triggers refuse every write of a database, or drops them. They roll the transaction back, as SQLite does when a disk
+/// is full. Returns false if somebody else has the file for themselves.
+async fn set_full(file: &Path, full: bool) -> bool {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(Duration::ZERO);
+    let Ok(mut connection) = options.connect().await else {
+        return false;
+    };
+    let names = "select name from sqlite_master where type = 'table' and name not like 'sqlite%'";
+    let Ok(rows) = sqlx::query(names).fetch_all(&mut connection).await else {
+        return false;
+    };
+    let mut free = true;
+    for row in rows {
+        let table: String = row.get("name");
+        for operation in ["insert", "update", "delete"] {
+            // The start of an app writes nothing new, but its statement would meet the trigger.
+            if (table.as_str(), operation) == ("device", "insert") {
+                continue;
+            }
+            let sql = if full {
+                format!(
+                    "create trigger if not exists full_{table}_{operation} before {operation} on {table} \
+                     begin select raise(rollback, 'database or disk is full'); end"
+                )
+            } else {
+                format!("drop trigger if exists full_{table}_{operation}")
+            };
+            let statement = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection);
+            free &= statement.await.is_ok();
+        }
+    }
+    free & connection.close().await.is_ok()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -21,11 +21,13 @@ impl Story {
         self.note("the network is back");
         for phone in 0..self.phones.len() {
             if self.known[phone].disk_is_full {
-                self.phones[phone].fill_disk(false).await;
-                self.known[phone].disk_is_full = false;
+                self.fill_disk(phone, false).await;
             }
             self.phones[phone].rest();
             self.phones[phone].link.set(Weather::Clear);
+        }
+        if self.is_over {
+            return;
         }
         // Requests that were under way arrive.
         sleep(Duration::from_mins(2)).await;

@@ -27,7 +27,7 @@ impl Story {
             75..78 => self.move_clock(phone),
             78..86 => self.change_by_office(phone).await,
             86..90 => self.move_to_other_event(phone).await,
-            90..94 => self.fill_disk(phone).await,
+            90..94 => self.fill_disk(phone, !self.known[phone].disk_is_full).await,
             94..95 => self.kill(phone, true).await,
             95..97 => self.start_session_again(phone).await,
             97..99 => self.toggle_maintenance(phone),
@@ -309,13 +309,16 @@ impl Story {
         }
     }
 
-    async fn fill_disk(&mut self, phone: usize) {
-        let full = !self.known[phone].disk_is_full;
+    pub(super) async fn fill_disk(&mut self, phone: usize, full: bool) {
+        self.absorb(phone);
         self.note(&format!(
             "phone {phone}: the disk is {}",
             if full { "full" } else { "free again" }
         ));
-        self.phones[phone].fill_disk(full).await;
+        if let Err(error) = self.phones[phone].fill_disk(full).await {
+            self.violate(Rule::AppOpens, format!("phone {phone}: {error}"));
+            self.is_over = true;
+        }
         self.known[phone].disk_is_full = full;
     }
 

@@ -37,7 +37,7 @@ fn a_bar_that_the_office_lifts_is_lifted_by_the_next_manifest() {
 }
 
 #[test]
-fn an_admission_that_the_office_undoes_is_undone_by_the_next_manifest() {
+fn the_server_admits_again_after_an_undo_by_the_office() {
     run(async |server, clock| {
         let mut scene = Scene::new(&server, clock, Reentry::Never, &[Kind::Plain]).await;
         let verdict = scene
