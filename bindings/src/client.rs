@@ -63,6 +63,7 @@ pub fn default_client_settings() -> ClientSettings {
         refresh_interval,
         batch_size,
         allow_plain_http,
+        ..
     } = core::client::ClientSettings::default();
     ClientSettings {
         scan_timeout,
@@ -115,6 +116,7 @@ impl ClientSetup {
                 refresh_interval: settings.refresh_interval,
                 batch_size: usize::try_from(settings.batch_size).unwrap_or(usize::MAX),
                 allow_plain_http: settings.allow_plain_http,
+                ..core::client::ClientSettings::default()
             },
         })
     }
@@ -223,6 +225,7 @@ impl From<core::client::ClientState> for ClientState {
             conflicts,
             clock_offset_ms,
             last_error,
+            ..
         } = state;
         Self {
             online,

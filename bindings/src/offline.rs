@@ -187,6 +187,7 @@ impl OfflineScanner {
             waiting,
             conflicts,
             clock_offset_ms,
+            ..
         } = self.scanner.state().await?;
         Ok(OfflineState {
             manifest: manifest.map(Into::into),

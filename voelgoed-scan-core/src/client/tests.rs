@@ -1,4 +1,6 @@
 mod http;
+mod lost_scans;
+mod refusal;
 mod scenarios;
 mod server;
 
