@@ -1,8 +1,11 @@
+mod answers;
 mod http;
 mod lost_scans;
+mod readings;
 mod refusal;
 mod scenarios;
 mod server;
+mod sessions;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
