@@ -2,6 +2,7 @@ mod answers;
 mod http;
 mod lost_scans;
 mod readings;
+mod manifest_download;
 mod refusal;
 mod scenarios;
 mod server;
