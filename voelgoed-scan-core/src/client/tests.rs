@@ -1,8 +1,8 @@
 mod answers;
 mod http;
 mod lost_scans;
-mod readings;
 mod manifest_download;
+mod readings;
 mod refusal;
 mod scenarios;
 mod server;

@@ -1,6 +1,6 @@
 //! The clocks of a story. All follow the virtual time of the runtime; a phone's wall clock may be wrong.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tokio::time::Instant;
 use voelgoed_scan_core::client::Clock;
@@ -30,6 +30,8 @@ pub(crate) struct PhoneClock {
     truth: TrueClock,
     /// The wall clock minus the true time, in milliseconds.
     pub(crate) error: AtomicI64,
+    /// How often the phone was started.
+    pub(crate) boots: AtomicU64,
 }
 
 impl PhoneClock {
@@ -37,6 +39,7 @@ impl PhoneClock {
         Self {
             truth,
             error: AtomicI64::new(error),
+            boots: AtomicU64::new(1),
         }
     }
 }
@@ -44,5 +47,14 @@ impl PhoneClock {
 impl Clock for PhoneClock {
     fn now(&self) -> Timestamp {
         self.truth.now().plus_millis(self.error.load(Ordering::SeqCst))
+    }
+
+    /// The milliseconds of the story, whatever the wall clock says.
+    fn monotonic_ms(&self) -> Option<u64> {
+        u64::try_from(self.truth.now().millis_since(START)).ok()
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        Some(format!("boot {}", self.boots.load(Ordering::SeqCst)))
     }
 }

@@ -5,6 +5,7 @@
 //! end while the database answers. The runtime calls [`wait_for_databases`] before it parks.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
@@ -16,7 +17,14 @@ const DATABASE_THREAD: &str = "sqlx-sqlite";
 
 /// The threads of this process, by their id.
 #[derive(Default)]
-pub(crate) struct Threads(Mutex<HashMap<String, File>>);
+pub(crate) struct Threads(Mutex<HashMap<String, Thread>>);
+
+/// The files of a thread in `/proc`.
+struct Thread {
+    stat: File,
+    /// What the thread waits for in the kernel. Absent where the system does not tell.
+    wchan: Option<File>,
+}
 
 /// What the kernel says of a thread.
 struct Status {
@@ -43,10 +51,12 @@ impl Threads {
             .collect();
         threads.retain(|id, _| ids.contains(id));
         for id in ids {
-            if let std::collections::hash_map::Entry::Vacant(place) = threads.entry(id)
-                && let Ok(file) = File::open(PathBuf::from("/proc/self/task").join(place.key()).join("stat"))
-            {
-                place.insert(file);
+            if let Entry::Vacant(place) = threads.entry(id) {
+                let directory = PathBuf::from("/proc/self/task").join(place.key());
+                if let Ok(stat) = File::open(directory.join("stat")) {
+                    let wchan = File::open(directory.join("wchan")).ok();
+                    place.insert(Thread { stat, wchan });
+                }
             }
         }
         let own_name = own
@@ -70,15 +80,29 @@ fn own_thread() -> Option<String> {
     Some(link.file_name()?.to_str()?.to_owned())
 }
 
-/// Reads a status such as `1234 (sqlx-sqlite-wor) S 1 ...`. `None` if the thread has ended.
-fn status(file: &File) -> Option<Status> {
-    let mut bytes = [0; 96];
-    let length = file.read_at(&mut bytes, 0).ok()?;
-    let text = String::from_utf8_lossy(&bytes[..length]);
-    let (_, rest) = text.split_once('(')?;
+/// Reads the status of a thread. `None` if the thread has ended.
+fn status(thread: &Thread) -> Option<Status> {
+    // Such as `1234 (sqlx-sqlite-wor) S 1 ...`.
+    let stat = read(&thread.stat)?;
+    let (_, rest) = stat.split_once('(')?;
     let (name, rest) = rest.rsplit_once(") ")?;
+    let sleeps = rest.starts_with('S');
+    // SQLite sleeps for a moment where another connection still has the file.
+    let is_pausing = sleeps
+        && name.starts_with(DATABASE_THREAD)
+        && thread
+            .wchan
+            .as_ref()
+            .and_then(read)
+            .is_some_and(|wchan| wchan.contains("nanosleep"));
     Some(Status {
         name: name.to_owned(),
-        sleeps: rest.starts_with('S'),
+        sleeps: sleeps && !is_pausing,
     })
+}
+
+fn read(file: &File) -> Option<String> {
+    let mut bytes = [0; 96];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }

@@ -1,12 +1,12 @@
 //! A phone of a story: the real client with its database, behind a faulty network.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -239,17 +239,37 @@ async fn set_full(file: &Path, full: bool) -> bool {
     free & connection.close().await.is_ok()
 }
 
+/// Copies the files of an app as they are at one moment. A database thread may still be at work: the copy is made again
+/// until nothing has changed meanwhile.
 fn copy(from: &Path, to: &Path) {
-    // The log is copied after the database: a checkpoint moves pages from the log into the database.
-    let mut files: Vec<_> = std::fs::read_dir(from)
-        .expect("a directory")
-        .map(|entry| entry.expect("a file").path())
-        .filter(|path| path.is_file() && !path.to_string_lossy().ends_with("-shm"))
-        .collect();
-    files.sort();
-    for file in files {
-        std::fs::copy(&file, to.join(file.file_name().expect("a name"))).expect("it is copied");
+    loop {
+        let before = listing(from);
+        let copied = before.keys().all(|file| {
+            let target = to.join(file.file_name().expect("a name"));
+            std::fs::copy(file, target).is_ok()
+        });
+        if copied && listing(from) == before {
+            return;
+        }
+        for file in listing(to).into_keys() {
+            std::fs::remove_file(file).expect("it is removed");
+        }
     }
+}
+
+/// The files of a directory with their sizes and times.
+fn listing(directory: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+    let files = std::fs::read_dir(directory).expect("a directory");
+    files
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            // It may be gone already.
+            let metadata = entry.metadata().ok()?;
+            let path = entry.path();
+            let counts = metadata.is_file() && !path.to_string_lossy().ends_with("-shm");
+            counts.then_some((path, (metadata.len(), metadata.modified().ok()?)))
+        })
+        .collect()
 }
 
 /// Polls a future at most this often, then drops it: a cancellation at one of its await points.
@@ -283,4 +303,6 @@ pub(crate) struct Shown {
     pub(crate) verdict: voelgoed_scan_core::client::Verdict,
     /// The true time at which it was shown.
     pub(crate) at: Timestamp,
+    /// The phone could not store it, because its disk was full. The server has it.
+    pub(crate) is_unstored: bool,
 }

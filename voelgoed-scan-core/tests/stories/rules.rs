@@ -41,26 +41,6 @@ pub(crate) enum Rule {
     NoConflictWithItself,
 }
 
-/// The rules that the client does not keep yet. Their violations are in the log of a story and do not fail it.
-pub(crate) const OPEN: &[Rule] = &[
-    Rule::OneReadingOneVerdict,
-    Rule::OtherDirectionEndsReading,
-    Rule::ServerVerdictIsTheServers,
-    Rule::NothingForbiddenEnters,
-    Rule::NoAdmissionTooMany,
-    Rule::NothingToldIsForgotten,
-    Rule::RevokedPhoneStops,
-    Rule::EndedSessionStops,
-    Rule::GoodTicketEnters,
-    Rule::CancelledReadingKeepsItsVerdict,
-    Rule::StorageRecovers,
-    Rule::AppOpens,
-    Rule::EverythingIsHandedIn,
-    Rule::EveryVerdictIsOnRecord,
-    Rule::OneReadingOneRecord,
-    Rule::NoConflictWithItself,
-];
-
 /// A rule that a story broke.
 #[derive(Debug, Clone)]
 pub(crate) struct Violation {

@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse};
+use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
 use voelgoed_scan_core::model::{
     AuthenticatedDevice, DeviceHealth, DeviceSelf, DeviceStatus, DeviceToken, EnrollRequest, EventId,
     ManifestKey, ScanRequest, SessionStart, Timestamp, UndoRequest,
 };
-use voelgoed_scan_core::node::{Admin, ManifestResponse, Precondition, ScanError, Scanner, Setup, UndoActor};
+use voelgoed_scan_core::node::{
+    Admin, ManifestResponse, Precondition, ScanError, Scanner, Setup, SignedManifest, UndoActor,
+};
 use voelgoed_scan_core::store::{StartOutcome, StoreError, open};
 use voelgoed_scan_core::sync::{ReceivedScan, SyncRequest};
 use voelgoed_scan_core::token::MasterSecret;
@@ -224,27 +227,24 @@ impl Server {
         query: &str,
         now: Timestamp,
     ) -> Result<HttpResponse, Problem> {
-        let version = |text: &str| {
-            let tag = text.strip_prefix("W/").unwrap_or(text);
-            tag.trim_matches('"').parse().ok()
-        };
         let precondition = Precondition {
             delta_base: query.strip_prefix("since=").and_then(|base| base.parse().ok()),
-            none_match: header(request, "If-None-Match").and_then(version),
+            none_match: header(request, "If-None-Match").and_then(SignedManifest::version_of_tag),
         };
         let organization = device.device.organization_id;
         let response = self.admin.manifest(organization, event, precondition, now).await;
         let response = response.map_err(|_| Problem(503, "storage_unavailable"))?;
-        let (status, version, body) = match response.ok_or(NOT_FOUND)? {
-            ManifestResponse::NotModified(version) => (304, version, Vec::new()),
-            ManifestResponse::Manifest(manifest) => (200, manifest.version, manifest.bytes.clone()),
+        let (status, tag, body) = match response.ok_or(NOT_FOUND)? {
+            ManifestResponse::NotModified(version) => (304, format!("W/\"{version}\""), Vec::new()),
+            ManifestResponse::Manifest(manifest) => (200, manifest.tag(), manifest.bytes().to_vec()),
+        };
+        let header = |name: &str, value: &str| HttpHeader {
+            name: name.to_owned(),
+            value: value.to_owned(),
         };
         Ok(HttpResponse {
             status,
-            headers: vec![HttpHeader {
-                name: "etag".to_owned(),
-                value: format!("W/\"{version}\""),
-            }],
+            headers: vec![header("etag", &tag), header("content-type", MANIFEST_MEDIA_TYPE)],
             body,
         })
     }

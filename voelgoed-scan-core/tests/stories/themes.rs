@@ -97,6 +97,14 @@ impl Scene {
         verdict.expect("a verdict").reason
     }
 
+    /// The code of the error that a scan gives instead of a verdict.
+    pub(super) async fn error(&self, phone: usize, ticket: usize) -> String {
+        let input = self.input(ticket, Direction::Entry);
+        let result = self.phones[phone].client.scan(input).await;
+        later(3).await;
+        result.expect_err("no verdict").code().to_owned()
+    }
+
     pub(super) async fn refresh(&self, phone: usize) {
         let refreshed = self.phones[phone].client.refresh_manifest().await;
         refreshed.expect("a manifest");

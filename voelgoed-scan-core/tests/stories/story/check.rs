@@ -203,7 +203,7 @@ impl Story {
             .shown
             .iter()
             .filter(|other| (other.phone, other.ticket) == (shown.phone, shown.ticket))
-            .filter(|other| is_green(other.verdict.result))
+            .filter(|other| is_green(other.verdict.result) && !other.is_unstored)
             .collect();
         same.push(shown);
         let mut entries: Vec<&Shown> = Vec::new();

@@ -85,3 +85,43 @@ fn a_ticket_at_two_phones_that_cannot_talk_is_a_conflict_and_two_people() {
         }
     });
 }
+
+#[test]
+fn a_full_disk_shows_nothing_that_is_not_stored_and_is_forgotten_once_there_is_room() {
+    run(async |server, clock| {
+        let mut scene = Scene::new(&server, clock, Reentry::Never, &[Kind::Plain, Kind::Plain]).await;
+        scene.set(0, Network::Offline);
+        scene.phones[0].fill_disk(true).await.expect("it opens");
+        let code = scene.error(0, 0).await;
+        assert!(code.starts_with("storage"), "{code}");
+        scene.phones[0].fill_disk(false).await.expect("it opens");
+        assert_eq!(scene.enter(0, 0).await, Reason::Admitted);
+        assert_eq!(scene.enter(0, 0).await, Reason::AlreadyScanned);
+        scene.set(0, Network::Online);
+        later(120).await;
+        assert_eq!(scene.sync(0).await.recorded, 2);
+        assert_eq!(scene.enter(0, 1).await, Reason::Admitted);
+    });
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_the_phone_goes_on() {
+    run(async |server, clock| {
+        let mut scene = Scene::new(&server, clock, Reentry::Never, &[Kind::Plain, Kind::Plain]).await;
+        assert_eq!(scene.enter(0, 0).await, Reason::Admitted);
+        let reopened = scene.phones[0].kill_and_reopen(true).await;
+        reopened.expect("it opens");
+        let place = scene.office.places[0];
+        let started = scene.phones[0]
+            .client
+            .start_session(place.event, place.main, true)
+            .await;
+        started.expect("a session");
+        assert_eq!(scene.enter(0, 1).await, Reason::Admitted);
+        assert_eq!(
+            scene.enter(0, 0).await,
+            Reason::AlreadyScanned,
+            "the server remembers"
+        );
+    });
+}
