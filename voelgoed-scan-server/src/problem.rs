@@ -103,6 +103,9 @@ codes! {
     /// The media type of the body is not supported.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
         "The header Content-Type is not a media type of this operation.";
+    /// The app of the device is older than the server admits.
+    UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "Upgrade required",
+        "This version of the app is no longer served; update it. Uploads are still accepted.";
     /// The range begins behind the end of what is sent.
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "Range not satisfiable",
         "The range begins behind the end; the header Content-Range has the length.";

@@ -210,6 +210,7 @@ impl ScannerClient {
     ) -> Result<Part, ClientError> {
         let start = partial.received();
         let end = partial.total().unwrap_or(u64::MAX).min(start + size);
+        let known = known.filter(|_| partial.etag().is_none());
         let mut request = ApiRequest::get(path, self.setup.settings.transfer_timeout)
             .header(
                 "Accept",
@@ -223,7 +224,7 @@ impl ScannerClient {
         }
         let response = self.api().send(request).await?;
         match response.status {
-            304 => Ok(Part::NotModified),
+            304 if known.is_some() => Ok(Part::NotModified),
             200 => Ok(Part::Whole {
                 etag: response.header("ETag").map(str::to_owned),
                 bytes: response.body,
