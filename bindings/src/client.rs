@@ -1,5 +1,6 @@
 //! The client that a scanner app uses: enrolment, sessions, scans, upload and manifest refresh.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,19 @@ use voelgoed_scan_core as core;
 use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
 pub use voelgoed_scan_core::client::{PhoneSession, SyncReport};
+use voelgoed_scan_core::model::DeviceSettings as CoreDeviceSettings;
 pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
 use crate::callbacks::{AppSecrets, AppTransport};
 use crate::clock::now;
+use crate::listener::{self, ClientSlot};
 use crate::runtime;
+use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateId, ManifestState, Name, NamedGate, OrganizationId,
-    ReasonText, ScannerError, SecretStore, SessionId, TicketReading, Timestamp, Transport, Verdict,
+    Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate, ManifestState,
+    Metadata, Name, NamedGate, OrganizationId, ReasonText, ScanId, ScannerError, SecretStore, SelfTestCheck,
+    SessionId, StateListener, StateSubscription, TicketReading, TicketSearch, Timestamp, Transport,
+    UndoneScan, Verdict,
 };
 
 /// The app that embeds the library.
@@ -133,6 +139,32 @@ pub struct EnrolledDevice {
     pub name: String,
 }
 
+/// What the operator allows the device to do.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct DeviceSettings {
+    /// Whether it may override denials.
+    pub can_override: bool,
+    /// Whether it may search guests.
+    pub can_search: bool,
+    /// The operator's other fields: a JSON object. It may be for this app.
+    pub other: String,
+}
+
+impl From<CoreDeviceSettings> for DeviceSettings {
+    fn from(settings: CoreDeviceSettings) -> Self {
+        let CoreDeviceSettings {
+            can_override,
+            can_search,
+            other,
+        } = settings;
+        Self {
+            can_override,
+            can_search,
+            other: serde_json::Value::Object(other).to_string(),
+        }
+    }
+}
+
 /// The phone's session at a gate. The server may not have started it yet.
 #[uniffi::remote(Record)]
 pub struct PhoneSession {
@@ -238,20 +270,41 @@ impl From<core::client::ClientState> for ClientState {
 }
 
 /// A scanner. Create one for the app. All functions may be called at any time, from any thread, and concurrently.
-#[derive(Debug, uniffi::Object)]
+#[derive(uniffi::Object)]
+#[uniffi::export(Debug, Display)]
 pub struct ScannerClient {
-    client: core::client::ScannerClient,
+    client: Arc<core::client::ScannerClient>,
+    /// The client as the listeners see it.
+    slot: Arc<ClientSlot>,
     stop: Notify,
 }
 
 impl ScannerClient {
     fn new(client: core::client::ScannerClient) -> Self {
+        let client = Arc::new(client);
         Self {
+            slot: Arc::new(ClientSlot::new(Arc::clone(&client))),
             client,
             stop: Notify::new(),
         }
     }
 }
+
+/// The listeners stop, so that the database is closed when this is gone.
+impl Drop for ScannerClient {
+    fn drop(&mut self) {
+        self.slot.clear();
+    }
+}
+
+/// Shows the operator's identifier of the device.
+impl fmt::Debug for ScannerClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScannerClient({})", self.client.device().device_id)
+    }
+}
+
+shown_as_debug!(ScannerClient);
 
 #[uniffi::export(async_runtime = "tokio")]
 impl ScannerClient {
@@ -309,21 +362,74 @@ impl ScannerClient {
     /// this returns, so show it only then. Await the call to its end.
     ///
     /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
-    /// device may override.
-    #[uniffi::method(default(direction = None, override_reason = None))]
+    /// device may override. `metadata` is stored with the scan, at most 4 KiB of JSON.
+    #[uniffi::method(default(direction = None, override_reason = None, metadata = None))]
     pub async fn scan(
         &self,
         reading: TicketReading,
         direction: Option<Direction>,
         override_reason: Option<ReasonText>,
+        metadata: Option<Metadata>,
     ) -> Result<Verdict, ScannerError> {
         let input = core::client::ScanInput {
             reading: reading.into(),
             direction: direction.unwrap_or(Direction::Entry),
             override_reason,
-            metadata: None,
+            metadata,
         };
-        Ok(self.client.scan(input).await?)
+        Ok(self.client.scan(input).await?.into())
+    }
+
+    /// Undoes an admission of this device, within 15 minutes. The ticket is then as it was before the scan, on the server
+    /// and on this phone. A repetition gives the same answer.
+    ///
+    /// Needs the server. Scans that wait for upload are uploaded first, because the scan may be one of them. Fails with
+    /// `conflict` if somebody has left or entered with the ticket since, and with `forbidden` for another device's scan.
+    pub async fn undo(&self, scan_id: ScanId, reason: ReasonText) -> Result<UndoneScan, ScannerError> {
+        Ok(self.client.undo(scan_id, reason).await?)
+    }
+
+    /// Searches the tickets of the session's event by the start of a code, of any word of the holder's name, or of the
+    /// order's reference. `cursor` is that of the page before.
+    ///
+    /// Needs the server. Fails with `forbidden` unless the device's settings carry `can_search`.
+    #[uniffi::method(default(cursor = None))]
+    pub async fn search(&self, text: String, cursor: Option<String>) -> Result<TicketSearch, ScannerError> {
+        Ok(self.client.search(&text, cursor.as_deref()).await?.into())
+    }
+
+    /// Returns the counters of the session's event and of its gates. Needs the server.
+    pub async fn occupancy(&self) -> Result<EventOccupancy, ScannerError> {
+        Ok(self.client.occupancy().await?.into())
+    }
+
+    /// Returns the events to choose from: those that admit people first, then by their start and name. Without a network,
+    /// the events whose manifests this phone has.
+    pub async fn events(&self) -> Result<Vec<ListedEvent>, ScannerError> {
+        Ok(self.client.events().await?)
+    }
+
+    /// Returns the gates of an event to choose from, ordered by name. Without a network, those of the event's manifest.
+    pub async fn event_gates(&self, event_id: EventId) -> Result<Vec<ListedGate>, ScannerError> {
+        Ok(self.client.event_gates(event_id).await?)
+    }
+
+    /// Tests the phone: its key, its database, its clock, the network, the manifest. Reads the credentials from the app's
+    /// secret store and asks the server once.
+    pub async fn self_test(&self) -> Vec<SelfTestCheck> {
+        self.client.self_test().await
+    }
+
+    /// The device's settings: as the server last sent them since the client was opened, and before that as they were at
+    /// enrolment.
+    pub fn device_settings(&self) -> DeviceSettings {
+        self.client.device_settings().into()
+    }
+
+    /// Calls `listener` with the present state and after each change, until the subscription is cancelled or the client
+    /// is closed.
+    pub fn subscribe(&self, listener: Arc<dyn StateListener>) -> Result<StateSubscription, ScannerError> {
+        listener::listen(Arc::clone(&self.slot), self.client.changes(), listener)
     }
 
     /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
@@ -371,7 +477,8 @@ impl ScannerClient {
 
     /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
-        Ok(self.client.conflicts().await?)
+        let conflicts = self.client.conflicts().await?;
+        Ok(conflicts.into_iter().map(Into::into).collect())
     }
 
     /// Sets the battery level, from 0 to 1. The next health report carries it.

@@ -1,5 +1,6 @@
 //! The offline scanner: it decides with a manifest, for apps that have their own client.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use voelgoed_scan_core as core;
@@ -7,8 +8,9 @@ use voelgoed_scan_core::model::{Override, Reading};
 
 use crate::clock::now;
 use crate::runtime::run_on_one_thread;
+use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateId, NamedGate, OrganizationId, ReasonText, ScanId,
+    Conflict, DeviceId, Direction, EventId, GateId, Metadata, NamedGate, OrganizationId, ReasonText, ScanId,
     ScannerError, Timestamp, Verdict,
 };
 
@@ -29,8 +31,9 @@ pub struct OfflineScannerSetup {
     pub manifest_key: Vec<u8>,
 }
 
-/// What a camera read or staff typed.
-#[derive(Debug, Clone, uniffi::Enum)]
+/// What a camera read or staff typed. Its text shows only the kind and the length.
+#[derive(Clone, uniffi::Enum)]
+#[uniffi::export(Debug, Display)]
 pub enum TicketReading {
     /// A QR code.
     Qr {
@@ -43,6 +46,18 @@ pub enum TicketReading {
         text: String,
     },
 }
+
+impl fmt::Debug for TicketReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, text) = match self {
+            Self::Qr { text } => ("Qr", text),
+            Self::Typed { text } => ("Typed", text),
+        };
+        write!(f, "{kind}({} characters)", text.chars().count())
+    }
+}
+
+shown_as_debug!(TicketReading);
 
 impl From<TicketReading> for Reading {
     fn from(reading: TicketReading) -> Self {
@@ -122,10 +137,20 @@ pub(crate) fn gates(head: Option<core::manifest::ManifestHead>) -> Vec<NamedGate
 }
 
 /// Decides scans on the phone without the server. All functions may be called from any thread.
-#[derive(Debug, uniffi::Object)]
+#[derive(uniffi::Object)]
+#[uniffi::export(Debug, Display)]
 pub struct OfflineScanner {
     scanner: core::client::OfflineScanner,
 }
+
+/// Shows only the class.
+impl fmt::Debug for OfflineScanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfflineScanner")
+    }
+}
+
+shown_as_debug!(OfflineScanner);
 
 #[uniffi::export(async_runtime = "tokio")]
 impl OfflineScanner {
@@ -158,7 +183,7 @@ impl OfflineScanner {
     ///
     /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
     /// device may override.
-    #[uniffi::method(default(direction = None, scan_id = None, override_reason = None))]
+    #[uniffi::method(default(direction = None, scan_id = None, override_reason = None, metadata = None))]
     pub async fn decide(
         &self,
         reading: TicketReading,
@@ -166,6 +191,7 @@ impl OfflineScanner {
         direction: Option<Direction>,
         scan_id: Option<ScanId>,
         override_reason: Option<ReasonText>,
+        metadata: Option<Metadata>,
     ) -> Result<Verdict, ScannerError> {
         let scanned_at = now();
         let scan = core::client::OfflineScan {
@@ -175,9 +201,9 @@ impl OfflineScanner {
             direction: direction.unwrap_or(Direction::Entry),
             scanned_at,
             override_: override_reason.map(|reason| Override { reason }),
-            metadata: None,
+            metadata,
         };
-        Ok(self.scanner.decide(scan).await?)
+        Ok(self.scanner.decide(scan).await?.into())
     }
 
     /// Returns the state.
@@ -203,6 +229,7 @@ impl OfflineScanner {
 
     /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
-        Ok(self.scanner.conflicts().await?)
+        let conflicts = self.scanner.conflicts().await?;
+        Ok(conflicts.into_iter().map(Into::into).collect())
     }
 }

@@ -13,15 +13,21 @@
 mod api;
 mod connectivity;
 mod error;
+mod events;
 mod http;
+mod listing;
 mod maintenance;
+mod occupancy;
 pub(crate) mod offline;
 mod scanning;
+mod search;
 mod secrets;
+mod self_test;
 mod session;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod undo;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,11 +36,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::model::{App, Device, EnrollAnswer, EnrollRequest, EnrollmentUri, Timestamp};
+use crate::model::{App, Device, DeviceSettings, EnrollAnswer, EnrollRequest, EnrollmentUri, Timestamp};
 use crate::sync::Conflict;
 use api::{ApiClient, ApiRequest, to_json};
 use connectivity::Connectivity;
 pub use error::ClientError;
+pub use events::{ListedEvent, ListedGate};
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
 pub use offline::{
@@ -42,9 +49,12 @@ pub use offline::{
     OfflineState, PhoneSession, Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket, WaitingBatch,
 };
 pub use scanning::ScanInput;
+pub use search::{FoundTicket, TicketSearch};
 use secrets::DeviceCredentials;
 pub use secrets::{SecretStore, SecretStoreError};
+pub use self_test::{SelfTestCheck, SelfTestSubject};
 pub use transport::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
+pub use undo::UndoneScan;
 
 /// The device's own clock. It may be wrong: the client measures its offset from the server's clock.
 pub trait Clock: Send + Sync {
@@ -145,6 +155,8 @@ pub struct ScannerClient {
     /// Incremented with each change of the state.
     revision: tokio::sync::watch::Sender<u64>,
     battery: Mutex<Option<f64>>,
+    /// The device's settings as the server last sent them.
+    device_settings: Mutex<DeviceSettings>,
     /// The `ETag` of the manifest in use.
     manifest_etag: Mutex<Option<String>>,
 }
@@ -219,6 +231,7 @@ impl ScannerClient {
         .await?;
         Ok(Self {
             connectivity: Connectivity::new(&setup.settings),
+            device_settings: Mutex::new(credentials.device.settings.clone()),
             setup,
             credentials,
             offline,
@@ -239,6 +252,23 @@ impl ScannerClient {
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.credentials.device
+    }
+
+    /// Returns the device's settings, such as `can_override` and `can_search`: as the server last sent them since the
+    /// client was opened, and before that as they were at enrolment.
+    #[must_use]
+    pub fn device_settings(&self) -> DeviceSettings {
+        self.device_settings.lock().clone()
+    }
+
+    /// Notes the device's settings that the server sent.
+    fn note_device_settings(&self, settings: &DeviceSettings) {
+        let mut noted = self.device_settings.lock();
+        if *noted != *settings {
+            noted.clone_from(settings);
+            drop(noted);
+            self.bump_revision();
+        }
     }
 
     /// Returns the state of the client.
@@ -269,6 +299,12 @@ impl ScannerClient {
             // Unreachable: `self` owns the sender.
             Err(_) => revision,
         }
+    }
+
+    /// Returns a receiver of the revision, which [`Self::changed_since`] describes. It does not keep the client open.
+    #[must_use]
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.revision.subscribe()
     }
 
     /// Returns the conflicts that the server reported for scans of this device.

@@ -200,6 +200,7 @@ impl ScannerClient {
         self.offline
             .set_can_override(answer.device.settings.can_override)
             .await?;
+        self.note_device_settings(&answer.device.settings);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! - A ticket that this phone admitted stays admitted on this phone, uploaded or not, under every later manifest.
 //! - Sequence numbers increase by one. Every scan contains the hash of the scan before it.
 
+mod checks;
 pub(crate) mod debounce;
 mod decide;
 mod error;

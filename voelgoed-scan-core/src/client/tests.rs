@@ -1,4 +1,5 @@
 mod http;
+mod office;
 mod scenarios;
 mod server;
 

@@ -4,6 +4,8 @@
 
 mod device;
 mod manifests;
+mod probe;
+mod undo;
 
 use std::path::Path;
 use std::time::Duration;
