@@ -31,18 +31,6 @@ final class ClientTests: XCTestCase {
         return phone
     }
 
-    /// Returns the code of the error that `work` throws.
-    private func code(of work: () async throws -> Void) async -> String {
-        do {
-            try await work()
-            return "no error"
-        } catch let error as ScannerError {
-            return errorCode(error: error)
-        } catch {
-            return "\(error)"
-        }
-    }
-
     func testTheCredentialsAreInTheAppsSecretStoreAndOpenWithoutANetwork() async throws {
         var found = await code { _ = try await ScannerClient.open(setup: self.setup) }
         XCTAssertEqual(found, "not_enrolled")

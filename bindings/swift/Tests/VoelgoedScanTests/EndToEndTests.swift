@@ -4,48 +4,7 @@ import XCTest
 @testable import VoelgoedScan
 
 /// Phones with the real server and the library's own transport.
-final class EndToEndTests: XCTestCase {
-    private var folder = URL(fileURLWithPath: "/")
-    private var secretStores: [String: MemorySecretStore] = [:]
-    private var opened: TestServer?
-    private var server: TestServer { get throws { try XCTUnwrap(opened) } }
-
-    override func setUpWithError() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("voelgoed-scan-" + UUID().uuidString)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        opened = try TestServer()
-    }
-
-    override func tearDownWithError() throws {
-        try opened?.close()
-        try FileManager.default.removeItem(at: folder)
-    }
-
-    private func setup(_ name: String) throws -> ClientSetup {
-        let own = folder.appendingPathComponent(name)
-        try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
-        let secretStore = secretStores[name] ?? MemorySecretStore()
-        secretStores[name] = secretStore
-        return ClientSetup(
-            directory: own.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: secretStore,
-            settings: Fixture.testSettings(retry: 0.02, allowPlainHttp: true))
-    }
-
-    private func phone(_ name: String) async throws -> ScannerClient {
-        let phone = try await ScannerClient.enroll(setup: setup(name), uri: server.ask("enroll \(name)"))
-        try await startSession(phone)
-        let manifest = try await phone.refreshManifest()
-        XCTAssertEqual(manifest?.tickets, 7)
-        return phone
-    }
-
-    private func startSession(_ phone: ScannerClient, at gate: String = "gate_main") async throws {
-        let session = try await phone.startSession(eventId: server["event"], gateId: server[gate], replace: true)
-        XCTAssertEqual(session?.gateId, try server[gate])
-    }
-
-    private func ask(_ question: String) throws -> String { try server.ask(question) }
-
+final class EndToEndTests: ServerTestCase {
     func testAnEnrolmentCodeWorksOnce() async throws {
         let uri = try ask("enroll gate-a")
         let phone = try await ScannerClient.enroll(setup: setup("gate-a"), uri: uri)

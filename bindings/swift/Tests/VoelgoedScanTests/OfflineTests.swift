@@ -26,18 +26,6 @@ final class OfflineTests: XCTestCase {
         return scanner
     }
 
-    /// Returns the code of the error that `work` throws.
-    private func code(of work: () async throws -> Void) async -> String {
-        do {
-            try await work()
-            return "no error"
-        } catch let error as ScannerError {
-            return errorCode(error: error)
-        } catch {
-            return "\(error)"
-        }
-    }
-
     func testWithoutAManifestADecisionFails() async throws {
         let scanner = try await OfflineScanner.open(setup: Fixture.setup(file("a")))
         var found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: self.main) }
