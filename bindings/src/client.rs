@@ -14,15 +14,15 @@ use voelgoed_scan_core::model::DeviceSettings as CoreDeviceSettings;
 pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
 use crate::callbacks::{AppSecrets, AppTransport};
-use crate::clock::now;
+use crate::clock::PlatformClock;
 use crate::listener::{self, ClientSlot};
 use crate::runtime;
 use crate::text::shown_as_debug;
 use crate::{
     Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate, ManifestState,
-    Metadata, Name, NamedGate, OrganizationId, ReasonText, ScanId, ScannerError, SecretStore, SelfTestCheck,
-    SessionId, StateListener, StateSubscription, TicketReading, TicketSearch, Timestamp, Transport,
-    UndoneScan, Verdict,
+    Metadata, Name, NamedGate, OrganizationId, ReasonText, RejectedScan, ReplacedDatabase, RescueReport,
+    ScanId, ScannerError, SecretStore, SelfTestCheck, SessionId, StateListener, StateSubscription,
+    TicketReading, TicketSearch, Timestamp, Transport, UndoneScan, Verdict,
 };
 
 /// The app that embeds the library.
@@ -53,6 +53,8 @@ pub struct ClientSettings {
     pub refresh_interval: Duration,
     /// The maximum number of scans in one upload batch.
     pub batch_size: u32,
+    /// How many events' manifests the phone holds. The least recently used one is dropped first.
+    pub manifests_held: u32,
     /// Whether `http://` addresses are allowed. For tests, and for a server on the same machine.
     pub allow_plain_http: bool,
 }
@@ -68,6 +70,7 @@ pub fn default_client_settings() -> ClientSettings {
         max_backoff,
         refresh_interval,
         batch_size,
+        manifests_held,
         allow_plain_http,
     } = core::client::ClientSettings::default();
     ClientSettings {
@@ -78,6 +81,7 @@ pub fn default_client_settings() -> ClientSettings {
         max_backoff,
         refresh_interval,
         batch_size: u32::try_from(batch_size).unwrap_or(u32::MAX),
+        manifests_held: u32::try_from(manifests_held).unwrap_or(u32::MAX),
         allow_plain_http,
     }
 }
@@ -111,7 +115,7 @@ impl ClientSetup {
             app: self.app,
             transport,
             secrets: Arc::new(AppSecrets(self.secrets)),
-            clock: Arc::new(now),
+            clock: Arc::new(PlatformClock),
             settings: core::client::ClientSettings {
                 scan_timeout: settings.scan_timeout,
                 call_timeout: settings.call_timeout,
@@ -120,6 +124,7 @@ impl ClientSetup {
                 max_backoff: settings.max_backoff,
                 refresh_interval: settings.refresh_interval,
                 batch_size: usize::try_from(settings.batch_size).unwrap_or(usize::MAX),
+                manifests_held: usize::try_from(settings.manifests_held).unwrap_or(usize::MAX),
                 allow_plain_http: settings.allow_plain_http,
             },
         })
@@ -236,6 +241,8 @@ pub struct ClientState {
     pub manifest_age_s: Option<u64>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans that the server rejected and that nobody has seen: `rejected` lists them.
+    pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
     /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
@@ -252,6 +259,7 @@ impl From<core::client::ClientState> for ClientState {
             manifest,
             manifest_age_s,
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
             last_error,
@@ -262,6 +270,7 @@ impl From<core::client::ClientState> for ClientState {
             manifest: manifest.map(Into::into),
             manifest_age_s,
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
             last_error,
@@ -479,6 +488,35 @@ impl ScannerClient {
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
         let conflicts = self.client.conflicts().await?;
         Ok(conflicts.into_iter().map(Into::into).collect())
+    }
+
+    /// Returns the scans that the server rejected, oldest first. They stay on the phone until a person has dealt with them.
+    pub async fn rejected(&self) -> Result<Vec<RejectedScan>, ScannerError> {
+        let rejected = self.client.rejected().await?;
+        Ok(rejected.into_iter().map(Into::into).collect())
+    }
+
+    /// Marks rejected scans as seen, so that the state no longer counts them.
+    pub async fn mark_rejected_seen(&self, scan_ids: Vec<ScanId>) -> Result<(), ScannerError> {
+        Ok(self.client.mark_rejected_seen(&scan_ids).await?)
+    }
+
+    /// Returns the databases of this phone that were damaged or of a newer version. They were set aside and replaced; their
+    /// files stay.
+    pub async fn replaced_databases(&self) -> Result<Vec<ReplacedDatabase>, ScannerError> {
+        let state = self.client.offline().state().await?;
+        Ok(state.replaced.into_iter().map(Into::into).collect())
+    }
+
+    /// Reads the replaced databases once more and takes over what they have and the present one lacks. Opening has done that
+    /// before; a repetition helps if the disk was full then.
+    pub async fn rescued_scans(&self) -> Result<RescueReport, ScannerError> {
+        Ok(self.client.offline().rescued_scans().await?)
+    }
+
+    /// Marks the replaced databases as shown to a person.
+    pub async fn confirm_replacements(&self) -> Result<(), ScannerError> {
+        Ok(self.client.offline().confirm_replacements().await?)
     }
 
     /// Sets the battery level, from 0 to 1. The next health report carries it.

@@ -100,6 +100,14 @@ pub enum ScanWarning {
     /// The reading has only capital or only small letters: Caps Lock is on, or the scanner is set to another keyboard
     /// layout.
     ScannerSettings,
+    /// Somebody set the phone's clock since its last exchange with the server. The phone corrects for it.
+    ClockMoved,
+    /// The phone was restarted since its last exchange with the server, so nothing confirms its clock.
+    ClockUnverified,
+    /// The phone's database was replaced, and earlier admissions of this phone may be unknown.
+    StorageReplaced,
+    /// The phone could not write to its disk. The server has recorded the scan.
+    StorageFull,
 }
 
 /// The direction of a scan.

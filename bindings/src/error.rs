@@ -78,7 +78,11 @@ errors! {
     ScanIdReused = "scan_id_reused";
     /// The database on the phone belongs to another device.
     OtherDevice = "other_device";
-    /// The phone's database failed, for example because the disk is full or damaged.
+    /// Another client uses the database: a second one in this app, or a second app.
+    DatabaseInUse = "database_in_use";
+    /// The phone's disk is full. Once there is room, the next scan works.
+    StorageFull = "storage_full";
+    /// The phone's database failed, for example because the disk is damaged.
     StorageUnavailable = "storage_unavailable";
     /// The log cannot be passed on, because the program already has a log of its own.
     LogUnavailable = "log_unavailable";
@@ -140,7 +144,19 @@ impl From<OfflineError> for ScannerError {
             OfflineError::ScanIdReused => Self::ScanIdReused { reason },
             OfflineError::OtherDevice => Self::OtherDevice { reason },
             OfflineError::Manifest(error) => error.into(),
+            OfflineError::DeviceRefused { code } => Self::Refused {
+                status: 401,
+                code: code.to_string(),
+                reason,
+                session_id: None,
+                retry_after_s: None,
+            },
+            OfflineError::DatabaseInUse => Self::DatabaseInUse { reason },
+            OfflineError::StorageFull(_) => Self::StorageFull { reason },
             OfflineError::Database(_)
+            | OfflineError::Damaged(_)
+            | OfflineError::NewerDatabase { .. }
+            | OfflineError::File(_)
             | OfflineError::Migration(_)
             | OfflineError::InvalidColumn { .. }
             | OfflineError::Json(_) => Self::StorageUnavailable { reason },
@@ -178,7 +194,7 @@ impl From<ClientError> for ScannerError {
 
 #[cfg(test)]
 mod tests {
-    use voelgoed_scan_core::client::{SecretStoreError, TransportError};
+    use voelgoed_scan_core::client::{DeviceRefusal, SecretStoreError, TransportError};
 
     use super::*;
     use crate::Timestamp;
@@ -213,6 +229,11 @@ mod tests {
             OfflineError::OverrideNotAllowed,
             OfflineError::ScanIdReused,
             OfflineError::OtherDevice,
+            OfflineError::DatabaseInUse,
+            OfflineError::DeviceRefused {
+                code: DeviceRefusal::Inactive,
+            },
+            OfflineError::NewerDatabase { version: 9 },
             ManifestError::Malformed.into(),
         ];
         for error in offline {

@@ -21,6 +21,7 @@ mod office;
 mod offline;
 mod runtime;
 mod self_test;
+mod storage;
 mod text;
 mod ticket;
 mod verdict;
@@ -35,6 +36,7 @@ pub use log::*;
 pub use office::*;
 pub use offline::*;
 pub use self_test::*;
+pub use storage::*;
 pub use ticket::*;
 pub use verdict::*;
 

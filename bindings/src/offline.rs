@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use voelgoed_scan_core as core;
 use voelgoed_scan_core::model::{Override, Reading};
 
-use crate::clock::now;
+use crate::clock::{PlatformClock, now};
 use crate::runtime::run_on_one_thread;
 use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateId, Metadata, NamedGate, OrganizationId, ReasonText, ScanId,
-    ScannerError, Timestamp, Verdict,
+    Conflict, DeviceId, Direction, EventId, GateId, Metadata, NamedGate, OrganizationId, ReasonText,
+    ReplacedDatabase, ScanId, ScannerError, Timestamp, Verdict,
 };
 
 /// What an offline scanner needs. Everything except the file comes from the server at enrolment.
@@ -113,10 +114,16 @@ pub struct OfflineState {
     pub manifest: Option<ManifestState>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans that the server rejected and that nobody has seen.
+    pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
     /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
     pub clock_offset_ms: i64,
+    /// Whether the last write found the disk full.
+    pub is_disk_full: bool,
+    /// Databases that were set aside and that nobody has confirmed.
+    pub replaced: Vec<ReplacedDatabase>,
 }
 
 /// Generates the id of a scan attempt. A retry of the attempt uses the same id.
@@ -170,7 +177,11 @@ impl OfflineScanner {
             manifest_key,
             device_secret: None,
         };
-        let scanner = run_on_one_thread(|| core::client::OfflineScanner::open(setup)).await?;
+        let options = core::client::OfflineScannerOptions {
+            clock: Some(Arc::new(PlatformClock)),
+            ..Default::default()
+        };
+        let scanner = run_on_one_thread(|| core::client::OfflineScanner::open_with(setup, options)).await?;
         Ok(Self { scanner })
     }
 
@@ -211,14 +222,20 @@ impl OfflineScanner {
         let core::client::OfflineState {
             manifest,
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
+            is_disk_full,
+            replaced,
         } = self.scanner.state().await?;
         Ok(OfflineState {
             manifest: manifest.map(Into::into),
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
+            is_disk_full,
+            replaced: replaced.into_iter().map(Into::into).collect(),
         })
     }
 

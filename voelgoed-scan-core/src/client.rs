@@ -19,6 +19,7 @@ mod listing;
 mod maintenance;
 mod occupancy;
 pub(crate) mod offline;
+mod refusal;
 mod scanning;
 mod search;
 mod secrets;
@@ -36,7 +37,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::model::{App, Device, DeviceSettings, EnrollAnswer, EnrollRequest, EnrollmentUri, Timestamp};
+use crate::model::{
+    App, Device, DeviceSettings, EnrollAnswer, EnrollRequest, EnrollmentUri, ScanId, Timestamp,
+};
 use crate::sync::Conflict;
 use api::{ApiClient, ApiRequest, to_json};
 use connectivity::Connectivity;
@@ -45,8 +48,10 @@ pub use events::{ListedEvent, ListedGate};
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
 pub use offline::{
-    DeviceSecret, ManifestState, OfflineError, OfflineScan, OfflineScanner, OfflineScannerSetup,
-    OfflineState, PhoneSession, Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket, WaitingBatch,
+    Attempt, AttemptOutcome, ClockState, DeviceRefusal, DeviceSecret, ManifestState, OfflineError,
+    OfflineScan, OfflineScanner, OfflineScannerOptions, OfflineScannerSetup, OfflineState, PhoneSession,
+    RejectedScan, RescueReport, StorageReplacement, Verdict, VerdictPreviousScan, VerdictSource,
+    VerdictTicket, WaitingBatch,
 };
 pub use scanning::ScanInput;
 pub use search::{FoundTicket, TicketSearch};
@@ -56,10 +61,30 @@ pub use self_test::{SelfTestCheck, SelfTestSubject};
 pub use transport::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
 pub use undo::UndoneScan;
 
-/// The device's own clock. It may be wrong: the client measures its offset from the server's clock.
+/// The device's own clocks. The wall clock may be wrong: the client measures its offset from the server's clock.
 pub trait Clock: Send + Sync {
-    /// Returns the current time.
+    /// Returns the current time of the wall clock.
     fn now(&self) -> Timestamp;
+
+    /// Returns the milliseconds since some moment of this boot, by a clock that nobody can set and that goes on while the
+    /// device sleeps (Linux, Android: `CLOCK_BOOTTIME`; Apple: `mach_continuous_time`). `None` if the platform has none:
+    /// then nobody notices a clock that was set ahead.
+    fn monotonic_ms(&self) -> Option<u64> {
+        None
+    }
+
+    /// Returns an id of this boot. The monotonic clock counts only within one boot.
+    fn boot_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns a time for measuring intervals: that of the monotonic clock, if there is one. It is not a time of day.
+    fn steady(&self) -> Timestamp {
+        match self.monotonic_ms() {
+            Some(millis) => Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)),
+            None => self.now(),
+        }
+    }
 }
 
 impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
@@ -85,6 +110,8 @@ pub struct ClientSettings {
     pub refresh_interval: Duration,
     /// The maximum number of scans in one upload batch.
     pub batch_size: usize,
+    /// How many events' manifests the phone holds. The least recently used one is dropped first.
+    pub manifests_held: usize,
     /// Whether `http://` addresses are allowed. For tests, and for a server on the same machine.
     pub allow_plain_http: bool,
 }
@@ -99,6 +126,7 @@ impl Default for ClientSettings {
             max_backoff: Duration::from_mins(1),
             refresh_interval: Duration::from_mins(1),
             batch_size: 500,
+            manifests_held: offline::DEFAULT_MANIFESTS_HELD,
             allow_plain_http: false,
         }
     }
@@ -134,6 +162,8 @@ pub struct ClientState {
     pub manifest_age_s: Option<u64>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans that the server rejected and that nobody has seen: [`ScannerClient::rejected`].
+    pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
     /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
@@ -219,7 +249,12 @@ impl ScannerClient {
         credentials: DeviceCredentials,
     ) -> Result<Self, ClientError> {
         let device = &credentials.device;
-        let offline = OfflineScanner::open(OfflineScannerSetup {
+        let options = OfflineScannerOptions {
+            clock: Some(Arc::clone(&setup.clock)),
+            manifests_held: setup.settings.manifests_held,
+            token_sha256: credentials.token.hash(),
+        };
+        let offline_setup = OfflineScannerSetup {
             file: setup.directory.join(format!("{}.db", device.id)),
             organization_id: device.organization_id,
             device_id: device.id,
@@ -227,8 +262,8 @@ impl ScannerClient {
             can_override: device.settings.can_override,
             manifest_key: *credentials.manifest_key.as_bytes(),
             device_secret: Some(credentials.device_secret.clone()),
-        })
-        .await?;
+        };
+        let offline = OfflineScanner::open_with(offline_setup, options).await?;
         Ok(Self {
             connectivity: Connectivity::new(&setup.settings),
             device_settings: Mutex::new(credentials.device.settings.clone()),
@@ -274,7 +309,7 @@ impl ScannerClient {
     /// Returns the state of the client.
     pub async fn state(&self) -> Result<ClientState, ClientError> {
         let state = self.offline.state().await?;
-        let now = self.setup.clock.now().plus_millis(state.clock_offset_ms);
+        let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
         let age =
             |manifest: &ManifestState| u64::try_from(now.millis_since(manifest.made_at) / 1000).unwrap_or(0);
         let (online, last_error) = self.connectivity.status();
@@ -284,6 +319,7 @@ impl ScannerClient {
             manifest_age_s: state.manifest.as_ref().map(age),
             manifest: state.manifest,
             waiting: state.waiting,
+            rejected: state.rejected,
             conflicts: state.conflicts,
             clock_offset_ms: state.clock_offset_ms,
             last_error,
@@ -310,6 +346,18 @@ impl ScannerClient {
     /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ClientError> {
         Ok(self.offline.conflicts().await?)
+    }
+
+    /// Returns the scans that the server rejected, oldest first. They stay until a person has dealt with them.
+    pub async fn rejected(&self) -> Result<Vec<RejectedScan>, ClientError> {
+        Ok(self.offline.rejected().await?)
+    }
+
+    /// Marks rejected scans as seen, so that the state no longer counts them.
+    pub async fn mark_rejected_seen(&self, scans: &[ScanId]) -> Result<(), ClientError> {
+        self.offline.mark_rejected_seen(scans).await?;
+        self.bump_revision();
+        Ok(())
     }
 
     /// Returns the offline scanner of this client.

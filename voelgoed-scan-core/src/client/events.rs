@@ -6,7 +6,6 @@ use serde::Deserialize;
 
 use crate::client::listing::server_was_not_asked;
 use crate::client::{ClientError, ScannerClient};
-use crate::manifest::ManifestHead;
 use crate::model::{
     ClassName, Event, EventId, EventStatus, Gate, GateCode, GateId, GateStatus, Name, Timestamp,
 };
@@ -121,7 +120,7 @@ impl ScannerClient {
     ///
     /// If the server is unavailable, returns the events whose manifests this phone has. Fails if there is none.
     pub async fn events(&self) -> Result<Vec<ListedEvent>, ClientError> {
-        let held = self.manifest_heads().await;
+        let held = self.offline.held_manifests().await?;
         let mut events = match self.get_list::<EventItem>("/api/v1/events").await {
             Ok(items) => items
                 .into_iter()
@@ -155,7 +154,7 @@ impl ScannerClient {
         let mut gates = match self.get_list::<GateItem>(&path).await {
             Ok(items) => items.into_iter().map(ListedGate::from).collect(),
             Err(error) if server_was_not_asked(&error) => {
-                let heads = self.manifest_heads().await;
+                let heads = self.offline.held_manifests().await?;
                 let head = heads
                     .into_iter()
                     .find(|head| head.event.id == event)
@@ -169,10 +168,5 @@ impl ScannerClient {
         };
         gates.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
         Ok(gates)
-    }
-
-    /// Returns the heads of the manifests that this phone has.
-    async fn manifest_heads(&self) -> Vec<ManifestHead> {
-        self.offline.manifest_head().await.into_iter().collect()
     }
 }

@@ -71,7 +71,7 @@ impl ScannerClient {
     }
 
     /// Runs one round of maintenance. Returns whether the server was available.
-    async fn maintain(&self, refresh: bool) -> bool {
+    pub(super) async fn maintain(&self, refresh: bool) -> bool {
         let round = async {
             if refresh || !self.connectivity.is_online() || self.offline.state().await?.waiting > 0 {
                 let guard = self.resync_lock.lock().await;
@@ -85,6 +85,7 @@ impl ScannerClient {
         match round.await {
             Ok(()) => true,
             Err(error) => {
+                self.heed_refusal(&error).await;
                 self.record_failure(&error);
                 !is_unavailable(&error)
             }
@@ -115,6 +116,7 @@ impl ScannerClient {
         let guard = self.resync_lock.lock().await;
         let report = self.resync(&guard).await;
         if let Err(error) = &report {
+            self.heed_refusal(error).await;
             self.record_failure(error);
         }
         report
@@ -201,14 +203,14 @@ impl ScannerClient {
             .set_can_override(answer.device.settings.can_override)
             .await?;
         self.note_device_settings(&answer.device.settings);
-        Ok(())
+        self.heed_acceptance().await
     }
 
     /// Requests a newer manifest of the session's event and installs it.
     pub async fn refresh_manifest(&self) -> Result<ManifestRefresh, ClientError> {
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         let state = self.offline.state().await?;
-        let now = self.setup.clock.now().plus_millis(state.clock_offset_ms);
+        let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
         let current = state
             .manifest
             .filter(|current| current.event_id == session.event_id);

@@ -4,35 +4,57 @@
 //! - A verdict is on disk before it is returned. Its scan waits for upload until the server has answered for it.
 //! - A ticket that this phone admitted stays admitted on this phone, uploaded or not, under every later manifest.
 //! - Sequence numbers increase by one. Every scan contains the hash of the scan before it.
+//! - One scanner at a time uses a database file.
 
+mod attempts;
 mod checks;
+mod clock;
 pub(crate) mod debounce;
 mod decide;
 mod error;
+mod learn;
+mod lock;
 mod log;
+mod manifests;
+mod memory;
+mod rejected;
+mod replacement;
+mod revocation;
 mod secret;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod ticket_history;
 mod upload;
 mod verdict;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::manifest::{Manifest, ManifestError, TicketKey, VerifiedManifest};
+use crate::client::Clock;
+use crate::manifest::TicketKey;
 use crate::model::{
     DeviceId, Direction, EventId, GateId, Metadata, OrganizationId, Override, Reading, ScanId, ScanResult,
     StaleManifest, Timestamp,
 };
 use crate::sync::{LinkHash, SyncScan};
-use crate::token::Keyring;
+pub use attempts::{Attempt, AttemptOutcome};
+pub use clock::ClockState;
+use clock::{ClockReading, CorrectedTime, DeviceClock};
 use debounce::{Debouncer, ReadingKey, truncate};
-use decide::{LocalPassage, OfflineContext};
+use decide::OfflineContext;
 pub use error::OfflineError;
+use lock::DatabaseLock;
 use log::{DeviceLog, LogEntry};
+use manifests::ActiveManifest;
+use memory::LocalPassage;
+pub use rejected::RejectedScan;
+pub use replacement::{RescueReport, StorageReplacement};
+pub use revocation::DeviceRefusal;
+use revocation::StoredRefusal;
 pub use secret::DeviceSecret;
 pub use state::{ManifestState, OfflineState, PhoneSession};
 pub use upload::WaitingBatch;
@@ -41,6 +63,9 @@ pub use verdict::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
 /// How long a scan may take from the server's response time until its commit is visible to a manifest. A manifest counts
 /// a scan for certain only if it was made later than this after the response.
 const COMMIT_MARGIN: Duration = Duration::from_secs(5);
+
+/// How many events' manifests a phone holds unless the app sets another number.
+pub(crate) const DEFAULT_MANIFESTS_HELD: usize = 4;
 
 /// What an offline scanner needs.
 #[derive(Debug, Clone)]
@@ -60,6 +85,35 @@ pub struct OfflineScannerSetup {
     pub manifest_key: [u8; 32],
     /// The key that signs uploads, if the device enrolled with one.
     pub device_secret: Option<DeviceSecret>,
+}
+
+/// What an offline scanner can have besides its setup.
+#[derive(Clone)]
+pub struct OfflineScannerOptions {
+    /// The device's clocks. Without them, times of scans rest on the wall clock alone.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// How many events' manifests are held, at least one.
+    pub manifests_held: usize,
+    /// The SHA-256 of the device token. A refusal by the server belongs to the token that it refused.
+    pub token_sha256: [u8; 32],
+}
+
+impl Default for OfflineScannerOptions {
+    fn default() -> Self {
+        Self {
+            clock: None,
+            manifests_held: DEFAULT_MANIFESTS_HELD,
+            token_sha256: [0; 32],
+        }
+    }
+}
+
+impl std::fmt::Debug for OfflineScannerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfflineScannerOptions")
+            .field("manifests_held", &self.manifests_held)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A scan for the phone to decide.
@@ -85,6 +139,7 @@ pub struct OfflineScan {
 #[derive(Debug)]
 pub struct OfflineScanner {
     setup: OfflineScannerSetup,
+    options: OfflineScannerOptions,
     state: Mutex<State>,
 }
 
@@ -92,30 +147,26 @@ pub struct OfflineScanner {
 struct State {
     log: DeviceLog,
     active_manifest: Option<ActiveManifest>,
-    clock_offset: i64,
+    clock: DeviceClock,
     can_override: bool,
     session: Option<PhoneSession>,
+    refusal: Option<StoredRefusal>,
+    replaced: Vec<StorageReplacement>,
+    /// When a database was set aside of which a part is lost.
+    lost_at: Option<Timestamp>,
     debouncer: Debouncer,
+    /// Released when the scanner is dropped.
+    _lock: DatabaseLock,
 }
 
-#[derive(Debug)]
-struct ActiveManifest {
-    manifest: Manifest,
-    keyring: Keyring,
-    /// The size of all deltas since the last full manifest, in bytes.
-    delta_bytes: usize,
-}
-
-impl ActiveManifest {
-    fn new(manifest: Manifest, delta_bytes: usize) -> Result<Self, ManifestError> {
-        let head = manifest.head();
-        let keyring =
-            Keyring::public(head.event.organization_id, &head.keys).map_err(|_| ManifestError::Malformed)?;
-        Ok(Self {
-            manifest,
-            keyring,
-            delta_bytes,
-        })
+impl State {
+    /// The event of a scan at a gate that names no event: that of the session, or else of the manifest in use.
+    fn event_of(&self, gate: GateId) -> Option<EventId> {
+        let session = self.session.filter(|session| session.gate_id == gate);
+        let in_use = self.active_manifest.as_ref();
+        session
+            .map(|session| session.event_id)
+            .or_else(|| in_use.map(ActiveManifest::event))
     }
 }
 
@@ -125,73 +176,79 @@ impl OfflineScanner {
     /// A stored manifest with an invalid signature (a damaged disk, a new manifest key) is ignored: the scans that wait
     /// for upload must stay accessible.
     pub async fn open(setup: OfflineScannerSetup) -> Result<Self, OfflineError> {
-        let mut log = DeviceLog::open(&setup.file, &setup).await?;
-        let active_manifest = match restore_manifest(log.manifests().await?, &setup) {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                tracing::warn!(code = error.code(), "the manifest on the device is ignored");
-                None
-            }
-        };
+        Self::open_with(setup, OfflineScannerOptions::default()).await
+    }
+
+    /// Opens the device's database as [`Self::open`] does, with options.
+    ///
+    /// A database that is damaged, or was written by a newer version, is set aside and replaced
+    /// ([`OfflineState::replaced`]). A database that another scanner uses is refused.
+    pub async fn open_with(
+        setup: OfflineScannerSetup,
+        options: OfflineScannerOptions,
+    ) -> Result<Self, OfflineError> {
+        let lock = DatabaseLock::acquire(&setup.file)?;
+        let mut log = replacement::open_or_replace(&setup, options.clock.as_deref()).await?;
         let device = log.device().await?;
-        let state = State {
+        let replaced = log.replacements().await?;
+        let lost_at = log.lost_at().await?;
+        let mut state = State {
             log,
-            active_manifest,
-            clock_offset: device.clock_offset,
+            active_manifest: None,
+            clock: device.clock,
             can_override: device.can_override,
             session: device.session,
+            refusal: device
+                .refusal
+                .filter(|refusal| refusal.token == options.token_sha256),
+            replaced,
+            lost_at,
             debouncer: Debouncer::default(),
+            _lock: lock,
         };
+        manifests::activate_last_used(&mut state, &setup).await?;
         Ok(Self {
             setup,
+            options,
             state: Mutex::new(state),
         })
     }
 
-    /// Verifies a full manifest or a delta of `event`, stores it and activates it. `now` is the device's clock.
-    ///
-    /// On an error the previous manifest stays active.
-    pub async fn install(
-        &self,
-        event: EventId,
-        bytes: Vec<u8>,
-        now: Timestamp,
-    ) -> Result<ManifestState, OfflineError> {
-        let stored = bytes.clone();
-        let OfflineScannerSetup {
-            organization_id,
-            manifest_key,
-            ..
-        } = &self.setup;
-        let part = VerifiedManifest::verify(bytes, *organization_id, manifest_key)?;
-        let State {
-            log,
-            active_manifest,
-            clock_offset,
-            ..
-        } = &mut *self.state.lock().await;
-        let current = active_manifest.as_ref().map(|active| &active.manifest);
-        part.check(event, current, now.plus_millis(*clock_offset))?;
-        let is_delta = part.head().base.is_some();
-        let delta_bytes = active_manifest
-            .as_ref()
-            .filter(|_| is_delta)
-            .map_or(0, |active| active.delta_bytes + stored.len());
-        let next = ActiveManifest::new(part.into_manifest(current)?, delta_bytes)?;
-        log.store_manifest(event, &stored, is_delta).await?;
-        let state = next.state();
-        *active_manifest = Some(next);
-        Ok(state)
+    fn clock(&self) -> Option<&dyn Clock> {
+        self.options.clock.as_deref()
     }
 
     /// Decides a scan. The verdict and everything that it changes are on disk before this returns.
     ///
     /// A scan with the id of an earlier scan, and a payload that was read within the last 2.5 s, return the earlier
     /// verdict and make no second scan. An override is always a scan of its own.
-    pub async fn decide(&self, mut scan: OfflineScan) -> Result<Verdict, OfflineError> {
+    pub async fn decide(&self, scan: OfflineScan) -> Result<Verdict, OfflineError> {
+        self.decide_at(None, scan).await
+    }
+
+    async fn decide_at(
+        &self,
+        event: Option<EventId>,
+        mut scan: OfflineScan,
+    ) -> Result<Verdict, OfflineError> {
         truncate(&mut scan.reading);
+        let state = &mut *self.state.lock().await;
+        match self.decide_with(state, event, &scan).await {
+            Err(error) if error.is_unusable_database() => {
+                self.replace_database(state, error).await?;
+                self.decide_with(state, event, &scan).await
+            }
+            decided => decided,
+        }
+    }
+
+    async fn decide_with(
+        &self,
+        state: &mut State,
+        event: Option<EventId>,
+        scan: &OfflineScan,
+    ) -> Result<Verdict, OfflineError> {
         let key = ReadingKey::of(&scan.reading, scan.gate_id, scan.direction);
-        let mut state = self.state.lock().await;
         if let Some((sha256, verdict)) = state.log.find_verdict(scan.scan_id).await? {
             return if sha256 == key.payload_sha256 && verdict.direction == scan.direction {
                 Ok(Verdict {
@@ -202,6 +259,9 @@ impl OfflineScanner {
                 Err(OfflineError::ScanIdReused)
             };
         }
+        if let Some(refusal) = &state.refusal {
+            return Err(OfflineError::DeviceRefused { code: refusal.code });
+        }
         if scan.override_.is_some() && !state.can_override {
             return Err(OfflineError::OverrideNotAllowed);
         }
@@ -210,7 +270,17 @@ impl OfflineScanner {
         {
             return Ok(verdict);
         }
-        let verdict = self.decide_and_record(&mut state, &key, &scan).await?;
+        let attempt = state.log.attempt(scan.scan_id).await?;
+        let reading = match &attempt {
+            Some(attempt) => attempt.clock(scan.scanned_at),
+            None => ClockReading::at(scan.scanned_at, self.clock()),
+        };
+        let event = event
+            .or(attempt.map(|attempt| attempt.event_id))
+            .or_else(|| state.event_of(scan.gate_id))
+            .ok_or(OfflineError::NoManifest)?;
+        manifests::activate(state, &self.setup, event).await?;
+        let verdict = self.decide_and_record(state, &key, scan, &reading).await?;
         state.debouncer.insert(key, scan.scanned_at, &verdict);
         Ok(verdict)
     }
@@ -220,11 +290,13 @@ impl OfflineScanner {
         state: &mut State,
         key: &ReadingKey,
         scan: &OfflineScan,
+        clock: &ClockReading,
     ) -> Result<Verdict, OfflineError> {
+        let time = state.clock.corrected(clock);
         let State {
             log,
             active_manifest,
-            clock_offset,
+            lost_at,
             ..
         } = state;
         let ActiveManifest {
@@ -232,29 +304,30 @@ impl OfflineScanner {
         } = active_manifest.as_ref().ok_or(OfflineError::NoManifest)?;
         let head = manifest.head();
         let gate = head.gate(scan.gate_id).ok_or(OfflineError::UnknownGate)?;
-        let now = scan.scanned_at.plus_millis(*clock_offset);
-        if head.is_stale(now) && head.event.stale_manifest == StaleManifest::Refuse {
+        if head.is_stale(time.at) && head.event.stale_manifest == StaleManifest::Refuse {
             return Err(OfflineError::StaleManifest {
                 made_at: head.made_at,
             });
         }
         let reading = decide::verify_reading(&scan.reading, manifest, keyring);
-        let passages = match reading.key {
-            Some(ticket) => log.passages(head.event.id, ticket).await?,
-            None => Vec::new(),
-        };
+        let memory = log
+            .memory(head.event.id, reading.key, &key.payload_sha256)
+            .await?;
         let context = OfflineContext {
             manifest,
             gate,
             direction: scan.direction,
-            now,
+            now: time.at,
             has_override: scan.override_.is_some(),
             device_id: self.setup.device_id,
             device_name: &self.setup.device_name,
+            clock: time.state,
+            lost_at: *lost_at,
         };
-        let decision = decide::decide_offline(&context, &reading, &passages);
+        let decision = decide::decide_offline(&context, &reading, &memory);
         let verdict = decision.into_verdict(scan.scan_id, &context);
-        self.record(log, key, scan, &verdict, reading.key).await?;
+        self.record(log, key, scan, &verdict, reading.key, (clock, time))
+            .await?;
         Ok(verdict)
     }
 
@@ -266,6 +339,7 @@ impl OfflineScanner {
         scan: &OfflineScan,
         verdict: &Verdict,
         ticket: Option<TicketKey>,
+        (clock, time): (&ClockReading, CorrectedTime),
     ) -> Result<(), OfflineError> {
         let tail = log.tail().await?;
         let sync_scan = SyncScan {
@@ -279,7 +353,8 @@ impl OfflineScanner {
             sequence: Some(tail.sequence + 1),
             override_: scan.override_.clone(),
             metadata: scan.metadata.clone(),
-            event_id: None,
+            event_id: Some(verdict.event_id),
+            // Known only when the scan is sent. The hash does not cover it.
             age_ms: None,
             prev_hash: tail.link,
         };
@@ -292,6 +367,8 @@ impl OfflineScanner {
             json: &json,
             link,
             verdict,
+            clock,
+            verified_at: time.verified.then_some(time.at),
         };
         let passage = ticket
             .filter(|_| verdict.result == ScanResult::Valid)
@@ -300,22 +377,6 @@ impl OfflineScanner {
                 (verdict.event_id, ticket, passage)
             });
         log.append(&entry, passage).await
-    }
-
-    /// Records an admission or exit that the server decided on this phone, so that the phone knows it when it decides
-    /// alone.
-    pub async fn record_online_verdict(&self, verdict: &Verdict) -> Result<(), OfflineError> {
-        let Some(ticket) = verdict
-            .ticket
-            .as_ref()
-            .filter(|_| verdict.result == ScanResult::Valid)
-        else {
-            return Ok(());
-        };
-        let key = TicketKey::of(self.setup.organization_id, verdict.event_id, ticket.code);
-        let passage = LocalPassage::of(verdict, Some(verdict.scanned_at.plus(COMMIT_MARGIN)));
-        let mut state = self.state.lock().await;
-        state.log.record_passage(verdict.event_id, key, &passage).await
     }
 
     /// Returns the verdict of the same reading within the last 2.5 s, whether the server or the phone decided.
@@ -348,24 +409,4 @@ impl OfflineScanner {
     pub async fn close(self) -> Result<(), OfflineError> {
         self.state.into_inner().log.close().await
     }
-}
-
-/// Rebuilds the manifest from its stored parts. Checks every signature, but no age.
-fn restore_manifest(
-    parts: Vec<Vec<u8>>,
-    setup: &OfflineScannerSetup,
-) -> Result<Option<ActiveManifest>, ManifestError> {
-    let mut manifest: Option<Manifest> = None;
-    let mut delta_bytes = 0;
-    for bytes in parts {
-        let length = bytes.len();
-        let part = VerifiedManifest::verify(bytes, setup.organization_id, &setup.manifest_key)?;
-        if part.head().base.is_some() {
-            delta_bytes += length;
-        }
-        manifest = Some(part.into_manifest(manifest.as_ref())?);
-    }
-    manifest
-        .map(|manifest| ActiveManifest::new(manifest, delta_bytes))
-        .transpose()
 }

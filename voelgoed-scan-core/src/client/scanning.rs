@@ -39,6 +39,7 @@ impl ScannerClient {
     /// The same payload within 2.5 s returns the same verdict and makes no second scan, whether the server or the phone
     /// decided. Await the future to its end: a cancelled scan may already have admitted a person.
     pub async fn scan(&self, mut input: ScanInput) -> Result<Verdict, ClientError> {
+        self.check_not_refused().await?;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         truncate(&mut input.reading);
         let now = self.setup.clock.now();
@@ -115,6 +116,7 @@ impl ScannerClient {
                 Ok(None)
             }
             Err(error) => {
+                self.heed_refusal(&error).await;
                 self.connectivity.record_refusal(error.code());
                 self.bump_revision();
                 Err(error)

@@ -4,9 +4,9 @@
 
 use crate::client::api::ApiRequest;
 use crate::client::secrets::DeviceCredentials;
-use crate::client::{ClientError, OfflineError, ScannerClient};
+use crate::client::{ClientError, ClockState, OfflineError, ScannerClient};
+use crate::model::DeviceSelf;
 use crate::model::text::string_enum;
-use crate::model::{DeviceSelf, Timestamp};
 
 /// A clock that is wrong by more than this gives the warning `clock_skew` on the server, too.
 const CLOCK_TOLERANCE_MS: i64 = 300_000;
@@ -86,14 +86,17 @@ impl ScannerClient {
     /// Tests the phone, in the order of [`SelfTestSubject`]. Reads the credentials from the app's secret store and asks
     /// the server once.
     pub async fn self_test(&self) -> Vec<SelfTestCheck> {
-        let key = self.check_key().err();
+        let key = self.check_key().await.err();
         let store = self.offline.probe_storage().await.err();
         let offset = self.measure_clock().await;
         let network = offset.as_ref().err().map(ClientError::code);
-        let clock = match &offset {
-            Ok(offset) if offset.abs() > CLOCK_TOLERANCE_MS => Some("clock_skew"),
-            Ok(_) => None,
-            Err(_) => Some("clock_unknown"),
+        let (_, clock) = self.offline.server_time(self.setup.clock.now()).await;
+        let clock = match (&offset, clock) {
+            (Ok(offset), _) if offset.abs() > CLOCK_TOLERANCE_MS => Some("clock_skew"),
+            (_, ClockState::Moved) => Some("clock_moved"),
+            (Err(_), ClockState::Unverified) => Some("clock_unverified"),
+            (Err(_), ClockState::Trusted) => Some("clock_unknown"),
+            (Ok(_), ClockState::Trusted | ClockState::Unverified) => None,
         };
         vec![
             SelfTestCheck::new(SelfTestSubject::Key, key.as_ref().map(ClientError::code)),
@@ -104,10 +107,10 @@ impl ScannerClient {
         ]
     }
 
-    /// Checks that the secret store still has this device's credentials.
-    fn check_key(&self) -> Result<(), ClientError> {
+    /// Checks that the secret store still has this device's credentials, and that the server has not refused them.
+    async fn check_key(&self) -> Result<(), ClientError> {
         match DeviceCredentials::load(&*self.setup.secrets)? {
-            Some(stored) if stored.device.id == self.credentials.device.id => Ok(()),
+            Some(stored) if stored.device.id == self.credentials.device.id => self.check_not_refused().await,
             _ => Err(ClientError::NotEnrolled),
         }
     }
@@ -134,12 +137,7 @@ impl ScannerClient {
         let Some(head) = head.filter(|head| head.event.id == session.event_id) else {
             return Some("no_manifest");
         };
-        let offset = self
-            .offline
-            .state()
-            .await
-            .map_or(0, |state| state.clock_offset_ms);
-        let now: Timestamp = self.setup.clock.now().plus_millis(offset);
+        let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
         if head.gate(session.gate_id).is_none() {
             Some("unknown_gate")
         } else if head.is_stale(now) {

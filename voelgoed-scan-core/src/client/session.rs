@@ -54,8 +54,8 @@ impl ScannerClient {
     }
 
     async fn manifest_has_gate(&self, event: EventId, gate: GateId) -> bool {
-        let head = self.offline.manifest_head().await;
-        head.is_some_and(|head| head.event.id == event && head.gate(gate).is_some())
+        let head = self.offline.manifest_head_of(event).await;
+        head.is_ok_and(|head| head.is_some_and(|head| head.gate(gate).is_some()))
     }
 
     /// Ends the session and returns it. Returns `None` if the server had not yet started it.

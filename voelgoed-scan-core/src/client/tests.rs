@@ -1,5 +1,6 @@
 mod http;
 mod office;
+mod refusal;
 mod scenarios;
 mod server;
 

@@ -50,7 +50,7 @@ impl ScannerClient {
             .undone
             .filter(|_| record.scan_id == scan_id)
             .ok_or(ClientError::UnexpectedAnswer)?;
-        self.offline.forget_undone(scan_id).await?;
+        self.offline.forget_undone(scan_id, undone.at).await?;
         // The manifest in use may count the admission. Without a newer one, the phone denies the ticket until the next
         // refresh, which is the safe side.
         if self.offline.session().await.is_some()

@@ -58,6 +58,14 @@ string_enum! {
         /// The reading has only capital or only small letters: Caps Lock is on, or the scanner is set to another keyboard
         /// layout.
         ScannerSettings = "scanner_settings",
+        /// Somebody set the phone's clock since its last exchange with the server. The phone corrects for it.
+        ClockMoved = "clock_moved",
+        /// The phone was restarted since its last exchange with the server, so nothing confirms its clock.
+        ClockUnverified = "clock_unverified",
+        /// The phone's database was replaced, and earlier admissions of this phone may be unknown.
+        StorageReplaced = "storage_replaced",
+        /// The phone could not write to its disk. The server has recorded the scan.
+        StorageFull = "storage_full",
     }
 }
 

@@ -4,12 +4,14 @@
 
 use uuid::Uuid;
 
+use crate::client::offline::COMMIT_MARGIN;
+use crate::client::offline::clock::ClockState;
+use crate::client::offline::memory::TicketMemory;
 use crate::client::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
 use crate::manifest::{Manifest, ManifestGate, ManifestTicket, TicketKey, TicketLookup};
 use crate::model::{
-    Claims, DeviceId, Direction, EventId, Format, GateId, Ledger, NamedGate, OrganizationId, Passage,
-    Reading, Reason, ScanId, ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp,
-    Warning,
+    Claims, DeviceId, Direction, EventId, Format, NamedGate, OrganizationId, Reading, Reason, ScanId,
+    ScanResult, Ticket, TicketCode, TicketFacts, TicketId, TicketStatus, Timestamp, Warning,
 };
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{ScanContext, can_be_overridden, decide};
@@ -74,33 +76,6 @@ fn claims_without_signature(payload: &Payload<'_>) -> Result<Claims, Reason> {
     })
 }
 
-/// An admission or exit that this phone recorded, decided by the server or the phone.
-#[derive(Debug, Clone)]
-pub(super) struct LocalPassage {
-    pub(super) scan_id: ScanId,
-    pub(super) direction: Direction,
-    pub(super) reason: Reason,
-    pub(super) at: Timestamp,
-    pub(super) gate_id: GateId,
-    pub(super) gate_name: String,
-    /// Manifests that are made after this time count it. `None` until the server has it.
-    pub(super) known_at: Option<Timestamp>,
-}
-
-impl LocalPassage {
-    pub(super) fn of(verdict: &Verdict, known_at: Option<Timestamp>) -> Self {
-        Self {
-            scan_id: verdict.scan_id,
-            direction: verdict.direction,
-            reason: verdict.reason,
-            at: verdict.scanned_at,
-            gate_id: verdict.gate.id,
-            gate_name: verdict.gate.name.clone(),
-            known_at,
-        }
-    }
-}
-
 /// The circumstances of a scan on a phone.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfflineContext<'a> {
@@ -113,6 +88,10 @@ pub(super) struct OfflineContext<'a> {
     pub(super) has_override: bool,
     pub(super) device_id: DeviceId,
     pub(super) device_name: &'a str,
+    /// What the phone knows about its clock.
+    pub(super) clock: ClockState,
+    /// When earlier scans of this phone were lost with a database.
+    pub(super) lost_at: Option<Timestamp>,
 }
 
 /// A phone's decision.
@@ -124,11 +103,11 @@ pub(super) struct OfflineDecision {
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Makes the remaining checks. `passages` are the recorded admissions and exits of this ticket.
+/// Makes the remaining checks. `memory` is what the phone remembers of this ticket and this payload.
 pub(super) fn decide_offline(
     context: &OfflineContext<'_>,
     reading: &VerifiedReading,
-    passages: &[LocalPassage],
+    memory: &TicketMemory,
 ) -> OfflineDecision {
     let claims = match &reading.claims {
         Ok(claims) => claims,
@@ -139,6 +118,9 @@ pub(super) fn decide_offline(
     let lookup = reading
         .key
         .map_or(TicketLookup::Absent, |key| context.manifest.find(key));
+    if let Some(reason) = context.refused(&lookup, memory) {
+        return context.denied(reason);
+    }
     let ticket = match (&lookup, reading.format) {
         (TicketLookup::Listed(listed), format) => {
             if matches!(format, Some(Format::Vg1 | Format::Phoenix)) {
@@ -162,7 +144,7 @@ pub(super) fn decide_offline(
         (TicketLookup::Absent, _) => None,
     };
     let listed = lookup.listed();
-    let facts = ticket.map(|ticket| context.facts(ticket, listed.as_ref(), passages));
+    let facts = ticket.map(|ticket| context.facts(ticket, listed.as_ref(), memory));
     let scan_context = context.scan_context();
     let by_rules = decide(&scan_context, claims, facts.as_ref());
     let is_forced = context.has_override && can_be_overridden(by_rules, context.direction);
@@ -179,7 +161,7 @@ pub(super) fn decide_offline(
                 Direction::Entry => facts.ledger.last_admission(),
                 Direction::Exit => facts.ledger.last_passage(),
             };
-            passage.map(|passage| VerdictPreviousScan::of(passage, context.now))
+            passage.map(|passage| VerdictPreviousScan::of(passage, context.now, context.device_id))
         });
     OfflineDecision {
         reason,
@@ -187,6 +169,21 @@ pub(super) fn decide_offline(
         previous_scan,
         warnings,
     }
+}
+
+/// Returns a ticket with its history, without a scan. Its code is unknown and not part of the history.
+pub(super) fn facts_of(
+    context: &OfflineContext<'_>,
+    key: TicketKey,
+    memory: &TicketMemory,
+) -> Option<TicketFacts> {
+    let listed = context.manifest.find(key).listed();
+    let code = TicketCode::from_bytes([0; 12]).ok()?;
+    let ticket = match &listed {
+        Some(listed) => context.ticket_from_manifest(code, listed),
+        None => context.base_ticket(code),
+    };
+    Some(context.facts(ticket, listed.as_ref(), memory))
 }
 
 fn verdict_ticket(TicketFacts { ticket, ledger, .. }: &TicketFacts, is_admission: bool) -> VerdictTicket {
@@ -241,14 +238,36 @@ impl<'a> OfflineContext<'a> {
     }
 
     fn warnings(&self) -> Vec<Warning> {
-        if self.manifest.head().is_stale(self.now) {
-            vec![Warning::StaleManifest]
-        } else {
-            Vec::new()
+        let head = self.manifest.head();
+        let mut warnings = Vec::new();
+        if head.is_stale(self.now) {
+            warnings.push(Warning::StaleManifest);
         }
+        match self.clock {
+            ClockState::Trusted => {}
+            ClockState::Moved => warnings.push(Warning::ClockMoved),
+            ClockState::Unverified => warnings.push(Warning::ClockUnverified),
+        }
+        // A manifest that was made later contains what this phone had uploaded.
+        if self
+            .lost_at
+            .is_some_and(|lost_at| head.made_at <= lost_at.plus(COMMIT_MARGIN))
+        {
+            warnings.push(Warning::StorageReplaced);
+        }
+        warnings
     }
 
-    fn scan_context(&self) -> ScanContext<'a> {
+    /// Returns why the server refused this payload, unless the manifest knows better: it is newer and lists the ticket.
+    fn refused(&self, lookup: &TicketLookup, memory: &TicketMemory) -> Option<Reason> {
+        let (reason, known_at) = memory.refused?;
+        let is_about_ticket = matches!(reason, Reason::TicketNotFound | Reason::OtherEvent);
+        let is_listed_since =
+            !matches!(lookup, TicketLookup::Absent) && known_at < self.manifest.head().made_at;
+        (!(is_about_ticket && is_listed_since)).then_some(reason)
+    }
+
+    pub(super) fn scan_context(&self) -> ScanContext<'a> {
         let head = self.manifest.head();
         ScanContext {
             now: self.now,
@@ -304,72 +323,6 @@ impl<'a> OfflineContext<'a> {
             note: None,
             inserted_at: head.made_at,
             updated_at: head.made_at,
-        }
-    }
-
-    /// Returns the ticket with its history: what the manifest counts, plus the phone's passages that it does not count.
-    fn facts(
-        &self,
-        ticket: Ticket,
-        listed: Option<&ManifestTicket>,
-        passages: &[LocalPassage],
-    ) -> TicketFacts {
-        let made_at = self.manifest.head().made_at;
-        let mut facts = TicketFacts {
-            ledger: listed.map_or_else(Ledger::default, |listed| self.manifest_ledger(listed)),
-            version: 0,
-            ticket,
-        };
-        let is_counted = |passage: &LocalPassage| passage.known_at.is_some_and(|known_at| known_at < made_at);
-        let acknowledged_admissions = passages
-            .iter()
-            .filter(|passage| is_counted(passage) && passage.direction == Direction::Entry)
-            .count();
-        // If the manifest counts fewer admissions than the server acknowledged, the phone applies all of its passages:
-        // a ticket that this phone admitted stays admitted.
-        let trusts_manifest = facts.ledger.admissions() as usize >= acknowledged_admissions;
-        for local in passages
-            .iter()
-            .filter(|passage| !(trusts_manifest && is_counted(passage)))
-        {
-            let passage = self.passage(local);
-            match local.direction {
-                Direction::Exit => {
-                    facts.ledger.leave(passage);
-                }
-                Direction::Entry => {
-                    let person_added = local.reason != Reason::Readmitted
-                        || facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
-                    facts.ledger.enter(passage, person_added);
-                }
-            }
-        }
-        facts.ticket.scan_count = facts.ledger.admissions();
-        facts.ticket.status = facts.ticket.status.after_admissions(facts.ledger.admissions());
-        facts
-    }
-
-    /// Returns the history that the manifest contains: counts and the time of the last admission.
-    fn manifest_ledger(&self, listed: &ManifestTicket) -> Ledger {
-        let last = Passage {
-            scan_id: ScanId::from_uuid(Uuid::nil()),
-            at: listed.last_admission.unwrap_or(self.manifest.head().made_at),
-            gate_id: GateId::from_uuid(Uuid::nil()),
-            gate_name: String::new(),
-            device_id: DeviceId::from_uuid(Uuid::nil()),
-            device_name: String::new(),
-        };
-        Ledger::from_counts(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
-    }
-
-    fn passage(&self, local: &LocalPassage) -> Passage {
-        Passage {
-            scan_id: local.scan_id,
-            at: local.at,
-            gate_id: local.gate_id,
-            gate_name: local.gate_name.clone(),
-            device_id: self.device_id,
-            device_name: self.device_name.to_owned(),
         }
     }
 }

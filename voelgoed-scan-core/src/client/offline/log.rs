@@ -2,22 +2,30 @@
 //!
 //! Invariant: every commit is on disk before the method returns (WAL with `synchronous = full`).
 
+mod attempts;
+mod database;
 mod device;
 mod manifests;
+mod memory;
 mod probe;
-mod undo;
+mod rejected;
+mod rescue;
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::migrations;
 use serde_json::value::RawValue;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{Row as _, SqliteConnection};
 use uuid::Uuid;
 
+use database::DiskState;
+pub(super) use database::Transaction;
+pub(super) use rescue::Rescue;
+
+use crate::client::offline::clock::ClockReading;
 use crate::client::offline::debounce::ReadingKey;
-use crate::client::offline::decide::LocalPassage;
+use crate::client::offline::memory::{Learned, LocalPassage};
 use crate::client::{OfflineError, OfflineScannerSetup, Verdict};
 use crate::manifest::TicketKey;
 use crate::model::{EventId, ScanId, Timestamp};
@@ -26,7 +34,10 @@ use crate::sync::{Conflict, LinkHash, SyncResult, SyncStatus};
 /// The database of one device.
 #[derive(Debug)]
 pub(super) struct DeviceLog {
-    connection: SqliteConnection,
+    options: SqliteConnectOptions,
+    /// `None` after a write that failed.
+    connection: Option<SqliteConnection>,
+    disk: DiskState,
 }
 
 /// A scan that the phone decided, before it is appended to the log.
@@ -37,6 +48,10 @@ pub(super) struct LogEntry<'a> {
     pub(super) json: &'a str,
     pub(super) link: LinkHash,
     pub(super) verdict: &'a Verdict,
+    /// The device's clocks at the scan.
+    pub(super) clock: &'a ClockReading,
+    /// The time of the scan by the server's clock, if the monotonic clock confirms it.
+    pub(super) verified_at: Option<Timestamp>,
 }
 
 /// A scan that waits for upload.
@@ -44,6 +59,20 @@ pub(super) struct WaitingScan {
     pub(super) scan_id: ScanId,
     pub(super) json: Box<RawValue>,
     pub(super) link: LinkHash,
+    monotonic_ms: Option<i64>,
+    boot_id: Option<String>,
+}
+
+impl WaitingScan {
+    /// The milliseconds since the scan by the monotonic clock. `None` if the device was restarted since.
+    pub(super) fn age_at(&self, now: &ClockReading) -> Option<u64> {
+        now.elapsed_since(&ClockReading {
+            // The wall clock does not count.
+            wall: now.wall,
+            monotonic_ms: self.monotonic_ms.and_then(|millis| u64::try_from(millis).ok()),
+            boot_id: self.boot_id.clone(),
+        })
+    }
 }
 
 /// The last scan of the log. Sequence 0 without a hash if the log is empty.
@@ -88,46 +117,63 @@ fn to_json<T: serde::Serialize>(value: &T) -> Result<String, OfflineError> {
 }
 
 impl DeviceLog {
-    /// Opens the database and creates it if necessary. Fails if it belongs to another device.
+    /// Opens the database and creates it if necessary. Fails if it belongs to another device, and if it is damaged.
     pub(super) async fn open(file: &Path, setup: &OfflineScannerSetup) -> Result<Self, OfflineError> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // WAL with `full` syncs at every commit, so that a shown verdict survives a power failure.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
-            .foreign_keys(false);
-        let mut connection = options.connect().await?;
-        migrations::device().run(&mut connection).await?;
-        sqlx::query(include_str!("statements/insert_device.sql"))
+        let mut log = Self {
+            options: database::options(file),
+            connection: None,
+            disk: DiskState::default(),
+        };
+        // Unlike `run`, this future is `Send`: a database may be replaced during any call.
+        migrations::device()
+            .run_direct(None, log.reader().await?, false)
+            .await?;
+        let statement = sqlx::query(include_str!("statements/insert_device.sql"))
             .bind(setup.organization_id.as_uuid())
             .bind(setup.device_id.as_uuid())
-            .bind(setup.can_override)
-            .execute(&mut connection)
-            .await?;
+            .bind(setup.can_override);
+        log.execute(statement).await?;
         let row = sqlx::query(include_str!("statements/select_owner.sql"))
-            .fetch_one(&mut connection)
+            .fetch_one(log.reader().await?)
             .await?;
         let owner = (get_uuid(&row, "organization_id")?, get_uuid(&row, "device_id")?);
         if owner != (*setup.organization_id.as_uuid(), *setup.device_id.as_uuid()) {
             return Err(OfflineError::OtherDevice);
         }
-        Ok(Self { connection })
+        log.check().await?;
+        log.device().await?;
+        Ok(log)
+    }
+
+    /// Fails if a page of the database is damaged.
+    pub(super) async fn check(&mut self) -> Result<(), OfflineError> {
+        let row = sqlx::query(include_str!("statements/quick_check.sql"))
+            .fetch_one(self.reader().await?)
+            .await?;
+        let found: String = row.try_get(0)?;
+        if found == "ok" {
+            Ok(())
+        } else {
+            Err(OfflineError::Damaged(sqlx::Error::Protocol(found)))
+        }
     }
 
     /// Returns the last scan of the log, which the next one continues.
     pub(super) async fn tail(&mut self) -> Result<LogTail, OfflineError> {
         let row = sqlx::query(include_str!("statements/select_tail.sql"))
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(self.reader().await?)
             .await?;
         let Some(row) = row else {
             return Ok(LogTail::default());
         };
         let sequence: i64 = row.try_get("sequence")?;
+        let link: Option<Vec<u8>> = row.try_get("link")?;
         Ok(LogTail {
             sequence: u64::try_from(sequence).map_err(|_| invalid_column("sequence"))?,
-            link: Some(LinkHash::new(get_bytes(&row, "link")?)),
+            link: link
+                .map(|bytes| bytes.try_into().map_err(|_| invalid_column("link")))
+                .transpose()?
+                .map(LinkHash::new),
         })
     }
 
@@ -138,7 +184,7 @@ impl DeviceLog {
     ) -> Result<Option<([u8; 32], Verdict)>, OfflineError> {
         let row = sqlx::query(include_str!("statements/select_verdict.sql"))
             .bind(scan.as_uuid())
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(self.reader().await?)
             .await?;
         row.map(|row| Ok((get_bytes(&row, "payload_sha256")?, get_json(&row, "verdict")?)))
             .transpose()
@@ -153,7 +199,7 @@ impl DeviceLog {
         let rows = sqlx::query(include_str!("statements/select_passages.sql"))
             .bind(event.as_uuid())
             .bind(ticket.as_bytes().as_slice())
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.reader().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -181,20 +227,20 @@ impl DeviceLog {
         let row = sqlx::query(include_str!("statements/has_unacknowledged_passage.sql"))
             .bind(event.as_uuid())
             .bind(ticket.as_bytes().as_slice())
-            .fetch_one(&mut self.connection)
+            .fetch_one(self.reader().await?)
             .await?;
         Ok(row.try_get("unacknowledged")?)
     }
 
-    /// Appends a scan and, for an admission or exit, its passage, in one transaction.
+    /// Appends a scan and, for an admission or exit, its passage, and ends its attempt, in one transaction.
     pub(super) async fn append(
         &mut self,
         entry: &LogEntry<'_>,
         passage: Option<(EventId, TicketKey, LocalPassage)>,
     ) -> Result<(), OfflineError> {
         let verdict = to_json(entry.verdict)?;
-        let mut transaction = self.connection.begin_with("begin immediate").await?;
-        sqlx::query(include_str!("statements/insert_scan.sql"))
+        let mut transaction = self.begin().await?;
+        let statement = sqlx::query(include_str!("statements/insert_scan.sql"))
             .bind(i64::try_from(entry.sequence).map_err(|_| invalid_column("sequence"))?)
             .bind(entry.verdict.scan_id.as_uuid())
             .bind(entry.key.payload_sha256.as_slice())
@@ -202,29 +248,27 @@ impl DeviceLog {
             .bind(entry.json)
             .bind(entry.link.as_bytes().as_slice())
             .bind(verdict)
-            .execute(&mut *transaction)
-            .await?;
+            .bind(entry.verdict.event_id.as_uuid())
+            .bind(
+                entry
+                    .clock
+                    .monotonic_ms
+                    .and_then(|millis| i64::try_from(millis).ok()),
+            )
+            .bind(entry.clock.boot_id.as_deref())
+            .bind(entry.verified_at.map(Timestamp::as_millis));
+        transaction.execute(statement).await?;
         if let Some((event, ticket, passage)) = passage {
-            insert_passage(&mut transaction, event, ticket, &passage).await?;
+            transaction.insert_passage(event, ticket, &passage).await?;
         }
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Records an admission or exit that the server decided.
-    pub(super) async fn record_passage(
-        &mut self,
-        event: EventId,
-        ticket: TicketKey,
-        passage: &LocalPassage,
-    ) -> Result<(), OfflineError> {
-        insert_passage(&mut self.connection, event, ticket, passage).await
+        transaction.end_attempt(entry.verdict.scan_id).await?;
+        self.commit(transaction).await
     }
 
     /// Returns the number of scans that wait for upload.
     pub(super) async fn count_waiting(&mut self) -> Result<u64, OfflineError> {
         let row = sqlx::query(include_str!("statements/count_waiting.sql"))
-            .fetch_one(&mut self.connection)
+            .fetch_one(self.reader().await?)
             .await?;
         get_count(&row)
     }
@@ -233,7 +277,7 @@ impl DeviceLog {
     pub(super) async fn waiting_scans(&mut self, limit: usize) -> Result<Vec<WaitingScan>, OfflineError> {
         let rows = sqlx::query(include_str!("statements/select_waiting.sql"))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.reader().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -242,51 +286,35 @@ impl DeviceLog {
                     scan_id: get_uuid(row, "scan_id")?.into(),
                     json: RawValue::from_string(json).map_err(|_| invalid_column("sent"))?,
                     link: LinkHash::new(get_bytes(row, "link")?),
+                    monotonic_ms: row.try_get("monotonic_ms")?,
+                    boot_id: row.try_get("boot_id")?,
                 })
             })
             .collect()
     }
 
-    /// Stores the server's results. Manifests that are made after `known_at` count the recorded scans.
+    /// Stores the server's results, and what they say of tickets. Manifests that are made after `known_at` count the
+    /// recorded scans.
     pub(super) async fn acknowledge(
         &mut self,
         results: &[SyncResult],
         known_at: Timestamp,
+        learned: &[Learned],
     ) -> Result<(), OfflineError> {
-        let mut transaction = self.connection.begin_with("begin immediate").await?;
+        let mut transaction = self.begin().await?;
         for result in results {
-            let Some(scan) = result.scan_id else { continue };
-            let is_recorded = matches!(result.status, SyncStatus::Recorded | SyncStatus::Replayed);
-            sqlx::query(include_str!("statements/update_scan_status.sql"))
-                .bind(scan.as_uuid())
-                .bind(result.status.as_str())
-                .bind(to_json(&result.errors)?)
-                .bind(is_recorded)
-                .execute(&mut *transaction)
-                .await?;
-            if is_recorded {
-                sqlx::query(include_str!("statements/update_passage_known_at.sql"))
-                    .bind(scan.as_uuid())
-                    .bind(known_at.as_millis())
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            if let Some(conflict) = &result.conflict {
-                sqlx::query(include_str!("statements/upsert_conflict.sql"))
-                    .bind(conflict.other_scan_id.as_uuid())
-                    .bind(to_json(conflict)?)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+            transaction.acknowledge(result, known_at).await?;
         }
-        transaction.commit().await?;
-        Ok(())
+        for one in learned {
+            transaction.learn(one).await?;
+        }
+        self.commit(transaction).await
     }
 
     /// Returns the number of conflicts.
     pub(super) async fn count_conflicts(&mut self) -> Result<u64, OfflineError> {
         let row = sqlx::query(include_str!("statements/count_conflicts.sql"))
-            .fetch_one(&mut self.connection)
+            .fetch_one(self.reader().await?)
             .await?;
         get_count(&row)
     }
@@ -294,34 +322,54 @@ impl DeviceLog {
     /// Returns the conflicts, ordered by scan id.
     pub(super) async fn conflicts(&mut self) -> Result<Vec<Conflict>, OfflineError> {
         let rows = sqlx::query(include_str!("statements/select_conflicts.sql"))
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.reader().await?)
             .await?;
         rows.iter().map(|row| get_json(row, "conflict")).collect()
     }
-
-    /// Closes the database.
-    pub(super) async fn close(self) -> Result<(), OfflineError> {
-        Ok(self.connection.close().await?)
-    }
 }
 
-async fn insert_passage(
-    connection: &mut SqliteConnection,
-    event: EventId,
-    ticket: TicketKey,
-    passage: &LocalPassage,
-) -> Result<(), OfflineError> {
-    sqlx::query(include_str!("statements/insert_passage.sql"))
-        .bind(passage.scan_id.as_uuid())
-        .bind(event.as_uuid())
-        .bind(ticket.as_bytes().as_slice())
-        .bind(passage.direction.as_str())
-        .bind(passage.reason.as_str())
-        .bind(passage.at.as_millis())
-        .bind(passage.gate_id.as_uuid())
-        .bind(&passage.gate_name)
-        .bind(passage.known_at.map(Timestamp::as_millis))
-        .execute(connection)
-        .await?;
-    Ok(())
+impl Transaction {
+    async fn acknowledge(&mut self, result: &SyncResult, known_at: Timestamp) -> Result<(), OfflineError> {
+        let Some(scan) = result.scan_id else { return Ok(()) };
+        let is_recorded = matches!(result.status, SyncStatus::Recorded | SyncStatus::Replayed);
+        let statement = sqlx::query(include_str!("statements/update_scan_status.sql"))
+            .bind(scan.as_uuid())
+            .bind(result.status.as_str())
+            .bind(to_json(&result.errors)?)
+            .bind(is_recorded);
+        self.execute(statement).await?;
+        if is_recorded {
+            let statement = sqlx::query(include_str!("statements/update_passage_known_at.sql"))
+                .bind(scan.as_uuid())
+                .bind(known_at.as_millis());
+            self.execute(statement).await?;
+        }
+        if let Some(conflict) = &result.conflict {
+            let statement = sqlx::query(include_str!("statements/upsert_conflict.sql"))
+                .bind(conflict.other_scan_id.as_uuid())
+                .bind(to_json(conflict)?);
+            self.execute(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Records an admission or exit. A second record of the same scan changes nothing.
+    pub(super) async fn insert_passage(
+        &mut self,
+        event: EventId,
+        ticket: TicketKey,
+        passage: &LocalPassage,
+    ) -> Result<(), OfflineError> {
+        let statement = sqlx::query(include_str!("statements/insert_passage.sql"))
+            .bind(passage.scan_id.as_uuid())
+            .bind(event.as_uuid())
+            .bind(ticket.as_bytes().as_slice())
+            .bind(passage.direction.as_str())
+            .bind(passage.reason.as_str())
+            .bind(passage.at.as_millis())
+            .bind(passage.gate_id.as_uuid())
+            .bind(&passage.gate_name)
+            .bind(passage.known_at.map(Timestamp::as_millis));
+        self.execute(statement).await
+    }
 }

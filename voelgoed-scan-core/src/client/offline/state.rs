@@ -1,15 +1,9 @@
 //! The state of the offline scanner: manifest, clock offset, session, waiting scans.
 
-use crate::client::offline::ActiveManifest;
-use crate::client::{OfflineError, OfflineScanner};
-use crate::manifest::ManifestHead;
+use crate::client::offline::clock::ClockReading;
+use crate::client::offline::{ActiveManifest, manifests};
+use crate::client::{ClockState, OfflineError, OfflineScanner, StorageReplacement};
 use crate::model::{EventId, GateId, SessionId, Timestamp};
-
-/// A clock offset of at most this counts as none.
-const CLOCK_TOLERANCE_MS: i64 = 2000;
-
-/// A change of the clock offset below this is not stored.
-const CLOCK_STEP_MS: i64 = 500;
 
 /// The phone's session at a gate. The server may not have started it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +36,21 @@ pub struct ManifestState {
 /// The state of an offline scanner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfflineState {
-    /// The manifest in use.
+    /// The manifest in use. With a session it is that of the session's event, if the phone holds it.
     pub manifest: Option<ManifestState>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans that the server rejected and that nobody has seen.
+    pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
-    /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
+    /// The server's clock minus the device's clock, in milliseconds, at the last exchange. 0 if they differed by at most
+    /// 2 s.
     pub clock_offset_ms: i64,
+    /// Whether the last write found the disk full.
+    pub is_disk_full: bool,
+    /// Databases that were set aside and that nobody has confirmed.
+    pub replaced: Vec<StorageReplacement>,
 }
 
 impl ActiveManifest {
@@ -68,26 +69,25 @@ impl ActiveManifest {
 
 impl OfflineScanner {
     /// Measures the clock offset with one exchange: `sent_at` and `received_at` are the device's clock, `server_time` is
-    /// the server's clock in between.
+    /// the server's clock in between. Until the next exchange the monotonic clock continues the server's time.
     pub async fn update_clock_offset(
         &self,
         sent_at: Timestamp,
         received_at: Timestamp,
         server_time: Timestamp,
     ) -> Result<(), OfflineError> {
-        let halfway = received_at.millis_since(sent_at).max(0) / 2;
-        let offset = server_time.millis_since(sent_at.plus_millis(halfway));
-        let offset = if offset.abs() <= CLOCK_TOLERANCE_MS {
-            0
-        } else {
-            offset
-        };
-        let mut state = self.state.lock().await;
-        if (offset - state.clock_offset).abs() >= CLOCK_STEP_MS {
-            state.log.set_clock_offset(offset).await?;
-            state.clock_offset = offset;
-        }
-        Ok(())
+        let received = ClockReading::at(received_at, self.clock());
+        let state = &mut *self.state.lock().await;
+        state.clock.measure(sent_at, received, server_time);
+        // It holds even if the disk is full.
+        state.log.set_clock(&state.clock).await
+    }
+
+    /// Returns the time by the server's clock at `now`, the device's clock, and what the phone knows about its clock.
+    pub async fn server_time(&self, now: Timestamp) -> (Timestamp, ClockState) {
+        let reading = ClockReading::at(now, self.clock());
+        let time = self.state.lock().await.clock.corrected(&reading);
+        (time.at, time.state)
     }
 
     /// Returns the session. It survives a restart.
@@ -95,14 +95,18 @@ impl OfflineScanner {
         self.state.lock().await.session
     }
 
-    /// Sets or clears the session.
+    /// Sets or clears the session. The manifest of its event becomes the one in use, if it is held.
     pub async fn set_session(&self, session: Option<PhoneSession>) -> Result<(), OfflineError> {
-        let mut state = self.state.lock().await;
+        let state = &mut *self.state.lock().await;
         if state.session != session {
             state.log.set_session(session.as_ref()).await?;
             state.session = session;
         }
-        Ok(())
+        let Some(session) = session else { return Ok(()) };
+        match manifests::activate(state, &self.setup, session.event_id).await {
+            Err(OfflineError::NoManifest) => Ok(()),
+            activated => activated,
+        }
     }
 
     /// Sets whether the device may override, as the server's device settings say.
@@ -118,20 +122,19 @@ impl OfflineScanner {
     /// Returns the state.
     pub async fn state(&self) -> Result<OfflineState, OfflineError> {
         let mut state = self.state.lock().await;
-        Ok(OfflineState {
-            manifest: state.active_manifest.as_ref().map(ActiveManifest::state),
-            waiting: state.log.count_waiting().await?,
-            conflicts: state.log.count_conflicts().await?,
-            clock_offset_ms: state.clock_offset,
-        })
-    }
-
-    /// Returns the head of the manifest in use: the event, its gates and keys.
-    pub async fn manifest_head(&self) -> Option<ManifestHead> {
-        let state = self.state.lock().await;
-        state
+        let session = state.session.map(|session| session.event_id);
+        let in_use = state
             .active_manifest
             .as_ref()
-            .map(|active| active.manifest.head().clone())
+            .filter(|active| session.is_none_or(|event| event == active.event()));
+        Ok(OfflineState {
+            manifest: in_use.map(ActiveManifest::state),
+            waiting: state.log.count_waiting().await?,
+            rejected: state.log.count_rejected().await?,
+            conflicts: state.log.count_conflicts().await?,
+            clock_offset_ms: state.clock.offset,
+            is_disk_full: state.log.is_disk_full(),
+            replaced: state.replaced.clone(),
+        })
     }
 }

@@ -1,5 +1,14 @@
+mod attempts;
+mod clock;
 mod decision;
+mod disk;
+mod held_manifests;
 mod kill;
+mod lock;
+mod memory;
+mod old_files;
+mod rejected;
+mod replacement;
 mod retention;
 mod upload;
 
@@ -16,7 +25,7 @@ use crate::model::{
     SigningKey, TicketCode, TicketStatus, Warning,
 };
 use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
-use crate::token::{MasterSecret, Vg2Claims};
+use crate::token::{Keyring, MasterSecret, Vg2Claims};
 
 /// The time of the first manifest.
 pub(crate) const MADE_AT: Timestamp = Timestamp::from_seconds(1_780_000_000);
@@ -285,4 +294,18 @@ fn the_debug_output_of_a_device_secret_is_empty() {
     assert_eq!(format!("{secret:?}"), "DeviceSecret(…)");
     assert_eq!(*secret.seed(), [9; 32]);
     assert!(DeviceSecret::generate().public().is_usable());
+}
+
+/// The apps' executors move the calls of a scanner between threads.
+#[tokio::test]
+async fn the_calls_of_a_scanner_may_move_between_threads() {
+    const fn check<T: Send>(_: &T) {}
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
+    let scan = phone.scanner.decide(entry("x", 1));
+    check(&scan);
+    scan.await.expect("a verdict");
+    let rescue = phone.scanner.rescued_scans();
+    check(&rescue);
+    assert_eq!(rescue.await.expect("nothing was set aside").scans, 0);
 }

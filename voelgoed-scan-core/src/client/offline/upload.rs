@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use crate::client::offline::COMMIT_MARGIN;
+use crate::client::offline::clock::ClockReading;
 use crate::client::{OfflineError, OfflineScanner, OfflineScannerSetup};
 use crate::model::{BatchId, ScanId, Timestamp};
 use crate::sync::{
-    Conflict, LinkHash, MAX_BATCH, ScanFault, SyncAnswer, SyncRequest, SyncResult, SyncStatus, signed_bytes,
+    Conflict, LinkHash, MAX_BATCH, ScanFault, SyncRequest, SyncResult, SyncStatus, signed_bytes,
 };
 
 /// The maximum size of the scans in one batch, in bytes. The server accepts 16 MiB.
@@ -56,6 +56,8 @@ impl OfflineScanner {
             return Ok(None);
         }
         let batch_id = BatchId::generate(sent_at);
+        let now = ClockReading::at(sent_at, self.clock());
+        let ages: Vec<Option<u64>> = waiting.iter().map(|scan| scan.age_at(&now)).collect();
         let links: Vec<LinkHash> = waiting.iter().map(|scan| scan.link).collect();
         let OfflineScannerSetup {
             organization_id,
@@ -70,14 +72,18 @@ impl OfflineScanner {
                 batch_id,
                 sent_at,
                 &links,
-                &[],
+                &ages,
             ))
         });
         let scan_ids = waiting.iter().map(|scan| scan.scan_id).collect();
         let request = SyncRequest::<Box<RawValue>> {
             batch_id,
             sent_at,
-            scans: waiting.into_iter().map(|scan| scan.json).collect(),
+            scans: waiting
+                .into_iter()
+                .zip(ages)
+                .map(|(scan, age)| with_age(scan.json, age))
+                .collect::<Result<_, _>>()?,
             signature,
         };
         let body = serde_json::to_vec(&request)?;
@@ -86,13 +92,6 @@ impl OfflineScanner {
             scan_ids,
             body,
         }))
-    }
-
-    /// Stores the server's answer to a batch. A scan without a result continues to wait.
-    pub async fn acknowledge(&self, answer: &SyncAnswer) -> Result<(), OfflineError> {
-        let mut state = self.state.lock().await;
-        let known_at = answer.server_time.plus(COMMIT_MARGIN);
-        state.log.acknowledge(&answer.results, known_at).await
     }
 
     /// Marks a scan as rejected that the server refuses in every batch. It stays on the phone and does not block others.
@@ -109,12 +108,21 @@ impl OfflineScanner {
         // The server has nothing of this scan, so no manifest ever counts it.
         state
             .log
-            .acknowledge(&[result], Timestamp::from_millis(i64::MAX))
+            .acknowledge(&[result], Timestamp::from_millis(i64::MAX), &[])
             .await
     }
 
     /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, OfflineError> {
         self.state.lock().await.log.conflicts().await
+    }
+}
+
+/// Adds the age of a scan to its JSON. The link hash does not cover it, the signature of the batch does.
+fn with_age(scan: Box<RawValue>, age: Option<u64>) -> Result<Box<RawValue>, serde_json::Error> {
+    match (age, scan.get().strip_prefix('{')) {
+        // A scan has members: its id at least.
+        (Some(age), Some(members)) => RawValue::from_string(format!("{{\"age_ms\":{age},{members}")),
+        _ => Ok(scan),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::text::string_enum;
 use crate::model::{
-    ClassName, Direction, EventId, NamedGate, Note, Occupancy, Passage, Reason, ScanAnswer, ScanId,
+    ClassName, DeviceId, Direction, EventId, NamedGate, Note, Occupancy, Passage, Reason, ScanAnswer, ScanId,
     ScanResult, Seat, TicketCode, TicketId, TicketStatus, Timestamp, Warning,
 };
 
@@ -90,19 +90,20 @@ pub struct VerdictPreviousScan {
 }
 
 impl VerdictPreviousScan {
-    /// Converts a passage of the phone's ledger. A passage from the manifest has the nil id.
-    pub(super) fn of(passage: &Passage, now: Timestamp) -> Self {
-        let is_local = !passage.scan_id.as_uuid().is_nil();
+    /// Converts a passage of the phone's ledger. A passage that only the manifest counts has nil ids.
+    pub(super) fn of(passage: &Passage, now: Timestamp, this_device: DeviceId) -> Self {
+        let is_known = !passage.scan_id.as_uuid().is_nil();
+        let has_gate = !passage.gate_id.as_uuid().is_nil();
         Self {
-            scan_id: is_local.then_some(passage.scan_id),
+            scan_id: is_known.then_some(passage.scan_id),
             scanned_at: passage.at,
             seconds_ago: (now.millis_since(passage.at) / 1000).max(0),
-            gate: is_local.then(|| NamedGate {
+            gate: has_gate.then(|| NamedGate {
                 id: passage.gate_id,
                 name: passage.gate_name.clone(),
             }),
-            device_name: is_local.then(|| passage.device_name.clone()),
-            same_device: is_local,
+            device_name: is_known.then(|| passage.device_name.clone()),
+            same_device: is_known && passage.device_id == this_device,
         }
     }
 }

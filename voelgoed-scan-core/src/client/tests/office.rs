@@ -545,16 +545,7 @@ async fn the_self_test_finds_a_database_that_takes_no_write() {
     Office::open(&mut fixture);
     let phone = fixture.phone().await;
     assert!(phone.offline().probe_storage().await.is_ok());
-    let file = fixture.setup.directory.join(format!("{}.db", phone.device().id));
-    // Another connection removes a table, as damage does.
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
-    let mut other = sqlx::ConnectOptions::connect(&options)
-        .await
-        .expect("a connection");
-    sqlx::query("drop table device")
-        .execute(&mut other)
-        .await
-        .expect("the table is gone");
+    phone.offline().damage().await;
     let checks = phone.self_test().await;
     let store = checks
         .iter()

@@ -85,6 +85,14 @@ impl FakeServer {
         });
     }
 
+    /// Accepts the device again.
+    pub(super) fn reactivate(&self) {
+        self.with(|state| {
+            state.revoked = false;
+            state.sync_status = "recorded";
+        });
+    }
+
     pub(super) fn answer_syncs(&self, status: &'static str) {
         self.with(|state| state.sync_status = status);
     }

@@ -202,6 +202,7 @@ async fn a_stored_manifest_with_an_unpinned_key_is_ignored_and_the_log_stays() {
         .await
         .expect_err("no manifest");
     assert_eq!(error.code(), "no_manifest");
+    drop(scanner);
     setup.device_id = DeviceId::from_uuid(uuid(8));
     let error = OfflineScanner::open(setup)
         .await

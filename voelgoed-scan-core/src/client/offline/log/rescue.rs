@@ -1,0 +1,255 @@
+//! Takes over what can be read of a database that was set aside.
+//!
+//! Invariants: rows are read one by one from both ends of a table, so that a damaged page costs only its own rows; a row
+//! that this database has is left alone; the rows of the old database stay as they are.
+
+use std::path::Path;
+
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::{SqliteRow, SqliteValueRef};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _};
+
+use crate::client::offline::log::{DeviceLog, LogTail, Transaction, database, invalid_column};
+use crate::client::{OfflineError, StorageReplacement};
+use crate::model::Timestamp;
+use crate::sync::LinkHash;
+
+/// What was taken over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::client::offline) struct Rescue {
+    /// The number of scans that wait for upload.
+    pub(in crate::client::offline) scans: u64,
+    /// Whether every row of every table was read.
+    pub(in crate::client::offline) complete: bool,
+}
+
+/// A table that is taken over: two statements that read it, from either end, and one that writes a row.
+struct Table {
+    forward: &'static str,
+    backward: &'static str,
+    insert: &'static str,
+    /// Whether its rows are scans that wait for upload.
+    is_waiting: bool,
+    /// Whether earlier versions lack the table. Its absence is no loss.
+    is_recent: bool,
+}
+
+macro_rules! table {
+    ($name:literal, waiting: $waiting:literal, recent: $recent:literal) => {
+        Table {
+            forward: include_str!(concat!("../statements/rescue/select_", $name, ".sql")),
+            backward: include_str!(concat!("../statements/rescue/select_", $name, "_backward.sql")),
+            insert: include_str!(concat!("../statements/rescue/insert_", $name, ".sql")),
+            is_waiting: $waiting,
+            is_recent: $recent,
+        }
+    };
+}
+
+const TABLES: &[Table] = &[
+    table!("scans", waiting: true, recent: false),
+    table!("rejected", waiting: false, recent: false),
+    table!("passages", waiting: false, recent: false),
+    table!("attempts", waiting: false, recent: true),
+    table!("server_facts", waiting: false, recent: true),
+    table!("refused_payloads", waiting: false, recent: true),
+    table!("manifest_parts", waiting: false, recent: true),
+    table!("manifest_uses", waiting: false, recent: true),
+];
+
+impl DeviceLog {
+    /// Returns the end of the log in a database that was set aside. `None` if it cannot be read.
+    pub(in crate::client::offline) async fn tail_of(file: &Path) -> Option<LogTail> {
+        let mut old = open_old(file).await.ok()?;
+        let continued = sqlx::query(include_str!("../statements/select_tail.sql"))
+            .fetch_one(&mut old)
+            .await;
+        let row = match continued {
+            Ok(row) => row,
+            // An earlier version wrote it, which continued no other log.
+            Err(_) => sqlx::query(include_str!("../statements/rescue/select_tail.sql"))
+                .fetch_one(&mut old)
+                .await
+                .ok()?,
+        };
+        let _ = old.close().await;
+        let sequence: i64 = row.try_get("sequence").ok()?;
+        let link: Option<Vec<u8>> = row.try_get("link").ok()?;
+        let link = link.map(TryInto::try_into).transpose().ok()?;
+        Some(LogTail {
+            sequence: u64::try_from(sequence).ok()?,
+            link: link.map(LinkHash::new),
+        })
+    }
+
+    /// Takes over what can be read of a database that was set aside.
+    pub(in crate::client::offline) async fn rescue_from(
+        &mut self,
+        file: &Path,
+    ) -> Result<Rescue, OfflineError> {
+        let mut rescue = Rescue {
+            scans: 0,
+            complete: true,
+        };
+        let Ok(mut old) = open_old(file).await else {
+            return Ok(Rescue::default());
+        };
+        let mut transaction = self.begin().await?;
+        for table in TABLES {
+            let (written, complete) = transaction.copy(&mut old, table).await?;
+            if table.is_waiting {
+                rescue.scans += written;
+            }
+            rescue.complete &= complete;
+        }
+        self.commit(transaction).await?;
+        let _ = old.close().await;
+        Ok(rescue)
+    }
+
+    /// Records that this database replaces another, and which log it continues.
+    pub(in crate::client::offline) async fn begin_after(
+        &mut self,
+        replacement: &StorageReplacement,
+        tail: &LogTail,
+    ) -> Result<(), OfflineError> {
+        let mut transaction = self.begin().await?;
+        let statement = sqlx::query(include_str!("../statements/update_log_base.sql"))
+            .bind(i64::try_from(tail.sequence).map_err(|_| invalid_column("sequence"))?)
+            .bind(tail.link.as_ref().map(|link| link.as_bytes().as_slice()));
+        transaction.execute(statement).await?;
+        let statement = sqlx::query(include_str!("../statements/insert_replacement.sql"))
+            .bind(replacement.path.to_string_lossy())
+            .bind(replacement.replaced_at.as_millis())
+            .bind(&replacement.code)
+            .bind(i64::try_from(replacement.rescued).unwrap_or(i64::MAX))
+            .bind(replacement.complete);
+        transaction.execute(statement).await?;
+        self.commit(transaction).await
+    }
+
+    /// Returns the databases that were set aside and that nobody has confirmed, oldest first.
+    pub(in crate::client::offline) async fn replacements(
+        &mut self,
+    ) -> Result<Vec<StorageReplacement>, OfflineError> {
+        let rows = sqlx::query(include_str!("../statements/select_replacements.sql"))
+            .fetch_all(self.reader().await?)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let rescued: i64 = row.try_get("rescued")?;
+                Ok(StorageReplacement {
+                    path: row.try_get::<String, _>("path")?.into(),
+                    replaced_at: Timestamp::from_millis(row.try_get("replaced_at")?),
+                    code: row.try_get("code")?,
+                    rescued: u64::try_from(rescued).map_err(|_| invalid_column("rescued"))?,
+                    complete: row.try_get("complete")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Returns when the last database was set aside of which a part is lost.
+    pub(in crate::client::offline) async fn lost_at(&mut self) -> Result<Option<Timestamp>, OfflineError> {
+        let row = sqlx::query(include_str!("../statements/select_lost_at.sql"))
+            .fetch_one(self.reader().await?)
+            .await?;
+        let lost_at: Option<i64> = row.try_get("lost_at")?;
+        Ok(lost_at.map(Timestamp::from_millis))
+    }
+
+    /// Records the result of another attempt to take over a database.
+    pub(in crate::client::offline) async fn record_rescue(
+        &mut self,
+        path: &Path,
+        rescue: Rescue,
+    ) -> Result<(), OfflineError> {
+        let statement = sqlx::query(include_str!("../statements/update_replacement.sql"))
+            .bind(path.to_string_lossy().into_owned())
+            .bind(i64::try_from(rescue.scans).unwrap_or(i64::MAX))
+            .bind(rescue.complete);
+        self.execute(statement).await
+    }
+
+    pub(in crate::client::offline) async fn confirm_replacements(&mut self) -> Result<(), OfflineError> {
+        let statement = sqlx::query(include_str!("../statements/confirm_replacements.sql"));
+        self.execute(statement).await
+    }
+}
+
+async fn open_old(file: &Path) -> Result<SqliteConnection, OfflineError> {
+    let options = database::options(file)
+        .create_if_missing(false)
+        .pragma("query_only", "on");
+    Ok(options.connect().await?)
+}
+
+impl Transaction {
+    /// Copies a table. Returns the number of rows that were written, and whether every row was read.
+    async fn copy(&mut self, old: &mut SqliteConnection, table: &Table) -> Result<(u64, bool), OfflineError> {
+        let (mut written, complete) = self.copy_rows(old, table.forward, table.insert).await?;
+        if complete {
+            return Ok((written, true));
+        }
+        let (more, complete) = self.copy_rows(old, table.backward, table.insert).await?;
+        written += more;
+        Ok((written, complete || table.is_recent && written == 0))
+    }
+
+    /// Copies rows until one cannot be read.
+    async fn copy_rows(
+        &mut self,
+        old: &mut SqliteConnection,
+        select: &'static str,
+        insert: &'static str,
+    ) -> Result<(u64, bool), OfflineError> {
+        let mut rows = sqlx::query(select).fetch(old);
+        let mut written = 0;
+        loop {
+            match rows.try_next().await {
+                Ok(Some(row)) => {
+                    if let Ok(values) = values_of(&row) {
+                        let mut statement = sqlx::query(insert);
+                        for value in values {
+                            statement = match value {
+                                Value::Null => statement.bind(None::<i64>),
+                                Value::Integer(number) => statement.bind(number),
+                                Value::Text(text) => statement.bind(text),
+                                Value::Blob(bytes) => statement.bind(bytes),
+                            };
+                        }
+                        written += self.execute_counted(statement).await?;
+                    }
+                }
+                Ok(None) => return Ok((written, true)),
+                Err(error) => {
+                    tracing::warn!(%error, "a table of the old database was read in part");
+                    return Ok((written, false));
+                }
+            }
+        }
+    }
+}
+
+/// A value of any of the types that the tables have.
+enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+fn values_of(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+    let value = |index: usize| {
+        let raw: SqliteValueRef<'_> = row.try_get_raw(index)?;
+        if raw.is_null() {
+            return Ok(Value::Null);
+        }
+        match raw.type_info().name() {
+            "INTEGER" | "BOOLEAN" => Ok(Value::Integer(row.try_get_unchecked(index)?)),
+            "TEXT" => Ok(Value::Text(row.try_get_unchecked(index)?)),
+            _ => Ok(Value::Blob(row.try_get_unchecked(index)?)),
+        }
+    };
+    (0..row.len()).map(value).collect()
+}

@@ -1,2 +1,0 @@
--- Deletes all parts of the manifest before a full manifest replaces them.
-delete from manifests

@@ -1,0 +1,4 @@
+-- Deletes an admission that was undone.
+-- $1 scan
+delete from passages
+where scan_id = $1

@@ -1,0 +1,4 @@
+-- Selects what the server said of tickets of a database that was set aside, from its end.
+select event_id, ticket_key, kind, at, known_at, fact
+from server_facts
+order by event_id desc, ticket_key desc, kind desc

@@ -1,4 +1,0 @@
--- Selects the full manifest and then its deltas, in the order in which they apply.
-select bytes
-from manifests
-order by position

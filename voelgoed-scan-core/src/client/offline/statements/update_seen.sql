@@ -1,0 +1,6 @@
+-- Records that a person has seen that a scan was rejected.
+-- $1 scan
+update scans
+set seen = 1
+where scan_id = $1
+    and status = 'rejected'

@@ -1,0 +1,9 @@
+-- Stores what the server said of a ticket, unless something newer is stored.
+-- $1 event, $2 ticket key, $3 kind, $4 time, $5 since when manifests contain it, $6 fact JSON
+insert into server_facts (event_id, ticket_key, kind, at, known_at, fact)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (event_id, ticket_key, kind) do update
+set at = excluded.at,
+    known_at = excluded.known_at,
+    fact = excluded.fact
+where server_facts.known_at <= excluded.known_at

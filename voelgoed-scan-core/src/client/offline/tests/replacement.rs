@@ -1,0 +1,320 @@
+//! A database that cannot be used is set aside, and what can be read of it is taken over.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::client::{Attempt, StorageReplacement};
+
+async fn state(phone: &Phone) -> OfflineState {
+    phone.scanner.state().await.expect("a state")
+}
+
+/// A phone with an uploaded admission of ticket 1, waiting ones of tickets 2 and 3, and an attempt for ticket 4. It is
+/// closed, so that its database is one file.
+async fn closed_phone(test_event: &TestEvent) -> (tempfile::TempDir, PathBuf) {
+    let phone = test_event.phone().await;
+    phone.scan(entry(test_event.vg2(1), 1)).await;
+    let batch = phone
+        .scanner
+        .next_batch(10, after(2))
+        .await
+        .expect("a batch")
+        .expect("one");
+    phone
+        .scanner
+        .acknowledge(&upload::recorded(&batch, after(2)))
+        .await
+        .expect("it is stored");
+    phone.scan(entry(test_event.vg2(2), 10)).await;
+    phone.scan(entry(test_event.vg2(3), 11)).await;
+    let attempt = Attempt {
+        event_id: test_event.event.id,
+        scan: entry(test_event.vg2(4), 12),
+    };
+    phone.scanner.begin_attempt(&attempt).await.expect("it is stored");
+    let Phone { scanner, directory } = phone;
+    scanner.close().await.expect("it closes");
+    let file = directory.path().join("device.db");
+    (directory, file)
+}
+
+async fn opened(test_event: &TestEvent, directory: tempfile::TempDir) -> Phone {
+    Phone {
+        scanner: test_event.open(&directory).await,
+        directory,
+    }
+}
+
+fn only(state: OfflineState) -> StorageReplacement {
+    let [replacement] = <[_; 1]>::try_from(state.replaced).expect("one was set aside");
+    replacement
+}
+
+/// The sequence numbers and the links of the scans that wait.
+async fn waiting(phone: &Phone) -> Vec<(u64, Option<LinkHash>, LinkHash)> {
+    let batch = phone.scanner.next_batch(1000, after(100)).await.expect("a batch");
+    let Some(batch) = batch else { return Vec::new() };
+    let request = SyncRequest::read(&batch.body).expect("a batch");
+    let scans = request.scans.iter().map(|received| {
+        let scan = received.scan.as_ref().expect("a scan");
+        (scan.sequence.expect("a number"), scan.prev_hash, received.link)
+    });
+    scans.collect()
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_set_aside_and_taken_over_completely() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    let mut log = DeviceLog::open(&file, &test_event.setup(&file))
+        .await
+        .expect("it opens");
+    log.pretend_newer().await;
+    log.close().await.expect("it closes");
+    let mut phone = opened(&test_event, directory).await;
+    let replacement = only(state(&phone).await);
+    assert_eq!(
+        (replacement.code.as_str(), replacement.rescued),
+        ("newer_database", 2)
+    );
+    assert!(replacement.complete);
+    assert!(replacement.path.exists(), "it is never deleted");
+    assert_eq!(state(&phone).await.waiting, 2);
+    let unfinished = phone.scanner.unfinished_attempts().await.expect("a list");
+    assert_eq!(unfinished.len(), 1, "the scan under way");
+    let scans = [1, 2, 3, 5].map(|number| entry(test_event.vg2(number), 60));
+    assert_eq!(
+        phone.reasons(scans).await,
+        [
+            Reason::AlreadyScanned,
+            Reason::AlreadyScanned,
+            Reason::AlreadyScanned,
+            Reason::Admitted
+        ]
+    );
+    let verdict = phone.scan(entry(test_event.vg2(6), 61)).await;
+    assert!(
+        verdict.warnings.is_empty(),
+        "nothing is unknown: {:?}",
+        verdict.warnings
+    );
+    // The chain goes on where the old log ended.
+    let scans = waiting(&phone).await;
+    let sequences: Vec<_> = scans.iter().map(|(sequence, ..)| *sequence).collect();
+    assert_eq!(sequences, [2, 3, 4, 5, 6, 7, 8]);
+    assert!(scans.windows(2).all(|pair| pair[1].1 == Some(pair[0].2)));
+    phone = phone.reopened(&test_event).await;
+    assert_eq!(
+        only(state(&phone).await),
+        replacement,
+        "it is reported until it is confirmed"
+    );
+    phone.scanner.confirm_replacements().await.expect("it is stored");
+    assert!(state(&phone).await.replaced.is_empty());
+    assert!(replacement.path.exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_set_aside_and_the_new_log_repeats_no_number() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    fs::write(&file, b"what a failing flash card returns".repeat(1000)).expect("it is written");
+    let phone = opened(&test_event, directory).await;
+    let replacement = only(state(&phone).await);
+    assert_eq!(
+        (
+            replacement.code.as_str(),
+            replacement.rescued,
+            replacement.complete
+        ),
+        ("damaged_database", 0, false)
+    );
+    let kept = fs::read(&replacement.path).expect("it is there");
+    assert!(kept.starts_with(b"what a failing flash card"), "it is as it was");
+    let error = phone
+        .scanner
+        .decide(entry(test_event.vg2(1), 60))
+        .await
+        .expect_err("the manifest is lost");
+    assert_eq!(error.code(), "no_manifest");
+    phone
+        .install(&test_event, test_event.manifest(), 60)
+        .await
+        .expect("it is installed");
+    phone.scanner.confirm_replacements().await.expect("it is stored");
+    let verdict = phone.scan(entry(test_event.vg2(1), 61)).await;
+    assert_eq!(
+        (verdict.reason, verdict.warnings.as_slice()),
+        (Reason::Admitted, [Warning::StorageReplaced].as_slice()),
+        "the phone says that it may have admitted it before, although the loss was confirmed"
+    );
+    let scans = waiting(&phone).await;
+    assert!(
+        scans[0].0 > 1_000_000_000 && scans[0].1.is_some(),
+        "a gap, not the first scan of a log: {scans:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_warning_ends_with_a_manifest_that_was_made_later() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    fs::write(&file, b"damaged").expect("it is written");
+    let phone = opened(&test_event, directory).await;
+    let replaced_at = only(state(&phone).await).replaced_at;
+    let mut later = TestEvent::new();
+    later.version = 2;
+    later.made_at = replaced_at.plus_millis(6000);
+    phone
+        .scanner
+        .install(later.event.id, later.manifest(), later.made_at)
+        .await
+        .expect("it is installed");
+    let scan = OfflineScan {
+        scanned_at: later.made_at.plus_millis(1000),
+        ..entry(test_event.vg2(1), 0)
+    };
+    assert_eq!(phone.scan(scan).await.warnings, []);
+}
+
+#[tokio::test]
+async fn what_a_damaged_page_leaves_is_taken_over() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
+    for number in 0..60_u8 {
+        let qr = format!("not a ticket {number} {}", "x".repeat(500));
+        phone.scan(entry(qr, i64::from(number) * 10)).await;
+    }
+    let Phone { scanner, directory } = phone;
+    scanner.close().await.expect("it closes");
+    let file = directory.path().join("device.db");
+    // Overwrites one page that holds scans in the middle of the log.
+    let mut bytes = fs::read(&file).expect("it is read");
+    let at = bytes
+        .windows(16)
+        .position(|window| window == b"not a ticket 30 ")
+        .expect("the scan is in the file");
+    let page = at / 4096 * 4096;
+    bytes[page..page + 4096].fill(0x5a);
+    fs::write(&file, bytes).expect("it is written");
+    let phone = opened(&test_event, directory).await;
+    let replacement = only(state(&phone).await);
+    assert!(!replacement.complete);
+    assert!(
+        (45..60).contains(&replacement.rescued),
+        "all but those of the page: {}",
+        replacement.rescued
+    );
+    assert_eq!(state(&phone).await.waiting, replacement.rescued);
+    let numbers: Vec<_> = waiting(&phone)
+        .await
+        .iter()
+        .map(|(sequence, ..)| *sequence)
+        .collect();
+    assert_eq!(
+        (numbers.first(), numbers.last()),
+        (Some(&1), Some(&60)),
+        "from both ends"
+    );
+    phone.scan(entry(test_event.vg2(1), 1000)).await;
+    let last = waiting(&phone).await.last().map(|(sequence, ..)| *sequence);
+    assert_eq!(last, Some(61), "the log goes on");
+    let again = phone.scanner.rescued_scans().await.expect("it is read again");
+    assert_eq!((again.scans, again.complete), (0, false), "nothing comes twice");
+}
+
+#[tokio::test]
+async fn a_database_that_is_damaged_while_it_is_in_use_is_replaced_without_a_restart() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    let phone = opened(&test_event, directory).await;
+    // The cached pages go with the connection.
+    phone.scanner.state.lock().await.log.disconnect().await;
+    fs::write(&file, b"overwritten".repeat(1000)).expect("it is written");
+    let error = phone
+        .scanner
+        .decide(entry(test_event.vg2(7), 60))
+        .await
+        .map(|verdict| verdict.warnings);
+    // The manifest is still in memory.
+    assert_eq!(error.expect("a verdict"), [Warning::StorageReplaced]);
+    assert_eq!(only(state(&phone).await).code, "damaged_database");
+    assert_eq!(state(&phone).await.waiting, 1);
+}
+
+#[tokio::test]
+async fn a_kill_while_the_files_are_moved_leaves_no_half_of_a_database() {
+    let test_event = TestEvent::new();
+    for moved in 0..3 {
+        let (directory, file) = closed_phone(&test_event).await;
+        let target = directory.path().join("device.db.20261129T000000000Z.replaced");
+        fs::write(directory.path().join("device.db-wal"), b"the newest scans").expect("it is written");
+        fs::write(
+            directory.path().join("device.db.replacing"),
+            target.as_os_str().as_encoded_bytes(),
+        )
+        .expect("it is written");
+        if moved > 0 {
+            fs::rename(
+                directory.path().join("device.db-wal"),
+                directory
+                    .path()
+                    .join("device.db.20261129T000000000Z.replaced-wal"),
+            )
+            .expect("it is moved");
+        }
+        if moved > 1 {
+            fs::rename(&file, &target).expect("it is moved");
+        }
+        let phone = opened(&test_event, directory).await;
+        assert_eq!(state(&phone).await.waiting, 0, "a new database");
+        assert!(target.exists());
+        let wal = phone
+            .directory
+            .path()
+            .join("device.db.20261129T000000000Z.replaced-wal");
+        assert_eq!(fs::read(wal).expect("it was moved too"), b"the newest scans");
+        assert!(!phone.directory.path().join("device.db.replacing").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_second_replacement_overwrites_no_earlier_one() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    let mut phone = opened(&test_event, directory).await;
+    for number in 1..4 {
+        let Phone { scanner, directory } = phone;
+        scanner.close().await.expect("it closes");
+        fs::write(&file, format!("damaged {number}")).expect("it is written");
+        // All in the same moment.
+        let written = fs::File::options().write(true).open(&file).expect("it is there");
+        let moment = std::time::UNIX_EPOCH + Duration::from_secs(1_780_000_000);
+        written.set_modified(moment).expect("the time is set");
+        phone = opened(&test_event, directory).await;
+    }
+    let kept = fs::read_dir(phone.directory.path())
+        .expect("a directory")
+        .filter_map(|file| file.expect("a file").file_name().into_string().ok())
+        .filter(|name| name.ends_with(".replaced"))
+        .count();
+    assert_eq!(kept, 3);
+}
+
+#[tokio::test]
+async fn a_database_of_another_device_and_one_in_use_are_never_set_aside() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    let mut setup = test_event.setup(&file);
+    setup.device_id = DeviceId::from_uuid(uuid(8));
+    let error = OfflineScanner::open(setup).await.expect_err("another device's");
+    assert_eq!(error.code(), "other_device");
+    let phone = opened(&test_event, directory).await;
+    let error = OfflineScanner::open(test_event.setup(&file))
+        .await
+        .expect_err("it is in use");
+    assert_eq!(error.code(), "database_in_use");
+    assert_eq!(state(&phone).await.waiting, 2);
+    assert!(state(&phone).await.replaced.is_empty());
+}

@@ -1,0 +1,244 @@
+//! The history of a ticket as a phone knows it: what the manifest counts, what the server said since, and the phone's own
+//! admissions and exits that neither of them counts.
+//!
+//! Invariants: pure; where two sources may or may not count the same scan, the ticket is denied rather than admitted once
+//! more; a ticket that this phone admitted stays admitted under every manifest.
+
+use uuid::Uuid;
+
+use crate::client::VerdictPreviousScan;
+use crate::client::offline::decide::OfflineContext;
+use crate::client::offline::memory::{AdmissionsFact, Known, LocalPassage, StatusFact, TicketMemory};
+use crate::manifest::ManifestTicket;
+use crate::model::{
+    DeviceId, Direction, GateId, Ledger, Passage, Reason, Reentry, ScanId, Ticket, TicketFacts, TicketStatus,
+};
+use crate::rules::Allowance;
+
+impl OfflineContext<'_> {
+    /// Returns a ticket with its status and its history. `listed` is its entry in the manifest.
+    pub(super) fn facts(
+        &self,
+        ticket: Ticket,
+        listed: Option<&ManifestTicket>,
+        memory: &TicketMemory,
+    ) -> TicketFacts {
+        let ticket = match memory
+            .status
+            .as_ref()
+            .filter(|known| self.is_newer(known, listed))
+        {
+            Some(known) => self.with_status(ticket, known, listed),
+            None => ticket,
+        };
+        let heard = memory
+            .admissions
+            .as_ref()
+            .filter(|known| self.is_newer(known, listed));
+        let mut facts = TicketFacts {
+            ledger: listed.map_or_else(Ledger::default, |listed| self.manifest_ledger(listed)),
+            version: 0,
+            ticket,
+        };
+        let (before, after): (Vec<&LocalPassage>, Vec<&LocalPassage>) = memory
+            .passages
+            .iter()
+            .partition(|passage| heard.is_none_or(|known| is_covered(passage, known)));
+        self.apply(&mut facts, &before);
+        if let Some(known) = heard {
+            let allowance = self.scan_context().allowance(&facts);
+            facts.ledger = self.adjusted(facts.ledger, known, &allowance);
+        }
+        self.apply(&mut facts, &after);
+        facts.ticket.scan_count = facts.ledger.admissions();
+        facts.ticket.status = facts.ticket.status.after_admissions(facts.ledger.admissions());
+        facts
+    }
+
+    /// Whether the manifest does not contain a fact yet. A manifest that does not list the ticket contains no fact of it.
+    fn is_newer<T>(&self, known: &Known<T>, listed: Option<&ManifestTicket>) -> bool {
+        listed.is_none() || known.known_at >= self.manifest.head().made_at
+    }
+
+    fn with_status(
+        &self,
+        ticket: Ticket,
+        known: &Known<StatusFact>,
+        listed: Option<&ManifestTicket>,
+    ) -> Ticket {
+        // The manifest was made just after the answer. It may contain a later change, or not yet the answer itself.
+        let is_unclear = listed.is_some() && known.at < self.manifest.head().made_at;
+        if is_unclear && bars(ticket.status) {
+            return ticket;
+        }
+        let status = known.fact.status;
+        match &known.fact.terms {
+            Some(terms) if !is_unclear => Ticket {
+                status,
+                ticket_class: terms.ticket_class.clone(),
+                entry_limit: terms.entry_limit,
+                ..ticket
+            },
+            _ => Ticket { status, ..ticket },
+        }
+    }
+
+    /// Applies the passages that the manifest does not count.
+    fn apply(&self, facts: &mut TicketFacts, passages: &[&LocalPassage]) {
+        let made_at = self.manifest.head().made_at;
+        let is_counted = |passage: &LocalPassage| passage.known_at.is_some_and(|known_at| known_at < made_at);
+        let acknowledged_admissions = passages
+            .iter()
+            .filter(|passage| is_counted(passage) && passage.direction == Direction::Entry)
+            .count();
+        // If the manifest counts fewer admissions than the server acknowledged, the phone applies all of its passages:
+        // a ticket that this phone admitted stays admitted.
+        let trusts_manifest = facts.ledger.admissions() as usize >= acknowledged_admissions;
+        for local in passages
+            .iter()
+            .filter(|passage| !(trusts_manifest && is_counted(passage)))
+        {
+            let passage = self.passage(local);
+            match local.direction {
+                Direction::Exit => {
+                    facts.ledger.leave(passage);
+                }
+                Direction::Entry => {
+                    let person_added = local.reason != Reason::Readmitted
+                        || facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
+                    facts.ledger.enter(passage, person_added);
+                }
+            }
+        }
+    }
+
+    /// Returns the history as the server counted it. A ledger that agrees with the server stays, because it knows more
+    /// about each admission.
+    fn adjusted(&self, ledger: Ledger, known: &Known<AdmissionsFact>, allowance: &Allowance) -> Ledger {
+        let AdmissionsFact {
+            admissions,
+            inside,
+            is_exhausted,
+            is_exceeded,
+            last,
+        } = &known.fact;
+        let limit = u32::from(allowance.entry_limit);
+        let counts_inside = allowance.reentry == Reentry::AfterExit;
+        let own_inside = u32::try_from(ledger.inside()).unwrap_or(u32::MAX);
+        let own_admissions = ledger.admissions();
+        let made_at = self.manifest.head().made_at;
+        let mut admissions = admissions.unwrap_or(own_admissions);
+        if known.at < made_at {
+            // The manifest was made just after the answer, and may count more.
+            admissions = admissions.max(own_admissions);
+        }
+        if *is_exhausted && !counts_inside {
+            admissions = admissions.max(limit);
+        }
+        let inside = match *inside {
+            Some(inside) => inside,
+            None if counts_inside && *is_exceeded => own_inside.max(limit.saturating_add(1)),
+            None if counts_inside && *is_exhausted => own_inside.max(limit),
+            // People whom other devices admitted are taken to be inside.
+            None if admissions >= own_admissions => {
+                let grown = own_inside.saturating_add(admissions - own_admissions);
+                if counts_inside {
+                    grown.min(limit.max(own_inside))
+                } else {
+                    grown
+                }
+            }
+            None => own_inside.saturating_sub(own_admissions - admissions),
+        };
+        let own_last = ledger.last_admission();
+        let is_later = |last: &VerdictPreviousScan| own_last.is_none_or(|own| own.at < last.scanned_at);
+        let last = last.as_ref().filter(|last| is_later(last));
+        let agrees = (admissions, inside) == (own_admissions, own_inside)
+            && last.is_none()
+            && !(*is_exhausted && ledger.allows_entry(allowance, known.at));
+        if agrees {
+            return ledger;
+        }
+        let last = match (last, own_last) {
+            (Some(last), _) => self.passage_of_server(last),
+            (None, Some(own)) => own.clone(),
+            (None, None) => Passage {
+                at: known.at,
+                ..unknown_passage()
+            },
+        };
+        Ledger::from_counts(
+            admissions,
+            usize::try_from(inside).unwrap_or(usize::MAX),
+            &last,
+            allowance.entry_limit,
+        )
+    }
+
+    /// Returns the history that the manifest contains: counts and the time of the last admission.
+    fn manifest_ledger(&self, listed: &ManifestTicket) -> Ledger {
+        let last = Passage {
+            at: listed.last_admission.unwrap_or(self.manifest.head().made_at),
+            ..unknown_passage()
+        };
+        Ledger::from_counts(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
+    }
+
+    fn passage(&self, local: &LocalPassage) -> Passage {
+        Passage {
+            scan_id: local.scan_id,
+            at: local.at,
+            gate_id: local.gate_id,
+            gate_name: local.gate_name.clone(),
+            device_id: self.device_id,
+            device_name: self.device_name.to_owned(),
+        }
+    }
+
+    fn passage_of_server(&self, previous: &VerdictPreviousScan) -> Passage {
+        let unknown = unknown_passage();
+        Passage {
+            scan_id: previous.scan_id.unwrap_or(unknown.scan_id),
+            at: previous.scanned_at,
+            gate_id: previous.gate.as_ref().map_or(unknown.gate_id, |gate| gate.id),
+            gate_name: previous
+                .gate
+                .as_ref()
+                .map_or_else(String::new, |gate| gate.name.clone()),
+            device_id: if previous.same_device {
+                self.device_id
+            } else {
+                unknown.device_id
+            },
+            device_name: previous.device_name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether the server counted a passage when it said a fact.
+fn is_covered(passage: &LocalPassage, known: &Known<AdmissionsFact>) -> bool {
+    let is_acknowledged = passage
+        .known_at
+        .is_some_and(|known_at| known_at <= known.known_at);
+    // The loser of a conflict tells how the ticket stood at its own time.
+    is_acknowledged && (!known.fact.is_exceeded || passage.at <= known.at)
+}
+
+const fn bars(status: TicketStatus) -> bool {
+    match status {
+        TicketStatus::Used | TicketStatus::Voided | TicketStatus::Refunded => true,
+        TicketStatus::Active | TicketStatus::Scanned => false,
+    }
+}
+
+/// A passage of which nothing is known. The nil ids mark it.
+fn unknown_passage() -> Passage {
+    Passage {
+        scan_id: ScanId::from_uuid(Uuid::nil()),
+        at: crate::model::Timestamp::from_millis(0),
+        gate_id: GateId::from_uuid(Uuid::nil()),
+        gate_name: String::new(),
+        device_id: DeviceId::from_uuid(Uuid::nil()),
+        device_name: String::new(),
+    }
+}
