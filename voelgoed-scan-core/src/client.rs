@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod http;
 mod listing;
+mod lost_scans;
 mod maintenance;
 mod occupancy;
 pub(crate) mod offline;

@@ -80,6 +80,9 @@ impl ScannerClient {
             if (refresh || self.needs_manifest().await) && self.offline.session().await.is_some() {
                 self.refresh_manifest().await?;
             }
+            if refresh {
+                self.find_lost_scans().await?;
+            }
             Ok(())
         };
         match round.await {

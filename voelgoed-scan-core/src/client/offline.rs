@@ -15,6 +15,7 @@ mod error;
 mod learn;
 mod lock;
 mod log;
+mod lost;
 mod manifests;
 mod memory;
 mod rejected;
@@ -154,6 +155,8 @@ struct State {
     replaced: Vec<StorageReplacement>,
     /// When a database was set aside of which a part is lost.
     lost_at: Option<Timestamp>,
+    /// What the server decided and the phone could not write.
+    unsaved: Vec<(ScanId, Verdict)>,
     debouncer: Debouncer,
     /// Released when the scanner is dropped.
     _lock: DatabaseLock,
@@ -203,6 +206,7 @@ impl OfflineScanner {
                 .filter(|refusal| refusal.token == options.token_sha256),
             replaced,
             lost_at,
+            unsaved: Vec::new(),
             debouncer: Debouncer::default(),
             _lock: lock,
         };
@@ -270,6 +274,7 @@ impl OfflineScanner {
         {
             return Ok(verdict);
         }
+        self.save_unsaved(state).await;
         let attempt = state.log.attempt(scan.scan_id).await?;
         let reading = match &attempt {
             Some(attempt) => attempt.clock(scan.scanned_at),

@@ -1,4 +1,5 @@
 mod http;
+mod lost_scans;
 mod office;
 mod refusal;
 mod scenarios;

@@ -11,6 +11,9 @@ use crate::manifest::TicketKey;
 use crate::model::{Direction, EventId, GateId, ScanId, ScanResult, Timestamp};
 use crate::sync::SyncAnswer;
 
+/// The number of verdicts that are kept in memory while the disk is full.
+const MAX_UNSAVED: usize = 10_000;
+
 impl OfflineScanner {
     /// Records what the server decided on this phone, so that the phone knows it when it decides alone.
     pub async fn record_online_verdict(&self, verdict: &Verdict) -> Result<(), OfflineError> {
@@ -18,9 +21,40 @@ impl OfflineScanner {
     }
 
     /// Ends the attempt `scan_id` with the server's verdict, in one transaction with what the verdict says.
+    ///
+    /// A verdict that cannot be written is kept in memory and written with the next one. Until the app ends, the phone
+    /// decides nothing without it.
     pub(super) async fn learn_verdict(&self, scan_id: ScanId, verdict: &Verdict) -> Result<(), OfflineError> {
+        let state = &mut *self.state.lock().await;
+        self.save_unsaved(state).await;
+        let saved = self.save_verdict(state, scan_id, verdict).await;
+        if saved.is_err() && state.unsaved.len() < MAX_UNSAVED {
+            state.unsaved.push((scan_id, verdict.clone()));
+        }
+        saved
+    }
+
+    /// Writes the verdicts that could not be written before.
+    pub(super) async fn save_unsaved(&self, state: &mut State) {
+        while let Some((scan_id, verdict)) = state.unsaved.first().cloned() {
+            if let Err(error) = self.save_verdict(state, scan_id, &verdict).await {
+                tracing::debug!(
+                    code = error.code(),
+                    "a verdict of the server is still not written"
+                );
+                return;
+            }
+            state.unsaved.remove(0);
+        }
+    }
+
+    async fn save_verdict(
+        &self,
+        state: &mut State,
+        scan_id: ScanId,
+        verdict: &Verdict,
+    ) -> Result<(), OfflineError> {
         let organization = self.setup.organization_id;
-        let mut state = self.state.lock().await;
         let attempt = state.log.attempt(scan_id).await?;
         let payload = attempt.map(|attempt| attempt.payload_sha256);
         let learned = learn_from_verdict(organization, verdict, payload)?;

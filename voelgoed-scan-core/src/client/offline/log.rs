@@ -3,6 +3,7 @@
 //! Invariant: every commit is on disk before the method returns (WAL with `synchronous = full`).
 
 mod attempts;
+mod conflicts;
 mod database;
 mod device;
 mod manifests;
@@ -29,7 +30,7 @@ use crate::client::offline::memory::{Learned, LocalPassage};
 use crate::client::{OfflineError, OfflineScannerSetup, Verdict};
 use crate::manifest::TicketKey;
 use crate::model::{EventId, ScanId, Timestamp};
-use crate::sync::{Conflict, LinkHash, SyncResult, SyncStatus};
+use crate::sync::{LinkHash, SyncResult, SyncStatus};
 
 /// The database of one device.
 #[derive(Debug)]
@@ -309,22 +310,6 @@ impl DeviceLog {
             transaction.learn(one).await?;
         }
         self.commit(transaction).await
-    }
-
-    /// Returns the number of conflicts.
-    pub(super) async fn count_conflicts(&mut self) -> Result<u64, OfflineError> {
-        let row = sqlx::query(include_str!("statements/count_conflicts.sql"))
-            .fetch_one(self.reader().await?)
-            .await?;
-        get_count(&row)
-    }
-
-    /// Returns the conflicts, ordered by scan id.
-    pub(super) async fn conflicts(&mut self) -> Result<Vec<Conflict>, OfflineError> {
-        let rows = sqlx::query(include_str!("statements/select_conflicts.sql"))
-            .fetch_all(self.reader().await?)
-            .await?;
-        rows.iter().map(|row| get_json(row, "conflict")).collect()
     }
 }
 

@@ -42,6 +42,8 @@ struct State {
     admitted: HashMap<String, String>,
     answers: HashMap<String, Value>,
     uploaded: Vec<Value>,
+    /// The scans that `GET scans` lists.
+    listed: Vec<Value>,
     calls: Vec<String>,
     headers: Vec<HttpHeader>,
 }
@@ -57,6 +59,7 @@ impl FakeServer {
             admitted: HashMap::new(),
             answers: HashMap::new(),
             uploaded: Vec::new(),
+            listed: Vec::new(),
             calls: Vec::new(),
             headers: Vec::new(),
         };
@@ -83,6 +86,11 @@ impl FakeServer {
             state.revoked = true;
             state.sync_status = "quarantined";
         });
+    }
+
+    /// Sets the scans that the device finds in the list of its own ones.
+    pub(super) fn list_scans(&self, scans: Vec<Value>) {
+        self.with(|state| state.listed = scans);
     }
 
     /// Accepts the device again.
@@ -203,6 +211,16 @@ impl State {
             _ if call.ends_with("/end") && request.method == HttpMethod::Put => {
                 self.session = false;
                 reply(200, &self.session(now))
+            }
+            "GET scans" => {
+                assert!(query.contains("result=duplicate") && query.contains("from="));
+                // A page for each scan.
+                let at = query
+                    .split_once("cursor=")
+                    .map_or(0, |(_, at)| at.parse().expect("a number"));
+                let next = (at + 1 < self.listed.len()).then(|| (at + 1).to_string());
+                let page: Vec<_> = self.listed.get(at).into_iter().collect();
+                reply(200, &json!({ "data": page, "next_cursor": next }))
             }
             _ if call.ends_with("/manifest") => self.manifest(request, query),
             _ => problem(404, "not_found"),

@@ -284,3 +284,40 @@ async fn a_write_beyond_the_limit_of_the_database_fails_cleanly() {
         [Reason::AlreadyScanned]
     );
 }
+
+#[tokio::test]
+async fn what_the_server_said_while_the_disk_was_full_is_written_later() {
+    let mut test_event = TestEvent::new();
+    test_event.tickets = (0..200).map(|number| test_event.ticket(number)).collect();
+    let mut phone = test_event.phone().await;
+    let mut denied = phone.scan(entry(test_event.vg2(0), 0)).await;
+    denied.reason = Reason::TicketVoided;
+    denied.result = denied.reason.result();
+    phone.scanner.state.lock().await.log.limit_pages(1);
+    let mut unwritten = Vec::new();
+    for number in 1..200 {
+        let ticket = denied.ticket.clone().map(|ticket| VerdictTicket {
+            code: code(number),
+            status: TicketStatus::Voided,
+            ..ticket
+        });
+        let verdict = Verdict {
+            scan_id: ScanId::from_uuid(Uuid::new_v4()),
+            ticket,
+            ..denied.clone()
+        };
+        if let Err(error) = phone.scanner.record_online_verdict(&verdict).await {
+            assert_eq!(error.code(), "storage_full");
+            unwritten.push(number);
+        }
+    }
+    assert!(unwritten.len() > 1, "the database reaches its limit");
+    phone.scanner.state.lock().await.log.limit_pages(1_000_000);
+    let first = phone.scan(entry(test_event.vg2(unwritten[0]), 100)).await;
+    assert_eq!(first.reason, Reason::TicketVoided);
+    phone = phone.reopened(&test_event).await;
+    for number in unwritten {
+        let verdict = phone.scan(entry(test_event.vg2(number), 200)).await;
+        assert_eq!(verdict.reason, Reason::TicketVoided, "{number}");
+    }
+}
