@@ -67,6 +67,7 @@ class EndToEnd(ServerTestCase):
         state = await a.state()
         self.assertEqual((state.online, state.waiting, state.last_error), (False, 1, "offline"))
 
+        del a  # closes the database
         a = await scan.ScannerClient.open(self.setup_of("gate-a"))
         second = await a.scan(self.server.qr("both"))
         self.assertEqual((second.reason, second.previous_scan.same_device), (Reason.ALREADY_SCANNED, True))

@@ -32,7 +32,7 @@ enum Fixture {
         return ClientSettings(
             scanTimeout: 60, callTimeout: usual.callTimeout, transferTimeout: usual.transferTimeout,
             initialBackoff: retry, maxBackoff: retry, refreshInterval: usual.refreshInterval, batchSize: usual.batchSize,
-            allowPlainHttp: allowPlainHttp)
+            manifestsHeld: usual.manifestsHeld, allowPlainHttp: allowPlainHttp)
     }
 
     static func qr(_ name: String) -> TicketReading { .qr(text: value(name)) }

@@ -48,7 +48,7 @@ func setup(_ folder: URL) throws -> ClientSetup {
         scanTimeout: standard.scanTimeout, callTimeout: standard.callTimeout,
         transferTimeout: standard.transferTimeout, initialBackoff: standard.initialBackoff,
         maxBackoff: standard.maxBackoff, refreshInterval: standard.refreshInterval, batchSize: standard.batchSize,
-        allowPlainHttp: true)
+        manifestsHeld: standard.manifestsHeld, allowPlainHttp: true)
     return ClientSetup(
         directory: folder.path, app: App(name: "Terminal scanner", version: "1.0", platform: "swift"),
         secrets: FileSecretStore(folder: folder.appendingPathComponent("secrets")), settings: settings)
