@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use voelgoed_scan_core as core;
 use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
@@ -19,10 +18,10 @@ use crate::listener::{self, ClientSlot};
 use crate::runtime;
 use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate, ManifestState,
-    Metadata, Name, NamedGate, OrganizationId, ReasonText, RejectedScan, ReplacedDatabase, RescueReport,
-    ScanId, ScannerError, SecretStore, SelfTestCheck, SessionId, StateListener, StateSubscription,
-    TicketReading, TicketSearch, Timestamp, Transport, UndoneScan, Verdict,
+    ClientProblem, Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate,
+    ManifestState, Metadata, Name, NamedGate, OrganizationId, ReasonText, RejectedScan, ReplacedDatabase,
+    RescueReport, ScanId, ScannerError, SecretStore, SelfTestCheck, SessionId, StateListener,
+    StateSubscription, TicketReading, TicketSearch, Timestamp, Transport, UndoneScan, Verdict,
 };
 
 /// The app that embeds the library.
@@ -249,6 +248,8 @@ pub struct ClientState {
     pub clock_offset_ms: i64,
     /// The code of the last failed exchange with the server. Absent after a successful one.
     pub last_error: Option<String>,
+    /// The most serious problem that exists now. Show its advice.
+    pub problem: Option<ClientProblem>,
 }
 
 impl From<core::client::ClientState> for ClientState {
@@ -263,6 +264,7 @@ impl From<core::client::ClientState> for ClientState {
             conflicts,
             clock_offset_ms,
             last_error,
+            problem,
         } = state;
         Self {
             online,
@@ -274,6 +276,7 @@ impl From<core::client::ClientState> for ClientState {
             conflicts,
             clock_offset_ms,
             last_error,
+            problem: problem.map(Into::into),
         }
     }
 }
@@ -285,7 +288,6 @@ pub struct ScannerClient {
     client: Arc<core::client::ScannerClient>,
     /// The client as the listeners see it.
     slot: Arc<ClientSlot>,
-    stop: Notify,
 }
 
 impl ScannerClient {
@@ -294,7 +296,6 @@ impl ScannerClient {
         Self {
             slot: Arc::new(ClientSlot::new(Arc::clone(&client))),
             client,
-            stop: Notify::new(),
         }
     }
 }
@@ -368,23 +369,29 @@ impl ScannerClient {
     }
 
     /// Scans a ticket. The server decides, or the phone after the scan timeout. The phone's verdict is on disk before
-    /// this returns, so show it only then. Await the call to its end.
+    /// this returns, so show it only then.
     ///
-    /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
-    /// device may override. `metadata` is stored with the scan, at most 4 KiB of JSON.
-    #[uniffi::method(default(direction = None, override_reason = None, metadata = None))]
+    /// The same payload within 2.5 s, and while the first call is still being decided, is one scan and returns the same
+    /// verdict: call it for each frame. All callers but one get it with `repeated`. A call that the app abandons goes on, and
+    /// the next call with the same payload gets its verdict.
+    ///
+    /// `override_reason` forces an entry, if the device may override. `metadata` is stored with the scan, at most 4 KiB of
+    /// JSON. A call with the `scan_id` of an earlier one gets the verdict of that one.
+    #[uniffi::method(default(direction = None, override_reason = None, metadata = None, scan_id = None))]
     pub async fn scan(
         &self,
         reading: TicketReading,
         direction: Option<Direction>,
         override_reason: Option<ReasonText>,
         metadata: Option<Metadata>,
+        scan_id: Option<ScanId>,
     ) -> Result<Verdict, ScannerError> {
         let input = core::client::ScanInput {
             reading: reading.into(),
             direction: direction.unwrap_or(Direction::Entry),
             override_reason,
             metadata,
+            scan_id,
         };
         Ok(self.client.scan(input).await?.into())
     }
@@ -442,17 +449,20 @@ impl ScannerClient {
     }
 
     /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
-    /// device's health. Call it when the app starts to scan. It returns after `stop`.
+    /// device's health. Call it when the app starts to scan. It returns after the next `stop`.
     pub async fn run(&self) {
-        tokio::select! {
-            () = self.client.run() => {}
-            () = self.stop.notified() => {}
-        }
+        self.client.run().await;
     }
 
-    /// Ends `run`.
+    /// Ends every `run` that is under way. Does nothing if none is: a later `run` is not affected.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.client.stop();
+    }
+
+    /// Tells the client that the phone has another network. It opens new connections and tries at once to reach the server.
+    /// Call it from the system's notification.
+    pub fn network_changed(&self) {
+        self.client.network_changed();
     }
 
     /// Uploads all waiting scans now.

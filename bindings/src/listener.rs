@@ -7,7 +7,7 @@
 //! - A listener keeps neither the client nor its database open: after the client is closed, it is not called again.
 //! - After `cancel` has returned, the listener is not called again.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
 use tokio::sync::watch;
@@ -85,6 +85,18 @@ impl Running {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn cancel(&self) {
+        self.stop.send_replace(true);
+        let mut running = self.lock();
+        running.cancelled = true;
+        while running
+            .calling
+            .is_some_and(|thread| thread != thread::current().id())
+        {
+            running = self.idle.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Calls the listener unless it was cancelled.
     fn call(&self, listener: &dyn StateListener, state: ClientState) {
         let mut running = self.lock();
@@ -105,19 +117,24 @@ impl Running {
 impl StateSubscription {
     /// Ends the calls. When this returns, the listener is not called again, unless the listener itself called this.
     pub fn cancel(&self) {
-        self.running.stop.send_replace(true);
-        let mut running = self.running.lock();
-        running.cancelled = true;
-        while running
-            .calling
-            .is_some_and(|thread| thread != thread::current().id())
-        {
-            running = self
-                .running
-                .idle
-                .wait(running)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        self.running.cancel();
+    }
+}
+
+/// The listeners of this process.
+static LISTENERS: Mutex<Vec<Weak<Running>>> = Mutex::new(Vec::new());
+
+fn listeners() -> MutexGuard<'static, Vec<Weak<Running>>> {
+    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Cancels the subscriptions of all clients. For the end of a process whose language cannot run code any more: the Python
+/// package calls it at exit.
+#[uniffi::export]
+pub fn cancel_subscriptions() {
+    let all = std::mem::take(&mut *listeners());
+    for running in all.iter().filter_map(Weak::upgrade) {
+        running.cancel();
     }
 }
 
@@ -137,6 +154,10 @@ pub(crate) fn listen(
         idle: Condvar::new(),
     });
     let calls = Arc::clone(&running);
+    let mut all = listeners();
+    all.retain(|running| running.strong_count() > 0);
+    all.push(Arc::downgrade(&running));
+    drop(all);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

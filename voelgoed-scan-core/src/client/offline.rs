@@ -384,16 +384,6 @@ impl OfflineScanner {
         log.append(&entry, passage).await
     }
 
-    /// Returns the verdict of the same reading within the last 2.5 s, whether the server or the phone decided.
-    pub(crate) async fn debounced(&self, key: &ReadingKey, now: Timestamp) -> Option<Verdict> {
-        self.state.lock().await.debouncer.find(key, now)
-    }
-
-    /// Adds a verdict of the server to the debouncer.
-    pub(crate) async fn debounce(&self, key: ReadingKey, now: Timestamp, verdict: &Verdict) {
-        self.state.lock().await.debouncer.insert(key, now, verdict);
-    }
-
     /// Returns whether this phone recorded an admission or exit of a ticket of `event` that the server does not have yet.
     /// The phone's facts are then newer than the server's.
     pub(crate) async fn has_newer_facts(

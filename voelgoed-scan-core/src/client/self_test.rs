@@ -86,9 +86,10 @@ impl ScannerClient {
     /// Tests the phone, in the order of [`SelfTestSubject`]. Reads the credentials from the app's secret store and asks
     /// the server once.
     pub async fn self_test(&self) -> Vec<SelfTestCheck> {
+        // First, because the server may refuse the device, or accept it again.
+        let offset = self.measure_clock().await;
         let key = self.check_key().await.err();
         let store = self.offline.probe_storage().await.err();
-        let offset = self.measure_clock().await;
         let network = offset.as_ref().err().map(ClientError::code);
         let (_, clock) = self.offline.server_time(self.setup.clock.now()).await;
         let clock = match (&offset, clock) {
@@ -124,6 +125,7 @@ impl ScannerClient {
         if answer.device.id != self.credentials.device.id {
             return Err(ClientError::UnexpectedAnswer);
         }
+        self.heed_acceptance().await?;
         let halfway = received_at.millis_since(sent_at).max(0) / 2;
         Ok(answer.server_time.millis_since(sent_at.plus_millis(halfway)))
     }

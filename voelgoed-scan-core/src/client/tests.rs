@@ -1,9 +1,12 @@
+mod answers;
 mod http;
 mod lost_scans;
 mod office;
+mod readings;
 mod refusal;
 mod scenarios;
 mod server;
+mod sessions;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -50,6 +50,7 @@ impl ScannerClient {
             .undone
             .filter(|_| record.scan_id == scan_id)
             .ok_or(ClientError::UnexpectedAnswer)?;
+        self.attempts.forget(scan_id);
         self.offline.forget_undone(scan_id, undone.at).await?;
         // The manifest in use may count the admission. Without a newer one, the phone denies the ticket until the next
         // refresh, which is the safe side.

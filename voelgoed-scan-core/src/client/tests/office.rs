@@ -521,12 +521,21 @@ async fn the_self_test_says_what_is_wrong_and_what_to_do() {
     office.answer("GET scanning/device", 401, problem(401, "device_inactive"));
     assert_eq!(
         problems(&phone).await,
-        wrong(&[(Clock, "clock_unknown"), (Net, "device_inactive")])
+        wrong(&[
+            (Key, "device_inactive"),
+            (Clock, "clock_unknown"),
+            (Net, "device_inactive")
+        ])
     );
     office.disconnect();
     assert_eq!(
         problems(&phone).await,
-        wrong(&[(Clock, "clock_unknown"), (Net, "offline")])
+        wrong(&[
+            (Key, "device_inactive"),
+            (Clock, "clock_unknown"),
+            (Net, "offline")
+        ]),
+        "the refusal is remembered"
     );
 
     office.reconnect();
