@@ -10,8 +10,17 @@
 //! | `enroll DEVICE` | issues an enrolment code for `gate-a` or `gate-b` and prints its URI |
 //! | `disconnect` | closes all connections and accepts no new ones |
 //! | `drop_responses` | forwards requests to the server, but no responses |
-//! | `reconnect` | forwards everything again |
+//! | `delay MS` | forwards everything, each response so many milliseconds late |
+//! | `freeze` | forwards nothing on the present connections, which stay open; new ones work |
+//! | `captive_portal` | closes all connections, and answers each request with a web page |
+//! | `reconnect` | forwards everything again, on new connections |
+//! | `settings DEVICE JSON` | replaces the settings of a device |
+//! | `revoke DEVICE` | revokes a device |
+//! | `status TICKET STATUS` | sets the status of a ticket, such as `voided` |
+//! | `end_session DEVICE` | ends the active session of a device |
 //! | `inside` | prints the number of people inside, as the server counts them |
+//! | `scans` | prints the number of scans on record |
+//! | `metadata FIELD` | prints this field of the metadata of all scans, in the order of their values |
 //! | `conflicts` | prints the number of conflicts on the server |
 //!
 //! It stops the server and exits when stdin ends.
@@ -30,6 +39,17 @@ use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpTransp
 use voelgoed_scan_core::model::{EnrollmentUri, EventId, GateId, TicketCode, Timestamp};
 
 type Failure = Box<dyn std::error::Error>;
+
+/// The tickets of the event. Each has its name as the holder's name.
+const TICKETS: &[&str] = &[
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "answer_lost",
+    "both",
+    "voided",
+];
 
 /// The time at which the ids of the fixture are generated.
 const ID_TIME: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -65,8 +85,20 @@ async fn main() -> Result<(), Failure> {
             ("enroll", device) => operator.issue_enrollment(device).await?,
             ("disconnect", _) => proxy.set_mode(Mode::Disconnected).await?,
             ("drop_responses", _) => proxy.set_mode(Mode::DropResponses).await?,
+            ("delay", millis) => {
+                let delay = Duration::from_millis(millis.parse()?);
+                proxy.set_mode(Mode::Delay(delay)).await?
+            }
+            ("freeze", _) => proxy.set_mode(Mode::Freeze).await?,
+            ("captive_portal", _) => proxy.set_mode(Mode::CaptivePortal).await?,
             ("reconnect", _) => proxy.set_mode(Mode::Forward).await?,
+            ("settings", rest) => operator.change_settings(rest).await?,
+            ("revoke", device) => operator.revoke(device).await?,
+            ("status", rest) => operator.set_status(rest).await?,
+            ("end_session", device) => operator.end_session(device).await?,
             ("inside", _) => operator.people_inside().await?,
+            ("scans", _) => operator.scans().await?.len().to_string(),
+            ("metadata", field) => operator.metadata(field).await?,
             ("conflicts", _) => operator.count_conflicts().await?,
             _ => return Err(format!("unknown command: {line:?}").into()),
         };
@@ -134,9 +166,19 @@ fn start_server(program: &Path, database: &str) -> Result<(ChildProcess, String)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Forward,
+    /// Forwards each response late.
+    Delay(Duration),
     DropResponses,
     Disconnected,
+    /// Forwards nothing on the connections that are open now. New ones are forwarded.
+    Freeze,
+    CaptivePortal,
 }
+
+/// The page of a captive portal, as a complete response.
+const PORTAL: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\nConnection: close\r\n\r\n\
+<h1>Your room number?</h1>";
 
 /// A TCP proxy in front of the server.
 struct Proxy {
@@ -171,13 +213,27 @@ async fn accept_connections(listener: TcpListener, server: String, mut changes: 
     loop {
         tokio::select! {
             Ok((phone, _)) = listener.accept() => {
-                if *mode.borrow() != Mode::Disconnected {
-                    connections.spawn(forward(phone, server.clone(), mode.subscribe()));
+                let now = *mode.borrow();
+                match now {
+                    Mode::Disconnected => {}
+                    Mode::CaptivePortal => {
+                        connections.spawn(answer_as_portal(phone));
+                    }
+                    // A connection that is newer than the freeze.
+                    Mode::Freeze => {
+                        let forward_all = watch::Sender::new(Mode::Forward);
+                        connections.spawn(forward(phone, server.clone(), forward_all.subscribe()));
+                    }
+                    Mode::Forward | Mode::Delay(_) | Mode::DropResponses => {
+                        connections.spawn(forward(phone, server.clone(), mode.subscribe()));
+                    }
                 }
             }
             Some((new, confirm)) = changes.recv() => {
+                let closes = matches!(new, Mode::Disconnected | Mode::CaptivePortal)
+                    || matches!(*mode.borrow(), Mode::Freeze | Mode::CaptivePortal);
                 mode.send_replace(new);
-                if new == Mode::Disconnected {
+                if closes {
                     connections.shutdown().await;
                 }
                 // The receiver is gone only when the program exits.
@@ -191,6 +247,20 @@ async fn accept_connections(listener: TcpListener, server: String, mut changes: 
     }
 }
 
+/// Reads the head of one request and answers it with a web page.
+async fn answer_as_portal(mut phone: TcpStream) -> Result<(), std::io::Error> {
+    let mut bytes = vec![0; 16 * 1024];
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        match phone.read(&mut bytes).await? {
+            0 => return Ok(()),
+            read => head.extend_from_slice(bytes.get(..read).unwrap_or_default()),
+        }
+    }
+    phone.write_all(PORTAL).await?;
+    phone.shutdown().await
+}
+
 /// Forwards a connection until either side closes it.
 async fn forward(
     mut phone: TcpStream,
@@ -200,20 +270,48 @@ async fn forward(
     let mut server = TcpStream::connect(server).await?;
     let (mut from_phone, mut to_phone) = phone.split();
     let (mut from_server, mut to_server) = server.split();
-    let requests = async { tokio::io::copy(&mut from_phone, &mut to_server).await.map(drop) };
+    let requests = async {
+        let mut bytes = vec![0; 16 * 1024];
+        loop {
+            let read = from_phone.read(&mut bytes).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            if *mode.borrow() == Mode::Freeze {
+                std::future::pending::<()>().await;
+            }
+            to_server.write_all(bytes.get(..read).unwrap_or_default()).await?;
+        }
+    };
     let responses = async {
         let mut bytes = vec![0; 16 * 1024];
         loop {
-            match from_server.read(&mut bytes).await? {
-                0 => return Ok(()),
-                _ if *mode.borrow() != Mode::Forward => return Ok(()),
-                read => to_phone.write_all(bytes.get(..read).unwrap_or_default()).await?,
+            let read = from_server.read(&mut bytes).await?;
+            if read == 0 {
+                return Ok(());
             }
+            let now = *mode.borrow();
+            match now {
+                Mode::Forward | Mode::CaptivePortal => {}
+                Mode::Delay(delay) => tokio::time::sleep(delay).await,
+                Mode::Freeze => std::future::pending::<()>().await,
+                Mode::DropResponses | Mode::Disconnected => return Ok(()),
+            }
+            to_phone.write_all(bytes.get(..read).unwrap_or_default()).await?;
         }
     };
     tokio::select! {
         done = requests => done,
         done = responses => done,
+    }
+}
+
+/// Returns the name under which the fixture has the code of a ticket.
+fn code_name(ticket: &str) -> Option<&'static str> {
+    match ticket {
+        "first" => Some("first_code"),
+        "second" => Some("second_code"),
+        _ => None,
     }
 }
 
@@ -249,16 +347,7 @@ impl Operator {
             ("gate_main", main),
             ("gate_vip", vip),
         ];
-        let names = [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "answer_lost",
-            "both",
-            "voided",
-        ];
-        fixture.extend(self.create_tickets(&event, &names).await?);
+        fixture.extend(self.create_tickets(&event, TICKETS).await?);
         let other = EventId::generate(ID_TIME).to_string();
         self.put(&format!("events/{other}"), &show).await?;
         fixture.extend(self.create_tickets(&other, &["other_event"]).await?);
@@ -285,7 +374,10 @@ impl Operator {
         for name in names {
             let code = TicketCode::generate().to_string();
             let status = if *name == "voided" { "voided" } else { "active" };
-            let line = json!({ "code": code, "ticket_class": "Day", "status": status });
+            let line = json!({
+                "code": code, "ticket_class": "Day", "status": status, "holder_name": format!("Guest {name}"),
+                "order_ref": "order-1"
+            });
             let path = format!("events/{event}/tickets");
             self.call(HttpMethod::Post, &path, "application/x-ndjson", line.to_string())
                 .await?;
@@ -294,15 +386,83 @@ impl Operator {
                 .call(HttpMethod::Get, &path, "text/plain", String::new())
                 .await?;
             payloads.push((*name, payload.trim().to_owned()));
+            if let Some(name) = code_name(name) {
+                payloads.push((name, code));
+            }
         }
         Ok(payloads)
     }
 
+    /// Returns the id of a device.
+    async fn device_id(&self, device: &str) -> Result<String, Failure> {
+        let found = self.get(&format!("scanning/devices?device_id={device}")).await?;
+        text(&serde_json::from_str(&found)?, "/data/0/id")
+    }
+
+    async fn change_settings(&self, device_and_settings: &str) -> Result<String, Failure> {
+        let (device, settings) = device_and_settings
+            .split_once(' ')
+            .ok_or("settings DEVICE JSON")?;
+        let body = json!({ "settings": serde_json::from_str::<Value>(settings)? });
+        let path = format!("scanning/devices/{}", self.device_id(device).await?);
+        self.call_by_name("PATCH", &path, "application/json", body.to_string())
+            .await?;
+        Ok("done".to_owned())
+    }
+
+    async fn revoke(&self, device: &str) -> Result<String, Failure> {
+        let path = format!("scanning/devices/{}", self.device_id(device).await?);
+        self.call_by_name("DELETE", &path, "application/json", String::new())
+            .await?;
+        Ok("done".to_owned())
+    }
+
+    async fn set_status(&self, ticket_and_status: &str) -> Result<String, Failure> {
+        let (code, status) = ticket_and_status.split_once(' ').ok_or("status TICKET STATUS")?;
+        let path = format!("events/{}/tickets/{code}", self.event);
+        let body = json!({ "status": status });
+        self.call_by_name("PATCH", &path, "application/json", body.to_string())
+            .await?;
+        Ok("done".to_owned())
+    }
+
+    async fn end_session(&self, device: &str) -> Result<String, Failure> {
+        let device = self.device_id(device).await?;
+        let found = self
+            .get(&format!("scanning/sessions?device_id={device}&status=active"))
+            .await?;
+        let session = text(&serde_json::from_str(&found)?, "/data/0/id")?;
+        self.call(
+            HttpMethod::Put,
+            &format!("scanning/sessions/{session}/end"),
+            "application/json",
+            String::new(),
+        )
+        .await?;
+        Ok("done".to_owned())
+    }
+
+    /// Returns the scans on record.
+    async fn scans(&self) -> Result<Vec<Value>, Failure> {
+        let path = format!("scanning/scans?event_id={}&limit=500", self.event);
+        let page: Value = serde_json::from_str(&self.get(&path).await?)?;
+        let scans = page.pointer("/data").and_then(Value::as_array).ok_or("no list")?;
+        Ok(scans.clone())
+    }
+
+    async fn metadata(&self, field: &str) -> Result<String, Failure> {
+        let scans = self.scans().await?;
+        let mut values: Vec<_> = scans
+            .iter()
+            .filter_map(|scan| Some(scan.get("metadata")?.get(field)?.to_string()))
+            .collect();
+        values.sort();
+        Ok(values.join(","))
+    }
+
     /// Issues an enrolment code and returns its URI.
     async fn issue_enrollment(&self, device: &str) -> Result<String, Failure> {
-        let found: Value =
-            serde_json::from_str(&self.get(&format!("scanning/devices?device_id={device}")).await?)?;
-        let path = format!("scanning/devices/{}/enrollment", text(&found, "/data/0/id")?);
+        let path = format!("scanning/devices/{}/enrollment", self.device_id(device).await?);
         let issued = self
             .call(HttpMethod::Post, &path, "application/json", String::new())
             .await?;
@@ -336,6 +496,31 @@ impl Operator {
     async fn put(&self, path: &str, body: &Value) -> Result<String, Failure> {
         self.call(HttpMethod::Put, path, "application/json", body.to_string())
             .await
+    }
+
+    /// Calls with a method that phones do not use.
+    async fn call_by_name(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: String,
+    ) -> Result<String, Failure> {
+        let mut server = TcpStream::connect(&self.server_address).await?;
+        let head = format!(
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: {content_type}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.server_address,
+            self.api_key,
+            body.len()
+        );
+        server.write_all(head.as_bytes()).await?;
+        let mut answer = String::new();
+        server.read_to_string(&mut answer).await?;
+        match answer.split(' ').nth(1) {
+            Some(status) if status.starts_with('2') => Ok(answer),
+            _ => Err(format!("{method} {path}: {answer}").into()),
+        }
     }
 
     async fn call(

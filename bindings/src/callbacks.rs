@@ -1,11 +1,14 @@
 //! The interfaces that an app implements: the secret store, and optionally the HTTP transport.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use voelgoed_scan_core as core;
 
-pub use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse};
+pub use voelgoed_scan_core::client::HttpMethod;
+
+use crate::text::shown_as_debug;
 
 /// The HTTP methods that the client uses.
 #[uniffi::remote(Enum)]
@@ -18,8 +21,9 @@ pub enum HttpMethod {
     Put,
 }
 
-/// A header of a request or a response.
-#[uniffi::remote(Record)]
+/// A header of a request or a response. Its text shows only the name.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct HttpHeader {
     /// The name, case-insensitive.
     pub name: String,
@@ -27,8 +31,9 @@ pub struct HttpHeader {
     pub value: String,
 }
 
-/// An HTTP request.
-#[uniffi::remote(Record)]
+/// An HTTP request. Its text shows no credential and no payload.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct HttpRequest {
     /// The method.
     pub method: HttpMethod,
@@ -42,8 +47,9 @@ pub struct HttpRequest {
     pub timeout: std::time::Duration,
 }
 
-/// An HTTP response.
-#[uniffi::remote(Record)]
+/// An HTTP response. Its text shows only the size of the body.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
@@ -52,6 +58,76 @@ pub struct HttpResponse {
     /// The body, with every content encoding decoded.
     pub body: Vec<u8>,
 }
+
+impl From<HttpHeader> for core::client::HttpHeader {
+    fn from(header: HttpHeader) -> Self {
+        let HttpHeader { name, value } = header;
+        Self { name, value }
+    }
+}
+
+impl From<core::client::HttpHeader> for HttpHeader {
+    fn from(header: core::client::HttpHeader) -> Self {
+        let core::client::HttpHeader { name, value } = header;
+        Self { name, value }
+    }
+}
+
+impl From<core::client::HttpRequest> for HttpRequest {
+    fn from(request: core::client::HttpRequest) -> Self {
+        let core::client::HttpRequest {
+            method,
+            url,
+            headers,
+            body,
+            timeout,
+        } = request;
+        Self {
+            method,
+            url,
+            headers: headers.into_iter().map(Into::into).collect(),
+            body,
+            timeout,
+        }
+    }
+}
+
+impl From<HttpResponse> for core::client::HttpResponse {
+    fn from(response: HttpResponse) -> Self {
+        let HttpResponse {
+            status,
+            headers,
+            body,
+        } = response;
+        Self {
+            status,
+            headers: headers.into_iter().map(Into::into).collect(),
+            body,
+        }
+    }
+}
+
+impl fmt::Debug for HttpHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query may contain the name of a guest.
+        let path = self.url.split('?').next().unwrap_or_default();
+        write!(f, "{} {path}, {} bytes", self.method.as_str(), self.body.len())
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} bytes", self.status, self.body.len())
+    }
+}
+
+shown_as_debug!(HttpHeader, HttpRequest, HttpResponse);
 
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
@@ -118,11 +194,17 @@ pub(crate) struct AppTransport(pub(crate) Arc<dyn Transport>);
 
 #[async_trait]
 impl core::client::Transport for AppTransport {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, core::client::TransportError> {
-        self.0.send(request).await.map_err(|error| match error {
-            TransportError::Unreachable { reason } => core::client::TransportError::Unreachable { reason },
-            TransportError::TimedOut { .. } => core::client::TransportError::TimedOut,
-        })
+    async fn send(
+        &self,
+        request: core::client::HttpRequest,
+    ) -> Result<core::client::HttpResponse, core::client::TransportError> {
+        match self.0.send(request.into()).await {
+            Ok(response) => Ok(response.into()),
+            Err(TransportError::Unreachable { reason }) => {
+                Err(core::client::TransportError::Unreachable { reason })
+            }
+            Err(TransportError::TimedOut { .. }) => Err(core::client::TransportError::TimedOut),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The client that a scanner app uses: enrolment, sessions, scans, upload and manifest refresh.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,19 @@ use voelgoed_scan_core as core;
 use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
 pub use voelgoed_scan_core::client::{PhoneSession, SyncReport, TransferProgress};
+use voelgoed_scan_core::model::DeviceSettings as CoreDeviceSettings;
 pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
 use crate::callbacks::{AppSecrets, AppTransport};
-use crate::clock::now;
+use crate::clock::PlatformClock;
+use crate::listener::{self, ClientSlot};
 use crate::runtime;
+use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateId, ManifestState, Name, NamedGate, OrganizationId,
-    ReasonText, ScannerError, SecretStore, SessionId, TicketReading, Timestamp, Transport, Verdict,
+    ClientProblem, Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate,
+    ManifestState, Metadata, Name, NamedGate, OrganizationId, ReasonText, RejectedScan, ReplacedDatabase,
+    RescueReport, ScanId, ScannerError, SecretStore, SelfTestCheck, SessionId, StateListener,
+    StateSubscription, TicketReading, TicketSearch, Timestamp, Transport, UndoneScan, Verdict,
 };
 
 /// The app that embeds the library.
@@ -47,6 +53,8 @@ pub struct ClientSettings {
     pub refresh_interval: Duration,
     /// The maximum number of scans in one upload batch.
     pub batch_size: u32,
+    /// How many events' manifests the phone holds. The least recently used one is dropped first.
+    pub manifests_held: u32,
     /// Whether `http://` addresses are allowed. For tests, and for a server on the same machine.
     pub allow_plain_http: bool,
 }
@@ -62,8 +70,8 @@ pub fn default_client_settings() -> ClientSettings {
         max_backoff,
         refresh_interval,
         batch_size,
+        manifests_held,
         allow_plain_http,
-        ..
     } = core::client::ClientSettings::default();
     ClientSettings {
         scan_timeout,
@@ -73,6 +81,7 @@ pub fn default_client_settings() -> ClientSettings {
         max_backoff,
         refresh_interval,
         batch_size: u32::try_from(batch_size).unwrap_or(u32::MAX),
+        manifests_held: u32::try_from(manifests_held).unwrap_or(u32::MAX),
         allow_plain_http,
     }
 }
@@ -106,7 +115,7 @@ impl ClientSetup {
             app: self.app,
             transport,
             secrets: Arc::new(AppSecrets(self.secrets)),
-            clock: Arc::new(now),
+            clock: Arc::new(PlatformClock),
             settings: core::client::ClientSettings {
                 scan_timeout: settings.scan_timeout,
                 call_timeout: settings.call_timeout,
@@ -115,8 +124,8 @@ impl ClientSetup {
                 max_backoff: settings.max_backoff,
                 refresh_interval: settings.refresh_interval,
                 batch_size: usize::try_from(settings.batch_size).unwrap_or(usize::MAX),
+                manifests_held: usize::try_from(settings.manifests_held).unwrap_or(usize::MAX),
                 allow_plain_http: settings.allow_plain_http,
-                ..core::client::ClientSettings::default()
             },
         })
     }
@@ -133,6 +142,32 @@ pub struct EnrolledDevice {
     pub device_id: String,
     /// The display name.
     pub name: String,
+}
+
+/// What the operator allows the device to do.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct DeviceSettings {
+    /// Whether it may override denials.
+    pub can_override: bool,
+    /// Whether it may search guests.
+    pub can_search: bool,
+    /// The operator's other fields: a JSON object. It may be for this app.
+    pub other: String,
+}
+
+impl From<CoreDeviceSettings> for DeviceSettings {
+    fn from(settings: CoreDeviceSettings) -> Self {
+        let CoreDeviceSettings {
+            can_override,
+            can_search,
+            other,
+        } = settings;
+        Self {
+            can_override,
+            can_search,
+            other: serde_json::Value::Object(other).to_string(),
+        }
+    }
 }
 
 /// The phone's session at a gate. The server may not have started it yet.
@@ -217,12 +252,16 @@ pub struct ClientState {
     pub manifest_progress: Option<TransferProgress>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans that the server rejected and that nobody has seen: `rejected` lists them.
+    pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
     /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
     pub clock_offset_ms: i64,
     /// The code of the last failed exchange with the server. Absent after a successful one.
     pub last_error: Option<String>,
+    /// The most serious problem that exists now. Show its advice.
+    pub problem: Option<ClientProblem>,
 }
 
 impl From<core::client::ClientState> for ClientState {
@@ -234,10 +273,11 @@ impl From<core::client::ClientState> for ClientState {
             manifest_age_s,
             manifest_progress,
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
             last_error,
-            ..
+            problem,
         } = state;
         Self {
             online,
@@ -246,24 +286,49 @@ impl From<core::client::ClientState> for ClientState {
             manifest_age_s,
             manifest_progress,
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
             last_error,
+            problem: problem.map(Into::into),
         }
     }
 }
 
 /// A scanner. Create one for the app. All functions may be called at any time, from any thread, and concurrently.
-#[derive(Debug, uniffi::Object)]
+#[derive(uniffi::Object)]
+#[uniffi::export(Debug, Display)]
 pub struct ScannerClient {
-    client: core::client::ScannerClient,
+    client: Arc<core::client::ScannerClient>,
+    /// The client as the listeners see it.
+    slot: Arc<ClientSlot>,
 }
 
 impl ScannerClient {
-    const fn new(client: core::client::ScannerClient) -> Self {
-        Self { client }
+    fn new(client: core::client::ScannerClient) -> Self {
+        let client = Arc::new(client);
+        Self {
+            slot: Arc::new(ClientSlot::new(Arc::clone(&client))),
+            client,
+        }
     }
 }
+
+/// The listeners stop, so that the database is closed when this is gone.
+impl Drop for ScannerClient {
+    fn drop(&mut self) {
+        self.slot.clear();
+    }
+}
+
+/// Shows the operator's identifier of the device.
+impl fmt::Debug for ScannerClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScannerClient({})", self.client.device().device_id)
+    }
+}
+
+shown_as_debug!(ScannerClient);
 
 #[uniffi::export(async_runtime = "tokio")]
 impl ScannerClient {
@@ -318,25 +383,83 @@ impl ScannerClient {
     }
 
     /// Scans a ticket. The server decides, or the phone after the scan timeout. The phone's verdict is on disk before
-    /// this returns, so show it only then. Await the call to its end.
+    /// this returns, so show it only then.
     ///
-    /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
-    /// device may override.
-    #[uniffi::method(default(direction = None, override_reason = None))]
+    /// The same payload within 2.5 s, and while the first call is still being decided, is one scan and returns the same
+    /// verdict: call it for each frame. All callers but one get it with `repeated`. A call that the app abandons goes on, and
+    /// the next call with the same payload gets its verdict.
+    ///
+    /// `override_reason` forces an entry, if the device may override. `metadata` is stored with the scan, at most 4 KiB of
+    /// JSON. A call with the `scan_id` of an earlier one gets the verdict of that one.
+    #[uniffi::method(default(direction = None, override_reason = None, metadata = None, scan_id = None))]
     pub async fn scan(
         &self,
         reading: TicketReading,
         direction: Option<Direction>,
         override_reason: Option<ReasonText>,
+        metadata: Option<Metadata>,
+        scan_id: Option<ScanId>,
     ) -> Result<Verdict, ScannerError> {
         let input = core::client::ScanInput {
             reading: reading.into(),
             direction: direction.unwrap_or(Direction::Entry),
             override_reason,
-            metadata: None,
-            scan_id: None,
+            metadata,
+            scan_id,
         };
-        Ok(self.client.scan(input).await?)
+        Ok(self.client.scan(input).await?.into())
+    }
+
+    /// Undoes an admission of this device, within 15 minutes. The ticket is then as it was before the scan, on the server
+    /// and on this phone. A repetition gives the same answer.
+    ///
+    /// Needs the server. Scans that wait for upload are uploaded first, because the scan may be one of them. Fails with
+    /// `conflict` if somebody has left or entered with the ticket since, and with `forbidden` for another device's scan.
+    pub async fn undo(&self, scan_id: ScanId, reason: ReasonText) -> Result<UndoneScan, ScannerError> {
+        Ok(self.client.undo(scan_id, reason).await?)
+    }
+
+    /// Searches the tickets of the session's event by the start of a code, of any word of the holder's name, or of the
+    /// order's reference. `cursor` is that of the page before.
+    ///
+    /// Needs the server. Fails with `forbidden` unless the device's settings carry `can_search`.
+    #[uniffi::method(default(cursor = None))]
+    pub async fn search(&self, text: String, cursor: Option<String>) -> Result<TicketSearch, ScannerError> {
+        Ok(self.client.search(&text, cursor.as_deref()).await?.into())
+    }
+
+    /// Returns the counters of the session's event and of its gates. Needs the server.
+    pub async fn occupancy(&self) -> Result<EventOccupancy, ScannerError> {
+        Ok(self.client.occupancy().await?.into())
+    }
+
+    /// Returns the events to choose from: those that admit people first, then by their start and name. Without a network,
+    /// the events whose manifests this phone has.
+    pub async fn events(&self) -> Result<Vec<ListedEvent>, ScannerError> {
+        Ok(self.client.events().await?)
+    }
+
+    /// Returns the gates of an event to choose from, ordered by name. Without a network, those of the event's manifest.
+    pub async fn event_gates(&self, event_id: EventId) -> Result<Vec<ListedGate>, ScannerError> {
+        Ok(self.client.event_gates(event_id).await?)
+    }
+
+    /// Tests the phone: its key, its database, its clock, the network, the manifest. Reads the credentials from the app's
+    /// secret store and asks the server once.
+    pub async fn self_test(&self) -> Vec<SelfTestCheck> {
+        self.client.self_test().await
+    }
+
+    /// The device's settings: as the server last sent them since the client was opened, and before that as they were at
+    /// enrolment.
+    pub fn device_settings(&self) -> DeviceSettings {
+        self.client.device_settings().into()
+    }
+
+    /// Calls `listener` with the present state and after each change, until the subscription is cancelled or the client
+    /// is closed.
+    pub fn subscribe(&self, listener: Arc<dyn StateListener>) -> Result<StateSubscription, ScannerError> {
+        listener::listen(Arc::clone(&self.slot), self.client.changes(), listener)
     }
 
     /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
@@ -348,6 +471,12 @@ impl ScannerClient {
     /// Ends every `run` that is under way. Does nothing if none is: a later `run` is not affected.
     pub fn stop(&self) {
         self.client.stop();
+    }
+
+    /// Tells the client that the phone has another network. It opens new connections and tries at once to reach the server.
+    /// Call it from the system's notification.
+    pub fn network_changed(&self) {
+        self.client.network_changed();
     }
 
     /// Uploads all waiting scans now.
@@ -381,7 +510,37 @@ impl ScannerClient {
 
     /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
-        Ok(self.client.conflicts().await?)
+        let conflicts = self.client.conflicts().await?;
+        Ok(conflicts.into_iter().map(Into::into).collect())
+    }
+
+    /// Returns the scans that the server rejected, oldest first. They stay on the phone until a person has dealt with them.
+    pub async fn rejected(&self) -> Result<Vec<RejectedScan>, ScannerError> {
+        let rejected = self.client.rejected().await?;
+        Ok(rejected.into_iter().map(Into::into).collect())
+    }
+
+    /// Marks rejected scans as seen, so that the state no longer counts them.
+    pub async fn mark_rejected_seen(&self, scan_ids: Vec<ScanId>) -> Result<(), ScannerError> {
+        Ok(self.client.mark_rejected_seen(&scan_ids).await?)
+    }
+
+    /// Returns the databases of this phone that were damaged or of a newer version. They were set aside and replaced; their
+    /// files stay.
+    pub async fn replaced_databases(&self) -> Result<Vec<ReplacedDatabase>, ScannerError> {
+        let state = self.client.offline().state().await?;
+        Ok(state.replaced.into_iter().map(Into::into).collect())
+    }
+
+    /// Reads the replaced databases once more and takes over what they have and the present one lacks. Opening has done that
+    /// before; a repetition helps if the disk was full then.
+    pub async fn rescued_scans(&self) -> Result<RescueReport, ScannerError> {
+        Ok(self.client.offline().rescued_scans().await?)
+    }
+
+    /// Marks the replaced databases as shown to a person.
+    pub async fn confirm_replacements(&self) -> Result<(), ScannerError> {
+        Ok(self.client.offline().confirm_replacements().await?)
     }
 
     /// Sets the battery level, from 0 to 1. The next health report carries it.

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::ScannerError;
 pub use voelgoed_scan_core::model::{
-    ClassName, DeviceId, EventId, GateId, KeyId, Name, Note, OrganizationId, ReasonText, ScanId, SeatPart,
-    SessionId, TicketCode, TicketId, Timestamp,
+    ClassName, DeviceId, EventId, GateCode, GateId, HolderName, KeyId, Metadata, Name, Note, OrderRef,
+    OrganizationId, ReasonText, ScanId, SeatPart, SessionId, TicketCode, TicketId, Timestamp,
 };
 
 macro_rules! texts {
@@ -31,10 +31,21 @@ texts! {
     KeyId = "key id";
     ClassName = "ticket class";
     SeatPart = "part of a seat";
+    GateCode = "gate code";
+    HolderName = "holder's name";
+    OrderRef = "order reference";
     Note = "note";
     Name = "name";
     ReasonText = "reason";
 }
+
+// Kotlin and Swift get the JSON text of the object, Python a dict.
+uniffi::custom_type!(Metadata, String, {
+    remote,
+    // A JSON object of texts, numbers and lists always has a text.
+    lower: |metadata| serde_json::to_string(&metadata).unwrap_or_default(),
+    try_lift: |text| serde_json::from_str(&text).map_err(|error| ScannerError::invalid("metadata", error).into()),
+});
 
 // In whole milliseconds. Kotlin gets java.time.Instant, Swift Date, Python datetime.
 uniffi::custom_type!(Timestamp, SystemTime, {

@@ -84,6 +84,8 @@ errors! {
     StorageFull = "storage_full";
     /// The phone's database failed, for example because the disk is damaged.
     StorageUnavailable = "storage_unavailable";
+    /// The log cannot be passed on, because the program already has a log of its own.
+    LogUnavailable = "log_unavailable";
     /// The manifest belongs to another organization.
     ManifestOtherOrganization = "manifest_other_organization";
     /// The manifest was changed, or it was not signed with the key pinned at enrolment.
@@ -193,6 +195,7 @@ impl From<ClientError> for ScannerError {
             ClientError::Offline(error) => (&*error).into(),
             ClientError::Secrets(_) => Self::SecretStoreFailed { reason },
             ClientError::NoActiveSession => Self::NoActiveSession { reason },
+            ClientError::NotEnrolled => Self::NotEnrolled { reason },
             ClientError::InsecureServer => Self::InsecureServer { reason },
         }
     }
@@ -264,6 +267,7 @@ mod tests {
             }
             .into(),
             ClientError::NoActiveSession,
+            ClientError::NotEnrolled,
             ClientError::InsecureServer,
         ];
         for error in client {

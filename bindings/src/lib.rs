@@ -7,6 +7,7 @@
 //! - Nothing panics: a panic ends a Swift program.
 //! - No error has a field `message`: Kotlin's exceptions already have one.
 //! - Secrets cross the boundary only through the app's own secret store.
+//! - The text of a type (`repr`, `toString`, `description`) shows no secret and no personal data.
 
 mod callbacks;
 mod client;
@@ -14,8 +15,15 @@ mod clock;
 mod custom_types;
 mod enums;
 mod error;
+mod listener;
+mod log;
+mod office;
 mod offline;
+mod problem;
 mod runtime;
+mod self_test;
+mod storage;
+mod text;
 mod ticket;
 mod verdict;
 
@@ -24,7 +32,13 @@ pub use client::*;
 pub use custom_types::*;
 pub use enums::*;
 pub use error::*;
+pub use listener::*;
+pub use log::*;
+pub use office::*;
 pub use offline::*;
+pub use problem::*;
+pub use self_test::*;
+pub use storage::*;
 pub use ticket::*;
 pub use verdict::*;
 

@@ -1,15 +1,18 @@
 //! The offline scanner: it decides with a manifest, for apps that have their own client.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use voelgoed_scan_core as core;
 use voelgoed_scan_core::model::{Override, Reading};
 
-use crate::clock::now;
+use crate::clock::{PlatformClock, now};
 use crate::runtime::run_on_one_thread;
+use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateId, NamedGate, OrganizationId, ReasonText, ScanId,
-    ScannerError, Timestamp, Verdict,
+    Conflict, DeviceId, Direction, EventId, GateId, Metadata, NamedGate, OrganizationId, ReasonText,
+    ReplacedDatabase, ScanId, ScannerError, Timestamp, Verdict,
 };
 
 /// What an offline scanner needs. Everything except the file comes from the server at enrolment.
@@ -29,8 +32,9 @@ pub struct OfflineScannerSetup {
     pub manifest_key: Vec<u8>,
 }
 
-/// What a camera read or staff typed.
-#[derive(Debug, Clone, uniffi::Enum)]
+/// What a camera read or staff typed. Its text shows only the kind and the length.
+#[derive(Clone, uniffi::Enum)]
+#[uniffi::export(Debug, Display)]
 pub enum TicketReading {
     /// A QR code.
     Qr {
@@ -43,6 +47,18 @@ pub enum TicketReading {
         text: String,
     },
 }
+
+impl fmt::Debug for TicketReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, text) = match self {
+            Self::Qr { text } => ("Qr", text),
+            Self::Typed { text } => ("Typed", text),
+        };
+        write!(f, "{kind}({} characters)", text.chars().count())
+    }
+}
+
+shown_as_debug!(TicketReading);
 
 impl From<TicketReading> for Reading {
     fn from(reading: TicketReading) -> Self {
@@ -98,10 +114,16 @@ pub struct OfflineState {
     pub manifest: Option<ManifestState>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans that the server rejected and that nobody has seen.
+    pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
     pub conflicts: u64,
     /// The server's clock minus the device's clock, in milliseconds. 0 if they differ by at most 2 s.
     pub clock_offset_ms: i64,
+    /// Whether the last write found the disk full.
+    pub is_disk_full: bool,
+    /// Databases that were set aside and that nobody has confirmed.
+    pub replaced: Vec<ReplacedDatabase>,
 }
 
 /// Generates the id of a scan attempt. A retry of the attempt uses the same id.
@@ -122,10 +144,20 @@ pub(crate) fn gates(head: Option<core::manifest::ManifestHead>) -> Vec<NamedGate
 }
 
 /// Decides scans on the phone without the server. All functions may be called from any thread.
-#[derive(Debug, uniffi::Object)]
+#[derive(uniffi::Object)]
+#[uniffi::export(Debug, Display)]
 pub struct OfflineScanner {
     scanner: core::client::OfflineScanner,
 }
+
+/// Shows only the class.
+impl fmt::Debug for OfflineScanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfflineScanner")
+    }
+}
+
+shown_as_debug!(OfflineScanner);
 
 #[uniffi::export(async_runtime = "tokio")]
 impl OfflineScanner {
@@ -145,7 +177,11 @@ impl OfflineScanner {
             manifest_key,
             device_secret: None,
         };
-        let scanner = run_on_one_thread(|| core::client::OfflineScanner::open(setup)).await?;
+        let options = core::client::OfflineScannerOptions {
+            clock: Some(Arc::new(PlatformClock)),
+            ..Default::default()
+        };
+        let scanner = run_on_one_thread(|| core::client::OfflineScanner::open_with(setup, options)).await?;
         Ok(Self { scanner })
     }
 
@@ -158,7 +194,7 @@ impl OfflineScanner {
     ///
     /// The same payload within 2.5 s is one scan and returns the same verdict. `override_reason` forces an entry, if the
     /// device may override.
-    #[uniffi::method(default(direction = None, scan_id = None, override_reason = None))]
+    #[uniffi::method(default(direction = None, scan_id = None, override_reason = None, metadata = None))]
     pub async fn decide(
         &self,
         reading: TicketReading,
@@ -166,6 +202,7 @@ impl OfflineScanner {
         direction: Option<Direction>,
         scan_id: Option<ScanId>,
         override_reason: Option<ReasonText>,
+        metadata: Option<Metadata>,
     ) -> Result<Verdict, ScannerError> {
         let scanned_at = now();
         let scan = core::client::OfflineScan {
@@ -175,9 +212,9 @@ impl OfflineScanner {
             direction: direction.unwrap_or(Direction::Entry),
             scanned_at,
             override_: override_reason.map(|reason| Override { reason }),
-            metadata: None,
+            metadata,
         };
-        Ok(self.scanner.decide(scan).await?)
+        Ok(self.scanner.decide(scan).await?.into())
     }
 
     /// Returns the state.
@@ -185,15 +222,20 @@ impl OfflineScanner {
         let core::client::OfflineState {
             manifest,
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
-            ..
+            is_disk_full,
+            replaced,
         } = self.scanner.state().await?;
         Ok(OfflineState {
             manifest: manifest.map(Into::into),
             waiting,
+            rejected,
             conflicts,
             clock_offset_ms,
+            is_disk_full,
+            replaced: replaced.into_iter().map(Into::into).collect(),
         })
     }
 
@@ -204,6 +246,7 @@ impl OfflineScanner {
 
     /// Returns the conflicts that the server reported for scans of this device.
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ScannerError> {
-        Ok(self.scanner.conflicts().await?)
+        let conflicts = self.scanner.conflicts().await?;
+        Ok(conflicts.into_iter().map(Into::into).collect())
     }
 }

@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use voelgoed_scan_core::client::{ClientSetup, ScannerClient, Transport, TransportError};
+use voelgoed_scan_core::client::{
+    ClientSetup, HttpRequest, HttpResponse, ScannerClient, Transport, TransportError,
+};
 use voelgoed_scan_core::model::EnrollmentUri;
 
-use crate::{HttpRequest, HttpResponse, ScannerError};
+use crate::ScannerError;
 
 /// Runs a future that may migrate a database to completion on one thread. Such a future is not provably `Send`
 /// (rust-lang/rust#100013), but a foreign executor would move it between threads.

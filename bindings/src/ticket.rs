@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use voelgoed_scan_core::model::{KeyFormat, KeyStatus, SigningKey, Window};
 use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
+use crate::text::shown_as_debug;
 use crate::{EventId, Format, KeyId, OrganizationId, Reason, ScannerError, TicketCode, Timestamp};
 
 /// Parses a typed ticket code. Hyphens and spaces are allowed between groups.
@@ -27,6 +28,7 @@ pub fn payload_format(payload: String) -> Option<Format> {
 
 /// The claims of a payload with a valid signature.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct VerifiedTicket {
     /// The ticket code.
     pub ticket_code: Option<TicketCode>,
@@ -42,8 +44,11 @@ pub struct VerifiedTicket {
     pub entry_limit: Option<u8>,
 }
 
+shown_as_debug!(VerifiedTicket);
+
 /// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::export(Debug, Display)]
 pub enum VerificationResult {
     /// Key, signature and time window are valid. A gate may still deny the ticket.
     Genuine {
@@ -56,6 +61,8 @@ pub enum VerificationResult {
         reason: Reason,
     },
 }
+
+shown_as_debug!(VerificationResult);
 
 /// Verifies `VG2` payloads with public keys only, as a kiosk or a wallet does.
 #[derive(Debug, uniffi::Object)]

@@ -1,16 +1,22 @@
 //! The verdict of a scan and its parts, and conflicts.
 
-pub use voelgoed_scan_core::client::{Verdict, VerdictPreviousScan, VerdictTicket};
-pub use voelgoed_scan_core::model::{Headcount, NamedGate, Occupancy, Seat};
-pub use voelgoed_scan_core::sync::{Conflict, NamedDevice};
+use std::fmt;
 
+use voelgoed_scan_core as core;
+
+pub use voelgoed_scan_core::client::VerdictPreviousScan;
+pub use voelgoed_scan_core::model::{Headcount, NamedGate, Occupancy, Seat};
+pub use voelgoed_scan_core::sync::NamedDevice;
+
+use crate::text::shown_as_debug;
 use crate::{
     ClassName, ConflictKind, DeviceId, Direction, EventId, GateId, Note, Reason, ScanId, ScanResult,
     ScanWarning, SeatPart, TicketCode, TicketId, TicketStatus, Timestamp, VerdictSource,
 };
 
 /// The outcome of a scan.
-#[uniffi::remote(Record)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct Verdict {
     /// The scan attempt.
     pub scan_id: ScanId,
@@ -43,7 +49,8 @@ pub struct Verdict {
 }
 
 /// The ticket in a verdict, as far as the decider knows it.
-#[uniffi::remote(Record)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct VerdictTicket {
     /// The ticket's id. Only the server knows it.
     pub id: Option<TicketId>,
@@ -130,7 +137,8 @@ pub struct NamedDevice {
 /// A conflict: a scan that contradicts the rules or another scan.
 ///
 /// The lists contain first what belongs to the winner, if there is one, and then what belongs to the other scan.
-#[uniffi::remote(Record)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct Conflict {
     /// The kind of conflict.
     pub kind: ConflictKind,
@@ -147,3 +155,109 @@ pub struct Conflict {
     /// The corrected times.
     pub times: Vec<Timestamp>,
 }
+
+// Each conversion names every field: a new field of the core does not compile until it is added here.
+impl From<core::client::Verdict> for Verdict {
+    fn from(verdict: core::client::Verdict) -> Self {
+        let core::client::Verdict {
+            scan_id,
+            result,
+            reason,
+            direction,
+            scanned_at,
+            event_id,
+            gate,
+            ticket,
+            previous_scan,
+            occupancy,
+            decided_by,
+            repeated,
+            warnings,
+            message,
+        } = verdict;
+        Self {
+            scan_id,
+            result,
+            reason,
+            direction,
+            scanned_at,
+            event_id,
+            gate,
+            ticket: ticket.map(Into::into),
+            previous_scan,
+            occupancy,
+            decided_by,
+            repeated,
+            warnings,
+            message,
+        }
+    }
+}
+
+impl From<core::client::VerdictTicket> for VerdictTicket {
+    fn from(ticket: core::client::VerdictTicket) -> Self {
+        let core::client::VerdictTicket {
+            id,
+            code,
+            status,
+            ticket_class,
+            seat,
+            entry_limit,
+            scan_count,
+            note,
+        } = ticket;
+        Self {
+            id,
+            code,
+            status,
+            ticket_class,
+            seat,
+            entry_limit,
+            scan_count,
+            note,
+        }
+    }
+}
+
+impl From<core::sync::Conflict> for Conflict {
+    fn from(conflict: core::sync::Conflict) -> Self {
+        let core::sync::Conflict {
+            kind,
+            winner_scan_id,
+            other_scan_id,
+            ticket_code,
+            gates,
+            devices,
+            times,
+        } = conflict;
+        Self {
+            kind,
+            winner_scan_id,
+            other_scan_id,
+            ticket_code,
+            gates,
+            devices,
+            times,
+        }
+    }
+}
+
+/// Shows the verdict in one line, such as `valid: admitted, entry at Main, decided by device`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}, {} at {}, decided by {}",
+            self.result, self.reason, self.direction, self.gate.name, self.decided_by
+        )?;
+        for warning in &self.warnings {
+            write!(f, ", {warning}")?;
+        }
+        if self.repeated {
+            f.write_str(", repeated")?;
+        }
+        Ok(())
+    }
+}
+
+shown_as_debug!(VerdictTicket, Conflict);

@@ -17,20 +17,26 @@ mod api;
 mod attempts;
 mod connectivity;
 mod error;
+mod events;
 mod http;
+mod listing;
 mod lost_scans;
 mod maintenance;
 mod manifest_download;
+mod occupancy;
 pub(crate) mod offline;
 mod problem;
 mod refusal;
 mod scanning;
+mod search;
 mod secrets;
+mod self_test;
 mod session;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod undo;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,12 +45,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::model::{App, Device, EnrollAnswer, EnrollRequest, EnrollmentUri, ScanId, Timestamp};
+use crate::model::{
+    App, Device, DeviceSettings, EnrollAnswer, EnrollRequest, EnrollmentUri, ScanId, Timestamp,
+};
 use crate::sync::Conflict;
 use api::{ApiClient, ApiRequest, to_json};
 use attempts::Attempts;
 use connectivity::Connectivity;
 pub use error::ClientError;
+pub use events::{ListedEvent, ListedGate};
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
 pub use manifest_download::TransferProgress;
@@ -58,10 +67,13 @@ pub use offline::{
 use problem::Problems;
 pub use problem::{ClientProblem, ProblemCode};
 pub use scanning::ScanInput;
+pub use search::{FoundTicket, TicketSearch};
 use secrets::DeviceCredentials;
 pub use secrets::{SecretStore, SecretStoreError};
+pub use self_test::{SelfTestCheck, SelfTestSubject};
 use tasks::Tasks;
 pub use transport::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
+pub use undo::UndoneScan;
 
 /// The device's own clocks. The wall clock may be wrong: the client measures its offset from the server's clock.
 pub trait Clock: Send + Sync {
@@ -197,6 +209,8 @@ pub struct ScannerClient {
     /// Incremented with each change of the state.
     revision: watch::Sender<u64>,
     battery: Arc<Mutex<Option<f64>>>,
+    /// The device's settings as the server last sent them.
+    device_settings: Arc<Mutex<DeviceSettings>>,
     /// The `ETag` of the manifest that was installed last.
     manifest_etag: Arc<Mutex<Option<ManifestTag>>>,
     manifest_downloads: Arc<ManifestDownloads>,
@@ -287,6 +301,7 @@ impl ScannerClient {
         }
         Ok(Self {
             connectivity: Arc::new(Connectivity::new(&setup.settings)),
+            device_settings: Arc::new(Mutex::new(credentials.device.settings.clone())),
             setup,
             credentials: Arc::new(credentials),
             offline: Arc::new(offline),
@@ -312,6 +327,23 @@ impl ScannerClient {
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.credentials.device
+    }
+
+    /// Returns the device's settings, such as `can_override` and `can_search`: as the server last sent them since the
+    /// client was opened, and before that as they were at enrolment.
+    #[must_use]
+    pub fn device_settings(&self) -> DeviceSettings {
+        self.device_settings.lock().clone()
+    }
+
+    /// Notes the device's settings that the server sent.
+    fn note_device_settings(&self, settings: &DeviceSettings) {
+        let mut noted = self.device_settings.lock();
+        if *noted != *settings {
+            noted.clone_from(settings);
+            drop(noted);
+            self.bump_revision();
+        }
     }
 
     /// Returns the state of the client.
@@ -370,6 +402,12 @@ impl ScannerClient {
             // Unreachable: `self` owns the sender.
             Err(_) => revision,
         }
+    }
+
+    /// Returns a receiver of the revision, which [`Self::changed_since`] describes. It does not keep the client open.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
     }
 
     /// Returns the conflicts that the server reported for scans of this device.

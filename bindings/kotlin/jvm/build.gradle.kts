@@ -8,6 +8,11 @@ kotlin {
     jvmToolchain(17)
 }
 
+java {
+    withSourcesJar()
+    withJavadocJar()
+}
+
 sourceSets {
     main {
         kotlin.srcDirs("../src/main/kotlin", "../generated")

@@ -3,7 +3,11 @@
 import os
 import pathlib
 import subprocess
+import tempfile
+import unittest
+from datetime import timedelta
 
+import fixture
 import voelgoed_scan as scan
 
 
@@ -30,3 +34,36 @@ class TestServer:
 
     def close(self):
         self.process.communicate()
+
+
+class ServerTestCase(unittest.IsolatedAsyncioTestCase):
+    """Tests with a server of their own, and phones that have enrolled there."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.server = TestServer()
+        self.addCleanup(self.server.close)
+        self.secret_stores = {}
+
+    def setup_of(self, name, **settings):
+        (self.folder / name).mkdir(exist_ok=True)
+        soon = timedelta(milliseconds=20)
+        usual = {"allow_plain_http": True, "initial_backoff": soon, "max_backoff": soon}
+        return scan.ClientSetup(
+            directory=str(self.folder / name),
+            app=scan.App(name="Gate", version="1.0", platform="python"),
+            secrets=self.secret_stores.setdefault(name, fixture.MemorySecretStore()),
+            settings=fixture.client_settings(**{**usual, **settings}),
+        )
+
+    async def phone(self, name, **settings):
+        phone = await scan.ScannerClient.enroll(self.setup_of(name, **settings), self.server.ask(f"enroll {name}"))
+        await self.start_session(phone)
+        self.assertEqual((await phone.refresh_manifest()).tickets, 7)
+        return phone
+
+    async def start_session(self, phone, gate="gate_main"):
+        session = await phone.start_session(self.server["event"], self.server[gate], replace=True)
+        self.assertEqual(session.gate_id, self.server[gate])

@@ -43,6 +43,7 @@ class Client(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(phone.device().id, fixture.VALUES["device_a"])
         self.assertEqual(list(self.secret_store.secrets), ["voelgoed-scan.enrollment"])
         self.transport.disconnect()
+        del phone  # closes the database
         again = await scan.ScannerClient.open(self.setup)
         self.assertEqual((await again.state()).session.gate_id, MAIN)
         self.assertEqual((await again.scan(fixture.qr("first"))).reason, scan.Reason.ADMITTED)
@@ -71,6 +72,7 @@ class Client(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((state.online, state.waiting, state.last_error), (False, 1, "offline"))
         with self.assertRaises(Error.Offline):
             await phone.sync()
+        del phone  # closes the database
         reopened = await scan.ScannerClient.open(self.setup)
         second = await reopened.scan(fixture.qr("second"))
         self.assertEqual(second.reason, scan.Reason.ALREADY_SCANNED)

@@ -1,48 +1,16 @@
 """Phones with the real server and the library's own transport."""
 
 import asyncio
-import pathlib
-import tempfile
 import unittest
-from datetime import timedelta
 
-import fixture
 import voelgoed_scan as scan
-from server import TestServer
+from server import ServerTestCase
 
 Error, Reason, Result = scan.ScannerError, scan.Reason, scan.ScanResult
 SERVER, DEVICE = scan.VerdictSource.SERVER, scan.VerdictSource.DEVICE
 
 
-class EndToEnd(unittest.IsolatedAsyncioTestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.server = TestServer()
-        self.addCleanup(self.server.close)
-        self.secret_stores = {}
-
-    def setup_of(self, name):
-        (self.folder / name).mkdir(exist_ok=True)
-        soon = timedelta(milliseconds=20)
-        return scan.ClientSetup(
-            directory=str(self.folder / name),
-            app=scan.App(name="Gate", version="1.0", platform="python"),
-            secrets=self.secret_stores.setdefault(name, fixture.MemorySecretStore()),
-            settings=fixture.client_settings(allow_plain_http=True, initial_backoff=soon, max_backoff=soon),
-        )
-
-    async def phone(self, name):
-        phone = await scan.ScannerClient.enroll(self.setup_of(name), self.server.ask(f"enroll {name}"))
-        await self.start_session(phone)
-        self.assertEqual((await phone.refresh_manifest()).tickets, 7)
-        return phone
-
-    async def start_session(self, phone, gate="gate_main"):
-        session = await phone.start_session(self.server["event"], self.server[gate], replace=True)
-        self.assertEqual(session.gate_id, self.server[gate])
-
+class EndToEnd(ServerTestCase):
     async def test_an_enrolment_code_works_once(self):
         uri = self.server.ask("enroll gate-a")
         phone = await scan.ScannerClient.enroll(self.setup_of("gate-a"), uri)
@@ -99,6 +67,7 @@ class EndToEnd(unittest.IsolatedAsyncioTestCase):
         state = await a.state()
         self.assertEqual((state.online, state.waiting, state.last_error), (False, 1, "offline"))
 
+        del a  # closes the database
         a = await scan.ScannerClient.open(self.setup_of("gate-a"))
         second = await a.scan(self.server.qr("both"))
         self.assertEqual((second.reason, second.previous_scan.same_device), (Reason.ALREADY_SCANNED, True))

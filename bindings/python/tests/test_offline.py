@@ -30,7 +30,9 @@ class Offline(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(Error.NoManifest) as caught:
             await scanner.decide(fixture.qr("first"), MAIN)
         self.assertEqual(scan.error_code(caught.exception), "no_manifest")
-        empty = scan.OfflineState(manifest=None, waiting=0, conflicts=0, clock_offset_ms=0)
+        empty = scan.OfflineState(
+            manifest=None, waiting=0, rejected=0, conflicts=0, clock_offset_ms=0, is_disk_full=False, replaced=[]
+        )
         self.assertEqual(await scanner.state(), empty)
         with self.assertRaises(Error.InvalidText):
             await scanner.decide(fixture.qr("first"), "not an id")
@@ -119,6 +121,9 @@ class Offline(unittest.IsolatedAsyncioTestCase):
         second = await scanner.decide(fixture.qr("kill_test"), MAIN)
         self.assertEqual(second.reason, scan.Reason.ALREADY_SCANNED)
         self.assertTrue(second.previous_scan.same_device)
+        with self.assertRaises(Error.DatabaseInUse):
+            await scan.OfflineScanner.open(fixture.setup(file))
+        del scanner  # closes the database
         with self.assertRaises(Error.OtherDevice):
             await scan.OfflineScanner.open(fixture.setup(file, "device_b"))
 

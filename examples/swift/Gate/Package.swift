@@ -4,7 +4,7 @@ import PackageDescription
 let package = Package(
     name: "Gate",
     platforms: [.macOS(.v12)],
-    dependencies: [.package(path: "../../../bindings/swift")],
-    targets: [.executableTarget(name: "Gate", dependencies: [.product(name: "VoelgoedScan", package: "swift")])],
+    dependencies: [.package(name: "voelgoed-scan", path: "../../..")],
+    targets: [.executableTarget(name: "Gate", dependencies: [.product(name: "VoelgoedScan", package: "voelgoed-scan")])],
     swiftLanguageVersions: [.v5]
 )

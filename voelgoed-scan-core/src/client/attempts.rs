@@ -319,6 +319,11 @@ impl Attempts {
         Ok((self.call(scan_id, true), Pending::Work(work)))
     }
 
+    /// Forgets a scan that was undone, so that the next call of its reading is a new scan.
+    pub(super) fn forget(&self, scan_id: ScanId) {
+        self.0.lock().known.retain(|known| known.scan_id != scan_id);
+    }
+
     fn call(self: &Arc<Self>, scan_id: ScanId, is_first: bool) -> Call {
         Call {
             attempts: Arc::clone(self),

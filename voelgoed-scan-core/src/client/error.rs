@@ -38,6 +38,9 @@ pub enum ClientError {
     /// The device has no session.
     #[error("the device has no session")]
     NoActiveSession,
+    /// The secret store no longer has the credentials of this device.
+    #[error("the phone is not enrolled")]
+    NotEnrolled,
     /// The server's address does not start with `https://`, and plain HTTP is not allowed.
     #[error("the server's address is not https://")]
     InsecureServer,
@@ -60,6 +63,7 @@ impl ClientError {
             Self::Offline(error) => error.code(),
             Self::Secrets(_) => "secret_store_failed",
             Self::NoActiveSession => "no_active_session",
+            Self::NotEnrolled => "not_enrolled",
             Self::InsecureServer => "insecure_server",
         }
     }
@@ -74,6 +78,7 @@ impl ClientError {
             | Self::Offline(_)
             | Self::Secrets(_)
             | Self::NoActiveSession
+            | Self::NotEnrolled
             | Self::InsecureServer => false,
         }
     }

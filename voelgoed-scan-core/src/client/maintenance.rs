@@ -234,6 +234,7 @@ impl ScannerClient {
         self.offline
             .set_can_override(answer.device.settings.can_override)
             .await?;
+        self.note_device_settings(&answer.device.settings);
         // The session that the phone had when it asked.
         if let Some(session) = session
             && session.session_id.is_some()

@@ -7,6 +7,7 @@
 //! - One scanner at a time uses a database file.
 
 mod attempts;
+mod checks;
 mod clock;
 pub(crate) mod debounce;
 mod decide;

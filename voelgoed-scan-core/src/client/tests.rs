@@ -2,6 +2,7 @@ mod answers;
 mod http;
 mod lost_scans;
 mod manifest_download;
+mod office;
 mod readings;
 mod refusal;
 mod scenarios;

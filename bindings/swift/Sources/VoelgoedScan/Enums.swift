@@ -23,3 +23,8 @@ extension Format {
     /// The code, such as `vg2`.
     public var code: String { formatCode(value: self) }
 }
+
+extension ProblemCode {
+    /// The code, such as `device_inactive`.
+    public var code: String { problemCode(value: self) }
+}

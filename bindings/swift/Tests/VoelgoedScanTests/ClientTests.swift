@@ -31,18 +31,6 @@ final class ClientTests: XCTestCase {
         return phone
     }
 
-    /// Returns the code of the error that `work` throws.
-    private func code(of work: () async throws -> Void) async -> String {
-        do {
-            try await work()
-            return "no error"
-        } catch let error as ScannerError {
-            return errorCode(error: error)
-        } catch {
-            return "\(error)"
-        }
-    }
-
     func testTheCredentialsAreInTheAppsSecretStoreAndOpenWithoutANetwork() async throws {
         var found = await code { _ = try await ScannerClient.open(setup: self.setup) }
         XCTAssertEqual(found, "not_enrolled")
@@ -53,10 +41,13 @@ final class ClientTests: XCTestCase {
             XCTAssertEqual(found, expected)
         }
         XCTAssertEqual(transport.calls, [])
-        let first = try await phone()
-        XCTAssertEqual(first.device().deviceId, "gate-1")
-        XCTAssertEqual(first.device().id, Fixture.value("device_a"))
-        XCTAssertEqual(secretStore.names, ["voelgoed-scan.enrollment"])
+        // The phone's database is closed at the end of the block.
+        do {
+            let first = try await phone()
+            XCTAssertEqual(first.device().deviceId, "gate-1")
+            XCTAssertEqual(first.device().id, Fixture.value("device_a"))
+            XCTAssertEqual(secretStore.names, ["voelgoed-scan.enrollment"])
+        }
         transport.disconnect()
         let again = try await ScannerClient.open(setup: setup)
         let state = try await again.state()
@@ -72,25 +63,27 @@ final class ClientTests: XCTestCase {
     }
 
     func testTheServerDecidesWhileItIsAvailableAndOtherwiseThePhone() async throws {
-        let phone = try await ScannerClient.enroll(setup: setup, uri: Fixture.value("enrollment"))
-        var found = await code { _ = try await phone.scan(reading: Fixture.qr("first")) }
-        XCTAssertEqual(found, "no_active_session")
-        _ = try await phone.startSession(eventId: Fixture.value("event"), gateId: Fixture.value("gate_main"))
-        _ = try await phone.refreshManifest()
-        let online = try await phone.scan(reading: Fixture.qr("first"))
-        XCTAssertEqual(online.decidedBy, .server)
-        XCTAssertEqual(online.occupancy?.gate.inside, 0)
+        do {
+            let phone = try await ScannerClient.enroll(setup: setup, uri: Fixture.value("enrollment"))
+            var found = await code { _ = try await phone.scan(reading: Fixture.qr("first")) }
+            XCTAssertEqual(found, "no_active_session")
+            _ = try await phone.startSession(eventId: Fixture.value("event"), gateId: Fixture.value("gate_main"))
+            _ = try await phone.refreshManifest()
+            let online = try await phone.scan(reading: Fixture.qr("first"))
+            XCTAssertEqual(online.decidedBy, .server)
+            XCTAssertEqual(online.occupancy?.gate.inside, 0)
 
-        transport.disconnect()
-        let alone = try await phone.scan(reading: Fixture.qr("second"))
-        XCTAssertEqual(alone.decidedBy, .device)
-        XCTAssertEqual(alone.reason, .admitted)
-        let state = try await phone.state()
-        XCTAssertFalse(state.online)
-        XCTAssertEqual(state.waiting, 1)
-        XCTAssertEqual(state.lastError, "offline")
-        found = await code { _ = try await phone.sync() }
-        XCTAssertEqual(found, "offline")
+            transport.disconnect()
+            let alone = try await phone.scan(reading: Fixture.qr("second"))
+            XCTAssertEqual(alone.decidedBy, .device)
+            XCTAssertEqual(alone.reason, .admitted)
+            let state = try await phone.state()
+            XCTAssertFalse(state.online)
+            XCTAssertEqual(state.waiting, 1)
+            XCTAssertEqual(state.lastError, "offline")
+            found = await code { _ = try await phone.sync() }
+            XCTAssertEqual(found, "offline")
+        }
         let reopened = try await ScannerClient.open(setup: setup)
         let second = try await reopened.scan(reading: Fixture.qr("second"))
         XCTAssertEqual(second.reason, .alreadyScanned)

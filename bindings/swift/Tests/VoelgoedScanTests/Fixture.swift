@@ -32,10 +32,19 @@ enum Fixture {
         return ClientSettings(
             scanTimeout: 60, callTimeout: usual.callTimeout, transferTimeout: usual.transferTimeout,
             initialBackoff: retry, maxBackoff: retry, refreshInterval: usual.refreshInterval, batchSize: usual.batchSize,
-            allowPlainHttp: allowPlainHttp)
+            manifestsHeld: usual.manifestsHeld, allowPlainHttp: allowPlainHttp)
     }
 
     static func qr(_ name: String) -> TicketReading { .qr(text: value(name)) }
+}
+
+/// A refusal of the server.
+func problem(_ status: UInt16, _ code: String, headers: [HttpHeader] = []) -> HttpResponse {
+    let body =
+        "{\"type\":\"urn:voelgoed-scan:problem:\(code)\",\"title\":\"\(code)\",\"status\":\(status),"
+        + "\"detail\":\"no\",\"code\":\"\(code)\"}"
+    let type = HttpHeader(name: "Content-Type", value: "application/problem+json")
+    return HttpResponse(status: status, headers: [type] + headers, body: Data(body.utf8))
 }
 
 /// A transport without a network: it returns the responses of a server, or fails.
@@ -43,6 +52,8 @@ final class FakeTransport: Transport, @unchecked Sendable {
     private let lock = NSLock()
     private var broken: Error?
     private var made: [String] = []
+    private var asked: [String] = []
+    private var waits: [TimeInterval] = []
 
     var fault: Error? {
         get { lock.withLock { broken } }
@@ -50,6 +61,15 @@ final class FakeTransport: Transport, @unchecked Sendable {
     }
 
     var calls: [String] { lock.withLock { made } }
+
+    /// The ids of the scans that the server was asked for.
+    var scans: [String] { lock.withLock { asked } }
+
+    /// How long the answer to each scan takes in seconds, in the order of the requests. After the last one, none.
+    var delays: [TimeInterval] {
+        get { lock.withLock { waits } }
+        set { lock.withLock { waits = newValue } }
+    }
 
     func disconnect() { fault = TransportError.Unreachable(reason: "no network") }
 
@@ -62,9 +82,23 @@ final class FakeTransport: Transport, @unchecked Sendable {
             ("/scan", 200, "scan.json"), ("/manifest", 200, "good.manifest"),
         ]
         guard let (_, status, file) = answers.first(where: { path.hasSuffix($0.0) }) else {
-            return HttpResponse(status: 503, headers: [HttpHeader(name: "Retry-After", value: "1")], body: Data())
+            return problem(503, "overloaded", headers: [HttpHeader(name: "Retry-After", value: "1")])
         }
-        return HttpResponse(status: status, headers: [], body: try Fixture.file(file))
+        var body = try Fixture.file(file)
+        if file == "scan.json" {
+            // The server answers the scan that it was asked for.
+            let question = try JSONSerialization.jsonObject(with: request.body) as? [String: Any]
+            let id = question?["scan_id"] as? String ?? "no id"
+            let text = String(decoding: body, as: UTF8.self)
+            body = Data(text.replacingOccurrences(of: "\"scan_id\":null", with: "\"scan_id\":\"\(id)\"").utf8)
+            let wait = lock.withLock {
+                asked.append(id)
+                return waits.isEmpty ? 0 : waits.removeFirst()
+            }
+            try await Task.sleep(nanoseconds: UInt64(wait * 1e9))
+        }
+        let type = file.hasSuffix(".json") ? "application/json" : "application/octet-stream"
+        return HttpResponse(status: status, headers: [HttpHeader(name: "Content-Type", value: type)], body: body)
     }
 }
 

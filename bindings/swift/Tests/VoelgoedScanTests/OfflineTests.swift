@@ -26,24 +26,13 @@ final class OfflineTests: XCTestCase {
         return scanner
     }
 
-    /// Returns the code of the error that `work` throws.
-    private func code(of work: () async throws -> Void) async -> String {
-        do {
-            try await work()
-            return "no error"
-        } catch let error as ScannerError {
-            return errorCode(error: error)
-        } catch {
-            return "\(error)"
-        }
-    }
-
     func testWithoutAManifestADecisionFails() async throws {
         let scanner = try await OfflineScanner.open(setup: Fixture.setup(file("a")))
         var found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: self.main) }
         XCTAssertEqual(found, "no_manifest")
         let state = try await scanner.state()
-        XCTAssertEqual(state, OfflineState(manifest: nil, waiting: 0, conflicts: 0, clockOffsetMs: 0))
+        XCTAssertEqual(state, OfflineState(
+            manifest: nil, waiting: 0, rejected: 0, conflicts: 0, clockOffsetMs: 0, isDiskFull: false, replaced: []))
         found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: "not an id") }
         XCTAssertEqual(found, "invalid_text")
         found = await code { _ = try await OfflineScanner.open(setup: Fixture.setup("/nowhere/a.db")) }
@@ -155,12 +144,16 @@ final class OfflineTests: XCTestCase {
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
 
-        let scanner = try await OfflineScanner.open(setup: setup)
-        let state = try await scanner.state()
-        XCTAssertEqual(state.waiting, 1)
-        let second = try await scanner.decide(reading: Fixture.qr("kill_test"), gateId: main)
-        XCTAssertEqual(second.reason, .alreadyScanned)
-        XCTAssertEqual(second.previousScan?.sameDevice, true)
+        do {
+            let scanner = try await OfflineScanner.open(setup: setup)
+            let state = try await scanner.state()
+            XCTAssertEqual(state.waiting, 1)
+            let second = try await scanner.decide(reading: Fixture.qr("kill_test"), gateId: main)
+            XCTAssertEqual(second.reason, .alreadyScanned)
+            XCTAssertEqual(second.previousScan?.sameDevice, true)
+            let busy = await code { _ = try await OfflineScanner.open(setup: setup) }
+            XCTAssertEqual(busy, "database_in_use")
+        }
         let found = await code { _ = try await OfflineScanner.open(setup: Fixture.setup(setup.file, device: "device_b")) }
         XCTAssertEqual(found, "other_device")
     }

@@ -1,4 +1,5 @@
 import Foundation
+import XCTest
 
 @testable import VoelgoedScan
 
@@ -49,5 +50,65 @@ final class TestServer {
     func close() throws {
         try input.fileHandleForWriting.close()
         process.waitUntilExit()
+    }
+}
+
+/// Tests with a server of their own, and phones that have enrolled there.
+class ServerTestCase: XCTestCase {
+    private var folder = URL(fileURLWithPath: "/")
+    private(set) var secretStores: [String: MemorySecretStore] = [:]
+    private var opened: TestServer?
+    var server: TestServer { get throws { try XCTUnwrap(opened) } }
+
+    override func setUpWithError() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("voelgoed-scan-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        opened = try TestServer()
+    }
+
+    override func tearDownWithError() throws {
+        try opened?.close()
+        try FileManager.default.removeItem(at: folder)
+    }
+
+    func setup(_ name: String) throws -> ClientSetup {
+        let own = folder.appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
+        let secretStore = secretStores[name] ?? MemorySecretStore()
+        secretStores[name] = secretStore
+        return ClientSetup(
+            directory: own.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: secretStore,
+            settings: Fixture.testSettings(retry: 0.02, allowPlainHttp: true))
+    }
+
+    func enroll(_ name: String) async throws -> ScannerClient {
+        try await ScannerClient.enroll(setup: setup(name), uri: server.ask("enroll \(name)"))
+    }
+
+    func phone(_ name: String) async throws -> ScannerClient {
+        let phone = try await enroll(name)
+        try await startSession(phone)
+        let manifest = try await phone.refreshManifest()
+        XCTAssertEqual(manifest?.tickets, 7)
+        return phone
+    }
+
+    func startSession(_ phone: ScannerClient, at gate: String = "gate_main") async throws {
+        let session = try await phone.startSession(eventId: server["event"], gateId: server[gate], replace: true)
+        XCTAssertEqual(session?.gateId, try server[gate])
+    }
+
+    func ask(_ question: String) throws -> String { try server.ask(question) }
+}
+
+/// Returns the code of the error that `work` throws.
+func code(of work: () async throws -> Void) async -> String {
+    do {
+        try await work()
+        return "no error"
+    } catch let error as ScannerError {
+        return errorCode(error: error)
+    } catch {
+        return "\(error)"
     }
 }

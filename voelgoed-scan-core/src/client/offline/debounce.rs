@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::client::{OfflineError, OfflineScan, OfflineScanner, Verdict};
-use crate::model::{Direction, GateId, Reading, Timestamp};
+use crate::model::{Direction, GateId, Reading, ScanId, Timestamp};
 use crate::token::{MAX_PAYLOAD, payload_sha256, trim_reading};
 
 /// How long the same payload counts as the same reading.
@@ -45,6 +45,11 @@ impl Debouncer {
             repeated: true,
             ..verdict.clone()
         })
+    }
+
+    /// Forgets the verdict of a scan, so that the next reading is a new scan.
+    pub(crate) fn forget(&mut self, scan: ScanId) {
+        self.0.retain(|(.., verdict)| verdict.scan_id != scan);
     }
 
     /// Adds a verdict. It ends the readings of the same payload in the other direction.

@@ -8,6 +8,7 @@ mod database;
 mod device;
 mod manifests;
 mod memory;
+mod probe;
 mod rejected;
 mod rescue;
 
@@ -146,7 +147,7 @@ impl DeviceLog {
     }
 
     /// Fails if a page of the database is damaged.
-    async fn check(&mut self) -> Result<(), OfflineError> {
+    pub(super) async fn check(&mut self) -> Result<(), OfflineError> {
         let row = sqlx::query(include_str!("statements/quick_check.sql"))
             .fetch_one(self.reader().await?)
             .await?;

@@ -17,3 +17,6 @@ val ScanWarning.code: String get() = warningCode(this)
 
 /** The code, such as `vg2`. */
 val Format.code: String get() = formatCode(this)
+
+/** The code, such as `device_inactive`. */
+val ProblemCode.code: String get() = problemCode(this)

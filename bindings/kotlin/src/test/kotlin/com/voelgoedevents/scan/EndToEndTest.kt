@@ -1,46 +1,23 @@
 package com.voelgoedevents.scan
 
-import java.time.Duration
-import kotlin.io.path.createTempDirectory
 import kotlin.test.AfterTest
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
-import kotlin.test.assertNotNull
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 
 /** Phones with the real server and the library's own transport. */
 class EndToEndTest {
-    private val folder = createTempDirectory("voelgoed-scan").toFile()
-    private val server = TestServer()
-    private val secretStores = mutableMapOf<String, MemorySecretStore>()
+    private val phones = Phones()
+    private val server = phones.server
 
     @AfterTest
-    fun cleanUp() {
-        server.close()
-        folder.deleteRecursively()
-    }
+    fun cleanUp() = phones.close()
 
-    private fun setup(name: String) = ClientSetup(
-        directory = folder.resolve(name).apply { mkdirs() }.path,
-        app = App(name = "Gate", version = "1.0", platform = "jvm"),
-        secrets = secretStores.getOrPut(name) { MemorySecretStore() },
-        settings = testSettings().copy(
-            allowPlainHttp = true,
-            initialBackoff = Duration.ofMillis(20),
-            maxBackoff = Duration.ofMillis(20),
-        ),
-    )
+    private fun setup(name: String) = phones.setup(name)
 
-    private suspend fun phone(name: String) = ScannerClient.enroll(setup(name), server.ask("enroll $name")).also {
-        it.startSessionAt("gate_main")
-        assertEquals(7uL, assertNotNull(it.refreshManifest()).tickets)
-    }
-
-    private suspend fun ScannerClient.startSessionAt(gate: String) {
-        assertEquals(server[gate], startSession(server["event"], server[gate], replace = true)?.gateId)
-    }
+    private suspend fun phone(name: String) = phones.phone(name)
 
     @Test
     fun `an enrolment code works once`() = runBlocking {
@@ -61,7 +38,7 @@ class EndToEndTest {
         val again = b.scan(server.qr("first"))
         assertEquals(ScanResult.DUPLICATE to Reason.ALREADY_SCANNED, again.result to again.reason)
         assertEquals(admitted.scanId to false, again.previousScan?.scanId to again.previousScan?.sameDevice)
-        b.startSessionAt("gate_vip")
+        phones.startSession(b, "gate_vip")
         val others = listOf(
             Triple(a, TicketReading.Qr("https://example.org"), Reason.MALFORMED),
             Triple(a, server.qr("other_event"), Reason.OTHER_EVENT),

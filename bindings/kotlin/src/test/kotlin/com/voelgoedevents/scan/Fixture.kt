@@ -28,10 +28,26 @@ object Fixture {
 /** A long scan timeout: only the state of the network decides who decides, not the speed of the machine. */
 fun testSettings() = defaultClientSettings().copy(scanTimeout = java.time.Duration.ofMinutes(1))
 
+private fun header(name: String, value: String) = HttpHeader(name, value)
+
+/** A refusal of the server. */
+fun problem(status: Int, code: String, vararg headers: HttpHeader) = HttpResponse(
+    status.toUShort(),
+    listOf(header("Content-Type", "application/problem+json"), *headers),
+    """{"type":"urn:voelgoed-scan:problem:$code","title":"$code","status":$status,"detail":"no","code":"$code"}"""
+        .toByteArray(),
+)
+
 /** A transport without a network: it returns the responses of a server, or fails. */
 class FakeTransport : Transport {
     @Volatile var fault: (() -> Nothing)? = null
     val calls = java.util.concurrent.CopyOnWriteArrayList<String>()
+
+    /** The ids of the scans that the server was asked for. */
+    val scans = java.util.concurrent.CopyOnWriteArrayList<String>()
+
+    /** How long the answer to each scan takes in milliseconds, in the order of the requests. After the last one, none. */
+    val delays = java.util.concurrent.ConcurrentLinkedQueue<Long>()
 
     fun disconnect() {
         fault = { throw TransportException.Unreachable("no network") }
@@ -47,9 +63,22 @@ class FakeTransport : Transport {
             path.endsWith("/device") -> 200 to "device.json"
             path.endsWith("/scan") -> 200 to "scan.json"
             path.endsWith("/manifest") -> 200 to "good.manifest"
-            else -> return HttpResponse(503u, listOf(HttpHeader("Retry-After", "1")), ByteArray(0))
+            else -> return problem(503, "overloaded", header("Retry-After", "1"))
         }
-        return HttpResponse(status.toUShort(), emptyList(), Fixture.file(file))
+        var body = Fixture.file(file)
+        if (file == "scan.json") {
+            // The server answers the scan that it was asked for.
+            val id = checkNotNull(SCAN_ID.find(request.body.decodeToString())).groupValues[1]
+            scans += id
+            body = body.decodeToString().replace(""""scan_id":null""", """"scan_id":"$id"""").toByteArray()
+            delays.poll()?.let { kotlinx.coroutines.delay(it) }
+        }
+        val type = if (file.endsWith(".json")) "application/json" else "application/octet-stream"
+        return HttpResponse(status.toUShort(), listOf(header("Content-Type", type)), body)
+    }
+
+    private companion object {
+        val SCAN_ID = Regex(""""scan_id":"([^"]+)"""")
     }
 }
 

@@ -34,7 +34,7 @@ class OfflineTest {
         val scanner = OfflineScanner.open(Fixture.setup(File(folder, "a.db")))
         val error = assertFailsWith<ScannerException.NoManifest> { scanner.decide(Fixture.qr("first"), main) }
         assertEquals("no_manifest", errorCode(error))
-        assertEquals(OfflineState(null, waiting = 0u, conflicts = 0u, clockOffsetMs = 0), scanner.state())
+        assertEquals(OfflineState(null, 0u, 0u, 0u, clockOffsetMs = 0, isDiskFull = false, replaced = emptyList()), scanner.state())
         assertFailsWith<ScannerException.InvalidText> { scanner.decide(Fixture.qr("first"), "not an id") }
         assertFailsWith<ScannerException.InvalidText> {
             OfflineScanner.open(Fixture.setup(File(folder, "b.db")).copy(manifestKey = ByteArray(3)))
@@ -132,6 +132,8 @@ class OfflineTest {
         val second = scanner.decide(Fixture.qr("kill_test"), main, scanId = newScanId())
         assertEquals(Reason.ALREADY_SCANNED, second.reason)
         assertEquals(true, second.previousScan?.sameDevice)
+        assertFailsWith<ScannerException.DatabaseInUse> { OfflineScanner.open(Fixture.setup(file)) }
+        scanner.close()
         assertFailsWith<ScannerException.OtherDevice> { OfflineScanner.open(Fixture.setup(file, "device_b")) }
         Unit
     }

@@ -1,6 +1,10 @@
 package com.voelgoedevents.scan
 
 import java.io.File
+import java.time.Duration
+import kotlin.io.path.createTempDirectory
+import kotlin.test.assertEquals
+import kotlin.test.assertNotNull
 
 /** Controls bindings/examples/test_server.rs: the real server with an event, behind a network that can be interrupted. */
 class TestServer : AutoCloseable {
@@ -25,5 +29,39 @@ class TestServer : AutoCloseable {
     override fun close() {
         input.close()
         process.waitFor()
+    }
+}
+
+/** A server, and phones that have enrolled there. */
+class Phones : AutoCloseable {
+    val server = TestServer()
+    private val folder = createTempDirectory("voelgoed-scan").toFile()
+    val secretStores = mutableMapOf<String, MemorySecretStore>()
+
+    override fun close() {
+        server.close()
+        folder.deleteRecursively()
+    }
+
+    fun setup(name: String) = ClientSetup(
+        directory = folder.resolve(name).apply { mkdirs() }.path,
+        app = App(name = "Gate", version = "1.0", platform = "jvm"),
+        secrets = secretStores.getOrPut(name) { MemorySecretStore() },
+        settings = testSettings().copy(
+            allowPlainHttp = true,
+            initialBackoff = Duration.ofMillis(20),
+            maxBackoff = Duration.ofMillis(20),
+        ),
+    )
+
+    suspend fun enroll(name: String) = ScannerClient.enroll(setup(name), server.ask("enroll $name"))
+
+    suspend fun phone(name: String) = enroll(name).also {
+        startSession(it)
+        assertEquals(7uL, assertNotNull(it.refreshManifest()).tickets)
+    }
+
+    suspend fun startSession(phone: ScannerClient, gate: String = "gate_main") {
+        assertEquals(server[gate], phone.startSession(server["event"], server[gate], replace = true)?.gateId)
     }
 }
