@@ -14,6 +14,7 @@
 pub mod client;
 pub mod cluster;
 pub mod event_stream;
+pub mod fault_proxy;
 pub mod fixture;
 pub mod openapi;
 pub mod program;
@@ -24,6 +25,7 @@ pub mod wait;
 
 pub use client::{Client, Response};
 pub use cluster::Cluster;
+pub use fault_proxy::{FaultProxy, Faults};
 pub use fixture::Fixture;
 pub use proxy::Proxy;
 pub use services::{Postgres, Redis};

@@ -29,6 +29,7 @@ mod operation_calls;
 mod operations;
 mod outages;
 mod phone_client;
+mod phone_faults;
 mod platform_tokens;
 mod proxies;
 mod rate_limits;

@@ -45,7 +45,7 @@ fn now() -> Timestamp {
 }
 
 /// The setup of a phone that is not enrolled yet.
-fn client_setup(directory: &TempDir) -> ClientSetup {
+pub(super) fn client_setup(directory: &TempDir) -> ClientSetup {
     let name = |text: &str| Name::new(text).expect("a name");
     ClientSetup {
         directory: directory.path().to_owned(),
@@ -69,7 +69,7 @@ fn client_setup(directory: &TempDir) -> ClientSetup {
 }
 
 /// Starts an enrollment and returns the URI that the phone scans, with the real address of the server.
-async fn enrollment_uri(tenant: &Tenant, device: &str) -> EnrollmentUri {
+pub(super) async fn enrollment_uri(tenant: &Tenant, device: &str) -> EnrollmentUri {
     let path = format!("/api/v1/scanning/devices/{device}/enrollment");
     let enrollment = tenant.owner.call("POST", &path).await.expect(201).json();
     let uri: EnrollmentUri = enrollment["uri"]
@@ -84,7 +84,7 @@ async fn enrollment_uri(tenant: &Tenant, device: &str) -> EnrollmentUri {
 }
 
 /// The VG2 payload of a ticket, which a phone can verify offline.
-async fn vg2_payload(tenant: &Tenant, ticket: usize) -> String {
+pub(super) async fn vg2_payload(tenant: &Tenant, ticket: usize) -> String {
     let code = &tenant.codes[ticket];
     let path = format!("/api/v1/events/{}/tickets/{code}/qr?format=vg2", tenant.event);
     tenant.owner.get(&path).await.expect(200).text().to_owned()

@@ -47,8 +47,8 @@ use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
-use manifest_download::ManifestDownloads;
 pub use manifest_download::TransferProgress;
+use manifest_download::{ManifestDownloads, ManifestTag};
 pub use offline::{
     Attempt, AttemptOutcome, ClockState, DeviceRefusal, DeviceSecret, ManifestState, OfflineError,
     OfflineScan, OfflineScanner, OfflineScannerOptions, OfflineScannerSetup, OfflineState, PhoneSession,
@@ -197,8 +197,8 @@ pub struct ScannerClient {
     /// Incremented with each change of the state.
     revision: watch::Sender<u64>,
     battery: Arc<Mutex<Option<f64>>>,
-    /// The `ETag` of the manifest in use.
-    manifest_etag: Arc<Mutex<Option<String>>>,
+    /// The `ETag` of the manifest that was installed last.
+    manifest_etag: Arc<Mutex<Option<ManifestTag>>>,
     manifest_downloads: Arc<ManifestDownloads>,
     /// `None` in the clones that work on a task holds, so that the tasks end with the app's last clone.
     tasks: Option<Arc<Tasks>>,
