@@ -47,8 +47,8 @@ use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
-use manifest_download::ManifestDownloads;
 pub use manifest_download::TransferProgress;
+use manifest_download::{ManifestDownloads, ManifestTag};
 pub use offline::{
     Attempt, AttemptOutcome, ClockState, DeviceRefusal, DeviceSecret, ManifestState, OfflineError,
     OfflineScan, OfflineScanner, OfflineScannerOptions, OfflineScannerSetup, OfflineState, PhoneSession,
@@ -197,8 +197,8 @@ pub struct ScannerClient {
     /// Incremented with each change of the state.
     revision: watch::Sender<u64>,
     battery: Arc<Mutex<Option<f64>>>,
-    /// The `ETag` of the manifest in use.
-    manifest_etag: Arc<Mutex<Option<String>>>,
+    /// The `ETag` of the manifest that was installed last.
+    manifest_etag: Arc<Mutex<Option<ManifestTag>>>,
     manifest_downloads: Arc<ManifestDownloads>,
     /// `None` in the clones that work on a task holds, so that the tasks end with the app's last clone.
     tasks: Option<Arc<Tasks>>,
@@ -317,15 +317,12 @@ impl ScannerClient {
     /// Returns the state of the client.
     pub async fn state(&self) -> Result<ClientState, ClientError> {
         let state = self.offline.state().await?;
-        let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
+        let (now, clock) = self.offline.server_time(self.setup.clock.now()).await;
         let age =
             |manifest: &ManifestState| u64::try_from(now.millis_since(manifest.made_at) / 1000).unwrap_or(0);
         let (online, last_error) = self.connectivity.status();
-        let is_stale = |manifest: &&ManifestState| manifest.stale_from <= now;
-        let stale = state.manifest.as_ref().filter(is_stale);
-        let stale = stale.map(|manifest| (ProblemCode::ManifestStale, manifest.stale_from));
         Ok(ClientState {
-            problem: self.problems.worst(&[stale]),
+            problem: self.problem(&state, now, clock).await,
             online,
             session: self.offline.session().await,
             manifest_age_s: state.manifest.as_ref().map(age),
@@ -337,6 +334,31 @@ impl ScannerClient {
             clock_offset_ms: state.clock_offset_ms,
             last_error,
         })
+    }
+
+    /// Returns the most serious problem. `now` is the server's time.
+    async fn problem(
+        &self,
+        state: &OfflineState,
+        now: Timestamp,
+        clock: ClockState,
+    ) -> Option<ClientProblem> {
+        let device_now = self.setup.clock.now();
+        self.problems
+            .set(ProblemCode::StorageFull, state.is_disk_full, device_now);
+        self.problems
+            .set(ProblemCode::ClockMoved, clock == ClockState::Moved, device_now);
+        let stale = state
+            .manifest
+            .as_ref()
+            .filter(|manifest| manifest.stale_from <= now);
+        let replaced = state.replaced.iter().map(|one| one.replaced_at).max();
+        let refused = self.offline.device_refusal().await;
+        self.problems.worst(&[
+            refused.map(|(refusal, since)| (ProblemCode::of_refusal(refusal), since)),
+            replaced.map(|since| (ProblemCode::StorageReplaced, since)),
+            stale.map(|manifest| (ProblemCode::ManifestStale, manifest.stale_from)),
+        ])
     }
 
     /// Waits until the state differs from `revision` and returns the new revision. Pass 0 at first, then the returned

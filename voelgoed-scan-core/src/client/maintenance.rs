@@ -4,6 +4,7 @@ use tokio::sync::MutexGuard;
 
 use crate::client::answer::{check_device, check_sync_answer};
 use crate::client::api::{ApiRequest, to_json};
+use crate::client::manifest_download::ManifestTag;
 use crate::client::scanning::is_unavailable;
 use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
 use crate::manifest::ManifestError;
@@ -275,12 +276,21 @@ impl ScannerClient {
             let lifetime = current.stale_from.millis_since(current.made_at);
             now.millis_since(current.made_at) * 2 < lifetime
         });
-        let installed = match self.fetch_manifest(&session, since, is_fresh).await {
+        // The server knows a manifest by its version, and two events may have the same one. So a tag is only sent for the
+        // manifest that it belongs to.
+        let known = self.manifest_etag.lock().clone().filter(|known| {
+            let is_held = |current: &ManifestState| {
+                (current.event_id, current.version) == (known.event_id, known.version)
+            };
+            is_fresh && current.as_ref().is_some_and(is_held)
+        });
+        let known = known.map(|known| known.etag);
+        let installed = match self.fetch_manifest(&session, since, known.as_deref()).await {
             // The delta has another base than the manifest in use: fetch the full manifest instead.
             Err(ClientError::Offline(error))
                 if matches!(*error, OfflineError::Manifest(ManifestError::OtherBase { .. })) =>
             {
-                self.fetch_manifest(&session, None, false).await?
+                self.fetch_manifest(&session, None, None).await?
             }
             installed => installed?,
         };
@@ -288,18 +298,17 @@ impl ScannerClient {
         Ok(installed.map_or(ManifestRefresh::Unchanged, ManifestRefresh::Updated))
     }
 
-    /// Fetches a manifest and installs it: a delta onto version `since`, or a full manifest. With `if_changed` the
-    /// server may answer that there is nothing new, which returns `None`.
+    /// Fetches a manifest and installs it: a delta onto version `since`, or a full manifest. If the server
+    /// has nothing newer than the manifest with the tag `known`, returns `None`.
     async fn fetch_manifest(
         &self,
         session: &PhoneSession,
         since: Option<u64>,
-        if_changed: bool,
+        known: Option<&str>,
     ) -> Result<Option<ManifestState>, ClientError> {
         let query = since.map_or_else(String::new, |version| format!("?since={version}"));
         let path = format!("/api/v1/scanning/events/{}/manifest{query}", session.event_id);
-        let known = self.manifest_etag.lock().clone().filter(|_| if_changed);
-        let Some(downloaded) = self.download_manifest(&path, known.as_deref()).await? else {
+        let Some(downloaded) = self.download_manifest(&path, known).await? else {
             return Ok(None);
         };
         let now = self.setup.clock.now();
@@ -307,7 +316,11 @@ impl ScannerClient {
             .offline
             .install(session.event_id, downloaded.bytes, now)
             .await?;
-        *self.manifest_etag.lock() = downloaded.etag;
+        *self.manifest_etag.lock() = downloaded.etag.map(|etag| ManifestTag {
+            event_id: state.event_id,
+            version: state.version,
+            etag,
+        });
         Ok(Some(state))
     }
 }

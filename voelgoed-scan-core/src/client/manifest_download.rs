@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::client::api::{ApiRequest, refusal};
 use crate::client::{ClientError, HttpResponse, ScannerClient};
 use crate::manifest::{MANIFEST_GZIP_MEDIA_TYPE, MANIFEST_MEDIA_TYPE};
+use crate::model::EventId;
 use partial::Partial;
 
 /// The size of the first part, in bytes.
@@ -53,6 +54,14 @@ pub(super) struct DownloadedManifest {
     pub(super) bytes: Vec<u8>,
     /// The `ETag` of the response.
     pub(super) etag: Option<String>,
+}
+
+/// The `ETag` of an installed manifest.
+#[derive(Debug, Clone)]
+pub(super) struct ManifestTag {
+    pub(super) event_id: EventId,
+    pub(super) version: u64,
+    pub(super) etag: String,
 }
 
 /// The downloads of a client, one at a time.

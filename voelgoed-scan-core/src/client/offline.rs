@@ -189,7 +189,7 @@ impl OfflineScanner {
         setup: OfflineScannerSetup,
         options: OfflineScannerOptions,
     ) -> Result<Self, OfflineError> {
-        let lock = DatabaseLock::acquire(&setup.file)?;
+        let lock = DatabaseLock::acquire(&setup.file).await?;
         let mut log = replacement::open_or_replace(&setup, options.clock.as_deref()).await?;
         let device = log.device().await?;
         let replaced = log.replacements().await?;

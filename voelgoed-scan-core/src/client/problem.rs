@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, DeviceRefusal};
 use crate::model::Timestamp;
 use crate::model::text::string_enum;
 
@@ -39,6 +39,13 @@ string_enum! {
 }
 
 impl ProblemCode {
+    pub(super) const fn of_refusal(refusal: DeviceRefusal) -> Self {
+        match refusal {
+            DeviceRefusal::Inactive => Self::DeviceInactive,
+            DeviceRefusal::InvalidToken => Self::InvalidToken,
+        }
+    }
+
     /// Returns what the steward or the organizer can do, as an English sentence.
     #[must_use]
     pub const fn advice(self) -> &'static str {
@@ -111,6 +118,15 @@ impl Problems {
     /// Records that a problem is gone. Returns whether it existed.
     pub(super) fn clear(&self, code: ProblemCode) -> bool {
         self.0.lock().remove(&code).is_some()
+    }
+
+    /// Records whether a problem exists.
+    pub(super) fn set(&self, code: ProblemCode, exists: bool, now: Timestamp) {
+        if exists {
+            self.raise(code, now);
+        } else {
+            self.clear(code);
+        }
     }
 
     /// Records why the server is unavailable.

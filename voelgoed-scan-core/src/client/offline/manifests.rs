@@ -108,7 +108,7 @@ impl OfflineScanner {
         let state = &mut *self.state.lock().await;
         let mut heads = Vec::new();
         for event in state.log.held_events().await? {
-            if let Ok(Some(held)) = restore(&state.log.manifest_parts(event).await?, &self.setup) {
+            if let Ok(Some(held)) = restore(state.log.manifest_parts(event).await?, &self.setup) {
                 heads.push(held.manifest.head().clone());
             }
         }
@@ -126,7 +126,7 @@ pub(super) async fn activate(
         return Ok(());
     }
     let parts = state.log.manifest_parts(event).await?;
-    match restore(&parts, setup) {
+    match restore(parts, setup) {
         Ok(Some(restored)) => {
             state.active_manifest = Some(restored);
             // The order of use is not worth an error: the disk may be full.
@@ -160,14 +160,19 @@ pub(super) async fn activate_last_used(
     Ok(())
 }
 
-/// Rebuilds a manifest from its stored parts. Checks every signature, but no age.
-fn restore(parts: &[Vec<u8>], setup: &OfflineScannerSetup) -> Result<Option<ActiveManifest>, ManifestError> {
+/// Rebuilds a manifest from its stored parts, which it takes, so that a large one is in memory once. Checks every signature,
+/// but no age.
+fn restore(
+    parts: Vec<Vec<u8>>,
+    setup: &OfflineScannerSetup,
+) -> Result<Option<ActiveManifest>, ManifestError> {
     let mut manifest: Option<Manifest> = None;
     let mut delta_bytes = 0;
     for bytes in parts {
-        let part = VerifiedManifest::verify(bytes.clone(), setup.organization_id, &setup.manifest_key)?;
+        let length = bytes.len();
+        let part = VerifiedManifest::verify(bytes, setup.organization_id, &setup.manifest_key)?;
         if part.head().base.is_some() {
-            delta_bytes += bytes.len();
+            delta_bytes += length;
         }
         manifest = Some(part.into_manifest(manifest.as_ref())?);
     }

@@ -202,3 +202,72 @@ async fn a_known_clock_offset_gives_no_warning() {
         3 * 3_600_000
     );
 }
+
+/// A clock whose wall clock can be set.
+struct SettableClock {
+    wall: AtomicI64,
+    monotonic: AtomicI64,
+}
+
+impl Clock for SettableClock {
+    fn now(&self) -> Timestamp {
+        MADE_AT.plus_millis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic_ms(&self) -> Option<u64> {
+        u64::try_from(self.monotonic.load(Ordering::SeqCst)).ok()
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        Some("boot".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_is_a_problem_and_ends_no_reading() {
+    let mut fixture = Fixture::new(TestEvent::new());
+    let clock = Arc::new(SettableClock {
+        wall: AtomicI64::new(0),
+        monotonic: AtomicI64::new(1000),
+    });
+    fixture.setup.clock = Arc::clone(&clock) as _;
+    let phone = fixture.phone().await;
+    phone.sync().await.expect("the time is known");
+    let first = phone.scan(ScanInput::entry(fixture.server.vg2(1))).await;
+    let first = first.expect("a verdict");
+    for hours in [6, -6, 0] {
+        clock.wall.store(hours * 3_600_000, Ordering::SeqCst);
+        clock.monotonic.fetch_add(500, Ordering::SeqCst);
+        let frame = phone.scan(ScanInput::entry(fixture.server.vg2(1))).await;
+        let frame = frame.expect("a verdict");
+        assert_eq!(
+            (frame.scan_id, frame.repeated),
+            (first.scan_id, true),
+            "{hours} h"
+        );
+        let expected = (hours != 0).then_some(ProblemCode::ClockMoved);
+        assert_eq!(Fixture::problem(&phone).await, expected, "{hours} h");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_and_a_replaced_database_are_problems_after_a_restart() {
+    let fixture = Fixture::new(TestEvent::new());
+    let phone = fixture.phone().await;
+    let file = fixture.setup.directory.join(format!("{}.db", phone.device().id));
+    fixture.server.revoke();
+    assert_eq!(fixture.code(&phone, 1).await, "device_inactive");
+    let open = async || {
+        ScannerClient::open(fixture.setup.clone())
+            .await
+            .expect("the database opens")
+            .expect("it is enrolled")
+    };
+    drop(phone);
+    let phone = open().await;
+    assert_eq!(Fixture::problem(&phone).await, Some(ProblemCode::DeviceInactive));
+    drop(phone);
+    std::fs::write(&file, "not a database".repeat(1000)).expect("it is written");
+    let phone = open().await;
+    assert_eq!(Fixture::problem(&phone).await, Some(ProblemCode::StorageReplaced));
+}

@@ -17,7 +17,8 @@ impl DeviceLog {
             .bind(event.as_uuid())
             .fetch_all(self.reader().await?)
             .await?;
-        rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
+        // Each row is dropped as soon as it is copied: a manifest is large.
+        rows.into_iter().map(|row| Ok(row.try_get("bytes")?)).collect()
     }
 
     /// Returns the events whose manifests are held, the most recently used first.
