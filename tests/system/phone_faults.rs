@@ -3,24 +3,29 @@
 //! The stories in `voelgoed-scan-core/tests/stories` inject more faults, in virtual time. These tests have what the stories
 //! leave out: sockets, the default transport, and the server's HTTP.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 use voelgoed_scan_core::client::{ClientSettings, ScanInput, ScannerClient, Verdict, VerdictSource};
-use voelgoed_scan_core::model::EnrollmentUri;
+use voelgoed_scan_core::model::{EnrollmentUri, Reason, ScanResult};
+use voelgoed_scan_suite::fixture::Tenant;
 use voelgoed_scan_suite::{FaultProxy, Faults, Fixture};
 
+use super::history::rng::Rng;
 use super::phone_client::{client_setup, enrollment_uri, vg2_payload};
 
 /// How long a call may take on a busy machine. A call that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
 
+/// The size of a scan with its head, and of its answer, and some more.
+const EXCHANGE_BYTES: usize = 1600;
+
 /// A phone behind a proxy.
 struct Behind {
-    _fixture: Fixture,
+    fixture: Fixture,
     proxy: FaultProxy,
     phone: Arc<ScannerClient>,
     tickets: Vec<String>,
@@ -58,7 +63,7 @@ impl Behind {
         }
         phone.refresh_manifest().await.expect("a manifest");
         Self {
-            _fixture: fixture,
+            fixture,
             proxy,
             phone: Arc::new(phone),
             tickets,
@@ -99,6 +104,82 @@ impl Behind {
         }
         panic!("{:?}", self.phone.state().await);
     }
+}
+
+/// The records of the tenant by scan id.
+async fn records(tenant: &Tenant) -> HashMap<String, Value> {
+    let listed = tenant.owner.get("/api/v1/scanning/scans?limit=500").await;
+    let listed = listed.expect(200).json()["data"].as_array().cloned();
+    let mut by_id = HashMap::new();
+    for record in listed.expect("a list") {
+        let id = record["scan_id"].as_str().expect("an id").to_owned();
+        assert!(by_id.insert(id, record).is_none(), "recorded twice");
+    }
+    by_id
+}
+
+fn some_faults(rng: &mut Rng) -> Faults {
+    match rng.below(8) {
+        0 => Faults::None,
+        1 => Faults::Delay(Duration::from_millis(rng.below(120) as u64)),
+        2 | 3 => Faults::CutRequest(rng.below(EXCHANGE_BYTES) as u64),
+        4 | 5 => Faults::CutAnswer(rng.below(EXCHANGE_BYTES) as u64),
+        6 => Faults::Freeze,
+        _ => Faults::Refuse,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_breaks_at_any_byte_loses_and_doubles_no_scan() {
+    let behind = Behind::new().await;
+    let already = records(&behind.fixture.tenant).await.len();
+    let mut rng = Rng::new(49_191);
+    let mut shown: HashMap<String, Verdict> = HashMap::new();
+    let mut admissions = HashMap::<usize, usize>::new();
+    for round in 0..4 {
+        for ticket in 0..behind.tickets.len() {
+            let faults = some_faults(&mut rng);
+            behind.proxy.set(faults);
+            let frames = [1, 1, 4, 12][rng.below(4)];
+            let verdict = behind.read(ticket, frames).await;
+            let is_admission = verdict.result == ScanResult::Valid;
+            if !shown.contains_key(&verdict.scan_id.to_string()) {
+                *admissions.entry(ticket).or_default() += usize::from(is_admission);
+            }
+            assert!(
+                is_admission || verdict.reason == Reason::AlreadyScanned,
+                "{round} {faults:?}: {verdict:?}"
+            );
+            shown.insert(verdict.scan_id.to_string(), verdict);
+        }
+    }
+    behind.hand_in().await;
+    assert_eq!(admissions.len(), behind.tickets.len());
+    assert!(admissions.values().all(|times| *times == 1), "{admissions:?}");
+    let records = records(&behind.fixture.tenant).await;
+    assert_eq!(
+        records.len(),
+        already + shown.len(),
+        "one record for each reading"
+    );
+    for (id, verdict) in &shown {
+        let record = records
+            .get(id)
+            .unwrap_or_else(|| panic!("{verdict:?} is not on record"));
+        let told = match verdict.decided_by {
+            VerdictSource::Device if record["local_result"].is_string() => &record["local_result"],
+            _ => &record["result"],
+        };
+        assert_eq!(told, verdict.result.as_str(), "{record}");
+    }
+    let by_phone = shown
+        .values()
+        .filter(|one| one.decided_by == VerdictSource::Device)
+        .count();
+    assert!(
+        by_phone > 0 && by_phone < shown.len(),
+        "the network was there and was not"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -228,12 +228,16 @@ impl ScannerClient {
         let answer: DeviceSelf = self.api().call(request).await?;
         let received_at = self.setup.clock.now();
         check_device(self.device(), &answer.device)?;
-        self.offline
-            .update_clock_offset(sent_at, received_at, answer.server_time)
-            .await?;
-        self.offline
-            .set_can_override(answer.device.settings.can_override)
-            .await?;
+        let measured = self
+            .offline
+            .update_clock_offset(sent_at, received_at, answer.server_time);
+        let permitted = self.offline.set_can_override(answer.device.settings.can_override);
+        for stored in [measured.await, permitted.await] {
+            if let Err(error) = stored {
+                // Both hold until the app ends. A full disk must not keep the server from deciding.
+                tracing::warn!(code = error.code(), "what the server said could not be stored");
+            }
+        }
         self.note_device_settings(&answer.device.settings);
         // The session that the phone had when it asked.
         if let Some(session) = session

@@ -58,6 +58,11 @@ impl Weather {
         Self::Cut,
         Self::Changeable,
     ];
+
+    /// Whether no answer of the server arrives.
+    pub(crate) fn cuts_off(self) -> bool {
+        !matches!(self, Self::Clear | Self::Slow | Self::Changeable | Self::WrongIds)
+    }
 }
 
 /// An exchange whose answer the phone got.

@@ -27,6 +27,8 @@ pub(crate) enum Rule {
     GoodTicketEnters,
     /// A reading whose callers all went away keeps its verdict for the next caller.
     CancelledReadingKeepsItsVerdict,
+    /// The state of a phone says what is wrong with it.
+    StateSaysWhatIsWrong,
     /// The phone's storage fails only while its disk is full.
     StorageRecovers,
     /// The app opens, whatever state its files are in.

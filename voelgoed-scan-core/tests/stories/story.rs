@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use voelgoed_scan_core::client::{ClientError, ScanInput, Verdict};
+use voelgoed_scan_core::client::{ClientError, ProblemCode, ScanInput, Verdict};
 use voelgoed_scan_core::model::{Direction, EventId, ReasonText, Reentry, ScanId, StaleManifest, Timestamp};
 
 use crate::clock::TrueClock;
@@ -39,6 +39,10 @@ pub(super) struct Known {
     /// The office ended its session or revoked its device, whether or not it knows.
     barred_by_office: bool,
     revoked: bool,
+    /// Its clock was moved.
+    clock_moved: bool,
+    /// It was started again after its clock was moved, so that nothing confirms its time.
+    time_unknown: bool,
 }
 
 /// The readings of one ticket at one phone in one direction that count as one.
@@ -212,7 +216,17 @@ impl Story {
             }
         }
         self.absorb(burst.phone);
+        let is_first = !self.readings.iter().any(|reading| reading.ticket == burst.ticket);
         self.tell(burst, told);
+        // The first reading of a ticket asks the server, and a phone that decides it alone got no answer.
+        let is_by_phone = self.shown.last().is_some_and(Shown::is_by_phone);
+        let has_verdict = self
+            .readings
+            .last()
+            .is_some_and(|reading| !reading.scans.is_empty());
+        let is_cut_off = self.phones[burst.phone].link.weather().cuts_off();
+        self.check_state(burst.phone, is_first && has_verdict && is_by_phone && is_cut_off)
+            .await;
         debug_assert!(self.readings.len() > before, "the reading is logged");
         let last = self
             .shown
@@ -289,6 +303,32 @@ impl Story {
         for shown in verdicts {
             self.check_shown(&shown, is_first && is_alone);
             self.shown.push(shown);
+        }
+    }
+
+    /// The state of a phone names what is wrong with it, as far as it was told.
+    async fn check_state(&mut self, phone: usize, is_cut_off: bool) {
+        let client = Arc::clone(&self.phones[phone].client);
+        let Ok(state) = client.state().await else {
+            return;
+        };
+        let known = &self.known[phone];
+        let problem = state.problem.as_ref().map(|problem| problem.code);
+        let expected = if known.told_inactive {
+            Some(ProblemCode::DeviceInactive)
+        } else if known.told_session_over {
+            Some(ProblemCode::NoActiveSession)
+        } else {
+            None
+        };
+        let is_named = match expected {
+            // A more serious problem may hide it.
+            Some(expected) => problem.is_some_and(|problem| problem <= expected),
+            None => problem.is_some() || !is_cut_off,
+        };
+        if !is_named {
+            let what = format!("phone {phone}: {problem:?}, expected {expected:?}, cut off: {is_cut_off}");
+            self.violate(Rule::StateSaysWhatIsWrong, what);
         }
     }
 

@@ -113,8 +113,9 @@ impl OfflineScanner {
     pub async fn set_can_override(&self, can_override: bool) -> Result<(), OfflineError> {
         let mut state = self.state.lock().await;
         if state.can_override != can_override {
-            state.log.set_can_override(can_override).await?;
+            // It holds even if the disk is full.
             state.can_override = can_override;
+            state.log.set_can_override(can_override).await?;
         }
         Ok(())
     }

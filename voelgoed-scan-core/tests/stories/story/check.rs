@@ -150,6 +150,7 @@ impl Story {
         let known = &self.known[shown.phone];
         let place = self.office.places[known.place];
         let since_start = shown.at.millis_since(self.office.started_at);
+        let knows_time = !shown.is_by_phone() || !known.time_unknown;
         let forbidden = if matches!(
             ticket.kind,
             Kind::Malformed | Kind::Forged | Kind::RevokedKey | Kind::UnknownVg1
@@ -157,9 +158,9 @@ impl Story {
             Some("it is no ticket")
         } else if ticket.event != place.event {
             Some("another event's")
-        } else if ticket.kind == Kind::Expired {
+        } else if ticket.kind == Kind::Expired && knows_time {
             Some("expired")
-        } else if ticket.kind == Kind::Later && since_start < 3_600_000 - CLOCK_MARGIN_MS {
+        } else if ticket.kind == Kind::Later && knows_time && since_start < 3_600_000 - CLOCK_MARGIN_MS {
             Some("not valid yet")
         } else if ticket.kind == Kind::VipGateOnly {
             Some("another gate's")
@@ -195,7 +196,9 @@ impl Story {
 
     /// How often a phone admitted a ticket.
     fn check_count(&mut self, shown: &Shown) {
-        if self.known[shown.phone].damaged || shown.overrides {
+        let known = &self.known[shown.phone];
+        let is_untimed = self.office.reentry == Reentry::AfterWindow && known.time_unknown;
+        if known.damaged || shown.overrides || is_untimed {
             return;
         }
         let ticket = &self.office.tickets[shown.ticket];

@@ -1,6 +1,7 @@
 //! The steps of a story.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -208,6 +209,8 @@ impl Story {
                 client.start_session(at.event, at.main, true).await
             })
             .await;
+        // Without an answer that the phone could store, the server may have replaced the session.
+        self.known[phone].barred_by_office |= !matches!(started, Some(Ok(_)));
         if let Some(Ok(session)) = started {
             let known = &mut self.known[phone];
             known.place = place;
@@ -249,6 +252,7 @@ impl Story {
         ]);
         self.note(&format!("phone {phone}: the clock moves by {millis} ms"));
         self.phones[phone].move_clock(millis);
+        self.known[phone].clock_moved = true;
     }
 
     fn toggle_maintenance(&mut self, phone: usize) {
@@ -298,6 +302,11 @@ impl Story {
             "phone {phone}: the app is killed during {what} at poll {polls} ({lost} answers unseen){}",
             if corrupt { ", and its file is damaged" } else { "" }
         ));
+        if self.rng.percent(20) {
+            self.note(&format!("phone {phone}: the system starts again"));
+            self.phones[phone].clock.boots.fetch_add(1, Ordering::SeqCst);
+            self.known[phone].time_unknown |= self.known[phone].clock_moved;
+        }
         self.known[phone].damaged |= corrupt;
         for answer in self.phones[phone].link.take_given() {
             let id = answer["scan_id"].as_str().and_then(|id| id.parse().ok());

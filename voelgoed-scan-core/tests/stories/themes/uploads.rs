@@ -1,6 +1,7 @@
 //! The queue: its order, restarts, full disks, damaged files, conflicts.
 
-use voelgoed_scan_core::model::{Reason, Reentry, ScanResult};
+use voelgoed_scan_core::client::VerdictSource;
+use voelgoed_scan_core::model::{Direction, Reason, Reentry, ScanResult};
 use voelgoed_scan_core::rules::ConflictKind;
 
 use super::{Network, Scene, later};
@@ -101,6 +102,26 @@ fn a_full_disk_shows_nothing_that_is_not_stored_and_is_forgotten_once_there_is_r
         later(120).await;
         assert_eq!(scene.sync(0).await.recorded, 2);
         assert_eq!(scene.enter(0, 1).await, Reason::Admitted);
+    });
+}
+
+#[test]
+fn a_phone_whose_disk_is_full_still_asks_the_server() {
+    run(async |server, clock| {
+        let mut scene = Scene::new(&server, clock, Reentry::Never, &[Kind::Plain, Kind::Voided]).await;
+        let full = scene.phones[0].fill_disk(true).await;
+        full.expect("it opens");
+        for (ticket, expected) in [
+            (0, Reason::Admitted),
+            (0, Reason::AlreadyScanned),
+            (1, Reason::TicketVoided),
+        ] {
+            let verdict = scene.scan(0, ticket, Direction::Entry).await;
+            assert_eq!(
+                (verdict.reason, verdict.decided_by),
+                (expected, VerdictSource::Server)
+            );
+        }
     });
 }
 
