@@ -11,18 +11,22 @@ create table feed_positions (
     primary key (organization_id, event_id)
 ) with (fillfactor = 50);
 
--- Null for scans that were recorded before this migration.
-alter table scans add column feed_position bigint;
-
-create index scans_feed on scans (organization_id, event_id, feed_position) where feed_position is not null;
-
--- Changes of recorded scans, such as undos: they have positions of their own in the same feed.
-create table scan_changes (
+-- The entries of the feeds, one row for the entries of an event that one transaction adds: scans that it recorded, or,
+-- with is_change, recorded scans that it changed. Their positions end with last_position. scan_ids holds 16 bytes for
+-- each. Scans that were recorded before this migration have no entry.
+create table feed_batches (
     organization_id uuid not null,
     event_id uuid not null,
-    feed_position bigint not null,
-    scan_id uuid not null,
-    primary key (organization_id, event_id, feed_position)
+    last_position bigint not null,
+    is_change boolean not null,
+    scan_ids bytea not null,
+    primary key (organization_id, event_id, last_position)
 );
 
-create index scan_changes_scan on scan_changes (organization_id, scan_id);
+-- The positions of the changes of a scan: an entry of a scan is passed over where a later one replaces it.
+create table scan_changes (
+    organization_id uuid not null,
+    scan_id uuid not null,
+    feed_position bigint not null,
+    primary key (organization_id, scan_id, feed_position)
+);

@@ -9,18 +9,22 @@ create table feed_positions (
     primary key (organization_id, event_id)
 ) strict, without rowid;
 
--- Null for scans that were recorded before this migration.
-alter table scans add column feed_position integer;
-
-create index scans_feed on scans (organization_id, event_id, feed_position) where feed_position is not null;
-
--- Changes of recorded scans, such as undos: they have positions of their own in the same feed.
-create table scan_changes (
+-- The entries of the feeds, one row for the entries of an event that one transaction adds: scans that it recorded, or,
+-- with is_change, recorded scans that it changed. Their positions end with last_position. scan_ids holds 16 bytes for
+-- each. Scans that were recorded before this migration have no entry.
+create table feed_batches (
     organization_id blob not null,
     event_id blob not null,
-    feed_position integer not null,
-    scan_id blob not null,
-    primary key (organization_id, event_id, feed_position)
+    last_position integer not null,
+    is_change integer not null,
+    scan_ids blob not null,
+    primary key (organization_id, event_id, last_position)
 ) strict, without rowid;
 
-create index scan_changes_scan on scan_changes (organization_id, scan_id);
+-- The positions of the changes of a scan: an entry of a scan is passed over where a later one replaces it.
+create table scan_changes (
+    organization_id blob not null,
+    scan_id blob not null,
+    feed_position integer not null,
+    primary key (organization_id, scan_id, feed_position)
+) strict, without rowid;

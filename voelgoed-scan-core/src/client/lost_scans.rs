@@ -70,17 +70,22 @@ impl ScannerClient {
         from: Timestamp,
         cursor: Option<&str>,
     ) -> Result<Page, ClientError> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("event_id", &event.to_string())
-            .append_pair("result", ScanResult::Duplicate.as_str())
-            .append_pair("from", &from.to_string())
-            .append_pair("limit", "500");
-        if let Some(cursor) = cursor {
-            query.append_pair("cursor", cursor);
-        }
-        let path = format!("/api/v1/scanning/scans?{}", query.finish());
+        let path = duplicates_path(event, from, cursor);
         let request = ApiRequest::get(path, self.setup.settings.call_timeout);
         self.api().call(request).await
     }
+}
+
+/// The path of a page of the duplicates of an event.
+fn duplicates_path(event: EventId, from: Timestamp, cursor: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("event_id", &event.to_string())
+        .append_pair("result", ScanResult::Duplicate.as_str())
+        .append_pair("from", &from.to_string())
+        .append_pair("limit", "500");
+    if let Some(cursor) = cursor {
+        query.append_pair("cursor", cursor);
+    }
+    format!("/api/v1/scanning/scans?{}", query.finish())
 }

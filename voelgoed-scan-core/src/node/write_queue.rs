@@ -1,6 +1,7 @@
 //! Batches scans into few database writes: scans that arrive during a write go together into the next one.
 //!
-//! There is no timer for scans: an idle writer writes at once. Denials served from a cache are written behind: the caller
+//! There is no timer for scans: an idle writer writes at once. A scan that arrives during a write of its organization does
+//! not wake the writer, which takes it when that write ends. Denials served from a cache are written behind: the caller
 //! is answered first, and the record follows in a batch of its own. The parts, in the order in which a scan passes them:
 //! the lanes (`lanes.rs`), each with the two queues of an organization (`lane.rs`), the writer thread (`writer.rs`), the
 //! database calls (`batches.rs`), and the post-commit task (`post_commit.rs`), which fills the caches and answers the
@@ -45,7 +46,7 @@ use crate::store::{ScanStore, StoreError};
 pub(crate) use bulk::{BulkKind, BulkWrites};
 use bulk::{ChunkSize, Contention};
 use lane::{PendingDenial, WriteRequest};
-use lanes::{Command, DenialBuffer, Lanes};
+use lanes::{Command, DenialBuffer, Lanes, ScanBuffer};
 pub(crate) use post_commit::{PostCommit, PostCommitTask};
 use writer::Writer;
 
@@ -99,6 +100,7 @@ pub(crate) struct WriteQueue {
     commands: mpsc::UnboundedSender<Command>,
     scan_permits: Arc<Semaphore>,
     denial_permits: Arc<Semaphore>,
+    scan_buffer: Arc<ScanBuffer>,
     denial_buffer: Arc<DenialBuffer>,
     bulk_writes: BulkWrites,
     unavailable: watch::Receiver<Option<Arc<StoreError>>>,
@@ -134,12 +136,19 @@ impl WriteQueue {
             unavailable,
         };
         let denial_buffer = Arc::new(DenialBuffer::default());
-        let lanes = Lanes::new(Arc::clone(&denial_buffer), denial_batch_size, bulk_writes.clone());
+        let scan_buffer = Arc::new(ScanBuffer::default());
+        let lanes = Lanes::new(
+            Arc::clone(&scan_buffer),
+            Arc::clone(&denial_buffer),
+            denial_batch_size,
+            bulk_writes.clone(),
+        );
         writer::spawn_thread(writer.run(lanes, receiver))?;
         Ok(Self {
             commands,
             scan_permits: Arc::new(Semaphore::new(MAX_QUEUED_SCANS)),
             denial_permits: Arc::new(Semaphore::new(MAX_PENDING_DENIALS)),
+            scan_buffer,
             denial_buffer,
             bulk_writes,
             unavailable: is_unavailable,
@@ -166,13 +175,16 @@ impl WriteQueue {
             .try_acquire_owned()
             .map_err(|_| RecordError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
-        self.commands
-            .send(Command::Record(WriteRequest {
-                attempt,
-                reply,
-                permit,
-            }))
-            .map_err(|_| RecordError::Overloaded)?;
+        let request = WriteRequest {
+            attempt,
+            reply,
+            permit,
+        };
+        if self.scan_buffer.push(request) {
+            self.commands
+                .send(Command::DrainScans)
+                .map_err(|_| RecordError::Overloaded)?;
+        }
         outcome.await.unwrap_or(Err(RecordError::Overloaded))
     }
 

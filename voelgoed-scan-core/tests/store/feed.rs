@@ -12,7 +12,7 @@ use crate::sync::{item, scan, sync_batch};
 
 impl Fixture {
     /// The entries after a position, read in pages of two.
-    async fn feed_after(&self, mut position: i64) -> Vec<FeedEntry> {
+    pub(crate) async fn feed_after(&self, mut position: i64) -> Vec<FeedEntry> {
         let mut entries = Vec::new();
         loop {
             let page = self

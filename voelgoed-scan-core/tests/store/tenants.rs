@@ -1,5 +1,7 @@
 //! Isolation of organizations: one organization sees and changes nothing of another.
 
+use std::collections::BTreeSet;
+
 use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, Attempt, DecidedBy, Denial, KeyFormat, KeyId, KeyStatus, Reason, Recorded, Role,
     SessionId, SessionStart, SettableStatus, SigningKey,
@@ -371,10 +373,12 @@ pub(crate) async fn denials_of_several_organizations_are_recorded(fixture: Fixtu
             NewScan::denied(entry(&of.main_session, code, 0), denial)
         })
         .collect();
-    for _ in 0..2 {
+    // The last batch repeats an id, and has one that is recorded already.
+    let repeated = vec![denials[2].clone(), denials[2].clone(), denials[0].clone()];
+    for batch in [&denials[..2], &denials[..2], &repeated] {
         fixture
             .store
-            .record_denials(&denials)
+            .record_denials(batch)
             .await
             .expect("the denials are recorded");
     }
@@ -385,5 +389,10 @@ pub(crate) async fn denials_of_several_organizations_are_recorded(fixture: Fixtu
             results.invalid_token,
             i64::try_from(scans).expect("a small number")
         );
+        let mut feed = BTreeSet::new();
+        for entry in of.feed_after(0).await {
+            assert!(feed.insert(entry.record.scan_id), "the feed has a scan twice");
+        }
+        assert_eq!(feed.len(), scans);
     }
 }

@@ -103,7 +103,7 @@ async fn serve_stream(
             let response = pipeline::handle(Arc::clone(&state), peer, request);
             async move {
                 let (parts, body) = response.await?.into_parts();
-                Ok::<_, ClientGone>(Response::from_parts(parts, in_progress.respond(body)))
+                Ok::<_, ClientGone>(Response::from_parts(parts, in_progress.respond(body, is_http2)))
             }
         }
     });

@@ -40,6 +40,7 @@ struct State {
     blocked: Option<Instant>,
     /// When the connection last began or ended a request or a response.
     last_change: Instant,
+    has_started: bool,
 }
 
 /// What to do with a connection.
@@ -73,6 +74,7 @@ impl Progress {
                 next_body: 0,
                 blocked: None,
                 last_change: Instant::now(),
+                has_started: false,
             }),
             has_started: watch::Sender::new(false),
         })
@@ -91,9 +93,13 @@ impl Progress {
 
     /// Counts a request until the returned value is dropped.
     pub(super) fn request(self: &Arc<Self>) -> RequestInProgress {
-        self.state.lock().requests += 1;
-        self.has_started
-            .send_if_modified(|has_started| !std::mem::replace(has_started, true));
+        let mut state = self.state.lock();
+        state.requests += 1;
+        let is_first = !std::mem::replace(&mut state.has_started, true);
+        drop(state);
+        if is_first {
+            self.has_started.send_replace(true);
+        }
         RequestInProgress(Arc::clone(self))
     }
 
@@ -131,7 +137,7 @@ impl Progress {
         if let Some(since) = state.blocked {
             return Some((Stall::Unread, since));
         }
-        let stall = if *self.has_started.borrow() {
+        let stall = if state.has_started {
             Stall::Idle
         } else {
             Stall::NoRequest
@@ -150,12 +156,18 @@ impl State {
 pub(super) struct RequestInProgress(Arc<Progress>);
 
 impl RequestInProgress {
-    /// The body of the response, which is followed from now on.
-    pub(super) fn respond(&self, body: ResponseBody) -> FollowedBody {
-        let mut state = self.0.state.lock();
-        let id = state.next_body;
-        state.next_body += 1;
-        state.bodies.push((id, Some(Instant::now())));
+    /// The body of the response, which is followed from now on. A body of one piece on HTTP/1.1 is not: hyper takes it at
+    /// once, and the write timeout of the socket applies.
+    pub(super) fn respond(&self, body: ResponseBody, is_http2: bool) -> FollowedBody {
+        let size = body.size_hint().exact();
+        let is_one_piece = size.is_some_and(|size| size <= PIECE_BYTES as u64);
+        let id = (is_http2 || !is_one_piece).then(|| {
+            let mut state = self.0.state.lock();
+            let id = state.next_body;
+            state.next_body += 1;
+            state.bodies.push((id, Some(Instant::now())));
+            id
+        });
         FollowedBody {
             body,
             rest: Bytes::new(),
@@ -178,15 +190,17 @@ pub(super) struct FollowedBody {
     body: ResponseBody,
     /// What was read of `body` and not yet handed on.
     rest: Bytes,
-    id: u64,
+    /// `None` if the body is not followed.
+    id: Option<u64>,
     progress: Arc<Progress>,
 }
 
 impl FollowedBody {
     fn note(&self, waits_for_client: bool) {
+        let Some(id) = self.id else { return };
         let since = waits_for_client.then(Instant::now);
         let mut state = self.progress.state.lock();
-        if let Some((_, noted)) = state.bodies.iter_mut().find(|(id, _)| *id == self.id) {
+        if let Some((_, noted)) = state.bodies.iter_mut().find(|(known, _)| *known == id) {
             *noted = since;
         }
     }
@@ -239,8 +253,9 @@ impl Body for FollowedBody {
 
 impl Drop for FollowedBody {
     fn drop(&mut self) {
+        let Some(id) = self.id else { return };
         let mut state = self.progress.state.lock();
-        state.bodies.retain(|(id, _)| *id != self.id);
+        state.bodies.retain(|(known, _)| *known != id);
         state.last_change = Instant::now();
     }
 }
@@ -260,7 +275,7 @@ mod tests {
         let progress = Progress::new(LIMIT);
         let text: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let body = response::full(hyper::StatusCode::OK, "text/plain", text.clone()).into_body();
-        let mut followed = progress.request().respond(body);
+        let mut followed = progress.request().respond(body, false);
         assert_eq!(followed.size_hint().exact(), Some(100_000));
         let first = followed.frame().await.expect("a frame").expect("data");
         assert_eq!(first.data_ref().map(Bytes::len), Some(PIECE_BYTES));
@@ -283,7 +298,7 @@ mod tests {
             "a handler works"
         );
         let body = response::stream("text/plain", stream::pending()).into_body();
-        let mut silent = request.respond(body);
+        let mut silent = request.respond(body, false);
         drop(request);
         assert_eq!(
             progress.verdict(late),
@@ -298,13 +313,25 @@ mod tests {
             "the stream has no event"
         );
         let body = response::full(hyper::StatusCode::OK, "text/plain", vec![0; 2 * PIECE_BYTES]).into_body();
-        let mut unread = progress.request().respond(body);
+        let mut unread = progress.request().respond(body, false);
         let piece = unread.frame().await;
         assert!(piece.is_some());
         assert_eq!(progress.verdict(late), Verdict::Close, "the client takes no more");
         drop(unread);
         assert_eq!(progress.verdict(late), Verdict::Wait(late + LIMIT));
     }
+
+    #[tokio::test]
+    async fn a_short_body_is_followed_only_where_the_socket_does_not_tell_that_nobody_takes_it() {
+        let progress = Progress::new(LIMIT);
+        let request = progress.request();
+        let short = || response::full(hyper::StatusCode::OK, "text/plain", vec![0; PIECE_BYTES]).into_body();
+        let _one = request.respond(short(), false);
+        assert!(progress.state.lock().bodies.is_empty());
+        let _two = request.respond(short(), true);
+        assert_eq!(progress.state.lock().bodies.len(), 1);
+    }
+
     #[tokio::test]
     async fn a_stalled_connection_is_one_that_the_server_does_not_work_for() {
         let progress = Progress::new(LIMIT);
@@ -312,7 +339,10 @@ mod tests {
         assert_eq!(stall(), Some(Stall::NoRequest));
         let request = progress.request();
         assert_eq!(stall(), None, "a handler works");
-        let body = request.respond(response::stream("text/plain", stream::pending()).into_body());
+        let body = request.respond(
+            response::stream("text/plain", stream::pending()).into_body(),
+            false,
+        );
         drop(request);
         assert_eq!(stall(), None, "a stream is open");
         progress.note_write(true);

@@ -34,10 +34,44 @@ impl DenialBuffer {
     }
 }
 
+/// Collects scans until the writer drains it. A scan wakes the writer only where it can start a write: a writer that is
+/// woken by every scan that arrives during a write uses much of its processor for it.
+#[derive(Default)]
+pub(super) struct ScanBuffer(Mutex<BufferedScans>);
+
+#[derive(Default)]
+struct BufferedScans {
+    requests: Vec<WriteRequest>,
+    /// The organizations of which a write runs. The writer drains the buffer when it ends.
+    running: Vec<OrganizationId>,
+}
+
+impl ScanBuffer {
+    /// Adds a scan. Returns whether the writer has to be woken.
+    pub(super) fn push(&self, request: WriteRequest) -> bool {
+        let mut scans = self.0.lock();
+        let is_running = scans.running.contains(&request.attempt.organization_id);
+        scans.requests.push(request);
+        !is_running
+    }
+
+    fn drain(&self) -> Vec<WriteRequest> {
+        std::mem::take(&mut self.0.lock().requests)
+    }
+
+    fn start_write(&self, organization: OrganizationId) {
+        self.0.lock().running.push(organization);
+    }
+
+    fn end_write(&self, organization: OrganizationId) {
+        self.0.lock().running.retain(|running| *running != organization);
+    }
+}
+
 /// A message to the writer.
 pub(super) enum Command {
-    /// Record a scan.
-    Record(WriteRequest),
+    /// The scan buffer holds a scan of an organization of which no write runs.
+    DrainScans,
     /// The denial buffer is no longer empty. Its first denial is due at that time.
     DrainDenials(Instant),
     /// Signal when every denial of an organization that was queued before is written, or was tried; of all organizations
@@ -57,6 +91,7 @@ pub(super) struct EndedBatch {
 
 /// The lanes.
 pub(super) struct Lanes {
+    scan_buffer: Arc<ScanBuffer>,
     buffer: Arc<DenialBuffer>,
     /// When the denials in the buffer are due.
     buffer_due: Option<Instant>,
@@ -71,11 +106,13 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(
+        scan_buffer: Arc<ScanBuffer>,
         buffer: Arc<DenialBuffer>,
         denial_batch_size: Arc<ChunkSize>,
         bulk_writes: BulkWrites,
     ) -> Self {
         Self {
+            scan_buffer,
             buffer,
             buffer_due: None,
             lanes: BTreeMap::new(),
@@ -88,14 +125,7 @@ impl Lanes {
 
     pub(super) fn apply(&mut self, command: Command) {
         match command {
-            Command::Record(request) => {
-                let organization = request.attempt.organization_id;
-                let lane = self.lanes.entry(organization).or_default();
-                if !lane.has_scans() {
-                    self.bulk_writes.scans_started(organization);
-                }
-                lane.push_scan(request);
-            }
+            Command::DrainScans => self.drain_scans(),
             Command::DrainDenials(due) => {
                 self.buffer_due = Some(self.buffer_due.map_or(due, |earlier| earlier.min(due)));
             }
@@ -109,6 +139,18 @@ impl Lanes {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes the scans out of their buffer.
+    pub(super) fn drain_scans(&mut self) {
+        for request in self.scan_buffer.drain() {
+            let organization = request.attempt.organization_id;
+            let lane = self.lanes.entry(organization).or_default();
+            if !lane.has_scans() {
+                self.bulk_writes.scans_started(organization);
+            }
+            lane.push_scan(request);
         }
     }
 
@@ -143,6 +185,7 @@ impl Lanes {
         self.last = Some(organization);
         let max_denials = self.denial_batch_size.items();
         let lane = self.lanes.get_mut(&organization)?;
+        self.scan_buffer.start_write(organization);
         Some(lane.start_batch(organization, now, max_denials))
     }
 
@@ -162,6 +205,7 @@ impl Lanes {
     /// Ends a write.
     pub(super) fn end_batch(&mut self, ended: EndedBatch) {
         let organization = ended.organization;
+        self.scan_buffer.end_write(organization);
         let Some(lane) = self.lanes.get_mut(&organization) else {
             return;
         };

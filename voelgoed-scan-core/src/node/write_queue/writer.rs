@@ -94,6 +94,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
             while let Ok(command) = commands.try_recv() {
                 lanes.apply(command);
             }
+            lanes.drain_scans();
             let now = Instant::now();
             while started.has_capacity(now)
                 && let Some(batch) = lanes.start_batch(now, !open)
@@ -130,6 +131,8 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
     fn end_write(&self, write: Write, lanes: &mut Lanes, successes: u64, open: bool) -> usize {
         let organization = write.batch.organization;
         let denials_failed = !write.batch.unwritten.is_empty();
+        // Those that arrived during the write share its error where the database is unavailable.
+        lanes.drain_scans();
         lanes.end_batch(write.batch);
         if let Some(error) = &write.unavailable {
             // Where another write has succeeded meanwhile, the database is available, and this organization's rows are

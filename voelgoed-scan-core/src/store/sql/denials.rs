@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::Connection as _;
 
-use crate::model::{OrganizationId, ScanId, ScanRecord};
+use crate::model::{OrganizationId, ScanId};
 use crate::rules::{CountChange, NewScan};
 use crate::store::StoreError;
 use crate::store::sql::batch::positions_by_organization;
 use crate::store::sql::batch::writes::{add_arrivals, add_counts, add_session_counts};
-use crate::store::sql::feed::assign_positions;
+use crate::store::sql::feed::append_scans;
 use crate::store::sql::lookup::IdLookup;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::scan_row::ScanRow;
@@ -24,11 +24,20 @@ impl<D: Dialect> Sql<D> {
         let organizations = denials.iter().map(|denial| denial.record.organization_id);
         // Where a later group fails, the caller may write all of them again: the ids that are recorded are left alone.
         for (organization, positions) in positions_by_organization(organizations) {
-            let group: Vec<&NewScan> = positions
+            let mut ids = HashSet::new();
+            let mut group: Vec<&NewScan> = positions
                 .into_iter()
                 .filter_map(|position| denials.get(position))
+                .filter(|denial| ids.insert(denial.record.scan_id))
                 .collect();
-            retry_contended("record denials", || self.write_denials_once(organization, &group)).await?;
+            while !group.is_empty() {
+                let written =
+                    retry_contended("record denials", || self.write_denials_once(organization, &group));
+                match written.await? {
+                    Written::All => break,
+                    Written::None { new } => group.retain(|denial| new.contains(&denial.record.scan_id)),
+                }
+            }
         }
         Ok(())
     }
@@ -37,7 +46,7 @@ impl<D: Dialect> Sql<D> {
         &self,
         organization: OrganizationId,
         denials: &[&NewScan],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Written, StoreError> {
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
         let written = deadline
@@ -48,11 +57,22 @@ impl<D: Dialect> Sql<D> {
     }
 }
 
+/// The result of writing denials.
+enum Written {
+    /// All are recorded.
+    All,
+    /// Some ids were recorded already, so nothing was written: the feed must not have them twice.
+    None {
+        /// The ids that were not recorded.
+        new: HashSet<ScanId>,
+    },
+}
+
 async fn write_in_transaction<D: Dialect>(
     organization: OrganizationId,
     denials: &[&NewScan],
     connection: &mut D::Connection,
-) -> Result<(), StoreError> {
+) -> Result<Written, StoreError> {
     let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
     if let Some(sql) = D::SQL.lock_occupancy {
         let events: HashSet<IdLookup> = denials
@@ -66,24 +86,23 @@ async fn write_in_transaction<D: Dialect>(
             .await?;
     }
     let rows = denials.iter().map(|denial| ScanRow::new(denial));
-    let mut rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-    assign_positions::<D>(organization, &mut rows, &mut transaction).await?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let records = || denials.iter().map(|denial| &denial.record);
+    append_scans::<D>(organization, records(), &mut transaction).await?;
     let inserted = query::<D>(D::SQL.insert_scans)
         .id(organization.as_uuid())
         .rows(&rows)
         .fetch_all(&mut transaction)
         .await?;
-    let inserted: HashSet<ScanId> = inserted
-        .iter()
-        .map(|row| row.id("scan_id"))
-        .collect::<Result<_, StoreError>>()?;
-    let records = denials.iter().map(|denial| &denial.record);
-    let new: Vec<&ScanRecord> = records
-        .filter(|record| inserted.contains(&record.scan_id))
-        .collect();
+    if inserted.len() < denials.len() {
+        let ids = inserted.iter().map(|row| row.id("scan_id"));
+        let new = ids.collect::<Result<_, StoreError>>()?;
+        transaction.rollback().await?;
+        return Ok(Written::None { new });
+    }
     let mut counts: HashMap<_, CountChange> = HashMap::new();
     let mut sessions = BTreeMap::new();
-    for record in &new {
+    for record in records() {
         let gate = (record.event_id, record.gate_id);
         counts.entry(gate).or_default().results.count(record.result);
         if let Some(session) = record.scan_session_id {
@@ -91,8 +110,8 @@ async fn write_in_transaction<D: Dialect>(
         }
     }
     add_counts::<D>(organization, counts.into_iter(), &mut transaction).await?;
-    add_arrivals::<D>(organization, new.into_iter(), &mut transaction).await?;
+    add_arrivals::<D>(organization, records(), &mut transaction).await?;
     add_session_counts::<D>(organization, sessions.into_iter(), &mut transaction).await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(Written::All)
 }

@@ -90,11 +90,15 @@ pub(crate) struct Statements {
     pub(crate) load_occupancy: &'static str,
     /// Inserts scans ([`BulkRow`]) and returns those whose id was new.
     pub(crate) insert_scans: &'static str,
-    /// Reserves positions in the feeds of events.
-    pub(crate) reserve_feed_positions: &'static str,
+    /// Appends entries to the feeds of events.
+    pub(crate) append_to_feed: &'static str,
+    /// Inserts the entries, where `append_to_feed` only reserves their positions.
+    pub(crate) insert_feed_batches: Option<&'static str>,
+    /// Reads the scans of entries.
+    pub(crate) feed_entries: &'static str,
     /// Reads the last positions of the feeds of events.
     pub(crate) feed_positions: &'static str,
-    /// Puts changes of scans into the feeds of their events.
+    /// Notes the positions of changes of scans.
     pub(crate) insert_scan_changes: &'static str,
     /// Writes what scans change on tickets.
     pub(crate) update_tickets: &'static str,

@@ -1,20 +1,25 @@
 //! The feed of an event: its scans and their changes in the order in which they were recorded.
 //!
 //! Invariant: positions are committed in their order. A transaction reserves its positions under the lock of the event's
-//! row in `feed_positions`, which it holds until its commit. So a reader that sees a position sees all before it. A
-//! position may be unused.
+//! row in `feed_positions`, which it holds until its commit. So a reader that sees a position sees all before it.
+//!
+//! The entries that a transaction appends to a feed are one row. An index of the scans by their positions would cost every
+//! scan as much as its other indexes.
 
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use serde::Serialize;
+use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::model::{EventId, OrganizationId, ScanId};
+use crate::model::{EventId, OrganizationId, ScanId, ScanRecord};
 use crate::store::sql::lookup::IdLookup;
-use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{FeedEntry, FeedStore, StoreError};
+
+/// How many batches of entries are read at once. A batch has at most as many entries as a transaction records scans.
+const MAX_BATCHES_PER_READ: i64 = 32;
 
 type EventKey = (OrganizationId, EventId);
 
@@ -45,17 +50,33 @@ impl<D: Dialect> FeedStore for Sql<D> {
         &self,
         organization: OrganizationId,
         event: EventId,
-        after: i64,
+        mut after: i64,
         limit: u16,
     ) -> Result<Vec<FeedEntry>, StoreError> {
-        let rows = query::<D>(statement!("feed/entries.sql"))
-            .id(organization.as_uuid())
-            .id(event.as_uuid())
-            .int(after)
-            .int(i64::from(limit))
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        rows.iter().map(entry).collect()
+        let mut connection = self.read().await?;
+        let mut entries = Vec::new();
+        let limit = usize::from(limit);
+        while entries.len() < limit {
+            let rows = query::<D>(statement!("feed/batches.sql"))
+                .id(organization.as_uuid())
+                .id(event.as_uuid())
+                .int(after)
+                .int(MAX_BATCHES_PER_READ)
+                .fetch_all(&mut *connection)
+                .await?;
+            let places = places(&rows, after, limit - entries.len())?;
+            let Some(last) = places.last() else { break };
+            after = last.p;
+            let rows = query::<D>(D::SQL.feed_entries)
+                .json(&places)
+                .id(organization.as_uuid())
+                .fetch_all(&mut *connection)
+                .await?;
+            for row in &rows {
+                entries.push(entry(row)?);
+            }
+        }
+        Ok(entries)
     }
 }
 
@@ -71,82 +92,105 @@ fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {
     })
 }
 
+/// The place of a scan in a feed.
+#[derive(Debug, Serialize)]
+struct Place {
+    p: i64,
+    k: Simple,
+    /// 1 for a change of a recorded scan. SQLite has no other truth values.
+    c: u8,
+}
+
+/// The places after a position that some batches hold, at most `limit`.
+fn places<D: Dialect>(batches: &[Row<D>], after: i64, limit: usize) -> Result<Vec<Place>, StoreError> {
+    let mut places = Vec::new();
+    for batch in batches {
+        let ids = batch.blob("scan_ids")?;
+        let (ids, []) = ids.as_chunks::<16>() else {
+            return Err(StoreError::failed("an entry of a feed has no whole ids"));
+        };
+        let c = u8::from(batch.bool("is_change")?);
+        let first = batch.int("last_position")? + 1 - i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        let numbered = (first..).zip(ids).filter(|(p, _)| *p > after);
+        places.extend(numbered.map(|(p, id)| Place {
+            p,
+            k: Uuid::from_bytes(*id).simple(),
+            c,
+        }));
+        if places.len() >= limit {
+            places.truncate(limit);
+            break;
+        }
+    }
+    Ok(places)
+}
+
 #[derive(Serialize)]
-struct ReservationRow {
+struct BatchRow {
     e: Simple,
     n: i64,
+    k: String,
 }
 
-/// Positions that a transaction has reserved.
-struct Positions(HashMap<EventId, i64>);
-
-impl Positions {
-    /// Reserves one position for each of some entries.
-    async fn reserve<D: Dialect>(
-        organization: OrganizationId,
-        entries: impl Iterator<Item = EventId>,
-        connection: &mut D::Connection,
-    ) -> Result<Self, StoreError> {
-        let mut counts: BTreeMap<EventId, i64> = BTreeMap::new();
-        for event in entries {
-            *counts.entry(event).or_insert(0) += 1;
-        }
-        let rows: Vec<ReservationRow> = counts
-            .iter()
-            .map(|(event, n)| ReservationRow {
-                e: event.as_uuid().simple(),
-                n: *n,
-            })
-            .collect();
-        let reserved = query::<D>(D::SQL.reserve_feed_positions)
-            .json(&rows)
-            .id(organization.as_uuid())
-            .fetch_all(connection)
-            .await?;
-        let next = reserved.iter().map(|row| {
-            let event: EventId = row.id("event_id")?;
-            Ok((
-                event,
-                row.int("last")? - counts.get(&event).copied().unwrap_or_default(),
-            ))
-        });
-        Ok(Self(next.collect::<Result<_, StoreError>>()?))
-    }
-
-    fn next(&mut self, event: EventId) -> Result<i64, StoreError> {
-        let position = self
-            .0
-            .get_mut(&event)
-            .ok_or_else(|| StoreError::failed("an event has no reserved positions"))?;
-        *position += 1;
-        Ok(*position)
-    }
-}
-
-/// Gives each new scan its position. A statement of its own reserves the positions: assigned by the statement that inserts
-/// the scans, they would cost PostgreSQL more than the round trip.
-pub(crate) async fn assign_positions<D: Dialect>(
+/// Appends entries to the feeds of their events. Returns the last position of each feed.
+async fn append<D: Dialect>(
     organization: OrganizationId,
-    rows: &mut [ScanRow<'_>],
+    entries: impl Iterator<Item = (EventId, ScanId)>,
+    are_changes: bool,
+    connection: &mut D::Connection,
+) -> Result<HashMap<EventId, i64>, StoreError> {
+    let mut batches: BTreeMap<EventId, (i64, String)> = BTreeMap::new();
+    for (event, scan) in entries {
+        let (count, ids) = batches.entry(event).or_default();
+        *count += 1;
+        ids.push_str(scan.as_uuid().simple().encode_lower(&mut Uuid::encode_buffer()));
+    }
+    let rows: Vec<BatchRow> = batches
+        .into_iter()
+        .map(|(event, (n, k))| BatchRow {
+            e: event.as_uuid().simple(),
+            n,
+            k,
+        })
+        .collect();
+    let append = |sql| query::<D>(sql).json(&rows).id(organization.as_uuid());
+    let feeds = append(D::SQL.append_to_feed);
+    let feeds = if let Some(insert_batches) = D::SQL.insert_feed_batches {
+        let feeds = feeds.fetch_all(&mut *connection).await?;
+        append(insert_batches)
+            .bool(are_changes)
+            .execute(connection)
+            .await?;
+        feeds
+    } else {
+        feeds.bool(are_changes).fetch_all(connection).await?
+    };
+    feeds
+        .iter()
+        .map(|feed| Ok((feed.id("event_id")?, feed.int("last")?)))
+        .collect()
+}
+
+/// Appends scans that the transaction records. It must do so before it inserts them: a scan may wait for another one with
+/// its id, whose transaction may wait for the feed.
+pub(crate) async fn append_scans<'a, D: Dialect>(
+    organization: OrganizationId,
+    records: impl Iterator<Item = &'a ScanRecord>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let events = rows.iter().map(ScanRow::event);
-    let mut positions = Positions::reserve::<D>(organization, events, connection).await?;
-    for row in rows {
-        row.set_feed_position(positions.next(row.event())?);
-    }
+    let entries = records.map(|record| (record.event_id, record.scan_id));
+    append::<D>(organization, entries, false, connection).await?;
     Ok(())
 }
 
 #[derive(Serialize)]
 struct ChangeRow {
-    e: Simple,
     p: i64,
     k: Simple,
 }
 
-/// Puts changes of recorded scans into the feeds of their events.
-pub(crate) async fn insert_changes<D: Dialect>(
+/// Appends changes of recorded scans.
+pub(crate) async fn append_changes<D: Dialect>(
     organization: OrganizationId,
     changed: &[(EventId, ScanId)],
     connection: &mut D::Connection,
@@ -154,15 +198,18 @@ pub(crate) async fn insert_changes<D: Dialect>(
     if changed.is_empty() {
         return Ok(());
     }
-    let events = changed.iter().map(|(event, _)| *event);
-    let mut positions = Positions::reserve::<D>(organization, events, connection).await?;
+    let mut next = append::<D>(organization, changed.iter().copied(), true, connection).await?;
     let mut rows = Vec::with_capacity(changed.len());
-    for (event, scan) in changed {
+    // From the last one, whose position is known.
+    for (event, scan) in changed.iter().rev() {
+        let position = next
+            .get_mut(event)
+            .ok_or_else(|| StoreError::failed("an event has no reserved positions"))?;
         rows.push(ChangeRow {
-            e: event.as_uuid().simple(),
-            p: positions.next(*event)?,
+            p: *position,
             k: scan.as_uuid().simple(),
         });
+        *position -= 1;
     }
     query::<D>(D::SQL.insert_scan_changes)
         .json(&rows)

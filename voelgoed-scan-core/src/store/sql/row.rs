@@ -68,6 +68,11 @@ impl<D: Dialect> Row<D> {
         Ok(D::text(&self.0, column)?)
     }
 
+    /// Bytes of any number.
+    pub(crate) fn blob(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        D::bytes(&self.0, column)?.ok_or_else(|| null(column))
+    }
+
     pub(crate) fn bytes<const N: usize>(&self, column: &str) -> Result<[u8; N], StoreError> {
         self.opt_bytes(column)?.ok_or_else(|| null(column))
     }

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use uuid::fmt::Simple;
 
-use crate::model::{EventId, Format, ScanResult, Timestamp};
+use crate::model::{Format, ScanResult, Timestamp};
 use crate::rules::NewScan;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
@@ -35,7 +35,6 @@ pub(crate) struct ScanRow<'a> {
     payload_format: Option<&'a str>,
     payload_kid: Option<String>,
     shown: String,
-    feed_position: Option<i64>,
 }
 
 fn serialize_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
@@ -76,17 +75,7 @@ impl<'a> ScanRow<'a> {
             payload_format: fingerprint.format.map(Format::as_str),
             payload_kid: fingerprint.kid.map(|kid| kid.to_string()),
             shown: shown.to_json(),
-            feed_position: None,
         })
-    }
-
-    /// The event whose feed the scan belongs to.
-    pub(crate) fn event(&self) -> EventId {
-        EventId::from_uuid(self.event_id.into_uuid())
-    }
-
-    pub(crate) fn set_feed_position(&mut self, position: i64) {
-        self.feed_position = Some(position);
     }
 }
 
@@ -116,7 +105,6 @@ impl BulkRow for ScanRow<'_> {
             column!(OptText, rows, row => row.payload_format),
             column!(OptText, rows, row => row.payload_kid.as_deref()),
             column!(Text, rows, row => row.shown.as_str()),
-            column!(OptInt, rows, row => row.feed_position),
         ]
     }
 }

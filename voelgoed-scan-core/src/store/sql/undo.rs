@@ -10,7 +10,7 @@ use crate::rules::ConflictKind;
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
-use crate::store::sql::feed::insert_changes;
+use crate::store::sql::feed::append_changes;
 use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::scans::find_scan;
@@ -92,7 +92,7 @@ impl<D: Dialect> Sql<D> {
         let decisions: Vec<_> = decisions
             .map(|record| (record.event_id, record.scan_id))
             .collect();
-        insert_changes::<D>(organization, &decisions, &mut transaction).await?;
+        append_changes::<D>(organization, &decisions, &mut transaction).await?;
         update_tickets::<D>(organization, std::slice::from_ref(&ticket), &mut transaction).await?;
         let counts = refolded.counts.iter();
         let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));

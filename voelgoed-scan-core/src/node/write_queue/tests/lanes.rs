@@ -252,20 +252,22 @@ async fn a_bulk_chunk_starts_when_scans_fail() {
 async fn a_lane_without_work_is_removed() {
     let bulk_writes = BulkWrites::new(Contention::Organization);
     let size = Arc::new(ChunkSize::new(Duration::from_millis(20)));
-    let mut lanes = Lanes::new(Arc::default(), size, bulk_writes);
+    let buffer = Arc::<ScanBuffer>::default();
+    let mut lanes = Lanes::new(Arc::clone(&buffer), Arc::default(), size, bulk_writes);
     let permits = Arc::new(Semaphore::new(10));
     let mut replies = Vec::new();
     for number in 1..=3 {
         let (reply, outcome) = oneshot::channel();
         let permit = Arc::clone(&permits).try_acquire_owned().expect("a permit");
         let attempt = Box::new(attempt_of(number, number));
-        lanes.apply(Command::Record(WriteRequest {
+        buffer.push(WriteRequest {
             attempt,
             reply,
             permit,
-        }));
+        });
         replies.push(outcome);
     }
+    lanes.apply(Command::DrainScans);
     let batch = lanes.start_batch(Instant::now(), false).expect("work");
     assert_eq!(lanes.len(), 3);
     lanes.end_batch(EndedBatch {
@@ -277,4 +279,35 @@ async fn a_lane_without_work_is_removed() {
     assert_eq!(lanes.len(), 2);
     lanes.fail_scans(None, &Arc::new(StoreError::unavailable("on request")));
     assert_eq!(lanes.len(), 0);
+}
+
+#[tokio::test]
+async fn a_scan_wakes_the_writer_unless_a_write_of_its_organization_runs() {
+    let bulk_writes = BulkWrites::new(Contention::Organization);
+    let size = Arc::new(ChunkSize::new(Duration::from_millis(20)));
+    let buffer = Arc::<ScanBuffer>::default();
+    let mut lanes = Lanes::new(Arc::clone(&buffer), Arc::default(), size, bulk_writes);
+    let permits = Arc::new(Semaphore::new(10));
+    let request = |of, number| WriteRequest {
+        attempt: Box::new(attempt_of(of, number)),
+        reply: oneshot::channel().0,
+        permit: Arc::clone(&permits).try_acquire_owned().expect("a permit"),
+    };
+    assert!(buffer.push(request(1, 1)));
+    lanes.apply(Command::DrainScans);
+    let batch = lanes.start_batch(Instant::now(), false).expect("work");
+    assert!(!buffer.push(request(1, 2)), "the end of the write finds it");
+    assert!(
+        buffer.push(request(2, 3)),
+        "another organization's write can start"
+    );
+    lanes.drain_scans();
+    assert_eq!(lanes.len(), 2);
+    lanes.end_batch(EndedBatch {
+        organization: batch.organization,
+        unwritten: Vec::new(),
+        retry_at: None,
+        had_scans: true,
+    });
+    assert!(buffer.push(request(1, 4)));
 }

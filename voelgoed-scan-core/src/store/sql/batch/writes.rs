@@ -8,7 +8,7 @@ use uuid::fmt::Simple;
 use crate::model::{EventId, GateId, OrganizationId, ResultCounts, ScanRecord, SessionId, TicketFacts};
 use crate::rules::{BatchWrites, CountChange};
 use crate::store::StoreError;
-use crate::store::sql::feed::assign_positions;
+use crate::store::sql::feed::append_scans;
 use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::{Dialect, query};
@@ -27,8 +27,9 @@ pub(super) async fn apply<D: Dialect>(
         return Ok(());
     }
     let rows = writes.scans.iter().map(ScanRow::new);
-    let mut rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-    assign_positions::<D>(organization, &mut rows, connection).await?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let records = writes.scans.iter().map(|scan| &scan.record);
+    append_scans::<D>(organization, records, connection).await?;
     let inserted = query::<D>(D::SQL.insert_scans)
         .id(organization.as_uuid())
         .rows(&rows)

@@ -10,7 +10,7 @@ use crate::store::sql::batch::writes::{
     add_arrivals, add_counts, add_session_counts, check_all_inserted, update_tickets,
 };
 use crate::store::sql::change_counters::raise_tickets_change_counter;
-use crate::store::sql::feed::{assign_positions, insert_changes};
+use crate::store::sql::feed::{append_changes, append_scans};
 use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
@@ -39,17 +39,13 @@ pub(super) async fn apply<D: SyncDialect>(
             .await?;
     }
     if !writes.scans.is_empty() {
-        let mut scans = writes
+        let records = writes.scans.iter().map(|new| &new.scan.record);
+        append_scans::<D>(organization, records, connection).await?;
+        let rows = writes
             .scans
             .iter()
-            .map(|new| ScanRow::new(&new.scan))
-            .collect::<Result<Vec<_>, _>>()?;
-        assign_positions::<D>(organization, &mut scans, connection).await?;
-        let rows: Vec<_> = scans
-            .into_iter()
-            .zip(&writes.scans)
-            .map(|(scan, new)| NewScanRow::new(scan, new))
-            .collect();
+            .map(|new| Ok(NewScanRow::new(ScanRow::new(&new.scan)?, new)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
         let inserted = query::<D>(D::SYNC.insert_scans)
             .json(&rows)
             .id(batch.organization_id.as_uuid())
@@ -60,7 +56,7 @@ pub(super) async fn apply<D: SyncDialect>(
         add_arrivals::<D>(organization, records, connection).await?;
     }
     update_scans::<D>(batch, &writes.changed, connection).await?;
-    insert_changes::<D>(organization, &writes.changed_decisions, connection).await?;
+    append_changes::<D>(organization, &writes.changed_decisions, connection).await?;
     update_log::<D>(batch, writes, connection).await?;
     update_tickets::<D>(organization, &writes.tickets, connection).await?;
     let counts = writes.counts.iter();

@@ -1,5 +1,5 @@
--- Puts changes of scans of organization $2 into the feeds of their events.
--- $1: a JSON array of {"e": event, "p": position, "k": scan}.
-insert into scan_changes (organization_id, event_id, feed_position, scan_id)
-select $2, unhex(value ->> 'e'), value ->> 'p', unhex(value ->> 'k')
+-- Notes the positions of changes of scans of organization $2.
+-- $1: a JSON array of {"p": position, "k": scan}.
+insert into scan_changes (organization_id, scan_id, feed_position)
+select $2, unhex(value ->> 'k'), value ->> 'p'
 from json_each($1)

@@ -81,23 +81,35 @@ admitted as (
         t.entry_limit as t_entry_limit, t.version as t_version, t.note as t_note,
         t.inserted_at as t_inserted_at
 ),
--- Reserves positions in the feeds of the events, in one order on every node.
-positions as (
-    insert into feed_positions (organization_id, event_id, last)
-    select $3, e, count(*)
+-- The entries for the feeds of the events.
+entries as materialized (
+    select e, count(*) as scans, string_agg(uuid_send(scan), ''::bytea order by i) as scan_ids
     from admitted
     group by e
+),
+-- Reserves positions in the feeds, in one order on every node.
+positions as (
+    insert into feed_positions (organization_id, event_id, last)
+    select $3, e, scans
+    from entries
     order by e
     on conflict (organization_id, event_id)
     do update set last = feed_positions.last + excluded.last
     returning event_id, last
 ),
--- Records the scans, each with the snapshot from which a retry is answered.
+feed as (
+    insert into feed_batches (organization_id, event_id, last_position, is_change, scan_ids)
+    select $3, e, p.last, false, scan_ids
+    from entries
+    join positions p on p.event_id = e
+),
+-- Records the scans, each with the snapshot from which a retry is answered. The join has the positions locked before a
+-- scan waits for another with its id, as in every batch.
 recorded as (
     insert into scans (
         organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
         result, reason, direction, scanned_at, device_scanned_at, received_at, source, decided_by,
-        metadata, payload_sha256, payload_format, payload_kid, shown, feed_position
+        metadata, payload_sha256, payload_format, payload_kid, shown
     )
     select
         $3, scan, t_id, code, e, g, d, s, 'valid', 'admitted', 'entry', now, device_at, now,
@@ -107,8 +119,7 @@ recorded as (
             || '","status":"scanned","ticket_class":' || coalesce(to_json(t_ticket_class)::text, 'null')
             || ',"seat":' || coalesce(t_seat, 'null') || ',"entry_limit":' || t_entry_limit
             || ',"scan_count":1,"note":' || coalesce(to_json(t_note)::text, 'null')
-            || '},"w":' || warnings || '}',
-        p.last + 1 - row_number() over (partition by e order by i desc)
+            || '},"w":' || warnings || '}'
     from admitted
     join positions p on p.event_id = e
 ),

@@ -6,7 +6,7 @@ insert into scans (
     organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
     result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, source,
     decided_by, override_reason, local_result, metadata, payload_sha256, payload_format,
-    payload_kid, shown, feed_position
+    payload_kid, shown
 )
 select
     $1, unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'),
@@ -16,7 +16,7 @@ select
     value ->> 'device_scanned_at', value ->> 'received_at', value ->> 'source',
     value ->> 'decided_by', value ->> 'override_reason', value ->> 'local_result',
     value ->> 'metadata', unhex(value ->> 'payload_sha256'), value ->> 'payload_format',
-    value ->> 'payload_kid', value ->> 'shown', value ->> 'feed_position'
+    value ->> 'payload_kid', value ->> 'shown'
 from json_each($2)
 where true
 on conflict (organization_id, scan_id) do nothing

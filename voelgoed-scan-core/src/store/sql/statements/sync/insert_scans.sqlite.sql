@@ -5,8 +5,7 @@ insert into scans (
     organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, session_id,
     result, reason, would_have_been, direction, scanned_at, device_scanned_at, received_at, source,
     decided_by, override_reason, local_result, metadata, payload_sha256, payload_format,
-    payload_kid, shown, part, conflict, winner_scan_id, local_reason, sequence, prev_hash, link_hash,
-    feed_position
+    payload_kid, shown, part, conflict, winner_scan_id, local_reason, sequence, prev_hash, link_hash
 )
 select
     $2, unhex(value ->> 'scan_id'), unhex(value ->> 'ticket_id'),
@@ -18,7 +17,7 @@ select
     value ->> 'metadata', unhex(value ->> 'payload_sha256'), value ->> 'payload_format',
     value ->> 'payload_kid', value ->> 'shown', value ->> 'part', value ->> 'conflict',
     unhex(value ->> 'winner_scan_id'), value ->> 'local_reason', value ->> 'sequence',
-    unhex(value ->> 'prev_hash'), unhex(value ->> 'link_hash'), value ->> 'feed_position'
+    unhex(value ->> 'prev_hash'), unhex(value ->> 'link_hash')
 from json_each($1)
 where true
 on conflict (organization_id, scan_id) do nothing
