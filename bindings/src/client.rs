@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use voelgoed_scan_core as core;
 use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
@@ -244,15 +243,11 @@ impl From<core::client::ClientState> for ClientState {
 #[derive(Debug, uniffi::Object)]
 pub struct ScannerClient {
     client: core::client::ScannerClient,
-    stop: Notify,
 }
 
 impl ScannerClient {
-    fn new(client: core::client::ScannerClient) -> Self {
-        Self {
-            client,
-            stop: Notify::new(),
-        }
+    const fn new(client: core::client::ScannerClient) -> Self {
+        Self { client }
     }
 }
 
@@ -325,22 +320,20 @@ impl ScannerClient {
             direction: direction.unwrap_or(Direction::Entry),
             override_reason,
             metadata: None,
+            scan_id: None,
         };
         Ok(self.client.scan(input).await?)
     }
 
     /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
-    /// device's health. Call it when the app starts to scan. It returns after `stop`.
+    /// device's health. Call it when the app starts to scan. It returns after the next `stop`.
     pub async fn run(&self) {
-        tokio::select! {
-            () = self.client.run() => {}
-            () = self.stop.notified() => {}
-        }
+        self.client.run().await;
     }
 
-    /// Ends `run`.
+    /// Ends every `run` that is under way. Does nothing if none is: a later `run` is not affected.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.client.stop();
     }
 
     /// Uploads all waiting scans now.

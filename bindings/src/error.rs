@@ -133,6 +133,12 @@ impl From<ManifestError> for ScannerError {
 
 impl From<OfflineError> for ScannerError {
     fn from(error: OfflineError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&OfflineError> for ScannerError {
+    fn from(error: &OfflineError) -> Self {
         let reason = error.to_string();
         match error {
             OfflineError::NoManifest => Self::NoManifest { reason },
@@ -141,7 +147,7 @@ impl From<OfflineError> for ScannerError {
             OfflineError::OverrideNotAllowed => Self::Forbidden { reason },
             OfflineError::ScanIdReused => Self::ScanIdReused { reason },
             OfflineError::OtherDevice => Self::OtherDevice { reason },
-            OfflineError::Manifest(error) => error.into(),
+            OfflineError::Manifest(error) => (*error).into(),
             OfflineError::DeviceRefused { code } => Self::Refused {
                 status: 401,
                 code: code.to_string(),
@@ -181,7 +187,7 @@ impl From<ClientError> for ScannerError {
                 retry_after_s,
             },
             ClientError::UnexpectedAnswer => Self::UnexpectedAnswer { reason },
-            ClientError::Offline(error) => error.into(),
+            ClientError::Offline(error) => (&*error).into(),
             ClientError::Secrets(_) => Self::SecretStoreFailed { reason },
             ClientError::NoActiveSession => Self::NoActiveSession { reason },
             ClientError::InsecureServer => Self::InsecureServer { reason },

@@ -7,20 +7,27 @@
 //! - A scan has one `scan_id`, whether the server or the phone decides it.
 //! - The server decides only after the phone has uploaded all of its own scans. Until then the phone has facts that the
 //!   server lacks.
-//! - No task runs in the background unless the app drives it with [`ScannerClient::run`].
+//! - A scan, and the start and the end of a session, run to their end even if the caller stops waiting. Nothing else runs
+//!   in the background unless the app drives it with [`ScannerClient::run`].
+//! - Only a problem document of the server counts as its refusal, and only an answer to the question as its answer.
 //! - The device token, the device key and the manifest key are stored only in the app's [`SecretStore`].
 
+mod answer;
 mod api;
+mod attempts;
 mod connectivity;
 mod error;
 mod http;
 mod lost_scans;
 mod maintenance;
 pub(crate) mod offline;
+mod problem;
 mod refusal;
 mod scanning;
 mod secrets;
 mod session;
+mod storage;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -30,11 +37,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::model::{App, Device, EnrollAnswer, EnrollRequest, EnrollmentUri, ScanId, Timestamp};
 use crate::sync::Conflict;
 use api::{ApiClient, ApiRequest, to_json};
+use attempts::Attempts;
 use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
@@ -45,9 +53,12 @@ pub use offline::{
     RejectedScan, RescueReport, StorageReplacement, Verdict, VerdictPreviousScan, VerdictSource,
     VerdictTicket, WaitingBatch,
 };
+use problem::Problems;
+pub use problem::{ClientProblem, ProblemCode};
 pub use scanning::ScanInput;
 use secrets::DeviceCredentials;
 pub use secrets::{SecretStore, SecretStoreError};
+use tasks::Tasks;
 pub use transport::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
 
 /// The device's own clocks. The wall clock may be wrong: the client measures its offset from the server's clock.
@@ -159,23 +170,32 @@ pub struct ClientState {
     pub clock_offset_ms: i64,
     /// The code of the last failed exchange with the server. `None` after a successful one.
     pub last_error: Option<String>,
+    /// The most serious problem that exists now: what is wrong, since when, and what to do.
+    pub problem: Option<ClientProblem>,
 }
 
-/// A scanner. Share it with an `Arc`. All methods may be called at any time and concurrently.
+/// A scanner. All methods may be called at any time and concurrently. Clones share everything.
+#[derive(Clone)]
 pub struct ScannerClient {
     setup: ClientSetup,
-    credentials: DeviceCredentials,
-    offline: OfflineScanner,
-    connectivity: Connectivity,
+    credentials: Arc<DeviceCredentials>,
+    offline: Arc<OfflineScanner>,
+    connectivity: Arc<Connectivity>,
+    attempts: Arc<Attempts>,
+    problems: Arc<Problems>,
     /// Held during [`ScannerClient::resync`]: only one task uploads at a time.
-    resync_lock: tokio::sync::Mutex<()>,
+    resync_lock: Arc<tokio::sync::Mutex<()>>,
     /// Wakes [`ScannerClient::run`] before its interval ends.
-    wake: Notify,
+    wake: Arc<Notify>,
+    /// Incremented with each [`ScannerClient::stop`].
+    stops: watch::Sender<u64>,
     /// Incremented with each change of the state.
-    revision: tokio::sync::watch::Sender<u64>,
-    battery: Mutex<Option<f64>>,
+    revision: watch::Sender<u64>,
+    battery: Arc<Mutex<Option<f64>>>,
     /// The `ETag` of the manifest in use.
-    manifest_etag: Mutex<Option<String>>,
+    manifest_etag: Arc<Mutex<Option<String>>>,
+    /// `None` in the clones that work on a task holds, so that the tasks end with the app's last clone.
+    tasks: Option<Arc<Tasks>>,
 }
 
 impl ScannerClient {
@@ -198,6 +218,7 @@ impl ScannerClient {
             transport: &*setup.transport,
             server: &server,
             token: None,
+            client: None,
         };
         let body = to_json(&enrollment)?;
         let sent_at = setup.clock.now();
@@ -219,7 +240,7 @@ impl ScannerClient {
             .update_clock_offset(sent_at, received_at, answer.server_time)
             .await?;
         client.offline.set_can_override(can_override).await?;
-        client.connectivity.mark_online();
+        client.came_online();
         Ok(client)
     }
 
@@ -251,16 +272,26 @@ impl ScannerClient {
             device_secret: Some(credentials.device_secret.clone()),
         };
         let offline = OfflineScanner::open_with(offline_setup, options).await?;
+        let attempts = Attempts::default();
+        attempts.resume(offline.unfinished_attempts().await?, &*setup.clock);
+        let problems = Problems::default();
+        if offline.session().await.is_none() {
+            problems.raise(ProblemCode::NoActiveSession, setup.clock.now());
+        }
         Ok(Self {
-            connectivity: Connectivity::new(&setup.settings),
+            connectivity: Arc::new(Connectivity::new(&setup.settings)),
             setup,
-            credentials,
-            offline,
-            resync_lock: tokio::sync::Mutex::new(()),
-            wake: Notify::new(),
-            revision: tokio::sync::watch::Sender::new(0),
-            battery: Mutex::new(None),
-            manifest_etag: Mutex::new(None),
+            credentials: Arc::new(credentials),
+            offline: Arc::new(offline),
+            attempts: Arc::new(attempts),
+            problems: Arc::new(problems),
+            resync_lock: Arc::default(),
+            wake: Arc::default(),
+            stops: watch::Sender::new(0),
+            revision: watch::Sender::new(0),
+            battery: Arc::default(),
+            manifest_etag: Arc::default(),
+            tasks: Some(Arc::default()),
         })
     }
 
@@ -278,11 +309,16 @@ impl ScannerClient {
     /// Returns the state of the client.
     pub async fn state(&self) -> Result<ClientState, ClientError> {
         let state = self.offline.state().await?;
-        let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
+        let (now, clock) = self.offline.server_time(self.setup.clock.now()).await;
+        let [refusal, replaced] = self.stored_problems(&state, clock).await;
         let age =
             |manifest: &ManifestState| u64::try_from(now.millis_since(manifest.made_at) / 1000).unwrap_or(0);
         let (online, last_error) = self.connectivity.status();
+        let is_stale = |manifest: &&ManifestState| manifest.stale_from <= now;
+        let stale = state.manifest.as_ref().filter(is_stale);
+        let stale = stale.map(|manifest| (ProblemCode::ManifestStale, manifest.stale_from));
         Ok(ClientState {
+            problem: self.problems.worst(&[stale, refusal, replaced]),
             online,
             session: self.offline.session().await,
             manifest_age_s: state.manifest.as_ref().map(age),
@@ -325,7 +361,7 @@ impl ScannerClient {
 
     /// Returns the offline scanner of this client.
     #[must_use]
-    pub const fn offline(&self) -> &OfflineScanner {
+    pub fn offline(&self) -> &OfflineScanner {
         &self.offline
     }
 
@@ -339,6 +375,46 @@ impl ScannerClient {
             transport: &*self.setup.transport,
             server: &self.credentials.server,
             token: Some(&self.credentials.token),
+            client: Some(self),
+        }
+    }
+
+    /// Returns the client for work that may run on a task. Such work does not keep the tasks alive.
+    fn without_tasks(&self) -> Self {
+        Self {
+            tasks: None,
+            ..self.clone()
+        }
+    }
+
+    /// Runs `work` to its end, even if the caller stops waiting for it. Must be called in a tokio runtime.
+    async fn run_to_end<T, F>(&self, work: impl FnOnce(Self) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.keep_running(work(self.without_tasks())).await
+    }
+
+    async fn keep_running<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        match &self.tasks {
+            Some(tasks) => tasks.keep_running(work).await,
+            // This is a task already.
+            None => work.await,
+        }
+    }
+
+    /// Learns of a refusal of the server, whatever was requested.
+    async fn heard_refusal(&self, error: &ClientError) {
+        self.problems.refused(error, self.setup.clock.now());
+        self.heed_refusal(error).await;
+    }
+
+    /// Records that the server answered and may decide.
+    fn came_online(&self) {
+        self.problems.server_answered();
+        if self.connectivity.mark_online() {
+            self.bump_revision();
         }
     }
 
@@ -353,8 +429,10 @@ impl ScannerClient {
             _ => None,
         };
         let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
+        let clock = &self.setup.clock;
         self.connectivity
-            .mark_offline(self.setup.clock.now(), error.code(), retry_after);
+            .mark_offline(clock.steady(), error.code(), retry_after);
+        self.problems.server_unavailable(error, clock.now());
         self.bump_revision();
         self.wake.notify_one();
     }

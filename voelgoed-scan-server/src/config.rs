@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use voelgoed_scan_core::token::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, MasterSecret, PhoenixKeys};
 use zeroize::Zeroizing;
 
+use crate::app_version::AppVersion;
 use crate::log::LogFormat;
 use crate::secret::{self, SecretError};
 pub use value_parsers::{InvalidDuration, parse_duration};
@@ -144,6 +145,11 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "https://HOST", value_parser = parse_public_url)]
     pub public_url: Option<String>,
 
+    /// The minimum version of the scanner app, such as 2.1. Phones with an older version decide by themselves and upload
+    /// until they are updated. Without it every version is served.
+    #[arg(long, env = "VOELGOED_SCAN_MIN_APP_VERSION", value_name = "VERSION")]
+    pub min_app_version: Option<AppVersion>,
+
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -202,6 +208,7 @@ impl Default for Config {
             max_connections_per_address: 1024,
             drain_delay: None,
             public_url: None,
+            min_app_version: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,

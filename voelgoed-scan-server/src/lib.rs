@@ -14,6 +14,7 @@
 //! ```
 
 mod api;
+pub mod app_version;
 mod auth;
 mod body;
 mod changes;

@@ -252,7 +252,10 @@ fn codes(route: &Route) -> BTreeSet<Code> {
     let mut codes: BTreeSet<Code> = route.codes.iter().copied().collect();
     // A request over HTTP/1.1 without exactly one Host is refused before its path is looked at.
     codes.extend([Code::Internal, Code::BadRequest]);
-    if let Access::Authenticated(..) = &route.access {
+    if let Access::Authenticated(permission, _) = &route.access {
+        if !permission.admits_inactive_devices() {
+            codes.insert(Code::UpgradeRequired);
+        }
         codes.extend([
             Code::MissingToken,
             Code::InvalidToken,

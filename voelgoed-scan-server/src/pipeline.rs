@@ -19,6 +19,7 @@ use hyper::{Method, Response, StatusCode, Version};
 use tokio::time::timeout;
 use voelgoed_scan_core::model::DeviceStatus;
 
+use crate::app_version;
 use crate::auth::{Caller, Credential};
 use crate::body::{self, BodyMemory, ClientGone, MAX_BODY_BYTES, ReadOutcome};
 use crate::clock;
@@ -244,6 +245,9 @@ async fn authenticate(
     if let Caller::Device(authenticated) = &caller {
         state.last_seen.note(&authenticated.device, state.clock.now());
         check_rate(state, state.device_limit.check(&authenticated.device))?;
+        if !allow_inactive {
+            app_version::check(state.min_app_version.as_ref(), &headers)?;
+        }
     }
     let turn = match &caller {
         Caller::Device(authenticated) if route.one_per_device => {

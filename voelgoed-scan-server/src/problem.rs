@@ -103,6 +103,9 @@ codes! {
     /// The media type of the body is not supported.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
         "The header Content-Type is not a media type of this operation.";
+    /// The app of the device is older than the server admits.
+    UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "Upgrade required",
+        "This version of the app is no longer served; update it. Uploads are still accepted.";
     /// Fields or parameters are missing or invalid.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed",
         "Some fields are missing or invalid; errors lists each of them.";

@@ -140,6 +140,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
         public_url: config.public_url,
+        min_app_version: config.min_app_version,
         address,
         readiness: ReadinessProbe::default(),
         durability,

@@ -10,6 +10,7 @@ use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Durability;
 
 use crate::api::ReadinessProbe;
+use crate::app_version::AppVersion;
 use crate::body::BodyReader;
 use crate::changes::Changes;
 use crate::client_address::TrustedProxies;
@@ -50,6 +51,8 @@ pub(crate) struct ServerState {
     pub(crate) openapi: OnceLock<Bytes>,
     /// The configured URL by which phones reach the server.
     pub(crate) public_url: Option<String>,
+    /// The minimum version of the scanner app.
+    pub(crate) min_app_version: Option<AppVersion>,
     /// The address that the server listens on.
     pub(crate) address: SocketAddr,
     /// Whether the database records scans.

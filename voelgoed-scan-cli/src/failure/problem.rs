@@ -87,6 +87,7 @@ impl Problem {
             }
             Code::NoActiveSession => "start one: `voelgoed-scan session start --event EVENT --gate GATE`",
             Code::RateLimited | Code::Overloaded => "try again in a moment",
+            Code::UpgradeRequired => "update the app; the server's --min-app-version refuses this version",
             Code::StorageUnavailable => {
                 "the server is up but its database is not; see `voelgoed-scan doctor`"
             }

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{
-    ClientError, HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError,
+    ClientError, HttpHeader, HttpMethod, HttpRequest, HttpResponse, ScannerClient, Transport, TransportError,
 };
-use crate::model::{DeviceToken, SessionId};
+use crate::model::{App, DeviceToken, SessionId};
 
 /// Sends requests to one server with one device token.
 #[derive(Clone, Copy)]
@@ -16,6 +16,8 @@ pub(super) struct ApiClient<'a> {
     pub(super) transport: &'a dyn Transport,
     pub(super) server: &'a str,
     pub(super) token: Option<&'a DeviceToken>,
+    /// Learns of refusals.
+    pub(super) client: Option<&'a ScannerClient>,
 }
 
 /// A request without the server's address and the token.
@@ -27,12 +29,17 @@ pub(super) struct ApiRequest {
     timeout: Duration,
 }
 
+/// The beginning of the `type` of every problem document of the server.
+const PROBLEM_TYPE: &str = "urn:voelgoed-scan:problem:";
+
 /// The members of a problem document that the client uses.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct Problem {
+    r#type: String,
     code: String,
+    #[serde(default)]
     detail: String,
+    #[serde(default)]
     session_id: Option<SessionId>,
 }
 
@@ -95,8 +102,17 @@ impl ApiClient<'_> {
                 value: format!("Bearer {}", token.reveal()),
             });
         }
+        if let Some(client) = self.client {
+            http_request.headers.extend(app_version(&client.setup.app));
+        }
         let response = tokio::time::timeout(timeout, self.transport.send(http_request)).await;
-        Ok(response.unwrap_or(Err(TransportError::TimedOut))?)
+        let response = response.unwrap_or(Err(TransportError::TimedOut))?;
+        if let Some(client) = self.client
+            && response.status >= 400
+        {
+            client.heard_refusal(&refusal(&response)).await;
+        }
+        Ok(response)
     }
 
     /// Sends a request and parses the JSON of its response.
@@ -104,6 +120,16 @@ impl ApiClient<'_> {
         let response = self.send(request).await?;
         parse_response(&response)
     }
+}
+
+/// Returns the header by which the server knows an app that is too old. A header cannot contain every name of a version.
+fn app_version(app: &App) -> Option<HttpHeader> {
+    let value = app.version.to_string();
+    let is_ascii = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    is_ascii.then(|| HttpHeader {
+        name: "X-App-Version".to_owned(),
+        value,
+    })
 }
 
 /// Parses the JSON of a successful response. Returns any other response as an error.
@@ -115,20 +141,21 @@ pub(super) fn parse_response<T: DeserializeOwned>(response: &HttpResponse) -> Re
     }
 }
 
-/// Converts a response that is not a success into an error.
+/// Converts a response that is not a success into an error. Only a problem document of the server is a refusal. A proxy and
+/// a captive portal send pages, redirects and JSON of their own.
 pub(super) fn refusal(response: &HttpResponse) -> ClientError {
-    // A proxy's error page is not a problem document and has no code.
-    let problem: Problem = serde_json::from_slice(&response.body).unwrap_or_default();
-    if problem.code.is_empty() && response.status < 400 {
-        return ClientError::UnexpectedAnswer;
-    }
+    let problem = match serde_json::from_slice::<Problem>(&response.body) {
+        Ok(problem)
+            if response.status >= 400
+                && problem.r#type.strip_prefix(PROBLEM_TYPE) == Some(&*problem.code) =>
+        {
+            problem
+        }
+        _ => return ClientError::UnexpectedAnswer,
+    };
     ClientError::Refused {
         status: response.status,
-        code: if problem.code.is_empty() {
-            format!("http_{}", response.status)
-        } else {
-            problem.code
-        },
+        code: problem.code,
         detail: problem.detail,
         session_id: problem.session_id,
         retry_after_s: response

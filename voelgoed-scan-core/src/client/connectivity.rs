@@ -82,6 +82,13 @@ impl Connectivity {
         state.last_error = Some(code.to_owned());
     }
 
+    /// Ends the backoff: the network changed, so the server may be available again.
+    pub(super) fn end_backoff(&self) {
+        let mut state = self.state.lock();
+        state.backoff = None;
+        state.failures = 0;
+    }
+
     /// Returns the rest of the backoff. `None` if an attempt is due.
     pub(super) fn backoff(&self, now: Timestamp) -> Option<Duration> {
         let (since, until) = self.state.lock().backoff?;
@@ -134,6 +141,14 @@ mod tests {
             Some(Duration::from_mins(5)),
             "the server's Retry-After"
         );
+        connectivity.end_backoff();
+        assert!(
+            connectivity.backoff(now).is_none() && !connectivity.is_online(),
+            "the network changed: an attempt is due at once"
+        );
+        connectivity.mark_offline(now, "offline", None);
+        let backoff = connectivity.backoff(now).expect("a backoff");
+        assert!(backoff <= Duration::from_secs(1), "it begins anew: {backoff:?}");
         assert!(connectivity.mark_online(), "the state changes");
         assert!(!connectivity.mark_online() && connectivity.backoff(now).is_none());
     }

@@ -1,15 +1,17 @@
 //! The errors of the client. Each has a code, which apps, logs and the bindings share.
 
+use std::sync::Arc;
+
 use crate::client::{OfflineError, SecretStoreError, TransportError};
 use crate::model::SessionId;
 
-/// Why a call of the client failed.
-#[derive(Debug, thiserror::Error)]
+/// Why a call of the client failed. All callers of one scan attempt get the same error.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
     /// The server was not reached, and the call needs it.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The server refused the request.
+    /// The server refused the request, with a problem document of its own.
     #[error("the server refused the call: {code}")]
     Refused {
         /// The HTTP status.
@@ -23,12 +25,13 @@ pub enum ClientError {
         /// On 429 and 503: the server's `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
     },
-    /// The response is not one that this version understands.
+    /// The response does not come from the server, does not answer the request, or is not one that this version
+    /// understands.
     #[error("the server's response is not one that this version understands")]
     UnexpectedAnswer,
     /// The phone could not decide by itself, or it refused a manifest.
     #[error(transparent)]
-    Offline(#[from] OfflineError),
+    Offline(Arc<OfflineError>),
     /// The secret store failed.
     #[error(transparent)]
     Secrets(#[from] SecretStoreError),
@@ -38,6 +41,12 @@ pub enum ClientError {
     /// The server's address does not start with `https://`, and plain HTTP is not allowed.
     #[error("the server's address is not https://")]
     InsecureServer,
+}
+
+impl From<OfflineError> for ClientError {
+    fn from(error: OfflineError) -> Self {
+        Self::Offline(Arc::new(error))
+    }
 }
 
 impl ClientError {

@@ -1,6 +1,12 @@
 //! The default transport: hyper and rustls, HTTP/1.1 and HTTP/2, with the root certificates of Mozilla's browsers.
+//!
+//! Invariant: no request is sent on a connection that may be dead. A request without an answer in time, a cancelled
+//! request and a change of the network make the following requests use new connections. Requests under way on the old
+//! connections may still end.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,32 +17,119 @@ use hyper::{Method, Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::Mutex;
 
 use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
 
 /// The maximum size of a response body, in bytes: more than a manifest of a million tickets.
 const MAX_RESPONSE_BYTES: usize = 128 << 20;
 
+/// How long connecting may take. A request with a shorter timeout ends sooner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When connections are checked, and when an unanswered check closes one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeepAlive {
+    /// The time between two pings of an HTTP/2 connection, also of an idle one, so that a dead connection is gone before
+    /// the next scan. A phone at a gate scans more often than this.
+    pub(super) interval: Duration,
+    /// How long a ping may be unanswered.
+    pub(super) timeout: Duration,
+}
+
+const KEEP_ALIVE: KeepAlive = KeepAlive {
+    interval: Duration::from_secs(20),
+    timeout: Duration::from_secs(5),
+};
+
+type HyperClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// A [`Transport`] that uses hyper. Requires a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: HttpsConnector<HttpConnector>,
+    keep_alive: KeepAlive,
+    /// Whether plain connections use HTTP/2 without negotiation. For tests.
+    http2_only: bool,
+    pool: Arc<Mutex<Pool>>,
+}
+
+/// The connections in use.
+#[derive(Debug)]
+struct Pool {
+    client: HyperClient,
+    /// Counts the replacements of the pool.
+    generation: u64,
+}
+
+/// Replaces the pool when it is dropped, unless the request was answered.
+struct ReplaceUnlessAnswered<'a> {
+    transport: &'a HttpTransport,
+    generation: u64,
+    is_answered: bool,
+}
+
+impl Drop for ReplaceUnlessAnswered<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.transport.replace_pool(Some(self.generation));
+        }
+    }
 }
 
 impl HttpTransport {
     /// Creates a transport that trusts Mozilla's root certificates.
     pub fn new() -> Result<Self, TransportError> {
+        Self::with(KEEP_ALIVE, false)
+    }
+
+    pub(super) fn with(keep_alive: KeepAlive, http2_only: bool) -> Result<Self, TransportError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_keepalive(Some(keep_alive.interval));
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .map_err(unreachable)?
             .https_or_http()
             .enable_all_versions()
-            .build();
+            .wrap_connector(tcp);
+        let client = hyper_client(&connector, keep_alive, http2_only);
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            connector,
+            keep_alive,
+            http2_only,
+            pool: Arc::new(Mutex::new(Pool {
+                client,
+                generation: 0,
+            })),
         })
     }
+
+    fn replace_pool(&self, only_generation: Option<u64>) {
+        let mut pool = self.pool.lock();
+        if only_generation.is_none_or(|generation| generation == pool.generation) {
+            pool.client = hyper_client(&self.connector, self.keep_alive, self.http2_only);
+            pool.generation += 1;
+        }
+    }
+}
+
+fn hyper_client(
+    connector: &HttpsConnector<HttpConnector>,
+    keep_alive: KeepAlive,
+    http2_only: bool,
+) -> HyperClient {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http2_only(http2_only)
+        .http2_keep_alive_interval(keep_alive.interval)
+        .http2_keep_alive_timeout(keep_alive.timeout)
+        .http2_keep_alive_while_idle(true)
+        .build(connector.clone())
 }
 
 fn unreachable(error: impl std::error::Error) -> TransportError {
@@ -55,17 +148,32 @@ fn unreachable(error: impl std::error::Error) -> TransportError {
 impl Transport for HttpTransport {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let timeout = request.timeout;
+        let (client, generation) = {
+            let pool = self.pool.lock();
+            (pool.client.clone(), pool.generation)
+        };
+        let mut guard = ReplaceUnlessAnswered {
+            transport: self,
+            generation,
+            is_answered: false,
+        };
         let exchange = async {
-            let response = self
-                .client
+            let response = client
                 .request(hyper_request(request)?)
                 .await
                 .map_err(unreachable)?;
             read_response(response).await
         };
-        tokio::time::timeout(timeout, exchange)
+        let result = tokio::time::timeout(timeout, exchange)
             .await
-            .unwrap_or(Err(TransportError::TimedOut))
+            .unwrap_or(Err(TransportError::TimedOut));
+        // A connection that broke is closed already.
+        guard.is_answered = !matches!(result, Err(TransportError::TimedOut));
+        result
+    }
+
+    fn close_connections(&self) {
+        self.replace_pool(None);
     }
 }
 

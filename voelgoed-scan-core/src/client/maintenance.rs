@@ -2,11 +2,12 @@
 
 use tokio::sync::MutexGuard;
 
+use crate::client::answer::{check_device, check_sync_answer};
 use crate::client::api::{ApiRequest, refusal, to_json};
 use crate::client::scanning::is_unavailable;
 use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
-use crate::manifest::ManifestError;
-use crate::model::{DeviceHealth, DeviceSelf, SessionStart};
+use crate::manifest::{MANIFEST_MEDIA_TYPE, ManifestError};
+use crate::model::{DeviceHealth, DeviceSelf, SessionStart, SessionStatus};
 use crate::sync::SyncAnswer;
 
 /// The result of an upload: what the server did with the scans.
@@ -47,11 +48,36 @@ pub enum ManifestRefresh {
 
 impl ScannerClient {
     /// Runs the maintenance: uploads waiting scans, reconnects to the server, refreshes the manifest and reports the
-    /// device's health. Never returns. The app runs it while it scans, and drops it to stop.
+    /// device's health. The app runs it while it scans. Returns after the next [`ScannerClient::stop`].
     pub async fn run(&self) {
+        let mut stops = self.stops.subscribe();
+        tokio::select! {
+            () = self.maintain_always() => {}
+            // The client owns the sender, so this is a stop.
+            _ = stops.changed() => {}
+        }
+    }
+
+    /// Ends every [`ScannerClient::run`] that is under way. Does nothing if none is: a later `run` is not affected.
+    pub fn stop(&self) {
+        self.stops.send_modify(|stops| *stops += 1);
+    }
+
+    /// Tells the client that the network changed: the phone left the Wi-Fi, or got a network back.
+    ///
+    /// Connections of the previous network may be dead, so the transport opens new ones. A client that waits for its next
+    /// attempt makes it at once.
+    pub fn network_changed(&self) {
+        self.setup.transport.close_connections();
+        self.connectivity.end_backoff();
+        self.bump_revision();
+        self.wake.notify_one();
+    }
+
+    async fn maintain_always(&self) {
         let mut refreshed_at = None;
         loop {
-            let now = self.setup.clock.now();
+            let now = self.setup.clock.steady();
             let interval = self.setup.settings.refresh_interval;
             if self.connectivity.backoff(now).is_none() {
                 let due = refreshed_at.is_none_or(|at| now < at || now >= at.plus(interval));
@@ -61,7 +87,7 @@ impl ScannerClient {
             }
             let pause = self
                 .connectivity
-                .backoff(self.setup.clock.now())
+                .backoff(self.setup.clock.steady())
                 .unwrap_or(interval);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -88,7 +114,6 @@ impl ScannerClient {
         match round.await {
             Ok(()) => true,
             Err(error) => {
-                self.heed_refusal(&error).await;
                 self.record_failure(&error);
                 !is_unavailable(&error)
             }
@@ -104,7 +129,7 @@ impl ScannerClient {
         head.is_none_or(|head| head.event.id != session.event_id)
     }
 
-    fn record_failure(&self, error: &ClientError) {
+    pub(super) fn record_failure(&self, error: &ClientError) {
         tracing::debug!(code = error.code(), "the server could not be used");
         if is_unavailable(error) {
             self.went_offline(error);
@@ -119,7 +144,6 @@ impl ScannerClient {
         let guard = self.resync_lock.lock().await;
         let report = self.resync(&guard).await;
         if let Err(error) = &report {
-            self.heed_refusal(error).await;
             self.record_failure(error);
         }
         report
@@ -145,9 +169,7 @@ impl ScannerClient {
             };
             self.offline.set_session(Some(started)).await?;
         }
-        if self.connectivity.mark_online() {
-            self.bump_revision();
-        }
+        self.came_online();
         Ok(report)
     }
 
@@ -161,15 +183,19 @@ impl ScannerClient {
             if previous.as_ref() == Some(&batch.scan_ids) {
                 return Err(ClientError::UnexpectedAnswer);
             }
-            let request = ApiRequest::post("/api/v1/scanning/sync", batch.body, settings.transfer_timeout);
-            match self.api().call::<SyncAnswer>(request).await {
-                Ok(answer) if answer.batch_id == batch.batch_id => {
+            let request = ApiRequest::post(
+                "/api/v1/scanning/sync",
+                batch.body.clone(),
+                settings.transfer_timeout,
+            );
+            let answer = self.api().call::<SyncAnswer>(request).await;
+            match answer.and_then(|answer| check_sync_answer(&batch, &answer).map(|()| answer)) {
+                Ok(answer) => {
                     self.offline.acknowledge(&answer).await?;
                     report.add(&answer);
                     limit = settings.batch_size;
                     previous = Some(batch.scan_ids);
                 }
-                Ok(_) => return Err(ClientError::UnexpectedAnswer),
                 // One scan makes the server refuse the whole batch. Halve the batch until that scan is alone, mark it
                 // as rejected, and continue with the others.
                 Err(error) if rejects_the_batch(&error) => match batch.scan_ids.as_slice() {
@@ -194,17 +220,35 @@ impl ScannerClient {
             battery: *self.battery.lock(),
             waiting: Some(u32::try_from(waiting).unwrap_or(u32::MAX)),
         };
+        let session = self.offline.session().await;
         let sent_at = self.setup.clock.now();
         let body = to_json(&health)?;
         let request = ApiRequest::put("/api/v1/scanning/device", body, self.setup.settings.call_timeout);
         let answer: DeviceSelf = self.api().call(request).await?;
         let received_at = self.setup.clock.now();
+        check_device(self.device(), &answer.device)?;
         self.offline
             .update_clock_offset(sent_at, received_at, answer.server_time)
             .await?;
         self.offline
             .set_can_override(answer.device.settings.can_override)
             .await?;
+        // The session that the phone had when it asked.
+        if let Some(session) = session
+            && session.session_id.is_some()
+        {
+            let active = answer
+                .session
+                .filter(|active| active.status == SessionStatus::Active)
+                .map(|active| active.id);
+            if active != session.session_id {
+                match self.without_session(&session).await {
+                    // The upload and the rest of the round go on without a session.
+                    Ok(()) | Err(ClientError::NoActiveSession) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
         self.heed_acceptance().await
     }
 
@@ -227,7 +271,9 @@ impl ScannerClient {
         });
         let installed = match self.fetch_manifest(&session, since, is_fresh).await {
             // The delta has another base than the manifest in use: fetch the full manifest instead.
-            Err(ClientError::Offline(OfflineError::Manifest(ManifestError::OtherBase { .. }))) => {
+            Err(ClientError::Offline(error))
+                if matches!(*error, OfflineError::Manifest(ManifestError::OtherBase { .. })) =>
+            {
                 self.fetch_manifest(&session, None, false).await?
             }
             installed => installed?,
@@ -247,13 +293,16 @@ impl ScannerClient {
         let query = since.map_or_else(String::new, |version| format!("?since={version}"));
         let path = format!("/api/v1/scanning/events/{}/manifest{query}", session.event_id);
         let mut request = ApiRequest::get(path, self.setup.settings.transfer_timeout);
-        let etag = self.manifest_etag.lock().clone();
-        if let Some(etag) = etag.filter(|_| if_changed) {
+        let etag = self.manifest_etag.lock().clone().filter(|_| if_changed);
+        let has_condition = etag.is_some();
+        if let Some(etag) = etag {
             request = request.header("If-None-Match", etag);
         }
         let response = self.api().send(request).await?;
+        let is_manifest = may_be_manifest(response.header("Content-Type"));
         match response.status {
-            304 => Ok(None),
+            304 if has_condition => Ok(None),
+            200 if !is_manifest => Err(ClientError::UnexpectedAnswer),
             200 => {
                 let etag = response.header("ETag").map(str::to_owned);
                 let now = self.setup.clock.now();
@@ -264,6 +313,12 @@ impl ScannerClient {
             _ => Err(refusal(&response)),
         }
     }
+}
+
+/// Returns whether a response with this media type may be a manifest. Its signature decides. A page is none.
+fn may_be_manifest(media_type: Option<&str>) -> bool {
+    media_type
+        .is_none_or(|media_type| [MANIFEST_MEDIA_TYPE, "application/octet-stream"].contains(&media_type))
 }
 
 /// Returns whether the server refused the content of a batch, rather than the device or the moment.

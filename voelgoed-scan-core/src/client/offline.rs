@@ -189,7 +189,7 @@ impl OfflineScanner {
         setup: OfflineScannerSetup,
         options: OfflineScannerOptions,
     ) -> Result<Self, OfflineError> {
-        let lock = DatabaseLock::acquire(&setup.file)?;
+        let lock = DatabaseLock::acquire(&setup.file).await?;
         let mut log = replacement::open_or_replace(&setup, options.clock.as_deref()).await?;
         let device = log.device().await?;
         let replaced = log.replacements().await?;
@@ -381,16 +381,6 @@ impl OfflineScanner {
                 (verdict.event_id, ticket, passage)
             });
         log.append(&entry, passage).await
-    }
-
-    /// Returns the verdict of the same reading within the last 2.5 s, whether the server or the phone decided.
-    pub(crate) async fn debounced(&self, key: &ReadingKey, now: Timestamp) -> Option<Verdict> {
-        self.state.lock().await.debouncer.find(key, now)
-    }
-
-    /// Adds a verdict of the server to the debouncer.
-    pub(crate) async fn debounce(&self, key: ReadingKey, now: Timestamp, verdict: &Verdict) {
-        self.state.lock().await.debouncer.insert(key, now, verdict);
     }
 
     /// Returns whether this phone recorded an admission or exit of a ticket of `event` that the server does not have yet.

@@ -1,10 +1,19 @@
 //! Decides one scan: the server within the scan timeout, otherwise the phone, both under the same `scan_id`.
+//!
+//! An attempt runs to its end, whether or not a caller waits for it. `attempts.rs` says which calls share an attempt.
 
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout};
+
+use crate::client::answer::check_scan_answer;
 use crate::client::api::{ApiRequest, parse_response, to_json};
-use crate::client::offline::debounce::{ReadingKey, truncate};
-use crate::client::{ClientError, OfflineScan, PhoneSession, ScannerClient, TransportError, Verdict};
+use crate::client::attempts::{Outcome, Pending, Start, Unfinished};
+use crate::client::offline::debounce::truncate;
+use crate::client::{
+    Attempt, AttemptOutcome, ClientError, OfflineError, PhoneSession, ScannerClient, TransportError, Verdict,
+};
 use crate::model::{
-    Direction, Metadata, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, Timestamp,
+    Direction, Metadata, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, ScanResult, Warning,
 };
 
 /// What the app passes for a scan.
@@ -18,6 +27,9 @@ pub struct ScanInput {
     pub override_reason: Option<ReasonText>,
     /// Stored with the scan.
     pub metadata: Option<Metadata>,
+    /// The app's own id of the attempt. An app that repeats a call with the same id gets the verdict of the first call.
+    /// `None`: the client makes one.
+    pub scan_id: Option<ScanId>,
 }
 
 impl ScanInput {
@@ -29,145 +41,260 @@ impl ScanInput {
             direction: Direction::Entry,
             override_reason: None,
             metadata: None,
+            scan_id: None,
         }
     }
+}
+
+/// What became of a request to the server.
+enum ServerAnswer {
+    /// The server decided.
+    Verdict(Box<Verdict>),
+    /// The server was not asked. The phone decides.
+    NotAsked,
+    /// The server was asked and may have decided, but its answer did not arrive. The phone decides.
+    Missing,
 }
 
 impl ScannerClient {
     /// Scans a ticket and returns the verdict. If the phone decides, the verdict is on disk before this returns.
     ///
-    /// The same payload within 2.5 s returns the same verdict and makes no second scan, whether the server or the phone
-    /// decided. Await the future to its end: a cancelled scan may already have admitted a person.
+    /// The same payload within 2.5 s, and while the first call is still being decided, returns the same verdict and makes
+    /// no second scan, whether the server or the phone decided. A scan in the other direction ends this. All callers but
+    /// one get the verdict with `repeated`.
+    ///
+    /// A caller may stop waiting: the attempt goes on, and the next call with the same payload gets its verdict.
     pub async fn scan(&self, mut input: ScanInput) -> Result<Verdict, ClientError> {
         self.check_not_refused().await?;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         truncate(&mut input.reading);
-        let now = self.setup.clock.now();
-        let key = ReadingKey::of(&input.reading, session.gate_id, input.direction);
-        if input.override_reason.is_none()
-            && let Some(verdict) = self.offline.debounced(&key, now).await
-        {
-            return Ok(verdict);
-        }
-        let scan_id = ScanId::generate(now);
-        if let Some(verdict) = self.decide_online(&session, scan_id, now, &input).await? {
-            self.offline.debounce(key, now, &verdict).await;
-            if let Err(error) = self.offline.record_online_verdict(&verdict).await {
-                // The scan is on the server's record. Only the phone's own copy is missing.
-                tracing::warn!(
-                    code = error.code(),
-                    "an admission could not be recorded on the device"
-                );
-            }
-            return Ok(verdict);
-        }
-        let verdict = self.decide_offline(&session, scan_id, now, input).await?;
-        self.bump_revision();
-        Ok(verdict)
-    }
-
-    async fn decide_offline(
-        &self,
-        session: &PhoneSession,
-        scan_id: ScanId,
-        now: Timestamp,
-        input: ScanInput,
-    ) -> Result<Verdict, ClientError> {
-        let scan = OfflineScan {
-            scan_id,
-            reading: input.reading,
-            gate_id: session.gate_id,
-            direction: input.direction,
-            scanned_at: now,
-            override_: input.override_reason.map(|reason| Override { reason }),
-            metadata: input.metadata,
+        let client = self.without_tasks();
+        let run = |start| async move { client.run_attempt(start).await }.boxed().shared();
+        // No await until the work is kept running: a caller that is cancelled has started the attempt or has not.
+        let (call, pending) = self.attempts.enter(&session, input, &*self.setup.clock, run)?;
+        let outcome = match pending {
+            Pending::Work(work) => self.keep_running(work).await,
+            Pending::Decided(verdict) => Ok(*verdict),
         };
-        Ok(self.offline.decide(scan).await?)
+        call.receive(outcome, self.setup.clock.steady())
     }
 
-    /// Returns the server's verdict, or `None` if the phone must decide.
-    async fn decide_online(
+    /// Runs an attempt to its end.
+    async fn run_attempt(&self, mut start: Start) -> Outcome {
+        if let Some(predecessor) = start.predecessor.take() {
+            // Its own callers get its outcome.
+            let _ = predecessor.await;
+        }
+        for scan in self.attempts.take_abandoned() {
+            self.abandon_attempt(scan).await;
+        }
+        let (outcome, is_unfinished) = match self.decide_earlier(start.earlier.take()).await {
+            Some(outcome) => (outcome, false),
+            None => {
+                self.decide_attempt(&start.attempt, start.is_resumed, start.has_callers_id)
+                    .await
+            }
+        };
+        let now = self.setup.clock.steady();
+        self.attempts.finish(start, &outcome, is_unfinished, now);
+        outcome
+    }
+
+    /// Decides the unfinished attempt that an override follows. Returns its outcome if the override is not needed, or must
+    /// wait.
+    async fn decide_earlier(&self, earlier: Option<Unfinished>) -> Option<Outcome> {
+        let earlier = earlier?;
+        let (outcome, is_unfinished) = self.decide_attempt(&earlier.attempt, true, false).await;
+        if is_unfinished {
+            self.attempts.keep(earlier);
+        }
+        match outcome {
+            Ok(verdict) => (verdict.result == ScanResult::Valid).then_some(Ok(verdict)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Returns the outcome of an attempt, and whether the server may have decided it although there is no verdict.
+    async fn decide_attempt(
         &self,
-        session: &PhoneSession,
-        scan_id: ScanId,
-        now: Timestamp,
-        input: &ScanInput,
-    ) -> Result<Option<Verdict>, ClientError> {
+        attempt: &Attempt,
+        is_resumed: bool,
+        has_callers_id: bool,
+    ) -> (Outcome, bool) {
+        let scan_id = attempt.scan.scan_id;
+        if has_callers_id {
+            match self.offline.earlier_verdict(&attempt.scan).await {
+                Ok(None) => {}
+                Ok(Some(verdict)) => return (Ok(verdict), false),
+                Err(error) => return (Err(error.into()), false),
+            }
+        }
+        let answer = match self.ask_server(attempt).await {
+            Ok(ServerAnswer::Verdict(mut verdict)) => {
+                let decided = AttemptOutcome::Decided(&verdict);
+                if let Err(error) = self.offline.finish_attempt(scan_id, decided).await {
+                    // The scan is on the server's record. Only the phone's own copy is missing.
+                    tracing::warn!(
+                        code = error.code(),
+                        "a verdict of the server could not be recorded on the device"
+                    );
+                    if matches!(error, OfflineError::StorageFull(_)) {
+                        verdict.warnings.push(Warning::StorageFull);
+                        self.bump_revision();
+                    }
+                }
+                return (Ok(*verdict), false);
+            }
+            Ok(answer) => answer,
+            Err(error) => {
+                self.abandon_attempt(scan_id).await;
+                return (Err(error), false);
+            }
+        };
+        let was_sent = is_resumed || matches!(answer, ServerAnswer::Missing);
+        let outcome = self.decide_offline(attempt).await;
+        self.bump_revision();
+        let is_unfinished = outcome.is_err() && was_sent;
+        (outcome, is_unfinished)
+    }
+
+    async fn decide_offline(&self, attempt: &Attempt) -> Outcome {
+        // The session may have ended while the server was asked.
+        if self.session_of(attempt).await.is_none() {
+            return Err(ClientError::NoActiveSession);
+        }
+        // This is a new reading, although the offline scanner alone may take it for a repeated one.
+        self.offline.end_reading(&attempt.scan.reading).await;
+        Ok(self.offline.decide_attempt(attempt).await?)
+    }
+
+    /// Removes an attempt from the unfinished ones.
+    async fn abandon_attempt(&self, scan: ScanId) {
+        if let Err(error) = self.offline.finish_attempt(scan, AttemptOutcome::Abandoned).await {
+            // The next start finds it again, and repeats it under the same id.
+            tracing::warn!(code = error.code(), "an attempt could not be removed");
+        }
+    }
+
+    /// Asks the server for the verdict of an attempt. An error is a refusal of the server.
+    async fn ask_server(&self, attempt: &Attempt) -> Result<ServerAnswer, ClientError> {
         // The phone recorded an admission or exit of this ticket that the server lacks. The server could admit it again.
         if self
             .offline
-            .has_newer_facts(&input.reading, session.event_id)
+            .has_newer_facts(&attempt.scan.reading, attempt.event_id)
             .await?
         {
-            return Ok(None);
+            return Ok(ServerAnswer::NotAsked);
         }
-        let timeout = self.setup.settings.scan_timeout;
-        let result = tokio::time::timeout(timeout, self.request_decision(scan_id, now, input)).await;
-        match result.unwrap_or(Err(ClientError::Transport(TransportError::TimedOut))) {
-            Ok(Some(answer)) => {
-                if self.connectivity.mark_online() {
-                    self.bump_revision();
-                }
-                Ok(Some(Verdict::of_server(scan_id, answer)))
+        let scan_timeout = self.setup.settings.scan_timeout;
+        let began = Instant::now();
+        let reconnected = timeout(scan_timeout, self.reconnect()).await;
+        match reconnected.unwrap_or(Err(TransportError::TimedOut.into())) {
+            Ok(true) => {}
+            Ok(false) => return Ok(ServerAnswer::NotAsked),
+            Err(error) => return self.no_answer(error, ServerAnswer::NotAsked),
+        }
+        let Some(session) = self.session_of(attempt).await else {
+            return Err(ClientError::NoActiveSession);
+        };
+        let rest = scan_timeout.saturating_sub(began.elapsed());
+        if let Err(error) = self.offline.begin_attempt(attempt).await {
+            // The steward gets the server's answer. If the app ends before it arrives, the attempt is forgotten.
+            tracing::warn!(
+                code = error.code(),
+                "an attempt could not be recorded on the device"
+            );
+        }
+        let asked = timeout(rest, self.request_decision(attempt)).await;
+        match asked.unwrap_or(Err(TransportError::TimedOut.into())) {
+            Ok(answer) => {
+                self.came_online();
+                let verdict = Verdict::of_server(attempt.scan.scan_id, answer);
+                Ok(ServerAnswer::Verdict(Box::new(verdict)))
             }
-            Ok(None) => Ok(None),
-            Err(error) if is_unavailable(&error) => {
+            Err(error) if error.code() == "no_active_session" => {
+                self.without_session(&session).await?;
+                // The session continues, so the next node or the next resync knows it.
                 self.went_offline(&error);
-                Ok(None)
+                Ok(ServerAnswer::Missing)
             }
-            Err(error) => {
-                self.heed_refusal(&error).await;
-                self.connectivity.record_refusal(error.code());
-                self.bump_revision();
-                Err(error)
-            }
+            Err(error) => self.no_answer(error, ServerAnswer::Missing),
         }
     }
 
-    /// Requests a decision from the server. Returns `None` if the client is offline and does not reconnect now.
-    async fn request_decision(
-        &self,
-        scan_id: ScanId,
-        now: Timestamp,
-        input: &ScanInput,
-    ) -> Result<Option<ScanAnswer>, ClientError> {
-        if !self.connectivity.is_online() {
-            if self.connectivity.backoff(now).is_some() {
-                return Ok(None);
-            }
-            // An attempt is due. It runs within this scan's timeout, unless another task is resyncing already.
-            let Ok(guard) = self.resync_lock.try_lock() else {
-                return Ok(None);
-            };
-            self.resync(&guard).await?;
+    /// Returns `answer` if the server is unavailable, and the error if the server refused the request.
+    fn no_answer(&self, error: ClientError, answer: ServerAnswer) -> Result<ServerAnswer, ClientError> {
+        self.record_failure(&error);
+        if is_unavailable(&error) {
+            Ok(answer)
+        } else {
+            Err(error)
         }
-        let (qr, ticket_code) = match &input.reading {
+    }
+
+    /// Returns the phone's session if it is at the gate of the attempt.
+    async fn session_of(&self, attempt: &Attempt) -> Option<PhoneSession> {
+        let session = self.offline.session().await?;
+        let is_same = session.event_id == attempt.event_id && session.gate_id == attempt.scan.gate_id;
+        is_same.then_some(session)
+    }
+
+    /// Reconnects if the client is offline and an attempt is due. Returns whether the server may decide now.
+    async fn reconnect(&self) -> Result<bool, ClientError> {
+        if self.connectivity.is_online() {
+            return Ok(true);
+        }
+        if self.connectivity.backoff(self.setup.clock.steady()).is_some() {
+            return Ok(false);
+        }
+        // It runs within this scan's timeout, unless another task is resyncing already.
+        let Ok(guard) = self.resync_lock.try_lock() else {
+            return Ok(false);
+        };
+        self.resync(&guard).await?;
+        Ok(true)
+    }
+
+    async fn request_decision(&self, attempt: &Attempt) -> Result<ScanAnswer, ClientError> {
+        let asked = &attempt.scan;
+        let (qr, ticket_code) = match &asked.reading {
             Reading::Qr(text) => (Some(text.clone()), None),
             Reading::TicketCode(text) => (None, Some(text.clone())),
         };
         let scan = RawScanRequest {
             qr,
             ticket_code,
-            scan_id: Some(scan_id),
-            scanned_at: Some(now),
-            direction: input.direction,
-            metadata: input.metadata.clone(),
-            override_: input.override_reason.clone().map(|reason| Override { reason }),
+            scan_id: Some(asked.scan_id),
+            // The corrected time: the server warns of a clock that differs from its own.
+            scanned_at: Some(self.offline.server_time(asked.scanned_at).await.0),
+            direction: asked.direction,
+            metadata: asked.metadata.clone(),
+            override_: asked.override_.clone(),
             dry_run: false,
         };
         let body = to_json(&scan)?;
         let request = ApiRequest::post("/api/v1/scanning/scan", body, self.setup.settings.scan_timeout);
+        let sent_at = self.setup.clock.now();
         let response = self.api().send(request).await?;
-        parse_response(&response).map(Some)
+        let received_at = self.setup.clock.now();
+        let answer: ScanAnswer = parse_response(&response)?;
+        check_scan_answer(attempt, &answer)?;
+        if answer.warnings.contains(&Warning::ClockSkew) && !answer.replayed {
+            // The clock was changed since the last measurement.
+            let measured = self
+                .offline
+                .update_clock_offset(sent_at, received_at, answer.scanned_at);
+            if let Err(error) = measured.await {
+                tracing::warn!(code = error.code(), "the clock offset could not be recorded");
+            }
+        }
+        Ok(answer)
     }
 }
 
 /// Returns whether an error means that the server is unavailable. A response that does not come from the server, such as
-/// a captive portal's page, counts as unavailable too.
+/// a captive portal's page, counts as unavailable too, and so does a server that no longer serves this version of the app.
 pub(super) fn is_unavailable(error: &ClientError) -> bool {
-    match error {
-        ClientError::UnexpectedAnswer => true,
-        ClientError::Refused { code, .. } => error.is_transient() || code.starts_with("http_"),
-        _ => error.is_transient(),
-    }
+    let is_transient = matches!(error, ClientError::UnexpectedAnswer) || error.is_transient();
+    is_transient || error.code() == "upgrade_required"
 }

@@ -1,8 +1,14 @@
 //! Sessions: a phone starts and ends its session at a gate, if necessary without the server.
+//!
+//! Invariants:
+//! - Start and end run to their end even if the caller stops waiting, so that server and phone agree on the session.
+//! - After the office has ended a session, the phone has none, whatever answer said so, until the app starts one.
 
+use crate::client::answer::{check_ended_session, check_started_session};
 use crate::client::api::{ApiRequest, to_json};
-use crate::client::{ClientError, PhoneSession, ScannerClient};
-use crate::model::{EventId, GateId, ScanSession, SessionStart};
+use crate::client::scanning::is_unavailable;
+use crate::client::{ClientError, PhoneSession, ProblemCode, ScannerClient};
+use crate::model::{EventId, GateId, ScanSession, SessionId, SessionStart, SessionStatus};
 
 impl ScannerClient {
     /// Starts a session at a gate. `replace` ends the session that the device may have at another gate.
@@ -20,9 +26,20 @@ impl ScannerClient {
             gate_id,
             replace,
         };
-        let session = match self.request_session(&start).await {
+        self.run_to_end(|client| async move { client.start_requested_session(&start).await })
+            .await
+    }
+
+    async fn start_requested_session(
+        &self,
+        start: &SessionStart,
+    ) -> Result<Option<ScanSession>, ClientError> {
+        let SessionStart {
+            event_id, gate_id, ..
+        } = *start;
+        let session = match self.request_session(start).await {
             Ok(session) => Some(session),
-            Err(error) if error.is_transient() && self.manifest_has_gate(event_id, gate_id).await => {
+            Err(error) if is_unavailable(&error) && self.manifest_has_gate(event_id, gate_id).await => {
                 self.went_offline(&error);
                 None
             }
@@ -34,9 +51,10 @@ impl ScannerClient {
             session_id: session.as_ref().map(|session| session.id),
         };
         self.offline.set_session(Some(phone_session)).await?;
+        self.problems.clear(ProblemCode::NoActiveSession);
         // The server has answered, and the phone has no scan that the server lacks: the server may decide.
         if session.is_some() && self.offline.state().await?.waiting == 0 {
-            self.connectivity.mark_online();
+            self.came_online();
         }
         self.bump_revision();
         self.wake.notify_one();
@@ -50,7 +68,9 @@ impl ScannerClient {
             body,
             self.setup.settings.call_timeout,
         );
-        self.api().call(request).await
+        let session: ScanSession = self.api().call(request).await?;
+        check_started_session(start, self.device(), &session)?;
+        Ok(session)
     }
 
     async fn manifest_has_gate(&self, event: EventId, gate: GateId) -> bool {
@@ -62,17 +82,57 @@ impl ScannerClient {
     ///
     /// Fails if the server is unavailable. The session then continues.
     pub async fn end_session(&self) -> Result<Option<ScanSession>, ClientError> {
+        self.run_to_end(|client| async move { client.end_current_session().await })
+            .await
+    }
+
+    async fn end_current_session(&self) -> Result<Option<ScanSession>, ClientError> {
         let phone_session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         let ended = match phone_session.session_id {
             Some(session) => {
                 let path = format!("/api/v1/scanning/sessions/{session}/end");
                 let request = ApiRequest::put(path, Vec::new(), self.setup.settings.call_timeout);
-                Some(self.api().call(request).await?)
+                let ended: ScanSession = self.api().call(request).await?;
+                check_ended_session(session, self.device(), &ended)?;
+                Some(ended)
             }
             None => None,
         };
-        self.offline.set_session(None).await?;
-        self.bump_revision();
+        self.forget_session(&phone_session).await?;
         Ok(ended)
+    }
+
+    /// Forgets a session that has ended, unless the app has started another one since.
+    async fn forget_session(&self, ended: &PhoneSession) -> Result<(), ClientError> {
+        if self.offline.session().await.as_ref() == Some(ended) {
+            self.offline.set_session(None).await?;
+            self.problems
+                .raise(ProblemCode::NoActiveSession, self.setup.clock.now());
+            self.bump_revision();
+        }
+        Ok(())
+    }
+
+    /// Handles an answer that says that the device has no session, or another one than the phone has.
+    ///
+    /// Returns `NoActiveSession` if the session has ended. Otherwise the answer is older than the session, because nodes
+    /// learn of a new session within a second, or the server has not started the session yet.
+    pub(super) async fn without_session(&self, session: &PhoneSession) -> Result<(), ClientError> {
+        let Some(session_id) = session.session_id else {
+            return Ok(());
+        };
+        if self.session_continues(session_id).await {
+            return Ok(());
+        }
+        self.forget_session(session).await?;
+        Err(ClientError::NoActiveSession)
+    }
+
+    /// Asks the server whether a session is active. Only a clear answer means that it is.
+    async fn session_continues(&self, session: SessionId) -> bool {
+        let path = format!("/api/v1/scanning/sessions/{session}");
+        let request = ApiRequest::get(path, self.setup.settings.scan_timeout);
+        let answer: Result<ScanSession, _> = self.api().call(request).await;
+        answer.is_ok_and(|answer| answer.id == session && answer.status == SessionStatus::Active)
     }
 }

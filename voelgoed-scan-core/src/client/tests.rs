@@ -1,8 +1,12 @@
+mod answers;
 mod http;
 mod lost_scans;
+mod readings;
 mod refusal;
 mod scenarios;
 mod server;
+mod sessions;
+mod storage;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -126,4 +126,8 @@ pub trait Transport: Send + Sync {
     /// Sends a request and returns the complete response. Follows no redirects. A response with any status is `Ok`.
     /// Dropping the future cancels the request.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
+
+    /// Makes the next requests use new connections, because the network changed. The default does nothing: the platform's
+    /// HTTP client notices by itself.
+    fn close_connections(&self) {}
 }

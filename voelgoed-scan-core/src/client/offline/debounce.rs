@@ -1,16 +1,16 @@
 //! Debounces camera readings: a camera reads one QR code many times, and within 2.5 s that is one scan.
 //!
 //! The interval starts at the scan, not at the last reading. A code that stays in front of the camera is therefore
-//! scanned again after 2.5 s.
+//! scanned again after 2.5 s. A scan in the other direction, at any gate, ends the reading.
 
 use std::time::Duration;
 
-use crate::client::Verdict;
+use crate::client::{OfflineError, OfflineScan, OfflineScanner, Verdict};
 use crate::model::{Direction, GateId, Reading, Timestamp};
 use crate::token::{MAX_PAYLOAD, payload_sha256, trim_reading};
 
 /// How long the same payload counts as the same reading.
-const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(2500);
+pub(crate) const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(2500);
 
 /// Identifies a reading: two readings with equal keys are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +47,43 @@ impl Debouncer {
         })
     }
 
-    /// Adds a verdict.
+    /// Adds a verdict. It ends the readings of the same payload in the other direction.
     pub(crate) fn insert(&mut self, key: ReadingKey, now: Timestamp, verdict: &Verdict) {
-        self.0.retain(|(known, ..)| *known != key);
+        self.0.retain(|(known, ..)| {
+            let is_same_payload = known.payload_sha256 == key.payload_sha256;
+            *known != key && (!is_same_payload || known.direction == key.direction)
+        });
         self.0.push((key, now, verdict.clone()));
+    }
+}
+
+impl OfflineScanner {
+    /// Ends all readings of a payload: the next scan of it is decided anew.
+    pub(crate) async fn end_reading(&self, reading: &Reading) {
+        let payload_sha256 = payload_sha256(reading.text());
+        let mut state = self.state.lock().await;
+        state
+            .debouncer
+            .0
+            .retain(|(known, ..)| known.payload_sha256 != payload_sha256);
+    }
+
+    /// Returns the verdict that the phone gave an earlier scan with this `scan_id`. Fails if that was a scan of another
+    /// payload or direction.
+    pub(crate) async fn earlier_verdict(&self, scan: &OfflineScan) -> Result<Option<Verdict>, OfflineError> {
+        let mut state = self.state.lock().await;
+        match state.log.find_verdict(scan.scan_id).await? {
+            Some((sha256, verdict)) => {
+                if sha256 != payload_sha256(scan.reading.text()) || verdict.direction != scan.direction {
+                    return Err(OfflineError::ScanIdReused);
+                }
+                Ok(Some(Verdict {
+                    repeated: true,
+                    ..verdict
+                }))
+            }
+            None => Ok(None),
+        }
     }
 }
 

@@ -6,8 +6,14 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::client::OfflineError;
+
+/// How often the lock is tried, and the time between. A scanner that was just dropped may still close its database, and a
+/// child process that is being started holds the lock for a moment.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// The lock on a database file.
 #[derive(Debug)]
@@ -17,8 +23,18 @@ pub(super) struct DatabaseLock {
 }
 
 impl DatabaseLock {
-    /// Locks a database file. Fails if another scanner of this or another process has it.
-    pub(super) fn acquire(database: &Path) -> Result<Self, OfflineError> {
+    /// Locks a database file. Fails if another scanner of this or another process keeps it.
+    pub(super) async fn acquire(database: &Path) -> Result<Self, OfflineError> {
+        for _ in 1..TRIES {
+            match Self::try_acquire(database) {
+                Err(OfflineError::DatabaseInUse) => tokio::time::sleep(PAUSE).await,
+                result => return result,
+            }
+        }
+        Self::try_acquire(database)
+    }
+
+    fn try_acquire(database: &Path) -> Result<Self, OfflineError> {
         let mut path = database.as_os_str().to_owned();
         path.push(".lock");
         let opened = File::options()

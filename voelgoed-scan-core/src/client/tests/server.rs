@@ -1,11 +1,12 @@
 //! A minimal scan server in memory, behind a network that a test can interrupt.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::client::offline::tests::{MADE_AT, MAIN, TestEvent, gate_id, uuid};
 use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
@@ -27,9 +28,18 @@ pub(super) enum Network {
     CaptivePortal,
 }
 
+/// Changes the response to a request such as `POST scan`.
+type Tamper = fn(&str, HttpResponse) -> HttpResponse;
+
 pub(super) struct FakeServer {
     clock: Arc<AtomicI64>,
+    /// The server's clock minus the phone's, in milliseconds.
+    ahead: AtomicI64,
     state: Mutex<State>,
+    /// The number of scans received.
+    scans: watch::Sender<usize>,
+    /// Whether responses to scans wait.
+    holds_scans: watch::Sender<bool>,
 }
 
 struct State {
@@ -39,8 +49,15 @@ struct State {
     /// The status of all scans that are uploaded from now on.
     sync_status: &'static str,
     session: bool,
+    /// Whether scans are answered as by a node that does not know the session yet.
+    is_behind: bool,
+    tamper: Option<Tamper>,
     admitted: HashMap<String, String>,
+    /// The codes of the tickets whose people are inside.
+    inside: HashSet<String>,
     answers: HashMap<String, Value>,
+    /// The bodies of all scans.
+    scanned: Vec<Value>,
     uploaded: Vec<Value>,
     /// The scans that `GET scans` lists.
     listed: Vec<Value>,
@@ -56,7 +73,11 @@ impl FakeServer {
             revoked: false,
             sync_status: "recorded",
             session: false,
+            is_behind: false,
+            tamper: None,
             admitted: HashMap::new(),
+            inside: HashSet::new(),
+            scanned: Vec::new(),
             answers: HashMap::new(),
             uploaded: Vec::new(),
             listed: Vec::new(),
@@ -65,8 +86,53 @@ impl FakeServer {
         };
         Self {
             clock,
+            ahead: AtomicI64::new(0),
             state: Mutex::new(state),
+            scans: watch::Sender::new(0),
+            holds_scans: watch::Sender::new(false),
         }
+    }
+
+    /// Sets the server's clock relative to the phone's.
+    pub(super) fn set_ahead(&self, ahead: std::time::Duration) {
+        let millis = i64::try_from(ahead.as_millis()).expect("not in a million years");
+        self.ahead.store(millis, Ordering::SeqCst);
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        MADE_AT.plus_millis(self.clock.load(Ordering::SeqCst) + self.ahead.load(Ordering::SeqCst))
+    }
+
+    /// Makes the responses to scans wait, or sends those that wait. The server decides at once.
+    pub(super) fn hold_scans(&self, hold: bool) {
+        self.holds_scans.send_replace(hold);
+    }
+
+    /// Waits until the server has received this number of scans.
+    pub(super) async fn received_scans(&self, number: usize) {
+        let mut scans = self.scans.subscribe();
+        scans
+            .wait_for(|received| *received >= number)
+            .await
+            .expect("the server owns the sender");
+    }
+
+    /// The office ends the session.
+    pub(super) fn end_session(&self) {
+        self.with(|state| state.session = false);
+    }
+
+    pub(super) fn set_behind(&self, is_behind: bool) {
+        self.with(|state| state.is_behind = is_behind);
+    }
+
+    pub(super) fn tamper(&self, tamper: Option<Tamper>) {
+        self.with(|state| state.tamper = tamper);
+    }
+
+    /// Returns the bodies of all scans.
+    pub(super) fn scanned(&self) -> Vec<Value> {
+        self.with(|state| state.scanned.clone())
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
@@ -139,7 +205,7 @@ impl FakeServer {
 #[async_trait]
 impl Transport for FakeServer {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let now = MADE_AT.plus_millis(self.clock.load(Ordering::SeqCst));
+        let now = self.now();
         let network = self.with(|state| state.network);
         let answer = match network {
             Network::Down => {
@@ -155,6 +221,15 @@ impl Transport for FakeServer {
             },
             Network::Up | Network::AnswersLost => self.with(|state| state.answer(&request, now)),
         };
+        let answered = matches!(network, Network::Up | Network::AnswersLost);
+        if answered && request.url.ends_with("/scan") {
+            self.scans.send_modify(|scans| *scans += 1);
+            let mut holds = self.holds_scans.subscribe();
+            holds
+                .wait_for(|holds| !holds)
+                .await
+                .expect("the server owns the sender");
+        }
         if network == Network::AnswersLost {
             std::future::pending::<()>().await;
         }
@@ -162,7 +237,7 @@ impl Transport for FakeServer {
     }
 }
 
-fn reply(status: u16, body: &Value) -> HttpResponse {
+pub(super) fn reply(status: u16, body: &Value) -> HttpResponse {
     HttpResponse {
         status,
         headers: Vec::new(),
@@ -170,8 +245,12 @@ fn reply(status: u16, body: &Value) -> HttpResponse {
     }
 }
 
-fn problem(status: u16, code: &str) -> HttpResponse {
-    reply(status, &json!({ "code": code, "detail": "no" }))
+pub(super) fn problem(status: u16, code: &str) -> HttpResponse {
+    let problem = format!("urn:voelgoed-scan:problem:{code}");
+    reply(
+        status,
+        &json!({ "type": problem, "title": "No", "status": status, "code": code, "detail": "no" }),
+    )
 }
 
 impl State {
@@ -196,18 +275,34 @@ impl State {
         if self.revoked && call != "POST sync" {
             return problem(401, "device_inactive");
         }
-        match &*call {
-            "POST enroll" => reply(201, &self.enroll(&body, now)),
+        let answer = self.route(request, &call, query, &body, now);
+        match self.tamper {
+            Some(tamper) => tamper(&call, answer),
+            None => answer,
+        }
+    }
+
+    fn route(
+        &mut self,
+        request: &HttpRequest,
+        call: &str,
+        query: &str,
+        body: &Value,
+        now: Timestamp,
+    ) -> HttpResponse {
+        match call {
+            "POST enroll" => reply(201, &self.enroll(body, now)),
             "PUT device" => reply(200, &self.device(now)),
             "POST sessions" => {
                 self.session = true;
                 reply(201, &self.session(now))
             }
-            "POST scan" => self.scan(&body, now),
+            "POST scan" => self.scan(body, now),
             "POST sync" if request.body.windows(6).any(|part| part == b"poison") => {
                 problem(422, "validation_failed")
             }
-            "POST sync" => reply(200, &self.sync(&body, now)),
+            "POST sync" => reply(200, &self.sync(body, now)),
+            _ if call.starts_with("GET sessions/") => reply(200, &self.session(now)),
             _ if call.ends_with("/end") && request.method == HttpMethod::Put => {
                 self.session = false;
                 reply(200, &self.session(now))
@@ -243,7 +338,7 @@ impl State {
                 "settings": { "can_override": true }, "app": null, "battery": null, "waiting": null,
                 "inserted_at": now, "updated_at": now
             },
-            "session": self.session.then(|| self.session(now)),
+            "session": (self.session && !self.is_behind).then(|| self.session(now)),
             "server_time": now,
             "manifest_key": ManifestKey::new(key)
         })
@@ -252,19 +347,20 @@ impl State {
     fn session(&self, now: Timestamp) -> Value {
         json!({
             "id": uuid(77), "organization_id": self.test_event.event.organization_id, "device_id": uuid(7),
-            "event_id": self.test_event.event.id, "gate_id": gate_id(MAIN), "status": "active", "started_at": now,
-            "ended_at": null, "scan_count": 0
+            "event_id": self.test_event.event.id, "gate_id": gate_id(MAIN), "status": if self.session { "active" } else { "ended" }, "started_at": now,
+            "ended_at": (!self.session).then_some(now), "scan_count": 0
         })
     }
 
     fn scan(&mut self, body: &Value, now: Timestamp) -> HttpResponse {
-        if !self.session {
-            return problem(409, "no_active_session");
-        }
+        self.scanned.push(body.clone());
         let id = body["scan_id"].as_str().expect("a scan_id").to_owned();
         let qr = body["qr"].as_str().expect("a camera read it");
         if let Some(known) = self.answers.get(&id) {
             return reply(200, known);
+        }
+        if !self.session || self.is_behind {
+            return problem(409, "no_active_session");
         }
         let payload = Payload::parse(qr).expect("a ticket");
         let code = payload
@@ -272,27 +368,44 @@ impl State {
             .expect("claims")
             .ticket_code
             .expect("a code");
-        let first = !self.admitted.contains_key(&code.to_string());
-        if first {
-            self.admitted.insert(code.to_string(), id.clone());
-        }
-        let (result, reason) = if first {
-            ("valid", "admitted")
-        } else {
-            ("duplicate", "already_scanned")
-        };
+        let (result, reason) = self.decide(&code.to_string(), &id, body);
+        let scanned_at: Timestamp = serde_json::from_value(body["scanned_at"].clone()).expect("a time");
+        let is_skewed = scanned_at.millis_since(now).abs() > 300_000;
+        let warnings: &[&str] = if is_skewed { &["clock_skew"] } else { &[] };
         let headcount = json!({ "inside": 1, "capacity": null });
         let answer = json!({
-            "scan_id": id, "result": result, "reason": reason, "replayed": false, "direction": "entry",
+            "scan_id": id, "result": result, "reason": reason, "replayed": false, "direction": body["direction"],
             "scanned_at": now, "session_id": uuid(77), "event_id": self.test_event.event.id,
             "gate": { "id": gate_id(MAIN), "name": "Main" },
             "ticket": { "id": uuid(5), "code": code, "status": "scanned", "ticket_class": "Day", "seat": null,
                         "entry_limit": 1, "scan_count": 1, "note": null },
             "previous_scan": null, "occupancy": { "gate": headcount, "event": headcount },
-            "decided_by": "database", "warnings": [], "message": "…"
+            "decided_by": "database", "warnings": warnings, "message": "…"
         });
         self.answers.insert(id, answer.clone());
         reply(200, &answer)
+    }
+
+    /// Decides by the policy `after_exit`, for tickets of one person.
+    fn decide(&mut self, code: &str, id: &str, body: &Value) -> (&'static str, &'static str) {
+        let is_inside = self.inside.contains(code);
+        if body["direction"] == "exit" {
+            return if self.inside.remove(code) {
+                ("valid", "exited")
+            } else {
+                ("refused", "not_inside")
+            };
+        }
+        if is_inside && body["override"].is_null() {
+            return ("duplicate", "already_scanned");
+        }
+        self.inside.insert(code.to_owned());
+        let earlier = self.admitted.insert(code.to_owned(), id.to_owned());
+        match (earlier, is_inside) {
+            (_, true) => ("valid", "overridden"),
+            (Some(_), false) => ("valid", "readmitted"),
+            (None, false) => ("valid", "admitted"),
+        }
     }
 
     fn sync(&mut self, body: &Value, now: Timestamp) -> Value {
@@ -314,6 +427,11 @@ impl State {
                 })
             })
             .collect();
+        for (scan, result) in scans.iter().zip(&results) {
+            if result["status"] == "recorded" && scan["local_result"] == "valid" {
+                self.take(scan);
+            }
+        }
         self.uploaded.extend(scans);
         let count = |status| results.iter().filter(|one| one["status"] == status).count();
         json!({
@@ -321,6 +439,23 @@ impl State {
             "rejected": count("rejected"), "conflicts": 0, "missing_sequences": [], "server_time": now,
             "results": results
         })
+    }
+
+    /// Takes an admission or exit that a phone decided.
+    fn take(&mut self, scan: &Value) {
+        let payload = Payload::parse(scan["qr"].as_str().expect("a camera read it")).expect("a ticket");
+        let code = payload
+            .unverified_claims()
+            .expect("claims")
+            .ticket_code
+            .expect("a code");
+        let (code, id) = (code.to_string(), scan["scan_id"].as_str().expect("an id"));
+        if scan["direction"] == "exit" {
+            self.inside.remove(&code);
+        } else {
+            self.inside.insert(code.clone());
+            self.admitted.insert(code, id.to_owned());
+        }
     }
 
     fn manifest(&self, request: &HttpRequest, query: &str) -> HttpResponse {
