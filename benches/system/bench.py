@@ -12,6 +12,7 @@ from pathlib import Path
 import build
 import contention
 import growth
+import manifest
 import page
 import plot
 from gate import Echo, Server
@@ -212,7 +213,8 @@ def allocators(bench):
 
 
 TARGETS = {1: target_1, 2: target_2, 3: target_3, 4: target_4, 5: growth.target_5, 6: growth.target_6,
-           7: growth.target_7, 9: contention.target_9, 10: contention.target_10, 12: build.target_12}
+           7: growth.target_7, 9: contention.target_9, 10: contention.target_10, 11: manifest.target_11,
+           12: build.target_12}
 
 
 def main():

@@ -7,7 +7,7 @@ use std::time::Duration;
 use voelgoed_scan_core as core;
 use voelgoed_scan_core::client::{ClientError, HttpTransport};
 
-pub use voelgoed_scan_core::client::{PhoneSession, SyncReport};
+pub use voelgoed_scan_core::client::{PhoneSession, SyncReport, TransferProgress};
 pub use voelgoed_scan_core::model::{App, ScanSession, SessionStatus};
 
 use crate::callbacks::{AppSecrets, AppTransport};
@@ -36,7 +36,8 @@ pub struct ClientSettings {
     pub scan_timeout: Duration,
     /// Timeout of a small request.
     pub call_timeout: Duration,
-    /// Timeout of an upload batch or a manifest download.
+    /// Timeout of an upload batch or of a part of a manifest. The download of a manifest has no timeout as long as parts
+    /// arrive.
     pub transfer_timeout: Duration,
     /// Wait after the first failed request. The wait doubles with each further failure.
     pub initial_backoff: Duration,
@@ -192,6 +193,15 @@ pub struct SyncReport {
     pub conflicts: u64,
 }
 
+/// How far a transfer has come.
+#[uniffi::remote(Record)]
+pub struct TransferProgress {
+    /// The number of bytes that have arrived.
+    pub received: u64,
+    /// The number of bytes in all, as soon as the phone knows it.
+    pub total: Option<u64>,
+}
+
 /// The state of a client, for a status line.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ClientState {
@@ -203,6 +213,8 @@ pub struct ClientState {
     pub manifest: Option<ManifestState>,
     /// The manifest's age in seconds, by the server's clock.
     pub manifest_age_s: Option<u64>,
+    /// How far the download of a manifest has come. Absent if there is none, or nothing has arrived yet.
+    pub manifest_progress: Option<TransferProgress>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
     /// The number of conflicts that the server reported for scans of this device.
@@ -220,6 +232,7 @@ impl From<core::client::ClientState> for ClientState {
             session,
             manifest,
             manifest_age_s,
+            manifest_progress,
             waiting,
             conflicts,
             clock_offset_ms,
@@ -231,6 +244,7 @@ impl From<core::client::ClientState> for ClientState {
             session,
             manifest: manifest.map(Into::into),
             manifest_age_s,
+            manifest_progress,
             waiting,
             conflicts,
             clock_offset_ms,

@@ -94,6 +94,8 @@ errors! {
     ManifestMalformed = "manifest_malformed";
     /// The manifest has a status or a policy that this version does not know: update the app.
     ManifestUnknownValue = "manifest_unknown_value";
+    /// The manifest has a part that this version does not know and must not ignore: update the app.
+    ManifestUnknownSection = "manifest_unknown_section";
     /// The manifest belongs to another event.
     ManifestOtherEvent = "manifest_other_event";
     /// The manifest is older than the one in use.
@@ -126,6 +128,7 @@ impl From<ManifestError> for ScannerError {
             ManifestError::Older { .. } => Self::ManifestOlder { reason },
             ManifestError::OtherBase { .. } => Self::ManifestOtherBase { reason },
             ManifestError::UnknownValue { .. } => Self::ManifestUnknownValue { reason },
+            ManifestError::UnknownSection { .. } => Self::ManifestUnknownSection { reason },
             ManifestError::Expired { .. } => Self::ManifestExpired { reason },
         }
     }
@@ -220,6 +223,7 @@ mod tests {
                 field: "reentry",
                 number: 9,
             },
+            ManifestError::UnknownSection { tag: 99 },
             ManifestError::Expired { expires_at: time },
         ];
         for error in manifest {

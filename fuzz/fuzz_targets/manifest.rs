@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((flags, rest)) = bytes.split_first() else {
         return;
     };
-    let mut signed = b"VGM\x01".to_vec();
+    let mut signed = b"VGM\x02".to_vec();
     signed.push(*flags);
     signed.extend_from_slice(organization().as_uuid().as_bytes());
     signed.extend_from_slice(rest);

@@ -21,6 +21,7 @@ mod keys;
 mod lifecycle;
 mod lists;
 mod manifest;
+mod manifest_transfer;
 mod memory_answers;
 mod metrics;
 mod model;

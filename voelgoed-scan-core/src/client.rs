@@ -20,6 +20,7 @@ mod error;
 mod http;
 mod lost_scans;
 mod maintenance;
+mod manifest_download;
 pub(crate) mod offline;
 mod problem;
 mod refusal;
@@ -47,6 +48,8 @@ use connectivity::Connectivity;
 pub use error::ClientError;
 pub use http::HttpTransport;
 pub use maintenance::{ManifestRefresh, SyncReport};
+use manifest_download::ManifestDownloads;
+pub use manifest_download::TransferProgress;
 pub use offline::{
     Attempt, AttemptOutcome, ClockState, DeviceRefusal, DeviceSecret, ManifestState, OfflineError,
     OfflineScan, OfflineScanner, OfflineScannerOptions, OfflineScannerSetup, OfflineState, PhoneSession,
@@ -100,7 +103,8 @@ pub struct ClientSettings {
     pub scan_timeout: Duration,
     /// Timeout of a small request.
     pub call_timeout: Duration,
-    /// Timeout of an upload batch or a manifest download.
+    /// Timeout of an upload batch or of a part of a manifest. The download of a manifest has no timeout as long as parts
+    /// arrive.
     pub transfer_timeout: Duration,
     /// Wait after the first failed request. The wait doubles with each further failure.
     pub initial_backoff: Duration,
@@ -160,6 +164,8 @@ pub struct ClientState {
     pub manifest: Option<ManifestState>,
     /// The manifest's age in seconds, by the server's clock.
     pub manifest_age_s: Option<u64>,
+    /// How far the download of a manifest has come. `None` if there is none, or nothing has arrived yet.
+    pub manifest_progress: Option<TransferProgress>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
     /// The number of scans that the server rejected and that nobody has seen: [`ScannerClient::rejected`].
@@ -194,6 +200,7 @@ pub struct ScannerClient {
     battery: Arc<Mutex<Option<f64>>>,
     /// The `ETag` of the manifest in use.
     manifest_etag: Arc<Mutex<Option<String>>>,
+    manifest_downloads: Arc<ManifestDownloads>,
     /// `None` in the clones that work on a task holds, so that the tasks end with the app's last clone.
     tasks: Option<Arc<Tasks>>,
 }
@@ -257,6 +264,7 @@ impl ScannerClient {
         credentials: DeviceCredentials,
     ) -> Result<Self, ClientError> {
         let device = &credentials.device;
+        let partial_manifest = setup.directory.join(format!("{}.manifest-part", device.id));
         let options = OfflineScannerOptions {
             clock: Some(Arc::clone(&setup.clock)),
             manifests_held: setup.settings.manifests_held,
@@ -291,6 +299,7 @@ impl ScannerClient {
             revision: watch::Sender::new(0),
             battery: Arc::default(),
             manifest_etag: Arc::default(),
+            manifest_downloads: Arc::new(ManifestDownloads::new(partial_manifest)),
             tasks: Some(Arc::default()),
         })
     }
@@ -323,6 +332,7 @@ impl ScannerClient {
             session: self.offline.session().await,
             manifest_age_s: state.manifest.as_ref().map(age),
             manifest: state.manifest,
+            manifest_progress: self.manifest_downloads.progress(),
             waiting: state.waiting,
             rejected: state.rejected,
             conflicts: state.conflicts,

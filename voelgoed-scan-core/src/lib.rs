@@ -39,6 +39,8 @@
 pub mod bus;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(test)]
+mod golden;
 pub mod manifest;
 #[cfg(any(feature = "client", feature = "postgres", feature = "sqlite"))]
 mod migrations;

@@ -11,12 +11,14 @@
 //!
 //! Invariants: only the claimed organization is read before the signature is checked; reading never panics and never
 //! allocates by a length that it read; a manifest in use stays encoded; a ticket record with a number that this version
-//! does not know affects that ticket alone.
+//! does not know affects that ticket alone; a section that this version does not know is skipped if its flag allows it, and
+//! refuses the manifest otherwise.
 
 mod body;
 mod build;
 mod install;
 mod merge;
+mod section;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -27,7 +29,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    ClassName, Event, EventId, Gate, GateId, OrganizationId, SigningKey, TicketCode, TicketFacts,
+    ClassName, Event, EventId, Gate, GateId, Ledger, OrganizationId, SigningKey, TicketCode, TicketFacts,
     TicketStatus, Timestamp,
 };
 pub use build::{ManifestDraft, ManifestFacts, ManifestTooLarge};
@@ -35,6 +37,9 @@ pub use install::{Manifest, VerifiedManifest};
 
 /// The media type of a manifest and of a delta.
 pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.voelgoed-scan.manifest";
+
+/// The media type of a manifest as a gzip file. HTTP clients leave it as it is, so that its ranges can be put together.
+pub const MANIFEST_GZIP_MEDIA_TYPE: &str = "application/vnd.voelgoed-scan.manifest+gzip";
 
 /// Why a manifest is refused. The manifest in use stays in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +55,12 @@ pub enum ManifestError {
     UnknownForm {
         /// The format version.
         format: u8,
+    },
+    /// It has a section that this software does not know and must not skip. A newer server made it.
+    #[error("the manifest has the unknown section {tag}: a newer server made it")]
+    UnknownSection {
+        /// The tag of the section.
+        tag: u8,
     },
     /// Its head has a status or a policy that this software does not know. A newer server made it.
     #[error("the manifest has the unknown {field} {number}: a newer server made it")]
@@ -95,6 +106,7 @@ impl ManifestError {
             Self::OtherOrganization => "manifest_other_organization",
             Self::BadSignature => "manifest_bad_signature",
             Self::UnknownForm { .. } => "manifest_unknown_form",
+            Self::UnknownSection { .. } => "manifest_unknown_section",
             Self::UnknownValue { .. } => "manifest_unknown_value",
             Self::Malformed => "manifest_malformed",
             Self::OtherEvent => "manifest_other_event",
@@ -114,11 +126,7 @@ impl TicketKey {
     /// The key of a code.
     #[must_use]
     pub fn of(organization: OrganizationId, event: EventId, code: TicketCode) -> Self {
-        let digest =
-            Sha256::digest(format!("voelgoed-scan/manifest/{organization}/{event}/{code}").as_bytes());
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest[..16]);
-        Self(key)
+        TicketKeys::of(organization, event).key(code)
     }
 
     /// Wraps the bytes of a key.
@@ -137,6 +145,28 @@ impl TicketKey {
 impl fmt::Debug for TicketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TicketKey({})", crate::model::hex::encode(&self.0))
+    }
+}
+
+/// The keys of the tickets of one event. What all of them have in common is hashed once.
+#[derive(Debug, Clone)]
+pub struct TicketKeys(Sha256);
+
+impl TicketKeys {
+    /// The keys of an event.
+    #[must_use]
+    pub fn of(organization: OrganizationId, event: EventId) -> Self {
+        let start = format!("voelgoed-scan/manifest/{organization}/{event}/");
+        Self(Sha256::new_with_prefix(start))
+    }
+
+    /// The key of a code.
+    #[must_use]
+    pub fn key(&self, code: TicketCode) -> TicketKey {
+        let digest = self.0.clone().chain_update(code.to_string()).finalize();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        TicketKey(key)
     }
 }
 
@@ -170,7 +200,7 @@ impl ManifestTicket {
     #[must_use]
     pub fn of(facts: &TicketFacts) -> Self {
         let TicketFacts { ticket, ledger, .. } = facts;
-        Self {
+        let mut listed = Self {
             key: TicketKey::of(ticket.organization_id, ticket.event_id, ticket.code),
             status: ticket.status,
             ticket_class: ticket.ticket_class.clone(),
@@ -178,10 +208,19 @@ impl ManifestTicket {
             valid_from: ticket.valid_from,
             valid_until: ticket.valid_until,
             entry_limit: ticket.entry_limit,
-            admissions: ledger.admissions(),
-            inside: u16::try_from(ledger.inside()).unwrap_or(u16::MAX),
-            last_admission: ledger.last_admission().map(|passage| passage.at),
-        }
+            admissions: 0,
+            inside: 0,
+            last_admission: None,
+        };
+        listed.set_history(ledger);
+        listed
+    }
+
+    /// Sets what a manifest contains of a ticket's admissions.
+    pub(crate) fn set_history(&mut self, ledger: &Ledger) {
+        self.admissions = ledger.admissions();
+        self.inside = u16::try_from(ledger.inside()).unwrap_or(u16::MAX);
+        self.last_admission = ledger.last_admission().map(|passage| passage.at);
     }
 }
 

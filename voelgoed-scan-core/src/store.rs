@@ -45,7 +45,9 @@ use crate::sync::{Conflict, UploadChunk};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
-pub use manifests::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore};
+pub use manifests::{
+    ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
+};
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
     AcceptOutcome, Acceptance, DeleteOutcome, ImportOutcome, NumberedLine, PutOutcome, StartOutcome,

@@ -33,6 +33,7 @@ mod pipeline;
 pub mod problem;
 pub mod qr;
 mod query;
+mod ranges;
 mod request;
 mod resource;
 mod response;

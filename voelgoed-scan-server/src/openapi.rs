@@ -155,6 +155,9 @@ fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
         }
         parameters.push(parameter);
     }
+    parameters.extend(route.headers.iter().map(|(name, description)| {
+        json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" } })
+    }));
     parameters
 }
 
@@ -213,6 +216,17 @@ fn success(spec: &ResponseSpec, schemas: &mut SchemaGenerator) -> Value {
     if !spec.bodies.is_empty() {
         response["content"] = content(&spec.bodies, schemas).into();
     }
+    if !spec.headers.is_empty() {
+        response["headers"] = spec
+            .headers
+            .iter()
+            .map(|(name, description)| {
+                let header = json!({ "description": description, "schema": { "type": "string" } });
+                ((*name).to_owned(), header)
+            })
+            .collect::<Map<_, _>>()
+            .into();
+    }
     if spec.status == StatusCode::CREATED {
         response["headers"] = json!({
             "Location": { "description": "The path of the new resource.", "schema": { "type": "string" } }
@@ -235,6 +249,11 @@ fn failure(codes: &BTreeSet<Code>, problem: &Value) -> Value {
     if statuses.contains(&StatusCode::UNAUTHORIZED) {
         response["headers"] = json!({
             "WWW-Authenticate": { "description": "Bearer.", "schema": { "type": "string" } }
+        });
+    }
+    if statuses.contains(&StatusCode::RANGE_NOT_SATISFIABLE) {
+        response["headers"] = json!({
+            "Content-Range": { "description": "bytes */ and the length.", "schema": { "type": "string" } }
         });
     }
     if statuses.contains(&StatusCode::SERVICE_UNAVAILABLE)

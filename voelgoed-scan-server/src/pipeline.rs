@@ -148,8 +148,15 @@ async fn dispatch(
     fields: &mut LogFields,
 ) -> Result<Response<ResponseBody>, RequestError> {
     let Parts {
-        method, uri, headers, ..
+        method,
+        uri,
+        mut headers,
+        ..
     } = parts;
+    if method == Method::HEAD {
+        // Only a GET has ranges (RFC 9110, 14.2).
+        headers.remove(header::RANGE);
+    }
     let (route, path) = state.router.find(&method, uri.path())?;
     fields.route = Some(route.path);
     match &route.access {

@@ -106,6 +106,9 @@ codes! {
     /// The app of the device is older than the server admits.
     UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "Upgrade required",
         "This version of the app is no longer served; update it. Uploads are still accepted.";
+    /// The range begins behind the end of what is sent.
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "Range not satisfiable",
+        "The range begins behind the end; the header Content-Range has the length.";
     /// Fields or parameters are missing or invalid.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed",
         "Some fields are missing or invalid; errors lists each of them.";
@@ -146,6 +149,7 @@ struct Fields {
     checks: Option<serde_json::Value>,
     allow: Option<String>,
     retry_after: Option<Duration>,
+    complete_length: Option<usize>,
 }
 
 impl From<Code> for Problem {
@@ -157,6 +161,7 @@ impl From<Code> for Problem {
             session_id: None,
             checks: None,
             allow: None,
+            complete_length: None,
             retry_after: match code.status() {
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                     Some(Duration::from_secs(1))
@@ -231,6 +236,13 @@ impl Problem {
         problem
     }
 
+    /// The range begins behind the end of a representation of this length.
+    pub(crate) fn range_not_satisfiable(complete_length: usize) -> Self {
+        let mut problem = Self::from(Code::RangeNotSatisfiable);
+        problem.0.complete_length = Some(complete_length);
+        problem
+    }
+
     /// The caller exceeds its rate limit; `wait` is the time until the next request is allowed.
     pub(crate) fn rate_limited(wait: Duration) -> Self {
         let mut problem = Self::from(Code::RateLimited);
@@ -283,6 +295,11 @@ impl Problem {
         }
         if let Some(allow) = fields.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
             headers.insert(header::ALLOW, allow);
+        }
+        let length = fields.complete_length.map(|length| format!("bytes */{length}"));
+        if let Some(length) = length.and_then(|length| HeaderValue::try_from(length).ok()) {
+            headers.insert(header::CONTENT_RANGE, length);
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }
         if let Some(wait) = fields.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));

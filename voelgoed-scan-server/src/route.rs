@@ -95,6 +95,8 @@ pub(crate) enum BodyKind {
 pub(crate) struct ResponseSpec {
     pub(crate) status: StatusCode,
     pub(crate) description: &'static str,
+    /// The headers that matter to a client, each with its description.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     /// Media types, each with its schema where the body is JSON.
     pub(crate) bodies: Vec<(&'static str, Option<SchemaFn>)>,
 }
@@ -109,6 +111,8 @@ pub(crate) struct Route {
     pub(crate) summary: &'static str,
     pub(crate) body: BodyKind,
     pub(crate) query: SchemaFn,
+    /// The request headers that the handler reads, each with its description.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     pub(crate) responses: Vec<ResponseSpec>,
     /// Problem codes in addition to those that follow from the body, the query and the access.
     pub(crate) codes: Vec<Code>,

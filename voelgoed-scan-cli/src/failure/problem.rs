@@ -99,6 +99,7 @@ impl Problem {
             | Code::ScanUndone
             | Code::Conflict
             | Code::BodyTooLarge
+            | Code::RangeNotSatisfiable
             | Code::ValidationFailed => {
                 return None;
             }

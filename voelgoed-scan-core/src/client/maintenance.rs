@@ -3,10 +3,10 @@
 use tokio::sync::MutexGuard;
 
 use crate::client::answer::{check_device, check_sync_answer};
-use crate::client::api::{ApiRequest, refusal, to_json};
+use crate::client::api::{ApiRequest, to_json};
 use crate::client::scanning::is_unavailable;
 use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
-use crate::manifest::{MANIFEST_MEDIA_TYPE, ManifestError};
+use crate::manifest::ManifestError;
 use crate::model::{DeviceHealth, DeviceSelf, SessionStart, SessionStatus};
 use crate::sync::SyncAnswer;
 
@@ -254,6 +254,8 @@ impl ScannerClient {
 
     /// Requests a newer manifest of the session's event and installs it.
     pub async fn refresh_manifest(&self) -> Result<ManifestRefresh, ClientError> {
+        // A second call waits, and then usually finds nothing new.
+        let _turn = self.manifest_downloads.begin().await;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         let state = self.offline.state().await?;
         let (now, _) = self.offline.server_time(self.setup.clock.now()).await;
@@ -292,33 +294,18 @@ impl ScannerClient {
     ) -> Result<Option<ManifestState>, ClientError> {
         let query = since.map_or_else(String::new, |version| format!("?since={version}"));
         let path = format!("/api/v1/scanning/events/{}/manifest{query}", session.event_id);
-        let mut request = ApiRequest::get(path, self.setup.settings.transfer_timeout);
-        let etag = self.manifest_etag.lock().clone().filter(|_| if_changed);
-        let has_condition = etag.is_some();
-        if let Some(etag) = etag {
-            request = request.header("If-None-Match", etag);
-        }
-        let response = self.api().send(request).await?;
-        let is_manifest = may_be_manifest(response.header("Content-Type"));
-        match response.status {
-            304 if has_condition => Ok(None),
-            200 if !is_manifest => Err(ClientError::UnexpectedAnswer),
-            200 => {
-                let etag = response.header("ETag").map(str::to_owned);
-                let now = self.setup.clock.now();
-                let state = self.offline.install(session.event_id, response.body, now).await?;
-                *self.manifest_etag.lock() = etag;
-                Ok(Some(state))
-            }
-            _ => Err(refusal(&response)),
-        }
+        let known = self.manifest_etag.lock().clone().filter(|_| if_changed);
+        let Some(downloaded) = self.download_manifest(&path, known.as_deref()).await? else {
+            return Ok(None);
+        };
+        let now = self.setup.clock.now();
+        let state = self
+            .offline
+            .install(session.event_id, downloaded.bytes, now)
+            .await?;
+        *self.manifest_etag.lock() = downloaded.etag;
+        Ok(Some(state))
     }
-}
-
-/// Returns whether a response with this media type may be a manifest. Its signature decides. A page is none.
-fn may_be_manifest(media_type: Option<&str>) -> bool {
-    media_type
-        .is_none_or(|media_type| [MANIFEST_MEDIA_TYPE, "application/octet-stream"].contains(&media_type))
 }
 
 /// Returns whether the server refused the content of a batch, rather than the device or the moment.

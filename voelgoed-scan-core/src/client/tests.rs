@@ -1,6 +1,7 @@
 mod answers;
 mod http;
 mod lost_scans;
+mod manifest_download;
 mod readings;
 mod refusal;
 mod scenarios;

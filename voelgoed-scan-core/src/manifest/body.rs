@@ -6,9 +6,12 @@
 
 mod head;
 
+use std::ops::Range;
+
 use uuid::Uuid;
 
-use crate::manifest::wire::{MAGIC, Reader, decode_time, encode_time};
+use crate::manifest::section::{Section, Sections};
+use crate::manifest::wire::{FORMAT_VERSION, MAGIC, Reader, START_LENGTH, decode_time, encode_time};
 use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, TicketKey, TicketLookup};
 use crate::model::{ClassName, GateId, OrganizationId, TicketStatus};
 use head::{read_head, read_tables};
@@ -51,10 +54,9 @@ pub(super) struct Body {
     pub(super) head: ManifestHead,
     pub(super) classes: Vec<ClassName>,
     pub(super) gate_sets: Vec<Vec<GateId>>,
-    ticket_count: usize,
-    history_count: usize,
-    /// The offset of the keys. The terms follow, then the number of histories, then the histories.
-    keys_offset: usize,
+    keys: Range<usize>,
+    terms: Range<usize>,
+    histories: Range<usize>,
 }
 
 impl Body {
@@ -73,43 +75,55 @@ impl Body {
 
     /// Reads a manifest from its bytes without the signature.
     pub(super) fn read(bytes: Vec<u8>) -> Result<Self, ManifestError> {
-        let mut reader = Reader::new(&bytes);
-        let mut head = read_head(&mut reader)?;
-        let (classes, gate_sets) = read_tables(&mut reader, &mut head)?;
-        let ticket_count = usize::try_from(reader.u32()?).map_err(|_| ManifestError::Malformed)?;
-        let keys_offset = bytes.len() - reader.remaining();
-        let length = |each: usize| ticket_count.checked_mul(each).ok_or(ManifestError::Malformed);
-        let keys = reader.slice(length(TicketRecord::KEY_LENGTH)?)?;
-        let terms = reader.slice(length(TicketRecord::TERMS_LENGTH)?)?;
-        let history_count = usize::try_from(reader.u32()?).map_err(|_| ManifestError::Malformed)?;
-        let length = history_count
-            .checked_mul(TicketRecord::HISTORY_LENGTH)
-            .ok_or(ManifestError::Malformed)?;
-        let histories = reader.slice(length)?;
-        if reader.remaining() != 0 || !keys_ascend(keys) || !histories_ascend(histories, ticket_count) {
+        let mut start = Reader::new(&bytes);
+        if start.array()? != MAGIC {
             return Err(ManifestError::Malformed);
         }
-        for terms in terms.as_chunks::<{ TicketRecord::TERMS_LENGTH }>().0 {
-            let [_, entry_limit, _, _, gates_high, gates_low, ..] = *terms;
-            let gates = usize::from(u16::from_be_bytes([gates_high, gates_low]));
-            if entry_limit == 0 || gates > gate_sets.len() {
-                return Err(ManifestError::Malformed);
-            }
+        let format = start.u8()?;
+        if format != FORMAT_VERSION {
+            return Err(ManifestError::UnknownForm { format });
         }
-        Ok(Self {
+        let [is_delta] = start.flags()?;
+        let organization = OrganizationId::from_uuid(Uuid::from_bytes(start.array()?));
+        let sections = Sections::find(&bytes, START_LENGTH)?;
+        let mut head = read_head(&sections, organization, is_delta)?;
+        let (classes, gate_sets) = read_tables(&sections, &mut head)?;
+        let body = Self {
+            keys: sections.range(Section::TicketKeys)?,
+            terms: sections.range(Section::TicketTerms)?,
+            histories: sections.range(Section::TicketHistories)?,
             bytes,
             head,
             classes,
             gate_sets,
-            ticket_count,
-            history_count,
-            keys_offset,
-        })
+        };
+        if body.is_valid() {
+            Ok(body)
+        } else {
+            Err(ManifestError::Malformed)
+        }
+    }
+
+    /// Whether the lengths of the columns agree, the keys ascend, and every number that concerns more than one ticket is
+    /// valid.
+    fn is_valid(&self) -> bool {
+        let has_whole_records = self.keys.len() == self.len() * TicketRecord::KEY_LENGTH
+            && self.terms.len() == self.len() * TicketRecord::TERMS_LENGTH
+            && self.histories.len() == self.histories().len() * TicketRecord::HISTORY_LENGTH;
+        let are_terms_valid = self.terms().iter().all(|terms| {
+            let [_, entry_limit, _, _, gates_high, gates_low, ..] = *terms;
+            let gates = usize::from(u16::from_be_bytes([gates_high, gates_low]));
+            entry_limit != 0 && gates <= self.gate_sets.len()
+        });
+        has_whole_records
+            && are_terms_valid
+            && keys_ascend(self.keys())
+            && histories_ascend(self.histories(), self.len())
     }
 
     /// The number of tickets.
     pub(super) const fn len(&self) -> usize {
-        self.ticket_count
+        (self.keys.end - self.keys.start) / TicketRecord::KEY_LENGTH
     }
 
     /// The bytes that the manifest occupies in memory, apart from the head and the tables.
@@ -118,24 +132,20 @@ impl Body {
     }
 
     fn keys(&self) -> &[[u8; TicketRecord::KEY_LENGTH]] {
-        let keys = self.bytes.get(self.keys_offset..).unwrap_or_default();
-        keys.as_chunks().0.get(..self.ticket_count).unwrap_or_default()
+        self.column(&self.keys)
     }
 
     fn terms(&self) -> &[[u8; TicketRecord::TERMS_LENGTH]] {
-        let offset = self.keys_offset + self.ticket_count * TicketRecord::KEY_LENGTH;
-        let terms = self.bytes.get(offset..).unwrap_or_default();
-        terms.as_chunks().0.get(..self.ticket_count).unwrap_or_default()
+        self.column(&self.terms)
     }
 
     fn histories(&self) -> &[[u8; TicketRecord::HISTORY_LENGTH]] {
-        let offset = self.keys_offset + self.ticket_count * TicketRecord::LENGTH + 4;
-        let histories = self.bytes.get(offset..).unwrap_or_default();
-        histories
-            .as_chunks()
-            .0
-            .get(..self.history_count)
-            .unwrap_or_default()
+        self.column(&self.histories)
+    }
+
+    fn column<const N: usize>(&self, range: &Range<usize>) -> &[[u8; N]] {
+        let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+        bytes.as_chunks().0
     }
 
     /// Looks a ticket up by its key.
@@ -195,21 +205,14 @@ pub(super) fn numbered<T>(items: &[T], number: u16) -> Option<&T> {
     items.get(usize::from(number).checked_sub(1)?)
 }
 
-fn keys_ascend(keys: &[u8]) -> bool {
-    keys.as_chunks::<{ TicketRecord::KEY_LENGTH }>()
-        .0
-        .windows(2)
+fn keys_ascend(keys: &[[u8; TicketRecord::KEY_LENGTH]]) -> bool {
+    keys.windows(2)
         .all(|pair| matches!(pair, [one, next] if one < next))
 }
 
-fn histories_ascend(histories: &[u8], ticket_count: usize) -> bool {
-    let positions = histories
-        .as_chunks::<{ TicketRecord::HISTORY_LENGTH }>()
-        .0
-        .iter()
-        .map(history_position);
+fn histories_ascend(histories: &[[u8; TicketRecord::HISTORY_LENGTH]], ticket_count: usize) -> bool {
     let mut last = None;
-    positions.into_iter().all(|position| {
+    histories.iter().map(history_position).all(|position| {
         let ascends = position > last && position.is_some_and(|position| position < ticket_count);
         last = position;
         ascends

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::manifest::body::TicketRecord;
+use crate::manifest::section::{HEADER_LENGTH, Section};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
 use crate::model::{ClassName, Event, Gate, GateId, GateStatus, KeyFormat, KeyStatus, SigningKey, Timestamp};
@@ -68,16 +69,17 @@ impl ManifestDraft {
     ) -> Result<Self, ManifestTooLarge> {
         let head = head(facts, base);
         let mut tables = Tables::of(&head)?;
-        let mut records = Vec::new();
-        for ticket in tickets {
-            records.push(tables.record(&ticket)?);
+        let mut tickets: Vec<_> = tickets.into_iter().collect();
+        // The sort is stable: of two tickets with one key, the later is kept. It comes before the tickets' classes and sets
+        // of gates get numbers, so that the numbers do not depend on the order of the tickets.
+        tickets.sort_by_key(|ticket| ticket.key);
+        tickets.reverse();
+        tickets.dedup_by_key(|ticket| ticket.key);
+        let mut records = Vec::with_capacity(tickets.len());
+        for ticket in tickets.iter().rev() {
+            records.push(tables.record(ticket)?);
         }
-        // The sort is stable: of two records with one key, the later is kept.
-        records.sort_by_key(|record: &TicketRecord| record.key);
-        records.reverse();
-        records.dedup_by_key(|record| record.key);
-        records.reverse();
-        encode(&head, &tables, &records).map(Self)
+        encode(&head, &tables, || records.iter().copied()).map(Self)
     }
 
     /// The signed bytes. `None` if the keyring is a device's and cannot sign.
@@ -217,103 +219,128 @@ fn number(count: usize, what: &'static str) -> Result<u16, ManifestTooLarge> {
     u16::try_from(count).map_err(|_| ManifestTooLarge { what })
 }
 
-/// Encodes a manifest. The records must be in the order of their keys, without duplicates.
-pub(super) fn encode(
+/// Encodes a manifest. Every call of `records` must give the same records, in the order of their keys and without
+/// duplicates: each column is written in a pass of its own, so that the records need not be in memory.
+pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
     head: &ManifestHead,
     tables: &Tables,
-    records: &[TicketRecord],
+    records: impl Fn() -> I,
 ) -> Result<Vec<u8>, ManifestTooLarge> {
-    let with_history = || (0..).zip(records).filter(|(_, record)| record.has_history());
-    let history_count = with_history().count();
-    let mut to = Writer(Vec::with_capacity(
-        records.len() * TicketRecord::LENGTH + history_count * TicketRecord::HISTORY_LENGTH + 4096,
-    ));
+    let with_history = || (0..).zip(records()).filter(|(_, record)| record.has_history());
+    let mut to = Writer::default();
+    to.bytes(&MAGIC);
+    to.u8(FORMAT_VERSION);
+    to.flags([head.base.is_some()]);
+    to.bytes(head.event.organization_id.as_uuid().as_bytes());
     encode_head(&mut to, head)?;
     encode_tables(&mut to, head, tables)?;
-    let count = u32::try_from(records.len()).map_err(|_| ManifestTooLarge { what: "tickets" })?;
-    to.u32(count);
-    for record in records {
-        to.bytes(&record.key);
-    }
-    for record in records {
-        to.u8(record.status);
-        to.u8(record.entry_limit);
-        to.u16(record.class);
-        to.u16(record.gates);
-        to.i64(record.valid_from);
-        to.i64(record.valid_until);
-    }
-    to.u32(u32::try_from(history_count).map_err(|_| ManifestTooLarge { what: "tickets" })?);
-    for (position, record) in with_history() {
-        to.u32(position);
-        to.u32(record.admissions);
-        to.u16(record.inside);
-        to.i64(record.last_admission);
-    }
-    to.0.shrink_to_fit();
+    to.0.reserve_exact(
+        3 * HEADER_LENGTH
+            + records().count() * TicketRecord::LENGTH
+            + with_history().count() * TicketRecord::HISTORY_LENGTH
+            + SIGNATURE_LENGTH,
+    );
+    to.section(Section::TicketKeys, |to| {
+        for record in records() {
+            to.bytes(&record.key);
+        }
+        Ok(())
+    })?;
+    to.section(Section::TicketTerms, |to| {
+        for record in records() {
+            to.u8(record.status);
+            to.u8(record.entry_limit);
+            to.u16(record.class);
+            to.u16(record.gates);
+            to.i64(record.valid_from);
+            to.i64(record.valid_until);
+        }
+        Ok(())
+    })?;
+    to.section(Section::TicketHistories, |to| {
+        for (position, record) in with_history() {
+            to.u32(position);
+            to.u32(record.admissions);
+            to.u16(record.inside);
+            to.i64(record.last_admission);
+        }
+        Ok(())
+    })?;
     Ok(to.0)
 }
 
 fn encode_head(to: &mut Writer, head: &ManifestHead) -> Result<(), ManifestTooLarge> {
     let event = &head.event;
-    to.bytes(&MAGIC);
-    to.u8(FORMAT_VERSION);
-    to.flags([head.base.is_some()]);
-    to.bytes(event.organization_id.as_uuid().as_bytes());
-    to.bytes(event.id.as_uuid().as_bytes());
-    to.u64(head.version);
-    to.u64(head.base.unwrap_or(0));
-    to.time(head.made_at);
-    to.time(head.expires_at);
-    to.u32(u32::try_from(head.dedup_window.as_millis()).unwrap_or(u32::MAX));
-    to.u8(event.status.wire_number());
-    to.u8(event.reentry.wire_number());
-    to.u8(event.stale_manifest.wire_number());
-    to.flags([event.allow_unsigned, head.has_capacity]);
-    to.u32(event.manifest_max_age_s);
-    to.i64(encode_time(event.starts_at));
-    to.i64(encode_time(event.ends_at));
-    to.text(event.name.as_str())?;
-    to.count(head.keys.len(), "keys")?;
-    for key in &head.keys {
-        to.u8(key.format.wire_number());
-        to.u8(key.status.wire_number());
-        to.flags([key.public_key.is_some()]);
-        to.text(key.kid.as_str())?;
-        if let Some(public_key) = &key.public_key {
-            to.bytes(public_key);
+    to.section(Section::Version, |to| {
+        to.bytes(event.id.as_uuid().as_bytes());
+        to.u64(head.version);
+        to.u64(head.base.unwrap_or(0));
+        to.time(head.made_at);
+        to.time(head.expires_at);
+        Ok(())
+    })?;
+    to.section(Section::Event, |to| {
+        to.u32(u32::try_from(head.dedup_window.as_millis()).unwrap_or(u32::MAX));
+        to.u8(event.status.wire_number());
+        to.u8(event.reentry.wire_number());
+        to.u8(event.stale_manifest.wire_number());
+        to.flags([event.allow_unsigned, head.has_capacity]);
+        to.u32(event.manifest_max_age_s);
+        to.i64(encode_time(event.starts_at));
+        to.i64(encode_time(event.ends_at));
+        to.text(event.name.as_str())
+    })?;
+    to.section(Section::Keys, |to| {
+        for key in &head.keys {
+            to.u8(key.format.wire_number());
+            to.u8(key.status.wire_number());
+            to.flags([key.public_key.is_some()]);
+            to.text(key.kid.as_str())?;
+            if let Some(public_key) = &key.public_key {
+                to.bytes(public_key);
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn encode_tables(to: &mut Writer, head: &ManifestHead, tables: &Tables) -> Result<(), ManifestTooLarge> {
-    to.count(tables.own_classes, "ticket classes")?;
-    to.count(tables.classes.len(), "ticket classes")?;
-    for class in &tables.classes {
-        to.text(class.as_str())?;
-    }
-    to.count(head.gates.len(), "gates")?;
-    for ManifestGate { gate, has_capacity } in &head.gates {
-        to.bytes(gate.id.as_uuid().as_bytes());
-        to.flags([
-            gate.status == GateStatus::Open,
-            *has_capacity,
-            gate.ticket_classes.is_some(),
-        ]);
-        to.text(gate.name.as_str())?;
-        let classes = gate.ticket_classes.as_deref().unwrap_or_default();
-        to.count(classes.len(), "ticket classes")?;
-        for class in classes {
-            to.u16(tables.class_numbers.get(class).copied().unwrap_or(0));
+    to.section(Section::Classes, |to| {
+        to.count(tables.own_classes, "ticket classes")?;
+        tables
+            .classes
+            .iter()
+            .try_for_each(|class| to.text(class.as_str()))
+    })?;
+    to.section(Section::Gates, |to| {
+        head.gates
+            .iter()
+            .try_for_each(|listed| encode_gate(to, listed, tables))
+    })?;
+    to.section(Section::GateSets, |to| {
+        for gate_set in &tables.gate_sets {
+            to.count(gate_set.len(), "gates")?;
+            for position in gate_set {
+                to.u16(*position);
+            }
         }
-    }
-    to.count(tables.gate_sets.len(), "sets of gates")?;
-    for gate_set in &tables.gate_sets {
-        to.count(gate_set.len(), "gates")?;
-        for position in gate_set {
-            to.u16(*position);
-        }
+        Ok(())
+    })
+}
+
+fn encode_gate(to: &mut Writer, listed: &ManifestGate, tables: &Tables) -> Result<(), ManifestTooLarge> {
+    let ManifestGate { gate, has_capacity } = listed;
+    to.bytes(gate.id.as_uuid().as_bytes());
+    to.flags([
+        gate.status == GateStatus::Open,
+        *has_capacity,
+        gate.ticket_classes.is_some(),
+    ]);
+    to.text(gate.name.as_str())?;
+    let classes = gate.ticket_classes.as_deref().unwrap_or_default();
+    to.count(classes.len(), "ticket classes")?;
+    for class in classes {
+        to.u16(tables.class_numbers.get(class).copied().unwrap_or(0));
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! Invariants: the delta's tickets replace those of the base, and no ticket disappears. A status number or class number
 //! that this version does not know stays unknown in the merged manifest.
 
+use std::cmp::Ordering;
+use std::iter;
+
 use crate::manifest::body::{Body, TicketRecord, numbered};
 use crate::manifest::build::{Tables, encode};
 use crate::manifest::{ManifestHead, ManifestTooLarge};
-use crate::model::ClassName;
 
 /// The bytes of the merged manifest, without a signature.
 pub(super) fn merge(base: &Body, delta: &Body) -> Result<Vec<u8>, ManifestTooLarge> {
@@ -17,26 +19,35 @@ pub(super) fn merge(base: &Body, delta: &Body) -> Result<Vec<u8>, ManifestTooLar
     let mut tables = Tables::of(&head)?;
     let base_numbers = Renumbering::of(base, &mut tables)?;
     let delta_numbers = Renumbering::of(delta, &mut tables)?;
-    let unknown_classes = UnknownClasses {
-        known: tables.classes().len(),
-    };
-    let from_base = |record| base_numbers.apply(record, &base.classes, &unknown_classes);
-    let from_delta = |record| delta_numbers.apply(record, &delta.classes, &unknown_classes);
-    let mut records = Vec::with_capacity(base.len() + delta.len());
-    let mut changed = delta.records().peekable();
-    for old in base.records() {
-        while let Some(new) = changed.next_if(|new| new.key < old.key) {
-            records.push(from_delta(new)?);
-        }
-        records.push(match changed.next_if(|new| new.key == old.key) {
-            Some(new) => from_delta(new)?,
-            None => from_base(old)?,
+    let known_classes = u16::try_from(tables.classes().len()).unwrap_or(u16::MAX);
+    if known_classes == u16::MAX {
+        // There must be a number that no class has, for the classes that this version does not know.
+        return Err(ManifestTooLarge {
+            what: "ticket classes",
         });
     }
-    for new in changed {
-        records.push(from_delta(new)?);
-    }
-    encode(&head, &tables, &records)
+    let from_base = |record| base_numbers.apply(record, known_classes);
+    let from_delta = |record| delta_numbers.apply(record, known_classes);
+    encode(&head, &tables, || {
+        let mut old = base.records().peekable();
+        let mut new = delta.records().peekable();
+        let (from_base, from_delta) = (&from_base, &from_delta);
+        iter::from_fn(move || {
+            let order = match (old.peek(), new.peek()) {
+                (Some(old), Some(new)) => old.key.cmp(&new.key),
+                (_, None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+            };
+            match order {
+                Ordering::Less => old.next().map(from_base),
+                Ordering::Greater => new.next().map(from_delta),
+                Ordering::Equal => {
+                    old.next();
+                    new.next().map(from_delta)
+                }
+            }
+        })
+    })
 }
 
 /// The numbers in the merged tables of the classes and sets of gates of one source, in the source's order.
@@ -62,42 +73,24 @@ impl Renumbering {
         })
     }
 
-    fn apply(
-        &self,
-        record: TicketRecord,
-        source_classes: &[ClassName],
-        unknown_classes: &UnknownClasses,
-    ) -> Result<TicketRecord, ManifestTooLarge> {
-        let class = if usize::from(record.class) > source_classes.len() {
-            unknown_classes.number(record.class)?
-        } else {
-            numbered(&self.classes, record.class).copied().unwrap_or(0)
-        };
-        Ok(TicketRecord {
-            class,
+    /// The record in the merged manifest, whose tables define `known_classes` classes.
+    fn apply(&self, record: TicketRecord, known_classes: u16) -> TicketRecord {
+        TicketRecord {
+            class: self.class(record.class, known_classes),
             gates: numbered(&self.gate_sets, record.gates).copied().unwrap_or(0),
             ..record
-        })
+        }
     }
-}
 
-/// The class numbers that the merged manifest does not define.
-struct UnknownClasses {
-    /// The number of classes that it defines.
-    known: usize,
-}
-
-impl UnknownClasses {
-    /// The number itself, unless the merged manifest defines it for another class: then the highest undefined number.
-    fn number(&self, number: u16) -> Result<u16, ManifestTooLarge> {
-        if usize::from(number) > self.known {
-            Ok(number)
-        } else if self.known < usize::from(u16::MAX) {
-            Ok(u16::MAX)
+    /// A number that the source does not define stays as it is, unless the merged manifest defines it for another class:
+    /// then it becomes the highest number, which no class has.
+    fn class(&self, number: u16, known_classes: u16) -> u16 {
+        if usize::from(number) <= self.classes.len() {
+            numbered(&self.classes, number).copied().unwrap_or(0)
+        } else if number > known_classes {
+            number
         } else {
-            Err(ManifestTooLarge {
-                what: "ticket classes",
-            })
+            u16::MAX
         }
     }
 }

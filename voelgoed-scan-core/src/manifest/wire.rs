@@ -9,7 +9,11 @@ use crate::model::Timestamp;
 pub(super) const MAGIC: [u8; 3] = *b"VGM";
 
 /// The version of the format that this code writes and reads.
-pub(super) const FORMAT_VERSION: u8 = 1;
+pub(super) const FORMAT_VERSION: u8 = 2;
+
+/// The length of the fixed start: magic, format version, flags and organization. It is the same in every format version, so
+/// that the organization can be read before the signature is checked.
+pub(super) const START_LENGTH: usize = 21;
 
 /// The length of the signature at the end, in bytes.
 pub(super) const SIGNATURE_LENGTH: usize = 64;

@@ -8,11 +8,13 @@
 //! - `made_at` is a time before any part of the manifest was read.
 //! - A delta holds every ticket that changed after its base, whichever node issued the base: a version is one state of the
 //!   database, and states follow one another.
+//! - A transfer that broke off is resumed with the bytes that it began with, or not at all.
 
+mod issued;
 mod snapshot;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lru::LruCache;
@@ -23,6 +25,8 @@ use crate::manifest::ManifestTooLarge;
 use crate::model::{EventId, OrganizationId, Timestamp};
 use crate::store::{ManifestMark, Store, StoreError};
 use crate::token::Keyring;
+use issued::IssuedManifests;
+pub use issued::SignedManifest;
 use snapshot::{Render, Snapshot};
 
 /// How long a snapshot serves while only scans change the event. During admission something changes all the time.
@@ -44,17 +48,6 @@ pub struct Precondition {
     pub delta_base: Option<u64>,
     /// The version for which no manifest is needed: the phone has it.
     pub none_match: Option<u64>,
-}
-
-/// A manifest or a delta with its signature.
-#[derive(Debug)]
-pub struct SignedManifest {
-    /// Its version.
-    pub version: u64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// The bytes as the transport compresses them. Kept here, so that they are compressed once for all phones.
-    pub compressed: OnceLock<Vec<u8>>,
 }
 
 /// The response to a phone's request for a manifest.
@@ -81,6 +74,7 @@ pub enum ManifestFailure {
 pub(crate) struct ManifestCache {
     window: Duration,
     events: Mutex<LruCache<EventKey, CachedEvent>>,
+    issued: IssuedManifests,
 }
 
 struct CachedEvent {
@@ -125,6 +119,7 @@ impl ManifestCache {
         Self {
             window,
             events: Mutex::new(LruCache::new(MAX_EVENTS)),
+            issued: IssuedManifests::new(),
         }
     }
 
@@ -142,15 +137,64 @@ impl ManifestCache {
         let (manifest_cache, store) = (Arc::clone(self), Arc::clone(store));
         let response = tokio::spawn(async move {
             manifest_cache
-                .respond(&*store, &keyring, event, precondition, now)
+                .respond(&store, &keyring, event, precondition, now)
                 .await
         });
         response.await.unwrap_or_else(|error| Err(task_failure(&error)))
     }
 
-    async fn respond(
+    /// The manifest that this node or another one issued under a tag ([`SignedManifest::tag`]), as long as it is kept.
+    pub(crate) async fn issued(
         &self,
         store: &dyn Store,
+        organization: OrganizationId,
+        event: EventId,
+        tag: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<SignedManifest>>, StoreError> {
+        let key = (organization, event);
+        if let Some(manifest) = self.issued.find(key, tag, now) {
+            return Ok(Some(manifest));
+        }
+        let Some(copy) = store.manifest_copy(organization, event, tag, now).await? else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || SignedManifest::of_copy(copy)).await;
+        let Some(manifest) = read.map_err(|error| StoreError::failed(error.to_string()))? else {
+            return Ok(None);
+        };
+        let manifest = Arc::new(manifest);
+        self.issued.keep(key, &manifest, false, now);
+        Ok(Some(manifest))
+    }
+
+    /// Keeps a full manifest for resumed transfers, on this node and on the others.
+    fn keep(
+        &self,
+        store: &Arc<dyn Store>,
+        (organization, event): EventKey,
+        manifest: &Arc<SignedManifest>,
+        now: Timestamp,
+    ) {
+        self.issued.keep((organization, event), manifest, false, now);
+        if !store.is_shared() {
+            return;
+        }
+        let (store, manifest) = (Arc::clone(store), Arc::clone(manifest));
+        // Beside the answer: a copy that is late, or missing, only makes a phone begin a transfer again.
+        tokio::spawn(async move {
+            let Ok(copy) = tokio::task::spawn_blocking(move || manifest.to_copy(now)).await else {
+                return;
+            };
+            if let Err(error) = store.keep_manifest_copy(organization, event, &copy, now).await {
+                tracing::warn!(%error, "the manifest is not kept for other nodes");
+            }
+        });
+    }
+
+    async fn respond(
+        &self,
+        store: &Arc<dyn Store>,
         keyring: &Arc<Keyring>,
         event: EventId,
         precondition: Precondition,
@@ -199,16 +243,18 @@ impl ManifestCache {
             .delta_base
             .filter(|base| render.snapshot.supports_delta(*base));
         if let Some(base) = delta_base {
-            let delta = render_in_background(move || render.delta(base)).await?;
-            return Ok(Some(ManifestResponse::Manifest(Arc::new(delta))));
+            let delta = Arc::new(render_in_background(move || render.delta(base)).await?);
+            self.issued.keep((organization, event), &delta, true, now);
+            return Ok(Some(ManifestResponse::Manifest(delta)));
         }
         if let Some((made_at, full)) = &manifests.full
-            && full.version == render.snapshot.version
+            && full.version() == render.snapshot.version
             && now < made_at.plus(SCAN_REFRESH_INTERVAL)
         {
             return Ok(Some(ManifestResponse::Manifest(Arc::clone(full))));
         }
         let full = Arc::new(render_in_background(move || render.full()).await?);
+        self.keep(store, (organization, event), &full, now);
         manifests.full = Some((made_at, Arc::clone(&full)));
         Ok(Some(ManifestResponse::Manifest(full)))
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::manifest::ManifestTicket;
-use crate::model::{Event, EventId, Gate, OrganizationId, SigningKey, TicketCode};
+use crate::model::{Event, EventId, Gate, OrganizationId, SigningKey, TicketCode, Timestamp};
 use crate::store::StoreError;
 
 /// Counters that show whether the manifest of an event may have changed. Reading them is cheap.
@@ -47,6 +47,20 @@ pub struct ManifestReading {
     pub changed: Vec<ChangedTicket>,
 }
 
+/// A manifest that a node issued, for the other nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestCopy {
+    /// The name of the bytes.
+    pub tag: String,
+    /// The manifest as gzip.
+    pub bytes: Vec<u8>,
+    /// When the copy is of no use any more.
+    pub expires_at: Timestamp,
+}
+
+/// How many copies of manifests of one event are kept.
+pub const MAX_MANIFEST_COPIES: u8 = 32;
+
 /// Reads the content of manifests.
 #[async_trait]
 pub trait ManifestStore: Send + Sync {
@@ -66,4 +80,23 @@ pub trait ManifestStore: Send + Sync {
         event: EventId,
         known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
     ) -> Result<Option<ManifestReading>, StoreError>;
+
+    /// Keeps a copy of a manifest until it expires, at most [`MAX_MANIFEST_COPIES`] of an event. Does nothing where no other
+    /// node uses the database.
+    async fn keep_manifest_copy(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        copy: &ManifestCopy,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The copy of a manifest of an event by its tag, if there is one that has not expired at `now`.
+    async fn manifest_copy(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        tag: &str,
+        now: Timestamp,
+    ) -> Result<Option<ManifestCopy>, StoreError>;
 }

@@ -123,6 +123,7 @@ macro_rules! all_store_tests {
                 every_change_to_a_manifest_raises_its_version,
                 unchanged_tickets_are_not_read_again,
                 an_event_of_another_organization_has_no_manifest,
+                a_copy_of_a_manifest_is_kept_for_other_nodes_until_it_expires,
             }
             opening {
                 a_database_of_a_later_version_is_refused_unless_its_migrations_are_compatible,

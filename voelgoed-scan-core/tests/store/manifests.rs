@@ -7,10 +7,10 @@ use voelgoed_scan_core::manifest::TicketKey;
 use voelgoed_scan_core::model::{
     EventId, KeyFormat, KeyId, KeyStatus, OrganizationId, SettableStatus, SigningKey, TicketCode,
 };
-use voelgoed_scan_core::store::{ManifestReading, UndoPermission};
+use voelgoed_scan_core::store::{MAX_MANIFEST_COPIES, ManifestCopy, ManifestReading, UndoPermission};
 
 use crate::attempts::entry;
-use crate::fixture::{Fixture, START, open_gate, put_gate};
+use crate::fixture::{Fixture, START, after, open_gate, put_gate};
 
 /// Reads manifests incrementally, as a node does: it remembers the versions of the tickets it has read.
 struct ManifestReader<'a> {
@@ -154,4 +154,51 @@ pub(crate) async fn an_event_of_another_organization_has_no_manifest(fixture: Fi
         let reading = fixture.store.read_manifest(organization, event, &|_| None).await;
         assert!(reading.expect("the read succeeds").is_none());
     }
+}
+
+pub(crate) async fn a_copy_of_a_manifest_is_kept_for_other_nodes_until_it_expires(fixture: Fixture) {
+    let store = &fixture.store;
+    let (organization, event) = (fixture.organization, fixture.event);
+    let copy = |number: u8| ManifestCopy {
+        tag: format!("{number}-ab"),
+        bytes: vec![number; 3000],
+        expires_at: after(i64::from(number)),
+    };
+    let keep = async |number: u8, now: i64| {
+        store
+            .keep_manifest_copy(organization, event, &copy(number), after(now))
+            .await
+            .expect("the write succeeds");
+    };
+    let find = async |number: u8, now: i64| {
+        store
+            .manifest_copy(organization, event, &copy(number).tag, after(now))
+            .await
+            .expect("the read succeeds")
+    };
+    keep(100, 0).await;
+    if !store.is_shared() {
+        assert_eq!(find(100, 0).await, None, "a file belongs to one node");
+        return;
+    }
+    keep(100, 0).await;
+    assert_eq!(find(100, 100).await, Some(copy(100)));
+    assert_eq!(find(100, 101).await, None, "it has expired");
+    assert_eq!(find(101, 0).await, None, "another tag");
+    let other = fixture.another().await;
+    for (organization, event) in [(other.organization, event), (organization, other.event)] {
+        let found = store.manifest_copy(organization, event, "100-ab", after(0)).await;
+        assert_eq!(found.expect("the read succeeds"), None);
+    }
+    keep(110, 105).await;
+    assert_eq!(
+        find(100, 0).await,
+        None,
+        "an expired copy is deleted with the next one"
+    );
+    for number in 111..=110 + MAX_MANIFEST_COPIES {
+        keep(number, 105).await;
+    }
+    assert_eq!(find(110, 105).await, None, "only the newest are kept");
+    assert_eq!(find(111, 105).await, Some(copy(111)));
 }

@@ -79,6 +79,7 @@ pub(crate) struct RouteBuilder<B = (), Q = NoQuery> {
     path: &'static str,
     operation_id: &'static str,
     summary: &'static str,
+    headers: &'static [(&'static str, &'static str)],
     responses: Vec<ResponseSpec>,
     codes: Vec<Code>,
     resource: Option<ResourceFn<B, Q>>,
@@ -100,6 +101,7 @@ impl RouteBuilder {
             path,
             operation_id,
             summary,
+            headers: &[],
             responses: Vec::new(),
             codes: Vec::new(),
             resource: None,
@@ -136,6 +138,7 @@ impl RouteBuilder {
             path: self.path,
             operation_id: self.operation_id,
             summary: self.summary,
+            headers: self.headers,
             responses: self.responses,
             codes: self.codes,
             resource: None,
@@ -162,6 +165,7 @@ impl<B, Q> RouteBuilder<B, Q> {
         self.responses.push(ResponseSpec {
             status,
             description,
+            headers: &[],
             bodies,
         });
         self
@@ -176,6 +180,7 @@ impl<B, Q> RouteBuilder<B, Q> {
         self.responses.push(ResponseSpec {
             status: StatusCode::OK,
             description,
+            headers: &[],
             bodies,
         });
         self
@@ -186,6 +191,7 @@ impl<B, Q> RouteBuilder<B, Q> {
         self.responses.push(ResponseSpec {
             status: StatusCode::NO_CONTENT,
             description,
+            headers: &[],
             bodies: Vec::new(),
         });
         self
@@ -196,8 +202,35 @@ impl<B, Q> RouteBuilder<B, Q> {
         self.responses.push(ResponseSpec {
             status: StatusCode::NOT_MODIFIED,
             description,
+            headers: &[],
             bodies: Vec::new(),
         });
+        self
+    }
+
+    /// Declares a 206 response in the media types of the 200 response.
+    pub(crate) fn responds_partly(mut self, description: &'static str) -> Self {
+        let bodies = self.responses.first().map(|whole| whole.bodies.clone());
+        self.responses.push(ResponseSpec {
+            status: StatusCode::PARTIAL_CONTENT,
+            description,
+            headers: &[],
+            bodies: bodies.unwrap_or_default(),
+        });
+        self
+    }
+
+    /// Declares request headers that the handler reads.
+    pub(crate) fn request_headers(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Declares headers of the response that was declared last.
+    pub(crate) fn response_headers(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        if let Some(response) = self.responses.last_mut() {
+            response.headers = headers;
+        }
         self
     }
 
@@ -241,6 +274,7 @@ impl<B, Q> RouteBuilder<B, Q> {
             summary: self.summary,
             body: Body::KIND,
             query: schema_of::<Params>,
+            headers: self.headers,
             responses: self.responses,
             codes: self.codes,
             access,

@@ -2,6 +2,7 @@ mod attempts;
 mod clock;
 mod decision;
 mod disk;
+mod golden;
 mod held_manifests;
 mod kill;
 mod lock;

@@ -5,35 +5,74 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::manifest::body::numbered;
-use crate::manifest::wire::{FORMAT_VERSION, MAGIC, Reader};
+use crate::manifest::section::{Section, Sections};
+use crate::manifest::wire::Reader;
 use crate::manifest::{ManifestError, ManifestGate, ManifestHead};
 use crate::model::{
     ClassName, Event, EventId, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, OrganizationId,
     Reentry, SigningKey, StaleManifest, Timestamp,
 };
 
-pub(super) fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, ManifestError> {
-    if reader.array()? != MAGIC {
-        return Err(ManifestError::Malformed);
-    }
-    let format = reader.u8()?;
-    if format != FORMAT_VERSION {
-        return Err(ManifestError::UnknownForm { format });
-    }
-    let [is_delta] = reader.flags()?;
-    let organization_id = OrganizationId::from_uuid(Uuid::from_bytes(reader.array()?));
-    let id = EventId::from_uuid(Uuid::from_bytes(reader.array()?));
-    let version = reader.u64()?;
-    let base = reader.u64()?;
-    let made_at = reader.time()?;
-    let expires_at = reader.time()?;
+/// Reads the head without its gates and classes, which [`read_tables`] adds.
+pub(super) fn read_head(
+    sections: &Sections<'_>,
+    organization: OrganizationId,
+    is_delta: bool,
+) -> Result<ManifestHead, ManifestError> {
+    let made = sections.read(Section::Version, read_version)?;
+    let (event, has_capacity, dedup_window) =
+        sections.read(Section::Event, |reader| read_event(reader, organization, &made))?;
+    let keys = sections.read(Section::Keys, |reader| {
+        let mut keys = Vec::new();
+        while reader.remaining() != 0 {
+            keys.push(read_key(reader, made.made_at)?);
+        }
+        Ok(keys)
+    })?;
+    Ok(ManifestHead {
+        version: made.version,
+        base: is_delta.then_some(made.base),
+        made_at: made.made_at,
+        expires_at: made.expires_at,
+        event,
+        has_capacity,
+        gates: Vec::new(),
+        keys,
+        dedup_window,
+    })
+}
+
+struct Version {
+    event: EventId,
+    version: u64,
+    base: u64,
+    made_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+fn read_version(reader: &mut Reader<'_>) -> Result<Version, ManifestError> {
+    Ok(Version {
+        event: EventId::from_uuid(Uuid::from_bytes(reader.array()?)),
+        version: reader.u64()?,
+        base: reader.u64()?,
+        made_at: reader.time()?,
+        expires_at: reader.time()?,
+    })
+}
+
+/// Reads the event, whether it has a capacity, and the deduplication window.
+fn read_event(
+    reader: &mut Reader<'_>,
+    organization_id: OrganizationId,
+    made: &Version,
+) -> Result<(Event, bool, Duration), ManifestError> {
     let dedup_window = Duration::from_millis(reader.u32()?.into());
     let status = reader.wire_enum("event status", EventStatus::from_wire)?;
     let reentry = reader.wire_enum("re-entry policy", Reentry::from_wire)?;
     let stale_manifest = reader.wire_enum("stale manifest policy", StaleManifest::from_wire)?;
     let [allow_unsigned, has_capacity] = reader.flags()?;
     let event = Event {
-        id,
+        id: made.event,
         organization_id,
         status,
         capacity: None,
@@ -45,24 +84,10 @@ pub(super) fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, Manifes
         starts_at: reader.optional_time()?,
         ends_at: reader.optional_time()?,
         name: reader.text()?,
-        inserted_at: made_at,
-        updated_at: made_at,
+        inserted_at: made.made_at,
+        updated_at: made.made_at,
     };
-    let mut keys = Vec::new();
-    for _ in 0..reader.u16()? {
-        keys.push(read_key(reader, made_at)?);
-    }
-    Ok(ManifestHead {
-        version,
-        base: is_delta.then_some(base),
-        made_at,
-        expires_at,
-        event,
-        has_capacity,
-        gates: Vec::new(),
-        keys,
-        dedup_window,
-    })
+    Ok((event, has_capacity, dedup_window))
 }
 
 fn read_key(reader: &mut Reader<'_>, made_at: Timestamp) -> Result<SigningKey, ManifestError> {
@@ -88,33 +113,44 @@ type ClassesAndGateSets = (Vec<ClassName>, Vec<Vec<GateId>>);
 
 /// Reads the tables. The gates and the event's own classes go into `head`.
 pub(super) fn read_tables(
-    reader: &mut Reader<'_>,
+    sections: &Sections<'_>,
     head: &mut ManifestHead,
 ) -> Result<ClassesAndGateSets, ManifestError> {
-    let own_classes = usize::from(reader.u16()?);
-    let mut classes = Vec::new();
-    for _ in 0..reader.u16()? {
-        classes.push(reader.text::<ClassName>()?);
-    }
-    head.event.ticket_classes = classes
-        .get(..own_classes)
-        .ok_or(ManifestError::Malformed)?
-        .to_vec();
-    for _ in 0..reader.u16()? {
-        let gate = read_gate(reader, &head.event, &classes)?;
-        head.gates.push(gate);
-    }
-    let mut gate_sets = Vec::new();
-    for _ in 0..reader.u16()? {
-        let mut gate_set = Vec::new();
-        for _ in 0..reader.u16()? {
-            let position = usize::from(reader.u16()?);
-            let listed = head.gates.get(position).ok_or(ManifestError::Malformed)?;
-            gate_set.push(listed.gate.id);
+    let (own_classes, classes) = sections.read(Section::Classes, |reader| {
+        let own_classes = usize::from(reader.u16()?);
+        let mut classes = Vec::new();
+        while reader.remaining() != 0 {
+            classes.push(reader.text::<ClassName>()?);
         }
-        gate_sets.push(gate_set);
-    }
+        Ok((own_classes, classes))
+    })?;
+    let own_classes = classes.get(..own_classes).ok_or(ManifestError::Malformed)?;
+    head.event.ticket_classes = own_classes.to_vec();
+    head.gates = sections.read(Section::Gates, |reader| {
+        let mut gates = Vec::new();
+        while reader.remaining() != 0 {
+            gates.push(read_gate(reader, &head.event, &classes)?);
+        }
+        Ok(gates)
+    })?;
+    let gate_sets = sections.read(Section::GateSets, |reader| {
+        let mut gate_sets = Vec::new();
+        while reader.remaining() != 0 {
+            gate_sets.push(read_gate_set(reader, &head.gates)?);
+        }
+        Ok(gate_sets)
+    })?;
     Ok((classes, gate_sets))
+}
+
+fn read_gate_set(reader: &mut Reader<'_>, gates: &[ManifestGate]) -> Result<Vec<GateId>, ManifestError> {
+    let mut gate_set = Vec::new();
+    for _ in 0..reader.u16()? {
+        let position = usize::from(reader.u16()?);
+        let listed = gates.get(position).ok_or(ManifestError::Malformed)?;
+        gate_set.push(listed.gate.id);
+    }
+    Ok(gate_set)
 }
 
 fn read_gate(

@@ -1,8 +1,10 @@
 //! Issues the signed manifests of events, which phones decide by while they are offline.
 
+use std::sync::Arc;
+
 use super::Admin;
 use crate::model::{EventId, OrganizationId, Timestamp};
-use crate::node::manifest_cache::{ManifestFailure, ManifestResponse, Precondition};
+use crate::node::manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 use crate::store::StoreError;
 
 impl Admin {
@@ -18,6 +20,19 @@ impl Admin {
         let keyring = self.keyrings.get(organization).await?;
         self.manifest_cache
             .issue(&self.store, keyring, event, precondition, now)
+            .await
+    }
+
+    /// The manifest of an event that was issued under this tag ([`SignedManifest::tag`]). `None` if it is not kept any more.
+    pub async fn issued_manifest(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        tag: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<SignedManifest>>, StoreError> {
+        self.manifest_cache
+            .issued(&*self.store, organization, event, tag, now)
             .await
     }
 

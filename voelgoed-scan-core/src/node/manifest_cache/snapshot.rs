@@ -1,7 +1,7 @@
 //! The facts of an event as they were read, and their rendering as a manifest or a delta.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ManifestFailure, SignedManifest};
@@ -113,13 +113,17 @@ impl Render {
         self.sign(ManifestDraft::delta(&self.facts(), base, tickets)?)
     }
 
+    fn expires_at(&self) -> Timestamp {
+        let age = Duration::from_secs(self.snapshot.event.manifest_max_age_s.into());
+        self.made_at.plus(age.max(MIN_MANIFEST_AGE))
+    }
+
     fn facts(&self) -> ManifestFacts<'_> {
         let snapshot = &*self.snapshot;
-        let age = Duration::from_secs(snapshot.event.manifest_max_age_s.into());
         ManifestFacts {
             version: snapshot.version,
             made_at: self.made_at,
-            expires_at: self.made_at.plus(age.max(MIN_MANIFEST_AGE)),
+            expires_at: self.expires_at(),
             event: &snapshot.event,
             gates: &snapshot.gates,
             keys: &snapshot.keys,
@@ -131,10 +135,10 @@ impl Render {
         let bytes = draft
             .sign(&self.keyring)
             .ok_or_else(|| StoreError::failed("a server's keyring signs manifests"))?;
-        Ok(SignedManifest {
-            version: self.snapshot.version,
+        Ok(SignedManifest::new(
+            self.snapshot.version,
+            self.expires_at(),
             bytes,
-            compressed: OnceLock::new(),
-        })
+        ))
     }
 }

@@ -7,13 +7,16 @@
 use async_trait::async_trait;
 use sqlx::Connection as _;
 
-use crate::manifest::ManifestTicket;
-use crate::model::{EventId, Gate, OrganizationId, TicketCode};
+use crate::manifest::{ManifestTicket, TicketKey, TicketKeys};
+use crate::model::{EventId, Gate, OrganizationId, TicketCode, Timestamp};
 use crate::store::sql::events::find_event;
 use crate::store::sql::keys::list_signing_keys;
 use crate::store::sql::lookup::TicketLookup;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
-use crate::store::{ChangedTicket, ManifestMark, ManifestReading, ManifestStore, StoreError};
+use crate::store::{
+    ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
+    StoreError,
+};
 
 /// How many tickets are read at a time.
 const PAGE_SIZE: i64 = 2000;
@@ -72,6 +75,63 @@ impl<D: SnapshotDialect> ManifestStore for Sql<D> {
         snapshot.commit().await?;
         Ok(Some(reading))
     }
+
+    async fn keep_manifest_copy(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        copy: &ManifestCopy,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !D::SHARED {
+            return Ok(());
+        }
+        let mut transaction = self.write().await?;
+        query::<D>(statement!("manifests/insert_copy.sql"))
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .text(&copy.tag)
+            .bytes(&copy.bytes)
+            .time(copy.expires_at)
+            .execute(&mut transaction)
+            .await?;
+        query::<D>(statement!("manifests/delete_old_copies.sql"))
+            .id(organization.as_uuid())
+            .time(now)
+            .id(event.as_uuid())
+            .int(MAX_MANIFEST_COPIES.into())
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn manifest_copy(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        tag: &str,
+        now: Timestamp,
+    ) -> Result<Option<ManifestCopy>, StoreError> {
+        if !D::SHARED {
+            return Ok(None);
+        }
+        let row = query::<D>(statement!("manifests/find_copy.sql"))
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .text(tag)
+            .time(now)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.map(|row| {
+            Ok(ManifestCopy {
+                tag: tag.to_owned(),
+                bytes: row.byte_list("bytes")?,
+                expires_at: row.time("expires_at")?,
+            })
+        })
+        .transpose()
+    }
 }
 
 async fn mark<D: Dialect>(
@@ -110,6 +170,9 @@ async fn gates<D: Dialect>(
 
 /// Adds the versions of all tickets to the version of the reading, and reads the tickets whose version the caller does
 /// not know.
+///
+/// A page is read with all columns while the caller knows less than half of the page before: a node that starts then reads
+/// each row once. Otherwise only the versions are read, and the changed tickets by their codes.
 async fn tickets<D: Dialect>(
     organization: OrganizationId,
     event: EventId,
@@ -117,9 +180,16 @@ async fn tickets<D: Dialect>(
     reading: &mut ManifestReading,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
+    let keys = TicketKeys::of(organization, event);
     let mut after = String::new();
+    let mut is_mostly_unknown = true;
     loop {
-        let rows = query::<D>(statement!("manifests/ticket_versions.sql"))
+        let sql = if is_mostly_unknown {
+            statement!("manifests/tickets.sql")
+        } else {
+            statement!("manifests/ticket_versions.sql")
+        };
+        let rows = query::<D>(sql)
             .id(organization.as_uuid())
             .id(event.as_uuid())
             .text(&after)
@@ -135,12 +205,24 @@ async fn tickets<D: Dialect>(
                 .version
                 .saturating_add(u64::try_from(version).unwrap_or(0));
             if known(code) != Some(version) {
-                unknown.push(TicketLookup::by_code(code));
+                unknown.push((code, row));
             }
         }
-        if !unknown.is_empty() {
+        if is_mostly_unknown {
+            for (code, row) in &unknown {
+                reading.changed.push(ChangedTicket {
+                    code: *code,
+                    version: row.int("version")?,
+                    ticket: ticket(keys.key(*code), row)?,
+                });
+            }
+        } else if !unknown.is_empty() {
+            let codes: Vec<_> = unknown
+                .iter()
+                .map(|(code, _)| TicketLookup::by_code(*code))
+                .collect();
             let ticket_rows = query::<D>(D::SQL.load_tickets)
-                .json(&unknown)
+                .json(&codes)
                 .id(organization.as_uuid())
                 .fetch_all(connection)
                 .await?;
@@ -153,5 +235,24 @@ async fn tickets<D: Dialect>(
                 });
             }
         }
+        is_mostly_unknown = unknown.len() * 2 > rows.len();
     }
+}
+
+/// The ticket in a row of `manifests/tickets.sql`.
+fn ticket<D: Dialect>(key: TicketKey, row: &Row<D>) -> Result<ManifestTicket, StoreError> {
+    let mut ticket = ManifestTicket {
+        key,
+        status: row.parse("status")?,
+        ticket_class: row.opt_parse("ticket_class")?,
+        gate_ids: row.opt_json("gate_ids")?,
+        valid_from: row.opt_time("valid_from")?,
+        valid_until: row.opt_time("valid_until")?,
+        entry_limit: row.number("entry_limit")?,
+        admissions: 0,
+        inside: 0,
+        last_admission: None,
+    };
+    ticket.set_history(&row.json("ledger")?);
+    Ok(ticket)
 }

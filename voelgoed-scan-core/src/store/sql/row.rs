@@ -84,6 +84,11 @@ impl<D: Dialect> Row<D> {
             .transpose()
     }
 
+    /// Bytes of any length.
+    pub(crate) fn byte_list(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        D::bytes(&self.0, column)?.ok_or_else(|| null(column))
+    }
+
     /// A text that is parsed into a type.
     pub(crate) fn parse<T: FromStr>(&self, column: &str) -> Result<T, StoreError> {
         self.text(column)?

@@ -15,6 +15,8 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "app" | "name" | "device_name" => &["Main"],
         "block" => &["A"],
         "code" => &["A", CODE, "4Ts8Kq2Z.7dHcX1pQm0VbN5tRwYz9Ke"],
+        "Range" => &["bytes=65536-"],
+        "If-None-Match" | "If-Range" => &["\"4711-9f86d081884c7d659a2feaa0c55ad015\""],
         "cursor" => &["AAABk1MZ4SABkvDBbzp8IZ1OWx8KfD6I"],
         "decided_by" => &["database"],
         "device_id" => &["gate-1"],

@@ -444,8 +444,9 @@ async fn a_ticket_with_an_unknown_status_or_class_number_is_denied_alone() {
     let test_event = TestEvent::new();
     let mut body = test_event.manifest();
     body.truncate(body.len() - 64);
-    // The terms of a ticket are 22 bytes: the status, the entry limit, then the class.
-    let terms = body.len() - 4 - 22 * test_event.tickets.len();
+    // The terms of a ticket are 22 bytes: the status, the entry limit, then the class. The last section, which has no
+    // content here, takes 6 bytes.
+    let terms = body.len() - 6 - 22 * test_event.tickets.len();
     let mut keys: Vec<_> = test_event.tickets.iter().map(|ticket| ticket.key).collect();
     keys.sort_unstable();
     let offset = |number: u8| {

@@ -1,0 +1,198 @@
+//! The sections of a manifest: unknown ones, missing ones, and every way to damage them.
+
+use super::*;
+
+fn full() -> Vec<u8> {
+    let tickets = [
+        ticket(1),
+        ManifestTicket {
+            gate_ids: Some(vec![gate(11).id]),
+            admissions: 1,
+            inside: 1,
+            last_admission: Some(MADE),
+            ..ticket(2)
+        },
+        ManifestTicket {
+            ticket_class: Some(class("Late")),
+            ..ticket(3)
+        },
+    ];
+    let mut body = signed(5, None, &tickets);
+    body.truncate(body.len() - 64);
+    body
+}
+
+fn error_of(body: Vec<u8>) -> Option<ManifestError> {
+    read(signed_again(body)).err()
+}
+
+/// The rows of the table of sections in `docs/manifest.md`: tag, name, and whether the flag says "required".
+fn documented_sections() -> Vec<(u8, &'static str, bool, bool)> {
+    let page = include_str!("../../../../docs/manifest.md");
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        if let [tag, name, kind, _] = cells[..]
+            && let Ok(tag) = tag.parse()
+        {
+            let is_required = kind.starts_with("required");
+            assert!(is_required || kind.starts_with("optional"), "{line}");
+            rows.push((
+                tag,
+                name.trim_matches('`'),
+                is_required,
+                kind.ends_with("reserved"),
+            ));
+        }
+    }
+    rows
+}
+
+/// The documentation is the list that never changes: a section that is moved or renumbered differs from it.
+#[test]
+fn the_tags_and_flags_of_the_sections_never_change() {
+    let documented = documented_sections();
+    assert!(documented.iter().map(|row| row.0).is_sorted(), "{documented:?}");
+    let in_use: Vec<_> = documented.iter().filter(|row| !row.3).collect();
+    let declared: Vec<_> = Section::ALL
+        .iter()
+        .map(|section| (section.tag(), format!("{section:?}")))
+        .collect();
+    let named: Vec<_> = in_use.iter().map(|row| (row.0, row.1.to_owned())).collect();
+    assert_eq!(declared, named);
+    let written: Vec<_> = sections_of(&full())
+        .into_iter()
+        .map(|(tag, is_required, _)| (tag, is_required))
+        .collect();
+    let flags: Vec<_> = in_use.iter().map(|row| (row.0, row.2)).collect();
+    assert_eq!(written, flags);
+    let reserved: Vec<_> = documented.iter().filter(|row| row.3).map(|row| row.0).collect();
+    assert_eq!(reserved, [16, 17, 18, 19, 20]);
+}
+
+#[test]
+fn an_unknown_section_is_skipped_or_refused_as_its_flag_says() {
+    let body = full();
+    let plain = in_use(signed_again(body.clone()));
+    let skipped = with_section(&with_section(&body, 19, false, b"any bytes"), 200, false, b"");
+    let manifest = in_use(signed_again(skipped));
+    assert_eq!(manifest.head(), plain.head());
+    assert!(manifest.tickets().eq(plain.tickets()));
+    for tag in [10, 16, 255] {
+        assert_eq!(
+            error_of(with_section(&body, tag, true, b"x")),
+            Some(ManifestError::UnknownSection { tag })
+        );
+    }
+    let between = with_section(&with_section(&body, 19, false, b"x"), 20, true, b"y");
+    assert_eq!(error_of(between), Some(ManifestError::UnknownSection { tag: 20 }));
+}
+
+#[test]
+fn a_delta_with_a_skipped_section_merges_without_it() {
+    let installed = in_use(signed(1, None, &[ticket(1)]));
+    let mut delta = signed(2, Some(1), &[ticket(2)]);
+    delta.truncate(delta.len() - 64);
+    let delta = read(signed_again(with_section(&delta, 77, false, b"newer"))).expect("it is skipped");
+    let merged = delta.into_manifest(Some(&installed)).expect("the base fits");
+    assert_eq!(merged.len(), 2);
+}
+
+#[test]
+fn a_missing_or_repeated_or_misplaced_section_is_malformed() {
+    let body = full();
+    for (tag, _, content) in sections_of(&body) {
+        let without = [&body[..content.start - 6], &body[content.end..]].concat();
+        assert_eq!(
+            error_of(without.clone()),
+            Some(ManifestError::Malformed),
+            "without {tag}"
+        );
+        let again = with_section(&body, tag, true, &body[content.clone()]);
+        assert_eq!(error_of(again), Some(ManifestError::Malformed), "{tag} twice");
+        if tag != 9 {
+            let moved = with_section(&without, tag, true, &body[content.clone()]);
+            assert_eq!(
+                error_of(moved),
+                Some(ManifestError::Malformed),
+                "{tag} at the end"
+            );
+        }
+        let mut flagged = body.clone();
+        flagged[content.start - 5] |= 2;
+        assert_eq!(
+            error_of(flagged),
+            Some(ManifestError::Malformed),
+            "an unknown flag of {tag}"
+        );
+    }
+}
+
+#[test]
+fn a_section_that_is_one_byte_longer_or_shorter_is_malformed() {
+    let body = full();
+    for (tag, _, content) in sections_of(&body) {
+        for longer in [true, false] {
+            let mut changed = body[content.clone()].to_vec();
+            if longer {
+                changed.push(0);
+            } else {
+                changed.pop();
+            }
+            let length = u32::try_from(changed.len()).expect("it is small").to_be_bytes();
+            let before = &body[..content.start - 4];
+            let whole = [before, &length, &changed, &body[content.end..]].concat();
+            let error = error_of(whole);
+            assert_eq!(
+                error,
+                Some(ManifestError::Malformed),
+                "section {tag}, longer: {longer}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_length_beyond_the_end_is_malformed_and_allocates_nothing() {
+    let body = full();
+    for (_, _, content) in sections_of(&body) {
+        for length in [u32::MAX, u32::MAX / 2, 1 << 30] {
+            let mut changed = body.clone();
+            changed[content.start - 4..content.start].copy_from_slice(&length.to_be_bytes());
+            assert_eq!(error_of(changed), Some(ManifestError::Malformed));
+        }
+    }
+}
+
+#[test]
+fn every_changed_bit_is_refused() {
+    let genuine = signed_again(full());
+    for at in 0..genuine.len() {
+        for bit in 0..8 {
+            let mut changed = genuine.clone();
+            changed[at] ^= 1 << bit;
+            assert!(read(changed).is_err(), "bit {bit} of byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_manifest_that_is_cut_anywhere_is_refused() {
+    let body = full();
+    let genuine = signed_again(body.clone());
+    for length in 0..genuine.len() {
+        assert!(
+            read(genuine[..length].to_vec()).is_err(),
+            "the first {length} bytes"
+        );
+    }
+    // Even if the organization itself signs the part: no part of a manifest is a manifest.
+    for length in 21..body.len() {
+        let error = error_of(body[..length].to_vec());
+        assert_eq!(
+            error,
+            Some(ManifestError::Malformed),
+            "the first {length} bytes, signed"
+        );
+    }
+}
