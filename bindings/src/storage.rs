@@ -4,6 +4,7 @@ use voelgoed_scan_core as core;
 
 pub use voelgoed_scan_core::client::RescueReport;
 pub use voelgoed_scan_core::sync::ScanFault;
+use voelgoed_scan_core::sync::SyncStatus;
 
 use crate::text::shown_as_debug;
 use crate::{Timestamp, Verdict};
@@ -17,7 +18,7 @@ pub struct ScanFault {
     pub message: String,
 }
 
-/// A scan that the server rejected. It has no record of it.
+/// A scan that the server rejected or quarantined.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct RejectedScan {
@@ -25,7 +26,9 @@ pub struct RejectedScan {
     pub verdict: Verdict,
     /// Its place in the phone's log.
     pub sequence: u64,
-    /// Why the server rejected it.
+    /// Whether the server keeps it until a person accepts it. Otherwise the server has no record of it.
+    pub quarantined: bool,
+    /// Why the server rejected it. Empty for a quarantined scan.
     pub errors: Vec<ScanFault>,
     /// Whether a person has seen that.
     pub seen: bool,
@@ -38,12 +41,14 @@ impl From<core::client::RejectedScan> for RejectedScan {
         let core::client::RejectedScan {
             verdict,
             sequence,
+            status,
             errors,
             seen,
         } = scan;
         Self {
             verdict: verdict.into(),
             sequence,
+            quarantined: status == SyncStatus::Quarantined,
             errors,
             seen,
         }

@@ -86,7 +86,7 @@ alter table scans add column verified_at integer;
 -- Whether the steward has seen that the server rejected the scan.
 alter table scans add column seen integer not null default 0;
 
-create index scans_rejected on scans (sequence) where status = 'rejected';
+create index scans_rejected on scans (sequence) where status in ('rejected', 'quarantined');
 
 -- The last exchange with the server: its time, and this device's clocks at that moment.
 alter table device add column anchor_server integer;

@@ -32,6 +32,7 @@ mod search;
 mod secrets;
 mod self_test;
 mod session;
+mod storage;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -238,7 +238,7 @@ impl OfflineScanner {
         truncate(&mut scan.reading);
         let state = &mut *self.state.lock().await;
         match self.decide_with(state, event, &scan).await {
-            Err(error) if error.is_unusable_database() => {
+            Err(error) if error.is_damage() => {
                 self.replace_database(state, error).await?;
                 self.decide_with(state, event, &scan).await
             }

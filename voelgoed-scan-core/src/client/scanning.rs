@@ -10,7 +10,7 @@ use crate::client::api::{ApiRequest, parse_response, to_json};
 use crate::client::attempts::{Outcome, Pending, Start, Unfinished};
 use crate::client::offline::debounce::truncate;
 use crate::client::{
-    Attempt, AttemptOutcome, ClientError, PhoneSession, ScannerClient, TransportError, Verdict,
+    Attempt, AttemptOutcome, ClientError, OfflineError, PhoneSession, ScannerClient, TransportError, Verdict,
 };
 use crate::model::{
     Direction, Metadata, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, ScanResult, Warning,
@@ -130,7 +130,7 @@ impl ScannerClient {
             }
         }
         let answer = match self.ask_server(attempt).await {
-            Ok(ServerAnswer::Verdict(verdict)) => {
+            Ok(ServerAnswer::Verdict(mut verdict)) => {
                 let decided = AttemptOutcome::Decided(&verdict);
                 if let Err(error) = self.offline.finish_attempt(scan_id, decided).await {
                     // The scan is on the server's record. Only the phone's own copy is missing.
@@ -138,6 +138,10 @@ impl ScannerClient {
                         code = error.code(),
                         "a verdict of the server could not be recorded on the device"
                     );
+                    if matches!(error, OfflineError::StorageFull(_)) {
+                        verdict.warnings.push(Warning::StorageFull);
+                        self.bump_revision();
+                    }
                 }
                 return (Ok(*verdict), false);
             }

@@ -8,6 +8,7 @@ mod refusal;
 mod scenarios;
 mod server;
 mod sessions;
+mod storage;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};

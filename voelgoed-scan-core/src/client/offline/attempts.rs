@@ -71,7 +71,7 @@ impl OfflineScanner {
         let payload = payload_sha256(attempt.scan.reading.text());
         let state = &mut *self.state.lock().await;
         match state.log.begin_attempt(attempt, &payload, &reading).await {
-            Err(error) if error.is_unusable_database() => {
+            Err(error) if error.is_damage() => {
                 self.replace_database(state, error).await?;
                 state.log.begin_attempt(attempt, &payload, &reading).await
             }

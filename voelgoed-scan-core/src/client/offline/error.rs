@@ -76,20 +76,25 @@ pub enum OfflineError {
 
 /// The primary result codes of SQLite that the phone tells apart (<https://www.sqlite.org/rescode.html>).
 mod sqlite {
+    pub(super) const ERROR: u32 = 1;
     pub(super) const BUSY: u32 = 5;
     pub(super) const CORRUPT: u32 = 11;
     pub(super) const FULL: u32 = 13;
+    pub(super) const CONSTRAINT: u32 = 19;
     pub(super) const NOT_A_DATABASE: u32 = 26;
     /// An extended code: the file of the WAL index could not grow.
     pub(super) const IO_ERROR_SHM_SIZE: u32 = 4874;
 }
 
+/// The extended result code of an error of SQLite.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    code.parse().ok()
+}
+
 impl From<sqlx::Error> for OfflineError {
     fn from(error: sqlx::Error) -> Self {
-        let code = error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code)
-            .and_then(|code| code.parse::<u32>().ok());
+        let code = sqlite_code(&error);
         match code.map(|code| (code & 0xff, code)) {
             Some((sqlite::FULL, _) | (_, sqlite::IO_ERROR_SHM_SIZE)) => Self::StorageFull(error),
             Some((sqlite::CORRUPT | sqlite::NOT_A_DATABASE, _)) => Self::Damaged(error),
@@ -105,8 +110,13 @@ impl From<MigrateError> for OfflineError {
             MigrateError::VersionMissing(version) => Self::NewerDatabase { version },
             MigrateError::Execute(source) => Self::from(source),
             MigrateError::ExecuteMigration(source, version) => match Self::from(source) {
-                // The schema is not what the migration expects.
-                Self::Database(source) => Self::Migration(MigrateError::ExecuteMigration(source, version)),
+                // The schema is not what the migration expects. Any other failure may pass.
+                Self::Database(source)
+                    if sqlite_code(&source)
+                        .is_some_and(|code| matches!(code & 0xff, sqlite::ERROR | sqlite::CONSTRAINT)) =>
+                {
+                    Self::Migration(MigrateError::ExecuteMigration(source, version))
+                }
                 other => other,
             },
             other => Self::Migration(other),
@@ -139,12 +149,17 @@ impl OfflineError {
         }
     }
 
-    /// Returns whether the database cannot be used any more and has to be set aside.
+    /// Returns whether the database cannot be opened by this version and has to be set aside.
     pub(super) const fn is_unusable_database(&self) -> bool {
         matches!(
             self,
             Self::Damaged(_) | Self::NewerDatabase { .. } | Self::Migration(_) | Self::InvalidColumn { .. }
         )
+    }
+
+    /// Returns whether the database was found to be damaged while it was in use.
+    pub(super) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
     }
 
     /// Why a database was set aside.

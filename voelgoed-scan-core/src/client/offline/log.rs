@@ -22,7 +22,6 @@ use uuid::Uuid;
 
 use database::DiskState;
 pub(super) use database::Transaction;
-pub(super) use rescue::Rescue;
 
 use crate::client::offline::clock::ClockReading;
 use crate::client::offline::debounce::ReadingKey;

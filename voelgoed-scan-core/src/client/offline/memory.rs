@@ -247,6 +247,7 @@ pub(super) fn learn_from_verdict(
         inside: match verdict.reason {
             Reason::AlreadyInside => Some(ticket.entry_limit.into()),
             Reason::NotInside => Some(0),
+            Reason::Exited if ticket.entry_limit == 1 => Some(0),
             _ => None,
         },
         is_exhausted,

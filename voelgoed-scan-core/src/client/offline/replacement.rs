@@ -1,8 +1,9 @@
 //! Replaces a database that cannot be used any more: it is damaged, or a newer version of the app wrote it.
 //!
 //! Invariants:
-//! - The old files are renamed and never deleted. A marker names the new path before the first file moves, so that a kill
-//!   in between leaves no half of a database behind.
+//! - The old files are renamed and never deleted. A marker names the new path before the first file moves, and stays until
+//!   the new database has taken over the old one. So a kill in between leaves no half of a database, and no new log that
+//!   starts again at 1.
 //! - The new log continues the old one. If its end cannot be read, the new log starts far beyond it: the server then sees
 //!   a gap, never one number for two scans.
 //! - What can be read of the old database is taken over. What cannot is reported: a verdict carries a warning until a
@@ -13,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::client::offline::OfflineScannerSetup;
-use crate::client::offline::log::{DeviceLog, LogTail, Rescue};
+use crate::client::offline::log::{DeviceLog, LogTail};
 use crate::client::{Clock, OfflineError, OfflineScanner};
 use crate::model::Timestamp;
 use crate::sync::LinkHash;
@@ -90,7 +91,9 @@ pub(super) async fn open_or_replace(
     setup: &OfflineScannerSetup,
     clock: Option<&dyn Clock>,
 ) -> Result<DeviceLog, OfflineError> {
-    finish_move(&setup.file)?;
+    if let Some(marker) = Marker::read(&setup.file) {
+        return marker.complete(setup).await;
+    }
     match DeviceLog::open(&setup.file, setup).await {
         Err(error) if error.is_unusable_database() => replace(setup, clock, &error).await,
         opened => opened,
@@ -106,52 +109,94 @@ async fn replace(
         Some(clock) => clock.now(),
         None => modified_at(&setup.file)?,
     };
-    let path = unused_path(&setup.file, replaced_at);
-    tracing::error!(
-        code = error.replacement_code(),
-        "the database of this device is set aside"
-    );
-    fs::write(marker(&setup.file), path.as_os_str().as_encoded_bytes())?;
-    finish_move(&setup.file)?;
-    let mut log = DeviceLog::open(&setup.file, setup).await?;
-    let tail = match DeviceLog::tail_of(&path).await {
-        Some(tail) => tail,
-        None => beyond_every_log(replaced_at),
-    };
-    let rescue = log.rescue_from(&path).await.unwrap_or_else(|error| {
-        tracing::warn!(code = error.code(), "the old database was not taken over");
-        Rescue::default()
-    });
-    let replacement = StorageReplacement {
-        path,
+    let marker = Marker {
+        target: unused_path(&setup.file, replaced_at),
         replaced_at,
         code: error.replacement_code().to_owned(),
-        rescued: rescue.scans,
-        complete: rescue.complete,
     };
-    log.begin_after(&replacement, &tail).await?;
-    Ok(log)
+    tracing::error!(code = marker.code, "the database of this device is set aside");
+    marker.write(&setup.file)?;
+    marker.complete(setup).await
 }
 
-/// The start of a log whose predecessor cannot be read. No phone makes a scan a second for as long as the epoch lasts.
-fn beyond_every_log(now: Timestamp) -> LogTail {
-    let mut link = [0; 32];
-    crate::model::random::fill(&mut link);
-    LogTail {
-        sequence: u64::try_from(now.as_seconds()).unwrap_or(0).max(1 << 31),
-        link: Some(LinkHash::new(link)),
+/// A replacement that was begun.
+struct Marker {
+    target: PathBuf,
+    replaced_at: Timestamp,
+    code: String,
+}
+
+impl Marker {
+    fn path(file: &Path) -> PathBuf {
+        with_suffix(file, ".replacing")
+    }
+
+    fn write(&self, file: &Path) -> Result<(), OfflineError> {
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
+        let text = format!("{} {} {name}", self.code, self.replaced_at.as_millis());
+        // Completely or not at all.
+        let unfinished = with_suffix(file, ".replacing-new");
+        fs::write(&unfinished, text)?;
+        Ok(fs::rename(unfinished, Self::path(file))?)
+    }
+
+    /// Reads the marker of a replacement that was interrupted.
+    fn read(file: &Path) -> Option<Self> {
+        let text = fs::read_to_string(Self::path(file)).ok()?;
+        let mut words = text.splitn(3, ' ');
+        Some(Self {
+            code: words.next()?.to_owned(),
+            replaced_at: Timestamp::from_millis(words.next()?.parse().ok()?),
+            // The app's directory may have moved with an update of the app, so the marker has only the name.
+            target: file.with_file_name(words.next()?),
+        })
+    }
+
+    /// Moves the files that have not been moved, opens a new database and takes over the old one.
+    async fn complete(&self, setup: &OfflineScannerSetup) -> Result<DeviceLog, OfflineError> {
+        // The database itself moves last. Once it has moved, what is in its place is the new one.
+        if !self.target.exists() {
+            for suffix in ["-wal", "-shm", ""] {
+                let from = with_suffix(&setup.file, suffix);
+                if from.exists() {
+                    fs::rename(from, with_suffix(&self.target, suffix))?;
+                }
+            }
+        }
+        let mut log = DeviceLog::open(&setup.file, setup).await?;
+        let tail = match DeviceLog::tail_of(&self.target).await {
+            Some(tail) => tail,
+            None => beyond_every_log(self.replaced_at),
+        };
+        log.take_over(&self.target, self.replaced_at, &self.code, &tail)
+            .await?;
+        fs::remove_file(Self::path(&setup.file))?;
+        Ok(log)
     }
 }
+
+/// The start of a log whose predecessor cannot be read: no phone makes a scan a millisecond for as long as the epoch lasts.
+fn beyond_every_log(now: Timestamp) -> LogTail {
+    let mut random = [0; 32];
+    crate::model::random::fill(&mut random);
+    let sequence = match u64::try_from(now.as_millis()) {
+        Ok(millis) if now >= RIGHT_CLOCK => millis,
+        // The clock is wrong, so a later start might have the same time. 2^52 and 40 random bits.
+        _ => (1 << 52) | u64::from_be_bytes([0, 0, 0, random[0], random[1], random[2], random[3], random[4]]),
+    };
+    LogTail {
+        sequence,
+        link: Some(LinkHash::new(random)),
+    }
+}
+
+/// A clock that shows an earlier time is certainly wrong.
+const RIGHT_CLOCK: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// The file that names where the database is being moved to.
-fn marker(file: &Path) -> PathBuf {
-    with_suffix(file, ".replacing")
 }
 
 /// The path for a database that is set aside, such as `device.db.20261129T014200Z.replaced`.
@@ -168,27 +213,6 @@ fn unused_path(file: &Path, now: Timestamp) -> PathBuf {
         path = with_suffix(file, &format!(".{time}-{number}.replaced"));
     }
     path
-}
-
-/// Moves the files of the database to the path in the marker, if there is one.
-fn finish_move(file: &Path) -> Result<(), OfflineError> {
-    let marker = marker(file);
-    let Ok(target) = fs::read(&marker) else {
-        return Ok(());
-    };
-    let name = PathBuf::from(String::from_utf8_lossy(&target).into_owned());
-    // The app's directory may have moved with an update of the app: only the name counts.
-    let target = match name.file_name() {
-        Some(name) => file.with_file_name(name),
-        None => unused_path(file, modified_at(file)?),
-    };
-    for suffix in ["-wal", "-shm", ""] {
-        let from = with_suffix(file, suffix);
-        if from.exists() {
-            fs::rename(from, with_suffix(&target, suffix))?;
-        }
-    }
-    Ok(fs::remove_file(marker)?)
 }
 
 /// When the file was last written.

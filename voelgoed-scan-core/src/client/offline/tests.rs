@@ -310,3 +310,10 @@ async fn the_calls_of_a_scanner_may_move_between_threads() {
     check(&rescue);
     assert_eq!(rescue.await.expect("nothing was set aside").scans, 0);
 }
+
+impl OfflineScanner {
+    /// Limits the size of the database from now on, as a full disk does.
+    pub(crate) async fn limit_pages(&self, pages: u32) {
+        self.state.lock().await.log.limit_pages(pages);
+    }
+}

@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use crate::client::offline::log::{DeviceLog, get_count, get_json, invalid_column};
+use crate::client::offline::log::{DeviceLog, get_count, get_json, get_parsed, invalid_column};
 use crate::client::{OfflineError, RejectedScan};
 use crate::model::ScanId;
 
@@ -18,6 +18,7 @@ impl DeviceLog {
                 Ok(RejectedScan {
                     verdict: get_json(row, "verdict")?,
                     sequence: u64::try_from(sequence).map_err(|_| invalid_column("sequence"))?,
+                    status: get_parsed(row, "status")?,
                     errors: get_json(row, "errors")?,
                     seen: row.try_get("seen")?,
                 })

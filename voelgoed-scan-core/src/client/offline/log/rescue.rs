@@ -87,43 +87,35 @@ impl DeviceLog {
         &mut self,
         file: &Path,
     ) -> Result<Rescue, OfflineError> {
-        let mut rescue = Rescue {
-            scans: 0,
-            complete: true,
-        };
-        let Ok(mut old) = open_old(file).await else {
-            return Ok(Rescue::default());
-        };
         let mut transaction = self.begin().await?;
-        for table in TABLES {
-            let (written, complete) = transaction.copy(&mut old, table).await?;
-            if table.is_waiting {
-                rescue.scans += written;
-            }
-            rescue.complete &= complete;
-        }
+        let rescue = transaction.rescue_from(file).await?;
         self.commit(transaction).await?;
-        let _ = old.close().await;
         Ok(rescue)
     }
 
-    /// Records that this database replaces another, and which log it continues.
-    pub(in crate::client::offline) async fn begin_after(
+    /// Takes over what can be read of a database that was set aside, and continues its log, in one transaction. Does
+    /// nothing if that was done before.
+    pub(in crate::client::offline) async fn take_over(
         &mut self,
-        replacement: &StorageReplacement,
+        file: &Path,
+        replaced_at: Timestamp,
+        code: &str,
         tail: &LogTail,
     ) -> Result<(), OfflineError> {
+        let path = file.to_string_lossy().into_owned();
         let mut transaction = self.begin().await?;
+        let statement = sqlx::query(include_str!("../statements/insert_replacement.sql"))
+            .bind(path.clone())
+            .bind(replaced_at.as_millis())
+            .bind(code);
+        if transaction.execute_counted(statement).await? == 0 {
+            return self.commit(transaction).await;
+        }
+        let rescue = transaction.rescue_from(file).await?;
+        transaction.record_rescue(path, rescue).await?;
         let statement = sqlx::query(include_str!("../statements/update_log_base.sql"))
             .bind(i64::try_from(tail.sequence).map_err(|_| invalid_column("sequence"))?)
             .bind(tail.link.as_ref().map(|link| link.as_bytes().as_slice()));
-        transaction.execute(statement).await?;
-        let statement = sqlx::query(include_str!("../statements/insert_replacement.sql"))
-            .bind(replacement.path.to_string_lossy())
-            .bind(replacement.replaced_at.as_millis())
-            .bind(&replacement.code)
-            .bind(i64::try_from(replacement.rescued).unwrap_or(i64::MAX))
-            .bind(replacement.complete);
         transaction.execute(statement).await?;
         self.commit(transaction).await
     }
@@ -164,11 +156,10 @@ impl DeviceLog {
         path: &Path,
         rescue: Rescue,
     ) -> Result<(), OfflineError> {
-        let statement = sqlx::query(include_str!("../statements/update_replacement.sql"))
-            .bind(path.to_string_lossy().into_owned())
-            .bind(i64::try_from(rescue.scans).unwrap_or(i64::MAX))
-            .bind(rescue.complete);
-        self.execute(statement).await
+        let mut transaction = self.begin().await?;
+        let path = path.to_string_lossy().into_owned();
+        transaction.record_rescue(path, rescue).await?;
+        self.commit(transaction).await
     }
 
     pub(in crate::client::offline) async fn confirm_replacements(&mut self) -> Result<(), OfflineError> {
@@ -185,6 +176,35 @@ async fn open_old(file: &Path) -> Result<SqliteConnection, OfflineError> {
 }
 
 impl Transaction {
+    async fn record_rescue(&mut self, path: String, rescue: Rescue) -> Result<(), OfflineError> {
+        let statement = sqlx::query(include_str!("../statements/update_replacement.sql"))
+            .bind(path)
+            .bind(i64::try_from(rescue.scans).unwrap_or(i64::MAX))
+            .bind(rescue.complete);
+        self.execute(statement).await
+    }
+
+    async fn rescue_from(&mut self, file: &Path) -> Result<Rescue, OfflineError> {
+        let mut rescue = Rescue {
+            scans: 0,
+            complete: true,
+        };
+        let Ok(mut old) = open_old(file).await else {
+            return Ok(Rescue::default());
+        };
+        for table in TABLES {
+            let (written, complete) = self.copy(&mut old, table).await?;
+            if table.is_waiting {
+                rescue.scans += written;
+            }
+            rescue.complete &= complete;
+        }
+        if let Err(error) = old.close().await {
+            tracing::debug!(%error, "the old database was not closed cleanly");
+        }
+        Ok(rescue)
+    }
+
     /// Copies a table. Returns the number of rows that were written, and whether every row was read.
     async fn copy(&mut self, old: &mut SqliteConnection, table: &Table) -> Result<(u64, bool), OfflineError> {
         let (mut written, complete) = self.copy_rows(old, table.forward, table.insert).await?;

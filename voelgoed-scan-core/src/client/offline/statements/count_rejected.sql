@@ -1,5 +1,5 @@
--- Counts the rejected scans that nobody has seen.
+-- Counts the scans that the server did not accept and that nobody has seen.
 select count(*) as n
 from scans
-where status = 'rejected'
+where status in ('rejected', 'quarantined')
     and seen = 0

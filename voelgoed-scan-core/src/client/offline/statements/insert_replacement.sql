@@ -1,4 +1,5 @@
--- Records a database that was set aside.
--- $1 path, $2 time, $3 code, $4 the number of waiting scans that were taken over, $5 whether all of it was read
+-- Records a database that was set aside, before anything is taken over from it. A second record changes nothing.
+-- $1 path, $2 time, $3 code
 insert into replaced_databases (path, replaced_at, code, rescued, complete)
-values ($1, $2, $3, $4, $5)
+values ($1, $2, $3, 0, 0)
+on conflict (path) do nothing

@@ -1,5 +1,5 @@
--- Selects the scans that the server rejected, in the order of the log.
-select sequence, verdict, coalesce(errors, '[]') as errors, seen
+-- Selects the scans that the server did not accept, in the order of the log.
+select sequence, verdict, status, coalesce(errors, '[]') as errors, seen
 from scans
-where status = 'rejected'
+where status in ('rejected', 'quarantined')
 order by sequence

@@ -259,7 +259,7 @@ async fn a_write_beyond_the_limit_of_the_database_fails_cleanly() {
     let test_event = TestEvent::new();
     let mut phone = test_event.phone().await;
     phone.scan(entry(test_event.vg2(1), 0)).await;
-    phone.scanner.state.lock().await.log.limit_pages(1);
+    phone.scanner.limit_pages(1).await;
     let mut failed = 0;
     for number in 2..10 {
         match phone
@@ -293,7 +293,7 @@ async fn what_the_server_said_while_the_disk_was_full_is_written_later() {
     let mut denied = phone.scan(entry(test_event.vg2(0), 0)).await;
     denied.reason = Reason::TicketVoided;
     denied.result = denied.reason.result();
-    phone.scanner.state.lock().await.log.limit_pages(1);
+    phone.scanner.limit_pages(1).await;
     let mut unwritten = Vec::new();
     for number in 1..200 {
         let ticket = denied.ticket.clone().map(|ticket| VerdictTicket {
@@ -312,7 +312,7 @@ async fn what_the_server_said_while_the_disk_was_full_is_written_later() {
         }
     }
     assert!(unwritten.len() > 1, "the database reaches its limit");
-    phone.scanner.state.lock().await.log.limit_pages(1_000_000);
+    phone.scanner.limit_pages(1_000_000).await;
     let first = phone.scan(entry(test_event.vg2(unwritten[0]), 100)).await;
     assert_eq!(first.reason, Reason::TicketVoided);
     phone = phone.reopened(&test_event).await;

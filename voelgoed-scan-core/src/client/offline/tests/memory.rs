@@ -564,3 +564,18 @@ async fn the_undo_of_an_admission_that_the_manifest_counts_holds_until_a_later_m
         .expect("it is stored");
     assert_eq!(phone.reason(entry(test_event.vg2(1), 40)).await, Reason::Admitted);
 }
+
+#[tokio::test]
+async fn a_person_who_left_may_come_back_although_another_phone_had_let_them_in() {
+    let mut test_event = TestEvent::new();
+    test_event.event.reentry = Reentry::AfterExit;
+    let phone = test_event.phone().await;
+    let exited = Verdict {
+        direction: Direction::Exit,
+        ..heard(1, Reason::Exited, TicketStatus::Scanned, 1, 10)
+    };
+    phone.hear(&exited).await;
+    let vg2 = test_event.vg2(1);
+    let reasons = phone.reasons([entry(&vg2, 20), entry(&vg2, 30)]).await;
+    assert_eq!(reasons, [Reason::Readmitted, Reason::AlreadyInside]);
+}

@@ -244,38 +244,76 @@ async fn a_database_that_is_damaged_while_it_is_in_use_is_replaced_without_a_res
 }
 
 #[tokio::test]
-async fn a_kill_while_the_files_are_moved_leaves_no_half_of_a_database() {
+async fn a_kill_during_a_replacement_loses_nothing() {
     let test_event = TestEvent::new();
-    for moved in 0..3 {
+    let name = "device.db.20261129T000000000Z.replaced";
+    // Killed after this many steps: the marker, the WAL, the database, an empty new database.
+    for steps in 1..5 {
         let (directory, file) = closed_phone(&test_event).await;
-        let target = directory.path().join("device.db.20261129T000000000Z.replaced");
-        fs::write(directory.path().join("device.db-wal"), b"the newest scans").expect("it is written");
-        fs::write(
-            directory.path().join("device.db.replacing"),
-            target.as_os_str().as_encoded_bytes(),
-        )
-        .expect("it is written");
-        if moved > 0 {
-            fs::rename(
-                directory.path().join("device.db-wal"),
-                directory
-                    .path()
-                    .join("device.db.20261129T000000000Z.replaced-wal"),
-            )
-            .expect("it is moved");
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("device.db-wal"), b"the newest scans").expect("it is written");
+        let marker = format!("damaged_database 1780000000000 {name}");
+        fs::write(at("device.db.replacing"), marker).expect("it is written");
+        if steps > 1 {
+            fs::rename(at("device.db-wal"), at(&format!("{name}-wal"))).expect("it is moved");
         }
-        if moved > 1 {
-            fs::rename(&file, &target).expect("it is moved");
+        if steps > 2 {
+            fs::rename(&file, at(name)).expect("it is moved");
         }
-        let phone = opened(&test_event, directory).await;
-        assert_eq!(state(&phone).await.waiting, 0, "a new database");
-        assert!(target.exists());
-        let wal = phone
-            .directory
-            .path()
-            .join("device.db.20261129T000000000Z.replaced-wal");
-        assert_eq!(fs::read(wal).expect("it was moved too"), b"the newest scans");
-        assert!(!phone.directory.path().join("device.db.replacing").exists());
+        if steps > 3 {
+            let log = DeviceLog::open(&file, &test_event.setup(&file))
+                .await
+                .expect("it is new");
+            log.close().await.expect("it closes");
+        }
+        let mut phone = opened(&test_event, directory).await;
+        for _ in 0..2 {
+            let replacement = only(state(&phone).await);
+            assert_eq!(
+                (replacement.replaced_at, replacement.rescued),
+                (MADE_AT, 2),
+                "{steps}"
+            );
+            assert!(replacement.path.ends_with(name) && replacement.path.exists());
+            let directory = phone.directory.path();
+            assert!(!directory.join("device.db.replacing").exists(), "{steps}");
+            phone = phone.reopened(&test_event).await;
+        }
+        phone.scan(entry(test_event.vg2(5), 60)).await;
+        let numbers: Vec<_> = waiting(&phone)
+            .await
+            .iter()
+            .map(|(sequence, ..)| *sequence)
+            .collect();
+        assert_eq!(numbers, [2, 3, 4], "{steps}: the log goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_lost_twice_repeats_no_number_even_if_the_clock_is_wrong() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    let mut phone = opened(&test_event, directory).await;
+    let mut used = std::collections::HashSet::new();
+    for seconds in [0, 0, 1_780_000_000, 1_780_000_001] {
+        let Phone { scanner, directory } = phone;
+        scanner.close().await.expect("it closes");
+        fs::write(&file, "damaged").expect("it is written");
+        let written = fs::File::options().write(true).open(&file).expect("it is there");
+        let moment = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+        written.set_modified(moment).expect("the time is set");
+        phone = opened(&test_event, directory).await;
+        phone
+            .install(&test_event, test_event.manifest(), 0)
+            .await
+            .expect("it is installed");
+        for number in 1..4 {
+            phone.scan(entry(test_event.vg2(number), number.into())).await;
+        }
+        for (sequence, prev, _) in waiting(&phone).await {
+            assert!(used.insert(sequence), "{sequence} twice");
+            assert!(prev.is_some() && sequence < 1 << 53);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
--- Selects the scans that the server rejected of a database that was set aside, from its end.
+-- Selects the scans that the server did not accept of a database that was set aside, from its end.
 -- An index may be damaged, so the table itself is read.
 select sequence, scan_id, payload_sha256, direction, sent, link, verdict, status, errors
 from scans not indexed
-where status = 'rejected'
+where status in ('rejected', 'quarantined')
 order by sequence desc
