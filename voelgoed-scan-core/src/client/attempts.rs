@@ -121,13 +121,16 @@ impl Known {
         }
     }
 
-    fn is_kept(&self, now: Timestamp) -> bool {
+    /// Whether a call that was made at `called_at` and enters at `now` finds the attempt.
+    fn is_kept(&self, called_at: Timestamp, now: Timestamp) -> bool {
         match &self.progress {
             Progress::UnderWay(work) => work.upgrade().is_some(),
             Progress::Failed => false,
             Progress::Decided(verdict) => {
                 let is_unseen = !self.is_seen && !self.is_replaced && verdict.result == ScanResult::Valid;
-                is_within(self.window_from, DEBOUNCE_INTERVAL, now)
+                // Another call may have started the attempt while this one waited.
+                let time = called_at.max(self.window_from.min(now));
+                is_within(self.window_from, DEBOUNCE_INTERVAL, time)
                     || is_unseen && is_within(self.started_at, UNSEEN_LIFETIME, now)
             }
         }
@@ -146,8 +149,8 @@ fn key_of(attempt: &Attempt) -> ReadingKey {
 }
 
 impl Table {
-    fn expire(&mut self, now: Timestamp) {
-        self.known.retain(|known| known.is_kept(now));
+    fn expire(&mut self, called_at: Timestamp, now: Timestamp) {
+        self.known.retain(|known| known.is_kept(called_at, now));
         let expired = self
             .unfinished
             .extract_if(.., |one| !is_within(one.started_at, UNSEEN_LIFETIME, now));
@@ -253,11 +256,13 @@ impl Attempts {
         self.0.lock().unfinished.push(unfinished);
     }
 
-    /// Joins the attempt that the call belongs to, or starts a new one. `run` makes the work of a new attempt.
+    /// Joins the attempt that the call belongs to, or starts a new one. `called_at`, by [`Clock::steady`], is when the app
+    /// called. `run` makes the work of a new attempt.
     pub(super) fn enter(
         self: &Arc<Self>,
         session: &PhoneSession,
         input: ScanInput,
+        called_at: Timestamp,
         clock: &dyn Clock,
         run: impl FnOnce(Start) -> Work,
     ) -> Result<(Call, Pending), ClientError> {
@@ -265,7 +270,7 @@ impl Attempts {
         let event = session.event_id;
         let key = ReadingKey::of(&input.reading, session.gate_id, input.direction);
         let mut table = self.0.lock();
-        table.expire(now);
+        table.expire(called_at, now);
         if let Some(known) = table.find(event, &key, &input)?
             && let Some(pending) = known.pending()
         {

@@ -65,13 +65,17 @@ impl ScannerClient {
     ///
     /// A caller may stop waiting: the attempt goes on, and the next call with the same payload gets its verdict.
     pub async fn scan(&self, mut input: ScanInput) -> Result<Verdict, ClientError> {
+        // Before the first await: a call may wait for the database while the attempt of its reading is recorded.
+        let called_at = self.setup.clock.steady();
         self.check_not_refused().await?;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         truncate(&mut input.reading);
         let client = self.without_tasks();
         let run = |start| async move { client.run_attempt(start).await }.boxed().shared();
         // No await until the work is kept running: a caller that is cancelled has started the attempt or has not.
-        let (call, pending) = self.attempts.enter(&session, input, &*self.setup.clock, run)?;
+        let (call, pending) = self
+            .attempts
+            .enter(&session, input, called_at, &*self.setup.clock, run)?;
         let outcome = match pending {
             Pending::Work(work) => self.keep_running(work).await,
             Pending::Decided(verdict) => Ok(*verdict),

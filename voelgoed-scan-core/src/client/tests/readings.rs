@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::server::Network;
 use super::*;
+use crate::client::attempts::Pending;
 use crate::client::{Verdict, VerdictSource};
 use crate::model::{Direction, Override, Reason, Reentry, ScanId};
 
@@ -128,6 +129,31 @@ async fn a_reading_lasts_while_it_is_being_decided_and_is_not_red_right_after_it
     let third = phone.scan(fixture.entry(1)).await;
     let verdicts = [first, second, third].map(|one| one.expect("a verdict"));
     assert_one_verdict(&verdicts, (Reason::Admitted, SERVER));
+    assert_eq!(fixture.scans(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_had_to_wait_belongs_to_the_reading_of_the_moment_it_was_made() {
+    let fixture = Fixture::patient(TestEvent::new());
+    let phone = fixture.phone().await;
+    let called_at = phone.setup.clock.steady();
+    let first = phone.scan(fixture.entry(1)).await.expect("a verdict");
+    fixture.later();
+    let session = phone.offline.session().await.expect("a session");
+    let enter = |called_at| {
+        let start = |_| -> crate::client::attempts::Work { panic!("another attempt starts") };
+        let clock = &*phone.setup.clock;
+        let entered = phone
+            .attempts
+            .enter(&session, fixture.entry(1), called_at, clock, start);
+        let (call, pending) = entered.expect("an attempt");
+        match pending {
+            Pending::Decided(verdict) => call.receive(Ok(*verdict), clock.steady()),
+            Pending::Work(_) => panic!("the attempt has ended"),
+        }
+    };
+    let second = enter(called_at).expect("a verdict");
+    assert_one_verdict(&[first, second], (Reason::Admitted, SERVER));
     assert_eq!(fixture.scans(), 1);
 }
 
