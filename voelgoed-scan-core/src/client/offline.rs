@@ -150,6 +150,8 @@ struct State {
     active_manifest: Option<ActiveManifest>,
     clock: DeviceClock,
     can_override: bool,
+    /// What the database has of it.
+    stored_can_override: bool,
     session: Option<PhoneSession>,
     refusal: Option<StoredRefusal>,
     replaced: Vec<StorageReplacement>,
@@ -200,6 +202,7 @@ impl OfflineScanner {
             active_manifest: None,
             clock: device.clock,
             can_override: device.can_override,
+            stored_can_override: device.can_override,
             session: device.session,
             refusal: device
                 .refusal

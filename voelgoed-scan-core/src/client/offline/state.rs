@@ -112,10 +112,11 @@ impl OfflineScanner {
     /// Sets whether the device may override, as the server's device settings say.
     pub async fn set_can_override(&self, can_override: bool) -> Result<(), OfflineError> {
         let mut state = self.state.lock().await;
-        if state.can_override != can_override {
-            // It holds even if the disk is full.
-            state.can_override = can_override;
+        // It holds even if the disk is full.
+        state.can_override = can_override;
+        if state.stored_can_override != can_override {
             state.log.set_can_override(can_override).await?;
+            state.stored_can_override = can_override;
         }
         Ok(())
     }
