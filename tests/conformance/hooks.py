@@ -69,6 +69,12 @@ def before_call(context, case, kwargs):
             case.path_parameters[name] = str(uuid.uuid4())
     remove_backward_periods(case.body)
     remove_backward_periods(case.query)
+    if case.operation.path.endswith("/manifest"):
+        # A range of a compressed body cannot be decompressed, and JSON Schema cannot tell which ranges exist. The system
+        # tests check ranges.
+        for name in ("Range", "If-Range"):
+            (case.headers or {}).pop(name, None)
+            (kwargs.get("headers") or {}).pop(name, None)
     if case.operation.path.endswith("/stream"):
         case.path_parameters["id"] = str(uuid.uuid4())
 

@@ -33,6 +33,7 @@ const MIN_COMPRESSED_BYTES: usize = 1024;
 struct ManifestParams {
     /// The version that the phone has. The response may then be a delta to it.
     #[serde(default)]
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
     since: Option<u64>,
 }
 

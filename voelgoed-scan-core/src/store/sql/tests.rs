@@ -93,7 +93,11 @@ fn a_statement_names_every_parameter_up_to_its_last_one() {
 #[test]
 fn every_statement_of_sqlite_has_a_counterpart_for_postgresql() {
     let names: Vec<String> = statements().into_iter().map(|(name, _)| name).collect();
-    for name in names.iter().filter(|name| name.ends_with(".sqlite.sql")) {
+    // SQLite writes only at the top of a statement. PostgreSQL does this in `feed/append.postgres.sql`.
+    let second_step = "feed/insert_batches.sqlite.sql";
+    assert!(names.iter().any(|name| name == second_step));
+    let of_sqlite = names.iter().filter(|name| name.ends_with(".sqlite.sql"));
+    for name in of_sqlite.filter(|name| *name != second_step) {
         let other = name.replace(".sqlite.sql", ".postgres.sql");
         assert!(names.contains(&other), "{other}");
     }

@@ -4,7 +4,7 @@
 -- a scan that was undone stays: its undo is one more entry.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
-    e.value ->> 'p' as feed_position, e.value ->> 'c' as is_change, x.organization_id as x_organization_id, x.scan_id as x_scan_id,
+    k.value ->> 'p' as feed_position, k.value ->> 'c' as is_change, x.organization_id as x_organization_id, x.scan_id as x_scan_id,
     x.ticket_id as x_ticket_id, x.ticket_code as x_ticket_code, x.event_id as x_event_id,
     x.gate_id as x_gate_id, x.device_id as x_device_id, x.session_id as x_session_id,
     x.result as x_result, x.reason as x_reason, x.would_have_been as x_would_have_been,
@@ -13,12 +13,12 @@ select
     x.source as x_source, x.decided_by as x_decided_by, x.override_reason as x_override_reason,
     x.undone_at as x_undone_at, x.undone_reason as x_undone_reason, x.undone_by as x_undone_by,
     x.local_result as x_local_result, x.metadata as x_metadata
-from json_each($1) e
-cross join scans x on x.organization_id = $2 and x.scan_id = unhex(e.value ->> 'k')
-where (e.value ->> 'c' = 0 and x.undone_at is not null)
+from json_each($1) k
+cross join scans x on x.organization_id = $2 and x.scan_id = unhex(k.value ->> 'k')
+where (k.value ->> 'c' = 0 and x.undone_at is not null)
     or not exists (
         select 1
         from scan_changes l
-        where l.organization_id = $2 and l.scan_id = x.scan_id and l.feed_position > e.value ->> 'p'
+        where l.organization_id = $2 and l.scan_id = x.scan_id and l.feed_position > k.value ->> 'p'
     )
-order by e.value ->> 'p'
+order by k.value ->> 'p'
