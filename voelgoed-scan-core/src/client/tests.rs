@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::client::offline::tests::{MADE_AT, TestEvent};
-use crate::model::{EnrollmentCode, Name};
+use crate::model::{App, EnrollmentCode, Name};
 use server::FakeServer;
 
 /// A secret store in memory.

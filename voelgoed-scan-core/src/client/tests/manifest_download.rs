@@ -4,6 +4,7 @@
 //! real one.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;

@@ -141,7 +141,7 @@ async fn a_call_that_had_to_wait_belongs_to_the_reading_of_the_moment_it_was_mad
     fixture.later();
     let session = phone.offline.session().await.expect("a session");
     let enter = |called_at| {
-        let start = |_| -> crate::client::attempts::Work { panic!("another attempt starts") };
+        let start = |_| -> attempts::Work { panic!("another attempt starts") };
         let clock = &*phone.setup.clock;
         let entered = phone
             .attempts
