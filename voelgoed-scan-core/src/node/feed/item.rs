@@ -86,6 +86,15 @@ impl OccupancyItem {
             rendering: Rendering::default(),
         }
     }
+
+    /// The item for a subscriber who has all entries up to a position. It may have read further than the channel had when
+    /// the item was published, and must not resume before that.
+    pub(super) fn at_least(self: Arc<Self>, position: i64) -> Arc<Self> {
+        if self.position >= position {
+            return self;
+        }
+        Arc::new(Self::new(position, self.occupancy.clone()))
+    }
 }
 
 impl FeedItem {

@@ -131,7 +131,7 @@ impl Subscription {
                         return Some(FeedItem::Scans(scans));
                     }
                 }
-                FeedItem::Occupancy(_) => return Some(item),
+                FeedItem::Occupancy(item) => return Some(FeedItem::Occupancy(item.at_least(self.position))),
             }
         }
     }

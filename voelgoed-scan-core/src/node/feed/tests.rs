@@ -1,5 +1,6 @@
 use super::channel::Channel;
 use super::*;
+use crate::model::{PlaceCount, ResultCounts};
 
 fn entry(position: i64) -> FeedEntry {
     let id = |number: i64| uuid::Uuid::from_u128(number.unsigned_abs().into());
@@ -83,4 +84,24 @@ fn a_subscriber_gets_the_entries_after_its_position() {
     assert_eq!(after(7), None);
     let whole = Arc::clone(&item).after(3).expect("the entries");
     assert!(Arc::ptr_eq(&whole, &item), "a whole item stays shared");
+}
+
+#[test]
+fn an_occupancy_never_takes_a_subscriber_back() {
+    let occupancy = EventOccupancy {
+        event: PlaceCount::default(),
+        gates: Vec::new(),
+        results: ResultCounts::default(),
+        scans_per_minute: 0,
+    };
+    let item = Arc::new(OccupancyItem::new(5, occupancy));
+    for (position, expected) in [(4, 5), (5, 5), (7, 7)] {
+        let placed = Arc::clone(&item).at_least(position);
+        assert_eq!(placed.position, expected);
+        assert_eq!(
+            Arc::ptr_eq(&placed, &item),
+            position <= 5,
+            "an item at its place stays shared"
+        );
+    }
 }
