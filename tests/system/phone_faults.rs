@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use voelgoed_scan_core::client::{ClientSettings, ScanInput, ScannerClient, Verdict, VerdictSource};
-use voelgoed_scan_core::model::{EnrollmentUri, Reason, ScanResult};
+use voelgoed_scan_core::model::{EnrollmentUri, Reason, ScanId, ScanResult};
 use voelgoed_scan_suite::fixture::Tenant;
 use voelgoed_scan_suite::{FaultProxy, Faults, Fixture};
 
@@ -19,6 +19,9 @@ use super::phone_client::{client_setup, enrollment_uri, vg2_payload};
 
 /// How long a call may take on a busy machine. A call that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
+
+/// How long calls with one payload are one reading.
+const READING: Duration = Duration::from_millis(2500);
 
 /// The size of a scan with its head, and of its answer, and some more.
 const EXCHANGE_BYTES: usize = 1600;
@@ -71,8 +74,9 @@ impl Behind {
         }
     }
 
-    /// Reads a ticket with some overlapping frames. All get one verdict.
-    async fn read(&self, ticket: usize, frames: u32) -> Verdict {
+    /// Reads a ticket with some overlapping frames. All get one verdict, unless a reading of the round before ends between
+    /// them: then the later ones are a reading of their own.
+    async fn read(&self, ticket: usize, frames: u32) -> Vec<Verdict> {
         let calls: Vec<_> = (0..frames)
             .map(|frame| {
                 let (phone, qr) = (Arc::clone(&self.phone), self.tickets[ticket].clone());
@@ -87,9 +91,24 @@ impl Behind {
             let ended = call.await.expect("no panic").expect("a scan ends");
             verdicts.push(ended.expect("a verdict"));
         }
-        let told: HashSet<_> = verdicts.iter().map(|one| (one.scan_id, one.reason)).collect();
-        assert_eq!(told.len(), 1, "one reading, one verdict: {told:?}");
-        verdicts.remove(0)
+        let mut told = HashSet::new();
+        verdicts.retain(|one| told.insert((one.scan_id, one.reason)));
+        let began = |one: &Verdict| {
+            ScanId::as_uuid(&one.scan_id)
+                .get_timestamp()
+                .map(|at| at.to_unix())
+        };
+        for pair in verdicts.windows(2) {
+            let [one, next] = [began(&pair[0]), began(&pair[1])].map(|began| {
+                let (seconds, nanos) = began.expect("the phone's ids have a time");
+                Duration::new(seconds, nanos)
+            });
+            assert!(
+                one.abs_diff(next) >= READING,
+                "one reading, one verdict: {verdicts:?}"
+            );
+        }
+        verdicts
     }
 
     /// Hands everything in.
@@ -141,16 +160,17 @@ async fn a_network_that_breaks_at_any_byte_loses_and_doubles_no_scan() {
             let faults = some_faults(&mut rng);
             behind.proxy.set(faults);
             let frames = [1, 1, 4, 12][rng.below(4)];
-            let verdict = behind.read(ticket, frames).await;
-            let is_admission = verdict.result == ScanResult::Valid;
-            if !shown.contains_key(&verdict.scan_id.to_string()) {
-                *admissions.entry(ticket).or_default() += usize::from(is_admission);
+            for verdict in behind.read(ticket, frames).await {
+                let is_admission = verdict.result == ScanResult::Valid;
+                if !shown.contains_key(&verdict.scan_id.to_string()) {
+                    *admissions.entry(ticket).or_default() += usize::from(is_admission);
+                }
+                assert!(
+                    is_admission || verdict.reason == Reason::AlreadyScanned,
+                    "{round} {faults:?}: {verdict:?}"
+                );
+                shown.insert(verdict.scan_id.to_string(), verdict);
             }
-            assert!(
-                is_admission || verdict.reason == Reason::AlreadyScanned,
-                "{round} {faults:?}: {verdict:?}"
-            );
-            shown.insert(verdict.scan_id.to_string(), verdict);
         }
     }
     behind.hand_in().await;
@@ -185,12 +205,12 @@ async fn a_network_that_breaks_at_any_byte_loses_and_doubles_no_scan() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_died_silently_is_replaced() {
     let behind = Behind::new().await;
-    assert_eq!(behind.read(0, 1).await.decided_by, VerdictSource::Server);
+    assert_eq!(behind.read(0, 1).await[0].decided_by, VerdictSource::Server);
     // The connection is open, and nothing passes: the network changed under it.
     let before = behind.proxy.connections();
     behind.proxy.kill_silently();
-    assert_eq!(behind.read(1, 1).await.decided_by, VerdictSource::Device);
+    assert_eq!(behind.read(1, 1).await[0].decided_by, VerdictSource::Device);
     behind.hand_in().await;
-    assert_eq!(behind.read(2, 1).await.decided_by, VerdictSource::Server);
+    assert_eq!(behind.read(2, 1).await[0].decided_by, VerdictSource::Server);
     assert!(behind.proxy.connections() > before, "a connection was made");
 }

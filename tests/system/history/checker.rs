@@ -116,12 +116,20 @@ pub(super) struct RunHistory {
 }
 
 /// A record that a reader of a stream received.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamedScan {
+    /// The position of its entry in the feed.
+    pub(super) position: u64,
     pub(super) scan_id: String,
+    pub(super) state: StreamedState,
+}
+
+/// What may change on a record. The record is sent again then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StreamedState {
+    pub(super) valid: bool,
+    pub(super) reason: String,
     pub(super) undone: bool,
-    /// Result and reason. A record whose decision an upload changes is sent again.
-    pub(super) decision: String,
 }
 
 /// All violations of the rules.
@@ -193,25 +201,42 @@ fn check_uploads(history: &RunHistory, violations: &mut Vec<String>) {
     }
 }
 
-/// Every reader of a stream received every state of every record once: as it was decided, decided otherwise, and undone.
+/// Every reader of a stream received every entry of the feed at most once and in order, every record, and its last state last.
+/// It received a state once, unless the record has left it and returned to it.
 fn check_streams(history: &RunHistory, violations: &mut Vec<String>) {
+    let uploads = history.calls.iter().filter(|call| call.kind == CallKind::Upload);
+    let uploaded: BTreeSet<&str> = uploads.map(|call| call.scan_id.as_str()).collect();
     for received in &history.streams {
-        let mut counts: BTreeMap<&StreamedScan, usize> = BTreeMap::new();
-        for scan in received {
-            *counts.entry(scan).or_default() += 1;
-        }
-        for (scan, count) in &counts {
-            if *count != 1 {
-                violations.push(format!("stream: {scan:?} was received {count} times"));
+        for pair in received.windows(2) {
+            if pair[0].position >= pair[1].position {
+                violations.push(format!("stream: {:?} was received after {:?}", pair[1], pair[0]));
             }
         }
-        let ids: BTreeSet<&str> = received.iter().map(|scan| scan.scan_id.as_str()).collect();
+        let mut states: BTreeMap<&str, Vec<&StreamedScan>> = BTreeMap::new();
+        for scan in received {
+            states.entry(&scan.scan_id).or_default().push(scan);
+        }
+        for (scan_id, states) in &states {
+            // The decision of an uploaded scan follows the undos of its ticket. A change that the next one takes back before
+            // it is read is left out.
+            let may_return = uploaded.contains(scan_id);
+            for (index, state) in states.iter().enumerate() {
+                let is_repeated = states[..index].iter().any(|earlier| earlier.state == state.state);
+                if is_repeated && !may_return {
+                    violations.push(format!("stream: {state:?} was received before: {states:?}"));
+                }
+            }
+        }
         for (scan_id, record) in &history.records {
-            let undone = |scan: &&StreamedScan| scan.undone && scan.scan_id == *scan_id;
-            if !ids.contains(scan_id.as_str())
-                || (record.undone && !received.iter().any(|scan| undone(&scan)))
-            {
-                violations.push(format!("stream: {scan_id} was not received: {record:?}"));
+            let last = states.get(scan_id.as_str()).and_then(|states| states.last());
+            let is_current = |last: &&StreamedScan| {
+                let state = &last.state;
+                (state.valid, &state.reason, state.undone) == (record.valid, &record.reason, record.undone)
+            };
+            if !last.is_some_and(is_current) {
+                violations.push(format!(
+                    "stream: {scan_id} is {record:?}, and the last that was received is {last:?}"
+                ));
             }
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use voelgoed_scan_suite::Client;
 use voelgoed_scan_suite::event_stream::EventStream;
 
-use super::checker::StreamedScan;
+use super::checker::{StreamedScan, StreamedState};
 use super::rng::Rng;
 
 /// For how long a reader keeps reading after the run, so that what is under way arrives.
@@ -77,10 +77,17 @@ impl<'a> StreamReader<'a> {
             while let Some(item) = stream.try_next().await {
                 assert_ne!(item.name, "reset", "the stream lost its place");
                 if item.name == "scan" {
+                    let scan = &item.data;
+                    let id = item.id.as_deref().unwrap_or_default();
+                    let position = id.split('-').next().expect("a part");
                     self.received.push(StreamedScan {
-                        scan_id: item.data["scan_id"].as_str().unwrap_or_default().to_owned(),
-                        undone: !item.data["undone"].is_null(),
-                        decision: format!("{} {}", item.data["result"], item.data["reason"]),
+                        position: position.parse().expect("the id begins with the position"),
+                        scan_id: scan["scan_id"].as_str().unwrap_or_default().to_owned(),
+                        state: StreamedState {
+                            valid: scan["result"] == "valid",
+                            reason: scan["reason"].as_str().unwrap_or_default().to_owned(),
+                            undone: !scan["undone"].is_null(),
+                        },
                     });
                 }
                 if item.id.is_some() {

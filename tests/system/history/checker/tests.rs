@@ -281,10 +281,14 @@ fn an_uploaded_scan_that_is_decided_again_is_reported() {
 
 #[test]
 fn a_stream_that_lacks_or_repeats_a_record_is_reported() {
-    let streamed = |scan_id: &str, undone| StreamedScan {
+    let streamed = |position, scan_id: &str, undone| StreamedScan {
+        position,
         scan_id: scan_id.to_owned(),
-        undone,
-        decision: "valid admitted".to_owned(),
+        state: StreamedState {
+            valid: true,
+            reason: "admitted".to_owned(),
+            undone,
+        },
     };
     let mut history = valid_history();
     history
@@ -292,7 +296,11 @@ fn a_stream_that_lacks_or_repeats_a_record_is_reported() {
         .push(call(CallKind::Undo, "a", 40, CallOutcome::Undone));
     history.records.get_mut("a").expect("a record").undone = true;
     history.occupancy = occupancy(0, 0);
-    let complete = vec![streamed("a", false), streamed("b", false), streamed("a", true)];
+    let complete = vec![
+        streamed(1, "a", false),
+        streamed(2, "b", false),
+        streamed(3, "a", true),
+    ];
     history.streams = vec![complete.clone()];
     assert_eq!(check(&history), Vec::<String>::new());
     for missing in [1, 2] {
@@ -301,8 +309,43 @@ fn a_stream_that_lacks_or_repeats_a_record_is_reported() {
         history.streams = vec![received];
         assert_only_violation(&history, "stream");
     }
-    history.streams = vec![[complete, vec![streamed("b", false)]].concat()];
-    assert_only_violation(&history, "stream");
+    // The same state under a new position, and an entry that was sent before.
+    for again in [streamed(4, "b", false), streamed(3, "a", true)] {
+        history.streams = vec![[complete.clone(), vec![again]].concat()];
+        assert_only_violation(&history, "stream");
+    }
+}
+
+#[test]
+fn an_uploaded_record_may_return_to_an_earlier_state_and_ends_in_its_last() {
+    let streamed = |position, reason: &str| StreamedScan {
+        position,
+        scan_id: "d".to_owned(),
+        state: StreamedState {
+            valid: false,
+            reason: reason.to_owned(),
+            undone: false,
+        },
+    };
+    let mut history = valid_history();
+    let upload = denied();
+    history.calls.push(call(CallKind::Upload, "d", 60, upload));
+    record(&mut history, "d", false);
+    let received = [
+        streamed(1, "already_scanned"),
+        streamed(2, "entry_limit_reached"),
+        streamed(3, "already_scanned"),
+    ];
+    for (last, is_current) in [(0, true), (1, false), (2, true)] {
+        history.records.retain(|scan, _| scan == "d");
+        history.streams = vec![received[..=last].to_vec()];
+        let violations = check(&history);
+        let stream: Vec<_> = violations
+            .iter()
+            .filter(|one| one.starts_with("stream"))
+            .collect();
+        assert_eq!(stream.is_empty(), is_current, "{violations:?}");
+    }
 }
 
 #[test]
