@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    ClassName, EventId, GateId, Headcount, Ledger, Passage, Reentry, ScanId, ScanResult, Ticket, TicketCode,
-    TicketId, Window,
+    ClassName, EventId, EventStatus, GateId, Headcount, Ledger, LocalTime, Passage, Reentry, ScanId,
+    ScanResult, Ticket, TicketCode, TicketId, TimeZoneName, Window,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_370_400_000);
@@ -28,9 +28,15 @@ pub(crate) fn event() -> Event {
         status: EventStatus::Live,
         starts_at: None,
         ends_at: None,
+        doors_open_at: None,
+        doors_close_at: None,
+        rescheduled_at: None,
+        time_zone: TimeZoneName::default(),
+        day_starts_at: LocalTime::default(),
         capacity: None,
         reentry: Reentry::Never,
         allow_unsigned: false,
+        allow_media: false,
         ticket_classes: Vec::new(),
         stale_manifest: crate::model::StaleManifest::Warn,
         manifest_max_age_s: 43_200,
