@@ -238,6 +238,28 @@ const OTHERS: &[(Reason, Change)] = &[
     (Reason::EventNotLive, |case| {
         case.event.status = EventStatus::Archived;
     }),
+    (Reason::EventCancelled, |case| {
+        case.event.status = EventStatus::Cancelled;
+    }),
+    (Reason::EventPostponed, |case| {
+        case.event.status = EventStatus::Postponed;
+    }),
+    (Reason::Admitted, |case| {
+        case.event.status = EventStatus::Postponed;
+        case.event.rescheduled_at = Some(NOW);
+    }),
+    (Reason::DoorsNotOpen, |case| {
+        // Check 6 comes before check 7.
+        case.event.doors_open_at = Some(NOW.plus_millis(1));
+        case.gate.status = GateStatus::Closed;
+    }),
+    (Reason::DoorsClosed, |case| {
+        case.event.doors_close_at = Some(NOW.plus_millis(-1));
+    }),
+    (Reason::Admitted, |case| {
+        case.event.doors_open_at = Some(NOW);
+        case.event.doors_close_at = Some(NOW);
+    }),
     (Reason::GateNotAllowed, |case| {
         case.ticket().gate_ids = Some(Vec::new());
     }),
@@ -345,7 +367,8 @@ const OTHERS: &[(Reason, Change)] = &[
         case.direction = Direction::Exit;
         case.entered(-1);
         case.claims.window = Window::new(None, Some(NOW.plus_millis(-1)));
-        case.event.status = EventStatus::Ended;
+        case.event.status = EventStatus::Cancelled;
+        case.event.doors_close_at = Some(NOW.plus_millis(-1));
         case.gate.status = GateStatus::Closed;
         case.gate.capacity = Some(0);
         case.ticket().gate_ids = Some(Vec::new());
