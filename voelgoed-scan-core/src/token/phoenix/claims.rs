@@ -1,4 +1,5 @@
-//! The claims of a Phoenix payload: `{data, signed_at_ms, max_age_s}`, where `data` is a ticket code or a map.
+//! The claims of a Phoenix payload: `{data, signed_at_ms, max_age_s}` or an older form of it, where `data` is a ticket code or
+//! a map.
 
 use std::str::FromStr;
 
@@ -9,30 +10,61 @@ use crate::token::Malformed;
 /// The age in seconds at which a token without its own maximum age expires (`plug_crypto` before 1.2).
 const LEGACY_MAX_AGE: i64 = 86_400;
 
-/// Reads the claims of a complete term.
+/// Reads the claims of a complete term: a tuple of data, time of signing and maximum age, or one of the older forms without
+/// a maximum age. The oldest is a map with the atom keys `data` and `signed` and no others.
 pub(super) fn read(term: &[u8]) -> Result<Claims, Malformed> {
     let mut reader = Reader::new(term)?;
-    let Head::Tuple(size @ 2..=3) = reader.head()? else {
-        return Err(Malformed);
-    };
-    let claims = match reader.head()? {
-        Head::Binary(code) => Claims::of_code(parse(code)?),
-        Head::Map(pairs) => read_map(&mut reader, pairs)?,
+    let (claims, signed_at, max_age) = match reader.head()? {
+        Head::Tuple(size @ 2..=3) => {
+            let claims = read_data(&mut reader)?;
+            let signed_at = read_time(&mut reader)?;
+            let max_age = match size {
+                3 => reader.head()?,
+                _ => Head::Integer(LEGACY_MAX_AGE),
+            };
+            (claims, signed_at, max_age)
+        }
+        Head::Map(2) => {
+            let (claims, signed_at) = read_legacy_map(&mut reader)?;
+            (claims, signed_at, Head::Integer(LEGACY_MAX_AGE))
+        }
         _ => return Err(Malformed),
-    };
-    let Head::Integer(signed_at) = reader.head()? else {
-        return Err(Malformed);
-    };
-    let max_age = if size == 3 {
-        reader.head()?
-    } else {
-        Head::Integer(LEGACY_MAX_AGE)
     };
     reader.end()?;
     Ok(Claims {
         window: Window::new(None, expires_at(signed_at, max_age)?),
         ..claims
     })
+}
+
+/// Reads `data`: a ticket code, or a map of claims.
+fn read_data(reader: &mut Reader<'_>) -> Result<Claims, Malformed> {
+    match reader.head()? {
+        Head::Binary(code) => Ok(Claims::of_code(parse(code)?)),
+        Head::Map(pairs) => read_map(reader, pairs),
+        _ => Err(Malformed),
+    }
+}
+
+/// Reads the time of signing, in milliseconds.
+fn read_time(reader: &mut Reader<'_>) -> Result<i64, Malformed> {
+    match reader.head()? {
+        Head::Integer(signed_at) => Ok(signed_at),
+        _ => Err(Malformed),
+    }
+}
+
+/// Reads the two pairs of the oldest form, in either order: Erlang does not sort the keys of a map by their names.
+fn read_legacy_map(reader: &mut Reader<'_>) -> Result<(Claims, i64), Malformed> {
+    let (mut claims, mut signed_at) = (None, None);
+    for _ in 0..2 {
+        match reader.head()? {
+            Head::Atom(b"data") => claims = Some(read_data(reader)?),
+            Head::Atom(b"signed") => signed_at = Some(read_time(reader)?),
+            _ => return Err(Malformed),
+        }
+    }
+    claims.zip(signed_at).ok_or(Malformed)
 }
 
 /// The last millisecond at which `plug_crypto` accepts a token; `None` if it never expires.

@@ -339,6 +339,42 @@ fn a_token_expires_as_in_plug_crypto() {
     assert_eq!(read(&outside), Err(Reason::Malformed));
 }
 
+#[test]
+fn a_map_with_exactly_the_keys_data_and_signed_is_the_oldest_form_and_holds_for_a_day() {
+    let term = |pairs: &[(Vec<u8>, Vec<u8>)]| [vec![131], map(pairs)].concat();
+    let data = (atom("data"), binary(CODE));
+    let signed = (atom("signed"), small(7));
+    let claims = map(&[(atom("ticket_id"), binary(ID)), (atom("extra"), nested(108, 5))]);
+    for pairs in [
+        [data.clone(), signed.clone()],
+        [signed.clone(), data.clone()],
+        [(atom("data"), claims), signed.clone()],
+    ] {
+        let claims = read(&term(&pairs)).expect("a genuine token");
+        assert!(claims.ticket_code.is_some() || claims.ticket_id.is_some());
+        assert_eq!(
+            claims.window,
+            Window::new(None, Some(Timestamp::from_millis(86_400_007))),
+            "{pairs:?}"
+        );
+    }
+    for pairs in [
+        vec![data.clone()],
+        vec![data.clone(), data.clone()],
+        vec![signed.clone(), signed.clone()],
+        vec![data.clone(), signed.clone(), (atom("max_age"), small(1))],
+        vec![data.clone(), (binary("signed"), small(7))],
+        vec![(binary("data"), binary(CODE)), signed.clone()],
+        vec![data.clone(), (atom("signed"), binary("7"))],
+        vec![(atom("data"), small(7)), signed.clone()],
+        vec![data.clone(), (atom("signed_at"), small(7))],
+    ] {
+        assert_eq!(read(&term(&pairs)), Err(Reason::Malformed), "{pairs:?}");
+    }
+    let followed = [term(&[data, signed]), small(1)].concat();
+    assert_eq!(read(&followed), Err(Reason::Malformed));
+}
+
 proptest! {
     #[test]
     fn any_signed_bytes_are_parsed_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
