@@ -81,6 +81,7 @@ fn fixture() -> Fixture {
         admissions: 0,
         inside: 0,
         last_admission: None,
+        media: Vec::new(),
     });
     let facts = ManifestFacts {
         version: 1,

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::ScannerError;
 pub use voelgoed_scan_core::model::{
-    ClassName, DeviceId, EventId, GateCode, GateId, HolderName, KeyId, Metadata, Name, Note, OrderRef,
-    OrganizationId, ReasonText, ScanId, SeatPart, SessionId, TicketCode, TicketId, Timestamp,
+    ClassName, DeviceId, EventId, GateCode, GateId, HolderName, KeyId, Medium, Metadata, Name, Note,
+    OrderRef, OrganizationId, ReasonText, ScanId, SeatPart, SessionId, TicketCode, TicketId, Timestamp,
 };
 
 macro_rules! texts {
@@ -28,6 +28,7 @@ texts! {
     SessionId = "session id";
     ScanId = "scan id";
     TicketCode = "ticket code";
+    Medium = "medium";
     KeyId = "key id";
     ClassName = "ticket class";
     SeatPart = "part of a seat";

@@ -179,6 +179,10 @@ pub enum Format {
     Phoenix,
     /// A code without a signature, typed by staff.
     Bare,
+    /// A barcode that another system issued.
+    Barcode,
+    /// The id of a wristband or a card.
+    Nfc,
 }
 
 macro_rules! codes {

@@ -11,7 +11,7 @@ use crate::clock::{PlatformClock, now};
 use crate::runtime::run_on_one_thread;
 use crate::text::shown_as_debug;
 use crate::{
-    Conflict, DeviceId, Direction, EventId, GateId, Metadata, NamedGate, OrganizationId, ReasonText,
+    Conflict, DeviceId, Direction, EventId, GateId, Medium, Metadata, NamedGate, OrganizationId, ReasonText,
     ReplacedDatabase, ScanId, ScannerError, Timestamp, Verdict,
 };
 
@@ -46,13 +46,19 @@ pub enum TicketReading {
         /// The ticket code.
         text: String,
     },
+    /// A medium that the app names outright: a wristband, a card, or a barcode.
+    Medium {
+        /// `nfc:` and the id in upper-case hexadecimal, or `barcode:` and the text.
+        medium: Medium,
+    },
 }
 
 impl fmt::Debug for TicketReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, text) = match self {
-            Self::Qr { text } => ("Qr", text),
-            Self::Typed { text } => ("Typed", text),
+            Self::Qr { text } => ("Qr", text.as_str()),
+            Self::Typed { text } => ("Typed", text.as_str()),
+            Self::Medium { medium } => ("Medium", medium.as_str()),
         };
         write!(f, "{kind}({} characters)", text.chars().count())
     }
@@ -65,6 +71,7 @@ impl From<TicketReading> for Reading {
         match reading {
             TicketReading::Qr { text } => Self::Qr(text),
             TicketReading::Typed { text } => Self::TicketCode(text),
+            TicketReading::Medium { medium } => Self::Medium(medium),
         }
     }
 }

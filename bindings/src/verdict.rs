@@ -54,8 +54,8 @@ pub struct Verdict {
 pub struct VerdictTicket {
     /// The ticket's id. Only the server knows it.
     pub id: Option<TicketId>,
-    /// The ticket code.
-    pub code: TicketCode,
+    /// The ticket code. Absent where the phone alone decided by a medium: the manifest has no codes.
+    pub code: Option<TicketCode>,
     /// The status.
     pub status: TicketStatus,
     /// The ticket class.

@@ -22,6 +22,7 @@ mod lifecycle;
 mod lists;
 mod manifest;
 mod manifest_transfer;
+mod media;
 mod memory_answers;
 mod metrics;
 mod model;

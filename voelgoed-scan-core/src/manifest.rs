@@ -17,6 +17,7 @@
 mod body;
 mod build;
 mod install;
+mod media;
 mod merge;
 mod section;
 #[cfg(test)]
@@ -29,11 +30,12 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    ClassName, Event, EventId, Gate, GateId, Ledger, OrganizationId, SigningKey, TicketCode, TicketFacts,
-    TicketStatus, Timestamp,
+    ClassName, Event, EventId, Gate, GateId, Ledger, Media, OrganizationId, SigningKey, TicketCode,
+    TicketFacts, TicketStatus, Timestamp,
 };
 pub use build::{ManifestDraft, ManifestFacts, ManifestTooLarge};
 pub use install::{Manifest, VerifiedManifest};
+pub use media::MediumKey;
 
 /// The media type of a manifest and of a delta.
 pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.voelgoed-scan.manifest";
@@ -193,12 +195,14 @@ pub struct ManifestTicket {
     pub inside: u16,
     /// The time of the last admission.
     pub last_admission: Option<Timestamp>,
+    /// The hashes of its media. Empty in a ticket that was read from a manifest, which finds it by each of them.
+    pub media: Vec<MediumKey>,
 }
 
 impl ManifestTicket {
     /// The entry of a ticket of the server.
     #[must_use]
-    pub fn of(facts: &TicketFacts) -> Self {
+    pub fn of(facts: &TicketFacts, media: &Media) -> Self {
         let TicketFacts { ticket, ledger, .. } = facts;
         let mut listed = Self {
             key: TicketKey::of(ticket.organization_id, ticket.event_id, ticket.code),
@@ -211,6 +215,10 @@ impl ManifestTicket {
             admissions: 0,
             inside: 0,
             last_admission: None,
+            media: media
+                .iter()
+                .map(|medium| MediumKey::of(ticket.organization_id, ticket.event_id, medium))
+                .collect(),
         };
         listed.set_history(ledger);
         listed

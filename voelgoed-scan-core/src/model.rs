@@ -18,9 +18,11 @@ mod id;
 pub(crate) mod json;
 mod ledger;
 mod local_time;
+mod medium;
 mod occupancy;
 mod organization;
 pub mod random;
+mod reading;
 mod reason;
 mod scan;
 mod session;
@@ -52,13 +54,14 @@ pub use id::{
 };
 pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
+pub use medium::{InvalidMedium, MAX_MEDIA, Media, Medium, TooManyMedia};
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
+pub use reading::{Reading, trim_reading};
 pub use reason::{Reason, ScanResult};
 pub use scan::{
     DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
-    RawScanRequest, Reading, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone,
-    Warning,
+    RawScanRequest, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
@@ -67,6 +70,6 @@ pub use text::{
 };
 pub use ticket::{
     FieldUpdate, ImportStatus, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing,
-    TicketPatch, TicketStatus,
+    TicketPatch, TicketStatus, TicketWithMedia,
 };
 pub use time::{InvalidTimestamp, Timestamp};

@@ -35,7 +35,7 @@ mod sql;
 use async_trait::async_trait;
 
 use crate::model::{
-    Attempt, AuthenticatedDevice, EventId, EventOccupancy, OrganizationId, ReasonText, Recorded,
+    Attempt, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText, Recorded,
     RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus,
     Timestamp, TokenHash,
 };
@@ -50,8 +50,8 @@ pub use manifests::{
 };
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
-    AcceptOutcome, Acceptance, DeleteOutcome, ImportOutcome, NumberedLine, PutOutcome, StartOutcome,
-    SyncOutcome, UndoOutcome, UndoPermission,
+    AcceptOutcome, Acceptance, DeleteOutcome, ImportOutcome, MediumTicket, NumberedLine, PutOutcome,
+    StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
@@ -149,6 +149,24 @@ pub trait TicketStore: Send + Sync {
         event: EventId,
         code: TicketCode,
     ) -> Result<Option<TicketFacts>, StoreError>;
+
+    /// The tickets that have media with these SHA-256, at all events of the organization.
+    async fn tickets_by_media(
+        &self,
+        organization: OrganizationId,
+        media: &[[u8; 32]],
+    ) -> Result<Vec<MediumTicket>, StoreError>;
+
+    /// Whether a ticket of the organization has this code.
+    async fn code_exists(&self, organization: OrganizationId, code: TicketCode) -> Result<bool, StoreError>;
+
+    /// The media of a ticket of an event. They are empty if there is no such ticket.
+    async fn media_of(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        code: TicketCode,
+    ) -> Result<Media, StoreError>;
 
     /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, a part of a
     /// holder's name or the start of an order reference. The `id` of a cursor holds the code as a number.

@@ -8,6 +8,7 @@
 
 mod base64url;
 mod keyring;
+mod media;
 pub mod phoenix;
 pub mod vectors;
 mod vg1;
@@ -17,8 +18,10 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+pub use crate::model::trim_reading;
 use crate::model::{Claims, Format, KeyId, Reading, Reason, TicketCode};
 pub use keyring::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret, is_manifest_signature_valid};
+pub use media::{MediumClaim, MediumUse, fingerprint, medium_of, take_reading};
 pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;
@@ -74,12 +77,17 @@ impl<'a> Payload<'a> {
         Ok(Self { text, token })
     }
 
-    /// Parses a reading of a device. Text that staff type must be a bare code.
+    /// Parses a reading of a device. Text that staff type must be a bare code. A medium is no payload.
     pub fn parse_reading(reading: &'a Reading) -> Result<Self, Malformed> {
-        let payload = Self::parse(reading.text())?;
         match reading {
-            Reading::TicketCode(_) if payload.format() != Format::Bare => Err(Malformed),
-            Reading::TicketCode(_) | Reading::Qr(_) => Ok(payload),
+            Reading::Medium(_) => Err(Malformed),
+            Reading::Qr(text) => Self::parse(text),
+            Reading::TicketCode(text) => {
+                let payload = Self::parse(text)?;
+                (payload.format() == Format::Bare)
+                    .then_some(payload)
+                    .ok_or(Malformed)
+            }
         }
     }
 
@@ -124,6 +132,11 @@ impl<'a> Payload<'a> {
     }
 }
 
+/// Whether the prefix of a trimmed text claims it for a format, whatever follows.
+fn has_prefix(text: &str) -> bool {
+    text.starts_with(vg1::PREFIX) || text.starts_with(vg2::PREFIX) || phoenix::Algorithm::of(text).is_some()
+}
+
 /// Shows only format and key id: a payload is a bearer secret.
 impl fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,38 +170,6 @@ pub fn verify(
 #[must_use]
 pub fn payload_sha256(text: &str) -> [u8; 32] {
     Sha256::digest(trim_reading(text)).into()
-}
-
-/// A reading without what hardware scanners wrap it in: at both ends white space, a byte-order mark, C0 control characters
-/// and the `*` of Code 39; at its head an AIM symbology identifier (ISO/IEC 15424) or an ECI escape (`\` and six digits).
-#[must_use]
-pub fn trim_reading(text: &str) -> &str {
-    let is_wrapping = |character: char| {
-        character.is_whitespace() || matches!(character, '\u{0}'..='\u{1f}' | '\u{feff}' | '*')
-    };
-    let mut text = text.trim_matches(is_wrapping);
-    while let Some(rest) = without_identifier(text) {
-        text = rest.trim_start_matches(is_wrapping);
-    }
-    text
-}
-
-/// The rest of a text that starts with a symbology identifier or an ECI escape.
-fn without_identifier(text: &str) -> Option<&str> {
-    let mut characters = text.chars();
-    match characters.next()? {
-        ']' => {
-            characters.next().filter(char::is_ascii_alphabetic)?;
-            characters.next()?;
-        }
-        '\\' => {
-            for _ in 0..6 {
-                characters.next().filter(char::is_ascii_digit)?;
-            }
-        }
-        _ => return None,
-    }
-    Some(characters.as_str())
 }
 
 /// Whether a denied payload looks as if Caps Lock or another keyboard layout changed it: the scanner's settings are wrong.

@@ -7,7 +7,8 @@ use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::io::ReaderStream;
 use voelgoed_scan_core::model::{
-    Direction, Headcount, Override, RawScanRequest, ReasonText, ScanAnswer, ScanId, ScanResult,
+    Direction, Headcount, Medium, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId,
+    ScanResult,
 };
 
 use super::tables;
@@ -36,12 +37,18 @@ if any scan was denied. A scan that gets no answer is sent again with the same s
 Examples:
   voelgoed-scan scan VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ
   voelgoed-scan scan --direction exit VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ
+  voelgoed-scan scan --medium nfc:04A1B2C3D4E5F6
   voelgoed-scan scan - < payloads.txt
   zbarcam --raw | voelgoed-scan scan -")]
 pub(crate) struct Scan {
-    /// The payload of the ticket's QR code, or a ticket code; `-` reads one a line from standard input
-    #[arg(required = true, value_name = "PAYLOAD")]
+    /// The payload of the ticket's QR code, a ticket code, or what else a scanner reads; `-` reads one a line from standard
+    /// input
+    #[arg(required_unless_present = "media", value_name = "PAYLOAD")]
     payloads: Vec<String>,
+    /// A medium that is named outright, such as the id of a wristband: `nfc:` and its bytes in upper-case hexadecimal, or
+    /// `barcode:` and its text. May be repeated
+    #[arg(long = "medium", value_name = "MEDIUM", conflicts_with = "payloads")]
+    media: Vec<Medium>,
     /// The direction in which the person passes
     #[arg(long, default_value = "entry", value_parser = variant::<Direction>(Direction::STRINGS))]
     direction: Direction,
@@ -57,29 +64,35 @@ impl Scan {
     #[expect(clippy::unused_async, reason = "the commands have the same signature")]
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
-        let payloads: ResultStream<String> = if self.payloads == ["-"] {
+        let readings: ResultStream<Reading> = if self.payloads == ["-"] {
             let chunks = ReaderStream::new(tokio::io::stdin())
                 .map_err(|error| Failure::file(Path::new("standard input"), error));
-            client::lines(Box::pin(chunks))
+            let lines = client::lines(Box::pin(chunks));
+            lines
+                .try_filter(|payload| std::future::ready(!payload.trim().is_empty()))
+                .map_ok(Reading::Qr)
+                .boxed()
         } else {
-            Box::pin(stream::iter(self.payloads.clone().into_iter().map(Ok)))
+            let payloads = self.payloads.clone().into_iter().map(Reading::Qr);
+            let media = self.media.clone().into_iter().map(Reading::Medium);
+            stream::iter(payloads.chain(media).map(Ok)).boxed()
         };
-        let answers = payloads
-            .try_filter(|payload| std::future::ready(!payload.trim().is_empty()))
-            .and_then(move |payload| {
-                let request = RawScanRequest {
-                    qr: Some(payload),
-                    ticket_code: None,
-                    scan_id: (!self.dry_run).then(|| ScanId::generate(env::now())),
-                    scanned_at: Some(env::now()),
-                    direction: self.direction,
-                    metadata: None,
-                    override_: self.override_.clone().map(|reason| Override { reason }),
-                    dry_run: self.dry_run,
-                };
-                let client = client.clone();
-                async move { to_item(&scan(&client, &request).await?) }
-            });
+        let answers = readings.and_then(move |reading| {
+            let (qr, ticket_code, medium) = reading.into_fields();
+            let request = RawScanRequest {
+                qr,
+                ticket_code,
+                medium,
+                scan_id: (!self.dry_run).then(|| ScanId::generate(env::now())),
+                scanned_at: Some(env::now()),
+                direction: self.direction,
+                metadata: None,
+                override_: self.override_.clone().map(|reason| Override { reason }),
+                dry_run: self.dry_run,
+            };
+            let client = client.clone();
+            async move { to_item(&scan(&client, &request).await?) }
+        });
         Ok(Report::Stream(answers.boxed()))
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize as _;
 use serde_json::Value;
 use voelgoed_scan_core::model::{
-    EventId, SettableStatus, Ticket as CoreTicket, TicketCode, TicketListing, TicketPatch, TicketStatus,
+    EventId, SettableStatus, TicketCode, TicketListing, TicketPatch, TicketStatus, TicketWithMedia,
 };
 
 use super::value_parsers::{self, variant};
@@ -85,7 +85,7 @@ impl Ticket {
             }
             Self::Show(ticket) => {
                 let shown: Value = context.client()?.get(&ticket.path()).await?;
-                match CoreTicket::deserialize(&shown) {
+                match TicketWithMedia::deserialize(&shown) {
                     Ok(ticket) => Report::object(&ticket),
                     // Readers do not see the code.
                     Err(_) => Report::object(&shown),
@@ -104,7 +104,7 @@ impl TicketArgs {
     }
 
     async fn set_status(self, context: &Context, status: SettableStatus) -> Result<Report, Failure> {
-        let ticket: CoreTicket = context
+        let ticket: TicketWithMedia = context
             .client()?
             .patch(&self.path(), &TicketPatch { status })
             .await?;

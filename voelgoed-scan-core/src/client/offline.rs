@@ -42,6 +42,7 @@ use crate::model::{
     StaleManifest, Timestamp,
 };
 use crate::sync::{LinkHash, SyncScan};
+use crate::token::medium_of;
 pub use attempts::{Attempt, AttemptOutcome};
 pub use clock::ClockState;
 use clock::{ClockReading, CorrectedTime, DeviceClock};
@@ -394,13 +395,34 @@ impl OfflineScanner {
         reading: &Reading,
         event: EventId,
     ) -> Result<bool, OfflineError> {
-        match decide::claimed_key(reading, self.setup.organization_id, event) {
-            Some(ticket) => {
-                let mut state = self.state.lock().await;
-                state.log.has_unacknowledged_passage(event, ticket).await
+        let state = &mut *self.state.lock().await;
+        let claimed = decide::claimed_key(reading, self.setup.organization_id, event);
+        let by_medium = self.owner_of(state, reading, event).await?;
+        for ticket in claimed.into_iter().chain(by_medium) {
+            if state.log.has_unacknowledged_passage(event, ticket).await? {
+                return Ok(true);
             }
-            None => Ok(false),
         }
+        Ok(false)
+    }
+
+    /// The ticket of the medium that a reading may name, by the manifest of the event.
+    async fn owner_of(
+        &self,
+        state: &mut State,
+        reading: &Reading,
+        event: EventId,
+    ) -> Result<Option<TicketKey>, OfflineError> {
+        let Some((medium, _)) = medium_of(reading) else {
+            return Ok(None);
+        };
+        match manifests::activate(state, &self.setup, event).await {
+            Ok(()) => {}
+            Err(OfflineError::NoManifest) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let active = state.active_manifest.as_ref();
+        Ok(active.and_then(|active| active.manifest.owner_of(&medium)))
     }
 
     /// Closes the database. Nothing is lost without this call.

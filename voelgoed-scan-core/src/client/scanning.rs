@@ -261,13 +261,11 @@ impl ScannerClient {
 
     async fn request_decision(&self, attempt: &Attempt) -> Result<ScanAnswer, ClientError> {
         let asked = &attempt.scan;
-        let (qr, ticket_code) = match &asked.reading {
-            Reading::Qr(text) => (Some(text.clone()), None),
-            Reading::TicketCode(text) => (None, Some(text.clone())),
-        };
+        let (qr, ticket_code, medium) = asked.reading.clone().into_fields();
         let scan = RawScanRequest {
             qr,
             ticket_code,
+            medium,
             scan_id: Some(asked.scan_id),
             // The corrected time: the server warns of a clock that differs from its own.
             scanned_at: Some(self.offline.server_time(asked.scanned_at).await.0),

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
+use crate::manifest::media::MediaColumns;
 use crate::manifest::section::{Section, Sections};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, Reader, START_LENGTH, decode_time, encode_time};
 use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, TicketKey, TicketLookup};
@@ -57,6 +58,8 @@ pub(super) struct Body {
     keys: Range<usize>,
     terms: Range<usize>,
     histories: Range<usize>,
+    /// `None` where the event lets no media in.
+    pub(super) media: Option<MediaColumns>,
 }
 
 impl Body {
@@ -88,10 +91,14 @@ impl Body {
         let sections = Sections::find(&bytes, START_LENGTH)?;
         let mut head = read_head(&sections, organization, is_delta)?;
         let (classes, gate_sets) = read_tables(&sections, &mut head)?;
+        let media = sections.optional_range(Section::Media);
+        head.event.allow_media = media.is_some();
+        let media = media.map(|range| MediaColumns::of(range).ok_or(ManifestError::Malformed));
         let body = Self {
             keys: sections.range(Section::TicketKeys)?,
             terms: sections.range(Section::TicketTerms)?,
             histories: sections.range(Section::TicketHistories)?,
+            media: media.transpose()?,
             bytes,
             head,
             classes,
@@ -119,6 +126,7 @@ impl Body {
             && are_terms_valid
             && keys_ascend(self.keys())
             && histories_ascend(self.histories(), self.len())
+            && self.are_media_valid()
     }
 
     /// The number of tickets.
@@ -131,7 +139,7 @@ impl Body {
         self.bytes.capacity()
     }
 
-    fn keys(&self) -> &[[u8; TicketRecord::KEY_LENGTH]] {
+    pub(super) fn keys(&self) -> &[[u8; TicketRecord::KEY_LENGTH]] {
         self.column(&self.keys)
     }
 
@@ -143,7 +151,7 @@ impl Body {
         self.column(&self.histories)
     }
 
-    fn column<const N: usize>(&self, range: &Range<usize>) -> &[[u8; N]] {
+    pub(super) fn column<const N: usize>(&self, range: &Range<usize>) -> &[[u8; N]] {
         let bytes = self.bytes.get(range.clone()).unwrap_or_default();
         bytes.as_chunks().0
     }
@@ -196,6 +204,7 @@ impl Body {
             admissions: record.admissions,
             inside: record.inside,
             last_admission: decode_time(record.last_admission),
+            media: Vec::new(),
         })
     }
 }

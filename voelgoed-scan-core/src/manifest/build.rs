@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::manifest::body::TicketRecord;
+use crate::manifest::media::{MediaOwners, encode_media};
 use crate::manifest::section::{HEADER_LENGTH, Section};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
@@ -79,7 +80,13 @@ impl ManifestDraft {
         for ticket in tickets.iter().rev() {
             records.push(tables.record(ticket)?);
         }
-        encode(&head, &tables, || records.iter().copied()).map(Self)
+        let media = facts.event.allow_media.then(|| {
+            let tickets = tickets.iter();
+            tickets
+                .flat_map(|ticket| ticket.media.iter().map(|medium| (*medium, ticket.key)))
+                .collect()
+        });
+        encode(&head, &tables, media.as_ref(), || records.iter().copied()).map(Self)
     }
 
     /// The signed bytes. `None` if the keyring is a device's and cannot sign.
@@ -220,10 +227,12 @@ fn number(count: usize, what: &'static str) -> Result<u16, ManifestTooLarge> {
 }
 
 /// Encodes a manifest. Every call of `records` must give the same records, in the order of their keys and without
-/// duplicates: each column is written in a pass of its own, so that the records need not be in memory.
+/// duplicates: each column is written in a pass of its own, so that the records need not be in memory. `media` are those of
+/// the tickets, if the event lets media in.
 pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
     head: &ManifestHead,
     tables: &Tables,
+    media: Option<&MediaOwners>,
     records: impl Fn() -> I,
 ) -> Result<Vec<u8>, ManifestTooLarge> {
     let with_history = || (0..).zip(records()).filter(|(_, record)| record.has_history());
@@ -266,6 +275,9 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
         }
         Ok(())
     })?;
+    if let Some(media) = media {
+        encode_media(&mut to, media, records().map(|record| record.key))?;
+    }
     Ok(to.0)
 }
 

@@ -3,8 +3,8 @@
 use crate::manifest::body::{Body, numbered};
 use crate::manifest::merge::merge;
 use crate::manifest::wire::SIGNATURE_LENGTH;
-use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, TicketKey, TicketLookup};
-use crate::model::{ClassName, EventId, OrganizationId, TicketCode, Timestamp};
+use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, MediumKey, TicketKey, TicketLookup};
+use crate::model::{ClassName, EventId, Medium, OrganizationId, TicketCode, Timestamp};
 use crate::token::is_manifest_signature_valid;
 
 /// A manifest or a delta with a valid signature that is not in use yet.
@@ -140,6 +140,14 @@ impl Manifest {
     #[must_use]
     pub fn find(&self, key: TicketKey) -> TicketLookup {
         self.0.find(key)
+    }
+
+    /// The key of the ticket that has a medium. `None` where no ticket has it, or where the event lets no media in.
+    #[must_use]
+    pub fn owner_of(&self, medium: &Medium) -> Option<TicketKey> {
+        let event = &self.head().event;
+        self.0
+            .owner_of(MediumKey::of(event.organization_id, event.id, medium))
     }
 
     /// The tickets in the order of their keys, without those whose status or class number this version does not know.

@@ -8,6 +8,7 @@ use std::iter;
 
 use crate::manifest::body::{Body, TicketRecord, numbered};
 use crate::manifest::build::{Tables, encode};
+use crate::manifest::media::merged_media;
 use crate::manifest::{ManifestHead, ManifestTooLarge};
 
 /// The bytes of the merged manifest, without a signature.
@@ -28,7 +29,8 @@ pub(super) fn merge(base: &Body, delta: &Body) -> Result<Vec<u8>, ManifestTooLar
     }
     let from_base = |record| base_numbers.apply(record, known_classes);
     let from_delta = |record| delta_numbers.apply(record, known_classes);
-    encode(&head, &tables, || {
+    let media = merged_media(base, delta);
+    encode(&head, &tables, media.as_ref(), || {
         let mut old = base.records().peekable();
         let mut new = delta.records().peekable();
         let (from_base, from_delta) = (&from_base, &from_delta);

@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::manifest::wire::{Reader, Writer};
 use crate::manifest::{ManifestError, ManifestTooLarge};
 
-/// The sections that this version writes and reads. A manifest has all of them.
+/// The sections that this version writes and reads. A manifest has all that are required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     /// The event's id, the version, the base version and the times.
@@ -31,11 +31,13 @@ pub(super) enum Section {
     TicketTerms,
     /// The admissions of the tickets that have any.
     TicketHistories,
+    /// The media of the tickets, where the event lets them in.
+    Media,
 }
 
 impl Section {
     /// All sections, in the order of their tags.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Version,
         Self::Event,
         Self::Keys,
@@ -45,6 +47,7 @@ impl Section {
         Self::TicketKeys,
         Self::TicketTerms,
         Self::TicketHistories,
+        Self::Media,
     ];
 
     /// The tag in the bytes. The tags 16 to 20 are reserved, see `docs/manifest.md`.
@@ -59,7 +62,13 @@ impl Section {
             Self::TicketKeys => 7,
             Self::TicketTerms => 8,
             Self::TicketHistories => 9,
+            Self::Media => 19,
         }
+    }
+
+    /// Whether a reader that does not know the section must refuse the manifest.
+    const fn is_required(self) -> bool {
+        !matches!(self, Self::Media)
     }
 
     fn position(tag: u8) -> Option<usize> {
@@ -112,6 +121,11 @@ impl<'a> Sections<'a> {
         range.ok_or(ManifestError::Malformed)
     }
 
+    /// The position of a section's content, if the manifest has the section.
+    pub(super) fn optional_range(&self, section: Section) -> Option<Range<usize>> {
+        self.range(section).ok()
+    }
+
     /// Reads the content of a section to its end. A section with bytes after what `read` takes is malformed.
     pub(super) fn read<T>(
         &self,
@@ -133,14 +147,14 @@ impl<'a> Sections<'a> {
 pub(super) const HEADER_LENGTH: usize = 6;
 
 impl Writer {
-    /// Appends a section. A reader that does not know it must refuse the manifest.
+    /// Appends a section.
     pub(super) fn section(
         &mut self,
         section: Section,
         write: impl FnOnce(&mut Self) -> Result<(), ManifestTooLarge>,
     ) -> Result<(), ManifestTooLarge> {
         self.u8(section.tag());
-        self.flags([true]);
+        self.flags([section.is_required()]);
         let at = self.0.len();
         self.u32(0);
         let start = self.0.len();

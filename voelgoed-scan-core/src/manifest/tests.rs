@@ -1,4 +1,5 @@
 mod golden;
+mod media;
 mod sections;
 
 use proptest::prelude::*;
@@ -97,6 +98,7 @@ fn ticket(number: u128) -> ManifestTicket {
         admissions: 0,
         inside: 0,
         last_admission: None,
+        media: Vec::new(),
     }
 }
 

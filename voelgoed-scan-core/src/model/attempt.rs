@@ -14,12 +14,39 @@ use crate::model::{
 /// The stored traces of a payload. The payload itself is never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// SHA-256 of the payload's text.
+    /// SHA-256 of the payload's text, or of the medium's.
     pub sha256: [u8; 32],
+    /// The SHA-256 of the same reading where an event takes it differently: as a medium, or as a payload. A setting of the
+    /// event decides, so a repeated scan may be recorded under either.
+    pub other_sha256: Option<[u8; 32]>,
     /// Its format, if it could be parsed.
     pub format: Option<Format>,
     /// The key id in it, if it has one.
     pub kid: Option<KeyId>,
+}
+
+impl Fingerprint {
+    /// Whether a scan that was recorded with this SHA-256 had the same reading.
+    #[must_use]
+    pub fn is_of(&self, recorded: &[u8; 32]) -> bool {
+        self.sha256 == *recorded || self.other_sha256.as_ref() == Some(recorded)
+    }
+
+    /// Whether the reading is taken as a medium.
+    #[must_use]
+    pub const fn is_medium(&self) -> bool {
+        matches!(self.format, Some(Format::Barcode | Format::Nfc))
+    }
+
+    /// Why an event without media denies this medium. One that the app named outright has no other SHA-256.
+    #[must_use]
+    pub const fn medium_denial(&self) -> Reason {
+        if self.other_sha256.is_some() {
+            Reason::Malformed
+        } else {
+            Reason::UnsignedNotAllowed
+        }
+    }
 }
 
 /// One scan for the database to decide or to record.

@@ -6,7 +6,7 @@ use crate::model::text::string_enum;
 use crate::model::{EventId, OrganizationId, Reason, TicketCode, TicketId, Timestamp};
 
 string_enum! {
-    /// The formats of payloads.
+    /// The formats of payloads, and the kinds of media.
     pub enum Format {
         /// HMAC-SHA256 over a code.
         Vg1 = "vg1",
@@ -16,6 +16,10 @@ string_enum! {
         Phoenix = "phoenix",
         /// A code without a signature, which staff type.
         Bare = "bare",
+        /// A barcode that another system issued.
+        Barcode = "barcode",
+        /// The id of a wristband or a card.
+        Nfc = "nfc",
     }
 }
 
@@ -42,6 +46,21 @@ impl Claims {
     pub(crate) fn of_code(code: TicketCode) -> Self {
         Self {
             ticket_code: Some(code),
+            ..Self::default()
+        }
+    }
+
+    /// The claims of a medium that these tickets have, each with its event: those of the ticket of `event`, otherwise of
+    /// another event's. They are empty if no ticket has it.
+    pub(crate) fn of_medium(
+        event: EventId,
+        tickets: impl IntoIterator<Item = (EventId, TicketCode)>,
+    ) -> Self {
+        let named = tickets
+            .into_iter()
+            .min_by_key(|(owner, code)| (*owner != event, *owner, *code));
+        Self {
+            ticket_code: named.map(|(_, code)| code),
             ..Self::default()
         }
     }

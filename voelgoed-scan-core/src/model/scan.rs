@@ -71,36 +71,6 @@ string_enum! {
     }
 }
 
-/// What a device read: by its camera, or typed by staff.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Reading {
-    /// The text of a QR code.
-    Qr(String),
-    /// The text that staff typed.
-    TicketCode(String),
-}
-
-/// Shows only the kind and the length: the text is a bearer secret.
-impl std::fmt::Debug for Reading {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match self {
-            Self::Qr(_) => "Qr",
-            Self::TicketCode(_) => "TicketCode",
-        };
-        write!(f, "{kind}({} bytes)", self.text().len())
-    }
-}
-
-impl Reading {
-    /// The text.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Qr(text) | Self::TicketCode(text) => text,
-        }
-    }
-}
-
 /// The override of a denial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

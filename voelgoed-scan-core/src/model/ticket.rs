@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::text::string_enum;
 use crate::model::{
-    ClassName, EventId, GateId, HolderName, Ledger, Note, OrderRef, OrganizationId, SeatPart, TicketCode,
-    TicketId, Timestamp,
+    ClassName, EventId, GateId, HolderName, Ledger, Media, Note, OrderRef, OrganizationId, SeatPart,
+    TicketCode, TicketId, Timestamp,
 };
 
 string_enum! {
@@ -109,6 +109,20 @@ pub struct TicketListing {
     pub holder_name: Option<HolderName>,
     /// The reference of its order.
     pub order_ref: Option<OrderRef>,
+    /// What the person may hold besides a code of ours. Null for callers that may not see it.
+    #[serde(default)]
+    pub media: Option<Media>,
+}
+
+/// A ticket with its media.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TicketWithMedia {
+    /// The ticket.
+    #[serde(flatten)]
+    pub ticket: Ticket,
+    /// What the person may hold besides a code of ours. Null for callers that may not see it.
+    pub media: Option<Media>,
 }
 
 /// The request of `PATCH ../tickets/{code}`.
@@ -250,6 +264,9 @@ pub struct TicketLine {
     /// The reference of its order.
     #[serde(default)]
     pub order_ref: FieldUpdate<OrderRef>,
+    /// The media, at most 8. A line without a code is the ticket of the event that has one of them.
+    #[serde(default)]
+    pub media: FieldUpdate<Media>,
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 //!
 //! 1. **Authenticate the device** by its token: [`Scanner::authenticate`], here; from `cache/identities.rs`, otherwise from
 //!    the database. [`Scanner::scan`], here, then runs all further steps.
-//! 2. **Parse the payload**: `verify_reading`, `scanner/verification.rs`.
+//! 2. **Parse the payload**: `verify_at_event`, `scanner/verification.rs`. It also finds the ticket of a medium.
 //! 3. **Ask the cache tiers** for a denial: `cached_denial`, `scanner/cached_denials.rs`; first the tickets in this process
 //!    (`cache/tickets.rs`), then those in Redis (`cache/redis.rs`). This step runs after step 4, so that a forged copy of a
 //!    ticket learns nothing. A denial found here is answered by `answer_cached_denial` in the same file, and its record
 //!    is written after the answer.
-//! 4. **Verify the signature**, and the validity window that the payload claims: `verify_reading`, and `Scanner::attempt`
+//! 4. **Verify the signature**, and the validity window that the payload claims: `verify_reading`, and `attempt`
 //!    in `scanner/attempt.rs`.
 //! 5. **Fetch the facts** of ticket, session, event and gate;
 //! 6. **decide**, by `rules/decision.rs`; and
@@ -54,7 +54,7 @@ use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
 use crate::node::write_queue::WriteQueue;
 use crate::store::{Store, StoreError};
-use attempt::into_answer;
+use attempt::{attempt, into_answer};
 pub use error::ScanError;
 pub(crate) use post_commit::PostCommitEffects;
 pub use undo::UndoActor;
@@ -202,7 +202,15 @@ impl Scanner {
         };
         let keyring = self.0.keyrings.get(authenticated.device.organization_id).await?;
         let (client_scan_id, dry_run) = (request.scan_id, request.dry_run);
-        let attempt = self.attempt(authenticated, active_session, request, &keyring, now);
+        let reading = self
+            .verify_at_event(
+                authenticated.device.organization_id,
+                &active_session.event,
+                &request.reading,
+                &keyring,
+            )
+            .await?;
+        let attempt = attempt(authenticated, active_session, request, reading, now);
         if dry_run {
             return Box::pin(self.preview(attempt)).await;
         }

@@ -99,7 +99,7 @@ fn decide_attempt(
     let organization = attempt.organization_id;
     if let Some(known) = facts.known_scans.get(&(organization, attempt.scan_id)) {
         return with_occupancy(
-            known.answer_to(attempt.device_id, &attempt.fingerprint.sha256, attempt.direction),
+            known.answer_to(attempt.device_id, &attempt.fingerprint, attempt.direction),
             facts,
             attempt,
         );

@@ -29,6 +29,7 @@ mod keys;
 mod lookup;
 mod manifests;
 mod mapping;
+mod media;
 mod nodes;
 mod occupancy;
 mod open;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{ScanId, TicketCode, TicketId};
-use crate::sync::{UploadBatch, UploadChunk, UploadItem};
+use crate::sync::{Upload, UploadBatch, UploadChunk, UploadItem};
 
 /// What makes items depend on each other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,14 +19,16 @@ enum SharedKey {
 }
 
 fn shared_keys(item: &UploadItem) -> impl Iterator<Item = SharedKey> {
-    let ticket = item.upload.as_ref().ok().and_then(|upload| {
+    let upload = item.upload.as_ref().ok();
+    let codes = upload.into_iter().flat_map(|upload| upload.ticket_codes());
+    let ticket = upload.and_then(|upload| {
         let claims = upload.claims.ok()?;
-        let code = claims.ticket_code.map(SharedKey::Code);
-        code.or(claims.ticket_id.map(SharedKey::Ticket))
+        claims.ticket_id.filter(|_| claims.ticket_code.is_none())
     });
     let scan = item.scan_id.map(SharedKey::Scan);
     let sequence = item.sequence.map(SharedKey::Sequence);
-    [scan, ticket, sequence].into_iter().flatten()
+    let others = [scan, ticket.map(SharedKey::Ticket), sequence];
+    others.into_iter().flatten().chain(codes.map(SharedKey::Code))
 }
 
 /// The part of a batch that is not written yet.
@@ -88,6 +90,7 @@ fn root(group_of: &mut [usize], mut at: usize) -> usize {
 /// an earlier one.
 #[cfg(feature = "node")]
 pub(crate) fn names_tickets_in_two_ways(batch: &UploadBatch) -> bool {
-    let claims = || batch.uploads().filter_map(|upload| upload.claims.ok());
-    claims().any(|claims| claims.ticket_code.is_some()) && claims().any(|claims| claims.ticket_code.is_none())
+    let names_by_code = |upload: &Upload| upload.ticket_codes().next().is_some();
+    let names_by_id = |upload: &Upload| upload.claims.is_ok_and(|claims| claims.ticket_code.is_none());
+    batch.uploads().any(names_by_code) && batch.uploads().any(names_by_id)
 }

@@ -12,6 +12,7 @@ use crate::model::{
 use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
 use crate::sync::refold::ScanState;
 use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
+use crate::token::MediumClaim;
 
 /// The offset of a device's clock, in milliseconds, up to which its times are not corrected.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
@@ -77,6 +78,32 @@ impl UploadBatch {
     /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &Upload> {
         self.items.iter().filter_map(|item| item.upload.as_deref().ok())
+    }
+
+    /// The SHA-256 of the media that its readings may name.
+    #[cfg(feature = "node")]
+    pub(crate) fn media(&self) -> Vec<[u8; 32]> {
+        self.uploads()
+            .filter_map(|upload| Some(upload.medium?.sha256))
+            .collect()
+    }
+
+    /// Notes the tickets that have these media.
+    #[cfg(feature = "node")]
+    pub(crate) fn set_media_tickets(&mut self, tickets: &[crate::store::MediumTicket]) {
+        let uploads = self
+            .items
+            .iter_mut()
+            .filter_map(|item| item.upload.as_deref_mut().ok());
+        for upload in uploads {
+            let Some(claim) = upload.medium else { continue };
+            let named = tickets
+                .iter()
+                .filter(|ticket| ticket.medium_sha256 == claim.sha256);
+            upload.media_tickets = named
+                .map(|ticket| (ticket.event_id, ticket.ticket_code))
+                .collect();
+        }
     }
 }
 
@@ -226,6 +253,9 @@ pub struct QuarantinedUpload {
     pub kid: Option<KeyId>,
     /// The result of checks 1 to 3 when it arrived, without the payload's validity window.
     pub claims: Result<Claims, Reason>,
+    /// The medium that the reading may name.
+    #[serde(default)]
+    pub medium: Option<MediumClaim>,
     /// The device's reason.
     pub local_reason: Option<Reason>,
     /// The override.

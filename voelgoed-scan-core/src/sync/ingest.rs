@@ -5,7 +5,7 @@ mod results;
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    Direction, Event, EventId, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId, ScanRecord,
+    Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId, ScanRecord,
     ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
@@ -72,6 +72,8 @@ enum ItemOutcome {
 /// A new scan before its ticket's history is folded.
 struct NewUpload<'a> {
     upload: &'a Upload,
+    /// The traces of the reading as its event takes it.
+    fingerprint: Fingerprint,
     log: Option<LogPosition>,
     scan_id: ScanId,
 }
@@ -135,7 +137,7 @@ impl<'a> Ingestion<'a> {
             let record = &recorded.state.record;
             let fault = if record.device_id != self.batch.device_id {
                 Some("is the id of another device's scan")
-            } else if recorded.payload_sha256 != upload.fingerprint.sha256
+            } else if !upload.fingerprint.is_of(&recorded.payload_sha256)
                 || record.direction != scan.direction
             {
                 Some("is the id of a scan with another payload or direction")
@@ -173,14 +175,14 @@ impl<'a> Ingestion<'a> {
             return ItemOutcome::Rejected(Some(id), fault);
         }
         if !is_accepted {
-            return self.quarantine(upload, event.id);
+            return self.quarantine(upload, &event);
         }
         self.record(upload, item.link, &event, &gate);
         ItemOutcome::Recorded(id)
     }
 
     /// Puts a scan into quarantine, unless it is full.
-    fn quarantine(&mut self, upload: &Upload, event: EventId) -> ItemOutcome {
+    fn quarantine(&mut self, upload: &Upload, event: &Event) -> ItemOutcome {
         let scan = &upload.scan;
         let id = scan.scan_id;
         if self.facts.quarantined.contains(&id) {
@@ -194,7 +196,7 @@ impl<'a> Ingestion<'a> {
         let is_signed = upload.fingerprint.format != Some(Format::Bare);
         self.writes.quarantine.push(QuarantinedScan {
             scan_id: id,
-            event_id: event,
+            event_id: event.id,
             gate_id: scan.gate_id,
             ticket_code: upload
                 .claims
@@ -210,6 +212,7 @@ impl<'a> Ingestion<'a> {
                 format: upload.fingerprint.format,
                 kid: upload.fingerprint.kid,
                 claims: upload.claims,
+                medium: upload.medium,
                 local_reason: scan.local_reason,
                 override_: scan.override_.clone(),
                 metadata: scan.metadata.clone(),
@@ -276,11 +279,11 @@ impl<'a> Ingestion<'a> {
             can_override: self.facts.device.can_override,
             dedup_window: self.rules.dedup_window,
         };
-        let ticket = upload
-            .claims
+        let (fingerprint, claims) = upload.read_at(event, |code| self.codes.contains_key(&code));
+        let ticket = claims
             .ok()
             .and_then(|claims| self.facts.ticket(&self.codes, &claims));
-        let evaluation = evaluate(upload, &context, ticket);
+        let evaluation = evaluate(scan, claims, &context, ticket);
         let ticket = ticket
             .filter(|_| evaluation.names_ticket)
             .map(|facts| &facts.ticket);
@@ -352,6 +355,7 @@ impl<'a> Ingestion<'a> {
         }
         self.new_uploads.push(NewUpload {
             upload,
+            fingerprint,
             log: position,
             scan_id: scan.scan_id,
         });

@@ -116,10 +116,13 @@ mod tests {
                     scan,
                     fingerprint: Fingerprint {
                         sha256: [0; 32],
+                        other_sha256: None,
                         format: None,
                         kid: None,
                     },
                     claims: Err(Reason::Malformed),
+                    medium: None,
+                    media_tickets: Vec::new(),
                 })),
             });
         }

@@ -5,22 +5,58 @@
 //! admission; every person whom a device admitted is counted, if the ticket is known.
 
 use crate::model::{
-    Claims, DecidedBy, Direction, Event, Fingerprint, Format, Gate, Ledger, Reason, ScanResult, TicketCode,
-    TicketFacts, Timestamp,
+    Claims, DecidedBy, Direction, Event, EventId, Fingerprint, Format, Gate, Ledger, Reason, ScanResult,
+    TicketCode, TicketFacts, Timestamp,
 };
 use crate::rules::decision::{claims_match, recheck};
 use crate::rules::{ConflictKind, HistoryKind, ScanContext, can_be_overridden, decide};
 use crate::sync::SyncScan;
+use crate::token::{MediumClaim, take_reading};
 
 /// A scan of a batch with a verified payload. Its ticket is not known yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upload {
     /// The scan as the device sent it.
     pub scan: SyncScan,
-    /// The traces of the payload.
+    /// The traces of the reading as a payload.
     pub fingerprint: Fingerprint,
-    /// The result of checks 1 to 3 without the payload's validity window.
+    /// The result of checks 1 to 3 of the reading as a payload, without the payload's validity window.
     pub claims: Result<Claims, Reason>,
+    /// The medium that the reading may name.
+    pub medium: Option<MediumClaim>,
+    /// The tickets that have this medium, each with its event.
+    pub media_tickets: Vec<(EventId, TicketCode)>,
+}
+
+impl Upload {
+    /// The codes of the tickets that the reading may name.
+    pub(crate) fn ticket_codes(&self) -> impl Iterator<Item = TicketCode> {
+        let claimed = self.claims.ok().and_then(|claims| claims.ticket_code);
+        let media = self.media_tickets.iter().map(|(_, code)| *code);
+        claimed.into_iter().chain(media)
+    }
+
+    /// The reading as its event takes it: its fingerprint, and its claims or the reason of the denial. `is_code` tells
+    /// whether a ticket has a code.
+    pub(crate) fn read_at(
+        &self,
+        event: &Event,
+        is_code: impl FnOnce(TicketCode) -> bool,
+    ) -> (Fingerprint, Result<Claims, Reason>) {
+        let claims = match self.claims {
+            Ok(_) if self.fingerprint.format == Some(Format::Bare) && !event.allow_unsigned => {
+                Err(Reason::UnsignedNotAllowed)
+            }
+            claims => claims,
+        };
+        take_reading(
+            event,
+            self.medium.as_ref(),
+            (self.fingerprint, claims),
+            |claims| claims.ticket_code.is_some_and(is_code),
+            || Claims::of_medium(event.id, self.media_tickets.iter().copied()),
+        )
+    }
 }
 
 /// The circumstances of an uploaded scan.
@@ -49,22 +85,17 @@ pub(crate) struct Evaluation {
     pub(crate) code: Option<TicketCode>,
 }
 
-/// Evaluates a scan. `ticket` is the one that its claims name, if it exists.
+/// Evaluates a scan with the claims that its event reads ([`Upload::read_at`]). `ticket` is the one that they name, if it
+/// exists.
 pub(crate) fn evaluate(
-    upload: &Upload,
+    scan: &SyncScan,
+    claims: Result<Claims, Reason>,
     context: &UploadContext<'_>,
     ticket: Option<&TicketFacts>,
 ) -> Evaluation {
-    let claims = match upload.claims {
-        Ok(_) if upload.fingerprint.format == Some(Format::Bare) && !context.event.allow_unsigned => {
-            Err(Reason::UnsignedNotAllowed)
-        }
-        claims => claims,
-    };
     let ticket = ticket.filter(|facts| {
         claims.is_ok_and(|claims| claims_match(&claims, facts, context.event.organization_id))
     });
-    let scan = &upload.scan;
     let has_override = scan.override_.is_some() && context.can_override && scan.direction == Direction::Entry;
     let evaluation = match scan.local_result {
         Some(ScanResult::Valid) => evaluate_admitted(scan, context, claims, ticket, has_override),

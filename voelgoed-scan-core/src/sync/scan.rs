@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Direction, EventId, GateId, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp,
+    Direction, EventId, GateId, Medium, Metadata, Override, Reading, Reason, ScanId, ScanResult, Timestamp,
 };
 use crate::sync::LinkHash;
 use crate::sync::split::{NotJson, Splitter};
@@ -53,9 +53,10 @@ pub struct SyncScan {
         extend(
             // In allOf: programs that generate clients leave out the fields beside a oneOf.
             "allOf" = [{
-                "description": "Exactly one of `qr` and `ticket_code`.",
+                "description": "Exactly one of `qr`, `ticket_code` and `medium`.",
                 "oneOf": [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
-                          { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }]
+                          { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } },
+                          { "required": ["medium"], "properties": { "medium": { "type": "string" } } }]
             }]
         )
     )
@@ -63,12 +64,15 @@ pub struct SyncScan {
 pub struct RawSyncScan {
     /// The device's id of the scan. It is the same as in a request to the server.
     pub scan_id: ScanId,
-    /// The text of a QR code. Exactly one of `qr` and `ticket_code` is required.
+    /// The text of a QR code. Exactly one of `qr`, `ticket_code` and `medium` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr: Option<String>,
-    /// The code that staff typed. Exactly one of `qr` and `ticket_code` is required.
+    /// The code that staff typed. Exactly one of `qr`, `ticket_code` and `medium` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket_code: Option<String>,
+    /// A barcode or the id of a wristband. Exactly one of `qr`, `ticket_code` and `medium` is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub medium: Option<Medium>,
     /// The event. If absent, it is the only one that has this gate, or else that of the device's session at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,
@@ -115,8 +119,8 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 /// The error of a scan whose fields contradict each other or exceed a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSyncScan {
-    /// Neither `qr` nor `ticket_code`, or both.
-    #[error("exactly one of qr and ticket_code is due")]
+    /// None of `qr`, `ticket_code` and `medium`, or several.
+    #[error("exactly one of qr, ticket_code and medium is due")]
     NotOneReading,
     /// `local_reason` does not belong to `local_result`, or `local_result` is absent.
     #[error("is not a reason of local_result")]
@@ -146,11 +150,8 @@ impl TryFrom<RawSyncScan> for SyncScan {
     type Error = InvalidSyncScan;
 
     fn try_from(raw: RawSyncScan) -> Result<Self, InvalidSyncScan> {
-        let reading = match (raw.qr, raw.ticket_code) {
-            (Some(qr), None) => Reading::Qr(qr),
-            (None, Some(code)) => Reading::TicketCode(code),
-            _ => return Err(InvalidSyncScan::NotOneReading),
-        };
+        let reading =
+            Reading::of_fields(raw.qr, raw.ticket_code, raw.medium).ok_or(InvalidSyncScan::NotOneReading)?;
         if raw
             .local_reason
             .is_some_and(|reason| raw.local_result != Some(reason.result()))
@@ -183,14 +184,12 @@ impl TryFrom<RawSyncScan> for SyncScan {
 
 impl From<SyncScan> for RawSyncScan {
     fn from(scan: SyncScan) -> Self {
-        let (qr, ticket_code) = match scan.reading {
-            Reading::Qr(text) => (Some(text), None),
-            Reading::TicketCode(text) => (None, Some(text)),
-        };
+        let (qr, ticket_code, medium) = scan.reading.into_fields();
         Self {
             scan_id: scan.scan_id,
             qr,
             ticket_code,
+            medium,
             event_id: scan.event_id,
             gate_id: scan.gate_id,
             direction: scan.direction,

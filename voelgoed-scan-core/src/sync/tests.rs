@@ -148,6 +148,7 @@ impl TestDatabase {
     fn fingerprint(step: &Step) -> Fingerprint {
         Fingerprint {
             sha256: Self::claims(step).1,
+            other_sha256: None,
             format: Some(Format::Vg1),
             kid: None,
         }
@@ -269,6 +270,8 @@ impl TestDatabase {
                 scan,
                 fingerprint: Self::fingerprint(step),
                 claims: Ok(Self::claims(step).0),
+                medium: None,
+                media_tickets: Vec::new(),
             })),
         }
     }

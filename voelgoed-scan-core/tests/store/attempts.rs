@@ -30,6 +30,7 @@ pub(crate) fn entry(session: &TestSession, code: TicketCode, seconds: i64) -> At
         authenticated: None,
         fingerprint: Fingerprint {
             sha256: payload_sha256(&code.to_string()),
+            other_sha256: None,
             format: Some(Format::Vg1),
             kid: Some(voelgoed_scan_core::model::KeyId::FIRST),
         },

@@ -32,7 +32,8 @@ pub(crate) async fn a_line_inserts_updates_or_leaves_a_ticket_unchanged(fixture:
     let full = format!(
         r#"{{"code":"{CODE}","id":"0192f0c1-7a4e-7000-8000-000000000001","status":"active","ticket_class":"VIP",
         "gate_ids":["{}"],"seat":{{"block":"A","row":"10","number":"42"}},"valid_from":"2026-11-22T10:00:00Z",
-        "valid_until":"2026-11-23T10:00:00Z","entry_limit":4,"note":"Aisle","holder_name":"Éloïse","order_ref":"VG-1"}}"#,
+        "valid_until":"2026-11-23T10:00:00Z","entry_limit":4,"note":"Aisle","holder_name":"Éloïse","order_ref":"VG-1",
+        "media":["nfc:04A1B2C3","barcode:1"]}}"#,
         fixture.main_gate
     );
     let [outcome] = &fixture.import(&[&full]).await[..] else {
@@ -89,20 +90,22 @@ pub(crate) async fn null_clears_a_field(fixture: Fixture) {
         .import(&[&format!(
             r#"{{"code":"{CODE}","status":"voided","ticket_class":"VIP","gate_ids":["{gate}"],"seat":{{"row":"1"}},
             "valid_from":"2026-11-22T10:00:00Z","valid_until":"2026-11-23T10:00:00Z","entry_limit":4,"note":"x",
-            "holder_name":"y","order_ref":"z"}}"#
+            "holder_name":"y","order_ref":"z","media":["barcode:1"]}}"#
         )])
         .await;
     fixture
         .import(&[&format!(
             r#"{{"code":"{CODE}","status":null,"ticket_class":null,"gate_ids":null,"seat":null,"valid_from":null,
-            "valid_until":null,"entry_limit":null,"note":null,"holder_name":null,"order_ref":null}}"#
+            "valid_until":null,"entry_limit":null,"note":null,"holder_name":null,"order_ref":null,"media":null}}"#
         )])
         .await;
     let TicketListing {
         ticket,
         holder_name,
         order_ref,
+        media,
     } = listing(&fixture, code(CODE)).await;
+    assert!(media.is_some_and(|media| media.is_empty()));
     assert_eq!((ticket.status, ticket.entry_limit), (TicketStatus::Active, 1));
     assert_eq!(
         (ticket.ticket_class, ticket.gate_ids, ticket.seat, ticket.note),

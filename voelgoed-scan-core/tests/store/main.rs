@@ -21,6 +21,7 @@ mod feed;
 mod fixture;
 mod imports;
 mod manifests;
+mod media;
 mod opening;
 mod plans;
 mod random_walks;
@@ -124,6 +125,15 @@ macro_rules! all_store_tests {
                 unchanged_tickets_are_not_read_again,
                 an_event_of_another_organization_has_no_manifest,
                 a_copy_of_a_manifest_is_kept_for_other_nodes_until_it_expires,
+            }
+            media {
+                a_line_without_a_code_is_the_ticket_that_has_its_medium,
+                an_absent_list_keeps_media_and_null_or_an_empty_one_clears_them,
+                a_line_that_names_another_tickets_medium_is_rejected,
+                a_medium_moves_to_another_ticket_in_the_order_of_the_lines,
+                concurrent_imports_give_a_medium_to_one_ticket,
+                a_medium_of_another_organization_is_not_found,
+                invalid_media_reject_the_line,
             }
             opening {
                 a_database_of_a_later_version_is_refused_unless_its_migrations_are_compatible,

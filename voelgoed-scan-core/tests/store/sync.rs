@@ -53,6 +53,8 @@ pub(crate) fn item(scan: SyncScan, code: Option<TicketCode>) -> UploadItem {
             scan,
             fingerprint,
             claims: code.map(|_| claims).ok_or(Reason::BadSignature),
+            medium: None,
+            media_tickets: Vec::new(),
         })),
     }
 }

@@ -6,7 +6,9 @@ use hyper::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use voelgoed_scan_core::model::{KeyFormat, Ticket, TicketListing, TicketPatch, TicketStatus};
+use voelgoed_scan_core::model::{
+    KeyFormat, Media, Ticket, TicketListing, TicketPatch, TicketStatus, TicketWithMedia,
+};
 
 use super::ok_or_not_found;
 use crate::auth::Permission;
@@ -60,12 +62,15 @@ async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
     let event = request.event_id()?;
     let (store, organization) = (request.store(), request.organization());
     let TicketListParams { q, status, page } = &request.query;
-    let tickets = store
+    let mut tickets = store
         .tickets(organization, event, q.as_deref(), *status, &(*page).into())
         .await?;
     // An empty page does not show whether the event exists.
     if tickets.data.is_empty() && store.event(organization, event).await?.is_none() {
         return Err(Code::NotFound.into());
+    }
+    if request.caller.role().is_none() {
+        tickets.data.iter_mut().for_each(|listing| listing.media = None);
     }
     Ok(response::ok(&List::from(tickets)))
 }
@@ -74,7 +79,7 @@ async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ShownTicket {
-    WithCode(Box<Ticket>),
+    WithCode(Box<TicketWithMedia>),
     WithoutCode(Value),
 }
 
@@ -84,7 +89,7 @@ impl JsonSchema for ShownTicket {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = Ticket::json_schema(generator);
+        let mut schema = TicketWithMedia::json_schema(generator);
         if let Some(code) = schema.pointer_mut("/properties/code") {
             *code = json!({
                 "type": ["string", "null"],
@@ -97,8 +102,10 @@ impl JsonSchema for ShownTicket {
 }
 
 impl ShownTicket {
-    fn new(ticket: Ticket, with_code: bool) -> Result<Self, serde_json::Error> {
-        if with_code {
+    /// `media` are `None` for a caller that may not see codes.
+    fn new(ticket: Ticket, media: Option<Media>) -> Result<Self, serde_json::Error> {
+        let ticket = TicketWithMedia { ticket, media };
+        if ticket.media.is_some() {
             return Ok(Self::WithCode(Box::new(ticket)));
         }
         let mut value = serde_json::to_value(ticket)?;
@@ -127,8 +134,13 @@ async fn run_show(request: Request) -> HandlerResult {
         .store()
         .ticket(request.organization(), event, code)
         .await?;
-    let with_code = request.caller.may_see_codes();
-    let ticket = facts.map(|facts| ShownTicket::new(facts.ticket, with_code));
+    let media = if request.caller.may_see_codes() {
+        let store = request.store();
+        Some(store.media_of(request.organization(), event, code).await?)
+    } else {
+        None
+    };
+    let ticket = facts.map(|facts| ShownTicket::new(facts.ticket, media));
     ok_or_not_found(ticket.transpose()?)
 }
 
@@ -140,7 +152,7 @@ pub(crate) fn change() -> Route {
         "Voids, refunds, uses up or reactivates a ticket.",
     )
     .json_body::<TicketPatch>()
-    .responds::<Ticket>(StatusCode::OK, "The changed ticket.")
+    .responds::<TicketWithMedia>(StatusCode::OK, "The changed ticket.")
     .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
     .authenticated(Permission::Admin, run_change)
 }
@@ -152,7 +164,14 @@ async fn run_change(request: Request<Json<TicketPatch>>) -> HandlerResult {
         .admin()
         .set_ticket_status(request.organization(), event, code, status, request.now)
         .await?;
-    ok_or_not_found(facts.map(|facts| facts.ticket))
+    let media = request
+        .store()
+        .media_of(request.organization(), event, code)
+        .await?;
+    ok_or_not_found(facts.map(|facts| TicketWithMedia {
+        ticket: facts.ticket,
+        media: Some(media),
+    }))
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -113,6 +113,7 @@ impl Scenario<'_> {
         let request = RawScanRequest {
             qr: Some(self.qr),
             ticket_code: None,
+            medium: None,
             scan_id: Some(ScanId::generate(env::now())),
             scanned_at: None,
             direction: Direction::Entry,

@@ -251,6 +251,7 @@ impl EventCopy {
                 let request = RawScanRequest {
                     qr: Some(payload.clone()),
                     ticket_code: None,
+                    medium: None,
                     scan_id: None,
                     scanned_at: None,
                     direction: Direction::Entry,

@@ -113,6 +113,7 @@ impl PastScan {
             scan_id: self.scan_id.unwrap_or_else(|| derived_id(number, text)),
             qr,
             ticket_code,
+            medium: None,
             gate_id: self.gate_id,
             direction: self.direction.unwrap_or(Direction::Entry),
             scanned_at: self.scanned_at,

@@ -16,9 +16,9 @@ use crate::output::{Item, Report, ResultStream, TextStyle, styled};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line is a JSON object. All fields are optional: code, id, status, ticket_class, gate_ids, seat, valid_from, \
-valid_until, entry_limit, note, holder_name, order_ref. A line with the code of an existing ticket changes it: an \
-absent field keeps its value, and null clears it. A line without a code creates a new ticket. Importing a file twice \
-changes nothing more if all lines have codes. Invalid lines are rejected and reported, the other lines are imported; \
+valid_until, entry_limit, note, holder_name, order_ref, media. A line with the code of an existing ticket changes it: an \
+absent field keeps its value, and null clears it. A line without a code is the ticket that has one of its media, or else a new one. \
+Importing a file twice changes nothing more if all lines have codes or media. Invalid lines are rejected and reported, the other lines are imported; \
 the command then exits 1.
 
 Examples:

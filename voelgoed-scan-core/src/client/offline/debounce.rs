@@ -94,7 +94,10 @@ impl OfflineScanner {
 
 /// Truncates a reading that is longer than any payload. It stays malformed, and the log stays small.
 pub(crate) fn truncate(reading: &mut Reading) {
-    let (Reading::Qr(text) | Reading::TicketCode(text)) = reading;
+    let (Reading::Qr(text) | Reading::TicketCode(text)) = reading else {
+        // A medium is short.
+        return;
+    };
     if trim_reading(text).len() > MAX_PAYLOAD {
         let trimmed = trim_reading(text);
         let end = trimmed.floor_char_boundary(MAX_PAYLOAD + 4);

@@ -15,7 +15,9 @@ use crate::model::{
 };
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{ScanContext, can_be_overridden, decide};
-use crate::token::{Keyring, Malformed, Payload, verify};
+use crate::token::{
+    Keyring, Payload, fingerprint, medium_of, suggests_scanner_settings, take_reading, verify,
+};
 
 /// A reading after verification, as far as a phone can verify it.
 #[derive(Debug)]
@@ -24,32 +26,47 @@ pub(super) struct VerifiedReading {
     format: Option<Format>,
     /// The ticket's key in the manifest.
     pub(super) key: Option<TicketKey>,
+    /// Whether the text looks as if the scanner's settings changed it, should it be denied for this reason.
+    suggests_settings: bool,
 }
 
 /// Makes checks 1 to 3: shape, key and signature. The time window of the payload is not checked here.
 pub(super) fn verify_reading(reading: &Reading, manifest: &Manifest, keyring: &Keyring) -> VerifiedReading {
-    let payload = match Payload::parse_reading(reading) {
-        Ok(payload) => payload,
-        Err(Malformed) => {
-            return VerifiedReading {
-                claims: Err(Reason::Malformed),
-                format: None,
-                key: None,
-            };
-        }
+    let event = &manifest.head().event;
+    let payload = Payload::parse_reading(reading).ok();
+    let claims = match &payload {
+        Some(payload) => verify_payload(payload, keyring, event.allow_unsigned),
+        None => Err(Reason::Malformed),
     };
-    let format = payload.format();
-    let allow_unsigned = manifest.head().event.allow_unsigned;
-    let claims = match (verify(&payload, keyring, None, allow_unsigned), format) {
-        // A phone has no HMAC key. A ticket code has 95 random bits, so whether the manifest lists it is decisive.
-        (Err(Reason::UnknownKey), Format::Vg1 | Format::Phoenix) => claims_without_signature(&payload),
-        (claims, _) => claims,
+    let medium = medium_of(reading);
+    let claim = medium.as_ref().map(|(_, claim)| claim);
+    let read = (fingerprint(reading, payload.as_ref(), claim), claims);
+    let is_code = |claims: &Claims| {
+        let key = claims.ticket_code.map(|code| manifest.key(code));
+        key.is_some_and(|key| manifest.find(key) != TicketLookup::Absent)
     };
-    let code = claims.as_ref().ok().and_then(|claims| claims.ticket_code);
+    // The manifest has no codes, so a medium gives a key and no claims.
+    let (fingerprint, claims) = take_reading(event, claim, read, is_code, Claims::default);
+    let key = match &claims {
+        Ok(_) if fingerprint.is_medium() => medium.and_then(|(medium, _)| manifest.owner_of(&medium)),
+        Ok(claims) => claims.ticket_code.map(|code| manifest.key(code)),
+        Err(_) => None,
+    };
     VerifiedReading {
+        suggests_settings: claims
+            .as_ref()
+            .is_err_and(|reason| suggests_scanner_settings(reading.text(), *reason)),
         claims,
-        format: Some(format),
-        key: code.map(|code| manifest.key(code)),
+        format: fingerprint.format,
+        key,
+    }
+}
+
+fn verify_payload(payload: &Payload<'_>, keyring: &Keyring, allow_unsigned: bool) -> Result<Claims, Reason> {
+    match (verify(payload, keyring, None, allow_unsigned), payload.format()) {
+        // A phone has no HMAC key. A ticket code has 95 random bits, so whether the manifest lists it is decisive.
+        (Err(Reason::UnknownKey), Format::Vg1 | Format::Phoenix) => claims_without_signature(payload),
+        (claims, _) => claims,
     }
 }
 
@@ -111,24 +128,29 @@ pub(super) fn decide_offline(
 ) -> OfflineDecision {
     let claims = match &reading.claims {
         Ok(claims) => claims,
-        Err(reason) => return context.denied(*reason),
+        Err(reason) => {
+            let mut denied = context.denied(*reason);
+            if reading.suggests_settings {
+                denied.warnings.push(Warning::ScannerSettings);
+            }
+            return denied;
+        }
     };
     let head = context.manifest.head();
     let mut warnings = context.warnings();
     let lookup = reading
         .key
         .map_or(TicketLookup::Absent, |key| context.manifest.find(key));
-    if let Some(reason) = context.refused(&lookup, memory) {
+    if let Some(reason) = context.refused(&lookup, reading.is_medium(), memory) {
         return context.denied(reason);
     }
     let ticket = match (&lookup, reading.format) {
         (TicketLookup::Listed(listed), format) => {
-            if matches!(format, Some(Format::Vg1 | Format::Phoenix)) {
+            if matches!(format, Some(Format::Vg1 | Format::Phoenix)) || reading.is_medium() {
                 warnings.push(Warning::SignatureUnchecked);
             }
-            claims
-                .ticket_code
-                .map(|code| context.ticket_from_manifest(code, listed))
+            let code = claims.ticket_code.or_else(unknown_code);
+            code.map(|code| context.ticket_from_manifest(code, listed))
         }
         // The rules cannot be checked: the ticket is denied, even if its claims say more.
         (TicketLookup::Unknown, _) => {
@@ -165,7 +187,7 @@ pub(super) fn decide_offline(
         });
     OfflineDecision {
         reason,
-        ticket: facts.map(|facts| verdict_ticket(facts, is_admission)),
+        ticket: facts.map(|facts| verdict_ticket(facts, claims.ticket_code, is_admission)),
         previous_scan,
         warnings,
     }
@@ -178,7 +200,7 @@ pub(super) fn facts_of(
     memory: &TicketMemory,
 ) -> Option<TicketFacts> {
     let listed = context.manifest.find(key).listed();
-    let code = TicketCode::from_bytes([0; 12]).ok()?;
+    let code = unknown_code()?;
     let ticket = match &listed {
         Some(listed) => context.ticket_from_manifest(code, listed),
         None => context.base_ticket(code),
@@ -186,12 +208,28 @@ pub(super) fn facts_of(
     Some(context.facts(ticket, listed.as_ref(), memory))
 }
 
-fn verdict_ticket(TicketFacts { ticket, ledger, .. }: &TicketFacts, is_admission: bool) -> VerdictTicket {
+/// Stands for the code of a ticket that the phone knows only by its key. No rule uses it.
+fn unknown_code() -> Option<TicketCode> {
+    TicketCode::from_bytes([0; 12]).ok()
+}
+
+impl VerifiedReading {
+    /// Whether the reading is taken as a medium.
+    const fn is_medium(&self) -> bool {
+        matches!(self.format, Some(Format::Barcode | Format::Nfc))
+    }
+}
+
+fn verdict_ticket(
+    TicketFacts { ticket, ledger, .. }: &TicketFacts,
+    code: Option<TicketCode>,
+    is_admission: bool,
+) -> VerdictTicket {
     // Includes this scan, as the server's answer does.
     let scan_count = ledger.admissions().saturating_add(u32::from(is_admission));
     VerdictTicket {
         id: None,
-        code: ticket.code,
+        code,
         status: ticket.status.after_admissions(scan_count),
         ticket_class: ticket.ticket_class.clone(),
         seat: None,
@@ -259,8 +297,12 @@ impl<'a> OfflineContext<'a> {
     }
 
     /// Returns why the server refused this payload, unless the manifest knows better: it is newer and lists the ticket.
-    fn refused(&self, lookup: &TicketLookup, memory: &TicketMemory) -> Option<Reason> {
+    fn refused(&self, lookup: &TicketLookup, is_medium: bool, memory: &TicketMemory) -> Option<Reason> {
         let (reason, known_at) = memory.refused?;
+        if is_medium && reason == Reason::Malformed {
+            // It was typed, or the event let no media in then. By its manifest it does.
+            return None;
+        }
         let is_about_ticket = matches!(reason, Reason::TicketNotFound | Reason::OtherEvent);
         let is_listed_since =
             !matches!(lookup, TicketLookup::Absent) && known_at < self.manifest.head().made_at;

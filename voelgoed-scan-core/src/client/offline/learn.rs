@@ -64,11 +64,15 @@ impl OfflineScanner {
             .as_ref()
             .filter(|_| verdict.result == ScanResult::Valid)
         {
-            let key = TicketKey::of(organization, verdict.event_id, ticket.code);
+            let key = ticket
+                .code
+                .map(|code| TicketKey::of(organization, verdict.event_id, code));
             let passage = LocalPassage::of(verdict, Some(verdict.scanned_at.plus(COMMIT_MARGIN)));
-            transaction
-                .insert_passage(verdict.event_id, key, &passage)
-                .await?;
+            if let Some(key) = key {
+                transaction
+                    .insert_passage(verdict.event_id, key, &passage)
+                    .await?;
+            }
         }
         for one in &learned {
             transaction.learn(one).await?;
@@ -85,9 +89,11 @@ impl OfflineScanner {
         for result in &answer.results {
             let Some(scan_id) = result.scan_id else { continue };
             if let Some(scan) = state.log.uploaded_scan(scan_id).await? {
+                let passage = state.log.passage(scan_id).await?;
                 learned.extend(learn_from_upload(
                     self.setup.organization_id,
                     &scan,
+                    passage.map(|(_, ticket, _)| ticket),
                     result,
                     answer.server_time,
                 )?);

@@ -41,9 +41,11 @@ impl OfflineScanner {
                 conflict: None,
                 errors: Vec::new(),
             };
+            let passage = state.log.passage(own.scan_id).await?;
             learned.extend(learn_from_upload(
                 self.setup.organization_id,
                 &scan,
+                passage.map(|(_, ticket, _)| ticket),
                 &result,
                 now,
             )?);
@@ -52,7 +54,7 @@ impl OfflineScanner {
                 // A device cannot read which scan won.
                 winner_scan_id: None,
                 other_scan_id: own.scan_id,
-                ticket_code: verdict.ticket.as_ref().map(|ticket| ticket.code),
+                ticket_code: verdict.ticket.as_ref().and_then(|ticket| ticket.code),
                 gates: vec![verdict.gate.clone()],
                 devices: Vec::new(),
                 times: vec![verdict.scanned_at],

@@ -225,12 +225,17 @@ pub(super) fn learn_from_verdict(
             });
         }
     }
-    let Some(ticket) = &verdict.ticket else {
+    // The server's tickets have their codes.
+    let Some((ticket, code)) = verdict
+        .ticket
+        .as_ref()
+        .and_then(|ticket| Some((ticket, ticket.code?)))
+    else {
         return Ok(learned);
     };
     let target = FactTarget {
         event,
-        ticket: TicketKey::of(organization, event, ticket.code),
+        ticket: TicketKey::of(organization, event, code),
         at: verdict.scanned_at,
         known_at,
     };
@@ -263,10 +268,12 @@ pub(super) struct UploadedScan {
     pub(super) verdict: Verdict,
 }
 
-/// What the server's answer to an uploaded scan says. `server_time` is the time of the answer.
+/// What the server's answer to an uploaded scan says. `passage` is the ticket that the scan admitted, as the phone recorded
+/// it: of a medium the phone knows no code. `server_time` is the time of the answer.
 pub(super) fn learn_from_upload(
     organization: OrganizationId,
     scan: &UploadedScan,
+    passage: Option<TicketKey>,
     result: &SyncResult,
     server_time: Timestamp,
 ) -> Result<Vec<Learned>, serde_json::Error> {
@@ -287,12 +294,16 @@ pub(super) fn learn_from_upload(
             known_at,
         });
     }
-    let Some(ticket) = &verdict.ticket else {
+    let code = verdict.ticket.as_ref().and_then(|ticket| ticket.code);
+    let Some(ticket) = code
+        .map(|code| TicketKey::of(organization, event, code))
+        .or(passage.filter(|_| verdict.ticket.is_some()))
+    else {
         return Ok(learned);
     };
     let target = |at: Timestamp| FactTarget {
         event,
-        ticket: TicketKey::of(organization, event, ticket.code),
+        ticket,
         at,
         known_at,
     };

@@ -6,6 +6,7 @@ mod golden;
 mod held_manifests;
 mod kill;
 mod lock;
+mod media;
 mod memory;
 mod old_files;
 mod rejected;
@@ -136,6 +137,7 @@ impl TestEvent {
             admissions: 0,
             inside: 0,
             last_admission: None,
+            media: Vec::new(),
         }
     }
 

@@ -56,8 +56,8 @@ pub struct Verdict {
 pub struct VerdictTicket {
     /// The ticket's id. Only the server knows it.
     pub id: Option<TicketId>,
-    /// The ticket code.
-    pub code: TicketCode,
+    /// The ticket code. `None` where the phone alone decided by a medium: the manifest has no codes.
+    pub code: Option<TicketCode>,
     /// The status.
     pub status: TicketStatus,
     /// The ticket class.
@@ -114,7 +114,7 @@ impl Verdict {
     pub fn of_server(scan_id: ScanId, answer: ScanAnswer) -> Self {
         let ticket = answer.ticket.map(|ticket| VerdictTicket {
             id: Some(ticket.id),
-            code: ticket.code,
+            code: Some(ticket.code),
             status: ticket.status,
             ticket_class: ticket.ticket_class,
             seat: ticket.seat,

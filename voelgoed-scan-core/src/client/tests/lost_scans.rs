@@ -61,7 +61,7 @@ async fn the_loser_of_a_later_conflict_is_listed_and_its_ticket_is_used_up() {
         assert_eq!(conflict.other_scan_id, lost.scan_id);
         assert_eq!(
             conflict.ticket_code,
-            lost.ticket.as_ref().map(|ticket| ticket.code)
+            lost.ticket.as_ref().and_then(|ticket| ticket.code)
         );
         assert!(phone.maintain(true).await, "it is found once");
     }

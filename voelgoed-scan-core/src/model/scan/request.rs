@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Direction, Metadata, Override, Reading, ScanId, Timestamp};
+use crate::model::{Direction, Medium, Metadata, Override, Reading, ScanId, Timestamp};
 
 /// The request of `POST /api/v1/scanning/scan`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -35,9 +35,10 @@ pub struct ScanRequest {
             // In allOf: programs that generate clients leave out the fields beside a oneOf.
             "allOf" = [
                 {
-                    "description": "Exactly one of `qr` and `ticket_code`.",
+                    "description": "Exactly one of `qr`, `ticket_code` and `medium`.",
                     "oneOf": [{ "required": ["qr"], "properties": { "qr": { "type": "string" } } },
-                              { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } }]
+                              { "required": ["ticket_code"], "properties": { "ticket_code": { "type": "string" } } },
+                              { "required": ["medium"], "properties": { "medium": { "type": "string" } } }]
                 },
                 {
                     "description": "A dry run has no `scan_id`.",
@@ -49,12 +50,15 @@ pub struct ScanRequest {
     )
 )]
 pub struct RawScanRequest {
-    /// The text of a QR code. Exactly one of `qr` and `ticket_code` is required.
+    /// The text of a QR code. Exactly one of `qr`, `ticket_code` and `medium` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr: Option<String>,
-    /// The code that staff typed. Exactly one of `qr` and `ticket_code` is required.
+    /// The code that staff typed. Exactly one of `qr`, `ticket_code` and `medium` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket_code: Option<String>,
+    /// A barcode or the id of a wristband. Exactly one of `qr`, `ticket_code` and `medium` is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub medium: Option<Medium>,
     /// The client's id of this scan. A retry has the same id. Not allowed in a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan_id: Option<ScanId>,
@@ -82,8 +86,8 @@ const fn entry() -> Direction {
 /// The error of a scan request whose fields contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScanRequest {
-    /// Neither `qr` nor `ticket_code`, or both.
-    #[error("needs exactly one of qr and ticket_code")]
+    /// None of `qr`, `ticket_code` and `medium`, or several.
+    #[error("needs exactly one of qr, ticket_code and medium")]
     NotOneReading,
     /// `dry_run` with a `scan_id`.
     #[error("scan_id is not allowed in a dry run")]
@@ -94,11 +98,8 @@ impl TryFrom<RawScanRequest> for ScanRequest {
     type Error = InvalidScanRequest;
 
     fn try_from(raw: RawScanRequest) -> Result<Self, InvalidScanRequest> {
-        let reading = match (raw.qr, raw.ticket_code) {
-            (Some(qr), None) => Reading::Qr(qr),
-            (None, Some(code)) => Reading::TicketCode(code),
-            _ => return Err(InvalidScanRequest::NotOneReading),
-        };
+        let reading = Reading::of_fields(raw.qr, raw.ticket_code, raw.medium)
+            .ok_or(InvalidScanRequest::NotOneReading)?;
         if raw.dry_run && raw.scan_id.is_some() {
             return Err(InvalidScanRequest::DryRunWithScanId);
         }

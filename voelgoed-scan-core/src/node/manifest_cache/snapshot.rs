@@ -21,6 +21,9 @@ pub(super) struct Snapshot {
     pub(super) made_at: Timestamp,
     /// The version of the first snapshot of this event. What changed before it is unknown.
     first_version: u64,
+    /// The version since which the event lets media in, if it does. A manifest from before has no media of tickets that did
+    /// not change since.
+    media_since: u64,
     event: Event,
     gates: Vec<Gate>,
     keys: Vec<SigningKey>,
@@ -47,12 +50,17 @@ impl Snapshot {
             keys,
             changed,
         } = reading;
-        let (first_version, mut tickets) = match previous {
+        let (first_version, media_since, mut tickets) = match previous {
             Some(previous) => {
                 let previous = Arc::unwrap_or_clone(previous);
-                (previous.first_version, previous.tickets)
+                let media_since = if previous.event.allow_media {
+                    previous.media_since
+                } else {
+                    version
+                };
+                (previous.first_version, media_since, previous.tickets)
             }
-            None => (version, HashMap::with_capacity(changed.len())),
+            None => (version, version, HashMap::with_capacity(changed.len())),
         };
         for changed in changed {
             let ticket = SnapshotTicket {
@@ -67,6 +75,7 @@ impl Snapshot {
             version,
             made_at: now,
             first_version,
+            media_since,
             event,
             gates,
             keys,
@@ -82,6 +91,7 @@ impl Snapshot {
     /// Whether the changes since `base` are known, and fewer than half of all tickets.
     pub(super) fn supports_delta(&self, base: u64) -> bool {
         (self.first_version..=self.version).contains(&base)
+            && (!self.event.allow_media || base >= self.media_since)
             && self.changed_since(base).count() * 2 <= self.tickets.len()
     }
 

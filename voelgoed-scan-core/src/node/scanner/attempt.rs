@@ -3,81 +3,72 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::verification::verify_reading;
-use super::{ScanError, Scanner};
+use super::ScanError;
+use super::verification::VerifiedReading;
 use crate::model::{
     ActiveSession, Attempt, AuthenticatedDevice, DecidedBy, Denial, Direction, Recorded, ScanAnswer, ScanId,
     ScanRequest, Timestamp, Verification, Warning,
 };
 use crate::store::StoreError;
-use crate::token::{Keyring, suggests_scanner_settings};
+use crate::token::suggests_scanner_settings;
 
 /// The difference between a device's clock and the server's above which the steward is warned.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
-impl Scanner {
-    /// Steps 2 and 4: parses and verifies the payload. Nothing of the ticket is known yet.
-    pub(super) fn attempt(
-        &self,
-        authenticated: &Arc<AuthenticatedDevice>,
-        active_session: &ActiveSession,
-        request: ScanRequest,
-        keyring: &Keyring,
-        now: Timestamp,
-    ) -> Box<Attempt> {
-        let (fingerprint, claims) = verify_reading(
-            &request.reading,
-            keyring,
-            self.0.keyrings.phoenix(),
-            active_session.event.allow_unsigned,
-        );
-        let claims = claims.and_then(|claims| match request.direction {
-            Direction::Entry => claims.window.check(now).map(|()| claims),
-            Direction::Exit => Ok(claims),
-        });
-        let verification = match claims {
-            Ok(claims) => Verification::Verified(claims),
-            Err(reason) => Verification::Denied(Box::new(Denial {
-                reason,
-                decided_by: DecidedBy::Token,
-                claims: None,
-                ticket: None,
-                previous_scan: None,
-            })),
-        };
-        let has_wrong_settings = match &verification {
-            Verification::Denied(denial) => suggests_scanner_settings(request.reading.text(), denial.reason),
-            Verification::Verified(_) => false,
-        };
-        let is_skewed = request
-            .scanned_at
-            .is_some_and(|at| u128::from(at.millis_since(now).unsigned_abs()) > MAX_CLOCK_SKEW.as_millis());
-        Box::new(Attempt {
-            scan_id: request.scan_id.unwrap_or_else(|| ScanId::generate(now)),
-            organization_id: authenticated.device.organization_id,
-            device_id: authenticated.device.id,
-            session_id: active_session.session.id,
-            event_id: active_session.event.id,
-            gate_id: active_session.gate.id,
-            gate_name: active_session.gate.name.as_str().to_owned(),
-            authenticated: Some(Arc::clone(authenticated)),
-            fingerprint,
-            verification,
-            direction: request.direction,
-            now,
-            device_scanned_at: request.scanned_at,
-            override_: request.override_,
-            metadata: request.metadata,
-            warnings: [
-                is_skewed.then_some(Warning::ClockSkew),
-                has_wrong_settings.then_some(Warning::ScannerSettings),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-            claimed: request.scan_id.is_none(),
-        })
-    }
+/// Steps 2 and 4 after the signature: checks the payload's window. Nothing of the ticket's state is known yet.
+pub(super) fn attempt(
+    authenticated: &Arc<AuthenticatedDevice>,
+    active_session: &ActiveSession,
+    request: ScanRequest,
+    (fingerprint, claims): VerifiedReading,
+    now: Timestamp,
+) -> Box<Attempt> {
+    let claims = claims.and_then(|claims| match request.direction {
+        Direction::Entry => claims.window.check(now).map(|()| claims),
+        Direction::Exit => Ok(claims),
+    });
+    let verification = match claims {
+        Ok(claims) => Verification::Verified(claims),
+        Err(reason) => Verification::Denied(Box::new(Denial {
+            reason,
+            decided_by: DecidedBy::Token,
+            claims: None,
+            ticket: None,
+            previous_scan: None,
+        })),
+    };
+    let has_wrong_settings = match &verification {
+        Verification::Denied(denial) => suggests_scanner_settings(request.reading.text(), denial.reason),
+        Verification::Verified(_) => false,
+    };
+    let is_skewed = request
+        .scanned_at
+        .is_some_and(|at| u128::from(at.millis_since(now).unsigned_abs()) > MAX_CLOCK_SKEW.as_millis());
+    Box::new(Attempt {
+        scan_id: request.scan_id.unwrap_or_else(|| ScanId::generate(now)),
+        organization_id: authenticated.device.organization_id,
+        device_id: authenticated.device.id,
+        session_id: active_session.session.id,
+        event_id: active_session.event.id,
+        gate_id: active_session.gate.id,
+        gate_name: active_session.gate.name.as_str().to_owned(),
+        authenticated: Some(Arc::clone(authenticated)),
+        fingerprint,
+        verification,
+        direction: request.direction,
+        now,
+        device_scanned_at: request.scanned_at,
+        override_: request.override_,
+        metadata: request.metadata,
+        warnings: [
+            is_skewed.then_some(Warning::ClockSkew),
+            has_wrong_settings.then_some(Warning::ScannerSettings),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        claimed: request.scan_id.is_none(),
+    })
 }
 
 /// Step 10: the answer to a scan, or the error that its device gets.

@@ -12,7 +12,7 @@ use crate::node::cache::occupancy::OccupancySource;
 use crate::node::cache::scan_ids::ScanClaim;
 use crate::rules::KnownScan;
 use crate::store::StoreError;
-use crate::token::payload_sha256;
+use crate::token::{fingerprint, medium_of};
 
 impl Scanner {
     /// The first answer of a known scan, with the occupancy of that time. `None` where the scan is unknown.
@@ -28,8 +28,9 @@ impl Scanner {
         let Some(known) = self.known_scan(organization, id).await? else {
             return Ok(None);
         };
-        let sha256 = payload_sha256(request.reading.text());
-        let mut answer = into_answer(known.answer_to(authenticated.device.id, &sha256, request.direction))?;
+        let medium = medium_of(&request.reading).map(|(_, claim)| claim);
+        let payload = fingerprint(&request.reading, None, medium.as_ref());
+        let mut answer = into_answer(known.answer_to(authenticated.device.id, &payload, request.direction))?;
         answer.occupancy = self
             .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
             .await?;

@@ -14,7 +14,7 @@ use crate::sync::{
     Conflict, ReceivedScan, ReceivedSequences, RemainingItems, SyncAnswer, SyncRequest, SyncResult,
     SyncWrites, Upload, UploadBatch, UploadItem, names_tickets_in_two_ways,
 };
-use crate::token::Keyring;
+use crate::token::{Keyring, medium_of};
 
 /// How many signatures are verified before other tasks run.
 const SIGNATURES_PER_YIELD: usize = 64;
@@ -37,7 +37,7 @@ impl Scanner {
             }
             items.push(self.item(received, &keyring));
         }
-        let batch = UploadBatch {
+        let mut batch = UploadBatch {
             organization_id: organization,
             device_id: device.id,
             batch_id: request.batch_id,
@@ -46,6 +46,10 @@ impl Scanner {
             signature: request.signature,
             items,
         };
+        let media = batch.media();
+        if !media.is_empty() {
+            batch.set_media_tickets(&self.store().tickets_by_media(organization, &media).await?);
+        }
         // A scan of the batch may also be a denial that was answered from a cache and is not written yet.
         if device.status == DeviceStatus::Active {
             self.0.claims.claim(&claim_of(&batch)).await?;
@@ -95,12 +99,16 @@ impl Scanner {
     fn item(&self, received: ReceivedScan, keyring: &Keyring) -> UploadItem {
         let upload = received.scan.map(|scan| {
             // Unsigned codes pass here: whether the event allows them is decided later, when the event is read.
+            let medium = medium_of(&scan.reading).map(|(_, claim)| claim);
+            let phoenix = self.0.keyrings.phoenix();
             let (fingerprint, claims) =
-                verify_reading(&scan.reading, keyring, self.0.keyrings.phoenix(), true);
+                verify_reading(&scan.reading, medium.as_ref(), keyring, phoenix, true);
             Box::new(Upload {
                 scan: *scan,
                 fingerprint,
                 claims,
+                medium,
+                media_tickets: Vec::new(),
             })
         });
         UploadItem {
@@ -183,13 +191,13 @@ impl Scanner {
 /// The ids and the tickets of a batch. No cache answers them while it is written: its scans may change what a ticket allows, and
 /// a scan that is sent again meanwhile must find its record.
 fn claim_of(batch: &UploadBatch) -> ScanClaim {
-    let code = |item: &UploadItem| {
-        let claims = item.upload.as_ref().ok()?.claims.ok()?;
-        claims.ticket_code
+    let codes = |item| {
+        let item: &UploadItem = item;
+        item.upload.iter().flat_map(|upload| upload.ticket_codes())
     };
     ScanClaim {
         organization: batch.organization_id,
         scan_ids: batch.items.iter().filter_map(|item| item.scan_id).collect(),
-        ticket_codes: batch.items.iter().filter_map(code).collect(),
+        ticket_codes: batch.items.iter().flat_map(codes).collect(),
     }
 }

@@ -1,25 +1,78 @@
 //! Parses and verifies what a device read: checks 1 to 3, without the validity window that the payload claims.
 
-use crate::model::{Claims, Fingerprint, Reading, Reason};
-use crate::token::{Keyring, Malformed, Payload, PhoenixKeys, payload_sha256, verify};
+use super::Scanner;
+use crate::model::{Claims, Event, Fingerprint, OrganizationId, Reading, Reason};
+use crate::store::StoreError;
+use crate::token::{
+    Keyring, MediumClaim, MediumUse, Payload, PhoenixKeys, fingerprint, medium_of, take_reading, verify,
+};
 
-/// Parses and verifies a reading. Returns its fingerprint, and its claims or the reason of the denial.
+/// A reading after checks 1 to 3: its fingerprint, and its claims or the reason of the denial.
+pub(super) type VerifiedReading = (Fingerprint, Result<Claims, Reason>);
+
+/// Parses and verifies a reading as a payload. `medium` is what it may be otherwise.
 pub(super) fn verify_reading(
     reading: &Reading,
+    medium: Option<&MediumClaim>,
     keyring: &Keyring,
     phoenix: Option<&PhoenixKeys>,
     allow_unsigned: bool,
-) -> (Fingerprint, Result<Claims, Reason>) {
-    let mut fingerprint = Fingerprint {
-        sha256: payload_sha256(reading.text()),
-        format: None,
-        kid: None,
+) -> VerifiedReading {
+    let payload = Payload::parse_reading(reading).ok();
+    let claims = match &payload {
+        Some(payload) => verify(payload, keyring, phoenix, allow_unsigned),
+        None => Err(Reason::Malformed),
     };
-    let payload = match Payload::parse_reading(reading) {
-        Ok(payload) => payload,
-        Err(Malformed) => return (fingerprint, Err(Reason::Malformed)),
-    };
-    fingerprint.format = Some(payload.format());
-    fingerprint.kid = payload.kid();
-    (fingerprint, verify(&payload, keyring, phoenix, allow_unsigned))
+    (fingerprint(reading, payload.as_ref(), medium), claims)
+}
+
+impl Scanner {
+    /// Parses and verifies a reading as the event takes it: as a payload, or as a medium. The ticket of a medium is looked up
+    /// here, so that all later steps name it by its code, like every other.
+    pub(super) async fn verify_at_event(
+        &self,
+        organization: OrganizationId,
+        event: &Event,
+        reading: &Reading,
+        keyring: &Keyring,
+    ) -> Result<VerifiedReading, StoreError> {
+        let medium = medium_of(reading).map(|(_, claim)| claim);
+        let phoenix = self.0.keyrings.phoenix();
+        let read = verify_reading(reading, medium.as_ref(), keyring, phoenix, event.allow_unsigned);
+        match medium {
+            Some(medium) => Box::pin(self.take_as_medium(organization, event, medium, read)).await,
+            None => Ok(read),
+        }
+    }
+
+    /// Takes a reading that may name a medium as the event takes it.
+    async fn take_as_medium(
+        &self,
+        organization: OrganizationId,
+        event: &Event,
+        medium: MediumClaim,
+        read: VerifiedReading,
+    ) -> Result<VerifiedReading, StoreError> {
+        let (fingerprint, claims) = &read;
+        let use_ = medium.used_at(event, fingerprint.format);
+        let code = claims.as_ref().ok().and_then(|claims| claims.ticket_code);
+        let is_code = match (use_, code) {
+            (MediumUse::CodeOrMedium, Some(code)) => self.store().code_exists(organization, code).await?,
+            _ => false,
+        };
+        let named = match use_ {
+            MediumUse::Medium | MediumUse::CodeOrMedium if !is_code => {
+                let tickets = self
+                    .store()
+                    .tickets_by_media(organization, &[medium.sha256])
+                    .await?;
+                Claims::of_medium(
+                    event.id,
+                    tickets.iter().map(|one| (one.event_id, one.ticket_code)),
+                )
+            }
+            _ => Claims::default(),
+        };
+        Ok(take_reading(event, Some(&medium), read, |_| is_code, || named))
+    }
 }

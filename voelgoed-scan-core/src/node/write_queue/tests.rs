@@ -209,6 +209,7 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
         authenticated: None,
         fingerprint: Fingerprint {
             sha256: [0; 32],
+            other_sha256: None,
             format: None,
             kid: None,
         },

@@ -48,6 +48,8 @@ pub(super) fn by_database(
     };
     let first = if attempt.fingerprint.format == Some(Format::Bare) && !event.allow_unsigned {
         Reason::UnsignedNotAllowed
+    } else if attempt.fingerprint.is_medium() && !event.allow_media {
+        attempt.fingerprint.medium_denial()
     } else {
         decide(&context, claims, known)
     };
@@ -113,7 +115,7 @@ pub(super) fn by_database(
         reason,
         would_have_been: overridden.then_some(first),
         decided_by: DecidedBy::Database,
-        claims: (reason != Reason::UnsignedNotAllowed).then_some(*claims),
+        claims: (!matches!(reason, Reason::UnsignedNotAllowed | Reason::Malformed)).then_some(*claims),
         ticket: ticket.filter(|_| shows_ticket(first) || first == Reason::OtherEvent),
         answer_ticket,
         previous_scan,

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    Claims, DeviceId, DeviceStatus, Direction, Event, EventId, Gate, GateId, Headcount, Movement, Occupancy,
-    OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
+    Claims, DeviceId, DeviceStatus, Direction, Event, EventId, Fingerprint, Gate, GateId, Headcount,
+    Movement, Occupancy, OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts,
+    TicketId, Timestamp,
 };
 
 /// A session with its device, event and gate.
@@ -42,9 +43,9 @@ pub struct KnownScan {
 impl KnownScan {
     /// The result of another scan with the same id.
     #[must_use]
-    pub fn answer_to(&self, device: DeviceId, payload_sha256: &[u8; 32], direction: Direction) -> Recorded {
+    pub fn answer_to(&self, device: DeviceId, payload: &Fingerprint, direction: Direction) -> Recorded {
         let same =
-            self.device_id == device && self.payload_sha256 == *payload_sha256 && self.direction == direction;
+            self.device_id == device && payload.is_of(&self.payload_sha256) && self.direction == direction;
         if !same {
             Recorded::ScanIdReused
         } else if self.undone {

@@ -49,6 +49,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
         authenticated: None,
         fingerprint: Fingerprint {
             sha256: [0; 32],
+            other_sha256: None,
             format: Some(Format::Vg1),
             kid: Some(KeyId::FIRST),
         },

@@ -112,6 +112,12 @@ pub(crate) struct Statements {
     pub(crate) any_ticket_exists: Option<&'static str>,
     /// Reads tickets with holder and order.
     pub(crate) load_import_tickets: &'static str,
+    /// Reads the tickets that have media.
+    pub(crate) load_tickets_by_media: &'static str,
+    /// Gives media to tickets.
+    pub(crate) insert_import_media: &'static str,
+    /// Takes media from tickets.
+    pub(crate) delete_import_media: &'static str,
     /// Inserts tickets ([`BulkRow`]).
     pub(crate) insert_import_tickets: &'static str,
     /// Writes what an import changes on tickets ([`BulkRow`]).

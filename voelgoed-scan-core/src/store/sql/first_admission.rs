@@ -245,7 +245,11 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         && gate.status == GateStatus::Open
         // The general path dates a scan after the change of the rules, where the clocks of nodes differ.
         && attempt.now >= active_session.rules_since;
-    let format_allowed = event.allow_unsigned || attempt.fingerprint.format != Some(Format::Bare);
+    let format_allowed = match attempt.fingerprint.format {
+        Some(Format::Bare) => event.allow_unsigned,
+        Some(Format::Barcode | Format::Nfc) => event.allow_media,
+        Some(Format::Vg1 | Format::Vg2 | Format::Phoenix) | None => true,
+    };
     (matches && open && format_allowed).then_some((authenticated, active_session))
 }
 

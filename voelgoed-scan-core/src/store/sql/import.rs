@@ -11,7 +11,7 @@ mod rows;
 use std::collections::HashMap;
 
 use crate::model::{
-    Event, EventId, OrganizationId, TicketCode, TicketFacts, TicketLine, TicketStatus, Timestamp,
+    Event, EventId, Medium, OrganizationId, TicketCode, TicketFacts, TicketLine, TicketStatus, Timestamp,
 };
 use crate::store::sql::change_counters::{raise_change_counter, raise_tickets_change_counter};
 use crate::store::sql::events::{locked_event, update_event};
@@ -19,6 +19,7 @@ use crate::store::sql::former_rules::keep_entry_limits;
 use crate::store::sql::import::chunk::{Chunk, ImportedTicket};
 use crate::store::sql::import::rows::ImportRow;
 use crate::store::sql::lookup::TicketLookup;
+use crate::store::sql::media::{MediumRow, tickets_by_media};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
@@ -84,9 +85,12 @@ async fn load<D: Dialect>(
         .iter()
         .map(|row| row.id("id"))
         .collect::<Result<_, _>>()?;
+    let media_owners = media_owners::<D>(&event, lines, connection).await?;
+    let owners = media_owners.values().map(|code| TicketLookup::by_code(*code));
     let lookups: Vec<_> = lines
         .iter()
         .map(|(code, line)| TicketLookup::by_code_and_id(Some(*code), line.id))
+        .chain(owners)
         .collect();
     let any_exists = match D::SQL.any_ticket_exists {
         Some(sql) => !query::<D>(sql)
@@ -136,7 +140,31 @@ async fn load<D: Dialect>(
         codes,
         changed: HashMap::new(),
         former_limits: HashMap::new(),
+        media_owners,
+        former_media: HashMap::new(),
     })
+}
+
+/// The tickets of the event that have media of the lines. The lock of the event keeps other imports from changing them.
+async fn media_owners<D: Dialect>(
+    event: &Event,
+    lines: &[(TicketCode, &TicketLine)],
+    connection: &mut D::Connection,
+) -> Result<HashMap<Medium, TicketCode>, StoreError> {
+    let named = lines.iter().filter_map(|(_, line)| line.media.value()).flatten();
+    let by_sha256: HashMap<_, _> = named.map(|medium| (medium.sha256(), medium)).collect();
+    let hashes: Vec<_> = by_sha256.keys().copied().collect();
+    let tickets = tickets_by_media::<D>(event.organization_id, &hashes, connection).await?;
+    Ok(tickets
+        .into_iter()
+        .filter(|ticket| ticket.event_id == event.id)
+        .filter_map(|ticket| {
+            Some((
+                (*by_sha256.get(&ticket.medium_sha256)?).clone(),
+                ticket.ticket_code,
+            ))
+        })
+        .collect())
 }
 
 /// Writes what changed. [`StoreError::Contended`] if another import inserted one of the codes or ids meanwhile.
@@ -168,6 +196,7 @@ async fn write<D: Dialect>(mut chunk: Chunk, connection: &mut D::Connection) -> 
     keep_entry_limits::<D>(organization, former_limits, chunk.now, connection).await?;
     write_rows::<D>(D::SQL.insert_import_tickets, organization, &inserted, connection).await?;
     write_rows::<D>(D::SQL.update_import_tickets, organization, &updated, connection).await?;
+    write_media::<D>(&chunk, connection).await?;
     // A new ticket is active unless its line says otherwise.
     let statuses = chunk.changed.iter().filter_map(|(code, is_new)| {
         let ticket = &chunk.tickets.get(code)?.listing.ticket;
@@ -183,6 +212,33 @@ async fn write<D: Dialect>(mut chunk: Chunk, connection: &mut D::Connection) -> 
     // Nodes cache nothing about tickets that did not exist.
     if !updated.is_empty() {
         raise_tickets_change_counter::<D>(organization, connection).await?;
+    }
+    Ok(())
+}
+
+/// Writes what changed on the media of the event. Media are taken first, so that one can go from a ticket to another.
+async fn write_media<D: Dialect>(chunk: &Chunk, connection: &mut D::Connection) -> Result<(), StoreError> {
+    let (given, taken) = chunk.media_changes();
+    let taken: Vec<_> = taken
+        .into_iter()
+        .map(|medium| MediumRow::new(medium.sha256(), None))
+        .collect();
+    let given: Vec<_> = given
+        .into_iter()
+        .map(|(medium, code)| MediumRow::new(medium.sha256(), Some(code)))
+        .collect();
+    for (sql, rows) in [
+        (D::SQL.delete_import_media, taken),
+        (D::SQL.insert_import_media, given),
+    ] {
+        if !rows.is_empty() {
+            query::<D>(sql)
+                .id(chunk.event.organization_id.as_uuid())
+                .id(chunk.event.id.as_uuid())
+                .json(&rows)
+                .execute(connection)
+                .await?;
+        }
     }
     Ok(())
 }

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 use sqlx::Connection as _;
 
-use crate::manifest::{ManifestTicket, TicketKey, TicketKeys};
-use crate::model::{EventId, Gate, OrganizationId, TicketCode, Timestamp};
+use crate::manifest::{ManifestTicket, MediumKey, TicketKey, TicketKeys};
+use crate::model::{EventId, Gate, Media, OrganizationId, TicketCode, Timestamp};
 use crate::store::sql::events::find_event;
 use crate::store::sql::keys::list_signing_keys;
 use crate::store::sql::lookup::TicketLookup;
@@ -213,7 +213,7 @@ async fn tickets<D: Dialect>(
                 reading.changed.push(ChangedTicket {
                     code: *code,
                     version: row.int("version")?,
-                    ticket: ticket(keys.key(*code), row)?,
+                    ticket: ticket((organization, event), keys.key(*code), row)?,
                 });
             }
         } else if !unknown.is_empty() {
@@ -221,7 +221,7 @@ async fn tickets<D: Dialect>(
                 .iter()
                 .map(|(code, _)| TicketLookup::by_code(*code))
                 .collect();
-            let ticket_rows = query::<D>(D::SQL.load_tickets)
+            let ticket_rows = query::<D>(D::SQL.load_import_tickets)
                 .json(&codes)
                 .id(organization.as_uuid())
                 .fetch_all(connection)
@@ -231,7 +231,7 @@ async fn tickets<D: Dialect>(
                 reading.changed.push(ChangedTicket {
                     code: facts.ticket.code,
                     version: facts.version,
-                    ticket: ManifestTicket::of(&facts),
+                    ticket: ManifestTicket::of(&facts, &row.opt_json("media")?.unwrap_or_default()),
                 });
             }
         }
@@ -240,7 +240,12 @@ async fn tickets<D: Dialect>(
 }
 
 /// The ticket in a row of `manifests/tickets.sql`.
-fn ticket<D: Dialect>(key: TicketKey, row: &Row<D>) -> Result<ManifestTicket, StoreError> {
+fn ticket<D: Dialect>(
+    (organization, event): (OrganizationId, EventId),
+    key: TicketKey,
+    row: &Row<D>,
+) -> Result<ManifestTicket, StoreError> {
+    let media: Media = row.opt_json("media")?.unwrap_or_default();
     let mut ticket = ManifestTicket {
         key,
         status: row.parse("status")?,
@@ -252,6 +257,10 @@ fn ticket<D: Dialect>(key: TicketKey, row: &Row<D>) -> Result<ManifestTicket, St
         admissions: 0,
         inside: 0,
         last_admission: None,
+        media: media
+            .iter()
+            .map(|medium| MediumKey::of(organization, event, medium))
+            .collect(),
     };
     ticket.set_history(&row.json("ledger")?);
     Ok(ticket)

@@ -108,12 +108,13 @@ pub(crate) fn ticket<D: Dialect>(row: &Row<D>) -> Result<TicketFacts, StoreError
     })
 }
 
-/// A ticket with its personal data, `holder_name` and `order_ref`.
+/// A ticket with its personal data, `holder_name` and `order_ref`, and its media.
 pub(crate) fn listing<D: Dialect>(row: &Row<D>) -> Result<TicketListing, StoreError> {
     Ok(TicketListing {
         ticket: ticket(row)?.ticket,
         holder_name: row.opt_parse("holder_name")?,
         order_ref: row.opt_parse("order_ref")?,
+        media: Some(row.opt_json("media")?.unwrap_or_default()),
     })
 }
 

@@ -4,15 +4,19 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::model::{
-    EventId, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp,
+    EventId, Media, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus,
+    Timestamp,
 };
 use crate::store::sql::batch::writes::update_tickets;
 use crate::store::sql::bounded_list::BoundedList;
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::lookup::TicketLookup;
+use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
-use crate::store::{Cursor, ImportOutcome, NumberedLine, Page, PageRequest, StoreError, TicketStore};
+use crate::store::{
+    Cursor, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest, StoreError, TicketStore,
+};
 
 /// How many tickets one read of a search may examine. A search reads on until its page is full or has taken some reads.
 const TICKETS_PER_READ: i64 = 25_000;
@@ -40,6 +44,40 @@ impl<D: Dialect> TicketStore for Sql<D> {
     ) -> Result<Option<TicketFacts>, StoreError> {
         let mut connection = self.read().await?;
         find::<D>(organization, event, code, &mut connection).await
+    }
+
+    async fn tickets_by_media(
+        &self,
+        organization: OrganizationId,
+        media: &[[u8; 32]],
+    ) -> Result<Vec<MediumTicket>, StoreError> {
+        let mut connection = self.read().await?;
+        tickets_by_media::<D>(organization, media, &mut connection).await
+    }
+
+    async fn code_exists(&self, organization: OrganizationId, code: TicketCode) -> Result<bool, StoreError> {
+        let rows = query::<D>(D::SQL.load_tickets)
+            .json(&[TicketLookup::by_code(code)])
+            .id(organization.as_uuid())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn media_of(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        code: TicketCode,
+    ) -> Result<Media, StoreError> {
+        let row = query::<D>(statement!("tickets/media.sql"))
+            .id(organization.as_uuid())
+            .text(&code.to_string())
+            .id(event.as_uuid())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        let media = row.map(|row| row.opt_json("media")).transpose()?;
+        Ok(media.flatten().unwrap_or_default())
     }
 
     async fn tickets(

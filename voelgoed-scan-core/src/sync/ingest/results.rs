@@ -43,7 +43,7 @@ impl Ingestion<'_> {
             self.writes.scans.push(NewSyncedScan {
                 scan: NewScan {
                     record: state.record.clone(),
-                    fingerprint: new_upload.upload.fingerprint,
+                    fingerprint: new_upload.fingerprint,
                     snapshot: AnswerSnapshot {
                         gate_name: state.gate_name.clone(),
                         ticket: ticket.map(|facts| ScannedTicket::from(&facts.ticket)),

@@ -85,7 +85,7 @@ async fn the_servers_decision_and_an_abandonment_end_an_attempt() {
         scan_id: decided.scan.scan_id,
         decided_by: VerdictSource::Server,
         ticket: verdict.ticket.clone().map(|ticket| VerdictTicket {
-            code: code(1),
+            code: Some(code(1)),
             ..ticket
         }),
         ..verdict

@@ -17,7 +17,7 @@ async fn a_listed_ticket_is_decided_as_online_and_an_unchecked_signature_is_a_wa
     let ticket = vg2.ticket.expect("it is shown");
     assert_eq!(
         (ticket.code, ticket.status, ticket.scan_count),
-        (code(1), TicketStatus::Scanned, 1)
+        (Some(code(1)), TicketStatus::Scanned, 1)
     );
     let vg1 = phone.scan(entry(test_event.vg1(2), 2)).await;
     assert_eq!(

@@ -71,7 +71,7 @@ async fn write(kind: &str, phone: &Phone, test_event: &mut TestEvent, round: u8)
         },
         ticket: Some(VerdictTicket {
             id: None,
-            code: code(round),
+            code: Some(code(round)),
             status: TicketStatus::Scanned,
             ticket_class: None,
             seat: None,
@@ -297,7 +297,7 @@ async fn what_the_server_said_while_the_disk_was_full_is_written_later() {
     let mut unwritten = Vec::new();
     for number in 1..200 {
         let ticket = denied.ticket.clone().map(|ticket| VerdictTicket {
-            code: code(number),
+            code: Some(code(number)),
             status: TicketStatus::Voided,
             ..ticket
         });

@@ -23,7 +23,7 @@ fn heard(number: u8, reason: Reason, status: TicketStatus, scan_count: u32, seco
         },
         ticket: Some(VerdictTicket {
             id: Some(TicketId::from_uuid(uuid(5))),
-            code: code(number),
+            code: Some(code(number)),
             status,
             ticket_class: Some(class("Day")),
             seat: None,

@@ -90,7 +90,7 @@ async fn an_online_admission_is_known_to_the_phone_when_it_is_offline() {
         ..phone.scan(entry(test_event.vg2(2), 0)).await
     };
     let ticket = online.ticket.clone().map(|ticket| VerdictTicket {
-        code: code(1),
+        code: Some(code(1)),
         ..ticket
     });
     let scan_id = ScanId::from_uuid(uuid(500));

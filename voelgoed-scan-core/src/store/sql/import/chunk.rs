@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    ClassName, Event, FieldUpdate, GateId, ImportStatus, Ledger, Ticket, TicketCode, TicketId, TicketLine,
-    TicketListing, TicketStatus, Timestamp,
+    ClassName, Event, FieldUpdate, GateId, ImportStatus, Ledger, Media, Medium, Ticket, TicketCode, TicketId,
+    TicketLine, TicketListing, TicketStatus, Timestamp,
 };
 use crate::store::ImportOutcome;
 
@@ -34,11 +34,23 @@ pub(super) struct Chunk {
     pub(super) changed: HashMap<TicketCode, bool>,
     /// The entry limits that existing tickets had before, where lines changed them.
     pub(super) former_limits: HashMap<TicketId, u8>,
+    /// The codes of the tickets of this event that have the media of the lines.
+    pub(super) media_owners: HashMap<Medium, TicketCode>,
+    /// The media that tickets had before, where lines changed them.
+    pub(super) former_media: HashMap<TicketCode, Media>,
 }
 
 impl Chunk {
-    /// Applies one line.
-    pub(super) fn apply_line(&mut self, code: TicketCode, line: &TicketLine) -> ImportOutcome {
+    /// Applies one line. `new_code` is its code if it names none: then it is the ticket that has one of its media, or a new
+    /// one.
+    pub(super) fn apply_line(&mut self, new_code: TicketCode, line: &TicketLine) -> ImportOutcome {
+        let code = line
+            .code
+            .or_else(|| {
+                let mut media = line.media.value()?.iter();
+                media.find_map(|medium| self.media_owners.get(medium).copied())
+            })
+            .unwrap_or(new_code);
         let existing = self.tickets.get(&code);
         let new = match self.checked(code, line, existing) {
             Ok(new) => new,
@@ -51,6 +63,7 @@ impl Chunk {
             self.classes_added = true;
         }
         let id = new.listing.ticket.id;
+        let former_media = existing.map(|existing| existing.listing.media.clone().unwrap_or_default());
         match existing {
             Some(existing) if *existing == new => return ImportOutcome::Unchanged(code, id),
             Some(existing) => {
@@ -61,14 +74,48 @@ impl Chunk {
             }
             None => {
                 self.codes.insert(id, code);
+                self.give_media(code, Media::default(), &new);
                 self.tickets.insert(code, new);
                 self.changed.insert(code, true);
                 return ImportOutcome::Inserted(code, id);
             }
         }
+        self.give_media(code, former_media.unwrap_or_default(), &new);
         self.tickets.insert(code, new);
         self.changed.entry(code).or_insert(false);
         ImportOutcome::Updated(code, id)
+    }
+
+    /// Notes whose media are whose after a line.
+    fn give_media(&mut self, code: TicketCode, former: Media, new: &ImportedTicket) {
+        let present = new.listing.media.as_ref();
+        if present.is_none_or(|present| *present == former) {
+            return;
+        }
+        for medium in &former {
+            self.media_owners.remove(medium);
+        }
+        for medium in present.into_iter().flatten() {
+            self.media_owners.insert(medium.clone(), code);
+        }
+        self.former_media.entry(code).or_insert(former);
+    }
+
+    /// The media that tickets get, with their codes, and the media that they lose.
+    pub(super) fn media_changes(&self) -> (Vec<(&Medium, TicketCode)>, Vec<&Medium>) {
+        let (mut given, mut taken) = (Vec::new(), Vec::new());
+        for (code, former) in &self.former_media {
+            let ticket = self.tickets.get(code);
+            let present = ticket.and_then(|ticket| ticket.listing.media.as_ref());
+            let has = |medium: &Medium| present.is_some_and(|present| present.contains(medium));
+            taken.extend(former.iter().filter(|medium| !has(medium)));
+            let new = present.into_iter().flatten();
+            given.extend(
+                new.filter(|medium| !former.contains(medium))
+                    .map(|medium| (medium, *code)),
+            );
+        }
+        (given, taken)
     }
 
     /// The ticket after the line, or why the line is rejected.
@@ -102,6 +149,10 @@ impl Chunk {
                 "ticket_class: the event has {MAX_CLASSES} classes already"
             ));
         }
+        let mut media = line.media.value().into_iter().flatten();
+        if media.any(|medium| self.media_owners.get(medium).is_some_and(|owner| *owner != code)) {
+            return Err("media: is a medium of another ticket".to_owned());
+        }
         let new = self.merged(code, line, existing);
         let ticket = &new.listing.ticket;
         match (ticket.valid_from, ticket.valid_until) {
@@ -124,6 +175,7 @@ impl Chunk {
                     ticket,
                     holder_name,
                     order_ref,
+                    media,
                 },
             admissions,
             version,
@@ -155,6 +207,7 @@ impl Chunk {
                 },
                 holder_name: line.holder_name.apply(holder_name),
                 order_ref: line.order_ref.apply(order_ref),
+                media: Some(media.unwrap_or_default().updated(line.media)),
             },
             admissions,
             version,
@@ -184,6 +237,7 @@ impl Chunk {
                 },
                 holder_name: None,
                 order_ref: None,
+                media: Some(Media::default()),
             },
             admissions: Ledger::default().admissions(),
             version: 0,

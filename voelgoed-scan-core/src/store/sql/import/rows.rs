@@ -29,6 +29,7 @@ pub(super) struct ImportRow<'a> {
     holder_folded: Option<String>,
     order_ref: Option<&'a str>,
     order_folded: Option<String>,
+    media: Option<String>,
 }
 
 impl BulkRow for ImportRow<'_> {
@@ -51,6 +52,7 @@ impl BulkRow for ImportRow<'_> {
             column!(OptText, rows, row => row.holder_folded.as_deref()),
             column!(OptText, rows, row => row.order_ref),
             column!(OptText, rows, row => row.order_folded.as_deref()),
+            column!(OptText, rows, row => row.media.as_deref()),
         ]
     }
 }
@@ -61,6 +63,7 @@ impl<'a> ImportRow<'a> {
             ticket,
             holder_name,
             order_ref,
+            media,
         } = &imported.listing;
         let holder_name = holder_name.as_ref().map(HolderName::as_str);
         let order_ref = order_ref.as_ref().map(OrderRef::as_str);
@@ -82,6 +85,11 @@ impl<'a> ImportRow<'a> {
             holder_folded: holder_name.map(fold_case),
             order_ref,
             order_folded: order_ref.map(fold_case),
+            media: media
+                .as_ref()
+                .filter(|media| !media.is_empty())
+                .map(json_text)
+                .transpose()?,
         })
     }
 }

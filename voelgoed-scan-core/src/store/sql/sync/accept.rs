@@ -5,6 +5,7 @@
 use crate::model::{
     BatchId, Direction, Fingerprint, OrganizationId, Reading, RuleSettings, ScanId, Timestamp,
 };
+use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::scans::find_scan;
 use crate::store::sql::sync::{SyncDialect, facts, writes};
 use crate::store::sql::{Row, Sql, query, statement};
@@ -43,9 +44,11 @@ impl<D: SyncDialect> Sql<D> {
             let record = find_scan::<D>(organization, scan, &mut transaction).await?;
             return Ok(record.map(|_| AcceptOutcome::NotQuarantined));
         };
-        let Some(batch) = batch_of(organization, scan, &row)? else {
+        let Some(mut batch) = batch_of(organization, scan, &row)? else {
             return Ok(Some(AcceptOutcome::Unreadable));
         };
+        let hashes = batch.media();
+        batch.set_media_tickets(&tickets_by_media::<D>(organization, &hashes, &mut transaction).await?);
         let Some(facts) = facts::load::<D>(&batch.whole(), facts::Devices::All, &mut transaction).await?
         else {
             return Ok(None);
@@ -124,10 +127,16 @@ fn batch_of<D: SyncDialect>(
                 scan,
                 fingerprint: Fingerprint {
                     sha256: row.bytes("payload_sha256")?,
+                    other_sha256: upload
+                        .medium
+                        .filter(|claim| !claim.outright)
+                        .map(|claim| claim.sha256),
                     format: upload.format,
                     kid: upload.kid,
                 },
                 claims: upload.claims,
+                medium: upload.medium,
+                media_tickets: Vec::new(),
             })),
         }],
     }))

@@ -204,11 +204,17 @@ fn ticket_lookups(chunk: &UploadChunk<'_>, known: &HashMap<ScanId, RecordedScan>
         .uploads()
         .filter_map(|upload| upload.claims.ok())
         .map(|claims: Claims| TicketLookup::by_code_or_id(claims.ticket_code, claims.ticket_id));
+    let media = chunk.uploads().flat_map(|upload| {
+        upload
+            .media_tickets
+            .iter()
+            .map(|(_, code)| TicketLookup::by_code(*code))
+    });
     let recorded = known
         .values()
         .filter_map(|known| known.state.record.ticket_id)
         .map(TicketLookup::by_id);
-    claimed.chain(recorded).collect()
+    claimed.chain(media).chain(recorded).collect()
 }
 
 /// Locks the counters of the events, then the tickets.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use voelgoed_scan_core::model::{
-    ClassName, GateId, HolderName, ImportStatus, Note, OrderRef, Seat, TicketCode, TicketId, TicketLine,
-    Timestamp,
+    ClassName, GateId, HolderName, ImportStatus, Media, Note, OrderRef, Seat, TicketCode, TicketId,
+    TicketLine, Timestamp,
 };
 use voelgoed_scan_core::store::NumberedLine;
 
@@ -94,6 +94,10 @@ pub(super) struct LineSchema {
     /// The order of the ticket.
     #[serde(default)]
     order_ref: Option<OrderRef>,
+    /// What the person may hold besides a code of ours, each unique in its event: `barcode:<text>` or `nfc:<hex>`. A line
+    /// without a code whose medium is known in the event is that ticket.
+    #[serde(default)]
+    media: Option<Media>,
 }
 
 /// Lines that are committed together, and the rejected lines between them.

@@ -10,6 +10,7 @@ set
     entry_limit = r.value ->> 'entry_limit', version = r.value ->> 'version',
     note = r.value ->> 'note', holder_name = r.value ->> 'holder_name',
     holder_folded = r.value ->> 'holder_folded', order_ref = r.value ->> 'order_ref',
-    order_folded = r.value ->> 'order_folded', updated_at = r.value ->> 'updated_at'
+    order_folded = r.value ->> 'order_folded',
+    media = r.value ->> 'media', updated_at = r.value ->> 'updated_at'
 from (select value from json_each($2) limit -1) r
 where tickets.organization_id = $1 and tickets.id = unhex(r.value ->> 'i')

@@ -9,7 +9,7 @@ select
     t.gate_ids as t_gate_ids, t.seat as t_seat, t.valid_from as t_valid_from,
     t.valid_until as t_valid_until, t.entry_limit as t_entry_limit, t.scan_count as t_scan_count,
     t.ledger as t_ledger, t.version as t_version, t.note as t_note, t.inserted_at as t_inserted_at,
-    t.updated_at as t_updated_at, t.holder_name, t.order_ref
+    t.updated_at as t_updated_at, t.holder_name, t.order_ref, t.media
 from tickets t
 where t.organization_id = $1
     and t.event_id = $2

@@ -1,0 +1,9 @@
+-- Takes media of event $2 of organization $1 from their tickets.
+-- $3: a JSON array of {"m": SHA-256 of a medium, in hexadecimal}.
+delete from ticket_media
+where organization_id = $1
+    and event_id = $2
+    and medium_sha256 in (
+        select decode(r.m, 'hex')
+        from jsonb_to_recordset($3::jsonb) as r(m text)
+    )

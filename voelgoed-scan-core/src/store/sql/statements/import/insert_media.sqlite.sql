@@ -1,0 +1,5 @@
+-- Gives media of event $2 of organization $1 to tickets.
+-- $3: a JSON array of {"m": SHA-256 of a medium, in hexadecimal, "c": code of the ticket}.
+insert into ticket_media (organization_id, medium_sha256, event_id, ticket_code)
+select $1, unhex(value ->> 'm'), $2, value ->> 'c'
+from json_each($3)
