@@ -47,7 +47,7 @@ pub enum TicketReading {
         text: String,
     },
     /// A medium that the app names outright: a wristband, a card, or a barcode.
-    Medium {
+    Named {
         /// `nfc:` and the id in upper-case hexadecimal, or `barcode:` and the text.
         medium: Medium,
     },
@@ -58,7 +58,7 @@ impl fmt::Debug for TicketReading {
         let (kind, text) = match self {
             Self::Qr { text } => ("Qr", text.as_str()),
             Self::Typed { text } => ("Typed", text.as_str()),
-            Self::Medium { medium } => ("Medium", medium.as_str()),
+            Self::Named { medium } => ("Named", medium.as_str()),
         };
         write!(f, "{kind}({} characters)", text.chars().count())
     }
@@ -71,7 +71,7 @@ impl From<TicketReading> for Reading {
         match reading {
             TicketReading::Qr { text } => Self::Qr(text),
             TicketReading::Typed { text } => Self::TicketCode(text),
-            TicketReading::Medium { medium } => Self::Medium(medium),
+            TicketReading::Named { medium } => Self::Medium(medium),
         }
     }
 }

@@ -418,3 +418,51 @@ async fn a_record_of_a_medium_holds_no_text_of_it_and_is_exported_with_a_payload
         "{line}"
     );
 }
+
+#[tokio::test]
+async fn a_payload_of_the_organizations_names_its_ticket_in_a_path() {
+    let fixture = Fixture::new().await;
+    let (tenant, other) = (&fixture.tenant, &fixture.other_tenant);
+    let tickets = format!("/api/v1/events/{}/tickets", tenant.event);
+    let mut payloads = Vec::new();
+    for format in ["vg1", "vg2"] {
+        let path = format!("{tickets}/{}/qr?format={format}", tenant.codes[1]);
+        payloads.push(tenant.owner.get(&path).await.expect(200).text().to_owned());
+    }
+    for payload in &payloads {
+        let shown = tenant
+            .owner
+            .get(&format!("{tickets}/{payload}"))
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(shown["code"], json!(tenant.codes[1]), "{payload}");
+    }
+    let wrapped = format!("{tickets}/%5DQ2{}%0D%0A", payloads[0]);
+    tenant.owner.get(&wrapped).await.expect(200);
+    let voided = json!({ "status": "voided" });
+    let path = format!("{tickets}/{}", payloads[0]);
+    let changed = tenant
+        .owner
+        .call_with("PATCH", &path, &voided)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(changed["status"], "voided");
+    let forged = payloads[0].replace(&tenant.codes[1], &tenant.codes[2]);
+    let foreign = other.qr(1).await;
+    for payload in [
+        forged.as_str(),
+        foreign.as_str(),
+        "VG1.1.nonsense",
+        &payloads[0][1..],
+    ] {
+        let path = format!("{tickets}/{payload}");
+        tenant.owner.get(&path).await.expect_problem(404, "not_found");
+        tenant
+            .owner
+            .call_with("PATCH", &path, &voided)
+            .await
+            .expect_problem(404, "not_found");
+    }
+}

@@ -12,7 +12,8 @@ use hyper::StatusCode;
 use schemars::transform::{ReplaceBoolSchemas, Transform};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use voelgoed_scan_core::model::{KeyFormat, KeyId, TicketCode};
+use voelgoed_scan_core::model::{KeyFormat, KeyId};
+use voelgoed_scan_core::token::MAX_PAYLOAD;
 
 use crate::auth::Permission;
 use crate::json::schema_generator;
@@ -172,7 +173,10 @@ fn variable_schema(name: &str, schemas: &mut SchemaGenerator) -> Value {
         schemas.subschema_for::<T>().to_value()
     }
     match name {
-        "code" => of::<TicketCode>(schemas),
+        "code" => json!({
+            "type": "string", "minLength": 16, "maxLength": MAX_PAYLOAD,
+            "description": "The code of a ticket, or a whole QR payload of the organization's.",
+        }),
         "kid" => of::<KeyId>(schemas),
         "format" => of::<KeyFormat>(schemas),
         _ => json!({ "type": "string", "format": "uuid" }),

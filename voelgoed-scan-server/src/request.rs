@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 use voelgoed_scan_core::model::{
-    AuthenticatedDevice, DeviceId, EventId, GateId, OrganizationId, TicketCode, Timestamp,
+    AuthenticatedDevice, DeviceId, EventId, Format, GateId, OrganizationId, TicketCode, Timestamp,
 };
 use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
+use voelgoed_scan_core::token::Payload;
 
 use crate::auth::{Caller, Credential};
 use crate::body::BodyMemory;
@@ -98,9 +99,47 @@ impl<B, Q> Request<B, Q> {
         self.id("id")
     }
 
-    /// The ticket code in the path.
+    /// The ticket code in the path, or the one that a payload in the path claims. Nothing is verified: a handler uses
+    /// [`Self::verified_ticket_code`].
     pub(crate) fn ticket_code(&self) -> Result<TicketCode, Problem> {
-        self.path_value("code")
+        self.path_value("code").map(|TicketInPath { code, .. }| code)
+    }
+
+    /// The ticket code in the path, or that of a payload of the organization's in the path.
+    pub(crate) async fn verified_ticket_code(&self) -> Result<TicketCode, Problem> {
+        let TicketInPath { code, payload } = self.path_value("code")?;
+        let Some(payload) = payload else { return Ok(code) };
+        let verified = self
+            .admin()
+            .code_of_payload(self.organization(), &payload)
+            .await?;
+        verified.ok_or_else(|| Code::NotFound.into())
+    }
+}
+
+/// A ticket in a path: its code, or a payload, of which only the shape is checked.
+struct TicketInPath {
+    code: TicketCode,
+    payload: Option<String>,
+}
+
+impl FromStr for TicketInPath {
+    type Err = Code;
+
+    fn from_str(text: &str) -> Result<Self, Code> {
+        if let Ok(code) = text.parse() {
+            return Ok(Self { code, payload: None });
+        }
+        let payload = Payload::parse(text).map_err(|_| Code::NotFound)?;
+        // A code in another form than that of the ticket object has no path of its own.
+        let is_signed = payload.format() != Format::Bare;
+        let claims = payload.unverified_claims().ok().filter(|_| is_signed);
+        Ok(Self {
+            code: claims
+                .and_then(|claims| claims.ticket_code)
+                .ok_or(Code::NotFound)?,
+            payload: Some(text.to_owned()),
+        })
     }
 }
 

@@ -74,6 +74,7 @@ class Offline(unittest.IsolatedAsyncioTestCase):
             ("bad_signature", fixture.qr("forged"), {}),
             ("malformed", scan.TicketReading.QR("https://example.org"), {}),
             ("unsigned_not_allowed", typed, {}),
+            ("unsigned_not_allowed", scan.TicketReading.NAMED("nfc:04A1B2C3D4E5F6"), {}),
             ("not_inside", fixture.qr("second"), {"direction": scan.Direction.EXIT}),
         ]
         for reason, reading, more in expected:
@@ -86,7 +87,7 @@ class Offline(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(later.warnings, [scan.ScanWarning.NOT_IN_MANIFEST])
         with self.assertRaises(Error.UnknownGate):
             await scanner.decide(fixture.qr("second"), fixture.VALUES["gate_unknown"])
-        self.assertEqual((await scanner.state()).waiting, 12)
+        self.assertEqual((await scanner.state()).waiting, 13)
 
     async def test_a_scan_id_belongs_to_one_scan_and_an_override_needs_permission(self):
         plain, trusted = await self.phone(), await self.phone("b", "device_b", can_override=True)

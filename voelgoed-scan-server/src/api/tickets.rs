@@ -129,7 +129,7 @@ pub(crate) fn show() -> Route {
 }
 
 async fn run_show(request: Request) -> HandlerResult {
-    let (event, code) = (request.event_id()?, request.ticket_code()?);
+    let (event, code) = (request.event_id()?, request.verified_ticket_code().await?);
     let facts = request
         .store()
         .ticket(request.organization(), event, code)
@@ -158,7 +158,7 @@ pub(crate) fn change() -> Route {
 }
 
 async fn run_change(request: Request<Json<TicketPatch>>) -> HandlerResult {
-    let (event, code) = (request.event_id()?, request.ticket_code()?);
+    let (event, code) = (request.event_id()?, request.verified_ticket_code().await?);
     let status = request.body.0.status;
     let facts = request
         .admin()
@@ -221,7 +221,7 @@ pub(crate) fn show_qr() -> Route {
 }
 
 async fn run_show_qr(request: Request<(), QrParams>) -> HandlerResult {
-    let (event, code) = (request.event_id()?, request.ticket_code()?);
+    let (event, code) = (request.event_id()?, request.verified_ticket_code().await?);
     let payload = request
         .admin()
         .qr_payload(request.organization(), event, code, request.query.format)

@@ -87,6 +87,8 @@ final class OfflineTests: XCTestCase {
         XCTAssertEqual(address.reason, .malformed)
         let typed = try await scanner.decide(reading: .typed(text: Fixture.value("second_code")), gateId: main)
         XCTAssertEqual(typed.reason, .unsignedNotAllowed)
+        let named = try await scanner.decide(reading: .named(medium: "nfc:04A1B2C3D4E5F6"), gateId: main)
+        XCTAssertEqual(named.reason, .unsignedNotAllowed)
         let exit = try await scanner.decide(reading: Fixture.qr("second"), gateId: main, direction: .exit)
         XCTAssertEqual(exit.reason, .notInside)
         let unchecked = try await scan("server_format")
@@ -96,7 +98,7 @@ final class OfflineTests: XCTestCase {
         let found = await code { _ = try await scan("second", at: Fixture.value("gate_unknown")) }
         XCTAssertEqual(found, "unknown_gate")
         let state = try await scanner.state()
-        XCTAssertEqual(state.waiting, 12)
+        XCTAssertEqual(state.waiting, 13)
     }
 
     func testAScanIdBelongsToOneScanAndAnOverrideNeedsPermission() async throws {

@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::node::write_queue::BulkKind;
 use crate::store::{ImportOutcome, NumberedLine, StoreError};
-use crate::token::Vg2Claims;
+use crate::token::{Payload, Vg2Claims, verify};
 
 impl Admin {
     /// Imports tickets in chunks that wait behind the scans. Returns one outcome per line; `None` where there is no such
@@ -51,6 +51,21 @@ impl Admin {
             rest = next;
         }
         Ok(Some(outcomes))
+    }
+
+    /// The ticket code that a payload of the organization's names. `None` for any other text: its signature is checked, but
+    /// not its validity window.
+    pub async fn code_of_payload(
+        &self,
+        organization: OrganizationId,
+        text: &str,
+    ) -> Result<Option<TicketCode>, StoreError> {
+        let Ok(payload) = Payload::parse(text) else {
+            return Ok(None);
+        };
+        let keyring = self.keyrings.get(organization).await?;
+        let claims = verify(&payload, &keyring, self.keyrings.phoenix(), false);
+        Ok(claims.ok().and_then(|claims| claims.ticket_code))
     }
 
     /// Changes the status of a ticket. `None` where there is no such ticket.

@@ -83,11 +83,12 @@ class OfflineTest {
         assertEquals(Reason.BAD_SIGNATURE, scan("forged").reason)
         assertEquals(Reason.MALFORMED, scanner.decide(TicketReading.Qr("https://example.org"), main).reason)
         assertEquals(Reason.UNSIGNED_NOT_ALLOWED, scanner.decide(TicketReading.Typed(Fixture["second_code"]), main).reason)
+        assertEquals(Reason.UNSIGNED_NOT_ALLOWED, scanner.decide(TicketReading.Named("nfc:04A1B2C3D4E5F6"), main).reason)
         assertEquals(Reason.NOT_INSIDE, scanner.decide(Fixture.qr("second"), main, Direction.EXIT).reason)
         assertEquals(listOf(ScanWarning.SIGNATURE_UNCHECKED), scan("server_format").warnings)
         assertEquals(listOf(ScanWarning.NOT_IN_MANIFEST), scan("sold_later").warnings)
         assertFailsWith<ScannerException.UnknownGate> { scan("second", Fixture["gate_unknown"]) }
-        assertEquals(12uL, scanner.state().waiting)
+        assertEquals(13uL, scanner.state().waiting)
     }
 
     @Test
