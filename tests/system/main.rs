@@ -47,3 +47,4 @@ mod storage;
 mod sync;
 mod tenant_isolation;
 mod ticket_import;
+mod times;

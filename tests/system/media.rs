@@ -390,7 +390,11 @@ async fn the_ticket_shows_its_media_to_staff_and_above_and_its_export_imports_un
         .expect(200)
         .json();
     let rows = listed["data"].as_array().expect("tickets");
-    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let lines = rows
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
     let counts = tenant.owner.import(&tenant.event, lines).await.expect(200).json();
     assert_eq!(counts["unchanged"], json!(rows.len()), "{counts}");
 }
@@ -461,7 +465,7 @@ async fn a_payload_of_the_organizations_names_its_ticket_in_a_path() {
         forged.as_str(),
         foreign.as_str(),
         "VG1.1.nonsense",
-        &payloads[0][1..],
+        payloads[0].trim_start_matches('V'),
     ] {
         let path = format!("{tickets}/{payload}");
         tenant.owner.get(&path).await.expect_problem(404, "not_found");
@@ -482,10 +486,9 @@ async fn manifest(tenant: &Tenant, installed: Option<&Manifest>) -> VerifiedMani
         .expect(200)
         .json();
     let own: DeviceSelf = serde_json::from_value(own).expect("the state of the device");
-    let mut path = format!("/api/v1/scanning/events/{}/manifest", tenant.event);
-    if let Some(installed) = installed {
-        path.push_str(&format!("?since={}", installed.head().version));
-    }
+    let since = installed.map(|installed| format!("?since={}", installed.head().version));
+    let since = since.unwrap_or_default();
+    let path = format!("/api/v1/scanning/events/{}/manifest{since}", tenant.event);
     let response = tenant.device.get(&path).await.expect(200);
     let (organization, key) = (own.device.organization_id, own.manifest_key.as_bytes());
     VerifiedManifest::verify(response.body.to_vec(), organization, key).expect("a manifest")
@@ -514,7 +517,7 @@ async fn a_phone_finds_each_medium_in_the_manifest_and_learns_its_changes() {
         json!({ "code": code, "media": [barcode] }),
         json!({ "code": tenant.codes[1], "media": [BAND] }),
     ];
-    let lines: String = moved.iter().map(|line| format!("{line}\n")).collect();
+    let lines = moved.map(|line| line.to_string()).join("\n");
     let counts = tenant.owner.import(&tenant.event, lines).await.expect(200).json();
     assert_eq!(counts["updated"], 2, "{counts}");
     let delta = manifest(tenant, Some(&first)).await;
