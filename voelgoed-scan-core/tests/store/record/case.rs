@@ -42,6 +42,7 @@ pub(crate) struct EventPlan {
     capacity_left: Option<i64>,
     reentry: Reentry,
     allow_unsigned: bool,
+    allow_media: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +99,10 @@ pub(crate) struct AttemptPlan {
     direction: Direction,
     is_overriding: bool,
     claims: ClaimsPlan,
-    is_bare: bool,
+    /// The format of the reading, if it is not a signed payload's.
+    unsigned: Option<Format>,
+    /// Whether a medium was named outright.
+    is_outright: bool,
     pub(crate) identity: IdentityPlan,
     has_metadata: bool,
     /// Milliseconds after the start.
@@ -150,6 +154,7 @@ impl EventPlan {
         put.capacity = capacity(self.capacity_left, inside);
         put.reentry = self.reentry;
         put.allow_unsigned = self.allow_unsigned;
+        put.allow_media = self.allow_media;
     }
 }
 
@@ -206,8 +211,10 @@ impl AttemptPlan {
                 reason: reason_text("the promoter says so"),
             });
         }
-        if self.is_bare {
-            attempt.fingerprint.format = Some(Format::Bare);
+        if let Some(format) = self.unsigned {
+            attempt.fingerprint.format = Some(format);
+            let is_read = attempt.fingerprint.is_medium() && !self.is_outright;
+            attempt.fingerprint.other_sha256 = is_read.then_some([7; 32]);
         }
         if self.has_metadata {
             attempt.metadata = Some(serde_json::from_str(r#"{"lane":"\u0000 ü"}"#).expect("metadata"));
@@ -317,7 +324,7 @@ fn event() -> impl Strategy<Value = EventPlan> {
         times,
         capacity_left(),
         select(Reentry::ALL),
-        any::<bool>(),
+        (any::<bool>(), any::<bool>()),
     )
         .prop_map(
             |(
@@ -325,7 +332,7 @@ fn event() -> impl Strategy<Value = EventPlan> {
                 (doors_open, duration, rescheduled, length),
                 capacity_left,
                 reentry,
-                allow_unsigned,
+                (allow_unsigned, allow_media),
             )| {
                 EventPlan {
                     status,
@@ -336,6 +343,7 @@ fn event() -> impl Strategy<Value = EventPlan> {
                     capacity_left,
                     reentry,
                     allow_unsigned,
+                    allow_media,
                 }
             },
         )
@@ -417,7 +425,9 @@ fn attempt() -> impl Strategy<Value = AttemptPlan> {
         1 => Just(IdentityPlan::None),
     ];
     let at = select(vec![0, 1, 2_999, 3_000, 3_001, 9_000]);
-    let flags = (is_rare(), is_rare(), any::<bool>(), prop::bool::weighted(0.03));
+    let unsigned = weighted(0.15, select(vec![Format::Bare, Format::Barcode, Format::Nfc]));
+    let unsigned = (unsigned, any::<bool>());
+    let flags = (is_rare(), unsigned, any::<bool>(), prop::bool::weighted(0.03));
     (
         ticket,
         0..2_usize,
@@ -430,14 +440,15 @@ fn attempt() -> impl Strategy<Value = AttemptPlan> {
     )
         .prop_map(
             |(ticket, device, direction, claims, identity, at, repeated_id, flags)| {
-                let (is_overriding, is_bare, has_metadata, is_denied) = flags;
+                let (is_overriding, (unsigned, is_outright), has_metadata, is_denied) = flags;
                 AttemptPlan {
                     ticket,
                     device,
                     direction,
                     is_overriding,
                     claims,
-                    is_bare,
+                    unsigned,
+                    is_outright,
                     identity,
                     has_metadata,
                     at,

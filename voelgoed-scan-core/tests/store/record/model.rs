@@ -216,6 +216,12 @@ impl Model {
         let is_bare = attempt.fingerprint.format == Some(Format::Bare);
         let first = if is_bare && !self.event.allow_unsigned {
             Reason::UnsignedNotAllowed
+        } else if attempt.fingerprint.is_medium() && !self.event.allow_media {
+            // The text of a camera has another hash as a payload.
+            match attempt.fingerprint.other_sha256 {
+                Some(_) => Reason::Malformed,
+                None => Reason::UnsignedNotAllowed,
+            }
         } else {
             decide(&context, claims, facts.as_deref())
         };
