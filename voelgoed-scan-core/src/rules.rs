@@ -8,6 +8,7 @@ pub(crate) mod decision;
 mod history;
 mod in_time;
 mod ledger;
+pub mod vectors;
 
 pub use batch::{
     BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, SessionFacts, build_answer, decide_batch,

@@ -1,0 +1,377 @@
+//! Test vectors of decisions: compares this build with the verdicts of a file.
+//!
+//! A file is JSON with `cases`. A case has an `event` and a `gate` (the members of their `PUT` requests), a `ticket` (the
+//! members of an import line; null for a ticket that does not exist), and `steps`: scans in the order of their times, each
+//! with its expected `result` and `reason`. Members that a case leaves out take the defaults of `docs/vectors.md`.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::model::{
+    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceStatus, Direction, Event, EventId, EventPut, Fingerprint, Gate,
+    GateId, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded, RuleSettings,
+    ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification, Vg2Claims,
+};
+use crate::rules::{BatchFacts, SessionFacts, decide_batch};
+use crate::token::vectors::Mismatch;
+use crate::token::{Keyring, MasterSecret, Payload, payload_sha256, verify};
+
+/// The deduplication window of every case.
+pub const DEDUP_WINDOW: Duration = Duration::from_mins(5);
+
+/// The code of every ticket.
+const TICKET_CODE: &str = "3KQR7F924M1XaB0z";
+
+/// The error of a text that is no file of decisions.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidDecisionFile {
+    /// It is not JSON of the right structure.
+    #[error("is not a file of decisions")]
+    Json(#[from] serde_json::Error),
+    /// A case cannot be run.
+    #[error("has an invalid case \"{name}\": {reason}")]
+    Case {
+        /// The case.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It has no cases.
+    #[error("has no cases")]
+    Empty,
+}
+
+/// A file of decisions.
+#[derive(Debug)]
+pub struct DecisionFile {
+    cases: Vec<PreparedCase>,
+}
+
+/// A case of a file of decisions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionCase {
+    /// The name.
+    pub name: String,
+    /// Members of the event that differ from the default.
+    #[serde(default)]
+    pub event: Map<String, Value>,
+    /// Members of the gate that differ from the default.
+    #[serde(default)]
+    pub gate: Map<String, Value>,
+    /// Members of the ticket that differ from the default; `None` for no ticket.
+    #[serde(default = "default_ticket")]
+    pub ticket: Option<Map<String, Value>>,
+    /// The scans.
+    pub steps: Vec<DecisionStep>,
+}
+
+/// A scan of a case.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionStep {
+    /// The time.
+    pub at: Timestamp,
+    /// Entry or exit.
+    #[serde(default = "entry")]
+    pub direction: Direction,
+    /// What is read.
+    #[serde(default)]
+    pub reading: StepReading,
+    /// The reason of an override.
+    #[serde(default, rename = "override")]
+    pub override_: Option<String>,
+    /// The expected result.
+    pub result: ScanResult,
+    /// The expected reason.
+    pub reason: Reason,
+    /// The verdict of a phone, if it differs.
+    #[serde(default)]
+    pub offline: Option<OfflineVerdict>,
+}
+
+/// The verdict of a phone.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct OfflineVerdict {
+    /// The result.
+    pub result: ScanResult,
+    /// The reason.
+    pub reason: Reason,
+}
+
+/// What a scan reads.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepReading {
+    /// The ticket's VG2 payload.
+    #[default]
+    Vg2,
+    /// The ticket's VG1 payload.
+    Vg1,
+    /// The ticket's code, typed.
+    Code,
+    /// This text.
+    Qr(String),
+    /// This medium.
+    Medium(String),
+}
+
+fn default_ticket() -> Option<Map<String, Value>> {
+    Some(Map::new())
+}
+
+const fn entry() -> Direction {
+    Direction::Entry
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    cases: Vec<DecisionCase>,
+}
+
+/// A case with its facts.
+#[derive(Debug)]
+struct PreparedCase {
+    case: DecisionCase,
+    event: Event,
+    gate: Gate,
+    ticket: Option<TicketFacts>,
+}
+
+impl DecisionFile {
+    /// Parses a file and prepares its cases.
+    pub fn parse(json: &str) -> Result<Self, InvalidDecisionFile> {
+        let Cases { cases } = serde_json::from_str(json)?;
+        if cases.is_empty() {
+            return Err(InvalidDecisionFile::Empty);
+        }
+        let cases = cases.into_iter().map(PreparedCase::new).collect::<Result<_, _>>()?;
+        Ok(Self { cases })
+    }
+
+    /// The number of cases, at least one.
+    #[must_use]
+    pub fn case_count(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// The cases.
+    pub fn cases(&self) -> impl Iterator<Item = &DecisionCase> {
+        self.cases.iter().map(|prepared| &prepared.case)
+    }
+
+    /// Decides every scan of every case. An empty list means that this build agrees with the file.
+    #[must_use]
+    pub fn mismatches(&self) -> Vec<Mismatch> {
+        self.cases.iter().flat_map(PreparedCase::mismatches).collect()
+    }
+}
+
+/// The keys that sign the payloads of the cases.
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
+    let master = MasterSecret::from_bytes(&[7; MasterSecret::MIN_LENGTH]).expect("a secret");
+    let row = |format| SigningKey {
+        format,
+        kid: KeyId::FIRST,
+        status: KeyStatus::Active,
+        public_key: None,
+        inserted_at: Timestamp::from_millis(0),
+    };
+    Keyring::derive(&master, organization(), &[row(KeyFormat::Vg1), row(KeyFormat::Vg2)]).expect("two keys")
+});
+
+const fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+const fn organization() -> OrganizationId {
+    OrganizationId::from_uuid(uuid(1))
+}
+
+/// The members of a request with its defaults, as the stored thing has them.
+fn stored<Put: DeserializeOwned + serde::Serialize, Stored: DeserializeOwned>(
+    defaults: Value,
+    members: &Map<String, Value>,
+    added: Value,
+) -> Result<Stored, serde_json::Error> {
+    let put: Put = serde_json::from_value(merged(defaults, members))?;
+    let Value::Object(added) = added else {
+        unreachable!("the added members are an object")
+    };
+    serde_json::from_value(merged(serde_json::to_value(put)?, &added))
+}
+
+fn merged(mut object: Value, members: &Map<String, Value>) -> Value {
+    if let Value::Object(object) = &mut object {
+        object.extend(members.clone());
+    }
+    object
+}
+
+impl PreparedCase {
+    fn new(case: DecisionCase) -> Result<Self, InvalidDecisionFile> {
+        let invalid = |reason: String| InvalidDecisionFile::Case {
+            name: case.name.clone(),
+            reason,
+        };
+        let at = Timestamp::from_millis(0);
+        let place = json!({ "organization_id": organization(), "inserted_at": at, "updated_at": at });
+        let with = |more: Value| match more {
+            Value::Object(more) => merged(place.clone(), &more),
+            other => other,
+        };
+        let event: Event = stored::<EventPut, _>(
+            json!({ "name": "Event", "status": "live" }),
+            &case.event,
+            with(json!({ "id": uuid(2), "ticket_classes": [] })),
+        )
+        .map_err(|error| invalid(format!("its event: {error}")))?;
+        let gate = stored::<GatePut, _>(
+            json!({ "name": "Gate", "status": "open" }),
+            &case.gate,
+            with(json!({ "id": uuid(3), "event_id": event.id })),
+        )
+        .map_err(|error| invalid(format!("its gate: {error}")))?;
+        let ticket = |members: &Map<String, Value>| {
+            let ticket = json!({
+                "id": uuid(4), "event_id": event.id, "code": TICKET_CODE, "status": "active", "ticket_class": null,
+                "gate_ids": null, "seat": null, "valid_from": null, "valid_until": null, "entry_limit": 1,
+                "scan_count": 0, "note": null, "media": []
+            });
+            Ok(TicketFacts {
+                ticket: serde_json::from_value(merged(with(ticket), members))?,
+                ledger: Ledger::default(),
+                version: 1,
+            })
+        };
+        let ticket = case.ticket.as_ref().map(ticket).transpose();
+        let ticket = ticket.map_err(|error: serde_json::Error| invalid(format!("its ticket: {error}")))?;
+        if case.steps.is_empty() {
+            return Err(invalid("it has no steps".to_owned()));
+        }
+        Ok(Self {
+            case,
+            event,
+            gate,
+            ticket,
+        })
+    }
+
+    fn session(&self) -> SessionId {
+        SessionId::from_uuid(uuid(5))
+    }
+
+    fn mismatches(&self) -> Vec<Mismatch> {
+        let mut facts = BatchFacts::default();
+        let session = SessionFacts {
+            session_active: true,
+            device_status: DeviceStatus::Active,
+            device_name: "Scanner".to_owned(),
+            event: self.event.clone(),
+            gate: self.gate.clone(),
+            rules_since: Timestamp::from_millis(i64::MIN / 2),
+        };
+        facts.sessions.insert((organization(), self.session()), session);
+        if let Some(ticket) = &self.ticket {
+            facts.add_ticket(ticket.clone());
+        }
+        let attempts: Vec<Attempt> = (1..).zip(&self.case.steps).map(|(number, step)| self.attempt(number, step)).collect();
+        let rules = RuleSettings {
+            dedup_window: DEDUP_WINDOW,
+        };
+        let (recorded, _) = decide_batch(&attempts, facts, &rules);
+        let got = recorded.iter().map(|recorded| match recorded {
+            Recorded::Decided(decided) => verdict(decided.answer.result, decided.answer.reason),
+            other => format!("{other:?}"),
+        });
+        (1..)
+            .zip(&self.case.steps)
+            .zip(got)
+            .filter_map(|((number, step), got)| {
+                let expected = verdict(step.result, step.reason);
+                (got != expected).then(|| Mismatch {
+                    name: format!("{}, scan {number}", self.case.name),
+                    expected,
+                    got,
+                })
+            })
+            .collect()
+    }
+
+    fn attempt(&self, number: u128, step: &DecisionStep) -> Attempt {
+        let text = self.payload(&step.reading);
+        let verification = match self.verify(&text) {
+            Ok(claims) => Verification::Verified(claims),
+            Err(reason) => Verification::Denied(Box::new(Denial {
+                reason,
+                decided_by: DecidedBy::Token,
+                claims: None,
+                ticket: None,
+                previous_scan: None,
+            })),
+        };
+        Attempt {
+            scan_id: ScanId::from_uuid(uuid(100 + number)),
+            organization_id: organization(),
+            device_id: DeviceId::from_uuid(uuid(6)),
+            session_id: self.session(),
+            event_id: self.event.id,
+            gate_id: self.gate.id,
+            gate_name: "Gate".to_owned(),
+            authenticated: None,
+            fingerprint: Fingerprint {
+                sha256: payload_sha256(&text),
+                format: None,
+                kid: None,
+            },
+            verification,
+            direction: step.direction,
+            now: step.at,
+            device_scanned_at: None,
+            override_: step.override_.as_ref().and_then(|reason| {
+                let reason = reason.parse().ok()?;
+                Some(Override { reason })
+            }),
+            metadata: None,
+            warnings: Vec::new(),
+            claimed: true,
+        }
+    }
+
+    /// Checks 1 to 3.
+    fn verify(&self, text: &str) -> Result<Claims, Reason> {
+        let payload = Payload::parse(text)?;
+        verify(&payload, &KEYRING, None, self.event.allow_unsigned)
+    }
+
+    /// The text that a scan reads.
+    fn payload(&self, reading: &StepReading) -> String {
+        let code = TICKET_CODE.parse().expect("a code");
+        let claims = Vg2Claims {
+            ticket_code: code,
+            event_id: self.event.id,
+            not_before: None,
+            not_after: None,
+            ticket_class: 0,
+            entry_limit: std::num::NonZeroU8::MIN,
+        };
+        match reading {
+            StepReading::Vg2 => KEYRING.sign_vg2(&claims).expect("a key"),
+            StepReading::Vg1 => KEYRING.sign_vg1(code).expect("a key"),
+            StepReading::Code => TICKET_CODE.to_owned(),
+            StepReading::Qr(text) | StepReading::Medium(text) => text.clone(),
+        }
+    }
+}
+
+fn verdict(result: ScanResult, reason: Reason) -> String {
+    format!("{result}/{reason}")
+}
