@@ -13,9 +13,9 @@ use voelgoed_scan_core::manifest::{ManifestDraft, ManifestFacts, ManifestTicket,
 use voelgoed_scan_core::model::{
     ClassName, DecidedBy, Device, DeviceId, DeviceSelf, DeviceSettings, DeviceStatus, DeviceToken,
     DeviceType, Direction, EnrollAnswer, EnrollmentCode, EnrollmentUri, Event, EventId, EventStatus, Gate,
-    GateId, GateStatus, IssuedToken, KeyFormat, KeyId, KeyStatus, ManifestKey, Name, NamedGate, Occupancy,
-    OrganizationId, Reason, Reentry, ScanAnswer, ScanResult, ScanSession, SessionId, SessionStatus,
-    SigningKey, StaleManifest, TicketCode, TicketStatus, Timestamp, hex,
+    GateId, GateStatus, IssuedToken, KeyFormat, KeyId, KeyStatus, LocalTime, ManifestKey, Name, NamedGate,
+    Occupancy, OrganizationId, Reason, Reentry, ScanAnswer, ScanResult, ScanSession, SessionId,
+    SessionStatus, SigningKey, StaleManifest, TicketCode, TicketStatus, TimeZoneName, Timestamp, hex,
 };
 use voelgoed_scan_core::token::{Keyring, MasterSecret, Vg2Claims};
 
@@ -123,9 +123,15 @@ fn main() -> Result<(), Failure> {
         status: EventStatus::Live,
         starts_at: None,
         ends_at: None,
+        doors_open_at: None,
+        doors_close_at: None,
+        rescheduled_at: None,
+        time_zone: TimeZoneName::default(),
+        day_starts_at: LocalTime::default(),
         capacity: None,
         reentry: Reentry::Never,
         allow_unsigned: false,
+        allow_media: false,
         ticket_classes: vec![ClassName::new("Day")?, ClassName::new("VIP")?],
         stale_manifest: StaleManifest::Warn,
         manifest_max_age_s: 3600,

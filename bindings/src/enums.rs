@@ -72,6 +72,14 @@ pub enum Reason {
     TicketExpired,
     /// The event is not live.
     EventNotLive,
+    /// The event is cancelled.
+    EventCancelled,
+    /// The event is postponed, and its new date has not come.
+    EventPostponed,
+    /// The doors of the event are not open yet.
+    DoorsNotOpen,
+    /// The doors of the event have closed.
+    DoorsClosed,
     /// The gate is closed.
     GateClosed,
     /// The gate has reached its capacity.
@@ -87,6 +95,8 @@ pub enum Reason {
 pub enum ScanWarning {
     /// The device's clock is wrong by more than 300 s.
     ClockSkew,
+    /// A dry run at an event that is published and not live yet: a scan would be refused.
+    EventNotLive,
     /// The signature was not checked, because a phone has no key for this format.
     SignatureUnchecked,
     /// The manifest does not list the ticket, because it was sold later.

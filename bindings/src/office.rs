@@ -22,6 +22,10 @@ pub enum EventStatus {
     Live,
     /// It is over.
     Ended,
+    /// It does not take place.
+    Cancelled,
+    /// It takes place later.
+    Postponed,
     /// It is archived.
     Archived,
 }

@@ -17,6 +17,7 @@ pub mod hex;
 mod id;
 pub(crate) mod json;
 mod ledger;
+mod local_time;
 mod occupancy;
 mod organization;
 pub mod random;
@@ -50,6 +51,7 @@ pub use id::{
     ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
 };
 pub use ledger::{Admission, Ledger, Movement, Passage};
+pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
 pub use reason::{Reason, ScanResult};

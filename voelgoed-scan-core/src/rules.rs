@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod decision;
+mod event_state;
 mod history;
 mod in_time;
 mod ledger;
@@ -12,8 +13,10 @@ pub mod vectors;
 
 pub use batch::{
     BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, SessionFacts, build_answer, decide_batch,
+    decide_dry_run,
 };
 pub use decision::{ScanContext, can_be_overridden, decide};
+pub use event_state::check_event;
 pub use history::{
     ConflictKind, FoldedHistory, HistoryKind, HistoryOutcome, PastScan, fold, movement_difference,
 };

@@ -57,13 +57,24 @@ impl JsonBody for core::model::EventPut {
     type Schema = Self;
 
     fn field_errors(&self) -> Vec<FieldError> {
-        backwards(self.starts_at, self.ends_at)
-            .then(|| FieldError {
-                pointer: "/ends_at".to_owned(),
-                message: "must not be before starts_at".into(),
-            })
-            .into_iter()
-            .collect()
+        let error = |pointer: &str, message: &'static str| FieldError {
+            pointer: pointer.to_owned(),
+            message: message.into(),
+        };
+        let mut errors = Vec::new();
+        if backwards(self.starts_at, self.ends_at) {
+            errors.push(error("/ends_at", "must not be before starts_at"));
+        }
+        if backwards(self.doors_open_at, self.doors_close_at) {
+            errors.push(error("/doors_close_at", "must not be before doors_open_at"));
+        }
+        if self.time_zone.zone().is_none() {
+            errors.push(error(
+                "/time_zone",
+                "is not a name of the IANA time zone database",
+            ));
+        }
+        errors
     }
 }
 

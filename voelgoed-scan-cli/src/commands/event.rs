@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use voelgoed_scan_core::model::{
-    ClassName, Event as CoreEvent, EventId, EventPut, EventStatus, Name, Reentry, StaleManifest, Timestamp,
+    ClassName, Event as CoreEvent, EventId, EventPut, EventStatus, LocalTime, Name, Reentry, StaleManifest,
+    TimeZoneName, Timestamp,
 };
 
 use super::put::{Fields, PutResource, put};
@@ -25,6 +26,7 @@ pub(crate) enum Event {
 Examples:
   voelgoed-scan event put new --name 'Summer Night' --status live --capacity 2000
   voelgoed-scan event put 0192f0c1-7a4e-7000-8000-000000000001 event.json
+  voelgoed-scan event put 0192f0c1-7a4e-7000-8000-000000000001 --doors-open-at 2026-11-22T17:00:00Z
   voelgoed-scan event put 0192f0c1-7a4e-7000-8000-000000000001 --status ended")]
     Put(Box<Put>),
     /// List all events
@@ -50,7 +52,7 @@ pub(crate) struct Put {
     /// Its name
     #[arg(long)]
     name: Option<Name>,
-    /// Its status; only `live` admits
+    /// Its status; `live` admits while the doors are open, `postponed` from the new start
     #[arg(long, value_parser = variant::<EventStatus>(EventStatus::STRINGS))]
     status: Option<EventStatus>,
     /// How many people may be inside, or `none` for no limit
@@ -62,6 +64,9 @@ pub(crate) struct Put {
     /// Whether ticket codes without a signature, as staff type them, are accepted
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     allow_unsigned: Option<bool>,
+    /// Whether the media of tickets are accepted: barcodes of other systems, wristbands, cards
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    allow_media: Option<bool>,
     /// The ticket classes, separated by commas; classes can only be added
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     ticket_classes: Option<Vec<ClassName>>,
@@ -71,6 +76,21 @@ pub(crate) struct Put {
     /// When it ends (RFC 3339), or `none`
     #[arg(long, value_name = "TIME")]
     ends_at: Option<OrNone<Timestamp>>,
+    /// The first moment at which it admits (RFC 3339), or `none` for no bound
+    #[arg(long, value_name = "TIME")]
+    doors_open_at: Option<OrNone<Timestamp>>,
+    /// The last moment at which it admits (RFC 3339), or `none` for no bound
+    #[arg(long, value_name = "TIME")]
+    doors_close_at: Option<OrNone<Timestamp>>,
+    /// The new start of a postponed event (RFC 3339), or `none` while it is not known
+    #[arg(long, value_name = "TIME")]
+    rescheduled_at: Option<OrNone<Timestamp>>,
+    /// The time zone in which its days begin, such as `Europe/Berlin`
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<TimeZoneName>,
+    /// When a day begins, in the event's time zone
+    #[arg(long, value_name = "HH:MM")]
+    day_starts_at: Option<LocalTime>,
     /// What a phone does when its manifest is too old
     #[arg(long, value_parser = variant::<StaleManifest>(StaleManifest::STRINGS))]
     stale_manifest: Option<StaleManifest>,
@@ -101,9 +121,15 @@ impl Put {
         flags.set("capacity", self.capacity)?;
         flags.set("reentry", self.reentry)?;
         flags.set("allow_unsigned", self.allow_unsigned)?;
+        flags.set("allow_media", self.allow_media)?;
         flags.set("ticket_classes", self.ticket_classes)?;
         flags.set("starts_at", self.starts_at)?;
         flags.set("ends_at", self.ends_at)?;
+        flags.set("doors_open_at", self.doors_open_at)?;
+        flags.set("doors_close_at", self.doors_close_at)?;
+        flags.set("rescheduled_at", self.rescheduled_at)?;
+        flags.set("time_zone", self.time_zone)?;
+        flags.set("day_starts_at", self.day_starts_at)?;
         flags.set("stale_manifest", self.stale_manifest)?;
         flags.set("manifest_max_age_s", self.manifest_max_age_s)?;
         put(client, &path, self.id, self.file.as_deref(), flags).await

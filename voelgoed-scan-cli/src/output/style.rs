@@ -44,8 +44,8 @@ pub(super) fn status_style(status: &str) -> Option<TextStyle> {
     match status {
         "active" | "live" | "open" | "valid" => Some(TextStyle::Success),
         "closed" | "revoked" | "voided" | "refunded" | "inactive" | "duplicate" | "invalid_token"
-        | "wrong_event" | "wrong_gate" | "refused" => Some(TextStyle::Error),
-        "draft" | "published" | "verify_only" | "used" => Some(TextStyle::Warning),
+        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" => Some(TextStyle::Error),
+        "draft" | "published" | "postponed" | "verify_only" | "used" => Some(TextStyle::Warning),
         // Neither good nor bad, and every other text.
         _ => None,
     }

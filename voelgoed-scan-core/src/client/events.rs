@@ -109,9 +109,10 @@ fn rank(status: Option<EventStatus>) -> u8 {
     match status {
         Some(EventStatus::Live) => 0,
         Some(EventStatus::Published) | None => 1,
-        Some(EventStatus::Draft) => 2,
-        Some(EventStatus::Ended) => 3,
-        Some(EventStatus::Archived) => 4,
+        Some(EventStatus::Postponed) => 2,
+        Some(EventStatus::Draft) => 3,
+        Some(EventStatus::Ended | EventStatus::Cancelled) => 4,
+        Some(EventStatus::Archived) => 5,
     }
 }
 

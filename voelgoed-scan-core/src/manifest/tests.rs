@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::manifest::section::Section;
-use crate::model::{EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, Name, Reentry, StaleManifest};
+use crate::model::{
+    EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime, Name, Reentry, StaleManifest,
+    TimeZoneName,
+};
 use crate::token::{Keyring, MasterSecret};
 
 const MADE: Timestamp = Timestamp::from_seconds(1_780_000_000);
@@ -32,9 +35,15 @@ fn event(id: u128) -> Event {
         status: EventStatus::Live,
         starts_at: Some(MADE),
         ends_at: None,
+        doors_open_at: None,
+        doors_close_at: None,
+        rescheduled_at: None,
+        time_zone: TimeZoneName::default(),
+        day_starts_at: LocalTime::default(),
         capacity: Some(500),
         reentry: Reentry::AfterExit,
         allow_unsigned: true,
+        allow_media: false,
         ticket_classes: vec![class("VIP"), class("Day")],
         stale_manifest: StaleManifest::Refuse,
         manifest_max_age_s: 3600,

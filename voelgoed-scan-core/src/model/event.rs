@@ -1,12 +1,13 @@
-//! Events: status, times, capacity and re-entry policy.
+//! Events: status, times, doors, capacity and re-entry policy.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::text::string_enum;
-use crate::model::{ClassName, EventId, Name, OrganizationId, Timestamp};
+use crate::model::{ClassName, EventId, LocalTime, Name, OrganizationId, TimeZoneName, Timestamp};
 
 string_enum! {
-    /// The status of an event. Gates admit people only while it is [`EventStatus::Live`].
+    /// The status of an event. Gates admit people while it is [`EventStatus::Live`], or [`EventStatus::Postponed`] and its
+    /// new date has come.
     pub enum EventStatus {
         /// It is in preparation.
         Draft = "draft" @ 0,
@@ -16,6 +17,10 @@ string_enum! {
         Live = "live" @ 2,
         /// It is over.
         Ended = "ended" @ 3,
+        /// It does not take place.
+        Cancelled = "cancelled" @ 5,
+        /// It takes place later: from `rescheduled_at`, once that is set.
+        Postponed = "postponed" @ 6,
         /// It is archived.
         Archived = "archived" @ 4,
     }
@@ -49,18 +54,30 @@ pub struct Event {
     pub organization_id: OrganizationId,
     /// Its display name.
     pub name: Name,
-    /// Its status. This field alone decides whether its gates admit people; the times do not.
+    /// Its status.
     pub status: EventStatus,
-    /// Its start, for information only.
+    /// Its start. With `ends_at` it gives the length of an event that is postponed; else it is for information only.
     pub starts_at: Option<Timestamp>,
-    /// Its end, for information only.
+    /// Its end, see `starts_at`.
     pub ends_at: Option<Timestamp>,
+    /// The first moment at which a live event admits people. Null is no bound.
+    pub doors_open_at: Option<Timestamp>,
+    /// The last moment at which a live event admits people. Null is no bound.
+    pub doors_close_at: Option<Timestamp>,
+    /// The new start of a postponed event. Null while it is not known.
+    pub rescheduled_at: Option<Timestamp>,
+    /// The time zone in which its days begin.
+    pub time_zone: TimeZoneName,
+    /// When a day begins, in `time_zone`.
+    pub day_starts_at: LocalTime,
     /// The maximum number of people inside. Null is no limit; 0 admits nobody.
     pub capacity: Option<u32>,
     /// The re-entry policy.
     pub reentry: Reentry,
     /// Whether it accepts a bare ticket code that staff type.
     pub allow_unsigned: bool,
+    /// Whether it accepts the media of tickets: barcodes of other systems, wristbands, cards.
+    pub allow_media: bool,
     /// The names of the ticket classes. The list is append-only: the n-th, from 1, is class n in VG2 claims.
     pub ticket_classes: Vec<ClassName>,
     /// What a phone does when its manifest is stale.
@@ -99,12 +116,27 @@ pub struct EventPut {
     pub name: Name,
     /// Its status.
     pub status: EventStatus,
-    /// Its start, for information only.
+    /// Its start. With `ends_at` it gives the length of an event that is postponed; else it is for information only.
     #[serde(default)]
     pub starts_at: Option<Timestamp>,
-    /// Its end, for information only.
+    /// Its end, not before `starts_at`.
     #[serde(default)]
     pub ends_at: Option<Timestamp>,
+    /// The first moment at which a live event admits people. Null is no bound.
+    #[serde(default)]
+    pub doors_open_at: Option<Timestamp>,
+    /// The last moment at which a live event admits people, not before `doors_open_at`. Null is no bound.
+    #[serde(default)]
+    pub doors_close_at: Option<Timestamp>,
+    /// The new start of a postponed event. Null while it is not known: the event then admits nobody.
+    #[serde(default)]
+    pub rescheduled_at: Option<Timestamp>,
+    /// The time zone in which its days begin: a name of the IANA time zone database.
+    #[serde(default)]
+    pub time_zone: TimeZoneName,
+    /// When a day begins, in `time_zone`.
+    #[serde(default)]
+    pub day_starts_at: LocalTime,
     /// The maximum number of people inside. Null is no limit; 0 admits nobody.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 2_000_000_000)))]
@@ -115,6 +147,9 @@ pub struct EventPut {
     /// Whether it accepts a bare ticket code that staff type.
     #[serde(default)]
     pub allow_unsigned: bool,
+    /// Whether it accepts the media of tickets: barcodes of other systems, wristbands, cards.
+    #[serde(default)]
+    pub allow_media: bool,
     /// The names of the ticket classes, at most 65,535. The list must start with the present one.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = 65_535)))]
@@ -126,6 +161,31 @@ pub struct EventPut {
     #[serde(default = "twelve_hours")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 31_536_000)))]
     pub manifest_max_age_s: u32,
+}
+
+impl EventPut {
+    /// An event with the defaults of every field that has one.
+    #[must_use]
+    pub fn new(name: Name, status: EventStatus) -> Self {
+        Self {
+            name,
+            status,
+            starts_at: None,
+            ends_at: None,
+            doors_open_at: None,
+            doors_close_at: None,
+            rescheduled_at: None,
+            time_zone: TimeZoneName::default(),
+            day_starts_at: LocalTime::default(),
+            capacity: None,
+            reentry: never(),
+            allow_unsigned: false,
+            allow_media: false,
+            ticket_classes: None,
+            stale_manifest: warn(),
+            manifest_max_age_s: twelve_hours(),
+        }
+    }
 }
 
 const fn never() -> Reentry {

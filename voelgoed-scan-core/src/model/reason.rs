@@ -104,6 +104,14 @@ reasons! {
     Refused: TicketExpired = "ticket_expired", "Ticket has expired";
     /// The event is not live.
     Refused: EventNotLive = "event_not_live", "The event is not open for entry";
+    /// The event is cancelled.
+    Refused: EventCancelled = "event_cancelled", "The event is cancelled";
+    /// The event is postponed, and its new date has not come.
+    Refused: EventPostponed = "event_postponed", "The event is postponed";
+    /// The doors of the event are not open yet.
+    Refused: DoorsNotOpen = "doors_not_open", "Doors are not open yet";
+    /// The doors of the event have closed.
+    Refused: DoorsClosed = "doors_closed", "Doors are closed";
     /// The gate is closed.
     Refused: GateClosed = "gate_closed", "This gate is closed";
     /// The gate has reached its capacity.

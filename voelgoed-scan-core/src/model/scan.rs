@@ -45,6 +45,8 @@ string_enum! {
     pub enum Warning {
         /// The device's clock is wrong by more than 300 s.
         ClockSkew = "clock_skew",
+        /// A dry run at an event that is published and not live yet: a scan would be refused.
+        EventNotLive = "event_not_live",
         /// A phone has no key for this format, so the signature was not checked.
         SignatureUnchecked = "signature_unchecked",
         /// The manifest does not list the ticket: it was probably sold later.

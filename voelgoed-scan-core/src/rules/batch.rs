@@ -14,8 +14,9 @@ use std::collections::HashMap;
 
 use crate::model::{
     Attempt, DecidedBy, DeviceStatus, EventId, GateId, OrganizationId, Recorded, ResultCounts, RuleSettings,
-    SessionId, TicketFacts, TicketId, Verification,
+    SessionId, TicketFacts, TicketId, Verification, Warning,
 };
+use crate::rules::event_state::event_of_dry_run;
 
 pub(crate) use decide::{shows_previous_scan, shows_ticket};
 pub use facts::{BatchFacts, KnownScan, SessionFacts};
@@ -65,6 +66,27 @@ pub fn decide_batch(
         .filter_map(|key| facts.tickets.remove(key))
         .collect();
     (recorded, writes)
+}
+
+/// Decides one scan as a dry run, which is not written.
+#[must_use]
+pub fn decide_dry_run(attempt: &Attempt, mut facts: BatchFacts, rules: &RuleSettings) -> Recorded {
+    let key = (attempt.organization_id, attempt.session_id);
+    let mut is_before_event = false;
+    if let Some(session) = facts.sessions.get_mut(&key)
+        && let Some(event) = event_of_dry_run(&session.event)
+    {
+        session.event = event;
+        is_before_event = true;
+    }
+    let mut changes = (BatchWrites::default(), Vec::new());
+    let mut recorded = decide_attempt(attempt, &mut facts, rules, &mut changes.0, &mut changes.1);
+    if let Recorded::Decided(decided) = &mut recorded
+        && is_before_event
+    {
+        decided.answer.warnings.push(Warning::EventNotLive);
+    }
+    recorded
 }
 
 fn decide_attempt(

@@ -10,10 +10,10 @@ pub(crate) mod tests;
 use std::time::Duration;
 
 use crate::model::{
-    Claims, Direction, Event, EventStatus, Gate, GateStatus, Occupancy, OrganizationId, Reason, TicketFacts,
-    TicketStatus, Timestamp,
+    Claims, Direction, Event, Gate, GateStatus, Occupancy, OrganizationId, Reason, TicketFacts, TicketStatus,
+    Timestamp,
 };
-use crate::rules::Allowance;
+use crate::rules::{Allowance, check_event};
 
 /// The circumstances of a scan.
 #[derive(Debug, Clone, Copy)]
@@ -112,9 +112,7 @@ pub(crate) fn claims_match(claims: &Claims, facts: &TicketFacts, organization: O
 fn enter(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reason> {
     let ScanContext { now, event, gate, .. } = *context;
     let ticket = &facts.ticket;
-    if event.status != EventStatus::Live {
-        return Err(Reason::EventNotLive);
-    }
+    check_event(event, now)?;
     if gate.status != GateStatus::Open {
         return Err(Reason::GateClosed);
     }

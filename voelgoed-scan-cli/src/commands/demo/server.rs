@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use voelgoed_scan_core::model::{
     ClassName, Event, EventId, EventPut, EventStatus, Gate, GateId, GatePut, GateStatus, Name,
-    OrganizationId, Reentry, SettableStatus, SigningKey, StaleManifest, Ticket, TicketCode, TicketPatch,
+    OrganizationId, SettableStatus, SigningKey, Ticket, TicketCode, TicketPatch,
 };
 use voelgoed_scan_core::token::{Keyring, MasterSecret};
 use voelgoed_scan_server::{Config, Running};
@@ -179,16 +179,8 @@ fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
 async fn put_event(admin: &Client, title: &str, capacity: Option<u32>) -> Result<EventId, Failure> {
     let id = EventId::generate(env::now());
     let event = EventPut {
-        name: name(title)?,
-        status: EventStatus::Live,
-        starts_at: None,
-        ends_at: None,
         capacity,
-        reentry: Reentry::Never,
-        allow_unsigned: false,
-        ticket_classes: None,
-        stale_manifest: StaleManifest::Warn,
-        manifest_max_age_s: 43_200,
+        ..EventPut::new(name(title)?, EventStatus::Live)
     };
     admin
         .put::<Event>(&format!("/api/v1/events/{id}"), &event)

@@ -124,17 +124,18 @@ impl EventCopy {
         }
         let title = format!("Rehearsal: {}", event.name);
         let title: String = title.chars().take(Name::MAX).collect();
+        let name = Name::new(title).map_err(|error| Failure::invalid("the copy's name", error))?;
         let put = EventPut {
-            name: Name::new(title).map_err(|error| Failure::invalid("the copy's name", error))?,
-            status: EventStatus::Live,
             starts_at: event.starts_at,
             ends_at: event.ends_at,
+            time_zone: event.time_zone,
+            day_starts_at: event.day_starts_at,
             capacity: event.capacity.map(|_| COPY_CAPACITY),
             reentry: event.reentry,
-            allow_unsigned: false,
-            ticket_classes: None,
             stale_manifest: event.stale_manifest,
             manifest_max_age_s: event.manifest_max_age_s,
+            // The doors stay out: a rehearsal takes place before they open.
+            ..EventPut::new(name, EventStatus::Live)
         };
         // Set before the request: the copy must be archived even where its answer gets lost.
         self.put = Some(put.clone());

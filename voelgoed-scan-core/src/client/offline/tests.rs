@@ -22,8 +22,8 @@ use uuid::Uuid;
 use super::*;
 use crate::manifest::{ManifestDraft, ManifestFacts, ManifestTicket};
 use crate::model::{
-    ClassName, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, Name, Reason, Reentry,
-    SigningKey, TicketCode, TicketStatus, Warning,
+    ClassName, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime, Name, Reason,
+    Reentry, SigningKey, TicketCode, TicketStatus, TimeZoneName, Warning,
 };
 use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
 use crate::token::{Keyring, MasterSecret, Vg2Claims};
@@ -70,9 +70,15 @@ impl TestEvent {
             status: EventStatus::Live,
             starts_at: None,
             ends_at: None,
+            doors_open_at: None,
+            doors_close_at: None,
+            rescheduled_at: None,
+            time_zone: TimeZoneName::default(),
+            day_starts_at: LocalTime::default(),
             capacity: None,
             reentry: Reentry::Never,
             allow_unsigned: false,
+            allow_media: false,
             ticket_classes: vec![class("VIP"), class("Day")],
             stale_manifest: StaleManifest::Warn,
             manifest_max_age_s: 3600,

@@ -9,8 +9,8 @@ use crate::manifest::section::{Section, Sections};
 use crate::manifest::wire::Reader;
 use crate::manifest::{ManifestError, ManifestGate, ManifestHead};
 use crate::model::{
-    ClassName, Event, EventId, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, OrganizationId,
-    Reentry, SigningKey, StaleManifest, Timestamp,
+    ClassName, Event, EventId, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, LocalTime,
+    OrganizationId, Reentry, SigningKey, StaleManifest, TimeZoneName, Timestamp,
 };
 
 /// Reads the head without its gates and classes, which [`read_tables`] adds.
@@ -78,11 +78,17 @@ fn read_event(
         capacity: None,
         reentry,
         allow_unsigned,
+        allow_media: false,
         ticket_classes: Vec::new(),
         stale_manifest,
         manifest_max_age_s: reader.u32()?,
         starts_at: reader.optional_time()?,
         ends_at: reader.optional_time()?,
+        doors_open_at: None,
+        doors_close_at: None,
+        rescheduled_at: None,
+        time_zone: TimeZoneName::default(),
+        day_starts_at: LocalTime::default(),
         name: reader.text()?,
         inserted_at: made.made_at,
         updated_at: made.made_at,

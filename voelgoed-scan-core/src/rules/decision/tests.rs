@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    ClassName, EventId, GateId, Headcount, Ledger, Passage, Reentry, ScanId, ScanResult, Ticket, TicketCode,
-    TicketId, Window,
+    ClassName, EventId, EventStatus, GateId, Headcount, Ledger, LocalTime, Passage, Reentry, ScanId,
+    ScanResult, Ticket, TicketCode, TicketId, TimeZoneName, Window,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_370_400_000);
@@ -28,9 +28,15 @@ pub(crate) fn event() -> Event {
         status: EventStatus::Live,
         starts_at: None,
         ends_at: None,
+        doors_open_at: None,
+        doors_close_at: None,
+        rescheduled_at: None,
+        time_zone: TimeZoneName::default(),
+        day_starts_at: LocalTime::default(),
         capacity: None,
         reentry: Reentry::Never,
         allow_unsigned: false,
+        allow_media: false,
         ticket_classes: Vec::new(),
         stale_manifest: crate::model::StaleManifest::Warn,
         manifest_max_age_s: 43_200,
@@ -232,6 +238,28 @@ const OTHERS: &[(Reason, Change)] = &[
     (Reason::EventNotLive, |case| {
         case.event.status = EventStatus::Archived;
     }),
+    (Reason::EventCancelled, |case| {
+        case.event.status = EventStatus::Cancelled;
+    }),
+    (Reason::EventPostponed, |case| {
+        case.event.status = EventStatus::Postponed;
+    }),
+    (Reason::Admitted, |case| {
+        case.event.status = EventStatus::Postponed;
+        case.event.rescheduled_at = Some(NOW);
+    }),
+    (Reason::DoorsNotOpen, |case| {
+        // Check 6 comes before check 7.
+        case.event.doors_open_at = Some(NOW.plus_millis(1));
+        case.gate.status = GateStatus::Closed;
+    }),
+    (Reason::DoorsClosed, |case| {
+        case.event.doors_close_at = Some(NOW.plus_millis(-1));
+    }),
+    (Reason::Admitted, |case| {
+        case.event.doors_open_at = Some(NOW);
+        case.event.doors_close_at = Some(NOW);
+    }),
     (Reason::GateNotAllowed, |case| {
         case.ticket().gate_ids = Some(Vec::new());
     }),
@@ -339,7 +367,8 @@ const OTHERS: &[(Reason, Change)] = &[
         case.direction = Direction::Exit;
         case.entered(-1);
         case.claims.window = Window::new(None, Some(NOW.plus_millis(-1)));
-        case.event.status = EventStatus::Ended;
+        case.event.status = EventStatus::Cancelled;
+        case.event.doors_close_at = Some(NOW.plus_millis(-1));
         case.gate.status = GateStatus::Closed;
         case.gate.capacity = Some(0);
         case.ticket().gate_ids = Some(Vec::new());

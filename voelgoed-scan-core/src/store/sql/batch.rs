@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use sqlx::Connection as _;
 
 use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
-use crate::rules::decide_batch;
+use crate::rules::{decide_batch, decide_dry_run};
 use crate::store::StoreError;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::write_deadline::WriteDeadline;
@@ -129,11 +129,7 @@ impl<D: Dialect> Sql<D> {
         let mut connection = self.read().await?;
         let batch = std::slice::from_ref(attempt);
         let facts = facts::load::<D>(attempt.organization_id, batch, &mut connection).await?;
-        let (recorded, _) = decide_batch(batch, facts, rules);
-        recorded
-            .into_iter()
-            .next()
-            .ok_or_else(|| StoreError::failed("one scan, no answer"))
+        Ok(decide_dry_run(attempt, facts, rules))
     }
 }
 

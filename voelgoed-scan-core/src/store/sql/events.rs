@@ -152,9 +152,15 @@ fn new_event(organization: OrganizationId, id: EventId, event: &EventPut, now: T
         status: event.status,
         starts_at: event.starts_at,
         ends_at: event.ends_at,
+        doors_open_at: event.doors_open_at,
+        doors_close_at: event.doors_close_at,
+        rescheduled_at: event.rescheduled_at,
+        time_zone: event.time_zone.clone(),
+        day_starts_at: event.day_starts_at,
         capacity: event.capacity,
         reentry: event.reentry,
         allow_unsigned: event.allow_unsigned,
+        allow_media: event.allow_media,
         ticket_classes: event.ticket_classes.clone().unwrap_or_default(),
         stale_manifest: event.stale_manifest,
         manifest_max_age_s: event.manifest_max_age_s,
@@ -259,4 +265,10 @@ fn bind_event<D: Dialect>(statement: Query<D>, event: &Event) -> Query<D> {
         .text(event.stale_manifest.as_str())
         .int(i64::from(event.manifest_max_age_s))
         .time(event.updated_at)
+        .opt_time(event.doors_open_at)
+        .opt_time(event.doors_close_at)
+        .opt_time(event.rescheduled_at)
+        .text(event.time_zone.as_str())
+        .text(&event.day_starts_at.to_string())
+        .bool(event.allow_media)
 }

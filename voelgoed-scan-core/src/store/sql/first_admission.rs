@@ -25,11 +25,11 @@ use gate_batches::{GateBatch, GateBatches, admitted_at_other_gates};
 use crate::model::json::{objects, to_json};
 use crate::model::{
     ActiveSession, AnswerSnapshot, Attempt, AuthenticatedDevice, Claims, Decided, DecidedBy, DeviceId,
-    DeviceStatus, Direction, EventStatus, Format, GateStatus, Headcount, KeyId, Ledger, Occupancy,
-    OrganizationId, Passage, Reason, Recorded, ScanId, ScanRecord, ScannedTicket, SessionId, SessionStatus,
-    Source, Ticket, TicketCode, TicketFacts, TicketStatus, Timestamp, Verification, Warning,
+    DeviceStatus, Direction, Format, GateStatus, Headcount, KeyId, Ledger, Occupancy, OrganizationId,
+    Passage, Reason, Recorded, ScanId, ScanRecord, ScannedTicket, SessionId, SessionStatus, Source, Ticket,
+    TicketCode, TicketFacts, TicketStatus, Timestamp, Verification, Warning,
 };
-use crate::rules::build_answer;
+use crate::rules::{build_answer, check_event};
 use crate::store::StoreError;
 use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
 use crate::store::sql::write_deadline::WriteDeadline;
@@ -241,7 +241,7 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         && gate.id == attempt.gate_id;
     let open = authenticated.device.status == DeviceStatus::Active
         && session.status == SessionStatus::Active
-        && event.status == EventStatus::Live
+        && check_event(event, attempt.now).is_ok()
         && gate.status == GateStatus::Open
         // The general path dates a scan after the change of the rules, where the clocks of nodes differ.
         && attempt.now >= active_session.rules_since;

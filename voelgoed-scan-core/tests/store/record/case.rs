@@ -32,6 +32,12 @@ pub(crate) struct Case {
 #[derive(Debug, Clone)]
 pub(crate) struct EventPlan {
     status: EventStatus,
+    /// Milliseconds after the start.
+    doors_open: Option<i64>,
+    doors_close: Option<i64>,
+    rescheduled: Option<i64>,
+    /// The length of the event, which a postponed one keeps.
+    length: Option<i64>,
     /// The capacity that is left; negative where more people are inside than it allows.
     capacity_left: Option<i64>,
     reentry: Reentry,
@@ -134,7 +140,13 @@ pub(crate) enum IdentityPlan {
 
 impl EventPlan {
     pub(crate) fn apply(&self, put: &mut EventPut, inside: i64) {
+        let time = |millis: Option<i64>| millis.map(|millis| START.plus_millis(millis));
         put.status = self.status;
+        put.doors_open_at = time(self.doors_open);
+        put.doors_close_at = time(self.doors_close);
+        put.rescheduled_at = time(self.rescheduled);
+        put.starts_at = time(Some(0));
+        put.ends_at = time(self.length);
         put.capacity = capacity(self.capacity_left, inside);
         put.reentry = self.reentry;
         put.allow_unsigned = self.allow_unsigned;
@@ -290,15 +302,43 @@ fn capacity_left() -> impl Strategy<Value = Option<i64>> {
 }
 
 fn event() -> impl Strategy<Value = EventPlan> {
-    let status = prop_oneof![14 => Just(EventStatus::Live), 1 => select(EventStatus::ALL)];
-    (status, capacity_left(), select(Reentry::ALL), any::<bool>()).prop_map(
-        |(status, capacity_left, reentry, allow_unsigned)| EventPlan {
-            status,
-            capacity_left,
-            reentry,
-            allow_unsigned,
-        },
+    let status = prop_oneof![
+        14 => Just(EventStatus::Live),
+        2 => Just(EventStatus::Postponed),
+        1 => select(EventStatus::ALL),
+    ];
+    let time = || weighted(0.2, select(vec![-5_000, 0, 3_000, 9_000]));
+    let duration = weighted(0.2, select(vec![0, 3_000, 60_000]));
+    let rescheduled = weighted(0.8, select(vec![-3_000, 0, 3_000]));
+    let length = weighted(0.8, select(vec![0, 3_000, 6_000]));
+    let times = (time(), duration, rescheduled, length);
+    (
+        status,
+        times,
+        capacity_left(),
+        select(Reentry::ALL),
+        any::<bool>(),
     )
+        .prop_map(
+            |(
+                status,
+                (doors_open, duration, rescheduled, length),
+                capacity_left,
+                reentry,
+                allow_unsigned,
+            )| {
+                EventPlan {
+                    status,
+                    doors_open,
+                    doors_close: duration.map(|duration| doors_open.unwrap_or(0) + duration),
+                    rescheduled,
+                    length,
+                    capacity_left,
+                    reentry,
+                    allow_unsigned,
+                }
+            },
+        )
 }
 
 fn gate() -> impl Strategy<Value = GatePlan> {
