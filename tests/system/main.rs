@@ -10,6 +10,7 @@ mod cluster;
 mod configuration;
 mod connections;
 mod database_tls;
+mod decisions;
 mod devices;
 mod differential;
 mod drain;

@@ -17,6 +17,7 @@ use voelgoed_scan_core::token::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, Ma
 use zeroize::Zeroizing;
 
 use crate::app_version::AppVersion;
+use crate::clock::StandingClock;
 use crate::log::LogFormat;
 use crate::secret::{self, SecretError};
 pub use value_parsers::{InvalidDuration, parse_duration};
@@ -185,6 +186,9 @@ pub struct Config {
     /// The deviation of the server's clock in milliseconds, for tests of nodes with different clocks.
     #[arg(skip)]
     pub clock_offset_millis: i64,
+    /// The clock of a test that sets the time itself.
+    #[arg(skip)]
+    pub standing_clock: Option<StandingClock>,
 
     /// How long a connection may make no progress. Only tests change it.
     #[arg(skip = CONNECTION_TIMEOUT)]
@@ -214,6 +218,7 @@ impl Default for Config {
             no_migrate: false,
             create: false,
             clock_offset_millis: 0,
+            standing_clock: None,
             connection_timeout: CONNECTION_TIMEOUT,
         }
     }

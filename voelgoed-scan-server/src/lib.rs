@@ -19,7 +19,7 @@ mod auth;
 mod body;
 mod changes;
 mod client_address;
-mod clock;
+pub mod clock;
 pub mod config;
 mod cut;
 mod head;

@@ -105,7 +105,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    let clock = Clock::new(config.clock_offset_millis);
+    let clock = Clock::new(config.clock_offset_millis, config.standing_clock.clone());
     let (scanner, admin, durability) = open_database(&config, &clock).await?;
     let limit = ConnectionLimit::new(
         config

@@ -16,13 +16,13 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceStatus, Direction, Event, EventId, EventPut, Fingerprint, Gate,
-    GateId, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded, RuleSettings,
-    ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification, Vg2Claims,
+    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceStatus, Direction, Event, EventPut, Fingerprint,
+    Gate, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded,
+    RuleSettings, ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification,
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
-use crate::token::{Keyring, MasterSecret, Payload, payload_sha256, verify};
+use crate::token::{Keyring, MasterSecret, Payload, Vg2Claims, payload_sha256, verify};
 
 /// The deduplication window of every case.
 pub const DEDUP_WINDOW: Duration = Duration::from_mins(5);
@@ -153,8 +153,18 @@ impl DecisionFile {
         if cases.is_empty() {
             return Err(InvalidDecisionFile::Empty);
         }
-        let cases = cases.into_iter().map(PreparedCase::new).collect::<Result<_, _>>()?;
+        let cases = cases
+            .into_iter()
+            .map(PreparedCase::new)
+            .collect::<Result<_, _>>()?;
         Ok(Self { cases })
+    }
+
+    /// Whether a text looks like such a file: its cases have `steps`. The other vector files have tokens.
+    #[must_use]
+    pub fn is_likely(json: &str) -> bool {
+        let file: Value = serde_json::from_str(json).unwrap_or_default();
+        file["cases"][0].get("steps").is_some()
     }
 
     /// The number of cases, at least one.
@@ -185,7 +195,12 @@ static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
         public_key: None,
         inserted_at: Timestamp::from_millis(0),
     };
-    Keyring::derive(&master, organization(), &[row(KeyFormat::Vg1), row(KeyFormat::Vg2)]).expect("two keys")
+    Keyring::derive(
+        &master,
+        organization(),
+        &[row(KeyFormat::Vg1), row(KeyFormat::Vg2)],
+    )
+    .expect("two keys")
 });
 
 const fn uuid(number: u128) -> Uuid {
@@ -283,7 +298,10 @@ impl PreparedCase {
         if let Some(ticket) = &self.ticket {
             facts.add_ticket(ticket.clone());
         }
-        let attempts: Vec<Attempt> = (1..).zip(&self.case.steps).map(|(number, step)| self.attempt(number, step)).collect();
+        let attempts: Vec<Attempt> = (1..)
+            .zip(&self.case.steps)
+            .map(|(number, step)| self.attempt(number, step))
+            .collect();
         let rules = RuleSettings {
             dedup_window: DEDUP_WINDOW,
         };

@@ -29,7 +29,10 @@ fn a_wrong_decision_is_named() {
 fn a_file_that_cannot_be_run_is_an_error() {
     for (wrong, message) in [
         (r#"{"cases": []}"#, "has no cases"),
-        (r#"{"cases": [{"name": "a", "steps": []}]}"#, "has an invalid case \"a\": it has no steps"),
+        (
+            r#"{"cases": [{"name": "a", "steps": []}]}"#,
+            "has an invalid case \"a\": it has no steps",
+        ),
         (
             r#"{"cases": [{"name": "a", "event": {"status": "open"}, "steps": []}]}"#,
             "has an invalid case \"a\": its event: ",
