@@ -135,6 +135,8 @@ pub struct DecisionReport {
     pub differences: Vec<String>,
 }
 
+shown_as_debug!(DecisionReport);
+
 /// Decides every scan of a file of decisions, such as the project's `tests/vectors/decisions.json`, with this build.
 #[uniffi::export]
 pub fn check_decisions(json: String) -> Result<DecisionReport, ScannerError> {

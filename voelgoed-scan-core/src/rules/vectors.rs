@@ -4,6 +4,11 @@
 //! members of an import line; null for a ticket that does not exist), and `steps`: scans in the order of their times, each
 //! with its expected `result` and `reason`. Members that a case leaves out take the defaults of `docs/vectors.md`.
 
+#![expect(
+    clippy::expect_used,
+    reason = "the keys and the code of the cases are constants"
+)]
+
 #[cfg(test)]
 mod tests;
 
@@ -124,6 +129,7 @@ pub enum StepReading {
     Medium(String),
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional member")]
 fn default_ticket() -> Option<Map<String, Value>> {
     Some(Map::new())
 }
@@ -211,6 +217,10 @@ const fn organization() -> OrganizationId {
     OrganizationId::from_uuid(uuid(1))
 }
 
+const fn session() -> SessionId {
+    SessionId::from_uuid(uuid(5))
+}
+
 /// The members of a request with its defaults, as the stored thing has them.
 fn stored<Put: DeserializeOwned + serde::Serialize, Stored: DeserializeOwned>(
     defaults: Value,
@@ -280,13 +290,9 @@ impl PreparedCase {
         })
     }
 
-    fn session(&self) -> SessionId {
-        SessionId::from_uuid(uuid(5))
-    }
-
     fn mismatches(&self) -> Vec<Mismatch> {
         let mut facts = BatchFacts::default();
-        let session = SessionFacts {
+        let facts_of_session = SessionFacts {
             session_active: true,
             device_status: DeviceStatus::Active,
             device_name: "Scanner".to_owned(),
@@ -294,7 +300,9 @@ impl PreparedCase {
             gate: self.gate.clone(),
             rules_since: Timestamp::from_millis(i64::MIN / 2),
         };
-        facts.sessions.insert((organization(), self.session()), session);
+        facts
+            .sessions
+            .insert((organization(), session()), facts_of_session);
         if let Some(ticket) = &self.ticket {
             facts.add_ticket(ticket.clone());
         }
@@ -340,7 +348,7 @@ impl PreparedCase {
             scan_id: ScanId::from_uuid(uuid(100 + number)),
             organization_id: organization(),
             device_id: DeviceId::from_uuid(uuid(6)),
-            session_id: self.session(),
+            session_id: session(),
             event_id: self.event.id,
             gate_id: self.gate.id,
             gate_name: "Gate".to_owned(),
