@@ -9,6 +9,7 @@
     reason = "the keys and the code of the cases are constants"
 )]
 
+mod case;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,8 @@ use crate::model::{
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
 use crate::token::{Keyring, MasterSecret, Payload, Vg2Claims, payload_sha256, verify};
+
+pub use case::{DecisionCase, DecisionStep, OfflineVerdict, StepReading};
 
 /// The deduplication window of every case.
 pub const DEDUP_WINDOW: Duration = Duration::from_mins(5);
@@ -58,84 +61,6 @@ pub enum InvalidDecisionFile {
 #[derive(Debug)]
 pub struct DecisionFile {
     cases: Vec<PreparedCase>,
-}
-
-/// A case of a file of decisions.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionCase {
-    /// The name.
-    pub name: String,
-    /// Members of the event that differ from the default.
-    #[serde(default)]
-    pub event: Map<String, Value>,
-    /// Members of the gate that differ from the default.
-    #[serde(default)]
-    pub gate: Map<String, Value>,
-    /// Members of the ticket that differ from the default; `None` for no ticket.
-    #[serde(default = "default_ticket")]
-    pub ticket: Option<Map<String, Value>>,
-    /// The scans.
-    pub steps: Vec<DecisionStep>,
-}
-
-/// A scan of a case.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionStep {
-    /// The time.
-    pub at: Timestamp,
-    /// Entry or exit.
-    #[serde(default = "entry")]
-    pub direction: Direction,
-    /// What is read.
-    #[serde(default)]
-    pub reading: StepReading,
-    /// The reason of an override.
-    #[serde(default, rename = "override")]
-    pub override_: Option<String>,
-    /// The expected result.
-    pub result: ScanResult,
-    /// The expected reason.
-    pub reason: Reason,
-    /// The verdict of a phone, if it differs.
-    #[serde(default)]
-    pub offline: Option<OfflineVerdict>,
-}
-
-/// The verdict of a phone.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub struct OfflineVerdict {
-    /// The result.
-    pub result: ScanResult,
-    /// The reason.
-    pub reason: Reason,
-}
-
-/// What a scan reads.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepReading {
-    /// The ticket's VG2 payload.
-    #[default]
-    Vg2,
-    /// The ticket's VG1 payload.
-    Vg1,
-    /// The ticket's code, typed.
-    Code,
-    /// This text.
-    Qr(String),
-    /// This medium.
-    Medium(String),
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the default of an optional member")]
-fn default_ticket() -> Option<Map<String, Value>> {
-    Some(Map::new())
-}
-
-const fn entry() -> Direction {
-    Direction::Entry
 }
 
 #[derive(Deserialize)]
