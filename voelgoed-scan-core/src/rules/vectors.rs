@@ -22,9 +22,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceStatus, Direction, Event, EventPut, Fingerprint,
-    Gate, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded,
-    RuleSettings, ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification,
+    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceStatus, Event, EventPut, Fingerprint, Gate, GatePut,
+    KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded, RuleSettings, ScanId,
+    ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification,
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
