@@ -33,17 +33,18 @@ impl Scanner {
     /// no time, if this node has known them for longer than a retry is possible. Otherwise the database is asked. A node that is
     /// cut off from the others cannot know, and the others may not receive its scans either; the same holds while another node is
     /// cut off. The scan then counts as known, and its record is written before it is answered, so that a retry finds it at any
-    /// node.
+    /// node. That holds for an id that this node has made, too: the client may retry with it elsewhere as soon as it has the
+    /// answer.
     pub(super) async fn is_new(
         &self,
         client_scan_id: Option<ScanId>,
         attempt: &Attempt,
     ) -> Result<bool, ScanError> {
-        let Some(id) = client_scan_id else {
-            return Ok(true);
-        };
         let Some(complete_for) = self.0.claims.ids_complete_for() else {
             return Ok(false);
+        };
+        let Some(id) = client_scan_id else {
+            return Ok(true);
         };
         let is_new = match id.timestamp() {
             Some(created_at) => {
