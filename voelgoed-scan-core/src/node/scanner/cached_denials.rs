@@ -26,6 +26,9 @@ use crate::rules::{NewScan, ScanContext, build_answer, decide};
 /// How far the clock of a device may be ahead of this node's, where the time in a scan id counts.
 const MAX_CLOCK_LEAD: Duration = Duration::from_secs(1);
 
+/// For how long a client may repeat a scan whose id has no time.
+const RETRIED_WITHIN: Duration = Duration::from_hours(24);
+
 impl Scanner {
     /// Whether a scan was certainly not decided before.
     ///
@@ -51,7 +54,7 @@ impl Scanner {
                 let latest = attempt.now.plus(MAX_CLOCK_LEAD);
                 (attempt.now.minus(complete_for)..=latest).contains(&created_at)
             }
-            None => complete_for >= self.0.rules.dedup_window,
+            None => complete_for >= RETRIED_WITHIN,
         };
         if is_new {
             return Ok(true);
