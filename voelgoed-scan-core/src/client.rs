@@ -384,7 +384,7 @@ impl ScannerClient {
     }
 
     /// Learns of a refusal of the server, whatever was requested.
-    async fn heard_refusal(&self, error: &ClientError) {
+    async fn note_refusal(&self, error: &ClientError) {
         self.problems.refused(error, self.setup.clock.now());
         self.heed_refusal(error).await;
     }

@@ -287,7 +287,7 @@ fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
             let is_upload = first_call.kind == CallKind::Upload;
             if !same || (!denied_by_cache && !is_upload && first.scanned_at != again.scanned_at) {
                 violations.push(format!(
-                    "wrong replay: scan {scan} was {first_call:?}, then {call:?}"
+                    "wrong replay: scan {scan} was {first_call:?}, then {call:?}, of {calls:?}"
                 ));
             }
             if is_upload {

@@ -1,7 +1,7 @@
 //! What the phone remembers of a ticket beyond the manifest: its own admissions and exits, and what the server said.
 //!
 //! Every answer of the server that names a ticket says something about it: its status, how often it was admitted, whether
-//! somebody is inside. The phone keeps that like a part of the manifest, until it hears something newer: a later answer,
+//! somebody is inside. The phone keeps that like a part of the manifest, until it learns something newer: a later answer,
 //! or a manifest that was made after the answer.
 //!
 //! Invariants: pure; a denial because of the gate, the event or the time says nothing about the ticket and is not kept.

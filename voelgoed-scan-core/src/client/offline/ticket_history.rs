@@ -31,7 +31,7 @@ impl OfflineContext<'_> {
             Some(known) => self.with_status(ticket, known, listed),
             None => ticket,
         };
-        let heard = memory
+        let known_online = memory
             .admissions
             .as_ref()
             .filter(|known| self.is_newer(known, listed));
@@ -43,9 +43,9 @@ impl OfflineContext<'_> {
         let (before, after): (Vec<&LocalPassage>, Vec<&LocalPassage>) = memory
             .passages
             .iter()
-            .partition(|passage| heard.is_none_or(|known| is_covered(passage, known)));
+            .partition(|passage| known_online.is_none_or(|known| is_covered(passage, known)));
         self.apply(&mut facts, &before);
-        if let Some(known) = heard {
+        if let Some(known) = known_online {
             let allowance = self.scan_context().allowance(&facts);
             facts.ledger = self.adjusted(facts.ledger, known, &allowance);
         }

@@ -26,6 +26,9 @@ use crate::rules::{NewScan, ScanContext, build_answer, decide};
 /// How far the clock of a device may be ahead of this node's, where the time in a scan id counts.
 const MAX_CLOCK_LEAD: Duration = Duration::from_secs(1);
 
+/// For how long a client may repeat a scan whose id has no time.
+const RETRIED_WITHIN: Duration = Duration::from_hours(24);
+
 impl Scanner {
     /// Whether a scan was certainly not decided before.
     ///
@@ -33,24 +36,25 @@ impl Scanner {
     /// no time, if this node has known them for longer than a retry is possible. Otherwise the database is asked. A node that is
     /// cut off from the others cannot know, and the others may not receive its scans either; the same holds while another node is
     /// cut off. The scan then counts as known, and its record is written before it is answered, so that a retry finds it at any
-    /// node.
+    /// node. That holds for an id that this node has made, too: the client may retry with it elsewhere as soon as it has the
+    /// answer.
     pub(super) async fn is_new(
         &self,
         client_scan_id: Option<ScanId>,
         attempt: &Attempt,
     ) -> Result<bool, ScanError> {
-        let Some(id) = client_scan_id else {
-            return Ok(true);
-        };
         let Some(complete_for) = self.0.claims.ids_complete_for() else {
             return Ok(false);
+        };
+        let Some(id) = client_scan_id else {
+            return Ok(true);
         };
         let is_new = match id.timestamp() {
             Some(created_at) => {
                 let latest = attempt.now.plus(MAX_CLOCK_LEAD);
                 (attempt.now.minus(complete_for)..=latest).contains(&created_at)
             }
-            None => complete_for >= self.0.rules.dedup_window,
+            None => complete_for >= RETRIED_WITHIN,
         };
         if is_new {
             return Ok(true);

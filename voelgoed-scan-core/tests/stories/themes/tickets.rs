@@ -21,7 +21,7 @@ const FIRST_READING: [(Kind, Reason); 14] = [
     (Kind::RevokedKey, Reason::KeyRevoked),
     (Kind::Malformed, Reason::Malformed),
     (Kind::UnknownVg1, Reason::TicketNotFound),
-    // The server has not heard of it; see `a_ticket_sold_after_the_manifest_enters_by_its_claims`.
+    // The server does not know it; see `a_ticket_sold_after_the_manifest_enters_by_its_claims`.
     (Kind::SoldLater, Reason::TicketNotFound),
 ];
 
