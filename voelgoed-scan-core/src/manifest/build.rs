@@ -9,7 +9,9 @@ use crate::manifest::body::TicketRecord;
 use crate::manifest::section::{HEADER_LENGTH, Section};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
-use crate::model::{ClassName, Event, Gate, GateId, GateStatus, KeyFormat, KeyStatus, SigningKey, Timestamp};
+use crate::model::{
+    ClassName, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, SigningKey, Timestamp,
+};
 use crate::token::Keyring;
 
 /// The input of a manifest apart from its tickets.
@@ -266,7 +268,28 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
         }
         Ok(())
     })?;
+    encode_times(&mut to, &head.event)?;
     Ok(to.0)
+}
+
+/// Encodes the doors and the new start of an event that has them.
+fn encode_times(to: &mut Writer, event: &Event) -> Result<(), ManifestTooLarge> {
+    if event.doors_open_at.is_some() || event.doors_close_at.is_some() {
+        to.section(Section::Doors, |to| {
+            to.i64(encode_time(event.doors_open_at));
+            to.i64(encode_time(event.doors_close_at));
+            Ok(())
+        })?;
+    }
+    if event.status == EventStatus::Postponed
+        && let Some(start) = event.rescheduled_at
+    {
+        to.section(Section::Rescheduled, |to| {
+            to.time(start);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn encode_head(to: &mut Writer, head: &ManifestHead) -> Result<(), ManifestTooLarge> {

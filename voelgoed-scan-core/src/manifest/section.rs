@@ -10,7 +10,8 @@ use std::ops::Range;
 use crate::manifest::wire::{Reader, Writer};
 use crate::manifest::{ManifestError, ManifestTooLarge};
 
-/// The sections that this version writes and reads. A manifest has all of them.
+/// The sections that this version writes and reads. A manifest has all of them up to [`Section::TicketHistories`], and of the
+/// others those that its event needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     /// The event's id, the version, the base version and the times.
@@ -31,11 +32,15 @@ pub(super) enum Section {
     TicketTerms,
     /// The admissions of the tickets that have any.
     TicketHistories,
+    /// When the doors open and close.
+    Doors,
+    /// The new start of a postponed event.
+    Rescheduled,
 }
 
 impl Section {
     /// All sections, in the order of their tags.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Version,
         Self::Event,
         Self::Keys,
@@ -45,9 +50,11 @@ impl Section {
         Self::TicketKeys,
         Self::TicketTerms,
         Self::TicketHistories,
+        Self::Doors,
+        Self::Rescheduled,
     ];
 
-    /// The tag in the bytes. The tags 16 to 20 are reserved, see `docs/manifest.md`.
+    /// The tag in the bytes. The tags 18 to 20 are reserved, see `docs/manifest.md`.
     pub(super) const fn tag(self) -> u8 {
         match self {
             Self::Version => 1,
@@ -59,6 +66,8 @@ impl Section {
             Self::TicketKeys => 7,
             Self::TicketTerms => 8,
             Self::TicketHistories => 9,
+            Self::Doors => 16,
+            Self::Rescheduled => 17,
         }
     }
 
@@ -105,11 +114,13 @@ impl<'a> Sections<'a> {
         }
     }
 
+    fn optional_range(&self, section: Section) -> Option<Range<usize>> {
+        self.ranges.get(Section::position(section.tag())?)?.clone()
+    }
+
     /// The position of a section's content. A manifest that lacks the section is malformed.
     pub(super) fn range(&self, section: Section) -> Result<Range<usize>, ManifestError> {
-        let position = Section::position(section.tag());
-        let range = position.and_then(|position| self.ranges.get(position)?.clone());
-        range.ok_or(ManifestError::Malformed)
+        self.optional_range(section).ok_or(ManifestError::Malformed)
     }
 
     /// Reads the content of a section to its end. A section with bytes after what `read` takes is malformed.
@@ -125,6 +136,18 @@ impl<'a> Sections<'a> {
             Ok(value)
         } else {
             Err(ManifestError::Malformed)
+        }
+    }
+
+    /// Reads the content of a section as [`Self::read`] does; `None` where the manifest lacks it.
+    pub(super) fn read_optional<T>(
+        &self,
+        section: Section,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, ManifestError>,
+    ) -> Result<Option<T>, ManifestError> {
+        match self.optional_range(section) {
+            Some(_) => self.read(section, read).map(Some),
+            None => Ok(None),
         }
     }
 }

@@ -26,7 +26,10 @@ pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixtur
     let (store, organization) = (&fixture.store, fixture.organization);
     let id = EventId::from_uuid(Uuid::new_v4());
     let full = r#"{"name":"Fest","status":"draft","starts_at":"2026-11-22T18:00:00Z","ends_at":null,"capacity":2000,
-        "reentry":"after_exit","allow_unsigned":true,"ticket_classes":["VIP"],"stale_manifest":"refuse","manifest_max_age_s":60}"#;
+        "reentry":"after_exit","allow_unsigned":true,"ticket_classes":["VIP"],"stale_manifest":"refuse","manifest_max_age_s":60,
+        "doors_open_at":"0001-01-01T00:00:00.000Z","doors_close_at":"9999-12-31T23:59:59.999Z",
+        "rescheduled_at":"2026-11-29T18:00:00Z","time_zone":"Africa/Johannesburg","day_starts_at":"06:30",
+        "allow_media":true}"#;
     let put = store
         .put_event(
             organization,
@@ -50,6 +53,23 @@ pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixtur
         (created.capacity, created.reentry, created.allow_unsigned),
         (Some(2000), Reentry::AfterExit, true)
     );
+    let texts = [
+        created.doors_open_at,
+        created.doors_close_at,
+        created.rescheduled_at,
+    ]
+    .map(|time| time.expect("a time").to_string());
+    assert_eq!(
+        texts,
+        [
+            "0001-01-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999Z",
+            "2026-11-29T18:00:00.000Z"
+        ]
+    );
+    assert_eq!(created.time_zone.as_str(), "Africa/Johannesburg");
+    assert_eq!(created.day_starts_at.to_string(), "06:30");
+    assert!(created.allow_media);
     let put = store.put_event(organization, id, &live(), after(5)).await;
     let Ok(PutOutcome::Replaced(replaced)) = put else {
         panic!("{put:?}")
@@ -66,6 +86,17 @@ pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixtur
         (replaced.status, replaced.capacity, replaced.starts_at),
         (EventStatus::Live, None, None)
     );
+    assert_eq!(
+        (
+            replaced.doors_open_at,
+            replaced.doors_close_at,
+            replaced.rescheduled_at
+        ),
+        (None, None, None)
+    );
+    assert_eq!(replaced.time_zone.as_str(), "UTC");
+    assert_eq!(replaced.day_starts_at.to_string(), "00:00");
+    assert!(!replaced.allow_media);
     assert_eq!((replaced.inserted_at, replaced.updated_at), (START, after(5)));
     assert_eq!(
         replaced.ticket_classes, created.ticket_classes,

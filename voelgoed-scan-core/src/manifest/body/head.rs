@@ -20,8 +20,14 @@ pub(super) fn read_head(
     is_delta: bool,
 ) -> Result<ManifestHead, ManifestError> {
     let made = sections.read(Section::Version, read_version)?;
-    let (event, has_capacity, dedup_window) =
+    let (mut event, has_capacity, dedup_window) =
         sections.read(Section::Event, |reader| read_event(reader, organization, &made))?;
+    let doors = sections.read_optional(Section::Doors, |reader| {
+        Ok((reader.optional_time()?, reader.optional_time()?))
+    })?;
+    (event.doors_open_at, event.doors_close_at) = doors.unwrap_or_default();
+    let rescheduled = sections.read_optional(Section::Rescheduled, Reader::optional_time)?;
+    event.rescheduled_at = rescheduled.flatten();
     let keys = sections.read(Section::Keys, |reader| {
         let mut keys = Vec::new();
         while reader.remaining() != 0 {

@@ -48,16 +48,17 @@ fn changed() -> Vec<ManifestTicket> {
     ]
 }
 
-/// The head of a manifest for each status of an event and each policy, without its tickets.
+/// The rules of the event for each status and each policy, and its sections for times.
 fn heads() -> Vec<u8> {
     let mut text = String::new();
-    let mut add = |word: &str, event: &Event| {
+    let mut add_section = |word: &str, event: &Event, section: Section| {
         let mut body = signed_for_event(event, 7, None, &[]);
         body.truncate(body.len() - 64);
-        let rules = content_of(&body, Section::Event.tag());
-        let line = format!("{word} {}\n", crate::model::hex::encode(&body[rules]));
+        let content = content_of(&body, section.tag());
+        let line = format!("{word} {}\n", crate::model::hex::encode(&body[content]));
         text.push_str(&line);
     };
+    let mut add = |word: &str, event: &Event| add_section(word, event, Section::Event);
     for &status in EventStatus::ALL {
         add(status.as_str(), &Event { status, ..event(2) });
     }
@@ -73,6 +74,17 @@ fn heads() -> Vec<u8> {
             },
         );
     }
+    let doors = Event {
+        doors_open_at: Some(MADE),
+        ..event(2)
+    };
+    add_section("doors", &doors, Section::Doors);
+    let postponed = Event {
+        status: EventStatus::Postponed,
+        rescheduled_at: Some(MADE),
+        ..event(2)
+    };
+    add_section("rescheduled", &postponed, Section::Rescheduled);
     text.into_bytes()
 }
 

@@ -2,7 +2,12 @@
 
 use super::*;
 
+/// A manifest with every section.
 fn full() -> Vec<u8> {
+    body_for(&event_with_all_times())
+}
+
+fn body_for(event: &Event) -> Vec<u8> {
     let tickets = [
         ticket(1),
         ManifestTicket {
@@ -17,10 +22,24 @@ fn full() -> Vec<u8> {
             ..ticket(3)
         },
     ];
-    let mut body = signed(5, None, &tickets);
+    let mut body = signed_for_event(event, 5, None, &tickets);
     body.truncate(body.len() - 64);
     body
 }
+
+/// An event that needs every section.
+fn event_with_all_times() -> Event {
+    Event {
+        status: EventStatus::Postponed,
+        doors_open_at: Some(MADE.plus_millis(1)),
+        doors_close_at: Some(MADE.plus_millis(2)),
+        rescheduled_at: Some(MADE.plus_millis(3)),
+        ..event(2)
+    }
+}
+
+/// The sections that a manifest may lack.
+const ABSENT_WHERE_NOT_NEEDED: [u8; 2] = [16, 17];
 
 fn error_of(body: Vec<u8>) -> Option<ManifestError> {
     read(signed_again(body)).err()
@@ -67,18 +86,18 @@ fn the_tags_and_flags_of_the_sections_never_change() {
     let flags: Vec<_> = in_use.iter().map(|row| (row.0, row.2)).collect();
     assert_eq!(written, flags);
     let reserved: Vec<_> = documented.iter().filter(|row| row.3).map(|row| row.0).collect();
-    assert_eq!(reserved, [16, 17, 18, 19, 20]);
+    assert_eq!(reserved, [18, 19, 20]);
 }
 
 #[test]
 fn an_unknown_section_is_skipped_or_refused_as_its_flag_says() {
-    let body = full();
+    let body = body_for(&event(2));
     let plain = in_use(signed_again(body.clone()));
     let skipped = with_section(&with_section(&body, 19, false, b"any bytes"), 200, false, b"");
     let manifest = in_use(signed_again(skipped));
     assert_eq!(manifest.head(), plain.head());
     assert!(manifest.tickets().eq(plain.tickets()));
-    for tag in [10, 16, 255] {
+    for tag in [10, 15, 255] {
         assert_eq!(
             error_of(with_section(&body, tag, true, b"x")),
             Some(ManifestError::UnknownSection { tag })
@@ -103,14 +122,11 @@ fn a_missing_or_repeated_or_misplaced_section_is_malformed() {
     let body = full();
     for (tag, _, content) in sections_of(&body) {
         let without = [&body[..content.start - 6], &body[content.end..]].concat();
-        assert_eq!(
-            error_of(without.clone()),
-            Some(ManifestError::Malformed),
-            "without {tag}"
-        );
+        let error = (!ABSENT_WHERE_NOT_NEEDED.contains(&tag)).then_some(ManifestError::Malformed);
+        assert_eq!(error_of(without.clone()), error, "without {tag}");
         let again = with_section(&body, tag, true, &body[content.clone()]);
         assert_eq!(error_of(again), Some(ManifestError::Malformed), "{tag} twice");
-        if tag != 9 {
+        if tag != 17 {
             let moved = with_section(&without, tag, true, &body[content.clone()]);
             assert_eq!(
                 error_of(moved),
@@ -186,13 +202,78 @@ fn a_manifest_that_is_cut_anywhere_is_refused() {
             "the first {length} bytes"
         );
     }
-    // Even if the organization itself signs the part: no part of a manifest is a manifest.
+    // Even if the organization itself signs the part: no part of a manifest is a manifest, except for all sections before one
+    // that another event does not need.
+    let whole_without_rest: Vec<_> = sections_of(&body)
+        .into_iter()
+        .filter(|(tag, ..)| ABSENT_WHERE_NOT_NEEDED.contains(tag))
+        .map(|(_, _, content)| content.start - 6)
+        .collect();
     for length in 21..body.len() {
         let error = error_of(body[..length].to_vec());
+        let is_part = !whole_without_rest.contains(&length);
         assert_eq!(
             error,
-            Some(ManifestError::Malformed),
+            is_part.then_some(ManifestError::Malformed),
             "the first {length} bytes, signed"
+        );
+    }
+}
+
+#[test]
+fn an_event_has_its_doors_and_its_new_start_in_sections_of_their_own() {
+    let tags = |event: &Event| {
+        let mut body = signed_for_event(event, 5, None, &[]);
+        body.truncate(body.len() - 64);
+        let tags = sections_of(&body).into_iter().map(|(tag, _, _)| tag);
+        tags.filter(|tag| *tag > 9).collect::<Vec<_>>()
+    };
+    let read_back = |event: &Event| {
+        let installed = in_use(signed_for_event(event, 5, None, &[]));
+        let read = installed.head().event.clone();
+        (read.doors_open_at, read.doors_close_at, read.rescheduled_at)
+    };
+    let all = event_with_all_times();
+    let (open, close, start) = (all.doors_open_at, all.doors_close_at, all.rescheduled_at);
+    assert_eq!(tags(&all), [16, 17]);
+    assert_eq!(read_back(&all), (open, close, start));
+    let live = Event {
+        status: EventStatus::Live,
+        ..all.clone()
+    };
+    assert_eq!(tags(&live), [16], "only a postponed event has a new start");
+    assert_eq!(read_back(&live), (open, close, None));
+    let only_closing = Event {
+        doors_open_at: None,
+        ..live.clone()
+    };
+    assert_eq!(read_back(&only_closing), (None, close, None));
+    let without_doors = Event {
+        doors_open_at: None,
+        doors_close_at: None,
+        ..all
+    };
+    assert_eq!(tags(&without_doors), [17]);
+    assert_eq!(read_back(&without_doors), (None, None, start));
+    assert!(tags(&event(2)).is_empty());
+}
+
+#[test]
+fn a_delta_replaces_the_doors() {
+    let installed = in_use(signed_for_event(&event_with_all_times(), 1, None, &[ticket(1)]));
+    let other = Event {
+        doors_open_at: Some(MADE.plus_millis(9)),
+        doors_close_at: None,
+        rescheduled_at: None,
+        ..event_with_all_times()
+    };
+    for event in [other, event(2)] {
+        let delta = read(signed_for_event(&event, 2, Some(1), &[])).expect("a valid signature");
+        let merged = delta.into_manifest(Some(&installed)).expect("the base fits");
+        let read = &merged.head().event;
+        assert_eq!(
+            (read.doors_open_at, read.doors_close_at, read.rescheduled_at),
+            (event.doors_open_at, event.doors_close_at, event.rescheduled_at)
         );
     }
 }
