@@ -9,7 +9,13 @@ use crate::sync::{NamedDevice, SyncResult, SyncStatus};
 /// How long a manifest may lack what the server has answered.
 const MARGIN_S: i64 = 5;
 
-fn heard(number: u8, reason: Reason, status: TicketStatus, scan_count: u32, seconds: i64) -> Verdict {
+pub(super) fn heard(
+    number: u8,
+    reason: Reason,
+    status: TicketStatus,
+    scan_count: u32,
+    seconds: i64,
+) -> Verdict {
     Verdict {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
         result: reason.result(),
@@ -41,7 +47,7 @@ fn heard(number: u8, reason: Reason, status: TicketStatus, scan_count: u32, seco
 }
 
 /// The admission that a duplicate names: at another gate, by another device.
-fn elsewhere(seconds: i64) -> VerdictPreviousScan {
+pub(super) fn elsewhere(seconds: i64) -> VerdictPreviousScan {
     VerdictPreviousScan {
         scan_id: Some(ScanId::from_uuid(uuid(600))),
         scanned_at: after(seconds),
@@ -56,14 +62,14 @@ fn elsewhere(seconds: i64) -> VerdictPreviousScan {
 }
 
 impl Phone {
-    async fn hear(&self, verdict: &Verdict) {
+    pub(super) async fn hear(&self, verdict: &Verdict) {
         self.scanner
             .record_online_verdict(verdict)
             .await
             .expect("it is stored");
     }
 
-    async fn reason(&self, scan: OfflineScan) -> Reason {
+    pub(super) async fn reason(&self, scan: OfflineScan) -> Reason {
         self.scan(scan).await.reason
     }
 }
