@@ -10,7 +10,8 @@ use crate::manifest::section::{HEADER_LENGTH, Section};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
 use crate::model::{
-    ClassName, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, SigningKey, Timestamp,
+    ClassName, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, Reentry, SigningKey,
+    Timestamp,
 };
 use crate::token::Keyring;
 
@@ -113,6 +114,7 @@ fn head(facts: &ManifestFacts<'_>, base: Option<u64>) -> ManifestHead {
             .collect(),
         keys: facts.keys.iter().filter(is_listed).copied().collect(),
         dedup_window: facts.dedup_window,
+        days: facts.event.day_begins(facts.made_at),
     }
 }
 
@@ -213,6 +215,7 @@ impl Tables {
             admissions: ticket.admissions,
             inside: ticket.inside,
             last_admission: encode_time(ticket.last_admission),
+            day_admissions: ticket.day_admissions,
         })
     }
 }
@@ -239,7 +242,9 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
     to.0.reserve_exact(
         3 * HEADER_LENGTH
             + records().count() * TicketRecord::LENGTH
-            + with_history().count() * TicketRecord::HISTORY_LENGTH
+            + with_history().count() * (TicketRecord::HISTORY_LENGTH + TicketRecord::DAY_LENGTH)
+            + 2 * HEADER_LENGTH
+            + head.days.len() * 8
             + SIGNATURE_LENGTH,
     );
     to.section(Section::TicketKeys, |to| {
@@ -269,6 +274,16 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
         Ok(())
     })?;
     encode_times(&mut to, &head.event)?;
+    if head.event.reentry == Reentry::Daily {
+        to.section(Section::Days, |to| {
+            head.days.iter().for_each(|begin| to.time(*begin));
+            Ok(())
+        })?;
+        to.section(Section::DayAdmissions, |to| {
+            with_history().for_each(|(_, record)| to.u32(record.day_admissions));
+            Ok(())
+        })?;
+    }
     Ok(to.0)
 }
 

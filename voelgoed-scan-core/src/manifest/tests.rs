@@ -97,6 +97,7 @@ fn ticket(number: u128) -> ManifestTicket {
         admissions: 0,
         inside: 0,
         last_admission: None,
+        day_admissions: 0,
     }
 }
 

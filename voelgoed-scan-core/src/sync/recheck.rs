@@ -9,7 +9,7 @@ use crate::model::{
     TicketFacts, Timestamp,
 };
 use crate::rules::decision::{claims_match, recheck};
-use crate::rules::{ConflictKind, HistoryKind, ScanContext, can_be_overridden, decide};
+use crate::rules::{ConflictKind, HistoryKind, ScanContext, ScanDay, can_be_overridden, decide};
 use crate::sync::SyncScan;
 
 /// A scan of a batch with a verified payload. Its ticket is not known yet.
@@ -104,6 +104,8 @@ impl UploadContext<'_> {
             // The occupancy at that time is unknown.
             occupancy: None,
             dedup_window: self.dedup_window,
+            // The history of the ticket is not known here; the fold judges it by the day.
+            day: ScanDay::ENDLESS,
         }
     }
 }

@@ -15,6 +15,7 @@ mod change_counters;
 mod checks;
 #[cfg(feature = "postgres")]
 mod concurrent_changes;
+mod daily;
 mod database;
 mod enrollments;
 mod feed;
@@ -88,6 +89,18 @@ macro_rules! all_store_tests {
                 claims_that_do_not_match_the_ticket_are_denied,
                 the_gates_of_a_ticket_and_the_classes_of_a_gate_both_apply,
                 validity_windows_include_both_ends,
+            }
+            daily {
+                a_ticket_admits_as_often_as_its_limit_on_each_day,
+                an_exit_gives_no_second_entry_on_the_same_day,
+                an_exit_of_somebody_admitted_on_an_earlier_day_is_not_inside,
+                occupancy_is_that_of_the_present_day,
+                capacities_hold_for_the_people_of_the_day,
+                an_upload_of_an_earlier_day_does_not_change_the_present_one,
+                an_undo_of_an_earlier_day_does_not_change_the_present_one,
+                an_admission_that_an_exit_ended_cannot_be_undone_on_a_later_day,
+                a_change_of_the_days_holds_for_the_scans_from_then_on,
+                counts_are_those_of_the_day_whatever_arrives_in_whatever_order,
             }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,

@@ -343,11 +343,13 @@ fn other_scan(conflict: &Conflict, own: &Verdict) -> Option<VerdictPreviousScan>
     })
 }
 
-/// What the undo of an admission says: the ticket without it. `before` is the ticket with it.
+/// What the undo of an admission says: the ticket without it. `before` is the ticket with it, of which `inside` people are
+/// inside.
 pub(super) fn learn_from_undo(
     event: EventId,
     ticket: TicketKey,
     before: &crate::model::TicketFacts,
+    inside: usize,
     undone_at: Timestamp,
 ) -> Result<Vec<Learned>, serde_json::Error> {
     let target = FactTarget {
@@ -356,7 +358,7 @@ pub(super) fn learn_from_undo(
         at: undone_at,
         known_at: undone_at.plus(COMMIT_MARGIN),
     };
-    let inside = u32::try_from(before.ledger.inside()).unwrap_or(u32::MAX);
+    let inside = u32::try_from(inside).unwrap_or(u32::MAX);
     Ok(vec![target.admissions(&AdmissionsFact {
         admissions: Some(before.ledger.admissions().saturating_sub(1)),
         inside: Some(inside.saturating_sub(1)),

@@ -1,5 +1,6 @@
 mod attempts;
 mod clock;
+mod daily;
 mod decision;
 mod disk;
 mod golden;
@@ -136,6 +137,7 @@ impl TestEvent {
             admissions: 0,
             inside: 0,
             last_admission: None,
+            day_admissions: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::sync::{NamedDevice, SyncResult, SyncStatus};
 /// How long a manifest may lack what the server has answered.
 const MARGIN_S: i64 = 5;
 
-fn online_verdict(
+pub(super) fn online_verdict(
     number: u8,
     reason: Reason,
     status: TicketStatus,
@@ -47,7 +47,7 @@ fn online_verdict(
 }
 
 /// The admission that a duplicate names: at another gate, by another device.
-fn elsewhere(seconds: i64) -> VerdictPreviousScan {
+pub(super) fn elsewhere(seconds: i64) -> VerdictPreviousScan {
     VerdictPreviousScan {
         scan_id: Some(ScanId::from_uuid(uuid(600))),
         scanned_at: after(seconds),
@@ -62,14 +62,14 @@ fn elsewhere(seconds: i64) -> VerdictPreviousScan {
 }
 
 impl Phone {
-    async fn learn(&self, verdict: &Verdict) {
+    pub(super) async fn learn(&self, verdict: &Verdict) {
         self.scanner
             .record_online_verdict(verdict)
             .await
             .expect("it is stored");
     }
 
-    async fn reason(&self, scan: OfflineScan) -> Reason {
+    pub(super) async fn reason(&self, scan: OfflineScan) -> Reason {
         self.scan(scan).await.reason
     }
 }
