@@ -621,14 +621,27 @@ pub(crate) async fn a_gate_of_another_organization_changes_nothing(fixture: Fixt
         .await;
     let counts = counts.expect("the read succeeds").expect("the event");
     assert_eq!((counts.event.inside, counts.event.entries), (0, 0));
-    // A device of the other organization cannot scan for this one.
+    // A device of the other organization scans for its own event with this gate, and for none of this one's.
     let device = &other.main_session;
     let results = other
         .sync(device, code, &[at_gate(device, fixture.side_gate, code, 10)])
         .await;
     assert_eq!(fault_of(&results[0]), (SyncStatus::Rejected, Some("/gate_id")));
-    let items = vec![item(at_gate(device, fixture.main_gate, code, 10), Some(code))];
+    let items = vec![item(at_gate(device, other.main_gate, code, 10), Some(code))];
     let results = other.ingest(&sync_batch(device, items, 3600)).await.results;
-    assert_eq!(fault_of(&results[0]), (SyncStatus::Rejected, Some("/event_id")));
+    assert_eq!(
+        (results[0].status, results[0].reason),
+        (SyncStatus::Recorded, Some(Reason::TicketNotFound))
+    );
+    let of_its_own = SyncScan {
+        event_id: Some(fixture.event),
+        ..at_gate(device, fixture.main_gate, code, 11)
+    };
+    let id = of_its_own.scan_id;
+    let results = other.sync(device, code, &[of_its_own]).await;
+    assert_eq!(results[0].reason, Some(Reason::TicketNotFound));
+    assert_eq!(other.event_and_session(id).await.0, fixture.event);
     assert_eq!(fixture.audit_trail().await.len(), 2);
+    assert_eq!(fixture.inside().await, (2, 0, 2));
+    assert_eq!(fixture.ticket_facts(code).await.ticket.scan_count, 1);
 }
