@@ -41,6 +41,7 @@ mod routes;
 mod rule_changes;
 mod scan;
 mod sessions;
+mod shared_gates;
 mod stalled_connections;
 mod storage;
 mod sync;
