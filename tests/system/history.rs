@@ -64,8 +64,15 @@ async fn run(
     length: Duration,
     schedule: Schedule,
 ) -> Vec<RunHistory> {
+    let cluster = &deployment.cluster;
+    let never = Workload::new(cluster, "Never", "never").await;
+    // Two events at the same gates, with scans at both at the same time.
+    let shared = never
+        .at_the_same_gates(cluster, "Shared gates", "after_exit")
+        .await;
     let workloads = [
-        Workload::new(&deployment.cluster, "Never", "never").await,
+        never,
+        shared,
         Workload::new(&deployment.cluster, "After exit", "after_exit").await,
         Workload::new(&deployment.cluster, "After the window", "after_window").await,
         Workload::new(&deployment.cluster, "Changing rules", "changing").await,

@@ -42,6 +42,7 @@ mod routes;
 mod rule_changes;
 mod scan;
 mod sessions;
+mod shared_gates;
 mod stalled_connections;
 mod storage;
 mod sync;

@@ -7,6 +7,7 @@
 mod chain;
 #[cfg(any(feature = "node", test))]
 mod chunks;
+mod event_of_scan;
 mod facts;
 mod ingest;
 mod log_verification;
@@ -32,6 +33,9 @@ pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
 pub(crate) use chunks::RemainingItems;
 #[cfg(feature = "node")]
 pub(crate) use chunks::names_tickets_in_two_ways;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use event_of_scan::EventLookup;
+pub use event_of_scan::GateEvents;
 pub use facts::{
     LogPosition, NewSyncedScan, QuarantinedScan, QuarantinedUpload, RecordedScan, SessionSpan, SyncDevice,
     SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,

@@ -272,8 +272,9 @@ impl OfflineScanner {
         if scan.override_.is_some() && !state.can_override {
             return Err(OfflineError::OverrideNotAllowed);
         }
+        let scanning_at = event.or_else(|| state.event_of(scan.gate_id));
         if scan.override_.is_none()
-            && let Some(verdict) = state.debouncer.find(&key, scan.scanned_at)
+            && let Some(verdict) = state.debouncer.find(&key, scanning_at, scan.scanned_at)
         {
             return Ok(verdict);
         }

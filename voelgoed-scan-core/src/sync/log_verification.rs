@@ -75,14 +75,16 @@ fn is_chain_valid(batch: &UploadBatch, recorded: Log) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
 
     use ed25519_dalek::{Signer, SigningKey};
 
     use super::*;
     use crate::model::{DeviceKey, Fingerprint, Reason};
     use crate::rules::decision::tests::NOW;
-    use crate::sync::{BatchSignature, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload};
+    use crate::sync::{
+        BatchSignature, GateEvents, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload,
+    };
 
     fn id<T: From<uuid::Uuid>>(number: u128) -> T {
         uuid::Uuid::from_u128(number).into()
@@ -166,12 +168,13 @@ mod tests {
             status_changes: HashMap::new(),
             former_rules: crate::rules::FormerRules::default(),
             recorded: HashMap::new(),
+            gate_events: GateEvents::default(),
             gates: HashMap::new(),
             tickets: HashMap::new(),
             history: Vec::new(),
             sessions: Vec::new(),
             log: recorded.iter().map(position).collect(),
-            quarantined: HashSet::new(),
+            quarantined: HashMap::new(),
             quarantine_capacity: 0,
         }
     }

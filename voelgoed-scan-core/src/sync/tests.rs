@@ -2,7 +2,7 @@
 
 mod rule_changes;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -356,14 +356,23 @@ impl TestDatabase {
             status_changes: HashMap::new(),
             former_rules: self.former_rules.clone(),
             recorded: recorded.collect(),
+            gate_events: [3, 4]
+                .map(|number| (gate(number).id, self.event.id))
+                .into_iter()
+                .collect(),
             gates: [3, 4]
-                .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
+                .map(|number| {
+                    (
+                        (self.event.id, gate(number).id),
+                        (self.event.clone(), gate(number)),
+                    )
+                })
                 .into(),
             tickets: self.tickets.clone(),
             history: self.history(),
             sessions: Vec::new(),
             log: HashMap::new(),
-            quarantined: HashSet::new(),
+            quarantined: HashMap::new(),
             quarantine_capacity: 0,
         };
         let (results, writes) = ingest(chunk, facts, &RULES);

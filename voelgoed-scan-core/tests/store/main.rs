@@ -19,6 +19,7 @@ mod daily;
 mod database;
 mod enrollments;
 mod feed;
+mod first_edition;
 mod fixture;
 mod imports;
 mod manifests;
@@ -30,6 +31,7 @@ mod registry;
 mod retry;
 mod rule_changes;
 mod sessions;
+mod shared_gates;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_file;
 mod sync;
@@ -161,7 +163,7 @@ macro_rules! all_store_tests {
                 the_textual_id_of_a_revoked_device_may_be_used_again,
                 putting_an_event_replaces_every_field_but_its_classes,
                 ticket_classes_are_append_only,
-                a_gate_belongs_to_one_event,
+                a_gate_is_created_and_replaced_at_its_event,
                 lists_are_paged_in_id_order,
                 a_signing_key_is_added_once_and_stays_revoked,
                 a_deleted_api_key_no_longer_authenticates,
@@ -197,6 +199,23 @@ macro_rules! all_store_tests {
                 a_replacing_session_ends_the_previous_one,
                 a_session_needs_a_gate_of_its_event_and_an_active_device,
                 an_ended_session_records_nothing_and_stays_ended,
+            }
+            shared_gates {
+                a_gate_serves_several_events_each_with_its_own_facts,
+                a_scan_is_decided_by_the_gate_of_its_own_event,
+                two_events_at_one_gate_are_counted_apart_under_load,
+                a_code_is_unique_in_its_event,
+                a_ticket_is_limited_to_gates_of_its_own_event,
+                an_uploaded_scan_finds_its_event,
+                a_scan_that_finds_no_event_is_rejected,
+                an_uploaded_scan_has_the_session_of_its_event_and_gate,
+                a_quarantined_scan_keeps_its_event,
+                a_conflict_names_the_gate_of_its_own_event,
+                the_audit_trail_filters_by_gate_and_by_event,
+                a_gate_of_another_organization_changes_nothing,
+            }
+            first_edition {
+                a_filled_database_of_the_first_edition_keeps_everything,
             }
             authentication {
                 an_inactive_device_records_nothing_until_it_is_reactivated,

@@ -125,7 +125,7 @@ struct ScanListParams {
     /// Only scans of this event.
     #[serde(default)]
     event_id: Option<EventId>,
-    /// Only scans at this gate.
+    /// Only scans at this gate, of all events that have it, or with `event_id` of one.
     #[serde(default)]
     gate_id: Option<GateId>,
     /// Only scans by this device.

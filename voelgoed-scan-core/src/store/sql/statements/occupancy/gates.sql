@@ -6,6 +6,6 @@ select
     g.updated_at as g_updated_at, o.entries, o.exits, o.counted_since, o.valid, o.duplicate, o.invalid_token,
     o.wrong_event, o.wrong_gate, o.refused
 from occupancy o
-join gates g on g.organization_id = $1 and g.id = o.gate_id
+join gates g on g.organization_id = $1 and g.event_id = $2 and g.id = o.gate_id
 where o.organization_id = $1 and o.event_id = $2
 order by g.name, g.id

@@ -19,7 +19,7 @@ select
     e.counted_since
 from sessions s
 join events e on e.organization_id = $1 and e.id = s.event_id
-join gates g on g.organization_id = $1 and g.id = s.gate_id
+join gates g on g.organization_id = $1 and g.event_id = s.event_id and g.id = s.gate_id
 join occupancy y on y.organization_id = $1
     and y.event_id = s.event_id
     and y.gate_id = s.gate_id

@@ -25,4 +25,4 @@ cross join lateral (
 ) s
 join devices d on d.organization_id = $2 and d.id = s.device_id
 join events e on e.organization_id = $2 and e.id = s.event_id
-join gates g on g.organization_id = $2 and g.id = s.gate_id
+join gates g on g.organization_id = $2 and g.event_id = s.event_id and g.id = s.gate_id
