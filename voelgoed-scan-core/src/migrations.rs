@@ -12,18 +12,22 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 type File = (i64, &'static str, &'static str);
 
 macro_rules! files {
-    ($folder:literal: $($number:literal $name:literal),+ $(,)?) => {
-        &[$(($number, $name, include_str!(concat!("../../migrations/", $folder, "/000", $number, "_", $name, ".sql")))),+]
+    ($folder:literal: $($number:literal $name:literal),+ $(; $($later:literal $later_name:literal),+)?) => {
+        &[
+            $(($number, $name, include_str!(concat!("../../migrations/", $folder, "/000", $number, "_", $name, ".sql"))),)+
+            // The numbers from 10.
+            $($(($later, $later_name, include_str!(concat!("../../migrations/", $folder, "/00", $later, "_", $later_name, ".sql"))),)+)?
+        ]
     };
 }
 
 /// The server's schema on SQLite.
 #[cfg(feature = "sqlite")]
-const SQLITE: &[File] = files!("sqlite": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible");
+const SQLITE: &[File] = files!("sqlite": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible"; 13 "device_scope");
 
 /// The server's schema on PostgreSQL: the same numbers with the same meaning.
 #[cfg(feature = "postgres")]
-const POSTGRES: &[File] = files!("postgres": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible");
+const POSTGRES: &[File] = files!("postgres": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible"; 13 "device_scope");
 
 /// The schema of a device's own database.
 #[cfg(feature = "client")]

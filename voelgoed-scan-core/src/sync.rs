@@ -15,6 +15,7 @@ mod received;
 mod recheck;
 mod refold;
 mod scan;
+mod scopes;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use received::ReceivedSequences;
 pub use recheck::Upload;
 pub use refold::{RefoldResult, ScanState, TicketHistories};
 pub use scan::{InvalidSyncScan, RawSyncScan, ReceivedScan, ScanFault, SyncScan};
+pub use scopes::DeviceScopes;
 
 /// The maximum number of scans in a batch.
 pub const MAX_BATCH: usize = 1000;
@@ -55,7 +57,8 @@ string_enum! {
         Replayed = "replayed",
         /// It is not accepted. `errors` has the causes.
         Rejected = "rejected",
-        /// It is in quarantine and admits nobody, because its device is revoked or the log is not valid.
+        /// It is in quarantine and admits nobody, because its device is revoked, the log is not valid, or
+        /// the gate was outside the device's scope at its time.
         Quarantined = "quarantined",
     }
 }

@@ -1,6 +1,6 @@
 //! The input and output of an upload: the batch of the device, the facts of the database, and the changes to write.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
 use crate::sync::refold::ScanState;
-use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
+use crate::sync::{BatchSignature, DeviceScopes, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
 
 /// The offset of a device's clock, in milliseconds, up to which its times are not corrected.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
@@ -117,6 +117,8 @@ pub struct SyncDevice {
     pub revoked: bool,
     /// Whether it may override.
     pub can_override: bool,
+    /// The events and gates that it may work at, over time.
+    pub scopes: DeviceScopes,
     /// The public key that it enrolled with.
     pub key: Option<DeviceKey>,
     /// The received part of its log.
@@ -168,8 +170,8 @@ pub struct SyncFacts {
     pub sessions: Vec<SessionSpan>,
     /// The positions of the device's log at and next to those of the batch, with their scans.
     pub log: HashMap<u64, (ScanId, LogPosition)>,
-    /// The scans of the batch that are in quarantine.
-    pub quarantined: HashSet<ScanId>,
+    /// The scans of the batch that are in quarantine, with their corrected times, which their arrival fixed.
+    pub quarantined: HashMap<ScanId, Timestamp>,
     /// How many more scans the quarantine accepts.
     pub quarantine_capacity: usize,
 }

@@ -13,8 +13,8 @@ use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    LinkHash, LogPosition, QuarantinedScan, QuarantinedUpload, ReceivedSequences, ScanFault, SyncFacts,
-    SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
+    DeviceScopes, LinkHash, LogPosition, QuarantinedScan, QuarantinedUpload, ReceivedSequences, ScanFault,
+    SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
@@ -49,8 +49,8 @@ pub fn ingest(
     Ingestion::new(chunk, facts, rules, writes).run(&chunk.items, is_accepted)
 }
 
-/// Ingests quarantined scans that staff accepted, as if their device were trusted. They take no position in its log, where
-/// they may contradict other scans.
+/// Ingests quarantined scans that staff accepted, as if their device were trusted, wherever it may work. They take no
+/// position in its log, where they may contradict other scans.
 #[must_use]
 pub fn ingest_accepted(
     chunk: &UploadChunk<'_>,
@@ -58,6 +58,7 @@ pub fn ingest_accepted(
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
     facts.log.clear();
+    facts.device.scopes = DeviceScopes::default();
     Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
 }
 
@@ -172,7 +173,11 @@ impl<'a> Ingestion<'a> {
             let fault = ScanFault::new("/event_id", "is not an event with this gate");
             return ItemOutcome::Rejected(Some(id), fault);
         }
-        if !is_accepted {
+        // A scan in quarantine keeps the time that its first arrival fixed.
+        let at = self.facts.quarantined.get(&id).copied();
+        let at = at.unwrap_or_else(|| self.batch.corrected(scan));
+        let scope = self.facts.device.scopes.at(at);
+        if !is_accepted || !scope.admits_gate(event.id, gate.id) {
             return self.quarantine(upload, event.id);
         }
         self.record(upload, item.link, &event, &gate);
@@ -183,14 +188,14 @@ impl<'a> Ingestion<'a> {
     fn quarantine(&mut self, upload: &Upload, event: EventId) -> ItemOutcome {
         let scan = &upload.scan;
         let id = scan.scan_id;
-        if self.facts.quarantined.contains(&id) {
+        if self.facts.quarantined.contains_key(&id) {
             return ItemOutcome::Quarantined(id);
         }
         if self.facts.quarantine_capacity == 0 {
             return ItemOutcome::Rejected(Some(id), ScanFault::new("", "the device's quarantine is full"));
         }
         self.facts.quarantine_capacity -= 1;
-        self.facts.quarantined.insert(id);
+        self.facts.quarantined.insert(id, self.batch.corrected(scan));
         let is_signed = upload.fingerprint.format != Some(Format::Bare);
         self.writes.quarantine.push(QuarantinedScan {
             scan_id: id,
@@ -344,7 +349,7 @@ impl<'a> Ingestion<'a> {
         if let Some(session) = session {
             *self.writes.sessions.entry(session).or_default() += 1;
         }
-        if self.facts.quarantined.contains(&scan.scan_id) {
+        if self.facts.quarantined.contains_key(&scan.scan_id) {
             self.writes.released.push(scan.scan_id);
         }
         if let Some(position) = position {

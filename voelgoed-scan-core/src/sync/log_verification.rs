@@ -75,14 +75,15 @@ fn is_chain_valid(batch: &UploadBatch, recorded: Log) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
 
     use ed25519_dalek::{Signer, SigningKey};
 
     use super::*;
     use crate::model::{DeviceKey, Fingerprint, Reason};
     use crate::rules::decision::tests::NOW;
-    use crate::sync::{BatchSignature, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload};
+    use crate::sync::{
+        BatchSignature, DeviceScopes, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload,
+    };
 
     fn id<T: From<uuid::Uuid>>(number: u128) -> T {
         uuid::Uuid::from_u128(number).into()
@@ -159,6 +160,7 @@ mod tests {
                 name: "Phone".to_owned(),
                 revoked: false,
                 can_override: false,
+                scopes: DeviceScopes::default(),
                 key: Some(DeviceKey::new(key().verifying_key().to_bytes())),
                 received: ReceivedSequences::default(),
                 may_restart_log: false,
@@ -171,7 +173,7 @@ mod tests {
             history: Vec::new(),
             sessions: Vec::new(),
             log: recorded.iter().map(position).collect(),
-            quarantined: HashSet::new(),
+            quarantined: HashMap::new(),
             quarantine_capacity: 0,
         }
     }

@@ -2,7 +2,7 @@
 
 mod rule_changes;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -169,6 +169,7 @@ impl TestDatabase {
             SessionFacts {
                 session_active: true,
                 device_status: DeviceStatus::Active,
+                device_scope: crate::model::DeviceScope::default(),
                 device_name: format!("Scanner {}", step.device),
                 event: self.event.clone(),
                 gate: gate(step.gate),
@@ -336,6 +337,7 @@ impl TestDatabase {
                 name: format!("Scanner {device}"),
                 revoked: false,
                 can_override: true,
+                scopes: DeviceScopes::default(),
                 key: None,
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
                 may_restart_log: false,
@@ -350,7 +352,7 @@ impl TestDatabase {
             history: self.history(),
             sessions: Vec::new(),
             log: HashMap::new(),
-            quarantined: HashSet::new(),
+            quarantined: HashMap::new(),
             quarantine_capacity: 0,
         };
         let (results, writes) = ingest(chunk, facts, &RULES);

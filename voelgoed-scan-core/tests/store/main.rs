@@ -16,6 +16,7 @@ mod checks;
 #[cfg(feature = "postgres")]
 mod concurrent_changes;
 mod database;
+mod device_scope;
 mod enrollments;
 mod feed;
 mod fixture;
@@ -88,6 +89,12 @@ macro_rules! all_store_tests {
                 claims_that_do_not_match_the_ticket_are_denied,
                 the_gates_of_a_ticket_and_the_classes_of_a_gate_both_apply,
                 validity_windows_include_both_ends,
+            }
+            device_scope {
+                a_scan_outside_the_scope_records_nothing_on_every_path,
+                a_session_begins_only_inside_the_scope,
+                an_uploaded_scan_is_judged_by_the_scope_at_its_time,
+                a_quarantined_scan_is_judged_by_the_time_that_its_first_arrival_fixed,
             }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,

@@ -240,6 +240,7 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         && event.id == attempt.event_id
         && gate.id == attempt.gate_id;
     let open = authenticated.device.status == DeviceStatus::Active
+        && authenticated.is_in_scope(active_session)
         && session.status == SessionStatus::Active
         && event.status == EventStatus::Live
         && gate.status == GateStatus::Open

@@ -50,7 +50,7 @@ impl<D: SyncDialect> Sql<D> {
         else {
             return Ok(None);
         };
-        if !facts.quarantined.contains(&scan) {
+        if !facts.quarantined.contains_key(&scan) {
             return Err(StoreError::contended("the scan left the quarantine meanwhile"));
         }
         let (results, mut changes) = ingest_accepted(&batch.whole(), facts, rules);
