@@ -288,6 +288,7 @@ fn write_responses(fixture: &mut Fixture) -> Result<(), Failure> {
         status: DeviceStatus::Active,
         last_seen_at: None,
         settings: DeviceSettings::default(),
+        scope: voelgoed_scan_core::model::DeviceScope::default(),
         app: None,
         battery: None,
         waiting: None,

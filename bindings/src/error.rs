@@ -74,6 +74,8 @@ errors! {
     UnknownGate = "unknown_gate";
     /// The device may not do this, for example override.
     Forbidden = "forbidden";
+    /// The device may not work at this event or gate.
+    OutOfScope = "out_of_scope";
     /// An earlier scan with this `scan_id` has another payload or direction.
     ScanIdReused = "scan_id_reused";
     /// The database on the phone belongs to another device.

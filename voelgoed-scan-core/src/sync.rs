@@ -16,6 +16,7 @@ mod received;
 mod recheck;
 mod refold;
 mod scan;
+mod scopes;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -37,8 +38,8 @@ pub(crate) use chunks::names_tickets_in_two_ways;
 pub(crate) use event_of_scan::EventLookup;
 pub use event_of_scan::GateEvents;
 pub use facts::{
-    LogPosition, NewSyncedScan, QuarantinedScan, QuarantinedUpload, RecordedScan, SessionSpan, SyncDevice,
-    SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,
+    LogPosition, NewSyncedScan, QuarantinedPlace, QuarantinedScan, QuarantinedUpload, RecordedScan,
+    SessionSpan, SyncDevice, SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 pub use ingest::{DENIED_AT_GATE, ingest, ingest_accepted};
 pub use read::BatchFault;
@@ -46,6 +47,7 @@ pub use received::ReceivedSequences;
 pub use recheck::Upload;
 pub use refold::{RefoldResult, ScanState, TicketHistories};
 pub use scan::{InvalidSyncScan, RawSyncScan, ReceivedScan, ScanFault, SyncScan};
+pub use scopes::DeviceScopes;
 
 /// The maximum number of scans in a batch.
 pub const MAX_BATCH: usize = 1000;
@@ -59,7 +61,8 @@ string_enum! {
         Replayed = "replayed",
         /// It is not accepted. `errors` has the causes.
         Rejected = "rejected",
-        /// It is in quarantine and admits nobody, because its device is revoked or the log is not valid.
+        /// It is in quarantine and admits nobody, because its device is revoked, the log is not valid, or
+        /// the gate was outside the device's scope at its time.
         Quarantined = "quarantined",
     }
 }

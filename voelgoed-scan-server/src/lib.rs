@@ -21,6 +21,7 @@ mod changes;
 mod client_address;
 pub mod clock;
 pub mod config;
+pub mod cors;
 mod cut;
 mod head;
 mod json;

@@ -30,6 +30,7 @@ use crate::changes::Changes;
 use crate::client_address::TrustedProxies;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PhoenixError};
+use crate::cors::Cors;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
@@ -140,6 +141,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
         public_url: config.public_url,
+        cors: Cors::new(config.cors_origins),
         min_app_version: config.min_app_version,
         address,
         readiness: ReadinessProbe::default(),

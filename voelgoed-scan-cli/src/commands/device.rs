@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
-    Device as CoreDevice, DeviceId, DeviceLabel, DeviceRegister, DeviceSettings, DeviceStatus, DeviceType,
-    Enrollment, Name,
+    Device as CoreDevice, DeviceId, DeviceLabel, DeviceRegister, DeviceScope, DeviceSettings, DeviceStatus,
+    DeviceType, Enrollment, Name,
 };
 
 use super::value_parsers::variant;
@@ -142,6 +142,7 @@ impl Register {
             name,
             device_type: self.device_type,
             settings,
+            scope: DeviceScope::default(),
         })
     }
 }
@@ -160,6 +161,7 @@ pub(super) fn scanner(label: &str, name: &str) -> Result<DeviceRegister, Failure
         name: Name::new(name).map_err(|error| Failure::invalid(name, error))?,
         device_type: DeviceType::Scanner,
         settings: DeviceSettings::default(),
+        scope: DeviceScope::default(),
     })
 }
 

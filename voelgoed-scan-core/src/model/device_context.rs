@@ -13,6 +13,15 @@ pub struct AuthenticatedDevice {
     pub change_counter: i64,
 }
 
+impl AuthenticatedDevice {
+    /// Whether the device's scope contains the gate of its session.
+    #[must_use]
+    pub fn is_in_scope(&self, active_session: &ActiveSession) -> bool {
+        let scope = &self.device.scope;
+        scope.admits_gate(active_session.event.id, active_session.gate.id)
+    }
+}
+
 /// An active session with its event and gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActiveSession {

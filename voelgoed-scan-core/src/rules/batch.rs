@@ -143,6 +143,12 @@ fn decide_attempt(
         if session.device_status != DeviceStatus::Active {
             return Recorded::DeviceInactive;
         }
+        if !session
+            .device_scope
+            .admits_gate(session.event.id, session.gate.id)
+        {
+            return Recorded::OutOfScope;
+        }
         if !session.session_active {
             return Recorded::NoActiveSession;
         }

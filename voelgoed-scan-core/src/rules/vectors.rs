@@ -22,9 +22,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceStatus, Event, EventPut, Fingerprint, Gate, GatePut,
-    KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded, RuleSettings, ScanId,
-    ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification,
+    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceScope, DeviceStatus, Event, EventPut, Fingerprint,
+    Gate, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, OrganizationId, Override, Reason, Recorded,
+    RuleSettings, ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification,
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
@@ -220,10 +220,12 @@ impl PreparedCase {
         let facts_of_session = SessionFacts {
             session_active: true,
             device_status: DeviceStatus::Active,
+            device_scope: DeviceScope::default(),
             device_name: "Scanner".to_owned(),
             event: self.event.clone(),
             gate: self.gate.clone(),
-            rules_since: Timestamp::from_millis(i64::MIN / 2),
+            rules_since: Timestamp::MIN,
+            counted_since: Timestamp::MIN,
         };
         facts
             .sessions

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::{EventId, GateId, ScanId, Timestamp};
+use crate::sync::QuarantinedPlace;
 use crate::sync::{ScanFault, SessionSpan, SyncScan};
 
 /// The gates of an upload that exist, each with its event if only one event has it.
@@ -32,8 +33,8 @@ impl FromIterator<(GateId, EventId)> for GateEvents {
 /// By what the event of an uploaded scan is found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventLookup<'a> {
-    /// The scans of the upload that are in quarantine, each with its event and gate there.
-    pub(crate) quarantined: &'a HashMap<ScanId, (EventId, GateId)>,
+    /// The scans of the upload that are in quarantine, each with its place there.
+    pub(crate) quarantined: &'a HashMap<ScanId, QuarantinedPlace>,
     /// The events that have the gates of the upload.
     pub(crate) gate_events: &'a GateEvents,
     /// The sessions of the device.
@@ -49,8 +50,8 @@ impl EventLookup<'_> {
         };
         let kept = self.quarantined.get(&scan.scan_id);
         let kept = kept
-            .filter(|(_, gate)| *gate == scan.gate_id)
-            .map(|(event, _)| *event);
+            .filter(|place| place.gate_id == scan.gate_id)
+            .map(|place| place.event_id);
         scan.event_id
             .or(kept)
             .or(*only)

@@ -12,7 +12,9 @@ use crate::model::{
 use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
 use crate::sync::event_of_scan::EventLookup;
 use crate::sync::refold::ScanState;
-use crate::sync::{BatchSignature, GateEvents, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
+use crate::sync::{
+    BatchSignature, DeviceScopes, GateEvents, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload,
+};
 
 /// The offset of a device's clock, in milliseconds, up to which its times are not corrected.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
@@ -118,6 +120,8 @@ pub struct SyncDevice {
     pub revoked: bool,
     /// Whether it may override.
     pub can_override: bool,
+    /// The events and gates that it may work at, over time.
+    pub scopes: DeviceScopes,
     /// The public key that it enrolled with.
     pub key: Option<DeviceKey>,
     /// The received part of its log.
@@ -150,6 +154,17 @@ pub struct SessionSpan {
     pub until: Option<Timestamp>,
 }
 
+/// Where and when a scan in quarantine was made, as its first arrival fixed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantinedPlace {
+    /// The event.
+    pub event_id: EventId,
+    /// The gate.
+    pub gate_id: GateId,
+    /// The corrected time.
+    pub at: Timestamp,
+}
+
 /// The facts of the database about a batch.
 #[derive(Debug)]
 pub struct SyncFacts {
@@ -173,8 +188,8 @@ pub struct SyncFacts {
     pub sessions: Vec<SessionSpan>,
     /// The positions of the device's log at and next to those of the batch, with their scans.
     pub log: HashMap<u64, (ScanId, LogPosition)>,
-    /// The scans of the batch that are in quarantine, each with the event and the gate that it has there.
-    pub quarantined: HashMap<ScanId, (EventId, GateId)>,
+    /// The scans of the batch that are in quarantine.
+    pub quarantined: HashMap<ScanId, QuarantinedPlace>,
     /// How many more scans the quarantine accepts.
     pub quarantine_capacity: usize,
 }

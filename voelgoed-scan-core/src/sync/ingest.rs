@@ -14,8 +14,9 @@ use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    LinkHash, LogPosition, QuarantinedScan, QuarantinedUpload, ReceivedSequences, ScanFault, SessionSpan,
-    SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
+    DeviceScopes, LinkHash, LogPosition, QuarantinedPlace, QuarantinedScan, QuarantinedUpload,
+    ReceivedSequences, ScanFault, SessionSpan, SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk,
+    UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
@@ -50,8 +51,8 @@ pub fn ingest(
     Ingestion::new(chunk, facts, rules, writes).run(&chunk.items, is_accepted)
 }
 
-/// Ingests quarantined scans that staff accepted, as if their device were trusted. They take no position in its log, where
-/// they may contradict other scans.
+/// Ingests quarantined scans that staff accepted, as if their device were trusted, wherever it may work. They take no
+/// position in its log, where they may contradict other scans.
 #[must_use]
 pub fn ingest_accepted(
     chunk: &UploadChunk<'_>,
@@ -59,6 +60,7 @@ pub fn ingest_accepted(
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
     facts.log.clear();
+    facts.device.scopes = DeviceScopes::default();
     Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
 }
 
@@ -177,7 +179,11 @@ impl<'a> Ingestion<'a> {
             let fault = ScanFault::new("/event_id", "is not an event with this gate");
             return ItemOutcome::Rejected(Some(id), fault);
         };
-        if !is_accepted {
+        // A scan in quarantine keeps the time that its first arrival fixed.
+        let at = self.facts.quarantined.get(&id).map(|place| place.at);
+        let at = at.unwrap_or_else(|| self.batch.corrected(scan));
+        let scope = self.facts.device.scopes.at(at);
+        if !is_accepted || !scope.admits_gate(event.id, gate.id) {
             return self.quarantine(upload, event.id);
         }
         self.record(upload, item.link, &event, &gate);
@@ -188,11 +194,19 @@ impl<'a> Ingestion<'a> {
     fn quarantine(&mut self, upload: &Upload, event: EventId) -> ItemOutcome {
         let scan = &upload.scan;
         let id = scan.scan_id;
+        if self.facts.quarantined.contains_key(&id) {
+            return ItemOutcome::Quarantined(id);
+        }
         if self.facts.quarantine_capacity == 0 {
             return ItemOutcome::Rejected(Some(id), ScanFault::new("", "the device's quarantine is full"));
         }
         self.facts.quarantine_capacity -= 1;
-        self.facts.quarantined.insert(id, (event, scan.gate_id));
+        let place = QuarantinedPlace {
+            event_id: event,
+            gate_id: scan.gate_id,
+            at: self.batch.corrected(scan),
+        };
+        self.facts.quarantined.insert(id, place);
         let is_signed = upload.fingerprint.format != Some(Format::Bare);
         self.writes.quarantine.push(QuarantinedScan {
             scan_id: id,

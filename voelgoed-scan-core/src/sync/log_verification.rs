@@ -83,7 +83,8 @@ mod tests {
     use crate::model::{DeviceKey, Fingerprint, Reason};
     use crate::rules::decision::tests::NOW;
     use crate::sync::{
-        BatchSignature, GateEvents, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload,
+        BatchSignature, DeviceScopes, GateEvents, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice,
+        Upload,
     };
 
     fn id<T: From<uuid::Uuid>>(number: u128) -> T {
@@ -161,6 +162,7 @@ mod tests {
                 name: "Phone".to_owned(),
                 revoked: false,
                 can_override: false,
+                scopes: DeviceScopes::default(),
                 key: Some(DeviceKey::new(key().verifying_key().to_bytes())),
                 received: ReceivedSequences::default(),
                 may_restart_log: false,

@@ -181,6 +181,7 @@ impl TestDatabase {
             SessionFacts {
                 session_active: true,
                 device_status: DeviceStatus::Active,
+                device_scope: crate::model::DeviceScope::default(),
                 device_name: format!("Scanner {}", step.device),
                 event: self.event.clone(),
                 gate: gate(step.gate),
@@ -349,6 +350,7 @@ impl TestDatabase {
                 name: format!("Scanner {device}"),
                 revoked: false,
                 can_override: true,
+                scopes: DeviceScopes::default(),
                 key: None,
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
                 may_restart_log: false,

@@ -374,6 +374,7 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
         name: name(label),
         device_type: voelgoed_scan_core::model::DeviceType::Scanner,
         settings: voelgoed_scan_core::model::DeviceSettings::default(),
+        scope: voelgoed_scan_core::model::DeviceScope::default(),
     };
     let hash = token(&format!("{organization} {label}"));
     let id = DeviceId::from_uuid(Uuid::new_v4());

@@ -17,6 +17,7 @@ mod checks;
 mod concurrent_changes;
 mod daily;
 mod database;
+mod device_scope;
 mod enrollments;
 mod feed;
 mod first_edition;
@@ -103,6 +104,12 @@ macro_rules! all_store_tests {
                 an_admission_that_an_exit_ended_cannot_be_undone_on_a_later_day,
                 a_change_of_the_days_holds_for_the_scans_from_then_on,
                 counts_are_those_of_the_day_whatever_arrives_in_whatever_order,
+            }
+            device_scope {
+                a_scan_outside_the_scope_records_nothing_on_every_path,
+                a_session_begins_only_inside_the_scope,
+                an_uploaded_scan_is_judged_by_the_scope_at_its_time,
+                a_quarantined_scan_is_judged_by_the_time_that_its_first_arrival_fixed,
             }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,

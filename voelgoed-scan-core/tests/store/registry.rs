@@ -440,6 +440,7 @@ pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture
         name: revoked.name.clone(),
         device_type: revoked.device_type,
         settings: revoked.settings.clone(),
+        scope: voelgoed_scan_core::model::DeviceScope::default(),
     };
     let again = |number: u32| {
         let (id, hash) = (

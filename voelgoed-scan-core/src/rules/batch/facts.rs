@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    Claims, DeviceId, DeviceStatus, Direction, Event, EventId, Gate, GateId, Headcount, Movement, Occupancy,
-    OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
+    Claims, DeviceId, DeviceScope, DeviceStatus, Direction, Event, EventId, Gate, GateId, Headcount,
+    Movement, Occupancy, OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts,
+    TicketId, Timestamp,
 };
 use crate::rules::ScanDay;
 
@@ -15,6 +16,8 @@ pub struct SessionFacts {
     pub session_active: bool,
     /// The status of the device.
     pub device_status: DeviceStatus,
+    /// The device's scope.
+    pub device_scope: DeviceScope,
     /// The device's name.
     pub device_name: String,
     /// The event.

@@ -72,6 +72,7 @@ fn facts(ticket: TicketFacts, reentry: Reentry) -> BatchFacts {
         let session = SessionFacts {
             session_active: true,
             device_status: DeviceStatus::Active,
+            device_scope: crate::model::DeviceScope::default(),
             device_name: format!("Scanner {number}"),
             event: crate::model::Event { reentry, ..event() },
             gate: gate(number),

@@ -247,6 +247,7 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         && event.id == attempt.event_id
         && gate.id == attempt.gate_id;
     let open = authenticated.device.status == DeviceStatus::Active
+        && authenticated.is_in_scope(active_session)
         && session.status == SessionStatus::Active
         && check_event(event, attempt.now).is_ok()
         && gate.status == GateStatus::Open

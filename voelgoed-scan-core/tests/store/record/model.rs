@@ -28,6 +28,7 @@ pub(crate) enum Outcome {
     ScanUndone,
     NoActiveSession,
     DeviceInactive,
+    OutOfScope,
 }
 
 impl From<&Recorded> for Outcome {
@@ -46,6 +47,7 @@ impl From<&Recorded> for Outcome {
             Recorded::ScanUndone => Self::ScanUndone,
             Recorded::NoActiveSession => Self::NoActiveSession,
             Recorded::DeviceInactive => Self::DeviceInactive,
+            Recorded::OutOfScope => Self::OutOfScope,
             Recorded::NotClaimed => panic!("every attempt of the test is claimed"),
             Recorded::NotRecorded { reason, .. } => panic!("not recorded: {reason}"),
         }

@@ -132,7 +132,13 @@ async fn what_the_server_said_of_a_ticket_holds_for_its_day() {
     };
     phone.learn(&denied).await;
     phone
-        .learn(&online_verdict(2, Reason::Readmitted, TicketStatus::Scanned, 4, 10))
+        .learn(&online_verdict(
+            2,
+            Reason::Readmitted,
+            TicketStatus::Scanned,
+            4,
+            10,
+        ))
         .await;
     for (number, reason) in [(1, Reason::AlreadyScanned), (2, Reason::AlreadyScanned)] {
         let scan = entry(test_event.vg2(number), 60);

@@ -114,6 +114,7 @@ async fn load_sessions<D: Dialect>(
         let session = SessionFacts {
             session_active: row.parse::<SessionStatus>("session_status")? == SessionStatus::Active,
             device_status: row.parse::<DeviceStatus>("device_status")?,
+            device_scope: row.opt_json("device_scope")?.unwrap_or_default(),
             device_name: row.text("device_name")?,
             event: mapping::event(&row)?,
             gate: mapping::gate(&row)?,

@@ -7,17 +7,18 @@ use uuid::Uuid;
 use uuid::fmt::Simple;
 
 use crate::model::{
-    Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, EventId, Gate, GateId, OrganizationId, ScanId,
-    TicketFacts, TicketId,
+    Claims, DeviceKey, DeviceScope, DeviceSettings, DeviceStatus, Event, EventId, Gate, GateId,
+    OrganizationId, ScanId, TicketFacts, TicketId,
 };
+use crate::rules::FormerValues;
 use crate::store::StoreError;
 use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{GateLookup, IdLookup, TicketLookup};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
 use crate::sync::{
-    EventLookup, GateEvents, LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts,
-    UploadBatch, UploadChunk,
+    DeviceScopes, EventLookup, GateEvents, LinkHash, LogPosition, QuarantinedPlace, RecordedScan,
+    SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
 };
 
 fn lookups<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
@@ -42,9 +43,10 @@ pub(super) async fn load<D: SyncDialect>(
 ) -> Result<Option<SyncFacts>, StoreError> {
     let batch = chunk.batch;
     let organization = batch.organization_id;
-    let Some(device) = device::<D>(batch, devices, connection).await? else {
+    let Some(mut device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
+    device.scopes.former = former_scopes::<D>(batch, connection).await?;
     let scan_ids: Vec<ScanId> = chunk.uploads().map(|upload| upload.scan.scan_id).collect();
     let scans = lookups(scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(organization, &scans, connection).await?;
@@ -154,6 +156,10 @@ async fn device<D: SyncDialect>(
         name: row.text("name")?,
         revoked,
         can_override: settings.can_override,
+        scopes: DeviceScopes {
+            former: Vec::new(),
+            present: row.opt_json("scope")?.unwrap_or_default(),
+        },
         key: row.opt_bytes("device_key")?.map(DeviceKey::new),
         received: row.json("received")?,
         may_restart_log: row.bool("may_begin_anew")?,
@@ -326,6 +332,23 @@ async fn sessions<D: SyncDialect>(
     rows.iter().map(session).collect()
 }
 
+/// The scopes that the device had before.
+async fn former_scopes<D: SyncDialect>(
+    batch: &UploadBatch,
+    connection: &mut D::Connection,
+) -> Result<FormerValues<DeviceScope>, StoreError> {
+    let rows = query::<D>(statement!("sync/former_scopes.sql"))
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
+        .fetch_all(connection)
+        .await?;
+    let scope = |row: &Row<D>| {
+        let scope: Option<DeviceScope> = row.opt_json("scope")?;
+        Ok((row.time("held_until")?, scope.unwrap_or_default()))
+    };
+    rows.iter().map(scope).collect()
+}
+
 /// The recorded entries of the device's log at the sequence numbers of the upload and next to them.
 async fn log<D: SyncDialect>(
     chunk: &UploadChunk<'_>,
@@ -361,7 +384,7 @@ async fn quarantine<D: SyncDialect>(
     batch: &UploadBatch,
     scans: &[ScanId],
     connection: &mut D::Connection,
-) -> Result<(HashMap<ScanId, (EventId, GateId)>, usize), StoreError> {
+) -> Result<(HashMap<ScanId, QuarantinedPlace>, usize), StoreError> {
     let row = query::<D>(statement!("sync/count_quarantine.sql"))
         .id(batch.organization_id.as_uuid())
         .id(batch.device_id.as_uuid())
@@ -378,7 +401,14 @@ async fn quarantine<D: SyncDialect>(
         .id(batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
-    let scan = |row: &Row<D>| Ok((row.id("scan_id")?, (row.id("event_id")?, row.id("gate_id")?)));
+    let scan = |row: &Row<D>| {
+        let place = QuarantinedPlace {
+            event_id: row.id("event_id")?,
+            gate_id: row.id("gate_id")?,
+            at: row.time("scanned_at")?,
+        };
+        Ok((row.id("scan_id")?, place))
+    };
     let found = rows.iter().map(scan).collect::<Result<_, StoreError>>()?;
     Ok((found, MAX_QUARANTINED.saturating_sub(count)))
 }
