@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use voelgoed_scan_core::model::Timestamp;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
 use voelgoed_scan_suite::{Client, Cluster};
@@ -33,12 +34,14 @@ pub(super) struct Workload {
     overrides: bool,
     /// Whether the policy of the event and the limits of its tickets change.
     changes: bool,
+    /// Whether the doors of the event open and close during the run.
+    doors: bool,
     history: Mutex<RunHistory>,
 }
 
 impl Workload {
     /// Creates an event with this re-entry policy at the first node, its tickets and the devices of its callers. With the policy
-    /// `changing` it starts with `never`.
+    /// `changing` it starts with `never`. The policy `doors` is `never` at an event with doors.
     pub(super) async fn new(cluster: &Cluster, name: &str, policy: &str) -> Self {
         Self::at(cluster, cluster.tenant(name).await, name, policy).await
     }
@@ -50,8 +53,8 @@ impl Workload {
     }
 
     async fn at(cluster: &Cluster, tenant: Tenant, name: &str, policy: &str) -> Self {
-        let changes = policy == "changing";
-        let reentry = if changes { "never" } else { policy };
+        let (changes, doors) = (policy == "changing", policy == "doors");
+        let reentry = if changes || doors { "never" } else { policy };
         let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short window");
         let event = format!("/api/v1/events/{}", tenant.event);
         let settings = json!({ "name": name, "status": "live", "allow_unsigned": true, "reentry": reentry });
@@ -95,6 +98,7 @@ impl Workload {
             exits: policy == "after_exit" || changes,
             overrides: matches!(policy, "never" | "after_exit"),
             changes,
+            doors,
             history: Mutex::new(history),
         }
     }
@@ -106,6 +110,32 @@ impl Workload {
 
     fn push(&self, call: ObservedCall) {
         self.history.lock().expect("not poisoned").calls.push(call);
+    }
+
+    /// Lets the doors open after a quarter of the run that begins now, and close after three quarters of it.
+    pub(super) async fn set_doors(&self, node: SocketAddr, length: Duration) {
+        if !self.doors {
+            return;
+        }
+        let own = self.tenant.device.at(node).get("/api/v1/scanning/device").await;
+        let own = own.expect(200).json();
+        let now: Timestamp = own["server_time"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("a time");
+        let (open, close) = (now.plus(length / 4), now.plus(length * 3 / 4));
+        let settings = json!({
+            "name": "Doors", "status": "live", "allow_unsigned": true, "doors_open_at": open, "doors_close_at": close
+        });
+        let event = format!("/api/v1/events/{}", self.tenant.event);
+        self.tenant
+            .owner
+            .at(node)
+            .put(&event, &settings)
+            .await
+            .expect(200);
+        let mut history = self.history.lock().expect("not poisoned");
+        history.doors = Some((open.as_millis(), close.as_millis()));
     }
 
     /// Changes the re-entry policy of the event, or the entry limit of one of its tickets, until the run stops.
