@@ -81,6 +81,7 @@ fn fixture() -> Fixture {
         admissions: 0,
         inside: 0,
         last_admission: None,
+        day_admissions: 0,
     });
     let facts = ManifestFacts {
         version: 1,

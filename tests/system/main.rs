@@ -9,6 +9,7 @@ mod cli;
 mod cluster;
 mod configuration;
 mod connections;
+mod daily;
 mod database_tls;
 mod devices;
 mod differential;
