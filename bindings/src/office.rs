@@ -52,6 +52,12 @@ pub struct ListedEvent {
     pub starts_at: Option<Timestamp>,
     /// Its end, for information only.
     pub ends_at: Option<Timestamp>,
+    /// When its doors open. Absent if there is no bound.
+    pub doors_open_at: Option<Timestamp>,
+    /// When its doors close. Absent if there is no bound.
+    pub doors_close_at: Option<Timestamp>,
+    /// The new start of a postponed event. Absent while it is not known.
+    pub rescheduled_at: Option<Timestamp>,
     /// Whether this phone has the event's manifest, so that it can scan there without a network.
     pub has_manifest: bool,
 }

@@ -88,3 +88,83 @@ async fn an_event_that_ends_before_it_starts_is_422_and_every_year_to_9999_is_ta
         .json();
     assert_eq!(gate["capacity"], 387);
 }
+
+#[tokio::test]
+async fn an_event_has_doors_a_new_start_and_local_time_with_defaults() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let event = format!("/api/v1/events/{}", new_id());
+    let fields = [
+        ("doors_open_at", json!("0001-01-01T00:00:00.000Z"), json!(null)),
+        ("doors_close_at", json!("9999-12-31T23:59:59.999Z"), json!(null)),
+        ("rescheduled_at", json!("2026-11-29T18:00:00.000Z"), json!(null)),
+        ("time_zone", json!("America/Sao_Paulo"), json!("UTC")),
+        ("day_starts_at", json!("06:30"), json!("00:00")),
+        ("allow_media", json!(true), json!(false)),
+    ];
+    let mut whole = json!({ "name": "Show", "status": "postponed" });
+    for (field, value, _) in &fields {
+        whole[field] = value.clone();
+    }
+    let plain = json!({ "name": "Show", "status": "cancelled" });
+    for (body, status, by_default) in [(&whole, 201, false), (&plain, 200, true)] {
+        let put = tenant.owner.put(&event, body).await.expect(status).json();
+        let shown = tenant.owner.get(&event).await.expect(200).json();
+        assert_eq!(put, shown);
+        assert_eq!(shown["status"], body["status"]);
+        for (field, value, default) in &fields {
+            let expected = if by_default { default } else { value };
+            assert_eq!(shown[field], *expected, "{field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_doors_zones_and_times_of_day_are_422_and_each_is_named() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let event = format!("/api/v1/events/{}", new_id());
+    let times = ["2026-11-22T20:00:00.000Z", "2026-11-22T19:59:59.999Z"];
+    let backwards = json!({
+        "starts_at": times[0], "ends_at": times[1], "doors_open_at": times[0], "doors_close_at": times[1]
+    });
+    for (fields, pointers) in [
+        (backwards, vec!["/doors_close_at", "/ends_at"]),
+        (json!({ "time_zone": "Mars/Phobos" }), vec!["/time_zone"]),
+        (json!({ "doors_open_at": "2026-11-22" }), vec!["/doors_open_at"]),
+        (json!({ "doors_close_at": 7 }), vec!["/doors_close_at"]),
+        (
+            json!({ "rescheduled_at": "10000-01-01T00:00:00Z" }),
+            vec!["/rescheduled_at"],
+        ),
+        (json!({ "time_zone": "europe/berlin" }), vec!["/time_zone"]),
+        (json!({ "time_zone": "+02:00" }), vec!["/time_zone"]),
+        (json!({ "time_zone": null }), vec!["/time_zone"]),
+        (json!({ "day_starts_at": "24:00" }), vec!["/day_starts_at"]),
+        (json!({ "day_starts_at": "6:00" }), vec!["/day_starts_at"]),
+        (json!({ "allow_media": "yes" }), vec!["/allow_media"]),
+        (json!({ "status": "delayed" }), vec!["/status"]),
+    ] {
+        let mut body = json!({ "name": "Show", "status": "live" });
+        let body_fields = body.as_object_mut().expect("an object");
+        body_fields.extend(fields.as_object().expect("an object").clone());
+        let refused = tenant
+            .owner
+            .put(&event, &body)
+            .await
+            .expect_problem(422, "validation_failed")
+            .json();
+        let errors = refused["errors"].as_array().expect("errors");
+        let mut named: Vec<_> = errors
+            .iter()
+            .map(|error| error["pointer"].as_str().expect("a pointer"))
+            .collect();
+        named.sort_unstable();
+        assert_eq!(named, pointers, "{refused}");
+    }
+    tenant.owner.get(&event).await.expect(404);
+    let equal = json!({
+        "name": "Show", "status": "live", "doors_open_at": times[0], "doors_close_at": times[0]
+    });
+    tenant.owner.put(&event, &equal).await.expect(201);
+}

@@ -12,7 +12,7 @@ pub(crate) mod rng;
 mod stream_reader;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -72,6 +72,7 @@ async fn run(
         Workload::new(&deployment.cluster, "After exit", "after_exit").await,
         Workload::new(&deployment.cluster, "After the window", "after_window").await,
         Workload::new(&deployment.cluster, "Changing rules", "changing").await,
+        Workload::new(&deployment.cluster, "Doors", "doors").await,
     ];
     if schedule == Schedule::WithFaults {
         workloads.push(Workload::new(&deployment.cluster, "Daily", "daily").await);
@@ -99,6 +100,9 @@ async fn run(
         .collect();
     for reader in &mut readers {
         reader.connect().await;
+    }
+    for workload in &workloads {
+        workload.set_doors(stream_nodes[0], length).await;
     }
     let (started, stopped, callers_done) = (Instant::now(), AtomicBool::new(false), AtomicBool::new(false));
     let mut callers: Vec<Caller<'_>> = Vec::new();
@@ -216,6 +220,13 @@ async fn run_and_check(mut deployment: Deployment, (seed, length): (u64, Duratio
     for history in &histories {
         let violations = check(history);
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
+    }
+    // The doors opened and closed during the run, and entries were scanned before, between and after.
+    let doors = histories.iter().find(|history| history.doors.is_some());
+    let records = doors.expect("an event with doors").records.values();
+    let reasons: BTreeSet<&str> = records.map(|record| record.reason.as_str()).collect();
+    for reason in ["doors_not_open", "admitted", "doors_closed"] {
+        assert!(reasons.contains(reason), "seed {seed}: no scan was {reason}");
     }
 }
 

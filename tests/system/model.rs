@@ -13,12 +13,42 @@ pub(crate) enum Policy {
     AfterExit,
 }
 
+/// The times of an event, in milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) starts: Option<i64>,
+    pub(crate) ends: Option<i64>,
+    pub(crate) doors_open: Option<i64>,
+    pub(crate) doors_close: Option<i64>,
+    pub(crate) rescheduled: Option<i64>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
-    pub(crate) live: bool,
+    pub(crate) status: &'static str,
+    pub(crate) times: Times,
     pub(crate) policy: Policy,
     pub(crate) allow_unsigned: bool,
     pub(crate) capacity: Option<i64>,
+}
+
+impl Event {
+    /// Check 6.
+    fn denial(&self, now: i64) -> Option<&'static str> {
+        let times = self.times;
+        match (self.status, times.rescheduled) {
+            ("live", _) if times.doors_open.is_some_and(|open| now < open) => Some("doors_not_open"),
+            ("live", _) if times.doors_close.is_some_and(|close| close < now) => Some("doors_closed"),
+            ("live", _) => None,
+            ("postponed", Some(start)) if start <= now => match (times.starts, times.ends) {
+                (Some(starts), Some(ends)) if start + (ends - starts) < now => Some("event_not_live"),
+                _ => None,
+            },
+            ("postponed", _) => Some("event_postponed"),
+            ("cancelled", _) => Some("event_cancelled"),
+            _ => Some("event_not_live"),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -376,7 +406,10 @@ impl Model {
         let reason = if attempt.exit {
             self.decide_exit(ticket)
         } else {
-            self.decide_entry(ticket, event, gate, now)
+            // A device can be tried before the event.
+            let is_trial = attempt.dry_run && self.events[event].status == "published";
+            let denial = self.events[event].denial(now).filter(|_| !is_trial);
+            denial.unwrap_or_else(|| self.decide_entry(ticket, event, gate, now))
         };
         (reason, Some(ticket))
     }
@@ -389,13 +422,10 @@ impl Model {
         }
     }
 
-    /// Checks 6 to 12.
+    /// Checks 7 to 12.
     fn decide_entry(&self, ticket: usize, event: usize, gate: usize, now: i64) -> &'static str {
         let at_gate = &self.gates[gate];
         let held = &self.tickets[ticket];
-        if !self.events[event].live {
-            return "event_not_live";
-        }
         if !at_gate.open && !self.breaks(BrokenRule::GateAfterStatus) {
             return "gate_closed";
         }

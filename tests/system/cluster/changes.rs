@@ -66,6 +66,29 @@ async fn changes_apply_at_the_other_node(channel: Channel) {
         .await
         .expect(200);
     wait_for_reason("an ended event", &other_node, &qr, "event_not_live").await;
+    let long_ago = "2020-01-01T00:00:00Z";
+    for (fields, reason) in [
+        (json!({ "status": "cancelled" }), "event_cancelled"),
+        (json!({ "status": "postponed" }), "event_postponed"),
+        (
+            json!({ "status": "postponed", "rescheduled_at": long_ago }),
+            "gate_closed",
+        ),
+        (
+            json!({ "status": "live", "doors_close_at": long_ago }),
+            "doors_closed",
+        ),
+        (
+            json!({ "status": "live", "doors_open_at": "9999-01-01T00:00:00Z" }),
+            "doors_not_open",
+        ),
+        (json!({ "status": "live" }), "gate_closed"),
+    ] {
+        let mut body = fields.clone();
+        body["name"] = json!("Show");
+        owner.put(&event, &body).await.expect(200);
+        wait_for_reason(&fields.to_string(), &other_node, &qr, reason).await;
+    }
 
     let kid = json!({ "kid": "2", "format": "vg1" });
     owner.post("/api/v1/signing-keys", &kid).await.expect(201);

@@ -11,7 +11,7 @@ use voelgoed_scan_suite::{Client, Response};
 use crate::history::rng::Rng;
 use crate::model::{
     Answer, Attempt, BrokenRule, Decision, Device, Event, Gate, Headcount, Model, Policy, Reading, Status,
-    Ticket,
+    Ticket, Times,
 };
 
 const WINDOW_MILLIS: i64 = 300_000;
@@ -87,7 +87,8 @@ impl World {
             let any = world.any_policy();
             let policy = world.settings.policy.filter(|_| event == 0).unwrap_or(any);
             world.model.events.push(Event {
-                live: true,
+                status: "live",
+                times: Times::default(),
                 policy,
                 allow_unsigned: world.rng.below(4) > 0,
                 capacity: None,
@@ -137,7 +138,8 @@ impl World {
 
     async fn put_event(&mut self, index: usize) {
         let event = &self.model.events[index];
-        let status = if event.live { "live" } else { "ended" };
+        let time = |at: Option<i64>| at.map(|at| Timestamp::from_millis(at).to_string());
+        let (status, times) = (event.status, event.times);
         let reentry = match event.policy {
             Policy::Never => "never",
             Policy::AfterWindow => "after_window",
@@ -145,7 +147,9 @@ impl World {
         };
         let body = json!({
             "name": "Show", "status": status, "reentry": reentry, "capacity": event.capacity,
-            "allow_unsigned": event.allow_unsigned
+            "allow_unsigned": event.allow_unsigned, "starts_at": time(times.starts), "ends_at": time(times.ends),
+            "doors_open_at": time(times.doors_open), "doors_close_at": time(times.doors_close),
+            "rescheduled_at": time(times.rescheduled)
         });
         let path = format!("/api/v1/events/{}", self.events[index]);
         self.log.push(format!("PUT event {index} {body}"));
@@ -495,19 +499,47 @@ impl World {
 
     async fn change_event(&mut self) {
         let index = self.rng.below(self.events.len());
-        let (live, allow_unsigned, capacity) = (!self.one_in(4), !self.one_in(3), self.any_capacity());
+        let status = match self.rng.below(12) {
+            0 => ["draft", "published", "ended", "cancelled", "archived"][self.rng.below(5)],
+            1 | 2 => "postponed",
+            _ => "live",
+        };
+        let times = self.any_times();
+        let (allow_unsigned, capacity) = (!self.one_in(3), self.any_capacity());
         let policy = if self.settings.rule_changes {
             self.any_policy()
         } else {
             self.model.events[index].policy
         };
         self.model.events[index] = Event {
-            live,
+            status,
+            times,
             policy,
             allow_unsigned,
             capacity,
         };
         self.put_event(index).await;
+    }
+
+    /// Times about now. The clock is moved past some of them.
+    fn any_times(&mut self) -> Times {
+        let now = self.now;
+        let mut about_now = |one_in: usize| {
+            let at = now + [-250_000, -1_000, 1_000, 250_000][self.rng.below(4)];
+            (self.rng.below(one_in) == 0).then_some(at)
+        };
+        let (starts, doors_open, rescheduled) = (about_now(1), about_now(4), about_now(1));
+        let mut later = |from: Option<i64>, one_in: usize| {
+            let at = from.unwrap_or(now) + [1_000, 250_000, 500_000][self.rng.below(3)];
+            (self.rng.below(one_in) == 0).then_some(at)
+        };
+        Times {
+            starts,
+            ends: later(starts, 1),
+            doors_open,
+            doors_close: later(doors_open, 4),
+            rescheduled,
+        }
     }
 
     async fn move_device(&mut self) {

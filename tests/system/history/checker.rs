@@ -114,6 +114,8 @@ pub(super) struct RunHistory {
     /// The index of the node that is killed. Denials that its caches served and that are not written yet are lost with it,
     /// and a retry decides the scan again.
     pub(super) killed_node: usize,
+    /// When the doors of the event open and close, in epoch milliseconds.
+    pub(super) doors: Option<(i64, i64)>,
     /// What each reader of a stream received, in order.
     pub(super) streams: Vec<Vec<StreamedScan>>,
 }
@@ -146,7 +148,37 @@ pub(super) fn check(history: &RunHistory) -> Vec<String> {
     check_denials(history, &mut violations);
     check_uploads(history, &mut violations);
     check_streams(history, &mut violations);
+    check_doors(history, &mut violations);
     violations
+}
+
+/// Whether two denials of one scan may have different reasons: two caches may deny it within the same second, before and after
+/// a change of the rules or the moment at which the doors open or close.
+fn may_change_reason(history: &RunHistory, ticket: &str) -> bool {
+    history.doors.is_some() || history.policies.get(ticket) == Some(&Policy::Changing)
+}
+
+/// Nobody was admitted before the doors opened or after they closed, and nobody was sent away because of them while they were
+/// open.
+fn check_doors(history: &RunHistory, violations: &mut Vec<String>) {
+    /// An admission is dated after the others of its ticket, whose nodes may be ahead. A ticket admits three people.
+    const DATED_LATER_MS: i64 = 3;
+    let Some((open, close)) = history.doors else {
+        return;
+    };
+    for (scan, record) in &history.records {
+        let is_wrong = |at| match record.reason.as_str() {
+            "admitted" => !(open..=close + DATED_LATER_MS).contains(&at),
+            "doors_not_open" => at >= open,
+            "doors_closed" => at <= close,
+            _ => false,
+        };
+        if is_wrong(parse_millis(&record.scanned_at)) {
+            violations.push(format!(
+                "doors: open from {open} to {close}, and {scan} is {record:?}"
+            ));
+        }
+    }
 }
 
 /// The denials that were answered and may be lost: a cache of the killed node answered them.
@@ -180,7 +212,7 @@ fn check_denials(history: &RunHistory, violations: &mut Vec<String>) {
             continue;
         }
         let record = history.records.get(&call.scan_id);
-        let changing = history.policies.get(&call.ticket) == Some(&Policy::Changing);
+        let changing = may_change_reason(history, &call.ticket);
         let matches = |record: &RecordedScan| !record.valid && (changing || record.reason == decision.reason);
         if !record.is_some_and(matches) {
             violations.push(format!("lost denial: {call:?} is on record as {record:?}"));
@@ -272,7 +304,7 @@ fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
         };
         for &(call, again) in decisions.iter().skip(1) {
             // Where rules change, two caches may deny with different reasons within the same second.
-            let changing = history.policies.get(&call.ticket) == Some(&Policy::Changing);
+            let changing = may_change_reason(history, &call.ticket);
             let same_reason = first.reason == again.reason || (changing && !first.valid);
             let same = first.valid == again.valid && same_reason;
             let denied_by_cache = !first.valid && (first.from_cache || again.from_cache);

@@ -36,15 +36,17 @@ pub(super) struct Workload {
     changes: bool,
     /// When the second day of a `daily` event begins.
     pub(super) second_day: Option<Instant>,
+    /// Whether the doors of the event open and close during the run.
+    doors: bool,
     history: Mutex<RunHistory>,
 }
 
 impl Workload {
     /// Creates an event with this re-entry policy at the first node, its tickets and the devices of its callers. With the policy
-    /// `changing` it starts with `never`.
+    /// `changing` it starts with `never`. The policy `doors` is `never` at an event with doors.
     pub(super) async fn new(cluster: &Cluster, name: &str, policy: &str) -> Self {
-        let changes = policy == "changing";
-        let reentry = if changes { "never" } else { policy };
+        let (changes, doors) = (policy == "changing", policy == "doors");
+        let reentry = if changes || doors { "never" } else { policy };
         let tenant = cluster.tenant(name).await;
         let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short window");
         let event = format!("/api/v1/events/{}", tenant.event);
@@ -93,6 +95,7 @@ impl Workload {
             overrides: matches!(policy, "never" | "after_exit" | "daily"),
             changes,
             second_day: (policy == "daily").then_some(second_day),
+            doors,
             history: Mutex::new(history),
         }
     }
@@ -104,6 +107,32 @@ impl Workload {
 
     fn push(&self, call: ObservedCall) {
         self.history.lock().expect("not poisoned").calls.push(call);
+    }
+
+    /// Lets the doors open after a quarter of the run that begins now, and close after three quarters of it.
+    pub(super) async fn set_doors(&self, node: SocketAddr, length: Duration) {
+        if !self.doors {
+            return;
+        }
+        let own = self.tenant.device.at(node).get("/api/v1/scanning/device").await;
+        let own = own.expect(200).json();
+        let now: Timestamp = own["server_time"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("a time");
+        let (open, close) = (now.plus(length / 4), now.plus(length * 3 / 4));
+        let settings = json!({
+            "name": "Doors", "status": "live", "allow_unsigned": true, "doors_open_at": open, "doors_close_at": close
+        });
+        let event = format!("/api/v1/events/{}", self.tenant.event);
+        self.tenant
+            .owner
+            .at(node)
+            .put(&event, &settings)
+            .await
+            .expect(200);
+        let mut history = self.history.lock().expect("not poisoned");
+        history.doors = Some((open.as_millis(), close.as_millis()));
     }
 
     /// Changes the re-entry policy of the event, or the entry limit of one of its tickets, until the run stops.

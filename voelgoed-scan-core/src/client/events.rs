@@ -23,6 +23,12 @@ pub struct ListedEvent {
     pub starts_at: Option<Timestamp>,
     /// Its end, for information only.
     pub ends_at: Option<Timestamp>,
+    /// When its doors open. `None` is no bound.
+    pub doors_open_at: Option<Timestamp>,
+    /// When its doors close. `None` is no bound.
+    pub doors_close_at: Option<Timestamp>,
+    /// The new start of a postponed event. `None` while it is not known.
+    pub rescheduled_at: Option<Timestamp>,
     /// Whether this phone has the event's manifest, so that it can scan there without a network.
     pub has_manifest: bool,
 }
@@ -52,6 +58,9 @@ struct EventItem {
     status: String,
     starts_at: Option<Timestamp>,
     ends_at: Option<Timestamp>,
+    doors_open_at: Option<Timestamp>,
+    doors_close_at: Option<Timestamp>,
+    rescheduled_at: Option<Timestamp>,
 }
 
 /// A gate in the server's list.
@@ -73,6 +82,9 @@ impl From<&Event> for ListedEvent {
             status: Some(event.status),
             starts_at: event.starts_at,
             ends_at: event.ends_at,
+            doors_open_at: event.doors_open_at,
+            doors_close_at: event.doors_close_at,
+            rescheduled_at: event.rescheduled_at,
             has_manifest: true,
         }
     }
@@ -132,6 +144,9 @@ impl ScannerClient {
                     status: item.status.parse().ok(),
                     starts_at: item.starts_at,
                     ends_at: item.ends_at,
+                    doors_open_at: item.doors_open_at,
+                    doors_close_at: item.doors_close_at,
+                    rescheduled_at: item.rescheduled_at,
                 })
                 .collect(),
             Err(error) if server_was_not_asked(&error) && !held.is_empty() => held

@@ -73,22 +73,35 @@ impl<'de> Deserialize<'de> for TimeZoneName {
     }
 }
 
+/// The schema lists the names of the time zone database as a pattern: generators of clients would make an enum of them, in
+/// which `Etc/GMT+1` and `Etc/GMT-1` get one name.
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for TimeZoneName {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "TimeZoneName".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "type": "string", "maxLength": Self::MAX,
-            "pattern": "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
+            "description": "The name of a time zone of the IANA database, such as `Europe/Berlin`.",
+            "type": "string", "maxLength": Self::MAX, "pattern": names_pattern()
         })
     }
+}
+
+#[cfg(all(feature = "schema", feature = "node"))]
+fn names_pattern() -> String {
+    let mut names: Vec<_> = jiff::tz::TimeZoneDatabase::bundled()
+        .available()
+        .map(|name| name.as_str().replace('+', "\\+"))
+        .collect();
+    names.sort_unstable();
+    format!("^({})$", names.join("|"))
+}
+
+#[cfg(all(feature = "schema", not(feature = "node")))]
+fn names_pattern() -> String {
+    "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$".to_owned()
 }
 
 /// A time of day in hours and minutes. Its text is `HH:MM`. The default is midnight.
@@ -267,5 +280,7 @@ mod tests {
         for text in ["Mars/Phobos", "europe/berlin", "Local", "Europe"] {
             assert!(!is_known(text), "{text}");
         }
+        let database = jiff::tz::TimeZoneDatabase::bundled();
+        assert!(database.available().all(|name| is_known(name.as_str())));
     }
 }

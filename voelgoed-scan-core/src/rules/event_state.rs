@@ -60,6 +60,7 @@ mod tests {
     use super::*;
     use crate::rules::decision::tests::{NOW, event};
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is the value of a field")]
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(NOW.plus_millis(seconds * 1000))
     }

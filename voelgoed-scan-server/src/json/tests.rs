@@ -179,3 +179,36 @@ fn an_event_that_ends_before_it_starts_is_invalid() {
     assert!(parse("2026-11-22T18:00:00-02:00", "2026-11-22T19:00:00Z").is_err());
     assert!(parse("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z").is_ok());
 }
+
+#[test]
+fn doors_that_close_before_they_open_and_unknown_zones_are_invalid() {
+    let parse = |fields: &str| {
+        let body = format!(r#"{{"name":"E","status":"live",{fields}}}"#);
+        SchemaValidator::default().parse::<EventPut>(body.as_bytes())
+    };
+    for (fields, pointer) in [
+        (
+            r#""doors_open_at":"2026-11-22T18:00:00.001Z","doors_close_at":"2026-11-22T18:00:00Z""#,
+            "/doors_close_at",
+        ),
+        (r#""time_zone":"Mars/Phobos""#, "/time_zone"),
+        (r#""time_zone":"../etc/passwd""#, "/time_zone"),
+        (r#""day_starts_at":"24:00""#, "/day_starts_at"),
+    ] {
+        let problem = parse(fields).expect_err(fields);
+        assert_eq!(problem.code(), Code::ValidationFailed);
+        let pointers: Vec<_> = problem
+            .field_errors()
+            .iter()
+            .map(|error| &error.pointer)
+            .collect();
+        assert_eq!(pointers, [pointer], "{fields}");
+    }
+    for fields in [
+        r#""doors_open_at":"2026-11-22T18:00:00Z","doors_close_at":"2026-11-22T18:00:00Z""#,
+        r#""doors_close_at":"0001-01-01T00:00:00Z""#,
+        r#""time_zone":"Europe/Berlin","day_starts_at":"23:59""#,
+    ] {
+        assert!(parse(fields).is_ok(), "{fields}");
+    }
+}

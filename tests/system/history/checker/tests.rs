@@ -392,3 +392,38 @@ fn a_denial_that_died_with_its_node_may_be_decided_again() {
         assert_only_violation(&history, "wrong replay");
     }
 }
+
+/// A valid history at an event whose doors are open from 0:00:01 to 0:00:02 of 2026-11-22.
+fn with_doors(scan: &str, reason: &str, millis: u32) -> RunHistory {
+    let mut history = valid_history();
+    let time = |millis: u32| format!("2026-11-22T00:00:0{}.{:03}Z", millis / 1000, millis % 1000);
+    history.doors = Some((parse_millis(&time(1000)), parse_millis(&time(2000))));
+    for record in history.records.values_mut() {
+        record.scanned_at = time(1500);
+    }
+    let record = history.records.get_mut(scan).expect("a record");
+    (record.reason, record.scanned_at) = (reason.to_owned(), time(millis));
+    history
+}
+
+#[test]
+fn admissions_outside_the_doors_and_denials_within_them_are_violations() {
+    let found = |scan, reason, millis| {
+        let mut violations = Vec::new();
+        check_doors(&with_doors(scan, reason, millis), &mut violations);
+        violations.len()
+    };
+    for (scan, reason, millis, expected) in [
+        ("a", "admitted", 999, 1),
+        ("a", "admitted", 1000, 0),
+        ("a", "admitted", 2000, 0),
+        ("a", "admitted", 2004, 1),
+        ("b", "doors_not_open", 999, 0),
+        ("b", "doors_not_open", 1000, 1),
+        ("b", "doors_closed", 2000, 1),
+        ("b", "doors_closed", 2001, 0),
+        ("b", "already_scanned", 2500, 0),
+    ] {
+        assert_eq!(found(scan, reason, millis), expected, "{reason} at {millis}");
+    }
+}

@@ -111,7 +111,12 @@ async fn events_come_from_all_pages_and_those_that_admit_people_come_first() {
         { "id": own, "name": "Tonight", "status": "live", "starts_at": "2026-11-29T18:00:00.000Z", "ends_at": null },
     ]);
     let second = json!([
-        event(3, "Put off", "postponed", None),
+        event(3, "Put off", "delayed", None),
+        {
+            "id": uuid(5), "name": "Moved", "status": "postponed", "starts_at": null, "ends_at": null,
+            "doors_open_at": "2026-11-29T17:00:00.000Z", "doors_close_at": "2026-11-29T22:00:00.000Z",
+            "rescheduled_at": "2026-12-06T18:00:00.000Z"
+        },
         event(4, "Matinee", "live", Some("2026-11-29T12:00:00.000Z")),
     ]);
     office.answer("GET events?limit=500", 200, page(&first, Some("a b")));
@@ -125,9 +130,25 @@ async fn events_come_from_all_pages_and_those_that_admit_people_come_first() {
         ("Matinee", Some(EventStatus::Live)),
         ("Tonight", Some(EventStatus::Live)),
         ("Put off", None),
+        ("Moved", Some(EventStatus::Postponed)),
         ("Last year", Some(EventStatus::Archived)),
     ];
     assert_eq!(shown, expected, "an unknown status hides no event");
+    let moved = &events[3];
+    let times = [moved.doors_open_at, moved.doors_close_at, moved.rescheduled_at];
+    let texts = times.map(|time| time.expect("a time").to_string());
+    assert_eq!(
+        texts,
+        [
+            "2026-11-29T17:00:00.000Z",
+            "2026-11-29T22:00:00.000Z",
+            "2026-12-06T18:00:00.000Z"
+        ]
+    );
+    assert_eq!(
+        events[0].doors_open_at, None,
+        "a server that is older names no doors"
+    );
     let with_manifest: Vec<_> = events
         .iter()
         .filter(|event| event.has_manifest)
