@@ -62,6 +62,7 @@ fn manifest() -> Vec<u8> {
         admissions: 0,
         inside: 0,
         last_admission: None,
+        day_admissions: 0,
     });
     let facts = ManifestFacts {
         version: 1,

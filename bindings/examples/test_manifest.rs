@@ -57,6 +57,7 @@ impl Fixture {
             admissions: 0,
             inside: 0,
             last_admission: None,
+            day_admissions: 0,
         };
         change(&mut ticket);
         let payload = self.vg2(code, |_| {})?;

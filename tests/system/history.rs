@@ -48,6 +48,9 @@ fn log(message: &str) {
     eprintln!("history: {message}");
 }
 
+/// How long a run goes on after the begin of a day.
+const AFTER_BEGIN_OF_DAY: Duration = Duration::from_secs(8);
+
 /// What a schedule contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Schedule {
@@ -70,7 +73,7 @@ async fn run(
     let shared = never
         .at_the_same_gates(cluster, "Shared gates", "after_exit")
         .await;
-    let workloads = [
+    let mut workloads = vec![
         never,
         shared,
         Workload::new(&deployment.cluster, "After exit", "after_exit").await,
@@ -78,6 +81,12 @@ async fn run(
         Workload::new(&deployment.cluster, "Changing rules", "changing").await,
         Workload::new(&deployment.cluster, "Doors", "doors").await,
     ];
+    if schedule == Schedule::WithFaults {
+        workloads.push(Workload::new(&deployment.cluster, "Daily", "daily").await);
+    }
+    // A run lasts until every node has begun the second day.
+    let second_day = workloads.iter().find_map(|workload| workload.second_day);
+    let lasts_until = second_day.map(|begin| begin + AFTER_BEGIN_OF_DAY);
     // The creation of a tenant scans a ticket. No caller made this scan, so the check must leave it out.
     let mut initial = Vec::new();
     for workload in &workloads {
@@ -113,7 +122,7 @@ async fn run(
     let faults = async {
         let mut rng = Rng::new(seed);
         let mut injected: BTreeMap<&str, usize> = BTreeMap::new();
-        while started.elapsed() < length {
+        while started.elapsed() < length || lasts_until.is_some_and(|end| Instant::now() < end) {
             // The callers get some time between two faults. The sleep is part of the schedule; it waits for nothing.
             tokio::time::sleep(Duration::from_millis(200 + rng.below(1500) as u64)).await;
             if schedule == Schedule::WithFaults {
@@ -157,6 +166,11 @@ async fn run(
         ));
         for scan in initial.records.keys() {
             history.records.remove(scan);
+        }
+        if workload.second_day.is_some() {
+            // Whoever was counted before has left.
+            histories.push(history);
+            continue;
         }
         history.occupancy.entries -= initial.occupancy.entries;
         history.occupancy.exits -= initial.occupancy.exits;

@@ -10,6 +10,7 @@ mod cluster;
 mod configuration;
 mod connections;
 mod cors;
+mod daily;
 mod database_tls;
 mod decisions;
 mod device_scope;

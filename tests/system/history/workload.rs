@@ -34,6 +34,8 @@ pub(super) struct Workload {
     overrides: bool,
     /// Whether the policy of the event and the limits of its tickets change.
     changes: bool,
+    /// When the second day of a `daily` event begins.
+    pub(super) second_day: Option<Instant>,
     /// Whether the doors of the event open and close during the run.
     doors: bool,
     history: Mutex<RunHistory>,
@@ -57,7 +59,12 @@ impl Workload {
         let reentry = if changes || doors { "never" } else { policy };
         let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short window");
         let event = format!("/api/v1/events/{}", tenant.event);
-        let settings = json!({ "name": name, "status": "live", "allow_unsigned": true, "reentry": reentry });
+        let (second_day, begins_at) = next_minute(&tenant).await;
+        let text = begins_at.to_string();
+        let day_starts_at = text.get(11..16).expect("hours and minutes");
+        let settings = json!({
+            "name": name, "status": "live", "allow_unsigned": true, "reentry": reentry, "day_starts_at": day_starts_at
+        });
         tenant.owner.put(&event, &settings).await.expect(200);
         let mut history = RunHistory::default();
         let mut tickets = Vec::new();
@@ -74,6 +81,7 @@ impl Workload {
                     "changing" => Policy::Changing,
                     "after_exit" => Policy::AfterExit(limit),
                     "after_window" => Policy::AfterWindow(limit, window),
+                    "daily" => Policy::Daily(limit, begins_at.as_millis()),
                     _ => Policy::Never(limit),
                 };
                 history.policies.insert(code.to_owned(), policy);
@@ -95,9 +103,10 @@ impl Workload {
             tenant,
             devices,
             tickets,
-            exits: policy == "after_exit" || changes,
-            overrides: matches!(policy, "never" | "after_exit"),
+            exits: matches!(policy, "after_exit" | "daily") || changes,
+            overrides: matches!(policy, "never" | "after_exit" | "daily"),
             changes,
+            second_day: (policy == "daily").then_some(second_day),
             doors,
             history: Mutex::new(history),
         }
@@ -197,6 +206,23 @@ impl Workload {
         };
         history
     }
+}
+
+/// The next full minute by the clock of the first node, at least ten seconds from now: when a day may begin.
+async fn next_minute(tenant: &Tenant) -> (Instant, Timestamp) {
+    let asked = Instant::now();
+    let device = tenant
+        .device
+        .get("/api/v1/scanning/device")
+        .await
+        .expect(200)
+        .json();
+    let text = device["server_time"].as_str().expect("a time");
+    let now: Timestamp = text.parse().expect("a time");
+    let soonest = now.as_millis() + 10_000;
+    let begin = Timestamp::from_millis(soonest + 60_000 - soonest.rem_euclid(60_000));
+    let left = u64::try_from(begin.millis_since(now)).expect("it is later");
+    (asked + Duration::from_millis(left), begin)
 }
 
 /// The gate of a caller.

@@ -91,12 +91,12 @@ impl Admission {
 pub struct Movement {
     /// The gate at which the people are counted: the gate of their entry.
     pub gate_id: GateId,
+    /// The begin of the period in which they are counted: the last begin of a day of a `daily` event.
+    pub since: Timestamp,
     /// Entries, minus undone ones.
     pub entries: i64,
     /// Exits.
     pub exits: i64,
-    /// The begin of the period in which they are counted: the last begin of a day of a `daily` event.
-    pub since: Timestamp,
 }
 
 /// The admissions and exits of a ticket.
@@ -105,7 +105,8 @@ pub struct Ledger {
     /// The number of all admissions by right that were not undone.
     #[serde(rename = "n")]
     pub(crate) admissions: u32,
-    /// Every open admission, the latest one, and the latest one by right, in the order of their times.
+    /// Every admission whose person may be inside, the latest one, and the latest one by right, in the order of their times.
+    /// Whoever entered before a day's begin has left, see `rules::ScanDay`.
     #[serde(rename = "a")]
     pub(crate) recent: Vec<Admission>,
     /// The times of the other admissions by right, in ascending order: the latest ones, at most as many as a rule can count.

@@ -9,7 +9,8 @@
 //! Invariants: pure; the days of a zone follow one another without gaps; a time belongs to one day; the period of a time
 //! never changes afterwards, because a change of the rules holds for the scans from then on.
 
-#[cfg(all(test, feature = "node"))]
+#[cfg(test)]
+#[cfg(feature = "node")]
 mod tests;
 
 #[cfg(feature = "node")]

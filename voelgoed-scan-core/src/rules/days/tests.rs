@@ -17,9 +17,9 @@ fn event(rules: &EventRules) -> Event {
         day_starts_at,
     } = rules.clone();
     Event {
-        reentry,
         time_zone,
         day_starts_at,
+        reentry,
         ..crate::rules::decision::tests::event()
     }
 }
@@ -28,126 +28,134 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect(text)
 }
 
-/// Begins of consecutive days as they follow from the rules of the zones, with the length of each day in minutes.
+/// A zone, the local time at which days begin, and the begins of consecutive days with the length of each in minutes.
+type ConsecutiveDays = (&'static str, &'static str, &'static [(&'static str, i64)]);
+
+const fn hours(hours: i64) -> i64 {
+    hours * 60
+}
+
+/// The days follow from the rules of the zones.
+const DAYS: &[ConsecutiveDays] = &[
+    // The clocks change from 02:00 to 03:00 on 29 March 2026.
+    (
+        "Europe/Berlin",
+        "00:00",
+        &[
+            ("2026-03-27T23:00:00Z", hours(24)),
+            ("2026-03-28T23:00:00Z", hours(23)),
+            ("2026-03-29T22:00:00Z", hours(24)),
+        ],
+    ),
+    // 02:30 does not exist on that day: it begins at 03:00.
+    (
+        "Europe/Berlin",
+        "02:30",
+        &[
+            ("2026-03-28T01:30:00Z", hours(24) - 30),
+            ("2026-03-29T01:00:00Z", hours(24) - 30),
+            ("2026-03-30T00:30:00Z", hours(24)),
+        ],
+    ),
+    // The clocks change from 03:00 to 02:00 on 25 October 2026: 02:30 comes twice, and the first counts.
+    (
+        "Europe/Berlin",
+        "02:30",
+        &[
+            ("2026-10-24T00:30:00Z", hours(24)),
+            ("2026-10-25T00:30:00Z", hours(25)),
+            ("2026-10-26T01:30:00Z", hours(24)),
+        ],
+    ),
+    (
+        "Europe/Berlin",
+        "06:00",
+        &[
+            ("2026-10-24T04:00:00Z", hours(25)),
+            ("2026-10-25T05:00:00Z", hours(24)),
+        ],
+    ),
+    // Until 2019 the clocks of Brazil changed at midnight: 4 November 2018 began at 01:00.
+    (
+        "America/Sao_Paulo",
+        "00:00",
+        &[
+            ("2018-11-03T03:00:00Z", hours(24)),
+            ("2018-11-04T03:00:00Z", hours(23)),
+            ("2018-11-05T02:00:00Z", hours(24)),
+        ],
+    ),
+    // On 18 February 2018 midnight became 23:00, so 17 February has 25 hours, and 23:30 of it comes twice.
+    (
+        "America/Sao_Paulo",
+        "00:00",
+        &[
+            ("2018-02-17T02:00:00Z", hours(25)),
+            ("2018-02-18T03:00:00Z", hours(24)),
+        ],
+    ),
+    (
+        "America/Sao_Paulo",
+        "23:30",
+        &[
+            ("2018-02-17T01:30:00Z", hours(24)),
+            ("2018-02-18T01:30:00Z", hours(25)),
+            ("2018-02-19T02:30:00Z", hours(24)),
+        ],
+    ),
+    // Lord Howe Island: ten and a half hours ahead, eleven in summer, from 4 October 2026 at 02:00.
+    (
+        "Australia/Lord_Howe",
+        "00:00",
+        &[
+            ("2026-10-02T13:30:00Z", hours(24)),
+            ("2026-10-03T13:30:00Z", hours(24) - 30),
+            ("2026-10-04T13:00:00Z", hours(24)),
+        ],
+    ),
+    (
+        "Australia/Lord_Howe",
+        "02:15",
+        &[
+            ("2026-10-02T15:45:00Z", hours(24) - 15),
+            ("2026-10-03T15:30:00Z", hours(24) - 15),
+            ("2026-10-04T15:15:00Z", hours(24)),
+        ],
+    ),
+    // From 5 April 2026 at 02:00 it is 01:30 again: that day has 24 hours and a half.
+    (
+        "Australia/Lord_Howe",
+        "01:45",
+        &[
+            ("2026-04-03T14:45:00Z", hours(24)),
+            ("2026-04-04T14:45:00Z", hours(24) + 30),
+            ("2026-04-05T15:15:00Z", hours(24)),
+        ],
+    ),
+    // Samoa had no 30 December 2011: its begin is that of 31 December.
+    (
+        "Pacific/Apia",
+        "00:00",
+        &[
+            ("2011-12-29T10:00:00Z", hours(24)),
+            ("2011-12-30T10:00:00Z", hours(24)),
+        ],
+    ),
+    (
+        "Asia/Kolkata",
+        "06:00",
+        &[
+            ("2026-11-28T00:30:00Z", hours(24)),
+            ("2026-11-29T00:30:00Z", hours(24)),
+        ],
+    ),
+];
+
 #[test]
 fn days_begin_at_the_local_time_and_have_23_or_25_hours_where_the_clocks_change() {
-    let hours = |hours: i64| hours * 60;
-    for (zone, starts, begins) in [
-        // The clocks change from 02:00 to 03:00 on 29 March 2026.
-        (
-            "Europe/Berlin",
-            "00:00",
-            vec![
-                ("2026-03-27T23:00:00Z", hours(24)),
-                ("2026-03-28T23:00:00Z", hours(23)),
-                ("2026-03-29T22:00:00Z", hours(24)),
-            ],
-        ),
-        // 02:30 does not exist on that day: it begins at 03:00.
-        (
-            "Europe/Berlin",
-            "02:30",
-            vec![
-                ("2026-03-28T01:30:00Z", hours(24) - 30),
-                ("2026-03-29T01:00:00Z", hours(24) - 30),
-                ("2026-03-30T00:30:00Z", hours(24)),
-            ],
-        ),
-        // The clocks change from 03:00 to 02:00 on 25 October 2026: 02:30 comes twice, and the first counts.
-        (
-            "Europe/Berlin",
-            "02:30",
-            vec![
-                ("2026-10-24T00:30:00Z", hours(24)),
-                ("2026-10-25T00:30:00Z", hours(25)),
-                ("2026-10-26T01:30:00Z", hours(24)),
-            ],
-        ),
-        (
-            "Europe/Berlin",
-            "06:00",
-            vec![
-                ("2026-10-24T04:00:00Z", hours(25)),
-                ("2026-10-25T05:00:00Z", hours(24)),
-            ],
-        ),
-        // Until 2019 the clocks of Brazil changed at midnight: 4 November 2018 began at 01:00.
-        (
-            "America/Sao_Paulo",
-            "00:00",
-            vec![
-                ("2018-11-03T03:00:00Z", hours(24)),
-                ("2018-11-04T03:00:00Z", hours(23)),
-                ("2018-11-05T02:00:00Z", hours(24)),
-            ],
-        ),
-        // On 18 February 2018 midnight became 23:00, so 17 February has 25 hours, and 23:30 of it comes twice.
-        (
-            "America/Sao_Paulo",
-            "00:00",
-            vec![
-                ("2018-02-17T02:00:00Z", hours(25)),
-                ("2018-02-18T03:00:00Z", hours(24)),
-            ],
-        ),
-        (
-            "America/Sao_Paulo",
-            "23:30",
-            vec![
-                ("2018-02-17T01:30:00Z", hours(24)),
-                ("2018-02-18T01:30:00Z", hours(25)),
-                ("2018-02-19T02:30:00Z", hours(24)),
-            ],
-        ),
-        // Lord Howe Island: ten and a half hours ahead, eleven in summer, from 4 October 2026 at 02:00.
-        (
-            "Australia/Lord_Howe",
-            "00:00",
-            vec![
-                ("2026-10-02T13:30:00Z", hours(24)),
-                ("2026-10-03T13:30:00Z", hours(24) - 30),
-                ("2026-10-04T13:00:00Z", hours(24)),
-            ],
-        ),
-        (
-            "Australia/Lord_Howe",
-            "02:15",
-            vec![
-                ("2026-10-02T15:45:00Z", hours(24) - 15),
-                ("2026-10-03T15:30:00Z", hours(24) - 15),
-                ("2026-10-04T15:15:00Z", hours(24)),
-            ],
-        ),
-        // From 5 April 2026 at 02:00 it is 01:30 again: that day has 24 hours and a half.
-        (
-            "Australia/Lord_Howe",
-            "01:45",
-            vec![
-                ("2026-04-03T14:45:00Z", hours(24)),
-                ("2026-04-04T14:45:00Z", hours(24) + 30),
-                ("2026-04-05T15:15:00Z", hours(24)),
-            ],
-        ),
-        // Samoa had no 30 December 2011: its begin is that of 31 December.
-        (
-            "Pacific/Apia",
-            "00:00",
-            vec![
-                ("2011-12-29T10:00:00Z", hours(24)),
-                ("2011-12-30T10:00:00Z", hours(24)),
-            ],
-        ),
-        (
-            "Asia/Kolkata",
-            "06:00",
-            vec![
-                ("2026-11-28T00:30:00Z", hours(24)),
-                ("2026-11-29T00:30:00Z", hours(24)),
-            ],
-        ),
-    ] {
+    for (zone, starts, begins) in DAYS {
         let rules = rules(zone, starts);
-        for (begin, minutes) in begins {
+        for (begin, minutes) in *begins {
             let begin = at(begin);
             let day = Day {
                 from: begin,

@@ -233,7 +233,8 @@ impl Story {
             .filter(|reading| reading.phone != shown.phone || reading.scans.is_empty())
             .count();
         let allowed = match self.office.reentry {
-            Reentry::Never => limit + ticket.undone,
+            // No story lasts until a day of its event begins.
+            Reentry::Never | Reentry::Daily => limit + ticket.undone,
             Reentry::AfterExit => limit + ticket.undone + exits.len() + unseen_exits,
             Reentry::AfterWindow => {
                 let window = i64::try_from(WINDOW.as_millis()).expect("small") - CLOCK_MARGIN_MS;
