@@ -84,9 +84,6 @@ async fn run(
     if schedule == Schedule::WithFaults {
         workloads.push(Workload::new(&deployment.cluster, "Daily", "daily").await);
     }
-    // A run lasts until every node has begun the second day.
-    let second_day = workloads.iter().find_map(|workload| workload.second_day);
-    let lasts_until = second_day.map(|begin| begin + AFTER_BEGIN_OF_DAY);
     // The creation of a tenant scans a ticket. No caller made this scan, so the check must leave it out.
     let mut initial = Vec::new();
     for workload in &workloads {
@@ -122,7 +119,7 @@ async fn run(
     let faults = async {
         let mut rng = Rng::new(seed);
         let mut injected: BTreeMap<&str, usize> = BTreeMap::new();
-        while started.elapsed() < length || lasts_until.is_some_and(|end| Instant::now() < end) {
+        while started.elapsed() < length || !has_begun_second_day(&workloads) {
             // The callers get some time between two faults. The sleep is part of the schedule; it waits for nothing.
             tokio::time::sleep(Duration::from_millis(200 + rng.below(1500) as u64)).await;
             if schedule == Schedule::WithFaults {
@@ -178,6 +175,12 @@ async fn run(
         histories.push(history);
     }
     histories
+}
+
+/// Whether the second day of a `daily` event has begun on every node some time ago. A run lasts at least as long.
+fn has_begun_second_day(workloads: &[Workload]) -> bool {
+    let mut begins = workloads.iter().filter_map(|workload| workload.second_day);
+    begins.all(|begin| Instant::now() >= begin + AFTER_BEGIN_OF_DAY)
 }
 
 /// The history of an event once every scan that was answered is on record: the records of denials that a cache answered

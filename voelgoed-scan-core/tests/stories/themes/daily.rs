@@ -15,7 +15,8 @@ use crate::run;
 
 use Reason::{Admitted, AlreadyScanned, Exited, NotInside, Readmitted};
 
-/// Days: zone, begin of days, the first instant of the day, and the first of the next one.
+/// Days: zone, begin of days, the first instant of the day, and the first of the next one. They follow one another, because
+/// a change of the rules begins after every scan on record.
 const DAYS: [(&str, &str, &str, &str); 9] = [
     // The clocks of Brazil changed at midnight: on 18 February 2018 it was 23:00 of the day before again, and
     // 4 November 2018 began at 01:00.
@@ -44,20 +45,14 @@ const DAYS: [(&str, &str, &str, &str); 9] = [
         "2026-11-29T00:30:00Z",
         "2026-11-30T00:30:00Z",
     ),
-    // On 28 March 2027 it is 03:00 in Berlin after 01:59.
+    // On 28 March 2027 and on 26 March 2028 it is 03:00 in Berlin after 01:59, on 31 October 2027 and on 29 October 2028 it is
+    // 02:00 again after 02:59.
     (
         "Europe/Berlin",
         "00:00",
         "2027-03-27T23:00:00Z",
         "2027-03-28T22:00:00Z",
     ),
-    (
-        "Europe/Berlin",
-        "02:30",
-        "2027-03-28T01:00:00Z",
-        "2027-03-29T00:30:00Z",
-    ),
-    // On 31 October 2027 it is 02:00 again after 02:59.
     (
         "Europe/Berlin",
         "00:00",
@@ -67,10 +62,16 @@ const DAYS: [(&str, &str, &str, &str); 9] = [
     (
         "Europe/Berlin",
         "02:30",
-        "2027-10-31T00:30:00Z",
-        "2027-11-01T01:30:00Z",
+        "2028-03-26T01:00:00Z",
+        "2028-03-27T00:30:00Z",
     ),
-    ("UTC", "06:00", "2027-11-02T06:00:00Z", "2027-11-03T06:00:00Z"),
+    (
+        "Europe/Berlin",
+        "02:30",
+        "2028-10-29T00:30:00Z",
+        "2028-10-30T01:30:00Z",
+    ),
+    ("UTC", "06:00", "2028-11-02T06:00:00Z", "2028-11-03T06:00:00Z"),
 ];
 
 /// The tickets of a day, each for a path of its own.
@@ -201,9 +202,9 @@ fn a_cache_answers_only_on_the_day_of_the_last_admission() {
         door.put(daily("Europe/Berlin", "06:00"), begin.plus_millis(-7_200_000))
             .await;
         assert_eq!(door.scan(0, begin.plus_millis(-30_000)).await.reason, Admitted);
-        // Ten seconds into the next day the ticket is still in the cache, whose counts are of the day before.
+        // Ten seconds into the next day the cache still has the ticket, and the counts of the day before.
         let answer = door.request(0, begin.plus_millis(10_000), true).await;
-        assert_eq!((answer.reason, answer.occupancy.event.inside), (Readmitted, 0));
+        assert_eq!(answer.reason, Readmitted);
         let answer = door.scan(0, begin.plus_millis(10_000)).await;
         assert_eq!(
             (answer.reason, answer.decided_by),
