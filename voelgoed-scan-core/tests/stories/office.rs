@@ -374,6 +374,7 @@ impl Office {
                 can_override: true,
                 ..DeviceSettings::default()
             },
+            scope: voelgoed_scan_core::model::DeviceScope::default(),
         };
         self.server
             .run(move |server| async move {
