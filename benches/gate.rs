@@ -16,7 +16,7 @@ use voelgoed_scan_core::model::{
     TicketFacts, Timestamp,
 };
 use voelgoed_scan_core::node::Setup;
-use voelgoed_scan_core::rules::{ScanContext, decide};
+use voelgoed_scan_core::rules::{ScanContext, ScanDay, decide};
 use voelgoed_scan_core::store::{NumberedLine, open};
 use voelgoed_scan_core::token::{
     KeyDerivation, Keyring, MasterSecret, Payload, PhoenixKeys, Vg2Claims, payload_sha256, verify,
@@ -133,6 +133,7 @@ fn decision_benches(criterion: &mut Criterion) {
         gate: &gate,
         occupancy: Some(voelgoed_scan_core::model::Occupancy::default()),
         dedup_window: Duration::from_secs(300),
+        day: ScanDay::ENDLESS,
     };
     let claims = Claims {
         ticket_code: Some(code()),

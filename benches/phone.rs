@@ -82,6 +82,7 @@ fn fixture() -> Fixture {
         inside: 0,
         last_admission: None,
         media: Vec::new(),
+        day_admissions: 0,
     });
     let facts = ManifestFacts {
         version: 1,

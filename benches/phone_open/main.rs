@@ -63,6 +63,7 @@ fn manifest() -> Vec<u8> {
         inside: 0,
         last_admission: None,
         media: Vec::new(),
+        day_admissions: 0,
     });
     let facts = ManifestFacts {
         version: 1,

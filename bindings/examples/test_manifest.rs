@@ -58,6 +58,7 @@ impl Fixture {
             inside: 0,
             last_admission: None,
             media: Vec::new(),
+            day_admissions: 0,
         };
         change(&mut ticket);
         let payload = self.vg2(code, |_| {})?;
@@ -289,6 +290,7 @@ fn write_responses(fixture: &mut Fixture) -> Result<(), Failure> {
         status: DeviceStatus::Active,
         last_seen_at: None,
         settings: DeviceSettings::default(),
+        scope: voelgoed_scan_core::model::DeviceScope::default(),
         app: None,
         battery: None,
         waiting: None,

@@ -144,6 +144,15 @@ pub struct EnrolledDevice {
     pub name: String,
 }
 
+/// The events and gates that the device may work at.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct DeviceScope {
+    /// The events. Absent is any; an empty list is none.
+    pub event_ids: Option<Vec<EventId>>,
+    /// The gates. Absent is any; an empty list is none.
+    pub gate_ids: Option<Vec<GateId>>,
+}
+
 /// What the operator allows the device to do.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct DeviceSettings {
@@ -454,6 +463,16 @@ impl ScannerClient {
     /// enrolment.
     pub fn device_settings(&self) -> DeviceSettings {
         self.client.device_settings().into()
+    }
+
+    /// The events and gates that the device may work at, as the server last said. It survives a restart. Elsewhere the
+    /// phone starts no session and decides no scan: these fail with `out_of_scope`.
+    pub async fn device_scope(&self) -> DeviceScope {
+        let scope = self.client.offline().scope().await;
+        DeviceScope {
+            event_ids: scope.event_ids,
+            gate_ids: scope.gate_ids,
+        }
     }
 
     /// Calls `listener` with the present state and after each change, until the subscription is cancelled or the client

@@ -74,6 +74,8 @@ errors! {
     UnknownGate = "unknown_gate";
     /// The device may not do this, for example override.
     Forbidden = "forbidden";
+    /// The device may not work at this event or gate.
+    OutOfScope = "out_of_scope";
     /// An earlier scan with this `scan_id` has another payload or direction.
     ScanIdReused = "scan_id_reused";
     /// The database on the phone belongs to another device.
@@ -149,6 +151,7 @@ impl From<&OfflineError> for ScannerError {
             OfflineError::NoManifest => Self::NoManifest { reason },
             OfflineError::StaleManifest { .. } => Self::StaleManifest { reason },
             OfflineError::UnknownGate => Self::UnknownGate { reason },
+            OfflineError::OutOfScope => Self::OutOfScope { reason },
             OfflineError::OverrideNotAllowed => Self::Forbidden { reason },
             OfflineError::ScanIdReused => Self::ScanIdReused { reason },
             OfflineError::OtherDevice => Self::OtherDevice { reason },
@@ -236,6 +239,7 @@ mod tests {
             OfflineError::NoManifest,
             OfflineError::StaleManifest { made_at: time },
             OfflineError::UnknownGate,
+            OfflineError::OutOfScope,
             OfflineError::OverrideNotAllowed,
             OfflineError::ScanIdReused,
             OfflineError::OtherDevice,

@@ -15,6 +15,8 @@ pub enum ProblemCode {
     InvalidToken,
     /// The server refuses this version of the app.
     UpgradeRequired,
+    /// The device may not work at the gate of its session.
+    OutOfScope,
     /// The phone's disk is full. The phone cannot record scans.
     StorageFull,
     /// The phone's database was unusable. It was set aside, and a new one is in use.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use voelgoed_scan_core::model::{KeyFormat, KeyStatus, SigningKey, Window};
+use voelgoed_scan_core::rules::vectors::DecisionFile;
 use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
 use crate::text::shown_as_debug;
@@ -122,4 +123,27 @@ impl TicketVerifier {
             entry_limit: claims.entry_limit,
         })
     }
+}
+
+/// How this build compares with a file of decisions.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct DecisionReport {
+    /// The number of cases.
+    pub cases: u64,
+    /// What this build decides differently, a line for each scan.
+    pub differences: Vec<String>,
+}
+
+shown_as_debug!(DecisionReport);
+
+/// Decides every scan of a file of decisions, such as the project's `tests/vectors/decisions.json`, with this build.
+#[uniffi::export]
+pub fn check_decisions(json: String) -> Result<DecisionReport, ScannerError> {
+    let file =
+        DecisionFile::parse(&json).map_err(|error| ScannerError::invalid("file of decisions", error))?;
+    Ok(DecisionReport {
+        cases: u64::try_from(file.case_count()).unwrap_or(u64::MAX),
+        differences: file.mismatches().iter().map(ToString::to_string).collect(),
+    })
 }

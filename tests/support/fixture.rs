@@ -108,7 +108,23 @@ impl Tenant {
         let created = server.admin().create_organization(name, CREATED_AT).await;
         let (_, _, secret) = created.expect("an organization");
         let owner = anonymous.with_token(secret.reveal());
-        let (event, gate, other_gate) = (new_id(), new_id(), new_id());
+        Self::with_event(owner, new_id(), new_id(), "gate-1").await
+    }
+
+    /// Another live event of the organization whose gates have the ids of this one's, with tickets and a device of its own.
+    pub async fn event_at_the_same_gates(&self, label: &str) -> Self {
+        Self::with_event(
+            self.owner.clone(),
+            self.gate.clone(),
+            self.other_gate.clone(),
+            label,
+        )
+        .await
+    }
+
+    /// Creates an event with these gates, tickets and a device with this label, and admits its first ticket.
+    async fn with_event(owner: Client, gate: String, other_gate: String, label: &str) -> Self {
+        let event = new_id();
         let path = format!("/api/v1/events/{event}");
         owner
             .put(
@@ -151,7 +167,7 @@ impl Tenant {
             other_gate,
             codes,
         };
-        let (device, device_id) = tenant.new_device("gate-1", &json!({})).await;
+        let (device, device_id) = tenant.new_device(label, &json!({})).await;
         tenant.session_id = tenant.start_session(&device, &tenant.gate).await;
         (tenant.device, tenant.device_id) = (device, device_id);
         let first = tenant.qr(0).await;

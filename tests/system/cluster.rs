@@ -5,6 +5,7 @@ mod cut_off;
 mod one_decision;
 mod retries;
 mod scans;
+mod shared_gates;
 mod streams;
 
 use serde_json::{Value, json};

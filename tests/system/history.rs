@@ -48,6 +48,9 @@ fn log(message: &str) {
     eprintln!("history: {message}");
 }
 
+/// How long a run goes on after the begin of a day.
+const AFTER_BEGIN_OF_DAY: Duration = Duration::from_secs(8);
+
 /// What a schedule contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Schedule {
@@ -64,13 +67,23 @@ async fn run(
     length: Duration,
     schedule: Schedule,
 ) -> Vec<RunHistory> {
-    let workloads = [
-        Workload::new(&deployment.cluster, "Never", "never").await,
+    let cluster = &deployment.cluster;
+    let never = Workload::new(cluster, "Never", "never").await;
+    // Two events at the same gates, with scans at both at the same time.
+    let shared = never
+        .at_the_same_gates(cluster, "Shared gates", "after_exit")
+        .await;
+    let mut workloads = vec![
+        never,
+        shared,
         Workload::new(&deployment.cluster, "After exit", "after_exit").await,
         Workload::new(&deployment.cluster, "After the window", "after_window").await,
         Workload::new(&deployment.cluster, "Changing rules", "changing").await,
         Workload::new(&deployment.cluster, "Doors", "doors").await,
     ];
+    if schedule == Schedule::WithFaults {
+        workloads.push(Workload::new(&deployment.cluster, "Daily", "daily").await);
+    }
     // The creation of a tenant scans a ticket. No caller made this scan, so the check must leave it out.
     let mut initial = Vec::new();
     for workload in &workloads {
@@ -106,7 +119,7 @@ async fn run(
     let faults = async {
         let mut rng = Rng::new(seed);
         let mut injected: BTreeMap<&str, usize> = BTreeMap::new();
-        while started.elapsed() < length {
+        while started.elapsed() < length || !has_begun_second_day(&workloads) {
             // The callers get some time between two faults. The sleep is part of the schedule; it waits for nothing.
             tokio::time::sleep(Duration::from_millis(200 + rng.below(1500) as u64)).await;
             if schedule == Schedule::WithFaults {
@@ -151,12 +164,23 @@ async fn run(
         for scan in initial.records.keys() {
             history.records.remove(scan);
         }
+        if workload.second_day.is_some() {
+            // Whoever was counted before has left.
+            histories.push(history);
+            continue;
+        }
         history.occupancy.entries -= initial.occupancy.entries;
         history.occupancy.exits -= initial.occupancy.exits;
         history.occupancy.inside -= initial.occupancy.inside;
         histories.push(history);
     }
     histories
+}
+
+/// Whether the second day of a `daily` event has begun on every node some time ago. A run lasts at least as long.
+fn has_begun_second_day(workloads: &[Workload]) -> bool {
+    let mut begins = workloads.iter().filter_map(|workload| workload.second_day);
+    begins.all(|begin| Instant::now() >= begin + AFTER_BEGIN_OF_DAY)
 }
 
 /// The history of an event once every scan that was answered is on record: the records of denials that a cache answered

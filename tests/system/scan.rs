@@ -403,3 +403,56 @@ async fn a_retry_after_the_device_has_moved_shows_the_occupancy_of_the_first_gat
         assert_eq!(retry["occupancy"], first["occupancy"], "{retry}");
     }
 }
+
+#[tokio::test]
+async fn a_device_can_be_tried_at_a_published_event_and_a_message_says_why_nobody_enters() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let path = format!("/api/v1/events/{}", tenant.event);
+    let qr = tenant.qr(1).await;
+    let far = "9999-01-01T00:00:00Z";
+    let published = json!({ "name": "Show", "status": "published", "doors_open_at": far });
+    tenant.owner.put(&path, &published).await.expect(200);
+    let trial = json!({ "qr": qr, "dry_run": true });
+    let answer = tenant.device.scan(&trial).await.expect(200).json();
+    assert_decision(&answer, "valid", "admitted");
+    assert_eq!(answer["warnings"], json!(["event_not_live"]), "{answer}");
+    let malformed = json!({ "qr": "nonsense", "dry_run": true });
+    let answer = tenant.device.scan(&malformed).await.expect(200).json();
+    assert_decision(&answer, "invalid_token", "malformed");
+    for (fields, reason, message) in [
+        (
+            json!({ "status": "published" }),
+            "event_not_live",
+            "The event is not open for entry",
+        ),
+        (
+            json!({ "status": "cancelled" }),
+            "event_cancelled",
+            "The event is cancelled",
+        ),
+        (
+            json!({ "status": "postponed" }),
+            "event_postponed",
+            "The event is postponed",
+        ),
+        (
+            json!({ "status": "live", "doors_open_at": far }),
+            "doors_not_open",
+            "Doors are not open yet",
+        ),
+        (
+            json!({ "status": "live", "doors_close_at": "2020-01-01T00:00:00Z" }),
+            "doors_closed",
+            "Doors are closed",
+        ),
+    ] {
+        let mut event = fields;
+        event["name"] = json!("Show");
+        tenant.owner.put(&path, &event).await.expect(200);
+        let answer = tenant.device.scan(&json!({ "qr": qr })).await.expect(200).json();
+        assert_decision(&answer, "refused", reason);
+        assert_eq!(answer["message"], message);
+        assert_eq!(answer["warnings"], json!([]), "{answer}");
+    }
+}

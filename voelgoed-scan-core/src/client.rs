@@ -171,6 +171,7 @@ impl ScannerClient {
             .update_clock_offset(sent_at, received_at, answer.server_time)
             .await?;
         client.offline.set_can_override(can_override).await?;
+        client.offline.set_scope(&client.device().scope).await?;
         client.came_online();
         Ok(client)
     }
@@ -296,6 +297,10 @@ impl ScannerClient {
             .as_ref()
             .filter(|manifest| manifest.stale_from <= now);
         let replaced = state.replaced.iter().map(|one| one.replaced_at).max();
+        let scope = self.offline.scope().await;
+        let session = self.offline.session().await;
+        let is_outside = session.is_some_and(|at| !scope.admits_gate(at.event_id, at.gate_id));
+        self.problems.set(ProblemCode::OutOfScope, is_outside, device_now);
         let refused = self.offline.device_refusal().await;
         self.problems.worst(&[
             refused.map(|(refusal, since)| (ProblemCode::of_refusal(refusal), since)),
@@ -384,7 +389,7 @@ impl ScannerClient {
     }
 
     /// Learns of a refusal of the server, whatever was requested.
-    async fn heard_refusal(&self, error: &ClientError) {
+    async fn note_refusal(&self, error: &ClientError) {
         self.problems.refused(error, self.setup.clock.now());
         self.heed_refusal(error).await;
     }

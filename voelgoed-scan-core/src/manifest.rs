@@ -30,9 +30,10 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    ClassName, Event, EventId, Gate, GateId, Ledger, Media, OrganizationId, SigningKey, TicketCode,
+    ClassName, Event, EventId, Gate, GateId, Ledger, Media, OrganizationId, Reentry, SigningKey, TicketCode,
     TicketFacts, TicketStatus, Timestamp,
 };
+use crate::rules::ScanDay;
 pub use build::{ManifestDraft, ManifestFacts, ManifestTooLarge};
 pub use install::{Manifest, VerifiedManifest};
 pub use media::MediumKey;
@@ -191,18 +192,20 @@ pub struct ManifestTicket {
     pub entry_limit: u8,
     /// The number of admissions that were not undone.
     pub admissions: u32,
-    /// The number of people inside.
+    /// The number of people inside. If the event is `daily`, on the day of the last admission.
     pub inside: u16,
     /// The time of the last admission.
     pub last_admission: Option<Timestamp>,
     /// The hashes of its media. Empty in a ticket that was read from a manifest, which finds it by each of them.
     pub media: Vec<MediumKey>,
+    /// The number of admissions on the day of the last one, if the event is `daily`; else 0.
+    pub day_admissions: u32,
 }
 
 impl ManifestTicket {
-    /// The entry of a ticket of the server.
+    /// The entry of a ticket of the server. `day_of` gives the day of a time.
     #[must_use]
-    pub fn of(facts: &TicketFacts, media: &Media) -> Self {
+    pub fn of(facts: &TicketFacts, media: &Media, day_of: impl FnOnce(Timestamp) -> ScanDay) -> Self {
         let TicketFacts { ticket, ledger, .. } = facts;
         let mut listed = Self {
             key: TicketKey::of(ticket.organization_id, ticket.event_id, ticket.code),
@@ -219,16 +222,22 @@ impl ManifestTicket {
                 .iter()
                 .map(|medium| MediumKey::of(ticket.organization_id, ticket.event_id, medium))
                 .collect(),
+            day_admissions: 0,
         };
-        listed.set_history(ledger);
+        listed.set_history(ledger, day_of);
         listed
     }
 
-    /// Sets what a manifest contains of a ticket's admissions.
-    pub(crate) fn set_history(&mut self, ledger: &Ledger) {
+    /// Sets what a manifest contains of a ticket's admissions. `day_of` gives the day of a time.
+    pub(crate) fn set_history(&mut self, ledger: &Ledger, day_of: impl FnOnce(Timestamp) -> ScanDay) {
         self.admissions = ledger.admissions();
-        self.inside = u16::try_from(ledger.inside()).unwrap_or(u16::MAX);
         self.last_admission = ledger.last_admission().map(|passage| passage.at);
+        let day = self.last_admission.map_or(ScanDay::ENDLESS, day_of);
+        self.inside = u16::try_from(ledger.inside(day.counted_since)).unwrap_or(u16::MAX);
+        self.day_admissions = match day.from {
+            Timestamp::MIN => 0,
+            from => u32::try_from(ledger.admissions_since(from)).unwrap_or(u32::MAX),
+        };
     }
 }
 
@@ -285,6 +294,8 @@ pub struct ManifestHead {
     pub keys: Vec<SigningKey>,
     /// The deduplication window of the server.
     pub dedup_window: Duration,
+    /// The begins of days, ascending, if the event is `daily`.
+    pub days: Vec<Timestamp>,
 }
 
 impl ManifestHead {
@@ -292,6 +303,15 @@ impl ManifestHead {
     #[must_use]
     pub fn gate(&self, id: GateId) -> Option<&ManifestGate> {
         self.gates.iter().find(|listed| listed.gate.id == id)
+    }
+
+    /// The day of a scan at a time.
+    #[must_use]
+    pub fn day(&self, at: Timestamp) -> ScanDay {
+        match self.event.reentry {
+            Reentry::Daily => ScanDay::of_begins(&self.days, at),
+            Reentry::Never | Reentry::AfterWindow | Reentry::AfterExit => ScanDay::ENDLESS,
+        }
     }
 
     /// The last moment at which the manifest is not stale.

@@ -10,6 +10,7 @@ mod code;
 mod credential;
 mod device;
 mod device_context;
+mod device_scope;
 mod enrollment;
 mod event;
 mod gate;
@@ -43,6 +44,7 @@ pub use device::{
     DeviceType, InvalidLabel,
 };
 pub use device_context::{ActiveSession, AuthenticatedDevice};
+pub use device_scope::DeviceScope;
 pub use enrollment::{
     DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
     InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,

@@ -4,16 +4,19 @@
 //! the same functions.
 
 pub(crate) mod batch;
+pub(crate) mod days;
 pub(crate) mod decision;
 mod event_state;
 mod history;
 mod in_time;
 mod ledger;
+pub mod vectors;
 
 pub use batch::{
-    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, SessionFacts, build_answer, decide_batch,
-    decide_dry_run,
+    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, PeopleCount, SessionFacts, build_answer,
+    decide_batch, decide_dry_run,
 };
+pub use days::{Day, ScanDay};
 pub use decision::{ScanContext, can_be_overridden, decide};
 pub use event_state::check_event;
 pub use history::{

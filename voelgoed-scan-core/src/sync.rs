@@ -7,6 +7,7 @@
 mod chain;
 #[cfg(any(feature = "node", test))]
 mod chunks;
+mod event_of_scan;
 mod facts;
 mod ingest;
 mod log_verification;
@@ -15,6 +16,7 @@ mod received;
 mod recheck;
 mod refold;
 mod scan;
+mod scopes;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -32,9 +34,12 @@ pub use chain::{BatchSignature, LinkHash, canonical, signed_bytes};
 pub(crate) use chunks::RemainingItems;
 #[cfg(feature = "node")]
 pub(crate) use chunks::names_tickets_in_two_ways;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use event_of_scan::EventLookup;
+pub use event_of_scan::GateEvents;
 pub use facts::{
-    LogPosition, NewSyncedScan, QuarantinedScan, QuarantinedUpload, RecordedScan, SessionSpan, SyncDevice,
-    SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,
+    LogPosition, NewSyncedScan, QuarantinedPlace, QuarantinedScan, QuarantinedUpload, RecordedScan,
+    SessionSpan, SyncDevice, SyncFacts, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 pub use ingest::{DENIED_AT_GATE, ingest, ingest_accepted};
 pub use read::BatchFault;
@@ -42,6 +47,7 @@ pub use received::ReceivedSequences;
 pub use recheck::Upload;
 pub use refold::{RefoldResult, ScanState, TicketHistories};
 pub use scan::{InvalidSyncScan, RawSyncScan, ReceivedScan, ScanFault, SyncScan};
+pub use scopes::DeviceScopes;
 
 /// The maximum number of scans in a batch.
 pub const MAX_BATCH: usize = 1000;
@@ -55,7 +61,8 @@ string_enum! {
         Replayed = "replayed",
         /// It is not accepted. `errors` has the causes.
         Rejected = "rejected",
-        /// It is in quarantine and admits nobody, because its device is revoked or the log is not valid.
+        /// It is in quarantine and admits nobody, because its device is revoked, the log is not valid, or
+        /// the gate was outside the device's scope at its time.
         Quarantined = "quarantined",
     }
 }

@@ -10,6 +10,7 @@ mod occupancy;
 mod operations;
 mod page;
 mod scans;
+mod scoped_lists;
 mod sessions;
 mod signing_keys;
 mod stream;

@@ -17,6 +17,8 @@ use voelgoed_scan_core::token::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, Ma
 use zeroize::Zeroizing;
 
 use crate::app_version::AppVersion;
+use crate::clock::StandingClock;
+use crate::cors::Origin;
 use crate::log::LogFormat;
 use crate::secret::{self, SecretError};
 pub use value_parsers::{InvalidDuration, parse_duration};
@@ -145,6 +147,17 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "https://HOST", value_parser = parse_public_url)]
     pub public_url: Option<String>,
 
+    /// An origin whose browser pages may call this server, exactly as browsers send it, such as https://app.example.org;
+    /// repeatable, or with commas. Without it no page of another origin may call.
+    #[arg(
+        long = "cors-origin",
+        env = "VOELGOED_SCAN_CORS_ORIGIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN",
+        value_parser = Origin::from_str
+    )]
+    pub cors_origins: Vec<Origin>,
+
     /// The minimum version of the scanner app, such as 2.1. Phones with an older version decide by themselves and upload
     /// until they are updated. Without it every version is served.
     #[arg(long, env = "VOELGOED_SCAN_MIN_APP_VERSION", value_name = "VERSION")]
@@ -185,6 +198,9 @@ pub struct Config {
     /// The deviation of the server's clock in milliseconds, for tests of nodes with different clocks.
     #[arg(skip)]
     pub clock_offset_millis: i64,
+    /// The clock of a test that sets the time itself.
+    #[arg(skip)]
+    pub standing_clock: Option<StandingClock>,
 
     /// How long a connection may make no progress. Only tests change it.
     #[arg(skip = CONNECTION_TIMEOUT)]
@@ -208,12 +224,14 @@ impl Default for Config {
             max_connections_per_address: 1024,
             drain_delay: None,
             public_url: None,
+            cors_origins: Vec::new(),
             min_app_version: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
             create: false,
             clock_offset_millis: 0,
+            standing_clock: None,
             connection_timeout: CONNECTION_TIMEOUT,
         }
     }
@@ -391,6 +409,29 @@ mod tests {
                 Config::try_parse_from(["server", "--trusted-proxy", text]).is_err(),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn origins_are_repeatable_or_separated_by_commas_and_an_invalid_one_is_refused_with_the_reason() {
+        let arguments = [
+            "server",
+            "--cors-origin",
+            "https://a.example,http://b.example:81",
+            "--cors-origin",
+            "app://c",
+        ];
+        let parsed = Config::try_parse_from(arguments).expect("origins");
+        assert_eq!(parsed.cors_origins.len(), 3);
+        for (text, message) in [
+            ("*", "name each origin"),
+            (
+                "https://a.example/",
+                "is not an origin such as https://app.example.org",
+            ),
+        ] {
+            let error = Config::try_parse_from(["server", "--cors-origin", text]).expect_err(text);
+            assert!(error.to_string().contains(message), "{error}");
         }
     }
 

@@ -71,6 +71,8 @@ async fn respond(
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let mut fields = LogFields::default();
     let id = as_text(&request_id);
+    let cors = state.cors.for_request(&method, &parts.headers);
+    let path_headers = cors.as_ref().and_then(|_| state.router.cors(parts.uri.path()));
     let outcome = if has_valid_host {
         AssertUnwindSafe(dispatch(&state, peer, parts, &mut body, id, &mut fields))
             .catch_unwind()
@@ -94,6 +96,9 @@ async fn respond(
     let id = as_text(&request_id);
     record(&state.metrics, &fields, &method, response.status(), id, started);
     let headers = response.headers_mut();
+    if let Some(cors) = cors {
+        cors.add_to(headers, path_headers);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
     // HTTP/2 has GOAWAY instead.
@@ -156,6 +161,10 @@ async fn dispatch(
     if method == Method::HEAD {
         // Only a GET has ranges (RFC 9110, 14.2).
         headers.remove(header::RANGE);
+    }
+    if state.cors.is_preflight(&method, &headers) {
+        state.router.cors(uri.path()).ok_or(Code::NotFound)?;
+        return Ok(response::no_content());
     }
     let (route, path) = state.router.find(&method, uri.path())?;
     fields.route = Some(route.path);

@@ -79,6 +79,9 @@ codes! {
     DeviceInactive = "device_inactive", UNAUTHORIZED, "Device inactive", "The device is not active.";
     /// The caller lacks the permission.
     Forbidden = "forbidden", FORBIDDEN, "Forbidden", "The caller may not do this.";
+    /// The event or the gate is outside the device's scope.
+    OutOfScope = "out_of_scope", FORBIDDEN, "Out of scope",
+        "The device may not work at this event or gate.";
     /// The path is unknown, or the resource does not exist in the caller's organization.
     NotFound = "not_found", NOT_FOUND, "Not found", "The resource does not exist.";
     /// The path is known, but not the method.

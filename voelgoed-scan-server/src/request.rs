@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 use voelgoed_scan_core::model::{
-    AuthenticatedDevice, DeviceId, EventId, Format, GateId, OrganizationId, TicketCode, Timestamp,
+    AuthenticatedDevice, DeviceId, DeviceScope, EventId, Format, GateId, OrganizationId, TicketCode,
+    Timestamp,
 };
 use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
@@ -64,6 +65,16 @@ impl<B, Q> Request<B, Q> {
         match &self.caller {
             Caller::Device(device) => Ok(device),
             Caller::Member(_) => Err(Code::Forbidden.into()),
+        }
+    }
+
+    /// The scope of the device that calls; `None` for members, and for a device that may work anywhere.
+    pub(crate) fn scope(&self) -> Option<&DeviceScope> {
+        match &self.caller {
+            Caller::Device(authenticated) => {
+                Some(&authenticated.device.scope).filter(|scope| !scope.is_any())
+            }
+            Caller::Member(_) => None,
         }
     }
 

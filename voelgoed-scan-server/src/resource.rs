@@ -4,7 +4,8 @@
 //! caller without permission gets 403 only if the resource exists.
 
 use voelgoed_scan_core::model::{
-    ApiKeyId, DeviceId, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId, TicketCode,
+    ApiKeyId, DeviceId, DeviceScope, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId,
+    TicketCode,
 };
 use voelgoed_scan_core::store::{PageRequest, Store, StoreError};
 
@@ -32,6 +33,21 @@ pub(crate) enum Resource {
 }
 
 impl Resource {
+    /// Whether a device with this scope may work at the resource. Only events and gates are subject to a scope.
+    pub(crate) fn is_within(self, scope: &DeviceScope) -> bool {
+        match self {
+            Self::Event(event) => scope.admits_event(event),
+            Self::Gate(event, gate) => scope.admits_gate(event, gate),
+            Self::Ticket(..)
+            | Self::Device(_)
+            | Self::Session(_)
+            | Self::Scan(_)
+            | Self::ReceivedScan(_)
+            | Self::SigningKey(..)
+            | Self::ApiKey(_) => true,
+        }
+    }
+
     /// Whether the organization has this resource.
     pub(crate) async fn exists(
         self,

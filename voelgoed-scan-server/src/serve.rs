@@ -30,6 +30,7 @@ use crate::changes::Changes;
 use crate::client_address::TrustedProxies;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PhoenixError};
+use crate::cors::Cors;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
@@ -105,7 +106,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    let clock = Clock::new(config.clock_offset_millis);
+    let clock = Clock::new(config.clock_offset_millis, config.standing_clock.clone());
     let (scanner, admin, durability) = open_database(&config, &clock).await?;
     let limit = ConnectionLimit::new(
         config
@@ -140,6 +141,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
         public_url: config.public_url,
+        cors: Cors::new(config.cors_origins),
         min_app_version: config.min_app_version,
         address,
         readiness: ReadinessProbe::default(),

@@ -15,6 +15,7 @@ use crate::body::BodyReader;
 use crate::changes::Changes;
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
+use crate::cors::Cors;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::Metrics;
@@ -51,6 +52,8 @@ pub(crate) struct ServerState {
     pub(crate) openapi: OnceLock<Bytes>,
     /// The configured URL by which phones reach the server.
     pub(crate) public_url: Option<String>,
+    /// The origins whose pages may call.
+    pub(crate) cors: Cors,
     /// The minimum version of the scanner app.
     pub(crate) min_app_version: Option<AppVersion>,
     /// The address that the server listens on.

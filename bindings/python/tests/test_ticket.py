@@ -56,6 +56,13 @@ class Ticket(unittest.TestCase):
         self.assertGreater(len(cases), 50)
         self.assertGreaterEqual(sum(case[3] == "valid" for case in cases), 8)
 
+    def test_this_build_makes_every_decision_of_the_shared_vectors(self):
+        report = scan.check_decisions(pathlib.Path(os.environ["VOELGOED_SCAN_DECISIONS"]).read_text())
+        self.assertEqual(report.differences, [])
+        self.assertGreater(report.cases, 90)
+        with self.assertRaises(scan.ScannerError.InvalidText):
+            scan.check_decisions("{}")
+
     def test_an_invalid_key_or_organization_id_is_an_error(self):
         with self.assertRaises(scan.ScannerError.InvalidText) as caught:
             scan.TicketVerifier("nobody", {})

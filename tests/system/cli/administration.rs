@@ -74,6 +74,46 @@ fn an_event_is_put_from_flags_or_a_file_and_flags_alone_change_only_their_fields
 }
 
 #[test]
+fn an_event_gets_doors_a_new_start_and_local_time_from_flags() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, _) = server.event_and_gate();
+    let put = |flags: &[&str]| owner.json(&[&["event", "put", &event], flags].concat());
+    let changed = put(&[
+        "--status",
+        "postponed",
+        "--doors-open-at",
+        "2026-11-22T17:00:00Z",
+        "--doors-close-at",
+        "2026-11-22T22:00:00Z",
+        "--rescheduled-at",
+        "2026-11-29T18:00:00Z",
+        "--time-zone",
+        "Africa/Johannesburg",
+        "--day-starts-at",
+        "06:00",
+        "--allow-media",
+    ]);
+    let shown = owner.json(&["event", "show", &event]);
+    assert_eq!(shown, changed);
+    for (field, value) in [
+        ("status", "postponed"),
+        ("doors_open_at", "2026-11-22T17:00:00.000Z"),
+        ("doors_close_at", "2026-11-22T22:00:00.000Z"),
+        ("rescheduled_at", "2026-11-29T18:00:00.000Z"),
+        ("time_zone", "Africa/Johannesburg"),
+        ("day_starts_at", "06:00"),
+    ] {
+        assert_eq!(text(&shown, field), value);
+    }
+    assert_eq!(shown["allow_media"], true);
+    let changed = put(&["--status", "live", "--doors-close-at", "none"]);
+    assert!(changed["doors_close_at"].is_null());
+    assert_eq!(text(&changed, "doors_open_at"), "2026-11-22T17:00:00.000Z");
+    assert_eq!(text(&changed, "time_zone"), "Africa/Johannesburg");
+}
+
+#[test]
 fn a_gate_is_put_listed_and_closed() {
     let server = TestServer::start();
     let owner = &server.owner;

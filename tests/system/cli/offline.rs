@@ -12,8 +12,8 @@ fn vector_file(name: &str) -> String {
 }
 
 #[test]
-fn both_vector_files_verify_without_a_mismatch() {
-    for name in ["native_token.json", "phoenix_token.json"] {
+fn every_vector_file_verifies_without_a_mismatch() {
+    for name in ["native_token.json", "phoenix_token.json", "decisions.json"] {
         let report = Cli::without_server().json(&["verify", "--vectors", &vector_file(name)]);
         assert_eq!(report["mismatches"], 0);
         assert!(
@@ -47,7 +47,20 @@ fn a_changed_vector_file_prints_a_line_for_each_mismatch() {
             "{output:?}"
         );
     }
-    for invalid in ["", "{}", "[1]", r#"{"secret_key_base":1}"#] {
+    let decisions = std::fs::read_to_string(vector_file("decisions.json")).expect("a vector file");
+    let changed_result = r#""result": "valid", "reason": "readmitted""#;
+    let count = decisions.matches(changed_result).count();
+    assert!(count > 0);
+    let wrong = decisions.replace(changed_result, r#""result": "valid", "reason": "admitted""#);
+    std::fs::write(&file, wrong).expect("written");
+    let output = Cli::without_server()
+        .run(&["verify", "--vectors", &file])
+        .expect(1);
+    assert_eq!(output.stdout.lines().count(), count, "{output:?}");
+    let line = "expected valid/admitted, got valid/readmitted";
+    assert!(output.stdout.lines().all(|one| one.ends_with(line)), "{output:?}");
+    let no_steps = r#"{"cases":[{"name":"a","steps":[]}]}"#;
+    for invalid in ["", "{}", "[1]", r#"{"secret_key_base":1}"#, no_steps] {
         std::fs::write(&file, invalid).expect("written");
         Cli::without_server()
             .run(&["verify", "--vectors", &file])

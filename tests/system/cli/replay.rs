@@ -189,6 +189,54 @@ fn a_csv_file_with_tokens_is_replayed_as_the_devices_of_its_rows() {
 }
 
 #[test]
+fn scans_of_two_events_at_one_gate_are_replayed_each_at_its_event() {
+    let fixture = ReplayFixture::new(3);
+    let owner = &fixture.server.owner;
+    let (second, _) = fixture.server.event_and_gate();
+    owner.json(&["event", "put", &second, "--allow-unsigned", "true"]);
+    let gate = ["--event", &second, "--name", "Yard", "--status", "open"];
+    owner.json(&[&["gate", "put", &fixture.gate][..], &gate].concat());
+    let codes = fixture.server.issue(&second, 4);
+    let line = |code: &String, event: &str| {
+        json!({ "ticket_code": code, "event_id": event, "gate_id": fixture.gate,
+                "scanned_at": "2026-11-01T18:00:00.000Z", "result": "valid", "reason": "admitted" })
+    };
+    let first = fs::read_to_string(&fixture.file).expect("text");
+    let first: String = first
+        .lines()
+        .map(|old| {
+            let mut line: Value = serde_json::from_str(old).expect("JSON");
+            line["event_id"] = json!(fixture.event);
+            line.to_string() + "\n"
+        })
+        .collect();
+    let lines: String = codes
+        .iter()
+        .map(|code| line(code, &second).to_string() + "\n")
+        .collect();
+    fs::write(&fixture.file, first + &lines).expect("written");
+    let report = fixture
+        .scanner
+        .run(&["replay", &fixture.file, "--output", "json"])
+        .expect(0)
+        .value();
+    assert_eq!(report["events"][&fixture.event]["count"], 3, "{report}");
+    assert_eq!(report["events"][&second]["count"], 4, "{report}");
+    assert_eq!(report["gates"][&fixture.gate]["count"], 7, "{report}");
+    for (event, inside) in [(&fixture.event, 3), (&second, 4)] {
+        assert_eq!(owner.json(&["stats", event])["event"]["inside"], inside);
+    }
+    // Without an event, a scan of last year has none at a gate with two.
+    let mut unnamed = line(&codes[0], &second);
+    unnamed.as_object_mut().expect("an object").remove("event_id");
+    unnamed["scanned_at"] = json!("2025-11-01T18:00:00.000Z");
+    let failed = fixture
+        .scanner
+        .run_with_input(&["replay", "-", "--output", "json"], &format!("{unnamed}\n"));
+    assert_eq!((failed.exit_code, &failed.value()["rejected"]), (1, &json!(1)));
+}
+
+#[test]
 fn an_export_that_is_replayed_into_a_new_server_gives_the_same_results() {
     let old = TestServer::start();
     let (event, gate) = old.event_and_gate();

@@ -5,7 +5,8 @@ use voelgoed_scan_core::model::{SettableStatus, Timestamp};
 use voelgoed_scan_core::store::open;
 use voelgoed_scan_suite::fixture::Tenant;
 use voelgoed_scan_suite::services::free_port;
-use voelgoed_scan_suite::{Client, Cluster};
+use voelgoed_scan_suite::wait::report_duration;
+use voelgoed_scan_suite::{Client, Cluster, wait_until};
 
 use super::{Channel, denied_by, scan, two_nodes, wait_for_401, wait_for_reason};
 
@@ -99,7 +100,29 @@ async fn changes_apply_at_the_other_node(channel: Channel) {
         .expect(200);
     wait_for_reason("a revoked signing key", &other_node, &qr, "key_revoked").await;
 
+    scope_narrows_at_the_other_node(&tenant, &other_node).await;
     credentials_end_at_the_other_node(&cluster, &tenant, &other_node).await;
+}
+
+async fn scope_narrows_at_the_other_node(tenant: &Tenant, other_node: &Client) {
+    let device = format!("/api/v1/scanning/devices/{}", tenant.device_id);
+    let event = format!("/api/v1/events/{}", tenant.event);
+    other_node.get(&event).await.expect(200);
+    let scan = json!({ "qr": tenant.qr(1).await });
+    other_node.scan(&scan).await.expect(200);
+    for (what, scope, status) in [
+        ("a narrower scope", json!({ "event_ids": [] }), 403),
+        ("a wider scope", json!({}), 200),
+    ] {
+        let patch = json!({ "scope": scope });
+        tenant.owner.call_with("PATCH", &device, &patch).await.expect(200);
+        let duration = wait_until(what, || async {
+            let shown = other_node.get(&event).await.status;
+            shown == status && other_node.scan(&scan).await.status == status
+        })
+        .await;
+        report_duration(what, duration);
+    }
 }
 
 async fn credentials_end_at_the_other_node(cluster: &Cluster, tenant: &Tenant, other_node: &Client) {

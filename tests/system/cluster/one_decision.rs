@@ -274,7 +274,7 @@ async fn an_upload_of_a_scan_that_the_other_node_denied_from_memory_is_a_conflic
 }
 
 /// A node that Redis does not reach cannot ask the others. It says so in the database, and the others then record each scan
-/// with a client's id before they answer it.
+/// before they answer it, whoever made its id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_cut_off_decides_nothing_anew() {
     let (mut cluster, tenant) = two_nodes(Channel::Redis).await;
@@ -285,12 +285,19 @@ async fn a_node_that_is_cut_off_decides_nothing_anew() {
     cluster.config.redis_url = Some(UNREACHABLE_REDIS.to_owned());
     cluster.add_node(0).await;
     let cut_off = cluster.client_at(2, &device);
-    for delay in DELAYS.into_iter().chain(DELAYS) {
-        let plain = json!({ "qr": qr, "scan_id": new_id() });
-        let mut forced = plain.clone();
-        forced["override"] = json!({ "reason": "a guest of honour" });
+    for (delay, made_by_server) in DELAYS
+        .into_iter()
+        .flat_map(|delay| [(delay, false), (delay, true)])
+    {
+        let mut plain = json!({ "qr": qr });
+        if !made_by_server {
+            plain["scan_id"] = json!(new_id());
+        }
         let denied = device.scan(&plain).await.expect(200).json();
         assert_eq!(denied["result"], "duplicate", "{denied}");
+        let forced = json!({
+            "qr": qr, "scan_id": denied["scan_id"], "override": { "reason": "a guest of honour" }
+        });
         pause(delay).await;
         let replayed = cut_off.scan(&forced).await.expect(200).json();
         assert_replayed(&denied, &replayed);

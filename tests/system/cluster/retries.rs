@@ -35,6 +35,31 @@ async fn a_retry_at_a_node_that_has_just_started_replays_the_first_answer() {
     denied_by(&new_node, &qr, "memory").await;
 }
 
+/// The id says nothing about its age. The new node knows all ids for longer than the deduplication window.
+#[tokio::test]
+async fn a_retry_whose_id_has_no_time_replays_the_first_answer_at_a_new_node() {
+    let (mut cluster, tenant) = two_nodes(Channel::Redis).await;
+    let qr = tenant.qr(1).await;
+    assert_eq!(scan(&tenant.device, &qr).await["reason"], "admitted");
+    let denial = json!({ "qr": qr, "scan_id": "5e1f4d5c-9c0b-4f3e-8f62-2f1f0c9a7d31" });
+    let denied = tenant.device.scan(&denial).await.expect(200).json();
+    assert_eq!(denied["reason"], "already_scanned");
+    let path = format!("/api/v1/scanning/scans?event_id={}", tenant.event);
+    wait_until("the denial is on record", || async {
+        let scans = tenant.owner.get(&path).await.expect(200).json();
+        scans["data"]
+            .as_array()
+            .is_some_and(|data| data.iter().any(|scan| scan["scan_id"] == denied["scan_id"]))
+    })
+    .await;
+    cluster.config.dedup_window = Duration::from_millis(300);
+    cluster.add_node(0).await;
+    let new_node = cluster.client_at(2, &tenant.device);
+    wait_for_bus(&cluster, 2).await;
+    denied_by(&new_node, &qr, "memory").await;
+    assert_replayed(&denied, &new_node.scan(&denial).await.expect(200).json());
+}
+
 #[tokio::test]
 async fn a_retry_at_the_other_node_replays_the_first_answer() {
     /// How long to wait for a scan on the stream before the next scan. It limits one attempt, not the test.

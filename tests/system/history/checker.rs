@@ -19,6 +19,9 @@ pub(super) enum Policy {
     AfterExit(usize),
     /// At most this many admissions within a window of this many milliseconds, both ends included.
     AfterWindow(usize, i64),
+    /// At most this many admissions on each day. A day begins at this time, in milliseconds since the Unix epoch, during the
+    /// run.
+    Daily(usize, i64),
     /// The policy of the event and the limit of the ticket change during the run, so that only the answers and the counts are
     /// checked.
     Changing,
@@ -319,7 +322,7 @@ fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
             let is_upload = first_call.kind == CallKind::Upload;
             if !same || (!denied_by_cache && !is_upload && first.scanned_at != again.scanned_at) {
                 violations.push(format!(
-                    "wrong replay: scan {scan} was {first_call:?}, then {call:?}"
+                    "wrong replay: scan {scan} was {first_call:?}, then {call:?}, of {calls:?}"
                 ));
             }
             if is_upload {
@@ -394,8 +397,8 @@ fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
                 *first = call.ended.min(*first);
             }
         }
-        if let Policy::AfterWindow(limit, window) = *policy {
-            check_window(ticket, limit, window, &calls, violations);
+        if let Some((limit, counts)) = counted_admissions(*policy) {
+            check_times(ticket, limit, &*counts, &calls, violations);
             continue;
         }
         for &now in admissions.values() {
@@ -416,7 +419,7 @@ fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
             let limit = match policy {
                 Policy::Never(limit) => *limit,
                 Policy::AfterExit(limit) => limit + exits.len(),
-                Policy::AfterWindow(..) | Policy::Changing => continue,
+                Policy::AfterWindow(..) | Policy::Daily(..) | Policy::Changing => continue,
             };
             if remaining > limit {
                 violations.push(format!(
@@ -428,20 +431,39 @@ fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
     }
 }
 
-/// The same rule for a re-entry window, by the times of the decisions: in the window before each acknowledged admission,
-/// the admissions that were acknowledged by then do not exceed the policy, even if every undo that had begun by then took
-/// effect.
-fn check_window(
+/// Whether an admission at the first time counts an earlier one at the second.
+type Counts = Box<dyn Fn(i64, i64) -> bool>;
+
+/// The limit of a policy that counts by time, and whether an admission at one time counts an earlier one at another.
+fn counted_admissions(policy: Policy) -> Option<(usize, Counts)> {
+    match policy {
+        Policy::AfterWindow(limit, window) => Some((
+            limit,
+            Box::new(move |at, then| (at - window..=at).contains(&then)),
+        )),
+        Policy::Daily(limit, begin) => Some((
+            limit,
+            Box::new(move |at, then| then <= at && (then >= begin) == (at >= begin)),
+        )),
+        Policy::Never(_) | Policy::AfterExit(_) | Policy::Changing => None,
+    }
+}
+
+/// The same rule for a re-entry window or a day, by the times of the decisions: of the admissions that each acknowledged
+/// admission counts, those that were acknowledged by then do not exceed the policy, even if every undo that had begun by then
+/// took effect.
+fn check_times(
     ticket: &str,
     limit: usize,
-    window: i64,
+    counts: &dyn Fn(i64, i64) -> bool,
     calls: &[&ObservedCall],
     violations: &mut Vec<String>,
 ) {
     // By scan id: the time of the admission, and when it was first acknowledged.
     let mut admissions: BTreeMap<&str, (i64, u64)> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.kind == CallKind::Entry) {
-        if let Some(decision) = decided(call).filter(|decision| decision.valid) {
+        let by_right = |decision: &&ObservedDecision| decision.valid && decision.reason != OVERRIDDEN;
+        if let Some(decision) = decided(call).filter(by_right) {
             let known = admissions
                 .entry(&call.scan_id)
                 .or_insert((parse_millis(&decision.scanned_at), call.ended));
@@ -458,11 +480,11 @@ fn check_window(
             .iter()
             // A later decision may have the same time or, after an undo, an earlier one.
             .filter(|(_, (_, known))| known <= answered)
-            .filter(|(other, (then, _))| (at - window..=*at).contains(then) && !undone(other))
+            .filter(|(other, (then, _))| counts(*at, *then) && !undone(other))
             .count();
         if count > limit {
             violations.push(format!(
-                "too many admissions: {count} of ticket {ticket} within the window before {scan}, {limit} are allowed: \
+                "too many admissions: {count} of ticket {ticket} within the window or the day of {scan}, {limit} are allowed: \
                  {admissions:?}"
             ));
             return;
@@ -493,11 +515,13 @@ fn check_records(history: &RunHistory, violations: &mut Vec<String>) {
             let (count, limit) = match policy {
                 Policy::Never(limit) => (ever, *limit),
                 Policy::AfterExit(limit) => (inside, *limit),
-                Policy::AfterWindow(limit, window) => {
+                Policy::AfterWindow(..) | Policy::Daily(..) => {
                     let at = parse_millis(&record.scanned_at);
-                    times.push(at);
-                    let within = times.iter().filter(|then| **then >= at - window);
-                    (within.count(), *limit)
+                    if !record.exit {
+                        times.push(at);
+                    }
+                    let (limit, counts) = counted_admissions(*policy).expect("it counts by time");
+                    (times.iter().filter(|then| counts(at, **then)).count(), limit)
                 }
                 Policy::Changing => break,
             };
@@ -513,13 +537,17 @@ fn check_records(history: &RunHistory, violations: &mut Vec<String>) {
 }
 
 /// The occupancy is the entries on record minus the exits. A readmission after the window implies an exit that was not
-/// scanned, so a ticket counts at most its limit inside.
+/// scanned, so a ticket counts at most its limit inside. Under `daily` only the scans of the last day count.
 fn check_occupancy(history: &RunHistory, violations: &mut Vec<String>) {
+    let day_begin = history.policies.values().find_map(|policy| match policy {
+        Policy::Daily(_, begin) => Some(*begin),
+        _ => None,
+    });
     let count_valid = |ticket: Option<&str>, exit| {
-        let records = history
-            .records
-            .values()
-            .filter(|record| record.valid && !record.undone);
+        let records = history.records.values().filter(|record| {
+            let is_of_day = day_begin.is_none_or(|begin| parse_millis(&record.scanned_at) >= begin);
+            record.valid && !record.undone && is_of_day
+        });
         let count = records
             .filter(|record| record.exit == exit && ticket.is_none_or(|ticket| record.ticket == ticket))
             .count();
@@ -533,7 +561,7 @@ fn check_occupancy(history: &RunHistory, violations: &mut Vec<String>) {
                 let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
                 (count_valid(Some(ticket), false) - limit).max(0)
             }
-            Policy::Never(_) | Policy::AfterExit(_) | Policy::Changing => 0,
+            Policy::Never(_) | Policy::AfterExit(_) | Policy::Daily(..) | Policy::Changing => 0,
         })
         .sum();
     let changing = history

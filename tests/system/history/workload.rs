@@ -34,6 +34,8 @@ pub(super) struct Workload {
     overrides: bool,
     /// Whether the policy of the event and the limits of its tickets change.
     changes: bool,
+    /// When the second day of a `daily` event begins.
+    pub(super) second_day: Option<Instant>,
     /// Whether the doors of the event open and close during the run.
     doors: bool,
     history: Mutex<RunHistory>,
@@ -43,12 +45,26 @@ impl Workload {
     /// Creates an event with this re-entry policy at the first node, its tickets and the devices of its callers. With the policy
     /// `changing` it starts with `never`. The policy `doors` is `never` at an event with doors.
     pub(super) async fn new(cluster: &Cluster, name: &str, policy: &str) -> Self {
+        Self::at(cluster, cluster.tenant(name).await, name, policy).await
+    }
+
+    /// Creates an event with this re-entry policy whose gates serve the event of this workload too.
+    pub(super) async fn at_the_same_gates(&self, cluster: &Cluster, name: &str, policy: &str) -> Self {
+        let tenant = self.tenant.event_at_the_same_gates("first-scan").await;
+        Self::at(cluster, tenant, name, policy).await
+    }
+
+    async fn at(cluster: &Cluster, tenant: Tenant, name: &str, policy: &str) -> Self {
         let (changes, doors) = (policy == "changing", policy == "doors");
         let reentry = if changes || doors { "never" } else { policy };
-        let tenant = cluster.tenant(name).await;
         let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short window");
         let event = format!("/api/v1/events/{}", tenant.event);
-        let settings = json!({ "name": name, "status": "live", "allow_unsigned": true, "reentry": reentry });
+        let (second_day, begins_at) = next_minute(&tenant).await;
+        let text = begins_at.to_string();
+        let day_starts_at = text.get(11..16).expect("hours and minutes");
+        let settings = json!({
+            "name": name, "status": "live", "allow_unsigned": true, "reentry": reentry, "day_starts_at": day_starts_at
+        });
         tenant.owner.put(&event, &settings).await.expect(200);
         let mut history = RunHistory::default();
         let mut tickets = Vec::new();
@@ -65,6 +81,7 @@ impl Workload {
                     "changing" => Policy::Changing,
                     "after_exit" => Policy::AfterExit(limit),
                     "after_window" => Policy::AfterWindow(limit, window),
+                    "daily" => Policy::Daily(limit, begins_at.as_millis()),
                     _ => Policy::Never(limit),
                 };
                 history.policies.insert(code.to_owned(), policy);
@@ -74,7 +91,10 @@ impl Workload {
         let mut devices = Vec::new();
         for caller in 0..CALLERS {
             let (device, _) = tenant
-                .new_device(&format!("caller-{caller}"), &json!({ "can_override": true }))
+                .new_device(
+                    &format!("caller-{caller}-{}", tenant.event),
+                    &json!({ "can_override": true }),
+                )
                 .await;
             tenant.start_session(&device, gate_of(&tenant, caller)).await;
             devices.push(device);
@@ -83,9 +103,10 @@ impl Workload {
             tenant,
             devices,
             tickets,
-            exits: policy == "after_exit" || changes,
-            overrides: matches!(policy, "never" | "after_exit"),
+            exits: matches!(policy, "after_exit" | "daily") || changes,
+            overrides: matches!(policy, "never" | "after_exit" | "daily"),
             changes,
+            second_day: (policy == "daily").then_some(second_day),
             doors,
             history: Mutex::new(history),
         }
@@ -185,6 +206,23 @@ impl Workload {
         };
         history
     }
+}
+
+/// The next full minute by the clock of the first node, at least ten seconds from now: when a day may begin.
+async fn next_minute(tenant: &Tenant) -> (Instant, Timestamp) {
+    let asked = Instant::now();
+    let device = tenant
+        .device
+        .get("/api/v1/scanning/device")
+        .await
+        .expect(200)
+        .json();
+    let text = device["server_time"].as_str().expect("a time");
+    let now: Timestamp = text.parse().expect("a time");
+    let soonest = now.as_millis() + 10_000;
+    let begin = Timestamp::from_millis(soonest + 60_000 - soonest.rem_euclid(60_000));
+    let left = u64::try_from(begin.millis_since(now)).expect("it is later");
+    (asked + Duration::from_millis(left), begin)
 }
 
 /// The gate of a caller.
@@ -316,8 +354,10 @@ impl<'a> Caller<'a> {
         let gate = self.workload.gate_of(position.unwrap_or_default()).to_owned();
         // The device's clock is wrong, and tells so: the scan counts at its arrival.
         let at = "2026-11-20T18:00:00Z";
+        // Old phones name no event. The server then finds it by the gate, or by the session where the gate serves two.
+        let event = (self.rng.below(2) == 0).then(|| self.workload.tenant.event.clone());
         let batch = json!({ "batch_id": new_id(), "sent_at": at, "scans": [{
-            "scan_id": scan_id, "ticket_code": ticket, "gate_id": gate, "direction": "entry", "scanned_at": at,
+            "scan_id": scan_id, "event_id": event, "ticket_code": ticket, "gate_id": gate, "direction": "entry", "scanned_at": at,
             "local_result": "duplicate", "local_reason": "already_scanned"
         }] });
         let first_attempt = Instant::now();

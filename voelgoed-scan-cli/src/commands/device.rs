@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
-    Device as CoreDevice, DeviceId, DeviceLabel, DeviceRegister, DeviceSettings, DeviceStatus, DeviceType,
-    Enrollment, Name,
+    Device as CoreDevice, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceScope, DeviceSettings,
+    DeviceStatus, DeviceType, Enrollment, EventId, GateId, Name,
 };
 
 use super::value_parsers::variant;
@@ -40,6 +40,14 @@ Examples:
     /// Show a device
     #[command(after_help = "Examples:\n  voelgoed-scan device show door-1")]
     Show(DeviceArgs),
+    /// Change what a device may do; what is not named stays
+    #[command(after_help = "\
+Examples:
+  voelgoed-scan device set phone-7 --can-override true
+  voelgoed-scan device set phone-7 --scope-event 0192f0c1-7a4e-7000-8000-000000000001
+  voelgoed-scan device set phone-7 --scope-any
+  voelgoed-scan device set phone-7 --inactive")]
+    Set(Set),
     /// Give a device a new token; the old one stops working, its session stays active
     #[command(after_help = "Examples:\n  voelgoed-scan device rotate door-1")]
     Rotate(DeviceArgs),
@@ -71,6 +79,97 @@ pub(crate) struct Register {
     /// Let it search tickets by holder or order
     #[arg(long)]
     can_search: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+/// The events and gates that a device may work at.
+#[derive(Debug, Args)]
+pub(crate) struct ScopeArgs {
+    /// An event that it may work at; repeatable, or with commas
+    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    scope_event: Vec<EventId>,
+    /// A gate that it may work at; repeatable, or with commas
+    #[arg(long, value_name = "GATE", value_delimiter = ',')]
+    scope_gate: Vec<GateId>,
+}
+
+impl ScopeArgs {
+    /// The scope; `None` where no event and no gate is named.
+    fn scope(self) -> Option<DeviceScope> {
+        let scope = DeviceScope {
+            event_ids: Some(self.scope_event).filter(|ids| !ids.is_empty()),
+            gate_ids: Some(self.scope_gate).filter(|ids| !ids.is_empty()),
+        };
+        Some(scope).filter(|scope| !scope.is_any())
+    }
+}
+
+/// The arguments of `device set`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").multiple(true).required(true).args([
+    "name", "can_override", "can_search", "scope_event", "scope_gate", "scope_any", "scope_none", "inactive", "active",
+]))]
+pub(crate) struct Set {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Its display name
+    #[arg(long)]
+    name: Option<Name>,
+    /// Whether it may force entries by override
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    can_override: Option<bool>,
+    /// Whether it may search tickets by holder or order
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    can_search: Option<bool>,
+    /// The events and gates replace the whole scope; a kind that is not named is any
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Let it work at every event and gate
+    #[arg(long, conflicts_with_all = ["scope_event", "scope_gate", "scope_none"])]
+    scope_any: bool,
+    /// Let it work nowhere
+    #[arg(long, conflicts_with_all = ["scope_event", "scope_gate"])]
+    scope_none: bool,
+    /// Switch it off
+    #[arg(long, conflicts_with = "active")]
+    inactive: bool,
+    /// Switch it on again
+    #[arg(long)]
+    active: bool,
+}
+
+impl Set {
+    /// The request. `present` are the settings that the device has, because a request replaces them all.
+    fn patch(self, present: &DeviceSettings) -> DevicePatch {
+        let changes_settings = self.can_override.is_some() || self.can_search.is_some();
+        let settings = changes_settings.then(|| DeviceSettings {
+            can_override: self.can_override.unwrap_or(present.can_override),
+            can_search: self.can_search.unwrap_or(present.can_search),
+            other: present.other.clone(),
+        });
+        let scope = if self.scope_any {
+            Some(DeviceScope::default())
+        } else if self.scope_none {
+            Some(DeviceScope {
+                event_ids: Some(Vec::new()),
+                gate_ids: Some(Vec::new()),
+            })
+        } else {
+            self.scope.scope()
+        };
+        let status = match (self.inactive, self.active) {
+            (true, _) => Some(DeviceStatus::Inactive),
+            (false, true) => Some(DeviceStatus::Active),
+            (false, false) => None,
+        };
+        DevicePatch {
+            name: self.name,
+            status,
+            settings,
+            scope,
+        }
+    }
 }
 
 /// The argument that names a device.
@@ -110,6 +209,12 @@ impl Device {
                 Report::list(&client.all::<CoreDevice>(&query.path()).await?)
             }
             Self::Show(device) => Report::object(&device.find(&client).await?),
+            Self::Set(set) => {
+                let device = set.device.find(&client).await?;
+                let patch = set.patch(&device.settings);
+                let changed: CoreDevice = client.patch(&format!("{DEVICES}/{}", device.id), &patch).await?;
+                Report::object(&changed)
+            }
             Self::Rotate(device) => {
                 let id = device.find(&client).await?.id;
                 let token: NewToken = client.post_empty(&format!("{DEVICES}/{id}/token")).await?;
@@ -142,6 +247,7 @@ impl Register {
             name,
             device_type: self.device_type,
             settings,
+            scope: self.scope.scope().unwrap_or_default(),
         })
     }
 }
@@ -160,6 +266,7 @@ pub(super) fn scanner(label: &str, name: &str) -> Result<DeviceRegister, Failure
         name: Name::new(name).map_err(|error| Failure::invalid(name, error))?,
         device_type: DeviceType::Scanner,
         settings: DeviceSettings::default(),
+        scope: DeviceScope::default(),
     })
 }
 
@@ -230,7 +337,66 @@ fn address_warning(server: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct SetCommand {
+        #[command(flatten)]
+        set: Set,
+    }
+
+    #[test]
+    fn a_change_names_only_what_its_flags_name_and_keeps_the_other_settings() {
+        let present: DeviceSettings =
+            serde_json::from_str(r#"{"can_search":true,"colour":"red"}"#).expect("settings");
+        let (event, gate) = (
+            "0192f0c1-7a4e-7000-8000-000000000001",
+            "0192f0c1-7a4e-7000-8000-000000000002",
+        );
+        for (flags, expected) in [
+            (vec!["--inactive"], serde_json::json!({ "status": "inactive" })),
+            (vec!["--active"], serde_json::json!({ "status": "active" })),
+            (
+                vec!["--can-override"],
+                serde_json::json!({ "settings": { "can_override": true, "can_search": true, "colour": "red" } }),
+            ),
+            (
+                vec!["--can-search", "false"],
+                serde_json::json!({ "settings": { "colour": "red" } }),
+            ),
+            (
+                vec!["--scope-event", event],
+                serde_json::json!({ "scope": { "event_ids": [event], "gate_ids": null } }),
+            ),
+            (
+                vec!["--scope-gate", gate, "--scope-event", event],
+                serde_json::json!({ "scope": { "event_ids": [event], "gate_ids": [gate] } }),
+            ),
+            (
+                vec!["--scope-any"],
+                serde_json::json!({ "scope": { "event_ids": null, "gate_ids": null } }),
+            ),
+            (
+                vec!["--scope-none", "--name", "Spare"],
+                serde_json::json!({ "name": "Spare", "scope": { "event_ids": [], "gate_ids": [] } }),
+            ),
+        ] {
+            let arguments = ["set", "phone-7"].into_iter().chain(flags.iter().copied());
+            let command = SetCommand::try_parse_from(arguments).expect("valid flags");
+            let patch = serde_json::to_value(command.set.patch(&present)).expect("JSON");
+            assert_eq!(patch, expected, "{flags:?}");
+        }
+        for flags in [
+            vec![],
+            vec!["--scope-any", "--scope-event", event],
+            vec!["--active", "--inactive"],
+        ] {
+            let arguments = ["set", "phone-7"].into_iter().chain(flags.iter().copied());
+            assert!(SetCommand::try_parse_from(arguments).is_err(), "{flags:?}");
+        }
+    }
 
     #[test]
     fn a_loopback_address_and_one_without_tls_give_a_warning() {

@@ -20,12 +20,14 @@ pub(crate) enum Gate {
     /// Create a gate, or change one
     ///
     /// With FILE, the JSON object in it replaces the whole gate; flags override its fields. With flags alone, all
-    /// other fields keep their values.
+    /// other fields keep their values. The same gate, a venue's door, may serve several events: each has its own name,
+    /// status, capacity, classes and counts of it.
     #[command(after_help = "\
 Examples:
   voelgoed-scan gate put new --event EVENT --name Main --status open --capacity 500
   voelgoed-scan gate put new --event EVENT --name 'VIP door' --status open --ticket-classes VIP
   voelgoed-scan gate put GATE --event EVENT --status closed
+  voelgoed-scan gate put GATE --event OTHER-EVENT --name Main --status open
   voelgoed-scan gate put GATE gate.json --event EVENT")]
     Put(Box<Put>),
     /// List the gates of an event
@@ -61,7 +63,7 @@ pub(crate) struct Put {
     /// Its name
     #[arg(long)]
     name: Option<Name>,
-    /// A short code for plans and signs, or `none`
+    /// A short code for plans and signs, unique in the event, or `none`
     #[arg(long)]
     code: Option<OrNone<GateCode>>,
     /// Its status; only `open` admits

@@ -32,13 +32,14 @@ use crate::{env, progress};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads the output of `scans export`, and any NDJSON or CSV with the columns gate_id, scanned_at and either qr or \
-ticket_code. The columns scan_id, device_id, direction, result, reason, override and metadata are optional. A line \
-without a scan_id gets one that is derived from its number and text, so that it is the same scan when it is sent \
+ticket_code. The columns event_id, scan_id, device_id, direction, result, reason, override and metadata are optional. A \
+line without an event_id is a scan of the only event with its gate, or else of the event at which its device had a \
+session at that time. A line without a scan_id gets one that is derived from its number and text, so that it is the same scan when it is sent \
 again. A line with a result is recorded with this result. A line without one is decided now, as of its time.
 
 Needs a device token. This device sends all scans, and metadata.replayed_device names the original device. With \
---tokens (a CSV file of device_id,token or a JSON object), devices send their own scans. The gates must exist with the \
-same ids.
+--tokens (a CSV file of device_id,token or a JSON object), devices send their own scans. The events and gates must \
+exist with the same ids.
 
 A journal beside the file (FILE.journal) records which lines the server has acknowledged. After Ctrl-C or a crash, \
 --resume continues from it; it is removed at the end. Rejected lines are written to FILE.rejected.ndjson with their \

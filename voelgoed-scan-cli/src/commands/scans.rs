@@ -48,7 +48,7 @@ pub(crate) struct Filter {
     /// Only scans of this event
     #[arg(long)]
     event: Option<EventId>,
-    /// Only scans at this gate
+    /// Only scans at this gate, of all events that have it or of the one given with --event
     #[arg(long)]
     gate: Option<GateId>,
     /// Only scans by this device (its UUID)

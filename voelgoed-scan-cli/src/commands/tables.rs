@@ -111,7 +111,9 @@ impl TableRow for ApiKey {
 }
 
 impl TableRow for ScanSession {
-    const COLUMNS: &'static [&'static str] = &["ID", "STATUS", "SCANS", "STARTED", "ENDED", "DEVICE", "GATE"];
+    const COLUMNS: &'static [&'static str] = &[
+        "ID", "STATUS", "SCANS", "STARTED", "ENDED", "DEVICE", "EVENT", "GATE",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -121,6 +123,7 @@ impl TableRow for ScanSession {
             Cell::new(self.started_at),
             Cell::new(or_dash(self.ended_at)),
             Cell::new(self.device_id),
+            Cell::new(self.event_id),
             Cell::new(self.gate_id),
         ]
     }
@@ -142,7 +145,7 @@ impl TableRow for SigningKey {
 
 impl TableRow for ScanRecord {
     const COLUMNS: &'static [&'static str] = &[
-        "SCANNED", "RESULT", "REASON", "WAY", "TICKET", "GATE", "BY", "SCAN",
+        "SCANNED", "RESULT", "REASON", "WAY", "TICKET", "EVENT", "GATE", "BY", "SCAN",
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -152,6 +155,7 @@ impl TableRow for ScanRecord {
             Cell::new(self.reason),
             Cell::new(self.direction),
             Cell::new(or_dash(self.ticket_code)),
+            Cell::new(self.event_id),
             Cell::new(self.gate_id),
             Cell::new(self.decided_by),
             Cell::new(self.scan_id),

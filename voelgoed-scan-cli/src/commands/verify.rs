@@ -8,7 +8,8 @@ use voelgoed_scan_core::model::{
     Claims, EventId, Format, KeyFormat, KeyId, KeyStatus, OrganizationId, Reason, ScanResult, SigningKey,
     TicketCode, Timestamp, hex,
 };
-use voelgoed_scan_core::token::vectors::VectorFile;
+use voelgoed_scan_core::rules::vectors::DecisionFile;
+use voelgoed_scan_core::token::vectors::{Mismatch, VectorFile};
 use voelgoed_scan_core::token::{Keyring, Payload, verify};
 
 use crate::env;
@@ -25,6 +26,7 @@ Exits 0 if the payload is genuine or all vectors agree, else 1.
 Examples:
   voelgoed-scan verify VG2.1.AAECAw....c2lnbmF0dXJl --public-key 9407f867bcd6e745...
   voelgoed-scan verify --vectors tests/vectors/native_token.json
+  voelgoed-scan verify --vectors tests/vectors/decisions.json
 
 The public keys of an organization are in `voelgoed-scan key list`.")]
 pub(crate) struct Verify {
@@ -37,7 +39,7 @@ pub(crate) struct Verify {
     /// Check it as of this time (RFC 3339) instead of now
     #[arg(long, value_name = "TIME", requires = "payload")]
     at: Option<Timestamp>,
-    /// Check this build against every case of a vector file, with the keys in the file
+    /// Check this build against every case of a vector file: tokens, with the keys in the file, or decisions
     #[arg(long, value_name = "FILE")]
     vectors: Option<PathBuf>,
 }
@@ -170,10 +172,8 @@ fn check(
 }
 
 fn verify_vectors(path: PathBuf) -> Result<Report, Failure> {
-    let file = read_vectors(&path)?;
-    let mismatches = file.mismatches();
+    let (cases, mismatches) = check_vectors(&path)?;
     if mismatches.is_empty() {
-        let cases = file.case_count();
         let text = format!(
             "{} all {cases} cases of {} agree",
             styled(TextStyle::Success, "✔"),
@@ -203,17 +203,25 @@ fn verify_vectors(path: PathBuf) -> Result<Report, Failure> {
     Ok(Report::Stream(Box::pin(futures_util::stream::iter(items))))
 }
 
-fn read_vectors(path: &Path) -> Result<VectorFile, Failure> {
+/// Runs every case of a file of tokens or of decisions. Returns their number and what differs.
+fn check_vectors(path: &Path) -> Result<(usize, Vec<Mismatch>), Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
-    VectorFile::parse(text).map_err(|error| {
-        let mut reason = error.to_string();
-        if let Some(source) = std::error::Error::source(&error) {
-            reason.push_str(": ");
-            reason.push_str(&source.to_string());
-        }
-        Failure::invalid(path.display().to_string(), reason)
-    })
+    if DecisionFile::is_likely(text) {
+        let file = DecisionFile::parse(text).map_err(|error| invalid_file(path, &error))?;
+        return Ok((file.case_count(), file.mismatches()));
+    }
+    let file = VectorFile::parse(text).map_err(|error| invalid_file(path, &error))?;
+    Ok((file.case_count(), file.mismatches()))
+}
+
+fn invalid_file(path: &Path, error: &dyn std::error::Error) -> Failure {
+    let mut reason = error.to_string();
+    if let Some(source) = error.source() {
+        reason.push_str(": ");
+        reason.push_str(&source.to_string());
+    }
+    Failure::invalid(path.display().to_string(), reason)
 }
 
 #[cfg(test)]

@@ -82,6 +82,9 @@ impl Problem {
             Code::Forbidden => {
                 "scanning needs a device token (vgd_...); all other calls need an API key (vgk_...) whose role allows them"
             }
+            Code::OutOfScope => {
+                "the device may not work there; `voelgoed-scan device show DEVICE` lists where it may, `device set` changes it"
+            }
             Code::NotFound => {
                 "look it up: `voelgoed-scan event list`, `gate list --event EVENT`, `device list`"
             }

@@ -22,13 +22,13 @@ struct Heartbeats {
 
 /// What the heartbeats up to a time say.
 #[derive(Default)]
-struct Heard {
+struct Received {
     own: Option<Heartbeats>,
     /// The last heartbeat of each other node.
     peers: HashMap<Uuid, Instant>,
 }
 
-impl Heard {
+impl Received {
     fn record_heartbeat(&mut self, now: Instant) {
         let first = self
             .own
@@ -51,7 +51,7 @@ impl Heard {
 
 /// The heartbeats as the bus delivered them.
 #[derive(Default)]
-pub(super) struct Liveness(Mutex<Heard>);
+pub(super) struct Liveness(Mutex<Received>);
 
 impl Liveness {
     /// Records a heartbeat of this node.
@@ -91,27 +91,27 @@ mod tests {
 
     #[test]
     fn a_node_is_a_peer_until_it_is_silent_for_two_seconds() {
-        let (mut heard, start) = (Heard::default(), Instant::now());
+        let (mut received, start) = (Received::default(), Instant::now());
         let [node, other] = [1, 2].map(Uuid::from_u128);
-        heard.peers.insert(node, start);
-        heard.peers.insert(other, start + Duration::from_millis(1));
-        let mut peers = heard.peers(start + Duration::from_millis(1999));
+        received.peers.insert(node, start);
+        received.peers.insert(other, start + Duration::from_millis(1));
+        let mut peers = received.peers(start + Duration::from_millis(1999));
         peers.sort_unstable();
         assert_eq!(peers, [node, other]);
-        assert_eq!(heard.peers(start + PEER_TIMEOUT), [other]);
+        assert_eq!(received.peers(start + PEER_TIMEOUT), [other]);
     }
 
     #[test]
     fn a_gap_between_own_heartbeats_starts_the_connection_anew() {
-        let (mut heard, start) = (Heard::default(), Instant::now());
+        let (mut received, start) = (Received::default(), Instant::now());
         let later = start + Duration::from_millis(400);
-        assert_eq!(heard.connected_for(start), None);
-        heard.record_heartbeat(start);
-        heard.record_heartbeat(later);
-        assert_eq!(heard.connected_for(later), Some(Duration::from_millis(400)));
+        assert_eq!(received.connected_for(start), None);
+        received.record_heartbeat(start);
+        received.record_heartbeat(later);
+        assert_eq!(received.connected_for(later), Some(Duration::from_millis(400)));
         let gap = later + HEARTBEAT_TIMEOUT;
-        assert_eq!(heard.connected_for(gap), None);
-        heard.record_heartbeat(gap);
-        assert_eq!(heard.connected_for(gap), Some(Duration::ZERO));
+        assert_eq!(received.connected_for(gap), None);
+        received.record_heartbeat(gap);
+        assert_eq!(received.connected_for(gap), Some(Duration::ZERO));
     }
 }

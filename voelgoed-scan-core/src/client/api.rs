@@ -110,7 +110,7 @@ impl ApiClient<'_> {
         if let Some(client) = self.client
             && response.status >= 400
         {
-            client.heard_refusal(&refusal(&response)).await;
+            client.note_refusal(&refusal(&response)).await;
         }
         Ok(response)
     }

@@ -134,6 +134,7 @@ impl ScannerClient {
     /// If the server is unavailable, returns the events whose manifests this phone has. Fails if there is none.
     pub async fn events(&self) -> Result<Vec<ListedEvent>, ClientError> {
         let held = self.offline.held_manifests().await?;
+        let scope = self.offline.scope().await;
         let mut events = match self.get_list::<EventItem>("/api/v1/events").await {
             Ok(items) => items
                 .into_iter()
@@ -152,6 +153,7 @@ impl ScannerClient {
             Err(error) if server_was_not_asked(&error) && !held.is_empty() => held
                 .iter()
                 .map(|head| ListedEvent::from(&head.event))
+                .filter(|event| scope.admits_event(event.id))
                 .collect::<Vec<_>>(),
             Err(error) => return Err(error),
         };
@@ -171,6 +173,7 @@ impl ScannerClient {
             Ok(items) => items.into_iter().map(ListedGate::from).collect(),
             Err(error) if server_was_not_asked(&error) => {
                 let heads = self.offline.held_manifests().await?;
+                let scope = self.offline.scope().await;
                 let head = heads
                     .into_iter()
                     .find(|head| head.event.id == event)
@@ -178,6 +181,7 @@ impl ScannerClient {
                 head.gates
                     .iter()
                     .map(|listed| ListedGate::from(&listed.gate))
+                    .filter(|gate| scope.admits_gate(event, gate.id))
                     .collect::<Vec<_>>()
             }
             Err(error) => return Err(error),

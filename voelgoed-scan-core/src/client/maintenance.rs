@@ -214,7 +214,7 @@ impl ScannerClient {
         Ok(report)
     }
 
-    async fn report_health(&self) -> Result<(), ClientError> {
+    pub(super) async fn report_health(&self) -> Result<(), ClientError> {
         let waiting = self.offline.state().await?.waiting;
         let health = DeviceHealth {
             app: Some(self.setup.app.clone()),
@@ -232,9 +232,10 @@ impl ScannerClient {
             .offline
             .update_clock_offset(sent_at, received_at, answer.server_time);
         let permitted = self.offline.set_can_override(answer.device.settings.can_override);
-        for stored in [measured.await, permitted.await] {
+        let scoped = self.offline.set_scope(&answer.device.scope);
+        for stored in [measured.await, permitted.await, scoped.await] {
             if let Err(error) = stored {
-                // Both hold until the app ends. A full disk must not keep the server from deciding.
+                // All hold until the app ends. A full disk must not keep the server from deciding.
                 tracing::warn!(code = error.code(), "what the server said could not be stored");
             }
         }

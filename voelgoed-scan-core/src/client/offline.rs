@@ -38,8 +38,8 @@ use tokio::sync::Mutex;
 use crate::client::Clock;
 use crate::manifest::TicketKey;
 use crate::model::{
-    DeviceId, Direction, EventId, GateId, Metadata, OrganizationId, Override, Reading, ScanId, ScanResult,
-    StaleManifest, Timestamp,
+    DeviceId, DeviceScope, Direction, EventId, GateId, Metadata, OrganizationId, Override, Reading, ScanId,
+    ScanResult, StaleManifest, Timestamp,
 };
 use crate::sync::{LinkHash, SyncScan};
 use crate::token::medium_of;
@@ -153,6 +153,9 @@ struct State {
     can_override: bool,
     /// What the database has of it.
     stored_can_override: bool,
+    scope: DeviceScope,
+    /// What the database has of it.
+    stored_scope: DeviceScope,
     session: Option<PhoneSession>,
     refusal: Option<StoredRefusal>,
     replaced: Vec<StorageReplacement>,
@@ -196,6 +199,7 @@ impl OfflineScanner {
         let lock = DatabaseLock::acquire(&setup.file).await?;
         let mut log = replacement::open_or_replace(&setup, options.clock.as_deref()).await?;
         let device = log.device().await?;
+        let scope = log.scope().await?;
         let replaced = log.replacements().await?;
         let lost_at = log.lost_at().await?;
         let mut state = State {
@@ -204,6 +208,8 @@ impl OfflineScanner {
             clock: device.clock,
             can_override: device.can_override,
             stored_can_override: device.can_override,
+            stored_scope: scope.clone(),
+            scope,
             session: device.session,
             refusal: device
                 .refusal
@@ -273,8 +279,9 @@ impl OfflineScanner {
         if scan.override_.is_some() && !state.can_override {
             return Err(OfflineError::OverrideNotAllowed);
         }
+        let scanning_at = event.or_else(|| state.event_of(scan.gate_id));
         if scan.override_.is_none()
-            && let Some(verdict) = state.debouncer.find(&key, scan.scanned_at)
+            && let Some(verdict) = state.debouncer.find(&key, scanning_at, scan.scanned_at)
         {
             return Ok(verdict);
         }
@@ -288,6 +295,9 @@ impl OfflineScanner {
             .or(attempt.map(|attempt| attempt.event_id))
             .or_else(|| state.event_of(scan.gate_id))
             .ok_or(OfflineError::NoManifest)?;
+        if !state.scope.admits_gate(event, scan.gate_id) {
+            return Err(OfflineError::OutOfScope);
+        }
         manifests::activate(state, &self.setup, event).await?;
         let verdict = self.decide_and_record(state, &key, scan, &reading).await?;
         state.debouncer.insert(key, scan.scanned_at, &verdict);

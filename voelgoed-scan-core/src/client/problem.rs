@@ -19,6 +19,8 @@ string_enum! {
         InvalidToken = "invalid_token",
         /// The server refuses this version of the app.
         UpgradeRequired = "upgrade_required",
+        /// The device may not work at the gate of its session.
+        OutOfScope = "out_of_scope",
         /// The phone's disk is full. The phone cannot record scans.
         StorageFull = "storage_full",
         /// The phone's database was unusable. It was set aside, and a new one is in use.
@@ -58,6 +60,9 @@ impl ProblemCode {
             }
             Self::UpgradeRequired => {
                 "Update the app. Until then the phone decides with the manifest that it has."
+            }
+            Self::OutOfScope => {
+                "This phone may not work at this gate. Choose another gate, or ask the office."
             }
             Self::StorageFull => "The phone's storage is full. Delete photos or apps, then scan again.",
             Self::StorageReplaced => {

@@ -222,7 +222,25 @@ impl ScannerClient {
                 self.went_offline(&error);
                 Ok(ServerAnswer::Missing)
             }
-            Err(error) => self.no_answer(error, ServerAnswer::Missing),
+            Err(error) => {
+                if error.code() == "out_of_scope" {
+                    self.learn_scope(&session).await;
+                }
+                self.no_answer(error, ServerAnswer::Missing)
+            }
+        }
+    }
+
+    /// Asks the server for the scope of this device, if the phone does not know yet that its gate is outside. Otherwise
+    /// the phone would decide by itself there as soon as the network fails.
+    async fn learn_scope(&self, session: &PhoneSession) {
+        let known = self.offline.scope().await;
+        if known.admits_gate(session.event_id, session.gate_id) {
+            let report = timeout(self.setup.settings.scan_timeout, self.report_health()).await;
+            if let Err(error) = report.unwrap_or(Err(TransportError::TimedOut.into())) {
+                tracing::debug!(code = error.code(), "the scope of the device could not be read");
+            }
+            self.bump_revision();
         }
     }
 

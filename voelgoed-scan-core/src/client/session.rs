@@ -7,7 +7,7 @@
 use crate::client::answer::{check_ended_session, check_started_session};
 use crate::client::api::{ApiRequest, to_json};
 use crate::client::scanning::is_unavailable;
-use crate::client::{ClientError, PhoneSession, ProblemCode, ScannerClient};
+use crate::client::{ClientError, OfflineError, PhoneSession, ProblemCode, ScannerClient};
 use crate::model::{EventId, GateId, ScanSession, SessionId, SessionStart, SessionStatus};
 
 impl ScannerClient {
@@ -40,6 +40,9 @@ impl ScannerClient {
         let session = match self.request_session(start).await {
             Ok(session) => Some(session),
             Err(error) if is_unavailable(&error) && self.manifest_has_gate(event_id, gate_id).await => {
+                if !self.offline.scope().await.admits_gate(event_id, gate_id) {
+                    return Err(OfflineError::OutOfScope.into());
+                }
                 self.went_offline(&error);
                 None
             }

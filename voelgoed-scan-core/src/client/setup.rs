@@ -53,7 +53,8 @@ pub struct ClientSettings {
     pub initial_backoff: Duration,
     /// Upper bound of the wait between attempts.
     pub max_backoff: Duration,
-    /// How often [`ScannerClient::run`](crate::client::ScannerClient::run) refreshes the manifest and reports the device's health.
+    /// How often [`ScannerClient::run`](crate::client::ScannerClient::run) refreshes the manifest and reports the health
+    /// of the device.
     pub refresh_interval: Duration,
     /// The maximum number of scans in one upload batch.
     pub batch_size: usize,

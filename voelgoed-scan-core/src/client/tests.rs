@@ -6,6 +6,7 @@ mod office;
 mod readings;
 mod refusal;
 mod scenarios;
+mod scope;
 mod server;
 mod sessions;
 mod storage;

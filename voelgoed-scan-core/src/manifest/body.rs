@@ -14,7 +14,7 @@ use crate::manifest::media::MediaColumns;
 use crate::manifest::section::{Section, Sections};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, Reader, START_LENGTH, decode_time, encode_time};
 use crate::manifest::{ManifestError, ManifestHead, ManifestTicket, TicketKey, TicketLookup};
-use crate::model::{ClassName, GateId, OrganizationId, TicketStatus};
+use crate::model::{ClassName, GateId, OrganizationId, Reentry, TicketStatus};
 use head::{read_head, read_tables};
 
 /// The encoded fields of a ticket.
@@ -33,6 +33,7 @@ pub(super) struct TicketRecord {
     pub(super) admissions: u32,
     pub(super) inside: u16,
     pub(super) last_admission: i64,
+    pub(super) day_admissions: u32,
 }
 
 impl TicketRecord {
@@ -42,6 +43,8 @@ impl TicketRecord {
     pub(super) const LENGTH: usize = Self::KEY_LENGTH + Self::TERMS_LENGTH;
     /// Additional bytes of a ticket with history.
     pub(super) const HISTORY_LENGTH: usize = 18;
+    /// Additional bytes of a ticket with history, if the event is `daily`.
+    pub(super) const DAY_LENGTH: usize = 4;
 
     pub(super) fn has_history(&self) -> bool {
         self.admissions != 0 || self.inside != 0 || decode_time(self.last_admission).is_some()
@@ -60,6 +63,8 @@ pub(super) struct Body {
     histories: Range<usize>,
     /// `None` where the event lets no media in.
     pub(super) media: Option<MediaColumns>,
+    /// `None` unless the event is `daily`.
+    day_admissions: Option<Range<usize>>,
 }
 
 impl Body {
@@ -99,6 +104,7 @@ impl Body {
             terms: sections.range(Section::TicketTerms)?,
             histories: sections.range(Section::TicketHistories)?,
             media: media.transpose()?,
+            day_admissions: sections.optional_range(Section::DayAdmissions),
             bytes,
             head,
             classes,
@@ -122,7 +128,12 @@ impl Body {
             let gates = usize::from(u16::from_be_bytes([gates_high, gates_low]));
             entry_limit != 0 && gates <= self.gate_sets.len()
         });
+        let are_days_whole = match &self.day_admissions {
+            Some(range) => range.len() == self.histories().len() * TicketRecord::DAY_LENGTH,
+            None => self.head.event.reentry != Reentry::Daily,
+        };
         has_whole_records
+            && are_days_whole
             && are_terms_valid
             && keys_ascend(self.keys())
             && histories_ascend(self.histories(), self.len())
@@ -151,6 +162,17 @@ impl Body {
         self.column(&self.histories)
     }
 
+    /// Whether it tells the admissions of each ticket on the day of the last one.
+    pub(super) const fn tells_day_admissions(&self) -> bool {
+        self.day_admissions.is_some()
+    }
+
+    /// The admissions of a history on the day of the last one; `None` unless the event is `daily`.
+    fn day_admissions(&self, history: usize) -> Option<u32> {
+        let counts: &[[u8; TicketRecord::DAY_LENGTH]] = self.column(self.day_admissions.as_ref()?);
+        counts.get(history).copied().map(u32::from_be_bytes)
+    }
+
     pub(super) fn column<const N: usize>(&self, range: &Range<usize>) -> &[[u8; N]] {
         let bytes = self.bytes.get(range.clone()).unwrap_or_default();
         bytes.as_chunks().0
@@ -172,17 +194,18 @@ impl Body {
             .histories()
             .binary_search_by_key(&Some(position), history_position)
             .ok()
-            .and_then(|index| self.histories().get(index));
+            .and_then(|index| Some((self.histories().get(index)?, self.day_admissions(index))));
         record(key.as_bytes(), self.terms().get(position)?, history)
     }
 
     /// All ticket records, in the order of their keys.
     pub(super) fn records(&self) -> impl Iterator<Item = TicketRecord> + '_ {
-        let mut histories = self.histories().iter().peekable();
+        let mut histories = self.histories().iter().enumerate().peekable();
         (0..)
             .zip(self.keys().iter().zip(self.terms()))
             .filter_map(move |(position, (key, terms))| {
-                let history = histories.next_if(|history| history_position(history) == Some(position));
+                let history = histories.next_if(|(_, history)| history_position(history) == Some(position));
+                let history = history.map(|(index, history)| (history, self.day_admissions(index)));
                 record(key, terms, history)
             })
     }
@@ -205,6 +228,7 @@ impl Body {
             inside: record.inside,
             last_admission: decode_time(record.last_admission),
             media: Vec::new(),
+            day_admissions: record.day_admissions,
         })
     }
 }
@@ -238,7 +262,7 @@ fn history_position(history: &[u8; TicketRecord::HISTORY_LENGTH]) -> Option<usiz
 fn record(
     key: &[u8; TicketRecord::KEY_LENGTH],
     terms: &[u8; TicketRecord::TERMS_LENGTH],
-    history: Option<&[u8; TicketRecord::HISTORY_LENGTH]>,
+    history: Option<(&[u8; TicketRecord::HISTORY_LENGTH], Option<u32>)>,
 ) -> Option<TicketRecord> {
     let mut reader = Reader::new(terms);
     let mut record = TicketRecord {
@@ -252,14 +276,16 @@ fn record(
         admissions: 0,
         inside: 0,
         last_admission: encode_time(None),
+        day_admissions: 0,
     };
-    if let Some(history) = history {
+    if let Some((history, day_admissions)) = history {
         let mut reader = Reader::new(history);
         // The position of the ticket.
         reader.u32().ok()?;
         record.admissions = reader.u32().ok()?;
         record.inside = reader.u16().ok()?;
         record.last_admission = reader.i64().ok()?;
+        record.day_admissions = day_admissions.unwrap_or(0);
     }
     Some(record)
 }

@@ -11,7 +11,8 @@ use crate::manifest::section::{HEADER_LENGTH, Section};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
 use crate::model::{
-    ClassName, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, SigningKey, Timestamp,
+    ClassName, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, Reentry, SigningKey,
+    Timestamp,
 };
 use crate::token::Keyring;
 
@@ -120,6 +121,7 @@ fn head(facts: &ManifestFacts<'_>, base: Option<u64>) -> ManifestHead {
             .collect(),
         keys: facts.keys.iter().filter(is_listed).copied().collect(),
         dedup_window: facts.dedup_window,
+        days: facts.event.day_begins(facts.made_at),
     }
 }
 
@@ -220,6 +222,7 @@ impl Tables {
             admissions: ticket.admissions,
             inside: ticket.inside,
             last_admission: encode_time(ticket.last_admission),
+            day_admissions: ticket.day_admissions,
         })
     }
 }
@@ -248,7 +251,9 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
     to.0.reserve_exact(
         3 * HEADER_LENGTH
             + records().count() * TicketRecord::LENGTH
-            + with_history().count() * TicketRecord::HISTORY_LENGTH
+            + with_history().count() * (TicketRecord::HISTORY_LENGTH + TicketRecord::DAY_LENGTH)
+            + 2 * HEADER_LENGTH
+            + head.days.len() * 8
             + SIGNATURE_LENGTH,
     );
     to.section(Section::TicketKeys, |to| {
@@ -278,8 +283,20 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
         Ok(())
     })?;
     encode_times(&mut to, &head.event)?;
+    if head.event.reentry == Reentry::Daily {
+        to.section(Section::Days, |to| {
+            head.days.iter().for_each(|begin| to.time(*begin));
+            Ok(())
+        })?;
+    }
     if let Some(media) = media {
         encode_media(&mut to, media, records().map(|record| record.key))?;
+    }
+    if head.event.reentry == Reentry::Daily {
+        to.section(Section::DayAdmissions, |to| {
+            with_history().for_each(|(_, record)| to.u32(record.day_admissions));
+            Ok(())
+        })?;
     }
     Ok(to.0)
 }

@@ -56,6 +56,7 @@ pub(super) fn merge(base: &Body, delta: &Body) -> Result<Vec<u8>, ManifestTooLar
 struct Renumbering {
     classes: Vec<u16>,
     gate_sets: Vec<u16>,
+    tells_day_admissions: bool,
 }
 
 impl Renumbering {
@@ -72,6 +73,7 @@ impl Renumbering {
                 .iter()
                 .map(|gate_set| tables.gate_set(gate_set))
                 .collect::<Result<_, _>>()?,
+            tells_day_admissions: source.tells_day_admissions(),
         })
     }
 
@@ -80,6 +82,12 @@ impl Renumbering {
         TicketRecord {
             class: self.class(record.class, known_classes),
             gates: numbered(&self.gate_sets, record.gates).copied().unwrap_or(0),
+            // Where the source does not tell, all admissions may have been on the day of the last one.
+            day_admissions: if self.tells_day_admissions {
+                record.day_admissions
+            } else {
+                record.admissions
+            },
             ..record
         }
     }

@@ -36,13 +36,17 @@ pub(super) enum Section {
     Doors,
     /// The new start of a postponed event.
     Rescheduled,
+    /// The begins of days of a `daily` event.
+    Days,
     /// The media of the tickets, where the event lets them in.
     Media,
+    /// The admissions on the day of the last one, of a `daily` event.
+    DayAdmissions,
 }
 
 impl Section {
     /// All sections, in the order of their tags.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Version,
         Self::Event,
         Self::Keys,
@@ -54,10 +58,12 @@ impl Section {
         Self::TicketHistories,
         Self::Doors,
         Self::Rescheduled,
+        Self::Days,
         Self::Media,
+        Self::DayAdmissions,
     ];
 
-    /// The tag in the bytes. The tags 18 and 20 are reserved, see `docs/manifest.md`.
+    /// The tag in the bytes.
     pub(super) const fn tag(self) -> u8 {
         match self {
             Self::Version => 1,
@@ -71,7 +77,9 @@ impl Section {
             Self::TicketHistories => 9,
             Self::Doors => 16,
             Self::Rescheduled => 17,
+            Self::Days => 18,
             Self::Media => 19,
+            Self::DayAdmissions => 20,
         }
     }
 
@@ -123,14 +131,15 @@ impl<'a> Sections<'a> {
         }
     }
 
-    /// The position of a section's content, if the manifest has the section.
-    pub(super) fn optional_range(&self, section: Section) -> Option<Range<usize>> {
-        self.ranges.get(Section::position(section.tag())?)?.clone()
-    }
-
     /// The position of a section's content. A manifest that lacks the section is malformed.
     pub(super) fn range(&self, section: Section) -> Result<Range<usize>, ManifestError> {
         self.optional_range(section).ok_or(ManifestError::Malformed)
+    }
+
+    /// The position of the content of a section that not every manifest has.
+    pub(super) fn optional_range(&self, section: Section) -> Option<Range<usize>> {
+        let position = Section::position(section.tag())?;
+        self.ranges.get(position)?.clone()
     }
 
     /// Reads the content of a section to its end. A section with bytes after what `read` takes is malformed.

@@ -99,6 +99,7 @@ fn ticket(number: u128) -> ManifestTicket {
         inside: 0,
         last_admission: None,
         media: Vec::new(),
+        day_admissions: 0,
     }
 }
 

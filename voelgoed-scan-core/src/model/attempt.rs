@@ -128,6 +128,8 @@ pub enum Recorded {
     NoActiveSession,
     /// The device is inactive.
     DeviceInactive,
+    /// The device's scope does not contain the session's gate. Nothing is recorded.
+    OutOfScope,
     /// The database would admit the ticket again, and a cache may deny it meanwhile: the scan must be claimed first. Nothing is
     /// recorded.
     NotClaimed,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::text::string_enum;
-use crate::model::{DeviceId, Name, OrganizationId, Timestamp};
+use crate::model::{DeviceId, DeviceScope, Name, OrganizationId, Timestamp};
 
 string_enum! {
     /// The kind of device.
@@ -132,6 +132,9 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// Its settings.
     pub settings: DeviceSettings,
+    /// The events and gates that it may work at.
+    #[serde(default)]
+    pub scope: DeviceScope,
     /// The app that runs on it.
     pub app: Option<App>,
     /// The charge of its battery, from 0 to 1.
@@ -158,6 +161,9 @@ pub struct DeviceRegister {
     /// Its settings.
     #[serde(default)]
     pub settings: DeviceSettings,
+    /// The events and gates that it may work at.
+    #[serde(default)]
+    pub scope: DeviceScope,
 }
 
 const fn scanner() -> DeviceType {
@@ -177,6 +183,9 @@ pub struct DevicePatch {
     /// The settings, which replace all present ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<DeviceSettings>,
+    /// The scope, which replaces the present one as a whole: an absent list in it is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<DeviceScope>,
 }
 
 /// The request of `PUT /api/v1/scanning/device`: the health of the device.

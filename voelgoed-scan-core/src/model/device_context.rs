@@ -13,6 +13,15 @@ pub struct AuthenticatedDevice {
     pub change_counter: i64,
 }
 
+impl AuthenticatedDevice {
+    /// Whether the device's scope contains the gate of its session.
+    #[must_use]
+    pub fn is_in_scope(&self, active_session: &ActiveSession) -> bool {
+        let scope = &self.device.scope;
+        scope.admits_gate(active_session.event.id, active_session.gate.id)
+    }
+}
+
 /// An active session with its event and gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActiveSession {
@@ -24,6 +33,8 @@ pub struct ActiveSession {
     pub gate: Gate,
     /// The time from which the event's present rules hold.
     pub rules_since: Timestamp,
+    /// The begin of the period in which people were counted at that time.
+    pub counted_since: Timestamp,
     /// The organization's change counter at the last change of the event or one of its gates.
     pub facts_changed_at_counter: i64,
 }

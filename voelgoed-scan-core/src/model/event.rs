@@ -33,6 +33,9 @@ string_enum! {
         AfterWindow = "after_window" @ 1,
         /// A ticket has at most as many people inside as its entry limit; an exit scan allows another entry.
         AfterExit = "after_exit" @ 2,
+        /// A ticket admits as often as its entry limit on each day of the event. At the begin of a day everybody is taken to
+        /// have left.
+        Daily = "daily" @ 3,
     }
 
     /// What a phone does when its manifest is stale.
@@ -91,18 +94,36 @@ pub struct Event {
 }
 
 /// The rules of an event that are kept over time: a change holds for the scans from then on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRules {
     /// The re-entry policy.
     pub reentry: Reentry,
+    /// The time zone in which days begin.
+    pub time_zone: TimeZoneName,
+    /// When a day begins, in this zone.
+    pub day_starts_at: LocalTime,
+}
+
+impl EventRules {
+    /// Rules with a policy. Days begin at midnight UTC.
+    #[must_use]
+    pub fn constant(reentry: Reentry) -> Self {
+        Self {
+            reentry,
+            time_zone: TimeZoneName::default(),
+            day_starts_at: LocalTime::default(),
+        }
+    }
 }
 
 impl Event {
     /// The rules that hold now.
     #[must_use]
-    pub const fn rules(&self) -> EventRules {
+    pub fn rules(&self) -> EventRules {
         EventRules {
             reentry: self.reentry,
+            time_zone: self.time_zone.clone(),
+            day_starts_at: self.day_starts_at,
         }
     }
 }

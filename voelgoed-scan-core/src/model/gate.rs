@@ -15,11 +15,11 @@ string_enum! {
     }
 }
 
-/// An entrance of an event.
+/// An entrance of an event. Its key is its event and its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gate {
-    /// The gate.
+    /// The gate. The same id may serve several events; each has a gate of its own with it.
     pub id: GateId,
     /// Its organization.
     pub organization_id: OrganizationId,
@@ -27,7 +27,7 @@ pub struct Gate {
     pub event_id: EventId,
     /// Its display name.
     pub name: Name,
-    /// A short code for plans and signs.
+    /// A short code for plans and signs, unique in the event.
     pub code: Option<GateCode>,
     /// Whether it admits people.
     pub status: GateStatus,
@@ -47,7 +47,7 @@ pub struct Gate {
 pub struct GatePut {
     /// Its display name.
     pub name: Name,
-    /// A short code for plans and signs.
+    /// A short code for plans and signs, unique in the event.
     #[serde(default)]
     pub code: Option<GateCode>,
     /// Whether it admits people.

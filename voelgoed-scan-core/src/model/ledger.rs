@@ -77,11 +77,22 @@ pub struct Admission {
     pub without_right: bool,
 }
 
+impl Admission {
+    /// Whether its person is inside. Whoever entered before `since`, the begin of the period in which people are counted, has
+    /// left.
+    #[must_use]
+    pub fn is_open(&self, since: Timestamp) -> bool {
+        self.ended.is_none() && self.entry.at >= since
+    }
+}
+
 /// A change of the occupancy of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movement {
     /// The gate at which the people are counted: the gate of their entry.
     pub gate_id: GateId,
+    /// The begin of the period in which they are counted: the last begin of a day of a `daily` event.
+    pub since: Timestamp,
     /// Entries, minus undone ones.
     pub entries: i64,
     /// Exits.
@@ -94,7 +105,8 @@ pub struct Ledger {
     /// The number of all admissions by right that were not undone.
     #[serde(rename = "n")]
     pub(crate) admissions: u32,
-    /// Every open admission, the latest one, and the latest one by right, in the order of their times.
+    /// Every admission whose person may be inside, the latest one, and the latest one by right, in the order of their times.
+    /// Whoever entered before a day's begin has left, see `rules::ScanDay`.
     #[serde(rename = "a")]
     pub(crate) recent: Vec<Admission>,
     /// The times of the other admissions by right, in ascending order: the latest ones, at most as many as a rule can count.
@@ -108,23 +120,23 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger of the counts and the last admission, which is all that a manifest holds. Every admission that a rule can
-    /// count gets the time of the last one: a phone then denies one entry too many rather than too few.
+    /// A ledger of the counts and the last admission, which is all that a manifest holds. `counted` is the number of admissions
+    /// that a rule can count: they get the time of the last one. A phone then denies one entry too many rather than too few.
     #[must_use]
-    pub fn from_counts(admissions: u32, inside: usize, last: &Passage, entry_limit: u8) -> Self {
-        let counted_by_rules = usize::from(entry_limit).min(admissions as usize);
+    pub fn from_counts(admissions: u32, inside: usize, last: &Passage, counted: usize) -> Self {
+        let counted = counted.min(admissions as usize);
         // The last admission is listed even if its person has left.
-        let listed = inside.max(usize::from(counted_by_rules > 0));
+        let listed = inside.max(usize::from(admissions > 0));
         let ended = listed - inside;
         let admission = |index| Admission {
             entry: last.clone(),
             ended: (index < ended).then(|| last.clone()),
-            without_right: false,
+            without_right: index >= counted,
         };
         Self {
             admissions,
             recent: (0..listed).map(admission).collect(),
-            earlier: vec![last.at; counted_by_rules.saturating_sub(listed)],
+            earlier: vec![last.at; counted.saturating_sub(listed)],
         }
     }
 
@@ -158,13 +170,12 @@ impl Ledger {
         self.admissions
     }
 
-    /// The number of people inside on this ticket.
+    /// The number of people inside on this ticket. Whoever entered before `since`, the begin of the period in which people are
+    /// counted, has left.
     #[must_use]
-    pub fn inside(&self) -> usize {
-        self.recent
-            .iter()
-            .filter(|admission| admission.ended.is_none())
-            .count()
+    pub fn inside(&self, since: Timestamp) -> usize {
+        let recent = self.recent.iter();
+        recent.filter(|admission| admission.is_open(since)).count()
     }
 
     /// The latest admission.

@@ -33,7 +33,7 @@ pub struct Occupancy {
     pub event: Headcount,
 }
 
-/// The counters of a gate or an event.
+/// The counters of a gate or an event. If the event is `daily`, those of the present day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceCount {
@@ -119,7 +119,7 @@ pub struct EventOccupancy {
     pub event: PlaceCount,
     /// The gates, ordered by name.
     pub gates: Vec<GateCount>,
-    /// The number of recorded scans by result.
+    /// The number of recorded scans by result, of all days.
     pub results: ResultCounts,
     /// The number of scans decided in the last minute, accurate to five seconds.
     pub scans_per_minute: i64,

@@ -29,6 +29,11 @@ impl Timestamp {
     /// The years 9998 and 9999 have 365 days each.
     const YEAR_MILLIS: i64 = 365 * 86_400_000;
 
+    /// The earliest time.
+    pub const MIN: Self = Self(Self::MIN_MILLIS);
+    /// The latest time.
+    pub const MAX: Self = Self(Self::MAX_MILLIS);
+
     /// The time `millis` milliseconds after the Unix epoch; clamped to the years 1 to 9999.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {

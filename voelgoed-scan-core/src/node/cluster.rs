@@ -149,6 +149,7 @@ impl Cluster {
                     event,
                     &occupancy,
                     OccupancySource::OtherNode,
+                    at,
                     Instant::now(),
                 );
                 if !stored {
@@ -175,6 +176,7 @@ impl Cluster {
                             event,
                             &occupancy,
                             OccupancySource::Read(began),
+                            at,
                             Instant::now(),
                         );
                         if is_local && bus.is_some() {

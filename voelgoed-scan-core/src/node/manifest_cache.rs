@@ -218,7 +218,18 @@ impl ManifestCache {
                 self.remove(organization, event);
                 return Ok(None);
             };
-            let snapshot = Snapshot::update(manifests.snapshot.take(), reading, now);
+            let is_same_day = previous.is_none_or(|previous| previous.has_rules_of(&reading.event));
+            let (previous, reading) = if is_same_day {
+                (manifests.snapshot.take(), reading)
+            } else {
+                // What a manifest tells of each ticket depends on when days begin. No delta describes such a change.
+                let Some(reading) = store.read_manifest(organization, event, &|_| None).await? else {
+                    self.remove(organization, event);
+                    return Ok(None);
+                };
+                (None, reading)
+            };
+            let snapshot = Snapshot::update(previous, reading, now);
             manifests.snapshot = Some(Arc::new(snapshot));
         }
         let Some(snapshot) = manifests.snapshot.clone() else {

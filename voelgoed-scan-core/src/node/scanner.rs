@@ -189,10 +189,15 @@ impl Scanner {
         }
         let override_forbidden = request.override_.is_some() && !authenticated.device.settings.can_override;
         let active_session = match &authenticated.active_session {
-            Some(active_session) if !override_forbidden => active_session,
+            Some(active_session) if !override_forbidden && authenticated.is_in_scope(active_session) => {
+                active_session
+            }
             active_session => {
                 // A known scan gets its first answer, even if the device could not make a new scan.
                 let error = match active_session {
+                    Some(active_session) if !authenticated.is_in_scope(active_session) => {
+                        ScanError::OutOfScope
+                    }
                     Some(_) => ScanError::OverrideNotAllowed,
                     None if override_forbidden => ScanError::OverrideNotAllowed,
                     None => ScanError::NoActiveSession,

@@ -13,24 +13,52 @@ mod tests;
 use std::collections::HashMap;
 
 use crate::model::{
-    Attempt, DecidedBy, DeviceStatus, EventId, GateId, OrganizationId, Recorded, ResultCounts, RuleSettings,
-    SessionId, TicketFacts, TicketId, Verification, Warning,
+    Attempt, DecidedBy, DeviceStatus, EventId, GateId, Movement, OrganizationId, Recorded, ResultCounts,
+    RuleSettings, SessionId, TicketFacts, TicketId, Timestamp, Verification, Warning,
 };
 use crate::rules::event_state::event_of_dry_run;
 
 pub(crate) use decide::{shows_previous_scan, shows_ticket};
-pub use facts::{BatchFacts, KnownScan, SessionFacts};
+pub use facts::{BatchFacts, KnownScan, PeopleCount, SessionFacts};
 pub use record::{NewScan, build_answer};
 
 /// Changes of the counters of a gate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountChange {
+    /// The begin of the period in which entries and exits are counted. Counters of an earlier period start from zero, and
+    /// counters of a later one stay.
+    pub since: Timestamp,
     /// Entries.
     pub entries: i64,
     /// Exits.
     pub exits: i64,
     /// Recorded scans by result.
     pub results: ResultCounts,
+}
+
+impl Default for CountChange {
+    fn default() -> Self {
+        Self {
+            since: Timestamp::MIN,
+            entries: 0,
+            exits: 0,
+            results: ResultCounts::default(),
+        }
+    }
+}
+
+impl CountChange {
+    /// Adds a movement. Of movements in several periods only those of the last one count.
+    pub fn add_movement(&mut self, movement: &Movement) {
+        if movement.since < self.since {
+            return;
+        }
+        if movement.since > self.since {
+            (self.since, self.entries, self.exits) = (movement.since, 0, 0);
+        }
+        self.entries += movement.entries;
+        self.exits += movement.exits;
+    }
 }
 
 /// The changes to write for a batch.
@@ -115,6 +143,12 @@ fn decide_attempt(
         if session.device_status != DeviceStatus::Active {
             return Recorded::DeviceInactive;
         }
+        if !session
+            .device_scope
+            .admits_gate(session.event.id, session.gate.id)
+        {
+            return Recorded::OutOfScope;
+        }
         if !session.session_active {
             return Recorded::NoActiveSession;
         }
@@ -137,6 +171,7 @@ fn decide_attempt(
             answer_ticket: denial.ticket.clone(),
             previous_scan: denial.previous_scan.clone(),
             at: attempt.now,
+            day: session.day(attempt.now),
         },
     };
     Recorded::Decided(Box::new(record::write(
@@ -153,7 +188,7 @@ fn with_occupancy(recorded: Recorded, facts: &BatchFacts, attempt: &Attempt) -> 
                 (session.event.id, session.gate.id) == (answer.event_id, answer.gate.id)
             };
             if let Some(session) = session.filter(is_same_place) {
-                answer.occupancy = facts.occupancy(&session.event, &session.gate);
+                answer.occupancy = facts.occupancy(session, session.day(attempt.now));
             }
             Recorded::Replayed(answer)
         }

@@ -13,7 +13,7 @@ use crate::model::{
     Claims, Direction, Event, Gate, GateStatus, Occupancy, OrganizationId, Reason, TicketFacts, TicketStatus,
     Timestamp,
 };
-use crate::rules::{Allowance, check_event};
+use crate::rules::{Allowance, ScanDay, check_event};
 
 /// The circumstances of a scan.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub struct ScanContext<'a> {
     pub occupancy: Option<Occupancy>,
     /// The deduplication window.
     pub dedup_window: Duration,
+    /// The day of the scan.
+    pub day: ScanDay,
 }
 
 impl ScanContext<'_> {
@@ -40,6 +42,7 @@ impl ScanContext<'_> {
             reentry: self.event.reentry,
             entry_limit: facts.ticket.entry_limit,
             dedup_window: self.dedup_window,
+            day: self.day,
         }
     }
 }
@@ -54,7 +57,7 @@ pub fn decide(context: &ScanContext<'_>, claims: &Claims, facts: Option<&TicketF
             .check(context.now)
             .and_then(|()| find(context, claims, facts))
             .and_then(|facts| enter(context, facts)),
-        Direction::Exit => find(context, claims, facts).and_then(leave),
+        Direction::Exit => find(context, claims, facts).and_then(|facts| leave(context, facts)),
     };
     decision.unwrap_or_else(|denial| denial)
 }
@@ -136,7 +139,7 @@ fn enter(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
         return Err(allowance.denial());
     }
     let readmission = facts.ledger.admissions() >= u32::from(ticket.entry_limit);
-    let adds_person = !readmission || facts.ledger.readmission_adds_person(ticket.entry_limit);
+    let adds_person = !readmission || facts.ledger.readmission_adds_person(&allowance);
     if let Some(occupancy) = context.occupancy.filter(|_| adds_person) {
         if occupancy.gate.is_full() {
             return Err(Reason::GateFull);
@@ -169,8 +172,8 @@ fn gate_admits(gate: &Gate, facts: &TicketFacts) -> bool {
 }
 
 /// An exit needs a person inside. No other check applies.
-fn leave(facts: &TicketFacts) -> Result<Reason, Reason> {
-    if facts.ledger.inside() > 0 {
+fn leave(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reason> {
+    if facts.ledger.inside(context.day.counted_since) > 0 {
         Ok(Reason::Exited)
     } else {
         Err(Reason::NotInside)

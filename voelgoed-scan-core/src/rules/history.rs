@@ -166,7 +166,7 @@ impl HistoryFold<'_> {
                 } else {
                     Reason::Admitted
                 };
-                let adds_person = !readmission || ledger.readmission_adds_person(allowance.entry_limit);
+                let adds_person = !readmission || ledger.readmission_adds_person(&allowance);
                 (
                     EntryEffect::ByRight { adds_person },
                     HistoryOutcome::with_reason(reason),
@@ -189,10 +189,14 @@ impl HistoryFold<'_> {
         let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
         match effect {
             EntryEffect::ByRight { adds_person } => {
-                movements.extend(ledger.enter(scan.passage.clone(), adds_person));
+                movements.extend(ledger.enter(
+                    scan.passage.clone(),
+                    adds_person,
+                    allowance.day.counted_since,
+                ));
             }
             EntryEffect::WithoutRight => {
-                movements.push(ledger.admit_without_right(scan.passage.clone()));
+                movements.push(ledger.admit_without_right(scan.passage.clone(), allowance.day.counted_since));
             }
             EntryEffect::Denied => return outcome,
         }
@@ -217,7 +221,7 @@ impl HistoryFold<'_> {
             Reason::Overridden => (EntryEffect::ByRight { adds_person: true }, before),
             _ if !allowed && self.has_late_entry => (EntryEffect::WithoutRight, self.lose(before, allowance)),
             Reason::Readmitted => {
-                let adds_person = self.folded.ledger.readmission_adds_person(allowance.entry_limit);
+                let adds_person = self.folded.ledger.readmission_adds_person(allowance);
                 (EntryEffect::ByRight { adds_person }, before)
             }
             _ => (EntryEffect::ByRight { adds_person: true }, before),
@@ -247,7 +251,8 @@ impl HistoryFold<'_> {
     }
 
     fn leave(&mut self, scan: &PastScan) -> HistoryOutcome {
-        let movement = self.folded.ledger.leave(scan.passage.clone());
+        let since = self.rules.counted_since(scan.passage.at);
+        let movement = self.folded.ledger.leave(scan.passage.clone(), since);
         let reason = if movement.is_some() {
             Reason::Exited
         } else {
@@ -287,24 +292,26 @@ impl HistoryOutcome {
     }
 }
 
-/// The movements that turn the counts of `before` into those of `after`.
+/// The movements that turn the counts of `before` into those of `after`, by gate and by the period in which people are counted.
 #[must_use]
 pub fn movement_difference(before: &[Movement], after: &[Movement]) -> Vec<Movement> {
-    let mut by_gate = BTreeMap::new();
+    let mut by_place = BTreeMap::new();
     let signed = before
         .iter()
         .map(|movement| (movement, -1))
         .chain(after.iter().map(|movement| (movement, 1)));
     for (movement, sign) in signed {
-        let (entries, exits): &mut (i64, i64) = by_gate.entry(movement.gate_id).or_default();
+        let (entries, exits): &mut (i64, i64) =
+            by_place.entry((movement.gate_id, movement.since)).or_default();
         *entries += sign * movement.entries;
         *exits += sign * movement.exits;
     }
-    by_gate
+    by_place
         .into_iter()
         .filter(|(_, (entries, exits))| (*entries, *exits) != (0, 0))
-        .map(|(gate_id, (entries, exits))| Movement {
+        .map(|((gate_id, since), (entries, exits))| Movement {
             gate_id,
+            since,
             entries,
             exits,
         })

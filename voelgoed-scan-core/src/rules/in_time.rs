@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::{Event, EventId, EventRules, RuleSettings, Ticket, TicketId, Timestamp};
-use crate::rules::Allowance;
+use crate::model::{Event, EventId, EventRules, Reentry, RuleSettings, Ticket, TicketId, Timestamp};
+use crate::rules::{Allowance, ScanDay};
 
 /// Former values, each with the time until which it held, in the order of these times.
 pub type FormerValues<T> = Vec<(Timestamp, T)>;
@@ -20,11 +20,26 @@ struct Timeline<T> {
     present: T,
 }
 
-impl<T: Copy> Timeline<T> {
+impl<T> Timeline<T> {
+    /// The index of the value that holds at a time. The present value comes after the former ones.
+    fn index_at(&self, time: Timestamp) -> usize {
+        self.former.partition_point(|(until, _)| *until <= time)
+    }
+
+    /// The value of an index.
+    fn value(&self, index: usize) -> &T {
+        self.former.get(index).map_or(&self.present, |(_, value)| value)
+    }
+
+    /// The time from which the value of an index holds; `None` for the first one.
+    fn since(&self, index: usize) -> Option<Timestamp> {
+        let former = self.former.get(index.checked_sub(1)?)?;
+        Some(former.0)
+    }
+
     /// The value that holds at a time.
-    fn at(&self, time: Timestamp) -> T {
-        let former = self.former.iter().find(|(until, _)| time < *until);
-        former.map_or(self.present, |(_, value)| *value)
+    fn at(&self, time: Timestamp) -> &T {
+        self.value(self.index_at(time))
     }
 }
 
@@ -37,18 +52,13 @@ pub struct TicketRules {
 }
 
 impl TicketRules {
-    /// Rules that never changed.
+    /// Rules that never changed. The days of `daily` begin at midnight UTC.
     #[must_use]
-    pub const fn constant(allowance: Allowance) -> Self {
-        let Allowance {
-            reentry,
-            entry_limit,
-            dedup_window,
-        } = allowance;
+    pub fn constant(reentry: Reentry, entry_limit: u8, dedup_window: Duration) -> Self {
         Self {
             event: Timeline {
                 former: Vec::new(),
-                present: EventRules { reentry },
+                present: EventRules::constant(reentry),
             },
             entry_limit: Timeline {
                 former: Vec::new(),
@@ -64,10 +74,33 @@ impl TicketRules {
     /// The allowance at a time.
     #[must_use]
     pub fn at(&self, time: Timestamp) -> Allowance {
+        let rules = self.event.at(time);
         Allowance {
-            reentry: self.event.at(time).reentry,
-            entry_limit: self.entry_limit.at(time),
-            dedup_window: self.dedup_window.at(time),
+            reentry: rules.reentry,
+            entry_limit: *self.entry_limit.at(time),
+            dedup_window: *self.dedup_window.at(time),
+            day: ScanDay {
+                from: rules.day(time).map_or(Timestamp::MIN, |day| day.from),
+                counted_since: self.counted_since(time),
+            },
+        }
+    }
+
+    /// The begin of the period in which people are counted at a time: the last begin of a day under the rules of its time.
+    #[must_use]
+    pub fn counted_since(&self, time: Timestamp) -> Timestamp {
+        let (mut index, mut time) = (self.event.index_at(time), time);
+        loop {
+            let since = self.event.since(index);
+            let day = self.event.value(index).day(time);
+            if let Some(day) = day.filter(|day| since.is_none_or(|since| day.from >= since)) {
+                return day.from;
+            }
+            let Some(since) = since else {
+                return Timestamp::MIN;
+            };
+            index = index.saturating_sub(1);
+            time = since.plus_millis(-1);
         }
     }
 }
@@ -110,7 +143,6 @@ impl FormerRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Reentry;
     use crate::rules::decision::tests::{NOW, event, ticket};
 
     #[test]
@@ -118,7 +150,7 @@ mod tests {
         let (event, mut ticket) = (event(), ticket().ticket);
         ticket.entry_limit = 4;
         let at = |seconds: i64| NOW.plus_millis(seconds * 1000);
-        let rules = |reentry| EventRules { reentry };
+        let rules = EventRules::constant;
         let former = FormerRules {
             events: HashMap::from([(
                 event.id,
@@ -153,5 +185,66 @@ mod tests {
         assert_eq!(found(15), (Reentry::AfterExit, 4, 7));
         assert_eq!(found(20), (Reentry::Never, 4, 7));
         assert_eq!(found(30), (Reentry::Never, 4, 9));
+    }
+
+    #[test]
+    fn people_are_counted_from_the_last_begin_of_a_day_under_the_rules_of_its_time() {
+        let (event, ticket) = (event(), ticket().ticket);
+        let at = |text: &str| text.parse::<Timestamp>().expect(text);
+        let daily = |zone: &str, starts: &str| EventRules {
+            reentry: Reentry::Daily,
+            time_zone: zone.parse().expect("a zone"),
+            day_starts_at: starts.parse().expect("a time of day"),
+        };
+        let former = FormerRules {
+            events: HashMap::from([(
+                event.id,
+                vec![
+                    (at("2026-11-10T15:00:00Z"), EventRules::constant(Reentry::Never)),
+                    (at("2026-11-12T03:00:00Z"), daily("UTC", "00:00")),
+                    (at("2026-11-13T12:00:00Z"), daily("UTC", "06:00")),
+                    (at("2026-11-14T09:00:00Z"), daily("Europe/Berlin", "06:00")),
+                ],
+            )]),
+            ..FormerRules::default()
+        };
+        let settings = RuleSettings {
+            dedup_window: Duration::from_secs(8),
+        };
+        let rules = former.of_ticket(&ticket, &event, &settings);
+        let (first, midnight) = (Timestamp::MIN, at("2026-11-12T00:00:00Z"));
+        for (time, from, counted_since) in [
+            ("2026-11-10T14:59:59.999Z", Timestamp::MIN, first),
+            // Daily begins at 15:00: the day counts from midnight, and nobody has left before the next one.
+            ("2026-11-10T15:00:00Z", at("2026-11-10T00:00:00Z"), first),
+            (
+                "2026-11-11T00:00:00Z",
+                at("2026-11-11T00:00:00Z"),
+                at("2026-11-11T00:00:00Z"),
+            ),
+            // From 03:00 days begin at 06:00: it is again the day before, and everybody left at midnight.
+            ("2026-11-12T02:59:59Z", midnight, midnight),
+            ("2026-11-12T03:00:00Z", at("2026-11-11T06:00:00Z"), midnight),
+            (
+                "2026-11-12T06:00:00Z",
+                at("2026-11-12T06:00:00Z"),
+                at("2026-11-12T06:00:00Z"),
+            ),
+            // 06:00 in Berlin is 05:00 UTC.
+            (
+                "2026-11-13T12:00:00Z",
+                at("2026-11-13T05:00:00Z"),
+                at("2026-11-13T06:00:00Z"),
+            ),
+            (
+                "2026-11-14T05:00:00Z",
+                at("2026-11-14T05:00:00Z"),
+                at("2026-11-14T05:00:00Z"),
+            ),
+            ("2026-11-20T00:00:00Z", Timestamp::MIN, at("2026-11-14T05:00:00Z")),
+        ] {
+            let day = rules.at(at(time)).day;
+            assert_eq!(day, ScanDay { from, counted_since }, "{time}");
+        }
     }
 }

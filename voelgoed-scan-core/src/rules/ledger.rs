@@ -1,13 +1,14 @@
 //! The rules on a ticket's ledger: when it admits, and how entries and exits change it.
 //!
 //! Invariants: admissions are in the order of their times; what the ledger keeps does not depend on the rules in force, so
-//! that it is enough for any later rules: every open admission, and of the others the times of as many of the latest as a
+//! that it is enough for any later rules: every admission whose person is inside, and of the others the times of as many of the latest as a
 //! rule can count; the changes of occupancy ([`Movement`]) add up to entries minus exits at every gate. People and rights
 //! are separate: a person whom a device admitted against the rules is inside, but does not use up the ticket.
 
 use std::time::Duration;
 
 use crate::model::{Admission, Ledger, Movement, Passage, Reason, Reentry, Timestamp};
+use crate::rules::ScanDay;
 
 /// The number of admissions that a rule can count: the greatest entry limit.
 const MAX_COUNTED: usize = u8::MAX as usize;
@@ -21,6 +22,8 @@ pub struct Allowance {
     pub entry_limit: u8,
     /// The deduplication window of [`Reentry::AfterWindow`].
     pub dedup_window: Duration,
+    /// The day of the scan.
+    pub day: ScanDay,
 }
 
 impl Allowance {
@@ -29,7 +32,7 @@ impl Allowance {
     pub const fn denial(&self) -> Reason {
         match (self.entry_limit, self.reentry) {
             (1, Reentry::AfterExit) => Reason::AlreadyInside,
-            (1, Reentry::Never | Reentry::AfterWindow) => Reason::AlreadyScanned,
+            (1, Reentry::Never | Reentry::AfterWindow | Reentry::Daily) => Reason::AlreadyScanned,
             _ => Reason::EntryLimitReached,
         }
     }
@@ -42,13 +45,15 @@ impl Ledger {
         let limit = usize::from(allowance.entry_limit);
         match allowance.reentry {
             Reentry::Never => (self.admissions as usize) < limit,
-            Reentry::AfterExit => self.inside() < limit,
+            Reentry::AfterExit => self.inside(allowance.day.counted_since) < limit,
             Reentry::AfterWindow => self.admissions_since(now.minus(allowance.dedup_window)) < limit,
+            Reentry::Daily => self.admissions_since(allowance.day.from) < limit,
         }
     }
 
     /// The number of admissions by right at or after `since`. It is exact up to the greatest entry limit.
-    fn admissions_since(&self, since: Timestamp) -> usize {
+    #[must_use]
+    pub fn admissions_since(&self, since: Timestamp) -> usize {
         let recent = self
             .recent
             .iter()
@@ -60,20 +65,27 @@ impl Ledger {
     /// The admission that an entry past the allowance conflicts with: the latest one that the policy counts.
     #[must_use]
     pub fn blocking_admission(&self, allowance: &Allowance) -> Option<&Passage> {
-        let latest = |counts: fn(&Admission) -> bool| self.recent.iter().rev().find(|one| counts(one));
-        let by_right = |one: &Admission| !one.without_right;
+        let since = allowance.day.counted_since;
+        let mut latest = self.recent.iter().rev();
+        let by_right = |one: &&Admission| !one.without_right;
+        let is_open = |one: &&Admission| one.is_open(since);
         let found = match allowance.reentry {
-            Reentry::Never | Reentry::AfterWindow => latest(by_right),
-            Reentry::AfterExit => latest(|one| !one.without_right && one.ended.is_none())
-                .or_else(|| latest(|one| one.ended.is_none())),
+            Reentry::Never | Reentry::AfterWindow => latest.find(by_right),
+            Reentry::AfterExit => latest
+                .clone()
+                .find(|one| by_right(one) && is_open(one))
+                .or_else(|| latest.find(is_open)),
+            Reentry::Daily => latest.find(|one| by_right(one) && one.entry.at >= allowance.day.from),
         };
         found.map(|admission| &admission.entry)
     }
 
-    /// Adds a person whom a device admitted although the rules did not allow it.
-    pub fn admit_without_right(&mut self, entry: Passage) -> Movement {
+    /// Adds a person whom a device admitted although the rules did not allow it. `since` is the begin of the period in which
+    /// people are counted ([`ScanDay::counted_since`]).
+    pub fn admit_without_right(&mut self, entry: Passage, since: Timestamp) -> Movement {
         let movement = Movement {
             gate_id: entry.gate_id,
+            since,
             entries: 1,
             exits: 0,
         };
@@ -82,22 +94,24 @@ impl Ledger {
             ended: None,
             without_right: true,
         });
-        self.prune();
+        self.prune(since);
         movement
     }
 
     /// Adds an admission. `person_added` is false if the holder came back without an exit scan. Then the oldest open admission
     /// ends, at its own gate.
-    pub fn enter(&mut self, entry: Passage, person_added: bool) -> Vec<Movement> {
+    pub fn enter(&mut self, entry: Passage, person_added: bool, since: Timestamp) -> Vec<Movement> {
         let mut movements = vec![Movement {
             gate_id: entry.gate_id,
+            since,
             entries: 1,
             exits: 0,
         }];
-        if !person_added && let Some(old) = self.recent.iter_mut().find(|admission| admission.ended.is_none())
+        if !person_added && let Some(old) = self.recent.iter_mut().find(|admission| admission.is_open(since))
         {
             movements.push(Movement {
                 gate_id: old.entry.gate_id,
+                since,
                 entries: 0,
                 exits: 1,
             });
@@ -109,20 +123,30 @@ impl Ledger {
             ended: None,
             without_right: false,
         });
-        self.prune();
+        self.prune(since);
         movements
     }
 
     /// Whether a readmission adds a person. It does not if as many people are inside as the entry limit allows: then the holder
-    /// came back without an exit scan. Under `after_exit` a readmission always adds a person.
+    /// came back without an exit scan. Under `after_exit` a readmission always adds a person. Under `daily` it does, unless
+    /// somebody is counted who entered on an earlier day, because `daily` began after the day did.
     #[must_use]
-    pub fn readmission_adds_person(&self, entry_limit: u8) -> bool {
-        self.inside() < usize::from(entry_limit)
+    pub fn readmission_adds_person(&self, allowance: &Allowance) -> bool {
+        let ScanDay { from, counted_since } = allowance.day;
+        match allowance.reentry {
+            Reentry::Daily => !self
+                .recent
+                .iter()
+                .any(|one| one.is_open(counted_since) && one.entry.at < from),
+            Reentry::Never | Reentry::AfterWindow | Reentry::AfterExit => {
+                self.inside(counted_since) < usize::from(allowance.entry_limit)
+            }
+        }
     }
 
     /// Ends the latest open admission, preferably one at the exit's gate. `None` if no person is inside.
-    pub fn leave(&mut self, exit: Passage) -> Option<Movement> {
-        let open = |admission: &&mut Admission| admission.ended.is_none();
+    pub fn leave(&mut self, exit: Passage, since: Timestamp) -> Option<Movement> {
+        let open = |admission: &&mut Admission| admission.is_open(since);
         let own_gate = self
             .recent
             .iter_mut()
@@ -136,20 +160,21 @@ impl Ledger {
         admission.ended = Some(exit);
         Some(Movement {
             gate_id: admission.entry.gate_id,
+            since,
             entries: 0,
             exits: 1,
         })
     }
 
-    /// Removes the admissions that no rule reads as a whole: ended ones, except the last one and the last one by right. Of
-    /// those by right the times stay, as many as a rule can count.
-    fn prune(&mut self) {
+    /// Removes the admissions that no rule reads as a whole: those whose person has left, except the last one and the last one
+    /// by right. Of those by right the times stay, as many as a rule can count.
+    fn prune(&mut self, since: Timestamp) {
         let last = self.recent.len().saturating_sub(1);
         let last_by_right = self.recent.iter().rposition(|one| !one.without_right);
         let Self { recent, earlier, .. } = self;
         let mut index = 0;
         recent.retain(|admission| {
-            let keep = admission.ended.is_none() || index == last || Some(index) == last_by_right;
+            let keep = admission.is_open(since) || index == last || Some(index) == last_by_right;
             index += 1;
             if !keep && !admission.without_right {
                 let at = admission.entry.at;
@@ -182,6 +207,7 @@ mod tests {
             reentry,
             entry_limit,
             dedup_window: Duration::from_millis(100),
+            day: ScanDay::ENDLESS,
         }
     }
 
@@ -191,9 +217,9 @@ mod tests {
         let mut ledger = Ledger::default();
         for at in [1, 2] {
             assert!(ledger.allows_entry(&never, Timestamp::from_millis(at)));
-            ledger.enter(passage(at, 1), true);
+            ledger.enter(passage(at, 1), true, Timestamp::MIN);
         }
-        ledger.leave(passage(3, 1));
+        ledger.leave(passage(3, 1), Timestamp::MIN);
         assert!(!ledger.allows_entry(&never, Timestamp::from_millis(1_000_000)));
     }
 
@@ -201,18 +227,21 @@ mod tests {
     fn after_exit_counts_the_people_inside() {
         let after_exit = allowance(Reentry::AfterExit, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(passage(1, 1), true);
+        ledger.enter(passage(1, 1), true, Timestamp::MIN);
         assert!(!ledger.allows_entry(&after_exit, Timestamp::from_millis(2)));
-        ledger.leave(passage(2, 1));
+        ledger.leave(passage(2, 1), Timestamp::MIN);
         assert!(ledger.allows_entry(&after_exit, Timestamp::from_millis(3)));
-        assert!(ledger.leave(passage(3, 1)).is_none(), "nobody is inside");
+        assert!(
+            ledger.leave(passage(3, 1), Timestamp::MIN).is_none(),
+            "nobody is inside"
+        );
     }
 
     #[test]
     fn after_window_includes_both_ends_of_the_window() {
         let after_window = allowance(Reentry::AfterWindow, 1);
         let mut ledger = Ledger::default();
-        ledger.enter(passage(1000, 1), true);
+        ledger.enter(passage(1000, 1), true, Timestamp::MIN);
         assert!(!ledger.allows_entry(&after_window, Timestamp::from_millis(1100)));
         assert!(ledger.allows_entry(&after_window, Timestamp::from_millis(1101)));
     }
@@ -220,34 +249,35 @@ mod tests {
     #[test]
     fn a_readmission_without_an_exit_scan_ends_the_old_admission_at_its_gate() {
         let mut ledger = Ledger::default();
-        ledger.enter(passage(1000, 1), true);
-        assert!(!ledger.readmission_adds_person(1));
+        ledger.enter(passage(1000, 1), true, Timestamp::MIN);
+        assert!(!ledger.readmission_adds_person(&allowance(Reentry::AfterWindow, 1)));
         let old_gate = passage(0, 1).gate_id;
-        let movements = ledger.enter(passage(2000, 2), false);
+        let movements = ledger.enter(passage(2000, 2), false, Timestamp::MIN);
         assert_eq!(
             movements[1],
             Movement {
                 gate_id: old_gate,
+                since: Timestamp::MIN,
                 entries: 0,
                 exits: 1
             }
         );
-        assert_eq!((ledger.admissions(), ledger.inside()), (2, 1));
+        assert_eq!((ledger.admissions(), ledger.inside(Timestamp::MIN)), (2, 1));
     }
 
     #[test]
     fn an_exit_ends_the_latest_admission_at_its_own_gate_first() {
         let mut ledger = Ledger::default();
         for (at, gate) in [(1, 1), (2, 2), (3, 1)] {
-            ledger.enter(passage(at, gate), true);
+            ledger.enter(passage(at, gate), true, Timestamp::MIN);
         }
         let gates: Vec<_> = [(4, 2), (5, 2), (6, 9)]
             .into_iter()
-            .filter_map(|(at, gate)| ledger.leave(passage(at, gate)))
+            .filter_map(|(at, gate)| ledger.leave(passage(at, gate), Timestamp::MIN))
             .map(|movement| movement.gate_id.as_uuid().as_u128())
             .collect();
         assert_eq!(gates, [2, 1, 1]);
-        assert_eq!(ledger.inside(), 0);
+        assert_eq!(ledger.inside(Timestamp::MIN), 0);
         assert_eq!(ledger.last_passage().map(|seen| seen.at.as_millis()), Some(6));
     }
 
@@ -255,8 +285,8 @@ mod tests {
     fn the_ledger_stays_small_after_many_entries_and_exits() {
         let mut ledger = Ledger::default();
         for at in 0..1000 {
-            ledger.enter(passage(at * 2, 1), true);
-            ledger.leave(passage(at * 2 + 1, 1));
+            ledger.enter(passage(at * 2, 1), true, Timestamp::MIN);
+            ledger.leave(passage(at * 2 + 1, 1), Timestamp::MIN);
         }
         assert_eq!((ledger.admissions(), ledger.recent.len()), (1000, 1));
         let greatest = allowance(Reentry::AfterWindow, 255);
@@ -274,15 +304,18 @@ mod tests {
         let last = passage(1000, 1);
         // Three admissions of which one person is inside, and a limit that was raised to 3.
         let ledger = Ledger::from_counts(3, 1, &last, 3);
-        assert_eq!((ledger.admissions(), ledger.inside()), (3, 1));
+        assert_eq!((ledger.admissions(), ledger.inside(Timestamp::MIN)), (3, 1));
         let after_window = |limit| allowance(Reentry::AfterWindow, limit);
         assert!(!ledger.allows_entry(&after_window(3), Timestamp::from_millis(1100)));
         assert!(ledger.allows_entry(&after_window(3), Timestamp::from_millis(1101)));
         assert_eq!(ledger.last_admission(), Some(&last));
         let left = Ledger::from_counts(1, 0, &last, 1);
-        assert_eq!((left.inside(), left.last_admission()), (0, Some(&last)));
+        assert_eq!(
+            (left.inside(Timestamp::MIN), left.last_admission()),
+            (0, Some(&last))
+        );
         assert!(!left.allows_entry(&after_window(1), Timestamp::from_millis(1100)));
-        assert_eq!(Ledger::from_counts(0, 2, &last, 1).inside(), 2);
+        assert_eq!(Ledger::from_counts(0, 2, &last, 1).inside(Timestamp::MIN), 2);
         assert_eq!(Ledger::from_counts(0, 0, &last, 1), Ledger::default());
     }
 
@@ -290,8 +323,8 @@ mod tests {
     fn the_ledger_knows_enough_for_a_higher_limit_and_another_policy() {
         let mut ledger = Ledger::default();
         for at in [1000, 1010, 1020, 1030] {
-            ledger.enter(passage(at, 1), true);
-            ledger.leave(passage(at + 5, 1));
+            ledger.enter(passage(at, 1), true, Timestamp::MIN);
+            ledger.leave(passage(at + 5, 1), Timestamp::MIN);
         }
         for (limit, now, allowed) in [
             (3, 1040, false),

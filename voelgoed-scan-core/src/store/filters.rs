@@ -8,7 +8,7 @@ use crate::rules::ConflictKind;
 pub struct ScanFilter {
     /// Scans of this event.
     pub event_id: Option<EventId>,
-    /// Scans at this gate.
+    /// Scans at this gate, whatever their event.
     pub gate_id: Option<GateId>,
     /// Scans by this device.
     pub device_id: Option<DeviceId>,

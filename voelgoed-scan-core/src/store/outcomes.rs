@@ -75,6 +75,8 @@ pub enum StartOutcome {
     Missing,
     /// The device is not active.
     DeviceInactive,
+    /// The gate is outside the device's scope.
+    OutOfScope,
 }
 
 /// Which scans a caller may undo.

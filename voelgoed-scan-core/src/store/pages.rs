@@ -32,7 +32,8 @@ impl Cursor {
     };
 
     /// The position in a list that is ordered by id alone.
-    pub(super) const fn of_id(id: uuid::Uuid) -> Self {
+    #[must_use]
+    pub const fn of_id(id: uuid::Uuid) -> Self {
         Self { at: 0, id }
     }
 }
@@ -46,10 +47,10 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl<T> Page<T> {
     /// A page without rows, which is the last one.
-    pub(super) const fn empty() -> Self {
+    #[must_use]
+    pub const fn empty() -> Self {
         Self {
             data: Vec::new(),
             next: None,

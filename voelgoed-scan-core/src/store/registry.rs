@@ -88,8 +88,8 @@ pub trait Events: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError>;
 
-    /// Creates or replaces a gate. `Missing` if the event does not exist, `Conflict` if the id is a gate of another
-    /// event.
+    /// Creates or replaces a gate of an event. The same id may be a gate of other events. `Missing` if the event does not
+    /// exist, `Conflict` if another gate of the event has the code.
     async fn put_gate(
         &self,
         organization: OrganizationId,

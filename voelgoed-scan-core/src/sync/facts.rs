@@ -1,6 +1,6 @@
 //! The input and output of an upload: the batch of the device, the facts of the database, and the changes to write.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,11 @@ use crate::model::{
     TicketStatus, Timestamp,
 };
 use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
+use crate::sync::event_of_scan::EventLookup;
 use crate::sync::refold::ScanState;
-use crate::sync::{BatchSignature, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload};
+use crate::sync::{
+    BatchSignature, DeviceScopes, GateEvents, LinkHash, ReceivedSequences, ScanFault, SyncScan, Upload,
+};
 use crate::token::MediumClaim;
 
 /// The offset of a device's clock, in milliseconds, up to which its times are not corrected.
@@ -144,6 +147,8 @@ pub struct SyncDevice {
     pub revoked: bool,
     /// Whether it may override.
     pub can_override: bool,
+    /// The events and gates that it may work at, over time.
+    pub scopes: DeviceScopes,
     /// The public key that it enrolled with.
     pub key: Option<DeviceKey>,
     /// The received part of its log.
@@ -166,12 +171,25 @@ pub struct RecordedScan {
 pub struct SessionSpan {
     /// The session.
     pub id: SessionId,
+    /// The event.
+    pub event_id: EventId,
     /// The gate.
     pub gate_id: GateId,
     /// The start.
     pub from: Timestamp,
     /// The end; `None` if it is active.
     pub until: Option<Timestamp>,
+}
+
+/// Where and when a scan in quarantine was made, as its first arrival fixed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantinedPlace {
+    /// The event.
+    pub event_id: EventId,
+    /// The gate.
+    pub gate_id: GateId,
+    /// The corrected time.
+    pub at: Timestamp,
 }
 
 /// The facts of the database about a batch.
@@ -181,8 +199,10 @@ pub struct SyncFacts {
     pub device: SyncDevice,
     /// The recorded scans with ids of the batch.
     pub recorded: HashMap<ScanId, RecordedScan>,
-    /// The gates of the batch with their events.
-    pub gates: HashMap<GateId, (Event, Gate)>,
+    /// The events that have the gates of the batch.
+    pub gate_events: GateEvents,
+    /// The gates of the batch at the events of its scans.
+    pub gates: HashMap<(EventId, GateId), (Event, Gate)>,
     /// The tickets.
     pub tickets: HashMap<TicketId, TicketFacts>,
     /// The changes of their statuses that staff made, in the order of their times.
@@ -196,12 +216,22 @@ pub struct SyncFacts {
     /// The positions of the device's log at and next to those of the batch, with their scans.
     pub log: HashMap<u64, (ScanId, LogPosition)>,
     /// The scans of the batch that are in quarantine.
-    pub quarantined: HashSet<ScanId>,
+    pub quarantined: HashMap<ScanId, QuarantinedPlace>,
     /// How many more scans the quarantine accepts.
     pub quarantine_capacity: usize,
 }
 
 impl SyncFacts {
+    /// The event of a scan of the batch.
+    pub(crate) fn event_of(&self, scan: &SyncScan, at: Timestamp) -> Result<EventId, ScanFault> {
+        let lookup = EventLookup {
+            quarantined: &self.quarantined,
+            gate_events: &self.gate_events,
+            sessions: &self.sessions,
+        };
+        lookup.find(scan, at)
+    }
+
     /// Whether staff had voided, refunded or used the ticket before `at`.
     pub(crate) fn is_barred(&self, ticket: TicketId, at: Timestamp) -> bool {
         let changes = self.status_changes.get(&ticket);

@@ -9,12 +9,14 @@ use crate::model::{
     ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
+use crate::sync::event_of_scan::session_at;
 use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    LinkHash, LogPosition, QuarantinedScan, QuarantinedUpload, ReceivedSequences, ScanFault, SyncFacts,
-    SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
+    DeviceScopes, LinkHash, LogPosition, QuarantinedPlace, QuarantinedScan, QuarantinedUpload,
+    ReceivedSequences, ScanFault, SessionSpan, SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk,
+    UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
@@ -49,8 +51,8 @@ pub fn ingest(
     Ingestion::new(chunk, facts, rules, writes).run(&chunk.items, is_accepted)
 }
 
-/// Ingests quarantined scans that staff accepted, as if their device were trusted. They take no position in its log, where
-/// they may contradict other scans.
+/// Ingests quarantined scans that staff accepted, as if their device were trusted, wherever it may work. They take no
+/// position in its log, where they may contradict other scans.
 #[must_use]
 pub fn ingest_accepted(
     chunk: &UploadChunk<'_>,
@@ -58,6 +60,7 @@ pub fn ingest_accepted(
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
     facts.log.clear();
+    facts.device.scopes = DeviceScopes::default();
     Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
 }
 
@@ -167,14 +170,22 @@ impl<'a> Ingestion<'a> {
                 ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault))
             };
         }
-        let Some((event, gate)) = self.facts.gates.get(&scan.gate_id).cloned() else {
-            return ItemOutcome::Rejected(Some(id), ScanFault::new("/gate_id", "is not a gate"));
+        if !is_accepted && self.facts.quarantined.contains_key(&id) {
+            return ItemOutcome::Quarantined(id);
+        }
+        let event = match self.facts.event_of(scan, self.batch.corrected(scan)) {
+            Ok(event) => event,
+            Err(fault) => return ItemOutcome::Rejected(Some(id), fault),
         };
-        if scan.event_id.is_some_and(|named| named != event.id) {
+        let Some((event, gate)) = self.facts.gates.get(&(event, scan.gate_id)).cloned() else {
             let fault = ScanFault::new("/event_id", "is not an event with this gate");
             return ItemOutcome::Rejected(Some(id), fault);
-        }
-        if !is_accepted {
+        };
+        // A scan in quarantine keeps the time that its first arrival fixed.
+        let at = self.facts.quarantined.get(&id).map(|place| place.at);
+        let at = at.unwrap_or_else(|| self.batch.corrected(scan));
+        let scope = self.facts.device.scopes.at(at);
+        if !is_accepted || !scope.admits_gate(event.id, gate.id) {
             return self.quarantine(upload, &event);
         }
         self.record(upload, item.link, &event, &gate);
@@ -185,14 +196,19 @@ impl<'a> Ingestion<'a> {
     fn quarantine(&mut self, upload: &Upload, event: &Event) -> ItemOutcome {
         let scan = &upload.scan;
         let id = scan.scan_id;
-        if self.facts.quarantined.contains(&id) {
+        if self.facts.quarantined.contains_key(&id) {
             return ItemOutcome::Quarantined(id);
         }
         if self.facts.quarantine_capacity == 0 {
             return ItemOutcome::Rejected(Some(id), ScanFault::new("", "the device's quarantine is full"));
         }
         self.facts.quarantine_capacity -= 1;
-        self.facts.quarantined.insert(id);
+        let place = QuarantinedPlace {
+            event_id: event.id,
+            gate_id: scan.gate_id,
+            at: self.batch.corrected(scan),
+        };
+        self.facts.quarantined.insert(id, place);
         let is_signed = upload.fingerprint.format != Some(Format::Bare);
         self.writes.quarantine.push(QuarantinedScan {
             scan_id: id,
@@ -303,15 +319,8 @@ impl<'a> Ingestion<'a> {
         } else {
             reuses_number.then_some(ConflictKind::Unverified)
         };
-        let session = self
-            .facts
-            .sessions
-            .iter()
-            .filter(|one| {
-                one.gate_id == gate.id && one.from <= at && one.until.is_none_or(|until| at <= until)
-            })
-            .max_by_key(|one| (one.from, one.id))
-            .map(|one| one.id);
+        let is_here = |one: &SessionSpan| one.event_id == event.id && one.gate_id == gate.id;
+        let session = session_at(&self.facts.sessions, at, is_here).map(|one| one.id);
         let record = ScanRecord {
             scan_id: scan.scan_id,
             organization_id: self.batch.organization_id,
@@ -347,7 +356,7 @@ impl<'a> Ingestion<'a> {
         if let Some(session) = session {
             *self.writes.sessions.entry(session).or_default() += 1;
         }
-        if self.facts.quarantined.contains(&scan.scan_id) {
+        if self.facts.quarantined.contains_key(&scan.scan_id) {
             self.writes.released.push(scan.scan_id);
         }
         if let Some(position) = position {

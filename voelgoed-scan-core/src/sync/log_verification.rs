@@ -75,14 +75,17 @@ fn is_chain_valid(batch: &UploadBatch, recorded: Log) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
 
     use ed25519_dalek::{Signer, SigningKey};
 
     use super::*;
     use crate::model::{DeviceKey, Fingerprint, Reason};
     use crate::rules::decision::tests::NOW;
-    use crate::sync::{BatchSignature, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice, Upload};
+    use crate::sync::{
+        BatchSignature, DeviceScopes, GateEvents, LinkHash, ReceivedScan, ReceivedSequences, SyncDevice,
+        Upload,
+    };
 
     fn id<T: From<uuid::Uuid>>(number: u128) -> T {
         uuid::Uuid::from_u128(number).into()
@@ -162,6 +165,7 @@ mod tests {
                 name: "Phone".to_owned(),
                 revoked: false,
                 can_override: false,
+                scopes: DeviceScopes::default(),
                 key: Some(DeviceKey::new(key().verifying_key().to_bytes())),
                 received: ReceivedSequences::default(),
                 may_restart_log: false,
@@ -169,12 +173,13 @@ mod tests {
             status_changes: HashMap::new(),
             former_rules: crate::rules::FormerRules::default(),
             recorded: HashMap::new(),
+            gate_events: GateEvents::default(),
             gates: HashMap::new(),
             tickets: HashMap::new(),
             history: Vec::new(),
             sessions: Vec::new(),
             log: recorded.iter().map(position).collect(),
-            quarantined: HashSet::new(),
+            quarantined: HashMap::new(),
             quarantine_capacity: 0,
         }
     }

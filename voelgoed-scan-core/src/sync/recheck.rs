@@ -9,7 +9,7 @@ use crate::model::{
     TicketCode, TicketFacts, Timestamp,
 };
 use crate::rules::decision::{claims_match, recheck};
-use crate::rules::{ConflictKind, HistoryKind, ScanContext, can_be_overridden, decide};
+use crate::rules::{ConflictKind, HistoryKind, ScanContext, ScanDay, can_be_overridden, decide};
 use crate::sync::SyncScan;
 use crate::token::{MediumClaim, take_reading};
 
@@ -135,6 +135,8 @@ impl UploadContext<'_> {
             // The occupancy at that time is unknown.
             occupancy: None,
             dedup_window: self.dedup_window,
+            // The history of the ticket is not known here; the fold judges it by the day.
+            day: ScanDay::ENDLESS,
         }
     }
 }

@@ -184,8 +184,7 @@ impl TicketHistories {
             let after = fold(&after, &rules);
             for movement in movement_difference(&before.movements, &after.movements) {
                 let count = refolded.counts.entry((event, movement.gate_id)).or_default();
-                count.entries += movement.entries;
-                count.exits += movement.exits;
+                count.add_movement(&movement);
             }
             for id in &ids {
                 if let Some(tracked) = self
@@ -228,6 +227,25 @@ impl TicketHistories {
             }
         }
         refolded
+    }
+
+    /// Whether an admission can be undone: no exit ended it. People whom the begin of a day made leave had no exit.
+    #[must_use]
+    pub fn is_open(&self, scan: ScanId, rules: &TicketRules) -> bool {
+        let Some(record) = self.get(scan).map(|state| &state.record) else {
+            return false;
+        };
+        // The ledger forgets admissions of earlier days. No exit of a later day ends them.
+        let since = rules.counted_since(record.scanned_at);
+        let is_of_period = |past: &PastScan| rules.counted_since(past.passage.at) == since;
+        let of_ticket = record.ticket_id.and_then(|ticket| self.tickets.get(&ticket));
+        let states = of_ticket.into_iter().flatten().filter_map(|id| self.get(*id));
+        let past: Vec<_> = states
+            .filter(|state| state.record.event_id == record.event_id)
+            .filter_map(ScanState::past)
+            .filter(is_of_period)
+            .collect();
+        fold(&past, rules).ledger.open_admission(scan).is_some()
     }
 
     /// The recorded scans that changed.

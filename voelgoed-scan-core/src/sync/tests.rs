@@ -2,15 +2,15 @@
 
 mod rule_changes;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    Attempt, Claims, DeviceStatus, Direction, Event, Fingerprint, Format, GateId, Ledger, Override, Reading,
-    Reentry, ResultCounts, RuleSettings, SessionId, TicketFacts, TicketId, TicketStatus, Undone,
+    Attempt, Claims, DeviceStatus, Direction, Event, Fingerprint, Format, GateId, Ledger, Movement, Override,
+    Reading, Reentry, ResultCounts, RuleSettings, SessionId, TicketFacts, TicketId, TicketStatus, Undone,
     Verification,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
@@ -107,6 +107,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// `NOW` is 18:00 UTC. A day begins 420 seconds after it, when it is 19:07 in Berlin.
+const DAY_STARTS_AT: &str = "19:07";
+const ZONE: &str = "Europe/Berlin";
+
 /// A database in memory.
 struct TestDatabase {
     event: Event,
@@ -116,12 +120,15 @@ struct TestDatabase {
     missing: HashMap<DeviceId, ReceivedSequences>,
     former_rules: FormerRules,
     rules_since: Timestamp,
+    counted_since: Timestamp,
 }
 
 impl TestDatabase {
     fn new(reentry: Reentry, entry_limit: u8) -> Self {
         let mut event = event();
         event.reentry = reentry;
+        event.day_starts_at = DAY_STARTS_AT.parse().expect("a time of day");
+        event.time_zone = ZONE.parse().expect("a zone");
         Self {
             event,
             tickets: tickets(entry_limit)
@@ -133,6 +140,7 @@ impl TestDatabase {
             missing: HashMap::new(),
             former_rules: FormerRules::default(),
             rules_since: Timestamp::from_millis(0),
+            counted_since: Timestamp::MIN,
         }
     }
 
@@ -156,8 +164,12 @@ impl TestDatabase {
 
     fn count(&mut self, gate: GateId, change: &CountChange) {
         let count = self.counts.entry(gate).or_default();
-        count.entries += change.entries;
-        count.exits += change.exits;
+        count.add_movement(&Movement {
+            gate_id: gate,
+            since: change.since,
+            entries: change.entries,
+            exits: change.exits,
+        });
         count.results.add(&change.results);
     }
 
@@ -170,10 +182,12 @@ impl TestDatabase {
             SessionFacts {
                 session_active: true,
                 device_status: DeviceStatus::Active,
+                device_scope: crate::model::DeviceScope::default(),
                 device_name: format!("Scanner {}", step.device),
                 event: self.event.clone(),
                 gate: gate(step.gate),
                 rules_since: self.rules_since,
+                counted_since: self.counted_since,
             },
         );
         for facts_of_ticket in self.tickets.values() {
@@ -339,6 +353,7 @@ impl TestDatabase {
                 name: format!("Scanner {device}"),
                 revoked: false,
                 can_override: true,
+                scopes: DeviceScopes::default(),
                 key: None,
                 received: self.missing.get(&device_id).cloned().unwrap_or_default(),
                 may_restart_log: false,
@@ -346,14 +361,23 @@ impl TestDatabase {
             status_changes: HashMap::new(),
             former_rules: self.former_rules.clone(),
             recorded: recorded.collect(),
+            gate_events: [3, 4]
+                .map(|number| (gate(number).id, self.event.id))
+                .into_iter()
+                .collect(),
             gates: [3, 4]
-                .map(|number| (gate(number).id, (self.event.clone(), gate(number))))
+                .map(|number| {
+                    (
+                        (self.event.id, gate(number).id),
+                        (self.event.clone(), gate(number)),
+                    )
+                })
                 .into(),
             tickets: self.tickets.clone(),
             history: self.history(),
             sessions: Vec::new(),
             log: HashMap::new(),
-            quarantined: HashSet::new(),
+            quarantined: HashMap::new(),
             quarantine_capacity: 0,
         };
         let (results, writes) = ingest(chunk, facts, &RULES);
@@ -384,6 +408,28 @@ impl TestDatabase {
         results
     }
 
+    /// The begin of the period in which the latest scan counts people.
+    fn counted_since(&self) -> Timestamp {
+        let last = self
+            .scans
+            .values()
+            .map(|(state, _)| state.record.scanned_at)
+            .max();
+        let facts = self.tickets.values().next().expect("a ticket");
+        last.map_or(Timestamp::MIN, |last| self.rules_of(facts).counted_since(last))
+    }
+
+    /// The people inside by the tickets, and by the counters, when the latest scan was made.
+    fn people(&self) -> (usize, i64) {
+        let since = self.counted_since();
+        let tickets = self.tickets.values();
+        let of_day = self.counts.values().filter(|count| count.since >= since);
+        (
+            tickets.map(|facts| facts.ledger.inside(since)).sum(),
+            of_day.map(|count| count.entries - count.exits).sum(),
+        )
+    }
+
     fn rules_of(&self, facts: &TicketFacts) -> TicketRules {
         self.former_rules.of_ticket(&facts.ticket, &self.event, &RULES)
     }
@@ -397,12 +443,15 @@ impl TestDatabase {
             return;
         };
         let is_admission = record.result == ScanResult::Valid && record.direction == Direction::Entry;
-        if !is_admission || record.undone.is_some() || ticket.ledger.open_admission(scan).is_none() {
+        if !is_admission || record.undone.is_some() {
             return;
         }
         let mut histories = TicketHistories::default();
         for state in self.history() {
             histories.add_stored(state);
+        }
+        if !histories.is_open(scan, &self.rules_of(&ticket)) {
+            return;
         }
         histories.change(scan, |state| {
             state.record.undone = Some(Undone {
@@ -427,7 +476,15 @@ impl TestDatabase {
 
     /// Everything that must not depend on the order.
     fn state(&self) -> State {
+        // Everybody who was counted before the last day began has left.
+        let since = self.counted_since();
         let mut counts = self.counts.clone();
+        for count in counts.values_mut() {
+            if count.since < since {
+                (count.entries, count.exits) = (0, 0);
+            }
+            count.since = Timestamp::MIN;
+        }
         counts.retain(|_, count| *count != CountChange::default());
         State {
             scans: self
@@ -528,8 +585,7 @@ proptest! {
         order in orders(),
     ) {
         let database = run(&steps, reentry, entry_limit, &order.0, &order.1);
-        let inside: i64 = database.counts.values().map(|count| count.entries - count.exits).sum();
-        let on_tickets: usize = database.tickets.values().map(|facts| facts.ledger.inside()).sum();
+        let (on_tickets, inside) = database.people();
         prop_assert_eq!(i64::try_from(on_tickets).ok(), Some(inside));
         prop_assert!(database.counts.values().all(|count| count.entries >= count.exits));
 
@@ -551,9 +607,13 @@ proptest! {
             None | Some(HistoryKind::Asked | HistoryKind::AskedBacked) => state.record.result == ScanResult::Valid,
             Some(_) => true,
         });
-        let counted: i64 = database.counts.values().map(|count| count.entries).sum();
+        // Those of the last day on which a scan was counted.
+        let since = database.counted_since();
+        let people = people.filter(|state| state.record.scanned_at >= since);
+        let of_day = database.counts.values().filter(|count| count.since >= since);
+        let counted: i64 = of_day.map(|count| count.entries).sum();
         prop_assert_eq!(i64::try_from(people.count()).ok(), Some(counted));
-        if reentry == Reentry::Never {
+        if matches!(reentry, Reentry::Never | Reentry::Daily) {
             for facts in database.tickets.values() {
                 let by_right = entries().filter(|state| {
                     state.record.ticket_id == Some(facts.ticket.id)
@@ -561,7 +621,12 @@ proptest! {
                         && state.record.reason != Reason::Overridden
                         && state.conflict.is_none()
                 });
-                prop_assert!(by_right.count() <= usize::from(entry_limit));
+                let mut by_day = BTreeMap::new();
+                for state in by_right {
+                    let day = database.event.day(state.record.scanned_at).map(|day| day.from);
+                    *by_day.entry(day).or_insert(0_usize) += 1;
+                }
+                prop_assert!(by_day.values().all(|count| *count <= usize::from(entry_limit)), "{:?}", by_day);
             }
         }
         for (state, _) in database.scans.values() {

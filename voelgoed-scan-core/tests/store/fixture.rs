@@ -163,8 +163,13 @@ impl Fixture {
     }
 
     pub(crate) async fn occupancy(&self) -> EventOccupancy {
+        self.occupancy_at(0).await
+    }
+
+    /// The occupancy as it is shown `seconds` after [`START`].
+    pub(crate) async fn occupancy_at(&self, seconds: i64) -> EventOccupancy {
         self.store
-            .occupancy(self.organization, self.event, START)
+            .occupancy(self.organization, self.event, after(seconds))
             .await
             .expect("occupancy is read")
             .expect("the event exists")
@@ -172,7 +177,12 @@ impl Fixture {
 
     /// The number of people inside: at the gate `Main`, at the gate `Side`, at the event.
     pub(crate) async fn inside(&self) -> (i64, i64, i64) {
-        let occupancy = self.occupancy().await;
+        self.inside_at(0).await
+    }
+
+    /// The same as it is shown `seconds` after [`START`].
+    pub(crate) async fn inside_at(&self, seconds: i64) -> (i64, i64, i64) {
+        let occupancy = self.occupancy_at(seconds).await;
         let at = |id: GateId| {
             let gate = occupancy.gates.iter().find(|gate| gate.id == id);
             gate.map_or(0, |gate| gate.count.inside)
@@ -364,6 +374,7 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
         name: name(label),
         device_type: voelgoed_scan_core::model::DeviceType::Scanner,
         settings: voelgoed_scan_core::model::DeviceSettings::default(),
+        scope: voelgoed_scan_core::model::DeviceScope::default(),
     };
     let hash = token(&format!("{organization} {label}"));
     let id = DeviceId::from_uuid(Uuid::new_v4());

@@ -15,9 +15,12 @@ mod change_counters;
 mod checks;
 #[cfg(feature = "postgres")]
 mod concurrent_changes;
+mod daily;
 mod database;
+mod device_scope;
 mod enrollments;
 mod feed;
+mod first_edition;
 mod fixture;
 mod imports;
 mod manifests;
@@ -30,6 +33,7 @@ mod registry;
 mod retry;
 mod rule_changes;
 mod sessions;
+mod shared_gates;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_file;
 mod sync;
@@ -89,6 +93,24 @@ macro_rules! all_store_tests {
                 claims_that_do_not_match_the_ticket_are_denied,
                 the_gates_of_a_ticket_and_the_classes_of_a_gate_both_apply,
                 validity_windows_include_both_ends,
+            }
+            daily {
+                a_ticket_admits_as_often_as_its_limit_on_each_day,
+                an_exit_gives_no_second_entry_on_the_same_day,
+                an_exit_of_somebody_admitted_on_an_earlier_day_is_not_inside,
+                occupancy_is_that_of_the_present_day,
+                capacities_hold_for_the_people_of_the_day,
+                an_upload_of_an_earlier_day_does_not_change_the_present_one,
+                an_undo_of_an_earlier_day_does_not_change_the_present_one,
+                an_admission_that_an_exit_ended_cannot_be_undone_on_a_later_day,
+                a_change_of_the_days_holds_for_the_scans_from_then_on,
+                counts_are_those_of_the_day_whatever_arrives_in_whatever_order,
+            }
+            device_scope {
+                a_scan_outside_the_scope_records_nothing_on_every_path,
+                a_session_begins_only_inside_the_scope,
+                an_uploaded_scan_is_judged_by_the_scope_at_its_time,
+                a_quarantined_scan_is_judged_by_the_time_that_its_first_arrival_fixed,
             }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,
@@ -158,7 +180,7 @@ macro_rules! all_store_tests {
                 the_textual_id_of_a_revoked_device_may_be_used_again,
                 putting_an_event_replaces_every_field_but_its_classes,
                 ticket_classes_are_append_only,
-                a_gate_belongs_to_one_event,
+                a_gate_is_created_and_replaced_at_its_event,
                 lists_are_paged_in_id_order,
                 a_signing_key_is_added_once_and_stays_revoked,
                 a_deleted_api_key_no_longer_authenticates,
@@ -194,6 +216,23 @@ macro_rules! all_store_tests {
                 a_replacing_session_ends_the_previous_one,
                 a_session_needs_a_gate_of_its_event_and_an_active_device,
                 an_ended_session_records_nothing_and_stays_ended,
+            }
+            shared_gates {
+                a_gate_serves_several_events_each_with_its_own_facts,
+                a_scan_is_decided_by_the_gate_of_its_own_event,
+                two_events_at_one_gate_are_counted_apart_under_load,
+                a_code_is_unique_in_its_event,
+                a_ticket_is_limited_to_gates_of_its_own_event,
+                an_uploaded_scan_finds_its_event,
+                a_scan_that_finds_no_event_is_rejected,
+                an_uploaded_scan_has_the_session_of_its_event_and_gate,
+                a_quarantined_scan_keeps_its_event,
+                a_conflict_names_the_gate_of_its_own_event,
+                the_audit_trail_filters_by_gate_and_by_event,
+                a_gate_of_another_organization_changes_nothing,
+            }
+            first_edition {
+                a_filled_database_of_the_first_edition_keeps_everything,
             }
             authentication {
                 an_inactive_device_records_nothing_until_it_is_reactivated,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use voelgoed_scan_core::model::{Attempt, Direction, Reentry, ScanResult, TicketCode};
+use voelgoed_scan_core::model::{Attempt, Direction, Reentry, ScanResult, TicketCode, Timestamp};
 use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
 
 use crate::attempts::{entry, exit, overriding_entry};
@@ -40,7 +40,7 @@ async fn walk(fixture: &Fixture, mut random: Random) {
         let code = codes[random.below(4)];
         match random.below(12) {
             0 => {
-                let policy = Reentry::ALL[random.below(3)];
+                let policy = Reentry::ALL[random.below(4)];
                 fixture
                     .change_event(|event| {
                         event.reentry = policy;
@@ -94,7 +94,7 @@ async fn check_totals(fixture: &Fixture, codes: &[TicketCode], step: usize) {
     let mut admissions = HashMap::new();
     for code in codes {
         let facts = fixture.ticket_facts(*code).await;
-        inside += facts.ledger.inside();
+        inside += facts.ledger.inside(Timestamp::MIN);
         admissions.insert(Some(facts.ticket.id), facts.ticket.scan_count);
         assert_eq!(facts.ledger.admissions(), facts.ticket.scan_count);
     }

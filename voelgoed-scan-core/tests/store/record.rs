@@ -23,7 +23,7 @@ use uuid::Uuid;
 use voelgoed_scan_core::model::{
     ApiKey, ApiKeyId, Attempt, AuthenticatedDevice, EventId, Reason, Recorded, Role, TicketCode,
 };
-use voelgoed_scan_core::store::UndoPermission;
+use voelgoed_scan_core::store::{PutOutcome, UndoPermission};
 
 use crate::attempts::{entry, exit};
 use crate::authentication::patch;
@@ -225,6 +225,16 @@ impl Setup {
         imported
             .expect("the import is written")
             .expect("the event exists");
+        // The gates serve the other event too, where they are closed and full. That concerns no scan.
+        for session in &sessions {
+            let put = r#"{"name":"Elsewhere","status":"closed","capacity":0,"ticket_classes":[]}"#;
+            let put = serde_json::from_str(put).expect("a gate");
+            let put = fixture
+                .store
+                .put_gate(fixture.organization, other_event, session.gate, &put, START)
+                .await;
+            assert!(matches!(put, Ok(PutOutcome::Created(_))), "{put:?}");
+        }
         create_tickets(fixture, case, &codes).await;
         // Capacities are relative to the people who are inside already.
         let (main, side, event) = fixture.inside().await;

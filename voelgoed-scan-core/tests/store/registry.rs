@@ -125,13 +125,9 @@ pub(crate) async fn ticket_classes_are_append_only(fixture: Fixture) {
     assert_eq!(stored.ticket_classes.len(), 3);
 }
 
-pub(crate) async fn a_gate_belongs_to_one_event(fixture: Fixture) {
+pub(crate) async fn a_gate_is_created_and_replaced_at_its_event(fixture: Fixture) {
     let (store, organization) = (&fixture.store, fixture.organization);
     let other = put_event(&**store, organization, &live()).await;
-    let put = store
-        .put_gate(organization, other, fixture.main_gate, &open_gate("Main"), START)
-        .await;
-    assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
     let unknown_event = EventId::from_uuid(Uuid::new_v4());
     let gate = GateId::from_uuid(Uuid::new_v4());
     let put = store
@@ -444,6 +440,7 @@ pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture
         name: revoked.name.clone(),
         device_type: revoked.device_type,
         settings: revoked.settings.clone(),
+        scope: voelgoed_scan_core::model::DeviceScope::default(),
     };
     let again = |number: u32| {
         let (id, hash) = (

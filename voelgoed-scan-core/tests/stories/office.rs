@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use voelgoed_scan_core::model::{
-    ClassName, DeviceId, DeviceLabel, DeviceRegister, DeviceSettings, DeviceType, EnrollmentCode, EventId,
-    EventPut, EventStatus, GateId, GatePut, GateStatus, KeyFormat, KeyId, KeyStatus, Name, OrganizationId,
-    ReasonText, Reentry, ScanId, ScanRecord, SettableStatus, StaleManifest, TicketCode, TicketLine,
-    Timestamp,
+    ClassName, DeviceId, DeviceLabel, DeviceRegister, DeviceScope, DeviceSettings, DeviceType,
+    EnrollmentCode, EventId, EventPut, EventStatus, GateId, GatePut, GateStatus, KeyFormat, KeyId, KeyStatus,
+    Name, OrganizationId, ReasonText, Reentry, ScanId, ScanRecord, SettableStatus, StaleManifest, TicketCode,
+    TicketLine, Timestamp,
 };
 use voelgoed_scan_core::node::{ScanError, UndoActor};
 use voelgoed_scan_core::store::{
@@ -374,6 +374,7 @@ impl Office {
                 can_override: true,
                 ..DeviceSettings::default()
             },
+            scope: DeviceScope::default(),
         };
         self.server
             .run(move |server| async move {

@@ -139,6 +139,7 @@ impl Server {
                     StartOutcome::AlreadyActive(_) => Err(Problem(409, "session_already_active")),
                     StartOutcome::Missing => Err(NOT_FOUND),
                     StartOutcome::DeviceInactive => Err(INACTIVE),
+                    StartOutcome::OutOfScope => Err(OUT_OF_SCOPE),
                 }
             }
             (_, ["scanning", "sessions", id, rest @ ..]) => {
@@ -255,6 +256,7 @@ struct Problem(u16, &'static str);
 
 const NOT_FOUND: Problem = Problem(404, "not_found");
 const INACTIVE: Problem = Problem(401, "device_inactive");
+const OUT_OF_SCOPE: Problem = Problem(403, "out_of_scope");
 
 impl From<StoreError> for Problem {
     fn from(_: StoreError) -> Self {
@@ -270,6 +272,7 @@ impl From<ScanError> for Problem {
             ScanError::ScanUndone => Self(409, "scan_undone"),
             ScanError::OverrideNotAllowed | ScanError::NotAllowed => Self(403, "forbidden"),
             ScanError::DeviceInactive => INACTIVE,
+            ScanError::OutOfScope => OUT_OF_SCOPE,
             ScanError::NotOpen | ScanError::NotQuarantined | ScanError::NotAcceptable => {
                 Self(409, "conflict")
             }

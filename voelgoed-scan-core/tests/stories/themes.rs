@@ -3,6 +3,7 @@
 //!
 //! Most run twice, once with the server and once without it: a phone gives the same reasons either way.
 
+mod daily;
 mod event_states;
 mod events;
 mod readings;

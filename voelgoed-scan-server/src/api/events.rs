@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use voelgoed_scan_core::model::{Event, EventPut};
 
+use super::scoped_lists::page_of;
 use super::{ok_or_not_found, put_response};
 use crate::auth::Permission;
 use crate::problem::Code;
@@ -19,7 +20,7 @@ pub(crate) fn list() -> Route {
     Route::get(
         "/api/v1/events",
         "listEvents",
-        "Lists events in the order of their ids.",
+        "Lists events in the order of their ids; for a device, those in its scope.",
     )
     .query::<PageParams>()
     .responds::<List<Event>>(StatusCode::OK, "A page of events.")
@@ -27,10 +28,15 @@ pub(crate) fn list() -> Route {
 }
 
 async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
-    let events = request
-        .store()
-        .events(request.organization(), &request.query.into())
-        .await?;
+    let (store, organization) = (request.store(), request.organization());
+    let page = request.query.into();
+    let events = match request.scope().and_then(|scope| scope.event_ids.as_deref()) {
+        Some(ids) => {
+            let ids = ids.iter().map(|id| *id.as_uuid());
+            page_of(ids, &page, |id| store.event(organization, id.into())).await?
+        }
+        None => store.events(organization, &page).await?,
+    };
     Ok(response::ok(&List::from(events)))
 }
 
@@ -62,6 +68,7 @@ pub(crate) fn show() -> Route {
     Route::get(EVENT_PATH, "showEvent", "Shows an event.")
         .responds::<Event>(StatusCode::OK, "The event.")
         .resource(|request| Ok(Resource::Event(request.event_id()?)))
+        .within_scope()
         .authenticated(Permission::DeviceOrViewer, run_show)
 }
 

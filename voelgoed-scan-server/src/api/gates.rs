@@ -2,7 +2,9 @@
 
 use hyper::StatusCode;
 use voelgoed_scan_core::model::{Gate, GatePut};
+use voelgoed_scan_core::store::Page;
 
+use super::scoped_lists::page_of;
 use super::{ok_or_not_found, put_response};
 use crate::auth::Permission;
 use crate::problem::Code;
@@ -19,7 +21,7 @@ pub(crate) fn list() -> Route {
     Route::get(
         "/api/v1/events/{id}/gates",
         "listGates",
-        "Lists the gates of an event in the order of their ids.",
+        "Lists the gates of an event in the order of their ids; for a device, those in its scope.",
     )
     .query::<PageParams>()
     .responds::<List<Gate>>(StatusCode::OK, "A page of gates.")
@@ -30,7 +32,20 @@ pub(crate) fn list() -> Route {
 async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
     let event = request.event_id()?;
     let (store, organization) = (request.store(), request.organization());
-    let gates = store.gates(organization, event, &request.query.into()).await?;
+    let page = request.query.into();
+    let scope = request.scope();
+    let is_outside = scope.is_some_and(|scope| !scope.admits_event(event));
+    let gates = match scope.and_then(|scope| scope.gate_ids.as_deref()) {
+        _ if is_outside => Page::empty(),
+        Some(ids) => {
+            let ids = ids.iter().map(|id| *id.as_uuid());
+            page_of(ids, &page, async |id| {
+                store.gate(organization, event, id.into()).await
+            })
+            .await?
+        }
+        None => store.gates(organization, event, &page).await?,
+    };
     // An empty page does not show whether the event exists.
     if gates.data.is_empty() && store.event(organization, event).await?.is_none() {
         return Err(Code::NotFound.into());
@@ -65,6 +80,7 @@ pub(crate) fn show() -> Route {
     Route::get(GATE_PATH, "showGate", "Shows a gate of an event.")
         .responds::<Gate>(StatusCode::OK, "The gate.")
         .resource(|request| Ok(Resource::Gate(request.event_id()?, request.gate_id()?)))
+        .within_scope()
         .authenticated(Permission::DeviceOrViewer, run_show)
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn show() -> Route {
     .responds_not_modified("The version in If-None-Match is the newest.")
     .problems(&[Code::Conflict, Code::RangeNotSatisfiable])
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .within_scope()
     .authenticated(Permission::Device, run_show)
 }
 

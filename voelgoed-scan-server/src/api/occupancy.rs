@@ -18,6 +18,7 @@ pub(crate) fn show() -> Route {
     )
     .responds::<EventOccupancy>(StatusCode::OK, "The counters.")
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
+    .within_scope()
     .authenticated(Permission::DeviceOrViewer, run_show)
 }
 

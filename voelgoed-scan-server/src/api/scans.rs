@@ -9,8 +9,8 @@ use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
-    DeviceId, EventId, GateId, OrganizationId, ScanAnswer, ScanId, ScanRecord, ScanRequest, ScanResult,
-    SessionId, TicketCode, Timestamp, UndoRequest,
+    DeviceId, DeviceScope, EventId, GateId, OrganizationId, ScanAnswer, ScanId, ScanRecord, ScanRequest,
+    ScanResult, SessionId, TicketCode, Timestamp, UndoRequest,
 };
 use voelgoed_scan_core::node::{ScanError, UndoActor};
 use voelgoed_scan_core::store::{Order, Page, PageRequest, ScanFilter, StoreError};
@@ -41,6 +41,7 @@ pub(crate) fn scan() -> Route {
     .json_body::<ScanRequest>()
     .responds::<ScanAnswer>(StatusCode::OK, "The decision.")
     .problems(&[
+        Code::OutOfScope,
         Code::NoActiveSession,
         Code::ScanIdReused,
         Code::ScanUndone,
@@ -78,6 +79,7 @@ impl From<ScanError> for Problem {
             ScanError::ScanUndone => Code::ScanUndone.into(),
             ScanError::OverrideNotAllowed | ScanError::NotAllowed => Code::Forbidden.into(),
             ScanError::DeviceInactive => Code::DeviceInactive.into(),
+            ScanError::OutOfScope => Code::OutOfScope.into(),
             ScanError::NotOpen => Self::conflict("Only an open admission can be undone."),
             ScanError::NotQuarantined => Self::conflict("Only a scan in quarantine can be accepted."),
             ScanError::NotAcceptable => Self::conflict(
@@ -125,7 +127,7 @@ struct ScanListParams {
     /// Only scans of this event.
     #[serde(default)]
     event_id: Option<EventId>,
-    /// Only scans at this gate.
+    /// Only scans at this gate, of all events that have it, or with `event_id` of one.
     #[serde(default)]
     gate_id: Option<GateId>,
     /// Only scans by this device.
@@ -201,7 +203,7 @@ pub(crate) fn list() -> Route {
         "/api/v1/scanning/scans",
         "listScans",
         "Lists scans, newest first. With Accept: application/x-ndjson it streams all scans, oldest first, one per line. A \
-         device gets its own scans alone. A page reads a bounded part of the audit trail: it may hold fewer scans than \
+         device gets its own scans in its scope alone. A page reads a bounded part of the audit trail: it may hold fewer scans than \
          the limit, even none, and still have a next_cursor.",
     )
     .query::<ScanListParams>()
@@ -229,6 +231,7 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
                 .role()
                 .is_some_and(|role| Permission::Admin.admits_role(role)),
             with_codes: request.caller.may_see_codes(),
+            scope: request.scope().cloned(),
             state: request.state,
             organization,
             next_page: filter.is_some().then_some(PageRequest {
@@ -250,10 +253,18 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
             next: None,
         },
     };
+    if let Some(scope) = request.scope() {
+        scans.data.retain(|record| is_within(scope, record));
+    }
     if !request.caller.may_see_codes() {
         scans.data.iter_mut().for_each(|record| record.ticket_code = None);
     }
     Ok(response::ok(&List::from(scans)))
+}
+
+/// Whether a device with this scope may read the record.
+fn is_within(scope: &DeviceScope, record: &ScanRecord) -> bool {
+    scope.admits_gate(record.event_id, record.gate_id)
 }
 
 /// An export in progress.
@@ -263,6 +274,8 @@ struct Export {
     filter: ScanFilter,
     with_qr: bool,
     with_codes: bool,
+    /// The scope of the device that reads.
+    scope: Option<DeviceScope>,
     /// The page to read next; `None` after the last.
     next_page: Option<PageRequest>,
 }
@@ -299,7 +312,9 @@ impl Export {
             after: Some(after),
         });
         let mut lines = Vec::new();
-        for mut record in scans.data {
+        let scope = self.scope.as_ref();
+        let is_shown = |record: &ScanRecord| scope.is_none_or(|scope| is_within(scope, record));
+        for mut record in scans.data.into_iter().filter(is_shown) {
             let qr = if self.with_qr {
                 self.state.admin.export_qr(&record).await?
             } else {

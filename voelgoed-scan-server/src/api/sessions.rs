@@ -26,7 +26,7 @@ pub(crate) fn start() -> Route {
     )
     .json_body::<SessionStart>()
     .responds::<ScanSession>(StatusCode::CREATED, "The session.")
-    .problems(&[Code::SessionAlreadyActive, Code::NotFound])
+    .problems(&[Code::SessionAlreadyActive, Code::NotFound, Code::OutOfScope])
     .resource(|request| Ok(Resource::Gate(request.body.0.event_id, request.body.0.gate_id)))
     .authenticated(Permission::Device, run_start)
 }
@@ -44,6 +44,7 @@ async fn run_start(request: Request<Json<SessionStart>>) -> HandlerResult {
         StartOutcome::AlreadyActive(session) => Err(Problem::session_already_active(session).into()),
         StartOutcome::Missing => Err(Code::NotFound.into()),
         StartOutcome::DeviceInactive => Err(Code::DeviceInactive.into()),
+        StartOutcome::OutOfScope => Err(Code::OutOfScope.into()),
     }
 }
 

@@ -13,10 +13,11 @@ use hyper::HeaderMap;
 use hyper::body::Frame;
 use hyper::header::HeaderName;
 use serde::Serialize;
-use tokio::time::{Interval, MissedTickBehavior, interval_at};
-use voelgoed_scan_core::model::{EventOccupancy, ScanRecord, Timestamp};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use voelgoed_scan_core::model::{self, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
 use voelgoed_scan_core::node::{FeedItem, OccupancyItem, ScansItem, Subscription};
-use voelgoed_scan_core::store::FeedEntry;
+use voelgoed_scan_core::rules::Day;
+use voelgoed_scan_core::store::{FeedEntry, StoreError};
 
 use crate::auth::Permission;
 use crate::problem::Code;
@@ -67,6 +68,11 @@ async fn run_watch(request: Request) -> HandlerResult {
         .occupancy(organization, event, request.now)
         .await?
         .ok_or(Code::NotFound)?;
+    let found = request
+        .store()
+        .event(organization, event)
+        .await?
+        .ok_or(Code::NotFound)?;
     let mut pending = VecDeque::from([COMMENT]);
     if last.is_some() && !subscription.is_resumed() {
         pending.push_back(RESET);
@@ -78,6 +84,8 @@ async fn run_watch(request: Request) -> HandlerResult {
         pending,
         occupancy: Some(occupancy),
         comments: delayed_interval(COMMENT_INTERVAL),
+        event: (organization, event),
+        day_end: day_end(found.day(request.now), request.now),
         state: request.state,
     };
     Ok(response::stream(
@@ -89,9 +97,23 @@ async fn run_watch(request: Request) -> HandlerResult {
     ))
 }
 
+/// The end of a day, by the clock of the runtime.
+fn day_end(day: Option<Day>, now: Timestamp) -> Option<Instant> {
+    let left = day?.until.millis_since(now);
+    Some(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+}
+
+/// Waits for this time; for ever if there is none.
+async fn wait_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// An interval whose first tick is after one period.
 fn delayed_interval(period: Duration) -> Interval {
-    let mut interval = interval_at(tokio::time::Instant::now() + period, period);
+    let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }
@@ -107,6 +129,9 @@ struct EventStream {
     /// The occupancy at the start, which follows the scans that the client missed.
     occupancy: Option<EventOccupancy>,
     comments: Interval,
+    event: (OrganizationId, model::EventId),
+    /// When everybody has left, because a day of the event begins. The client gets the occupancy then.
+    day_end: Option<Instant>,
 }
 
 impl EventStream {
@@ -116,6 +141,26 @@ impl EventStream {
         let piece = self.next_piece().await;
         self.open.end_wait(&self.subscription.backlog());
         piece
+    }
+
+    /// Reads the occupancy of a day that has begun, which follows.
+    async fn begin_day(&mut self) {
+        let (organization, event) = self.event;
+        let (store, now) = (self.state.scanner.store(), self.state.clock.now());
+        let read = async {
+            let found = store.event(organization, event).await?;
+            Ok::<_, StoreError>((found, store.occupancy(organization, event, now).await?))
+        };
+        match read.await {
+            Ok((found, occupancy)) => {
+                self.occupancy = occupancy;
+                self.day_end = day_end(found.and_then(|found| found.day(now)), now);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the occupancy could not be read as a day began");
+                self.day_end = Some(Instant::now() + COMMENT_INTERVAL);
+            }
+        }
     }
 
     async fn next_piece(&mut self) -> Option<Bytes> {
@@ -138,6 +183,10 @@ impl EventStream {
                     FeedItem::Scans(scans) => scan_events(&scans, self.with_codes, now),
                     FeedItem::Occupancy(item) => shared_occupancy_event(&item, now),
                 })
+            }
+            () = wait_until(self.day_end) => {
+                self.begin_day().await;
+                Some(COMMENT)
             }
             _ = self.comments.tick() => {
                 // The id keeps a quiet stream from growing too old to resume.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use voelgoed_scan_core::model::{
     KeyFormat, Media, Ticket, TicketListing, TicketPatch, TicketStatus, TicketWithMedia,
 };
+use voelgoed_scan_core::store::Page;
 
 use super::ok_or_not_found;
 use crate::auth::Permission;
@@ -62,9 +63,13 @@ async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
     let event = request.event_id()?;
     let (store, organization) = (request.store(), request.organization());
     let TicketListParams { q, status, page } = &request.query;
-    let mut tickets = store
-        .tickets(organization, event, q.as_deref(), *status, &(*page).into())
-        .await?;
+    let mut tickets = if request.scope().is_some_and(|scope| !scope.admits_event(event)) {
+        Page::empty()
+    } else {
+        store
+            .tickets(organization, event, q.as_deref(), *status, &(*page).into())
+            .await?
+    };
     // An empty page does not show whether the event exists.
     if tickets.data.is_empty() && store.event(organization, event).await?.is_none() {
         return Err(Code::NotFound.into());

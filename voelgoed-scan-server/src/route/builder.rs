@@ -84,6 +84,7 @@ pub(crate) struct RouteBuilder<B = (), Q = NoQuery> {
     codes: Vec<Code>,
     resource: Option<ResourceFn<B, Q>>,
     permission: Option<PermissionFn<B, Q>>,
+    is_scoped: bool,
     has_read_timeout: bool,
     one_per_device: bool,
     types: PhantomData<fn() -> (B, Q)>,
@@ -106,6 +107,7 @@ impl RouteBuilder {
             codes: Vec::new(),
             resource: None,
             permission: None,
+            is_scoped: false,
             has_read_timeout: true,
             one_per_device: false,
             types: PhantomData,
@@ -143,6 +145,7 @@ impl RouteBuilder {
             codes: self.codes,
             resource: None,
             permission: None,
+            is_scoped: self.is_scoped,
             has_read_timeout: self.has_read_timeout,
             one_per_device: self.one_per_device,
             types: PhantomData,
@@ -259,6 +262,12 @@ impl<B, Q> RouteBuilder<B, Q> {
         self
     }
 
+    /// Declares that a device gets 403 `out_of_scope` where the resource is outside its scope. Members have no scope.
+    pub(crate) fn within_scope(mut self) -> Self {
+        self.is_scoped = true;
+        self.problems(&[Code::OutOfScope])
+    }
+
     /// Declares that the permission depends on the request. The OpenAPI document shows the permission given to
     /// [`RouteBuilder::authenticated`].
     pub(crate) fn permission(mut self, permission: PermissionFn<B, Q>) -> Self {
@@ -317,7 +326,7 @@ impl<B: FromBody, Q: Query> RouteBuilder<B, Q> {
     where
         F: Future<Output = HandlerResult> + Send + 'static,
     {
-        let (resource, permission_of) = (self.resource, self.permission);
+        let (resource, permission_of, is_scoped) = (self.resource, self.permission, self.is_scoped);
         let validators = Validators::default();
         let run: AuthenticatedHandler = Box::new(move |request, query| {
             let request = match parse::<B, Q>(request, query, &validators) {
@@ -325,11 +334,15 @@ impl<B: FromBody, Q: Query> RouteBuilder<B, Q> {
                 Err(problem) => return Box::pin(ready(Err(problem.into()))),
             };
             let required = permission_of.map_or(permission, |permission_of| permission_of(&request));
-            if required.admits(&request.caller) {
+            let refusal = if !required.admits(&request.caller) {
+                Code::Forbidden
+            } else if is_scoped && is_out_of_scope(&request, resource) {
+                Code::OutOfScope
+            } else {
                 return Box::pin(handler(request));
-            }
+            };
             Box::pin(async move {
-                let problem = forbidden_or_not_found(&request, resource).await;
+                let problem = refused_or_not_found(&request, resource, refusal).await;
                 request.body.discard().await;
                 Err(problem.into())
             })
@@ -366,20 +379,30 @@ fn parse<B: FromBody, Q: Query>(
     })
 }
 
-/// 404 if the request addresses a resource that does not exist, else 403.
-async fn forbidden_or_not_found<B, Q>(
+/// Whether the caller is a device that may not work at the addressed resource.
+fn is_out_of_scope<B, Q>(request: &Request<B, Q>, resource: Option<ResourceFn<B, Q>>) -> bool {
+    let (Some(scope), Some(resource)) = (request.scope(), resource) else {
+        return false;
+    };
+    // A text that is not an id is the id of nothing, which the handler answers.
+    resource(request).is_ok_and(|resource| !resource.is_within(scope))
+}
+
+/// 404 if the request addresses a resource that does not exist, else the refusal, a 403.
+async fn refused_or_not_found<B, Q>(
     request: &Request<B, Q>,
     resource: Option<ResourceFn<B, Q>>,
+    refusal: Code,
 ) -> Problem {
     let Some(resource) = resource else {
-        return Code::Forbidden.into();
+        return refusal.into();
     };
     let exists = match resource(request) {
         Ok(resource) => resource.exists(request.store(), request.organization()).await,
         Err(problem) => return problem,
     };
     match exists {
-        Ok(true) => Code::Forbidden.into(),
+        Ok(true) => refusal.into(),
         Ok(false) => Code::NotFound.into(),
         Err(error) => error.into(),
     }

@@ -6,14 +6,23 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 
 use super::Route;
+use crate::cors::PathHeaders;
 use crate::problem::{Code, Problem};
 use crate::request::PathValues;
+
+/// A path with its routes.
+struct Path {
+    /// The indices of its routes.
+    routes: Vec<usize>,
+    /// The value of `Allow`.
+    methods: String,
+    cors: PathHeaders,
+}
 
 /// The route table.
 pub(crate) struct Router {
     routes: Vec<Route>,
-    /// For each path, the indices of its routes in `routes`.
-    paths: matchit::Router<Vec<usize>>,
+    paths: matchit::Router<Path>,
 }
 
 impl Router {
@@ -29,7 +38,15 @@ impl Router {
         }
         let mut paths = matchit::Router::new();
         for (path, indices) in by_path {
-            paths.insert(path, indices).expect("paths do not conflict");
+            let of_path = || indices.iter().filter_map(|&index| routes.get(index));
+            let methods = methods(of_path());
+            let cors = PathHeaders::new(&methods, of_path());
+            let entry = Path {
+                routes: indices.clone(),
+                methods,
+                cors,
+            };
+            paths.insert(path, entry).expect("paths do not conflict");
         }
         Self { routes, paths }
     }
@@ -44,7 +61,13 @@ impl Router {
     /// that it is the id of nothing.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Result<(&Route, PathValues), Problem> {
         let matched = self.paths.at(path).map_err(|_| Code::NotFound)?;
-        let routes = || matched.value.iter().filter_map(|&index| self.routes.get(index));
+        let routes = || {
+            matched
+                .value
+                .routes
+                .iter()
+                .filter_map(|&index| self.routes.get(index))
+        };
         let wanted = if *method == Method::HEAD {
             &Method::GET
         } else {
@@ -58,12 +81,22 @@ impl Router {
             });
             return Ok((route, values.collect()));
         }
-        let mut methods: Vec<_> = routes().map(|route| route.method.as_str()).collect();
-        if let Some(get) = methods.iter().position(|method| *method == "GET") {
-            methods.insert(get + 1, "HEAD");
-        }
-        Err(Problem::method_not_allowed(methods.join(", ")))
+        Err(Problem::method_not_allowed(matched.value.methods.clone()))
     }
+
+    /// What pages of other origins may send to a path and read of it; `None` where no route has the path.
+    pub(crate) fn cors(&self, path: &str) -> Option<&PathHeaders> {
+        self.paths.at(path).ok().map(|matched| &matched.value.cors)
+    }
+}
+
+/// The methods of a path: those of its routes, and `HEAD` where there is a `GET`.
+fn methods<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
+    let mut methods: Vec<_> = routes.map(|route| route.method.as_str()).collect();
+    if let Some(get) = methods.iter().position(|method| *method == "GET") {
+        methods.insert(get + 1, "HEAD");
+    }
+    methods.join(", ")
 }
 
 #[cfg(test)]

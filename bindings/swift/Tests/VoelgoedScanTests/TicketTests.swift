@@ -51,6 +51,14 @@ final class TicketTests: XCTestCase {
         XCTAssertGreaterThanOrEqual(cases.filter { $0.outcome == "valid" }.count, 8)
     }
 
+    func testThisBuildMakesEveryDecisionOfTheSharedVectors() throws {
+        let path = try XCTUnwrap(ProcessInfo.processInfo.environment["VOELGOED_SCAN_DECISIONS"])
+        let report = try checkDecisions(json: String(contentsOfFile: path, encoding: .utf8))
+        XCTAssertEqual(report.differences, [])
+        XCTAssertGreaterThan(report.cases, 90)
+        XCTAssertThrowsError(try checkDecisions(json: "{}"))
+    }
+
     func testAnInvalidKeyOrOrganizationIdIsAnError() throws {
         XCTAssertThrowsError(try TicketVerifier(organizationId: "nobody", publicKeys: [:])) { error in
             guard case ScannerError.InvalidText(let kind, _) = error else { return XCTFail("\(error)") }

@@ -281,14 +281,18 @@ fn an_uploaded_scan_that_is_decided_again_is_reported() {
 
 #[test]
 fn a_stream_that_lacks_or_repeats_a_record_is_reported() {
-    let streamed = |position, scan_id: &str, undone| StreamedScan {
-        position,
-        scan_id: scan_id.to_owned(),
-        state: StreamedState {
-            valid: true,
-            reason: "admitted".to_owned(),
-            undone,
-        },
+    let streamed = |position, scan_id: &str, undone| {
+        let valid = scan_id == "a";
+        let reason = if valid { "admitted" } else { "already_scanned" };
+        StreamedScan {
+            position,
+            scan_id: scan_id.to_owned(),
+            state: StreamedState {
+                valid,
+                reason: reason.to_owned(),
+                undone,
+            },
+        }
     };
     let mut history = valid_history();
     history

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use voelgoed_scan_core::model::{
-    Direction, GateId, Metadata, Override, Reason, ScanId, ScanResult, Timestamp,
+    Direction, EventId, GateId, Metadata, Override, Reason, ScanId, ScanResult, Timestamp,
 };
 use voelgoed_scan_core::sync::RawSyncScan;
 
@@ -22,6 +22,9 @@ pub(super) struct PastScan {
     qr: Option<String>,
     #[serde(default)]
     ticket_code: Option<String>,
+    /// The event, because a gate may serve several. Without it the server finds the event by the gate.
+    #[serde(default)]
+    event_id: Option<EventId>,
     gate_id: GateId,
     /// The device's id in the file. This server need not know the device.
     #[serde(default)]
@@ -114,6 +117,7 @@ impl PastScan {
             qr,
             ticket_code,
             medium: None,
+            event_id: self.event_id,
             gate_id: self.gate_id,
             direction: self.direction.unwrap_or(Direction::Entry),
             scanned_at: self.scanned_at,
@@ -122,7 +126,6 @@ impl PastScan {
             sequence: None,
             override_: self.override_,
             metadata,
-            event_id: None,
             age_ms: None,
             prev_hash: None,
         })
@@ -195,6 +198,23 @@ mod tests {
         assert_eq!(scan.local_reason, Some(Reason::AlreadyScanned));
         let metadata = serde_json::to_string(&scan.metadata).expect("JSON");
         assert_eq!(metadata, r#"{"a":1,"replayed_device":"door-1"}"#);
+    }
+
+    #[test]
+    fn a_line_keeps_its_event_and_may_have_none() {
+        const EVENT: &str = "0192f0c1-7a4e-7000-8000-000000000003";
+        assert_eq!(sync_scan(LINE, 1).expect("a scan").event_id, None);
+        let named = LINE.replacen('{', &format!(r#"{{"event_id":"{EVENT}","#), 1);
+        let scan = sync_scan(&named, 1).expect("a scan");
+        assert_eq!(scan.event_id, EVENT.parse().ok());
+        let columns = ["ticket_code", "event_id", "gate_id", "scanned_at"].map(str::to_owned);
+        let cell = |event: &str| {
+            let gate = "0192f0c1-7a4e-7000-8000-000000000002";
+            ["3KQR7F924M1XaB0z", event, gate, "2026-11-22T18:04:05.120Z"].map(str::to_owned)
+        };
+        let event = |cells: &[String]| PastScan::from_csv(&columns, cells).expect("a scan").event_id;
+        assert_eq!(event(&cell(EVENT)), EVENT.parse().ok());
+        assert_eq!(event(&cell("")), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The report of a replay: counts and latencies by result, gate and device. The latency of a scan is that of its batch.
+//! The report of a replay: counts and latencies by result, event, gate and device. The latency of a scan is that of its batch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use comfy_table::Cell;
 use serde::Serialize;
-use voelgoed_scan_core::model::{GateId, ScanResult};
-use voelgoed_scan_core::sync::{SyncResult, SyncStatus};
+use voelgoed_scan_core::model::{EventId, GateId, ScanResult};
+use voelgoed_scan_core::sync::{RawSyncScan, SyncResult, SyncStatus};
 
 use super::super::latency::{Latencies, Summary, latency_table};
 use super::past_scan::SkipReason;
@@ -25,6 +25,8 @@ pub(super) struct Counts {
     skipped: BTreeMap<SkipReason, u64>,
     latencies: Latencies,
     results: BTreeMap<ScanResult, Latencies>,
+    /// Those of the lines that name their event.
+    events: BTreeMap<EventId, Latencies>,
     gates: BTreeMap<GateId, Latencies>,
     devices: BTreeMap<String, Latencies>,
 }
@@ -47,6 +49,7 @@ pub(super) struct ReplayReport {
     scans_per_second: f64,
     latency_ms: Summary,
     results: BTreeMap<ScanResult, Summary>,
+    events: BTreeMap<EventId, Summary>,
     gates: BTreeMap<GateId, Summary>,
     devices: BTreeMap<String, Summary>,
     rejected_file: Option<PathBuf>,
@@ -62,6 +65,7 @@ impl Counts {
             skipped: BTreeMap::new(),
             latencies: Latencies::coarse(),
             results: BTreeMap::new(),
+            events: BTreeMap::new(),
             gates: BTreeMap::new(),
             devices: BTreeMap::new(),
         }
@@ -70,7 +74,7 @@ impl Counts {
     /// Records the result of a scan that was sent.
     pub(super) fn record(
         &mut self,
-        gate: GateId,
+        scan: &RawSyncScan,
         device: Option<&str>,
         result: &SyncResult,
         latency: Duration,
@@ -84,8 +88,14 @@ impl Counts {
                 .or_insert_with(Latencies::coarse)
                 .record(latency);
         }
+        if let Some(event) = scan.event_id {
+            self.events
+                .entry(event)
+                .or_insert_with(Latencies::coarse)
+                .record(latency);
+        }
         self.gates
-            .entry(gate)
+            .entry(scan.gate_id)
             .or_insert_with(Latencies::coarse)
             .record(latency);
         if let Some(device) = device {
@@ -159,6 +169,7 @@ impl Counts {
             scans_per_second,
             latency_ms,
             results: summaries(&self.results),
+            events: summaries(&self.events),
             gates: summaries(&self.gates),
             devices: summaries(&self.devices),
             rejected_file,
@@ -186,6 +197,13 @@ impl fmt::Display for ReplayReport {
             .map(|(result, summary)| (status_cell(result), summary))
             .chain([(Cell::new("all"), &self.latency_ms)]);
         writeln!(f, "{}\n", latency_table("RESULT", results))?;
+        if !self.events.is_empty() {
+            let events = self
+                .events
+                .iter()
+                .map(|(event, summary)| (Cell::new(event), summary));
+            writeln!(f, "{}\n", latency_table("EVENT", events))?;
+        }
         let gates = self
             .gates
             .iter()

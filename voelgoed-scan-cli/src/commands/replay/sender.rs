@@ -148,7 +148,7 @@ impl Sender {
         for (entry, result) in batch.scans.iter().zip(results) {
             state
                 .counts
-                .record(entry.scan.gate_id, entry.device.as_deref(), result, latency);
+                .record(&entry.scan, entry.device.as_deref(), result, latency);
             if let Some(reason) = rejection(result) {
                 state.rejected.write(entry.number, &reason)?;
             }

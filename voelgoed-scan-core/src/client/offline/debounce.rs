@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::client::{OfflineError, OfflineScan, OfflineScanner, Verdict};
-use crate::model::{Direction, GateId, Reading, ScanId, Timestamp};
+use crate::model::{Direction, EventId, GateId, Reading, ScanId, Timestamp};
 use crate::token::{MAX_PAYLOAD, payload_sha256, trim_reading};
 
 /// How long the same payload counts as the same reading.
@@ -35,12 +35,21 @@ impl ReadingKey {
 pub(crate) struct Debouncer(Vec<(ReadingKey, Timestamp, Verdict)>);
 
 impl Debouncer {
-    /// Returns the verdict of the same reading within the interval, marked as repeated. `now` is the device's clock.
-    pub(crate) fn find(&mut self, key: &ReadingKey, now: Timestamp) -> Option<Verdict> {
+    /// Returns the verdict of the same reading within the interval, marked as repeated. `now` is the device's clock. A gate
+    /// may serve several events: with `event`, a verdict of another one is not that of this reading.
+    pub(crate) fn find(
+        &mut self,
+        key: &ReadingKey,
+        event: Option<EventId>,
+        now: Timestamp,
+    ) -> Option<Verdict> {
         // If the clock was set back, all entries expire: one scan too many is better than a verdict that stays for hours.
         self.0
             .retain(|(_, since, _)| *since <= now && now.minus(DEBOUNCE_INTERVAL) <= *since);
-        let (.., verdict) = self.0.iter().find(|(known, ..)| known == key)?;
+        let is_same = |(known, _, verdict): &&(ReadingKey, Timestamp, Verdict)| {
+            known == key && event.is_none_or(|event| verdict.event_id == event)
+        };
+        let (.., verdict) = self.0.iter().find(is_same)?;
         Some(Verdict {
             repeated: true,
             ..verdict.clone()

@@ -318,6 +318,7 @@ impl<'a> OfflineContext<'a> {
             gate: &self.gate.gate,
             occupancy: None,
             dedup_window: head.dedup_window,
+            day: head.day(self.now),
         }
     }
 

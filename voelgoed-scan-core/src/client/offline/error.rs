@@ -21,6 +21,9 @@ pub enum OfflineError {
     /// The manifest does not contain the gate.
     #[error("the manifest does not contain the gate")]
     UnknownGate,
+    /// The gate is outside the device's scope, as the phone last knew it.
+    #[error("the device may not work at this event or gate")]
+    OutOfScope,
     /// The device may not override.
     #[error("the device may not override")]
     OverrideNotAllowed,
@@ -132,6 +135,7 @@ impl OfflineError {
             Self::NoManifest => "no_manifest",
             Self::StaleManifest { .. } => "stale_manifest",
             Self::UnknownGate => "unknown_gate",
+            Self::OutOfScope => "out_of_scope",
             Self::OverrideNotAllowed => "forbidden",
             Self::DeviceRefused { code } => code.as_str(),
             Self::ScanIdReused => "scan_id_reused",

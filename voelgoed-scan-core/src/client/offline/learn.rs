@@ -156,6 +156,7 @@ impl OfflineScanner {
         let Some(before) = decide::facts_of(&context, *ticket, &memory) else {
             return Ok(Vec::new());
         };
-        Ok(learn_from_undo(*event, *ticket, &before, undone_at)?)
+        let inside = before.ledger.inside(context.scan_context().day.counted_since);
+        Ok(learn_from_undo(*event, *ticket, &before, inside, undone_at)?)
     }
 }

@@ -1,7 +1,7 @@
 //! What the phone remembers of a ticket beyond the manifest: its own admissions and exits, and what the server said.
 //!
 //! Every answer of the server that names a ticket says something about it: its status, how often it was admitted, whether
-//! somebody is inside. The phone keeps that like a part of the manifest, until it hears something newer: a later answer,
+//! somebody is inside. The phone keeps that like a part of the manifest, until it learns something newer: a later answer,
 //! or a manifest that was made after the answer.
 //!
 //! Invariants: pure; a denial because of the gate, the event or the time says nothing about the ticket and is not kept.
@@ -354,11 +354,13 @@ fn other_scan(conflict: &Conflict, own: &Verdict) -> Option<VerdictPreviousScan>
     })
 }
 
-/// What the undo of an admission says: the ticket without it. `before` is the ticket with it.
+/// What the undo of an admission says: the ticket without it. `before` is the ticket with it, of which `inside` people are
+/// inside.
 pub(super) fn learn_from_undo(
     event: EventId,
     ticket: TicketKey,
     before: &crate::model::TicketFacts,
+    inside: usize,
     undone_at: Timestamp,
 ) -> Result<Vec<Learned>, serde_json::Error> {
     let target = FactTarget {
@@ -367,7 +369,7 @@ pub(super) fn learn_from_undo(
         at: undone_at,
         known_at: undone_at.plus(COMMIT_MARGIN),
     };
-    let inside = u32::try_from(before.ledger.inside()).unwrap_or(u32::MAX);
+    let inside = u32::try_from(inside).unwrap_or(u32::MAX);
     Ok(vec![target.admissions(&AdmissionsFact {
         admissions: Some(before.ledger.admissions().saturating_sub(1)),
         inside: Some(inside.saturating_sub(1)),

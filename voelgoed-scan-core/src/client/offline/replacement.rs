@@ -82,6 +82,9 @@ impl OfflineScanner {
         state.log = replace(&self.setup, self.clock(), &error).await?;
         state.replaced = state.log.replacements().await?;
         state.lost_at = state.log.lost_at().await?;
+        if !state.scope.is_any() {
+            state.log.set_scope(&state.scope).await?;
+        }
         Ok(())
     }
 }

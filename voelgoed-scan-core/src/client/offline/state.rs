@@ -3,7 +3,7 @@
 use crate::client::offline::clock::ClockReading;
 use crate::client::offline::{ActiveManifest, manifests};
 use crate::client::{ClockState, OfflineError, OfflineScanner, StorageReplacement};
-use crate::model::{EventId, GateId, SessionId, Timestamp};
+use crate::model::{DeviceScope, EventId, GateId, SessionId, Timestamp};
 
 /// The phone's session at a gate. The server may not have started it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,23 @@ impl OfflineScanner {
             state.stored_can_override = can_override;
         }
         Ok(())
+    }
+
+    /// Sets the events and gates that the device may work at, as the server said. The phone decides no scan elsewhere.
+    pub async fn set_scope(&self, scope: &DeviceScope) -> Result<(), OfflineError> {
+        let mut state = self.state.lock().await;
+        // It holds even if the disk is full.
+        state.scope.clone_from(scope);
+        if state.stored_scope != *scope {
+            state.log.set_scope(scope).await?;
+            state.stored_scope.clone_from(scope);
+        }
+        Ok(())
+    }
+
+    /// Returns the events and gates that the device may work at, as the server last said. It survives a restart.
+    pub async fn scope(&self) -> DeviceScope {
+        self.state.lock().await.scope.clone()
     }
 
     /// Returns the state.

@@ -1,5 +1,6 @@
 mod attempts;
 mod clock;
+mod daily;
 mod decision;
 mod disk;
 mod golden;
@@ -138,6 +139,7 @@ impl TestEvent {
             inside: 0,
             last_admission: None,
             media: Vec::new(),
+            day_admissions: 0,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::client::offline::memory::{AdmissionsFact, Known, LocalPassage, Status
 use crate::manifest::ManifestTicket;
 use crate::model::{
     DeviceId, Direction, GateId, Ledger, Passage, Reason, Reentry, ScanId, Ticket, TicketFacts, TicketStatus,
+    Timestamp,
 };
 use crate::rules::Allowance;
 
@@ -31,7 +32,7 @@ impl OfflineContext<'_> {
             Some(known) => self.with_status(ticket, known, listed),
             None => ticket,
         };
-        let heard = memory
+        let known_online = memory
             .admissions
             .as_ref()
             .filter(|known| self.is_newer(known, listed));
@@ -43,11 +44,15 @@ impl OfflineContext<'_> {
         let (before, after): (Vec<&LocalPassage>, Vec<&LocalPassage>) = memory
             .passages
             .iter()
-            .partition(|passage| heard.is_none_or(|known| is_covered(passage, known)));
+            .partition(|passage| known_online.is_none_or(|known| is_covered(passage, known)));
         self.apply(&mut facts, &before);
-        if let Some(known) = heard {
-            let allowance = self.scan_context().allowance(&facts);
-            facts.ledger = self.adjusted(facts.ledger, known, &allowance);
+        if let Some(known) = known_online {
+            let allowance = self.allowance(&facts, known.at);
+            facts.ledger = if allowance.reentry == Reentry::Daily {
+                self.adjusted_on_day(facts.ledger, known, &allowance)
+            } else {
+                self.adjusted(facts.ledger, known, &allowance)
+            };
         }
         self.apply(&mut facts, &after);
         facts.ticket.scan_count = facts.ledger.admissions();
@@ -99,14 +104,16 @@ impl OfflineContext<'_> {
             .filter(|passage| !(trusts_manifest && is_counted(passage)))
         {
             let passage = self.passage(local);
+            let allowance = self.allowance(facts, local.at);
+            let since = allowance.day.counted_since;
             match local.direction {
                 Direction::Exit => {
-                    facts.ledger.leave(passage);
+                    facts.ledger.leave(passage, since);
                 }
                 Direction::Entry => {
                     let person_added = local.reason != Reason::Readmitted
-                        || facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
-                    facts.ledger.enter(passage, person_added);
+                        || facts.ledger.readmission_adds_person(&allowance);
+                    facts.ledger.enter(passage, person_added, since);
                 }
             }
         }
@@ -124,7 +131,7 @@ impl OfflineContext<'_> {
         } = &known.fact;
         let limit = u32::from(allowance.entry_limit);
         let counts_inside = allowance.reentry == Reentry::AfterExit;
-        let own_inside = u32::try_from(ledger.inside()).unwrap_or(u32::MAX);
+        let own_inside = u32::try_from(ledger.inside(allowance.day.counted_since)).unwrap_or(u32::MAX);
         let own_admissions = ledger.admissions();
         let made_at = self.manifest.head().made_at;
         let mut admissions = admissions.unwrap_or(own_admissions);
@@ -171,8 +178,69 @@ impl OfflineContext<'_> {
             admissions,
             usize::try_from(inside).unwrap_or(usize::MAX),
             &last,
-            allowance.entry_limit,
+            allowance.entry_limit.into(),
         )
+    }
+
+    /// The same for a `daily` event. What the server said counts on the day on which it said it.
+    fn adjusted_on_day(
+        &self,
+        ledger: Ledger,
+        known: &Known<AdmissionsFact>,
+        allowance: &Allowance,
+    ) -> Ledger {
+        let AdmissionsFact {
+            admissions,
+            inside,
+            is_exhausted,
+            is_exceeded: _,
+            last,
+        } = &known.fact;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let limit = u32::from(allowance.entry_limit);
+        let own_admissions = ledger.admissions();
+        let own_today = count(ledger.admissions_since(allowance.day.from));
+        let own_inside = count(ledger.inside(allowance.day.counted_since));
+        let mut admissions = admissions.unwrap_or(own_admissions);
+        if known.at < self.manifest.head().made_at {
+            // The manifest was made just after the answer, and may count more.
+            admissions = admissions.max(own_admissions);
+        }
+        // Admissions that this phone does not know are taken to be of that day, and their people to be inside.
+        let more = admissions.saturating_sub(own_admissions);
+        let fewer = own_admissions.saturating_sub(admissions);
+        let adjust = |own: u32| own.saturating_add(more).saturating_sub(fewer);
+        let mut today = adjust(own_today);
+        if *is_exhausted {
+            today = today.max(limit);
+        }
+        let admissions = admissions.max(today);
+        let inside = inside.unwrap_or_else(|| adjust(own_inside));
+        let own_last = ledger.last_admission();
+        let is_later = |last: &VerdictPreviousScan| own_last.is_none_or(|own| own.at < last.scanned_at);
+        let last = last.as_ref().filter(|last| is_later(last));
+        if (admissions, today, inside) == (own_admissions, own_today, own_inside) && last.is_none() {
+            return ledger;
+        }
+        let is_of_day = |own: &&Passage| today == 0 || own.at >= allowance.day.from;
+        let last = match (last, own_last.filter(is_of_day)) {
+            (Some(last), _) => self.passage_of_server(last),
+            (None, Some(own)) => own.clone(),
+            (None, None) => Passage {
+                at: known.at,
+                ..unknown_passage()
+            },
+        };
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Ledger::from_counts(admissions, size(inside), &last, size(today))
+    }
+
+    /// The allowance of a ticket at a time.
+    fn allowance(&self, facts: &TicketFacts, at: Timestamp) -> Allowance {
+        Allowance {
+            day: self.manifest.head().day(at),
+            ..self.scan_context().allowance(facts)
+        }
     }
 
     /// Returns the history that the manifest contains: counts and the time of the last admission.
@@ -181,7 +249,11 @@ impl OfflineContext<'_> {
             at: listed.last_admission.unwrap_or(self.manifest.head().made_at),
             ..unknown_passage()
         };
-        Ledger::from_counts(listed.admissions, listed.inside.into(), &last, listed.entry_limit)
+        let counted = match self.manifest.head().event.reentry {
+            Reentry::Daily => usize::try_from(listed.day_admissions).unwrap_or(usize::MAX),
+            Reentry::Never | Reentry::AfterWindow | Reentry::AfterExit => listed.entry_limit.into(),
+        };
+        Ledger::from_counts(listed.admissions, listed.inside.into(), &last, counted)
     }
 
     fn passage(&self, local: &LocalPassage) -> Passage {
@@ -235,7 +307,7 @@ const fn bars(status: TicketStatus) -> bool {
 fn unknown_passage() -> Passage {
     Passage {
         scan_id: ScanId::from_uuid(Uuid::nil()),
-        at: crate::model::Timestamp::from_millis(0),
+        at: Timestamp::from_millis(0),
         gate_id: GateId::from_uuid(Uuid::nil()),
         gate_name: String::new(),
         device_id: DeviceId::from_uuid(Uuid::nil()),

@@ -46,6 +46,8 @@ struct State {
     test_event: TestEvent,
     network: Network,
     revoked: bool,
+    /// Whether the device may work nowhere.
+    out_of_scope: bool,
     /// The status of all scans that are uploaded from now on.
     sync_status: &'static str,
     session: bool,
@@ -75,6 +77,7 @@ impl FakeServer {
             session: false,
             is_behind: false,
             tamper: None,
+            out_of_scope: false,
             admitted: HashMap::new(),
             inside: HashSet::new(),
             scanned: Vec::new(),
@@ -157,6 +160,11 @@ impl FakeServer {
     /// Sets the scans that the device finds in the list of its own ones.
     pub(super) fn list_scans(&self, scans: Vec<Value>) {
         self.with(|state| state.listed = scans);
+    }
+
+    /// Takes every gate out of the device's scope, or puts it back.
+    pub(super) fn narrow_scope(&self, is_narrow: bool) {
+        self.with(|state| state.out_of_scope = is_narrow);
     }
 
     /// Accepts the device again.
@@ -335,7 +343,8 @@ impl State {
             "device": {
                 "id": uuid(7), "organization_id": self.test_event.event.organization_id, "device_id": "phone-7",
                 "name": "Phone 7", "device_type": "mobile", "status": "active", "last_seen_at": null,
-                "settings": { "can_override": true }, "app": null, "battery": null, "waiting": null,
+                "settings": { "can_override": true },
+                "scope": { "event_ids": null, "gate_ids": self.out_of_scope.then(Vec::<Value>::new) }, "app": null, "battery": null, "waiting": null,
                 "inserted_at": now, "updated_at": now
             },
             "session": (self.session && !self.is_behind).then(|| self.session(now)),
@@ -358,6 +367,9 @@ impl State {
         let qr = body["qr"].as_str().expect("a camera read it");
         if let Some(known) = self.answers.get(&id) {
             return reply(200, known);
+        }
+        if self.out_of_scope {
+            return problem(403, "out_of_scope");
         }
         if !self.session || self.is_behind {
             return problem(409, "no_active_session");

@@ -48,7 +48,7 @@ async fn after_the_office_ended_the_session_nobody_scans_until_the_app_starts_on
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_is_heard_from_any_answer() {
+async fn the_end_of_a_session_is_learned_from_any_answer() {
     let fixture = Fixture::new(TestEvent::new());
     let phone = fixture.phone().await;
     fixture.server.end_session();

@@ -104,7 +104,7 @@ async fn a_second_client_on_the_same_database_is_refused() {
 }
 
 #[tokio::test]
-async fn an_admission_by_another_phone_that_was_heard_online_holds_in_airplane_mode() {
+async fn an_admission_by_another_phone_that_was_learned_online_holds_in_airplane_mode() {
     let fixture = Fixture::new(TestEvent::new());
     let phone = fixture.phone().await;
     let elsewhere = tempfile::tempdir().expect("a directory");

@@ -28,6 +28,7 @@ pub(super) fn read_head(
     (event.doors_open_at, event.doors_close_at) = doors.unwrap_or_default();
     let rescheduled = sections.read_optional(Section::Rescheduled, Reader::optional_time)?;
     event.rescheduled_at = rescheduled.flatten();
+    let days = read_days(sections, event.reentry)?;
     let keys = sections.read(Section::Keys, |reader| {
         let mut keys = Vec::new();
         while reader.remaining() != 0 {
@@ -45,7 +46,29 @@ pub(super) fn read_head(
         gates: Vec::new(),
         keys,
         dedup_window,
+        days,
     })
+}
+
+/// Reads the begins of days, which ascend. A `daily` event has one at least.
+fn read_days(sections: &Sections<'_>, reentry: Reentry) -> Result<Vec<Timestamp>, ManifestError> {
+    if reentry != Reentry::Daily {
+        return Ok(Vec::new());
+    }
+    let days = sections.read(Section::Days, |reader| {
+        let mut days = Vec::new();
+        while reader.remaining() != 0 {
+            days.push(reader.time()?);
+        }
+        Ok(days)
+    })?;
+    let ascend = days
+        .windows(2)
+        .all(|pair| matches!(pair, [one, next] if one < next));
+    if days.is_empty() || !ascend {
+        return Err(ManifestError::Malformed);
+    }
+    Ok(days)
 }
 
 struct Version {

@@ -4,7 +4,10 @@ use super::*;
 
 /// A manifest with every section.
 fn full() -> Vec<u8> {
-    body_for(&event_with_all_times())
+    body_for(&Event {
+        reentry: Reentry::Daily,
+        ..event_with_all_times()
+    })
 }
 
 fn body_for(event: &Event) -> Vec<u8> {
@@ -28,7 +31,7 @@ fn body_for(event: &Event) -> Vec<u8> {
     body
 }
 
-/// An event that needs every section.
+/// An event that needs every section for times.
 fn event_with_all_times() -> Event {
     Event {
         status: EventStatus::Postponed,
@@ -88,7 +91,7 @@ fn the_tags_and_flags_of_the_sections_never_change() {
     let flags: Vec<_> = in_use.iter().map(|row| (row.0, row.2)).collect();
     assert_eq!(written, flags);
     let reserved: Vec<_> = documented.iter().filter(|row| row.3).map(|row| row.0).collect();
-    assert_eq!(reserved, [18, 20]);
+    assert_eq!(reserved, [0_u8; 0]);
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn a_missing_or_repeated_or_misplaced_section_is_malformed() {
         assert_eq!(error_of(without.clone()), error, "without {tag}");
         let again = with_section(&body, tag, true, &body[content.clone()]);
         assert_eq!(error_of(again), Some(ManifestError::Malformed), "{tag} twice");
-        if tag != 19 {
+        if tag != 20 {
             let moved = with_section(&without, tag, true, &body[content.clone()]);
             assert_eq!(
                 error_of(moved),
@@ -184,7 +187,7 @@ fn a_length_beyond_the_end_is_malformed_and_allocates_nothing() {
 
 #[test]
 fn every_changed_bit_is_refused() {
-    let genuine = signed_again(full());
+    let genuine = signed_again(body_for(&event_with_all_times()));
     for at in 0..genuine.len() {
         for bit in 0..8 {
             let mut changed = genuine.clone();
@@ -196,7 +199,7 @@ fn every_changed_bit_is_refused() {
 
 #[test]
 fn a_manifest_that_is_cut_anywhere_is_refused() {
-    let body = full();
+    let body = body_for(&event_with_all_times());
     let genuine = signed_again(body.clone());
     for length in 0..genuine.len() {
         assert!(
@@ -219,6 +222,12 @@ fn a_manifest_that_is_cut_anywhere_is_refused() {
             is_part.then_some(ManifestError::Malformed),
             "the first {length} bytes, signed"
         );
+    }
+    // A daily event needs its days and the admissions of a day.
+    let body = full();
+    for (tag, _, content) in sections_of(&body) {
+        let error = error_of(body[..content.start - 6].to_vec());
+        assert_eq!(error, Some(ManifestError::Malformed), "up to section {tag}");
     }
 }
 
@@ -278,4 +287,101 @@ fn a_delta_replaces_the_doors() {
             (event.doors_open_at, event.doors_close_at, event.rescheduled_at)
         );
     }
+}
+
+fn daily() -> Event {
+    Event {
+        reentry: Reentry::Daily,
+        time_zone: "Europe/Berlin".parse().expect("a zone"),
+        day_starts_at: "06:00".parse().expect("a time of day"),
+        ..event(2)
+    }
+}
+
+/// A ticket with three admissions, of which two were on the day of the last one.
+fn with_history(number: u128) -> ManifestTicket {
+    ManifestTicket {
+        entry_limit: 3,
+        admissions: 3,
+        inside: 1,
+        last_admission: Some(MADE),
+        day_admissions: 2,
+        ..ticket(number)
+    }
+}
+
+#[test]
+fn a_daily_event_has_the_begins_of_its_days_and_the_admissions_of_a_day() {
+    let installed = in_use(signed_for_event(&daily(), 5, None, &[ticket(1), with_history(2)]));
+    let head = installed.head();
+    assert_eq!(head.days, daily().day_begins(MADE));
+    assert_eq!(head.days.len(), 400);
+    // It was made on 28 May 2026 at 22:26 in Berlin. The day began at 06:00, which is 04:00 UTC.
+    let at = |text: &str| text.parse::<Timestamp>().expect(text);
+    assert_eq!(head.days[0], at("2026-05-27T04:00:00Z"));
+    for (time, begin) in [
+        ("2026-05-28T20:26:40Z", "2026-05-28T04:00:00Z"),
+        ("2026-05-29T03:59:59.999Z", "2026-05-28T04:00:00Z"),
+        ("2026-05-29T04:00:00Z", "2026-05-29T04:00:00Z"),
+        ("2026-10-25T06:00:00Z", "2026-10-25T05:00:00Z"),
+    ] {
+        assert_eq!(head.day(at(time)).from, at(begin), "{time}");
+    }
+    let found: Vec<_> = installed.tickets().collect();
+    assert_eq!(found, last_by_key(&[ticket(1), with_history(2)]));
+}
+
+#[test]
+fn days_that_do_not_ascend_or_counts_that_do_not_fit_are_malformed() {
+    let mut body = signed_for_event(&daily(), 5, None, &[with_history(1)]);
+    body.truncate(body.len() - 64);
+    let (days, counts) = (content_of(&body, 18), content_of(&body, 20));
+    let replaced = |range: &std::ops::Range<usize>, tag: u8, content: &[u8]| {
+        let without = [&body[..range.start - 6], &body[range.end..]].concat();
+        with_section(&without, tag, true, content)
+    };
+    let mut turned = body[days.clone()].to_vec();
+    turned.rotate_left(8);
+    let malformed = Some(ManifestError::Malformed);
+    for days_of in [&b""[..], &turned, &body[days.start..days.end - 1]] {
+        let without_counts = replaced(&counts, 20, &body[counts.clone()]);
+        let start = content_of(&without_counts, 18);
+        let cut = [
+            &without_counts[..start.start - 6],
+            &without_counts[start.end..content_of(&without_counts, 20).start - 6],
+        ]
+        .concat();
+        let again = with_section(
+            &with_section(&cut, 18, true, days_of),
+            20,
+            true,
+            &body[counts.clone()],
+        );
+        assert_eq!(error_of(again), malformed);
+    }
+    for content in [&b""[..], &[0; 3], &[0; 8]] {
+        assert_eq!(error_of(replaced(&counts, 20, content)), malformed);
+    }
+}
+
+#[test]
+fn a_delta_onto_a_manifest_without_days_takes_all_admissions_for_those_of_the_last_day() {
+    let never = Event {
+        reentry: Reentry::Never,
+        ..daily()
+    };
+    let installed = in_use(signed_for_event(
+        &never,
+        1,
+        None,
+        &[with_history(1), with_history(2)],
+    ));
+    let delta = read(signed_for_event(&daily(), 2, Some(1), &[with_history(2)])).expect("a valid signature");
+    let merged = delta.into_manifest(Some(&installed)).expect("the base fits");
+    assert_eq!(merged.head().days.len(), 400);
+    let of_day = |number| {
+        let listed = merged.find(ticket(number).key).listed().expect("it is listed");
+        listed.day_admissions
+    };
+    assert_eq!((of_day(1), of_day(2)), (3, 2));
 }

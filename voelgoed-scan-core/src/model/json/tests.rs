@@ -111,9 +111,9 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
         let mut ledger = Ledger::default();
         for (passage, step) in steps {
             match step {
-                0 => drop(ledger.leave(passage)),
-                1 => drop(ledger.admit_without_right(passage)),
-                step => drop(ledger.enter(passage, step == 2)),
+                0 => drop(ledger.leave(passage, Timestamp::MIN)),
+                1 => drop(ledger.admit_without_right(passage, Timestamp::MIN)),
+                step => drop(ledger.enter(passage, step == 2, Timestamp::MIN)),
             }
         }
         ledger

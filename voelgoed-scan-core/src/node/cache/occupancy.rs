@@ -5,6 +5,7 @@
 //!   before never overwrites them ([`OccupancyCache::begin_read`]), nor does an earlier read a later one.
 //! - What another node counted overwrites no count that this node changed within the last second, because it may have been
 //!   read before. The counts are then read again.
+//! - Counts of an earlier day are not shown where the event counts people by day ([`OccupancyCache::get`]).
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::bus::EventKey;
-use crate::model::{EventOccupancy, GateId, OrganizationId, Reason, ScanAnswer};
+use crate::model::{EventOccupancy, GateId, OrganizationId, Reason, ScanAnswer, Timestamp};
 
 /// How old counts may be where no message tells of the scans of other nodes, and for how long the counts of this node take
 /// precedence over those that another node publishes.
@@ -37,6 +38,8 @@ struct Count {
     inside: i64,
     epoch: OccupancyEpoch,
     at: Instant,
+    /// The server's time at which it was true.
+    true_at: Timestamp,
     /// Whether a scan of this node set it.
     is_local: bool,
 }
@@ -107,19 +110,30 @@ impl OccupancyCache {
         let mut events = self.0.lock();
         let epoch = events.next_epoch();
         // The answers are not in the order in which the scans were decided. Entries only raise a count.
-        let raise = |count: Option<&Count>, inside: i64| {
+        let raise = |count: Option<&Count>, inside: i64, at: Timestamp| {
             let before = count.filter(|count| count.epoch == epoch);
             Count {
                 inside: before.map_or(inside, |before| before.inside.max(inside)),
                 epoch,
                 at: now,
+                // A day may begin between the answers. Then the counts are those of before.
+                true_at: before.map_or(at, |before| before.true_at.min(at)),
                 is_local: true,
             }
         };
         for (organization, answer) in answers.clone() {
             let counts = events.counts.entry((organization, answer.event_id)).or_default();
-            counts.event = Some(raise(counts.event.as_ref(), answer.occupancy.event.inside));
-            let gate = raise(counts.gates.get(&answer.gate.id), answer.occupancy.gate.inside);
+            let ScanAnswer {
+                occupancy,
+                scanned_at,
+                ..
+            } = answer;
+            counts.event = Some(raise(counts.event.as_ref(), occupancy.event.inside, *scanned_at));
+            let gate = raise(
+                counts.gates.get(&answer.gate.id),
+                occupancy.gate.inside,
+                *scanned_at,
+            );
             counts.gates.insert(answer.gate.id, gate);
         }
         // Somebody left, perhaps through another gate than that of the scan.
@@ -132,12 +146,14 @@ impl OccupancyCache {
         }
     }
 
-    /// Stores the counts of a whole event. Returns whether all of them were stored.
+    /// Stores the counts of a whole event, which were true at the server's time `true_at`. Returns whether all of them were
+    /// stored.
     pub(crate) fn put_event(
         &self,
         event: EventKey,
         occupancy: &EventOccupancy,
         source: OccupancySource,
+        true_at: Timestamp,
         now: Instant,
     ) -> bool {
         let mut events = self.0.lock();
@@ -153,6 +169,7 @@ impl OccupancyCache {
             inside,
             epoch,
             at: now,
+            true_at,
             is_local: false,
         };
         let mut complete = true;
@@ -172,20 +189,23 @@ impl OccupancyCache {
         complete
     }
 
-    /// How many people are inside by a gate, and in its event; `None` where either is not cached. With `recent_at`, counts
-    /// must be of the second before that time, because no message tells what other nodes changed.
+    /// How many people are inside by a gate, and in its event; `None` where either is not cached. Counts from before `since`,
+    /// the begin of the day of an event that counts people by day, are not shown. With `recent_at`, counts must be of the second
+    /// before that time, because no message tells what other nodes changed.
     pub(crate) fn get(
         &self,
         event: EventKey,
         gate: GateId,
+        since: Timestamp,
         recent_at: Option<Instant>,
     ) -> Option<(i64, i64)> {
         let events = self.0.lock();
         let counts = events.counts.get(&event)?;
         let (of_event, of_gate) = (counts.event?, counts.gates.get(&gate)?);
         let at = of_event.at.min(of_gate.at);
-        let is_usable = recent_at.is_none_or(|now| now - at < MAX_AGE);
-        is_usable.then_some((of_gate.inside, of_event.inside))
+        let is_recent = recent_at.is_none_or(|now| now - at < MAX_AGE);
+        let is_of_today = of_event.true_at.min(of_gate.true_at) >= since;
+        (is_recent && is_of_today).then_some((of_gate.inside, of_event.inside))
     }
 
     /// Removes an event whose counts changed by something other than a scan at a gate.

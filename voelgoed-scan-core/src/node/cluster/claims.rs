@@ -7,8 +7,8 @@
 //! id.
 //!
 //! Invariants:
-//! - A node that is cut off says so in the database. While one does, no node answers a scan that has a client's id before its
-//!   record is written, so that nothing has to be claimed.
+//! - A node that is cut off says so in the database. While one does, no node answers a scan before its record is
+//!   written, so that nothing has to be claimed.
 //! - A node counts as present until it is silent for so long that it has noticed that it is cut off.
 //! - A scan that may be a ticket's first admission need not be claimed: no cache denies a ticket without an admission, and an
 //!   undo claims its ticket before it changes it.

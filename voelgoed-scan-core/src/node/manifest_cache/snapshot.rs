@@ -83,6 +83,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether the event had the same policy and the same begins of days.
+    pub(super) fn has_rules_of(&self, event: &Event) -> bool {
+        self.event.rules() == event.rules()
+    }
+
     /// The version in which a ticket is known.
     pub(super) fn ticket_version(&self, code: TicketCode) -> Option<i64> {
         self.tickets.get(&code).map(|ticket| ticket.version)

@@ -80,6 +80,7 @@ pub(super) fn into_answer(recorded: Recorded) -> Result<ScanAnswer, ScanError> {
         Recorded::ScanUndone => Err(ScanError::ScanUndone),
         Recorded::NoActiveSession => Err(ScanError::NoActiveSession),
         Recorded::DeviceInactive => Err(ScanError::DeviceInactive),
+        Recorded::OutOfScope => Err(ScanError::OutOfScope),
         Recorded::NotClaimed => Err(StoreError::failed("a claimed scan was not decided").into()),
         Recorded::NotRecorded {
             reason,

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
 use crate::model::{
-    ActiveSession, Attempt, Claims, DecidedBy, Denial, Direction, Headcount, Occupancy, OrganizationId,
-    PreviousScan, Reason, Reentry, ScanAnswer, ScanId, ScanResult, ScannedTicket, TicketFacts, Verification,
+    ActiveSession, Attempt, Claims, DecidedBy, Denial, Direction, Event, Headcount, Occupancy,
+    OrganizationId, PreviousScan, Reason, Reentry, ScanAnswer, ScanId, ScanResult, ScannedTicket,
+    TicketFacts, Timestamp, Verification,
 };
 #[cfg(feature = "redis")]
 use crate::node::cache::redis::StoredTicket;
@@ -23,8 +24,14 @@ use crate::node::cache::scan_ids::Mark;
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
 use crate::rules::{NewScan, ScanContext, build_answer, decide};
 
+/// How long before its end a day is left to the database.
+const DAY_END_MARGIN: Duration = Duration::from_secs(5);
+
 /// How far the clock of a device may be ahead of this node's, where the time in a scan id counts.
 const MAX_CLOCK_LEAD: Duration = Duration::from_secs(1);
+
+/// For how long a client may repeat a scan whose id has no time.
+const RETRIED_WITHIN: Duration = Duration::from_hours(24);
 
 impl Scanner {
     /// Whether a scan was certainly not decided before.
@@ -33,24 +40,25 @@ impl Scanner {
     /// no time, if this node has known them for longer than a retry is possible. Otherwise the database is asked. A node that is
     /// cut off from the others cannot know, and the others may not receive its scans either; the same holds while another node is
     /// cut off. The scan then counts as known, and its record is written before it is answered, so that a retry finds it at any
-    /// node.
+    /// node. That holds for an id that this node has made, too: the client may retry with it elsewhere as soon as it has the
+    /// answer.
     pub(super) async fn is_new(
         &self,
         client_scan_id: Option<ScanId>,
         attempt: &Attempt,
     ) -> Result<bool, ScanError> {
-        let Some(id) = client_scan_id else {
-            return Ok(true);
-        };
         let Some(complete_for) = self.0.claims.ids_complete_for() else {
             return Ok(false);
+        };
+        let Some(id) = client_scan_id else {
+            return Ok(true);
         };
         let is_new = match id.timestamp() {
             Some(created_at) => {
                 let latest = attempt.now.plus(MAX_CLOCK_LEAD);
                 (attempt.now.minus(complete_for)..=latest).contains(&created_at)
             }
-            None => complete_for >= self.0.rules.dedup_window,
+            None => complete_for >= RETRIED_WITHIN,
         };
         if is_new {
             return Ok(true);
@@ -101,6 +109,11 @@ impl Scanner {
         if facts.ticket.entry_limit != 1 || is_own_admission {
             return None;
         }
+        if active_session.event.reentry == Reentry::Daily
+            && !is_denial_of_today(&active_session.event, facts, attempt.now)
+        {
+            return None;
+        }
         let context = ScanContext {
             now: attempt.now,
             direction: attempt.direction,
@@ -108,6 +121,7 @@ impl Scanner {
             gate: &active_session.gate,
             occupancy: None,
             dedup_window: self.0.rules.dedup_window,
+            day: active_session.day(attempt.now),
         };
         let reason = decide(&context, claims, Some(facts));
         (reason.result() != ScanResult::Valid && reason != Reason::TicketNotFound).then(|| {
@@ -141,7 +155,8 @@ impl Scanner {
         let ActiveSession { event, gate, .. } = active_session;
         let recent_at = (self.bus_is_up() == Some(false)).then(Instant::now);
         let key = (event.organization_id, event.id);
-        let cached = self.0.occupancy_cache.get(key, gate.id, recent_at);
+        let since = active_session.day(attempt.now).counted_since;
+        let cached = self.0.occupancy_cache.get(key, gate.id, since, recent_at);
         let occupancy = if let Some((at_gate, at_event)) = cached {
             let headcount = |inside, capacity| Headcount { inside, capacity };
             Occupancy {
@@ -187,11 +202,19 @@ impl Scanner {
     }
 }
 
+/// Whether a tier may deny the ticket under `daily`: on the day of its last admission, and not just before that day ends,
+/// because the clocks of nodes differ.
+fn is_denial_of_today(event: &Event, facts: &TicketFacts, now: Timestamp) -> bool {
+    let last = facts.ledger.last_admission();
+    let day = last.and_then(|admission| event.day(admission.at));
+    day.is_some_and(|day| (day.from..day.until.minus(DAY_END_MARGIN)).contains(&now))
+}
+
 /// The claims of a scan that a tier may deny: an entry without override, under a re-entry policy whose denials only a
-/// ticket change or the end of the window revokes.
+/// ticket change or the end of the window or of the day revokes.
 fn claims_for_tiers<'a>(active_session: &ActiveSession, attempt: &'a Attempt) -> Option<&'a Claims> {
     let is_stable_policy = match active_session.event.reentry {
-        Reentry::Never | Reentry::AfterWindow => true,
+        Reentry::Never | Reentry::AfterWindow | Reentry::Daily => true,
         Reentry::AfterExit => false,
     };
     match &attempt.verification {

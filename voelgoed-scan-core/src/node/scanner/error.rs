@@ -21,6 +21,9 @@ pub enum ScanError {
     /// The device's settings do not include `can_override`.
     #[error("the device may not override")]
     OverrideNotAllowed,
+    /// The device's scope does not contain the session's gate.
+    #[error("the gate is outside the device's scope")]
+    OutOfScope,
     /// The device is not active.
     #[error("the device is inactive")]
     DeviceInactive,

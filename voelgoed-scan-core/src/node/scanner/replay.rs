@@ -87,7 +87,7 @@ impl Scanner {
         let source = OccupancySource::Read(began);
         self.0
             .occupancy_cache
-            .put_event((organization, event), &counts, source, Instant::now());
+            .put_event((organization, event), &counts, source, now, Instant::now());
         let gate_count = counts
             .gates
             .iter()

@@ -5,7 +5,7 @@ use crate::model::{
     RuleSettings, ScanResult, ScannedTicket, TicketFacts, TicketId, Timestamp,
 };
 use crate::rules::batch::{BatchFacts, BatchWrites, SessionFacts};
-use crate::rules::{ScanContext, can_be_overridden, decide};
+use crate::rules::{Allowance, ScanContext, ScanDay, can_be_overridden, decide};
 
 /// The decision about one scan, before it is recorded.
 pub(super) struct ScanDecision {
@@ -21,6 +21,8 @@ pub(super) struct ScanDecision {
     pub(super) previous_scan: Option<PreviousScan>,
     /// The time of the record.
     pub(super) at: Timestamp,
+    /// The day of the scan.
+    pub(super) day: ScanDay,
 }
 
 /// Decides a scan with a valid signature on the facts of the database, and applies an admission or exit to them. `None` if it
@@ -38,13 +40,23 @@ pub(super) fn by_database(
     let (event, gate) = (&session.event, &session.gate);
     let id = facts.ticket_id(organization, claims);
     let known = id.and_then(|id| facts.tickets.get(&(organization, id)));
+    // The times of a ticket's valid scans ascend strictly, and none is before the change of the rules by which it was
+    // decided, even if the clocks of nodes differ. So order, rules and day can be derived from the records.
+    let last_passage_at = known
+        .and_then(|facts| facts.ledger.last_passage())
+        .map(|passage| passage.at);
+    let valid_at = last_passage_at
+        .map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now))
+        .max(session.rules_since);
+    let day = session.day(valid_at);
     let context = ScanContext {
         now: attempt.now,
         direction: attempt.direction,
         event,
         gate,
-        occupancy: Some(facts.occupancy(event, gate)),
+        occupancy: Some(facts.occupancy(session, day)),
         dedup_window: rules.dedup_window,
+        day,
     };
     let first = if attempt.fingerprint.format == Some(Format::Bare) && !event.allow_unsigned {
         Reason::UnsignedNotAllowed
@@ -70,15 +82,8 @@ pub(super) fn by_database(
             };
             passage.map(|passage| PreviousScan::of(passage, attempt.device_id, attempt.now))
         });
-    // The times of a ticket's valid scans ascend strictly, and none is before the change of the rules by which it was
-    // decided, even if the clocks of nodes differ. So order and rules can be derived from the records.
-    let last_passage_at = known
-        .and_then(|facts| facts.ledger.last_passage())
-        .map(|passage| passage.at);
     let at = match reason.result() {
-        ScanResult::Valid => last_passage_at
-            .map_or(attempt.now, |last| last.plus_millis(1).max(attempt.now))
-            .max(session.rules_since),
+        ScanResult::Valid => valid_at,
         _ => attempt.now,
     };
     let mut ticket = known.cloned();
@@ -91,15 +96,15 @@ pub(super) fn by_database(
             device_id: attempt.device_id,
             device_name: session.device_name.clone(),
         };
-        let movements = apply_to_ticket(reason, passage, ticket);
+        let allowance = context.allowance(ticket);
+        let movements = apply_to_ticket(reason, passage, ticket, &allowance);
         for movement in &movements {
             facts.apply_movement(organization, event.id, movement);
             let count = writes
                 .counts
                 .entry((organization, event.id, movement.gate_id))
                 .or_default();
-            count.entries += movement.entries;
-            count.exits += movement.exits;
+            count.add_movement(movement);
         }
         ticket.ticket.updated_at = at;
         facts
@@ -120,18 +125,25 @@ pub(super) fn by_database(
         answer_ticket,
         previous_scan,
         at,
+        day,
     })
 }
 
 /// Applies an admission or an exit to the ticket. Returns the changes of occupancy.
-fn apply_to_ticket(reason: Reason, passage: Passage, ticket: &mut TicketFacts) -> Vec<Movement> {
+fn apply_to_ticket(
+    reason: Reason,
+    passage: Passage,
+    ticket: &mut TicketFacts,
+    allowance: &Allowance,
+) -> Vec<Movement> {
+    let (ledger, since) = (&mut ticket.ledger, allowance.day.counted_since);
     let movements = match reason {
-        Reason::Exited => ticket.ledger.leave(passage).into_iter().collect(),
+        Reason::Exited => ledger.leave(passage, since).into_iter().collect(),
         Reason::Readmitted => {
-            let person_added = ticket.ledger.readmission_adds_person(ticket.ticket.entry_limit);
-            ticket.ledger.enter(passage, person_added)
+            let person_added = ledger.readmission_adds_person(allowance);
+            ledger.enter(passage, person_added, since)
         }
-        _ => ticket.ledger.enter(passage, true),
+        _ => ledger.enter(passage, true, since),
     };
     ticket.version += 1;
     ticket.ticket.scan_count = ticket.ledger.admissions();

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    Claims, DeviceId, DeviceStatus, Direction, Event, EventId, Fingerprint, Gate, GateId, Headcount,
-    Movement, Occupancy, OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode, TicketFacts,
-    TicketId, Timestamp,
+    Claims, DeviceId, DeviceScope, DeviceStatus, Direction, Event, EventId, Fingerprint, Gate, GateId,
+    Headcount, Movement, Occupancy, OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode,
+    TicketFacts, TicketId, Timestamp,
 };
+use crate::rules::ScanDay;
 
 /// A session with its device, event and gate.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct SessionFacts {
     pub session_active: bool,
     /// The status of the device.
     pub device_status: DeviceStatus,
+    /// The device's scope.
+    pub device_scope: DeviceScope,
     /// The device's name.
     pub device_name: String,
     /// The event.
@@ -23,6 +26,41 @@ pub struct SessionFacts {
     pub gate: Gate,
     /// The time from which the event's present rules hold.
     pub rules_since: Timestamp,
+    /// The begin of the period in which people were counted at that time.
+    pub counted_since: Timestamp,
+}
+
+impl SessionFacts {
+    /// The day of a scan at a time.
+    #[must_use]
+    pub fn day(&self, at: Timestamp) -> ScanDay {
+        ScanDay::new(self.event.day(at), self.rules_since, self.counted_since)
+    }
+}
+
+/// The people inside by a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeopleCount {
+    /// The begin of the period in which they are counted.
+    pub since: Timestamp,
+    /// Entries minus exits.
+    pub inside: i64,
+}
+
+impl PeopleCount {
+    /// The people inside in the period that begins at `since`. Those of an earlier period have left.
+    #[must_use]
+    pub fn inside(&self, since: Timestamp) -> i64 {
+        if self.since >= since { self.inside } else { 0 }
+    }
+
+    fn add_movement(&mut self, movement: &Movement) {
+        if movement.since < self.since {
+            return;
+        }
+        self.inside = self.inside(movement.since) + movement.entries - movement.exits;
+        self.since = movement.since;
+    }
 }
 
 /// A scan that is already recorded under a `scan_id`.
@@ -69,7 +107,7 @@ pub struct BatchFacts {
     pub(super) tickets: HashMap<(OrganizationId, TicketId), TicketFacts>,
     codes: HashMap<(OrganizationId, TicketCode), TicketId>,
     /// The people inside by gate, for every event of the batch.
-    pub inside: HashMap<(OrganizationId, EventId), HashMap<GateId, i64>>,
+    pub inside: HashMap<(OrganizationId, EventId), HashMap<GateId, PeopleCount>>,
 }
 
 impl BatchFacts {
@@ -89,12 +127,14 @@ impl BatchFacts {
         }
     }
 
-    /// The occupancy of a gate and its event.
+    /// The occupancy of a session's gate and event on a day.
     #[must_use]
-    pub fn occupancy(&self, event: &Event, gate: &Gate) -> Occupancy {
+    pub fn occupancy(&self, session: &SessionFacts, day: ScanDay) -> Occupancy {
+        let SessionFacts { event, gate, .. } = session;
         let counts = self.inside.get(&(event.organization_id, event.id));
-        let at_gate = counts.and_then(|gates| gates.get(&gate.id)).copied().unwrap_or(0);
-        let at_event = counts.map_or(0, |gates| gates.values().sum());
+        let inside = |count: &PeopleCount| count.inside(day.counted_since);
+        let at_gate = counts.and_then(|gates| gates.get(&gate.id)).map_or(0, inside);
+        let at_event = counts.map_or(0, |gates| gates.values().map(inside).sum());
         Occupancy {
             gate: Headcount {
                 inside: at_gate,
@@ -114,6 +154,13 @@ impl BatchFacts {
         movement: &Movement,
     ) {
         let gates = self.inside.entry((organization, event)).or_default();
-        *gates.entry(movement.gate_id).or_default() += movement.entries - movement.exits;
+        let none = PeopleCount {
+            since: Timestamp::MIN,
+            inside: 0,
+        };
+        gates
+            .entry(movement.gate_id)
+            .or_insert(none)
+            .add_movement(movement);
     }
 }

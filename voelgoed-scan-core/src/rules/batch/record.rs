@@ -108,7 +108,7 @@ pub(super) fn write(
         previous_scan: decision.previous_scan,
         warnings: attempt.warnings.clone(),
     };
-    let answer = build_answer(&record, &snapshot, facts.occupancy(&session.event, &session.gate));
+    let answer = build_answer(&record, &snapshot, facts.occupancy(session, decision.day));
     let known = KnownScan {
         device_id: attempt.device_id,
         payload_sha256: attempt.fingerprint.sha256,

@@ -73,10 +73,12 @@ fn facts(ticket: TicketFacts, reentry: Reentry) -> BatchFacts {
         let session = SessionFacts {
             session_active: true,
             device_status: DeviceStatus::Active,
+            device_scope: crate::model::DeviceScope::default(),
             device_name: format!("Scanner {number}"),
             event: crate::model::Event { reentry, ..event() },
             gate: gate(number),
             rules_since: Timestamp::from_millis(0),
+            counted_since: Timestamp::MIN,
         };
         let session_id = SessionId::from_uuid(Uuid::from_u128(number));
         facts
@@ -128,6 +130,7 @@ fn past(writes: &BatchWrites) -> Vec<PastScan> {
 fn counted(writes: &BatchWrites) -> Vec<Movement> {
     let counts = writes.counts.iter().map(|((_, _, gate), count)| Movement {
         gate_id: *gate,
+        since: count.since,
         entries: count.entries,
         exits: count.exits,
     });
@@ -176,8 +179,7 @@ proptest! {
         let mut past = past(&writes);
         let length = past.len().max(1) as u128;
         past.sort_by_key(|scan| (scan.passage.scan_id.as_uuid().as_u128() ^ u128::from(shuffle)) % length);
-        let allowance = crate::rules::Allowance { reentry, entry_limit, dedup_window: WINDOW };
-        let folded = fold(&past, &TicketRules::constant(allowance));
+        let folded = fold(&past, &TicketRules::constant(reentry, entry_limit, WINDOW));
         let stored = writes.tickets.first().map(|facts| facts.ledger.clone()).unwrap_or_default();
         prop_assert_eq!(folded.ledger, stored);
         prop_assert_eq!(movement_difference(&counted(&writes), &folded.movements), []);

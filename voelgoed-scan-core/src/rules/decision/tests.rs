@@ -131,12 +131,14 @@ impl Case {
     /// Adds an entry at this many seconds from now.
     fn entered(&mut self, seconds: i64) {
         let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
-        ledger.enter(passage(100, seconds), true);
+        ledger.enter(passage(100, seconds), true, Timestamp::MIN);
     }
 
     fn left(&mut self, seconds: i64) {
         let ledger = &mut self.facts.as_mut().expect("a ticket").ledger;
-        ledger.leave(passage(101, seconds)).expect("somebody inside");
+        ledger
+            .leave(passage(101, seconds), Timestamp::MIN)
+            .expect("somebody inside");
     }
 
     fn reason(&self) -> Reason {
@@ -152,6 +154,7 @@ impl Case {
             gate: &self.gate,
             occupancy: self.occupancy_known.then_some(occupancy),
             dedup_window: WINDOW,
+            day: ScanDay::new(self.event.day(NOW), Timestamp::MIN, Timestamp::MIN),
         };
         decide(&context, &self.claims, self.facts.as_ref())
     }

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 
 use crate::model::{
-    Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceStatus, Name,
-    OrganizationId, Timestamp, TokenHash,
+    Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceScope, DeviceStatus,
+    Name, OrganizationId, Timestamp, TokenHash,
 };
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::change_counters::raise_change_counter;
@@ -34,6 +34,7 @@ impl<D: Dialect> Devices for Sql<D> {
             .text(device.device_type.as_str())
             .json(&device.settings)
             .time(now)
+            .opt_json(Some(&device.scope).filter(|scope| !scope.is_any()))
             .execute(&mut transaction)
             .await?;
         if inserted == 0 {
@@ -51,6 +52,7 @@ impl<D: Dialect> Devices for Sql<D> {
             status: DeviceStatus::Active,
             last_seen_at: None,
             settings: device.settings.clone(),
+            scope: device.scope.clone(),
             app: None,
             battery: None,
             waiting: None,
@@ -110,6 +112,9 @@ impl<D: Dialect> Devices for Sql<D> {
         now: Timestamp,
     ) -> Result<PutOutcome<Device>, StoreError> {
         let mut transaction = self.write().await?;
+        if let Some(scope) = &patch.scope {
+            keep_scope::<D>(organization, id, scope, now, &mut transaction).await?;
+        }
         let changed = query::<D>(statement!("devices/patch.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
@@ -117,6 +122,7 @@ impl<D: Dialect> Devices for Sql<D> {
             .opt_text(patch.status.map(DeviceStatus::as_str))
             .opt_json(patch.settings.as_ref())
             .time(now)
+            .opt_json(patch.scope.as_ref())
             .execute(&mut transaction)
             .await?;
         let device = find_device::<D>(organization, id, &mut transaction).await?;
@@ -252,6 +258,34 @@ pub(super) async fn find_device<D: Dialect>(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(mapping::device).transpose()
+}
+
+/// Keeps the present scope of a device for the scans of its time, if the new one differs. Locks the row of the device.
+async fn keep_scope<D: Dialect>(
+    organization: OrganizationId,
+    device: DeviceId,
+    new: &DeviceScope,
+    now: Timestamp,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let row = query::<D>(statement!("devices/lock.sql"))
+        .id(organization.as_uuid())
+        .id(device.as_uuid())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let present = row.opt_json::<DeviceScope>("scope")?;
+    if present.clone().unwrap_or_default() == *new {
+        return Ok(());
+    }
+    query::<D>(statement!("devices/keep_scope.sql"))
+        .id(organization.as_uuid())
+        .id(device.as_uuid())
+        .time(now)
+        .opt_json(present.as_ref())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Replaces the token of a device. The old token is no longer valid.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::model::{Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::former_rules::keep_event_rules;
-use crate::store::sql::gates::{find_gate, insert_gate, list_gates, update_gate};
+use crate::store::sql::gates::{find_gate, insert_gate, is_code_taken, list_gates, update_gate};
 use crate::store::sql::query::Query;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, Events, Page, PageRequest, PutOutcome, StoreError};
@@ -110,12 +110,15 @@ impl<D: Dialect> Events for Sql<D> {
             inserted_at: now,
             updated_at: now,
         };
+        if is_code_taken::<D>(&new, &mut transaction).await? {
+            return Ok(PutOutcome::Conflict("another gate of this event has this code"));
+        }
         let outcome = if insert_gate::<D>(&new, &mut transaction).await? {
             PutOutcome::Created(new)
         } else if let Some(inserted_at) = update_gate::<D>(&new, &mut transaction).await? {
             PutOutcome::Replaced(Gate { inserted_at, ..new })
         } else {
-            return Ok(PutOutcome::Conflict("this id is a gate of another event"));
+            return Err(StoreError::failed("a gate is neither new nor stored"));
         };
         raise_change_counter::<D>(organization, &mut transaction).await?;
         mark_facts_changed::<D>(organization, event, &mut transaction).await?;

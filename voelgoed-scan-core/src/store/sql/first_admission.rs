@@ -14,11 +14,13 @@
 //!   one of its gates changed after the statement started.
 //! - Locks are taken in the order of every batch: counters (of all gates of an event that has a capacity), then tickets
 //!   by code.
+//! - The entries at one event are counted in one period, that of their day. If a gate is already in a later one, none is
+//!   admitted here.
 //! - The entries at one gate are admitted together. If there is not room for all of them, none is admitted here.
 
 mod gate_batches;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gate_batches::{GateBatch, GateBatches, admitted_at_other_gates};
 
@@ -186,6 +188,9 @@ fn fast_path_scans(batch: &[Attempt]) -> Result<(Vec<GateBatch<'_>>, Vec<FastPat
     let mut scan_ids = HashSet::new();
     let mut gate_batches = GateBatches::default();
     let mut scans = Vec::new();
+    // The period in which people are counted, by event. Where a day begins within the batch, the scans of one of the days are
+    // left to the general path.
+    let mut periods = HashMap::new();
     for (position, attempt) in batch.iter().enumerate() {
         let organization = attempt.organization_id;
         let first_of_scan_id = scan_ids.insert((organization, attempt.scan_id));
@@ -200,10 +205,12 @@ fn fast_path_scans(batch: &[Attempt]) -> Result<(Vec<GateBatch<'_>>, Vec<FastPat
             && first_of_ticket
             && is_plain_entry(attempt, claims)
             && let Some((authenticated, active_session)) = open_session(attempt)
+            && let since = active_session.day(attempt.now).counted_since
+            && *periods.entry(attempt.event_id).or_insert(since) == since
         {
             scans.push(FastPathScan {
                 position,
-                gate_batch: gate_batches.add_entry(authenticated, active_session)?,
+                gate_batch: gate_batches.add_entry(authenticated, active_session, since)?,
                 attempt,
                 active_session,
                 code,
@@ -240,6 +247,7 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         && event.id == attempt.event_id
         && gate.id == attempt.gate_id;
     let open = authenticated.device.status == DeviceStatus::Active
+        && authenticated.is_in_scope(active_session)
         && session.status == SessionStatus::Active
         && check_event(event, attempt.now).is_ok()
         && gate.status == GateStatus::Open

@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::fmt::Simple;
 
 use crate::model::{Event, EventId, EventRules, OrganizationId, TicketId, Timestamp};
-use crate::rules::{FormerRules, FormerValues};
+use crate::rules::{FormerRules, FormerValues, ScanDay};
 use crate::store::StoreError;
 use crate::store::sql::lookup::IdLookup;
 use crate::store::sql::{Dialect, Row, query, statement};
@@ -39,6 +39,8 @@ pub(crate) async fn load<D: Dialect>(
     let event_rules = |row: &Row<D>| {
         Ok(EventRules {
             reentry: row.parse("reentry")?,
+            time_zone: row.parse("time_zone")?,
+            day_starts_at: row.parse("day_starts_at")?,
         })
     };
     let windows = dedup_windows::<D>(connection).await?;
@@ -64,6 +66,44 @@ fn by_id<D: Dialect, I: From<uuid::Uuid> + Eq + Hash, T>(
     Ok(former)
 }
 
+/// When the present rules of an event began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RulesBegin {
+    /// The time from which they hold.
+    pub(crate) since: Timestamp,
+    /// The begin of the period in which people were counted at that time.
+    pub(crate) counted_since: Timestamp,
+}
+
+impl RulesBegin {
+    /// The begin in a row of the event.
+    pub(crate) fn of_row<D: Dialect>(row: &Row<D>) -> Result<Self, StoreError> {
+        Ok(Self {
+            since: row.time("rules_since")?,
+            counted_since: row.time("counted_since")?,
+        })
+    }
+
+    /// The day of a time by the present rules of the event.
+    pub(crate) fn day(self, event: &Event, at: Timestamp) -> ScanDay {
+        ScanDay::new(event.day(at), self.since, self.counted_since)
+    }
+}
+
+/// Reads when the present rules of an event began.
+pub(crate) async fn rules_begin<D: Dialect>(
+    event: &Event,
+    connection: &mut D::Connection,
+) -> Result<RulesBegin, StoreError> {
+    let row = query::<D>(statement!("rules/find_begin.sql"))
+        .id(event.organization_id.as_uuid())
+        .id(event.id.as_uuid())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::failed("an event that was read does not exist"))?;
+    RulesBegin::of_row(&row)
+}
+
 /// Keeps the rules that an event had until now, if the new ones differ. The caller holds the locks of the event and its
 /// counters.
 pub(crate) async fn keep_event_rules<D: Dialect>(
@@ -75,19 +115,24 @@ pub(crate) async fn keep_event_rules<D: Dialect>(
     if former.rules() == new.rules() {
         return Ok(());
     }
-    let EventRules { reentry } = former.rules();
+    let rules = former.rules();
     let begin = begin_of_change::<D>(former.organization_id, now, connection).await?;
     query::<D>(statement!("rules/keep_event_rules.sql"))
         .id(former.organization_id.as_uuid())
         .id(former.id.as_uuid())
         .time(begin)
-        .text(reentry.as_str())
+        .text(rules.reentry.as_str())
+        .text(rules.time_zone.as_str())
+        .text(&rules.day_starts_at.to_string())
         .execute(connection)
         .await?;
+    let last = begin.plus_millis(-1);
+    let day = rules_begin::<D>(former, connection).await?.day(former, last);
     query::<D>(statement!("rules/begin_event_rules.sql"))
         .id(former.organization_id.as_uuid())
         .id(former.id.as_uuid())
         .time(begin)
+        .time(day.counted_since)
         .execute(connection)
         .await?;
     Ok(())

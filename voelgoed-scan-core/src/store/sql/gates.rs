@@ -40,7 +40,30 @@ pub(super) async fn list_gates<D: Dialect>(
     }))
 }
 
-/// Inserts a gate and its counters. Returns false if the id exists.
+/// Whether another gate of the event has the code of this one. A code that the gate has already stays: databases of the
+/// first edition may have one twice. The caller holds the lock of the event.
+pub(super) async fn is_code_taken<D: Dialect>(
+    gate: &Gate,
+    connection: &mut D::Connection,
+) -> Result<bool, StoreError> {
+    let Some(code) = &gate.code else {
+        return Ok(false);
+    };
+    let stored = find_gate::<D>(gate.organization_id, gate.event_id, gate.id, connection).await?;
+    if stored.is_some_and(|stored| stored.code == gate.code) {
+        return Ok(false);
+    }
+    let other = query::<D>(statement!("gates/code_of_another.sql"))
+        .id(gate.organization_id.as_uuid())
+        .id(gate.event_id.as_uuid())
+        .id(gate.id.as_uuid())
+        .text(code.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(other.is_some())
+}
+
+/// Inserts a gate and its counters. Returns false if the event has it already.
 pub(super) async fn insert_gate<D: Dialect>(
     gate: &Gate,
     connection: &mut D::Connection,
@@ -60,7 +83,7 @@ pub(super) async fn insert_gate<D: Dialect>(
     Ok(true)
 }
 
-/// Replaces a gate and returns its creation time. `None` if the id is a gate of another event.
+/// Replaces a gate and returns its creation time. `None` if the event does not have it.
 pub(super) async fn update_gate<D: Dialect>(
     gate: &Gate,
     connection: &mut D::Connection,

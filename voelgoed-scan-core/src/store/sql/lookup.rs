@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::model::{TicketCode, TicketId};
+use crate::model::{EventId, GateId, TicketCode, TicketId};
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
 
@@ -19,6 +19,24 @@ pub(crate) struct IdLookup {
 impl IdLookup {
     pub(crate) fn new(id: &Uuid) -> Self {
         Self { k: id.simple() }
+    }
+}
+
+/// A gate of an organization, by its event and its id.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GateLookup {
+    /// The event.
+    e: Simple,
+    /// The gate.
+    g: Simple,
+}
+
+impl GateLookup {
+    pub(crate) fn new(event: EventId, gate: GateId) -> Self {
+        Self {
+            e: event.as_uuid().simple(),
+            g: gate.as_uuid().simple(),
+        }
     }
 }
 

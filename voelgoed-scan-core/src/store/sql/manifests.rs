@@ -9,7 +9,9 @@ use sqlx::Connection as _;
 
 use crate::manifest::{ManifestTicket, MediumKey, TicketKey, TicketKeys};
 use crate::model::{EventId, Gate, Media, OrganizationId, TicketCode, Timestamp};
+use crate::rules::ScanDay;
 use crate::store::sql::events::find_event;
+use crate::store::sql::former_rules::{RulesBegin, rules_begin};
 use crate::store::sql::keys::list_signing_keys;
 use crate::store::sql::lookup::TicketLookup;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
@@ -63,6 +65,7 @@ impl<D: SnapshotDialect> ManifestStore for Sql<D> {
         let Some(found) = find_event::<D>(organization, event, &mut snapshot).await? else {
             return Ok(None);
         };
+        let begin = rules_begin::<D>(&found, &mut snapshot).await?;
         let mut reading = ManifestReading {
             mark,
             version: u64::try_from(mark.facts).unwrap_or(0),
@@ -71,7 +74,7 @@ impl<D: SnapshotDialect> ManifestStore for Sql<D> {
             keys: list_signing_keys::<D>(organization, &mut snapshot).await?,
             changed: Vec::new(),
         };
-        tickets::<D>(organization, event, known, &mut reading, &mut snapshot).await?;
+        tickets::<D>(organization, begin, known, &mut reading, &mut snapshot).await?;
         snapshot.commit().await?;
         Ok(Some(reading))
     }
@@ -175,11 +178,12 @@ async fn gates<D: Dialect>(
 /// each row once. Otherwise only the versions are read, and the changed tickets by their codes.
 async fn tickets<D: Dialect>(
     organization: OrganizationId,
-    event: EventId,
+    begin: RulesBegin,
     known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
     reading: &mut ManifestReading,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
+    let event = reading.event.id;
     let keys = TicketKeys::of(organization, event);
     let mut after = String::new();
     let mut is_mostly_unknown = true;
@@ -213,7 +217,9 @@ async fn tickets<D: Dialect>(
                 reading.changed.push(ChangedTicket {
                     code: *code,
                     version: row.int("version")?,
-                    ticket: ticket((organization, event), keys.key(*code), row)?,
+                    ticket: ticket((organization, event), keys.key(*code), row, |at| {
+                        begin.day(&reading.event, at)
+                    })?,
                 });
             }
         } else if !unknown.is_empty() {
@@ -231,7 +237,9 @@ async fn tickets<D: Dialect>(
                 reading.changed.push(ChangedTicket {
                     code: facts.ticket.code,
                     version: facts.version,
-                    ticket: ManifestTicket::of(&facts, &row.opt_json("media")?.unwrap_or_default()),
+                    ticket: ManifestTicket::of(&facts, &row.opt_json("media")?.unwrap_or_default(), |at| {
+                        begin.day(&reading.event, at)
+                    }),
                 });
             }
         }
@@ -244,6 +252,7 @@ fn ticket<D: Dialect>(
     (organization, event): (OrganizationId, EventId),
     key: TicketKey,
     row: &Row<D>,
+    day_of: impl FnOnce(Timestamp) -> ScanDay,
 ) -> Result<ManifestTicket, StoreError> {
     let media: Media = row.opt_json("media")?.unwrap_or_default();
     let mut ticket = ManifestTicket {
@@ -261,7 +270,8 @@ fn ticket<D: Dialect>(
             .iter()
             .map(|medium| MediumKey::of(organization, event, medium))
             .collect(),
+        day_admissions: 0,
     };
-    ticket.set_history(&row.json("ledger")?);
+    ticket.set_history(&row.json("ledger")?, day_of);
     Ok(ticket)
 }

@@ -61,6 +61,7 @@ pub(crate) fn device<D: Dialect>(row: &Row<D>) -> Result<Device, StoreError> {
         status: row.parse("d_status")?,
         last_seen_at: row.opt_time("d_last_seen_at")?,
         settings: row.json("d_settings")?,
+        scope: row.opt_json("d_scope")?.unwrap_or_default(),
         app: row.opt_json("d_app")?,
         battery: row.opt_float("d_battery")?,
         waiting: row.opt_number("d_waiting")?,

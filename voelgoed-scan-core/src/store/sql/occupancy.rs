@@ -1,8 +1,11 @@
 //! Reads the occupancy of an event from the counters of its gates.
+//!
+//! Invariant: the occupancy of a `daily` event is that of the day of the read, whether or not a scan of that day was counted.
 
 use crate::model::{EventId, EventOccupancy, GateCount, OrganizationId, PlaceCount, ResultCounts, Timestamp};
 use crate::store::StoreError;
 use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
+use crate::store::sql::former_rules::RulesBegin;
 use crate::store::sql::{Dialect, mapping, query, statement};
 
 /// The occupancy of an event and its gates. `None` if the event does not exist.
@@ -27,15 +30,23 @@ pub(super) async fn event_occupancy<D: Dialect>(
         .id(event.as_uuid())
         .fetch_all(connection)
         .await?;
+    let found = mapping::event(&event_row)?;
+    let day = RulesBegin::of_row(&event_row)?.day(&found, now);
     let mut total = PlaceCount {
-        capacity: mapping::event(&event_row)?.capacity,
+        capacity: found.capacity,
         ..PlaceCount::default()
     };
     let mut results = ResultCounts::default();
     let mut gates = Vec::with_capacity(gate_rows.len());
     for row in &gate_rows {
         let gate = mapping::gate(row)?;
-        let (entries, exits) = (row.int("entries")?, row.int("exits")?);
+        // Everybody who was counted before the day began has left.
+        let is_current = row.time("counted_since")? >= day.counted_since;
+        let (entries, exits) = if is_current {
+            (row.int("entries")?, row.int("exits")?)
+        } else {
+            (0, 0)
+        };
         total.entries += entries;
         total.exits += exits;
         results.add(&ResultCounts {

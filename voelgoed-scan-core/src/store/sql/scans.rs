@@ -57,6 +57,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
                 event: mapping::event(row)?,
                 gate: mapping::gate(row)?,
                 rules_since: row.time("rules_since")?,
+                counted_since: row.time("counted_since")?,
                 facts_changed_at_counter: row.int("facts_changed_at_counter")?,
             }),
             None => None,

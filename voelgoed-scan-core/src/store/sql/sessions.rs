@@ -5,8 +5,8 @@
 use async_trait::async_trait;
 
 use crate::model::{
-    DeviceId, DeviceStatus, EventId, OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus,
-    Timestamp,
+    DeviceId, DeviceScope, DeviceStatus, EventId, OrganizationId, ScanSession, SessionId, SessionStart,
+    SessionStatus, Timestamp,
 };
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::change_counters::raise_change_counter;
@@ -30,13 +30,13 @@ impl<D: Dialect> Sessions for Sql<D> {
             .id(device.as_uuid())
             .fetch_optional(&mut transaction)
             .await?;
-        let is_active = match device_row {
-            Some(row) => row.parse::<DeviceStatus>("status")? == DeviceStatus::Active,
-            None => false,
+        let Some(device_row) = device_row else {
+            return Ok(StartOutcome::DeviceInactive);
         };
-        if !is_active {
+        if device_row.parse::<DeviceStatus>("status")? != DeviceStatus::Active {
             return Ok(StartOutcome::DeviceInactive);
         }
+        let scope: DeviceScope = device_row.opt_json("scope")?.unwrap_or_default();
         let gate = query::<D>(statement!("gates/exists.sql"))
             .id(organization.as_uuid())
             .id(start.gate_id.as_uuid())
@@ -45,6 +45,9 @@ impl<D: Dialect> Sessions for Sql<D> {
             .await?;
         if gate.is_none() {
             return Ok(StartOutcome::Missing);
+        }
+        if !scope.admits_gate(start.event_id, start.gate_id) {
+            return Ok(StartOutcome::OutOfScope);
         }
         if start.replace {
             query::<D>(statement!("sessions/end_active.sql"))

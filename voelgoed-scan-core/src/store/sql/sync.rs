@@ -28,6 +28,8 @@ const MAX_QUARANTINED: usize = 10_000;
 
 /// The set-based statements of an upload. The statement files describe the parameters.
 pub(crate) struct SyncStatements {
+    /// Reads the events that have some gates, at most two of each gate.
+    pub(crate) load_gate_events: &'static str,
     /// Reads gates with their events.
     pub(crate) load_gates: &'static str,
     /// Reads scans as a history and a retry need them.

@@ -55,9 +55,7 @@ impl<D: Dialect> Sql<D> {
             return Ok(Some(UndoOutcome::NotAllowed));
         }
         let is_admission = record.result == ScanResult::Valid && record.direction == Direction::Entry;
-        let Some(mut ticket) =
-            ticket.filter(|ticket| is_admission && ticket.ledger.open_admission(scan).is_some())
-        else {
+        let Some(mut ticket) = ticket.filter(|_| is_admission) else {
             return Ok(Some(UndoOutcome::NotOpen));
         };
         let event = find_event::<D>(organization, record.event_id, &mut transaction)
@@ -66,6 +64,13 @@ impl<D: Dialect> Sql<D> {
         let (events, tickets) = (std::iter::once(event.id), std::iter::once(ticket.ticket.id));
         let former = former_rules::load::<D>(organization, events, tickets, &mut transaction).await?;
         let ticket_rules = |facts: &TicketFacts, _| Some(former.of_ticket(&facts.ticket, &event, rules));
+        let mut histories = TicketHistories::default();
+        for state in history::<D>(organization, ticket.ticket.id, &mut transaction).await? {
+            histories.add_stored(state);
+        }
+        if !histories.is_open(scan, &former.of_ticket(&ticket.ticket, &event, rules)) {
+            return Ok(Some(UndoOutcome::NotOpen));
+        }
         let device = match permission {
             UndoPermission::Device(device, _) => Some(device),
             UndoPermission::Member => None,
@@ -75,10 +80,6 @@ impl<D: Dialect> Sql<D> {
             reason: reason.clone(),
             device_id: device,
         };
-        let mut histories = TicketHistories::default();
-        for state in history::<D>(organization, ticket.ticket.id, &mut transaction).await? {
-            histories.add_stored(state);
-        }
         histories.change(scan, |state| state.record.undone = Some(undone.clone()));
         let id = ticket.ticket.id;
         let refolded = histories.refold(&HashMap::from([(id, ticket.clone())]), ticket_rules, now);

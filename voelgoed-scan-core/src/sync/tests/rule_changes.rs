@@ -1,8 +1,8 @@
 //! Changes of the rules between scans, uploads and undos: what was answered and counted stays so.
 
 use super::*;
-use crate::model::{EventRules, Source};
-use crate::rules::fold;
+use crate::model::Source;
+use crate::rules::{ScanDay, fold};
 
 /// What happens at a time.
 #[derive(Debug, Clone, Copy)]
@@ -12,9 +12,15 @@ enum Happening {
     /// A device uploads a scan.
     Upload(Step),
     Policy(Reentry),
+    Days(&'static str),
     Limit(usize, u8),
     /// Undoes one of the scans before.
     Undo(u128),
+}
+
+/// Times at which days may begin: before the first scan, and during the scans, which begin at 19:00.
+fn days() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["00:00", "19:17", "19:20", "19:25", "19:40"])
 }
 
 fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
@@ -22,6 +28,7 @@ fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
         4 => step().prop_map(Happening::Online),
         4 => step().prop_map(Happening::Upload),
         1 => prop::sample::select(Reentry::ALL).prop_map(Happening::Policy),
+        1 => days().prop_map(Happening::Days),
         2 => (0..2_usize, 1..4_u8).prop_map(|(ticket, limit)| Happening::Limit(ticket, limit)),
         1 => (0..20_u128).prop_map(Happening::Undo),
     ];
@@ -42,18 +49,31 @@ impl TestDatabase {
     }
 
     fn change_policy(&mut self, reentry: Reentry, seconds: i64) {
-        if self.event.reentry == reentry {
+        self.change_rules(seconds, |event| event.reentry = reentry);
+    }
+
+    /// Days begin at another time, in Berlin.
+    fn change_days(&mut self, day_starts_at: &str, seconds: i64) {
+        let starts_at = day_starts_at.parse().expect("a time of day");
+        self.change_rules(seconds, |event| event.day_starts_at = starts_at);
+    }
+
+    fn change_rules(&mut self, seconds: i64, change: impl FnOnce(&mut Event)) {
+        let former = self.event.clone();
+        change(&mut self.event);
+        if former.rules() == self.event.rules() {
             return;
         }
         let begin = self.begin_of_change(seconds);
-        let former = EventRules {
-            reentry: std::mem::replace(&mut self.event.reentry, reentry),
-        };
+        let last = begin.plus_millis(-1);
+        let day = ScanDay::new(former.day(last), self.rules_since, self.counted_since);
         let kept = self.former_rules.events.entry(self.event.id).or_default();
         if kept.last().is_none_or(|(until, _)| *until < begin) {
-            kept.push((begin, former));
+            kept.push((begin, former.rules()));
         }
-        self.rules_since = self.rules_since.max(begin);
+        if self.rules_since < begin {
+            (self.rules_since, self.counted_since) = (begin, day.counted_since);
+        }
     }
 
     fn change_limit(&mut self, ticket: usize, limit: u8, seconds: i64) {
@@ -72,6 +92,7 @@ impl TestDatabase {
             Happening::Online(step) => self.decide_online(&step),
             Happening::Upload(step) => drop(self.sync(step.device, &[step], seconds)),
             Happening::Policy(reentry) => self.change_policy(reentry, seconds),
+            Happening::Days(starts_at) => self.change_days(starts_at, seconds),
             Happening::Limit(ticket, limit) => self.change_limit(ticket, limit, seconds),
             Happening::Undo(index) => self.undo(id(1000 + index)),
         }
@@ -80,12 +101,7 @@ impl TestDatabase {
     /// Checks that the counters are those of the people, that each ledger is that of its records, and that an answered
     /// admission lost only against a scan that the server did not know. `order` numbers the scans as they were recorded.
     fn check(&self, order: &HashMap<ScanId, usize>) -> Result<(), TestCaseError> {
-        let inside: i64 = self
-            .counts
-            .values()
-            .map(|count| count.entries - count.exits)
-            .sum();
-        let on_tickets: usize = self.tickets.values().map(|facts| facts.ledger.inside()).sum();
+        let (on_tickets, inside) = self.people();
         prop_assert_eq!(i64::try_from(on_tickets).ok(), Some(inside));
         prop_assert!(self.counts.values().all(|count| count.entries >= count.exits));
         for facts in self.tickets.values() {
@@ -149,7 +165,7 @@ proptest! {
     fn uploads_before_and_after_changes_of_the_rules_give_the_same_state(
         steps in steps(),
         changes in prop::collection::vec(
-            (0..2000_i64, prop::sample::select(Reentry::ALL), 0..2_usize, 1..4_u8), 0..5,
+            (0..2000_i64, prop::sample::select(Reentry::ALL), 0..2_usize, 1..4_u8, days()), 0..5,
         ),
         entry_limit in 1..4_u8,
         one in prop::collection::vec(0..2000_i64, 14),
@@ -157,10 +173,11 @@ proptest! {
     ) {
         let run = |arrivals: &[i64]| {
             let mut night = Vec::new();
-            for (index, (seconds, reentry, ticket, limit)) in changes.iter().enumerate() {
+            for (index, (seconds, reentry, ticket, limit, starts_at)) in changes.iter().enumerate() {
                 // Before the scans of the same second.
                 night.push((*seconds, 0, index, Happening::Policy(*reentry)));
                 night.push((*seconds, 1, index, Happening::Limit(*ticket, *limit)));
+                night.push((*seconds, 1, index, Happening::Days(starts_at)));
             }
             for (index, (step, arrival)) in steps.iter().zip(arrivals).enumerate() {
                 if step.online {

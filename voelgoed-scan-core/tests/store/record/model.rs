@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use voelgoed_scan_core::model::{
     Attempt, Claims, DeviceId, DeviceStatus, Direction, Event, Format, Gate, GateId, Headcount, Occupancy,
     Passage, Reason, Recorded, ResultCounts, ScanId, ScanResult, SessionId, SessionStatus, TicketCode,
-    TicketFacts, Verification,
+    TicketFacts, Timestamp, Verification,
 };
-use voelgoed_scan_core::rules::{ScanContext, can_be_overridden, decide};
+use voelgoed_scan_core::rules::{Allowance, ScanContext, ScanDay, can_be_overridden, decide};
 
 use super::Setup;
 use crate::fixture::{Fixture, RULES};
@@ -28,6 +28,7 @@ pub(crate) enum Outcome {
     ScanUndone,
     NoActiveSession,
     DeviceInactive,
+    OutOfScope,
 }
 
 impl From<&Recorded> for Outcome {
@@ -46,6 +47,7 @@ impl From<&Recorded> for Outcome {
             Recorded::ScanUndone => Self::ScanUndone,
             Recorded::NoActiveSession => Self::NoActiveSession,
             Recorded::DeviceInactive => Self::DeviceInactive,
+            Recorded::OutOfScope => Self::OutOfScope,
             Recorded::NotClaimed => panic!("every attempt of the test is claimed"),
             Recorded::NotRecorded { reason, .. } => panic!("not recorded: {reason}"),
         }
@@ -205,6 +207,9 @@ impl Model {
                 .values_mut()
                 .find(|facts| Some(facts.ticket.id) == id),
         };
+        // No two scans of a ticket have the same time.
+        let last = facts.as_ref().and_then(|facts| facts.ledger.last_passage());
+        let at = last.map_or(attempt.now, |last| last.at.plus_millis(1).max(attempt.now));
         let context = ScanContext {
             now: attempt.now,
             direction: attempt.direction,
@@ -212,6 +217,7 @@ impl Model {
             gate,
             occupancy: Some(occupancy),
             dedup_window: RULES.dedup_window,
+            day: ScanDay::new(self.event.day(at), Timestamp::MIN, Timestamp::MIN),
         };
         let is_bare = attempt.fingerprint.format == Some(Format::Bare);
         let first = if is_bare && !self.event.allow_unsigned {
@@ -229,17 +235,15 @@ impl Model {
         let reason = if is_overridden { Reason::Overridden } else { first };
         if reason.result() == ScanResult::Valid {
             let facts = facts.expect("a valid scan has a ticket");
-            // No two scans of a ticket have the same time.
-            let last = facts.ledger.last_passage().map(|seen| seen.at.plus_millis(1));
             let passage = Passage {
                 scan_id: attempt.scan_id,
-                at: last.map_or(attempt.now, |next| next.max(attempt.now)),
+                at,
                 gate_id: gate.id,
                 gate_name: gate.name.to_string(),
                 device_id: attempt.device_id,
                 device_name,
             };
-            for (gate, entries, exits) in enact(facts, reason, passage) {
+            for (gate, entries, exits) in enact(facts, reason, passage, &context.allowance(facts)) {
                 let counts = self.counts.entry(gate).or_default();
                 *counts = (counts.0 + entries, counts.1 + exits);
             }
@@ -307,16 +311,22 @@ impl KnownId {
 }
 
 /// Applies an admission or exit to the ticket and returns the entries and exits by gate.
-fn enact(facts: &mut TicketFacts, reason: Reason, passage: Passage) -> Vec<(GateId, i64, i64)> {
+fn enact(
+    facts: &mut TicketFacts,
+    reason: Reason,
+    passage: Passage,
+    allowance: &Allowance,
+) -> Vec<(GateId, i64, i64)> {
+    let since = allowance.day.counted_since;
     facts.ticket.updated_at = passage.at;
     facts.version += 1;
     let movements = match reason {
-        Reason::Exited => facts.ledger.leave(passage).into_iter().collect(),
+        Reason::Exited => facts.ledger.leave(passage, since).into_iter().collect(),
         Reason::Readmitted => {
-            let adds_person = facts.ledger.readmission_adds_person(facts.ticket.entry_limit);
-            facts.ledger.enter(passage, adds_person)
+            let adds_person = facts.ledger.readmission_adds_person(allowance);
+            facts.ledger.enter(passage, adds_person, since)
         }
-        _ => facts.ledger.enter(passage, true),
+        _ => facts.ledger.enter(passage, true, since),
     };
     let admissions = facts.ledger.admissions();
     facts.ticket.scan_count = admissions;

@@ -28,7 +28,7 @@ impl Story {
                 ("POST scanning/scan", 409) if code == "no_active_session" => known.told_session_over = true,
                 ("POST scanning/sessions", 201) => known.told_session_over = false,
                 ("POST scanning/scan", 200) => {
-                    self.hear(phone, &exchange.request, &exchange.body, exchange.answered_at);
+                    self.note_answer(phone, &exchange.request, &exchange.body, exchange.answered_at);
                 }
                 (call, 200) if call.contains("/manifest") => {
                     let event = call.split('/').nth(2).and_then(|id| id.parse().ok());
@@ -42,7 +42,7 @@ impl Story {
     }
 
     /// The server answered a scan.
-    fn hear(&mut self, phone: usize, request: &Value, answer: &Value, at: Timestamp) {
+    fn note_answer(&mut self, phone: usize, request: &Value, answer: &Value, at: Timestamp) {
         let qr = request["qr"].as_str().unwrap_or_default();
         let Some(ticket) = self.office.tickets.iter().position(|ticket| ticket.qr == qr) else {
             return;
@@ -233,7 +233,8 @@ impl Story {
             .filter(|reading| reading.phone != shown.phone || reading.scans.is_empty())
             .count();
         let allowed = match self.office.reentry {
-            Reentry::Never => limit + ticket.undone,
+            // No story lasts until a day of its event begins.
+            Reentry::Never | Reentry::Daily => limit + ticket.undone,
             Reentry::AfterExit => limit + ticket.undone + exits.len() + unseen_exits,
             Reentry::AfterWindow => {
                 let window = i64::try_from(WINDOW.as_millis()).expect("small") - CLOCK_MARGIN_MS;

@@ -112,13 +112,13 @@ fn event_with_doors(status: EventStatus, doors: Doors, now: Timestamp) -> EventP
 }
 
 /// A device at the main gate that calls the node directly, at times of the test's choice.
-struct Door<'a> {
+pub(super) struct Door<'a> {
     office: &'a Office,
     token: Arc<DeviceToken>,
 }
 
 impl<'a> Door<'a> {
-    async fn open(office: &'a Office) -> Self {
+    pub(super) async fn open(office: &'a Office) -> Self {
         let (organization, place, now) = (office.organization, office.places[0], office.clock.now());
         let register: DeviceRegister =
             serde_json::from_value(json!({ "device_id": "door", "name": "Door", "device_type": "scanner" }))
@@ -150,7 +150,7 @@ impl<'a> Door<'a> {
         }
     }
 
-    async fn put(&self, event: EventPut, now: Timestamp) {
+    pub(super) async fn put(&self, event: EventPut, now: Timestamp) {
         let (organization, id) = (self.office.organization, self.office.places[0].event);
         let put = move |server: Arc<Server>| async move {
             let put = server.admin.put_event(organization, id, &event, now).await;
@@ -159,9 +159,25 @@ impl<'a> Door<'a> {
         self.office.server.run(put).await;
     }
 
-    async fn request(&self, ticket: usize, now: Timestamp, dry_run: bool) -> ScanAnswer {
+    pub(super) async fn request(&self, ticket: usize, now: Timestamp, dry_run: bool) -> ScanAnswer {
+        self.send(
+            json!({ "qr": self.office.tickets[ticket].qr, "dry_run": dry_run }),
+            now,
+        )
+        .await
+    }
+
+    /// Scans an exit.
+    pub(super) async fn leave(&self, ticket: usize, now: Timestamp) -> ScanAnswer {
+        self.send(
+            json!({ "qr": self.office.tickets[ticket].qr, "direction": "exit" }),
+            now,
+        )
+        .await
+    }
+
+    async fn send(&self, request: Value, now: Timestamp) -> ScanAnswer {
         let token = Arc::clone(&self.token);
-        let request = json!({ "qr": self.office.tickets[ticket].qr, "dry_run": dry_run });
         let request: ScanRequest = serde_json::from_value(request).expect("a request");
         let scan = move |server: Arc<Server>| async move {
             let device = server
@@ -178,12 +194,17 @@ impl<'a> Door<'a> {
         self.office.server.run(scan).await
     }
 
-    async fn scan(&self, ticket: usize, now: Timestamp) -> ScanAnswer {
+    pub(super) async fn scan(&self, ticket: usize, now: Timestamp) -> ScanAnswer {
         self.request(ticket, now, false).await
     }
 
     /// An item of an upload. `local_result` is the decision of the device, null if it made none.
-    fn item(&self, ticket: usize, scanned_at: Timestamp, local_result: Option<ScanResult>) -> Value {
+    pub(super) fn item(
+        &self,
+        ticket: usize,
+        scanned_at: Timestamp,
+        local_result: Option<ScanResult>,
+    ) -> Value {
         json!({
             "scan_id": Uuid::new_v4(), "qr": self.office.tickets[ticket].qr, "gate_id": self.office.places[0].main,
             "scanned_at": scanned_at, "local_result": local_result,
@@ -191,7 +212,7 @@ impl<'a> Door<'a> {
         })
     }
 
-    async fn upload(&self, items: &[Value], now: Timestamp) -> Vec<SyncResult> {
+    pub(super) async fn upload(&self, items: &[Value], now: Timestamp) -> Vec<SyncResult> {
         let token = Arc::clone(&self.token);
         let batch = json!({ "batch_id": Uuid::new_v4(), "sent_at": now, "scans": items });
         let upload = move |server: Arc<Server>| async move {

@@ -21,7 +21,7 @@ const FIRST_READING: [(Kind, Reason); 14] = [
     (Kind::RevokedKey, Reason::KeyRevoked),
     (Kind::Malformed, Reason::Malformed),
     (Kind::UnknownVg1, Reason::TicketNotFound),
-    // The server has not heard of it; see `a_ticket_sold_after_the_manifest_enters_by_its_claims`.
+    // The server does not know it; see `a_ticket_sold_after_the_manifest_enters_by_its_claims`.
     (Kind::SoldLater, Reason::TicketNotFound),
 ];
 
@@ -66,7 +66,7 @@ fn a_ticket_enters_from_the_first_moment_of_its_window() {
 #[test]
 fn every_policy_of_re_entry_holds_with_and_without_the_server() {
     let once_more = |policy| match policy {
-        Reentry::Never => [
+        Reentry::Never | Reentry::Daily => [
             Reason::AlreadyScanned,
             Reason::AlreadyScanned,
             Reason::AlreadyScanned,
@@ -75,7 +75,7 @@ fn every_policy_of_re_entry_holds_with_and_without_the_server() {
         Reentry::AfterWindow => [Reason::AlreadyScanned, Reason::AlreadyScanned, Reason::Readmitted],
     };
     run(async |server, clock| {
-        for policy in [Reentry::Never, Reentry::AfterExit, Reentry::AfterWindow] {
+        for &policy in Reentry::ALL {
             for network in BOTH {
                 let scene = Scene::new(&server, clock, policy, &[Kind::Plain]).await;
                 scene.set(0, network);

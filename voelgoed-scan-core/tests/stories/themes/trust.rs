@@ -37,7 +37,7 @@ fn a_denial_that_the_server_told_holds_without_it() {
         )
         .await;
         scene.add_phone().await;
-        // Another phone admits the first ticket, and the office bars the second: this phone hears it from the server alone.
+        // Another phone admits the first ticket, and the office bars the second: this phone learns it from the server alone.
         assert_eq!(scene.enter(1, 0).await, Reason::Admitted);
         assert!(scene.office.set_status(1, SettableStatus::Voided).await);
         assert_eq!(scene.enter(0, 0).await, Reason::AlreadyScanned);

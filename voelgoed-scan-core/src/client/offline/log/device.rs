@@ -4,10 +4,10 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::client::offline::clock::{Anchor, ClockReading, DeviceClock};
-use crate::client::offline::log::{DeviceLog, get_bytes, invalid_column};
+use crate::client::offline::log::{DeviceLog, get_bytes, get_json, invalid_column, to_json};
 use crate::client::offline::revocation::StoredRefusal;
 use crate::client::{OfflineError, PhoneSession};
-use crate::model::Timestamp;
+use crate::model::{DeviceScope, Timestamp};
 
 /// The stored state of the device.
 pub(in crate::client::offline) struct DeviceRow {
@@ -72,6 +72,23 @@ impl DeviceLog {
         can_override: bool,
     ) -> Result<(), OfflineError> {
         let statement = sqlx::query(include_str!("../statements/update_can_override.sql")).bind(can_override);
+        self.execute(statement).await
+    }
+
+    /// Returns the stored scope of the device. The default is any.
+    pub(in crate::client::offline) async fn scope(&mut self) -> Result<DeviceScope, OfflineError> {
+        let row = sqlx::query(include_str!("../statements/select_device_scope.sql"))
+            .fetch_optional(self.reader().await?)
+            .await?;
+        row.map_or(Ok(DeviceScope::default()), |row| get_json(&row, "scope"))
+    }
+
+    pub(in crate::client::offline) async fn set_scope(
+        &mut self,
+        scope: &DeviceScope,
+    ) -> Result<(), OfflineError> {
+        let statement =
+            sqlx::query(include_str!("../statements/upsert_device_scope.sql")).bind(to_json(scope)?);
         self.execute(statement).await
     }
 

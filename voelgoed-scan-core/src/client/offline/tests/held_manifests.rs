@@ -80,6 +80,43 @@ async fn going_back_to_an_event_that_was_held_works_offline() {
 }
 
 #[tokio::test]
+async fn a_reading_at_another_event_of_the_same_gate_is_another_scan() {
+    let (first, second) = (event_number(1), event_number(2));
+    let phone = first.phone().await;
+    install(&phone, &second).await;
+    work_at(&phone, &first).await;
+    let qr = first.vg2(1);
+    let admitted = phone.scan(entry(qr.clone(), 1)).await;
+    assert_eq!((admitted.reason, admitted.repeated), (Reason::Admitted, false));
+    assert!(phone.scan(entry(qr.clone(), 2)).await.repeated, "one reading");
+    work_at(&phone, &second).await;
+    let elsewhere = phone.scan(entry(qr.clone(), 2)).await;
+    assert_eq!(
+        (elsewhere.reason, elsewhere.repeated),
+        (Reason::OtherEvent, false)
+    );
+    // Both scans are uploaded, each with its event.
+    let batch = phone
+        .scanner
+        .next_batch(10, after(5))
+        .await
+        .expect("the log is read");
+    let request = SyncRequest::read(&batch.expect("scans wait").body).expect("a batch");
+    let sent: Vec<_> = request
+        .scans
+        .iter()
+        .map(|received| {
+            let scan = received.scan.as_ref().expect("a scan");
+            (scan.event_id, scan.gate_id)
+        })
+        .collect();
+    assert_eq!(
+        sent,
+        [&first, &second].map(|one| (Some(one.event.id), gate_id(MAIN)))
+    );
+}
+
+#[tokio::test]
 async fn the_least_recently_used_manifest_is_dropped_and_never_one_that_is_needed() {
     let events: Vec<TestEvent> = (0..6).map(event_number).collect();
     let phone = events[0].phone().await;

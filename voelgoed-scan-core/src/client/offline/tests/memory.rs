@@ -9,7 +9,13 @@ use crate::sync::{NamedDevice, SyncResult, SyncStatus};
 /// How long a manifest may lack what the server has answered.
 const MARGIN_S: i64 = 5;
 
-fn heard(number: u8, reason: Reason, status: TicketStatus, scan_count: u32, seconds: i64) -> Verdict {
+pub(super) fn online_verdict(
+    number: u8,
+    reason: Reason,
+    status: TicketStatus,
+    scan_count: u32,
+    seconds: i64,
+) -> Verdict {
     Verdict {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
         result: reason.result(),
@@ -41,7 +47,7 @@ fn heard(number: u8, reason: Reason, status: TicketStatus, scan_count: u32, seco
 }
 
 /// The admission that a duplicate names: at another gate, by another device.
-fn elsewhere(seconds: i64) -> VerdictPreviousScan {
+pub(super) fn elsewhere(seconds: i64) -> VerdictPreviousScan {
     VerdictPreviousScan {
         scan_id: Some(ScanId::from_uuid(uuid(600))),
         scanned_at: after(seconds),
@@ -56,14 +62,14 @@ fn elsewhere(seconds: i64) -> VerdictPreviousScan {
 }
 
 impl Phone {
-    async fn hear(&self, verdict: &Verdict) {
+    pub(super) async fn learn(&self, verdict: &Verdict) {
         self.scanner
             .record_online_verdict(verdict)
             .await
             .expect("it is stored");
     }
 
-    async fn reason(&self, scan: OfflineScan) -> Reason {
+    pub(super) async fn reason(&self, scan: OfflineScan) -> Reason {
         self.scan(scan).await.reason
     }
 }
@@ -86,7 +92,7 @@ async fn a_status_that_the_server_named_bars_the_ticket_offline_and_after_a_rest
         Reason::TicketVoided,
     ];
     for (number, reason, status) in barred {
-        phone.hear(&heard(number, reason, status, 0, 10)).await;
+        phone.learn(&online_verdict(number, reason, status, 0, 10)).await;
     }
     let scans = |seconds: i64| {
         (1..5)
@@ -132,7 +138,13 @@ async fn a_manifest_of_the_same_moment_bars_what_the_answer_allowed() {
     let mut test_event = TestEvent::new();
     let phone = test_event.phone().await;
     phone
-        .hear(&heard(1, Reason::GateClosed, TicketStatus::Active, 0, 10))
+        .learn(&online_verdict(
+            1,
+            Reason::GateClosed,
+            TicketStatus::Active,
+            0,
+            10,
+        ))
         .await;
     test_event.tickets[0].status = TicketStatus::Voided;
     let bytes = test_event.later(12);
@@ -152,9 +164,9 @@ async fn a_duplicate_that_the_server_named_stays_one_until_a_later_manifest_know
     let mut phone = test_event.phone().await;
     let duplicate = Verdict {
         previous_scan: Some(elsewhere(5)),
-        ..heard(1, Reason::AlreadyScanned, TicketStatus::Scanned, 1, 10)
+        ..online_verdict(1, Reason::AlreadyScanned, TicketStatus::Scanned, 1, 10)
     };
-    phone.hear(&duplicate).await;
+    phone.learn(&duplicate).await;
     phone = phone.reopened(&test_event).await;
     let verdict = phone.scan(entry(test_event.vg2(1), 25)).await;
     assert_eq!(verdict.reason, Reason::AlreadyScanned);
@@ -187,12 +199,12 @@ async fn admissions_of_other_devices_that_an_answer_counts_use_up_the_ticket() {
         (3, vec![Reason::EntryLimitReached]),
     ] {
         let phone = test_event.phone().await;
-        let mut admitted = heard(1, Reason::Admitted, TicketStatus::Scanned, scan_count, 10);
+        let mut admitted = online_verdict(1, Reason::Admitted, TicketStatus::Scanned, scan_count, 10);
         if let Some(ticket) = &mut admitted.ticket {
             ticket.entry_limit = 3;
         }
-        phone.hear(&admitted).await;
-        phone.hear(&admitted).await;
+        phone.learn(&admitted).await;
+        phone.learn(&admitted).await;
         let scans = (0..expected.len()).map(|index| {
             let seconds = 20 + 10 * i64::try_from(index).expect("few");
             entry(test_event.vg2(1), seconds)
@@ -205,17 +217,17 @@ async fn admissions_of_other_devices_that_an_answer_counts_use_up_the_ticket() {
 async fn a_later_answer_replaces_an_earlier_one_and_a_replay_does_not() {
     let test_event = TestEvent::new();
     let phone = test_event.phone().await;
-    let voided = heard(1, Reason::TicketVoided, TicketStatus::Voided, 0, 10);
-    let reactivated = heard(1, Reason::GateClosed, TicketStatus::Active, 0, 20);
-    phone.hear(&voided).await;
-    phone.hear(&reactivated).await;
+    let voided = online_verdict(1, Reason::TicketVoided, TicketStatus::Voided, 0, 10);
+    let reactivated = online_verdict(1, Reason::GateClosed, TicketStatus::Active, 0, 20);
+    phone.learn(&voided).await;
+    phone.learn(&reactivated).await;
     // The answer to an attempt that is asked again is the first one.
-    phone.hear(&voided).await;
+    phone.learn(&voided).await;
     assert_eq!(phone.reason(entry(test_event.vg2(1), 30)).await, Reason::Admitted);
-    let duplicate = heard(2, Reason::AlreadyScanned, TicketStatus::Scanned, 1, 10);
-    let undone = heard(2, Reason::GateClosed, TicketStatus::Active, 0, 20);
-    phone.hear(&duplicate).await;
-    phone.hear(&undone).await;
+    let duplicate = online_verdict(2, Reason::AlreadyScanned, TicketStatus::Scanned, 1, 10);
+    let undone = online_verdict(2, Reason::GateClosed, TicketStatus::Active, 0, 20);
+    phone.learn(&duplicate).await;
+    phone.learn(&undone).await;
     assert_eq!(phone.reason(entry(test_event.vg2(2), 30)).await, Reason::Admitted);
 }
 
@@ -225,7 +237,13 @@ async fn an_answer_without_an_admission_forgets_none_that_the_server_lacks() {
     let phone = test_event.phone().await;
     assert_eq!(phone.reason(entry(test_event.vg2(1), 10)).await, Reason::Admitted);
     phone
-        .hear(&heard(1, Reason::GateClosed, TicketStatus::Active, 0, 20))
+        .learn(&online_verdict(
+            1,
+            Reason::GateClosed,
+            TicketStatus::Active,
+            0,
+            20,
+        ))
         .await;
     assert_eq!(
         phone.reason(entry(test_event.vg2(1), 30)).await,
@@ -245,7 +263,7 @@ async fn a_denial_because_of_the_gate_says_nothing_about_the_ticket() {
         (4, Reason::TicketNotYetValid),
     ] {
         phone
-            .hear(&heard(number, reason, TicketStatus::Active, 0, 10))
+            .learn(&online_verdict(number, reason, TicketStatus::Active, 0, 10))
             .await;
         let verdict = phone.scan(entry(test_event.vg2(number), 20)).await;
         assert_eq!(verdict.reason, Reason::Admitted, "{reason}");
@@ -261,13 +279,19 @@ async fn who_is_inside_is_known_from_the_answer() {
     test_event.tickets[1].last_admission = Some(after(-60));
     let phone = test_event.phone().await;
     phone
-        .hear(&heard(1, Reason::AlreadyInside, TicketStatus::Scanned, 1, 10))
+        .learn(&online_verdict(
+            1,
+            Reason::AlreadyInside,
+            TicketStatus::Scanned,
+            1,
+            10,
+        ))
         .await;
     let not_inside = Verdict {
         direction: Direction::Exit,
-        ..heard(2, Reason::NotInside, TicketStatus::Scanned, 1, 10)
+        ..online_verdict(2, Reason::NotInside, TicketStatus::Scanned, 1, 10)
     };
-    phone.hear(&not_inside).await;
+    phone.learn(&not_inside).await;
     let (one, two) = (test_event.vg2(1), test_event.vg2(2));
     let reasons = phone
         .reasons([
@@ -312,7 +336,7 @@ async fn answered(phone: &Phone, qr: String, seconds: i64, verdict: Verdict) {
 fn refused(reason: Reason, seconds: i64) -> Verdict {
     Verdict {
         ticket: None,
-        ..heard(1, reason, TicketStatus::Active, 0, seconds)
+        ..online_verdict(1, reason, TicketStatus::Active, 0, seconds)
     }
 }
 
@@ -386,7 +410,7 @@ async fn a_payload_that_the_server_accepts_later_is_accepted() {
     let phone = test_event.phone().await;
     let vg1 = test_event.vg1(1);
     answered(&phone, vg1.clone(), 10, refused(Reason::UnknownKey, 10)).await;
-    let closed = heard(1, Reason::GateClosed, TicketStatus::Active, 0, 20);
+    let closed = online_verdict(1, Reason::GateClosed, TicketStatus::Active, 0, 20);
     answered(&phone, vg1.clone(), 20, closed).await;
     assert_eq!(phone.reason(entry(vg1, 30)).await, Reason::Admitted);
 }
@@ -512,8 +536,8 @@ async fn an_undone_admission_admits_again_on_this_phone() {
     test_event.tickets[1].admissions = 1;
     test_event.tickets[1].last_admission = Some(after(5));
     let mut phone = test_event.phone().await;
-    let admitted = heard(1, Reason::Admitted, TicketStatus::Scanned, 1, 10);
-    phone.hear(&admitted).await;
+    let admitted = online_verdict(1, Reason::Admitted, TicketStatus::Scanned, 1, 10);
+    phone.learn(&admitted).await;
     assert_eq!(
         phone.reason(entry(test_event.vg2(1), 20)).await,
         Reason::AlreadyScanned
@@ -546,8 +570,8 @@ async fn an_undone_admission_admits_again_on_this_phone() {
 async fn the_undo_of_an_admission_that_the_manifest_counts_holds_until_a_later_manifest() {
     let mut test_event = TestEvent::new();
     let phone = test_event.phone().await;
-    let admitted = heard(1, Reason::Admitted, TicketStatus::Scanned, 1, 10);
-    phone.hear(&admitted).await;
+    let admitted = online_verdict(1, Reason::Admitted, TicketStatus::Scanned, 1, 10);
+    phone.learn(&admitted).await;
     test_event.tickets[0].admissions = 1;
     test_event.tickets[0].inside = 1;
     test_event.tickets[0].status = TicketStatus::Scanned;
@@ -572,9 +596,9 @@ async fn a_person_who_left_may_come_back_although_another_phone_had_let_them_in(
     let phone = test_event.phone().await;
     let exited = Verdict {
         direction: Direction::Exit,
-        ..heard(1, Reason::Exited, TicketStatus::Scanned, 1, 10)
+        ..online_verdict(1, Reason::Exited, TicketStatus::Scanned, 1, 10)
     };
-    phone.hear(&exited).await;
+    phone.learn(&exited).await;
     let vg2 = test_event.vg2(1);
     let reasons = phone.reasons([entry(&vg2, 20), entry(&vg2, 30)]).await;
     assert_eq!(reasons, [Reason::Readmitted, Reason::AlreadyInside]);

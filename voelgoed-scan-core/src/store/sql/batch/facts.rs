@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::model::{
     AnswerSnapshot, Attempt, DeviceStatus, GateId, Occupancy, OrganizationId, SessionStatus, Verification,
 };
-use crate::rules::{BatchFacts, KnownScan, SessionFacts, build_answer};
+use crate::rules::{BatchFacts, KnownScan, PeopleCount, SessionFacts, build_answer};
 use crate::store::StoreError;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::{Dialect, Row, mapping, query};
@@ -60,12 +60,15 @@ pub(super) async fn load<D: Dialect>(
         .await?
     {
         let gate: GateId = row.id("gate_id")?;
-        let inside = row.int("entries")? - row.int("exits")?;
+        let count = PeopleCount {
+            since: row.time("counted_since")?,
+            inside: row.int("entries")? - row.int("exits")?,
+        };
         facts
             .inside
             .entry((organization, row.id("event_id")?))
             .or_default()
-            .insert(gate, inside);
+            .insert(gate, count);
     }
     Ok(facts)
 }
@@ -111,10 +114,12 @@ async fn load_sessions<D: Dialect>(
         let session = SessionFacts {
             session_active: row.parse::<SessionStatus>("session_status")? == SessionStatus::Active,
             device_status: row.parse::<DeviceStatus>("device_status")?,
+            device_scope: row.opt_json("device_scope")?.unwrap_or_default(),
             device_name: row.text("device_name")?,
             event: mapping::event(&row)?,
             gate: mapping::gate(&row)?,
             rules_since: row.time("rules_since")?,
+            counted_since: row.time("counted_since")?,
         };
         let key = (organization, row.id("session_id")?);
         facts.sessions.insert(key, session);

@@ -141,6 +141,7 @@ pub(crate) async fn update_tickets<D: Dialect>(
 struct GateCountsRow {
     e: Simple,
     g: Simple,
+    since: i64,
     entries: i64,
     exits: i64,
     #[serde(flatten)]
@@ -156,6 +157,7 @@ pub(crate) async fn add_counts<D: Dialect>(
     let row = |((event, gate), change): ((EventId, GateId), CountChange)| GateCountsRow {
         e: event.as_uuid().simple(),
         g: gate.as_uuid().simple(),
+        since: change.since.as_millis(),
         entries: change.entries,
         exits: change.exits,
         results: change.results,

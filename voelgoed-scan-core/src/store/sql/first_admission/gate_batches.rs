@@ -6,7 +6,9 @@ use serde::Serialize;
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::model::{ActiveSession, AuthenticatedDevice, ClassName, EventId, GateId, OrganizationId};
+use crate::model::{
+    ActiveSession, AuthenticatedDevice, ClassName, EventId, GateId, OrganizationId, Timestamp,
+};
 use crate::store::StoreError;
 use crate::store::sql::lookup::json_text;
 
@@ -36,6 +38,8 @@ pub(super) struct GateBatch<'a> {
     classes: Option<&'a [ClassName]>,
     /// The gate's name, as JSON text.
     gate_name: String,
+    /// The begin of the period in which people are counted.
+    since: i64,
     #[serde(skip)]
     event: (OrganizationId, EventId),
     #[serde(skip)]
@@ -65,6 +69,7 @@ impl<'a> GateBatches<'a> {
         &mut self,
         authenticated: &AuthenticatedDevice,
         active_session: &'a ActiveSession,
+        since: Timestamp,
     ) -> Result<usize, StoreError> {
         let key = GateBatchKey {
             organization: authenticated.device.organization_id,
@@ -76,7 +81,8 @@ impl<'a> GateBatches<'a> {
         let next = self.all.len();
         let k = *self.positions.entry(key).or_insert(next);
         if k == next {
-            self.all.push(gate_batch(k, authenticated, active_session)?);
+            self.all
+                .push(gate_batch(k, authenticated, active_session, since)?);
         }
         if let Some(gate_batch) = self.all.get_mut(k) {
             gate_batch.entries += 1;
@@ -102,6 +108,7 @@ fn gate_batch<'a>(
     k: usize,
     authenticated: &AuthenticatedDevice,
     active_session: &'a ActiveSession,
+    since: Timestamp,
 ) -> Result<GateBatch<'a>, StoreError> {
     let ActiveSession { event, gate, .. } = active_session;
     let organization = authenticated.device.organization_id;
@@ -125,6 +132,7 @@ fn gate_batch<'a>(
         event_capacity: event.capacity,
         classes: gate.ticket_classes.as_deref(),
         gate_name: json_text(&gate.name)?,
+        since: since.as_millis(),
         event: (organization, event.id),
         gate: gate.id,
     })

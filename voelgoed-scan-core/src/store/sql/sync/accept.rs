@@ -53,7 +53,7 @@ impl<D: SyncDialect> Sql<D> {
         else {
             return Ok(None);
         };
-        if !facts.quarantined.contains(&scan) {
+        if !facts.quarantined.contains_key(&scan) {
             return Err(StoreError::contended("the scan left the quarantine meanwhile"));
         }
         let (results, mut changes) = ingest_accepted(&batch.whole(), facts, rules);
@@ -99,7 +99,7 @@ fn batch_of<D: SyncDialect>(
         scan_id,
         // The payload is not stored. What was verified of it is in `claims`.
         reading: Reading::Qr(String::new()),
-        event_id: None,
+        event_id: Some(row.id("event_id")?),
         gate_id: row.id("gate_id")?,
         direction: row.parse::<Direction>("direction")?,
         scanned_at: row.time("device_scanned_at")?,

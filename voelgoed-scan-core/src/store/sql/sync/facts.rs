@@ -1,22 +1,24 @@
 //! Locks and reads the facts by which an upload is evaluated. The locks keep them unchanged until the upload is
 //! written.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
 use crate::model::{
-    Claims, DeviceKey, DeviceSettings, DeviceStatus, Event, Gate, GateId, OrganizationId, ScanId,
-    TicketFacts, TicketId,
+    Claims, DeviceKey, DeviceScope, DeviceSettings, DeviceStatus, Event, EventId, Gate, GateId,
+    OrganizationId, ScanId, TicketFacts, TicketId,
 };
+use crate::rules::FormerValues;
 use crate::store::StoreError;
 use crate::store::sql::former_rules;
-use crate::store::sql::lookup::{IdLookup, TicketLookup};
+use crate::store::sql::lookup::{GateLookup, IdLookup, TicketLookup};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
 use crate::sync::{
-    LinkHash, LogPosition, RecordedScan, SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
+    DeviceScopes, EventLookup, GateEvents, LinkHash, LogPosition, QuarantinedPlace, RecordedScan,
+    SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
 };
 
 fn lookups<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
@@ -41,20 +43,30 @@ pub(super) async fn load<D: SyncDialect>(
 ) -> Result<Option<SyncFacts>, StoreError> {
     let batch = chunk.batch;
     let organization = batch.organization_id;
-    let Some(device) = device::<D>(batch, devices, connection).await? else {
+    let Some(mut device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
+    device.scopes.former = former_scopes::<D>(batch, connection).await?;
     let scan_ids: Vec<ScanId> = chunk.uploads().map(|upload| upload.scan.scan_id).collect();
     let scans = lookups(scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(organization, &scans, connection).await?;
-    let gates = gates_with_events::<D>(chunk, &before, connection).await?;
+    let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
+    let sessions = sessions::<D>(chunk, connection).await?;
+    let gate_events = gate_events::<D>(chunk, connection).await?;
+    let events = EventLookup {
+        quarantined: &quarantined,
+        gate_events: &gate_events,
+        sessions: &sessions,
+    };
+    let named_gates = gate_lookups(chunk, &before, events);
+    let gates = gates_with_events::<D>(organization, &named_gates, connection).await?;
     let named_tickets = ticket_lookups(chunk, &before);
     lock::<D>(organization, &gates, &named_tickets, connection).await?;
     let (known, gates) = match D::SQL.lock_tickets {
         // The scans and the rules of the events may have changed while this waited for the locks.
         Some(_) => {
             let known = known::<D>(organization, &scans, connection).await?;
-            let gates = gates_with_events::<D>(chunk, &known, connection).await?;
+            let gates = gates_with_events::<D>(organization, &named_gates, connection).await?;
             (known, gates)
         }
         None => (before.clone(), gates),
@@ -104,9 +116,9 @@ pub(super) async fn load<D: SyncDialect>(
     } else {
         chunk
     };
-    let (quarantined, quarantine_capacity) = quarantine::<D>(batch, &scan_ids, connection).await?;
     Ok(Some(SyncFacts {
-        sessions: sessions::<D>(chunk, connection).await?,
+        sessions,
+        gate_events,
         log: log::<D>(verified, connection).await?,
         device,
         recorded: known,
@@ -144,6 +156,10 @@ async fn device<D: SyncDialect>(
         name: row.text("name")?,
         revoked,
         can_override: settings.can_override,
+        scopes: DeviceScopes {
+            former: Vec::new(),
+            present: row.opt_json("scope")?.unwrap_or_default(),
+        },
         key: row.opt_bytes("device_key")?.map(DeviceKey::new),
         received: row.json("received")?,
         may_restart_log: row.bool("may_begin_anew")?,
@@ -175,25 +191,56 @@ async fn known<D: SyncDialect>(
     rows.iter().map(known).collect()
 }
 
-/// Reads the gates of the upload and of the recorded scans, with their events.
-async fn gates_with_events<D: SyncDialect>(
+/// Reads the events that have the gates of the upload. Which event a scan has is decided once, by what is read here: an event
+/// that gets one of the gates meanwhile comes after the upload.
+async fn gate_events<D: SyncDialect>(
     chunk: &UploadChunk<'_>,
-    known: &HashMap<ScanId, RecordedScan>,
     connection: &mut D::Connection,
-) -> Result<HashMap<GateId, (Event, Gate)>, StoreError> {
-    let uploaded = chunk.uploads().map(|upload| upload.scan.gate_id);
-    let gates: BTreeSet<GateId> = uploaded
-        .chain(known.values().map(|known| known.state.record.gate_id))
-        .collect();
+) -> Result<GateEvents, StoreError> {
+    let gates: BTreeSet<GateId> = chunk.uploads().map(|upload| upload.scan.gate_id).collect();
     let gates = lookups(gates.iter().map(GateId::as_uuid));
-    let rows = query::<D>(D::SYNC.load_gates)
+    let rows = query::<D>(D::SYNC.load_gate_events)
         .json(&gates)
         .id(chunk.batch.organization_id.as_uuid())
         .fetch_all(connection)
         .await?;
+    rows.iter()
+        .map(|row| Ok((row.id("gate_id")?, row.id("event_id")?)))
+        .collect()
+}
+
+/// The gates of the upload at the events of its scans, and those of the recorded scans.
+fn gate_lookups(
+    chunk: &UploadChunk<'_>,
+    known: &HashMap<ScanId, RecordedScan>,
+    events: EventLookup<'_>,
+) -> BTreeSet<GateLookup> {
+    let uploaded = chunk.uploads().filter_map(|upload| {
+        let scan = &upload.scan;
+        let event = events.find(scan, chunk.batch.corrected(scan)).ok()?;
+        Some(GateLookup::new(event, scan.gate_id))
+    });
+    let recorded = known.values().map(|known| {
+        let record = &known.state.record;
+        GateLookup::new(record.event_id, record.gate_id)
+    });
+    uploaded.chain(recorded).collect()
+}
+
+/// Reads gates with their events.
+async fn gates_with_events<D: SyncDialect>(
+    organization: OrganizationId,
+    gates: &BTreeSet<GateLookup>,
+    connection: &mut D::Connection,
+) -> Result<HashMap<(EventId, GateId), (Event, Gate)>, StoreError> {
+    let rows = query::<D>(D::SYNC.load_gates)
+        .json(gates)
+        .id(organization.as_uuid())
+        .fetch_all(connection)
+        .await?;
     let gate = |row: &Row<D>| {
         let (event, gate) = (mapping::event(row)?, mapping::gate(row)?);
-        Ok((gate.id, (event, gate)))
+        Ok(((event.id, gate.id), (event, gate)))
     };
     rows.iter().map(gate).collect()
 }
@@ -220,7 +267,7 @@ fn ticket_lookups(chunk: &UploadChunk<'_>, known: &HashMap<ScanId, RecordedScan>
 /// Locks the counters of the events, then the tickets.
 async fn lock<D: SyncDialect>(
     organization: OrganizationId,
-    gates: &HashMap<GateId, (Event, Gate)>,
+    gates: &HashMap<(EventId, GateId), (Event, Gate)>,
     named_tickets: &BTreeSet<TicketLookup>,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
@@ -282,12 +329,30 @@ async fn sessions<D: SyncDialect>(
     let session = |row: &Row<D>| {
         Ok(SessionSpan {
             id: row.id("id")?,
+            event_id: row.id("event_id")?,
             gate_id: row.id("gate_id")?,
             from: row.time("started_at")?,
             until: row.opt_time("ended_at")?,
         })
     };
     rows.iter().map(session).collect()
+}
+
+/// The scopes that the device had before.
+async fn former_scopes<D: SyncDialect>(
+    batch: &UploadBatch,
+    connection: &mut D::Connection,
+) -> Result<FormerValues<DeviceScope>, StoreError> {
+    let rows = query::<D>(statement!("sync/former_scopes.sql"))
+        .id(batch.organization_id.as_uuid())
+        .id(batch.device_id.as_uuid())
+        .fetch_all(connection)
+        .await?;
+    let scope = |row: &Row<D>| {
+        let scope: Option<DeviceScope> = row.opt_json("scope")?;
+        Ok((row.time("held_until")?, scope.unwrap_or_default()))
+    };
+    rows.iter().map(scope).collect()
 }
 
 /// The recorded entries of the device's log at the sequence numbers of the upload and next to them.
@@ -320,12 +385,12 @@ async fn log<D: SyncDialect>(
     rows.iter().map(entry).collect()
 }
 
-/// The scans of the upload that are in quarantine, and how many more the quarantine can hold.
+/// The scans of the upload that are in quarantine, with their events and gates, and how many more the quarantine can hold.
 async fn quarantine<D: SyncDialect>(
     batch: &UploadBatch,
     scans: &[ScanId],
     connection: &mut D::Connection,
-) -> Result<(HashSet<ScanId>, usize), StoreError> {
+) -> Result<(HashMap<ScanId, QuarantinedPlace>, usize), StoreError> {
     let row = query::<D>(statement!("sync/count_quarantine.sql"))
         .id(batch.organization_id.as_uuid())
         .id(batch.device_id.as_uuid())
@@ -333,7 +398,7 @@ async fn quarantine<D: SyncDialect>(
         .await?;
     let count: usize = row.map(|row| row.number("scans")).transpose()?.unwrap_or(0);
     if count == 0 {
-        return Ok((HashSet::new(), MAX_QUARANTINED));
+        return Ok((HashMap::new(), MAX_QUARANTINED));
     }
     let ids: Vec<Simple> = scans.iter().map(|id| id.as_uuid().simple()).collect();
     let rows = query::<D>(D::SYNC.load_quarantined)
@@ -342,9 +407,14 @@ async fn quarantine<D: SyncDialect>(
         .id(batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
-    let found = rows
-        .iter()
-        .map(|row| row.id("scan_id"))
-        .collect::<Result<_, _>>()?;
+    let scan = |row: &Row<D>| {
+        let place = QuarantinedPlace {
+            event_id: row.id("event_id")?,
+            gate_id: row.id("gate_id")?,
+            at: row.time("scanned_at")?,
+        };
+        Ok((row.id("scan_id")?, place))
+    };
+    let found = rows.iter().map(scan).collect::<Result<_, StoreError>>()?;
     Ok((found, MAX_QUARANTINED.saturating_sub(count)))
 }

@@ -7,6 +7,7 @@ use crate::store::sql::sync::{SyncDialect, SyncStatements};
 
 impl SyncDialect for Postgres {
     const SYNC: SyncStatements = SyncStatements {
+        load_gate_events: statement!("sync/load_gate_events.postgres.sql"),
         load_gates: statement!("sync/load_gates.postgres.sql"),
         load_scans: statement!("sync/load_scans.postgres.sql"),
         load_histories: statement!("sync/load_histories.postgres.sql"),

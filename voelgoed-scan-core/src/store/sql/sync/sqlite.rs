@@ -7,6 +7,7 @@ use crate::store::sql::sync::{SyncDialect, SyncStatements};
 
 impl SyncDialect for Sqlite {
     const SYNC: SyncStatements = SyncStatements {
+        load_gate_events: statement!("sync/load_gate_events.sqlite.sql"),
         load_gates: statement!("sync/load_gates.sqlite.sql"),
         load_scans: statement!("sync/load_scans.sqlite.sql"),
         load_histories: statement!("sync/load_histories.sqlite.sql"),

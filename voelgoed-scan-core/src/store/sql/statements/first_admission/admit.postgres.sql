@@ -4,6 +4,8 @@
 -- $2: a JSON array of gate batches. k: position. e: event. g: gate. low, high: first and last
 -- gate whose counters are locked. entries, entries_at_event: how many people the whole batch would
 -- let in at the gate and at the event. The change counters are those at which the facts were read.
+-- since: begin of the period in which people are counted. Counters of an earlier one start from zero.
+-- Where one is already in a later period, the group is not admitted here.
 -- $3: the organization.
 --
 -- A change of an event or a gate stores the change counter in facts_changed_at_counter under the lock
@@ -16,7 +18,7 @@ with gate_batches as materialized (
     from json_to_recordset($2::json) as p(
         k bigint, change_counter bigint, facts_changed_at_counter bigint, e uuid, g uuid,
         low uuid, high uuid, entries bigint, entries_at_event bigint, gate_capacity bigint,
-        event_capacity bigint, classes jsonb, gate_name text
+        event_capacity bigint, classes jsonb, gate_name text, since bigint
     )
 ),
 -- Locks the counters of the gate, or of all gates of the event where the event has a capacity. The
@@ -24,8 +26,10 @@ with gate_batches as materialized (
 -- counter, go on meanwhile.
 locked_gates as materialized (
     select
-        p.k, c.gate_id = p.g as is_own_gate, c.entries - c.exits as inside,
-        c.facts_changed_at_counter = p.facts_changed_at_counter as unchanged
+        p.k, c.gate_id = p.g as is_own_gate,
+        case when c.counted_since = p.since then c.entries - c.exits else 0 end as inside,
+        c.facts_changed_at_counter = p.facts_changed_at_counter
+            and c.counted_since <= p.since as unchanged
     from gate_batches p
     join organizations n on n.id = $3 and n.change_counter = p.change_counter
     join occupancy c on c.organization_id = $3
@@ -38,7 +42,7 @@ locked_gates as materialized (
 -- The groups whose facts are unchanged and for which there is room. A group is admitted as a whole
 -- or not at all.
 open_batches as materialized (
-    select p.k, p.e, p.g, p.classes, p.gate_name
+    select p.k, p.e, p.g, p.classes, p.gate_name, p.since
     from gate_batches p
     join (
         select
@@ -74,7 +78,7 @@ admitted as (
         and (t.gate_ids is null or t.gate_ids::jsonb ? b.g::text)
         and (b.classes is null or b.classes ? t.ticket_class)
     returning
-        r.i, r.k, b.e, b.g, b.gate_name, r.scan, r.code, r.d, r.s, r.now, r.slot, r.device_at,
+        r.i, r.k, b.e, b.g, b.gate_name, b.since, r.scan, r.code, r.d, r.s, r.now, r.slot, r.device_at,
         r.metadata, r.sha256, r.format, r.kid, r.warnings, t.id as t_id,
         t.ticket_class as t_ticket_class, t.gate_ids as t_gate_ids, t.seat as t_seat,
         t.valid_from as t_valid_from, t.valid_until as t_valid_until,
@@ -126,11 +130,14 @@ recorded as (
 -- Counts the entries. The counters of other gates are those before this statement.
 counted_gates as (
     update occupancy c
-    set entries = c.entries + a.entries_added, valid = c.valid + a.entries_added
+    set
+        entries = case when c.counted_since = a.since then c.entries else 0 end + a.entries_added,
+        exits = case when c.counted_since = a.since then c.exits else 0 end,
+        counted_since = a.since, valid = c.valid + a.entries_added
     from (
-        select k, e, g, count(*) as entries_added
+        select k, e, g, since, count(*) as entries_added
         from admitted
-        group by k, e, g
+        group by k, e, g, since
     ) a
     where c.organization_id = $3
         and c.event_id = a.e
@@ -145,6 +152,7 @@ counted_gates as (
                     where x.organization_id = $3
                         and x.event_id = c.event_id
                         and x.gate_id <> c.gate_id
+                        and x.counted_since = c.counted_since
                 ), 0
             ) as bigint
         ) as elsewhere

@@ -2,5 +2,5 @@
 select id
 from gates
 where organization_id = $1
-    and id = $2
     and event_id = $3
+    and id = $2

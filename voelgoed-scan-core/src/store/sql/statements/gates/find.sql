@@ -6,5 +6,5 @@ select
     g.updated_at as g_updated_at
 from gates g
 where g.organization_id = $1
-    and g.id = $2
     and g.event_id = $3
+    and g.id = $2

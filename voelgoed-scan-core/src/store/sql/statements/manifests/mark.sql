@@ -1,10 +1,11 @@
 -- Reads what shows that the manifest of event $2 of organization $1 may have changed.
--- No row where the event does not exist..
+-- No row where the event does not exist.
+-- The begin of the period of the counters is added, because they start from zero in each.
 select
     o.change_counter, o.tickets_change_counter,
     cast(
         (
-            select coalesce(sum(c.entries + c.exits + c.valid), 0)
+            select coalesce(sum(c.entries + c.exits + c.valid + c.counted_since), 0)
             from occupancy c
             where c.organization_id = $1 and c.event_id = $2
         ) as bigint

@@ -8,7 +8,7 @@ select
     e.allow_media as e_allow_media,
     e.ticket_classes as e_ticket_classes, e.stale_manifest as e_stale_manifest,
     e.manifest_max_age_s as e_manifest_max_age_s, e.inserted_at as e_inserted_at,
-    e.updated_at as e_updated_at,
+    e.updated_at as e_updated_at, e.rules_since, e.counted_since,
     (
         select cast(coalesce(sum(a.scans), 0) as bigint)
         from arrivals a

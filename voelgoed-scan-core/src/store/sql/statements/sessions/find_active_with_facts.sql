@@ -15,10 +15,11 @@ select
     e.updated_at as e_updated_at, g.organization_id as g_organization_id, g.id as g_id,
     g.event_id as g_event_id, g.name as g_name, g.code as g_code, g.status as g_status,
     g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
-    g.updated_at as g_updated_at, y.facts_changed_at_counter, e.rules_since
+    g.updated_at as g_updated_at, y.facts_changed_at_counter, e.rules_since,
+    e.counted_since
 from sessions s
 join events e on e.organization_id = $1 and e.id = s.event_id
-join gates g on g.organization_id = $1 and g.id = s.gate_id
+join gates g on g.organization_id = $1 and g.event_id = s.event_id and g.id = s.gate_id
 join occupancy y on y.organization_id = $1
     and y.event_id = s.event_id
     and y.gate_id = s.gate_id

@@ -13,8 +13,8 @@ from (
     select *
     from (
         select
-            x.conflict as kind, x.scan_id, x.winner_scan_id, x.ticket_code, x.gate_id, x.device_id,
-            x.scanned_at
+            x.conflict as kind, x.scan_id, x.winner_scan_id, x.ticket_code, x.event_id, x.gate_id,
+            x.device_id, x.scanned_at
         from scans x
         where x.organization_id = $1
             and x.conflict is not null
@@ -30,8 +30,8 @@ from (
     select *
     from (
         select
-            'unverified', q.scan_id, cast(null as uuid), q.ticket_code, q.gate_id, q.device_id,
-            q.scanned_at
+            'unverified', q.scan_id, cast(null as uuid), q.ticket_code, q.event_id, q.gate_id,
+            q.device_id, q.scanned_at
         from quarantine q
         where q.organization_id = $1
             and q.scanned_at between $6 and $2
@@ -44,8 +44,8 @@ from (
     ) quarantined
 ) c
 left join scans w on w.organization_id = $1 and w.scan_id = c.winner_scan_id
-left join gates g on g.organization_id = $1 and g.id = c.gate_id
-left join gates wg on wg.organization_id = $1 and wg.id = w.gate_id
+left join gates g on g.organization_id = $1 and g.event_id = c.event_id and g.id = c.gate_id
+left join gates wg on wg.organization_id = $1 and wg.event_id = w.event_id and wg.id = w.gate_id
 left join devices d on d.organization_id = $1 and d.id = c.device_id
 left join devices wd on wd.organization_id = $1 and wd.id = w.device_id
 order by c.scanned_at desc, c.scan_id desc

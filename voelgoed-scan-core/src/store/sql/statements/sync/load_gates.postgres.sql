@@ -1,5 +1,5 @@
 -- Reads gates with their events.
--- $1: a JSON array of {"k": gate}. Ids are 32 hexadecimal digits. $2: the organization.
+-- $1: a JSON array of {"e": event, "g": gate}. Ids are 32 hexadecimal digits. $2: the organization.
 select
     e.organization_id as e_organization_id, e.id as e_id, e.name as e_name, e.status as e_status,
     e.starts_at as e_starts_at, e.ends_at as e_ends_at, e.doors_open_at as e_doors_open_at,
@@ -13,6 +13,6 @@ select
     g.event_id as g_event_id, g.name as g_name, g.code as g_code, g.status as g_status,
     g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
     g.updated_at as g_updated_at
-from jsonb_to_recordset($1::jsonb) as k(k uuid)
-join gates g on g.organization_id = $2 and g.id = k.k
-join events e on e.organization_id = $2 and e.id = g.event_id
+from jsonb_to_recordset($1::jsonb) as k(e uuid, g uuid)
+join gates g on g.organization_id = $2 and g.event_id = k.e and g.id = k.g
+join events e on e.organization_id = $2 and e.id = k.e

@@ -1,5 +1,5 @@
 -- Reads gates with their events.
--- $1: a JSON array of {"k": gate}. Ids are 32 hexadecimal digits. $2: the organization.
+-- $1: a JSON array of {"e": event, "g": gate}. Ids are 32 hexadecimal digits. $2: the organization.
 -- `cross join` fixes the order: SQLite reads the JSON array first and finds each row by its key.
 select
     e.organization_id as e_organization_id, e.id as e_id, e.name as e_name, e.status as e_status,
@@ -15,5 +15,7 @@ select
     g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
     g.updated_at as g_updated_at
 from json_each($1) k
-cross join gates g on g.organization_id = $2 and g.id = unhex(k.value ->> 'k')
+cross join gates g on g.organization_id = $2
+    and g.event_id = unhex(k.value ->> 'e')
+    and g.id = unhex(k.value ->> 'g')
 join events e on e.organization_id = $2 and e.id = g.event_id

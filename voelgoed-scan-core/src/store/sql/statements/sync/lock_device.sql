@@ -3,4 +3,4 @@
 update devices
 set received = received
 where organization_id = $1 and id = $2
-returning name, status, revoked, settings, device_key, received, may_begin_anew
+returning name, status, revoked, settings, device_key, received, may_begin_anew, scope

@@ -61,6 +61,14 @@ class TicketTest {
     }
 
     @Test
+    fun `this build makes every decision of the shared vectors`() {
+        val report = checkDecisions(File(System.getenv("VOELGOED_SCAN_DECISIONS")).readText())
+        assertEquals(emptyList(), report.differences)
+        assertTrue(report.cases > 90u)
+        assertFailsWith<ScannerException.InvalidText> { checkDecisions("{}") }
+    }
+
+    @Test
     fun `an invalid key or organization id is an error`() {
         val error = assertFailsWith<ScannerException.InvalidText> { TicketVerifier("nobody", emptyMap()) }
         assertEquals("organization id", error.kind)
