@@ -1,6 +1,7 @@
 //! The events and gates that a device may work at.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::model::{EventId, GateId};
 
@@ -9,6 +10,7 @@ use crate::model::{EventId, GateId};
 /// A list may name events and gates that do not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "serde_json::Map<String, Value>")]
 pub struct DeviceScope {
     /// The events; null is any, and an empty list is none.
     #[serde(default)]
@@ -16,6 +18,19 @@ pub struct DeviceScope {
     /// The gates; null is any, and an empty list is none.
     #[serde(default)]
     pub gate_ids: Option<Vec<GateId>>,
+}
+
+/// Only an object is a scope. A derived implementation takes `[]` for one that lacks both lists, which would be any.
+impl TryFrom<Map<String, Value>> for DeviceScope {
+    type Error = serde_json::Error;
+
+    fn try_from(mut object: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let mut list = |name| object.remove(name).unwrap_or_default();
+        Ok(Self {
+            event_ids: serde_json::from_value(list("event_ids"))?,
+            gate_ids: serde_json::from_value(list("gate_ids"))?,
+        })
+    }
 }
 
 impl DeviceScope {

@@ -398,27 +398,26 @@ async fn the_state_shows_how_far_a_download_is() {
     phone.set(Network::Stepwise);
     let mut revision = phone.client.changed_since(0).await;
     let mut received = Vec::new();
-    let mut refresh = std::pin::pin!(phone.client.refresh_manifest());
     phone.server.steps.add_permits(1);
-    loop {
-        tokio::select! {
-            refreshed = &mut refresh => {
-                refreshed.expect("a manifest");
-                break;
-            }
-            now = phone.client.changed_since(revision) => {
-                revision = now;
-                let state = phone.client.state().await.expect("a state");
-                // The state changes for other reasons, too. The last changes are the end of the download and the manifest.
-                if let Some(progress) = state.manifest_progress {
-                    assert_eq!(progress.total, Some(total));
-                    if received.last() != Some(&progress.received) {
-                        received.push(progress.received);
-                    }
-                    phone.server.steps.add_permits(1);
+    let watch = async {
+        loop {
+            revision = phone.client.changed_since(revision).await;
+            let state = phone.client.state().await.expect("a state");
+            // The state changes for other reasons, too. The last changes are the end of the download and the manifest.
+            if let Some(progress) = state.manifest_progress {
+                assert_eq!(progress.total, Some(total));
+                if received.last() != Some(&progress.received) {
+                    received.push(progress.received);
                 }
+                phone.server.steps.add_permits(1);
             }
         }
+    };
+    tokio::select! {
+        refreshed = phone.client.refresh_manifest() => {
+            refreshed.expect("a manifest");
+        }
+        () = watch => {}
     }
     assert!(received.len() > 1, "{received:?}");
     assert!(received.is_sorted_by(|one, next| one < next), "{received:?}");
