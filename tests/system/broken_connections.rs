@@ -261,7 +261,7 @@ async fn a_revoked_signing_key_a_closed_gate_and_a_cancelled_event_hold_though_t
         settle(tenant).await;
         if tenant.owner.get(&event).await.expect(200).json()["status"] == "cancelled" {
             at_once("the event is cancelled", || async {
-                reason().await == "event_not_live"
+                reason().await == "event_cancelled"
             })
             .await;
             changes += 1;

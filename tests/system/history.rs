@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use voelgoed_scan_suite::Cluster;
 use voelgoed_scan_suite::fixture::new_id;
 use voelgoed_scan_suite::services::execute_sql;
 use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
@@ -60,6 +61,28 @@ enum Schedule {
     WithoutFaults,
 }
 
+/// The events of a run.
+async fn workloads(cluster: &Cluster, schedule: Schedule) -> Vec<Workload> {
+    let never = Workload::new(cluster, "Never", "never").await;
+    // Two events at the same gates, with scans at both at the same time.
+    let shared = never
+        .at_the_same_gates(cluster, "Shared gates", "after_exit")
+        .await;
+    let mut workloads = vec![never, shared];
+    for (name, policy) in [
+        ("After exit", "after_exit"),
+        ("After the window", "after_window"),
+        ("Changing rules", "changing"),
+        ("Doors", "doors"),
+    ] {
+        workloads.push(Workload::new(cluster, name, policy).await);
+    }
+    if schedule == Schedule::WithFaults {
+        workloads.push(Workload::new(cluster, "Daily", "daily").await);
+    }
+    workloads
+}
+
 /// Runs a schedule for this long and returns the history of each event.
 async fn run(
     deployment: &mut Deployment,
@@ -67,23 +90,7 @@ async fn run(
     length: Duration,
     schedule: Schedule,
 ) -> Vec<RunHistory> {
-    let cluster = &deployment.cluster;
-    let never = Workload::new(cluster, "Never", "never").await;
-    // Two events at the same gates, with scans at both at the same time.
-    let shared = never
-        .at_the_same_gates(cluster, "Shared gates", "after_exit")
-        .await;
-    let mut workloads = vec![
-        never,
-        shared,
-        Workload::new(&deployment.cluster, "After exit", "after_exit").await,
-        Workload::new(&deployment.cluster, "After the window", "after_window").await,
-        Workload::new(&deployment.cluster, "Changing rules", "changing").await,
-        Workload::new(&deployment.cluster, "Doors", "doors").await,
-    ];
-    if schedule == Schedule::WithFaults {
-        workloads.push(Workload::new(&deployment.cluster, "Daily", "daily").await);
-    }
+    let workloads = workloads(&deployment.cluster, schedule).await;
     // The creation of a tenant scans a ticket. No caller made this scan, so the check must leave it out.
     let mut initial = Vec::new();
     for workload in &workloads {

@@ -322,7 +322,7 @@ impl PreparedCase {
                 .as_ref()
                 .filter(|_| medium.as_ref().is_some_and(|medium| has(&medium)));
             let tickets = ticket.map(|facts| (facts.ticket.event_id, facts.ticket.code));
-            Claims::of_medium(self.event.id, tickets.into_iter())
+            Claims::of_medium(self.event.id, tickets)
         };
         take_reading(&self.event, medium.as_ref(), read, is_code, named)
     }
