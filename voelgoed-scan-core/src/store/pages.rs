@@ -58,6 +58,7 @@ impl<T> Page<T> {
     }
 
     /// Makes a page of up to `limit + 1` rows. The extra row shows that there is a next page and is dropped.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(super) fn truncate(mut data: Vec<T>, limit: u16, cursor: impl Fn(&T) -> Cursor) -> Self {
         let has_next = data.len() > usize::from(limit);
         data.truncate(usize::from(limit));

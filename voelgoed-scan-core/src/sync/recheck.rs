@@ -30,6 +30,7 @@ pub struct Upload {
 
 impl Upload {
     /// The codes of the tickets that the reading may name.
+    #[cfg(any(feature = "node", test))]
     pub(crate) fn ticket_codes(&self) -> impl Iterator<Item = TicketCode> {
         let claimed = self.claims.ok().and_then(|claims| claims.ticket_code);
         let media = self.media_tickets.iter().map(|(_, code)| *code);
