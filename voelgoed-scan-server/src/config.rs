@@ -147,7 +147,7 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_PUBLIC_URL", value_name = "https://HOST", value_parser = parse_public_url)]
     pub public_url: Option<String>,
 
-    /// An origin whose browser pages may call this server, exactly as browsers send it, such as https://app.example.org;
+    /// An origin whose browser pages may call this server, exactly as browsers send it, such as `https://app.example.org`;
     /// repeatable, or with commas. Without it no page of another origin may call.
     #[arg(
         long = "cors-origin",
