@@ -1,7 +1,10 @@
 //! The events and gates that a device may work at.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::{EventId, GateId};
 
@@ -10,7 +13,7 @@ use crate::model::{EventId, GateId};
 /// A list may name events and gates that do not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(try_from = "serde_json::Map<String, Value>")]
+#[serde(remote = "Self")]
 pub struct DeviceScope {
     /// The events; null is any, and an empty list is none.
     #[serde(default)]
@@ -20,16 +23,30 @@ pub struct DeviceScope {
     pub gate_ids: Option<Vec<GateId>>,
 }
 
-/// Only an object is a scope. A derived implementation takes `[]` for one that lacks both lists, which would be any.
-impl TryFrom<Map<String, Value>> for DeviceScope {
-    type Error = serde_json::Error;
+impl Serialize for DeviceScope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
 
-    fn try_from(mut object: Map<String, Value>) -> Result<Self, serde_json::Error> {
-        let mut list = |name| object.remove(name).unwrap_or_default();
-        Ok(Self {
-            event_ids: serde_json::from_value(list("event_ids"))?,
-            gate_ids: serde_json::from_value(list("gate_ids"))?,
-        })
+/// Only an object is a scope. The derived implementation takes `[]` for one that lacks both lists, which would be any.
+impl<'de> Deserialize<'de> for DeviceScope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = DeviceScope;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DeviceScope, A::Error> {
+        DeviceScope::deserialize(MapAccessDeserializer::new(map))
     }
 }
 

@@ -84,15 +84,23 @@ fn errors_inside_an_optional_object_name_the_inner_field() {
 }
 
 #[test]
-fn a_scan_has_exactly_one_of_qr_and_ticket_code() {
-    assert_eq!(pointers::<ScanRequest>("{}"), ["/qr", "/ticket_code"]);
-    assert_eq!(
-        pointers::<ScanRequest>(r#"{"qr":"a","ticket_code":"b"}"#),
-        ["/qr", "/ticket_code"]
-    );
-    assert_eq!(pointers::<ScanRequest>(r#"{"qr":5}"#), ["/qr"]);
-    let both_null = json!({ "qr": null, "ticket_code": null }).to_string();
-    assert_eq!(pointers::<ScanRequest>(&both_null), ["/qr", "/ticket_code"]);
+fn a_scan_has_exactly_one_reading() {
+    let all = ["/qr", "/ticket_code", "/medium"];
+    assert_eq!(pointers::<ScanRequest>("{}"), all);
+    let all_null = json!({ "qr": null, "ticket_code": null, "medium": null }).to_string();
+    assert_eq!(pointers::<ScanRequest>(&all_null), all);
+    for (body, expected) in [
+        (r#"{"qr":"a","ticket_code":"b"}"#, &["/qr", "/ticket_code"][..]),
+        (r#"{"qr":"a","medium":"nfc:04A1B2C3"}"#, &["/qr", "/medium"]),
+        (
+            r#"{"ticket_code":"a","medium":"nfc:04A1B2C3"}"#,
+            &["/ticket_code", "/medium"],
+        ),
+        (r#"{"qr":5}"#, &["/qr"]),
+        (r#"{"medium":"nfc:04a1b2c3"}"#, &["/medium"]),
+    ] {
+        assert_eq!(pointers::<ScanRequest>(body), expected, "{body}");
+    }
 }
 
 #[test]
