@@ -129,8 +129,10 @@ impl TicketVerifier {
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct DecisionReport {
-    /// The number of cases.
+    /// The number of cases that were decided.
     pub cases: u64,
+    /// The number of cases of `daily` events, which a phone decides by its manifest alone.
+    pub skipped: u64,
     /// What this build decides differently, a line for each scan.
     pub differences: Vec<String>,
 }
@@ -144,6 +146,7 @@ pub fn check_decisions(json: String) -> Result<DecisionReport, ScannerError> {
         DecisionFile::parse(&json).map_err(|error| ScannerError::invalid("file of decisions", error))?;
     Ok(DecisionReport {
         cases: u64::try_from(file.case_count()).unwrap_or(u64::MAX),
+        skipped: u64::try_from(file.skipped_count()).unwrap_or(u64::MAX),
         differences: file.mismatches().iter().map(ToString::to_string).collect(),
     })
 }

@@ -24,7 +24,8 @@ use uuid::Uuid;
 use crate::model::{
     Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceScope, DeviceStatus, Event, EventPut, Fingerprint,
     Gate, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, Medium, OrganizationId, Override, Reading, Reason,
-    Recorded, RuleSettings, ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp, Verification,
+    Recorded, Reentry, RuleSettings, ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp,
+    Verification,
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
@@ -63,6 +64,7 @@ pub enum InvalidDecisionFile {
 #[derive(Debug)]
 pub struct DecisionFile {
     cases: Vec<PreparedCase>,
+    skipped: usize,
 }
 
 #[derive(Deserialize)]
@@ -91,8 +93,14 @@ impl DecisionFile {
         let cases = cases
             .into_iter()
             .map(PreparedCase::new)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { cases })
+            .collect::<Result<Vec<_>, _>>()?;
+        let all = cases.len();
+        // A phone has no time zone database. It decides by the days in its manifest.
+        let has_days = cfg!(feature = "node");
+        let can_decide = |case: &PreparedCase| has_days || case.event.reentry != Reentry::Daily;
+        let cases: Vec<_> = cases.into_iter().filter(can_decide).collect();
+        let skipped = all - cases.len();
+        Ok(Self { cases, skipped })
     }
 
     /// Whether a text looks like such a file: its cases have `steps`. The other vector files have tokens.
@@ -102,10 +110,16 @@ impl DecisionFile {
         file["cases"][0].get("steps").is_some()
     }
 
-    /// The number of cases, at least one.
+    /// The number of cases that this build decides.
     #[must_use]
     pub fn case_count(&self) -> usize {
         self.cases.len()
+    }
+
+    /// The number of cases that this build cannot decide: those of `daily` events where it has no time zone database.
+    #[must_use]
+    pub const fn skipped_count(&self) -> usize {
+        self.skipped
     }
 
     /// The cases.
