@@ -1,6 +1,6 @@
 """What schemathesis cannot know: which credential an operation takes, and NDJSON.
 
-The credential and the resources of the run are protected: a call that would delete or revoke them goes to others.
+The credential and the resources of the run are protected: a call that would change, delete or revoke them goes to others.
 """
 
 import json
@@ -12,19 +12,30 @@ from schemathesis.transport.requests import REQUESTS_TRANSPORT
 
 
 class Run:
-    """The resources of the run."""
+    """The resources of the run. Those that its calls need are protected."""
 
     def __init__(self):
         self.gate = Gate()
         self.gate.add_ticket("7s2KQR7F924M1XaB")
         settings = {"can_override": True, "can_search": True}
-        body = {"device_id": "schemathesis", "name": "Schemathesis", "settings": settings}
-        device = call("POST", "/api/v1/scanning/devices", body)
+        device = self.new_device("schemathesis", settings)
         self.token = device["token"]
+        session = self.new_session(self.token)
+        # A function that creates a resource of the same kind, for each protected one.
+        self.protected = {
+            device["id"]: lambda: self.new_device(str(uuid.uuid4())),
+            session["id"]: lambda: self.new_session(self.new_device(str(uuid.uuid4()))["token"]),
+        }
+        for key in call("GET", "/api/v1/api-keys")["data"]:
+            self.protected[key["id"]] = lambda: call("POST", "/api/v1/api-keys", {"name": "Stand-in", "role": "viewer"})
+
+    def new_device(self, label, settings=None):
+        body = {"device_id": label, "name": "Schemathesis", "settings": settings or {}}
+        return call("POST", "/api/v1/scanning/devices", body)
+
+    def new_session(self, token):
         body = {"event_id": self.gate.event_id, "gate_id": self.gate.gate_id}
-        session = call("POST", "/api/v1/scanning/sessions", body, token=self.token)
-        keys = call("GET", "/api/v1/api-keys")["data"]
-        self.protected = {device["id"], session["id"], *(key["id"] for key in keys)}
+        return call("POST", "/api/v1/scanning/sessions", body, token=token)
 
 
 RUN = Run()
@@ -61,12 +72,12 @@ def remove_backward_periods(fields):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Replaces the id of a protected resource by an unknown one.
+    """Replaces the id of a protected resource by that of a new one, which the call may change, revoke or delete.
 
     A live stream of a known event never ends, so that schemathesis calls it for unknown events only."""
     for name, value in (case.path_parameters or {}).items():
         if value in RUN.protected and case.operation.method.upper() != "GET":
-            case.path_parameters[name] = str(uuid.uuid4())
+            case.path_parameters[name] = RUN.protected[value]()["id"]
     remove_backward_periods(case.body)
     remove_backward_periods(case.query)
     if case.operation.path.endswith("/manifest"):
