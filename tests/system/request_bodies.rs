@@ -120,7 +120,7 @@ async fn a_422_names_every_invalid_field_by_its_pointer() {
         (scan(json!({})), &["/medium", "/qr", "/ticket_code"]),
         (
             scan(json!({ "qr": "a", "ticket_code": "b" })),
-            &["/medium", "/qr", "/ticket_code"],
+            &["/qr", "/ticket_code"],
         ),
         (scan(json!({ "qr": 7 })), &["/qr"]),
         (scan(json!({ "qr": "a", "scan_id": "1" })), &["/scan_id"]),

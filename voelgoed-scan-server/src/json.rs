@@ -285,7 +285,8 @@ fn add_any_of(
     }
 }
 
-/// Adds an error for each of the fields of which exactly one is required, unless one of them has an error already.
+/// Adds an error for each of the fields of which exactly one is required and several are given, or for all of them if none
+/// is given, unless one of them has an error already.
 fn add_one_of(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>) {
     let pointer = error.instance_path().as_str();
     let fields: Vec<&str> = schema
@@ -308,7 +309,9 @@ fn add_one_of(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<Fiel
         .iter()
         .any(|field| errors.iter().any(|error| error.pointer == child(pointer, field)));
     if !one_is_invalid {
-        for field in &fields {
+        let is_given = |field: &&str| error.instance().get(field).is_some_and(|value| !value.is_null());
+        let none_is_given = !fields.iter().any(is_given);
+        for field in fields.iter().filter(|field| none_is_given || is_given(field)) {
             let message = format!("exactly one of {} is required", fields.join(", "));
             push(errors, child(pointer, field), message);
         }
