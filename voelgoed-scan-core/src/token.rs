@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 pub use crate::model::trim_reading;
 use crate::model::{Claims, Format, KeyId, Reading, Reason, TicketCode};
 pub use keyring::{InvalidMasterSecret, Keyring, KeyringError, MasterSecret, is_manifest_signature_valid};
-pub use media::{MediumClaim, MediumUse, fingerprint, medium_of, take_reading};
+pub use media::{MediumClaim, MediumUse, fingerprint, medium_of, take_reading, verify_reading};
 pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;

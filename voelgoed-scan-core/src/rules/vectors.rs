@@ -29,14 +29,12 @@ use crate::model::{
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
-use crate::token::{
-    Keyring, MasterSecret, MediumClaim, Payload, Vg2Claims, fingerprint, medium_of, take_reading, verify,
-};
+use crate::token::{Keyring, MasterSecret, MediumClaim, Vg2Claims, medium_of, take_reading, verify_reading};
 
 pub use case::{DecisionCase, DecisionStep, OfflineVerdict, StepReading};
 
 /// The deduplication window of every case.
-pub const DEDUP_WINDOW: Duration = Duration::from_mins(5);
+const DEDUP_WINDOW: Duration = Duration::from_mins(5);
 
 /// The code of every ticket.
 const TICKET_CODE: &str = "3KQR7F924M1XaB0z";
@@ -320,11 +318,13 @@ impl PreparedCase {
     /// Checks 1 to 3.
     fn verify(&self, reading: &Reading) -> (Fingerprint, Result<Claims, Reason>) {
         let medium = medium_of(reading).map(|(_, claim)| claim);
-        let payload = Payload::parse_reading(reading).ok();
-        let claims = payload.as_ref().map_or(Err(Reason::Malformed), |payload| {
-            verify(payload, &KEYRING, None, self.event.allow_unsigned)
-        });
-        let read = (fingerprint(reading, payload.as_ref(), medium.as_ref()), claims);
+        let read = verify_reading(
+            reading,
+            medium.as_ref(),
+            &KEYRING,
+            None,
+            self.event.allow_unsigned,
+        );
         let is_code = |claims: &Claims| {
             let code = self.ticket.as_ref().map(|facts| facts.ticket.code);
             code.is_some() && claims.ticket_code == code

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Payload, has_prefix, payload_sha256, trim_reading};
+use super::{Keyring, Payload, PhoenixKeys, has_prefix, payload_sha256, trim_reading, verify};
 use crate::model::{Claims, Event, Fingerprint, Format, Medium, Reading, Reason};
 
 /// The medium that a reading may name.
@@ -66,6 +66,23 @@ pub fn fingerprint(
         format: payload.map(Payload::format).or(named),
         kid: payload.and_then(Payload::kid),
     }
+}
+
+/// Parses and verifies a reading as a payload. `medium` is what it may be otherwise. Returns its fingerprint, and its claims or
+/// the reason of the denial.
+pub fn verify_reading(
+    reading: &Reading,
+    medium: Option<&MediumClaim>,
+    keyring: &Keyring,
+    phoenix: Option<&PhoenixKeys>,
+    allow_unsigned: bool,
+) -> (Fingerprint, Result<Claims, Reason>) {
+    let payload = Payload::parse_reading(reading).ok();
+    let claims = match &payload {
+        Some(payload) => verify(payload, keyring, phoenix, allow_unsigned),
+        None => Err(Reason::Malformed),
+    };
+    (fingerprint(reading, payload.as_ref(), medium), claims)
 }
 
 impl MediumClaim {

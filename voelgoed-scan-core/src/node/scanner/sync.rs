@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::verification::verify_reading;
 use super::{ScanError, Scanner};
 use crate::bus::Message;
 use crate::model::{AuthenticatedDevice, DeviceStatus, OrganizationId, ScanId, ScanRecord, Timestamp};
@@ -14,7 +13,7 @@ use crate::sync::{
     Conflict, ReceivedScan, ReceivedSequences, RemainingItems, SyncAnswer, SyncRequest, SyncResult,
     SyncWrites, Upload, UploadBatch, UploadItem, names_tickets_in_two_ways,
 };
-use crate::token::{Keyring, medium_of};
+use crate::token::{Keyring, medium_of, verify_reading};
 
 /// How many signatures are verified before other tasks run.
 const SIGNATURES_PER_YIELD: usize = 64;

@@ -3,28 +3,10 @@
 use super::Scanner;
 use crate::model::{Claims, Event, Fingerprint, OrganizationId, Reading, Reason};
 use crate::store::StoreError;
-use crate::token::{
-    Keyring, MediumClaim, MediumUse, Payload, PhoenixKeys, fingerprint, medium_of, take_reading, verify,
-};
+use crate::token::{Keyring, MediumClaim, MediumUse, medium_of, take_reading, verify_reading};
 
 /// A reading after checks 1 to 3: its fingerprint, and its claims or the reason of the denial.
 pub(super) type VerifiedReading = (Fingerprint, Result<Claims, Reason>);
-
-/// Parses and verifies a reading as a payload. `medium` is what it may be otherwise.
-pub(super) fn verify_reading(
-    reading: &Reading,
-    medium: Option<&MediumClaim>,
-    keyring: &Keyring,
-    phoenix: Option<&PhoenixKeys>,
-    allow_unsigned: bool,
-) -> VerifiedReading {
-    let payload = Payload::parse_reading(reading).ok();
-    let claims = match &payload {
-        Some(payload) => verify(payload, keyring, phoenix, allow_unsigned),
-        None => Err(Reason::Malformed),
-    };
-    (fingerprint(reading, payload.as_ref(), medium), claims)
-}
 
 impl Scanner {
     /// Parses and verifies a reading as the event takes it: as a payload, or as a medium. The ticket of a medium is looked up
