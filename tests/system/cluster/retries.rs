@@ -1,12 +1,24 @@
 //! A retry with the same scan id at another node replays the first answer.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Duration, timeout};
 use voelgoed_scan_suite::event_stream::EventStream;
-use voelgoed_scan_suite::fixture::new_id;
+use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::wait_until;
 
 use super::{Channel, assert_replayed, denied_by, scan, two_nodes, wait_for_bus};
+
+/// Waits until a denial is on record. A cache answers it before.
+async fn wait_for_record(tenant: &Tenant, denied: &Value) {
+    let path = format!("/api/v1/scanning/scans?event_id={}", tenant.event);
+    wait_until("the denial is on record", || async {
+        let scans = tenant.owner.get(&path).await.expect(200).json();
+        scans["data"]
+            .as_array()
+            .is_some_and(|data| data.iter().any(|scan| scan["scan_id"] == denied["scan_id"]))
+    })
+    .await;
+}
 
 /// A new node has no scans of the others in memory, and Redis holds their tickets.
 #[tokio::test]
@@ -16,15 +28,7 @@ async fn a_retry_at_a_node_that_has_just_started_replays_the_first_answer() {
     let admission = json!({ "qr": qr, "scan_id": new_id() });
     let admitted = tenant.device.scan(&admission).await.expect(200).json();
     let (denial, denied) = denied_by(&tenant.device, &qr, "memory").await;
-    // A denial served from a cache is written behind.
-    let path = format!("/api/v1/scanning/scans?event_id={}", tenant.event);
-    wait_until("the denial is on record", || async {
-        let scans = tenant.owner.get(&path).await.expect(200).json();
-        scans["data"]
-            .as_array()
-            .is_some_and(|data| data.iter().any(|scan| scan["scan_id"] == denied["scan_id"]))
-    })
-    .await;
+    wait_for_record(&tenant, &denied).await;
     cluster.add_node(0).await;
     let new_node = cluster.client_at(2, &tenant.device);
     wait_for_bus(&cluster, 2).await;
@@ -44,14 +48,7 @@ async fn a_retry_whose_id_has_no_time_replays_the_first_answer_at_a_new_node() {
     let denial = json!({ "qr": qr, "scan_id": "5e1f4d5c-9c0b-4f3e-8f62-2f1f0c9a7d31" });
     let denied = tenant.device.scan(&denial).await.expect(200).json();
     assert_eq!(denied["reason"], "already_scanned");
-    let path = format!("/api/v1/scanning/scans?event_id={}", tenant.event);
-    wait_until("the denial is on record", || async {
-        let scans = tenant.owner.get(&path).await.expect(200).json();
-        scans["data"]
-            .as_array()
-            .is_some_and(|data| data.iter().any(|scan| scan["scan_id"] == denied["scan_id"]))
-    })
-    .await;
+    wait_for_record(&tenant, &denied).await;
     cluster.config.dedup_window = Duration::from_millis(300);
     cluster.add_node(0).await;
     let new_node = cluster.client_at(2, &tenant.device);
