@@ -274,7 +274,7 @@ async fn an_upload_of_a_scan_that_the_other_node_denied_from_memory_is_a_conflic
 }
 
 /// A node that Redis does not reach cannot ask the others. It says so in the database, and the others then record each scan
-/// before they answer it, whoever made its id.
+/// before they answer it. That holds for ids of clients and for ids that the server makes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_cut_off_decides_nothing_anew() {
     let (mut cluster, tenant) = two_nodes(Channel::Redis).await;

@@ -117,7 +117,7 @@ async fn the_manifest_tells_the_admissions_on_the_day_of_the_last_one() {
     assert_eq!(
         other_phone.reasons(leaving).await,
         [Reason::Exited, Reason::NotInside],
-        "whoever entered yesterday has left"
+        "the holder who entered yesterday has left"
     );
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Applies one line. `new_code` is its code if it names none: then it is the ticket that has one of its media, or a new
-    /// one.
+    /// Applies one line. A line without a code changes the ticket that has one of its media. If no ticket has one, the line
+    /// makes a ticket with `new_code`.
     pub(super) fn apply_line(&mut self, new_code: TicketCode, line: &TicketLine) -> ImportOutcome {
         let code = line
             .code
