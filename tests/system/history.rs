@@ -172,7 +172,7 @@ async fn run(
             history.records.remove(scan);
         }
         if workload.second_day.is_some() {
-            // Whoever was counted before has left.
+            // The people who were counted before have left.
             histories.push(history);
             continue;
         }

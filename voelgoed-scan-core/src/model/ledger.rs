@@ -78,8 +78,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Whether its person is inside. Whoever entered before `since`, the begin of the period in which people are counted, has
-    /// left.
+    /// Whether its person is inside. `since` is the begin of the period in which people are counted: a person who entered
+    /// before it has left.
     #[must_use]
     pub fn is_open(&self, since: Timestamp) -> bool {
         self.ended.is_none() && self.entry.at >= since
@@ -106,7 +106,7 @@ pub struct Ledger {
     #[serde(rename = "n")]
     pub(crate) admissions: u32,
     /// Every admission whose person may be inside, the latest one, and the latest one by right, in the order of their times.
-    /// Whoever entered before a day's begin has left, see `rules::ScanDay`.
+    /// People who entered before the begin of a day have left, see `rules::ScanDay`.
     #[serde(rename = "a")]
     pub(crate) recent: Vec<Admission>,
     /// The times of the other admissions by right, in ascending order: the latest ones, at most as many as a rule can count.
@@ -170,8 +170,8 @@ impl Ledger {
         self.admissions
     }
 
-    /// The number of people inside on this ticket. Whoever entered before `since`, the begin of the period in which people are
-    /// counted, has left.
+    /// The number of people inside on this ticket. `since` is the begin of the period in which people are counted: people who
+    /// entered before it have left.
     #[must_use]
     pub fn inside(&self, since: Timestamp) -> usize {
         let recent = self.recent.iter();

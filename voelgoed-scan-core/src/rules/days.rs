@@ -34,7 +34,7 @@ pub struct Day {
 pub struct ScanDay {
     /// The begin of the day: `daily` counts the admissions from then on.
     pub from: Timestamp,
-    /// The begin of the period in which people are counted. Whoever entered before it has left.
+    /// The begin of the period in which people are counted. People who entered before it have left.
     pub counted_since: Timestamp,
 }
 

@@ -1,8 +1,8 @@
 //! Folds the scans of a ticket, in the order of their times, into a ledger. The functions are pure.
 //!
-//! Invariants: each scan is judged by the rules of its own time; the same scans give the same ledger, outcomes and occupancy, in whatever order they became known; a scan that
-//! the server answered keeps its answer; a scan that a device decided alone gets the result of its position in time; every
-//! admitted person is inside, by right or not.
+//! Invariants: each scan is judged by the rules of its own time; the same scans give the same ledger, outcomes and
+//! occupancy, in whatever order they became known; a scan that the server answered keeps its answer; a scan that a device
+//! decided alone gets the result of its position in time; every admitted person is inside, by right or not.
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! The rules on a ticket's ledger: when it admits, and how entries and exits change it.
 //!
 //! Invariants: admissions are in the order of their times; what the ledger keeps does not depend on the rules in force, so
-//! that it is enough for any later rules: every admission whose person is inside, and of the others the times of as many of the latest as a
-//! rule can count; the changes of occupancy ([`Movement`]) add up to entries minus exits at every gate. People and rights
-//! are separate: a person whom a device admitted against the rules is inside, but does not use up the ticket.
+//! that it is enough for any later rules: every admission whose person is inside, and of the others the times of as many of
+//! the latest as a rule can count; the changes of occupancy ([`Movement`]) add up to entries minus exits at every gate.
+//! People and rights are separate: a person whom a device admitted against the rules is inside, but does not use up the
+//! ticket.
 
 use std::time::Duration;
 

@@ -104,7 +104,7 @@ impl Connections {
                     tokio::select! {
                         Some(_) = self.tasks.join_next() => {}
                         () = sleep(RETRY_INTERVAL) => {}
-                        // Whoever waits at the stop of a full node has no place.
+                        // At the stop of a full node, waiting clients have no place.
                         () = self.state.stopping.cancelled() => return,
                     }
                 }

@@ -121,8 +121,8 @@ impl FastPathScan<'_> {
 }
 
 impl<D: Dialect> Sql<D> {
-    /// Admits and records the first admissions of a batch, whose scans are of one organization. Returns one result a scan, `None` for one that the general
-    /// path has to decide.
+    /// Admits and records the first admissions of a batch, whose scans are of one organization. Returns one result a scan,
+    /// `None` for one that the general path has to decide.
     pub(crate) async fn admit_first(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
         let mut recorded: Vec<Option<Recorded>> = batch.iter().map(|_| None).collect();
         let Some(sql) = D::SQL.admit_first else {
