@@ -205,7 +205,7 @@ impl HistoryFold<'_> {
     }
 
     /// An entry that the server answered keeps its answer. It loses a conflict only against entries that the server did not
-    /// know. A later change of the rules makes no entry lose.
+    /// know, or that got their right by an undo. A later change of the rules makes no entry lose.
     fn answered(
         &self,
         scan: &PastScan,
