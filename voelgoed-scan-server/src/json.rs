@@ -218,6 +218,9 @@ fn push(errors: &mut Vec<FieldError>, pointer: String, message: impl Into<Cow<'s
     }
 }
 
+/// A longer pattern lists the values, such as the names of time zones. The description says more.
+const MAX_PATTERN_SHOWN: usize = 1000;
+
 /// Adds a validation error with a message that repeats nothing of the value.
 fn add(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>) {
     use ValidationErrorKind as Kind;
@@ -255,8 +258,17 @@ fn add(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>
         Kind::Maximum { limit } => Cow::Owned(format!("must be at most {limit}")),
         Kind::ExclusiveMinimum { limit } => Cow::Owned(format!("must be more than {limit}")),
         Kind::ExclusiveMaximum { limit } => Cow::Owned(format!("must be less than {limit}")),
-        // A pattern of this length lists the values, such as the names of time zones.
-        Kind::Pattern { pattern } if pattern.len() > 1000 => "is none of the values in the schema".into(),
+        Kind::Pattern { pattern } if pattern.len() > MAX_PATTERN_SHOWN => {
+            let path = error.schema_path().as_str();
+            let described = path
+                .strip_suffix("/pattern")
+                .and_then(|path| schema.pointer(path));
+            let description = described.and_then(|described| described["description"].as_str());
+            Cow::Owned(format!(
+                "is not: {}",
+                description.unwrap_or("a value of the schema")
+            ))
+        }
         Kind::Pattern { pattern } => Cow::Owned(format!("must match {pattern}")),
         other => Cow::Owned(format!("breaks the schema's rule {:?}", other.keyword())),
     };

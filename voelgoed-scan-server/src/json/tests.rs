@@ -212,6 +212,9 @@ fn doors_that_close_before_they_open_and_unknown_zones_are_invalid() {
             .collect();
         assert_eq!(pointers, [pointer], "{fields}");
     }
+    let unknown = parse(r#""time_zone":"Mars/Phobos""#).expect_err("an unknown zone");
+    let message = &unknown.field_errors()[0].message;
+    assert!(message.contains("time zone") && message.len() < 200, "{message}");
     for fields in [
         r#""doors_open_at":"2026-11-22T18:00:00Z","doors_close_at":"2026-11-22T18:00:00Z""#,
         r#""doors_close_at":"0001-01-01T00:00:00Z""#,
