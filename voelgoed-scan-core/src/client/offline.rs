@@ -157,7 +157,11 @@ struct State {
     /// What the database has of it.
     stored_scope: DeviceScope,
     session: Option<PhoneSession>,
+    /// What the database has of it.
+    stored_session: Option<PhoneSession>,
     refusal: Option<StoredRefusal>,
+    /// What the database has of it.
+    stored_refusal: Option<StoredRefusal>,
     replaced: Vec<StorageReplacement>,
     /// When a database was set aside of which a part is lost.
     lost_at: Option<Timestamp>,
@@ -202,6 +206,9 @@ impl OfflineScanner {
         let scope = log.scope().await?;
         let replaced = log.replacements().await?;
         let lost_at = log.lost_at().await?;
+        let refusal = device
+            .refusal
+            .filter(|refusal| refusal.token == options.token_sha256);
         let mut state = State {
             log,
             active_manifest: None,
@@ -211,9 +218,9 @@ impl OfflineScanner {
             stored_scope: scope.clone(),
             scope,
             session: device.session,
-            refusal: device
-                .refusal
-                .filter(|refusal| refusal.token == options.token_sha256),
+            stored_session: device.session,
+            stored_refusal: refusal.clone(),
+            refusal,
             replaced,
             lost_at,
             unsaved: Vec::new(),

@@ -322,8 +322,10 @@ impl Story {
             None
         };
         let is_named = match expected {
-            // A more serious problem may hide it.
-            Some(expected) => problem.is_some_and(|problem| problem <= expected),
+            // A more serious problem may hide it. With its database, a phone loses what it was told.
+            Some(expected) => problem.is_some_and(|problem| {
+                problem <= expected || (known.damaged && problem == ProblemCode::StorageReplaced)
+            }),
             None => problem.is_some() || !is_cut_off,
         };
         if !is_named {
