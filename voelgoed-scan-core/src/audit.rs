@@ -6,6 +6,6 @@
 mod chain;
 mod verify;
 
-pub use chain::{Audit, AuditHead, AuditedChange, EntryError, InvalidAuditHead};
+pub use chain::{Audit, AuditHead, AuditSigner, AuditedChange, InvalidAuditHead};
 pub(crate) use chain::{ChainedEntry, next_entry};
 pub use verify::{AuditFault, verify_lines};

@@ -37,8 +37,8 @@ pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
 };
 pub use audit::{
-    AuditAction, AuditActor, AuditActorKind, AuditChanges, AuditContext, AuditEntry, AuditSignature, AuditSubject,
-    AuditSubjectKind,
+    AuditAction, AuditActor, AuditActorKind, AuditChanges, AuditContext, AuditEntry, AuditSignature,
+    AuditSubject, AuditSubjectKind,
 };
 pub use bytes::{DeviceKey, InvalidBytes};
 pub use claims::{Claims, Format, Window};

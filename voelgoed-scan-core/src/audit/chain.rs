@@ -2,39 +2,40 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    AuditAction, AuditChanges, AuditContext, AuditEntry, AuditSignature, AuditSubject, Timestamp, hex,
+    AuditAction, AuditChanges, AuditContext, AuditEntry, AuditSignature, AuditSubject, OrganizationId,
+    Timestamp, hex,
 };
-use crate::token::Keyring;
+use crate::token::MasterSecret;
 
 /// The fields of an entry that its hash does not cover.
 const NOT_HASHED: [&str; 3] = ["hash", "signature", "address"];
 
-/// Who makes a change, when, and the key that signs the entry about it.
-#[derive(Debug, Clone)]
-pub struct Audit {
-    /// Who makes the change, and by which call.
-    pub context: AuditContext,
-    /// When.
-    pub at: Timestamp,
-    /// The keys of the organization.
-    pub keyring: Arc<Keyring>,
+/// Signs the entries of every organization, each with the organization's manifest key.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditSigner<'a>(&'a MasterSecret);
+
+impl<'a> AuditSigner<'a> {
+    /// The signer of a server with this secret.
+    #[must_use]
+    pub const fn new(master: &'a MasterSecret) -> Self {
+        Self(master)
+    }
 }
 
-impl Audit {
-    /// The same change, made by another actor.
-    #[must_use]
-    pub fn by(&self, context: AuditContext) -> Self {
-        Self {
-            context,
-            ..self.clone()
-        }
-    }
+/// Who makes a change, when, and what signs the entry about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Audit<'a> {
+    /// Who makes the change, and by which call.
+    pub context: &'a AuditContext,
+    /// When.
+    pub at: Timestamp,
+    /// Signs the entry.
+    pub signer: AuditSigner<'a>,
 }
 
 /// A change that the audit log tells of.
@@ -82,17 +83,6 @@ impl FromStr for AuditHead {
     }
 }
 
-/// Why an entry cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum EntryError {
-    /// It has no JSON.
-    #[error("an entry of the audit log has no canonical JSON")]
-    Json(#[from] serde_json::Error),
-    /// The keyring is that of a device.
-    #[error("a keyring without secrets cannot sign an entry of the audit log")]
-    NoSigner,
-}
-
 /// An entry with the text that is hashed.
 pub(crate) struct ChainedEntry {
     pub(crate) entry: AuditEntry,
@@ -102,10 +92,11 @@ pub(crate) struct ChainedEntry {
 
 /// The entry about a change that follows `head`, which is `None` at the start of a chain.
 pub(crate) fn next_entry(
+    organization: OrganizationId,
     head: Option<AuditHead>,
     change: AuditedChange,
-    audit: &Audit,
-) -> Result<ChainedEntry, EntryError> {
+    audit: Audit<'_>,
+) -> Result<ChainedEntry, serde_json::Error> {
     let AuditContext {
         actor,
         address,
@@ -131,8 +122,7 @@ pub(crate) fn next_entry(
     };
     let content = hashed_content(serde_json::to_value(&entry)?)?;
     entry.hash = Sha256::digest(content.as_bytes()).into();
-    let signature = audit.keyring.sign_audit_hash(&entry.hash);
-    entry.signature = AuditSignature::new(signature.ok_or(EntryError::NoSigner)?);
+    entry.signature = AuditSignature::new(audit.signer.0.sign_audit_hash(organization, &entry.hash));
     Ok(ChainedEntry { entry, content })
 }
 

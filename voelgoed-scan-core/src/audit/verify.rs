@@ -64,7 +64,9 @@ pub enum AuditFault {
         line: usize,
     },
     /// An entry is genuine and continues another chain.
-    #[error("entry {sequence} (line {line}) does not follow the entry before it: one of them is of another chain")]
+    #[error(
+        "entry {sequence} (line {line}) does not follow the entry before it: one of them is of another chain"
+    )]
     OtherChain {
         /// The entry.
         sequence: i64,
@@ -229,21 +231,23 @@ fn fault_of(
     }
     let due_follows = others(due).any(|other| other.number > number);
     let is_again = others(sequence).next().is_some();
-    Some(if sequence < due || (due_follows && is_again) || !line.is_intact() {
-        put_in
-    } else if due_follows {
-        AuditFault::Swapped {
-            sequence,
-            due,
-            line: number,
-        }
-    } else {
-        AuditFault::CutOut {
-            first: due,
-            last: sequence - 1,
-            line: number,
-        }
-    })
+    Some(
+        if sequence < due || (due_follows && is_again) || !line.is_intact() {
+            put_in
+        } else if due_follows {
+            AuditFault::Swapped {
+                sequence,
+                due,
+                line: number,
+            }
+        } else {
+            AuditFault::CutOut {
+                first: due,
+                last: sequence - 1,
+                line: number,
+            }
+        },
+    )
 }
 
 /// A JSON value whose objects have each name once. Programs read an object differently that has one twice.

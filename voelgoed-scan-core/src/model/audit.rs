@@ -225,7 +225,10 @@ impl AuditContext {
     /// The same call by this actor. An enrolment learns its device only while it is written.
     #[must_use]
     pub fn by(&self, actor: AuditActor) -> Self {
-        Self { actor, ..self.clone() }
+        Self {
+            actor,
+            ..self.clone()
+        }
     }
 }
 
@@ -413,10 +416,7 @@ mod tests {
             changes(None, Some(&after)),
             json!({ "status": [null, "open"], "capacity": [null, 5] })
         );
-        assert_eq!(
-            changes(Some(&before), None),
-            json!({ "status": ["open", null] })
-        );
+        assert_eq!(changes(Some(&before), None), json!({ "status": ["open", null] }));
         assert_eq!(changes(Some(&after), Some(&after)), json!({}));
     }
 

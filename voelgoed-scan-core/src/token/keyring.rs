@@ -176,13 +176,6 @@ impl Keyring {
         Some(self.signers.as_ref()?.manifest.sign(bytes).to_bytes())
     }
 
-    /// The Ed25519 signature of the hash of an entry of the audit log; `None` on a device. A manifest is longer than a hash, so
-    /// neither signature serves for the other.
-    #[must_use]
-    pub fn sign_audit_hash(&self, hash: &[u8; 32]) -> Option<[u8; 64]> {
-        Some(self.signers.as_ref()?.manifest.sign(hash).to_bytes())
-    }
-
     /// The public key for manifests; `None` on a device, which pinned it at enrolment.
     #[must_use]
     pub fn manifest_key(&self) -> Option<[u8; 32]> {

@@ -1,49 +1,52 @@
 //! Tests of the verification: each way to tamper with a log is named with its first entry.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::audit::{Audit, AuditedChange, next_entry};
+use crate::audit::{Audit, AuditSigner, AuditedChange, next_entry};
 use crate::model::{
     ApiKeyId, AuditAction, AuditActor, AuditChanges, AuditContext, AuditSubject, AuditSubjectKind,
     OrganizationId, Timestamp,
 };
 use crate::token::{Keyring, MasterSecret};
 
-fn keyring(organization: u128) -> Arc<Keyring> {
-    let master = MasterSecret::from_bytes(&[7; 32]).expect("a secret");
-    let organization = OrganizationId::from_uuid(Uuid::from_u128(organization));
-    Arc::new(Keyring::derive(&master, organization, &[]).expect("a keyring"))
+fn master() -> MasterSecret {
+    MasterSecret::from_bytes(&[7; 32]).expect("a secret")
 }
 
-fn public_key(organization: u128) -> [u8; 32] {
-    keyring(organization).manifest_key().expect("a server's keyring")
+fn organization(number: u128) -> OrganizationId {
+    OrganizationId::from_uuid(Uuid::from_u128(number))
+}
+
+fn public_key(number: u128) -> [u8; 32] {
+    let keyring = Keyring::derive(&master(), organization(number), &[]).expect("a keyring");
+    keyring.manifest_key().expect("a server's keyring")
 }
 
 /// A log of some entries of an organization, as the server serves it.
-fn log_of(organization: u128, entries: i64) -> Vec<String> {
-    let keyring = keyring(organization);
+fn log_of(number: u128, entries: i64) -> Vec<String> {
+    let master = master();
+    let organization = organization(number);
     let mut head = None;
     let mut lines = Vec::new();
     for number in 0..entries {
+        let context = AuditContext {
+            actor: AuditActor::api_key(ApiKeyId::from_uuid(Uuid::from_u128(1)), "Owner"),
+            address: Some([192, 0, 2, 7].into()),
+            request_id: Some(format!("request-{number}")),
+        };
         let audit = Audit {
-            context: AuditContext {
-                actor: AuditActor::api_key(ApiKeyId::from_uuid(Uuid::from_u128(1)), "Owner"),
-                address: Some([192, 0, 2, 7].into()),
-                request_id: Some(format!("request-{number}")),
-            },
+            context: &context,
             at: Timestamp::from_seconds(1_795_370_400 + number),
-            keyring: Arc::clone(&keyring),
+            signer: AuditSigner::new(&master),
         };
         let change = AuditedChange {
             action: AuditAction::EventUpdate,
             subject: AuditSubject::new(AuditSubjectKind::Event, Uuid::from_u128(5)),
             changes: AuditChanges::new().with("capacity", number, number + 1),
         };
-        let made = next_entry(head, change, &audit).expect("an entry");
+        let made = next_entry(organization, head, change, audit).expect("an entry");
         head = Some(AuditHead {
             sequence: made.entry.sequence,
             hash: made.entry.hash,
@@ -77,7 +80,10 @@ fn an_intact_log_gives_its_head() {
     assert_eq!(value_of(&log[1])["previous_hash"], value_of(&log[0])["hash"]);
     // The noted head of an earlier time is in it, and a longer log is no fault.
     assert_eq!(verify_log(&log, Some(head_of(&log[..4]))), Ok(Some(head)));
-    let with_empty_lines: Vec<_> = log.iter().flat_map(|line| [String::new(), line.clone()]).collect();
+    let with_empty_lines: Vec<_> = log
+        .iter()
+        .flat_map(|line| [String::new(), line.clone()])
+        .collect();
     assert_eq!(verify_log(&with_empty_lines, None), Ok(Some(head)));
 }
 
@@ -86,7 +92,9 @@ fn another_order_of_fields_and_a_cleared_address_are_no_change() {
     let mut log = log_of(1, 3);
     let mut entry = value_of(&log[1]);
     entry["address"] = Value::Null;
-    log[1] = serde_json::to_string_pretty(&entry).expect("JSON").replace('\n', " ");
+    log[1] = serde_json::to_string_pretty(&entry)
+        .expect("JSON")
+        .replace('\n', " ");
     assert!(verify_log(&log, None).is_ok());
 }
 
@@ -234,17 +242,18 @@ fn a_genuine_entry_of_another_chain_is_named() {
     let log = log_of(1, 6);
     let mut other = log_of(1, 3);
     // A database that was restored wrote other entries under the same numbers.
+    let (context, master) = (AuditContext::cli(), master());
     let audit = Audit {
-        context: AuditContext::cli(),
+        context: &context,
         at: Timestamp::from_seconds(0),
-        keyring: keyring(1),
+        signer: AuditSigner::new(&master),
     };
     let change = AuditedChange {
         action: AuditAction::ApiKeyCreate,
         subject: AuditSubject::new(AuditSubjectKind::ApiKey, Uuid::from_u128(9)),
         changes: AuditChanges::new(),
     };
-    let made = next_entry(Some(head_of(&other)), change, &audit).expect("an entry");
+    let made = next_entry(organization(1), Some(head_of(&other)), change, audit).expect("an entry");
     other.push(serde_json::to_string(&made.entry).expect("JSON"));
     assert_eq!(head_of(&other).sequence, 4);
     other.extend_from_slice(&log[4..]);

@@ -134,6 +134,8 @@ pub(crate) struct Statements {
     pub(crate) load_former_entry_limits: &'static str,
     /// Keeps the entry limits that tickets had until now.
     pub(crate) keep_entry_limits: &'static str,
+    /// Clears old addresses of the audit log.
+    pub(crate) clear_audit_addresses: &'static str,
     /// Says that a node is cut off, where there may be several.
     pub(crate) mark_cut_off: Option<&'static str>,
     /// Reads whether another node is cut off.

@@ -154,6 +154,7 @@ impl Dialect for Postgres {
         load_former_event_rules: statement!("rules/load_former_event_rules.postgres.sql"),
         load_former_entry_limits: statement!("rules/load_former_entry_limits.postgres.sql"),
         keep_entry_limits: statement!("rules/keep_entry_limits.postgres.sql"),
+        clear_audit_addresses: statement!("audit/clear_addresses.postgres.sql"),
         mark_cut_off: Some(statement!("nodes/mark_cut_off.postgres.sql")),
         others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
         hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
