@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod app_version;
+mod audit;
 mod broken_connections;
 mod bulk_writes;
 mod cli;

@@ -21,7 +21,7 @@ fn allowed_callers(operation: &str) -> &'static str {
         | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
         | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
-        | "addSigningKey" | "changeSigningKey" | "acceptScan" => ADMINS,
+        | "addSigningKey" | "changeSigningKey" | "acceptScan" | "listAuditEntries" | "showAuditKey" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("{other} has no permissions here"),
     }

@@ -1,6 +1,7 @@
 //! The commands. Each has a file of its own and returns a [`Report`].
 
 mod apikey;
+mod audit;
 mod completions;
 mod conflicts;
 mod demo;
@@ -53,6 +54,9 @@ pub(crate) enum Command {
     /// API keys of members and integrations: create, list, revoke
     #[command(subcommand, visible_alias = "apikeys")]
     Apikey(apikey::Apikey),
+    /// The audit log: list it, verify a copy
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Scan sessions: start, list, show, end
     #[command(subcommand, visible_alias = "sessions")]
     Session(session::Session),
@@ -95,6 +99,7 @@ impl Command {
             Self::Ticket(command) => command.run(context).await,
             Self::Device(command) => command.run(context).await,
             Self::Apikey(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
             Self::Session(command) => command.run(context).await,
             Self::Scan(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,

@@ -15,6 +15,7 @@
 //! | [`rules`] | the rules of admission, as pure functions |
 //! | [`manifest`] | the signed manifest of an event, for phones |
 //! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
+//! | `audit` | the chain of the audit log: hashes, signatures, verification |
 //! | `bus` | messages between the nodes of a cluster |
 //! | `store` | the storage traits and their SQL implementation |
 //! | `node` | a running node: scanner, caches, write queue, administration |
@@ -29,12 +30,14 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `node` | `bus`, `store` (traits) and `node` |
+//! | `node` | `audit`, `bus`, `store` (traits) and `node` |
 //! | `sqlite`, `postgres` | the SQL store on that database |
 //! | `redis` | the Redis cache and bus |
 //! | `client` | `client`, with a SQLite database on the phone |
 //! | `schema` | JSON Schemas of the public types |
 
+#[cfg(feature = "node")]
+pub mod audit;
 #[cfg(feature = "node")]
 pub mod bus;
 #[cfg(feature = "client")]

@@ -4,6 +4,7 @@
 //! no I/O; it depends on no other module of the crate.
 
 mod attempt;
+mod audit;
 pub(crate) mod bytes;
 mod claims;
 mod code;
@@ -34,6 +35,10 @@ mod time;
 
 pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
+};
+pub use audit::{
+    AuditAction, AuditActor, AuditActorKind, AuditChanges, AuditContext, AuditEntry, AuditSignature,
+    AuditSubject, AuditSubjectKind,
 };
 pub use bytes::{DeviceKey, InvalidBytes};
 pub use claims::{Claims, Format, Window};

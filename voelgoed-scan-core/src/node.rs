@@ -5,6 +5,8 @@
 //! the facts that scans depend on, and `manifest_cache` issues the manifests that phones decide by while they are offline.
 
 mod admin;
+mod audit;
+mod background;
 mod cache;
 mod cluster;
 mod feed;
@@ -15,7 +17,7 @@ mod scanner;
 mod setup;
 mod write_queue;
 
-pub use admin::Admin;
+pub use admin::{Admin, TicketImport};
 #[cfg(feature = "redis")]
 pub use cache::redis::RedisHealth;
 pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Subscription};

@@ -10,6 +10,8 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
+//! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -21,6 +23,8 @@
 //! - The database resolves races: concurrent calls have the same results as in some sequential order.
 //! - "Not found" is `None`, and a rule that forbids a write is a value. Only a failure of the database is an error.
 
+mod audit;
+mod background;
 mod errors;
 mod feed;
 mod filters;
@@ -34,14 +38,17 @@ mod sql;
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
-    Attempt, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText, Recorded,
-    RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus,
-    Timestamp, TokenHash,
+    Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText,
+    Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing,
+    TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
+pub use audit::{AUDIT_CONSUMER, AuditFilter, AuditStore, AuditedScans};
+pub use background::{BackgroundStore, FeedAhead};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -50,8 +57,8 @@ pub use manifests::{
 };
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
-    AcceptOutcome, Acceptance, DeleteOutcome, ImportOutcome, MediumTicket, NumberedLine, PutOutcome,
-    StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
+    AcceptOutcome, Acceptance, DeleteOutcome, ImportCounts, ImportEnd, ImportOutcome, MediumTicket,
+    NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
@@ -101,13 +108,16 @@ pub trait ScanStore: Send + Sync {
         scan: ScanId,
     ) -> Result<Option<KnownScan>, StoreError>;
 
-    /// Undoes an open admission. `None` if the scan does not exist.
+    /// Undoes an open admission. `None` if the scan does not exist. `origin` is kept for the audit log, which enters the undo
+    /// later.
+    #[expect(clippy::too_many_arguments, reason = "each is another fact of the call")]
     async fn undo(
         &self,
         organization: OrganizationId,
         scan: ScanId,
         permission: UndoPermission,
         reason: &ReasonText,
+        origin: &AuditContext,
         now: Timestamp,
         rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError>;
@@ -133,13 +143,15 @@ pub trait ScanStore: Send + Sync {
 /// Tickets, as the box office imports and edits them.
 #[async_trait]
 pub trait TicketStore: Send + Sync {
-    /// Imports a chunk of lines in one transaction. Returns one outcome a line. `None` if the event does not exist.
+    /// Imports a chunk of lines in one transaction. Returns one outcome a line. `None` if the event does not exist. `end` is given
+    /// with the last chunk of an import, whose transaction writes the entry about the end.
     async fn import(
         &self,
         organization: OrganizationId,
         event: EventId,
         lines: &[NumberedLine],
         now: Timestamp,
+        end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
 
     /// A ticket of an event.
@@ -187,6 +199,7 @@ pub trait TicketStore: Send + Sync {
         code: TicketCode,
         status: SettableStatus,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<TicketFacts>, StoreError>;
 }
 
@@ -209,6 +222,7 @@ pub trait SyncStore: Send + Sync {
         scan: ScanId,
         acceptance: &Acceptance,
         rules: &RuleSettings,
+        audit: Audit<'_>,
     ) -> Result<Option<AcceptOutcome>, StoreError>;
 
     /// Whether a scan is in quarantine.
@@ -225,11 +239,30 @@ pub trait SyncStore: Send + Sync {
 
 /// A database that implements the whole storage interface.
 pub trait Store:
-    ScanStore + FeedStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static
+    ScanStore
+    + AuditStore
+    + FeedStore
+    + SyncStore
+    + Registry
+    + TicketStore
+    + ManifestStore
+    + BackgroundStore
+    + NodeStore
+    + 'static
 {
 }
 
-impl<T: ScanStore + FeedStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static>
-    Store for T
+impl<
+    T: ScanStore
+        + FeedStore
+        + SyncStore
+        + Registry
+        + TicketStore
+        + ManifestStore
+        + AuditStore
+        + BackgroundStore
+        + NodeStore
+        + 'static,
+> Store for T
 {
 }

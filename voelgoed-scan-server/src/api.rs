@@ -1,6 +1,7 @@
 //! The HTTP API, one file per resource; [`routes`] lists all routes.
 
 mod api_keys;
+mod audit;
 mod device;
 mod devices;
 mod events;
@@ -73,6 +74,8 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        audit::list(),
+        audit::show_key(),
         operations::health(),
         operations::ready(),
         operations::metrics(),

@@ -1,8 +1,10 @@
 //! Changes by operators at one node apply at the other node, over every channel and after a crash.
 
 use serde_json::json;
-use voelgoed_scan_core::model::{SettableStatus, Timestamp};
+use voelgoed_scan_core::audit::{Audit, AuditSigner};
+use voelgoed_scan_core::model::{AuditContext, SettableStatus, Timestamp};
 use voelgoed_scan_core::store::open;
+use voelgoed_scan_core::token::MasterSecret;
 use voelgoed_scan_suite::fixture::Tenant;
 use voelgoed_scan_suite::services::free_port;
 use voelgoed_scan_suite::wait::report_duration;
@@ -201,9 +203,15 @@ async fn void_without_publishing(cluster: &Cluster, tenant: &Tenant, code: &str)
     let (event, code) = (tenant.event.parse(), code.parse());
     let (event, code) = (event.expect("an id"), code.expect("a code"));
     let now = Timestamp::from_millis(1_790_000_000_000);
+    let (context, master) = (AuditContext::cli(), MasterSecret::generate());
+    let audit = Audit {
+        context: &context,
+        at: now,
+        signer: AuditSigner::new(&master),
+    };
     for organization in store.organizations().await.expect("read") {
         store
-            .set_ticket_status(organization, event, code, SettableStatus::Voided, now)
+            .set_ticket_status(organization, event, code, SettableStatus::Voided, now, audit)
             .await
             .expect("written");
     }

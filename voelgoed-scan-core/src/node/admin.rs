@@ -4,18 +4,25 @@
 //! Invariants:
 //! - A change is durable first, then it invalidates the caches, then it is answered.
 //! - Secrets are generated here, returned once, and stored nowhere.
+//! - Every call that changes something takes an [`AuditContext`], and the transaction of the change writes the entry of the audit
+//!   log. A call that changes nothing leaves no entry.
 
 mod api_keys;
 mod devices;
 mod enrollment;
 mod events;
+mod import;
 mod manifests;
 mod organizations;
 mod signing_keys;
 mod tickets;
 
+pub use import::TicketImport;
+
 use std::sync::Arc;
 
+use crate::audit::{Audit, AuditSigner};
+use crate::model::{AuditContext, Timestamp};
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
@@ -50,6 +57,15 @@ impl Admin {
             invalidator,
             manifest_cache: Arc::new(manifest_cache),
             bulk_writes,
+        }
+    }
+
+    /// What a transaction needs to write the entry about a change that somebody makes now.
+    fn audit<'a>(&'a self, by: &'a AuditContext, now: Timestamp) -> Audit<'a> {
+        Audit {
+            context: by,
+            at: now,
+            signer: AuditSigner::new(self.keyrings.master()),
         }
     }
 }

@@ -36,10 +36,11 @@ mod verification;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::{Audit, AuditSigner};
 use crate::bus::{Bus, Message};
 use crate::model::{
-    Attempt, AuthenticatedDevice, DeviceStatus, OrganizationId, Recorded, RuleSettings, ScanAnswer,
-    ScanRequest, Timestamp, TokenHash,
+    Attempt, AuditContext, AuthenticatedDevice, DeviceStatus, OrganizationId, Recorded, RuleSettings,
+    ScanAnswer, ScanRequest, Timestamp, TokenHash,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
@@ -176,12 +177,32 @@ impl Scanner {
         Ok(Some(authenticated))
     }
 
+    /// What a transaction needs to write the entry about a change that somebody makes now.
+    fn audit<'a>(&'a self, by: &'a AuditContext, now: Timestamp) -> Audit<'a> {
+        Audit {
+            context: by,
+            at: now,
+            signer: AuditSigner::new(self.0.keyrings.master()),
+        }
+    }
+
     /// Processes a scan of a device at `now`, the server's clock. A denial from this node's caches is answered without
     /// waiting for anything. Slow paths are boxed, so that the future of every scan stays small.
     pub async fn scan(
         &self,
         authenticated: &Arc<AuthenticatedDevice>,
         request: ScanRequest,
+        now: Timestamp,
+    ) -> Result<ScanAnswer, ScanError> {
+        self.scan_from(authenticated, request, None, now).await
+    }
+
+    /// Processes a scan as [`Self::scan`] does. The audit log names `origin` if the scan forces an admission.
+    pub async fn scan_from(
+        &self,
+        authenticated: &Arc<AuthenticatedDevice>,
+        request: ScanRequest,
+        origin: Option<Arc<AuditContext>>,
         now: Timestamp,
     ) -> Result<ScanAnswer, ScanError> {
         if authenticated.device.status != DeviceStatus::Active {
@@ -215,7 +236,8 @@ impl Scanner {
                 &keyring,
             )
             .await?;
-        let attempt = attempt(authenticated, active_session, request, reading, now);
+        let mut attempt = attempt(authenticated, active_session, request, reading, now);
+        attempt.origin = origin.filter(|_| attempt.override_.is_some());
         if dry_run {
             return Box::pin(self.preview(attempt)).await;
         }

@@ -8,6 +8,10 @@
 //! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
 //! positions of the feed.
 
+mod audit;
+mod audited_changes;
+mod audited_scans;
+mod background;
 mod batch;
 mod bounded_list;
 mod bulk;

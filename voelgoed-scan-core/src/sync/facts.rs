@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Format, Gate, GateId, KeyId, Metadata,
-    OrganizationId, Override, Reason, ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId,
-    TicketStatus, Timestamp,
+    AuditContext, BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Format, Gate, GateId,
+    KeyId, Metadata, OrganizationId, Override, Reason, ScanId, ScanResult, SessionId, TicketCode,
+    TicketFacts, TicketId, TicketStatus, Timestamp,
 };
 use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
 use crate::sync::event_of_scan::EventLookup;
@@ -48,6 +48,8 @@ pub struct UploadBatch {
     pub received_at: Timestamp,
     /// The device's signature.
     pub signature: Option<BatchSignature>,
+    /// The call that sent the batch. The audit log names it with overrides and undos.
+    pub origin: Option<AuditContext>,
     /// The scans.
     pub items: Vec<UploadItem>,
 }

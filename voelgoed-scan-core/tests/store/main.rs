@@ -8,8 +8,10 @@
 
 mod admission;
 mod attempts;
+mod audit;
 mod audit_trail;
 mod authentication;
+mod background;
 mod capacity;
 mod change_counters;
 mod checks;
@@ -76,6 +78,20 @@ macro_rules! all_store_tests {
                 an_exit_is_denied_only_when_the_holder_is_not_inside,
                 an_override_admits_only_duplicates_and_refusals,
                 every_change_raises_the_version_of_a_ticket,
+            }
+            audit {
+                every_change_leaves_one_entry_and_an_unchanged_row_none,
+                a_change_that_a_rule_forbids_leaves_no_entry,
+                concurrent_changes_on_four_nodes_make_one_chain,
+                the_log_is_filtered_and_paged_in_both_orders,
+                an_organization_reads_only_its_own_log,
+                overrides_and_undos_are_entered_once_with_their_calls,
+                a_part_of_a_feed_is_entered_by_one_node,
+                old_addresses_are_cleared_and_the_chain_stays,
+            }
+            background {
+                one_node_has_the_lease_of_a_task,
+                a_cursor_advances_from_where_it_is,
             }
             capacity {
                 capacity_zero_admits_nobody_and_no_capacity_is_no_limit,

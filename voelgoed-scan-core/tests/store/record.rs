@@ -28,7 +28,8 @@ use voelgoed_scan_core::store::{PutOutcome, UndoPermission};
 use crate::attempts::{entry, exit};
 use crate::authentication::patch;
 use crate::fixture::{
-    ALL, Fixture, RULES, START, TestSession, after, live, name, numbered, put_event, token, with_identities,
+    ALL, Fixture, RULES, START, TestSession, after, audit, live, name, numbered, put_event, token,
+    with_identities,
 };
 use case::{Case, Change, History, IdentityPlan, Then};
 use model::{Model, Outcome};
@@ -220,7 +221,13 @@ impl Setup {
         let line = format!(r#"{{"code":"{code_of_other_event}"}}"#);
         let imported = fixture
             .store
-            .import(fixture.organization, other_event, &numbered(&[&line]), START)
+            .import(
+                fixture.organization,
+                other_event,
+                &numbered(&[&line]),
+                START,
+                None,
+            )
             .await;
         imported
             .expect("the import is written")
@@ -231,7 +238,14 @@ impl Setup {
             let put = serde_json::from_str(put).expect("a gate");
             let put = fixture
                 .store
-                .put_gate(fixture.organization, other_event, session.gate, &put, START)
+                .put_gate(
+                    fixture.organization,
+                    other_event,
+                    session.gate,
+                    &put,
+                    START,
+                    audit(),
+                )
                 .await;
             assert!(matches!(put, Ok(PutOutcome::Created(_))), "{put:?}");
         }
@@ -370,18 +384,20 @@ async fn apply_change(
         Change::DeviceInactive(n) => {
             let patch = patch(r#"{"status":"inactive"}"#);
             let put = store
-                .patch_device(organization, sessions[*n].device, &patch, START)
+                .patch_device(organization, sessions[*n].device, &patch, START, audit())
                 .await;
             put.expect("the write succeeds");
         }
         Change::DeviceRevoked(n) => {
             let revoked = store
-                .revoke_device(organization, sessions[*n].device, START)
+                .revoke_device(organization, sessions[*n].device, START, audit())
                 .await;
             assert!(revoked.expect("the write succeeds"), "the device exists");
         }
         Change::SessionEnded(n) => {
-            let ended = store.end_session(organization, sessions[*n].id, after(0)).await;
+            let ended = store
+                .end_session(organization, sessions[*n].id, after(0), None)
+                .await;
             ended.expect("the write succeeds").expect("the session exists");
         }
         Change::ApiKey => {
@@ -394,7 +410,7 @@ async fn apply_change(
             };
             let hash = token(&key.id.to_string());
             store
-                .create_api_key(&key, &hash)
+                .create_api_key(&key, &hash, audit())
                 .await
                 .expect("the write succeeds");
         }

@@ -13,7 +13,7 @@ pub(super) const ALL: &[(&str, &str)] = &[
     (TICKETS, "Tickets: import, search, change, sign."),
     (LIVE, "Occupancy and the live stream of an event."),
     (KEYS, "API keys and signing keys."),
-    (ORGANIZATION, "Settings of the organization."),
+    (ORGANIZATION, "Settings of the organization, and its audit log."),
     (OPERATIONS, "Health, metrics and this document. No credential."),
 ];
 
@@ -43,7 +43,7 @@ fn subject(segment: &str) -> Option<&'static str> {
         "tickets" => TICKETS,
         "occupancy" | "stream" | "signals" | "report" => LIVE,
         "api-keys" | "signing-keys" => KEYS,
-        "organization" => ORGANIZATION,
+        "organization" | "audit" => ORGANIZATION,
         _ => return None,
     })
 }
@@ -61,6 +61,7 @@ mod tests {
             ("/api/v1/events/{id}/gates/{gate_id}", EVENTS),
             ("/api/v1/events/{id}/tickets/{code}/qr", TICKETS),
             ("/api/v1/scanning/events/{id}/occupancy", LIVE),
+            ("/api/v1/audit", ORGANIZATION),
             ("/healthz", OPERATIONS),
         ] {
             assert_eq!(of(path), tag, "{path}");

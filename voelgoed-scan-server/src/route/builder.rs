@@ -307,6 +307,7 @@ impl<B: FromBody> RouteBuilder<B> {
             match B::from_body(request.body, &validator) {
                 Ok(body) => Box::pin(handler(AnonymousRequest {
                     state: request.state,
+                    audit_context: request.audit_context,
                     now: request.now,
                     body,
                 })),
@@ -371,6 +372,8 @@ fn parse<B: FromBody, Q: Query>(
         credential: request.credential,
         path: request.path,
         headers: request.headers,
+        peer: request.peer,
+        request_id: request.request_id,
         now: request.now,
         turn: request.turn,
         memory: request.memory,

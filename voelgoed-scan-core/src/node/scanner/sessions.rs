@@ -1,7 +1,9 @@
 //! Starts and ends the sessions of devices at a gate.
 
 use super::Scanner;
-use crate::model::{AuthenticatedDevice, OrganizationId, ScanSession, SessionId, SessionStart, Timestamp};
+use crate::model::{
+    AuditContext, AuthenticatedDevice, OrganizationId, ScanSession, SessionId, SessionStart, Timestamp,
+};
 use crate::store::{StartOutcome, StoreError};
 
 impl Scanner {
@@ -22,14 +24,17 @@ impl Scanner {
         Ok(outcome)
     }
 
-    /// Ends a session. A session that has ended already is returned unchanged; `None` where there is no such session.
+    /// Ends a session. A session that has ended already is returned unchanged; `None` where there is no such session. `by` is
+    /// who ends it, or `None` for its own device, which leaves no entry in the audit log.
     pub async fn end_session(
         &self,
         organization: OrganizationId,
         id: SessionId,
+        by: Option<&AuditContext>,
         now: Timestamp,
     ) -> Result<Option<ScanSession>, StoreError> {
-        let session = self.store().end_session(organization, id, now).await?;
+        let audit = by.map(|by| self.audit(by, now));
+        let session = self.store().end_session(organization, id, now, audit).await?;
         self.0.invalidator.facts_changed(organization);
         Ok(session)
     }

@@ -134,10 +134,16 @@ pub(crate) struct Statements {
     pub(crate) load_former_entry_limits: &'static str,
     /// Keeps the entry limits that tickets had until now.
     pub(crate) keep_entry_limits: &'static str,
+    /// Clears old addresses of the audit log.
+    pub(crate) clear_audit_addresses: &'static str,
     /// Says that a node is cut off, where there may be several.
     pub(crate) mark_cut_off: Option<&'static str>,
     /// Reads whether another node is cut off.
     pub(crate) others_cut_off: Option<&'static str>,
+    /// Takes or renews the lease of a task, where there may be several nodes.
+    pub(crate) hold_lease: Option<&'static str>,
+    /// Gives up a lease.
+    pub(crate) release_lease: Option<&'static str>,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -154,8 +154,11 @@ impl Dialect for Postgres {
         load_former_event_rules: statement!("rules/load_former_event_rules.postgres.sql"),
         load_former_entry_limits: statement!("rules/load_former_entry_limits.postgres.sql"),
         keep_entry_limits: statement!("rules/keep_entry_limits.postgres.sql"),
+        clear_audit_addresses: statement!("audit/clear_addresses.postgres.sql"),
         mark_cut_off: Some(statement!("nodes/mark_cut_off.postgres.sql")),
         others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
+        hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
+        release_lease: Some(statement!("background/release_lease.postgres.sql")),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

@@ -4,10 +4,12 @@
 
 use async_trait::async_trait;
 
+use crate::audit::{Audit, AuditedChange};
 use crate::model::{
-    DeviceId, DeviceScope, DeviceStatus, EventId, OrganizationId, ScanSession, SessionId, SessionStart,
-    SessionStatus, Timestamp,
+    AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, DeviceId, DeviceScope, DeviceStatus, EventId,
+    OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus, Timestamp,
 };
+use crate::store::sql::audit::append;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
@@ -96,6 +98,7 @@ impl<D: Dialect> Sessions for Sql<D> {
         organization: OrganizationId,
         id: SessionId,
         now: Timestamp,
+        audit: Option<Audit<'_>>,
     ) -> Result<Option<ScanSession>, StoreError> {
         let mut transaction = self.write().await?;
         let ended = query::<D>(statement!("sessions/end.sql"))
@@ -107,6 +110,18 @@ impl<D: Dialect> Sessions for Sql<D> {
         let session = find_session::<D>(organization, id, &mut transaction).await?;
         if ended > 0 {
             raise_change_counter::<D>(organization, &mut transaction).await?;
+            if let Some(audit) = audit {
+                let change = AuditedChange {
+                    action: AuditAction::SessionEnd,
+                    subject: AuditSubject::new(AuditSubjectKind::Session, id),
+                    changes: AuditChanges::new().with(
+                        "status",
+                        SessionStatus::Active.as_str(),
+                        SessionStatus::Ended.as_str(),
+                    ),
+                };
+                append::<D>(organization, change, audit, &mut transaction).await?;
+            }
         }
         transaction.commit().await?;
         Ok(session)

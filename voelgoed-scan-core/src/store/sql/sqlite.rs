@@ -177,8 +177,11 @@ impl Dialect for Sqlite {
         load_former_event_rules: statement!("rules/load_former_event_rules.sqlite.sql"),
         load_former_entry_limits: statement!("rules/load_former_entry_limits.sqlite.sql"),
         keep_entry_limits: statement!("rules/keep_entry_limits.sqlite.sql"),
+        clear_audit_addresses: statement!("audit/clear_addresses.sqlite.sql"),
         mark_cut_off: None,
         others_cut_off: None,
+        hold_lease: None,
+        release_lease: None,
     };
 
     /// One process uses the file.

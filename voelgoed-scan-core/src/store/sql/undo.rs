@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    DeviceId, Direction, OrganizationId, ReasonText, RuleSettings, ScanId, ScanRecord, ScanResult,
-    TicketFacts, TicketId, Timestamp, Undone,
+    AuditAction, AuditContext, DeviceId, Direction, OrganizationId, ReasonText, RuleSettings, ScanId,
+    ScanRecord, ScanResult, TicketFacts, TicketId, Timestamp, Undone,
 };
 use crate::rules::ConflictKind;
+use crate::store::sql::audit::keep_origin;
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
@@ -19,12 +20,14 @@ use crate::store::{StoreError, UndoOutcome, UndoPermission};
 use crate::sync::{ScanState, TicketHistories};
 
 impl<D: Dialect> Sql<D> {
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the trait's method")]
     pub(crate) async fn undo_admission(
         &self,
         organization: OrganizationId,
         scan: ScanId,
         permission: UndoPermission,
         reason: &ReasonText,
+        origin: &AuditContext,
         now: Timestamp,
         rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
@@ -99,6 +102,14 @@ impl<D: Dialect> Sql<D> {
         let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));
         add_counts::<D>(organization, counts, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
+        keep_origin::<D>(
+            organization,
+            scan,
+            AuditAction::ScanUndo,
+            origin,
+            &mut transaction,
+        )
+        .await?;
         transaction.commit().await?;
         record.undone = Some(undone);
         Ok(Some(UndoOutcome::Undone {

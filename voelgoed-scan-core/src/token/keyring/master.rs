@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "node")]
+use ed25519_dalek::Signer as _;
 use ed25519_dalek::SigningKey as Ed25519Key;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -66,6 +68,13 @@ impl MasterSecret {
     #[must_use]
     pub fn vg2_public_key(&self, organization_id: OrganizationId, kid: KeyId) -> [u8; 32] {
         self.vg2_key(organization_id, kid).verifying_key().to_bytes()
+    }
+
+    /// The signature of the hash of an entry of an organization's audit log, by its manifest key. A manifest is longer than a
+    /// hash, so neither signature serves for the other.
+    #[cfg(feature = "node")]
+    pub(crate) fn sign_audit_hash(&self, organization_id: OrganizationId, hash: &[u8; 32]) -> [u8; 64] {
+        self.manifest_key(organization_id).sign(hash).to_bytes()
     }
 
     /// The HMAC key of an organization's VG1 key.

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use uuid::fmt::Simple;
 
-use crate::model::{Direction, Reason, ScanId, ScanResult, Timestamp};
+use crate::model::{AuditAction, Direction, Reason, ScanId, ScanRecord, ScanResult, Timestamp};
 use crate::rules::{ConflictKind, HistoryKind};
-use crate::store::StoreError;
+use crate::store::sql::audit::keep_origin;
 use crate::store::sql::batch::writes::{
     add_arrivals, add_counts, add_session_counts, check_all_inserted, update_tickets,
 };
@@ -15,6 +15,7 @@ use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
 use crate::store::sql::{query, statement};
+use crate::store::{AuditedScans, StoreError};
 use crate::sync::{
     LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ScanState, SyncWrites, UploadBatch,
 };
@@ -75,6 +76,35 @@ pub(super) async fn apply<D: SyncDialect>(
         .await?;
     if !writes.tickets.is_empty() {
         raise_tickets_change_counter::<D>(organization, connection).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the call of an upload for the overrides and undos that it records.
+pub(super) async fn keep_origins<D: SyncDialect>(
+    batch: &UploadBatch,
+    writes: &SyncWrites,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let Some(origin) = &batch.origin else {
+        return Ok(());
+    };
+    let new = writes.scans.iter().map(|new| &new.scan.record);
+    let overrides = new.filter(|record| AuditedScans::is_override(record));
+    let undone_now = |record: &&ScanRecord| {
+        let undone = record.undone.as_ref();
+        undone.is_some_and(|undone| undone.at == batch.received_at)
+    };
+    let undos = writes
+        .changed
+        .iter()
+        .map(|changed| &changed.record)
+        .filter(undone_now);
+    let acts = overrides
+        .map(|record| (record.scan_id, AuditAction::ScanOverride))
+        .chain(undos.map(|record| (record.scan_id, AuditAction::ScanUndo)));
+    for (scan, action) in acts {
+        keep_origin::<D>(batch.organization_id, scan, action, origin, connection).await?;
     }
     Ok(())
 }
