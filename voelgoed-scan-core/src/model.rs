@@ -27,6 +27,7 @@ mod reading;
 mod reason;
 mod scan;
 mod session;
+mod signal;
 mod signing_key;
 pub(crate) mod text;
 mod ticket;
@@ -52,7 +53,8 @@ pub use enrollment::{
 pub use event::{Event, EventPut, EventRules, EventStatus, Reentry, StaleManifest};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
-    ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
+    ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, SignalId,
+    TicketId,
 };
 pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
@@ -66,6 +68,10 @@ pub use scan::{
     RawScanRequest, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
+pub use signal::{
+    Figure, Figures, Signal, SignalDetails, SignalKind, SignalRule, SignalRulePatch, SignalSettings,
+    SignalSettingsPatch, SignalSubject,
+};
 pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
 pub use text::{
     ClassName, GateCode, HolderName, InvalidText, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,

@@ -103,6 +103,8 @@ id! {
     BatchId;
     /// An API key of an organization.
     ApiKeyId;
+    /// A signal.
+    SignalId;
 }
 
 fn uuid_v7(now: crate::model::Timestamp) -> Uuid {
