@@ -14,6 +14,7 @@ mod keyrings;
 mod manifest_cache;
 mod scanner;
 mod setup;
+mod signals;
 mod write_queue;
 
 pub use admin::Admin;
@@ -23,4 +24,5 @@ pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Sub
 pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 pub use scanner::{ScanError, Scanner, UndoActor};
+pub use signals::{SignalFeed, SignalSubscription};
 pub use setup::{Setup, SetupError};

@@ -11,6 +11,7 @@
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -31,6 +32,7 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
@@ -57,6 +59,9 @@ pub use outcomes::{
     StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
+pub use signals::{
+    LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
+};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
@@ -235,6 +240,7 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
+    + SignalStore
     + NodeStore
     + 'static
 {
@@ -248,6 +254,7 @@ impl<
         + TicketStore
         + ManifestStore
         + BackgroundStore
+        + SignalStore
         + NodeStore
         + 'static,
 > Store for T

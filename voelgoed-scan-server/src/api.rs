@@ -12,6 +12,7 @@ mod page;
 mod scans;
 mod scoped_lists;
 mod sessions;
+mod signals;
 mod signing_keys;
 mod stream;
 mod sync;
@@ -56,6 +57,9 @@ pub(crate) fn routes() -> Vec<Route> {
         manifest::show(),
         occupancy::show(),
         stream::watch(),
+        signals::list(),
+        signals::settings(),
+        signals::change_settings(),
         events::list(),
         events::put(),
         events::show(),

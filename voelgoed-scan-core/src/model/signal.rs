@@ -59,8 +59,8 @@ pub struct Figures {
 /// The greatest number of seconds of most figures: a day.
 const DAY_S: u32 = 86_400;
 
-const fn figure(default: u32, min: u32, max: u32) -> Option<Figure> {
-    Some(Figure { default, min, max })
+const fn figure(default: u32, min: u32, max: u32) -> Figure {
+    Figure { default, min, max }
 }
 
 impl SignalKind {
@@ -68,15 +68,15 @@ impl SignalKind {
     #[must_use]
     pub const fn figures(self) -> Figures {
         let (limit, within_s, close_s) = match self {
-            Self::DeviceSilent => (None, figure(300, 60, DAY_S), None),
-            Self::Occupancy90 => (figure(90, 1, 200), None, None),
-            Self::Occupancy100 => (figure(100, 1, 200), None, None),
-            Self::ImpossibleTravel => (None, figure(300, 1, DAY_S), figure(600, 1, DAY_S)),
-            Self::DuplicateSpam => (figure(5, 0, 500), figure(3600, 1, DAY_S), figure(600, 1, DAY_S)),
-            Self::HighVelocity => (figure(60, 0, 10_000), figure(60, 1, DAY_S), figure(600, 1, DAY_S)),
-            Self::DeviceErrors => (figure(10, 0, 100), figure(3600, 1, DAY_S), figure(600, 1, DAY_S)),
-            Self::LateBatch => (None, figure(28_800, 1, 366 * DAY_S), None),
-            Self::SyncWaiting => (figure(100, 0, 2_000_000_000), None, None),
+            Self::DeviceSilent => (None, Some(figure(300, 60, DAY_S)), None),
+            Self::Occupancy90 => (Some(figure(90, 1, 200)), None, None),
+            Self::Occupancy100 => (Some(figure(100, 1, 200)), None, None),
+            Self::ImpossibleTravel => (None, Some(figure(300, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
+            Self::DuplicateSpam => (Some(figure(5, 0, 500)), Some(figure(3600, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
+            Self::HighVelocity => (Some(figure(60, 0, 10_000)), Some(figure(60, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
+            Self::DeviceErrors => (Some(figure(10, 0, 100)), Some(figure(3600, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
+            Self::LateBatch => (None, Some(figure(28_800, 1, 366 * DAY_S)), None),
+            Self::SyncWaiting => (Some(figure(100, 0, 2_000_000_000)), None, None),
         };
         Figures {
             limit,

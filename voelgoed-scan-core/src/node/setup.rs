@@ -18,6 +18,7 @@ use crate::node::health::DatabaseLiveness;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
+use crate::node::signals::{SignalCounts, SignalFeed};
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Admin, Feed, Scanner};
 use crate::store::{Store, StoreError};
@@ -82,6 +83,8 @@ impl Setup {
         let occupancy_cache = Arc::new(OccupancyCache::default());
         let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
         let feed = Arc::new(Feed::new(Arc::clone(&store), bus.clone()));
+        let signals = Arc::new(SignalFeed::new(Arc::clone(&store), Arc::clone(&feed)));
+        signals.start();
         let effects = PostCommitEffects {
             ticket_cache: Arc::clone(&ticket_cache),
             scan_ids: Arc::clone(&scan_ids),
@@ -141,6 +144,8 @@ impl Setup {
             feed,
             write_queue,
             database_liveness,
+            signals,
+            signal_counts: SignalCounts::default(),
         });
         Ok((scanner, admin))
     }

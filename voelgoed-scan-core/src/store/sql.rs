@@ -43,6 +43,7 @@ mod row;
 mod scan_row;
 mod scans;
 mod sessions;
+mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sync;

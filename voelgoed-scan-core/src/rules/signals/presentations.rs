@@ -1,6 +1,6 @@
 //! What the scans of one ticket show: many duplicate denials, and a duplicate at another gate shortly after the first one.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::{Opening, count, millis};
 use crate::model::{
@@ -48,7 +48,7 @@ impl Presentation {
 pub fn ticket_signals(
     ticket: TicketId,
     presentations: &[Presentation],
-    new: &HashSet<ScanId>,
+    new: &BTreeSet<ScanId>,
     settings: &SignalSettings,
     opening: &mut Opening<'_>,
 ) -> Vec<Signal> {
@@ -78,7 +78,7 @@ pub fn ticket_signals(
 /// More than `limit` duplicate denials within a time, one of them new.
 fn duplicate_spam(
     sorted: &[Presentation],
-    new: &HashSet<ScanId>,
+    new: &BTreeSet<ScanId>,
     settings: &SignalSettings,
 ) -> Option<(Presentation, SignalDetails)> {
     let rule = settings.rule(SignalKind::DuplicateSpam);
@@ -107,7 +107,7 @@ fn duplicate_spam(
 /// A new duplicate denial within a time after the ticket was presented at another gate.
 fn impossible_travel(
     sorted: &[Presentation],
-    new: &HashSet<ScanId>,
+    new: &BTreeSet<ScanId>,
     settings: &SignalSettings,
 ) -> Option<(Presentation, SignalDetails)> {
     let rule = settings.rule(SignalKind::ImpossibleTravel);
@@ -124,7 +124,7 @@ fn impossible_travel(
         })?;
         Some((*first, *second))
     };
-    let (first, second) = denials.filter_map(pair).last()?;
+    let (first, second) = denials.rev().find_map(pair)?;
     let details = SignalDetails {
         within_s: Some(within_s),
         first_at: Some(first.at),

@@ -142,6 +142,8 @@ pub(crate) struct Statements {
     pub(crate) hold_lease: Option<&'static str>,
     /// Gives up a lease.
     pub(crate) release_lease: Option<&'static str>,
+    /// Reads the windows of devices, from which signals are found.
+    pub(crate) load_signal_windows: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -158,6 +158,7 @@ impl Dialect for Postgres {
         others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
         hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
         release_lease: Some(statement!("background/release_lease.postgres.sql")),
+        load_signal_windows: statement!("signals/load_windows.postgres.sql"),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

@@ -181,6 +181,7 @@ impl Dialect for Sqlite {
         others_cut_off: None,
         hold_lease: None,
         release_lease: None,
+        load_signal_windows: statement!("signals/load_windows.sqlite.sql"),
     };
 
     /// One process uses the file.

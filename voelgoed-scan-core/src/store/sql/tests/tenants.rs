@@ -35,6 +35,34 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the feeds of all organizations that a task has to read",
     ),
     (
+        "signals/open.sql",
+        "reads the open signals of all organizations, which a task looks at",
+    ),
+    (
+        "signals/positions.sql",
+        "watches the signals of all organizations of a node",
+    ),
+    (
+        "signals/working_devices.sql",
+        "looks at the devices at work of all organizations",
+    ),
+    (
+        "signals/waiting_devices.sql",
+        "looks at the devices with waiting scans of all organizations",
+    ),
+    (
+        "signals/live_events.sql",
+        "looks at the live events of all organizations",
+    ),
+    (
+        "signals/live_counts.sql",
+        "looks at the people inside the live events of all organizations",
+    ),
+    (
+        "signals/all_settings.sql",
+        "reads the settings of all organizations for the task that finds signals",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),
