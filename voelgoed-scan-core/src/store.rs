@@ -10,6 +10,7 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
@@ -33,6 +34,7 @@ mod pages;
 mod registry;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
@@ -62,6 +64,7 @@ pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, 
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -235,6 +238,7 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
+    + WebhookStore
     + NodeStore
     + 'static
 {
@@ -248,6 +252,7 @@ impl<
         + TicketStore
         + ManifestStore
         + BackgroundStore
+        + WebhookStore
         + NodeStore
         + 'static,
 > Store for T
