@@ -20,9 +20,21 @@ fn allowed_callers(operation: &str) -> &'static str {
         | "showGate" => ALL,
         "listSessions" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"
         | "listSigningKeys" => READERS,
-        "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
-        | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
-        | "addSigningKey" | "changeSigningKey" | "acceptScan" | "changeSignalSettings" => ADMINS,
+        "registerDevice"
+        | "changeDevice"
+        | "revokeDevice"
+        | "rotateDeviceToken"
+        | "beginEnrollment"
+        | "putEvent"
+        | "putGate"
+        | "importTickets"
+        | "listTickets"
+        | "changeTicket"
+        | "showTicketQr"
+        | "addSigningKey"
+        | "changeSigningKey"
+        | "acceptScan"
+        | "changeSignalSettings" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("{other} has no permissions here"),
     }

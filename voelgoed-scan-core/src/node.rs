@@ -15,6 +15,7 @@ mod manifest_cache;
 mod scanner;
 mod setup;
 mod signals;
+pub(crate) mod webhooks;
 mod write_queue;
 
 pub use admin::Admin;
@@ -24,5 +25,6 @@ pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Sub
 pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 pub use scanner::{ScanError, Scanner, UndoActor};
-pub use signals::{SignalFeed, SignalSubscription};
 pub use setup::{Setup, SetupError};
+pub use signals::{SignalFeed, SignalSubscription};
+pub use webhooks::Webhooks;

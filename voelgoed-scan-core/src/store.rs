@@ -10,6 +10,7 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
@@ -35,6 +36,7 @@ mod registry;
 mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
@@ -59,14 +61,15 @@ pub use outcomes::{
     StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
+pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 pub use signals::{
     LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
 };
-pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -241,6 +244,7 @@ pub trait Store:
     + ManifestStore
     + BackgroundStore
     + SignalStore
+    + WebhookStore
     + NodeStore
     + 'static
 {
@@ -255,6 +259,7 @@ impl<
         + ManifestStore
         + BackgroundStore
         + SignalStore
+        + WebhookStore
         + NodeStore
         + 'static,
 > Store for T

@@ -83,12 +83,7 @@ impl LastSeen {
         self.mark(self.due_at_once(), scanner, now).await;
     }
 
-    async fn mark(
-        &self,
-        due: Vec<(OrganizationId, DeviceId, Timestamp)>,
-        scanner: &Scanner,
-        now: Timestamp,
-    ) {
+    async fn mark(&self, due: Vec<(OrganizationId, DeviceId, Timestamp)>, scanner: &Scanner, now: Timestamp) {
         if due.is_empty() {
             return;
         }

@@ -105,6 +105,10 @@ id! {
     ApiKeyId;
     /// A signal.
     SignalId;
+    /// A webhook of an organization.
+    WebhookId;
+    /// What is sent to a webhook: the `webhook-id` of all its attempts.
+    DeliveryId;
 }
 
 fn uuid_v7(now: crate::model::Timestamp) -> Uuid {

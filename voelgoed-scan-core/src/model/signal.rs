@@ -72,9 +72,21 @@ impl SignalKind {
             Self::Occupancy90 => (Some(figure(90, 1, 200)), None, None),
             Self::Occupancy100 => (Some(figure(100, 1, 200)), None, None),
             Self::ImpossibleTravel => (None, Some(figure(300, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
-            Self::DuplicateSpam => (Some(figure(5, 0, 500)), Some(figure(3600, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
-            Self::HighVelocity => (Some(figure(60, 0, 10_000)), Some(figure(60, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
-            Self::DeviceErrors => (Some(figure(10, 0, 100)), Some(figure(3600, 1, DAY_S)), Some(figure(600, 1, DAY_S))),
+            Self::DuplicateSpam => (
+                Some(figure(5, 0, 500)),
+                Some(figure(3600, 1, DAY_S)),
+                Some(figure(600, 1, DAY_S)),
+            ),
+            Self::HighVelocity => (
+                Some(figure(60, 0, 10_000)),
+                Some(figure(60, 1, DAY_S)),
+                Some(figure(600, 1, DAY_S)),
+            ),
+            Self::DeviceErrors => (
+                Some(figure(10, 0, 100)),
+                Some(figure(3600, 1, DAY_S)),
+                Some(figure(600, 1, DAY_S)),
+            ),
             Self::LateBatch => (None, Some(figure(28_800, 1, 366 * DAY_S)), None),
             Self::SyncWaiting => (Some(figure(100, 0, 2_000_000_000)), None, None),
         };

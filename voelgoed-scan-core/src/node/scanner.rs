@@ -53,6 +53,7 @@ use crate::node::feed::Feed;
 use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
 use crate::node::signals::{SignalCounts, SignalFeed, SignalSearch};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::store::{Store, StoreError};
 use attempt::{attempt, into_answer};
@@ -88,6 +89,7 @@ pub(crate) struct ScannerParts {
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
     pub(crate) signals: Arc<SignalFeed>,
     pub(crate) signal_counts: SignalCounts,
+    pub(crate) webhooks: Arc<Webhooks>,
 }
 
 impl Scanner {
@@ -121,9 +123,16 @@ impl Scanner {
             bulk_writes: self.0.write_queue.bulk_writes().clone(),
             counts: self.0.signal_counts.clone(),
             subscribers: Arc::clone(&self.0.signals),
+            webhooks: Arc::clone(&self.0.webhooks),
             clock: Arc::new(clock),
         };
         search.start(Arc::clone(&self.0.feed));
+    }
+
+    /// The webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.0.webhooks
     }
 
     /// Waits until the denials that this node has answered to an organization are written, at most 250 ms. A client that reads the records at

@@ -19,6 +19,7 @@ use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
 use crate::node::signals::{SignalCounts, SignalFeed};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Admin, Feed, Scanner};
 use crate::store::{Store, StoreError};
@@ -113,6 +114,12 @@ impl Setup {
             feed: Arc::clone(&feed),
         };
         cluster.start(bus.clone(), publisher_queue);
+        let webhooks = Arc::new(Webhooks::new(
+            Arc::clone(&store),
+            Arc::clone(&feed),
+            write_queue.bulk_writes().clone(),
+        ));
+        webhooks.start();
         let invalidator = Invalidator {
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),
@@ -127,6 +134,7 @@ impl Setup {
             invalidator.clone(),
             ManifestCache::new(window),
             write_queue.bulk_writes().clone(),
+            Arc::clone(&webhooks),
         );
         let scanner = Scanner::new(ScannerParts {
             store,
@@ -146,6 +154,7 @@ impl Setup {
             database_liveness,
             signals,
             signal_counts: SignalCounts::default(),
+            webhooks,
         });
         Ok((scanner, admin))
     }

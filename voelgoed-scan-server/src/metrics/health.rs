@@ -77,11 +77,7 @@ pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static 
         "Open event streams on this node.",
         health.subscriptions,
     );
-    output.family(
-        SIGNALS,
-        "counter",
-        "Signals that this node opened, by kind.",
-    );
+    output.family(SIGNALS, "counter", "Signals that this node opened, by kind.");
     for (kind, count) in &health.signals {
         output.line(format_args!("{SIGNALS}{{kind=\"{kind}\"}} {count}"));
     }

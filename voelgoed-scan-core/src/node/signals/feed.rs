@@ -134,7 +134,10 @@ impl SignalFeed {
         let last: HashMap<_, _> = self.store.signal_positions().await?.into_iter().collect();
         for (organization, mut position) in open {
             while last.get(&organization).is_some_and(|last| *last > position) {
-                let changes = self.store.signal_changes(organization, position, PAGE_SIZE).await?;
+                let changes = self
+                    .store
+                    .signal_changes(organization, position, PAGE_SIZE)
+                    .await?;
                 let Some(read_to) = changes.last().map(|change| change.position) else {
                     break;
                 };

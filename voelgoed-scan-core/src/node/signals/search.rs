@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::node::Feed;
 use crate::node::background::OneNodeTask;
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::{BulkKind, BulkWrites};
 use crate::rules::signals::{DeviceScan, Opening, ticket_signals};
 use crate::store::{FeedAhead, ReadEntries, SignalWatch, SignalWrite, Store, StoreError};
@@ -65,6 +66,7 @@ pub(crate) struct SignalSearch {
     pub(crate) bulk_writes: BulkWrites,
     pub(crate) counts: SignalCounts,
     pub(crate) subscribers: Arc<SignalFeed>,
+    pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) clock: Clock,
 }
 
@@ -300,6 +302,7 @@ impl Searcher {
         if let Some(changed) = changed.filter(|changed| !changed.is_empty()) {
             self.search.counts.count(&changed);
             self.search.subscribers.changed();
+            self.search.webhooks.notify_enqueued();
             for signal in &changed {
                 tracing::info!(
                     organization = %write.organization_id, kind = %signal.kind, signal = %signal.id,

@@ -268,7 +268,10 @@ impl Sorted {
             invalid(group).saturating_mul(100)
                 > ERROR_SCANS.saturating_mul(usize::try_from(limit).unwrap_or(usize::MAX))
         };
-        let group = self.groups(ERROR_SCANS, millis(within_s)).filter(has_many).last()?;
+        let group = self
+            .groups(ERROR_SCANS, millis(within_s))
+            .filter(has_many)
+            .last()?;
         let (first, last) = (group.first()?.0, group.last()?.0);
         Some(SignalDetails {
             limit: Some(limit),
@@ -367,7 +370,9 @@ mod tests {
         let mut window = DeviceWindow::default();
         let scans: Vec<_> = (0..90).map(|number| scan(number, 500)).collect();
         let findings = observe_with(&mut window, &scans, &SignalSettings::default());
-        let [signal] = &findings.opened[..] else { panic!("one signal") };
+        let [signal] = &findings.opened[..] else {
+            panic!("one signal")
+        };
         assert_eq!(signal.details.scans, Some(90));
         assert_eq!(signal.device_id, Some(DEVICE));
     }
@@ -377,7 +382,10 @@ mod tests {
         let scans: Vec<_> = (0..count)
             .map(|number| DeviceScan {
                 is_invalid: number < invalid,
-                ..scan(number.into(), total_millis * i64::from(number) / i64::from(count - 1))
+                ..scan(
+                    number.into(),
+                    total_millis * i64::from(number) / i64::from(count - 1),
+                )
             })
             .collect();
         observe(&mut DeviceWindow::default(), &scans)
@@ -401,8 +409,15 @@ mod tests {
         let scans: Vec<_> = (0..61).map(|number| scan(number, 0)).collect();
         assert_eq!(observe(&mut window, &scans), [SignalKind::HighVelocity]);
         assert_eq!(observe(&mut window, &[]), []);
-        assert_eq!(observe(&mut window, &[scan(61, 60_000)]), [], "the new one is alone");
-        assert_eq!(observe(&mut window, &[scan(62, 59_999)]), [SignalKind::HighVelocity]);
+        assert_eq!(
+            observe(&mut window, &[scan(61, 60_000)]),
+            [],
+            "the new one is alone"
+        );
+        assert_eq!(
+            observe(&mut window, &[scan(62, 59_999)]),
+            [SignalKind::HighVelocity]
+        );
     }
 
     #[test]
@@ -440,10 +455,16 @@ mod tests {
             ..scan(number, -age)
         };
         let mut window = DeviceWindow::default();
-        assert_eq!(observe(&mut window, &[old(1, age)]), [], "not more than eight hours");
+        assert_eq!(
+            observe(&mut window, &[old(1, age)]),
+            [],
+            "not more than eight hours"
+        );
         let settings = SignalSettings::default();
         let first = observe_with(&mut window, &[old(2, age + 1), old(3, age + 5)], &settings);
-        let [signal] = &first.opened[..] else { panic!("one signal") };
+        let [signal] = &first.opened[..] else {
+            panic!("one signal")
+        };
         assert_eq!(signal.kind, SignalKind::LateBatch);
         assert_eq!((signal.opened_at, signal.closed_at), (NOW, Some(NOW)));
         assert_eq!(signal.details.scans, Some(2));
@@ -472,7 +493,9 @@ mod tests {
         };
         let scans: Vec<_> = (0..4).map(|number| scan(number, 0)).collect();
         let found = |settings: &SignalSettings| {
-            observe_with(&mut DeviceWindow::default(), &scans, settings).opened.len()
+            observe_with(&mut DeviceWindow::default(), &scans, settings)
+                .opened
+                .len()
         };
         let limit = settings(serde_json::json!({ "high_velocity": { "limit": 3 } }));
         assert_eq!(found(&limit), 1);
@@ -487,12 +510,20 @@ mod tests {
         let mut window = DeviceWindow::default();
         for page in 0..10 {
             let scans: Vec<_> = (0..100)
-                .map(|number| scan(page * 100 + number, -100_000 * i64::try_from(page).expect("small")))
+                .map(|number| {
+                    scan(
+                        page * 100 + number,
+                        -100_000 * i64::try_from(page).expect("small"),
+                    )
+                })
                 .collect();
             observe(&mut window, &scans);
             assert!(window.scans.len() <= 200, "{}", window.scans.len());
         }
         let text = serde_json::to_string(&window).expect("JSON");
-        assert_eq!(serde_json::from_str::<DeviceWindow>(&text).expect("a window"), window);
+        assert_eq!(
+            serde_json::from_str::<DeviceWindow>(&text).expect("a window"),
+            window
+        );
     }
 }

@@ -83,7 +83,11 @@ fn duplicate_spam(
 ) -> Option<(Presentation, SignalDetails)> {
     let rule = settings.rule(SignalKind::DuplicateSpam);
     let (limit, within_s) = (rule.limit?, rule.within_s.filter(|_| rule.enabled)?);
-    let denials: Vec<Presentation> = sorted.iter().filter(|scan| scan.is_duplicate()).copied().collect();
+    let denials: Vec<Presentation> = sorted
+        .iter()
+        .filter(|scan| scan.is_duplicate())
+        .copied()
+        .collect();
     let size = usize::try_from(limit).ok()?.checked_add(1)?;
     let (first, last) = denials
         .windows(size)
@@ -198,7 +202,10 @@ mod tests {
     fn without_a_new_denial_nothing_opens() {
         let scans = denials(9, 10);
         assert_eq!(found(&scans, scans.len(), &SignalSettings::default()), []);
-        assert_eq!(found(&scans, scans.len() - 1, &SignalSettings::default()).len(), 1);
+        assert_eq!(
+            found(&scans, scans.len() - 1, &SignalSettings::default()).len(),
+            1
+        );
     }
 
     #[test]
@@ -254,7 +261,10 @@ mod tests {
             let found = found(scans, 0, &settings);
             found.iter().map(|signal| signal.kind).collect::<Vec<_>>()
         };
-        assert_eq!(kinds(&[scan(Duplicate, 1, 0), scan(Duplicate, 2, 10)]), [SignalKind::DuplicateSpam]);
+        assert_eq!(
+            kinds(&[scan(Duplicate, 1, 0), scan(Duplicate, 2, 10)]),
+            [SignalKind::DuplicateSpam]
+        );
         assert_eq!(kinds(&[scan(Duplicate, 1, 0), scan(Duplicate, 2, 11)]), []);
     }
 }

@@ -195,8 +195,7 @@ impl OrganizationState {
 impl Place {
     /// Whether the people inside reach this percentage of the capacity. A place for nobody reaches none.
     fn reaches(&self, percent: u32) -> bool {
-        self.capacity > 0
-            && self.inside.saturating_mul(100) >= i64::from(self.capacity) * i64::from(percent)
+        self.capacity > 0 && self.inside.saturating_mul(100) >= i64::from(self.capacity) * i64::from(percent)
     }
 
     /// Whether the people inside are at most this percentage of the capacity.
@@ -305,7 +304,11 @@ mod tests {
     }
 
     fn opened(state: &OrganizationState, now: Timestamp) -> Vec<SignalKind> {
-        changes(state, now).opened.iter().map(|signal| signal.kind).collect()
+        changes(state, now)
+            .opened
+            .iter()
+            .map(|signal| signal.kind)
+            .collect()
     }
 
     fn working(started_at: Timestamp, last_seen_at: Option<Timestamp>) -> OrganizationState {
@@ -328,11 +331,17 @@ mod tests {
         assert_eq!(opened(&state, after(300_001)), [SignalKind::DeviceSilent]);
         let earlier_session = working(START, Some(after(-900_000)));
         assert_eq!(opened(&earlier_session, after(300_000)), []);
-        assert_eq!(opened(&earlier_session, after(300_001)), [SignalKind::DeviceSilent]);
+        assert_eq!(
+            opened(&earlier_session, after(300_001)),
+            [SignalKind::DeviceSilent]
+        );
         let never = working(START, None);
         assert_eq!(opened(&never, after(300_001)), [SignalKind::DeviceSilent]);
         let signals = changes(&state, after(300_001)).opened;
-        assert_eq!((signals[0].event_id, signals[0].gate_id), (Some(EVENT), Some(GATE)));
+        assert_eq!(
+            (signals[0].event_id, signals[0].gate_id),
+            (Some(EVENT), Some(GATE))
+        );
         assert_eq!(signals[0].details.last_seen_at, Some(START));
         let state = OrganizationState {
             settings: settings(serde_json::json!({ "device_silent": { "within_s": 60 } })),
@@ -403,7 +412,11 @@ mod tests {
         assert_eq!(opened(&place(999, 1000), START), [Occupancy90]);
         assert_eq!(opened(&place(1000, 1000), START), [Occupancy90, Occupancy100]);
         assert_eq!(opened(&place(1001, 1000), START), [Occupancy90, Occupancy100]);
-        assert_eq!(opened(&place(0, 0), START), [], "a place for nobody is never full");
+        assert_eq!(
+            opened(&place(0, 0), START),
+            [],
+            "a place for nobody is never full"
+        );
         let open = changes(&place(1000, 1000), START).opened;
         let closed = |inside| {
             let state = OrganizationState {
@@ -421,7 +434,11 @@ mod tests {
             open: open.clone(),
             ..OrganizationState::default()
         };
-        assert_eq!(changes(&ended, START).closed.len(), 2, "the event is no longer live");
+        assert_eq!(
+            changes(&ended, START).closed.len(),
+            2,
+            "the event is no longer live"
+        );
     }
 
     #[test]
@@ -501,7 +518,11 @@ mod tests {
             assert_eq!(closed(serde_json::json!({}), 600_000), 1, "{kind}");
             let shorter = serde_json::json!({ kind.as_str(): { "close_s": 5 } });
             assert_eq!(closed(shorter.clone(), 4_999), 0, "{kind}");
-            assert_eq!(closed(shorter, 5_000), 1, "an open one ends by the new figure: {kind}");
+            assert_eq!(
+                closed(shorter, 5_000),
+                1,
+                "an open one ends by the new figure: {kind}"
+            );
             let off = serde_json::json!({ kind.as_str(): { "enabled": false } });
             assert_eq!(closed(off, 0), 1, "{kind}");
         }

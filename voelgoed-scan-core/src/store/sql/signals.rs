@@ -11,12 +11,13 @@ use async_trait::async_trait;
 
 use crate::model::{
     DeviceId, DeviceSettings, EventId, GateId, OrganizationId, Signal, SignalKind, SignalSettings,
-    SignalSettingsPatch, TicketId, Timestamp,
+    SignalSettingsPatch, TicketId, Timestamp, WebhookType,
 };
 use crate::rules::signals::{OrganizationState, Presentation};
 use crate::store::sql::background::advance_cursor;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::lookup::IdLookup;
+use crate::store::sql::webhooks::enqueue;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::{
     Cursor, LoadedWindow, Page, PageRequest, SignalChange, SignalFilter, SignalStore, SignalWatch,
@@ -326,16 +327,44 @@ async fn write_changes<D: Dialect>(
     for signal in &write.closed {
         let position = positions.next().unwrap_or(i64::MAX);
         if close::<D>(write.organization_id, signal, position, connection).await? {
+            tell::<D>(write.organization_id, signal, connection).await?;
             changed.push(signal.clone());
         }
     }
     for signal in &write.opened {
         let position = positions.next().unwrap_or(i64::MAX);
         if insert::<D>(write.organization_id, signal, position, connection).await? {
+            tell::<D>(write.organization_id, signal, connection).await?;
             changed.push(signal.clone());
         }
     }
     Ok(changed)
+}
+
+/// Tells the webhooks of a signal that opened or ended.
+async fn tell<D: Dialect>(
+    organization: OrganizationId,
+    signal: &Signal,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let at = signal.closed_at.unwrap_or(signal.opened_at);
+    let kind = webhook_type(signal);
+    enqueue::<D>(connection, organization, signal.event_id, kind, at, signal).await?;
+    Ok(())
+}
+
+fn webhook_type(signal: &Signal) -> WebhookType {
+    match signal.kind {
+        SignalKind::DeviceSilent if signal.closed_at.is_some() => WebhookType::DeviceBack,
+        SignalKind::DeviceSilent => WebhookType::DeviceSilent,
+        SignalKind::Occupancy90 | SignalKind::Occupancy100 => WebhookType::OccupancyThreshold,
+        SignalKind::ImpossibleTravel
+        | SignalKind::DuplicateSpam
+        | SignalKind::HighVelocity
+        | SignalKind::DeviceErrors
+        | SignalKind::LateBatch
+        | SignalKind::SyncWaiting => WebhookType::FraudSignal,
+    }
 }
 
 /// Ends a signal. Returns false if it has ended.

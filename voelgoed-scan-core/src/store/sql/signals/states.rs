@@ -73,7 +73,10 @@ async fn all<D: Dialect>(
     query::<D>(sql).fetch_all(connection).await
 }
 
-fn state<'a, D: Dialect>(states: &'a mut States, row: &Row<D>) -> Result<&'a mut OrganizationState, StoreError> {
+fn state<'a, D: Dialect>(
+    states: &'a mut States,
+    row: &Row<D>,
+) -> Result<&'a mut OrganizationState, StoreError> {
     Ok(states.entry(row.id("organization_id")?).or_default())
 }
 
