@@ -48,6 +48,7 @@ mod rule_changes;
 mod scan;
 mod sessions;
 mod shared_gates;
+mod signals;
 mod stalled_connections;
 mod storage;
 mod sync;

@@ -20,6 +20,7 @@ fn example_body(operation: &str, tenant: &Tenant) -> Option<Value> {
         "putGate" => json!({ "name": "Main", "status": "open" }),
         "addSigningKey" => json!({ "kid": "7", "format": "vg2" }),
         "changeTicket" | "changeSigningKey" => json!({ "status": "active" }),
+        "changeSignalSettings" => json!({ "duplicate_spam": { "limit": 5 } }),
         "createApiKey" => json!({ "name": "New", "role": "viewer" }),
         _ => return None,
     })

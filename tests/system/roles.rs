@@ -15,13 +15,28 @@ fn allowed_callers(operation: &str) -> &'static str {
     match operation {
         "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" | "showManifest" => "device",
         "endSession" | "undoScan" => "device owner admin staff",
+        "listSignals" | "showSignalSettings" => "owner admin staff",
         "showSession" | "showOccupancy" | "listScans" | "listEvents" | "showEvent" | "listGates"
         | "showGate" => ALL,
         "listSessions" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"
         | "listSigningKeys" => READERS,
-        "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
-        | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
-        | "addSigningKey" | "changeSigningKey" | "acceptScan" | "listAuditEntries" | "showAuditKey" => ADMINS,
+        "registerDevice"
+        | "changeDevice"
+        | "revokeDevice"
+        | "rotateDeviceToken"
+        | "beginEnrollment"
+        | "putEvent"
+        | "putGate"
+        | "importTickets"
+        | "listTickets"
+        | "changeTicket"
+        | "showTicketQr"
+        | "addSigningKey"
+        | "changeSigningKey"
+        | "acceptScan"
+        | "listAuditEntries"
+        | "showAuditKey"
+        | "changeSignalSettings" => ADMINS,
         "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
         other => panic!("{other} has no permissions here"),
     }

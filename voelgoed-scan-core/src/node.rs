@@ -15,6 +15,8 @@ mod keyrings;
 mod manifest_cache;
 mod scanner;
 mod setup;
+mod signals;
+pub(crate) mod webhooks;
 mod write_queue;
 
 pub use admin::{Admin, TicketImport};
@@ -25,3 +27,5 @@ pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 pub use scanner::{ScanError, Scanner, UndoActor};
 pub use setup::{Setup, SetupError};
+pub use signals::{SignalFeed, SignalSubscription};
+pub use webhooks::Webhooks;

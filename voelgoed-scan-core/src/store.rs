@@ -11,7 +11,9 @@
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
 //! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
+//! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -33,8 +35,10 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
@@ -62,10 +66,14 @@ pub use outcomes::{
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use signals::{
+    LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
+};
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -247,6 +255,8 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
+    + SignalStore
+    + WebhookStore
     + NodeStore
     + 'static
 {
@@ -261,6 +271,8 @@ impl<
         + ManifestStore
         + AuditStore
         + BackgroundStore
+        + SignalStore
+        + WebhookStore
         + NodeStore
         + 'static,
 > Store for T

@@ -13,6 +13,7 @@ mod page;
 mod scans;
 mod scoped_lists;
 mod sessions;
+mod signals;
 mod signing_keys;
 mod stream;
 mod sync;
@@ -57,6 +58,9 @@ pub(crate) fn routes() -> Vec<Route> {
         manifest::show(),
         occupancy::show(),
         stream::watch(),
+        signals::list(),
+        signals::settings(),
+        signals::change_settings(),
         events::list(),
         events::put(),
         events::show(),

@@ -50,7 +50,8 @@ json_bodies!(
     core::model::GatePut,
     core::model::TicketPatch,
     core::model::ApiKeyCreate,
-    core::model::EnrollRequest
+    core::model::EnrollRequest,
+    core::model::SignalSettingsPatch
 );
 
 impl JsonBody for core::model::EventPut {

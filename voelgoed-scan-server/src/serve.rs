@@ -54,6 +54,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval at which samples are aggregated and idle rate limits are removed.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How soon a device that calls after a quiet time is marked.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -150,7 +153,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     });
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls.clone(), limit));
     tokio::spawn(maintain(Arc::clone(&state)));
+    tokio::spawn(mark_quiet_devices(Arc::clone(&state)));
     tokio::spawn(Streams::supervise(Arc::clone(&state)));
+    let search_clock = state.clock.clone();
+    state.scanner.search_signals(move || search_clock.now());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {scheme}://{address}"
@@ -239,6 +245,20 @@ impl Running {
         // The drain also ends when a second signal arrives.
         let _ = timeout(self.drain_delay, second_stop).await;
         self.stop().await;
+    }
+}
+
+/// Marks the devices that call after a quiet time, until the server stops.
+async fn mark_quiet_devices(state: Arc<ServerState>) {
+    let mut ticks = interval(MARK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                state.last_seen.write_at_once(&state.scanner, state.clock.now()).await;
+            }
+            () = state.stopping.cancelled() => return,
+        }
     }
 }
 

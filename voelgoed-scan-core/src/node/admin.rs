@@ -16,6 +16,7 @@ mod manifests;
 mod organizations;
 mod signing_keys;
 mod tickets;
+mod webhooks;
 
 pub use import::TicketImport;
 
@@ -27,6 +28,7 @@ use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::BulkWrites;
 use crate::store::Store;
 
@@ -39,6 +41,7 @@ pub struct Admin {
     invalidator: Invalidator,
     manifest_cache: Arc<ManifestCache>,
     bulk_writes: BulkWrites,
+    webhooks: Arc<Webhooks>,
 }
 
 impl Admin {
@@ -49,6 +52,7 @@ impl Admin {
         invalidator: Invalidator,
         manifest_cache: ManifestCache,
         bulk_writes: BulkWrites,
+        webhooks: Arc<Webhooks>,
     ) -> Self {
         Self {
             store,
@@ -57,6 +61,7 @@ impl Admin {
             invalidator,
             manifest_cache: Arc::new(manifest_cache),
             bulk_writes,
+            webhooks,
         }
     }
 

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::model::SignalKind;
 use crate::store::PoolUse;
 
 /// The health of a node. Counts are since its start.
@@ -22,6 +23,8 @@ pub struct NodeHealth {
     pub writes: WriteCounts,
     /// The number of subscriptions to the feed.
     pub subscriptions: usize,
+    /// How many signals this node opened, by kind.
+    pub signals: Vec<(SignalKind, u64)>,
 }
 
 /// The upper bounds of the buckets that count writes by their duration: from a fast disk, over a slow one, to a database

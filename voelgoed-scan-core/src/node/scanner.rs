@@ -53,6 +53,8 @@ use crate::node::cluster::claims::Claims;
 use crate::node::feed::Feed;
 use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
+use crate::node::signals::{SignalCounts, SignalFeed, SignalSearch};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::store::{Store, StoreError};
 use attempt::{attempt, into_answer};
@@ -86,6 +88,9 @@ pub(crate) struct ScannerParts {
     pub(crate) feed: Arc<Feed>,
     pub(crate) write_queue: WriteQueue,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
+    pub(crate) signals: Arc<SignalFeed>,
+    pub(crate) signal_counts: SignalCounts,
+    pub(crate) webhooks: Arc<Webhooks>,
 }
 
 impl Scanner {
@@ -103,6 +108,32 @@ impl Scanner {
     #[must_use]
     pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
+    }
+
+    /// The signals that open and end.
+    #[must_use]
+    pub fn signals(&self) -> &Arc<SignalFeed> {
+        &self.0.signals
+    }
+
+    /// Starts the search for signals, which runs on one node at a time until this one ends. `clock` tells the present time.
+    /// Must be called within a tokio runtime.
+    pub fn search_signals(&self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) {
+        let search = SignalSearch {
+            store: Arc::clone(&self.0.store),
+            bulk_writes: self.0.write_queue.bulk_writes().clone(),
+            counts: self.0.signal_counts.clone(),
+            subscribers: Arc::clone(&self.0.signals),
+            webhooks: Arc::clone(&self.0.webhooks),
+            clock: Arc::new(clock),
+        };
+        search.start(Arc::clone(&self.0.feed));
+    }
+
+    /// The webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.0.webhooks
     }
 
     /// Waits until the denials that this node has answered to an organization are written, at most 250 ms. A client that reads the records at
@@ -147,6 +178,7 @@ impl Scanner {
             bus_up: self.bus_is_up(),
             writes: self.0.write_queue.counts(),
             subscriptions: self.0.feed.subscriptions(),
+            signals: self.0.signal_counts.by_kind(),
         }
     }
 

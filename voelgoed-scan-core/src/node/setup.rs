@@ -21,6 +21,8 @@ use crate::node::health::DatabaseLiveness;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
+use crate::node::signals::{SignalCounts, SignalFeed};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Admin, Feed, Scanner};
 use crate::store::{Store, StoreError};
@@ -85,6 +87,8 @@ impl Setup {
         let occupancy_cache = Arc::new(OccupancyCache::default());
         let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
         let feed = Arc::new(Feed::new(Arc::clone(&store), bus.clone()));
+        let signals = Arc::new(SignalFeed::new(Arc::clone(&store), Arc::clone(&feed)));
+        signals.start();
         let effects = PostCommitEffects {
             ticket_cache: Arc::clone(&ticket_cache),
             scan_ids: Arc::clone(&scan_ids),
@@ -113,6 +117,12 @@ impl Setup {
             feed: Arc::clone(&feed),
         };
         cluster.start(bus.clone(), publisher_queue);
+        let webhooks = Arc::new(Webhooks::new(
+            Arc::clone(&store),
+            Arc::clone(&feed),
+            write_queue.bulk_writes().clone(),
+        ));
+        webhooks.start();
         let invalidator = Invalidator {
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),
@@ -127,6 +137,7 @@ impl Setup {
             invalidator.clone(),
             ManifestCache::new(window),
             write_queue.bulk_writes().clone(),
+            Arc::clone(&webhooks),
         );
         let reader = AuditReader {
             store: Arc::clone(&store),
@@ -150,6 +161,9 @@ impl Setup {
             feed,
             write_queue,
             database_liveness,
+            signals,
+            signal_counts: SignalCounts::default(),
+            webhooks,
         });
         Ok((scanner, admin))
     }

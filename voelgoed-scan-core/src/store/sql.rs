@@ -6,7 +6,7 @@
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
 //! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
-//! positions of the feed.
+//! positions of the feed, webhooks.
 
 mod audit;
 mod audited_changes;
@@ -46,6 +46,7 @@ mod row;
 mod scan_row;
 mod scans;
 mod sessions;
+mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sync;
@@ -54,6 +55,7 @@ mod tests;
 mod ticket_statuses;
 mod tickets;
 mod undo;
+pub(crate) mod webhooks;
 mod write_deadline;
 mod writer_connection;
 

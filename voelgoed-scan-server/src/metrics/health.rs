@@ -7,6 +7,8 @@ use std::fmt::{Display, Write as _};
 
 use voelgoed_scan_core::node::{NodeHealth, WRITE_DURATION_BUCKETS};
 
+const SIGNALS: &str = "voelgoed_scan_signals_total";
+
 /// A text in the Prometheus exposition format under construction.
 struct Exposition<'a>(&'a mut String);
 
@@ -75,6 +77,10 @@ pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static 
         "Open event streams on this node.",
         health.subscriptions,
     );
+    output.family(SIGNALS, "counter", "Signals that this node opened, by kind.");
+    for (kind, count) in &health.signals {
+        output.line(format_args!("{SIGNALS}{{kind=\"{kind}\"}} {count}"));
+    }
 }
 
 fn pools(output: &mut Exposition<'_>, health: &NodeHealth) {
@@ -152,6 +158,7 @@ fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
 mod tests {
     use std::time::Duration;
 
+    use voelgoed_scan_core::model::SignalKind;
     use voelgoed_scan_core::node::{RedisHealth, WriteCounts};
     use voelgoed_scan_core::store::PoolUse;
 
@@ -176,6 +183,7 @@ mod tests {
             bus_up: None,
             writes: WriteCounts::default(),
             subscriptions: 2,
+            signals: vec![(SignalKind::DeviceSilent, 3), (SignalKind::LateBatch, 0)],
         }
     }
 
@@ -199,6 +207,8 @@ mod tests {
             "voelgoed_scan_database_connections{pool=\"all\",state=\"busy\"} 3",
             "voelgoed_scan_database_connections_limit{pool=\"all\"} 8",
             "voelgoed_scan_stream_listeners 2",
+            "voelgoed_scan_signals_total{kind=\"device_silent\"} 3",
+            "voelgoed_scan_signals_total{kind=\"late_batch\"} 0",
         ] {
             assert!(
                 text.lines().any(|shown| shown == line),

@@ -21,6 +21,7 @@ impl Scanner {
             .start_session(device.organization_id, device.id, id, start, now)
             .await?;
         self.0.invalidator.facts_changed(device.organization_id);
+        self.0.webhooks.notify_enqueued();
         Ok(outcome)
     }
 
@@ -36,6 +37,7 @@ impl Scanner {
         let audit = by.map(|by| self.audit(by, now));
         let session = self.store().end_session(organization, id, now, audit).await?;
         self.0.invalidator.facts_changed(organization);
+        self.0.webhooks.notify_enqueued();
         Ok(session)
     }
 }

@@ -12,6 +12,7 @@ use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::{device_change, device_created, device_patched};
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::change_counters::raise_change_counter;
+use crate::store::sql::sessions::end_active;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{Cursor, Devices, Page, PageRequest, PutOutcome, StoreError};
 
@@ -204,12 +205,7 @@ impl<D: Dialect> Devices for Sql<D> {
             return Ok(true);
         }
         // The token is kept, so that calls with it are answered with the reason: the device is inactive.
-        query::<D>(statement!("sessions/end_active.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .time(now)
-            .execute(&mut transaction)
-            .await?;
+        end_active::<D>(organization, id, now, &mut transaction).await?;
         raise_change_counter::<D>(organization, &mut transaction).await?;
         let changes = AuditChanges::new()
             .with("status", status.as_str(), DeviceStatus::Inactive.as_str())

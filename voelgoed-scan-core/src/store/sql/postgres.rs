@@ -135,6 +135,13 @@ impl Dialect for Postgres {
         append_to_feed: statement!("feed/append.postgres.sql"),
         insert_feed_batches: None,
         feed_entries: statement!("feed/entries.postgres.sql"),
+        lock_active_webhooks: statement!("webhooks/active.postgres.sql"),
+        webhook_feeds_ahead: statement!("webhooks/feeds_ahead.postgres.sql"),
+        webhook_entries: statement!("webhooks/entries.postgres.sql"),
+        insert_webhook_deliveries: statement!("webhooks/insert_deliveries.postgres.sql"),
+        webhook_conflicts: statement!("webhooks/conflicts.postgres.sql"),
+        webhook_quarantined: statement!("webhooks/quarantined.postgres.sql"),
+        now: statement!("webhooks/now.postgres.sql"),
         feed_positions: statement!("feed/positions.postgres.sql"),
         insert_scan_changes: statement!("feed/insert_changes.postgres.sql"),
         update_tickets: statement!("tickets/update_after_scans.postgres.sql"),
@@ -159,6 +166,7 @@ impl Dialect for Postgres {
         others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
         hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
         release_lease: Some(statement!("background/release_lease.postgres.sql")),
+        load_signal_windows: statement!("signals/load_windows.postgres.sql"),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

@@ -157,6 +157,13 @@ impl Dialect for Sqlite {
         append_to_feed: statement!("feed/append.sqlite.sql"),
         insert_feed_batches: Some(statement!("feed/insert_batches.sqlite.sql")),
         feed_entries: statement!("feed/entries.sqlite.sql"),
+        lock_active_webhooks: statement!("webhooks/active.sqlite.sql"),
+        webhook_feeds_ahead: statement!("webhooks/feeds_ahead.sqlite.sql"),
+        webhook_entries: statement!("webhooks/entries.sqlite.sql"),
+        insert_webhook_deliveries: statement!("webhooks/insert_deliveries.sqlite.sql"),
+        webhook_conflicts: statement!("webhooks/conflicts.sqlite.sql"),
+        webhook_quarantined: statement!("webhooks/quarantined.sqlite.sql"),
+        now: statement!("webhooks/now.sqlite.sql"),
         feed_positions: statement!("feed/positions.sqlite.sql"),
         insert_scan_changes: statement!("feed/insert_changes.sqlite.sql"),
         update_tickets: statement!("tickets/update_after_scans.sqlite.sql"),
@@ -182,6 +189,7 @@ impl Dialect for Sqlite {
         others_cut_off: None,
         hold_lease: None,
         release_lease: None,
+        load_signal_windows: statement!("signals/load_windows.sqlite.sql"),
     };
 
     /// One process uses the file.

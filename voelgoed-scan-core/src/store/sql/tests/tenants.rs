@@ -35,8 +35,52 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the feeds of all organizations that a task has to read",
     ),
     (
+        "signals/open.sql",
+        "reads the open signals of all organizations, which a task looks at",
+    ),
+    (
+        "signals/positions.sql",
+        "watches the signals of all organizations of a node",
+    ),
+    (
+        "signals/working_devices.sql",
+        "looks at the devices at work of all organizations",
+    ),
+    (
+        "signals/waiting_devices.sql",
+        "looks at the devices with waiting scans of all organizations",
+    ),
+    (
+        "signals/live_events.sql",
+        "looks at the live events of all organizations",
+    ),
+    (
+        "signals/live_counts.sql",
+        "looks at the people inside the live events of all organizations",
+    ),
+    (
+        "signals/all_settings.sql",
+        "reads the settings of all organizations for the task that finds signals",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
+    ),
+    (
+        "webhooks/feeds_ahead.postgres.sql",
+        "looks for untold scans of all organizations; each join compares the organization",
+    ),
+    (
+        "webhooks/feeds_ahead.sqlite.sql",
+        "looks for untold scans of all organizations; each join compares the organization",
+    ),
+    (
+        "webhooks/listening.sql",
+        "reads which organizations have webhooks",
+    ),
+    (
+        "webhooks/all.sql",
+        "looks for webhooks of all organizations that need work",
     ),
 ];
 
