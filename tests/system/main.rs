@@ -55,3 +55,4 @@ mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod who_sees_codes;

@@ -11,7 +11,7 @@ const READERS: &str = "owner admin staff viewer";
 const ADMINS: &str = "owner admin";
 
 /// The callers that the contract allows to call an operation.
-fn allowed_callers(operation: &str) -> &'static str {
+pub(crate) fn allowed_callers(operation: &str) -> &'static str {
     match operation {
         "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" | "showManifest" => "device",
         "endSession" | "undoScan" => "device owner admin staff",

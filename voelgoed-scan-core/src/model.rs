@@ -12,6 +12,7 @@ mod credential;
 mod device;
 mod device_context;
 mod device_scope;
+mod device_state;
 mod enrollment;
 mod event;
 mod gate;
@@ -52,6 +53,7 @@ pub use device::{
 };
 pub use device_context::{ActiveSession, AuthenticatedDevice};
 pub use device_scope::DeviceScope;
+pub use device_state::DeviceState;
 pub use enrollment::{
     DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
     InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,

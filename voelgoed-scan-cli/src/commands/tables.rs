@@ -2,13 +2,12 @@
 
 use comfy_table::Cell;
 use voelgoed_scan_core::model::{
-    ApiKey, ClassName, Device, Event, Gate, ScanRecord, ScanSession, Seat, SeatPart, SigningKey,
-    TicketListing, hex,
+    ApiKey, ClassName, Event, Gate, ScanRecord, ScanSession, Seat, SeatPart, SigningKey, TicketListing, hex,
 };
 
 use crate::output::{TableRow, status_cell};
 
-fn or_dash(value: Option<impl ToString>) -> String {
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
@@ -78,21 +77,6 @@ impl TableRow for TicketListing {
             Cell::new(ticket.entry_limit),
             Cell::new(or_dash(self.holder_name.as_ref())),
             Cell::new(or_dash(self.order_ref.as_ref())),
-        ]
-    }
-}
-
-impl TableRow for Device {
-    const COLUMNS: &'static [&'static str] = &["DEVICE ID", "NAME", "TYPE", "STATUS", "LAST SEEN", "ID"];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            Cell::new(&self.device_id),
-            Cell::new(&self.name),
-            Cell::new(self.device_type),
-            status_cell(self.status),
-            Cell::new(or_dash(self.last_seen_at)),
-            Cell::new(self.id),
         ]
     }
 }

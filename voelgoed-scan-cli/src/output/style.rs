@@ -42,10 +42,10 @@ pub(crate) fn styled(style: TextStyle, text: &str) -> String {
 /// The style of a status or result; `None` for any other text.
 pub(super) fn status_style(status: &str) -> Option<TextStyle> {
     match status {
-        "active" | "live" | "open" | "valid" => Some(TextStyle::Success),
+        "active" | "live" | "open" | "valid" | "online" => Some(TextStyle::Success),
         "closed" | "revoked" | "voided" | "refunded" | "inactive" | "duplicate" | "invalid_token"
-        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" => Some(TextStyle::Error),
-        "draft" | "published" | "postponed" | "verify_only" | "used" => Some(TextStyle::Warning),
+        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" | "silent" => Some(TextStyle::Error),
+        "draft" | "published" | "postponed" | "verify_only" | "used" | "idle" => Some(TextStyle::Warning),
         // Neither good nor bad, and every other text.
         _ => None,
     }
@@ -70,15 +70,17 @@ pub(crate) fn status_cell(status: impl std::fmt::Display) -> Cell {
 #[cfg(test)]
 mod tests {
     use voelgoed_scan_core::model::{
-        DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult, SessionStatus, TicketStatus,
+        DeviceState, DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult, SessionStatus,
+        TicketStatus,
     };
 
     use super::*;
 
     #[test]
     fn every_status_has_a_style_or_is_known_to_need_none() {
-        let plain = ["scanned", "ended", "archived"];
+        let plain = ["scanned", "ended", "archived", "never"];
         let all = [
+            DeviceState::STRINGS,
             DeviceStatus::STRINGS,
             EventStatus::STRINGS,
             GateStatus::STRINGS,
