@@ -1,0 +1,144 @@
+defmodule VoelgoedScan.ScanServer do
+  @moduledoc """
+  The real scan server on a database of its own, with calls that a scanner app would make.
+
+  `VOELGOED_SCAN_PROGRAMS` is the folder with its programs; by default that of a debug build of this repository. The server
+  ends with the process that started it, however that ends.
+  """
+
+  alias VoelgoedScan.HTTP
+
+  @enforce_keys [:folder, :url, :organization, :client]
+  defstruct @enforce_keys
+
+  # Forwards a signal from its input to the server. At the end of its input it kills the server.
+  @guard """
+  "$@" </dev/null & server=$!
+  read -r signal
+  kill -s "${signal:-KILL}" $server; wait $server
+  echo stopped
+  """
+
+  def start!(options \\ []) do
+    folder =
+      Path.join(
+        System.tmp_dir!(),
+        "voelgoed-scan-elixir-#{System.unique_integer([:positive])}-#{System.pid()}"
+      )
+
+    File.mkdir_p!(folder)
+    ExUnit.Callbacks.on_exit(fn -> File.rm_rf!(folder) end)
+
+    init = [
+      "--output",
+      "json",
+      "init",
+      "--organization",
+      "Harbour Theatre",
+      "--database-url",
+      database(folder)
+    ]
+
+    {json, 0} = System.cmd(program("voelgoed-scan"), init)
+    %{"api_key" => key, "organization_id" => organization} = VoelgoedScan.JSON.decode!(json)
+    url = run(folder, "127.0.0.1:0", options)
+
+    client =
+      VoelgoedScan.new([server: url, token: key, max_backoff: 50] ++ Keyword.take(options, [:cacertfile]))
+
+    %__MODULE__{folder: folder, url: url, organization: organization, client: client}
+  end
+
+  @doc "Stops the server with a signal and waits for its end."
+  def stop!(%__MODULE__{folder: folder}, signal) do
+    port = Process.delete({:server, folder})
+    Port.command(port, signal <> "\n")
+    await_line(port, &(&1 == "stopped"))
+    Port.close(port)
+  end
+
+  @doc "Starts the server again, at the same address."
+  def start_again!(%__MODULE__{folder: folder, url: url}) do
+    run(folder, String.replace_prefix(url, "http://", ""), [])
+    :ok
+  end
+
+  defp run(folder, address, options) do
+    more =
+      for {name, value} <- Keyword.take(options, [:tls_cert, :tls_key]),
+          do: "--#{String.replace(to_string(name), "_", "-")}=#{value}"
+
+    arguments =
+      ["-c", @guard, "guard", program("voelgoed-scan-server"), "--listen", address, "--rate-limit", "0"] ++
+        ["--database-url", database(folder), "--log-format", "json"] ++ more
+
+    port =
+      Port.open({:spawn_executable, "/bin/sh"}, [:binary, :stderr_to_stdout, line: 65_536, args: arguments])
+
+    Process.put({:server, folder}, port)
+    [_line, url] = await_line(port, &Regex.run(~r"listening on (https?://[0-9.:]+)", &1))
+    # Takes the rest of the log, so that a full pipe does not block the server.
+    url
+  end
+
+  defp await_line(port, wanted) do
+    receive do
+      {^port, {:data, {_end, line}}} -> wanted.(line) || await_line(port, wanted)
+    after
+      30_000 -> raise "the scan server did not start or stop"
+    end
+  end
+
+  defp database(folder), do: "sqlite://" <> Path.join(folder, "gate.db")
+
+  defp program(name) do
+    folder = System.get_env("VOELGOED_SCAN_PROGRAMS") || Path.expand("../../../../target/debug", __DIR__)
+    Path.join(folder, name)
+  end
+
+  @doc "A UUID."
+  def uuid do
+    <<a::binary-size(8), b::binary-size(4), c::binary-size(3), d::binary-size(3), e::binary-size(12),
+      _::binary>> = Base.encode16(:crypto.strong_rand_bytes(16), case: :lower)
+
+    "#{a}-#{b}-4#{c}-8#{d}-#{e}"
+  end
+
+  @doc "A live event with a gate, `count` tickets, and a device in a session at the gate."
+  def event!(%__MODULE__{client: client}, count) do
+    {event, gate} = {uuid(), uuid()}
+
+    {:ok, _event} =
+      VoelgoedScan.put_event(client, event, %{name: "Opening night", status: "live", allow_unsigned: true})
+
+    {:ok, _gate} = VoelgoedScan.put_gate(client, event, gate, %{name: "Main", status: "open"})
+    codes = for _number <- 1..count, do: VoelgoedScan.new_ticket_code()
+
+    {:ok, %{"inserted" => ^count}} =
+      VoelgoedScan.import_tickets(client, event, Stream.map(codes, &%{code: &1}))
+
+    %{event: event, gate: gate, codes: codes, device: device!(client, event, gate)}
+  end
+
+  @doc "The client of a device in a session at a gate."
+  def device!(client, event, gate) do
+    {:ok, %{"token" => token}} =
+      VoelgoedScan.register_device(client, %{device_id: uuid(), name: "Gate", device_type: "scanner"})
+
+    device = %{client | token: token}
+    {:ok, _session} = post(device, "sessions", %{event_id: event, gate_id: gate})
+    device
+  end
+
+  @doc "Scans a code, and again with the same id until there is an answer."
+  def scan!(device, code, fields \\ %{}) do
+    scan = Map.merge(%{ticket_code: code, scan_id: uuid()}, fields)
+    {:ok, answer} = post(device, "scan", scan, repeatable: true)
+    answer
+  end
+
+  def post(device, path, fields, options \\ []) do
+    body = {"application/json", VoelgoedScan.JSON.encode!(fields)}
+    HTTP.request(device, :post, "/api/v1/scanning/" <> path, body, options)
+  end
+end
