@@ -38,7 +38,8 @@ defmodule VoelgoedScan do
     * `:token` (required) - an API key, `vgk_...`
     * `:json` - a module with `decode!/1` and `encode!/1`, such as `Jason`; by default the runtime's `JSON`, and
       `VoelgoedScan.JSON` where there is none
-    * `:cacertfile` - the certificates to trust, in PEM format; by default those of the operating system
+    * `:cacertfile` - the certificates to trust, in PEM format; by default those of the operating system. All clients of one
+      server need the same, because they share connections.
     * `:connect_timeout` (5,000 ms), `:timeout` (60,000 ms) - of one attempt
     * `:retries` (4) - how often a call that may be repeated is repeated
     * `:max_backoff` (10,000 ms) - the longest wait between attempts, unless the server asks for a longer one

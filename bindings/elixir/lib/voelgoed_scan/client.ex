@@ -64,7 +64,21 @@ defmodule VoelgoedScan.Client do
 
   defp verification(cacertfile) do
     trusted = if cacertfile, do: [cacertfile: cacertfile], else: [cacerts: :public_key.cacerts_get()]
-    match = :public_key.pkix_verify_hostname_match_fun(:https)
-    [verify: :verify_peer, depth: 5, customize_hostname_check: [match_fun: match]] ++ trusted
+    [verify: :verify_peer, depth: 5, customize_hostname_check: [match_fun: &same_host?/2]] ++ trusted
   end
+
+  # `:httpc` names an address as if it were a host name.
+  defp same_host?({:dns_id, host}, {:iPAddress, address}) do
+    case :inet.parse_strict_address(host) do
+      {:ok, parsed} -> octets(parsed) == :binary.list_to_bin(address)
+      {:error, _not_an_address} -> false
+    end
+  end
+
+  defp same_host?(reference, presented) do
+    :public_key.pkix_verify_hostname_match_fun(:https).(reference, presented)
+  end
+
+  defp octets({a, b, c, d}), do: <<a, b, c, d>>
+  defp octets(ipv6), do: for(part <- Tuple.to_list(ipv6), into: <<>>, do: <<part::16>>)
 end

@@ -80,39 +80,16 @@ defmodule VoelgoedScan.HTTP do
   defp send_once(client, method, path, body) do
     options = [timeout: client.timeout] ++ http_options(client)
 
-    case :httpc.request(method, to_httpc(client, path, [], body), options, [body_format: :binary], @profile) do
-      {:ok, {{_version, status, _reason}, headers, body}} -> answer(client, status, headers(headers), body)
+    case :httpc.request(method, to_httpc(client, path, body), options, [body_format: :binary], @profile) do
+      {:ok, {{_version, status, _reason}, headers, body}} -> answer(client, status, received(headers), body)
       {:error, reason} -> {:error, %TransportError{reason: reason}}
     end
   end
 
-  @doc """
-  Begins a request whose answer comes to the calling process, as messages of `:httpc` with the returned reference. The process
-  calls `stream_next/1` for each part.
-  """
-  @spec open_stream(Client.t(), String.t(), [{String.t(), String.t()}]) ::
-          {:ok, reference()} | {:error, error()}
-  def open_stream(%Client{} = client, path, headers) do
-    # The connection serves this request alone.
-    request = to_httpc(client, path, [{"connection", "close"} | headers], nil)
-    options = [sync: false, stream: {:self, :once}, body_format: :binary]
-
-    case :httpc.request(:get, request, [timeout: :infinity] ++ http_options(client), options, @profile) do
-      {:ok, reference} -> {:ok, reference}
-      {:error, reason} -> {:error, %TransportError{reason: reason}}
-    end
-  end
-
-  @spec stream_next(pid()) :: :ok
-  def stream_next(handler), do: :httpc.stream_next(handler)
-
-  @spec close_stream(reference()) :: :ok
-  def close_stream(reference), do: :httpc.cancel_request(reference, @profile)
-
-  @doc "The problem of an answer that `:httpc` does not stream because its status is not 200."
-  @spec problem(Client.t(), tuple()) :: error()
-  def problem(client, {{_version, status, _reason}, headers, body}) do
-    case answer(client, status, headers(headers), body) do
+  @doc "The problem of an answer whose status is not 200."
+  @spec problem(Client.t(), pos_integer(), map(), binary()) :: error()
+  def problem(client, status, headers, body) do
+    case answer(client, status, headers, body) do
       {:error, error} -> error
       {:ok, _unexpected} -> %TransportError{reason: {:unexpected_status, status}}
     end
@@ -123,11 +100,8 @@ defmodule VoelgoedScan.HTTP do
       if(client.ssl == [], do: [], else: [ssl: client.ssl])
   end
 
-  defp to_httpc(client, path, more, body) do
-    headers =
-      [{"authorization", "Bearer " <> client.token}, {"user-agent", user_agent()} | more]
-      |> Enum.map(fn {name, value} -> {to_charlist(name), to_charlist(value)} end)
-
+  defp to_httpc(client, path, body) do
+    headers = for {name, value} <- headers(client), do: {to_charlist(name), to_charlist(value)}
     url = to_charlist(client.server <> path)
 
     case body do
@@ -136,9 +110,14 @@ defmodule VoelgoedScan.HTTP do
     end
   end
 
-  defp user_agent, do: "voelgoed-scan-elixir/#{Application.spec(:voelgoed_scan, :vsn)}"
+  @doc "The headers of every request."
+  @spec headers(Client.t()) :: [{String.t(), String.t()}]
+  def headers(client) do
+    version = Application.spec(:voelgoed_scan, :vsn)
+    [{"authorization", "Bearer " <> client.token}, {"user-agent", "voelgoed-scan-elixir/#{version}"}]
+  end
 
-  defp headers(headers) do
+  defp received(headers) do
     Map.new(headers, fn {name, value} -> {name |> to_string() |> String.downcase(), to_string(value)} end)
   end
 

@@ -6,6 +6,8 @@ defmodule VoelgoedScan.ScanServer do
   ends with the process that started it, however that ends.
   """
 
+  use GenServer
+
   alias VoelgoedScan.HTTP
 
   @enforce_keys [:folder, :url, :organization, :client]
@@ -39,7 +41,9 @@ defmodule VoelgoedScan.ScanServer do
       database(folder)
     ]
 
-    {json, 0} = System.cmd(program("voelgoed-scan"), init)
+    # What the program says to people is not for the output of the tests.
+    quietly = ["-c", ~s(exec "$@" 2>/dev/null), "quietly", program("voelgoed-scan")]
+    {json, 0} = System.cmd("/bin/sh", quietly ++ init)
     %{"api_key" => key, "organization_id" => organization} = VoelgoedScan.JSON.decode!(json)
     url = run(folder, "127.0.0.1:0", options)
 
@@ -50,12 +54,8 @@ defmodule VoelgoedScan.ScanServer do
   end
 
   @doc "Stops the server with a signal and waits for its end."
-  def stop!(%__MODULE__{folder: folder}, signal) do
-    port = Process.delete({:server, folder})
-    Port.command(port, signal <> "\n")
-    await_line(port, &(&1 == "stopped"))
-    Port.close(port)
-  end
+  def stop!(%__MODULE__{folder: folder}, signal),
+    do: :ok = GenServer.call(name(folder), {:stop, signal}, 30_000)
 
   @doc "Starts the server again, at the same address."
   def start_again!(%__MODULE__{folder: folder, url: url}) do
@@ -65,29 +65,61 @@ defmodule VoelgoedScan.ScanServer do
 
   defp run(folder, address, options) do
     more =
-      for {name, value} <- Keyword.take(options, [:tls_cert, :tls_key]),
-          do: "--#{String.replace(to_string(name), "_", "-")}=#{value}"
+      for {name, value} <- Keyword.take(options, [:tls_cert, :tls_key]) do
+        "--#{String.replace(to_string(name), "_", "-")}=#{value}"
+      end
 
     arguments =
       ["-c", @guard, "guard", program("voelgoed-scan-server"), "--listen", address, "--rate-limit", "0"] ++
-        ["--database-url", database(folder), "--log-format", "json"] ++ more
+        ["--database-url", database(folder)] ++ more
 
+    process = %{id: make_ref(), start: {__MODULE__, :start_link, [folder, arguments]}, restart: :temporary}
+    ExUnit.Callbacks.start_supervised!(process)
+    GenServer.call(name(folder), :url, 30_000)
+  end
+
+  defp name(folder), do: {:global, folder}
+
+  @doc false
+  def start_link(folder, arguments), do: GenServer.start_link(__MODULE__, arguments, name: name(folder))
+
+  @impl true
+  def init(arguments) do
     port =
       Port.open({:spawn_executable, "/bin/sh"}, [:binary, :stderr_to_stdout, line: 65_536, args: arguments])
 
-    Process.put({:server, folder}, port)
-    [_line, url] = await_line(port, &Regex.run(~r"listening on (https?://[0-9.:]+)", &1))
-    # Takes the rest of the log, so that a full pipe does not block the server.
-    url
+    {:ok, %{port: port, url: nil, log: [], waiting: nil}}
   end
 
-  defp await_line(port, wanted) do
-    receive do
-      {^port, {:data, {_end, line}}} -> wanted.(line) || await_line(port, wanted)
-    after
-      30_000 -> raise "the scan server did not start or stop"
+  @impl true
+  def handle_call(:url, from, %{url: nil} = state), do: {:noreply, %{state | waiting: from}}
+  def handle_call(:url, _from, state), do: {:reply, state.url, state}
+
+  def handle_call({:stop, signal}, from, state) do
+    Port.command(state.port, signal <> "\n")
+    {:noreply, %{state | waiting: from}}
+  end
+
+  @impl true
+  def handle_info({port, {:data, {_end, "stopped"}}}, %{port: port} = state) do
+    if is_nil(state.url), do: raise("the scan server did not start: #{inspect(Enum.reverse(state.log))}")
+    if state.waiting, do: GenServer.reply(state.waiting, :ok)
+    {:stop, :normal, state}
+  end
+
+  def handle_info({port, {:data, {_end, line}}}, %{port: port, url: nil} = state) do
+    case Regex.run(~r"listening on (https?://[0-9.:]+)", line) do
+      [_line, url] ->
+        if state.waiting, do: GenServer.reply(state.waiting, url)
+        {:noreply, %{state | url: url, waiting: nil}}
+
+      nil ->
+        {:noreply, %{state | log: [line | state.log]}}
     end
   end
+
+  # The rest of the log, which is read so that a full pipe does not stop the server.
+  def handle_info({_port, {:data, _line}}, state), do: {:noreply, state}
 
   defp database(folder), do: "sqlite://" <> Path.join(folder, "gate.db")
 

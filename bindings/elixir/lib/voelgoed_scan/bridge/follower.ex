@@ -5,12 +5,12 @@ defmodule VoelgoedScan.Bridge.Follower do
   # The id of an event counts as reached once it is told. The next part of the stream is asked for once all of the last part is
   # told, so a slow broadcast slows the stream down and nothing piles up here.
 
-  use GenServer, shutdown: 5_000
+  use GenServer
 
   require Logger
 
-  alias VoelgoedScan.{Backoff, HTTP, Problem, TransportError}
-  alias VoelgoedScan.Bridge.{EventStream, Memory, Topics}
+  alias VoelgoedScan.{Backoff, Problem, TransportError}
+  alias VoelgoedScan.Bridge.{Connection, EventStream, Memory, Topics}
 
   defstruct [
     :event,
@@ -18,8 +18,7 @@ defmodule VoelgoedScan.Bridge.Follower do
     :options,
     :client,
     :organization,
-    :request,
-    :handler,
+    :connection,
     :idle,
     :logged,
     parser: %EventStream{},
@@ -33,8 +32,6 @@ defmodule VoelgoedScan.Bridge.Follower do
 
   @impl true
   def init({event, memory, options}) do
-    # `terminate/2` closes the connection.
-    Process.flag(:trap_exit, true)
     # This process does its own waiting.
     client = %{options[:client] | retries: 0}
     state = %__MODULE__{event: event, memory: memory, options: options, client: client}
@@ -47,53 +44,41 @@ defmodule VoelgoedScan.Bridge.Follower do
   @impl true
   def handle_info(:connect, state), do: {:noreply, connect(state)}
 
-  def handle_info({:http, {request, :stream_start, headers, handler}}, %{request: request} = state) do
-    if event_stream?(headers) do
-      HTTP.stream_next(handler)
-      {:noreply, watch(%{state | handler: handler})}
-    else
-      {:noreply, reconnect(state, %TransportError{reason: :not_an_event_stream})}
-    end
-  end
+  def handle_info({:tell_again, connection}, %{connection: %{socket: connection}} = state),
+    do: {:noreply, tell(state)}
 
-  def handle_info({:http, {request, :stream, text}}, %{request: request} = state) do
-    {events, parser} = EventStream.parse(state.parser, text)
-    if state.logged, do: Logger.info("event #{state.event} is followed again")
-    {:noreply, tell(%{state | parser: parser, waiting: events, failures: 0, logged: nil})}
-  end
-
-  def handle_info({:http, {request, :stream_end, _headers}}, %{request: request} = state) do
-    {:noreply, reconnect(state, %TransportError{reason: :closed})}
-  end
-
-  def handle_info({:http, {request, {:error, reason}}}, %{request: request} = state) do
-    {:noreply, reconnect(state, %TransportError{reason: reason})}
-  end
-
-  def handle_info({:http, {request, response}}, %{request: request} = state) do
-    {:noreply, reconnect(state, HTTP.problem(state.client, response))}
-  end
-
-  # Of a connection that was given up.
-  def handle_info({:http, _message}, state), do: {:noreply, state}
-
-  def handle_info({:tell_again, request}, %{request: request} = state), do: {:noreply, tell(state)}
   def handle_info({:tell_again, _former}, state), do: {:noreply, state}
 
-  def handle_info({:idle, request}, %{request: request, waiting: []} = state) do
+  def handle_info({:idle, connection}, %{connection: %{socket: connection}, waiting: []} = state) do
     {:noreply, reconnect(state, %TransportError{reason: :idle})}
   end
 
-  def handle_info({:idle, _request}, state), do: {:noreply, state}
-  def handle_info({:EXIT, _pid, _reason}, state), do: {:noreply, state}
+  def handle_info({:idle, _former}, state), do: {:noreply, state}
 
-  @impl true
-  def terminate(_reason, state), do: disconnect(state)
+  def handle_info(message, %{connection: %Connection{}} = state) do
+    case Connection.handle(state.connection, message) do
+      {:text, text, connection} -> {:noreply, read(text, %{state | connection: connection})}
+      {:error, error} -> {:noreply, reconnect(state, error)}
+      # Of a connection that was given up.
+      :other -> {:noreply, state}
+    end
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  # The head of the response.
+  defp read("", state), do: tell(state)
+
+  defp read(text, state) do
+    {events, parser} = EventStream.parse(state.parser, text)
+    if state.logged, do: Logger.info("event #{state.event} is followed again")
+    tell(%{state | parser: parser, waiting: events, failures: 0, logged: nil})
+  end
 
   defp connect(state) do
     with {:ok, organization} <- organization(state),
-         {:ok, request} <- HTTP.open_stream(state.client, path(state), resume(state)) do
-      watch(%{state | organization: organization, request: request})
+         {:ok, connection} <- Connection.open(state.client, path(state), resume(state)) do
+      tell(%{state | organization: organization, connection: connection})
     else
       {:error, error} -> reconnect(state, error)
     end
@@ -118,12 +103,6 @@ defmodule VoelgoedScan.Bridge.Follower do
       nil -> []
       id -> [{"last-event-id", id}]
     end
-  end
-
-  defp event_stream?(headers) do
-    Enum.any?(headers, fn {name, value} ->
-      to_string(name) == "content-type" and String.starts_with?(to_string(value), "text/event-stream")
-    end)
   end
 
   # What was read and not told comes again, since the stream resumes behind what was told.
@@ -151,18 +130,22 @@ defmodule VoelgoedScan.Bridge.Follower do
   end
 
   defp disconnect(state) do
-    if state.request, do: HTTP.close_stream(state.request)
+    if state.connection, do: Connection.close(state.connection)
     if state.idle, do: Process.cancel_timer(state.idle)
-    %{state | request: nil, handler: nil, idle: nil, parser: %EventStream{}, waiting: [], refusals: 0}
+    %{state | connection: nil, idle: nil, parser: %EventStream{}, waiting: [], refusals: 0}
   end
 
   defp watch(state) do
     if state.idle, do: Process.cancel_timer(state.idle)
-    %{state | idle: Process.send_after(self(), {:idle, state.request}, state.options[:idle_timeout])}
+
+    %{
+      state
+      | idle: Process.send_after(self(), {:idle, state.connection.socket}, state.options[:idle_timeout])
+    }
   end
 
   defp tell(%{waiting: []} = state) do
-    HTTP.stream_next(state.handler)
+    _ = Connection.next(state.connection)
     watch(state)
   end
 
@@ -175,7 +158,7 @@ defmodule VoelgoedScan.Bridge.Follower do
       {:error, reason} ->
         if state.refusals == 0, do: Logger.error("broadcast of event #{state.event} failed: #{reason}")
         wait = Backoff.delay(state.refusals + 1, state.options[:max_backoff])
-        Process.send_after(self(), {:tell_again, state.request}, wait)
+        Process.send_after(self(), {:tell_again, state.connection.socket}, wait)
         %{state | refusals: state.refusals + 1}
     end
   end

@@ -10,7 +10,8 @@ defmodule VoelgoedScan.JSON.Encoder do
   def encode(value) when is_integer(value), do: Integer.to_string(value)
   def encode(value) when is_float(value), do: Float.to_string(value)
   def encode([]), do: "[]"
-  def encode(value) when is_list(value), do: [?[, value |> Enum.map(&encode/1) |> Enum.intersperse(?,), ?]]
+
+  def encode([first | rest]), do: [?[, encode(first), elements(rest), ?]]
 
   def encode(%module{} = value) when module in [Date, DateTime, NaiveDateTime, Time] do
     [?", module.to_iso8601(value), ?"]
@@ -23,6 +24,10 @@ defmodule VoelgoedScan.JSON.Encoder do
   end
 
   def encode(value), do: raise(ArgumentError, "JSON cannot hold #{inspect(value)}")
+
+  defp elements([value | rest]), do: [?,, encode(value) | elements(rest)]
+  defp elements([]), do: []
+  defp elements(_tail), do: raise(ArgumentError, "JSON cannot hold an improper list")
 
   defp member({key, value}), do: [string(key(key)), ?:, encode(value)]
 
