@@ -22,14 +22,7 @@ defmodule VoelgoedScan.ScanServer do
   """
 
   def start!(options \\ []) do
-    folder =
-      Path.join(
-        System.tmp_dir!(),
-        "voelgoed-scan-elixir-#{System.unique_integer([:positive])}-#{System.pid()}"
-      )
-
-    File.mkdir_p!(folder)
-    ExUnit.Callbacks.on_exit(fn -> File.rm_rf!(folder) end)
+    folder = folder!()
 
     init = [
       "--output",
@@ -51,6 +44,15 @@ defmodule VoelgoedScan.ScanServer do
       VoelgoedScan.new([server: url, token: key, max_backoff: 50] ++ Keyword.take(options, [:cacertfile]))
 
     %__MODULE__{folder: folder, url: url, organization: organization, client: client}
+  end
+
+  @doc "A folder that is removed after the test."
+  def folder! do
+    name = "voelgoed-scan-elixir-#{System.unique_integer([:positive])}-#{System.pid()}"
+    folder = Path.join(System.tmp_dir!(), name)
+    File.mkdir_p!(folder)
+    ExUnit.Callbacks.on_exit(fn -> File.rm_rf!(folder) end)
+    folder
   end
 
   @doc "Stops the server with a signal and waits for its end."
