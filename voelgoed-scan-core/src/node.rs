@@ -5,6 +5,7 @@
 //! the facts that scans depend on, and `manifest_cache` issues the manifests that phones decide by while they are offline.
 
 mod admin;
+mod background;
 mod cache;
 mod cluster;
 mod feed;

@@ -10,6 +10,7 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -21,6 +22,7 @@
 //! - The database resolves races: concurrent calls have the same results as in some sequential order.
 //! - "Not found" is `None`, and a rule that forbids a write is a value. Only a failure of the database is an error.
 
+mod background;
 mod errors;
 mod feed;
 mod filters;
@@ -42,6 +44,7 @@ use crate::model::{
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
+pub use background::{BackgroundStore, FeedAhead};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -225,11 +228,28 @@ pub trait SyncStore: Send + Sync {
 
 /// A database that implements the whole storage interface.
 pub trait Store:
-    ScanStore + FeedStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static
+    ScanStore
+    + FeedStore
+    + SyncStore
+    + Registry
+    + TicketStore
+    + ManifestStore
+    + BackgroundStore
+    + NodeStore
+    + 'static
 {
 }
 
-impl<T: ScanStore + FeedStore + SyncStore + Registry + TicketStore + ManifestStore + NodeStore + 'static>
-    Store for T
+impl<
+    T: ScanStore
+        + FeedStore
+        + SyncStore
+        + Registry
+        + TicketStore
+        + ManifestStore
+        + BackgroundStore
+        + NodeStore
+        + 'static,
+> Store for T
 {
 }

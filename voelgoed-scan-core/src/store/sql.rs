@@ -8,6 +8,7 @@
 //! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
 //! positions of the feed.
 
+mod background;
 mod batch;
 mod bounded_list;
 mod bulk;

@@ -10,6 +10,7 @@ mod admission;
 mod attempts;
 mod audit_trail;
 mod authentication;
+mod background;
 mod capacity;
 mod change_counters;
 mod checks;
@@ -76,6 +77,10 @@ macro_rules! all_store_tests {
                 an_exit_is_denied_only_when_the_holder_is_not_inside,
                 an_override_admits_only_duplicates_and_refusals,
                 every_change_raises_the_version_of_a_ticket,
+            }
+            background {
+                one_node_has_the_lease_of_a_task,
+                a_cursor_advances_from_where_it_is,
             }
             capacity {
                 capacity_zero_admits_nobody_and_no_capacity_is_no_limit,

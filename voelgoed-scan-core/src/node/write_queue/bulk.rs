@@ -52,6 +52,8 @@ pub(crate) enum BulkKind {
     Upload,
     /// Lines of a ticket list.
     Import,
+    /// What tasks in the background derive from recorded scans.
+    Background,
 }
 
 /// How bulk writes and scans of a database get in each other's way.
@@ -99,6 +101,7 @@ struct Shared {
     contention: Contention,
     upload_size: ChunkSize,
     import_size: ChunkSize,
+    background_size: ChunkSize,
     state: Mutex<State>,
 }
 
@@ -138,6 +141,7 @@ impl BulkWrites {
             contention,
             upload_size: ChunkSize::new(target),
             import_size: ChunkSize::new(target),
+            background_size: ChunkSize::new(target),
             state: Mutex::default(),
         }))
     }
@@ -146,6 +150,7 @@ impl BulkWrites {
         match kind {
             BulkKind::Upload => &self.0.upload_size,
             BulkKind::Import => &self.0.import_size,
+            BulkKind::Background => &self.0.background_size,
         }
     }
 

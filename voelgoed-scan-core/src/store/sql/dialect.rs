@@ -138,6 +138,10 @@ pub(crate) struct Statements {
     pub(crate) mark_cut_off: Option<&'static str>,
     /// Reads whether another node is cut off.
     pub(crate) others_cut_off: Option<&'static str>,
+    /// Takes or renews the lease of a task, where there may be several nodes.
+    pub(crate) hold_lease: Option<&'static str>,
+    /// Gives up a lease.
+    pub(crate) release_lease: Option<&'static str>,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -156,6 +156,8 @@ impl Dialect for Postgres {
         keep_entry_limits: statement!("rules/keep_entry_limits.postgres.sql"),
         mark_cut_off: Some(statement!("nodes/mark_cut_off.postgres.sql")),
         others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
+        hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
+        release_lease: Some(statement!("background/release_lease.postgres.sql")),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

@@ -179,6 +179,8 @@ impl Dialect for Sqlite {
         keep_entry_limits: statement!("rules/keep_entry_limits.sqlite.sql"),
         mark_cut_off: None,
         others_cut_off: None,
+        hold_lease: None,
+        release_lease: None,
     };
 
     /// One process uses the file.

@@ -31,6 +31,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "checks the keys of all organizations when a node starts",
     ),
     (
+        "background/feeds_ahead.sql",
+        "finds the feeds of all organizations that a task has to read",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),

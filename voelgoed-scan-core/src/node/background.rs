@@ -1,0 +1,97 @@
+//! Runs tasks in the background, each on one node at a time.
+//!
+//! A lease in the database says which node runs a task. It spares work and decides nothing: what a task writes is safe when
+//! two nodes run it at once (`BackgroundStore`).
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use uuid::Uuid;
+
+use crate::node::Feed;
+use crate::store::{Store, StoreError};
+
+/// How long a lease holds. Another node takes the task over after that, if its node dies.
+const LEASE_DURATION: Duration = Duration::from_secs(3);
+
+/// How often a lease is renewed during a long run.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A task that one node runs.
+pub(crate) struct OneNodeTask {
+    /// The name of its lease.
+    pub(crate) name: &'static str,
+    /// The pause between two runs. It is at most the time after which another node may take over.
+    pub(crate) interval: Duration,
+    /// Starts a run before its time.
+    pub(crate) wake: Arc<Notify>,
+    /// This node, by an id of this start.
+    pub(crate) node: Uuid,
+    pub(crate) store: Arc<dyn Store>,
+    /// The task ends when it is closed.
+    pub(crate) feed: Arc<Feed>,
+}
+
+impl OneNodeTask {
+    /// Starts the task. `run` does what there is to do; after an error it is called again at the next turn.
+    pub(crate) fn start<R>(self, mut run: impl FnMut() -> R + Send + 'static)
+    where
+        R: Future<Output = Result<(), StoreError>> + Send,
+    {
+        tokio::spawn(async move {
+            loop {
+                let wait = timeout(self.interval, self.wake.notified());
+                tokio::select! {
+                    _ = wait => {}
+                    () = self.feed.closed() => break,
+                }
+                if !self.hold_lease().await {
+                    continue;
+                }
+                let ended = tokio::select! {
+                    result = self.renew_during(run()) => {
+                        if let Err(error) = result {
+                            tracing::warn!(%error, task = self.name, "a task in the background failed");
+                        }
+                        false
+                    }
+                    () = self.feed.closed() => true,
+                };
+                if ended {
+                    break;
+                }
+            }
+            if let Err(error) = self.store.release_lease(self.name, self.node).await {
+                tracing::debug!(%error, task = self.name, "a lease could not be given up");
+            }
+        });
+    }
+
+    /// Whether this node has the lease now. While the database is out of reach, no node has it.
+    async fn hold_lease(&self) -> bool {
+        let held = self.store.hold_lease(self.name, self.node, LEASE_DURATION).await;
+        held.unwrap_or_else(|error| {
+            tracing::debug!(%error, task = self.name, "a lease could not be taken");
+            false
+        })
+    }
+
+    async fn renew_during<T>(&self, run: impl Future<Output = T>) -> T {
+        let mut run = pin!(run);
+        let mut renewals = interval(RENEWAL_INTERVAL);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        renewals.tick().await;
+        loop {
+            tokio::select! {
+                result = &mut run => return result,
+                _ = renewals.tick() => {
+                    self.hold_lease().await;
+                }
+            }
+        }
+    }
+}
