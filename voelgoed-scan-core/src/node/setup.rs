@@ -117,12 +117,11 @@ impl Setup {
             feed: Arc::clone(&feed),
         };
         cluster.start(bus.clone(), publisher_queue);
-        let webhooks = Arc::new(Webhooks::new(
+        let webhooks = Webhooks::start(
             Arc::clone(&store),
             Arc::clone(&feed),
             write_queue.bulk_writes().clone(),
-        ));
-        webhooks.start();
+        );
         let invalidator = Invalidator {
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),

@@ -34,20 +34,22 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    pub(crate) fn new(store: Arc<dyn Store>, feed: Arc<Feed>, bulk_writes: BulkWrites) -> Self {
-        Self {
+    /// Starts the tasks, which end with the node.
+    pub(crate) fn start(store: Arc<dyn Store>, feed: Arc<Feed>, bulk_writes: BulkWrites) -> Arc<Self> {
+        let webhooks = Arc::new(Self {
             store,
             feed,
             bulk_writes,
             enqueued: Notify::new(),
             changed: Notify::new(),
-        }
+        });
+        tokio::spawn(Arc::clone(&webhooks).read_new_scans());
+        tokio::spawn(Arc::clone(&webhooks).follow_webhooks());
+        webhooks.keep_up_on_one_node();
+        webhooks
     }
 
-    /// Starts the tasks, which end with the node.
-    pub(crate) fn start(self: &Arc<Self>) {
-        tokio::spawn(Arc::clone(self).read_new_scans());
-        tokio::spawn(Arc::clone(self).follow_webhooks());
+    fn keep_up_on_one_node(self: &Arc<Self>) {
         let task = OneNodeTask {
             name: "webhooks",
             interval: upkeep::INTERVAL,

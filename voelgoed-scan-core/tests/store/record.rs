@@ -389,7 +389,7 @@ async fn set_scope(
     let patch = patch(&scope.patch(&sessions[n], other_event, sessions[1 - n].gate));
     let put = fixture
         .store
-        .patch_device(fixture.organization, sessions[n].device, &patch, START)
+        .patch_device(fixture.organization, sessions[n].device, &patch, START, audit())
         .await;
     assert!(matches!(put, Ok(PutOutcome::Replaced(_))), "{put:?}");
 }
