@@ -10,5 +10,6 @@ mod output;
 mod rehearse;
 mod replay;
 mod scan;
+mod signals;
 mod tickets;
 mod tls;

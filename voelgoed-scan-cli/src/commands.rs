@@ -19,6 +19,7 @@ mod replay;
 mod scan;
 mod scans;
 mod session;
+mod signals;
 mod stats;
 mod tables;
 mod ticket;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Replay(replay::Replay),
     /// List conflicts: scans of offline devices that lost against other scans or the rules
     Conflicts(conflicts::Conflicts),
+    /// List signals: what somebody should look at; show and change the rules by which they are found
+    Signals(signals::Signals),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
     /// Signing keys: list, create, rotate, revoke
@@ -107,6 +110,7 @@ impl Command {
             Self::Watch(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
+            Self::Signals(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),

@@ -36,6 +36,7 @@ mod retry;
 mod rule_changes;
 mod sessions;
 mod shared_gates;
+mod signals;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_file;
 mod sync;
@@ -246,6 +247,16 @@ macro_rules! all_store_tests {
                 a_conflict_names_the_gate_of_its_own_event,
                 the_audit_trail_filters_by_gate_and_by_event,
                 a_gate_of_another_organization_changes_nothing,
+            }
+            signals {
+                one_signal_of_a_kind_is_open_for_a_subject,
+                of_concurrent_searches_one_opens_a_signal,
+                what_follows_from_an_entry_is_written_once,
+                changes_of_signals_are_read_in_their_order,
+                signals_stay_within_their_organization,
+                what_holds_now_is_that_of_live_events_and_active_devices,
+                the_time_since_which_servers_listen_is_kept,
+                the_window_of_a_device_is_kept,
             }
             first_edition {
                 a_filled_database_of_the_first_edition_keeps_everything,
