@@ -143,7 +143,20 @@ fn the_list_shows_who_did_what() {
         (text(&all[0]["actor"], "kind"), text(&all[1]["actor"], "kind")),
         ("cli", "cli")
     );
-    let viewer = owner.json(&["apikey", "create", "Viewer", "--role", "viewer"]);
+    let url = [
+        "init",
+        "--database-url",
+        &copy.server.url,
+        "--new-owner-key",
+        &copy.server.organization,
+    ];
+    owner.without_token().run(&url).expect(0);
+    let last = owner.list(&["audit", "list"]).pop().expect("an entry");
+    assert_eq!(
+        (text(&last, "action"), text(&last["actor"], "kind")),
+        ("api_key.create", "cli")
+    );
+    let viewer = owner.json(&["apikey", "create", "--name", "Viewer", "--role", "viewer"]);
     let viewer = owner.with_token(text(&viewer, "key"));
     viewer.run(&["audit", "list"]).expect(4);
 }
