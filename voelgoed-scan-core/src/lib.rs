@@ -15,6 +15,7 @@
 //! | [`rules`] | the rules of admission, as pure functions |
 //! | [`manifest`] | the signed manifest of an event, for phones |
 //! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
+//! | [`net`] | which addresses belong to the public Internet |
 //! | `bus` | messages between the nodes of a cluster |
 //! | `store` | the storage traits and their SQL implementation |
 //! | `node` | a running node: scanner, caches, write queue, administration |
@@ -25,7 +26,7 @@
 //!
 //! # Features
 //!
-//! Without features the crate has the first five modules and depends on no async runtime, no database and no network.
+//! Without features the crate has the first six modules and depends on no async runtime, no database and no network.
 //!
 //! | feature | adds |
 //! |---|---|
@@ -45,6 +46,7 @@ pub mod manifest;
 #[cfg(any(feature = "client", feature = "postgres", feature = "sqlite"))]
 mod migrations;
 pub mod model;
+pub mod net;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod rules;
