@@ -16,6 +16,7 @@
 //! | [`manifest`] | the signed manifest of an event, for phones |
 //! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
 //! | [`net`] | which addresses belong to the public Internet |
+//! | `delivery` | signatures and retries of webhook deliveries |
 //! | `bus` | messages between the nodes of a cluster |
 //! | `store` | the storage traits and their SQL implementation |
 //! | `node` | a running node: scanner, caches, write queue, administration |
@@ -30,7 +31,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `node` | `bus`, `store` (traits) and `node` |
+//! | `node` | `delivery`, `bus`, `store` (traits) and `node` |
 //! | `sqlite`, `postgres` | the SQL store on that database |
 //! | `redis` | the Redis cache and bus |
 //! | `client` | `client`, with a SQLite database on the phone |
@@ -40,6 +41,8 @@
 pub mod bus;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "node")]
+pub mod delivery;
 #[cfg(test)]
 mod golden;
 pub mod manifest;

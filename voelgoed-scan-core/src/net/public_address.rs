@@ -15,7 +15,7 @@ type Ipv4Block = (Ipv4Addr, u32, bool);
 /// The registry "IANA IPv4 Special-Purpose Address Space", and multicast (RFC 5771).
 const IPV4_BLOCKS: &[Ipv4Block] = &[
     // "This network", RFC 791.
-    (Ipv4Addr::new(0, 0, 0, 0), 8, false),
+    (Ipv4Addr::UNSPECIFIED, 8, false),
     // Private use, RFC 1918.
     (Ipv4Addr::new(10, 0, 0, 0), 8, false),
     (Ipv4Addr::new(172, 16, 0, 0), 12, false),
@@ -105,8 +105,9 @@ fn is_reachable_v6(address: Ipv6Addr) -> bool {
 fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
-        [0x2002, high, low, ..] => Some(join(high, low)),
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(join(high, low)),
         _ => None,
     }
 }
