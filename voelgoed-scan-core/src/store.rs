@@ -11,6 +11,7 @@
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -23,6 +24,7 @@
 //! - "Not found" is `None`, and a rule that forbids a write is a value. Only a failure of the database is an error.
 
 mod background;
+mod deliveries;
 mod errors;
 mod feed;
 mod filters;
@@ -45,6 +47,10 @@ use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
 pub use background::{BackgroundStore, FeedAhead};
+pub use deliveries::{
+    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement,
+    TicketPlace, WebhookKey,
+};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -235,6 +241,7 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
+    + DeliveryStore
     + NodeStore
     + 'static
 {
@@ -248,6 +255,7 @@ impl<
         + TicketStore
         + ManifestStore
         + BackgroundStore
+        + DeliveryStore
         + NodeStore
         + 'static,
 > Store for T

@@ -98,6 +98,8 @@ pub(crate) struct Statements {
     pub(crate) feed_entries: &'static str,
     /// Reads the last positions of the feeds of events.
     pub(crate) feed_positions: &'static str,
+    /// Reads the clock of the database.
+    pub(crate) now: &'static str,
     /// Notes the positions of changes of scans.
     pub(crate) insert_scan_changes: &'static str,
     /// Writes what scans change on tickets.
@@ -142,6 +144,12 @@ pub(crate) struct Statements {
     pub(crate) hold_lease: Option<&'static str>,
     /// Gives up a lease.
     pub(crate) release_lease: Option<&'static str>,
+    /// Leases deliveries that are due.
+    pub(crate) claim_deliveries: &'static str,
+    /// Writes how attempts of deliveries ended.
+    pub(crate) settle_deliveries: &'static str,
+    /// Has deliveries wait for an earlier one of their ticket.
+    pub(crate) delay_following_deliveries: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.
