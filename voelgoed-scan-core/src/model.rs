@@ -31,7 +31,7 @@ mod signing_key;
 pub(crate) mod text;
 mod ticket;
 mod time;
-mod webhook;
+pub(crate) mod webhook;
 
 pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,

@@ -14,6 +14,7 @@ mod keyrings;
 mod manifest_cache;
 mod scanner;
 mod setup;
+pub(crate) mod webhooks;
 mod write_queue;
 
 pub use admin::Admin;
@@ -24,3 +25,4 @@ pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 pub use scanner::{ScanError, Scanner, UndoActor};
 pub use setup::{Setup, SetupError};
+pub use webhooks::Webhooks;

@@ -10,6 +10,7 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
@@ -35,6 +36,7 @@ mod pages;
 mod registry;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
@@ -48,8 +50,7 @@ use crate::sync::{Conflict, UploadChunk};
 
 pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
-    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement,
-    TicketPlace, WebhookKey,
+    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
 };
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
@@ -68,6 +69,7 @@ pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, 
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -242,6 +244,7 @@ pub trait Store:
     + ManifestStore
     + BackgroundStore
     + DeliveryStore
+    + WebhookStore
     + NodeStore
     + 'static
 {
@@ -256,6 +259,7 @@ impl<
         + ManifestStore
         + BackgroundStore
         + DeliveryStore
+        + WebhookStore
         + NodeStore
         + 'static,
 > Store for T

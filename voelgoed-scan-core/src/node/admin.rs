@@ -13,6 +13,7 @@ mod manifests;
 mod organizations;
 mod signing_keys;
 mod tickets;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::BulkWrites;
 use crate::store::Store;
 
@@ -32,6 +34,7 @@ pub struct Admin {
     invalidator: Invalidator,
     manifest_cache: Arc<ManifestCache>,
     bulk_writes: BulkWrites,
+    webhooks: Arc<Webhooks>,
 }
 
 impl Admin {
@@ -42,6 +45,7 @@ impl Admin {
         invalidator: Invalidator,
         manifest_cache: ManifestCache,
         bulk_writes: BulkWrites,
+        webhooks: Arc<Webhooks>,
     ) -> Self {
         Self {
             store,
@@ -50,6 +54,7 @@ impl Admin {
             invalidator,
             manifest_cache: Arc::new(manifest_cache),
             bulk_writes,
+            webhooks,
         }
     }
 }

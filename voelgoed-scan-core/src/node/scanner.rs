@@ -52,6 +52,7 @@ use crate::node::cluster::claims::Claims;
 use crate::node::feed::Feed;
 use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::store::{Store, StoreError};
 use attempt::{attempt, into_answer};
@@ -85,6 +86,7 @@ pub(crate) struct ScannerParts {
     pub(crate) feed: Arc<Feed>,
     pub(crate) write_queue: WriteQueue,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
+    pub(crate) webhooks: Arc<Webhooks>,
 }
 
 impl Scanner {
@@ -102,6 +104,12 @@ impl Scanner {
     #[must_use]
     pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
+    }
+
+    /// The webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.0.webhooks
     }
 
     /// Waits until the denials that this node has answered to an organization are written, at most 250 ms. A client that reads the records at

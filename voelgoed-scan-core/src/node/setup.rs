@@ -18,6 +18,7 @@ use crate::node::health::DatabaseLiveness;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Admin, Feed, Scanner};
 use crate::store::{Store, StoreError};
@@ -110,6 +111,12 @@ impl Setup {
             feed: Arc::clone(&feed),
         };
         cluster.start(bus.clone(), publisher_queue);
+        let webhooks = Arc::new(Webhooks::new(
+            Arc::clone(&store),
+            Arc::clone(&feed),
+            write_queue.bulk_writes().clone(),
+        ));
+        webhooks.start();
         let invalidator = Invalidator {
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),
@@ -124,6 +131,7 @@ impl Setup {
             invalidator.clone(),
             ManifestCache::new(window),
             write_queue.bulk_writes().clone(),
+            Arc::clone(&webhooks),
         );
         let scanner = Scanner::new(ScannerParts {
             store,
@@ -141,6 +149,7 @@ impl Setup {
             feed,
             write_queue,
             database_liveness,
+            webhooks,
         });
         Ok((scanner, admin))
     }

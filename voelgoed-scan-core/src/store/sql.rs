@@ -6,7 +6,7 @@
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
 //! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
-//! positions of the feed.
+//! positions of the feed, webhooks.
 
 mod background;
 mod batch;
@@ -52,6 +52,7 @@ mod tests;
 mod ticket_statuses;
 mod tickets;
 mod undo;
+pub(crate) mod webhooks;
 mod write_deadline;
 mod writer_connection;
 

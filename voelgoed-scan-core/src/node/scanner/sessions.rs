@@ -19,6 +19,7 @@ impl Scanner {
             .start_session(device.organization_id, device.id, id, start, now)
             .await?;
         self.0.invalidator.facts_changed(device.organization_id);
+        self.0.webhooks.notify_enqueued();
         Ok(outcome)
     }
 
@@ -31,6 +32,7 @@ impl Scanner {
     ) -> Result<Option<ScanSession>, StoreError> {
         let session = self.store().end_session(organization, id, now).await?;
         self.0.invalidator.facts_changed(organization);
+        self.0.webhooks.notify_enqueued();
         Ok(session)
     }
 }

@@ -138,6 +138,8 @@ impl Scanner {
         let ids = records.iter().map(|record| record.scan_id);
         self.0.scan_ids.mark_all(organization, ids.clone());
         self.0.feed.scans_recorded(records.iter().copied(), now);
+        // The transaction may have told of conflicts.
+        self.0.webhooks.notify_enqueued();
         let publisher = &self.0.invalidator.publisher;
         if publisher.is_enabled() && !records.is_empty() {
             publisher.publish(Message::ScanIdsSeen {

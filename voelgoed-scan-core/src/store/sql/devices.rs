@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::change_counters::raise_change_counter;
+use crate::store::sql::sessions::end_active;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, Devices, Page, PageRequest, PutOutcome, StoreError};
 
@@ -184,12 +185,7 @@ impl<D: Dialect> Devices for Sql<D> {
                 .is_some());
         }
         // The token is kept, so that calls with it are answered with the reason: the device is inactive.
-        query::<D>(statement!("sessions/end_active.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .time(now)
-            .execute(&mut transaction)
-            .await?;
+        end_active::<D>(organization, id, now, &mut transaction).await?;
         raise_change_counter::<D>(organization, &mut transaction).await?;
         transaction.commit().await?;
         Ok(true)

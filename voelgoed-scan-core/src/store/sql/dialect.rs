@@ -98,6 +98,18 @@ pub(crate) struct Statements {
     pub(crate) feed_entries: &'static str,
     /// Reads the last positions of the feeds of events.
     pub(crate) feed_positions: &'static str,
+    /// Reads the active webhooks, and where others may change them meanwhile, locks them.
+    pub(crate) lock_active_webhooks: &'static str,
+    /// Reads which feeds are ahead of webhooks.
+    pub(crate) webhook_feeds_ahead: &'static str,
+    /// Reads the scans of all entries of a feed.
+    pub(crate) webhook_entries: &'static str,
+    /// Inserts deliveries of webhooks, except those that exist.
+    pub(crate) insert_webhook_deliveries: &'static str,
+    /// Reads the conflicts that scans have lost.
+    pub(crate) webhook_conflicts: &'static str,
+    /// Reads scans in quarantine as conflicts.
+    pub(crate) webhook_quarantined: &'static str,
     /// Reads the clock of the database.
     pub(crate) now: &'static str,
     /// Notes the positions of changes of scans.

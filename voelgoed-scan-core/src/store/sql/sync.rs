@@ -5,7 +5,7 @@
 //! uploads of one device apart.
 
 mod accept;
-mod conflicts;
+pub(super) mod conflicts;
 mod facts;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -14,6 +14,7 @@ use crate::store::sql::feed::append_changes;
 use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::scans::find_scan;
+use crate::store::sql::webhooks::enqueue_conflicts;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{StoreError, UndoOutcome, UndoPermission};
 use crate::sync::{ScanState, TicketHistories};
@@ -94,11 +95,14 @@ impl<D: Dialect> Sql<D> {
             .map(|record| (record.event_id, record.scan_id))
             .collect();
         append_changes::<D>(organization, &decisions, &mut transaction).await?;
+        let lost = histories.changed().filter(|state| state.conflict.is_some());
+        let lost: Vec<_> = lost.map(|state| state.record.scan_id).collect();
         update_tickets::<D>(organization, std::slice::from_ref(&ticket), &mut transaction).await?;
         let counts = refolded.counts.iter();
         let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));
         add_counts::<D>(organization, counts, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
+        enqueue_conflicts::<D>(organization, lost.into_iter(), now, &mut transaction).await?;
         transaction.commit().await?;
         record.undone = Some(undone);
         Ok(Some(UndoOutcome::Undone {

@@ -83,6 +83,12 @@ impl MasterSecret {
         Ed25519Key::from_bytes(&self.derive(organization_id, &[b"voelgoed-scan/manifest"]))
     }
 
+    /// The key that encrypts the secrets of an organization's webhooks.
+    #[cfg(feature = "node")]
+    pub(crate) fn webhook_key(&self, organization_id: OrganizationId) -> Zeroizing<[u8; 32]> {
+        self.derive(organization_id, &[b"voelgoed-scan/webhook"])
+    }
+
     #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes")]
     fn derive(&self, organization_id: OrganizationId, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let mut secret = Zeroizing::new([0; 32]);

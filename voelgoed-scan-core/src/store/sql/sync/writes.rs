@@ -14,6 +14,7 @@ use crate::store::sql::feed::{append_changes, append_scans};
 use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
+use crate::store::sql::webhooks::{enqueue_conflicts, enqueue_quarantined};
 use crate::store::sql::{query, statement};
 use crate::sync::{
     LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ScanState, SyncWrites, UploadBatch,
@@ -76,7 +77,24 @@ pub(super) async fn apply<D: SyncDialect>(
     if !writes.tickets.is_empty() {
         raise_tickets_change_counter::<D>(organization, connection).await?;
     }
-    Ok(())
+    tell_of_conflicts::<D>(batch, writes, connection).await
+}
+
+/// Tells webhooks of the conflicts that the upload opened.
+async fn tell_of_conflicts<D: SyncDialect>(
+    batch: &UploadBatch,
+    writes: &SyncWrites,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let (organization, at) = (batch.organization_id, batch.received_at);
+    let new = writes.scans.iter().filter(|new| new.conflict.is_some());
+    let changed = writes.changed.iter().filter(|scan| scan.conflict.is_some());
+    let lost = new
+        .map(|new| new.scan.record.scan_id)
+        .chain(changed.map(|scan| scan.record.scan_id));
+    enqueue_conflicts::<D>(organization, lost, at, connection).await?;
+    let quarantined = writes.quarantine.iter().map(|scan| scan.scan_id);
+    enqueue_quarantined::<D>(organization, batch.device_id, quarantined, at, connection).await
 }
 
 /// Writes what changes on recorded scans.
