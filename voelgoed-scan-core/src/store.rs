@@ -12,6 +12,7 @@
 //! | [`ManifestStore`] | the manifest cache |
 //! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -24,6 +25,7 @@
 //! - "Not found" is `None`, and a rule that forbids a write is a value. Only a failure of the database is an error.
 
 mod background;
+mod deliveries;
 mod errors;
 mod feed;
 mod filters;
@@ -47,6 +49,10 @@ use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
 pub use background::{BackgroundStore, FeedAhead};
+pub use deliveries::{
+    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement,
+    TicketPlace, WebhookKey,
+};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -64,7 +70,7 @@ pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, 
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
-pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -239,6 +245,7 @@ pub trait Store:
     + ManifestStore
     + BackgroundStore
     + WebhookStore
+    + DeliveryStore
     + NodeStore
     + 'static
 {
@@ -253,6 +260,7 @@ impl<
         + ManifestStore
         + BackgroundStore
         + WebhookStore
+        + DeliveryStore
         + NodeStore
         + 'static,
 > Store for T

@@ -6,20 +6,11 @@ use crate::model::{
     DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook, WebhookDelivery,
     WebhookId, WebhookPatch,
 };
-use crate::store::{Page, PageRequest, PutOutcome, StoreError};
+use crate::store::{Page, PageRequest, PutOutcome, StoreError, WebhookKey};
 use crate::token::SealedSecret;
 
 /// The maximum number of webhooks of an organization.
 pub const MAX_WEBHOOKS: i64 = 20;
-
-/// A webhook with its organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WebhookKey {
-    /// The organization.
-    pub organization_id: OrganizationId,
-    /// The webhook.
-    pub webhook_id: WebhookId,
-}
 
 /// What has to be done for a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +125,13 @@ pub trait WebhookStore: Send + Sync {
         id: WebhookId,
         delivery: DeliveryId,
     ) -> Result<EnqueueOutcome, StoreError>;
+    /// A delivery of a webhook.
+    async fn webhook_delivery(
+        &self,
+        organization: OrganizationId,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<Option<WebhookDelivery>, StoreError>;
     /// A page of the deliveries of a webhook, newest first.
     async fn webhook_deliveries(
         &self,

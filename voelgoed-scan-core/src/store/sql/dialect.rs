@@ -156,6 +156,12 @@ pub(crate) struct Statements {
     pub(crate) hold_lease: Option<&'static str>,
     /// Gives up a lease.
     pub(crate) release_lease: Option<&'static str>,
+    /// Leases deliveries that are due.
+    pub(crate) claim_deliveries: &'static str,
+    /// Writes how attempts of deliveries ended.
+    pub(crate) settle_deliveries: &'static str,
+    /// Has deliveries wait for an earlier one of their ticket.
+    pub(crate) delay_following_deliveries: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -35,6 +35,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the feeds of all organizations that a task has to read",
     ),
     (
+        "deliveries/due_webhooks.sql",
+        "finds the webhooks of all organizations that a node has to serve",
+    ),
+    (
+        "deliveries/count_pending.sql",
+        "counts what waits in all organizations, for a metric",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),

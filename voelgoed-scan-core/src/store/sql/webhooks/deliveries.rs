@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-use super::{NewDelivery, insert_deliveries, lock_active, now};
+use super::{NewDelivery, insert_deliveries, lock_active};
 use crate::model::{
     DeliveryId, DeliveryStatus, OrganizationId, Timestamp, WebhookDelivery, WebhookId, WebhookType,
 };
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
+use crate::store::sql::deliveries::now;
 use crate::store::sql::webhooks::enqueue::body_text;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
-use crate::store::webhooks::{EnqueueOutcome, WebhookKey, WebhookStore as _};
-use crate::store::{Cursor, Page, PageRequest, StoreError};
+use crate::store::webhooks::{EnqueueOutcome, WebhookStore as _};
+use crate::store::{Cursor, Page, PageRequest, StoreError, WebhookKey};
 
 /// How long deliveries are kept after they were delivered, in milliseconds: 3 days.
 const KEEP_DELIVERED: i64 = 3 * 24 * 60 * 60 * 1000;
@@ -89,6 +90,21 @@ async fn disabled_or_missing<D: Dialect>(
         Some(_) => EnqueueOutcome::Disabled,
         None => EnqueueOutcome::Missing,
     })
+}
+
+pub(super) async fn find<D: Dialect>(
+    organization: OrganizationId,
+    id: WebhookId,
+    found: DeliveryId,
+    sql: &Sql<D>,
+) -> Result<Option<WebhookDelivery>, StoreError> {
+    let row = query::<D>(statement!("webhooks/find_delivery.sql"))
+        .id(organization.as_uuid())
+        .id(id.as_uuid())
+        .id(found.as_uuid())
+        .fetch_optional(&mut *sql.read().await?)
+        .await?;
+    row.as_ref().map(delivery).transpose()
 }
 
 pub(super) async fn list<D: Dialect>(

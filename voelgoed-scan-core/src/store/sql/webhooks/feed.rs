@@ -6,12 +6,12 @@
 use super::{NewDelivery, consumer, insert_deliveries, lock_active};
 use crate::model::webhook::told::{ToldScan, kind_of_entry};
 use crate::model::{DeliveryId, EventId, Webhook, WebhookType};
-use crate::store::StoreError;
 use crate::store::sql::background::advance_cursor;
 use crate::store::sql::feed::{EveryEntry, every_entry_after};
 use crate::store::sql::webhooks::enqueue::body_text;
 use crate::store::sql::{Dialect, Sql, query, statement};
-use crate::store::webhooks::{FeedPage, WebhookKey, WebhookStore as _};
+use crate::store::webhooks::{FeedPage, WebhookStore as _};
+use crate::store::{StoreError, WebhookKey};
 
 pub(super) async fn read_page<D: Dialect>(
     key: WebhookKey,
