@@ -163,6 +163,16 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_MIN_APP_VERSION", value_name = "VERSION")]
     pub min_app_version: Option<AppVersion>,
 
+    /// Let webhooks have plain http URLs and addresses of private networks, for tests and for receivers beside the server. An
+    /// owner can then have the server call everything that it reaches.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_WEBHOOK_ALLOW_PRIVATE",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new()
+    )]
+    pub webhook_allow_private: bool,
+
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -226,6 +236,7 @@ impl Default for Config {
             public_url: None,
             cors_origins: Vec::new(),
             min_app_version: None,
+            webhook_allow_private: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
