@@ -8,6 +8,7 @@ mod admin;
 mod background;
 mod cache;
 mod cluster;
+mod deliveries;
 mod feed;
 mod health;
 mod keyrings;
@@ -20,6 +21,7 @@ mod write_queue;
 pub use admin::Admin;
 #[cfg(feature = "redis")]
 pub use cache::redis::RedisHealth;
+pub use deliveries::{Deliveries, LeasedDeliveries};
 pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Subscription};
 pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};

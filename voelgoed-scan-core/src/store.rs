@@ -50,8 +50,7 @@ use crate::sync::{Conflict, UploadChunk};
 
 pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
-    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement,
-    TicketPlace, WebhookKey,
+    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
 };
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
@@ -70,7 +69,7 @@ pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, 
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
-pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookState, WebhookStore};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -244,8 +243,8 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
-    + WebhookStore
     + DeliveryStore
+    + WebhookStore
     + NodeStore
     + 'static
 {
@@ -259,8 +258,8 @@ impl<
         + TicketStore
         + ManifestStore
         + BackgroundStore
-        + WebhookStore
         + DeliveryStore
+        + WebhookStore
         + NodeStore
         + 'static,
 > Store for T

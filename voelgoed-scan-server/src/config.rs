@@ -163,8 +163,8 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_MIN_APP_VERSION", value_name = "VERSION")]
     pub min_app_version: Option<AppVersion>,
 
-    /// Let webhooks have plain http URLs and addresses of private networks, for tests and for receivers beside the server. An
-    /// owner can then have the server call everything that it reaches.
+    /// Let webhooks go to private addresses and to URLs with http. Otherwise they go to the public Internet only, because
+    /// tenants choose their URLs.
     #[arg(
         long,
         env = "VOELGOED_SCAN_WEBHOOK_ALLOW_PRIVATE",
@@ -172,6 +172,10 @@ pub struct Config {
         value_parser = BoolishValueParser::new()
     )]
     pub webhook_allow_private: bool,
+
+    /// Certificate authorities that are trusted where webhooks are sent, besides the public ones, in PEM format.
+    #[arg(long, env = "VOELGOED_SCAN_WEBHOOK_TLS_CA", value_name = "FILE")]
+    pub webhook_tls_ca: Option<PathBuf>,
 
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
@@ -237,6 +241,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             min_app_version: None,
             webhook_allow_private: false,
+            webhook_tls_ca: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,

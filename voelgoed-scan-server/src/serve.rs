@@ -39,6 +39,7 @@ use crate::secret::SecretError;
 use crate::state::ServerState;
 use crate::streams::Streams;
 use crate::tls::{ReloadableTls, TlsError};
+use crate::webhooks::{WebhookSender, WebhookSettings, WebhookTlsError};
 use accept::accept;
 use connection_limit::ConnectionLimit;
 use database::open_database;
@@ -74,6 +75,9 @@ pub enum StartError {
     /// The TLS certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificate authorities of webhooks cannot be used.
+    #[error("--webhook-tls-ca: {0}")]
+    WebhookTls(#[from] WebhookTlsError),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -90,6 +94,7 @@ pub struct Running {
     address: SocketAddr,
     state: Arc<ServerState>,
     accept_task: JoinHandle<()>,
+    webhook_task: JoinHandle<()>,
     tls: Option<Arc<ReloadableTls>>,
     drain_delay: Duration,
 }
@@ -120,6 +125,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     } else {
         DEFAULT_DRAIN_DELAY
     });
+    let webhook_settings = WebhookSettings {
+        allow_private: config.webhook_allow_private,
+        tls_ca: config.webhook_tls_ca,
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let state = Arc::new(ServerState {
         scanner,
@@ -149,6 +158,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         durability,
         scheme,
     });
+    let webhook_sender = WebhookSender::new(
+        &webhook_settings,
+        state.scanner.clone(),
+        state.clock.clone(),
+        state.stopping.clone(),
+    )?;
+    let webhook_task = tokio::spawn(webhook_sender.run());
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls.clone(), limit));
     tokio::spawn(maintain(Arc::clone(&state)));
     tokio::spawn(Streams::supervise(Arc::clone(&state)));
@@ -160,6 +176,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address,
         state,
         accept_task,
+        webhook_task,
         tls,
         drain_delay,
     })
@@ -214,8 +231,12 @@ impl Running {
         self.drain();
         tracing::info!("stopping");
         self.state.stopping.cancel();
-        if let Err(error) = self.accept_task.await {
+        let (accepted, sent) = tokio::join!(self.accept_task, self.webhook_task);
+        if let Err(error) = accepted {
             tracing::error!(%error, "accepting connections failed");
+        }
+        if let Err(error) = sent {
+            tracing::error!(%error, "sending webhooks failed");
         }
         if timeout(FLUSH_TIMEOUT, self.state.scanner.shutdown())
             .await

@@ -49,6 +49,7 @@ use crate::node::cache::redis::{RedisHealth, RedisTicketCache};
 use crate::node::cache::scan_ids::{Mark, ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::claims::Claims;
+use crate::node::deliveries::Deliveries;
 use crate::node::feed::Feed;
 use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
@@ -87,6 +88,7 @@ pub(crate) struct ScannerParts {
     pub(crate) write_queue: WriteQueue,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
     pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Scanner {
@@ -104,6 +106,12 @@ impl Scanner {
     #[must_use]
     pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
+    }
+
+    /// The deliveries of webhooks.
+    #[must_use]
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
     }
 
     /// The webhooks.

@@ -20,7 +20,7 @@ use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
 use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
-use crate::node::{Admin, Feed, Scanner};
+use crate::node::{Admin, Deliveries, Feed, Scanner};
 use crate::store::{Store, StoreError};
 use crate::token::{Keyring, KeyringError, MasterSecret, PhoenixKeys};
 
@@ -124,6 +124,11 @@ impl Setup {
             redis_cache: redis_cache.clone(),
             publisher,
         };
+        let deliveries = Deliveries::new(
+            Arc::clone(&store),
+            keyrings.clone(),
+            write_queue.bulk_writes().clone(),
+        );
         let admin = Admin::new(
             Arc::clone(&store),
             keyrings.clone(),
@@ -150,6 +155,7 @@ impl Setup {
             write_queue,
             database_liveness,
             webhooks,
+            deliveries,
         });
         Ok((scanner, admin))
     }

@@ -5,17 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::model::{DeliveryId, OrganizationId, TicketId, WebhookId};
-use crate::store::StoreError;
-
-/// A webhook of an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WebhookKey {
-    /// The organization.
-    pub organization_id: OrganizationId,
-    /// The webhook.
-    pub webhook_id: WebhookId,
-}
+use crate::model::{DeliveryId, TicketId};
+use crate::store::{StoreError, WebhookKey};
 
 /// Deliveries that a node has leased, and what it needs to send them.
 #[derive(Debug, Clone)]

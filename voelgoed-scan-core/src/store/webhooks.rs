@@ -6,11 +6,20 @@ use crate::model::{
     DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook, WebhookDelivery,
     WebhookId, WebhookPatch,
 };
-use crate::store::{Page, PageRequest, PutOutcome, StoreError, WebhookKey};
+use crate::store::{Page, PageRequest, PutOutcome, StoreError};
 use crate::token::SealedSecret;
 
 /// The maximum number of webhooks of an organization.
 pub const MAX_WEBHOOKS: i64 = 20;
+
+/// A webhook with its organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookKey {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The webhook.
+    pub webhook_id: WebhookId,
+}
 
 /// What has to be done for a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod checks;
 mod concurrent_changes;
 mod daily;
 mod database;
+mod deliveries;
 mod device_scope;
 mod enrollments;
 mod feed;
@@ -117,6 +118,17 @@ macro_rules! all_store_tests {
                 a_session_begins_only_inside_the_scope,
                 an_uploaded_scan_is_judged_by_the_scope_at_its_time,
                 a_quarantined_scan_is_judged_by_the_time_that_its_first_arrival_fixed,
+            }
+            deliveries {
+                a_due_delivery_is_leased_by_one_node,
+                concurrent_nodes_lease_each_delivery_once,
+                a_lease_that_has_run_out_is_taken_over_and_its_late_result_does_not_count,
+                deliveries_of_a_ticket_are_sent_one_at_a_time_in_their_order,
+                a_result_says_what_became_of_a_delivery,
+                a_receiver_that_is_gone_disables_its_webhook,
+                five_days_of_nothing_but_failures_disable_a_webhook,
+                a_disabled_webhook_is_sent_nothing_and_what_it_got_counts,
+                the_former_secret_is_leased_until_its_time,
             }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,

@@ -8,6 +8,7 @@ use uuid::fmt::Simple;
 
 use crate::model::{DisabledReason, Timestamp};
 use crate::store::sql::retry::retry_contended;
+use crate::store::sql::webhooks::now;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::{
     ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, StoreError,
@@ -66,13 +67,6 @@ impl<D: Dialect> DeliveryStore for Sql<D> {
     }
 }
 
-/// The time by the clock of the database.
-pub(super) async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, StoreError> {
-    let row = query::<D>(D::SQL.now).fetch_optional(connection).await?;
-    row.ok_or_else(|| StoreError::failed("the database has no clock"))?
-        .time("now")
-}
-
 /// A settled delivery, as the statement reads it.
 #[derive(Serialize)]
 struct SettledRow {
@@ -92,12 +86,14 @@ struct WaitingTicket {
     n: i64,
 }
 
+/// Writes the results of a turn. The webhook comes before its deliveries, as everywhere.
 async fn settle<D: Dialect>(
     webhook: WebhookKey,
     turn: DeliveryTurn<'_>,
     now: Timestamp,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
+    note_results::<D>(webhook, turn.settled, now, connection).await?;
     let rows: Vec<_> = turn.settled.iter().map(settled_row).collect();
     query::<D>(D::SQL.settle_deliveries)
         .json(&rows)
@@ -113,25 +109,30 @@ async fn settle<D: Dialect>(
             .id(webhook.organization_id.as_uuid())
             .id(webhook.webhook_id.as_uuid())
             .time(now)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
-    let has = |settlement| {
-        turn.settled
-            .iter()
-            .any(|settled| settled.settlement == settlement)
-    };
-    let was_retried = |settled: &SettledDelivery| matches!(settled.settlement, Settlement::Retry(_));
-    if has(Settlement::Gone) {
+    Ok(())
+}
+
+/// Notes on the webhook whether its receiver answers.
+async fn note_results<D: Dialect>(
+    webhook: WebhookKey,
+    settled: &[SettledDelivery],
+    now: Timestamp,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let has = |is: fn(Settlement) -> bool| settled.iter().any(|settled| is(settled.settlement));
+    if has(|settlement| settlement == Settlement::Gone) {
         note_failure::<D>(webhook, DisabledReason::Gone, Duration::ZERO, now, connection).await
-    } else if has(Settlement::Delivered) {
+    } else if has(|settlement| settlement == Settlement::Delivered) {
         query::<D>(statement!("deliveries/note_success.sql"))
             .id(webhook.organization_id.as_uuid())
             .id(webhook.webhook_id.as_uuid())
             .execute(connection)
             .await?;
         Ok(())
-    } else if has(Settlement::Failed) || turn.settled.iter().any(was_retried) {
+    } else if has(|settlement| settlement != Settlement::Released) {
         note_failure::<D>(webhook, DisabledReason::Failing, FAILING_AFTER, now, connection).await
     } else {
         Ok(())

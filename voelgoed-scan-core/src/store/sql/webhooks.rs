@@ -14,7 +14,6 @@ use crate::model::{
     DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook, WebhookDelivery,
     WebhookDescription, WebhookId, WebhookPatch, WebhookStatus,
 };
-use crate::store::sql::deliveries::now;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookState, WebhookStore};
@@ -369,6 +368,13 @@ async fn set_cursors<D: Dialect>(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The time by the clock of the database, which says when deliveries are due.
+pub(crate) async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, StoreError> {
+    let row = query::<D>(D::SQL.now).fetch_optional(connection).await?;
+    row.ok_or_else(|| StoreError::failed("the database has no clock"))?
+        .time("now")
 }
 
 fn row_limit(limit: usize) -> i64 {

@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use super::{NewDelivery, insert_deliveries, lock_active};
+use super::{NewDelivery, insert_deliveries, lock_active, now};
 use crate::model::{
     DeliveryId, DeliveryStatus, OrganizationId, Timestamp, WebhookDelivery, WebhookId, WebhookType,
 };
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
-use crate::store::sql::deliveries::now;
 use crate::store::sql::webhooks::enqueue::body_text;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::webhooks::{EnqueueOutcome, WebhookStore as _};
