@@ -233,7 +233,8 @@ async fn an_unknown_type_and_a_wrong_url_are_named() {
             "{url}"
         );
     }
-    create(owner, &json!({ "url": &long[..2048], "types": ["scan.*"] })).await;
+    let longest: String = long.chars().take(2048).collect();
+    create(owner, &json!({ "url": longest, "types": ["scan.*"] })).await;
     create(
         owner,
         &json!({ "url": "https://1.1.1.1/", "types": ["session.*"] }),

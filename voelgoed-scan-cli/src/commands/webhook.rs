@@ -148,7 +148,7 @@ struct Deleted {
 fn webhook_types(types: Vec<String>) -> Result<WebhookTypes, Failure> {
     WebhookTypes::new(types).map_err(|error| Failure::Usage {
         reason: format!("--types {error}"),
-        hint: Some("the types are in docs/webhooks.md; a group ends with `.*`"),
+        hint: "the types are in docs/webhooks.md; a group ends with `.*`",
     })
 }
 

@@ -41,6 +41,8 @@ pub enum FeedPage {
         entries: usize,
         /// How many deliveries were written.
         deliveries: u64,
+        /// Whether the feed had more entries when it was read.
+        has_more: bool,
     },
     /// There was nothing to read, or the webhook is told nothing.
     End,

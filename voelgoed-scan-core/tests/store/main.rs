@@ -329,6 +329,7 @@ macro_rules! all_store_tests {
                 old_deliveries_are_deleted_by_their_age,
                 two_nodes_that_read_a_feed_at_once_tell_each_scan_once,
                 the_pages_of_deliveries_hold_each_once_and_newest_first,
+                whatever_is_recorded_is_told_whenever_it_is_read,
             }
             random_walks {
                 occupancy_is_entries_minus_exits_after_any_sequence,

@@ -17,6 +17,7 @@ use voelgoed_scan_core::token::{MasterSecret, SealedSecret};
 
 use crate::attempts::{entry, exit, overriding_entry};
 use crate::fixture::{ALL, Fixture, START, after, live, open_gate, put_device, put_event, put_gate};
+use crate::random_walks::Random;
 use crate::sync::{item, scan, sync_batch};
 
 /// A delivery as the database has it.
@@ -1012,4 +1013,108 @@ pub(crate) async fn the_pages_of_deliveries_hold_each_once_and_newest_first(fixt
         .await
         .expect("they are read");
     assert!(listening.contains(&fixture.organization));
+}
+
+/// Random entries, exits, undos and uploads, read at random moments in pages of random sizes.
+pub(crate) async fn whatever_is_recorded_is_told_whenever_it_is_read(fixture: Fixture) {
+    for seed in 1..=6 {
+        walk(&fixture.another().await, Random(seed)).await;
+    }
+}
+
+async fn walk(fixture: &Fixture, mut random: Random) {
+    let mut codes = Vec::new();
+    for limit in [1, 1, 2] {
+        codes.push(fixture.ticket(&format!(r#"{{"entry_limit":{limit}}}"#)).await);
+    }
+    fixture.hook(&["scan.*"]).await;
+    let mut seconds = 0;
+    for _ in 0..40 {
+        seconds += 1;
+        let code = codes[random.below(3)];
+        let session = if random.below(2) == 0 {
+            fixture.main_session
+        } else {
+            fixture.side_session
+        };
+        match random.below(8) {
+            0 => {
+                let trail = fixture.audit_trail().await;
+                if let Some(record) = trail.get(random.below(6)) {
+                    fixture
+                        .undo(record.scan_id, UndoPermission::Member, seconds)
+                        .await;
+                }
+            }
+            1 | 2 => {
+                let at = seconds - i64::try_from(random.below(30)).expect("a small number");
+                let mut offline = scan(&session, code, at);
+                if random.below(4) == 0 {
+                    offline.direction = voelgoed_scan_core::model::Direction::Exit;
+                }
+                let items = vec![item(offline, Some(code))];
+                fixture.ingest(&sync_batch(&session, items, seconds)).await;
+            }
+            3 => {
+                let limit = random.below(5) + 1;
+                fixture.read_feeds(limit).await;
+            }
+            4 | 5 => {
+                fixture.record_one(exit(&session, code, seconds)).await;
+            }
+            _ => {
+                fixture.record_one(entry(&session, code, seconds)).await;
+            }
+        }
+    }
+    fixture.read_feeds(7).await;
+    let told = fixture.told().await;
+    for record in fixture.audit_trail().await {
+        let kinds: Vec<_> = told
+            .iter()
+            .filter(|(_, scan)| *scan == record.scan_id)
+            .map(|(kind, _)| kind.as_str())
+            .collect();
+        let unique: BTreeSet<_> = kinds.iter().copied().collect();
+        assert_eq!(
+            unique.len(),
+            kinds.len(),
+            "each is told once: {kinds:?} {record:?}"
+        );
+        let passage = match record.direction {
+            voelgoed_scan_core::model::Direction::Entry => "scan.admitted",
+            voelgoed_scan_core::model::Direction::Exit => "scan.exited",
+        };
+        let is_valid = record.result == voelgoed_scan_core::model::ScanResult::Valid;
+        assert!(
+            !is_valid || kinds.contains(&passage),
+            "an admission is told: {kinds:?} {record:?}"
+        );
+        assert!(
+            kinds.contains(&passage) || kinds.contains(&"scan.denied"),
+            "every decision is told: {kinds:?} {record:?}"
+        );
+        let is_undone = record.undone.is_some();
+        assert_eq!(
+            kinds.last() == Some(&"scan.undone"),
+            is_undone,
+            "{kinds:?} {record:?}"
+        );
+    }
+    // What is told about a ticket has the order of what happened to it.
+    let rows = fixture.rows().await;
+    for ticket in rows
+        .iter()
+        .filter_map(|row| row.ticket.clone())
+        .collect::<BTreeSet<_>>()
+    {
+        let own: Vec<_> = rows
+            .iter()
+            .filter(|row| row.ticket.as_ref() == Some(&ticket))
+            .collect();
+        assert!(
+            own.windows(2).all(|pair| pair[0].sequence < pair[1].sequence),
+            "{own:?}"
+        );
+    }
 }

@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn record(change: &serde_json::Value) -> ScanRecord {
-        let id = |number: u128| uuid::Uuid::from_u128(number);
+        let id = |number: u128| Uuid::from_u128(number);
         let mut record = serde_json::json!({
             "scan_id": id(1), "organization_id": id(2), "ticket_id": id(3), "ticket_code": "3KQR7F924M1XaB0z",
             "event_id": id(4), "gate_id": id(5), "device_id": id(6), "scan_session_id": id(7), "result": "valid",
@@ -236,14 +236,14 @@ mod tests {
 
     #[test]
     fn the_id_of_a_delivery_derives_from_what_it_tells() {
-        let (webhook, subject) = (id::<WebhookId>(1), uuid::Uuid::from_u128(2));
+        let (webhook, subject) = (id::<WebhookId>(1), Uuid::from_u128(2));
         let told = DeliveryId::of(webhook, "scan.admitted", &subject);
         assert_eq!(told, DeliveryId::of(webhook, "scan.admitted", &subject));
         assert_ne!(told, DeliveryId::of(webhook, "scan.undone", &subject));
         assert_ne!(told, DeliveryId::of(id(3), "scan.admitted", &subject));
         assert_ne!(
             told,
-            DeliveryId::of(webhook, "scan.admitted", &uuid::Uuid::from_u128(3))
+            DeliveryId::of(webhook, "scan.admitted", &Uuid::from_u128(3))
         );
         assert_eq!(told.as_uuid().get_version_num(), 8);
     }
@@ -254,7 +254,7 @@ mod tests {
             "would_have_been": { "result": "invalid_token", "reason": "unsigned_not_allowed" },
             "result": "valid", "reason": "overridden", "device_scanned_at": "2026-11-22T18:00:00Z",
             "override": { "reason": "\"".repeat(500) },
-            "undone": { "at": "2026-11-22T18:01:00Z", "reason": "𝕏".repeat(500), "device_id": uuid::Uuid::from_u128(9) },
+            "undone": { "at": "2026-11-22T18:01:00Z", "reason": "𝕏".repeat(500), "device_id": Uuid::from_u128(9) },
             "local_result": "invalid_token",
             "metadata": { "x": "y".repeat(4000) },
         }));
