@@ -11,3 +11,4 @@ mod replay;
 mod scan;
 mod tickets;
 mod tls;
+mod webhooks;

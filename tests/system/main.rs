@@ -53,3 +53,4 @@ mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod webhooks;

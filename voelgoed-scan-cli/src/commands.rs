@@ -24,6 +24,7 @@ mod ticket;
 mod value_parsers;
 mod verify;
 mod watch;
+mod webhook;
 
 use clap::Subcommand;
 
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     Conflicts(conflicts::Conflicts),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
+    /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
+    #[command(subcommand, visible_alias = "webhooks")]
+    Webhook(webhook::WebhookCommand),
     /// Signing keys: list, create, rotate, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::Key),
@@ -103,6 +107,7 @@ impl Command {
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
+            Self::Webhook(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(context).await,

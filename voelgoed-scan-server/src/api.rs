@@ -16,6 +16,7 @@ mod signing_keys;
 mod stream;
 mod sync;
 mod tickets;
+mod webhooks;
 
 pub(crate) use operations::ReadinessProbe;
 
@@ -73,6 +74,15 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        webhooks::create(),
+        webhooks::list(),
+        webhooks::show(),
+        webhooks::change(),
+        webhooks::delete(),
+        webhooks::rotate(),
+        webhooks::test(),
+        webhooks::list_deliveries(),
+        webhooks::redeliver(),
         operations::health(),
         operations::ready(),
         operations::metrics(),

@@ -151,6 +151,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         openapi: OnceLock::new(),
         public_url: config.public_url,
         cors: Cors::new(config.cors_origins),
+        webhook_allow_private: config.webhook_allow_private,
         min_app_version: config.min_app_version,
         address,
         readiness: ReadinessProbe::default(),
