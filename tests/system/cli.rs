@@ -13,3 +13,4 @@ mod scan;
 mod signals;
 mod tickets;
 mod tls;
+mod webhooks;

@@ -55,4 +55,5 @@ mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod webhooks;
 mod who_sees_codes;

@@ -26,6 +26,7 @@ mod ticket;
 mod value_parsers;
 mod verify;
 mod watch;
+mod webhook;
 
 use clap::Subcommand;
 
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     Signals(signals::Signals),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
+    /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
+    #[command(subcommand, visible_alias = "webhooks")]
+    Webhook(webhook::WebhookCommand),
     /// Signing keys: list, create, rotate, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::Key),
@@ -112,6 +116,7 @@ impl Command {
             Self::Conflicts(command) => command.run(context).await,
             Self::Signals(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
+            Self::Webhook(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(context).await,

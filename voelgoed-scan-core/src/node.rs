@@ -9,6 +9,7 @@ mod audit;
 mod background;
 mod cache;
 mod cluster;
+mod deliveries;
 mod feed;
 mod health;
 mod keyrings;
@@ -22,6 +23,7 @@ mod write_queue;
 pub use admin::{Admin, TicketImport};
 #[cfg(feature = "redis")]
 pub use cache::redis::RedisHealth;
+pub use deliveries::{Deliveries, LeasedDeliveries};
 pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Subscription};
 pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};

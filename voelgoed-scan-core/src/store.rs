@@ -14,6 +14,7 @@
 //! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
+//! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -27,6 +28,7 @@
 
 mod audit;
 mod background;
+mod deliveries;
 mod errors;
 mod feed;
 mod filters;
@@ -53,6 +55,9 @@ use crate::sync::{Conflict, UploadChunk};
 
 pub use audit::{AUDIT_CONSUMER, AuditFilter, AuditStore, AuditedScans};
 pub use background::{BackgroundStore, FeedAhead};
+pub use deliveries::{
+    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
+};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -256,6 +261,7 @@ pub trait Store:
     + ManifestStore
     + BackgroundStore
     + SignalStore
+    + DeliveryStore
     + WebhookStore
     + NodeStore
     + 'static
@@ -272,6 +278,7 @@ impl<
         + AuditStore
         + BackgroundStore
         + SignalStore
+        + DeliveryStore
         + WebhookStore
         + NodeStore
         + 'static,

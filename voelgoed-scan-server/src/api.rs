@@ -18,6 +18,7 @@ mod signing_keys;
 mod stream;
 mod sync;
 mod tickets;
+mod webhooks;
 
 pub(crate) use operations::ReadinessProbe;
 
@@ -80,6 +81,15 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::delete(),
         audit::list(),
         audit::show_key(),
+        webhooks::create(),
+        webhooks::list(),
+        webhooks::show(),
+        webhooks::change(),
+        webhooks::delete(),
+        webhooks::rotate(),
+        webhooks::test(),
+        webhooks::list_deliveries(),
+        webhooks::redeliver(),
         operations::health(),
         operations::ready(),
         operations::metrics(),

@@ -32,6 +32,9 @@ pub(crate) trait JsonBody: DeserializeOwned + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Lists that are valid or invalid as a whole: an error of an item is one of the list.
+    const WHOLE_LISTS: &'static [&'static str] = &[];
+
     /// The size limit of the body, in bytes.
     const MAX_BYTES: usize = MAX_BODY_BYTES;
 }
@@ -53,6 +56,16 @@ json_bodies!(
     core::model::EnrollRequest,
     core::model::SignalSettingsPatch
 );
+
+impl JsonBody for core::model::WebhookCreate {
+    type Schema = Self;
+    const WHOLE_LISTS: &'static [&'static str] = &["/types"];
+}
+
+impl JsonBody for core::model::WebhookPatch {
+    type Schema = Self;
+    const WHOLE_LISTS: &'static [&'static str] = &["/types"];
+}
 
 impl JsonBody for core::model::EventPut {
     type Schema = Self;
@@ -113,7 +126,9 @@ impl SchemaValidator {
             return Ok(body);
         }
         let value: Value = serde_json::from_slice(bytes).map_err(|_| Code::MalformedJson)?;
-        let body: T = self.check::<T, T::Schema>(value).map_err(Problem::invalid)?;
+        let body: T = self
+            .check::<T, T::Schema>(value)
+            .map_err(|errors| Problem::invalid(of_whole_lists(errors, T::WHOLE_LISTS)))?;
         let errors = body.field_errors();
         if errors.is_empty() {
             Ok(body)
@@ -167,6 +182,25 @@ impl SchemaValidator {
         }
         errors
     }
+}
+
+/// The errors, where those of the items of a whole list are one of the list.
+fn of_whole_lists(errors: Vec<FieldError>, lists: &[&str]) -> Vec<FieldError> {
+    let mut merged = Vec::new();
+    for error in errors {
+        let is_of_item = |list: &&&str| {
+            error
+                .pointer
+                .strip_prefix(**list)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let pointer = match lists.iter().find(is_of_item) {
+            Some(list) => (*list).to_owned(),
+            None => error.pointer,
+        };
+        push(&mut merged, pointer, error.message);
+    }
+    merged
 }
 
 /// Deserializes a value that matches its schema. To JSON Schema `387.0` is an integer; to the types it is none, so that it is

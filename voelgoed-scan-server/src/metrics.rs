@@ -3,6 +3,7 @@
 //! Invariants: labels come from fixed sets, so that clients cannot create time series.
 
 mod health;
+mod webhooks;
 
 use std::hash::Hash;
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use voelgoed_scan_core::model::{DecidedBy, ScanAnswer, ScanResult, Warning};
 use voelgoed_scan_core::node::NodeHealth;
 
 use crate::log;
+pub(crate) use webhooks::WebhookMetrics;
 
 const REQUESTS: &str = "voelgoed_scan_http_requests_total";
 const REQUEST_SECONDS: &str = "voelgoed_scan_http_request_duration_seconds";
@@ -209,6 +211,7 @@ fn install() -> Option<PrometheusHandle> {
         Unit::Count,
         "Log lines that were dropped because the buffer was full."
     );
+    webhooks::describe();
     Some(handle)
 }
 

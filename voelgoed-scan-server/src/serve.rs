@@ -39,6 +39,7 @@ use crate::secret::SecretError;
 use crate::state::ServerState;
 use crate::streams::Streams;
 use crate::tls::{ReloadableTls, TlsError};
+use crate::webhooks::{WebhookSender, WebhookSettings, WebhookTlsError};
 use accept::accept;
 use connection_limit::ConnectionLimit;
 use database::open_database;
@@ -77,6 +78,9 @@ pub enum StartError {
     /// The TLS certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificate authorities of webhooks cannot be used.
+    #[error("--webhook-tls-ca: {0}")]
+    WebhookTls(#[from] WebhookTlsError),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -93,6 +97,7 @@ pub struct Running {
     address: SocketAddr,
     state: Arc<ServerState>,
     accept_task: JoinHandle<()>,
+    webhook_task: JoinHandle<()>,
     tls: Option<Arc<ReloadableTls>>,
     drain_delay: Duration,
 }
@@ -123,6 +128,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     } else {
         DEFAULT_DRAIN_DELAY
     });
+    let webhook_settings = WebhookSettings {
+        allow_private: config.webhook_allow_private,
+        tls_ca: config.webhook_tls_ca,
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let state = Arc::new(ServerState {
         scanner,
@@ -145,12 +154,20 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         openapi: OnceLock::new(),
         public_url: config.public_url,
         cors: Cors::new(config.cors_origins),
+        webhook_allow_private: config.webhook_allow_private,
         min_app_version: config.min_app_version,
         address,
         readiness: ReadinessProbe::default(),
         durability,
         scheme,
     });
+    let webhook_sender = WebhookSender::new(
+        &webhook_settings,
+        state.scanner.clone(),
+        state.clock.clone(),
+        state.stopping.clone(),
+    )?;
+    let webhook_task = tokio::spawn(webhook_sender.run());
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls.clone(), limit));
     tokio::spawn(maintain(Arc::clone(&state)));
     tokio::spawn(mark_quiet_devices(Arc::clone(&state)));
@@ -165,6 +182,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address,
         state,
         accept_task,
+        webhook_task,
         tls,
         drain_delay,
     })
@@ -219,8 +237,12 @@ impl Running {
         self.drain();
         tracing::info!("stopping");
         self.state.stopping.cancel();
-        if let Err(error) = self.accept_task.await {
+        let (accepted, sent) = tokio::join!(self.accept_task, self.webhook_task);
+        if let Err(error) = accepted {
             tracing::error!(%error, "accepting connections failed");
+        }
+        if let Err(error) = sent {
+            tracing::error!(%error, "sending webhooks failed");
         }
         if timeout(FLUSH_TIMEOUT, self.state.scanner.shutdown())
             .await

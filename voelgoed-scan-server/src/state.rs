@@ -54,6 +54,8 @@ pub(crate) struct ServerState {
     pub(crate) public_url: Option<String>,
     /// The origins whose pages may call.
     pub(crate) cors: Cors,
+    /// Whether webhooks may have http URLs and private addresses.
+    pub(crate) webhook_allow_private: bool,
     /// The minimum version of the scanner app.
     pub(crate) min_app_version: Option<AppVersion>,
     /// The address that the server listens on.

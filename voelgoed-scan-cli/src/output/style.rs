@@ -42,10 +42,14 @@ pub(crate) fn styled(style: TextStyle, text: &str) -> String {
 /// The style of a status or result; `None` for any other text.
 pub(super) fn status_style(status: &str) -> Option<TextStyle> {
     match status {
-        "active" | "live" | "open" | "valid" | "online" => Some(TextStyle::Success),
+        "active" | "live" | "open" | "valid" | "online" | "delivered" => Some(TextStyle::Success),
         "closed" | "revoked" | "voided" | "refunded" | "inactive" | "duplicate" | "invalid_token"
-        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" | "silent" => Some(TextStyle::Error),
-        "draft" | "published" | "postponed" | "verify_only" | "used" | "idle" => Some(TextStyle::Warning),
+        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" | "silent" | "disabled" | "failed" => {
+            Some(TextStyle::Error)
+        }
+        "draft" | "published" | "postponed" | "verify_only" | "used" | "idle" | "pending" => {
+            Some(TextStyle::Warning)
+        }
         // Neither good nor bad, and every other text.
         _ => None,
     }
@@ -70,8 +74,8 @@ pub(crate) fn status_cell(status: impl std::fmt::Display) -> Cell {
 #[cfg(test)]
 mod tests {
     use voelgoed_scan_core::model::{
-        DeviceState, DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult, SessionStatus,
-        TicketStatus,
+        DeliveryStatus, DeviceState, DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult,
+        SessionStatus, TicketStatus, WebhookStatus,
     };
 
     use super::*;
@@ -81,6 +85,7 @@ mod tests {
         let plain = ["scanned", "ended", "archived", "never"];
         let all = [
             DeviceState::STRINGS,
+            DeliveryStatus::STRINGS,
             DeviceStatus::STRINGS,
             EventStatus::STRINGS,
             GateStatus::STRINGS,
@@ -88,6 +93,7 @@ mod tests {
             ScanResult::STRINGS,
             SessionStatus::STRINGS,
             TicketStatus::STRINGS,
+            WebhookStatus::STRINGS,
         ];
         for status in all.into_iter().flatten() {
             assert_ne!(status_style(status).is_some(), plain.contains(status), "{status}");

@@ -1,6 +1,7 @@
 //! Webhooks: addresses of other systems that are told what happens at the gates, and what is sent to them.
 
 mod secret;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) mod told;
 mod types;
 mod url;

@@ -50,6 +50,7 @@ use crate::node::cache::redis::{RedisHealth, RedisTicketCache};
 use crate::node::cache::scan_ids::{Mark, ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::claims::Claims;
+use crate::node::deliveries::Deliveries;
 use crate::node::feed::Feed;
 use crate::node::health::{DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
@@ -91,6 +92,7 @@ pub(crate) struct ScannerParts {
     pub(crate) signals: Arc<SignalFeed>,
     pub(crate) signal_counts: SignalCounts,
     pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Scanner {
@@ -128,6 +130,12 @@ impl Scanner {
             clock: Arc::new(clock),
         };
         search.start(Arc::clone(&self.0.feed));
+    }
+
+    /// The deliveries of webhooks.
+    #[must_use]
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
     }
 
     /// The webhooks.

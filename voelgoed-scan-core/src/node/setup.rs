@@ -24,7 +24,7 @@ use crate::node::scanner::{PostCommitEffects, ScannerParts};
 use crate::node::signals::{SignalCounts, SignalFeed};
 use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
-use crate::node::{Admin, Feed, Scanner};
+use crate::node::{Admin, Deliveries, Feed, Scanner};
 use crate::store::{Store, StoreError};
 use crate::token::{Keyring, KeyringError, MasterSecret, PhoenixKeys};
 
@@ -129,6 +129,11 @@ impl Setup {
             redis_cache: redis_cache.clone(),
             publisher,
         };
+        let deliveries = Deliveries::new(
+            Arc::clone(&store),
+            keyrings.clone(),
+            write_queue.bulk_writes().clone(),
+        );
         let admin = Admin::new(
             Arc::clone(&store),
             keyrings.clone(),
@@ -163,6 +168,7 @@ impl Setup {
             signals,
             signal_counts: SignalCounts::default(),
             webhooks,
+            deliveries,
         });
         Ok((scanner, admin))
     }

@@ -29,8 +29,6 @@ pub struct Webhooks {
     bulk_writes: BulkWrites,
     /// Something may be due.
     enqueued: Notify,
-    /// Which organizations have webhooks may have changed.
-    changed: Notify,
 }
 
 impl Webhooks {
@@ -41,7 +39,6 @@ impl Webhooks {
             feed,
             bulk_writes,
             enqueued: Notify::new(),
-            changed: Notify::new(),
         });
         tokio::spawn(Arc::clone(&webhooks).read_new_scans());
         tokio::spawn(Arc::clone(&webhooks).follow_webhooks());
@@ -75,10 +72,5 @@ impl Webhooks {
     /// Deliveries were enqueued, or may have been.
     pub(crate) fn notify_enqueued(&self) {
         self.enqueued.notify_one();
-    }
-
-    /// Webhooks were created, changed or deleted.
-    pub(crate) fn notify_changed(&self) {
-        self.changed.notify_one();
     }
 }

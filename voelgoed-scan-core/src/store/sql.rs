@@ -18,6 +18,7 @@ mod bulk;
 mod change_counters;
 #[cfg(feature = "sqlite")]
 mod database_file;
+mod deliveries;
 mod denials;
 mod devices;
 mod dialect;

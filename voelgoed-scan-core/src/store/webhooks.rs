@@ -41,6 +41,8 @@ pub enum FeedPage {
         entries: usize,
         /// How many deliveries were written.
         deliveries: u64,
+        /// Whether the feed had more entries when it was read.
+        has_more: bool,
     },
     /// There was nothing to read, or the webhook is told nothing.
     End,
@@ -134,6 +136,13 @@ pub trait WebhookStore: Send + Sync {
         id: WebhookId,
         delivery: DeliveryId,
     ) -> Result<EnqueueOutcome, StoreError>;
+    /// A delivery of a webhook.
+    async fn webhook_delivery(
+        &self,
+        organization: OrganizationId,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<Option<WebhookDelivery>, StoreError>;
     /// A page of the deliveries of a webhook, newest first.
     async fn webhook_deliveries(
         &self,

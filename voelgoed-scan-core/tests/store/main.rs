@@ -19,6 +19,7 @@ mod checks;
 mod concurrent_changes;
 mod daily;
 mod database;
+mod deliveries;
 mod device_scope;
 mod enrollments;
 mod feed;
@@ -43,6 +44,7 @@ mod sync;
 mod tenants;
 mod tickets;
 mod undo;
+mod webhooks;
 
 /// Defines one test a rule, on one database.
 macro_rules! store_tests {
@@ -128,6 +130,17 @@ macro_rules! all_store_tests {
                 a_session_begins_only_inside_the_scope,
                 an_uploaded_scan_is_judged_by_the_scope_at_its_time,
                 a_quarantined_scan_is_judged_by_the_time_that_its_first_arrival_fixed,
+            }
+            deliveries {
+                a_due_delivery_is_leased_by_one_node,
+                concurrent_nodes_lease_each_delivery_once,
+                a_lease_that_has_run_out_is_taken_over_and_its_late_result_does_not_count,
+                deliveries_of_a_ticket_are_sent_one_at_a_time_in_their_order,
+                a_result_says_what_became_of_a_delivery,
+                a_receiver_that_is_gone_disables_its_webhook,
+                five_days_of_nothing_but_failures_disable_a_webhook,
+                a_disabled_webhook_is_sent_nothing_and_what_it_got_counts,
+                the_former_secret_is_leased_until_its_time,
             }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,
@@ -321,6 +334,24 @@ macro_rules! all_store_tests {
                 only_an_open_admission_can_be_undone,
                 a_device_can_undo_only_its_own_scans_of_the_last_15_minutes,
                 an_undo_leaves_a_voided_ticket_voided,
+            }
+            webhooks {
+                each_decision_is_told_once_by_its_type,
+                a_body_has_the_record_without_metadata_reasons_and_codes,
+                a_webhook_is_told_of_its_own_events_and_organization,
+                an_uploads_losers_are_denied_and_a_demoted_scan_is_told_as_a_conflict_alone,
+                a_scan_that_is_admitted_after_all_is_told_as_such,
+                scans_that_are_read_late_are_told_in_their_order,
+                a_quarantined_scan_is_told_as_a_conflict_once,
+                sessions_are_told_when_they_start_and_end,
+                nothing_is_written_for_a_disabled_webhook_and_what_was_pending_has_failed,
+                a_webhook_that_begins_to_want_scans_is_told_of_what_follows,
+                of_24_webhooks_created_at_once_20_exist,
+                a_deleted_webhook_is_gone_at_once_and_its_deliveries_follow,
+                old_deliveries_are_deleted_by_their_age,
+                two_nodes_that_read_a_feed_at_once_tell_each_scan_once,
+                the_pages_of_deliveries_hold_each_once_and_newest_first,
+                whatever_is_recorded_is_told_whenever_it_is_read,
             }
             random_walks {
                 occupancy_is_entries_minus_exits_after_any_sequence,

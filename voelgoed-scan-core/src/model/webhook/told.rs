@@ -164,3 +164,108 @@ impl<'a> ToldScan<'a> {
         self.undone.as_ref().map_or(self.scanned_at, |undone| undone.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id<T: From<Uuid>>(number: u128) -> T {
+        Uuid::from_u128(number).into()
+    }
+
+    fn record(change: &serde_json::Value) -> ScanRecord {
+        let id = |number: u128| Uuid::from_u128(number);
+        let mut record = serde_json::json!({
+            "scan_id": id(1), "organization_id": id(2), "ticket_id": id(3), "ticket_code": "3KQR7F924M1XaB0z",
+            "event_id": id(4), "gate_id": id(5), "device_id": id(6), "scan_session_id": id(7), "result": "valid",
+            "reason": "admitted", "would_have_been": null, "direction": "entry",
+            "scanned_at": "2026-11-22T18:00:00Z", "device_scanned_at": null, "received_at": "2026-11-22T18:00:00Z",
+            "source": "online", "decided_by": "database", "override": null, "undone": null, "local_result": null,
+            "metadata": null,
+        });
+        for (field, value) in change.as_object().into_iter().flatten() {
+            record[field] = value.clone();
+        }
+        serde_json::from_value(record).expect("a record")
+    }
+
+    #[test]
+    fn an_entry_of_a_feed_tells_what_its_scan_came_to() {
+        use WebhookType::{ScanAdmitted, ScanDenied, ScanExited, ScanUndone};
+        let undone =
+            serde_json::json!({ "at": "2026-11-22T18:01:00Z", "reason": "a mistake", "device_id": null });
+        for (result, reason, direction, is_undone, is_change, expected) in [
+            ("valid", "admitted", "entry", false, false, Some(ScanAdmitted)),
+            ("valid", "readmitted", "entry", false, false, Some(ScanAdmitted)),
+            ("valid", "overridden", "entry", false, false, Some(ScanAdmitted)),
+            ("valid", "exited", "exit", false, false, Some(ScanExited)),
+            (
+                "duplicate",
+                "already_scanned",
+                "entry",
+                false,
+                false,
+                Some(ScanDenied),
+            ),
+            ("refused", "not_inside", "exit", false, false, Some(ScanDenied)),
+            (
+                "invalid_token",
+                "malformed",
+                "entry",
+                false,
+                false,
+                Some(ScanDenied),
+            ),
+            // The first entry of a scan that was undone since.
+            ("valid", "admitted", "entry", true, false, Some(ScanAdmitted)),
+            ("valid", "admitted", "entry", true, true, Some(ScanUndone)),
+            // Admitted after all, and denied after all.
+            ("valid", "admitted", "entry", false, true, Some(ScanAdmitted)),
+            ("valid", "exited", "exit", false, true, Some(ScanExited)),
+            ("duplicate", "already_scanned", "entry", false, true, None),
+        ] {
+            let mut change =
+                serde_json::json!({ "result": result, "reason": reason, "direction": direction });
+            if is_undone {
+                change["undone"] = undone.clone();
+            }
+            let kind = kind_of_entry(&record(&change), is_change);
+            assert_eq!(kind, expected, "{change} {is_change}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_delivery_derives_from_what_it_tells() {
+        let (webhook, subject) = (id::<WebhookId>(1), Uuid::from_u128(2));
+        let told = DeliveryId::of(webhook, "scan.admitted", &subject);
+        assert_eq!(told, DeliveryId::of(webhook, "scan.admitted", &subject));
+        assert_ne!(told, DeliveryId::of(webhook, "scan.undone", &subject));
+        assert_ne!(told, DeliveryId::of(id(3), "scan.admitted", &subject));
+        assert_ne!(
+            told,
+            DeliveryId::of(webhook, "scan.admitted", &Uuid::from_u128(3))
+        );
+        assert_eq!(told.as_uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn a_record_has_far_less_than_the_maximum_of_a_body() {
+        let large = record(&serde_json::json!({
+            "would_have_been": { "result": "invalid_token", "reason": "unsigned_not_allowed" },
+            "result": "valid", "reason": "overridden", "device_scanned_at": "2026-11-22T18:00:00Z",
+            "override": { "reason": "\"".repeat(500) },
+            "undone": { "at": "2026-11-22T18:01:00Z", "reason": "𝕏".repeat(500), "device_id": Uuid::from_u128(9) },
+            "local_result": "invalid_token",
+            "metadata": { "x": "y".repeat(4000) },
+        }));
+        let kind = WebhookType::ScanUndone;
+        let told = ToldScan::new(&large, kind, true);
+        let body = body(kind, told.at(), &told).expect("JSON");
+        assert!(body.len() < 2048, "{}", body.len());
+        assert!(body.len() < MAX_BODY_BYTES);
+        assert!(
+            !body.contains('𝕏') && !body.contains("yyyy") && !body.contains("\\\""),
+            "{body}"
+        );
+    }
+}

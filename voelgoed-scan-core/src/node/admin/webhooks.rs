@@ -36,7 +36,7 @@ impl Admin {
         let secret = create.secret.clone().unwrap_or_else(WebhookSecret::generate);
         let sealed = SealedSecret::seal(self.keyrings.master(), organization, webhook.id, &secret);
         let created = self.store.create_webhook(organization, &webhook, &sealed).await?;
-        self.webhooks.notify_changed();
+        self.webhooks.follow().await;
         Ok(created.map(|()| (webhook, secret)))
     }
 
@@ -50,7 +50,7 @@ impl Admin {
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let webhook = self.store.patch_webhook(organization, id, patch, now).await?;
-        self.webhooks.notify_changed();
+        self.webhooks.follow().await;
         if webhook
             .as_ref()
             .is_some_and(|webhook| webhook.status == WebhookStatus::Disabled)
@@ -89,7 +89,7 @@ impl Admin {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let deleted = self.store.delete_webhook(organization, id, now).await?;
-        self.webhooks.notify_changed();
+        self.webhooks.follow().await;
         Ok(deleted)
     }
 

@@ -81,33 +81,40 @@ impl Webhooks {
             .await;
         let limit = permit.max_items();
         Ok(match self.store.read_feed_page(webhook, event, limit).await? {
-            FeedPage::Read { entries, deliveries } => {
+            FeedPage::Read {
+                entries,
+                deliveries,
+                has_more,
+            } => {
                 permit.complete(entries);
                 if deliveries > 0 {
                     self.notify_enqueued();
                 }
-                true
+                has_more
             }
             FeedPage::Lost => true,
             FeedPage::End => false,
         })
     }
 
-    /// Looks which organizations have webhooks: when one was changed here, and from time to time for those that were changed
-    /// elsewhere.
+    /// Looks from time to time which organizations have webhooks, because other nodes change them too.
     pub(super) async fn follow_webhooks(self: Arc<Self>) {
         let mut ticks = interval(FOLLOW_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = self.changed.notified() => {}
                 () = self.feed.closed() => return,
             }
-            match self.store.listening_organizations().await {
-                Ok(organizations) => self.feed.unread_by_webhooks().set_listening(organizations),
-                Err(error) => tracing::debug!(%error, "the webhooks could not be read"),
-            }
+            self.follow().await;
+        }
+    }
+
+    /// Looks which organizations have webhooks that want scans.
+    pub(crate) async fn follow(&self) {
+        match self.store.listening_organizations().await {
+            Ok(organizations) => self.feed.unread_by_webhooks().set_listening(organizations),
+            Err(error) => tracing::debug!(%error, "the webhooks could not be read"),
         }
     }
 }

@@ -160,6 +160,12 @@ pub(crate) struct Statements {
     pub(crate) release_lease: Option<&'static str>,
     /// Reads the windows of devices, from which signals are found.
     pub(crate) load_signal_windows: &'static str,
+    /// Leases deliveries that are due.
+    pub(crate) claim_deliveries: &'static str,
+    /// Writes how attempts of deliveries ended.
+    pub(crate) settle_deliveries: &'static str,
+    /// Has deliveries wait for an earlier one of their ticket.
+    pub(crate) delay_following_deliveries: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

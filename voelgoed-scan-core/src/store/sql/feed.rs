@@ -89,15 +89,22 @@ pub(crate) struct EveryEntry {
     pub(crate) record: ScanRecord,
 }
 
-/// The entries after a position, at most `limit`, also those that a later change replaced. Returns them with the position
-/// of the last one, whose scan may have been deleted. `None` at the end of the feed.
+/// A page of [`EveryEntry`].
+pub(crate) struct EveryEntryPage {
+    /// The position of the last entry, whose scan may have been deleted.
+    pub(crate) last: i64,
+    pub(crate) entries: Vec<EveryEntry>,
+    pub(crate) has_more: bool,
+}
+
+/// The entries after a position, at most `limit`, also those that a later change replaced. `None` at the end of the feed.
 pub(crate) async fn every_entry_after<D: Dialect>(
     organization: OrganizationId,
     event: EventId,
     after: i64,
     limit: usize,
     connection: &mut D::Connection,
-) -> Result<Option<(i64, Vec<EveryEntry>)>, StoreError> {
+) -> Result<Option<EveryEntryPage>, StoreError> {
     let batches = query::<D>(statement!("feed/batches.sql"))
         .id(organization.as_uuid())
         .id(event.as_uuid())
@@ -122,7 +129,12 @@ pub(crate) async fn every_entry_after<D: Dialect>(
         })
     };
     let entries = rows.iter().map(entry).collect::<Result<_, StoreError>>()?;
-    Ok(Some((last, entries)))
+    let is_whole = batches.len() < usize::try_from(MAX_BATCHES_PER_READ).unwrap_or(usize::MAX);
+    Ok(Some(EveryEntryPage {
+        last,
+        entries,
+        has_more: places.len() == limit || !is_whole,
+    }))
 }
 
 fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {

@@ -141,8 +141,8 @@ impl Dialect for Postgres {
         insert_webhook_deliveries: statement!("webhooks/insert_deliveries.postgres.sql"),
         webhook_conflicts: statement!("webhooks/conflicts.postgres.sql"),
         webhook_quarantined: statement!("webhooks/quarantined.postgres.sql"),
-        now: statement!("webhooks/now.postgres.sql"),
         feed_positions: statement!("feed/positions.postgres.sql"),
+        now: statement!("webhooks/now.postgres.sql"),
         insert_scan_changes: statement!("feed/insert_changes.postgres.sql"),
         update_tickets: statement!("tickets/update_after_scans.postgres.sql"),
         add_counts: statement!("occupancy/add_counts.postgres.sql"),
@@ -167,6 +167,9 @@ impl Dialect for Postgres {
         hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
         release_lease: Some(statement!("background/release_lease.postgres.sql")),
         load_signal_windows: statement!("signals/load_windows.postgres.sql"),
+        claim_deliveries: statement!("deliveries/claim.postgres.sql"),
+        settle_deliveries: statement!("deliveries/settle.postgres.sql"),
+        delay_following_deliveries: statement!("deliveries/delay_followers.postgres.sql"),
     };
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {

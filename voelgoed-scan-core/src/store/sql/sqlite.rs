@@ -163,8 +163,8 @@ impl Dialect for Sqlite {
         insert_webhook_deliveries: statement!("webhooks/insert_deliveries.sqlite.sql"),
         webhook_conflicts: statement!("webhooks/conflicts.sqlite.sql"),
         webhook_quarantined: statement!("webhooks/quarantined.sqlite.sql"),
-        now: statement!("webhooks/now.sqlite.sql"),
         feed_positions: statement!("feed/positions.sqlite.sql"),
+        now: statement!("webhooks/now.sqlite.sql"),
         insert_scan_changes: statement!("feed/insert_changes.sqlite.sql"),
         update_tickets: statement!("tickets/update_after_scans.sqlite.sql"),
         add_counts: statement!("occupancy/add_counts.sqlite.sql"),
@@ -190,6 +190,9 @@ impl Dialect for Sqlite {
         hold_lease: None,
         release_lease: None,
         load_signal_windows: statement!("signals/load_windows.sqlite.sql"),
+        claim_deliveries: statement!("deliveries/claim.sqlite.sql"),
+        settle_deliveries: statement!("deliveries/settle.sqlite.sql"),
+        delay_following_deliveries: statement!("deliveries/delay_followers.sqlite.sql"),
     };
 
     /// One process uses the file.

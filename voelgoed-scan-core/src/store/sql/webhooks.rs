@@ -14,11 +14,10 @@ use crate::model::{
     DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook, WebhookDelivery,
     WebhookDescription, WebhookId, WebhookPatch, WebhookStatus,
 };
+use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
-use crate::store::webhooks::{
-    EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore,
-};
-use crate::store::{Cursor, Page, PageRequest, PutOutcome, StoreError};
+use crate::store::webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookState, WebhookStore};
+use crate::store::{Cursor, Page, PageRequest, PutOutcome, StoreError, WebhookKey};
 use crate::token::SealedSecret;
 
 pub(crate) use conflicts::{enqueue_conflicts, enqueue_quarantined};
@@ -105,44 +104,10 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let mut transaction = self.write().await?;
-        let row = query::<D>(statement!("webhooks/lock.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .fetch_optional(&mut transaction)
-            .await?;
-        let Some(before) = row.as_ref().map(webhook).transpose()? else {
-            return Ok(None);
-        };
-        let mut after = before.clone();
-        after.apply(patch, now);
-        query::<D>(statement!("webhooks/update.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .text(after.url.as_str())
-            .json(&after.types)
-            .opt_json(after.event_ids.as_ref())
-            .opt_text(after.description.as_ref().map(WebhookDescription::as_str))
-            .text(after.status.as_str())
-            .opt_text(after.disabled_reason.map(DisabledReason::as_str))
-            .time(after.updated_at)
-            .execute(&mut transaction)
-            .await?;
-        let key = WebhookKey {
-            organization_id: organization,
-            webhook_id: id,
-        };
-        if before.status == WebhookStatus::Disabled && after.status == WebhookStatus::Active {
-            // The rest, if a server ended before it had given all up.
-            deliveries::fail_pending::<D>(key, i64::MAX, &mut transaction).await?;
-        }
-        let was_told =
-            |webhook: &Webhook| webhook.status == WebhookStatus::Active && webhook.types.include_scans();
-        if was_told(&after) && !was_told(&before) {
-            set_cursors::<D>(organization, id, &mut transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(Some(after))
+        retry_contended("change a webhook", || {
+            self.patch_webhook_once(organization, id, patch, now)
+        })
+        .await
     }
 
     async fn disable_webhook(
@@ -224,7 +189,20 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         id: WebhookId,
         delivery: DeliveryId,
     ) -> Result<EnqueueOutcome, StoreError> {
-        deliveries::redeliver(organization, id, delivery, self).await
+        // A sender that notes a failure locks the delivery before the webhook.
+        retry_contended("send a delivery again", || {
+            deliveries::redeliver(organization, id, delivery, self)
+        })
+        .await
+    }
+
+    async fn webhook_delivery(
+        &self,
+        organization: OrganizationId,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<Option<WebhookDelivery>, StoreError> {
+        deliveries::find(organization, id, delivery, self).await
     }
 
     async fn webhook_deliveries(
@@ -317,6 +295,55 @@ impl<D: Dialect> WebhookStore for Sql<D> {
     }
 }
 
+impl<D: Dialect> Sql<D> {
+    async fn patch_webhook_once(
+        &self,
+        organization: OrganizationId,
+        id: WebhookId,
+        patch: &WebhookPatch,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let mut transaction = self.write().await?;
+        let row = query::<D>(statement!("webhooks/lock.sql"))
+            .id(organization.as_uuid())
+            .id(id.as_uuid())
+            .fetch_optional(&mut transaction)
+            .await?;
+        let Some(before) = row.as_ref().map(webhook).transpose()? else {
+            return Ok(None);
+        };
+        let mut after = before.clone();
+        after.apply(patch, now);
+        query::<D>(statement!("webhooks/update.sql"))
+            .id(organization.as_uuid())
+            .id(id.as_uuid())
+            .text(after.url.as_str())
+            .json(&after.types)
+            .opt_json(after.event_ids.as_ref())
+            .opt_text(after.description.as_ref().map(WebhookDescription::as_str))
+            .text(after.status.as_str())
+            .opt_text(after.disabled_reason.map(DisabledReason::as_str))
+            .time(after.updated_at)
+            .execute(&mut transaction)
+            .await?;
+        let key = WebhookKey {
+            organization_id: organization,
+            webhook_id: id,
+        };
+        if before.status == WebhookStatus::Disabled && after.status == WebhookStatus::Active {
+            // The rest, if a server ended before it had given all up.
+            deliveries::fail_pending::<D>(key, i64::MAX, &mut transaction).await?;
+        }
+        let was_told =
+            |webhook: &Webhook| webhook.status == WebhookStatus::Active && webhook.types.include_scans();
+        if was_told(&after) && !was_told(&before) {
+            set_cursors::<D>(organization, id, &mut transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Some(after))
+    }
+}
+
 /// The active webhooks of an organization. Those who change them wait until the transaction ends.
 async fn lock_active<D: Dialect>(
     organization: OrganizationId,
@@ -344,7 +371,7 @@ async fn set_cursors<D: Dialect>(
 }
 
 /// The time by the clock of the database, which says when deliveries are due.
-async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, StoreError> {
+pub(crate) async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, StoreError> {
     let row = query::<D>(D::SQL.now).fetch_optional(connection).await?;
     row.ok_or_else(|| StoreError::failed("the database has no clock"))?
         .time("now")

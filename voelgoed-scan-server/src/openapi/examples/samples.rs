@@ -57,6 +57,11 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "uri" => &[
             "voelgoed-scan://enroll?server=https%3A%2F%2Fgate.example.org&code=4Ts8Kq2Z.7dHcX1pQm0VbN5tRwYz9Ke",
         ],
+        "description" => &["Ticket shop"],
+        "secret" => &["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
+        "types" => &["scan.*"],
+        "type" => &["scan.admitted"],
+        "url" => &["https://shop.example.org/hooks/gate"],
         "version" => &["1.4.0"],
         _ => &[],
     }
@@ -87,9 +92,12 @@ pub(super) fn is_null(field: &str) -> bool {
         "bus"
             | "conflict"
             | "device_scanned_at"
+            | "disabled_reason"
             | "durability"
             | "ended_at"
+            | "event_ids"
             | "gate_ids"
+            | "last_error"
             | "local_reason"
             | "local_result"
             | "next_cursor"

@@ -63,6 +63,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "reads the settings of all organizations for the task that finds signals",
     ),
     (
+        "deliveries/due_webhooks.sql",
+        "finds the webhooks of all organizations that a node has to serve",
+    ),
+    (
+        "deliveries/count_pending.sql",
+        "counts what waits in all organizations, for a metric",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),

@@ -9,8 +9,8 @@ use crate::model::{
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::webhooks::enqueue::body_text;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
-use crate::store::webhooks::{EnqueueOutcome, WebhookKey, WebhookStore as _};
-use crate::store::{Cursor, Page, PageRequest, StoreError};
+use crate::store::webhooks::{EnqueueOutcome, WebhookStore as _};
+use crate::store::{Cursor, Page, PageRequest, StoreError, WebhookKey};
 
 /// How long deliveries are kept after they were delivered, in milliseconds: 3 days.
 const KEEP_DELIVERED: i64 = 3 * 24 * 60 * 60 * 1000;
@@ -89,6 +89,21 @@ async fn disabled_or_missing<D: Dialect>(
         Some(_) => EnqueueOutcome::Disabled,
         None => EnqueueOutcome::Missing,
     })
+}
+
+pub(super) async fn find<D: Dialect>(
+    organization: OrganizationId,
+    id: WebhookId,
+    found: DeliveryId,
+    sql: &Sql<D>,
+) -> Result<Option<WebhookDelivery>, StoreError> {
+    let row = query::<D>(statement!("webhooks/find_delivery.sql"))
+        .id(organization.as_uuid())
+        .id(id.as_uuid())
+        .id(found.as_uuid())
+        .fetch_optional(&mut *sql.read().await?)
+        .await?;
+    row.as_ref().map(delivery).transpose()
 }
 
 pub(super) async fn list<D: Dialect>(

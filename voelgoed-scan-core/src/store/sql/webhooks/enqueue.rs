@@ -107,3 +107,65 @@ pub(super) async fn insert_deliveries<D: Dialect>(
         .execute(connection)
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::webhook::told::MAX_BODY_BYTES;
+    use crate::model::{NamedGate, ScanSession};
+    use crate::rules::ConflictKind;
+    use crate::sync::{Conflict, NamedDevice};
+
+    fn id<T: From<Uuid>>(number: u128) -> T {
+        Uuid::from_u128(number).into()
+    }
+
+    #[test]
+    fn a_conflict_with_the_longest_names_fits_into_a_body() {
+        // Four bytes are the most that a character of a name takes.
+        let name = "𝕏".repeat(crate::model::Name::MAX);
+        let at = Timestamp::from_millis(1_795_370_400_000);
+        let gate = |number| NamedGate {
+            id: id(number),
+            name: name.clone(),
+        };
+        let device = |number| NamedDevice {
+            id: id(number),
+            name: name.clone(),
+        };
+        let conflict = Conflict {
+            kind: ConflictKind::LetInDespiteStatus,
+            winner_scan_id: Some(id(1)),
+            other_scan_id: id(2),
+            ticket_code: "3KQR7F924M1XaB0z".parse().ok(),
+            gates: vec![gate(3), gate(4)],
+            devices: vec![device(5), device(6)],
+            times: vec![at, at],
+        };
+        let body = body_text(WebhookType::ConflictOpened, at, &conflict).expect("JSON");
+        assert!(body.contains(&name));
+        assert!(body.len() < MAX_BODY_BYTES / 2, "{}", body.len());
+    }
+
+    #[test]
+    fn a_session_fits_into_a_body() {
+        let at = Timestamp::from_millis(1_795_370_400_000);
+        let session = ScanSession {
+            id: id(1),
+            organization_id: id(2),
+            device_id: id(3),
+            event_id: id(4),
+            gate_id: id(5),
+            status: crate::model::SessionStatus::Ended,
+            started_at: at,
+            ended_at: Some(at),
+            scan_count: u64::MAX,
+        };
+        let body = body_text(WebhookType::SessionEnded, at, &session).expect("JSON");
+        assert!(body.len() < 1024, "{}", body.len());
+        let value: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(value["type"], "session.ended");
+        assert_eq!(value["timestamp"], "2026-11-22T18:00:00.000Z");
+        assert_eq!(value["data"]["id"], "00000000-0000-0000-0000-000000000001");
+    }
+}

@@ -6,12 +6,12 @@
 use super::{NewDelivery, consumer, insert_deliveries, lock_active};
 use crate::model::webhook::told::{ToldScan, kind_of_entry};
 use crate::model::{DeliveryId, EventId, Webhook, WebhookType};
-use crate::store::StoreError;
 use crate::store::sql::background::advance_cursor;
 use crate::store::sql::feed::{EveryEntry, every_entry_after};
 use crate::store::sql::webhooks::enqueue::body_text;
 use crate::store::sql::{Dialect, Sql, query, statement};
-use crate::store::webhooks::{FeedPage, WebhookKey, WebhookStore as _};
+use crate::store::webhooks::{FeedPage, WebhookStore as _};
+use crate::store::{StoreError, WebhookKey};
 
 pub(super) async fn read_page<D: Dialect>(
     key: WebhookKey,
@@ -41,15 +41,15 @@ pub(super) async fn read_page<D: Dialect>(
     let is_event_wanted = WebhookType::ALL
         .iter()
         .any(|kind| kind.is_scan() && webhook.wants(*kind, Some(event)));
-    let (to, entries, deliveries) = if is_event_wanted {
+    let (to, entries, has_more, deliveries) = if is_event_wanted {
         let page = every_entry_after::<D>(organization_id, event, from, limit, &mut connection).await?;
-        let Some((to, entries)) = page else {
+        let Some(page) = page else {
             return Ok(FeedPage::End);
         };
-        let told = entries
-            .iter()
-            .filter_map(|entry| delivery(&webhook, entry).transpose());
-        (to, entries.len(), told.collect::<Result<Vec<_>, _>>()?)
+        let told = page.entries.iter();
+        let told = told.filter_map(|entry| delivery(&webhook, entry).transpose());
+        let deliveries: Vec<_> = told.collect::<Result<_, _>>()?;
+        (page.last, page.entries.len(), page.has_more, deliveries)
     } else {
         let row = query::<D>(statement!("webhooks/feed_end.sql"))
             .id(organization_id.as_uuid())
@@ -60,7 +60,7 @@ pub(super) async fn read_page<D: Dialect>(
         if to <= from {
             return Ok(FeedPage::End);
         }
-        (to, 1, Vec::new())
+        (to, 1, false, Vec::new())
     };
     drop(connection);
     let mut transaction = sql.write().await?;
@@ -76,7 +76,11 @@ pub(super) async fn read_page<D: Dialect>(
     }
     let deliveries = insert_deliveries::<D>(organization_id, &deliveries, &mut transaction).await?;
     transaction.commit().await?;
-    Ok(FeedPage::Read { entries, deliveries })
+    Ok(FeedPage::Read {
+        entries,
+        deliveries,
+        has_more,
+    })
 }
 
 fn wants_scans(webhook: &Webhook) -> bool {
