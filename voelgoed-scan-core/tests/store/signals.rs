@@ -51,10 +51,9 @@ impl Fixture {
     }
 
     async fn all_signals(&self) -> Vec<Signal> {
-        let all = self
-            .store
-            .signals(self.organization, &SignalFilter::default(), &ALL);
-        all.await.expect("the signals are read").data
+        let any = SignalFilter::default();
+        let all = self.store.signals(self.organization, &any, &ALL).await;
+        all.expect("the signals are read").data
     }
 
     async fn state_at(&self, now: Timestamp) -> OrganizationState {
