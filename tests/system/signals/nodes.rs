@@ -1,7 +1,7 @@
 //! Signals of several nodes on one database, and what webhooks are told.
 
 use serde_json::{Value, json};
-use voelgoed_scan_core::model::OrganizationId;
+use voelgoed_scan_core::model::{AuditContext, OrganizationId};
 use voelgoed_scan_core::store::{PageRequest, PutOutcome};
 use voelgoed_scan_suite::event_stream::EventStream;
 use voelgoed_scan_suite::fixture::Tenant;
@@ -83,7 +83,7 @@ async fn webhooks_are_told_as_a_signal_opens_and_ends() {
         .fixture
         .server
         .admin()
-        .create_webhook(organization, &create, gate.now())
+        .create_webhook(organization, &create, &AuditContext::cli(), gate.now())
         .await
         .expect("the webhook is created");
     let PutOutcome::Created((webhook, _)) = created else {

@@ -14,6 +14,7 @@ mod events;
 mod import;
 mod manifests;
 mod organizations;
+mod signals;
 mod signing_keys;
 mod tickets;
 mod webhooks;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
     DeviceId, EventId, OrganizationId, Signal, SignalDetails, SignalId, SignalKind, SignalSettings,
     SignalSettingsPatch, TicketId, Timestamp,
@@ -101,6 +102,7 @@ pub trait SignalStore: Send + Sync {
         &self,
         organization: OrganizationId,
         patch: &SignalSettingsPatch,
+        audit: Audit<'_>,
     ) -> Result<SignalSettings, StoreError>;
 
     /// The rules of the organizations that changed some.

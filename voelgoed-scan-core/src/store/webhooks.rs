@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
     DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook, WebhookDelivery,
     WebhookId, WebhookPatch,
@@ -74,6 +75,7 @@ pub trait WebhookStore: Send + Sync {
         organization: OrganizationId,
         webhook: &Webhook,
         secret: &SealedSecret,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<()>, StoreError>;
     /// A webhook.
     async fn webhook(
@@ -95,6 +97,7 @@ pub trait WebhookStore: Send + Sync {
         id: WebhookId,
         patch: &WebhookPatch,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<Webhook>, StoreError>;
     /// Disables a webhook for a reason of the server. False if it is not active. Its pending deliveries remain to be given
     /// up.
@@ -112,6 +115,7 @@ pub trait WebhookStore: Send + Sync {
         secret: &SealedSecret,
         former_until: Timestamp,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError>;
     /// Deletes a webhook. Its deliveries remain to be deleted. False if it does not exist.
     async fn delete_webhook(
@@ -119,6 +123,7 @@ pub trait WebhookStore: Send + Sync {
         organization: OrganizationId,
         id: WebhookId,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError>;
 
     /// Enqueues a test of a webhook.
@@ -128,6 +133,7 @@ pub trait WebhookStore: Send + Sync {
         id: WebhookId,
         delivery: DeliveryId,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<EnqueueOutcome, StoreError>;
     /// Enqueues a delivery again, under the same id.
     async fn redeliver(
@@ -135,6 +141,7 @@ pub trait WebhookStore: Send + Sync {
         organization: OrganizationId,
         id: WebhookId,
         delivery: DeliveryId,
+        audit: Audit<'_>,
     ) -> Result<EnqueueOutcome, StoreError>;
     /// A delivery of a webhook.
     async fn webhook_delivery(

@@ -13,7 +13,7 @@ use voelgoed_scan_core::store::{
 };
 use voelgoed_scan_core::token::SealedSecret;
 
-use crate::fixture::{ALL, Fixture, START};
+use crate::fixture::{ALL, Fixture, START, audit};
 
 const NODES: [Uuid; 2] = [Uuid::from_u128(1), Uuid::from_u128(2)];
 const LEASE: Duration = Duration::from_secs(45);
@@ -57,7 +57,7 @@ impl Fixture {
         let webhook: Webhook = serde_json::from_value(webhook).expect("a webhook");
         let secret = SealedSecret::from(vec![1; 40]);
         self.store
-            .create_webhook(self.organization, &webhook, &secret)
+            .create_webhook(self.organization, &webhook, &secret, audit())
             .await
             .expect("the webhook is created");
         WebhookKey {
@@ -490,7 +490,14 @@ pub(crate) async fn the_former_secret_is_leased_until_its_time(fixture: Fixture)
         let secret = SealedSecret::from(vec![2; 40]);
         let rotated = fixture
             .store
-            .rotate_webhook_secret(fixture.organization, webhook.webhook_id, &secret, until, START)
+            .rotate_webhook_secret(
+                fixture.organization,
+                webhook.webhook_id,
+                &secret,
+                until,
+                START,
+                audit(),
+            )
             .await;
         assert!(rotated.expect("the secret is rotated"));
     };

@@ -11,7 +11,7 @@ use voelgoed_scan_core::rules::signals::{DeviceWindow, OrganizationState, Place}
 use voelgoed_scan_core::store::{ReadEntries, SignalFilter, SignalWatch, SignalWrite};
 
 use crate::attempts::entry;
-use crate::fixture::{ALL, Fixture, START, after};
+use crate::fixture::{ALL, Fixture, START, after, audit};
 
 impl Fixture {
     fn signal(&self, kind: SignalKind, seconds: i64) -> Signal {
@@ -223,7 +223,7 @@ pub(crate) async fn signals_stay_within_their_organization(fixture: Fixture) {
     )
     .expect("a patch");
     let changed = store
-        .change_signal_settings(fixture.organization, &patch)
+        .change_signal_settings(fixture.organization, &patch, audit())
         .await
         .expect("the settings are changed");
     assert_eq!(changed.rule(SignalKind::DuplicateSpam).limit, Some(9));
@@ -307,7 +307,7 @@ pub(crate) async fn what_holds_now_is_that_of_live_events_and_active_devices(fix
 
     let ended = fixture
         .store
-        .end_session(fixture.organization, fixture.side_session.id, after(20))
+        .end_session(fixture.organization, fixture.side_session.id, after(20), None)
         .await;
     ended.expect("the session ends");
     assert_eq!(fixture.state_at(after(21)).await.working.len(), 1);

@@ -16,7 +16,7 @@ use voelgoed_scan_core::store::{
 use voelgoed_scan_core::token::{MasterSecret, SealedSecret};
 
 use crate::attempts::{entry, exit, overriding_entry};
-use crate::fixture::{ALL, Fixture, START, after, live, open_gate, put_device, put_event, put_gate};
+use crate::fixture::{ALL, Fixture, START, after, audit, live, open_gate, put_device, put_event, put_gate};
 use crate::random_walks::Random;
 use crate::sync::{item, scan, sync_batch};
 
@@ -61,7 +61,7 @@ fn sealed(fixture: &Fixture, id: WebhookId, byte: u8) -> SealedSecret {
 impl Fixture {
     async fn try_webhook(&self, webhook: &Webhook) -> PutOutcome<()> {
         self.store
-            .create_webhook(self.organization, webhook, &sealed(self, webhook.id, 7))
+            .create_webhook(self.organization, webhook, &sealed(self, webhook.id, 7), audit())
             .await
             .expect("the webhook is written")
     }
@@ -175,7 +175,7 @@ impl Fixture {
 
     async fn patch_hook(&self, webhook: WebhookKey, patch: &WebhookPatch) -> Webhook {
         self.store
-            .patch_webhook(self.organization, webhook.webhook_id, patch, after(1))
+            .patch_webhook(self.organization, webhook.webhook_id, patch, after(1), audit())
             .await
             .expect("the webhook is written")
             .expect("the webhook exists")
@@ -401,7 +401,7 @@ pub(crate) async fn a_webhook_is_told_of_its_own_events_and_organization(fixture
         let delivery = DeliveryId::from_uuid(delivery.id.parse().expect("an id"));
         let again = elsewhere
             .store
-            .redeliver(elsewhere.organization, key.webhook_id, delivery)
+            .redeliver(elsewhere.organization, key.webhook_id, delivery, audit())
             .await;
         assert_eq!(again.expect("it is read"), EnqueueOutcome::Missing);
     }
@@ -550,7 +550,7 @@ pub(crate) async fn a_quarantined_scan_is_told_as_a_conflict_once(fixture: Fixtu
     let device = fixture.main_session.device;
     let revoked = fixture
         .store
-        .revoke_device(fixture.organization, device, after(5))
+        .revoke_device(fixture.organization, device, after(5), audit())
         .await;
     assert!(revoked.expect("the device is written"));
     let code = fixture.ticket("{}").await;
@@ -589,20 +589,20 @@ pub(crate) async fn sessions_are_told_when_they_start_and_end(fixture: Fixture) 
         .await
         .expect("a session");
     store
-        .end_session(organization, id, after(20))
+        .end_session(organization, id, after(20), None)
         .await
         .expect("it ends");
     store
-        .end_session(organization, id, after(21))
+        .end_session(organization, id, after(21), None)
         .await
         .expect("it has ended");
     let other = fixture.side_session;
     store
-        .revoke_device(organization, other.device, after(30))
+        .revoke_device(organization, other.device, after(30), audit())
         .await
         .expect("it is revoked");
     store
-        .revoke_device(organization, other.device, after(31))
+        .revoke_device(organization, other.device, after(31), audit())
         .await
         .expect("it was revoked");
     let mut told: Vec<_> = fixture
@@ -670,7 +670,7 @@ pub(crate) async fn nothing_is_written_for_a_disabled_webhook_and_what_was_pendi
     let delivery = failed[0].id;
     let again = fixture
         .store
-        .redeliver(fixture.organization, hook.webhook_id, delivery)
+        .redeliver(fixture.organization, hook.webhook_id, delivery, audit())
         .await;
     assert_eq!(again.ok(), Some(EnqueueOutcome::Disabled));
     let test = fixture
@@ -680,12 +680,13 @@ pub(crate) async fn nothing_is_written_for_a_disabled_webhook_and_what_was_pendi
             hook.webhook_id,
             DeliveryId::generate(START),
             START,
+            audit(),
         )
         .await;
     assert_eq!(test.ok(), Some(EnqueueOutcome::Disabled));
     fixture
         .store
-        .end_session(fixture.organization, fixture.side_session.id, after(4))
+        .end_session(fixture.organization, fixture.side_session.id, after(4), None)
         .await
         .expect("it ends");
     assert_eq!(fixture.rows().await.len(), 2);
@@ -767,7 +768,10 @@ pub(crate) async fn of_24_webhooks_created_at_once_20_exist(fixture: Fixture) {
             tokio::spawn(async move {
                 // A busy database may not answer in time.
                 loop {
-                    match store.create_webhook(organization, &webhook, &secret).await {
+                    match store
+                        .create_webhook(organization, &webhook, &secret, audit())
+                        .await
+                    {
                         Ok(outcome) => return matches!(outcome, PutOutcome::Created(())),
                         Err(error) => assert!(error.is_temporary(), "{error:?}"),
                     }
@@ -792,7 +796,7 @@ pub(crate) async fn of_24_webhooks_created_at_once_20_exist(fixture: Fixture) {
     assert_eq!(
         fixture
             .store
-            .delete_webhook(fixture.organization, id, after(1))
+            .delete_webhook(fixture.organization, id, after(1), audit())
             .await
             .ok(),
         Some(true)
@@ -800,7 +804,7 @@ pub(crate) async fn of_24_webhooks_created_at_once_20_exist(fixture: Fixture) {
     assert_eq!(
         fixture
             .store
-            .delete_webhook(fixture.organization, id, after(1))
+            .delete_webhook(fixture.organization, id, after(1), audit())
             .await
             .ok(),
         Some(false)
@@ -827,7 +831,7 @@ pub(crate) async fn a_deleted_webhook_is_gone_at_once_and_its_deliveries_follow(
     let (store, organization, id) = (&fixture.store, fixture.organization, hook.webhook_id);
     assert!(
         store
-            .delete_webhook(organization, id, after(5))
+            .delete_webhook(organization, id, after(5), audit())
             .await
             .expect("it is deleted")
     );
@@ -835,18 +839,18 @@ pub(crate) async fn a_deleted_webhook_is_gone_at_once_and_its_deliveries_follow(
     let patch = WebhookPatch::default();
     assert_eq!(
         store
-            .patch_webhook(organization, id, &patch, after(5))
+            .patch_webhook(organization, id, &patch, after(5), audit())
             .await
             .expect("it is read"),
         None
     );
     let secret = sealed(&fixture, id, 8);
     let rotated = store
-        .rotate_webhook_secret(organization, id, &secret, after(9), after(5))
+        .rotate_webhook_secret(organization, id, &secret, after(9), after(5), audit())
         .await;
     assert_eq!(rotated.ok(), Some(false));
     let test = store
-        .enqueue_webhook_test(organization, id, DeliveryId::generate(START), START)
+        .enqueue_webhook_test(organization, id, DeliveryId::generate(START), START, audit())
         .await;
     assert_eq!(test.ok(), Some(EnqueueOutcome::Missing));
     fixture.read_feeds(100).await;
@@ -918,7 +922,7 @@ pub(crate) async fn old_deliveries_are_deleted_by_their_age(fixture: Fixture) {
     let failed = DeliveryId::from_uuid(rows[3].id.parse().expect("an id"));
     let again = fixture
         .store
-        .redeliver(fixture.organization, hook.webhook_id, failed)
+        .redeliver(fixture.organization, hook.webhook_id, failed, audit())
         .await;
     assert_eq!(again.ok(), Some(EnqueueOutcome::Accepted));
     let pending = status(DeliveryStatus::Pending).await;

@@ -88,8 +88,13 @@ pub(crate) fn change_settings() -> Route {
 
 async fn run_change_settings(request: Request<Json<SignalSettingsPatch>>) -> HandlerResult {
     let settings = request
-        .store()
-        .change_signal_settings(request.organization(), &request.body.0)
+        .admin()
+        .change_signal_settings(
+            request.organization(),
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     Ok(response::ok(&settings))
 }

@@ -62,7 +62,12 @@ async fn run_create(request: Request<Json<WebhookCreate>>) -> HandlerResult {
     check_url(&request.body.0.url, &request.state)?;
     let put = request
         .admin()
-        .create_webhook(request.organization(), &request.body.0, request.now)
+        .create_webhook(
+            request.organization(),
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?
         .map(|(webhook, secret)| CreatedWebhook { webhook, secret });
     Ok(put_response(put, |created| {
@@ -128,7 +133,13 @@ async fn run_change(request: Request<Json<WebhookPatch>>) -> HandlerResult {
     }
     let webhook = request
         .admin()
-        .patch_webhook(request.organization(), id, &request.body.0, request.now)
+        .patch_webhook(
+            request.organization(),
+            id,
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     ok_or_not_found(webhook)
 }
@@ -149,7 +160,7 @@ async fn run_delete(request: Request) -> HandlerResult {
     let id: WebhookId = request.id("id")?;
     let admin = request.admin();
     if admin
-        .delete_webhook(request.organization(), id, request.now)
+        .delete_webhook(request.organization(), id, &request.audit_context(), request.now)
         .await?
     {
         Ok(response::no_content())
@@ -174,7 +185,7 @@ async fn run_rotate(request: Request) -> HandlerResult {
     let id: WebhookId = request.id("id")?;
     let rotated = request
         .admin()
-        .rotate_webhook_secret(request.organization(), id, request.now)
+        .rotate_webhook_secret(request.organization(), id, &request.audit_context(), request.now)
         .await?;
     ok_or_not_found(rotated.map(|secret| RotatedSecret { secret }))
 }
@@ -196,7 +207,7 @@ async fn run_test(request: Request) -> HandlerResult {
     let id: WebhookId = request.id("id")?;
     let (outcome, delivery) = request
         .admin()
-        .test_webhook(request.organization(), id, request.now)
+        .test_webhook(request.organization(), id, &request.audit_context(), request.now)
         .await?;
     Ok(enqueued(outcome, delivery)?)
 }
@@ -255,7 +266,13 @@ async fn run_redeliver(request: Request) -> HandlerResult {
     let (id, delivery): (WebhookId, DeliveryId) = (request.id("id")?, request.id("delivery")?);
     let outcome = request
         .admin()
-        .redeliver(request.organization(), id, delivery)
+        .redeliver(
+            request.organization(),
+            id,
+            delivery,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     Ok(enqueued(outcome, delivery)?)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Admin;
 use crate::model::{
-    DeliveryId, OrganizationId, Timestamp, Webhook, WebhookCreate, WebhookId, WebhookPatch, WebhookSecret,
-    WebhookStatus,
+    AuditContext, DeliveryId, OrganizationId, Timestamp, Webhook, WebhookCreate, WebhookId, WebhookPatch,
+    WebhookSecret, WebhookStatus,
 };
 use crate::store::{EnqueueOutcome, PutOutcome, StoreError, WebhookKey};
 use crate::token::SealedSecret;
@@ -19,6 +19,7 @@ impl Admin {
         &self,
         organization: OrganizationId,
         create: &WebhookCreate,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<(Webhook, WebhookSecret)>, StoreError> {
         let webhook = Webhook {
@@ -35,7 +36,10 @@ impl Admin {
         };
         let secret = create.secret.clone().unwrap_or_else(WebhookSecret::generate);
         let sealed = SealedSecret::seal(self.keyrings.master(), organization, webhook.id, &secret);
-        let created = self.store.create_webhook(organization, &webhook, &sealed).await?;
+        let created = self
+            .store
+            .create_webhook(organization, &webhook, &sealed, self.audit(by, now))
+            .await?;
         self.webhooks.follow().await;
         Ok(created.map(|()| (webhook, secret)))
     }
@@ -47,9 +51,13 @@ impl Admin {
         organization: OrganizationId,
         id: WebhookId,
         patch: &WebhookPatch,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let webhook = self.store.patch_webhook(organization, id, patch, now).await?;
+        let webhook = self
+            .store
+            .patch_webhook(organization, id, patch, now, self.audit(by, now))
+            .await?;
         self.webhooks.follow().await;
         if webhook
             .as_ref()
@@ -69,6 +77,7 @@ impl Admin {
         &self,
         organization: OrganizationId,
         id: WebhookId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<WebhookSecret>, StoreError> {
         let secret = WebhookSecret::generate();
@@ -76,7 +85,7 @@ impl Admin {
         let former_until = now.plus(FORMER_SECRET_LIFETIME);
         let rotated = self
             .store
-            .rotate_webhook_secret(organization, id, &sealed, former_until, now)
+            .rotate_webhook_secret(organization, id, &sealed, former_until, now, self.audit(by, now))
             .await?;
         Ok(rotated.then_some(secret))
     }
@@ -86,9 +95,13 @@ impl Admin {
         &self,
         organization: OrganizationId,
         id: WebhookId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let deleted = self.store.delete_webhook(organization, id, now).await?;
+        let deleted = self
+            .store
+            .delete_webhook(organization, id, now, self.audit(by, now))
+            .await?;
         self.webhooks.follow().await;
         Ok(deleted)
     }
@@ -98,12 +111,13 @@ impl Admin {
         &self,
         organization: OrganizationId,
         id: WebhookId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<(EnqueueOutcome, DeliveryId), StoreError> {
         let delivery = DeliveryId::generate(now);
         let outcome = self
             .store
-            .enqueue_webhook_test(organization, id, delivery, now)
+            .enqueue_webhook_test(organization, id, delivery, now, self.audit(by, now))
             .await?;
         self.webhooks.notify_enqueued();
         Ok((outcome, delivery))
@@ -115,8 +129,13 @@ impl Admin {
         organization: OrganizationId,
         id: WebhookId,
         delivery: DeliveryId,
+        by: &AuditContext,
+        now: Timestamp,
     ) -> Result<EnqueueOutcome, StoreError> {
-        let outcome = self.store.redeliver(organization, id, delivery).await?;
+        let outcome = self
+            .store
+            .redeliver(organization, id, delivery, self.audit(by, now))
+            .await?;
         self.webhooks.notify_enqueued();
         Ok(outcome)
     }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::upkeep::{MAX_PENDING, RUNS_PER_COUNT};
 use super::*;
 use crate::model::{
-    DeliveryStatus, DisabledReason, Name, OrganizationId, Timestamp, WebhookId, WebhookStatus,
+    AuditContext, DeliveryStatus, DisabledReason, Name, OrganizationId, Timestamp, WebhookId, WebhookStatus,
 };
 use crate::node::{Admin, Scanner, Setup};
 use crate::store::{PageRequest, PutOutcome, WebhookKey};
@@ -37,7 +37,7 @@ impl Node {
         let (scanner, admin) = setup.open().await.expect("a node");
         let name = Name::new("Club").expect("a name");
         let (organization, ..) = admin
-            .create_organization(name, NOW)
+            .create_organization(name, &AuditContext::cli(), NOW)
             .await
             .expect("an organization");
         Self {
@@ -53,7 +53,12 @@ impl Node {
         let create = serde_json::from_str(r#"{"url":"https://hook.invalid/","types":["session.*"]}"#);
         let created = self
             .admin
-            .create_webhook(self.organization, &create.expect("a webhook"), NOW)
+            .create_webhook(
+                self.organization,
+                &create.expect("a webhook"),
+                &AuditContext::cli(),
+                NOW,
+            )
             .await;
         let Ok(PutOutcome::Created((webhook, _))) = created else {
             panic!("{created:?}");
@@ -140,7 +145,7 @@ async fn what_a_deleted_and_a_disabled_webhook_left_is_cleaned_up() {
     let id = deleted.webhook_id;
     assert!(
         node.admin
-            .delete_webhook(organization, id, NOW)
+            .delete_webhook(organization, id, &AuditContext::cli(), NOW)
             .await
             .expect("it is deleted")
     );

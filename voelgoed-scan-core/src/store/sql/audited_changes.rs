@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::audit::AuditedChange;
 use crate::model::{
-    ApiKey, AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, Device, DeviceId, Event, EventId,
-    Gate, KeyStatus, SigningKey, TicketFacts, TicketStatus, Timestamp,
+    ApiKey, AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, DeliveryId, Device, DeviceId, Event,
+    EventId, Gate, KeyStatus, OrganizationId, SignalSettings, SigningKey, TicketFacts, TicketStatus,
+    Timestamp, Webhook, WebhookId,
 };
 use crate::store::ImportCounts;
 
@@ -41,6 +42,8 @@ const DEVICE_FIELDS: &[&str] = &[
     "event_ids",
     "gate_ids",
 ];
+
+const WEBHOOK_FIELDS: &[&str] = &["types", "event_ids", "codes", "status"];
 
 /// A created or replaced event. `None` if nothing changed.
 pub(super) fn event_put(before: Option<&Event>, after: &Event) -> Option<AuditedChange> {
@@ -197,4 +200,54 @@ pub(super) fn import_ended(event: EventId, counts: ImportCounts) -> AuditedChang
             .with("unchanged", Value::Null, unchanged)
             .with("rejected", Value::Null, rejected),
     }
+}
+
+/// A change of a webhook that has no fields to show.
+pub(super) fn webhook_change(action: AuditAction, webhook: WebhookId) -> AuditedChange {
+    AuditedChange {
+        action,
+        subject: AuditSubject::new(AuditSubjectKind::Webhook, webhook),
+        changes: AuditChanges::new(),
+    }
+}
+
+/// A created webhook.
+pub(super) fn webhook_created(webhook: &Webhook) -> AuditedChange {
+    AuditedChange {
+        changes: AuditChanges::between(None, Some(webhook), WEBHOOK_FIELDS),
+        ..webhook_change(AuditAction::WebhookCreate, webhook.id)
+    }
+}
+
+/// A changed webhook. `None` if nothing changed.
+pub(super) fn webhook_patched(before: &Webhook, after: &Webhook) -> Option<AuditedChange> {
+    let former = Webhook {
+        updated_at: after.updated_at,
+        ..before.clone()
+    };
+    (former != *after).then(|| AuditedChange {
+        changes: AuditChanges::between(Some(before), Some(after), WEBHOOK_FIELDS),
+        ..webhook_change(AuditAction::WebhookUpdate, after.id)
+    })
+}
+
+/// A delivery that is sent again.
+pub(super) fn delivery_repeated(webhook: WebhookId, delivery: DeliveryId) -> AuditedChange {
+    AuditedChange {
+        changes: AuditChanges::new().with("delivery_id", Value::Null, delivery.to_string()),
+        ..webhook_change(AuditAction::WebhookRedeliver, webhook)
+    }
+}
+
+/// Changed rules of signals. `None` if nothing changed.
+pub(super) fn signal_settings_changed(
+    organization: OrganizationId,
+    before: &SignalSettings,
+    after: &SignalSettings,
+) -> Option<AuditedChange> {
+    (before != after).then(|| AuditedChange {
+        action: AuditAction::OrganizationUpdate,
+        subject: AuditSubject::new(AuditSubjectKind::Organization, organization),
+        changes: AuditChanges::new().with("signals", json!(before), json!(after)),
+    })
 }

@@ -10,11 +10,14 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
     DeviceId, DeviceSettings, EventId, OrganizationId, Signal, SignalKind, SignalSettings,
     SignalSettingsPatch, TicketId, Timestamp,
 };
 use crate::rules::signals::{OrganizationState, Presentation};
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::signal_settings_changed;
 use crate::store::sql::background::advance_cursor;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::lookup::IdLookup;
@@ -85,6 +88,7 @@ impl<D: Dialect> SignalStore for Sql<D> {
         &self,
         organization: OrganizationId,
         patch: &SignalSettingsPatch,
+        audit: Audit<'_>,
     ) -> Result<SignalSettings, StoreError> {
         let mut transaction = self.write().await?;
         let row = query::<D>(statement!("signals/lock_settings.sql"))
@@ -93,14 +97,19 @@ impl<D: Dialect> SignalStore for Sql<D> {
             .await?
             .ok_or_else(|| StoreError::failed("the settings of signals have a row"))?;
         let mut changes: SignalSettingsPatch = row.json("changes")?;
+        let before = SignalSettings::with(&changes);
         changes.merge(patch);
+        let after = SignalSettings::with(&changes);
         query::<D>(statement!("signals/put_settings.sql"))
             .id(organization.as_uuid())
             .json(&changes)
             .execute(&mut transaction)
             .await?;
+        if let Some(change) = signal_settings_changed(organization, &before, &after) {
+            append::<D>(organization, change, audit, &mut transaction).await?;
+        }
         transaction.commit().await?;
-        Ok(SignalSettings::with(&changes))
+        Ok(after)
     }
 
     async fn changed_signal_settings(&self) -> Result<HashMap<OrganizationId, SignalSettings>, StoreError> {

@@ -10,10 +10,13 @@ mod feed;
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
-    DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook, WebhookDelivery,
-    WebhookDescription, WebhookId, WebhookPatch, WebhookStatus,
+    AuditAction, DeliveryId, DeliveryStatus, DisabledReason, EventId, OrganizationId, Timestamp, Webhook,
+    WebhookDelivery, WebhookDescription, WebhookId, WebhookPatch, WebhookStatus,
 };
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::{webhook_change, webhook_created, webhook_patched};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookState, WebhookStore};
@@ -36,6 +39,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         organization: OrganizationId,
         webhook: &Webhook,
         secret: &SealedSecret,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<()>, StoreError> {
         let mut transaction = self.write().await?;
         // Of two creations at once, the second one sees the first.
@@ -63,6 +67,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
             .execute(&mut transaction)
             .await?;
         set_cursors::<D>(organization, webhook.id, &mut transaction).await?;
+        append::<D>(organization, webhook_created(webhook), audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(PutOutcome::Created(()))
     }
@@ -103,9 +108,10 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         id: WebhookId,
         patch: &WebhookPatch,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<Webhook>, StoreError> {
         retry_contended("change a webhook", || {
-            self.patch_webhook_once(organization, id, patch, now)
+            self.patch_webhook_once(organization, id, patch, now, audit)
         })
         .await
     }
@@ -136,6 +142,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         secret: &SealedSecret,
         former_until: Timestamp,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
         let rotated = query::<D>(statement!("webhooks/rotate.sql"))
@@ -146,6 +153,10 @@ impl<D: Dialect> WebhookStore for Sql<D> {
             .time(now)
             .execute(&mut transaction)
             .await?;
+        if rotated > 0 {
+            let change = webhook_change(AuditAction::WebhookRotate, id);
+            append::<D>(organization, change, audit, &mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(rotated > 0)
     }
@@ -155,6 +166,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         organization: OrganizationId,
         id: WebhookId,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
         let deleted = query::<D>(statement!("webhooks/mark_deleted.sql"))
@@ -169,6 +181,10 @@ impl<D: Dialect> WebhookStore for Sql<D> {
             .text(&consumer(id))
             .execute(&mut transaction)
             .await?;
+        if deleted > 0 {
+            let change = webhook_change(AuditAction::WebhookDelete, id);
+            append::<D>(organization, change, audit, &mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(deleted > 0)
     }
@@ -179,8 +195,9 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         id: WebhookId,
         delivery: DeliveryId,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<EnqueueOutcome, StoreError> {
-        deliveries::enqueue_test(organization, id, delivery, now, self).await
+        deliveries::enqueue_test(organization, id, delivery, now, audit, self).await
     }
 
     async fn redeliver(
@@ -188,10 +205,11 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         organization: OrganizationId,
         id: WebhookId,
         delivery: DeliveryId,
+        audit: Audit<'_>,
     ) -> Result<EnqueueOutcome, StoreError> {
         // A sender that notes a failure locks the delivery before the webhook.
         retry_contended("send a delivery again", || {
-            deliveries::redeliver(organization, id, delivery, self)
+            deliveries::redeliver(organization, id, delivery, audit, self)
         })
         .await
     }
@@ -302,6 +320,7 @@ impl<D: Dialect> Sql<D> {
         id: WebhookId,
         patch: &WebhookPatch,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<Webhook>, StoreError> {
         let mut transaction = self.write().await?;
         let row = query::<D>(statement!("webhooks/lock.sql"))
@@ -338,6 +357,9 @@ impl<D: Dialect> Sql<D> {
             |webhook: &Webhook| webhook.status == WebhookStatus::Active && webhook.types.include_scans();
         if was_told(&after) && !was_told(&before) {
             set_cursors::<D>(organization, id, &mut transaction).await?;
+        }
+        if let Some(change) = webhook_patched(&before, &after) {
+            append::<D>(organization, change, audit, &mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(Some(after))

@@ -3,9 +3,13 @@
 use serde::Serialize;
 
 use super::{NewDelivery, insert_deliveries, lock_active, now};
+use crate::audit::Audit;
 use crate::model::{
-    DeliveryId, DeliveryStatus, OrganizationId, Timestamp, WebhookDelivery, WebhookId, WebhookType,
+    AuditAction, DeliveryId, DeliveryStatus, OrganizationId, Timestamp, WebhookDelivery, WebhookId,
+    WebhookType,
 };
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::{delivery_repeated, webhook_change};
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::webhooks::enqueue::body_text;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
@@ -28,6 +32,7 @@ pub(super) async fn enqueue_test<D: Dialect>(
     id: WebhookId,
     delivery: DeliveryId,
     at: Timestamp,
+    audit: Audit<'_>,
     sql: &Sql<D>,
 ) -> Result<EnqueueOutcome, StoreError> {
     let mut transaction = sql.write().await?;
@@ -48,6 +53,8 @@ pub(super) async fn enqueue_test<D: Dialect>(
         sequence: 0,
     };
     insert_deliveries::<D>(organization, &[test], &mut transaction).await?;
+    let change = webhook_change(AuditAction::WebhookTest, id);
+    append::<D>(organization, change, audit, &mut transaction).await?;
     transaction.commit().await?;
     Ok(EnqueueOutcome::Accepted)
 }
@@ -56,6 +63,7 @@ pub(super) async fn redeliver<D: Dialect>(
     organization: OrganizationId,
     id: WebhookId,
     delivery: DeliveryId,
+    audit: Audit<'_>,
     sql: &Sql<D>,
 ) -> Result<EnqueueOutcome, StoreError> {
     let mut transaction = sql.write().await?;
@@ -72,6 +80,10 @@ pub(super) async fn redeliver<D: Dialect>(
         .time(now)
         .execute(&mut transaction)
         .await?;
+    if enqueued > 0 {
+        let change = delivery_repeated(id, delivery);
+        append::<D>(organization, change, audit, &mut transaction).await?;
+    }
     transaction.commit().await?;
     Ok(if enqueued > 0 {
         EnqueueOutcome::Accepted
