@@ -9,6 +9,8 @@
 //! - The writes yield to scans, as uploads and imports do.
 
 mod reader;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 mod unread;
 mod upkeep;
 

@@ -16,13 +16,13 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 const FEEDS_PER_RUN: u16 = 200;
 
 /// In how many runs the pending deliveries are counted once.
-const RUNS_PER_COUNT: u32 = 10;
+pub(super) const RUNS_PER_COUNT: u32 = 10;
 
 /// In how many runs old deliveries are deleted once.
 const RUNS_PER_DELETION: u32 = 60;
 
 /// A webhook with more pending deliveries is disabled.
-const MAX_PENDING: i64 = 100_000;
+pub(super) const MAX_PENDING: i64 = 100_000;
 
 impl Webhooks {
     pub(super) async fn keep_up(&self, run: u32) -> Result<(), StoreError> {
