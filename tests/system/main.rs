@@ -55,5 +55,7 @@ mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod webhook_acceptance;
+mod webhook_delivery;
 mod webhooks;
 mod who_sees_codes;
