@@ -52,7 +52,7 @@ final class OfficeTests: ServerTestCase {
 
     func testWhatTheServerDeniedStaysDeniedOfflineAndAfterARestart() async throws {
         func denyOnline() async throws {
-            let phone = try await phone("gate-a")
+            let phone = try await self.phone("gate-a")
             // The manifest of the phone lists the ticket as active.
             try server.ask("status \(server["second_code"]) voided")
             let denied = try await phone.scan(reading: server.qr("second"))
