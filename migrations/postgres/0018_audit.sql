@@ -33,11 +33,12 @@ create unique index audit_entries_scan on audit_entries (organization_id, scan_i
 
 create index audit_entries_address on audit_entries (organization_id, at) where address is not null;
 
--- The calls that made overrides and undos, until these are entered.
-create table scan_origins (
+-- Overrides and undos that are not entered in the audit log yet, with the calls that made them.
+create table pending_audit_acts (
     organization_id uuid not null,
     scan_id uuid not null,
     action text not null,
+    recorded_at bigint not null,
     actor_kind text not null,
     actor_id uuid,
     actor_name text,
@@ -45,8 +46,3 @@ create table scan_origins (
     request_id text,
     primary key (organization_id, scan_id, action)
 );
-
--- The log begins with this version: scans of before are not entered.
-insert into feed_cursors (organization_id, consumer, event_id, position)
-select organization_id, 'audit', event_id, last
-from feed_positions;

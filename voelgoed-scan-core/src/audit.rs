@@ -6,6 +6,5 @@
 mod chain;
 mod verify;
 
-pub use chain::{Audit, AuditHead, AuditSigner, AuditedChange, InvalidAuditHead};
-pub(crate) use chain::{ChainedEntry, next_entry};
+pub use chain::{Audit, AuditHead, AuditSigner, AuditedChange, ChainedEntry, InvalidAuditHead, next_entry};
 pub use verify::{AuditFault, verify_lines};

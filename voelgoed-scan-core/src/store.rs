@@ -53,7 +53,7 @@ use crate::model::{
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
-pub use audit::{AUDIT_CONSUMER, AuditFilter, AuditStore, AuditedScans};
+pub use audit::{AuditFilter, AuditStore};
 pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
     ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,

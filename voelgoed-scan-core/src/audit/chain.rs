@@ -84,14 +84,18 @@ impl FromStr for AuditHead {
 }
 
 /// An entry with the text that is hashed.
-pub(crate) struct ChainedEntry {
-    pub(crate) entry: AuditEntry,
-    /// The canonical JSON of the entry without what the hash does not cover.
-    pub(crate) content: String,
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainedEntry {
+    /// The entry.
+    pub entry: AuditEntry,
+    /// The canonical JSON of the entry without what the hash does not cover. A store keeps it, so that a later version
+    /// hashes the same text.
+    pub content: String,
 }
 
-/// The entry about a change that follows `head`, which is `None` at the start of a chain.
-pub(crate) fn next_entry(
+/// The entry about a change that follows `head`, which is `None` at the start of a chain. A store makes it while it has the
+/// lock of the head.
+pub fn next_entry(
     organization: OrganizationId,
     head: Option<AuditHead>,
     change: AuditedChange,

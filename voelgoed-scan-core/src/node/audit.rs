@@ -1,9 +1,8 @@
-//! Enters overrides, undos and check-ins in the audit log, and clears old addresses.
+//! Enters overrides and undos in the audit log, and clears old addresses.
 //!
-//! Scans never write the log: their records are in the feeds, from which one node makes the entries. What a transaction of the
-//! log writes follows from a part of a feed, whose cursor it moves. So each record is entered once, whichever node reads it.
+//! Scans never write the log. The transaction of an override or an undo keeps a row, and one node enters these rows. The
+//! transaction that enters one deletes it, so each is entered once, whichever node does it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,23 +11,18 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::audit::AuditSigner;
+use crate::model::OrganizationId;
 use crate::node::Feed;
 use crate::node::background::OneNodeTask;
 use crate::node::keyrings::Keyrings;
 use crate::node::write_queue::{BulkKind, BulkWrites};
-use crate::store::{AUDIT_CONSUMER, AuditedScans, FeedAhead, FeedEntry, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// The pause between two rounds. An override is entered within 5 s.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many feeds a round reads at once.
-const FEEDS_PER_ROUND: u16 = 64;
-
-/// How many entries of a feed are read at once.
-const PAGE_SIZE: u16 = 500;
-
-/// How many records one transaction enters. It holds the head of the log meanwhile.
-const RECORDS_PER_WRITE: usize = 50;
+/// How many acts one transaction enters. It holds the head of the log meanwhile.
+const ACTS_PER_WRITE: u16 = 50;
 
 /// How long addresses are kept.
 const ADDRESS_LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -36,19 +30,19 @@ const ADDRESS_LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// After how many rounds old addresses are cleared: once an hour.
 const ROUNDS_PER_CLEARING: u32 = 3600;
 
-/// Enters what the feeds tell.
+/// The task of the audit log.
 #[derive(Clone)]
-pub(crate) struct AuditReader {
+pub(crate) struct AuditTask {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keyrings: Keyrings,
     pub(crate) bulk_writes: BulkWrites,
 }
 
-impl AuditReader {
+impl AuditTask {
     /// Starts the task, which ends with the feed.
     pub(crate) fn start(self, node: Uuid, feed: Arc<Feed>) {
-        let task = OneNodeTask {
-            name: AUDIT_CONSUMER,
+        let one_node = OneNodeTask {
+            name: "audit",
             interval: INTERVAL,
             wake: Arc::new(Notify::new()),
             node,
@@ -56,10 +50,10 @@ impl AuditReader {
             feed,
         };
         let rounds = Arc::new(Mutex::new(0_u32));
-        task.start(move || {
-            let (reader, rounds) = (self.clone(), Arc::clone(&rounds));
+        one_node.start(move || {
+            let (task, rounds) = (self.clone(), Arc::clone(&rounds));
             async move {
-                reader.enter_new_scans().await?;
+                task.enter_acts().await?;
                 let is_due = {
                     let mut rounds = rounds.lock();
                     let is_due = rounds.is_multiple_of(ROUNDS_PER_CLEARING);
@@ -67,67 +61,39 @@ impl AuditReader {
                     is_due
                 };
                 if is_due {
-                    reader.clear_addresses().await?;
+                    task.clear_addresses().await?;
                 }
                 Ok(())
             }
         });
     }
 
-    /// Reads the feeds to the ends that they have now.
-    async fn enter_new_scans(&self) -> Result<(), StoreError> {
-        let mut read = HashSet::new();
-        loop {
-            let ahead = self.store.feeds_ahead(AUDIT_CONSUMER, FEEDS_PER_ROUND).await?;
-            let is_all = ahead.len() < usize::from(FEEDS_PER_ROUND);
-            let mut is_new = false;
-            for feed in ahead {
-                if read.insert((feed.organization_id, feed.event_id)) {
-                    is_new = true;
-                    self.read_feed(feed).await?;
-                }
-            }
-            if is_all || !is_new {
-                return Ok(());
-            }
+    /// Enters what is pending. An organization whose log cannot be written does not keep the others waiting.
+    async fn enter_acts(&self) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
+        for organization in self.store.organizations_with_audit_acts().await? {
+            let entered = self.enter_acts_of(organization).await;
+            outcome = outcome.and(entered);
         }
+        outcome
     }
 
-    async fn read_feed(&self, feed: FeedAhead) -> Result<(), StoreError> {
-        let mut from = feed.position;
-        while from < feed.last {
-            let (organization, event) = (feed.organization_id, feed.event_id);
-            let mut entries = self
-                .store
-                .feed_entries(organization, event, from, PAGE_SIZE)
-                .await?;
-            truncate(&mut entries);
-            // The scans of a deleted event are gone, and its feed says nothing of them.
-            let to = entries.last().map_or(feed.last, |entry| entry.position);
-            let scans = AuditedScans {
-                organization_id: organization,
-                event_id: event,
-                from,
-                to,
-                records: entries
-                    .into_iter()
-                    .map(|entry| entry.record)
-                    .filter(AuditedScans::is_audited)
-                    .collect(),
-            };
+    async fn enter_acts_of(&self, organization: OrganizationId) -> Result<(), StoreError> {
+        loop {
             let permit = self
                 .bulk_writes
                 .start_chunk(organization, BulkKind::Background)
                 .await;
             let signer = AuditSigner::new(self.keyrings.master());
-            if !self.store.audit_scans(&scans, signer).await? {
-                // Another node reads this feed.
+            let entered = self
+                .store
+                .enter_audit_acts(organization, ACTS_PER_WRITE, signer)
+                .await?;
+            permit.complete(entered.max(1));
+            if entered < usize::from(ACTS_PER_WRITE) {
                 return Ok(());
             }
-            permit.complete(scans.records.len().max(1));
-            from = to;
         }
-        Ok(())
     }
 
     async fn clear_addresses(&self) -> Result<(), StoreError> {
@@ -148,17 +114,5 @@ impl AuditReader {
             }
         }
         Ok(())
-    }
-}
-
-/// Keeps the entries up to the last record that one transaction may enter.
-fn truncate(entries: &mut Vec<FeedEntry>) {
-    let audited = entries
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| AuditedScans::is_audited(&entry.record));
-    let last = audited.map(|(at, _)| at).nth(RECORDS_PER_WRITE - 1);
-    if let Some(last) = last {
-        entries.truncate(last + 1);
     }
 }

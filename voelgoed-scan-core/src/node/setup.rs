@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::bus::{Bus, BusPublisher};
 use crate::model::{OrganizationId, RuleSettings};
-use crate::node::audit::AuditReader;
+use crate::node::audit::AuditTask;
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
@@ -143,12 +143,12 @@ impl Setup {
             write_queue.bulk_writes().clone(),
             Arc::clone(&webhooks),
         );
-        let reader = AuditReader {
+        let audit_task = AuditTask {
             store: Arc::clone(&store),
             keyrings: keyrings.clone(),
             bulk_writes: write_queue.bulk_writes().clone(),
         };
-        reader.start(Uuid::new_v4(), Arc::clone(&feed));
+        audit_task.start(Uuid::new_v4(), Arc::clone(&feed));
         let scanner = Scanner::new(ScannerParts {
             store,
             keyrings,

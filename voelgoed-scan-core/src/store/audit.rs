@@ -1,7 +1,8 @@
 //! The audit log in the database.
 //!
-//! A change of the administration writes its entry in its own transaction: the call takes an [`Audit`]. Overrides and undos are
-//! entered later, from the feed, so that no scan waits for the log.
+//! A change of the administration writes its entry in its own transaction: the call takes an [`Audit`]. The transaction
+//! of an override or an undo only keeps who made it (a row for these alone), and a task in the background enters it, so that no
+//! scan waits for the log.
 
 use std::time::Duration;
 
@@ -9,14 +10,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::audit::{Audit, AuditSigner, AuditedChange};
-use crate::model::{
-    AuditAction, AuditActorKind, AuditEntry, AuditSubjectKind, EventId, OrganizationId, ScanRecord,
-    ScanResult, Timestamp,
-};
+use crate::model::{AuditAction, AuditActorKind, AuditEntry, AuditSubjectKind, OrganizationId, Timestamp};
 use crate::store::{Order, Page, PageRequest, StoreError};
-
-/// The consumer that reads the feeds for the audit log.
-pub const AUDIT_CONSUMER: &str = "audit";
 
 /// The filter of a list of entries. `None` is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,35 +34,6 @@ pub struct AuditFilter {
     pub to: Option<Timestamp>,
 }
 
-/// A part of the feed of an event, from whose records entries are made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditedScans {
-    /// The organization.
-    pub organization_id: OrganizationId,
-    /// The event.
-    pub event_id: EventId,
-    /// The position of the cursor.
-    pub from: i64,
-    /// The last position of the part.
-    pub to: i64,
-    /// The records of the part that may be overrides, undos or check-ins.
-    pub records: Vec<ScanRecord>,
-}
-
-impl AuditedScans {
-    /// Whether a record tells of something that staff did by hand.
-    #[must_use]
-    pub const fn is_audited(record: &ScanRecord) -> bool {
-        record.override_.is_some() || record.undone.is_some()
-    }
-
-    /// Whether a record is an admission that a device forced.
-    #[must_use]
-    pub fn is_override(record: &ScanRecord) -> bool {
-        record.override_.is_some() && record.result == ScanResult::Valid
-    }
-}
-
 /// The audit log.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
@@ -88,9 +54,16 @@ pub trait AuditStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<AuditEntry>, StoreError>;
 
-    /// Enters the overrides, undos and check-ins of a part of a feed, each once by its scan, and moves the cursor of the
-    /// consumer `audit` past it. False if the cursor is elsewhere: another node was faster, and nothing is written.
-    async fn audit_scans(&self, scans: &AuditedScans, signer: AuditSigner<'_>) -> Result<bool, StoreError>;
+    /// The organizations that have overrides or undos which are not entered yet.
+    async fn organizations_with_audit_acts(&self) -> Result<Vec<OrganizationId>, StoreError>;
+
+    /// Enters the oldest overrides and undos of an organization, at most `limit`, each once. Returns how many it took.
+    async fn enter_audit_acts(
+        &self,
+        organization: OrganizationId,
+        limit: u16,
+        signer: AuditSigner<'_>,
+    ) -> Result<usize, StoreError>;
 
     /// Clears the addresses of entries that are older than this, by the clock of the database. Returns how many, at most
     /// 1,000 a call.

@@ -9,8 +9,8 @@
 //! positions of the feed, webhooks.
 
 mod audit;
+mod audit_acts;
 mod audited_changes;
-mod audited_scans;
 mod background;
 mod batch;
 mod bounded_list;

@@ -13,8 +13,7 @@ use voelgoed_scan_core::model::{
     Role, SettableStatus, SigningKey, Timestamp,
 };
 use voelgoed_scan_core::store::{
-    AUDIT_CONSUMER, AuditFilter, AuditedScans, Cursor, ImportCounts, ImportEnd, Order, PageRequest,
-    UndoPermission,
+    AuditFilter, Cursor, ImportCounts, ImportEnd, Order, PageRequest, UndoPermission,
 };
 use voelgoed_scan_core::token::Keyring;
 
@@ -45,25 +44,15 @@ impl Fixture {
         new
     }
 
-    /// Enters what the feed tells, as the task in the background does. Returns whether this call did it.
-    async fn enter_scans(&self) -> bool {
-        let ahead = self.store.feeds_ahead(AUDIT_CONSUMER, 10).await.expect("read");
-        let feed = ahead.into_iter().find(|feed| feed.event_id == self.event);
-        let Some(feed) = feed else { return false };
-        let entries = self
-            .store
-            .feed_entries(self.organization, self.event, feed.position, 500)
-            .await
-            .expect("read");
-        let scans = AuditedScans {
-            organization_id: self.organization,
-            event_id: self.event,
-            from: feed.position,
-            to: feed.last,
-            records: entries.into_iter().map(|entry| entry.record).collect(),
-        };
+    /// Enters what is pending, as the task in the background does. Returns how many acts it took.
+    async fn enter_acts(&self) -> usize {
+        let pending = self.store.organizations_with_audit_acts().await.expect("read");
+        if !pending.contains(&self.organization) {
+            return 0;
+        }
         let signer = AuditSigner::new(audit_master());
-        self.store.audit_scans(&scans, signer).await.expect("written")
+        let entered = self.store.enter_audit_acts(self.organization, 10, signer).await;
+        entered.expect("written")
     }
 
     /// Panics unless the log is a whole chain that the organization signed.
@@ -418,7 +407,7 @@ pub(crate) async fn every_change_leaves_one_entry_and_an_unchanged_row_none(fixt
         assert_eq!((entry.at, entry.address), (after(5), by.address));
         assert_eq!(entry.request_id.as_deref(), Some("r1"));
         if entry.action == AuditAction::DeviceEnroll {
-            assert_eq!(entry.actor, AuditActor::device(device, "John's phone"));
+            assert_eq!(entry.actor, AuditActor::device(device, Some("John's phone")));
         } else {
             assert_eq!(entry.actor, by.actor);
         }
@@ -675,12 +664,12 @@ pub(crate) async fn an_organization_reads_only_its_own_log(fixture: Fixture) {
 }
 
 pub(crate) async fn overrides_and_undos_are_entered_once_with_their_calls(fixture: Fixture) {
-    fixture.enter_scans().await;
+    assert_eq!(fixture.enter_acts().await, 0);
     let mut known = fixture.audit_log().await.len();
     let code = fixture.ticket("{}").await;
     let session = &fixture.main_session;
     let first = fixture.decided(entry(session, code, 10)).await.record.scan_id;
-    let device = AuditActor::device(session.device, "Scanner");
+    let device = AuditActor::device(session.device, Some("Scanner"));
     let call = AuditContext {
         actor: device.clone(),
         address: Some([192, 0, 2, 9].into()),
@@ -700,7 +689,7 @@ pub(crate) async fn overrides_and_undos_are_entered_once_with_their_calls(fixtur
     };
     fixture.record_one(unknown).await;
     assert_eq!(fixture.audit_log().await.len(), known, "no scan writes the log");
-    assert!(fixture.enter_scans().await);
+    assert_eq!(fixture.enter_acts().await, 1);
     let entries = fixture.new_entries(&mut known).await;
     assert_eq!(entries.len(), 1, "{entries:?}");
     assert_eq!(entries[0].action, AuditAction::ScanOverride);
@@ -721,7 +710,7 @@ pub(crate) async fn overrides_and_undos_are_entered_once_with_their_calls(fixtur
     fixture.undo(forced, UndoPermission::Member, 40).await;
     fixture.undo(forced, UndoPermission::Member, 41).await;
     fixture.undo(first, UndoPermission::Member, 42).await;
-    assert!(fixture.enter_scans().await);
+    assert_eq!(fixture.enter_acts().await, 2);
     let entries = fixture.new_entries(&mut known).await;
     let found: Vec<_> = entries
         .iter()
@@ -736,57 +725,40 @@ pub(crate) async fn overrides_and_undos_are_entered_once_with_their_calls(fixtur
     );
     assert_eq!(json!(entries[0].changes), json!({ "undone": [false, true] }));
     assert_eq!(entries[0].actor, audit().context.actor);
-    assert!(!fixture.enter_scans().await);
+    assert_eq!(fixture.enter_acts().await, 0);
     fixture.verify_log(known).await;
 }
 
-pub(crate) async fn a_part_of_a_feed_is_entered_by_one_node(fixture: Fixture) {
-    fixture.enter_scans().await;
+pub(crate) async fn an_act_is_entered_by_one_node(fixture: Fixture) {
     let known = fixture.audit_log().await.len();
     let code = fixture.ticket("{}").await;
     fixture.decided(entry(&fixture.main_session, code, 10)).await;
     fixture
         .decided(overriding_entry(&fixture.main_session, code, 20))
         .await;
-    let nodes = fixture.open_nodes().await;
-    let feed = fixture.store.feeds_ahead(AUDIT_CONSUMER, 10).await.expect("read")[0];
-    let entries = fixture
-        .store
-        .feed_entries(fixture.organization, fixture.event, feed.position, 10);
-    let scans = Arc::new(AuditedScans {
-        organization_id: fixture.organization,
-        event_id: fixture.event,
-        from: feed.position,
-        to: feed.last,
-        records: entries
-            .await
-            .expect("read")
-            .into_iter()
-            .map(|entry| entry.record)
-            .collect(),
-    });
-    let calls: Vec<_> = nodes
-        .iter()
+    let calls: Vec<_> = fixture
+        .open_nodes()
+        .await
+        .into_iter()
         .map(|node| {
-            let (node, scans) = (Arc::clone(node), Arc::clone(&scans));
-            tokio::spawn(async move { node.audit_scans(&scans, AuditSigner::new(audit_master())).await })
+            let organization = fixture.organization;
+            tokio::spawn(async move {
+                let signer = AuditSigner::new(audit_master());
+                node.enter_audit_acts(organization, 10, signer).await
+            })
         })
         .collect();
     let mut entered = 0;
     for call in calls {
-        entered += usize::from(call.await.expect("the task completes").expect("written"));
+        entered += call.await.expect("the task completes").expect("written");
     }
     assert_eq!(entered, 1);
     let log = fixture.audit_log().await;
     assert_eq!(log.len(), known + 1);
-    // Without a kept call, the record tells the device.
-    let actor = &log[known].actor;
+    // Without a known call, the record tells the device.
     assert_eq!(
-        (actor.kind, actor.id),
-        (
-            AuditActorKind::Device,
-            Some(*fixture.main_session.device.as_uuid())
-        )
+        log[known].actor,
+        AuditActor::device(fixture.main_session.device, None)
     );
     assert_eq!((log[known].address, &log[known].request_id), (None, &None));
 }

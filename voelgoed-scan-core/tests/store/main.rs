@@ -89,7 +89,7 @@ macro_rules! all_store_tests {
                 the_log_is_filtered_and_paged_in_both_orders,
                 an_organization_reads_only_its_own_log,
                 overrides_and_undos_are_entered_once_with_their_calls,
-                a_part_of_a_feed_is_entered_by_one_node,
+                an_act_is_entered_by_one_node,
                 old_addresses_are_cleared_and_the_chain_stays,
             }
             background {

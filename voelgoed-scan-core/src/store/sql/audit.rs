@@ -11,16 +11,12 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, AuditHead, AuditSigner, AuditedChange, ChainedEntry, next_entry};
 use crate::model::{
-    AuditAction, AuditActor, AuditActorKind, AuditContext, AuditEntry, AuditSignature, AuditSubjectKind,
-    OrganizationId, ScanId, hex,
+    AuditAction, AuditActorKind, AuditEntry, AuditSignature, AuditSubjectKind, OrganizationId, ScanId, hex,
 };
-use crate::store::sql::audited_scans::entries_of;
-use crate::store::sql::background::advance_cursor;
+use crate::store::sql::audit_acts::take_acts;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
-use crate::store::{
-    AUDIT_CONSUMER, AuditFilter, AuditStore, AuditedScans, Cursor, Order, Page, PageRequest, StoreError,
-};
+use crate::store::{AuditFilter, AuditStore, Cursor, Order, Page, PageRequest, StoreError};
 
 /// How many addresses one transaction clears.
 const ADDRESSES_PER_WRITE: i64 = 1000;
@@ -114,53 +110,6 @@ async fn insert<D: Dialect>(
     Ok(())
 }
 
-/// Keeps the call by which an override or an undo was made, in the transaction that records it.
-pub(crate) async fn keep_origin<D: Dialect>(
-    organization: OrganizationId,
-    scan: ScanId,
-    action: AuditAction,
-    origin: &AuditContext,
-    connection: &mut D::Connection,
-) -> Result<(), StoreError> {
-    query::<D>(statement!("audit/insert_origin.sql"))
-        .id(organization.as_uuid())
-        .id(scan.as_uuid())
-        .text(action.as_str())
-        .text(origin.actor.kind.as_str())
-        .opt_id(origin.actor.id.as_ref())
-        .opt_text(origin.actor.name.as_deref())
-        .opt_text(origin.address.map(|address| address.to_string()).as_deref())
-        .opt_text(origin.request_id.as_deref())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Takes the kept call of an override or an undo.
-pub(super) async fn take_origin<D: Dialect>(
-    organization: OrganizationId,
-    scan: ScanId,
-    action: AuditAction,
-    connection: &mut D::Connection,
-) -> Result<Option<AuditContext>, StoreError> {
-    let row = query::<D>(statement!("audit/take_origin.sql"))
-        .id(organization.as_uuid())
-        .id(scan.as_uuid())
-        .text(action.as_str())
-        .fetch_optional(connection)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(AuditContext {
-        actor: AuditActor {
-            kind: row.parse("actor_kind")?,
-            id: row.opt_id("actor_id")?,
-            name: row.opt_text("actor_name")?,
-        },
-        address: row.opt_parse("address")?,
-        request_id: row.opt_text("request_id")?,
-    }))
-}
-
 #[async_trait]
 impl<D: Dialect> AuditStore for Sql<D> {
     async fn record_audit(
@@ -234,33 +183,36 @@ impl<D: Dialect> AuditStore for Sql<D> {
         Ok(list.into_page(|entry: &AuditEntry| position(entry.sequence)))
     }
 
-    async fn audit_scans(&self, scans: &AuditedScans, signer: AuditSigner<'_>) -> Result<bool, StoreError> {
-        let AuditedScans {
-            organization_id: organization,
-            event_id: event,
-            from,
-            to,
-            ..
-        } = *scans;
+    async fn organizations_with_audit_acts(&self) -> Result<Vec<OrganizationId>, StoreError> {
+        let rows = query::<D>(statement!("audit/organizations_with_acts.sql"))
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        rows.iter().map(|row| row.id("organization_id")).collect()
+    }
+
+    async fn enter_audit_acts(
+        &self,
+        organization: OrganizationId,
+        limit: u16,
+        signer: AuditSigner<'_>,
+    ) -> Result<usize, StoreError> {
         let mut transaction = self.write().await?;
-        let advanced =
-            advance_cursor::<D>(&mut transaction, organization, AUDIT_CONSUMER, event, from, to).await?;
-        if !advanced {
-            return Ok(false);
-        }
-        let found = entries_of::<D>(organization, &scans.records, &mut transaction).await?;
-        let entries = found.iter().map(|found| NewEntry {
-            change: found.change.clone(),
-            audit: Audit {
-                context: &found.origin,
-                at: found.at,
-                signer,
-            },
-            scan: Some(found.scan),
+        let acts = take_acts::<D>(organization, limit, &mut transaction).await?;
+        let taken = acts.len();
+        let entries = acts.iter().filter_map(|act| {
+            Some(NewEntry {
+                change: act.change.clone()?,
+                audit: Audit {
+                    context: &act.by,
+                    at: act.at,
+                    signer,
+                },
+                scan: Some(act.scan),
+            })
         });
         append_all::<D>(organization, entries.collect(), &mut transaction).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(taken)
     }
 
     async fn clear_audit_addresses(

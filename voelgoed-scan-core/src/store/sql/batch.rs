@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
 
-use crate::model::{Attempt, AuditAction, OrganizationId, Recorded, RuleSettings};
-use crate::rules::{decide_batch, decide_dry_run};
-use crate::store::sql::audit::keep_origin;
+use crate::model::{Attempt, AuditContext, OrganizationId, Recorded, RuleSettings};
+use crate::rules::{NewScan, decide_batch, decide_dry_run};
+use crate::store::StoreError;
+use crate::store::sql::audit_acts::keep_override;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql};
-use crate::store::{AuditedScans, StoreError};
 
 impl<D: Dialect> Sql<D> {
     /// Decides and records a batch, and returns one result a scan, in the order of the batch.
@@ -163,31 +163,18 @@ async fn decide_in_transaction<D: Dialect>(
     let facts = facts::load::<D>(organization, batch, &mut transaction).await?;
     let (recorded, writes) = decide_batch(batch, facts, rules);
     writes::apply::<D>(organization, &writes, &mut transaction).await?;
-    for attempt in batch {
-        keep_origin_of::<D>(attempt, &recorded, &mut transaction).await?;
+    for scan in &writes.scans {
+        keep_override::<D>(&scan.record, origin_of(batch, scan), &mut transaction).await?;
     }
     transaction.commit().await?;
     Ok(recorded)
 }
 
-/// Keeps the call of an override that this transaction records, for the audit log.
-async fn keep_origin_of<D: Dialect>(
-    attempt: &Attempt,
-    recorded: &[Recorded],
-    connection: &mut D::Connection,
-) -> Result<(), StoreError> {
-    let Some(origin) = attempt.origin.as_deref() else {
-        return Ok(());
-    };
-    let is_recorded = |recorded: &Recorded| match recorded {
-        Recorded::Decided(decided) => {
-            decided.record.scan_id == attempt.scan_id && AuditedScans::is_override(&decided.record)
-        }
-        _ => false,
-    };
-    if !recorded.iter().any(is_recorded) {
-        return Ok(());
-    }
-    let (organization, scan) = (attempt.organization_id, attempt.scan_id);
-    keep_origin::<D>(organization, scan, AuditAction::ScanOverride, origin, connection).await
+/// The call that sent a scan with an override.
+fn origin_of<'a>(batch: &'a [Attempt], scan: &NewScan) -> Option<&'a AuditContext> {
+    scan.record.override_.as_ref()?;
+    let attempt = batch
+        .iter()
+        .find(|attempt| attempt.scan_id == scan.record.scan_id)?;
+    attempt.origin.as_deref()
 }

@@ -118,7 +118,6 @@ impl<D: SyncDialect> Sql<D> {
         };
         let (results, writes) = ingest(chunk, facts, rules);
         writes::apply::<D>(chunk.batch, &writes, &mut transaction).await?;
-        writes::keep_origins::<D>(chunk.batch, &writes, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(SyncOutcome { results, writes }))
     }

@@ -7,7 +7,7 @@ use crate::model::{
     ScanRecord, ScanResult, TicketFacts, TicketId, Timestamp, Undone,
 };
 use crate::rules::ConflictKind;
-use crate::store::sql::audit::keep_origin;
+use crate::store::sql::audit_acts::keep_act;
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
@@ -106,11 +106,12 @@ impl<D: Dialect> Sql<D> {
         add_counts::<D>(organization, counts, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
         enqueue_conflicts::<D>(organization, lost.into_iter(), now, &mut transaction).await?;
-        keep_origin::<D>(
+        keep_act::<D>(
             organization,
             scan,
             AuditAction::ScanUndo,
             origin,
+            now,
             &mut transaction,
         )
         .await?;

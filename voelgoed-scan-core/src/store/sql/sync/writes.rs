@@ -3,9 +3,10 @@
 use serde::Serialize;
 use uuid::fmt::Simple;
 
-use crate::model::{AuditAction, Direction, Reason, ScanId, ScanRecord, ScanResult, Timestamp};
+use crate::model::{AuditAction, AuditActor, AuditContext, Direction, Reason, ScanId, ScanResult, Timestamp};
 use crate::rules::{ConflictKind, HistoryKind};
-use crate::store::sql::audit::keep_origin;
+use crate::store::StoreError;
+use crate::store::sql::audit_acts::{keep_act, keep_override};
 use crate::store::sql::batch::writes::{
     add_arrivals, add_counts, add_session_counts, check_all_inserted, update_tickets,
 };
@@ -16,7 +17,6 @@ use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
 use crate::store::sql::webhooks::{enqueue_conflicts, enqueue_quarantined};
 use crate::store::sql::{query, statement};
-use crate::store::{AuditedScans, StoreError};
 use crate::sync::{
     LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ScanState, SyncWrites, UploadBatch,
 };
@@ -68,6 +68,7 @@ pub(super) async fn apply<D: SyncDialect>(
     let sessions = sessions.map(|(session, scans)| (*session, *scans));
     add_session_counts::<D>(organization, sessions, connection).await?;
     quarantine::<D>(batch, writes, connection).await?;
+    keep_acts::<D>(batch, writes, connection).await?;
     query::<D>(statement!("sync/update_received.sql"))
         .id(organization.as_uuid())
         .id(batch.device_id.as_uuid())
@@ -98,31 +99,25 @@ async fn tell_of_conflicts<D: SyncDialect>(
     enqueue_quarantined::<D>(organization, batch.device_id, quarantined, at, connection).await
 }
 
-/// Keeps the call of an upload for the overrides and undos that it records.
-pub(super) async fn keep_origins<D: SyncDialect>(
+/// Keeps the overrides and undos that an upload records, for the audit log.
+async fn keep_acts<D: SyncDialect>(
     batch: &UploadBatch,
     writes: &SyncWrites,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let Some(origin) = &batch.origin else {
-        return Ok(());
-    };
-    let new = writes.scans.iter().map(|new| &new.scan.record);
-    let overrides = new.filter(|record| AuditedScans::is_override(record));
-    let undone_now = |record: &&ScanRecord| {
-        let undone = record.undone.as_ref();
-        undone.is_some_and(|undone| undone.at == batch.received_at)
-    };
-    let undos = writes
-        .changed
-        .iter()
-        .map(|changed| &changed.record)
-        .filter(undone_now);
-    let acts = overrides
-        .map(|record| (record.scan_id, AuditAction::ScanOverride))
-        .chain(undos.map(|record| (record.scan_id, AuditAction::ScanUndo)));
-    for (scan, action) in acts {
-        keep_origin::<D>(batch.organization_id, scan, action, origin, connection).await?;
+    let origin = batch.origin.as_ref();
+    for new in &writes.scans {
+        keep_override::<D>(&new.scan.record, origin, connection).await?;
+    }
+    let device = || AuditContext::without_request(AuditActor::device(batch.device_id, None));
+    for ScanState { record, .. } in &writes.changed {
+        let undone_at = record.undone.as_ref().map(|undone| undone.at);
+        if undone_at != Some(batch.received_at) {
+            continue;
+        }
+        let by = origin.cloned().unwrap_or_else(device);
+        let (action, at) = (AuditAction::ScanUndo, batch.received_at);
+        keep_act::<D>(batch.organization_id, record.scan_id, action, &by, at, connection).await?;
     }
     Ok(())
 }

@@ -27,6 +27,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the organization by a code, and counts the try in the same step",
     ),
     (
+        "audit/organizations_with_acts.sql",
+        "finds the organizations whose audit logs have to be written",
+    ),
+    (
         "organizations/list_ids.sql",
         "checks the keys of all organizations when a node starts",
     ),
