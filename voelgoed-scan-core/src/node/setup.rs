@@ -117,11 +117,8 @@ impl Setup {
             feed: Arc::clone(&feed),
         };
         cluster.start(bus.clone(), publisher_queue);
-        let webhooks = Webhooks::start(
-            Arc::clone(&store),
-            Arc::clone(&feed),
-            write_queue.bulk_writes().clone(),
-        );
+        let bulk_writes = write_queue.bulk_writes();
+        let webhooks = Webhooks::start(Arc::clone(&store), Arc::clone(&feed), bulk_writes.clone());
         let invalidator = Invalidator {
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),
@@ -129,24 +126,20 @@ impl Setup {
             redis_cache: redis_cache.clone(),
             publisher,
         };
-        let deliveries = Deliveries::new(
-            Arc::clone(&store),
-            keyrings.clone(),
-            write_queue.bulk_writes().clone(),
-        );
+        let deliveries = Deliveries::new(Arc::clone(&store), keyrings.clone(), bulk_writes.clone());
         let admin = Admin::new(
             Arc::clone(&store),
             keyrings.clone(),
             Arc::clone(&identity_cache),
             invalidator.clone(),
             ManifestCache::new(window),
-            write_queue.bulk_writes().clone(),
+            bulk_writes.clone(),
             Arc::clone(&webhooks),
         );
         let audit_task = AuditTask {
             store: Arc::clone(&store),
             keyrings: keyrings.clone(),
-            bulk_writes: write_queue.bulk_writes().clone(),
+            bulk_writes: bulk_writes.clone(),
         };
         audit_task.start(Uuid::new_v4(), Arc::clone(&feed));
         let scanner = Scanner::new(ScannerParts {

@@ -9,7 +9,8 @@
 //! - The writes yield to scans, as uploads and imports do.
 
 mod reader;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;
 mod unread;
 mod upkeep;

@@ -76,16 +76,16 @@ pub(crate) async fn one_signal_of_a_kind_is_open_for_a_subject(fixture: Fixture)
     let other_kind = fixture.signal(SignalKind::DeviceErrors, 1);
     assert_eq!(
         fixture.write_signals(std::slice::from_ref(&first), &[]).await,
-        [first.clone()]
+        std::slice::from_ref(&first)
     );
     let opened = fixture
         .write_signals(&[again.clone(), other_kind.clone()], &[])
         .await;
-    assert_eq!(opened, [other_kind.clone()], "one is open");
+    assert_eq!(opened, std::slice::from_ref(&other_kind), "one is open");
     let ended = closed(&first, 600);
     assert_eq!(
         fixture.write_signals(&[], std::slice::from_ref(&ended)).await,
-        [ended.clone()]
+        std::slice::from_ref(&ended)
     );
     assert_eq!(
         fixture.write_signals(&[], &[closed(&first, 700)]).await,
@@ -94,7 +94,7 @@ pub(crate) async fn one_signal_of_a_kind_is_open_for_a_subject(fixture: Fixture)
     );
     assert_eq!(
         fixture.write_signals(std::slice::from_ref(&again), &[]).await,
-        [again.clone()]
+        std::slice::from_ref(&again)
     );
     let mut all = fixture.all_signals().await;
     all.sort_by_key(|signal| signal.id);
@@ -207,7 +207,7 @@ pub(crate) async fn signals_stay_within_their_organization(fixture: Fixture) {
         [],
         "it is not theirs"
     );
-    assert_eq!(fixture.all_signals().await, [signal.clone()]);
+    assert_eq!(fixture.all_signals().await, std::slice::from_ref(&signal));
     let store = &fixture.store;
     let changes = store.signal_changes(other.organization, 0, 10).await;
     assert_eq!(changes.expect("the changes are read"), []);
@@ -278,7 +278,7 @@ pub(crate) async fn what_holds_now_is_that_of_live_events_and_active_devices(fix
     fixture.write_signals(std::slice::from_ref(&open), &[]).await;
 
     let state = fixture.state_at(after(10)).await;
-    assert_eq!(state.open, [open.clone()]);
+    assert_eq!(state.open, std::slice::from_ref(&open));
     let working = state
         .working
         .iter()
