@@ -26,6 +26,7 @@ mod background;
 mod errors;
 mod feed;
 mod filters;
+mod live;
 mod manifests;
 mod nodes;
 mod outcomes;
@@ -48,6 +49,7 @@ pub use background::{BackgroundStore, FeedAhead};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
+pub use live::{DeviceCounts, LiveEvent};
 pub use manifests::{
     ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
 };

@@ -163,6 +163,11 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_MIN_APP_VERSION", value_name = "VERSION")]
     pub min_app_version: Option<AppVersion>,
 
+    /// The file with the token that /metrics asks for as a bearer token. The metrics name organizations and their events only
+    /// with this setting.
+    #[arg(long, env = "VOELGOED_SCAN_METRICS_TOKEN_FILE", value_name = "FILE")]
+    pub metrics_token_file: Option<PathBuf>,
+
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -226,6 +231,7 @@ impl Default for Config {
             public_url: None,
             cors_origins: Vec::new(),
             min_app_version: None,
+            metrics_token_file: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,

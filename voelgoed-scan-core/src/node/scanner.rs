@@ -50,7 +50,7 @@ use crate::node::cache::scan_ids::{Mark, ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::claims::Claims;
 use crate::node::feed::Feed;
-use crate::node::health::{DatabaseLiveness, NodeHealth};
+use crate::node::health::{ConflictStats, DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
 use crate::node::write_queue::WriteQueue;
 use crate::store::{Store, StoreError};
@@ -85,6 +85,7 @@ pub(crate) struct ScannerParts {
     pub(crate) feed: Arc<Feed>,
     pub(crate) write_queue: WriteQueue,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
+    pub(crate) conflict_stats: ConflictStats,
 }
 
 impl Scanner {
@@ -146,6 +147,7 @@ impl Scanner {
             bus_up: self.bus_is_up(),
             writes: self.0.write_queue.counts(),
             subscriptions: self.0.feed.subscriptions(),
+            conflicts: self.0.conflict_stats.counts(),
         }
     }
 

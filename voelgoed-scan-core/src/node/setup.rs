@@ -14,7 +14,7 @@ use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Cluster;
 use crate::node::cluster::claims::Claims;
-use crate::node::health::DatabaseLiveness;
+use crate::node::health::{ConflictStats, DatabaseLiveness};
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
@@ -141,6 +141,7 @@ impl Setup {
             feed,
             write_queue,
             database_liveness,
+            conflict_stats: ConflictStats::default(),
         });
         Ok((scanner, admin))
     }

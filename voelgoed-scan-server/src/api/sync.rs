@@ -98,6 +98,7 @@ async fn run_sync(request: Request<UploadBody>) -> HandlerResult {
         .scanner
         .sync(&authenticated, upload, request.now)
         .await?;
+    request.state.metrics.count_upload(&answer);
     let status = match authenticated.device.status {
         DeviceStatus::Active => StatusCode::OK,
         DeviceStatus::Inactive => StatusCode::ACCEPTED,

@@ -35,6 +35,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the feeds of all organizations that a task has to read",
     ),
     (
+        "nodes/live_events.sql",
+        "shows the live events of all organizations in the metrics",
+    ),
+    (
+        "nodes/device_counts.sql",
+        "counts the devices of all organizations for the metrics",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),
