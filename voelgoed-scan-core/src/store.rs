@@ -32,6 +32,7 @@ mod deliveries;
 mod errors;
 mod feed;
 mod filters;
+mod live;
 mod manifests;
 mod nodes;
 mod outcomes;
@@ -61,6 +62,7 @@ pub use deliveries::{
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
+pub use live::{DeviceCounts, LiveEvent};
 pub use manifests::{
     ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
 };

@@ -177,6 +177,11 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_WEBHOOK_TLS_CA", value_name = "FILE")]
     pub webhook_tls_ca: Option<PathBuf>,
 
+    /// The file with the token that /metrics asks for as a bearer token. The metrics name organizations and their events only
+    /// with this setting.
+    #[arg(long, env = "VOELGOED_SCAN_METRICS_TOKEN_FILE", value_name = "FILE")]
+    pub metrics_token_file: Option<PathBuf>,
+
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -242,6 +247,7 @@ impl Default for Config {
             min_app_version: None,
             webhook_allow_private: false,
             webhook_tls_ca: None,
+            metrics_token_file: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,

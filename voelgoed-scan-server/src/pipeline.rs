@@ -174,7 +174,7 @@ async fn dispatch(
     let (route, path) = state.router.find(&method, uri.path())?;
     fields.route = Some(route.path);
     match &route.access {
-        Access::Public(handler) => handler(Arc::clone(state)).await,
+        Access::Public(handler) => handler(Arc::clone(state), &headers).await,
         Access::Anonymous(handler) => {
             let address = state.trusted_proxies.client(peer, &headers);
             let begun = state.address_limit.begin(address, clock::stopwatch()).await;

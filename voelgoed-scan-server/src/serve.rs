@@ -33,7 +33,7 @@ use crate::config::{Config, PhoenixError};
 use crate::cors::Cors;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
-use crate::metrics::Metrics;
+use crate::metrics::{LiveReader, Metrics, MetricsToken};
 use crate::route::Router;
 use crate::secret::SecretError;
 use crate::state::ServerState;
@@ -108,6 +108,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         (Some(cert), Some(key)) => Some(Arc::new(ReloadableTls::load(cert.clone(), key.clone())?)),
         _ => None,
     };
+    let metrics_token = config.metrics_token_file.as_deref();
+    let metrics_token = metrics_token.map(MetricsToken::from_file).transpose()?;
     let listen_error = |source| StartError::Listen {
         address: config.listen.clone(),
         source,
@@ -144,6 +146,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         clock,
         streams: Streams::default(),
         metrics: Metrics::new(),
+        live_reader: LiveReader::default(),
+        metrics_token,
         database: if is_sqlite { "sqlite" } else { "postgres" },
         trusted_proxies: TrustedProxies::new(config.trusted_proxies),
         connection_timeout: config.connection_timeout,

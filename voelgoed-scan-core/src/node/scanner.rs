@@ -52,7 +52,7 @@ use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::claims::Claims;
 use crate::node::deliveries::Deliveries;
 use crate::node::feed::Feed;
-use crate::node::health::{DatabaseLiveness, NodeHealth};
+use crate::node::health::{ConflictStats, DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
 use crate::node::signals::{SignalCounts, SignalFeed, SignalSearch};
 use crate::node::webhooks::Webhooks;
@@ -93,6 +93,7 @@ pub(crate) struct ScannerParts {
     pub(crate) signal_counts: SignalCounts,
     pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) deliveries: Deliveries,
+    pub(crate) conflict_stats: ConflictStats,
 }
 
 impl Scanner {
@@ -187,6 +188,7 @@ impl Scanner {
             writes: self.0.write_queue.counts(),
             subscriptions: self.0.feed.subscriptions(),
             signals: self.0.signal_counts.by_kind(),
+            conflicts: self.0.conflict_stats.counts(),
         }
     }
 

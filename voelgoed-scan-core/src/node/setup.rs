@@ -17,7 +17,7 @@ use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Cluster;
 use crate::node::cluster::claims::Claims;
-use crate::node::health::DatabaseLiveness;
+use crate::node::health::{ConflictStats, DatabaseLiveness};
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
@@ -162,6 +162,7 @@ impl Setup {
             signal_counts: SignalCounts::default(),
             webhooks,
             deliveries,
+            conflict_stats: ConflictStats::default(),
         });
         Ok((scanner, admin))
     }

@@ -31,6 +31,7 @@ mod former_rules;
 mod gates;
 mod import;
 mod keys;
+mod live;
 mod lookup;
 mod manifests;
 mod mapping;

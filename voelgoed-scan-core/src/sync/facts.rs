@@ -332,6 +332,8 @@ pub struct SyncWrites {
     pub changed: Vec<ScanState>,
     /// Those of them that are decided differently now, or were undone.
     pub changed_decisions: Vec<(EventId, ScanId)>,
+    /// The conflicts that scans lost by this batch, also those that are in quarantine now.
+    pub opened_conflicts: Vec<ConflictKind>,
     /// The recorded scans that got a position in the device's log.
     pub log_positions: Vec<(ScanId, LogPosition)>,
     /// The changed tickets.

@@ -99,6 +99,7 @@ async fn run_sync(request: Request<UploadBody>) -> HandlerResult {
         .scanner
         .sync(&authenticated, upload, Some(origin), request.now)
         .await?;
+    request.state.metrics.count_upload(&answer);
     let status = match authenticated.device.status {
         DeviceStatus::Active => StatusCode::OK,
         DeviceStatus::Inactive => StatusCode::ACCEPTED,

@@ -87,7 +87,9 @@ defmodule VoelgoedScan.Bridge do
     Supervisor.child_spec({Follower, {event, memory, options}}, id: event)
   end
 
-  @doc "Follows a further event. Nothing changes where it is followed already."
+  @doc """
+  Follows a further event, until the bridge itself is started anew. Nothing changes where it is followed already.
+  """
   @spec follow(atom(), VoelgoedScan.id()) :: :ok
   def follow(bridge \\ __MODULE__, event) do
     case Supervisor.start_child(bridge, follower(event, bridge, Memory.get(bridge, :options))) do

@@ -124,6 +124,9 @@ impl Scanner {
 
     /// Invalidates what a batch changed, and publishes its scans.
     async fn publish_sync(&self, organization: OrganizationId, writes: &SyncWrites, now: Timestamp) {
+        for kind in &writes.opened_conflicts {
+            self.0.conflict_stats.record(*kind);
+        }
         let tickets: Vec<_> = writes
             .tickets
             .iter()

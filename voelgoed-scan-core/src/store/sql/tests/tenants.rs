@@ -75,6 +75,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "counts what waits in all organizations, for a metric",
     ),
     (
+        "nodes/live_events.sql",
+        "shows the live events of all organizations in the metrics",
+    ),
+    (
+        "nodes/device_counts.sql",
+        "counts the devices of all organizations for the metrics",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),
