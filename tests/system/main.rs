@@ -53,4 +53,6 @@ mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod webhook_acceptance;
+mod webhook_delivery;
 mod webhooks;

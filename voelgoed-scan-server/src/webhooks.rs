@@ -132,6 +132,21 @@ impl WebhookSender {
 
     /// Sends until the server stops, and then ends the lanes.
     pub(crate) async fn run(self) {
+        tokio::select! {
+            () = self.look_for_due_webhooks() => {}
+            () = self.shared.stopping.cancelled() => {}
+        }
+        self.tasks.close();
+        if timeout(STOP_TIMEOUT + RELEASE_TIMEOUT, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some webhook deliveries were not given up; another node sends them later");
+        }
+    }
+
+    /// Opens lanes, for ever.
+    async fn look_for_due_webhooks(&self) {
         let deliveries = self.shared.scanner.deliveries();
         let webhooks = self.shared.scanner.webhooks();
         let mut polls = interval(POLL_INTERVAL);
@@ -141,7 +156,6 @@ impl WebhookSender {
             tokio::select! {
                 () = webhooks.enqueued() => {}
                 _ = polls.tick() => {}
-                () = self.shared.stopping.cancelled() => break,
             }
             match deliveries.due_webhooks().await {
                 Ok(due) => due.into_iter().for_each(|webhook| self.open_lane(webhook)),
@@ -155,13 +169,6 @@ impl WebhookSender {
                 }
             }
             sleep(MIN_INTERVAL).await;
-        }
-        self.tasks.close();
-        if timeout(STOP_TIMEOUT + RELEASE_TIMEOUT, self.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some webhook deliveries were not given up; another node sends them later");
         }
     }
 

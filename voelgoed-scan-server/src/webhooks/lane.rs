@@ -75,6 +75,8 @@ impl Lane {
                         }
                     }
                     Err(error) => {
+                        // Others may use them meanwhile.
+                        drop(places);
                         tracing::warn!(%error, "webhook deliveries could not be leased or settled");
                         if self.attempts.is_empty() && self.settled.is_empty() {
                             return;
