@@ -9,7 +9,8 @@
 //! - The writes yield to scans, as uploads and imports do.
 
 mod reader;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
 mod tests;
 mod unread;
 mod upkeep;
