@@ -3,6 +3,8 @@
 //! Invariants: a body is validated against the schema that `/openapi.json` publishes, so that a 422 enforces only documented
 //! rules. Rules that JSON Schema cannot express (the size of `metadata`) are checked last, by the type's `Deserialize`.
 
+mod whole_lists;
+
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -17,6 +19,7 @@ use voelgoed_scan_core as core;
 
 use crate::body::MAX_BODY_BYTES;
 use crate::problem::{Code, FieldError, Problem};
+use whole_lists::of_whole_lists;
 
 /// The maximum number of field errors in a response.
 const MAX_FIELD_ERRORS: usize = 100;
@@ -182,25 +185,6 @@ impl SchemaValidator {
         }
         errors
     }
-}
-
-/// The errors, where those of the items of a whole list are one of the list.
-fn of_whole_lists(errors: Vec<FieldError>, lists: &[&str]) -> Vec<FieldError> {
-    let mut merged = Vec::new();
-    for error in errors {
-        let is_of_item = |list: &&&str| {
-            error
-                .pointer
-                .strip_prefix(**list)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        let pointer = match lists.iter().find(is_of_item) {
-            Some(list) => (*list).to_owned(),
-            None => error.pointer,
-        };
-        push(&mut merged, pointer, error.message);
-    }
-    merged
 }
 
 /// Deserializes a value that matches its schema. To JSON Schema `387.0` is an integer; to the types it is none, so that it is

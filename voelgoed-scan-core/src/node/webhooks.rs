@@ -9,8 +9,8 @@
 //! - The writes yield to scans, as uploads and imports do.
 
 mod reader;
-#[cfg(test)]
 #[cfg(feature = "sqlite")]
+#[cfg(test)]
 mod tests;
 mod unread;
 mod upkeep;

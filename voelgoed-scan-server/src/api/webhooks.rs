@@ -241,9 +241,10 @@ pub(crate) fn list_deliveries() -> Route {
 async fn run_list_deliveries(request: Request<(), DeliveryListParams>) -> HandlerResult {
     let id: WebhookId = request.id("id")?;
     let DeliveryListParams { status, page } = &request.query;
-    let deliveries = request
-        .store()
-        .webhook_deliveries(request.organization(), id, *status, &(*page).into())
+    let (store, organization) = (request.store(), request.organization());
+    store.webhook(organization, id).await?.ok_or(Code::NotFound)?;
+    let deliveries = store
+        .webhook_deliveries(organization, id, *status, &(*page).into())
         .await?;
     Ok(response::ok(&List::from(deliveries)))
 }

@@ -7,6 +7,7 @@ mod conflicts;
 mod deliveries;
 mod enqueue;
 mod feed;
+mod patch;
 
 use async_trait::async_trait;
 
@@ -16,7 +17,7 @@ use crate::model::{
     WebhookDelivery, WebhookDescription, WebhookId, WebhookPatch, WebhookStatus,
 };
 use crate::store::sql::audit::append;
-use crate::store::sql::audited_changes::{webhook_change, webhook_created, webhook_patched};
+use crate::store::sql::audited_changes::{webhook_change, webhook_created};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookState, WebhookStore};
@@ -26,6 +27,7 @@ use crate::token::SealedSecret;
 pub(crate) use conflicts::{enqueue_conflicts, enqueue_quarantined};
 pub(crate) use enqueue::enqueue;
 use enqueue::{NewDelivery, insert_deliveries};
+use patch::set_cursors;
 
 /// The name of a webhook among the readers of feeds.
 fn consumer(webhook: WebhookId) -> String {
@@ -313,59 +315,6 @@ impl<D: Dialect> WebhookStore for Sql<D> {
     }
 }
 
-impl<D: Dialect> Sql<D> {
-    async fn patch_webhook_once(
-        &self,
-        organization: OrganizationId,
-        id: WebhookId,
-        patch: &WebhookPatch,
-        now: Timestamp,
-        audit: Audit<'_>,
-    ) -> Result<Option<Webhook>, StoreError> {
-        let mut transaction = self.write().await?;
-        let row = query::<D>(statement!("webhooks/lock.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .fetch_optional(&mut transaction)
-            .await?;
-        let Some(before) = row.as_ref().map(webhook).transpose()? else {
-            return Ok(None);
-        };
-        let mut after = before.clone();
-        after.apply(patch, now);
-        query::<D>(statement!("webhooks/update.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .text(after.url.as_str())
-            .json(&after.types)
-            .opt_json(after.event_ids.as_ref())
-            .opt_text(after.description.as_ref().map(WebhookDescription::as_str))
-            .text(after.status.as_str())
-            .opt_text(after.disabled_reason.map(DisabledReason::as_str))
-            .time(after.updated_at)
-            .execute(&mut transaction)
-            .await?;
-        let key = WebhookKey {
-            organization_id: organization,
-            webhook_id: id,
-        };
-        if before.status == WebhookStatus::Disabled && after.status == WebhookStatus::Active {
-            // The rest, if a server ended before it had given all up.
-            deliveries::fail_pending::<D>(key, i64::MAX, &mut transaction).await?;
-        }
-        let was_told =
-            |webhook: &Webhook| webhook.status == WebhookStatus::Active && webhook.types.include_scans();
-        if was_told(&after) && !was_told(&before) {
-            set_cursors::<D>(organization, id, &mut transaction).await?;
-        }
-        if let Some(change) = webhook_patched(&before, &after) {
-            append::<D>(organization, change, audit, &mut transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(Some(after))
-    }
-}
-
 /// The active webhooks of an organization. Those who change them wait until the transaction ends.
 async fn lock_active<D: Dialect>(
     organization: OrganizationId,
@@ -376,20 +325,6 @@ async fn lock_active<D: Dialect>(
         .fetch_all(connection)
         .await?;
     rows.iter().map(webhook).collect()
-}
-
-/// Moves the cursors of a webhook to the ends of all feeds.
-async fn set_cursors<D: Dialect>(
-    organization: OrganizationId,
-    webhook: WebhookId,
-    connection: &mut D::Connection,
-) -> Result<(), StoreError> {
-    query::<D>(statement!("webhooks/set_cursors.sql"))
-        .id(organization.as_uuid())
-        .text(&consumer(webhook))
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// The time by the clock of the database, which says when deliveries are due.
