@@ -183,7 +183,7 @@ impl Lane {
             }
             // Its lease ends by itself, and then it is sent again.
             Err(error) if error.is_panic() => {
-                tracing::error!(%error, "an attempt to send a webhook panicked")
+                tracing::error!(%error, "an attempt to send a webhook panicked");
             }
             Err(_) => {}
         }
