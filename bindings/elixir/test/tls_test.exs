@@ -61,6 +61,8 @@ defmodule VoelgoedScan.TLSTest do
       start_supervised!({Bridge, options}, id: name)
     end
 
+    # It follows the event once the occupancy comes.
+    assert_receive {:trustful, _topic, %{"event" => %{"inside" => 0}}}
     %{"scan_id" => scan} = ScanServer.scan!(event.device, hd(event.codes))
     assert_receive {:trustful, _topic, %{"scan_id" => ^scan}}
     refute_received {:distrustful, _topic, _message}

@@ -75,7 +75,11 @@ impl LiveReader {
             }
         }
         let is_recent = last.read_at.is_some_and(|at| at.elapsed() < MAX_SHOWN_AGE);
-        let counts = is_recent.then(|| last.counts.clone()).unwrap_or_default();
+        let counts = if is_recent {
+            last.counts.clone()
+        } else {
+            LiveCounts::default()
+        };
         LiveCounts {
             manifests: admin.manifest_ages(now, usize::from(MAX_SERIES)),
             ..counts

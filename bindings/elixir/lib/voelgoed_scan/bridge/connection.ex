@@ -38,7 +38,11 @@ defmodule VoelgoedScan.Bridge.Connection do
   end
 
   defp connect(uri, client) do
-    with {:error, _reason} <- connect(uri, client, :inet), do: connect(uri, client, :inet6)
+    with {:error, {:failed_connect, reason}} <- connect(uri, client, :inet),
+         {:error, {:failed_connect, other}} <- connect(uri, client, :inet6) do
+      # A name that has no address of a family says nothing of why the server cannot be reached.
+      {:error, {:failed_connect, if(reason == :nxdomain, do: other, else: reason)}}
+    end
   end
 
   defp connect(uri, client, family) do
