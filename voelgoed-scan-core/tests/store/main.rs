@@ -26,6 +26,7 @@ mod feed;
 mod first_edition;
 mod fixture;
 mod imports;
+mod live;
 mod manifests;
 mod media;
 mod opening;
@@ -171,6 +172,12 @@ macro_rules! all_store_tests {
                 a_code_imported_concurrently_by_two_events_belongs_to_one,
                 lines_with_the_same_code_apply_in_order,
                 an_import_never_resets_admissions,
+            }
+            live {
+                live_events_of_all_organizations_are_shown_with_the_people_inside,
+                the_limit_leaves_out_the_gates_of_the_events_that_changed_first,
+                a_new_day_of_an_event_begins_with_nobody_inside_in_the_metrics,
+                active_devices_are_counted_by_when_they_were_heard_of,
             }
             manifests {
                 every_change_to_a_manifest_raises_its_version,
