@@ -5,7 +5,7 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::store::{DeviceCounts, LiveEvent};
 
-use crate::fixture::{Fixture, after, live, open_gate, put_event, put_gate, register};
+use crate::fixture::{Fixture, after, audit, live, open_gate, put_event, put_gate, register};
 
 impl Fixture {
     async fn live_events_at(&self, seconds: i64, limit: u16) -> Vec<LiveEvent> {
@@ -70,7 +70,7 @@ pub(crate) async fn the_limit_leaves_out_the_gates_of_the_events_that_changed_fi
         let event = put_event(&*fixture.store, fixture.organization, &put).await;
         let changed = fixture
             .store
-            .put_event(fixture.organization, event, &put, after(seconds))
+            .put_event(fixture.organization, event, &put, after(seconds), audit())
             .await;
         changed.expect("the event is written");
         put_gate(&*fixture.store, fixture.organization, event, &open_gate("Main")).await;
@@ -140,7 +140,7 @@ pub(crate) async fn active_devices_are_counted_by_when_they_were_heard_of(fixtur
     };
     let patched = fixture
         .store
-        .patch_device(fixture.organization, spare.id, &patch, after(1))
+        .patch_device(fixture.organization, spare.id, &patch, after(1), audit())
         .await;
     patched.expect("the device is written");
     assert_eq!(fixture.device_counts_at(1).await.never, 2);
