@@ -199,6 +199,8 @@ impl EventStream {
             let id = EventId::new(self.subscription.position(), self.state.clock.now());
             return Some(occupancy_event(id, &occupancy).into());
         }
+        // A stream that resumes sends what it missed in its order: the scans, the occupancy, then the signals.
+        let may_send_signals = !self.subscription.is_catching_up();
         tokio::select! {
             biased;
             () = self.state.stopping.cancelled() => None,
@@ -210,7 +212,7 @@ impl EventStream {
                     FeedItem::Occupancy(item) => shared_occupancy_event(&item, now),
                 })
             }
-            signal = next_signal(self.signals.as_mut()) => {
+            signal = next_signal(self.signals.as_mut()), if may_send_signals => {
                 let id = EventId::new(self.subscription.position(), self.state.clock.now());
                 let mut text = Vec::new();
                 write_event(&mut text, id, "signal", &signal?);

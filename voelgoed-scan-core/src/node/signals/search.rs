@@ -103,6 +103,9 @@ impl SignalSearch {
 
 impl Searcher {
     async fn run(&self) -> Result<(), StoreError> {
+        // From the end of one run to the begin of the next: a run that takes long is no pause.
+        let known = *self.listening.lock();
+        let is_listening = known.is_some_and(|known| known.at.elapsed() <= MAX_PAUSE);
         let store = &self.search.store;
         let settings = store.changed_signal_settings().await?;
         let feeds = store.feeds_ahead(TASK, FEEDS_PER_RUN).await?;
@@ -116,7 +119,10 @@ impl Searcher {
                 Err(error) => result = Err(error),
             }
         }
-        self.look_at_states(&settings).await?;
+        self.look_at_states(&settings, is_listening).await?;
+        if let Some(listening) = &mut *self.listening.lock() {
+            listening.at = Instant::now();
+        }
         if has_more {
             self.wake.notify_one();
         }
@@ -260,9 +266,10 @@ impl Searcher {
     async fn look_at_states(
         &self,
         settings: &HashMap<OrganizationId, SignalSettings>,
+        is_listening: bool,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let listening_since = self.listening_since(now).await?;
+        let listening_since = self.listening_since(now, is_listening).await?;
         let states = self.search.store.signal_states(settings, now).await?;
         let heard_until = now.plus_millis(-MARK_DELAY_MILLIS);
         for (organization, state) in states {
@@ -313,14 +320,12 @@ impl Searcher {
         Ok(())
     }
 
-    /// Since when the servers have listened to devices without a pause.
-    async fn listening_since(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+    /// Since when the servers have listened to devices without a pause. `is_listening` says that this node knows of none.
+    async fn listening_since(&self, now: Timestamp, is_listening: bool) -> Result<Timestamp, StoreError> {
         let at = Instant::now();
         let known = *self.listening.lock();
         let (since, is_written) = match known {
-            Some(known) if known.at.elapsed() <= MAX_PAUSE => {
-                (known.since, known.written.elapsed() < WATCH_INTERVAL)
-            }
+            Some(known) if is_listening => (known.since, known.written.elapsed() < WATCH_INTERVAL),
             _ => {
                 // This node has just started, or it takes over, or the database was out of reach.
                 let written = self.search.store.signal_watch().await?;
