@@ -95,6 +95,7 @@ const ROWS: &[Row] = &[
     plain("beginEnrollment", 201, ADMINS),
     plain("showManifest", 200, DEVICES),
     plain("showOccupancy", 200, ALL),
+    with_codes("showReport", "", 200, MEMBERS, STAFF, ""),
     plain("listEvents", 200, ALL),
     plain("putEvent", 200, ADMINS),
     plain("showEvent", 200, ALL),

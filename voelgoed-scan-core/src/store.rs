@@ -15,6 +15,7 @@
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
+//! | [`ReportStore`] | the reports of events |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -38,6 +39,7 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod report;
 mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -73,6 +75,7 @@ pub use outcomes::{
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use report::ReportStore;
 pub use signals::{
     LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
 };
@@ -265,6 +268,7 @@ pub trait Store:
     + SignalStore
     + DeliveryStore
     + WebhookStore
+    + ReportStore
     + NodeStore
     + 'static
 {
@@ -282,6 +286,7 @@ impl<
         + SignalStore
         + DeliveryStore
         + WebhookStore
+        + ReportStore
         + NodeStore
         + 'static,
 > Store for T

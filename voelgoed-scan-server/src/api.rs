@@ -11,6 +11,7 @@ mod manifest;
 mod occupancy;
 mod operations;
 mod page;
+mod report;
 mod scans;
 mod scoped_lists;
 mod sessions;
@@ -59,6 +60,7 @@ pub(crate) fn routes() -> Vec<Route> {
         devices::enroll(),
         manifest::show(),
         occupancy::show(),
+        report::show(),
         stream::watch(),
         signals::list(),
         signals::settings(),

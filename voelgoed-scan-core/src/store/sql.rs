@@ -43,6 +43,7 @@ mod organizations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod report;
 mod retry;
 mod row;
 mod scan_row;
