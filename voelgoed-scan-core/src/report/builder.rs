@@ -188,7 +188,7 @@ impl ReportBuilder {
     ) -> EventReport {
         let gate_names: HashMap<GateId, &Name> =
             occupancy.gates.iter().map(|gate| (gate.id, &gate.name)).collect();
-        let name_of = |gate: GateId| gate_names.get(&gate).map(|name| name.to_string());
+        let name_of = |gate: GateId| gate_names.get(&gate).map(ToString::to_string);
         for row in &mut self.overrides {
             row.gate_name = name_of(row.gate_id);
         }
