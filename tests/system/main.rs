@@ -45,6 +45,7 @@ mod resumed_streams;
 mod roles;
 mod routes;
 mod rule_changes;
+mod runbook;
 mod scan;
 mod sessions;
 mod shared_gates;

@@ -16,6 +16,7 @@ mod man;
 mod put;
 mod rehearse;
 mod replay;
+mod report;
 mod scan;
 mod scans;
 mod session;
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Scans(scans::Scans),
     /// Show how many people are inside, by gate and event
     Stats(stats::Stats),
+    /// Show who came, when and where, whom the gates turned away, and what staff changed
+    Report(report::Report),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
     /// Send past scans again, each exactly once
@@ -111,6 +114,7 @@ impl Command {
             Self::Scan(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
+            Self::Report(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
