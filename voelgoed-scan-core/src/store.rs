@@ -29,6 +29,7 @@
 mod audit;
 mod background;
 mod deliveries;
+mod dry_run;
 mod errors;
 mod feed;
 mod filters;
@@ -59,6 +60,7 @@ pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
     ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
 };
+pub use dry_run::ImportDryRun;
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -167,6 +169,17 @@ pub trait TicketStore: Send + Sync {
         lines: &[NumberedLine],
         now: Timestamp,
         end: Option<ImportEnd<'_>>,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
+
+    /// The outcomes that further lines of a dry run would have, after the lines before them. Changes nothing but `dry_run`. `None`
+    /// if the event does not exist.
+    async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
 
     /// A ticket of an event.

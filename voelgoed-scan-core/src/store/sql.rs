@@ -66,6 +66,7 @@ pub use database_file::LockError;
 pub use open::{OpenError, OpenMode, open, open_as};
 
 pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
+pub(crate) use import::ImportScratch;
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 

@@ -18,7 +18,8 @@ use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
-    Cursor, ImportEnd, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest, StoreError, TicketStore,
+    Cursor, ImportDryRun, ImportEnd, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest,
+    StoreError, TicketStore,
 };
 
 /// How many tickets one read of a search may examine. A search reads on until its page is full or has taken some reads.
@@ -38,6 +39,17 @@ impl<D: Dialect> TicketStore for Sql<D> {
         end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
         self.import_chunk(organization, event, lines, now, end).await
+    }
+
+    async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
+        self.dry_run_lines(organization, event, lines, now, dry_run).await
     }
 
     async fn ticket(
