@@ -208,8 +208,8 @@ pub trait TicketStore: Send + Sync {
         code: TicketCode,
     ) -> Result<Media, StoreError>;
 
-    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, a part of a
-    /// holder's name or the start of an order reference. The `id` of a cursor holds the code as a number.
+    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, of a
+    /// word of a holder's name or of an order reference, without case, accents and kinds of apostrophe. The `id` of a cursor holds the code as a number.
     async fn tickets(
         &self,
         organization: OrganizationId,

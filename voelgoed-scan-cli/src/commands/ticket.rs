@@ -34,7 +34,7 @@ Examples:
   voelgoed-scan ticket list --event EVENT --status voided
   voelgoed-scan ticket search --event EVENT 'van der Merwe'")]
     List {
-        /// The start of a code, a holder's name or an order: at least 3 characters
+        /// The start of a code, of a word of a holder's name or of an order: two characters, or one that is not Latin
         search: Option<String>,
         /// Their event
         #[arg(long)]

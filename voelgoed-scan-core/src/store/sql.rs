@@ -27,6 +27,7 @@ mod errors;
 mod events;
 mod feed;
 mod first_admission;
+mod folded;
 mod former_rules;
 mod gates;
 mod import;
