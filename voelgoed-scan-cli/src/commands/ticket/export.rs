@@ -87,7 +87,7 @@ impl Export {
         let lines: ResultStream<Bytes> = match self.format {
             ExportFormat::Ndjson => lines.map(|line| Ok(Bytes::from(line? + "\n"))).boxed(),
             ExportFormat::Csv => {
-                let header = futures_util::stream::once(async { record(COLUMNS.map(Some)) });
+                let header = futures_util::stream::once(async { record(&COLUMNS.map(Some)) });
                 header.chain(lines.map(|line| to_record(&line?))).boxed()
             }
         };
@@ -129,7 +129,7 @@ fn to_record(line: &str) -> Result<Bytes, Failure> {
     let Seat { block, row, number } = ticket.seat.unwrap_or_default();
     let part = |part: Option<SeatPart>| part.map(|part| part.to_string());
     let media = media.filter(|media| !media.is_empty());
-    record([
+    record(&[
         Some(ticket.code.to_string()),
         Some(ticket.id.to_string()),
         Some(ticket.status.as_str().to_owned()),
@@ -148,7 +148,7 @@ fn to_record(line: &str) -> Result<Bytes, Failure> {
     ])
 }
 
-fn record(cells: [Option<impl AsRef<str>>; COLUMNS.len()]) -> Result<Bytes, Failure> {
+fn record(cells: &[Option<impl AsRef<str>>; COLUMNS.len()]) -> Result<Bytes, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let cells = cells.iter().map(|cell| cell.as_ref().map_or("", AsRef::as_ref));
     writer.write_record(cells).map_err(std::io::Error::from)?;

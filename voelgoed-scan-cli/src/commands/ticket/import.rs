@@ -156,7 +156,7 @@ impl Import {
             rejected: RejectedLines::default(),
             is_ended: false,
         };
-        let items = futures_util::stream::try_unfold(import, |import| import.next_item());
+        let items = futures_util::stream::try_unfold(import, ImportInProgress::next_item);
         Ok(Report::Stream(items.boxed()))
     }
 
@@ -238,9 +238,9 @@ impl ImportInProgress {
         let mut rejected = std::mem::take(&mut self.rejected);
         if rejected.total == 0 {
             // The codes were streamed, and not the errors.
-            std::mem::take(&mut counts.errors)
-                .into_iter()
-                .for_each(|error| rejected.add(error));
+            for error in std::mem::take(&mut counts.errors) {
+                rejected.add(error);
+            }
         }
         let (local, left_out, ignored) = self.progress.outcome();
         let summary = Summary::new(counts, rejected, local, &ignored, left_out);

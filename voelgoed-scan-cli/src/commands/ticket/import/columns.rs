@@ -73,12 +73,14 @@ pub(super) struct ColumnNames {
     pub(super) mappings: Vec<Mapping>,
 }
 
+/// A field with the places of its columns, and what joins their texts.
+type FieldSource = (Field, Vec<usize>, &'static str);
+
 /// The columns of a header.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
     count: usize,
-    /// For each field the places of its columns, and what joins their texts.
-    sources: Vec<(Field, Vec<usize>, &'static str)>,
+    sources: Vec<FieldSource>,
     /// The names of the columns that hold no field.
     pub(super) ignored: Vec<String>,
 }
@@ -122,11 +124,7 @@ impl ColumnNames {
     }
 
     /// The columns that `--map` names.
-    fn mapped(
-        &self,
-        header: &[String],
-        names: &[String],
-    ) -> Result<Vec<(Field, Vec<usize>, &'static str)>, Failure> {
+    fn mapped(&self, header: &[String], names: &[String]) -> Result<Vec<FieldSource>, Failure> {
         let mut sources = Vec::new();
         for Mapping { field, columns } in &self.mappings {
             let mut places = Vec::new();
@@ -135,7 +133,7 @@ impl ColumnNames {
                 let found = exact.or_else(|| place(names, &folded(column)));
                 places.push(
                     found.ok_or_else(|| {
-                        lacks(&format!("the column {column:?}"), header, columns.join(", "))
+                        lacks(&format!("the column {column:?}"), header, &columns.join(", "))
                     })?,
                 );
             }
@@ -146,11 +144,7 @@ impl ColumnNames {
         Ok(sources)
     }
 
-    fn check_needed(
-        &self,
-        header: &[String],
-        sources: &[(Field, Vec<usize>, &'static str)],
-    ) -> Result<(), Failure> {
+    fn check_needed(&self, header: &[String], sources: &[FieldSource]) -> Result<(), Failure> {
         let has = |field: &Field| sources.iter().any(|(known, ..)| known == field);
         match self.preset {
             Some(preset) => {
@@ -158,23 +152,19 @@ impl ColumnNames {
                 if is_complete {
                     return Ok(());
                 }
-                Err(lacks(
-                    "a column that is needed",
-                    header,
-                    preset.expected_header().to_owned(),
-                ))
+                Err(lacks("a column that is needed", header, preset.expected_header()))
             }
             None if sources.is_empty() => Err(lacks(
                 "every column that an import reads",
                 header,
-                fields::all_names(),
+                &fields::all_names(),
             )),
             None => Ok(()),
         }
     }
 }
 
-fn lacks(what: &str, header: &[String], expected: String) -> Failure {
+fn lacks(what: &str, header: &[String], expected: &str) -> Failure {
     let found: Vec<_> = header.iter().map(|name| name.trim()).collect();
     Failure::Usage {
         reason: format!(

@@ -264,8 +264,13 @@ mod tests {
         all
     }
 
-    fn cells(texts: &[&str]) -> Result<Vec<String>, &'static str> {
-        Ok(texts.iter().map(|text| (*text).to_owned()).collect())
+    macro_rules! cells {
+        ($texts:expr) => {
+            Ok($texts
+                .iter()
+                .map(|text: &&str| (*text).to_owned())
+                .collect())
+        };
     }
 
     #[test]
@@ -294,9 +299,9 @@ mod tests {
             let read = records(&bytes);
             let first = if bytes.starts_with(b"sep") { 2 } else { 1 };
             let expected = [
-                (first, cells(&["name", "note"])),
-                (first + 1, cells(&["Zo\u{eb}", "a;b"])),
-                (first + 2, cells(&["\u{738b}", ""])),
+                (first, cells!(["name", "note"])),
+                (first + 1, cells!(["Zo\u{eb}", "a;b"])),
+                (first + 2, cells!(["\u{738b}", ""])),
             ];
             assert_eq!(read, expected);
         }
@@ -308,18 +313,18 @@ mod tests {
         assert_eq!(
             records(text.as_bytes()),
             [
-                (1, cells(&["a", "b"])),
-                (3, cells(&["x\ny", "he said \"hi\""])),
-                (6, cells(&["5\" pipe", "2"])),
-                (7, cells(&["last", "3"])),
+                (1, cells!(["a", "b"])),
+                (3, cells!(["x\ny", "he said \"hi\""])),
+                (6, cells!(["5\" pipe", "2"])),
+                (7, cells!(["last", "3"])),
             ]
         );
         assert_eq!(
             records(b"a,b\r1,2\r3,4"),
             [
-                (1, cells(&["a", "b"])),
-                (1, cells(&["1", "2"])),
-                (1, cells(&["3", "4"]))
+                (1, cells!(["a", "b"])),
+                (1, cells!(["1", "2"])),
+                (1, cells!(["3", "4"]))
             ]
         );
     }
@@ -330,25 +335,25 @@ mod tests {
         assert_eq!(
             records(b"a,b\n\"x,1\ny,2\nz,3\n"),
             [
-                (1, cells(&["a", "b"])),
+                (1, cells!(["a", "b"])),
                 (2, open.clone()),
-                (3, cells(&["y", "2"])),
-                (4, cells(&["z", "3"]))
+                (3, cells!(["y", "2"])),
+                (4, cells!(["z", "3"]))
             ]
         );
         let mut bytes = b"a,b\nx,\xff\n\"y,1\n\xff\n".to_vec();
-        bytes.extend_from_slice(&[b'x'; MAX_LINE + 10]);
+        bytes.extend(std::iter::repeat_n(b'x', MAX_LINE + 10));
         bytes.extend_from_slice(b"\nz,3\n");
         let not_text = Err("is not UTF-8 text");
         assert_eq!(
             records(&bytes),
             [
-                (1, cells(&["a", "b"])),
+                (1, cells!(["a", "b"])),
                 (2, not_text.clone()),
                 (3, open),
                 (4, not_text),
                 (5, Err("is longer than 64 KiB")),
-                (6, cells(&["z", "3"])),
+                (6, cells!(["z", "3"])),
             ]
         );
     }

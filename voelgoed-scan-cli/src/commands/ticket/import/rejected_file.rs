@@ -71,22 +71,15 @@ impl RejectedFile {
                 (_, Some(error)) if error.line == record.number => error.message.clone(),
                 _ => continue,
             };
-            match records.header() {
-                Some((header, delimiter)) => {
-                    if is_empty {
-                        writeln!(out, "{header}{delimiter}reason")?;
-                    }
-                    writeln!(
-                        out,
-                        "{}{delimiter}\"{}\"",
-                        record.text,
-                        reason.replace('"', "\"\"")
-                    )?;
+            if let Some((header, delimiter)) = records.header() {
+                if is_empty {
+                    writeln!(out, "{header}{delimiter}reason")?;
                 }
-                None => {
-                    let text = record.text.replace(['\n', '\r'], " ");
-                    writeln!(out, "# line {}: {reason}\n{text}", record.number)?;
-                }
+                let reason = reason.replace('"', "\"\"");
+                writeln!(out, "{}{delimiter}\"{reason}\"", record.text)?;
+            } else {
+                let text = record.text.replace(['\n', '\r'], " ");
+                writeln!(out, "# line {}: {reason}\n{text}", record.number)?;
             }
             is_empty = false;
         }

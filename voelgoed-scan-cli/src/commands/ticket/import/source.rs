@@ -15,7 +15,7 @@ use crate::progress;
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
 /// How much of the file tells its form, in bytes.
-const HEAD: u64 = 64 * 1024;
+const HEAD: usize = 64 * 1024;
 
 /// The decoded text of a file.
 pub(super) type Text = BufReader<DecodeReaderBytes<Box<dyn Read + Send>, Vec<u8>>>;
@@ -59,7 +59,7 @@ impl Source {
         };
         let mut head = Vec::new();
         let text = source.text(&ProgressBar::hidden())?;
-        text.take(HEAD).read_to_end(&mut head).map_err(failed)?;
+        text.take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
         if head.contains(&0) {
             return Err(Failure::Invalid {
                 what: source.name(),
@@ -100,7 +100,7 @@ impl Source {
         let decoder = DecodeReaderBytesBuilder::new()
             .utf8_passthru(true)
             .strip_bom(true)
-            .build_with_buffer(bytes, vec![0; HEAD as usize])
+            .build_with_buffer(bytes, vec![0; HEAD])
             .map_err(failed)?;
         Ok(BufReader::with_capacity(MAX_LINE, decoder))
     }

@@ -62,9 +62,7 @@ impl RecordUpload {
             match outcome {
                 Outcome::Line(line) => {
                     // Empty lines keep the server's numbers those of the file.
-                    for _ in self.line + 1..number {
-                        part.push(b'\n');
-                    }
+                    part.extend((self.line + 1..number).map(|_| b'\n'));
                     part.extend_from_slice(line.as_bytes());
                     part.push(b'\n');
                     self.line = number.max(self.line + 1);
