@@ -5,7 +5,7 @@ mod results;
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId, ScanRecord,
+    Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride, RuleSettings, ScanId, ScanRecord,
     ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
@@ -261,7 +261,7 @@ impl<'a> Ingestion<'a> {
         .flatten()
         .map(|reason| Undone {
             at: received_at,
-            reason,
+            reason: Some(reason),
             device_id: Some(device),
         });
         self.histories.change(scan.scan_id, |state| {
@@ -339,7 +339,7 @@ impl<'a> Ingestion<'a> {
             received_at: self.batch.received_at,
             source: Source::Sync,
             decided_by: evaluation.decided_by,
-            override_: scan.override_.clone(),
+            override_: scan.override_.clone().map(RecordedOverride::from),
             undone: None,
             local_result: scan.local_result,
             metadata: scan.metadata.clone(),

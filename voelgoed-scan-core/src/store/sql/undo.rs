@@ -77,7 +77,7 @@ impl<D: Dialect> Sql<D> {
         };
         let undone = Undone {
             at: now,
-            reason: reason.clone(),
+            reason: Some(reason.clone()),
             device_id: device,
         };
         histories.change(scan, |state| state.record.undone = Some(undone.clone()));
@@ -177,7 +177,7 @@ async fn update_scan<D: Dialect>(
         .id(record.organization_id.as_uuid())
         .id(record.scan_id.as_uuid())
         .opt_time(undone.map(|undone| undone.at))
-        .opt_text(undone.map(|undone| undone.reason.as_str()))
+        .opt_text(undone.and_then(|undone| Some(undone.reason.as_ref()?.as_str())))
         .opt_id(undone_by.as_ref().map(DeviceId::as_uuid))
         .text(record.result.as_str())
         .text(record.reason.as_str())
