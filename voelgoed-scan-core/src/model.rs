@@ -31,6 +31,7 @@ mod signing_key;
 pub(crate) mod text;
 mod ticket;
 mod time;
+mod webhook;
 
 pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
@@ -52,7 +53,8 @@ pub use enrollment::{
 pub use event::{Event, EventPut, EventRules, EventStatus, Reentry, StaleManifest};
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
-    ApiKeyId, BatchId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId, TicketId,
+    ApiKeyId, BatchId, DeliveryId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId,
+    TicketId, WebhookId,
 };
 pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
@@ -69,9 +71,15 @@ pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
 pub use text::{
     ClassName, GateCode, HolderName, InvalidText, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,
+    WebhookDescription,
 };
 pub use ticket::{
     FieldUpdate, ImportStatus, Seat, SettableStatus, Ticket, TicketFacts, TicketLine, TicketListing,
     TicketPatch, TicketStatus, TicketWithMedia,
 };
 pub use time::{InvalidTimestamp, Timestamp};
+pub use webhook::{
+    AcceptedDelivery, CreatedWebhook, DeliveryStatus, DisabledReason, InvalidWebhookSecret,
+    InvalidWebhookTypes, InvalidWebhookUrl, RotatedSecret, Webhook, WebhookCreate, WebhookDelivery,
+    WebhookHost, WebhookPatch, WebhookSecret, WebhookStatus, WebhookType, WebhookTypes, WebhookUrl,
+};

@@ -103,6 +103,10 @@ id! {
     BatchId;
     /// An API key of an organization.
     ApiKeyId;
+    /// A webhook of an organization.
+    WebhookId;
+    /// What is sent to a webhook: the `webhook-id` of all its attempts.
+    DeliveryId;
 }
 
 fn uuid_v7(now: crate::model::Timestamp) -> Uuid {

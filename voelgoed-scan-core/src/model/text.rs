@@ -256,6 +256,8 @@ bounded_text! {
     OrderRef: 1..=100;
     /// The reason that a person gives for an override or an undo.
     ReasonText: 1..=500;
+    /// What a webhook is for.
+    WebhookDescription: 1..=200;
 }
 
 pub(crate) use {string_enum, wire_numbers};

@@ -188,7 +188,7 @@ impl SettableStatus {
     }
 }
 
-/// The update of a field by an import line: an absent field keeps the value, null clears it.
+/// The update of a field by an import line or a patch: an absent field keeps the value, null clears it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FieldUpdate<T> {
     /// The value stays.
@@ -210,12 +210,25 @@ impl<T> FieldUpdate<T> {
         }
     }
 
+    /// Whether the value stays.
+    #[must_use]
+    pub const fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
     /// The value to set.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
             Self::Keep | Self::Clear => None,
         }
+    }
+}
+
+/// A field that stays is left out by its `skip_serializing_if`.
+impl<T: Serialize> Serialize for FieldUpdate<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
     }
 }
 
