@@ -12,6 +12,7 @@ mod feed;
 mod health;
 mod keyrings;
 mod manifest_cache;
+mod purge;
 mod scanner;
 mod setup;
 mod write_queue;

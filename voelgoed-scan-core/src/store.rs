@@ -11,6 +11,7 @@
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`RetentionStore`] | the administration and a task in the background: deletion of personal data and of events |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -31,6 +32,7 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod retention;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
@@ -57,6 +59,7 @@ pub use outcomes::{
     StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
+pub use retention::{DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
@@ -235,6 +238,7 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
+    + RetentionStore
     + NodeStore
     + 'static
 {
@@ -248,6 +252,7 @@ impl<
         + TicketStore
         + ManifestStore
         + BackgroundStore
+        + RetentionStore
         + NodeStore
         + 'static,
 > Store for T

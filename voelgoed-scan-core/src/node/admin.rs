@@ -11,16 +11,19 @@ mod enrollment;
 mod events;
 mod manifests;
 mod organizations;
+mod retention;
 mod signing_keys;
 mod tickets;
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
-use crate::node::write_queue::BulkWrites;
+use crate::node::write_queue::WriteQueue;
 use crate::store::Store;
 
 /// Administers organizations; cheap to clone.
@@ -31,7 +34,9 @@ pub struct Admin {
     identity_cache: Arc<IdentityCache>,
     invalidator: Invalidator,
     manifest_cache: Arc<ManifestCache>,
-    bulk_writes: BulkWrites,
+    write_queue: WriteQueue,
+    /// Starts the deletion of the rows of deleted events.
+    purge_wake: Arc<Notify>,
 }
 
 impl Admin {
@@ -41,7 +46,8 @@ impl Admin {
         identity_cache: Arc<IdentityCache>,
         invalidator: Invalidator,
         manifest_cache: ManifestCache,
-        bulk_writes: BulkWrites,
+        write_queue: WriteQueue,
+        purge_wake: Arc<Notify>,
     ) -> Self {
         Self {
             store,
@@ -49,7 +55,8 @@ impl Admin {
             identity_cache,
             invalidator,
             manifest_cache: Arc::new(manifest_cache),
-            bulk_writes,
+            write_queue,
+            purge_wake,
         }
     }
 }

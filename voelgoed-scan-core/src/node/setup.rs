@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::bus::{Bus, BusPublisher};
 use crate::model::{OrganizationId, RuleSettings};
 use crate::node::cache::identities::IdentityCache;
@@ -17,6 +19,7 @@ use crate::node::cluster::claims::Claims;
 use crate::node::health::DatabaseLiveness;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
+use crate::node::purge::Purge;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
 use crate::node::write_queue::WriteQueue;
 use crate::node::{Admin, Feed, Scanner};
@@ -117,13 +120,21 @@ impl Setup {
             redis_cache: redis_cache.clone(),
             publisher,
         };
+        let purge_wake = Arc::new(Notify::new());
+        Purge::start(
+            Arc::clone(&store),
+            write_queue.clone(),
+            Arc::clone(&feed),
+            Arc::clone(&purge_wake),
+        );
         let admin = Admin::new(
             Arc::clone(&store),
             keyrings.clone(),
             Arc::clone(&identity_cache),
             invalidator.clone(),
             ManifestCache::new(window),
-            write_queue.bulk_writes().clone(),
+            write_queue.clone(),
+            Arc::clone(&purge_wake),
         );
         let scanner = Scanner::new(ScannerParts {
             store,

@@ -43,7 +43,7 @@ use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
 use crate::node::health::{WriteCounts, WriteStats};
 use crate::rules::NewScan;
 use crate::store::{ScanStore, StoreError};
-pub(crate) use bulk::{BulkKind, BulkWrites};
+pub(crate) use bulk::{BulkKind, BulkPermit, BulkWrites};
 use bulk::{ChunkSize, Contention};
 use lane::{PendingDenial, WriteRequest};
 use lanes::{Command, DenialBuffer, Lanes, ScanBuffer};

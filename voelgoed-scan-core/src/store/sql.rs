@@ -38,6 +38,7 @@ mod organizations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod retention;
 mod retry;
 mod row;
 mod scan_row;

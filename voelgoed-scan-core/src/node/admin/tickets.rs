@@ -37,7 +37,11 @@ impl Admin {
         let mut outcomes = Vec::with_capacity(lines.len());
         let mut rest = lines;
         while !rest.is_empty() {
-            let permit = self.bulk_writes.start_chunk(organization, BulkKind::Import).await;
+            let permit = self
+                .write_queue
+                .bulk_writes()
+                .start_chunk(organization, BulkKind::Import)
+                .await;
             let (chunk, next) = rest.split_at(rest.len().min(permit.max_items()));
             let Some(imported) = self.store.import(organization, event, chunk, now).await? else {
                 return Ok(None);

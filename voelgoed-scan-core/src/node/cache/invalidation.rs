@@ -62,12 +62,17 @@ impl Invalidator {
         if tickets.is_empty() {
             return;
         }
+        self.event_tickets_changed(organization, event);
+        self.invalidate_in_redis(organization, tickets, now).await;
+    }
+
+    /// All tickets of an event changed. What Redis holds of them is refused by their change counter.
+    pub(crate) fn event_tickets_changed(&self, organization: OrganizationId, event: EventId) {
         self.ticket_cache.invalidate_event(organization, event);
         self.publisher.publish(Message::TicketsImported {
             organization_id: organization,
             event_id: event,
         });
-        self.invalidate_in_redis(organization, tickets, now).await;
     }
 
     #[cfg(feature = "redis")]

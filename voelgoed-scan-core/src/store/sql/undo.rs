@@ -58,9 +58,10 @@ impl<D: Dialect> Sql<D> {
         let Some(mut ticket) = ticket.filter(|_| is_admission) else {
             return Ok(Some(UndoOutcome::NotOpen));
         };
-        let event = find_event::<D>(organization, record.event_id, &mut transaction)
-            .await?
-            .ok_or_else(|| StoreError::failed("the event of a scan does not exist"))?;
+        // A scan of a deleted event exists no more, even if its row does for a while.
+        let Some(event) = find_event::<D>(organization, record.event_id, &mut transaction).await? else {
+            return Ok(None);
+        };
         let (events, tickets) = (std::iter::once(event.id), std::iter::once(ticket.ticket.id));
         let former = former_rules::load::<D>(organization, events, tickets, &mut transaction).await?;
         let ticket_rules = |facts: &TicketFacts, _| Some(former.of_ticket(&facts.ticket, &event, rules));

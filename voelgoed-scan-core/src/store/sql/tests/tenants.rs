@@ -35,6 +35,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the feeds of all organizations that a task has to read",
     ),
     (
+        "retention/pending_deleted_events.sql",
+        "finds what a task in the background has to delete; the deletion itself stays within one organization",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
     ),
