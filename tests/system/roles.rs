@@ -21,8 +21,8 @@ fn allowed_callers(operation: &str) -> &'static str {
         | "listSigningKeys" => READERS,
         "registerDevice" | "changeDevice" | "revokeDevice" | "rotateDeviceToken" | "beginEnrollment"
         | "putEvent" | "putGate" | "importTickets" | "listTickets" | "changeTicket" | "showTicketQr"
-        | "addSigningKey" | "changeSigningKey" | "acceptScan" => ADMINS,
-        "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
+        | "addSigningKey" | "changeSigningKey" | "acceptScan" | "deletePersonalData" => ADMINS,
+        "createApiKey" | "listApiKeys" | "deleteApiKey" | "deleteEvent" => "owner",
         other => panic!("{other} has no permissions here"),
     }
 }

@@ -59,8 +59,10 @@ pub use outcomes::{
     StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
-pub use retention::{DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use retention::{
+    DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
+};
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -88,7 +88,7 @@ async fn what_redis_holds_from_before_a_change_never_comes_back() {
     let qr = tenant.qr(1).await;
     let admitted = scan(&tenant.device, &qr).await;
     cache_everywhere(&cluster, &tenant, &qr).await;
-    let key = format!("voelgoed:org:*:ticket:{}:last_scan", tenant.codes[1]);
+    let key = format!("voelgoed-scan:org:*:ticket:{}", tenant.codes[1]);
     let key = redis.execute(&["keys", &key]).trim().to_owned();
     let before = redis.execute(&["get", &key]).trim().to_owned();
     let scan_id = admitted["scan_id"].as_str().expect("an id");

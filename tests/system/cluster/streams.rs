@@ -45,7 +45,7 @@ async fn a_new_redis_subscriber_receives_every_later_scan() {
         wait_until(
             &format!("round {round}: Redis stores the latest scan"),
             || async {
-                let key = redis.execute(&["keys", "voelgoed:org:*:scans:recent"]);
+                let key = redis.execute(&["keys", "voelgoed-scan:org:*:scans:recent"]);
                 redis.execute(&["lindex", key.trim(), "0"]).contains(&last)
             },
         )

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+#[cfg(feature = "redis")]
+use crate::bus::RedisConnection;
 use crate::bus::{Bus, BusPublisher};
 use crate::model::{OrganizationId, RuleSettings};
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
-use crate::node::cache::redis::RedisTicketCache;
+use crate::node::cache::redis::{PlatformKeys, RedisTicketCache};
 use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Cluster;
@@ -39,7 +41,7 @@ pub struct Setup {
     pub window: Duration,
     /// Redis, where there is one: the second cache tier and the bus.
     #[cfg(feature = "redis")]
-    pub redis: Option<crate::bus::RedisConnection>,
+    pub redis: Option<RedisConnection>,
 }
 
 /// Why a node could not start.
@@ -62,6 +64,7 @@ pub enum SetupError {
 }
 
 impl Setup {
+    #[expect(clippy::too_many_lines, reason = "connects the parts of a node, one after the other")]
     /// Checks that the stored public keys derive from this master secret, and starts the node. Must be called within a
     /// tokio runtime.
     pub async fn open(self) -> Result<(Scanner, Admin), SetupError> {
@@ -77,7 +80,14 @@ impl Setup {
         } = self;
         let rules = RuleSettings { dedup_window: window };
         #[cfg(feature = "redis")]
+        let writes_platform_keys = redis.as_ref().is_some_and(RedisConnection::writes_platform_keys);
+        #[cfg(feature = "redis")]
         let redis_cache = redis.map(|redis| RedisTicketCache::start(redis.connection(), window));
+        #[cfg(feature = "redis")]
+        let platform_keys = redis_cache
+            .clone()
+            .filter(|_| writes_platform_keys)
+            .map(PlatformKeys::start);
         let (publisher, publisher_queue) = BusPublisher::channel(bus.is_some());
         let identity_cache = Arc::new(IdentityCache::new());
         let ticket_cache = Arc::new(TicketCache::new(window));
@@ -90,6 +100,8 @@ impl Setup {
             scan_ids: Arc::clone(&scan_ids),
             #[cfg(feature = "redis")]
             redis_cache: redis_cache.clone(),
+            #[cfg(feature = "redis")]
+            platform_keys: platform_keys.clone(),
             occupancy_cache: Arc::clone(&occupancy_cache),
             feed: Arc::clone(&feed),
             publisher: publisher.clone(),
@@ -111,6 +123,8 @@ impl Setup {
             occupancy_cache: Arc::clone(&occupancy_cache),
             claims: claims.clone(),
             feed: Arc::clone(&feed),
+            #[cfg(feature = "redis")]
+            platform_keys: platform_keys.clone(),
         };
         cluster.start(bus.clone(), publisher_queue);
         let invalidator = Invalidator {
@@ -146,6 +160,8 @@ impl Setup {
             claims,
             #[cfg(feature = "redis")]
             redis_cache,
+            #[cfg(feature = "redis")]
+            platform_keys,
             bus,
             invalidator,
             occupancy_cache,

@@ -6,7 +6,7 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::store::{
     Acceptance, Cursor, DeleteEventOutcome, ExpectedCounts, PageRequest, PurgeProgress, PutOutcome,
-    StartOutcome, Store, UndoPermission,
+    RewritePlace, StartOutcome, Store, UndoPermission,
 };
 use voelgoed_scan_core::sync::SyncStatus;
 
@@ -126,7 +126,9 @@ async fn insert_delivery(fixture: &Fixture, scan: ScanId) {
             format!("x'{}'", id.simple())
         }
     };
-    let body = format!(r#"{{"type":"scan.admitted","data":{{"metadata":{{"guest":"{MARKER}"}},"override":{{"reason":"{MARKER}"}}}}}}"#);
+    let body = format!(
+        r#"{{"type":"scan.admitted","data":{{"metadata":{{"guest":"{MARKER}"}},"override":{{"reason":"{MARKER}"}}}}}}"#
+    );
     fixture
         .database
         .execute(&format!(
@@ -150,7 +152,9 @@ pub(crate) async fn clear(
 ) -> usize {
     let mut quarantined = None;
     loop {
-        let page = store.clear_quarantine(organization, event, quarantined, limit).await;
+        let page = store
+            .clear_quarantine(organization, event, quarantined, limit)
+            .await;
         quarantined = page.expect("the quarantine is cleared").next;
         if quarantined.is_none() {
             break;
@@ -199,6 +203,14 @@ pub(crate) async fn clear(
         .delete_manifest_copies(organization, event)
         .await
         .expect("the copies are deleted");
+    let mut place = RewritePlace::default();
+    while let Some(next) = store
+        .rewrite_chunk(place, limit)
+        .await
+        .expect("rows are rewritten")
+    {
+        place = next;
+    }
     while !store
         .remove_deleted_content()
         .await
@@ -284,8 +296,14 @@ fn sha256_of(medium: &str) -> String {
 }
 
 async fn find_answer(fixture: &Fixture, scan: ScanId) -> voelgoed_scan_core::model::ScanAnswer {
-    let known = fixture.store.find_scan_for_retry(fixture.organization, scan).await;
-    known.expect("the scan is read").expect("the scan is known").answer
+    let known = fixture
+        .store
+        .find_scan_for_retry(fixture.organization, scan)
+        .await;
+    known
+        .expect("the scan is read")
+        .expect("the scan is known")
+        .answer
 }
 
 pub(crate) async fn personal_data_are_cleared_everywhere_and_decisions_stay(fixture: Fixture) {
@@ -293,19 +311,32 @@ pub(crate) async fn personal_data_are_cleared_everywhere_and_decisions_stay(fixt
     let before = dump(&fixture.database).await;
     assert_eq!(
         tables_with(&before, MARKER),
-        ["acceptances", "quarantine", "scans", "tickets", "webhook_deliveries"],
+        [
+            "acceptances",
+            "quarantine",
+            "scans",
+            "tickets",
+            "webhook_deliveries"
+        ],
         "the marker is everywhere"
     );
     assert_eq!(tables_with(&before, &sha256_of(WRISTBAND)), ["ticket_media"]);
     let occupancy = fixture.occupancy_at(9000).await;
     let facts = fixture.ticket_facts(filled.code).await;
 
-    assert_eq!(clear(&*fixture.store, fixture.organization, fixture.event, 2).await, 1);
+    assert_eq!(
+        clear(&*fixture.store, fixture.organization, fixture.event, 2).await,
+        1
+    );
     let rows = dump(&fixture.database).await;
     assert_eq!(tables_with(&rows, MARKER), [""; 0], "{rows:#?}");
     assert_eq!(tables_with(&rows, WRISTBAND), [""; 0]);
     assert_eq!(tables_with(&rows, &sha256_of(WRISTBAND)), [""; 0]);
-    assert_eq!(rows.len() + 1, before.len(), "only the row of the wristband is gone");
+    assert_eq!(
+        rows.len() + 1,
+        before.len(),
+        "only the row of the wristband is gone"
+    );
 
     // What decides and counts is as before.
     let cleared = fixture.ticket_facts(filled.code).await;
@@ -328,18 +359,35 @@ pub(crate) async fn personal_data_are_cleared_everywhere_and_decisions_stay(fixt
         .media_of(fixture.organization, fixture.event, filled.code)
         .await
         .expect("the media are read");
-    assert_eq!(media.iter().map(ToString::to_string).collect::<Vec<_>>(), [BARCODE]);
+    assert_eq!(
+        media.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [BARCODE]
+    );
     let answer = find_answer(&fixture, filled.overridden).await;
     assert_eq!(answer.reason, Reason::Overridden);
     let ticket = answer.ticket.expect("the ticket is shown");
     assert_eq!((ticket.seat, ticket.note), (None, None));
     assert_eq!(ticket.ticket_class.expect("the class stays").as_str(), "VIP");
     let trail = fixture.audit_trail().await;
-    let record = |id: ScanId| trail.iter().find(|record| record.scan_id == id).expect("a record");
+    let record = |id: ScanId| {
+        trail
+            .iter()
+            .find(|record| record.scan_id == id)
+            .expect("a record")
+    };
     let overridden = record(filled.overridden);
-    assert_eq!(overridden.override_.as_ref().map(|one| one.reason.is_none()), Some(true));
-    assert_eq!(overridden.would_have_been.map(|one| one.reason), Some(Reason::AlreadyScanned));
-    let undone = record(filled.undone).undone.as_ref().expect("the scan stays undone");
+    assert_eq!(
+        overridden.override_.as_ref().map(|one| one.reason.is_none()),
+        Some(true)
+    );
+    assert_eq!(
+        overridden.would_have_been.map(|one| one.reason),
+        Some(Reason::AlreadyScanned)
+    );
+    let undone = record(filled.undone)
+        .undone
+        .as_ref()
+        .expect("the scan stays undone");
     assert_eq!((undone.at, &undone.reason), (after(4), &None));
     assert_eq!(record(filled.accepted).metadata, None);
     assert_eq!(record(filled.uploaded).metadata, None);
@@ -352,7 +400,9 @@ pub(crate) async fn personal_data_are_cleared_everywhere_and_decisions_stay(fixt
     let again = fixture.ticket_facts(filled.code).await;
     assert_eq!(again.version, cleared.version);
     // The history of the ticket is still complete: an undo folds it.
-    let undone = fixture.undo(filled.overridden, UndoPermission::Member, 9001).await;
+    let undone = fixture
+        .undo(filled.overridden, UndoPermission::Member, 9001)
+        .await;
     assert!(matches!(
         undone,
         Some(voelgoed_scan_core::store::UndoOutcome::Undone { .. })
@@ -376,7 +426,10 @@ pub(crate) async fn other_events_and_organizations_keep_their_personal_data(fixt
         .expect("the import is written");
     assert!(imported.is_some());
     let before = dump(&fixture.database).await;
-    assert_eq!(clear(&*fixture.store, fixture.organization, fixture.event, 100).await, 0);
+    assert_eq!(
+        clear(&*fixture.store, fixture.organization, fixture.event, 100).await,
+        0
+    );
     // Neither may another organization clear what it names.
     let foreign = fixture
         .store
@@ -397,7 +450,9 @@ pub(crate) async fn other_events_and_organizations_keep_their_personal_data(fixt
 }
 
 async fn archive(fixture: &Fixture) {
-    fixture.change_event(|event| event.status = EventStatus::Archived).await;
+    fixture
+        .change_event(|event| event.status = EventStatus::Archived)
+        .await;
 }
 
 async fn delete(fixture: &Fixture, expected: ExpectedCounts) -> Option<DeleteEventOutcome> {
@@ -412,10 +467,19 @@ pub(crate) async fn nothing_of_a_deleted_event_is_left_but_its_tombstone(fixture
     let other = fixture.another().await;
     let filled = fill(&fixture).await;
     fill(&other).await;
-    fixture.set_status_at(filled.code, voelgoed_scan_core::model::SettableStatus::Voided, 50).await;
-    fixture.change_event_at(60, |event| event.reentry = voelgoed_scan_core::model::Reentry::AfterExit).await;
     fixture
-        .import_at(&[&format!(r#"{{"code":"{}","entry_limit":3}}"#, filled.code)], after(70))
+        .set_status_at(filled.code, voelgoed_scan_core::model::SettableStatus::Voided, 50)
+        .await;
+    fixture
+        .change_event_at(60, |event| {
+            event.reentry = voelgoed_scan_core::model::Reentry::AfterExit
+        })
+        .await;
+    fixture
+        .import_at(
+            &[&format!(r#"{{"code":"{}","entry_limit":3}}"#, filled.code)],
+            after(70),
+        )
         .await;
     fixture
         .store
@@ -435,11 +499,25 @@ pub(crate) async fn nothing_of_a_deleted_event_is_left_but_its_tombstone(fixture
     archive(&fixture).await;
     let before = dump(&fixture.database).await;
     let ticket = fixture.ticket_facts(filled.code).await.ticket.id;
-    assert_eq!(delete(&fixture, ExpectedCounts::default()).await, Some(DeleteEventOutcome::Deleted));
-    let pending = fixture.store.events_to_purge().await.expect("the events are read");
+    assert_eq!(
+        delete(&fixture, ExpectedCounts::default()).await,
+        Some(DeleteEventOutcome::Deleted)
+    );
+    let pending = fixture
+        .store
+        .events_to_purge()
+        .await
+        .expect("the events are read");
     assert_eq!(pending, [(fixture.organization, fixture.event)]);
     purge(&*fixture.store, fixture.organization, fixture.event).await;
-    assert_eq!(fixture.store.events_to_purge().await.expect("the events are read"), []);
+    assert_eq!(
+        fixture
+            .store
+            .events_to_purge()
+            .await
+            .expect("the events are read"),
+        []
+    );
     let rows = dump(&fixture.database).await;
     for id in forms(fixture.event.as_uuid()) {
         let tables = tables_with(&rows, &id);
@@ -450,35 +528,73 @@ pub(crate) async fn nothing_of_a_deleted_event_is_left_but_its_tombstone(fixture
     for id in ids.flat_map(forms).chain([filled.code.to_string()]) {
         assert_eq!(tables_with(&rows, &id), [""; 0], "{id}");
     }
-    assert_eq!(of_other(&rows), of_other(&before), "another organization keeps everything");
+    assert_eq!(
+        of_other(&rows),
+        of_other(&before),
+        "another organization keeps everything"
+    );
 }
 
 pub(crate) async fn a_deleted_event_is_unknown_and_its_id_is_not_used_again(fixture: Fixture) {
     let filled = fill(&fixture).await;
     archive(&fixture).await;
-    assert_eq!(delete(&fixture, ExpectedCounts::default()).await, Some(DeleteEventOutcome::Deleted));
+    assert_eq!(
+        delete(&fixture, ExpectedCounts::default()).await,
+        Some(DeleteEventOutcome::Deleted)
+    );
     // The rows are still there.
     let (store, organization, event) = (&*fixture.store, fixture.organization, fixture.event);
     assert_eq!(delete(&fixture, ExpectedCounts::default()).await, None);
     assert_eq!(store.event(organization, event).await.expect("read"), None);
-    assert_eq!(store.ticket(organization, event, filled.code).await.expect("read"), None);
+    assert_eq!(
+        store
+            .ticket(organization, event, filled.code)
+            .await
+            .expect("read"),
+        None
+    );
     let page = store.tickets(organization, event, None, None, &ALL).await;
     assert_eq!(page.expect("read").data, []);
-    assert_eq!(store.gate(organization, event, fixture.main_gate).await.expect("read"), None);
-    assert_eq!(store.occupancy(organization, event, after(9001)).await.expect("read"), None);
-    assert_eq!(store.manifest_mark(organization, event).await.expect("read"), None);
+    assert_eq!(
+        store
+            .gate(organization, event, fixture.main_gate)
+            .await
+            .expect("read"),
+        None
+    );
+    assert_eq!(
+        store
+            .occupancy(organization, event, after(9001))
+            .await
+            .expect("read"),
+        None
+    );
+    assert_eq!(
+        store.manifest_mark(organization, event).await.expect("read"),
+        None
+    );
     let put = store.put_event(organization, event, &live(), after(9001)).await;
     assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
     let imported = store
-        .import(organization, event, &crate::fixture::numbered(&["{}"]), after(9001))
+        .import(
+            organization,
+            event,
+            &crate::fixture::numbered(&["{}"]),
+            after(9001),
+        )
         .await;
     assert!(matches!(imported, Ok(None)));
     assert!(
-        fixture.undo(filled.overridden, UndoPermission::Member, 9001).await.is_none(),
+        fixture
+            .undo(filled.overridden, UndoPermission::Member, 9001)
+            .await
+            .is_none(),
         "no scan of the event exists"
     );
     // The devices are free for other events.
-    let scanned = fixture.record_one(entry(&fixture.main_session, filled.code, 9001)).await;
+    let scanned = fixture
+        .record_one(entry(&fixture.main_session, filled.code, 9001))
+        .await;
     assert!(matches!(scanned, Recorded::NoActiveSession), "{scanned:?}");
     let next = crate::fixture::put_event(store, organization, &live()).await;
     let gate = crate::fixture::put_gate(store, organization, next, &crate::fixture::open_gate("Main")).await;
@@ -489,7 +605,13 @@ pub(crate) async fn a_deleted_event_is_unknown_and_its_id_is_not_used_again(fixt
     };
     let session = Uuid::new_v4().into();
     let started = store
-        .start_session(organization, fixture.main_session.device, session, &start, after(9002))
+        .start_session(
+            organization,
+            fixture.main_session.device,
+            session,
+            &start,
+            after(9002),
+        )
         .await;
     assert!(matches!(started, Ok(StartOutcome::Started(_))), "{started:?}");
     let missing = voelgoed_scan_core::model::SessionStart {
@@ -498,7 +620,13 @@ pub(crate) async fn a_deleted_event_is_unknown_and_its_id_is_not_used_again(fixt
         replace: true,
     };
     let refused = store
-        .start_session(organization, fixture.side_session.device, Uuid::new_v4().into(), &missing, after(9002))
+        .start_session(
+            organization,
+            fixture.side_session.device,
+            Uuid::new_v4().into(),
+            &missing,
+            after(9002),
+        )
         .await;
     assert!(matches!(refused, Ok(StartOutcome::Missing)), "{refused:?}");
     upload_is_rejected(&fixture, &filled).await;
@@ -530,7 +658,10 @@ pub(crate) async fn an_event_is_deleted_only_if_it_is_archived_and_has_the_expec
     fixture.ticket("{}").await;
     fixture.enter(code, 1).await;
     let counts = |scans, tickets| ExpectedCounts { scans, tickets };
-    assert_eq!(delete(&fixture, ExpectedCounts::default()).await, Some(DeleteEventOutcome::NotArchived));
+    assert_eq!(
+        delete(&fixture, ExpectedCounts::default()).await,
+        Some(DeleteEventOutcome::NotArchived)
+    );
     archive(&fixture).await;
     let differ = Some(DeleteEventOutcome::CountsDiffer { scans: 1, tickets: 2 });
     assert_eq!(delete(&fixture, counts(Some(0), Some(2))).await, differ);
@@ -540,23 +671,48 @@ pub(crate) async fn an_event_is_deleted_only_if_it_is_archived_and_has_the_expec
     assert_eq!(fixture.enter(code, 2).await, Reason::EventNotLive);
     let differ = Some(DeleteEventOutcome::CountsDiffer { scans: 2, tickets: 2 });
     assert_eq!(delete(&fixture, counts(Some(1), Some(2))).await, differ);
-    assert!(fixture.store.event(fixture.organization, fixture.event).await.expect("read").is_some());
+    assert!(
+        fixture
+            .store
+            .event(fixture.organization, fixture.event)
+            .await
+            .expect("read")
+            .is_some()
+    );
     let other = fixture.another().await;
     let foreign = fixture
         .store
-        .delete_event(other.organization, fixture.event, ExpectedCounts::default(), after(9000))
+        .delete_event(
+            other.organization,
+            fixture.event,
+            ExpectedCounts::default(),
+            after(9000),
+        )
         .await;
     assert_eq!(foreign.expect("the call succeeds"), None);
-    assert_eq!(delete(&fixture, counts(Some(2), None)).await, Some(DeleteEventOutcome::Deleted));
+    assert_eq!(
+        delete(&fixture, counts(Some(2), None)).await,
+        Some(DeleteEventOutcome::Deleted)
+    );
 }
 
 pub(crate) async fn events_are_found_by_how_long_they_are_archived(fixture: Fixture) {
     let archived = async |before: i64| -> Vec<EventId> {
         let page: &PageRequest = &ALL;
-        let events = fixture.store.archived_events(fixture.organization, after(before), page).await;
-        events.expect("the events are read").data.iter().map(|event| event.id).collect()
+        let events = fixture
+            .store
+            .archived_events(fixture.organization, after(before), page)
+            .await;
+        events
+            .expect("the events are read")
+            .data
+            .iter()
+            .map(|event| event.id)
+            .collect()
     };
-    fixture.change_event_at(10, |event| event.status = EventStatus::Archived).await;
+    fixture
+        .change_event_at(10, |event| event.status = EventStatus::Archived)
+        .await;
     // A later change of an archived event does not make it younger.
     fixture
         .change_event_at(20, |event| {
@@ -566,9 +722,13 @@ pub(crate) async fn events_are_found_by_how_long_they_are_archived(fixture: Fixt
         .await;
     assert_eq!(archived(9).await, []);
     assert_eq!(archived(10).await, [fixture.event]);
-    fixture.change_event_at(30, |event| event.status = EventStatus::Ended).await;
+    fixture
+        .change_event_at(30, |event| event.status = EventStatus::Ended)
+        .await;
     assert_eq!(archived(40).await, []);
-    fixture.change_event_at(50, |event| event.status = EventStatus::Archived).await;
+    fixture
+        .change_event_at(50, |event| event.status = EventStatus::Archived)
+        .await;
     assert_eq!(archived(49).await, []);
     assert_eq!(archived(50).await, [fixture.event]);
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::Admin;
 use crate::model::{EventId, OrganizationId, Timestamp};
 use crate::node::write_queue::{BulkKind, BulkPermit};
-use crate::store::{DeleteEventOutcome, ExpectedCounts, StoreError};
+use crate::store::{DeleteEventOutcome, ExpectedCounts, RewritePlace, StoreError};
 
 /// How many rows one look for personal data reads.
 const PAGE_SIZE: usize = 1000;
@@ -46,7 +46,10 @@ impl Admin {
     ) -> Result<Option<DeleteEventOutcome>, StoreError> {
         // Denials that this node has answered count, too.
         self.write_queue.flush(organization).await;
-        let outcome = self.store.delete_event(organization, event, expected, now).await?;
+        let outcome = self
+            .store
+            .delete_event(organization, event, expected, now)
+            .await?;
         if outcome == Some(DeleteEventOutcome::Deleted) {
             self.invalidator.facts_changed(organization);
             self.invalidator.event_tickets_changed(organization, event);
@@ -72,6 +75,7 @@ impl Admin {
         sleep(CACHES_FOLLOW_WITHIN).await;
         self.write_queue.flush(organization).await;
         self.clear_scans(organization, event).await?;
+        self.invalidator.scans_cleared(organization, event).await;
         self.clear_deliveries(organization, event).await?;
         let permit = self.chunk(organization).await;
         self.store.delete_manifest_copies(organization, event).await?;
@@ -177,6 +181,16 @@ impl Admin {
 
     /// Removes what was deleted from the files of the database.
     async fn clean_files(&self, organization: OrganizationId) -> Result<(), StoreError> {
+        let mut place = RewritePlace::default();
+        loop {
+            let permit = self.chunk(organization).await;
+            let limit = permit.max_items();
+            let Some(next) = self.store.rewrite_chunk(place, limit).await? else {
+                break;
+            };
+            permit.complete(limit);
+            place = next;
+        }
         for _ in 0..MAX_CLEANINGS {
             let permit = self.chunk(organization).await;
             if self.store.remove_deleted_content().await? {

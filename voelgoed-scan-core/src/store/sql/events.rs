@@ -29,7 +29,9 @@ impl<D: Dialect> Events for Sql<D> {
         let new = new_event(organization, id, event, now);
         let is_new = insert_event::<D>(&new, &mut transaction).await?;
         if is_new && is_deleted::<D>(organization, id, &mut transaction).await? {
-            return Ok(PutOutcome::Conflict("this id belonged to an event that was deleted"));
+            return Ok(PutOutcome::Conflict(
+                "this id belonged to an event that was deleted",
+            ));
         }
         let outcome = if is_new {
             PutOutcome::Created(new)

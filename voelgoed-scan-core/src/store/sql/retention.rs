@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::model::{
-    AnswerSnapshot, Event, EventId, Format, Media, Medium, OrganizationId, Override, ReasonText, ScanId, TicketCode,
-    TicketListing, Timestamp,
+    AnswerSnapshot, Event, EventId, Format, Media, Medium, OrganizationId, Override, ReasonText, ScanId,
+    TicketCode, TicketListing, Timestamp,
 };
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::locked_event;
@@ -30,7 +30,8 @@ use crate::store::sql::retention::rows::{ClearedScanRow, ClearedTicketRow, witho
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
-    Cursor, DeleteEventOutcome, ExpectedCounts, Page, PageRequest, PurgeProgress, RetentionPage, RetentionStore, StoreError,
+    Cursor, DeleteEventOutcome, ExpectedCounts, Page, PageRequest, PurgeProgress, RetentionPage,
+    RetentionStore, RewritePlace, StoreError,
 };
 use crate::sync::{DENIED_AT_GATE, QuarantinedUpload};
 
@@ -56,10 +57,15 @@ pub(crate) trait RetentionDialect: Dialect {
     /// The statements that differ.
     const RETENTION: RetentionStatements;
 
-    /// See [`RetentionStore::remove_deleted_content`].
-    fn remove_deleted_content(
+    /// See [`RetentionStore::rewrite_chunk`].
+    fn rewrite_chunk(
         database: &Sql<Self>,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+        place: RewritePlace,
+        limit: usize,
+    ) -> impl Future<Output = Result<Option<RewritePlace>, StoreError>> + Send;
+
+    /// See [`RetentionStore::remove_deleted_content`].
+    fn remove_deleted_content(database: &Sql<Self>) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 #[async_trait]
@@ -239,6 +245,14 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
             .execute(&mut transaction)
             .await?;
         Ok(transaction.commit().await?)
+    }
+
+    async fn rewrite_chunk(
+        &self,
+        place: RewritePlace,
+        limit: usize,
+    ) -> Result<Option<RewritePlace>, StoreError> {
+        D::rewrite_chunk(self, place, limit).await
     }
 
     async fn remove_deleted_content(&self) -> Result<bool, StoreError> {
@@ -452,4 +466,3 @@ fn cleared_upload(mut upload: QuarantinedUpload) -> Option<QuarantinedUpload> {
     upload.override_ = upload.override_.map(|_| deleted);
     Some(upload)
 }
-

@@ -68,10 +68,12 @@ impl<'a> ScanRow<'a> {
             received_at: record.received_at.as_millis(),
             source: record.source.as_str(),
             decided_by: record.decided_by.as_str(),
-            override_reason: record
-                .override_
-                .as_ref()
-                .map(|override_| override_.reason.as_ref().map_or(CLEARED_REASON, ReasonText::as_str)),
+            override_reason: record.override_.as_ref().map(|override_| {
+                override_
+                    .reason
+                    .as_ref()
+                    .map_or(CLEARED_REASON, ReasonText::as_str)
+            }),
             local_result: record.local_result.map(ScanResult::as_str),
             metadata: record.metadata.as_ref().map(json_text).transpose()?,
             payload_sha256: &fingerprint.sha256,

@@ -39,7 +39,9 @@ pub(super) async fn delete<D: Dialect>(
     if let Some((position, _)) = counted
         && feed_position::<D>(organization, event, &mut transaction).await? != position
     {
-        return Err(StoreError::contended("scans were recorded while they were counted"));
+        return Err(StoreError::contended(
+            "scans were recorded while they were counted",
+        ));
     }
     if expected != ExpectedCounts::default() {
         let tickets = count::<D>("tickets", organization, event, &mut transaction).await?;

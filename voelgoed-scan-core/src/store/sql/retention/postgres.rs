@@ -2,9 +2,9 @@
 
 use sqlx::Postgres;
 
-use crate::store::StoreError;
 use crate::store::sql::retention::{RetentionDialect, RetentionStatements};
 use crate::store::sql::{Sql, statement};
+use crate::store::{RewritePlace, StoreError};
 
 impl RetentionDialect for Postgres {
     const RETENTION: RetentionStatements = RetentionStatements {
@@ -18,6 +18,14 @@ impl RetentionDialect for Postgres {
             statement!("retention/delete_scans.postgres.sql"),
         ],
     };
+
+    async fn rewrite_chunk(
+        _: &Sql<Self>,
+        _: RewritePlace,
+        _: usize,
+    ) -> Result<Option<RewritePlace>, StoreError> {
+        Ok(None)
+    }
 
     /// The files are the server's. Its vacuum removes what was deleted.
     async fn remove_deleted_content(_: &Sql<Self>) -> Result<bool, StoreError> {

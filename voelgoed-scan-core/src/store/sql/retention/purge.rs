@@ -47,11 +47,7 @@ pub(super) async fn chunk<D: RetentionDialect>(
 ) -> Result<PurgeProgress, StoreError> {
     let mut transaction = database.write().await?;
     let mut deleted = 0;
-    let run = |sql| {
-        query::<D>(sql)
-            .id(organization.as_uuid())
-            .id(event.as_uuid())
-    };
+    let run = |sql| query::<D>(sql).id(organization.as_uuid()).id(event.as_uuid());
     if after.is_none() {
         for sql in WHOLE {
             deleted += run(sql).execute(&mut transaction).await?;
