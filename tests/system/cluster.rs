@@ -3,6 +3,7 @@
 mod changes;
 mod cut_off;
 mod one_decision;
+mod retention;
 mod retries;
 mod scans;
 mod shared_gates;

@@ -2,6 +2,7 @@
 
 mod apikey;
 mod completions;
+mod confirm;
 mod conflicts;
 mod demo;
 mod device;
@@ -12,6 +13,7 @@ mod init;
 mod key;
 mod latency;
 mod man;
+mod prune;
 mod put;
 mod rehearse;
 mod replay;
@@ -38,7 +40,7 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Create an organization and its owner key, directly in the database
     Init(init::Init),
-    /// Events: create, change, list, show
+    /// Events: create, change, list, show, delete
     #[command(subcommand, visible_alias = "events")]
     Event(event::Event),
     /// Gates of an event: create, change, list, show
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
+    /// Delete events that were archived long ago, and keep their tickets and scans in files
+    Prune(prune::Prune),
     /// Send past scans again, each exactly once
     Replay(replay::Replay),
     /// List conflicts: scans of offline devices that lost against other scans or the rules
@@ -100,6 +104,7 @@ impl Command {
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
+            Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
