@@ -11,9 +11,9 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use voelgoed_scan_core::model::{
-    Claims, Direction, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyStatus, Ledger, Name,
-    OrganizationId, Reason, ScanAnswer, ScanRequest, SessionStart, SigningKey, Ticket, TicketCode,
-    TicketFacts, Timestamp,
+    AuditContext, Claims, Direction, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyStatus,
+    Ledger, Name, OrganizationId, Reason, ScanAnswer, ScanRequest, SessionStart, SigningKey, Ticket,
+    TicketCode, TicketFacts, Timestamp,
 };
 use voelgoed_scan_core::node::Setup;
 use voelgoed_scan_core::rules::{ScanContext, ScanDay, decide};
@@ -202,28 +202,37 @@ async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::node::Scanner, [
     };
     let (scanner, admin) = setup.open().await.expect("a gate");
     let name = Name::new("Harbour Theatre").expect("a name");
-    let (organization, _, _) = admin.create_organization(name, now).await.expect("made");
+    let (organization, _, _) = admin
+        .create_organization(name, &AuditContext::cli(), now)
+        .await
+        .expect("made");
     let (event, gate) = (EventId::generate(now), GateId::generate(now));
     let put: EventPut =
         serde_json::from_value(json!({ "name": "Opening night", "status": "live" })).expect("an event");
     admin
-        .put_event(organization.id, event, &put, now)
+        .put_event(organization.id, event, &put, &AuditContext::cli(), now)
         .await
         .expect("put");
     let put: GatePut = serde_json::from_value(json!({ "name": "Main", "status": "open" })).expect("a gate");
     admin
-        .put_gate(organization.id, event, gate, &put, now)
+        .put_gate(organization.id, event, gate, &put, &AuditContext::cli(), now)
         .await
         .expect("put");
     let line = serde_json::from_value(json!({ "code": CODE })).expect("a line");
     admin
-        .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
+        .import(
+            organization.id,
+            event,
+            &[NumberedLine { number: 1, line }],
+            &AuditContext::cli(),
+            now,
+        )
         .await
         .expect("imported");
     let register =
         serde_json::from_value(json!({ "device_id": "door-1", "name": "Door 1" })).expect("a device");
     let registered = admin
-        .register_device(organization.id, &register, now)
+        .register_device(organization.id, &register, &AuditContext::cli(), now)
         .await
         .expect("registered");
     let token = registered.row().expect("a new name").1.hash();

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use voelgoed_scan_core::model::{
-    DeviceRegister, EventId, EventPut, GateId, GatePut, KeyFormat, Name, ScanRequest, SessionStart, Timestamp,
+    AuditContext, DeviceRegister, EventId, EventPut, GateId, GatePut, KeyFormat, Name, ScanRequest,
+    SessionStart, Timestamp,
 };
 use voelgoed_scan_core::node::Setup;
 use voelgoed_scan_core::store::{NumberedLine, open};
@@ -17,6 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = format!("sqlite://{}", folder.path().join("gate.db").display());
     // The core never reads the clock: the caller passes the time.
     let now = Timestamp::from_millis(1_795_370_645_120);
+
+    // The audit log names who makes a change.
+    let by = AuditContext::system();
 
     // A node needs a database, a master secret and a deduplication window.
     let store = open(&url, true).await?;
@@ -31,19 +35,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The platform creates an event, a gate, a ticket and a device.
     let (organization, _owner, _secret) = admin
-        .create_organization(Name::new("Harbour Theatre")?, now)
+        .create_organization(Name::new("Harbour Theatre")?, &by, now)
         .await?;
     let (event, gate) = (EventId::generate(now), GateId::generate(now));
     let put: EventPut = serde_json::from_str(r#"{"name":"Opening night","status":"live"}"#)?;
-    admin.put_event(organization.id, event, &put, now).await?;
+    admin.put_event(organization.id, event, &put, &by, now).await?;
     let put: GatePut = serde_json::from_str(r#"{"name":"Main","status":"open"}"#)?;
-    admin.put_gate(organization.id, event, gate, &put, now).await?;
+    admin
+        .put_gate(organization.id, event, gate, &put, &by, now)
+        .await?;
     let line = serde_json::from_str(r#"{"code":"3KQR7F924M1XaB0z","ticket_class":"VIP"}"#)?;
     admin
-        .import(organization.id, event, &[NumberedLine { number: 1, line }], now)
+        .import(
+            organization.id,
+            event,
+            &[NumberedLine { number: 1, line }],
+            &by,
+            now,
+        )
         .await?;
     let register: DeviceRegister = serde_json::from_str(r#"{"device_id":"scanner-1","name":"Scanner 1"}"#)?;
-    let registered = admin.register_device(organization.id, &register, now).await?;
+    let registered = admin
+        .register_device(organization.id, &register, &by, now)
+        .await?;
     let (_device, token) = registered.row().ok_or("the device's name is taken")?;
 
     // The device starts a session and scans the ticket twice.

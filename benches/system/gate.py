@@ -84,7 +84,7 @@ class Server(Organization):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [str(TARGET / "voelgoed-scan-server"), "--listen", f"127.0.0.1:{self.port}",
-                   "--rate-limit", "0", "--drain-delay", "0s", "--log", "warn"]
+                   "--rate-limit", "0", "--drain-delay", "0s", "--log", "warn", "--webhook-allow-private"]
         if self.redis_url:
             command += ["--redis-url", self.redis_url]
         environment = {**os.environ, "VOELGOED_SCAN_SECRET_KEY": SECRET,

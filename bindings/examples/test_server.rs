@@ -15,6 +15,7 @@
 //! | `captive_portal` | closes all connections, and answers each request with a web page |
 //! | `reconnect` | forwards everything again, on new connections |
 //! | `settings DEVICE JSON` | replaces the settings of a device |
+//! | `scope DEVICE JSON` | replaces the scope of a device |
 //! | `revoke DEVICE` | revokes a device |
 //! | `status TICKET STATUS` | sets the status of a ticket, such as `voided` |
 //! | `end_session DEVICE` | ends the active session of a device |
@@ -92,7 +93,8 @@ async fn main() -> Result<(), Failure> {
             ("freeze", _) => proxy.set_mode(Mode::Freeze).await?,
             ("captive_portal", _) => proxy.set_mode(Mode::CaptivePortal).await?,
             ("reconnect", _) => proxy.set_mode(Mode::Forward).await?,
-            ("settings", rest) => operator.change_settings(rest).await?,
+            ("settings", rest) => operator.change_device("settings", rest).await?,
+            ("scope", rest) => operator.change_device("scope", rest).await?,
             ("revoke", device) => operator.revoke(device).await?,
             ("status", rest) => operator.set_status(rest).await?,
             ("end_session", device) => operator.end_session(device).await?,
@@ -399,11 +401,9 @@ impl Operator {
         text(&serde_json::from_str(&found)?, "/data/0/id")
     }
 
-    async fn change_settings(&self, device_and_settings: &str) -> Result<String, Failure> {
-        let (device, settings) = device_and_settings
-            .split_once(' ')
-            .ok_or("settings DEVICE JSON")?;
-        let body = json!({ "settings": serde_json::from_str::<Value>(settings)? });
+    async fn change_device(&self, field: &str, device_and_value: &str) -> Result<String, Failure> {
+        let (device, value) = device_and_value.split_once(' ').ok_or("DEVICE JSON")?;
+        let body = json!({ (field): serde_json::from_str::<Value>(value)? });
         let path = format!("scanning/devices/{}", self.device_id(device).await?);
         self.call_by_name("PATCH", &path, "application/json", body.to_string())
             .await?;

@@ -19,9 +19,9 @@ use crate::runtime;
 use crate::text::shown_as_debug;
 use crate::{
     ClientProblem, Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate,
-    ManifestState, Metadata, Name, NamedGate, OrganizationId, ReasonText, RejectedScan, ReplacedDatabase,
-    RescueReport, ScanId, ScannerError, SecretStore, SelfTestCheck, SessionId, StateListener,
-    StateSubscription, TicketReading, TicketSearch, Timestamp, Transport, UndoneScan, Verdict,
+    ManifestState, Metadata, Name, NamedGate, OrganizationId, OwnScans, ReasonText, RejectedScan,
+    ReplacedDatabase, RescueReport, ScanId, ScannerError, SecretStore, SelfTestCheck, SessionId,
+    StateListener, StateSubscription, TicketReading, TicketSearch, Timestamp, Transport, UndoneScan, Verdict,
 };
 
 /// The app that embeds the library.
@@ -435,6 +435,16 @@ impl ScannerClient {
     #[uniffi::method(default(cursor = None))]
     pub async fn search(&self, text: String, cursor: Option<String>) -> Result<TicketSearch, ScannerError> {
         Ok(self.client.search(&text, cursor.as_deref()).await?.into())
+    }
+
+    /// Returns the scans of this device, newest first, at most 50. `cursor` is that of the page before.
+    ///
+    /// If the server is unavailable, and while scans wait for upload, returns what this phone has recorded itself: the scans
+    /// that it decided, and the admissions and exits that the server decided here. A list that the server began fails with
+    /// `offline` where the server is unavailable: begin again without a cursor.
+    #[uniffi::method(default(cursor = None))]
+    pub async fn own_scans(&self, cursor: Option<String>) -> Result<OwnScans, ScannerError> {
+        Ok(self.client.own_scans(cursor.as_deref()).await?.into())
     }
 
     /// Returns the counters of the session's event and of its gates. Needs the server.

@@ -1,4 +1,5 @@
-//! What a steward asks the server for: events and gates to choose from, guests without their ticket, undo, occupancy.
+//! What a steward asks the server for: events and gates to choose from, guests without their ticket, undo, the device's own
+//! scans, occupancy.
 
 use voelgoed_scan_core as core;
 
@@ -7,8 +8,8 @@ pub use voelgoed_scan_core::model::{EventStatus, GateStatus};
 
 use crate::text::shown_as_debug;
 use crate::{
-    ClassName, EventId, GateCode, GateId, HolderName, Name, Note, OrderRef, ReasonText, ScanId, Seat,
-    TicketCode, TicketStatus, Timestamp,
+    ClassName, Direction, EventId, GateCode, GateId, HolderName, Name, Note, OrderRef, Reason, ReasonText,
+    ScanId, ScanResult, Seat, TicketCode, TicketStatus, Timestamp,
 };
 
 /// The status of an event.
@@ -181,6 +182,95 @@ impl From<core::client::TicketSearch> for TicketSearch {
         Self {
             tickets: tickets.into_iter().map(Into::into).collect(),
             next_cursor,
+        }
+    }
+}
+
+/// A scan of this device. Its text shows of the code the first four characters.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct ListedScan {
+    /// The scan.
+    pub scan_id: ScanId,
+    /// Its event.
+    pub event_id: EventId,
+    /// Its gate.
+    pub gate_id: GateId,
+    /// The gate's display name. Absent if this phone does not have the event's manifest.
+    pub gate_name: Option<String>,
+    /// The ticket's code. Absent without a valid signature. The phone's own records have it only for scans that the phone
+    /// decided.
+    pub ticket_code: Option<TicketCode>,
+    /// The direction.
+    pub direction: Direction,
+    /// The present result. Absent if the server has a word that this version does not know.
+    pub result: Option<ScanResult>,
+    /// The present reason. Absent if the server has a word that this version does not know.
+    pub reason: Option<Reason>,
+    /// When it was decided, by the server's clock.
+    pub scanned_at: Timestamp,
+    /// Whether the admission was undone.
+    pub undone: bool,
+    /// Whether the scan waits for upload.
+    pub is_waiting: bool,
+}
+
+/// A page of the scans of this device.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct OwnScans {
+    /// The scans, newest first.
+    pub scans: Vec<ListedScan>,
+    /// What to pass for the next page. Absent on the last one.
+    pub next_cursor: Option<String>,
+    /// Whether the server listed them. Otherwise they are what this phone has recorded itself.
+    pub from_server: bool,
+}
+
+shown_as_debug!(ListedScan, OwnScans);
+
+impl From<core::client::ListedScan> for ListedScan {
+    fn from(scan: core::client::ListedScan) -> Self {
+        let core::client::ListedScan {
+            scan_id,
+            event_id,
+            gate_id,
+            gate_name,
+            ticket_code,
+            direction,
+            result,
+            reason,
+            scanned_at,
+            undone,
+            is_waiting,
+        } = scan;
+        Self {
+            scan_id,
+            event_id,
+            gate_id,
+            gate_name,
+            ticket_code,
+            direction,
+            result,
+            reason,
+            scanned_at,
+            undone,
+            is_waiting,
+        }
+    }
+}
+
+impl From<core::client::OwnScans> for OwnScans {
+    fn from(page: core::client::OwnScans) -> Self {
+        let core::client::OwnScans {
+            scans,
+            next_cursor,
+            from_server,
+        } = page;
+        Self {
+            scans: scans.into_iter().map(Into::into).collect(),
+            next_cursor,
+            from_server,
         }
     }
 }

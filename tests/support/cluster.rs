@@ -126,6 +126,9 @@ impl Cluster {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr);
+        if self.config.webhook_allow_private {
+            command.arg("--webhook-allow-private");
+        }
         if let Some(redis_url) = &self.config.redis_url {
             command.args(["--redis-url", redis_url]);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use voelgoed_scan_core::model::{Name, Timestamp};
+use voelgoed_scan_core::model::{AuditContext, Name, Timestamp};
 use voelgoed_scan_server::config::Config;
 use voelgoed_scan_server::{Running, start};
 
@@ -105,7 +105,10 @@ impl Tenant {
     /// Creates an organization on a server, with an event, gates, tickets and a device, and admits its first ticket.
     pub async fn new(server: &Running, anonymous: &Client, name: &str) -> Self {
         let name = Name::new(name).expect("a name");
-        let created = server.admin().create_organization(name, CREATED_AT).await;
+        let created = server
+            .admin()
+            .create_organization(name, &AuditContext::cli(), CREATED_AT)
+            .await;
         let (_, _, secret) = created.expect("an organization");
         let owner = anonymous.with_token(secret.reveal());
         Self::with_event(owner, new_id(), new_id(), "gate-1").await

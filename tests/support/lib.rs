@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod services;
 pub mod socket;
 pub mod wait;
+pub mod webhook_receiver;
 
 pub use client::{Client, Response};
 pub use cluster::Cluster;
@@ -30,3 +31,4 @@ pub use fixture::Fixture;
 pub use proxy::Proxy;
 pub use services::{Postgres, Redis};
 pub use wait::wait_until;
+pub use webhook_receiver::{Reply, WebhookReceiver};

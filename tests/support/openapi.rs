@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::Response;
 
-/// Fields with a rule that JSON Schema cannot express: a comparison with another field, the size of an object, and whether
-/// bytes are a public key.
-const RULES_BEYOND_SCHEMA: [&str; 4] = ["/ends_at", "/doors_close_at", "/metadata", "/device_key"];
+/// Fields with a rule that JSON Schema cannot express: a comparison with another field, the size of an object, whether
+/// bytes are a public key, and which URLs the settings of the server allow.
+const RULES_BEYOND_SCHEMA: [&str; 5] = ["/ends_at", "/doors_close_at", "/metadata", "/device_key", "/url"];
 
 /// The OpenAPI document of a server.
 pub struct OpenApiDocument {

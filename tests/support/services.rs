@@ -130,7 +130,8 @@ impl Drop for Transaction {
     }
 }
 
-fn postgres_program(name: &str) -> PathBuf {
+/// The path of a program of PostgreSQL.
+pub fn postgres_program(name: &str) -> PathBuf {
     PathBuf::from(variable("VOELGOED_SCAN_TEST_POSTGRES_BIN")).join(name)
 }
 

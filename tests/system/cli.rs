@@ -1,6 +1,7 @@
 //! The command line interface: the built binary against a running server, as people and scripts use it.
 
 mod administration;
+mod audit;
 mod demo;
 mod exit_codes;
 mod fixture;
@@ -10,5 +11,7 @@ mod prune;
 mod rehearse;
 mod replay;
 mod scan;
+mod signals;
 mod tickets;
 mod tls;
+mod webhooks;

@@ -2,6 +2,8 @@
 
 mod changes;
 mod cut_off;
+mod event_states;
+mod media;
 mod one_decision;
 mod retention;
 mod retries;

@@ -4,7 +4,7 @@ use voelgoed_scan_suite::Client;
 use voelgoed_scan_suite::program::Launch;
 
 /// Every variable of the server: those of its help, and the two that hold secrets.
-const VARIABLES: [&str; 26] = [
+const VARIABLES: [&str; 28] = [
     "VOELGOED_SCAN_CORS_ORIGIN",
     "VOELGOED_SCAN_MIN_APP_VERSION",
     "VOELGOED_SCAN_LISTEN",
@@ -27,6 +27,8 @@ const VARIABLES: [&str; 26] = [
     "VOELGOED_SCAN_MAX_CONNECTIONS",
     "VOELGOED_SCAN_MAX_CONNECTIONS_PER_ADDRESS",
     "VOELGOED_SCAN_DRAIN_DELAY",
+    "VOELGOED_SCAN_WEBHOOK_ALLOW_PRIVATE",
+    "VOELGOED_SCAN_WEBHOOK_TLS_CA",
     "VOELGOED_SCAN_LOG",
     "VOELGOED_SCAN_LOG_FORMAT",
     "VOELGOED_SCAN_NO_MIGRATE",

@@ -22,7 +22,7 @@ use voelgoed_scan_suite::fixture::new_id;
 use voelgoed_scan_suite::services::execute_sql;
 use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
 
-use checker::{CallOutcome, RunHistory, check, expected_records};
+use checker::{CallOutcome, ObservedCall, RunHistory, check, expected_records};
 use deployment::Deployment;
 use rng::Rng;
 use stream_reader::StreamReader;
@@ -74,6 +74,7 @@ async fn workloads(cluster: &Cluster, schedule: Schedule) -> Vec<Workload> {
         ("After the window", "after_window"),
         ("Changing rules", "changing"),
         ("Doors", "doors"),
+        ("Scopes", "scopes"),
     ] {
         workloads.push(Workload::new(cluster, name, policy).await);
     }
@@ -118,9 +119,9 @@ async fn run(
     let (started, stopped, callers_done) = (Instant::now(), AtomicBool::new(false), AtomicBool::new(false));
     let mut callers: Vec<Caller<'_>> = Vec::new();
     for workload in &workloads {
-        for device in &workload.devices {
+        for number in 0..workload.devices.len() {
             let rng = Rng::new(seed.wrapping_mul(1000).wrapping_add(callers.len() as u64));
-            callers.push(Caller::new(workload, device, &nodes, started, rng));
+            callers.push(Caller::new(workload, number, &nodes, started, rng));
         }
     }
     let faults = async {
@@ -144,7 +145,7 @@ async fn run(
     };
     let changes = workloads.iter().map(|workload| {
         let rng = Rng::new(seed.wrapping_add(1));
-        workload.change_rules(&nodes, rng, &stopped)
+        workload.change(&nodes, rng, &stopped, started)
     });
     let reads = futures_util::future::join_all(readers.iter_mut().map(|reader| reader.run(&callers_done)));
     let changes = futures_util::future::join_all(changes);
@@ -238,6 +239,17 @@ async fn run_and_check(mut deployment: Deployment, (seed, length): (u64, Duratio
         let violations = check(history);
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }
+    // Scans were refused by a narrow scope, and others were admitted.
+    let scopes = histories.iter().find(|history| !history.scopes.is_empty());
+    let calls = &scopes.expect("an event with changes of scopes").calls;
+    let is_out_of_scope = |call: &ObservedCall| call.outcome == CallOutcome::OutOfScope;
+    let is_admission =
+        |call: &ObservedCall| matches!(&call.outcome, CallOutcome::Decided(decision) if decision.valid);
+    assert!(
+        calls.iter().any(is_out_of_scope),
+        "seed {seed}: no scan was out of scope"
+    );
+    assert!(calls.iter().any(is_admission), "seed {seed}: nobody was admitted");
     // The doors opened and closed during the run, and entries were scanned before, between and after.
     let doors = histories.iter().find(|history| history.doors.is_some());
     let records = doors.expect("an event with doors").records.values();

@@ -12,6 +12,10 @@ async fn the_pages_of_a_list_hold_each_row_once() {
     }
     let gates = format!("/api/v1/events/{}/gates", tenant.event);
     let tickets = format!("/api/v1/events/{}/tickets", tenant.event);
+    for _ in 0..3 {
+        let webhook = json!({ "url": "https://hook.invalid/", "types": ["session.*"] });
+        tenant.owner.post("/api/v1/webhooks", &webhook).await.expect(201);
+    }
     for (path, rows) in [
         ("/api/v1/scanning/devices", 6),
         ("/api/v1/events", 1),
@@ -19,6 +23,7 @@ async fn the_pages_of_a_list_hold_each_row_once() {
         ("/api/v1/scanning/scans", 1),
         ("/api/v1/signing-keys", 2),
         ("/api/v1/api-keys", 1),
+        ("/api/v1/webhooks", 3),
         (gates.as_str(), 2),
         (tickets.as_str(), 10),
     ] {

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod app_version;
+mod audit;
 mod broken_connections;
 mod bulk_writes;
 mod cli;
@@ -49,9 +50,14 @@ mod rule_changes;
 mod scan;
 mod sessions;
 mod shared_gates;
+mod signals;
 mod stalled_connections;
 mod storage;
 mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod webhook_acceptance;
+mod webhook_delivery;
+mod webhooks;
+mod who_sees_codes;

@@ -167,6 +167,48 @@ async fn the_upload_of_a_medium_is_judged_like_that_of_a_payload() {
 }
 
 #[tokio::test]
+async fn a_quarantined_scan_of_a_medium_is_recorded_once_staff_accept_it() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let code = with_media(tenant).await;
+    let device = format!("/api/v1/scanning/devices/{}", tenant.device_id);
+    let set_scope = async |scope: Value| {
+        let patch = json!({ "scope": scope });
+        tenant.owner.call_with("PATCH", &device, &patch).await.expect(200);
+    };
+    set_scope(json!({ "gate_ids": [] })).await;
+    let scan_id = new_id();
+    let admitted = json!({
+        "scan_id": scan_id, "medium": BAND, "local_result": "valid", "local_reason": "admitted", "age_ms": 0
+    });
+    let quarantined = upload(tenant, &tenant.gate, admitted).await;
+    assert_eq!(quarantined["status"], "quarantined", "{quarantined}");
+    set_scope(json!({})).await;
+    let path = format!("/api/v1/events/{}/tickets/{code}", tenant.event);
+    let ticket = tenant.owner.get(&path).await.expect(200).json();
+    assert_eq!(ticket["scan_count"], 0, "it admits nobody: {ticket}");
+    let accept = format!("/api/v1/scanning/conflicts/{scan_id}/accept");
+    for _ in 0..2 {
+        let record = tenant
+            .owner
+            .post(&accept, &json!({ "reason": "stood in" }))
+            .await
+            .expect(200);
+        assert!(!record.text().contains("04A1B2C3D4E5F6"), "{record:?}");
+        let record = record.json();
+        assert_eq!(
+            (&record["ticket_code"], &record["reason"]),
+            (&json!(code), &json!("admitted"))
+        );
+    }
+    for reading in [json!({ "qr": EAN }), json!({ "medium": BAND })] {
+        let denied = scan(&tenant.device, reading.clone()).await;
+        assert_eq!(reason(&denied), "already_scanned", "{reading}: {denied}");
+        assert_eq!(denied["previous_scan"]["scan_id"], json!(scan_id));
+    }
+}
+
+#[tokio::test]
 async fn an_event_without_media_lets_none_in() {
     let fixture = Fixture::new().await;
     let tenant = &fixture.tenant;

@@ -20,6 +20,9 @@ fn example_body(operation: &str, tenant: &Tenant) -> Option<Value> {
         "putGate" => json!({ "name": "Main", "status": "open" }),
         "addSigningKey" => json!({ "kid": "7", "format": "vg2" }),
         "changeTicket" | "changeSigningKey" => json!({ "status": "active" }),
+        "changeSignalSettings" => json!({ "duplicate_spam": { "limit": 5 } }),
+        "createWebhook" => json!({ "url": "https://hook.invalid/", "types": ["session.*"] }),
+        "changeWebhook" => json!({ "description": "Shop" }),
         "createApiKey" => json!({ "name": "New", "role": "viewer" }),
         _ => return None,
     })
@@ -53,6 +56,12 @@ pub(crate) async fn path_value(operation: &Operation, variable: &str, tenant: &T
             let keys = tenant.owner.get("/api/v1/api-keys").await.json();
             keys["data"][0]["id"].as_str().expect("an id").to_owned()
         }
+        ("id", path) if path.contains("/webhooks/") => webhook(tenant).await,
+        ("delivery", _) => {
+            let test = format!("/api/v1/webhooks/{}/test", webhook(tenant).await);
+            let accepted = tenant.owner.call("POST", &test).await.expect(202).json();
+            accepted["delivery_id"].as_str().expect("an id").to_owned()
+        }
         ("gate_id", _) => tenant.gate.clone(),
         ("scan_id", _) => tenant.scan_id.clone(),
         ("code", _) => tenant.codes[0].clone(),
@@ -60,6 +69,17 @@ pub(crate) async fn path_value(operation: &Operation, variable: &str, tenant: &T
         ("kid", _) => "1".to_owned(),
         other => panic!("no value for {other:?}"),
     }
+}
+
+/// A webhook of a tenant.
+async fn webhook(tenant: &Tenant) -> String {
+    let webhooks = tenant.owner.get("/api/v1/webhooks").await.expect(200).json();
+    if let Some(id) = webhooks["data"][0]["id"].as_str() {
+        return id.to_owned();
+    }
+    let body = json!({ "url": "https://hook.invalid/", "types": ["session.*"] });
+    let created = tenant.owner.post("/api/v1/webhooks", &body).await.expect(201);
+    created.json()["id"].as_str().expect("an id").to_owned()
 }
 
 /// The names of the variables in a path template.

@@ -14,10 +14,11 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use voelgoed_scan_core::model::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -146,6 +147,14 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    /// The server's clock, to the second.
+    pub(crate) async fn server_time(&self) -> Result<Timestamp, Failure> {
+        let response = self.send(Method::GET, "/healthz", empty(), None).await?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        date.and_then(parse_date)
+            .ok_or_else(|| self.unexpected_answer("no date".to_owned()))
     }
 
     /// `POST` with a JSON body.
@@ -315,6 +324,13 @@ fn bearer(token: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
+/// Parses the value of a header `Date` (RFC 9110, 5.6.7).
+fn parse_date(text: &str) -> Option<Timestamp> {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+    let at = parser.parse_timestamp(text).ok()?;
+    Some(Timestamp::from_millis(at.as_millisecond()))
+}
+
 fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
@@ -336,6 +352,13 @@ fn invalid_server(server: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_of_a_response_is_the_servers_time() {
+        let at = parse_date("Sun, 29 Nov 2026 12:15:10 GMT").map(|at| at.to_string());
+        assert_eq!(at.as_deref(), Some("2026-11-29T12:15:10.000Z"));
+        assert_eq!(parse_date("today"), None);
+    }
 
     #[test]
     fn only_an_http_url_is_a_server_address() {

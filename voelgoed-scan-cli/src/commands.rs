@@ -1,6 +1,7 @@
 //! The commands. Each has a file of its own and returns a [`Report`].
 
 mod apikey;
+mod audit;
 mod completions;
 mod confirm;
 mod conflicts;
@@ -20,12 +21,14 @@ mod replay;
 mod scan;
 mod scans;
 mod session;
+mod signals;
 mod stats;
 mod tables;
 mod ticket;
 mod value_parsers;
 mod verify;
 mod watch;
+mod webhook;
 
 use clap::Subcommand;
 
@@ -55,6 +58,9 @@ pub(crate) enum Command {
     /// API keys of members and integrations: create, list, revoke
     #[command(subcommand, visible_alias = "apikeys")]
     Apikey(apikey::Apikey),
+    /// The audit log: list it, verify a copy
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Scan sessions: start, list, show, end
     #[command(subcommand, visible_alias = "sessions")]
     Session(session::Session),
@@ -73,8 +79,13 @@ pub(crate) enum Command {
     Replay(replay::Replay),
     /// List conflicts: scans of offline devices that lost against other scans or the rules
     Conflicts(conflicts::Conflicts),
+    /// List signals: what somebody should look at; show and change the rules by which they are found
+    Signals(signals::Signals),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
+    /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
+    #[command(subcommand, visible_alias = "webhooks")]
+    Webhook(webhook::WebhookCommand),
     /// Signing keys: list, create, rotate, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::Key),
@@ -99,6 +110,7 @@ impl Command {
             Self::Ticket(command) => command.run(context).await,
             Self::Device(command) => command.run(context).await,
             Self::Apikey(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
             Self::Session(command) => command.run(context).await,
             Self::Scan(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,
@@ -107,7 +119,9 @@ impl Command {
             Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
+            Self::Signals(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
+            Self::Webhook(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(context).await,

@@ -25,6 +25,7 @@ mod maintenance;
 mod manifest_download;
 mod occupancy;
 pub(crate) mod offline;
+mod own_scans;
 mod problem;
 mod refusal;
 mod scanning;
@@ -63,6 +64,7 @@ pub use offline::{
     RejectedScan, RescueReport, StorageReplacement, Verdict, VerdictPreviousScan, VerdictSource,
     VerdictTicket, WaitingBatch,
 };
+pub use own_scans::{ListedScan, OwnScans};
 use problem::Problems;
 pub use problem::{ClientProblem, ProblemCode};
 pub use scanning::ScanInput;

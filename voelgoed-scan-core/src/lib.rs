@@ -15,6 +15,9 @@
 //! | [`rules`] | the rules of admission, as pure functions |
 //! | [`manifest`] | the signed manifest of an event, for phones |
 //! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
+//! | `audit` | the chain of the audit log: hashes, signatures, verification |
+//! | [`net`] | which addresses belong to the public Internet |
+//! | `delivery` | signatures and retries of webhook deliveries |
 //! | `bus` | messages between the nodes of a cluster |
 //! | `store` | the storage traits and their SQL implementation |
 //! | `node` | a running node: scanner, caches, write queue, administration |
@@ -25,26 +28,31 @@
 //!
 //! # Features
 //!
-//! Without features the crate has the first five modules and depends on no async runtime, no database and no network.
+//! Without features the crate has the first six modules and depends on no async runtime, no database and no network.
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `node` | `bus`, `store` (traits) and `node` |
+//! | `node` | `audit`, `delivery`, `bus`, `store` (traits) and `node` |
 //! | `sqlite`, `postgres` | the SQL store on that database |
 //! | `redis` | the Redis cache and bus |
 //! | `client` | `client`, with a SQLite database on the phone |
 //! | `schema` | JSON Schemas of the public types |
 
 #[cfg(feature = "node")]
+pub mod audit;
+#[cfg(feature = "node")]
 pub mod bus;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "node")]
+pub mod delivery;
 #[cfg(test)]
 mod golden;
 pub mod manifest;
 #[cfg(any(feature = "client", feature = "postgres", feature = "sqlite"))]
 mod migrations;
 pub mod model;
+pub mod net;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod rules;

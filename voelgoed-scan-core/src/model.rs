@@ -4,6 +4,7 @@
 //! no I/O; it depends on no other module of the crate.
 
 mod attempt;
+mod audit;
 pub(crate) mod bytes;
 mod claims;
 mod code;
@@ -11,6 +12,7 @@ mod credential;
 mod device;
 mod device_context;
 mod device_scope;
+mod device_state;
 mod enrollment;
 mod event;
 mod gate;
@@ -27,14 +29,19 @@ mod reading;
 mod reason;
 mod scan;
 mod session;
+mod signal;
 mod signing_key;
 pub(crate) mod text;
 mod ticket;
 mod time;
-mod webhook;
+pub(crate) mod webhook;
 
 pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
+};
+pub use audit::{
+    AuditAction, AuditActor, AuditActorKind, AuditChanges, AuditContext, AuditEntry, AuditSignature,
+    AuditSubject, AuditSubjectKind,
 };
 pub use bytes::{DeviceKey, InvalidBytes};
 pub use claims::{Claims, Format, Window};
@@ -46,6 +53,7 @@ pub use device::{
 };
 pub use device_context::{ActiveSession, AuthenticatedDevice};
 pub use device_scope::DeviceScope;
+pub use device_state::DeviceState;
 pub use enrollment::{
     DeviceSelf, EnrollAnswer, EnrollRequest, Enrollment, EnrollmentCode, EnrollmentUri,
     InvalidEnrollmentCode, InvalidEnrollmentUri, IssuedToken, ManifestKey,
@@ -54,7 +62,7 @@ pub use event::{Event, EventPut, EventRules, EventStatus, Reentry, StaleManifest
 pub use gate::{Gate, GatePut, GateStatus};
 pub use id::{
     ApiKeyId, BatchId, DeliveryId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId,
-    TicketId, WebhookId,
+    SignalId, TicketId, WebhookId,
 };
 pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
@@ -65,9 +73,14 @@ pub use reading::{Reading, trim_reading};
 pub use reason::{Reason, ScanResult};
 pub use scan::{
     DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
-    RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone, Warning,
+    RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source,
+    UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
+pub use signal::{
+    Figure, Figures, Signal, SignalDetails, SignalKind, SignalRule, SignalRulePatch, SignalSettings,
+    SignalSettingsPatch, SignalSubject,
+};
 pub use signing_key::{InvalidKeyId, KeyFormat, KeyId, KeyStatus, SigningKey};
 pub use text::{
     ClassName, GateCode, HolderName, InvalidText, Name, Note, OrderRef, ReasonText, SeatPart, UnknownVariant,

@@ -5,9 +5,11 @@
 //! the facts that scans depend on, and `manifest_cache` issues the manifests that phones decide by while they are offline.
 
 mod admin;
+mod audit;
 mod background;
 mod cache;
 mod cluster;
+mod deliveries;
 mod feed;
 mod health;
 mod keyrings;
@@ -15,13 +17,18 @@ mod manifest_cache;
 mod purge;
 mod scanner;
 mod setup;
+mod signals;
+pub(crate) mod webhooks;
 mod write_queue;
 
-pub use admin::Admin;
+pub use admin::{Admin, TicketImport};
 #[cfg(feature = "redis")]
 pub use cache::redis::RedisHealth;
+pub use deliveries::{Deliveries, LeasedDeliveries};
 pub use feed::{Backlog, Feed, FeedItem, OccupancyItem, Rendering, ScansItem, Subscription};
 pub use health::{NodeHealth, WRITE_DURATION_BUCKETS, WriteCounts};
 pub use manifest_cache::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 pub use scanner::{ScanError, Scanner, UndoActor};
 pub use setup::{Setup, SetupError};
+pub use signals::{SignalFeed, SignalSubscription};
+pub use webhooks::Webhooks;

@@ -10,6 +10,7 @@ mod event_state;
 mod history;
 mod in_time;
 mod ledger;
+pub mod signals;
 pub mod vectors;
 
 pub use batch::{

@@ -10,8 +10,12 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
+//! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`RetentionStore`] | the administration and a task in the background: deletion of personal data and of events |
+//! | [`SignalStore`] | the task that finds signals, their lists and settings |
+//! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -23,50 +27,65 @@
 //! - The database resolves races: concurrent calls have the same results as in some sequential order.
 //! - "Not found" is `None`, and a rule that forbids a write is a value. Only a failure of the database is an error.
 
+mod audit;
 mod background;
+mod deliveries;
 mod errors;
 mod feed;
 mod filters;
+mod live;
 mod manifests;
 mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
 mod retention;
+mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
-    Attempt, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText, Recorded,
-    RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus,
-    Timestamp, TokenHash,
+    Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText,
+    Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing,
+    TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
 
+pub use audit::{AuditFilter, AuditStore};
 pub use background::{BackgroundStore, FeedAhead};
+pub use deliveries::{
+    ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
+};
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
+pub use live::{DeviceCounts, LiveEvent};
 pub use manifests::{
     ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
 };
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
-    AcceptOutcome, Acceptance, DeleteOutcome, ImportOutcome, MediumTicket, NumberedLine, PutOutcome,
-    StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
+    AcceptOutcome, Acceptance, DeleteOutcome, ImportCounts, ImportEnd, ImportOutcome, MediumTicket,
+    NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 pub use retention::{
     DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
 };
+pub use signals::{
+    LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
+};
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{OpenError, OpenMode, open, open_as};
+pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
 #[async_trait]
@@ -109,13 +128,16 @@ pub trait ScanStore: Send + Sync {
         scan: ScanId,
     ) -> Result<Option<KnownScan>, StoreError>;
 
-    /// Undoes an open admission. `None` if the scan does not exist.
+    /// Undoes an open admission. `None` if the scan does not exist. `origin` is kept for the audit log, which enters the undo
+    /// later.
+    #[expect(clippy::too_many_arguments, reason = "each is another fact of the call")]
     async fn undo(
         &self,
         organization: OrganizationId,
         scan: ScanId,
         permission: UndoPermission,
         reason: &ReasonText,
+        origin: &AuditContext,
         now: Timestamp,
         rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError>;
@@ -141,13 +163,15 @@ pub trait ScanStore: Send + Sync {
 /// Tickets, as the box office imports and edits them.
 #[async_trait]
 pub trait TicketStore: Send + Sync {
-    /// Imports a chunk of lines in one transaction. Returns one outcome a line. `None` if the event does not exist.
+    /// Imports a chunk of lines in one transaction. Returns one outcome a line. `None` if the event does not exist. `end` is given
+    /// with the last chunk of an import, whose transaction writes the entry about the end.
     async fn import(
         &self,
         organization: OrganizationId,
         event: EventId,
         lines: &[NumberedLine],
         now: Timestamp,
+        end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
 
     /// A ticket of an event.
@@ -195,6 +219,7 @@ pub trait TicketStore: Send + Sync {
         code: TicketCode,
         status: SettableStatus,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<TicketFacts>, StoreError>;
 }
 
@@ -217,6 +242,7 @@ pub trait SyncStore: Send + Sync {
         scan: ScanId,
         acceptance: &Acceptance,
         rules: &RuleSettings,
+        audit: Audit<'_>,
     ) -> Result<Option<AcceptOutcome>, StoreError>;
 
     /// Whether a scan is in quarantine.
@@ -234,6 +260,7 @@ pub trait SyncStore: Send + Sync {
 /// A database that implements the whole storage interface.
 pub trait Store:
     ScanStore
+    + AuditStore
     + FeedStore
     + SyncStore
     + Registry
@@ -241,6 +268,9 @@ pub trait Store:
     + ManifestStore
     + BackgroundStore
     + RetentionStore
+    + SignalStore
+    + DeliveryStore
+    + WebhookStore
     + NodeStore
     + 'static
 {
@@ -253,8 +283,12 @@ impl<
         + Registry
         + TicketStore
         + ManifestStore
+        + AuditStore
         + BackgroundStore
         + RetentionStore
+        + SignalStore
+        + DeliveryStore
+        + WebhookStore
         + NodeStore
         + 'static,
 > Store for T

@@ -13,6 +13,8 @@ pub mod phoenix;
 pub mod vectors;
 mod vg1;
 mod vg2;
+#[cfg(feature = "node")]
+mod webhook_secret;
 
 use std::fmt;
 
@@ -25,6 +27,8 @@ pub use media::{MediumClaim, MediumUse, fingerprint, medium_of, take_reading, ve
 pub use phoenix::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, PhoenixKeys};
 pub(crate) use vg1::Vg1Key;
 pub use vg2::Vg2Claims;
+#[cfg(feature = "node")]
+pub use webhook_secret::{SealedSecret, UnreadableSecret};
 
 /// The maximum length of a payload in bytes, after [`trim_reading`].
 pub const MAX_PAYLOAD: usize = 2048;

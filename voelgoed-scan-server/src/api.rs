@@ -1,6 +1,7 @@
 //! The HTTP API, one file per resource; [`routes`] lists all routes.
 
 mod api_keys;
+mod audit;
 mod device;
 mod devices;
 mod events;
@@ -13,10 +14,12 @@ mod retention;
 mod scans;
 mod scoped_lists;
 mod sessions;
+mod signals;
 mod signing_keys;
 mod stream;
 mod sync;
 mod tickets;
+mod webhooks;
 
 pub(crate) use operations::ReadinessProbe;
 
@@ -57,6 +60,9 @@ pub(crate) fn routes() -> Vec<Route> {
         manifest::show(),
         occupancy::show(),
         stream::watch(),
+        signals::list(),
+        signals::settings(),
+        signals::change_settings(),
         events::list(),
         events::put(),
         events::show(),
@@ -76,6 +82,17 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        audit::list(),
+        audit::show_key(),
+        webhooks::create(),
+        webhooks::list(),
+        webhooks::show(),
+        webhooks::change(),
+        webhooks::delete(),
+        webhooks::rotate(),
+        webhooks::test(),
+        webhooks::list_deliveries(),
+        webhooks::redeliver(),
         operations::health(),
         operations::ready(),
         operations::metrics(),

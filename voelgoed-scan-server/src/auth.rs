@@ -140,6 +140,8 @@ pub(crate) enum Permission {
     DeviceOrViewer,
     /// Members with read access.
     Viewer,
+    /// Members who may see signals.
+    Staff,
     /// Members who may search tickets, and devices with the setting `can_search`.
     Search,
     /// Members with write access.
@@ -161,7 +163,7 @@ impl Permission {
         match self {
             Self::Device | Self::DeviceEvenRevoked | Self::DeviceOrStaff | Self::DeviceOrViewer => true,
             Self::Search => can_search,
-            Self::Viewer | Self::Admin | Self::Owner => false,
+            Self::Viewer | Self::Staff | Self::Admin | Self::Owner => false,
         }
     }
 
@@ -170,7 +172,7 @@ impl Permission {
         use Role::{Admin, Owner, ScannerOnly, Staff, Viewer};
         match self {
             Self::Device | Self::DeviceEvenRevoked => false,
-            Self::DeviceOrStaff | Self::Search => matches!(role, Owner | Admin | Staff),
+            Self::DeviceOrStaff | Self::Staff | Self::Search => matches!(role, Owner | Admin | Staff),
             Self::DeviceOrViewer | Self::Viewer => match role {
                 Owner | Admin | Staff | Viewer => true,
                 ScannerOnly => false,
@@ -188,6 +190,7 @@ impl Permission {
             Self::DeviceOrStaff => "Scanner devices; API keys with the role owner, admin or staff.",
             Self::DeviceOrViewer => "Scanner devices; API keys with the role owner, admin, staff or viewer.",
             Self::Viewer => "API keys with the role owner, admin, staff or viewer.",
+            Self::Staff => "API keys with the role owner, admin or staff.",
             Self::Search => {
                 "API keys with the role owner, admin or staff; scanner devices with the setting can_search."
             }
@@ -204,7 +207,7 @@ impl Permission {
             | Self::DeviceOrStaff
             | Self::DeviceOrViewer
             | Self::Search => true,
-            Self::Viewer | Self::Admin | Self::Owner => false,
+            Self::Viewer | Self::Staff | Self::Admin | Self::Owner => false,
         }
     }
 
@@ -265,6 +268,7 @@ mod tests {
             (P::DeviceOrStaff, &[Owner, Admin, Staff], true),
             (P::DeviceOrViewer, &[Owner, Admin, Staff, Viewer], true),
             (P::Viewer, &[Owner, Admin, Staff, Viewer], false),
+            (P::Staff, &[Owner, Admin, Staff], false),
             (P::Search, &[Owner, Admin, Staff], false),
             (P::Admin, &[Owner, Admin], false),
             (P::Owner, &[Owner], false),

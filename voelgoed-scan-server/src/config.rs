@@ -168,6 +168,25 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_MIN_APP_VERSION", value_name = "VERSION")]
     pub min_app_version: Option<AppVersion>,
 
+    /// Let webhooks go to private addresses and to URLs with http. Otherwise they go to the public Internet only, because
+    /// tenants choose their URLs.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_WEBHOOK_ALLOW_PRIVATE",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new()
+    )]
+    pub webhook_allow_private: bool,
+
+    /// Certificate authorities that are trusted where webhooks are sent, besides the public ones, in PEM format.
+    #[arg(long, env = "VOELGOED_SCAN_WEBHOOK_TLS_CA", value_name = "FILE")]
+    pub webhook_tls_ca: Option<PathBuf>,
+
+    /// The file with the token that /metrics asks for as a bearer token. The metrics name organizations and their events only
+    /// with this setting.
+    #[arg(long, env = "VOELGOED_SCAN_METRICS_TOKEN_FILE", value_name = "FILE")]
+    pub metrics_token_file: Option<PathBuf>,
+
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -242,6 +261,9 @@ impl Default for Config {
             public_url: None,
             cors_origins: Vec::new(),
             min_app_version: None,
+            webhook_allow_private: false,
+            webhook_tls_ca: None,
+            metrics_token_file: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,

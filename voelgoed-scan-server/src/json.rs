@@ -3,6 +3,8 @@
 //! Invariants: a body is validated against the schema that `/openapi.json` publishes, so that a 422 enforces only documented
 //! rules. Rules that JSON Schema cannot express (the size of `metadata`) are checked last, by the type's `Deserialize`.
 
+mod whole_lists;
+
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -17,6 +19,7 @@ use voelgoed_scan_core as core;
 
 use crate::body::MAX_BODY_BYTES;
 use crate::problem::{Code, FieldError, Problem};
+use whole_lists::of_whole_lists;
 
 /// The maximum number of field errors in a response.
 const MAX_FIELD_ERRORS: usize = 100;
@@ -31,6 +34,9 @@ pub(crate) trait JsonBody: DeserializeOwned + Send + Sync + 'static {
     fn field_errors(&self) -> Vec<FieldError> {
         Vec::new()
     }
+
+    /// Lists that are valid or invalid as a whole: an error of an item is one of the list.
+    const WHOLE_LISTS: &'static [&'static str] = &[];
 
     /// The size limit of the body, in bytes.
     const MAX_BYTES: usize = MAX_BODY_BYTES;
@@ -50,8 +56,19 @@ json_bodies!(
     core::model::GatePut,
     core::model::TicketPatch,
     core::model::ApiKeyCreate,
-    core::model::EnrollRequest
+    core::model::EnrollRequest,
+    core::model::SignalSettingsPatch
 );
+
+impl JsonBody for core::model::WebhookCreate {
+    type Schema = Self;
+    const WHOLE_LISTS: &'static [&'static str] = &["/types"];
+}
+
+impl JsonBody for core::model::WebhookPatch {
+    type Schema = Self;
+    const WHOLE_LISTS: &'static [&'static str] = &["/types"];
+}
 
 impl JsonBody for core::model::EventPut {
     type Schema = Self;
@@ -112,7 +129,9 @@ impl SchemaValidator {
             return Ok(body);
         }
         let value: Value = serde_json::from_slice(bytes).map_err(|_| Code::MalformedJson)?;
-        let body: T = self.check::<T, T::Schema>(value).map_err(Problem::invalid)?;
+        let body: T = self
+            .check::<T, T::Schema>(value)
+            .map_err(|errors| Problem::invalid(of_whole_lists(errors, T::WHOLE_LISTS)))?;
         let errors = body.field_errors();
         if errors.is_empty() {
             Ok(body)

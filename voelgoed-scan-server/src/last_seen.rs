@@ -1,6 +1,7 @@
 //! When each device last called. The database learns it in batches, because every scan is a call.
 //!
-//! Invariant: a device that calls is marked within [`MARK_AGE`] and one maintenance interval, which is less than 30 s.
+//! Invariants: a device that calls is marked within [`MARK_AGE`] and one maintenance interval, which is less than 30 s; the
+//! last call of a device that went quiet is marked, too. The first call after a quiet time is marked within a second.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use voelgoed_scan_core::node::Scanner;
 
 /// How old the mark of a device that keeps calling may become.
 const MARK_AGE: Duration = Duration::from_secs(15);
+
+/// How old a mark is when the next call ends a quiet time.
+const QUIET_AGE: Duration = Duration::from_secs(40);
 
 /// A device that has not called for this long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_mins(10);
@@ -38,15 +42,23 @@ impl LastSeen {
     }
 
     /// The devices whose mark in the database is too old.
-    fn due(&self) -> Vec<(OrganizationId, DeviceId, Timestamp)> {
+    fn due(&self, now: Timestamp) -> Vec<(OrganizationId, DeviceId, Timestamp)> {
+        self.due_if(|calls, marked| calls.last > marked && now >= marked.plus(MARK_AGE))
+    }
+
+    /// The devices that called after a quiet time.
+    fn due_at_once(&self) -> Vec<(OrganizationId, DeviceId, Timestamp)> {
+        self.due_if(|calls, marked| calls.last >= marked.plus(QUIET_AGE))
+    }
+
+    fn due_if(
+        &self,
+        is_due: impl Fn(&Calls, Timestamp) -> bool,
+    ) -> Vec<(OrganizationId, DeviceId, Timestamp)> {
         self.0
             .lock()
             .iter()
-            .filter(|(_, calls)| {
-                calls
-                    .marked
-                    .is_none_or(|marked| calls.last > marked && calls.last >= marked.plus(MARK_AGE))
-            })
+            .filter(|(_, calls)| calls.marked.is_none_or(|marked| is_due(calls, marked)))
             .map(|((organization, device), calls)| (*organization, *device, calls.last))
             .collect()
     }
@@ -63,7 +75,15 @@ impl LastSeen {
 
     /// Marks the devices in the database. What fails is tried again at the next call.
     pub(crate) async fn write(&self, scanner: &Scanner, now: Timestamp) {
-        let due = self.due();
+        self.mark(self.due(now), scanner, now).await;
+    }
+
+    /// Marks the devices that called after a quiet time.
+    pub(crate) async fn write_at_once(&self, scanner: &Scanner, now: Timestamp) {
+        self.mark(self.due_at_once(), scanner, now).await;
+    }
+
+    async fn mark(&self, due: Vec<(OrganizationId, DeviceId, Timestamp)>, scanner: &Scanner, now: Timestamp) {
         if due.is_empty() {
             return;
         }

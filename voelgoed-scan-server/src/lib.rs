@@ -44,6 +44,7 @@ pub mod serve;
 mod state;
 mod streams;
 pub mod tls;
+pub mod webhooks;
 
 pub use config::Config;
 pub use serve::{Running, Signals, StartError, start};

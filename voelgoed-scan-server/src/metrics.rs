@@ -3,6 +3,10 @@
 //! Invariants: labels come from fixed sets, so that clients cannot create time series.
 
 mod health;
+mod live;
+mod token;
+mod uploads;
+mod webhooks;
 
 use std::hash::Hash;
 use std::sync::OnceLock;
@@ -15,8 +19,13 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use parking_lot::RwLock;
 use voelgoed_scan_core::model::{DecidedBy, ScanAnswer, ScanResult, Warning};
 use voelgoed_scan_core::node::NodeHealth;
+use voelgoed_scan_core::sync::SyncAnswer;
 
 use crate::log;
+pub(crate) use live::{LiveCounts, LiveReader};
+pub(crate) use token::MetricsToken;
+use uploads::UploadCounts;
+pub(crate) use webhooks::WebhookMetrics;
 
 const REQUESTS: &str = "voelgoed_scan_http_requests_total";
 const REQUEST_SECONDS: &str = "voelgoed_scan_http_request_duration_seconds";
@@ -72,6 +81,8 @@ pub(crate) struct Metrics {
     rate_limited: Counter,
     clock_skew: Counter,
     log_dropped: Counter,
+    uploads: UploadCounts,
+    process: metrics_process::Collector,
 }
 
 impl Metrics {
@@ -86,18 +97,29 @@ impl Metrics {
             rate_limited: metrics::counter!(RATE_LIMITED),
             clock_skew: metrics::counter!(CLOCK_SKEW),
             log_dropped: metrics::counter!(LOG_DROPPED),
+            uploads: UploadCounts::default(),
+            process: metrics_process::Collector::default(),
         }
     }
 
-    /// The metrics in the Prometheus text format: the counters of the process and the health of this node.
-    pub(crate) fn render(&self, health: &NodeHealth, database: &'static str) -> String {
+    /// The metrics in the Prometheus text format: the counters of the process, the health of this node, and the live counts.
+    pub(crate) fn render(
+        &self,
+        health: &NodeHealth,
+        database: &'static str,
+        live: &LiveCounts,
+        with_organizations: bool,
+    ) -> String {
         self.log_dropped.absolute(log::dropped_lines());
+        self.process.collect();
         let mut text = self
             .handle
             .as_ref()
             .map(PrometheusHandle::render)
             .unwrap_or_default();
         health::render(&mut text, health, database);
+        self.uploads.render(&mut text);
+        live::render(&mut text, live, with_organizations);
         text
     }
 
@@ -141,6 +163,11 @@ impl Metrics {
         if answer.warnings.contains(&Warning::ClockSkew) {
             self.clock_skew.increment(1);
         }
+    }
+
+    /// Counts the scans of an upload by their status.
+    pub(crate) fn count_upload(&self, answer: &SyncAnswer) {
+        self.uploads.record(answer);
     }
 
     /// Counts a request that exceeded a rate limit.
@@ -204,11 +231,13 @@ fn install() -> Option<PrometheusHandle> {
         Unit::Count,
         "Scans from devices whose clock differs from the clock of this node by more than 300 s."
     );
+    metrics_process::Collector::default().describe();
     metrics::describe_counter!(
         LOG_DROPPED,
         Unit::Count,
         "Log lines that were dropped because the buffer was full."
     );
+    webhooks::describe();
     Some(handle)
 }
 

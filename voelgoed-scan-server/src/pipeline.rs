@@ -17,7 +17,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Version};
 use tokio::time::timeout;
-use voelgoed_scan_core::model::DeviceStatus;
+use voelgoed_scan_core::model::{AuditActorKind, AuditContext, DeviceStatus};
 
 use crate::app_version;
 use crate::auth::{Caller, Credential};
@@ -70,11 +70,10 @@ async fn respond(
     // A client that waits for `100 Continue` has not sent the body yet.
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let mut fields = LogFields::default();
-    let id = as_text(&request_id);
     let cors = state.cors.for_request(&method, &parts.headers);
     let path_headers = cors.as_ref().and_then(|_| state.router.cors(parts.uri.path()));
     let outcome = if has_valid_host {
-        AssertUnwindSafe(dispatch(&state, peer, parts, &mut body, id, &mut fields))
+        AssertUnwindSafe(dispatch(&state, peer, parts, &mut body, &request_id, &mut fields))
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(Problem::from(Code::Internal).into()))
@@ -124,13 +123,18 @@ fn record(
     let elapsed = started.elapsed();
     let route = fields.route.unwrap_or("none");
     metrics.record_request(method, route, status, elapsed);
-    let (organization, device) = match &fields.caller {
+    let (organization, device, actor) = match &fields.caller {
         Some(Caller::Device(authenticated)) => (
             Some(authenticated.device.organization_id),
             Some(authenticated.device.id),
+            Some((AuditActorKind::Device, *authenticated.device.id.as_uuid())),
         ),
-        Some(Caller::Member(key)) => (Some(key.organization_id), None),
-        None => (None, None),
+        Some(Caller::Member(key)) => (
+            Some(key.organization_id),
+            None,
+            Some((AuditActorKind::ApiKey, *key.id.as_uuid())),
+        ),
+        None => (None, None, None),
     };
     tracing::info!(
         %method,
@@ -140,6 +144,7 @@ fn record(
         request_id,
         organization = organization.map(tracing::field::display),
         device = device.map(tracing::field::display),
+        actor = actor.map(|(kind, id)| tracing::field::display(format!("{kind}:{id}"))),
         "request"
     );
 }
@@ -149,7 +154,7 @@ async fn dispatch(
     peer: IpAddr,
     parts: Parts,
     body: &mut Option<Incoming>,
-    request_id: &str,
+    request_id: &HeaderValue,
     fields: &mut LogFields,
 ) -> Result<Response<ResponseBody>, RequestError> {
     let Parts {
@@ -169,7 +174,7 @@ async fn dispatch(
     let (route, path) = state.router.find(&method, uri.path())?;
     fields.route = Some(route.path);
     match &route.access {
-        Access::Public(handler) => handler(Arc::clone(state)).await,
+        Access::Public(handler) => handler(Arc::clone(state), &headers).await,
         Access::Anonymous(handler) => {
             let address = state.trusted_proxies.client(peer, &headers);
             let begun = state.address_limit.begin(address, clock::stopwatch()).await;
@@ -181,6 +186,11 @@ async fn dispatch(
             let response: HandlerFuture = match body {
                 Ok((body, _)) => handler(AnonymousRequest {
                     state: Arc::clone(state),
+                    audit_context: AuditContext {
+                        address: Some(address),
+                        request_id: Some(as_text(request_id).to_owned()),
+                        ..AuditContext::system()
+                    },
                     now: state.clock.now(),
                     body,
                 }),
@@ -194,14 +204,20 @@ async fn dispatch(
                 }
                 outcome
             };
-            let operation = route.operation_id;
+            let (operation, request_id) = (route.operation_id, as_text(request_id));
             state.changes.complete(operation, request_id, counted).await
         }
         Access::Authenticated(_, handler) => {
-            let request = authenticate(state, route, path, headers, body, fields).await?;
+            let call = Call {
+                path,
+                headers,
+                peer,
+                request_id: request_id.clone(),
+            };
+            let request = authenticate(state, route, call, body, fields).await?;
             let response = handler(request, uri.query());
             if route.method != Method::GET {
-                let operation = route.operation_id;
+                let (operation, request_id) = (route.operation_id, as_text(request_id));
                 state.changes.complete(operation, request_id, response).await
             } else if route.has_read_timeout {
                 with_read_timeout(response).await
@@ -237,15 +253,28 @@ async fn with_read_timeout<T, E: From<Code>>(read: impl Future<Output = Result<T
     })
 }
 
+/// What the pipeline knows of a request before its caller.
+struct Call {
+    path: PathValues,
+    headers: HeaderMap,
+    peer: IpAddr,
+    request_id: HeaderValue,
+}
+
 /// Runs the checks that need no parsed body: credential, rate, media type and size.
 async fn authenticate(
     state: &Arc<ServerState>,
     route: &Route,
-    path: PathValues,
-    headers: HeaderMap,
+    call: Call,
     body: &mut Option<Incoming>,
     fields: &mut LogFields,
 ) -> Result<Request<RawBody>, RequestError> {
+    let Call {
+        path,
+        headers,
+        peer,
+        request_id,
+    } = call;
     let credential = Credential::read(&headers)?;
     let allow_inactive = matches!(
         &route.access,
@@ -280,6 +309,8 @@ async fn authenticate(
         credential,
         path,
         headers,
+        peer,
+        request_id,
         now: state.clock.now(),
         turn,
         memory,

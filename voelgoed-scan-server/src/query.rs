@@ -34,11 +34,14 @@ pub(crate) fn parse<Q: Query>(validator: &SchemaValidator, query: Option<&str>) 
         return Ok(defaults);
     }
     if let Some(query) = query.filter(|query| !query.is_empty()) {
-        let integers = integer_parameters::<Q>();
+        let (integers, booleans) = (parameters_of::<Q>("integer"), parameters_of::<Q>("boolean"));
         for (name, text) in form_urlencoded::parse(query.as_bytes()) {
             let value = match text.parse::<i64>() {
                 Ok(number) if integers.iter().any(|known| *known == name) => Value::from(number),
-                _ => Value::String(text.into_owned()),
+                _ => match text.parse::<bool>() {
+                    Ok(truth) if booleans.iter().any(|known| *known == name) => Value::from(truth),
+                    _ => Value::String(text.into_owned()),
+                },
             };
             fields.insert(name.into_owned(), value);
         }
@@ -54,18 +57,18 @@ pub(crate) fn parse<Q: Query>(validator: &SchemaValidator, query: Option<&str>) 
     }
 }
 
-/// The names of the integer parameters.
-fn integer_parameters<Q: JsonSchema>() -> Vec<String> {
+/// The names of the parameters of a type of JSON.
+fn parameters_of<Q: JsonSchema>(wanted: &str) -> Vec<String> {
     let schema = schema_generator().into_root_schema_for::<Q>().to_value();
-    let is_integer = |kind: &Value| kind.as_str() == Some("integer");
+    let is_wanted = |kind: &Value| kind.as_str() == Some(wanted);
     schema
         .get("properties")
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
         .filter(|(_, field)| match field.get("type") {
-            Some(Value::Array(kinds)) => kinds.iter().any(is_integer),
-            Some(kind) => is_integer(kind),
+            Some(Value::Array(kinds)) => kinds.iter().any(is_wanted),
+            Some(kind) => is_wanted(kind),
             None => false,
         })
         .map(|(name, _)| name.clone())

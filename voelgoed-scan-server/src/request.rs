@@ -1,12 +1,14 @@
 //! The request that a handler gets: the caller, the path values, the query and the body, all parsed.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 use voelgoed_scan_core::model::{
-    AuthenticatedDevice, DeviceId, DeviceScope, EventId, Format, GateId, OrganizationId, TicketCode,
-    Timestamp,
+    AuditActor, AuditContext, AuthenticatedDevice, DeviceId, DeviceScope, EventId, Format, GateId,
+    OrganizationId, TicketCode, Timestamp,
 };
 use voelgoed_scan_core::node::{Admin, Scanner};
 use voelgoed_scan_core::store::Store;
@@ -14,6 +16,7 @@ use voelgoed_scan_core::token::Payload;
 
 use crate::auth::{Caller, Credential};
 use crate::body::BodyMemory;
+use crate::head::as_text;
 use crate::limit::DeviceTurn;
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
@@ -30,6 +33,9 @@ pub(crate) struct Request<B = (), Q = NoQuery> {
     pub(crate) credential: Credential,
     pub(crate) path: PathValues,
     pub(crate) headers: HeaderMap,
+    /// The other end of the connection.
+    pub(crate) peer: IpAddr,
+    pub(crate) request_id: HeaderValue,
     pub(crate) now: Timestamp,
     /// Keeps other requests of the device away from a route that a device calls one at a time.
     pub(crate) turn: Option<DeviceTurn>,
@@ -75,6 +81,19 @@ impl<B, Q> Request<B, Q> {
                 Some(&authenticated.device.scope).filter(|scope| !scope.is_any())
             }
             Caller::Member(_) => None,
+        }
+    }
+
+    /// Who calls, for the audit log.
+    pub(crate) fn audit_context(&self) -> AuditContext {
+        let actor = match &self.caller {
+            Caller::Device(authenticated) => AuditActor::from(&authenticated.device),
+            Caller::Member(key) => AuditActor::from(&**key),
+        };
+        AuditContext {
+            actor,
+            address: Some(self.state.trusted_proxies.client(self.peer, &self.headers)),
+            request_id: Some(as_text(&self.request_id).to_owned()),
         }
     }
 
@@ -157,6 +176,8 @@ impl FromStr for TicketInPath {
 /// A request with the body `B` from a client without a credential.
 pub(crate) struct AnonymousRequest<B> {
     pub(crate) state: Arc<ServerState>,
+    /// The call, for the audit log. Its actor is not known yet.
+    pub(crate) audit_context: AuditContext,
     pub(crate) now: Timestamp,
     pub(crate) body: B,
 }

@@ -4,8 +4,8 @@
 //! caller without permission gets 403 only if the resource exists.
 
 use voelgoed_scan_core::model::{
-    ApiKeyId, DeviceId, DeviceScope, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId, SessionId,
-    TicketCode,
+    ApiKeyId, DeliveryId, DeviceId, DeviceScope, EventId, GateId, KeyFormat, KeyId, OrganizationId, ScanId,
+    SessionId, TicketCode, WebhookId,
 };
 use voelgoed_scan_core::store::{PageRequest, Store, StoreError};
 
@@ -30,6 +30,10 @@ pub(crate) enum Resource {
     SigningKey(KeyFormat, KeyId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// A webhook.
+    Webhook(WebhookId),
+    /// A delivery of a webhook.
+    WebhookDelivery(WebhookId, DeliveryId),
 }
 
 impl Resource {
@@ -44,7 +48,9 @@ impl Resource {
             | Self::Scan(_)
             | Self::ReceivedScan(_)
             | Self::SigningKey(..)
-            | Self::ApiKey(_) => true,
+            | Self::ApiKey(_)
+            | Self::Webhook(_)
+            | Self::WebhookDelivery(..) => true,
         }
     }
 
@@ -71,6 +77,11 @@ impl Resource {
                 .iter()
                 .any(|key| key.format == format && key.kid == kid),
             Self::ApiKey(id) => has_api_key(store, organization, id).await?,
+            Self::Webhook(id) => store.webhook(organization, id).await?.is_some(),
+            Self::WebhookDelivery(webhook, id) => {
+                store.webhook(organization, webhook).await?.is_some()
+                    && store.webhook_delivery(organization, webhook, id).await?.is_some()
+            }
         })
     }
 }

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::{Method, Response, StatusCode};
+use hyper::{HeaderMap, Method, Response, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::auth::Permission;
@@ -59,7 +59,7 @@ pub(crate) enum RawBody {
     Stream(BodyStream),
 }
 
-type PublicHandler = Box<dyn Fn(Arc<ServerState>) -> HandlerFuture + Send + Sync>;
+type PublicHandler = Box<dyn Fn(Arc<ServerState>, &HeaderMap) -> HandlerFuture + Send + Sync>;
 type AnonymousHandler = Box<dyn Fn(AnonymousRequest<RawBody>) -> HandlerFuture + Send + Sync>;
 type AuthenticatedHandler = Box<dyn Fn(Request<RawBody>, Option<&str>) -> HandlerFuture + Send + Sync>;
 

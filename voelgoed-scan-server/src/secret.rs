@@ -59,6 +59,12 @@ pub enum SecretError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The file does not contain a token.
+    #[error("{} does not contain a token: one line of visible ASCII characters", path.display())]
+    NotAToken {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file or variable does not contain a valid secret.
     #[error("{origin}: {source}")]
     Invalid {

@@ -33,12 +33,13 @@ use crate::config::{Config, PhoenixError};
 use crate::cors::Cors;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
-use crate::metrics::Metrics;
+use crate::metrics::{LiveReader, Metrics, MetricsToken};
 use crate::route::Router;
 use crate::secret::SecretError;
 use crate::state::ServerState;
 use crate::streams::Streams;
 use crate::tls::{ReloadableTls, TlsError};
+use crate::webhooks::{WebhookSender, WebhookSettings, WebhookTlsError};
 use accept::accept;
 use connection_limit::ConnectionLimit;
 use database::open_database;
@@ -53,6 +54,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The interval at which samples are aggregated and idle rate limits are removed.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How soon a device that calls after a quiet time is marked.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,9 @@ pub enum StartError {
     /// The TLS certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificate authorities of webhooks cannot be used.
+    #[error("--webhook-tls-ca: {0}")]
+    WebhookTls(#[from] WebhookTlsError),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -90,6 +97,7 @@ pub struct Running {
     address: SocketAddr,
     state: Arc<ServerState>,
     accept_task: JoinHandle<()>,
+    webhook_task: JoinHandle<()>,
     tls: Option<Arc<ReloadableTls>>,
     drain_delay: Duration,
 }
@@ -100,6 +108,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         (Some(cert), Some(key)) => Some(Arc::new(ReloadableTls::load(cert.clone(), key.clone())?)),
         _ => None,
     };
+    let metrics_token = config.metrics_token_file.as_deref();
+    let metrics_token = metrics_token.map(MetricsToken::from_file).transpose()?;
     let listen_error = |source| StartError::Listen {
         address: config.listen.clone(),
         source,
@@ -120,6 +130,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     } else {
         DEFAULT_DRAIN_DELAY
     });
+    let webhook_settings = WebhookSettings {
+        allow_private: config.webhook_allow_private,
+        tls_ca: config.webhook_tls_ca,
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let state = Arc::new(ServerState {
         scanner,
@@ -132,6 +146,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         clock,
         streams: Streams::default(),
         metrics: Metrics::new(),
+        live_reader: LiveReader::default(),
+        metrics_token,
         database: if is_sqlite { "sqlite" } else { "postgres" },
         trusted_proxies: TrustedProxies::new(config.trusted_proxies),
         connection_timeout: config.connection_timeout,
@@ -142,15 +158,26 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         openapi: OnceLock::new(),
         public_url: config.public_url,
         cors: Cors::new(config.cors_origins),
+        webhook_allow_private: config.webhook_allow_private,
         min_app_version: config.min_app_version,
         address,
         readiness: ReadinessProbe::default(),
         durability,
         scheme,
     });
+    let webhook_sender = WebhookSender::new(
+        &webhook_settings,
+        state.scanner.clone(),
+        state.clock.clone(),
+        state.stopping.clone(),
+    )?;
+    let webhook_task = tokio::spawn(webhook_sender.run());
     let accept_task = tokio::spawn(accept(Arc::clone(&state), listener, tls.clone(), limit));
     tokio::spawn(maintain(Arc::clone(&state)));
+    tokio::spawn(mark_quiet_devices(Arc::clone(&state)));
     tokio::spawn(Streams::supervise(Arc::clone(&state)));
+    let search_clock = state.clock.clone();
+    state.scanner.search_signals(move || search_clock.now());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {scheme}://{address}"
@@ -159,6 +186,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address,
         state,
         accept_task,
+        webhook_task,
         tls,
         drain_delay,
     })
@@ -213,8 +241,12 @@ impl Running {
         self.drain();
         tracing::info!("stopping");
         self.state.stopping.cancel();
-        if let Err(error) = self.accept_task.await {
+        let (accepted, sent) = tokio::join!(self.accept_task, self.webhook_task);
+        if let Err(error) = accepted {
             tracing::error!(%error, "accepting connections failed");
+        }
+        if let Err(error) = sent {
+            tracing::error!(%error, "sending webhooks failed");
         }
         if timeout(FLUSH_TIMEOUT, self.state.scanner.shutdown())
             .await
@@ -239,6 +271,20 @@ impl Running {
         // The drain also ends when a second signal arrives.
         let _ = timeout(self.drain_delay, second_stop).await;
         self.stop().await;
+    }
+}
+
+/// Marks the devices that call after a quiet time, until the server stops.
+async fn mark_quiet_devices(state: Arc<ServerState>) {
+    let mut ticks = interval(MARK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                state.last_seen.write_at_once(&state.scanner, state.clock.now()).await;
+            }
+            () = state.stopping.cancelled() => return,
+        }
     }
 }
 

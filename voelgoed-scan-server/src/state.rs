@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::cors::Cors;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
-use crate::metrics::Metrics;
+use crate::metrics::{LiveReader, Metrics, MetricsToken};
 use crate::route::Router;
 use crate::streams::Streams;
 
@@ -35,6 +35,10 @@ pub(crate) struct ServerState {
     /// The open event streams.
     pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
+    /// What the metrics show of events and devices.
+    pub(crate) live_reader: LiveReader,
+    /// The token that `/metrics` asks for.
+    pub(crate) metrics_token: Option<MetricsToken>,
     /// The kind of database, as a metric label: `sqlite` or `postgres`.
     pub(crate) database: &'static str,
     /// The changes whose clients have gone.
@@ -54,6 +58,8 @@ pub(crate) struct ServerState {
     pub(crate) public_url: Option<String>,
     /// The origins whose pages may call.
     pub(crate) cors: Cors,
+    /// Whether webhooks may have http URLs and private addresses.
+    pub(crate) webhook_allow_private: bool,
     /// The minimum version of the scanner app.
     pub(crate) min_app_version: Option<AppVersion>,
     /// The address that the server listens on.

@@ -93,6 +93,33 @@ class Office(ServerTestCase):
         settings = phone.device_settings()
         self.assertEqual((settings.can_search, settings.other), (True, '{"lane":3}'))
 
+    async def test_own_scans_are_the_servers_and_without_it_what_the_phone_recorded(self):
+        phone = await self.phone("gate-a")
+        admitted = await phone.scan(self.server.qr("first"))
+        denied = await phone.scan(self.server.qr("voided"))
+        listed = await phone.own_scans()
+        self.assertEqual((listed.from_server, listed.next_cursor), (True, None))
+        self.assertEqual([(one.scan_id, one.reason, one.gate_name, one.undone) for one in listed.scans],
+                         [(denied.scan_id, Reason.TICKET_VOIDED, "Main", False),
+                          (admitted.scan_id, Reason.ADMITTED, "Main", False)])
+        self.assertEqual(listed.scans[1].ticket_code, self.server["first_code"])
+        for text in [repr(listed), str(listed.scans[1])]:
+            self.assertNotIn(self.server["first_code"], text)
+        self.server.ask("disconnect")
+        alone = await phone.scan(self.server.qr("second"))
+        listed = await phone.own_scans()
+        self.assertFalse(listed.from_server)
+        self.assertEqual([(one.scan_id, one.is_waiting) for one in listed.scans],
+                         [(alone.scan_id, True), (admitted.scan_id, False)])
+        with self.assertRaises(Error.Offline):
+            await phone.own_scans("a cursor of the server")
+        self.server.ask("reconnect")
+        await phone.sync()
+        await phone.undo(alone.scan_id, "wrong person")
+        listed = await phone.own_scans()
+        self.assertTrue(listed.from_server)
+        self.assertEqual([one.scan_id for one in listed.scans if one.undone], [alone.scan_id])
+
     async def test_the_occupancy_counts_people_at_the_event_and_its_gates(self):
         phone = await self.phone("gate-a")
         await phone.scan(self.server.qr("first"))
@@ -101,6 +128,33 @@ class Office(ServerTestCase):
         self.assertEqual((occupancy.event.inside, occupancy.event.entries, occupancy.event.capacity), (1, 1, None))
         self.assertEqual([(gate.name, gate.count.inside) for gate in occupancy.gates], [("Main", 1), ("VIP", 0)])
         self.assertEqual((occupancy.results.valid, occupancy.results.refused), (1, 1))
+
+    async def test_outside_its_scope_a_phone_starts_no_session_and_decides_nothing_online_and_offline(self):
+        phone = await self.phone("gate-a")
+        event, gate = self.server["event"], self.server["gate_vip"]
+        self.assertEqual(await phone.device_scope(), scan.DeviceScope(event_ids=None, gate_ids=None))
+        self.server.ask(f'scope gate-a {{"event_ids": ["{event}"], "gate_ids": ["{gate}"]}}')
+        with self.assertRaises(Error.Refused) as caught:
+            await phone.scan(self.server.qr("first"))
+        self.assertEqual(caught.exception.code, "out_of_scope")
+        with self.assertRaises(Error.Refused) as caught:
+            await phone.start_session(event, self.server["gate_main"], replace=True)
+        self.assertEqual(caught.exception.code, "out_of_scope")
+        await phone.sync()
+        self.assertEqual(await phone.device_scope(), scan.DeviceScope(event_ids=[event], gate_ids=[gate]))
+        self.assertEqual((await phone.state()).problem.code, scan.ProblemCode.OUT_OF_SCOPE)
+        self.assertEqual([one.name for one in await phone.event_gates(event)], ["VIP"])
+        self.server.ask("disconnect")
+        with self.assertRaises(Error.OutOfScope) as caught:
+            await phone.scan(self.server.qr("first"))
+        self.assertEqual(scan.error_code(caught.exception), "out_of_scope")
+        with self.assertRaises(Error.OutOfScope):
+            await phone.start_session(event, self.server["gate_main"], replace=True)
+        self.assertEqual((await phone.state()).waiting, 0, "nothing was decided")
+        self.server.ask("reconnect")
+        self.server.ask("scope gate-a {}")
+        await phone.sync()
+        self.assertEqual((await phone.scan(self.server.qr("first"))).reason, Reason.ADMITTED)
 
     async def test_metadata_is_an_object_of_at_most_4_kib(self):
         phone = await self.phone("gate-a")

@@ -182,6 +182,58 @@ fn a_device_is_found_by_label_or_id_rotated_and_revoked() {
 }
 
 #[test]
+fn the_list_of_devices_shows_state_gate_battery_waiting_and_app() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, gate) = server.event_and_gate();
+    let scanner = server.scanner(&event, &gate);
+    owner.json(&["device", "register", "spare"]);
+    scanner.run(&["scan", "nonsense"]).expect(3);
+    let client = voelgoed_scan_suite::Client::new(server.socket()).with_token(scanner.token());
+    let health = serde_json::json!({
+        "app": { "name": "Gate", "version": "2.1", "platform": "android" }, "battery": 0.834, "waiting": 12
+    });
+    let reported = server.block_on(client.put("/api/v1/scanning/device", &health));
+    assert_eq!(reported.status, 200);
+    let listed = owner.list(&["device", "list"]);
+    let of = |label: &str| {
+        let found = listed.iter().find(|device| device["device_id"] == label);
+        found.expect("a device").clone()
+    };
+    let (door, spare) = (of("door-1"), of("spare"));
+    assert_eq!((text(&door, "state"), text(&spare, "state")), ("online", "never"));
+    assert_eq!(
+        (
+            text(&door, "gate_name"),
+            text(&door, "gate_id"),
+            text(&door, "event_id")
+        ),
+        ("Main", gate.as_str(), event.as_str())
+    );
+    assert_eq!((&door["battery"], &door["waiting"]), (&0.834.into(), &12.into()));
+    assert_eq!(door["app"]["version"], "2.1");
+    assert!(spare["gate_id"].is_null() && spare["gate_name"].is_null() && spare["battery"].is_null());
+    let table = owner.run(&["device", "list"]).expect(0).stdout;
+    let row = |label: &str| {
+        let found = table.lines().find(|line| line.starts_with(label));
+        found
+            .expect("a row")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(row("DEVICE ID").starts_with("DEVICE ID NAME STATE GATE BATTERY WAITING APP LAST SEEN STATUS"));
+    assert!(
+        row("door-1").starts_with("door-1 door-1 online Main 83 % 12 Gate 2.1 20"),
+        "{table}"
+    );
+    assert!(
+        row("spare").starts_with("spare spare never - - - - - active"),
+        "{table}"
+    );
+}
+
+#[test]
 fn an_api_key_works_until_it_is_revoked() {
     let server = TestServer::start();
     let owner = &server.owner;

@@ -91,6 +91,11 @@ impl Cli {
         }
     }
 
+    /// The credential, or an empty text without one.
+    pub(super) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn without_token(&self) -> Self {
         Self {
             token: None,
@@ -168,8 +173,8 @@ pub(super) struct TestServer {
     pub(super) address: String,
     pub(super) organization: String,
     // Fields are dropped in this order: the server before its runtime.
-    _running: Running,
-    _runtime: tokio::runtime::Runtime,
+    running: Running,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl TestServer {
@@ -205,9 +210,19 @@ impl TestServer {
             url,
             address,
             organization: created["organization_id"].as_str().expect("an id").to_owned(),
-            _running: running,
-            _runtime: runtime,
+            running,
+            runtime,
         }
+    }
+
+    /// The address of the server.
+    pub(super) fn socket(&self) -> std::net::SocketAddr {
+        self.running.address()
+    }
+
+    /// Runs a call to the server to its end.
+    pub(super) fn block_on<T>(&self, call: impl Future<Output = T>) -> T {
+        self.runtime.block_on(call)
     }
 
     /// A path in the directory of the server.

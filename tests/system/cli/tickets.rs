@@ -45,6 +45,72 @@ fn an_import_reports_its_counts_and_the_rejected_lines() {
 }
 
 #[test]
+fn a_ticket_of_another_system_is_imported_scanned_shown_and_exported() {
+    let server = TestServer::start();
+    let owner = &server.owner;
+    let (event, gate) = server.event_and_gate();
+    owner.json(&["event", "put", &event, "--allow-media"]);
+    let media = ["barcode:4006381333931", "nfc:04A1B2C3D4E5F6"];
+    let line = serde_json::json!({ "media": media, "ticket_class": "Partner" });
+    let import = [
+        "ticket",
+        "import",
+        "-",
+        "--event",
+        &event,
+        "--return-codes",
+        "--output",
+        "json",
+    ];
+    let imported = owner
+        .run_with_input(&import, &line.to_string())
+        .expect(0)
+        .values();
+    assert_eq!(imported[1]["inserted"], 1, "{imported:?}");
+    let code = text(&imported[0], "code");
+    let again = owner
+        .run_with_input(&import, &line.to_string())
+        .expect(0)
+        .values();
+    assert_eq!(text(&again[0], "code"), code, "the medium names the ticket");
+    let scanner = server.scanner(&event, &gate);
+    let scan = |arguments: &[&str], exit_code: i32| {
+        let all = [&["scan"], arguments, &["--output", "json"]].concat();
+        scanner.run(&all).expect(exit_code).value()
+    };
+    let admitted = scan(&["]E04006381333931"], 0);
+    assert_eq!(text(&admitted["ticket"], "code"), code);
+    assert_eq!(text(&admitted["ticket"], "ticket_class"), "Partner");
+    let denied = scan(&["--medium", media[1]], 3);
+    assert_eq!(text(&denied, "reason"), "already_scanned");
+    assert_eq!(text(&scan(&["4006381333948"], 3), "reason"), "ticket_not_found");
+
+    let shown = owner.json(&["ticket", "show", code, "--event", &event]);
+    assert_eq!(
+        (&shown["media"], text(&shown, "status")),
+        (&serde_json::json!(media), "scanned")
+    );
+    let listed = owner.list(&["ticket", "list", "--event", &event]);
+    assert_eq!(listed[0]["media"], serde_json::json!(media));
+    let unchanged = owner
+        .run_with_input(&import, &listed[0].to_string())
+        .expect(0)
+        .values();
+    assert_eq!(unchanged[1]["unchanged"], 1, "{unchanged:?}");
+    let exported = owner.run(&["scans", "export", "--event", &event]).expect(0);
+    let admission = exported
+        .values()
+        .into_iter()
+        .find(|line| line["result"] == "valid");
+    let admission = admission.expect("the admission");
+    assert!(
+        text(&admission, "qr").starts_with(&format!("VG1.1.{code}.")),
+        "{admission}"
+    );
+    assert!(!exported.stdout.contains("4006381333931"), "{exported:?}");
+}
+
+#[test]
 fn a_large_import_that_is_not_allowed_exits_4_or_1() {
     let server = TestServer::start();
     let (event, _) = server.event_and_gate();

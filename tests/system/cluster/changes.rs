@@ -1,8 +1,12 @@
 //! Changes by operators at one node apply at the other node, over every channel and after a crash.
 
+use std::time::Duration;
+
 use serde_json::json;
-use voelgoed_scan_core::model::{SettableStatus, Timestamp};
+use voelgoed_scan_core::audit::{Audit, AuditSigner};
+use voelgoed_scan_core::model::{AuditContext, SettableStatus, Timestamp};
 use voelgoed_scan_core::store::open;
+use voelgoed_scan_core::token::MasterSecret;
 use voelgoed_scan_suite::fixture::Tenant;
 use voelgoed_scan_suite::services::free_port;
 use voelgoed_scan_suite::wait::report_duration;
@@ -11,6 +15,10 @@ use voelgoed_scan_suite::{Client, Cluster, wait_until};
 use super::{Channel, denied_by, scan, two_nodes, wait_for_401, wait_for_reason};
 
 const OWN_DEVICE: &str = "/api/v1/scanning/device";
+
+/// Within which time a change is effective at every node by the contract, and how much longer a busy machine may take.
+const EFFECTIVE_WITHIN: Duration = Duration::from_secs(1);
+const MARGIN: Duration = Duration::from_secs(9);
 
 #[tokio::test]
 async fn changes_apply_at_the_other_node_over_redis() {
@@ -122,6 +130,25 @@ async fn scope_narrows_at_the_other_node(tenant: &Tenant, other_node: &Client) {
         })
         .await;
         report_duration(what, duration);
+        assert!(duration <= EFFECTIVE_WITHIN + MARGIN, "{what} after {duration:?}");
+        // From then on every call at either node agrees.
+        let single = [
+            event.clone(),
+            format!("{event}/gates/{}", tenant.gate),
+            format!("/api/v1/scanning/events/{}/occupancy", tenant.event),
+            format!("/api/v1/scanning/events/{}/manifest", tenant.event),
+        ];
+        for _ in 0..5 {
+            for node in [&tenant.device, other_node] {
+                for path in &single {
+                    assert_eq!(node.get(path).await.status, status, "{what}: {path}");
+                }
+                assert_eq!(node.scan(&scan).await.status, status, "{what}");
+                let listed = node.get("/api/v1/events").await.expect(200).json();
+                let expected = usize::from(status == 200);
+                assert_eq!(listed["data"].as_array().map(Vec::len), Some(expected), "{what}");
+            }
+        }
     }
 }
 
@@ -201,9 +228,15 @@ async fn void_without_publishing(cluster: &Cluster, tenant: &Tenant, code: &str)
     let (event, code) = (tenant.event.parse(), code.parse());
     let (event, code) = (event.expect("an id"), code.expect("a code"));
     let now = Timestamp::from_millis(1_790_000_000_000);
+    let (context, master) = (AuditContext::cli(), MasterSecret::generate());
+    let audit = Audit {
+        context: &context,
+        at: now,
+        signer: AuditSigner::new(&master),
+    };
     for organization in store.organizations().await.expect("read") {
         store
-            .set_ticket_status(organization, event, code, SettableStatus::Voided, now)
+            .set_ticket_status(organization, event, code, SettableStatus::Voided, now, audit)
             .await
             .expect("written");
     }

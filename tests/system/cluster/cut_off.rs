@@ -8,20 +8,31 @@ use voelgoed_scan_suite::{Client, Cluster, wait_until};
 
 use super::{UNREACHABLE_REDIS, scan, wait_for_bus, wait_for_reason};
 
-/// Two nodes that share the ticket cache in Redis, and a third one without it.
-async fn with_a_node_that_is_cut_off() -> (Cluster, Tenant, Redis) {
+/// Two nodes that share the ticket cache in Redis.
+async fn two_nodes_with_redis() -> (Cluster, Tenant, Redis) {
     let redis = Redis::start().await;
-    let mut cluster = Cluster::start(2, shared_database(), Some(redis.url())).await;
+    let cluster = Cluster::start(2, shared_database(), Some(redis.url())).await;
     for node in 0..2 {
         wait_for_bus(&cluster, node).await;
     }
-    cluster.config.redis_url = Some(UNREACHABLE_REDIS.to_owned());
-    cluster.add_node(0).await;
     let tenant = cluster.tenant("Cut off").await;
     (cluster, tenant, redis)
 }
 
-/// Scans without an id, which caches answer also while a node is cut off.
+/// Adds a node that Redis does not reach.
+async fn add_a_node_that_is_cut_off(cluster: &mut Cluster) {
+    cluster.config.redis_url = Some(UNREACHABLE_REDIS.to_owned());
+    cluster.add_node(0).await;
+}
+
+/// Two nodes that share the ticket cache in Redis, and a third one without it.
+async fn with_a_node_that_is_cut_off() -> (Cluster, Tenant, Redis) {
+    let (mut cluster, tenant, redis) = two_nodes_with_redis().await;
+    add_a_node_that_is_cut_off(&mut cluster).await;
+    (cluster, tenant, redis)
+}
+
+/// Scans without an id.
 async fn scan_without_id(device: &Client, qr: &str) -> Value {
     device.scan(&json!({ "qr": qr })).await.expect(200).json()
 }
@@ -83,14 +94,17 @@ async fn a_status_and_an_import_at_a_node_that_is_cut_off_apply_at_the_others() 
 
 #[tokio::test]
 async fn what_redis_holds_from_before_a_change_never_comes_back() {
-    let (cluster, tenant, redis) = with_a_node_that_is_cut_off().await;
-    let cut_off = cluster.client_at(2, &tenant.owner);
-    let qr = tenant.qr(1).await;
+    let (mut cluster, tenant, redis) = two_nodes_with_redis().await;
+    let (qr, other_qr) = (tenant.qr(1).await, tenant.qr(0).await);
     let admitted = scan(&tenant.device, &qr).await;
+    // While a node is cut off, no cache answers a new scan.
     cache_everywhere(&cluster, &tenant, &qr).await;
-    let key = format!("voelgoed-scan:org:*:ticket:{}", tenant.codes[1]);
+    add_a_node_that_is_cut_off(&mut cluster).await;
+    let cut_off = cluster.client_at(2, &tenant.owner);
+    let key = format!("voelgoed-scan:*{}*", tenant.codes[1]);
     let key = redis.execute(&["keys", &key]).trim().to_owned();
     let before = redis.execute(&["get", &key]).trim().to_owned();
+    assert!(!before.is_empty(), "Redis holds the ticket: {key}");
     let scan_id = admitted["scan_id"].as_str().expect("an id");
     let undo = format!("/api/v1/scanning/scans/{scan_id}/undo");
     let reason = json!({ "reason": "a mistake" });
@@ -103,5 +117,9 @@ async fn what_redis_holds_from_before_a_change_never_comes_back() {
     let undo = format!("/api/v1/scanning/scans/{}/undo", last.as_str().expect("an id"));
     cut_off.post(&undo, &reason).await.expect(200);
     redis.execute(&["set", &key, &before]);
+    // The node goes, and the caches of the others answer again.
+    let cut_off = cluster.nodes.pop().flatten().expect("it runs");
+    cut_off.stop().await;
+    cache_everywhere(&cluster, &tenant, &other_qr).await;
     wait_until_admitted(&cluster.client_at(1, &tenant.device), &qr).await;
 }

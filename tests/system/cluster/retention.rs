@@ -25,13 +25,12 @@ async fn no_node_answers_with_deleted_personal_data() {
         } else {
             Some("memory")
         };
-        let (body, denied) = match cache {
-            Some(cache) => denied_by(&other, &qr, cache).await,
-            None => {
-                let body = json!({ "qr": qr, "scan_id": voelgoed_scan_suite::fixture::new_id() });
-                let answer = other.scan(&body).await.expect(200).json();
-                (body, answer)
-            }
+        let (body, denied) = if let Some(cache) = cache {
+            denied_by(&other, &qr, cache).await
+        } else {
+            let body = json!({ "qr": qr, "scan_id": voelgoed_scan_suite::fixture::new_id() });
+            let answer = other.scan(&body).await.expect(200).json();
+            (body, answer)
         };
         assert_eq!(denied["ticket"]["note"], "sits", "{denied}");
         let path = format!("/api/v1/events/{}/personal-data", tenant.event);

@@ -64,6 +64,8 @@ pub(super) enum CallOutcome {
     Decided(ObservedDecision),
     /// 409 `scan_undone`: the scan was undone.
     ScanUndone,
+    /// 403 `out_of_scope`: the device may not work at its gate.
+    OutOfScope,
     /// 200 to an undo.
     Undone,
     /// 404 or 409 to an undo.
@@ -78,6 +80,8 @@ pub(super) struct ObservedCall {
     pub(super) began: u64,
     pub(super) ended: u64,
     pub(super) node: usize,
+    /// The device that scanned.
+    pub(super) device: usize,
     pub(super) kind: CallKind,
     pub(super) scan_id: String,
     pub(super) ticket: String,
@@ -103,6 +107,17 @@ pub(super) struct Occupancy {
     pub(super) inside: i64,
 }
 
+/// A change of the scope of a device. Its times are those of the calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScopeChange {
+    pub(super) device: usize,
+    pub(super) began: u64,
+    /// When the change was acknowledged. `None` if it may or may not have taken effect, now or later.
+    pub(super) ended: Option<u64>,
+    /// Whether the new scope contains the gate of the device.
+    pub(super) inside: bool,
+}
+
 /// The calls of a run, and the records at its end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RunHistory {
@@ -116,6 +131,8 @@ pub(super) struct RunHistory {
     pub(super) killed_node: usize,
     /// When the doors of the event open and close, in epoch milliseconds.
     pub(super) doors: Option<(i64, i64)>,
+    /// The changes of the devices' scopes, in order.
+    pub(super) scopes: Vec<ScopeChange>,
     /// What each reader of a stream received, in order.
     pub(super) streams: Vec<Vec<StreamedScan>>,
 }
@@ -149,6 +166,7 @@ pub(super) fn check(history: &RunHistory) -> Vec<String> {
     check_uploads(history, &mut violations);
     check_streams(history, &mut violations);
     check_doors(history, &mut violations);
+    check_scopes(history, &mut violations);
     violations
 }
 
@@ -177,6 +195,70 @@ fn check_doors(history: &RunHistory, violations: &mut Vec<String>) {
             violations.push(format!(
                 "doors: open from {open} to {close}, and {scan} is {record:?}"
             ));
+        }
+    }
+}
+
+/// The times during which a device was outside its scope for certain: from the acknowledgement of a narrower scope to the
+/// beginning of the next change. A change before it whose answer was lost may have taken effect later.
+fn times_outside(history: &RunHistory, device: usize) -> Vec<(u64, u64)> {
+    let changes: Vec<&ScopeChange> = history
+        .scopes
+        .iter()
+        .filter(|change| change.device == device)
+        .collect();
+    let mut times = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| changes[before]);
+        let is_certain = before.is_none_or(|before| before.ended.is_some());
+        if let Some(from) = change.ended.filter(|_| !change.inside && is_certain) {
+            let until = changes.get(index + 1).map_or(u64::MAX, |next| next.began);
+            times.push((from, until));
+        }
+    }
+    times
+}
+
+/// No device admits anybody outside its scope, on any node, once the change is acknowledged. No device is refused before its
+/// scope was ever narrowed, or for a scan that was answered before. A scan that was only refused is not on record.
+fn check_scopes(history: &RunHistory, violations: &mut Vec<String>) {
+    let outside: BTreeMap<usize, Vec<(u64, u64)>> = history
+        .scopes
+        .iter()
+        .map(|change| (change.device, times_outside(history, change.device)))
+        .collect();
+    for call in &history.calls {
+        let is_outside = outside.get(&call.device).is_some_and(|times| {
+            times
+                .iter()
+                .any(|(from, until)| *from < call.began && call.ended < *until)
+        });
+        if is_outside && decided(call).is_some_and(|decision| decision.valid && !decision.replayed) {
+            violations.push(format!(
+                "scope: {call:?} was decided outside the scope of its device"
+            ));
+        }
+        if call.outcome != CallOutcome::OutOfScope {
+            continue;
+        }
+        let is_narrowed = |change: &ScopeChange| {
+            change.device == call.device && !change.inside && change.began < call.ended
+        };
+        if !history.scopes.iter().any(is_narrowed) {
+            violations.push(format!(
+                "scope: {call:?} was refused inside the scope of its device"
+            ));
+        }
+        let of_scan = || history.calls.iter().filter(|other| other.scan_id == call.scan_id);
+        let is_known = |other: &ObservedCall| {
+            decided(other).is_some() && !may_be_lost(history, other) && other.ended < call.began
+        };
+        if of_scan().any(is_known) {
+            violations.push(format!("scope: {call:?} was answered before and is not replayed"));
+        }
+        let is_only_refused = of_scan().all(|other| other.outcome == CallOutcome::OutOfScope);
+        if is_only_refused && history.records.contains_key(&call.scan_id) {
+            violations.push(format!("scope: {call:?} was refused and is on record"));
         }
     }
 }

@@ -13,6 +13,7 @@ use voelgoed_scan_suite::{Client, Cluster};
 
 use super::checker::{
     CallKind, CallOutcome, ObservedCall, ObservedDecision, Occupancy, Policy, RecordedScan, RunHistory,
+    ScopeChange,
 };
 use super::interrupted;
 use super::rng::Rng;
@@ -27,6 +28,7 @@ const TICKETS: usize = 12;
 pub(super) struct Workload {
     pub(super) tenant: Tenant,
     pub(super) devices: Vec<Client>,
+    device_ids: Vec<String>,
     tickets: Vec<String>,
     /// Whether the callers scan exits.
     exits: bool,
@@ -38,12 +40,15 @@ pub(super) struct Workload {
     pub(super) second_day: Option<Instant>,
     /// Whether the doors of the event open and close during the run.
     doors: bool,
+    /// Whether the scopes of the devices change.
+    scopes: bool,
     history: Mutex<RunHistory>,
 }
 
 impl Workload {
     /// Creates an event with this re-entry policy at the first node, its tickets and the devices of its callers. With the policy
-    /// `changing` it starts with `never`. The policy `doors` is `never` at an event with doors.
+    /// `changing` it starts with `never`. The policy `doors` is `never` at an event with doors, and `scopes` is `never` with devices
+    /// whose scopes change.
     pub(super) async fn new(cluster: &Cluster, name: &str, policy: &str) -> Self {
         Self::at(cluster, cluster.tenant(name).await, name, policy).await
     }
@@ -56,7 +61,12 @@ impl Workload {
 
     async fn at(cluster: &Cluster, tenant: Tenant, name: &str, policy: &str) -> Self {
         let (changes, doors) = (policy == "changing", policy == "doors");
-        let reentry = if changes || doors { "never" } else { policy };
+        let scopes = policy == "scopes";
+        let reentry = if changes || doors || scopes {
+            "never"
+        } else {
+            policy
+        };
         let window = i64::try_from(cluster.config.dedup_window.as_millis()).expect("a short window");
         let event = format!("/api/v1/events/{}", tenant.event);
         let (second_day, begins_at) = next_minute(&tenant).await;
@@ -88,9 +98,9 @@ impl Workload {
                 tickets.push(code.to_owned());
             }
         }
-        let mut devices = Vec::new();
+        let (mut devices, mut device_ids) = (Vec::new(), Vec::new());
         for caller in 0..CALLERS {
-            let (device, _) = tenant
+            let (device, id) = tenant
                 .new_device(
                     &format!("caller-{caller}-{}", tenant.event),
                     &json!({ "can_override": true }),
@@ -98,16 +108,19 @@ impl Workload {
                 .await;
             tenant.start_session(&device, gate_of(&tenant, caller)).await;
             devices.push(device);
+            device_ids.push(id);
         }
         Self {
             tenant,
             devices,
+            device_ids,
             tickets,
             exits: matches!(policy, "after_exit" | "daily") || changes,
             overrides: matches!(policy, "never" | "after_exit" | "daily"),
             changes,
             second_day: (policy == "daily").then_some(second_day),
             doors,
+            scopes,
             history: Mutex::new(history),
         }
     }
@@ -147,8 +160,67 @@ impl Workload {
         history.doors = Some((open.as_millis(), close.as_millis()));
     }
 
+    /// Makes the changes of the workload, if it has any, until the run stops.
+    pub(super) async fn change(
+        &self,
+        nodes: &[SocketAddr],
+        rng: Rng,
+        stopped: &AtomicBool,
+        started: Instant,
+    ) {
+        if self.scopes {
+            self.change_scopes(nodes, rng, stopped, started).await;
+        } else {
+            self.change_rules(nodes, rng, stopped).await;
+        }
+    }
+
+    /// Takes the gate of a device out of its scope for a time, one device after the other.
+    async fn change_scopes(
+        &self,
+        nodes: &[SocketAddr],
+        mut rng: Rng,
+        stopped: &AtomicBool,
+        started: Instant,
+    ) {
+        let now = || u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut is_inside = [true; CALLERS];
+        while !stopped.load(Ordering::Relaxed) {
+            // The callers get some time between two changes. The sleep is part of the schedule; it waits for nothing.
+            tokio::time::sleep(Duration::from_millis(50 + rng.below(500) as u64)).await;
+            let device = rng.below(CALLERS);
+            let gate = self.gate_of(device);
+            let scope = match (is_inside[device], rng.below(3)) {
+                (true, 0) => json!({ "gate_ids": [] }),
+                (true, 1) => json!({ "event_ids": [new_id()], "gate_ids": [gate] }),
+                (true, _) => {
+                    json!({ "event_ids": [self.tenant.event], "gate_ids": [self.gate_of(device + 1)] })
+                }
+                (false, 0) => json!({}),
+                (false, _) => json!({ "event_ids": [self.tenant.event], "gate_ids": [gate, new_id()] }),
+            };
+            let owner = self.tenant.owner.at(nodes[rng.below(nodes.len())]);
+            let path = format!("/api/v1/scanning/devices/{}", self.device_ids[device]);
+            let began = now();
+            let patch = json!({ "scope": scope });
+            let response = owner.try_call("PATCH", &path, Some(&patch)).await;
+            let is_done = response.is_some_and(|response| response.status == 200);
+            let change = ScopeChange {
+                device,
+                began,
+                ended: is_done.then(now),
+                inside: !is_inside[device],
+            };
+            self.history.lock().expect("not poisoned").scopes.push(change);
+            // A change without an answer is made again: it may have taken effect, or not.
+            if is_done {
+                is_inside[device] = !is_inside[device];
+            }
+        }
+    }
+
     /// Changes the re-entry policy of the event, or the entry limit of one of its tickets, until the run stops.
-    pub(super) async fn change_rules(&self, nodes: &[SocketAddr], mut rng: Rng, stopped: &AtomicBool) {
+    async fn change_rules(&self, nodes: &[SocketAddr], mut rng: Rng, stopped: &AtomicBool) {
         if !self.changes {
             return;
         }
@@ -247,6 +319,8 @@ struct SentScan {
 /// A caller with a device of its own.
 pub(super) struct Caller<'a> {
     workload: &'a Workload,
+    /// The index of its device.
+    number: usize,
     device: &'a Client,
     nodes: &'a [SocketAddr],
     /// The start of the run, from which the times of the calls count.
@@ -258,14 +332,15 @@ pub(super) struct Caller<'a> {
 impl<'a> Caller<'a> {
     pub(super) fn new(
         workload: &'a Workload,
-        device: &'a Client,
+        number: usize,
         nodes: &'a [SocketAddr],
         started: Instant,
         rng: Rng,
     ) -> Self {
         Self {
             workload,
-            device,
+            number,
+            device: &workload.devices[number],
             nodes,
             started,
             rng,
@@ -283,7 +358,8 @@ impl<'a> Caller<'a> {
             match (self.rng.below(100), self.sent.is_empty()) {
                 (0..60, _) | (_, true) => self.scan(CallKind::Entry).await,
                 (60..75, _) if self.workload.exits => self.scan(CallKind::Exit).await,
-                (60..65, _) => self.upload().await,
+                // An upload outside the scope is quarantined. Other tests check that.
+                (60..65, _) if !self.workload.scopes => self.upload().await,
                 (65..90, _) => {
                     let recent = self.sent.len().min(20);
                     let index = self.sent.len() - 1 - self.rng.below(recent);
@@ -347,11 +423,7 @@ impl<'a> Caller<'a> {
     /// Uploads a denial that the device decided offline, until the upload is answered. From then on every node must replay it.
     async fn upload(&mut self) {
         let (ticket, scan_id) = (self.random_ticket(), self.make_id());
-        let own = self.workload.devices.iter();
-        let position = own
-            .clone()
-            .position(|device| device.token() == self.device.token());
-        let gate = self.workload.gate_of(position.unwrap_or_default()).to_owned();
+        let gate = self.workload.gate_of(self.number).to_owned();
         // The device's clock is wrong, and tells so: the scan counts at its arrival.
         let at = "2026-11-20T18:00:00Z";
         // Old phones name no event. The server then finds it by the gate, or by the session where the gate serves two.
@@ -451,6 +523,9 @@ impl<'a> Caller<'a> {
                 }),
                 (503, _) => CallOutcome::Unknown,
                 (409, problem) if problem["code"] == "scan_undone" => CallOutcome::ScanUndone,
+                (403, problem) if problem["code"] == "out_of_scope" && self.workload.scopes => {
+                    CallOutcome::OutOfScope
+                }
                 (status, problem) => CallOutcome::Unexpected(format!("{status} {problem}")),
             },
         };
@@ -503,6 +578,7 @@ impl<'a> Caller<'a> {
                 began,
                 ended,
                 node,
+                device: self.number,
                 kind,
                 scan_id,
                 ticket: scan.ticket.clone(),

@@ -1,5 +1,7 @@
 //! `device`: registers, lists, shows, enrols and revokes scanner devices.
 
+mod list;
+
 use std::net::IpAddr;
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -30,8 +32,11 @@ Examples:
   voelgoed-scan device register door-1 --name 'Door 1' --type scanner
   voelgoed-scan device register phone-7 --name 'Steward 7' --type mobile --can-override")]
     Register(Register),
-    /// List the devices
-    #[command(after_help = "Examples:\n  voelgoed-scan device list --status active")]
+    /// List the devices with their state: heard of within 60 s (online), within 300 s (idle), silent, or never
+    #[command(after_help = "\
+Examples:
+  voelgoed-scan device list --status active
+  voelgoed-scan --output json device list | jq -r 'select(.state == \"silent\") | .name'")]
     List {
         /// Only devices of this status
         #[arg(long, value_parser = variant::<DeviceStatus>(DeviceStatus::STRINGS))]
@@ -203,11 +208,7 @@ impl Device {
                 let registered = register_device(&client, &register.request()?).await?;
                 Ok(Report::object(&registered)?.with_note(SHOWN_ONCE))
             }
-            Self::List { status } => {
-                let mut query = Query::new(DEVICES);
-                query.add("status", status);
-                Report::list(&client.all::<CoreDevice>(&query.path()).await?)
-            }
+            Self::List { status } => list::run(&client, status).await,
             Self::Show(device) => Report::object(&device.find(&client).await?),
             Self::Set(set) => {
                 let device = set.device.find(&client).await?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
-use voelgoed_scan_core::model::{ApiKeySecret, Name, OrganizationId};
+use voelgoed_scan_core::model::{ApiKeySecret, AuditContext, Name, OrganizationId};
 use voelgoed_scan_core::node::{Admin, Setup};
 use voelgoed_scan_core::store;
 use voelgoed_scan_server::config::{Config, Secrets};
@@ -151,7 +151,10 @@ impl Init {
             let id = self
                 .organization_id
                 .unwrap_or_else(|| OrganizationId::generate(now));
-            return match admin.create_organization_as(id, name.clone(), now).await? {
+            return match admin
+                .create_organization_as(id, name.clone(), &AuditContext::cli(), now)
+                .await?
+            {
                 Some((organization, _, secret)) => Ok((organization.id, secret)),
                 None => Err(Failure::AlreadyExists {
                     kind: "organization",
@@ -166,7 +169,10 @@ impl Init {
                 hint: "give --organization NAME or --new-owner-key ORGANIZATION_ID",
             });
         };
-        match admin.new_owner_key(organization, now).await? {
+        match admin
+            .new_owner_key(organization, &AuditContext::cli(), now)
+            .await?
+        {
             Some((_, secret)) => Ok((organization, secret)),
             None => Err(Failure::NotFound {
                 kind: "organization",

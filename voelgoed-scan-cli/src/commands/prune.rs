@@ -107,10 +107,13 @@ async fn prune(
         Some(archive) => Some(archive.export(client, id).await?),
         None => None,
     };
-    let mut query = Query::new(&format!("/api/v1/events/{id}"));
-    query.add("scans", exported.map(|exported| exported.scans));
-    query.add("tickets", exported.map(|exported| exported.tickets));
-    let outcome = match client.delete(&query.path()).await {
+    let path = {
+        let mut query = Query::new(&format!("/api/v1/events/{id}"));
+        query.add("scans", exported.map(|exported| exported.scans));
+        query.add("tickets", exported.map(|exported| exported.tickets));
+        query.path()
+    };
+    let outcome = match client.delete(&path).await {
         Ok(()) => Outcome::Deleted,
         Err(Failure::Problem(problem)) if problem.status == 409 => Outcome::Kept,
         Err(failure) => return Err(failure),

@@ -2,13 +2,13 @@
 
 use comfy_table::Cell;
 use voelgoed_scan_core::model::{
-    ApiKey, ClassName, Device, Event, Gate, ScanRecord, ScanSession, Seat, SeatPart, SigningKey,
-    TicketListing, hex,
+    ApiKey, ClassName, Event, Gate, ScanRecord, ScanSession, Seat, SeatPart, SigningKey, TicketListing,
+    Webhook, WebhookDelivery, hex,
 };
 
 use crate::output::{TableRow, status_cell};
 
-fn or_dash(value: Option<impl ToString>) -> String {
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
@@ -82,21 +82,6 @@ impl TableRow for TicketListing {
     }
 }
 
-impl TableRow for Device {
-    const COLUMNS: &'static [&'static str] = &["DEVICE ID", "NAME", "TYPE", "STATUS", "LAST SEEN", "ID"];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            Cell::new(&self.device_id),
-            Cell::new(&self.name),
-            Cell::new(self.device_type),
-            status_cell(self.status),
-            Cell::new(or_dash(self.last_seen_at)),
-            Cell::new(self.id),
-        ]
-    }
-}
-
 impl TableRow for ApiKey {
     const COLUMNS: &'static [&'static str] = &["ID", "NAME", "ROLE", "MADE"];
 
@@ -106,6 +91,53 @@ impl TableRow for ApiKey {
             Cell::new(&self.name),
             Cell::new(self.role),
             Cell::new(self.inserted_at),
+        ]
+    }
+}
+
+impl TableRow for Webhook {
+    const COLUMNS: &'static [&'static str] = &["ID", "STATUS", "REASON", "TYPES", "EVENTS", "URL"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let events = self
+            .event_ids
+            .as_ref()
+            .map_or_else(|| "all".to_owned(), |events| events.len().to_string());
+        vec![
+            Cell::new(self.id),
+            status_cell(self.status),
+            Cell::new(or_dash(self.disabled_reason)),
+            Cell::new(self.types.as_slice().join(", ")),
+            Cell::new(events),
+            Cell::new(&self.url),
+        ]
+    }
+}
+
+impl TableRow for WebhookDelivery {
+    const COLUMNS: &'static [&'static str] = &[
+        "ID",
+        "TYPE",
+        "STATUS",
+        "TRIES",
+        "ANSWER",
+        "ERROR",
+        "MADE",
+        "NEXT TRY",
+        "DELIVERED",
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.id),
+            Cell::new(self.kind),
+            status_cell(self.status),
+            Cell::new(self.attempts),
+            Cell::new(or_dash(self.last_status)),
+            Cell::new(or_dash(self.last_error.as_ref())),
+            Cell::new(self.inserted_at),
+            Cell::new(or_dash(self.next_attempt_at)),
+            Cell::new(or_dash(self.delivered_at)),
         ]
     }
 }

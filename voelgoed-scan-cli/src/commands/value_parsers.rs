@@ -23,7 +23,7 @@ pub(super) fn ticket_code(text: &str) -> Result<TicketCode, InvalidCode> {
 /// A value, or the word `none`. In JSON it is the value or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
-pub(super) enum OrNone<T> {
+pub(crate) enum OrNone<T> {
     /// The value.
     Some(T),
     /// The word `none`.

@@ -1,4 +1,4 @@
-//! `watch`: shows the scans and the number of people inside as they happen.
+//! `watch`: shows the scans, the number of people inside and the signals as they happen.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult};
+use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
 
+use super::signals::summary;
 use crate::client::{self, Client};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 /// The arguments of `watch`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows every scan and the number of people inside until Ctrl-C. After a lost connection it continues where it \
+Shows every scan, the number of people inside and, to owner, admin and staff, every signal until Ctrl-C. After a lost connection it continues where it \
 stopped.
 
 Examples:
@@ -144,6 +145,7 @@ fn to_item(message: &Message) -> Result<Option<Item>, Failure> {
     let text = match message.event.as_str() {
         "scan" => scan_text(&serde_json::from_str(&message.data).map_err(invalid)?),
         "occupancy" => occupancy_text(&serde_json::from_str(&message.data).map_err(invalid)?),
+        "signal" => signal_text(&serde_json::from_str(&message.data).map_err(invalid)?),
         "reset" => styled(
             TextStyle::Warning,
             "scans were missed: more than 5 minutes passed",
@@ -177,6 +179,26 @@ fn scan_text(record: &ScanRecord) -> String {
         styled(style, &verdict),
         record.reason,
         record.direction,
+    )
+}
+
+fn signal_text(signal: &Signal) -> String {
+    let (style, at, what) = match signal.closed_at {
+        // A late batch ends as it opens.
+        Some(at) if signal.kind != SignalKind::LateBatch => (TextStyle::Info, at, "ended".to_owned()),
+        _ => (TextStyle::Warning, signal.opened_at, summary(signal)),
+    };
+    let subject = [
+        signal.gate_id.map(|id| format!("gate {id}")),
+        signal.device_id.map(|id| format!("device {id}")),
+        signal.ticket_id.map(|id| format!("ticket {id}")),
+    ];
+    let subject: Vec<_> = subject.into_iter().flatten().collect();
+    format!(
+        "{}  {} {what}  {}",
+        styled(TextStyle::Dim, &at.to_string()),
+        styled(style, &format!("! {:<17}", signal.kind)),
+        subject.join(", "),
     )
 }
 

@@ -42,10 +42,14 @@ pub(crate) fn styled(style: TextStyle, text: &str) -> String {
 /// The style of a status or result; `None` for any other text.
 pub(super) fn status_style(status: &str) -> Option<TextStyle> {
     match status {
-        "active" | "live" | "open" | "valid" => Some(TextStyle::Success),
+        "active" | "live" | "open" | "valid" | "online" | "delivered" => Some(TextStyle::Success),
         "closed" | "revoked" | "voided" | "refunded" | "inactive" | "duplicate" | "invalid_token"
-        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" => Some(TextStyle::Error),
-        "draft" | "published" | "postponed" | "verify_only" | "used" => Some(TextStyle::Warning),
+        | "wrong_event" | "wrong_gate" | "refused" | "cancelled" | "silent" | "disabled" | "failed" => {
+            Some(TextStyle::Error)
+        }
+        "draft" | "published" | "postponed" | "verify_only" | "used" | "idle" | "pending" => {
+            Some(TextStyle::Warning)
+        }
         // Neither good nor bad, and every other text.
         _ => None,
     }
@@ -70,15 +74,18 @@ pub(crate) fn status_cell(status: impl std::fmt::Display) -> Cell {
 #[cfg(test)]
 mod tests {
     use voelgoed_scan_core::model::{
-        DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult, SessionStatus, TicketStatus,
+        DeliveryStatus, DeviceState, DeviceStatus, EventStatus, GateStatus, KeyStatus, ScanResult,
+        SessionStatus, TicketStatus, WebhookStatus,
     };
 
     use super::*;
 
     #[test]
     fn every_status_has_a_style_or_is_known_to_need_none() {
-        let plain = ["scanned", "ended", "archived"];
+        let plain = ["scanned", "ended", "archived", "never"];
         let all = [
+            DeviceState::STRINGS,
+            DeliveryStatus::STRINGS,
             DeviceStatus::STRINGS,
             EventStatus::STRINGS,
             GateStatus::STRINGS,
@@ -86,6 +93,7 @@ mod tests {
             ScanResult::STRINGS,
             SessionStatus::STRINGS,
             TicketStatus::STRINGS,
+            WebhookStatus::STRINGS,
         ];
         for status in all.into_iter().flatten() {
             assert_ne!(status_style(status).is_some(), plain.contains(status), "{status}");

@@ -99,6 +99,7 @@ impl ScannerClient {
 
     /// Runs one round of maintenance. Returns whether the server was available.
     pub(super) async fn maintain(&self, refresh: bool) -> bool {
+        self.offline.store_unsaved().await;
         let round = async {
             if refresh || !self.connectivity.is_online() || self.offline.state().await?.waiting > 0 {
                 let guard = self.resync_lock.lock().await;
@@ -142,6 +143,7 @@ impl ScannerClient {
 
     /// Uploads all waiting scans now.
     pub async fn sync(&self) -> Result<SyncReport, ClientError> {
+        self.offline.store_unsaved().await;
         let guard = self.resync_lock.lock().await;
         let report = self.resync(&guard).await;
         if let Err(error) = &report {

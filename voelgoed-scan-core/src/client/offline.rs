@@ -18,6 +18,7 @@ mod log;
 mod lost;
 mod manifests;
 mod memory;
+mod own_scans;
 mod rejected;
 mod replacement;
 mod revocation;
@@ -53,6 +54,7 @@ use lock::DatabaseLock;
 use log::{DeviceLog, LogEntry};
 use manifests::ActiveManifest;
 use memory::LocalPassage;
+pub(crate) use own_scans::{OwnPassage, OwnVerdict, RecordedScans};
 pub use rejected::RejectedScan;
 pub use replacement::{RescueReport, StorageReplacement};
 pub use revocation::DeviceRefusal;
@@ -157,7 +159,11 @@ struct State {
     /// What the database has of it.
     stored_scope: DeviceScope,
     session: Option<PhoneSession>,
+    /// What the database has of it.
+    stored_session: Option<PhoneSession>,
     refusal: Option<StoredRefusal>,
+    /// What the database has of it.
+    stored_refusal: Option<StoredRefusal>,
     replaced: Vec<StorageReplacement>,
     /// When a database was set aside of which a part is lost.
     lost_at: Option<Timestamp>,
@@ -202,6 +208,9 @@ impl OfflineScanner {
         let scope = log.scope().await?;
         let replaced = log.replacements().await?;
         let lost_at = log.lost_at().await?;
+        let refusal = device
+            .refusal
+            .filter(|refusal| refusal.token == options.token_sha256);
         let mut state = State {
             log,
             active_manifest: None,
@@ -211,9 +220,9 @@ impl OfflineScanner {
             stored_scope: scope.clone(),
             scope,
             session: device.session,
-            refusal: device
-                .refusal
-                .filter(|refusal| refusal.token == options.token_sha256),
+            stored_session: device.session,
+            stored_refusal: refusal.clone(),
+            refusal,
             replaced,
             lost_at,
             unsaved: Vec::new(),

@@ -46,7 +46,12 @@ impl ScannerClient {
                 self.went_offline(&error);
                 None
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if is_unavailable(&error) {
+                    self.distrust_session(&error).await;
+                }
+                return Err(error);
+            }
         };
         let phone_session = PhoneSession {
             event_id,
@@ -62,6 +67,25 @@ impl ScannerClient {
         self.bump_revision();
         self.wake.notify_one();
         Ok(session)
+    }
+
+    /// The server may have started another session, in which it would decide this phone's scans. So the phone starts its own one
+    /// again before the server decides the next scan.
+    async fn distrust_session(&self, error: &ClientError) {
+        let Some(session) = self.offline.session().await else {
+            return;
+        };
+        let unconfirmed = PhoneSession {
+            session_id: None,
+            ..session
+        };
+        if let Err(error) = self.offline.set_session(Some(unconfirmed)).await {
+            tracing::warn!(
+                code = error.code(),
+                "a session that must be started again could not be written"
+            );
+        }
+        self.went_offline(error);
     }
 
     pub(super) async fn request_session(&self, start: &SessionStart) -> Result<ScanSession, ClientError> {
@@ -101,19 +125,21 @@ impl ScannerClient {
             }
             None => None,
         };
-        self.forget_session(&phone_session).await?;
+        self.forget_session(&phone_session).await;
         Ok(ended)
     }
 
     /// Forgets a session that has ended, unless the app has started another one since.
-    async fn forget_session(&self, ended: &PhoneSession) -> Result<(), ClientError> {
+    async fn forget_session(&self, ended: &PhoneSession) {
         if self.offline.session().await.as_ref() == Some(ended) {
-            self.offline.set_session(None).await?;
+            if let Err(error) = self.offline.set_session(None).await {
+                // It is over all the same. It is written as soon as there is room.
+                tracing::warn!(code = error.code(), "the end of a session could not be written");
+            }
             self.problems
                 .raise(ProblemCode::NoActiveSession, self.setup.clock.now());
             self.bump_revision();
         }
-        Ok(())
     }
 
     /// Handles an answer that says that the device has no session, or another one than the phone has.
@@ -127,7 +153,7 @@ impl ScannerClient {
         if self.session_continues(session_id).await {
             return Ok(());
         }
-        self.forget_session(session).await?;
+        self.forget_session(session).await;
         Err(ClientError::NoActiveSession)
     }
 

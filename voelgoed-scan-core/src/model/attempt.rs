@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AuthenticatedDevice, Claims, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata,
-    OrganizationId, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord, ScannedTicket, SessionId,
-    TicketFacts, Timestamp, Warning,
+    AuditContext, AuthenticatedDevice, Claims, DecidedBy, DeviceId, Direction, EventId, Format, GateId,
+    KeyId, Metadata, OrganizationId, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord,
+    ScannedTicket, SessionId, TicketFacts, Timestamp, Warning,
 };
 
 /// The stored traces of a payload. The payload itself is never stored.
@@ -85,6 +85,8 @@ pub struct Attempt {
     pub metadata: Option<Metadata>,
     /// The warnings of the answer.
     pub warnings: Vec<Warning>,
+    /// The call that sent the scan. Only one with an override has it: the audit log names it.
+    pub origin: Option<Arc<AuditContext>>,
     /// Whether no cache of another node can deny this scan, so that the database may admit a ticket that was admitted before.
     pub claimed: bool,
 }

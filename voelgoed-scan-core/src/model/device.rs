@@ -100,6 +100,14 @@ pub struct DeviceSettings {
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
+impl DeviceSettings {
+    /// Whether a rehearsal made the device, so that nothing that it does needs anybody's attention.
+    #[must_use]
+    pub fn is_rehearsal(&self) -> bool {
+        self.other.get("rehearsal") == Some(&serde_json::Value::Bool(true))
+    }
+}
+
 /// The app that runs on a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

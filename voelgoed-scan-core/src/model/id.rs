@@ -103,6 +103,8 @@ id! {
     BatchId;
     /// An API key of an organization.
     ApiKeyId;
+    /// A signal.
+    SignalId;
     /// A webhook of an organization.
     WebhookId;
     /// What is sent to a webhook: the `webhook-id` of all its attempts.

@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::model::AnswerSnapshot;
 use crate::model::{
     ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata, Note,
-    OrganizationId, Reason, RecordedOverride, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId, Source,
-    TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
+    OrganizationId, Reason, RecordedOverride, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId,
+    Source, TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
 };
 
 /// The initial capacity of a text in bytes. Most texts fit, so that few reallocate.

@@ -1,6 +1,8 @@
 //! Webhooks: addresses of other systems that are told what happens at the gates, and what is sent to them.
 
 mod secret;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) mod told;
 mod types;
 mod url;
 
@@ -74,6 +76,25 @@ impl Webhook {
     #[must_use]
     pub fn wants(&self, kind: WebhookType, event: Option<EventId>) -> bool {
         self.status == WebhookStatus::Active && self.types.include(kind) && self.is_of_event(event)
+    }
+
+    /// Changes it as a person asks for.
+    pub fn apply(&mut self, patch: &WebhookPatch, now: Timestamp) {
+        if let Some(url) = &patch.url {
+            self.url = url.clone();
+        }
+        if let Some(types) = &patch.types {
+            self.types = types.clone();
+        }
+        self.event_ids = patch.event_ids.clone().apply(self.event_ids.take());
+        self.description = patch.description.clone().apply(self.description.take());
+        if let Some(status) = patch.status
+            && status != self.status
+        {
+            self.status = status;
+            self.disabled_reason = None;
+        }
+        self.updated_at = now;
     }
 
     fn is_of_event(&self, event: Option<EventId>) -> bool {

@@ -32,6 +32,7 @@ pub use subscription::{Backlog, Subscription};
 
 use crate::bus::{Bus, EventKey};
 use crate::model::{EventId, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
+use crate::node::webhooks::UnreadFeeds;
 use crate::store::{FeedEntry, Store, StoreError};
 use channel::Channel;
 
@@ -69,6 +70,7 @@ pub struct Feed {
     bus: Option<Arc<dyn Bus>>,
     store: Arc<dyn Store>,
     catch_ups: Semaphore,
+    unread_by_webhooks: UnreadFeeds,
 }
 
 impl Feed {
@@ -81,6 +83,7 @@ impl Feed {
             bus,
             store,
             catch_ups: Semaphore::new(CONCURRENT_CATCH_UPS),
+            unread_by_webhooks: UnreadFeeds::default(),
         }
     }
 
@@ -120,11 +123,17 @@ impl Feed {
                 continue;
             }
             last = Some((event, at));
+            self.unread_by_webhooks.mark(event);
             let has_subscribers = self.mark_unread(event);
             if has_subscribers || self.bus.is_some() {
                 self.occupancy_changed(event, OccupancyChange { at, is_local: true });
             }
         }
+    }
+
+    /// The feeds that webhooks have to read.
+    pub(crate) fn unread_by_webhooks(&self) -> &UnreadFeeds {
+        &self.unread_by_webhooks
     }
 
     /// Scans of another node were recorded or changed. That node also publishes the occupancy.

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::model::SignalKind;
+use crate::rules::ConflictKind;
 use crate::store::PoolUse;
 
 /// The health of a node. Counts are since its start.
@@ -22,6 +24,10 @@ pub struct NodeHealth {
     pub writes: WriteCounts,
     /// The number of subscriptions to the feed.
     pub subscriptions: usize,
+    /// How many signals this node opened, by kind.
+    pub signals: Vec<(SignalKind, u64)>,
+    /// The conflicts that uploads to this node opened, by kind.
+    pub conflicts: Vec<(ConflictKind, u64)>,
 }
 
 /// The upper bounds of the buckets that count writes by their duration: from a fast disk, over a slow one, to a database
@@ -97,6 +103,27 @@ impl WriteStats {
             queued_scans,
             pending_denials,
         }
+    }
+}
+
+/// How many conflicts this node recorded, by kind.
+#[derive(Debug, Default)]
+pub(crate) struct ConflictStats([AtomicU64; ConflictKind::ALL.len()]);
+
+impl ConflictStats {
+    pub(crate) fn record(&self, kind: ConflictKind) {
+        let of_kind = ConflictKind::ALL
+            .iter()
+            .zip(&self.0)
+            .find(|(one, _)| **one == kind);
+        if let Some((_, count)) = of_kind {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Vec<(ConflictKind, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        ConflictKind::ALL.iter().copied().zip(counts).collect()
     }
 }
 

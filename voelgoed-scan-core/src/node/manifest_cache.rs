@@ -123,6 +123,30 @@ impl ManifestCache {
         }
     }
 
+    /// The age of what phones get now of each event, at most `limit`, the latest requested first. An event whose manifest is
+    /// being made is left out.
+    pub(crate) fn ages(&self, now: Timestamp, limit: usize) -> Vec<(EventKey, Duration)> {
+        let events: Vec<_> = {
+            let events = self.events.lock();
+            let latest = events.iter().take(limit);
+            latest
+                .map(|(key, cached)| (*key, Arc::clone(&cached.manifests)))
+                .collect()
+        };
+        let age = |manifests: &EventManifests| {
+            let made_at = manifests.snapshot.as_ref()?.made_at;
+            let millis = u64::try_from(now.millis_since(made_at)).unwrap_or(0);
+            Some(Duration::from_millis(millis))
+        };
+        events
+            .into_iter()
+            .filter_map(|(key, manifests)| {
+                let manifests = manifests.try_lock().ok()?;
+                Some((key, age(&manifests)?))
+            })
+            .collect()
+    }
+
     /// The response to a phone that asks at `now`; `None` where there is no such event.
     ///
     /// The manifest is completed even if the phone goes away: the next phone finds it.

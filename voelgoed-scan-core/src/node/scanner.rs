@@ -36,10 +36,11 @@ mod verification;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::{Audit, AuditSigner};
 use crate::bus::{Bus, Message};
 use crate::model::{
-    Attempt, AuthenticatedDevice, DeviceStatus, OrganizationId, Recorded, RuleSettings, ScanAnswer,
-    ScanRecord, ScanRequest, Timestamp, TokenHash,
+    Attempt, AuditContext, AuthenticatedDevice, DeviceStatus, OrganizationId, Recorded, RuleSettings,
+    ScanAnswer, ScanRecord, ScanRequest, Timestamp, TokenHash,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
@@ -49,9 +50,12 @@ use crate::node::cache::redis::{PlatformKeys, RedisHealth, RedisTicketCache};
 use crate::node::cache::scan_ids::{Mark, ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::claims::Claims;
+use crate::node::deliveries::Deliveries;
 use crate::node::feed::Feed;
-use crate::node::health::{DatabaseLiveness, NodeHealth};
+use crate::node::health::{ConflictStats, DatabaseLiveness, NodeHealth};
 use crate::node::keyrings::Keyrings;
+use crate::node::signals::{SignalCounts, SignalFeed, SignalSearch};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
 use crate::store::{Store, StoreError};
 use attempt::{attempt, into_answer};
@@ -87,6 +91,11 @@ pub(crate) struct ScannerParts {
     pub(crate) feed: Arc<Feed>,
     pub(crate) write_queue: WriteQueue,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
+    pub(crate) signals: Arc<SignalFeed>,
+    pub(crate) signal_counts: SignalCounts,
+    pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) conflict_stats: ConflictStats,
 }
 
 impl Scanner {
@@ -113,6 +122,38 @@ impl Scanner {
     #[must_use]
     pub fn feed(&self) -> &Arc<Feed> {
         &self.0.feed
+    }
+
+    /// The signals that open and end.
+    #[must_use]
+    pub fn signals(&self) -> &Arc<SignalFeed> {
+        &self.0.signals
+    }
+
+    /// Starts the search for signals, which runs on one node at a time until this one ends. `clock` tells the present time.
+    /// Must be called within a tokio runtime.
+    pub fn search_signals(&self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) {
+        let search = SignalSearch {
+            store: Arc::clone(&self.0.store),
+            bulk_writes: self.0.write_queue.bulk_writes().clone(),
+            counts: self.0.signal_counts.clone(),
+            subscribers: Arc::clone(&self.0.signals),
+            webhooks: Arc::clone(&self.0.webhooks),
+            clock: Arc::new(clock),
+        };
+        search.start(Arc::clone(&self.0.feed));
+    }
+
+    /// The deliveries of webhooks.
+    #[must_use]
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
+    }
+
+    /// The webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.0.webhooks
     }
 
     /// Waits until the denials that this node has answered to an organization are written, at most 250 ms. A client that reads the records at
@@ -157,6 +198,8 @@ impl Scanner {
             bus_up: self.bus_is_up(),
             writes: self.0.write_queue.counts(),
             subscriptions: self.0.feed.subscriptions(),
+            signals: self.0.signal_counts.by_kind(),
+            conflicts: self.0.conflict_stats.counts(),
         }
     }
 
@@ -187,12 +230,32 @@ impl Scanner {
         Ok(Some(authenticated))
     }
 
+    /// What a transaction needs to write the entry about a change that somebody makes now.
+    fn audit<'a>(&'a self, by: &'a AuditContext, now: Timestamp) -> Audit<'a> {
+        Audit {
+            context: by,
+            at: now,
+            signer: AuditSigner::new(self.0.keyrings.master()),
+        }
+    }
+
     /// Processes a scan of a device at `now`, the server's clock. A denial from this node's caches is answered without
     /// waiting for anything. Slow paths are boxed, so that the future of every scan stays small.
     pub async fn scan(
         &self,
         authenticated: &Arc<AuthenticatedDevice>,
         request: ScanRequest,
+        now: Timestamp,
+    ) -> Result<ScanAnswer, ScanError> {
+        self.scan_from(authenticated, request, None, now).await
+    }
+
+    /// Processes a scan as [`Self::scan`] does. The audit log names `origin` if the scan forces an admission.
+    pub async fn scan_from(
+        &self,
+        authenticated: &Arc<AuthenticatedDevice>,
+        request: ScanRequest,
+        origin: Option<Arc<AuditContext>>,
         now: Timestamp,
     ) -> Result<ScanAnswer, ScanError> {
         if authenticated.device.status != DeviceStatus::Active {
@@ -226,7 +289,8 @@ impl Scanner {
                 &keyring,
             )
             .await?;
-        let attempt = attempt(authenticated, active_session, request, reading, now);
+        let mut attempt = attempt(authenticated, active_session, request, reading, now);
+        attempt.origin = origin.filter(|_| attempt.override_.is_some());
         if dry_run {
             return Box::pin(self.preview(attempt)).await;
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 #[cfg(feature = "redis")]
 use crate::bus::RedisConnection;
 use crate::bus::{Bus, BusPublisher};
 use crate::model::{OrganizationId, RuleSettings};
+use crate::node::audit::AuditTask;
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
@@ -18,13 +20,15 @@ use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Cluster;
 use crate::node::cluster::claims::Claims;
-use crate::node::health::DatabaseLiveness;
+use crate::node::health::{ConflictStats, DatabaseLiveness};
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::purge::Purge;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
+use crate::node::signals::{SignalCounts, SignalFeed};
+use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
-use crate::node::{Admin, Feed, Scanner};
+use crate::node::{Admin, Deliveries, Feed, Scanner};
 use crate::store::{Store, StoreError};
 use crate::token::{Keyring, KeyringError, MasterSecret, PhoenixKeys};
 
@@ -64,7 +68,10 @@ pub enum SetupError {
 }
 
 impl Setup {
-    #[expect(clippy::too_many_lines, reason = "connects the parts of a node, one after the other")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "connects the parts of a node, one after the other"
+    )]
     /// Checks that the stored public keys derive from this master secret, and starts the node. Must be called within a
     /// tokio runtime.
     pub async fn open(self) -> Result<(Scanner, Admin), SetupError> {
@@ -95,6 +102,8 @@ impl Setup {
         let occupancy_cache = Arc::new(OccupancyCache::default());
         let keyrings = Keyrings::new(master, phoenix, Arc::clone(&store), Arc::clone(&identity_cache));
         let feed = Arc::new(Feed::new(Arc::clone(&store), bus.clone()));
+        let signals = Arc::new(SignalFeed::new(Arc::clone(&store), Arc::clone(&feed)));
+        signals.start();
         let effects = PostCommitEffects {
             ticket_cache: Arc::clone(&ticket_cache),
             scan_ids: Arc::clone(&scan_ids),
@@ -127,6 +136,8 @@ impl Setup {
             platform_keys: platform_keys.clone(),
         };
         cluster.start(bus.clone(), publisher_queue);
+        let bulk_writes = write_queue.bulk_writes();
+        let webhooks = Webhooks::start(Arc::clone(&store), Arc::clone(&feed), bulk_writes.clone());
         let invalidator = Invalidator {
             identity_cache: Arc::clone(&identity_cache),
             ticket_cache: Arc::clone(&ticket_cache),
@@ -141,15 +152,23 @@ impl Setup {
             Arc::clone(&feed),
             Arc::clone(&purge_wake),
         );
-        let admin = Admin::new(
-            Arc::clone(&store),
-            keyrings.clone(),
-            Arc::clone(&identity_cache),
-            invalidator.clone(),
-            ManifestCache::new(window),
-            write_queue.clone(),
-            Arc::clone(&purge_wake),
-        );
+        let deliveries = Deliveries::new(Arc::clone(&store), keyrings.clone(), bulk_writes.clone());
+        let admin = Admin {
+            store: Arc::clone(&store),
+            keyrings: keyrings.clone(),
+            identity_cache: Arc::clone(&identity_cache),
+            invalidator: invalidator.clone(),
+            manifest_cache: Arc::new(ManifestCache::new(window)),
+            write_queue: write_queue.clone(),
+            purge_wake,
+            webhooks: Arc::clone(&webhooks),
+        };
+        let audit_task = AuditTask {
+            store: Arc::clone(&store),
+            keyrings: keyrings.clone(),
+            bulk_writes: bulk_writes.clone(),
+        };
+        audit_task.start(Uuid::new_v4(), Arc::clone(&feed));
         let scanner = Scanner::new(ScannerParts {
             store,
             keyrings,
@@ -168,6 +187,11 @@ impl Setup {
             feed,
             write_queue,
             database_liveness,
+            signals,
+            signal_counts: SignalCounts::default(),
+            webhooks,
+            deliveries,
+            conflict_stats: ConflictStats::default(),
         });
         Ok((scanner, admin))
     }

@@ -311,6 +311,7 @@ impl PreparedCase {
             }),
             metadata: None,
             warnings: Vec::new(),
+            origin: None,
             claimed: true,
         }
     }

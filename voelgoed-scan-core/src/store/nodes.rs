@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::model::{OrganizationId, Timestamp};
-use crate::store::StoreError;
+use crate::store::{DeviceCounts, LiveEvent, StoreError};
 
 /// The change counters of an organization. A node that sees a counter rise drops what it has cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,4 +78,10 @@ pub trait NodeStore: Send + Sync {
 
     /// The use of each connection pool.
     fn pools(&self) -> Vec<PoolUse>;
+
+    /// The live events of all organizations that changed last, with at most `limit` gates in all.
+    async fn live_events(&self, now: Timestamp, limit: u16) -> Result<Vec<LiveEvent>, StoreError>;
+
+    /// The active devices of all organizations.
+    async fn device_counts(&self, now: Timestamp) -> Result<DeviceCounts, StoreError>;
 }

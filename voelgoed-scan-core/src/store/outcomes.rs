@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::model::{
     ApiKeyId, DeviceId, EventId, ReasonText, ScanRecord, ScanSession, SessionId, TicketCode, TicketFacts,
     TicketId, TicketLine, Timestamp,
@@ -126,6 +127,42 @@ pub enum ImportOutcome {
     Unchanged(TicketCode, TicketId),
     /// The line was not imported. The text says why.
     Rejected(String),
+}
+
+/// How many lines of an import had each outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportCounts {
+    /// Lines that created a ticket.
+    pub inserted: u64,
+    /// Lines that changed a ticket.
+    pub updated: u64,
+    /// Lines that were like their ticket.
+    pub unchanged: u64,
+    /// Lines that were not imported.
+    pub rejected: u64,
+}
+
+impl ImportCounts {
+    /// Counts the outcomes of a chunk.
+    pub fn add(&mut self, outcomes: &[ImportOutcome]) {
+        for outcome in outcomes {
+            *match outcome {
+                ImportOutcome::Inserted(..) => &mut self.inserted,
+                ImportOutcome::Updated(..) => &mut self.updated,
+                ImportOutcome::Unchanged(..) => &mut self.unchanged,
+                ImportOutcome::Rejected(_) => &mut self.rejected,
+            } += 1;
+        }
+    }
+}
+
+/// The end of an import, which its last chunk writes to the audit log.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportEnd<'a> {
+    /// The counts of the chunks before.
+    pub counts: ImportCounts,
+    /// Who imports.
+    pub audit: Audit<'a>,
 }
 
 /// The result of uploading offline scans.

@@ -1,9 +1,11 @@
 //! The registry of an organization: everything that the administration manages, except scans and tickets, by subject.
 //!
-//! Invariant: every change of what nodes cache raises the organization's change counter in the same transaction.
+//! Invariants: every change of what nodes cache raises the organization's change counter in the same transaction. Every change
+//! that a person makes takes an [`Audit`], and writes its entry in the same transaction. A call that changes nothing writes none.
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{
     ApiKey, ApiKeyId, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceStatus,
     EnrollRequest, EnrollmentCode, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyId,
@@ -23,6 +25,7 @@ pub trait Organizations: Send + Sync {
         &self,
         organization: &Organization,
         signing_keys: &[SigningKey],
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError>;
     /// The ids of all organizations. Used by the check of keys at the start of a node.
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
@@ -34,7 +37,12 @@ pub trait Organizations: Send + Sync {
 #[async_trait]
 pub trait Keys: Send + Sync {
     /// Creates an API key.
-    async fn create_api_key(&self, key: &ApiKey, hash: &TokenHash) -> Result<(), StoreError>;
+    async fn create_api_key(
+        &self,
+        key: &ApiKey,
+        hash: &TokenHash,
+        audit: Audit<'_>,
+    ) -> Result<(), StoreError>;
     /// The API key with that hash.
     async fn api_key(&self, hash: &TokenHash) -> Result<Option<ApiKey>, StoreError>;
     /// A page of the API keys of an organization, in the order of their ids.
@@ -48,6 +56,7 @@ pub trait Keys: Send + Sync {
         &self,
         organization: OrganizationId,
         id: ApiKeyId,
+        audit: Audit<'_>,
     ) -> Result<DeleteOutcome, StoreError>;
 
     /// The signing keys of an organization, oldest first.
@@ -57,6 +66,7 @@ pub trait Keys: Send + Sync {
         &self,
         organization: OrganizationId,
         key: &SigningKey,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError>;
     /// Changes the status of a signing key. `Missing` if it does not exist, `Conflict` if it is revoked.
     async fn set_signing_key_status(
@@ -65,6 +75,7 @@ pub trait Keys: Send + Sync {
         format: KeyFormat,
         kid: KeyId,
         status: KeyStatus,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<SigningKey>, StoreError>;
 }
 
@@ -78,6 +89,7 @@ pub trait Events: Send + Sync {
         id: EventId,
         event: &EventPut,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Event>, StoreError>;
     /// An event.
     async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>, StoreError>;
@@ -97,6 +109,7 @@ pub trait Events: Send + Sync {
         id: GateId,
         gate: &GatePut,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Gate>, StoreError>;
     /// A gate of an event.
     async fn gate(
@@ -125,6 +138,7 @@ pub trait Devices: Send + Sync {
         device: &DeviceRegister,
         token: &TokenHash,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError>;
     /// A device.
     async fn device(&self, organization: OrganizationId, id: DeviceId) -> Result<Option<Device>, StoreError>;
@@ -143,6 +157,7 @@ pub trait Devices: Send + Sync {
         id: DeviceId,
         patch: &DevicePatch,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError>;
     /// Replaces the token of a device. The old token is no longer valid; the active session goes on. `Conflict` if the
     /// device was revoked.
@@ -152,6 +167,7 @@ pub trait Devices: Send + Sync {
         id: DeviceId,
         token: &TokenHash,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError>;
     /// Revokes a device for good and ends its active session. Idempotent. Returns false if the device does not exist.
     async fn revoke_device(
@@ -159,6 +175,7 @@ pub trait Devices: Send + Sync {
         organization: OrganizationId,
         id: DeviceId,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError>;
     /// Records when devices last called. An earlier time changes nothing.
     async fn mark_devices_seen(
@@ -186,6 +203,7 @@ pub trait Enrollments: Send + Sync {
         device: DeviceId,
         code: &EnrollmentCode,
         expires_at: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<()>, StoreError>;
     /// Enrols a phone as the device of its code. Uses up the code and replaces the token of the device.
     ///
@@ -196,6 +214,7 @@ pub trait Enrollments: Send + Sync {
         request: &EnrollRequest,
         token: &TokenHash,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<Device>, StoreError>;
 }
 
@@ -217,12 +236,14 @@ pub trait Sessions: Send + Sync {
         organization: OrganizationId,
         id: SessionId,
     ) -> Result<Option<ScanSession>, StoreError>;
-    /// Ends a session. An ended session is returned unchanged. `None` if it does not exist.
+    /// Ends a session. An ended session is returned unchanged. `None` if it does not exist. The device itself leaves no entry in
+    /// the audit log: then `audit` is `None`.
     async fn end_session(
         &self,
         organization: OrganizationId,
         id: SessionId,
         now: Timestamp,
+        audit: Option<Audit<'_>>,
     ) -> Result<Option<ScanSession>, StoreError>;
     /// A page of the sessions, newest first. `device`, `event` and `status` filter them.
     async fn sessions(

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{Event, EventId, OrganizationId, ScanId, TicketCode, Timestamp};
 use crate::store::{Cursor, Page, PageRequest, StoreError};
 
@@ -50,6 +51,14 @@ pub enum DeleteEventOutcome {
 /// Deletes personal data and events.
 #[async_trait]
 pub trait RetentionStore: Send + Sync {
+    /// Enters in the audit log that the deletion of an event's personal data begins. False if the event does not exist.
+    async fn begin_clearing(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        audit: Audit<'_>,
+    ) -> Result<bool, StoreError>;
+
     /// The next tickets of an event that hold personal data, in the order of their codes. A page reads at most `limit` tickets.
     async fn tickets_with_personal_data(
         &self,
@@ -132,6 +141,7 @@ pub trait RetentionStore: Send + Sync {
         event: EventId,
         expected: ExpectedCounts,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<DeleteEventOutcome>, StoreError>;
 
     /// A page of the events that are archived since `before` or longer, in the order of their ids.

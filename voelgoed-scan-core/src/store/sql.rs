@@ -6,8 +6,11 @@
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
 //! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
-//! positions of the feed.
+//! positions of the feed, webhooks.
 
+mod audit;
+mod audit_acts;
+mod audited_changes;
 mod background;
 mod batch;
 mod bounded_list;
@@ -15,6 +18,7 @@ mod bulk;
 mod change_counters;
 #[cfg(feature = "sqlite")]
 mod database_file;
+mod deliveries;
 mod denials;
 mod devices;
 mod dialect;
@@ -27,6 +31,7 @@ mod former_rules;
 mod gates;
 mod import;
 mod keys;
+mod live;
 mod lookup;
 mod manifests;
 mod mapping;
@@ -44,6 +49,7 @@ mod row;
 mod scan_row;
 mod scans;
 mod sessions;
+mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sync;
@@ -52,6 +58,7 @@ mod tests;
 mod ticket_statuses;
 mod tickets;
 mod undo;
+pub(crate) mod webhooks;
 mod write_deadline;
 mod writer_connection;
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Format, Gate, GateId, KeyId, Metadata,
-    OrganizationId, Override, Reason, ScanId, ScanResult, SessionId, TicketCode, TicketFacts, TicketId,
-    TicketStatus, Timestamp,
+    AuditContext, BatchId, Claims, DeviceId, DeviceKey, Direction, Event, EventId, Format, Gate, GateId,
+    KeyId, Metadata, OrganizationId, Override, Reason, ScanId, ScanResult, SessionId, TicketCode,
+    TicketFacts, TicketId, TicketStatus, Timestamp,
 };
 use crate::rules::{ConflictKind, CountChange, FormerRules, HistoryKind, NewScan};
 use crate::sync::event_of_scan::EventLookup;
@@ -48,6 +48,8 @@ pub struct UploadBatch {
     pub received_at: Timestamp,
     /// The device's signature.
     pub signature: Option<BatchSignature>,
+    /// The call that sent the batch. The audit log names it with overrides and undos.
+    pub origin: Option<AuditContext>,
     /// The scans.
     pub items: Vec<UploadItem>,
 }
@@ -330,6 +332,8 @@ pub struct SyncWrites {
     pub changed: Vec<ScanState>,
     /// Those of them that are decided differently now, or were undone.
     pub changed_decisions: Vec<(EventId, ScanId)>,
+    /// The conflicts that scans lost by this batch, also those that are in quarantine now.
+    pub opened_conflicts: Vec<ConflictKind>,
     /// The recorded scans that got a position in the device's log.
     pub log_positions: Vec<(ScanId, LogPosition)>,
     /// The changed tickets.

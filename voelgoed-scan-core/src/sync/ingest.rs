@@ -5,8 +5,8 @@ mod results;
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride, RuleSettings, ScanId, ScanRecord,
-    ScanResult, Source, TicketCode, TicketId, Undone,
+    Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride, RuleSettings, ScanId,
+    ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
 use crate::sync::event_of_scan::session_at;

@@ -140,6 +140,7 @@ mod tests {
             sent_at: NOW,
             received_at: NOW,
             signature: None,
+            origin: None,
             items,
         };
         let links: Vec<_> = batch.items.iter().map(|item| item.link).collect();

@@ -282,6 +282,14 @@ impl TicketHistories {
             .map(|tracked| &tracked.current.record)
     }
 
+    /// The conflicts that scans lose now and did not lose before.
+    pub fn opened_conflicts(&self) -> impl Iterator<Item = ConflictKind> {
+        self.scans.values().filter_map(|tracked| {
+            let before = tracked.stored.as_ref().and_then(|stored| stored.conflict);
+            tracked.current.conflict.filter(|now| before != Some(*now))
+        })
+    }
+
     /// The conflict that a scan lost, or else the first conflict that it won.
     #[must_use]
     pub fn conflict(&self, scan: ScanId) -> Option<Conflict> {

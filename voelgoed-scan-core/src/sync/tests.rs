@@ -210,6 +210,7 @@ impl TestDatabase {
             override_: None,
             metadata: None,
             warnings: Vec::new(),
+            origin: None,
             claimed: true,
         };
         let (_, writes) = decide_batch(&[attempt], facts, &RULES);
@@ -322,6 +323,7 @@ impl TestDatabase {
             sent_at: arrival,
             received_at: arrival,
             signature: None,
+            origin: None,
             items: batch.iter().map(Self::item).collect(),
         };
         let mut remaining = RemainingItems::new(&upload_batch);
@@ -707,6 +709,7 @@ fn the_clock_is_corrected_above_two_seconds_and_never_past_the_time_of_receipt()
             sent_at: NOW.plus_millis(sent),
             received_at: NOW,
             signature: None,
+            origin: None,
             items: Vec::new(),
         };
         let mut scan = device_scan(scanned);

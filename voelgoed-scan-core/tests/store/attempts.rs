@@ -41,6 +41,7 @@ pub(crate) fn entry(session: &TestSession, code: TicketCode, seconds: i64) -> At
         override_: None,
         metadata: None,
         warnings: Vec::new(),
+        origin: None,
         claimed: true,
     }
 }

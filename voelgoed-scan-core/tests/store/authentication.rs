@@ -10,7 +10,7 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{PutOutcome, StartOutcome};
 
 use crate::attempts::entry;
-use crate::fixture::{ALL, Fixture, START, after, name, register, token, with_identities};
+use crate::fixture::{ALL, Fixture, START, after, audit, name, register, token, with_identities};
 use crate::sessions::{new_session, start};
 
 pub(crate) fn patch(json: &str) -> DevicePatch {
@@ -23,7 +23,7 @@ pub(crate) async fn an_inactive_device_records_nothing_until_it_is_reactivated(f
     let set = async |json: &str| {
         let put = fixture
             .store
-            .patch_device(organization, device, &patch(json), after(1))
+            .patch_device(organization, device, &patch(json), after(1), audit())
             .await;
         assert!(matches!(put, Ok(PutOutcome::Replaced(_))), "{put:?}");
     };
@@ -107,7 +107,7 @@ pub(crate) async fn a_cached_identity_is_ignored_after_a_change(fixture: Fixture
     let device = fixture.device_at(fixture.main_gate, "lost").await;
     let before = cached(entry(&device, fixture.ticket("{}").await, 0)).await;
     let revoked = store
-        .revoke_device(fixture.organization, device.device, START)
+        .revoke_device(fixture.organization, device.device, START, audit())
         .await;
     assert!(matches!(revoked, Ok(true)), "{revoked:?}");
     assert_eq!(fixture.record_one(before).await, Recorded::DeviceInactive);
@@ -142,7 +142,7 @@ pub(crate) async fn a_revoked_device_cannot_be_reactivated(fixture: Fixture) {
     let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     assert!(
         store
-            .revoke_device(organization, device, after(1))
+            .revoke_device(organization, device, after(1), audit())
             .await
             .expect("the device is revoked")
     );
@@ -170,7 +170,7 @@ pub(crate) async fn a_revoked_device_cannot_be_reactivated(fixture: Fixture) {
     );
     assert!(
         store
-            .revoke_device(organization, device, after(5))
+            .revoke_device(organization, device, after(5), audit())
             .await
             .expect("the device is revoked"),
         "revoking is idempotent"
@@ -183,18 +183,30 @@ pub(crate) async fn a_revoked_device_cannot_be_reactivated(fixture: Fixture) {
         Some(revoked)
     );
     let reactivated = store
-        .patch_device(organization, device, &patch(r#"{"status":"active"}"#), after(3))
+        .patch_device(
+            organization,
+            device,
+            &patch(r#"{"status":"active"}"#),
+            after(3),
+            audit(),
+        )
         .await;
     assert!(
         matches!(reactivated, Ok(PutOutcome::Conflict(_))),
         "{reactivated:?}"
     );
     let renamed = store
-        .patch_device(organization, device, &patch(r#"{"name":"Lost"}"#), after(3))
+        .patch_device(
+            organization,
+            device,
+            &patch(r#"{"name":"Lost"}"#),
+            after(3),
+            audit(),
+        )
         .await;
     assert!(matches!(renamed, Ok(PutOutcome::Replaced(_))), "{renamed:?}");
     let rotated = store
-        .rotate_device_token(organization, device, &token("new"), after(3))
+        .rotate_device_token(organization, device, &token("new"), after(3), audit())
         .await;
     assert!(matches!(rotated, Ok(PutOutcome::Conflict(_))), "{rotated:?}");
     let authenticated = store
@@ -209,7 +221,7 @@ pub(crate) async fn a_revoked_device_cannot_be_reactivated(fixture: Fixture) {
     let unknown_device = DeviceId::from_uuid(Uuid::new_v4());
     assert!(
         !store
-            .revoke_device(organization, unknown_device, START)
+            .revoke_device(organization, unknown_device, START, audit())
             .await
             .expect("the read succeeds")
     );
@@ -219,7 +231,7 @@ pub(crate) async fn a_rotated_token_replaces_the_old_one_and_keeps_the_session(f
     let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let old = token(&format!("{organization} scanner-1"));
     let rotated = store
-        .rotate_device_token(organization, device, &token("new"), after(1))
+        .rotate_device_token(organization, device, &token("new"), after(1), audit())
         .await;
     assert!(matches!(rotated, Ok(PutOutcome::Replaced(_))), "{rotated:?}");
     assert_eq!(
@@ -245,7 +257,7 @@ pub(crate) async fn a_rotated_token_replaces_the_old_one_and_keeps_the_session(f
     );
     let unknown_device = DeviceId::from_uuid(Uuid::new_v4());
     let missing = store
-        .rotate_device_token(organization, unknown_device, &token("other"), START)
+        .rotate_device_token(organization, unknown_device, &token("other"), START, audit())
         .await;
     assert_eq!(missing.expect("the read succeeds"), PutOutcome::Missing);
 }
@@ -255,7 +267,7 @@ pub(crate) async fn a_device_label_is_unique_in_its_organization(fixture: Fixtur
     let register = serde_json::from_str(r#"{"device_id":"scanner-1","name":"Again"}"#).expect("a device");
     let id = DeviceId::from_uuid(Uuid::new_v4());
     let put = store
-        .register_device(organization, id, &register, &token("again"), START)
+        .register_device(organization, id, &register, &token("again"), START, audit())
         .await;
     assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
     assert_eq!(
@@ -313,7 +325,7 @@ pub(crate) async fn lists_of_devices_and_sessions_apply_every_filter(fixture: Fi
     let (store, organization) = (&fixture.store, fixture.organization);
     let idle = register(&**store, organization, "idle").await;
     store
-        .revoke_device(organization, idle.id, START)
+        .revoke_device(organization, idle.id, START, audit())
         .await
         .expect("the device is revoked");
     let labels = async |label, status| {

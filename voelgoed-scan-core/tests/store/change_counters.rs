@@ -9,7 +9,9 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{ChangeCounters, UndoPermission};
 
 use crate::attempts::entry;
-use crate::fixture::{Fixture, START, after, live, name, open_gate, put_event, put_gate, register, token};
+use crate::fixture::{
+    Fixture, START, after, audit, live, name, open_gate, put_event, put_gate, register, token,
+};
 
 /// Reports which of an organization's counters rose since the last call: (facts, tickets).
 struct CounterWatch<'a> {
@@ -55,12 +57,12 @@ pub(crate) async fn every_change_raises_its_counter(fixture: Fixture) {
     assert_eq!(watch.rose().await, facts, "a new device");
     let patch = serde_json::from_str(r#"{"name":"Old"}"#).expect("a patch");
     store
-        .patch_device(organization, device, &patch, START)
+        .patch_device(organization, device, &patch, START, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a device");
     store
-        .rotate_device_token(organization, device, &token("new"), START)
+        .rotate_device_token(organization, device, &token("new"), START, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a token");
@@ -76,12 +78,12 @@ pub(crate) async fn every_change_raises_its_counter(fixture: Fixture) {
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a new session");
     store
-        .end_session(organization, session, START)
+        .end_session(organization, session, START, None)
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "an ended session");
     store
-        .revoke_device(organization, device, START)
+        .revoke_device(organization, device, START, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a revoked device");
@@ -93,12 +95,12 @@ pub(crate) async fn every_change_raises_its_counter(fixture: Fixture) {
         inserted_at: START,
     };
     store
-        .add_signing_key(organization, &key)
+        .add_signing_key(organization, &key, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a new signing key");
     store
-        .set_signing_key_status(organization, key.format, key.kid, KeyStatus::Revoked)
+        .set_signing_key_status(organization, key.format, key.kid, KeyStatus::Revoked, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a signing key");
@@ -110,12 +112,12 @@ pub(crate) async fn every_change_raises_its_counter(fixture: Fixture) {
         inserted_at: START,
     };
     store
-        .create_api_key(&key, &token("key"))
+        .create_api_key(&key, &token("key"), audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a new API key");
     store
-        .delete_api_key(organization, key.id)
+        .delete_api_key(organization, key.id, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(watch.rose().await, facts, "a deleted API key");
@@ -174,11 +176,11 @@ pub(crate) async fn scans_and_unchanged_rows_raise_no_counter(fixture: Fixture) 
         .await;
     fixture.set_status(code, SettableStatus::Active).await;
     store
-        .revoke_device(organization, DeviceId::from_uuid(Uuid::new_v4()), START)
+        .revoke_device(organization, DeviceId::from_uuid(Uuid::new_v4()), START, audit())
         .await
         .expect("the read succeeds");
     store
-        .end_session(organization, SessionId::from_uuid(Uuid::new_v4()), START)
+        .end_session(organization, SessionId::from_uuid(Uuid::new_v4()), START, None)
         .await
         .expect("the read succeeds");
     other.change_event(|_| {}).await;

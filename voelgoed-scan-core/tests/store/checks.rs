@@ -36,7 +36,7 @@ pub(crate) async fn the_first_failing_check_decides(fixture: Fixture) {
             let lines = numbered(&[&format!(r#"{{"code":"{code}"}}"#)]);
             fixture
                 .store
-                .import(fixture.organization, other_event, &lines, START)
+                .import(fixture.organization, other_event, &lines, START, None)
                 .await
                 .expect("the write succeeds");
             code
@@ -112,7 +112,7 @@ pub(crate) async fn an_exit_checks_only_the_ticket_and_its_event(fixture: Fixtur
     let lines = numbered(&[&format!(r#"{{"code":"{code_of_other_event}"}}"#)]);
     fixture
         .store
-        .import(fixture.organization, other_event, &lines, START)
+        .import(fixture.organization, other_event, &lines, START, None)
         .await
         .expect("the write succeeds");
     assert_eq!(

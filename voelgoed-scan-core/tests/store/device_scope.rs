@@ -6,7 +6,7 @@ use voelgoed_scan_core::store::{AcceptOutcome, Acceptance, PutOutcome, StartOutc
 use voelgoed_scan_core::sync::SyncStatus;
 
 use crate::attempts::entry;
-use crate::fixture::{Fixture, RULES, after, reason_text, with_identities};
+use crate::fixture::{Fixture, RULES, after, audit, reason_text, with_identities};
 use crate::sync::{item, outcome_of, scan, sync_batch};
 
 impl Fixture {
@@ -19,7 +19,7 @@ impl Fixture {
         let (organization, device) = (self.organization, self.main_session.device);
         let put = self
             .store
-            .patch_device(organization, device, &patch, after(seconds))
+            .patch_device(organization, device, &patch, after(seconds), audit())
             .await;
         match put {
             Ok(PutOutcome::Replaced(device)) => assert_eq!(device.scope, scope),
@@ -169,7 +169,13 @@ pub(crate) async fn an_uploaded_scan_is_judged_by_the_scope_at_its_time(fixture:
     for _ in 0..2 {
         let accepted = fixture
             .store
-            .accept(fixture.organization, outside.scan_id, &acceptance, &RULES)
+            .accept(
+                fixture.organization,
+                outside.scan_id,
+                &acceptance,
+                &RULES,
+                audit(),
+            )
             .await;
         match accepted.expect("the write succeeds") {
             Some(AcceptOutcome::Accepted { record, .. }) => {

@@ -10,7 +10,7 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{PutOutcome, StoreError};
 use voelgoed_scan_core::sync::SyncStatus;
 
-use crate::fixture::{Fixture, START, after, name, token};
+use crate::fixture::{Fixture, START, after, audit, name, token};
 use crate::sync::{item, scan, sync_batch};
 
 fn app() -> App {
@@ -42,7 +42,13 @@ impl Fixture {
         let code = EnrollmentCode::generate();
         let put = self
             .store
-            .put_enrollment(self.organization, self.main_session.device, &code, after(300))
+            .put_enrollment(
+                self.organization,
+                self.main_session.device,
+                &code,
+                after(300),
+                audit(),
+            )
             .await;
         assert_eq!(put.expect("the write succeeds"), PutOutcome::Created(()));
         code
@@ -51,7 +57,7 @@ impl Fixture {
     async fn try_enroll(&self, code: &EnrollmentCode, now: Timestamp) -> Option<Device> {
         let enrolled = self
             .store
-            .enroll(&request(code, None), &token("phone"), now)
+            .enroll(&request(code, None), &token("phone"), now, audit())
             .await;
         enrolled.expect("the write succeeds")
     }
@@ -72,7 +78,7 @@ pub(crate) async fn a_code_enrolls_once_and_invalidates_the_old_token(fixture: F
     let code = fixture.enrollment_code().await;
     let key = DeviceSecret::generate().public();
     let enrolled = store
-        .enroll(&request(&code, Some(key)), &token("phone"), after(300))
+        .enroll(&request(&code, Some(key)), &token("phone"), after(300), audit())
         .await
         .expect("the write succeeds")
         .expect("a code is valid until it expires");
@@ -118,7 +124,7 @@ pub(crate) async fn of_concurrent_enrollments_with_one_code_one_succeeds(fixture
                     // A caller retries after contention.
                     loop {
                         let token = token(&format!("phone {number}"));
-                        match store.enroll(&request, &token, after(1)).await {
+                        match store.enroll(&request, &token, after(1), audit()).await {
                             Err(StoreError::Contended { .. }) => {}
                             done => return done.expect("the write succeeds"),
                         }
@@ -147,7 +153,7 @@ pub(crate) async fn five_wrong_secrets_invalidate_a_code(fixture: Fixture) {
     let calls: Vec<_> = (0..5)
         .map(|_| {
             let (store, request) = (Arc::clone(&fixture.store), request(&wrong_secret(&code), None));
-            tokio::spawn(async move { store.enroll(&request, &token("guessed"), after(1)).await })
+            tokio::spawn(async move { store.enroll(&request, &token("guessed"), after(1), audit()).await })
         })
         .collect();
     for call in calls {
@@ -192,7 +198,7 @@ pub(crate) async fn a_revoked_device_cannot_enroll_and_an_inactive_one_stays_ina
     let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let patch = serde_json::from_str(r#"{"status":"inactive"}"#).expect("a patch");
     store
-        .patch_device(organization, device, &patch, START)
+        .patch_device(organization, device, &patch, START, audit())
         .await
         .expect("the write succeeds");
     let code = fixture.enrollment_code().await;
@@ -203,7 +209,7 @@ pub(crate) async fn a_revoked_device_cannot_enroll_and_an_inactive_one_stays_ina
     assert_eq!(enrolled.status, DeviceStatus::Inactive);
     let code = fixture.enrollment_code().await;
     store
-        .revoke_device(organization, device, after(2))
+        .revoke_device(organization, device, after(2), audit())
         .await
         .expect("the device is revoked");
     assert_eq!(
@@ -215,7 +221,7 @@ pub(crate) async fn a_revoked_device_cannot_enroll_and_an_inactive_one_stays_ina
         let code = EnrollmentCode::generate();
         fixture
             .store
-            .put_enrollment(organization, device, &code, after(9))
+            .put_enrollment(organization, device, &code, after(9), audit())
             .await
             .expect("the read succeeds")
     };
@@ -228,7 +234,7 @@ pub(crate) async fn a_code_is_issued_only_for_a_device_of_the_same_organization(
         let code = EnrollmentCode::generate();
         let put = fixture
             .store
-            .put_enrollment(fixture.organization, device, &code, after(300))
+            .put_enrollment(fixture.organization, device, &code, after(300), audit())
             .await;
         assert_eq!(put.expect("the read succeeds"), PutOutcome::Missing);
         assert_eq!(fixture.try_enroll(&code, after(1)).await, None);

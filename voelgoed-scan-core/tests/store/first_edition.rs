@@ -10,7 +10,7 @@ use voelgoed_scan_core::store::{PutOutcome, open};
 
 use crate::attempts::entry;
 use crate::database::Database;
-use crate::fixture::{ALL, Fixture, START, open_gate};
+use crate::fixture::{ALL, Fixture, START, audit, open_gate};
 use crate::sync::scan;
 
 /// The last migration of the first edition.
@@ -160,7 +160,7 @@ pub(crate) async fn a_filled_database_of_the_first_edition_keeps_everything(fixt
         let gone = fixture.device_at(fixture.main_gate, "gone").await;
         let revoked = fixture
             .store
-            .revoke_device(fixture.organization, gone.device, START)
+            .revoke_device(fixture.organization, gone.device, START, audit())
             .await;
         assert!(revoked.expect("the write succeeds"));
         fixture.sync(&gone, code, &[scan(&gone, code, 20)]).await;
@@ -213,7 +213,14 @@ pub(crate) async fn a_filled_database_of_the_first_edition_keeps_everything(fixt
     put.code = "DOOR".parse().ok();
     let (organization, event) = (fixture.organization, fixture.event);
     let third = store
-        .put_gate(organization, event, uuid::Uuid::new_v4().into(), &put, START)
+        .put_gate(
+            organization,
+            event,
+            uuid::Uuid::new_v4().into(),
+            &put,
+            START,
+            audit(),
+        )
         .await;
     assert!(matches!(third, Ok(PutOutcome::Conflict(_))), "{third:?}");
     let gates = store.gates(organization, event, &ALL).await.expect("a page").data;
@@ -221,7 +228,14 @@ pub(crate) async fn a_filled_database_of_the_first_edition_keeps_everything(fixt
     // A gate of the first edition may serve a second event now.
     let second = crate::fixture::put_event(&*store, organization, &crate::fixture::live()).await;
     let put = store
-        .put_gate(organization, second, fixture.main_gate, &open_gate("Main"), START)
+        .put_gate(
+            organization,
+            second,
+            fixture.main_gate,
+            &open_gate("Main"),
+            START,
+            audit(),
+        )
         .await;
     assert!(matches!(put, Ok(PutOutcome::Created(_))), "{put:?}");
     assert_eq!(fixture.enter(codes[0], 40).await, Reason::AlreadyScanned);

@@ -6,17 +6,19 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use uuid::Uuid;
+use voelgoed_scan_core::audit::{Audit, AuditSigner};
 use voelgoed_scan_core::model::{
-    Attempt, Decided, Device, DeviceId, DeviceRegister, EventId, EventOccupancy, EventPut, GateId, GatePut,
-    Organization, OrganizationId, Reason, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SessionId,
-    SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp, TokenHash,
+    Attempt, AuditContext, Decided, Device, DeviceId, DeviceRegister, EventId, EventOccupancy, EventPut,
+    GateId, GatePut, Organization, OrganizationId, Reason, ReasonText, Recorded, RuleSettings, ScanId,
+    ScanRecord, SessionId, SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp,
+    TokenHash,
 };
 use voelgoed_scan_core::store::open;
 use voelgoed_scan_core::store::{
     ImportOutcome, NumberedLine, Order, PageRequest, PutOutcome, ScanFilter, StartOutcome, Store,
     UndoOutcome, UndoPermission,
 };
-use voelgoed_scan_core::token::payload_sha256;
+use voelgoed_scan_core::token::{MasterSecret, payload_sha256};
 
 use crate::attempts::{decided, entry, exit, record_until_answered};
 use crate::database::Database;
@@ -28,6 +30,25 @@ pub(crate) const RULES: RuleSettings = RuleSettings {
 
 /// The time at which every test starts: 2026-11-22T18:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_370_400_000);
+
+static MASTER: LazyLock<MasterSecret> = LazyLock::new(MasterSecret::generate);
+
+/// The secret that signs the audit logs of every test.
+pub(crate) fn audit_master() -> &'static MasterSecret {
+    &MASTER
+}
+
+/// Who makes the changes of every test.
+static CONTEXT: AuditContext = AuditContext::cli();
+
+/// What a change needs to be entered in the audit log.
+pub(crate) fn audit() -> Audit<'static> {
+    Audit {
+        context: &CONTEXT,
+        at: START,
+        signer: AuditSigner::new(&MASTER),
+    }
+}
 
 /// The tokens of all registered devices, by which [`with_identities`] looks them up.
 static TOKENS: LazyLock<Mutex<HashMap<DeviceId, TokenHash>>> = LazyLock::new(Mutex::default);
@@ -84,7 +105,7 @@ impl Fixture {
             inserted_at: START,
         };
         store
-            .create_organization(&row, &[])
+            .create_organization(&row, &[], audit())
             .await
             .expect("the organization is created");
         let event = put_event(&*store, organization, &live()).await;
@@ -115,7 +136,7 @@ impl Fixture {
         change(&mut event);
         let put = self
             .store
-            .put_event(self.organization, self.event, &event, after(seconds))
+            .put_event(self.organization, self.event, &event, after(seconds), audit())
             .await
             .expect("the event is written");
         assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");
@@ -127,7 +148,7 @@ impl Fixture {
         change(&mut put);
         let put = self
             .store
-            .put_gate(self.organization, self.event, gate, &put, START)
+            .put_gate(self.organization, self.event, gate, &put, START, audit())
             .await
             .expect("the gate is written");
         assert!(matches!(put, PutOutcome::Replaced(_)), "{put:?}");
@@ -147,7 +168,7 @@ impl Fixture {
 
     pub(crate) async fn import_at(&self, lines: &[&str], now: Timestamp) -> Vec<ImportOutcome> {
         self.store
-            .import(self.organization, self.event, &numbered(lines), now)
+            .import(self.organization, self.event, &numbered(lines), now, None)
             .await
             .expect("the import is written")
             .expect("the event exists")
@@ -230,6 +251,7 @@ impl Fixture {
                 scan,
                 by,
                 &reason_text("a mistake"),
+                audit().context,
                 after(seconds),
                 &RULES,
             )
@@ -288,7 +310,7 @@ impl Fixture {
     /// Changes a ticket's status.
     pub(crate) async fn set_status(&self, code: TicketCode, status: SettableStatus) -> TicketFacts {
         self.store
-            .set_ticket_status(self.organization, self.event, code, status, START)
+            .set_ticket_status(self.organization, self.event, code, status, START, audit())
             .await
             .expect("the status is written")
             .expect("the ticket exists")
@@ -297,7 +319,14 @@ impl Fixture {
     /// Sets the status of a ticket, `seconds` after [`START`].
     pub(crate) async fn set_status_at(&self, code: TicketCode, status: SettableStatus, seconds: i64) {
         self.store
-            .set_ticket_status(self.organization, self.event, code, status, after(seconds))
+            .set_ticket_status(
+                self.organization,
+                self.event,
+                code,
+                status,
+                after(seconds),
+                audit(),
+            )
             .await
             .expect("the status is written")
             .expect("the ticket exists");
@@ -341,7 +370,7 @@ pub(crate) fn numbered(lines: &[&str]) -> Vec<NumberedLine> {
 pub(crate) async fn put_event(store: &dyn Store, organization: OrganizationId, event: &EventPut) -> EventId {
     let id = EventId::from_uuid(Uuid::new_v4());
     let put = store
-        .put_event(organization, id, event, START)
+        .put_event(organization, id, event, START, audit())
         .await
         .expect("an event");
     assert!(matches!(put, PutOutcome::Created(_)), "{put:?}");
@@ -356,7 +385,7 @@ pub(crate) async fn put_gate(
 ) -> GateId {
     let id = GateId::from_uuid(Uuid::new_v4());
     let put = store
-        .put_gate(organization, event, id, gate, START)
+        .put_gate(organization, event, id, gate, START, audit())
         .await
         .expect("a gate");
     assert!(matches!(put, PutOutcome::Created(_)), "{put:?}");
@@ -379,7 +408,7 @@ pub(crate) async fn register(store: &dyn Store, organization: OrganizationId, la
     let hash = token(&format!("{organization} {label}"));
     let id = DeviceId::from_uuid(Uuid::new_v4());
     let put = store
-        .register_device(organization, id, &device, &hash, START)
+        .register_device(organization, id, &device, &hash, START, audit())
         .await;
     match put.expect("a device") {
         PutOutcome::Created(device) => {

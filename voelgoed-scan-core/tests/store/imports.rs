@@ -131,7 +131,7 @@ pub(crate) async fn an_invalid_line_is_rejected_and_names_the_field(fixture: Fix
     let lines = numbered(&[&format!(r#"{{"code":"{code_of_other_event}"}}"#)]);
     fixture
         .store
-        .import(fixture.organization, other_event, &lines, START)
+        .import(fixture.organization, other_event, &lines, START, None)
         .await
         .expect("the write succeeds");
     let stranger = Uuid::new_v4();
@@ -178,7 +178,7 @@ pub(crate) async fn an_invalid_line_is_rejected_and_names_the_field(fixture: Fix
     let nowhere = EventId::from_uuid(Uuid::new_v4());
     let missing = fixture
         .store
-        .import(fixture.organization, nowhere, &numbered(&["{}"]), START)
+        .import(fixture.organization, nowhere, &numbered(&["{}"]), START, None)
         .await;
     assert_eq!(missing.expect("the read succeeds"), None);
 }
@@ -219,7 +219,7 @@ pub(crate) async fn concurrent_imports_lose_no_class_and_no_ticket(fixture: Fixt
             let shared = format!(r#"{{"code":"{CODE}","ticket_class":"Shared"}}"#);
             tokio::spawn(async move {
                 store
-                    .import(organization, event, &numbered(&[&own, &shared]), START)
+                    .import(organization, event, &numbered(&[&own, &shared]), START, None)
                     .await
             })
         })
@@ -258,7 +258,7 @@ pub(crate) async fn a_code_imported_concurrently_by_two_events_belongs_to_one(fi
                 .map(|code| format!(r#"{{"code":"{code}"}}"#))
                 .collect();
             let lines = numbered(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-            tokio::spawn(async move { store.import(organization, event, &lines, START).await })
+            tokio::spawn(async move { store.import(organization, event, &lines, START, None).await })
         })
         .collect();
     let (mut inserted, mut rejected) = (0, 0);

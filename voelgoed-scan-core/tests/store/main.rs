@@ -8,6 +8,7 @@
 
 mod admission;
 mod attempts;
+mod audit;
 mod audit_trail;
 mod authentication;
 mod background;
@@ -18,12 +19,14 @@ mod checks;
 mod concurrent_changes;
 mod daily;
 mod database;
+mod deliveries;
 mod device_scope;
 mod enrollments;
 mod feed;
 mod first_edition;
 mod fixture;
 mod imports;
+mod live;
 mod manifests;
 mod media;
 mod opening;
@@ -36,12 +39,14 @@ mod retry;
 mod rule_changes;
 mod sessions;
 mod shared_gates;
+mod signals;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_file;
 mod sync;
 mod tenants;
 mod tickets;
 mod undo;
+mod webhooks;
 
 /// Defines one test a rule, on one database.
 macro_rules! store_tests {
@@ -78,6 +83,16 @@ macro_rules! all_store_tests {
                 an_exit_is_denied_only_when_the_holder_is_not_inside,
                 an_override_admits_only_duplicates_and_refusals,
                 every_change_raises_the_version_of_a_ticket,
+            }
+            audit {
+                every_change_leaves_one_entry_and_an_unchanged_row_none,
+                a_change_that_a_rule_forbids_leaves_no_entry,
+                concurrent_changes_on_four_nodes_make_one_chain,
+                the_log_is_filtered_and_paged_in_both_orders,
+                an_organization_reads_only_its_own_log,
+                overrides_and_undos_are_entered_once_with_their_calls,
+                an_act_is_entered_by_one_node,
+                old_addresses_are_cleared_and_the_chain_stays,
             }
             background {
                 one_node_has_the_lease_of_a_task,
@@ -118,6 +133,17 @@ macro_rules! all_store_tests {
                 an_uploaded_scan_is_judged_by_the_scope_at_its_time,
                 a_quarantined_scan_is_judged_by_the_time_that_its_first_arrival_fixed,
             }
+            deliveries {
+                a_due_delivery_is_leased_by_one_node,
+                concurrent_nodes_lease_each_delivery_once,
+                a_lease_that_has_run_out_is_taken_over_and_its_late_result_does_not_count,
+                deliveries_of_a_ticket_are_sent_one_at_a_time_in_their_order,
+                a_result_says_what_became_of_a_delivery,
+                a_receiver_that_is_gone_disables_its_webhook,
+                five_days_of_nothing_but_failures_disable_a_webhook,
+                a_disabled_webhook_is_sent_nothing_and_what_it_got_counts,
+                the_former_secret_is_leased_until_its_time,
+            }
             enrollments {
                 a_code_enrolls_once_and_invalidates_the_old_token,
                 of_concurrent_enrollments_with_one_code_one_succeeds,
@@ -147,6 +173,12 @@ macro_rules! all_store_tests {
                 a_code_imported_concurrently_by_two_events_belongs_to_one,
                 lines_with_the_same_code_apply_in_order,
                 an_import_never_resets_admissions,
+            }
+            live {
+                live_events_of_all_organizations_are_shown_with_the_people_inside,
+                the_limit_leaves_out_the_gates_of_the_events_that_changed_first,
+                a_new_day_of_an_event_begins_with_nobody_inside_in_the_metrics,
+                active_devices_are_counted_by_when_they_were_heard_of,
             }
             manifests {
                 every_change_to_a_manifest_raises_its_version,
@@ -245,6 +277,16 @@ macro_rules! all_store_tests {
                 the_audit_trail_filters_by_gate_and_by_event,
                 a_gate_of_another_organization_changes_nothing,
             }
+            signals {
+                one_signal_of_a_kind_is_open_for_a_subject,
+                of_concurrent_searches_one_opens_a_signal,
+                what_follows_from_an_entry_is_written_once,
+                changes_of_signals_are_read_in_their_order,
+                signals_stay_within_their_organization,
+                what_holds_now_is_that_of_live_events_and_active_devices,
+                the_time_since_which_servers_listen_is_kept,
+                the_window_of_a_device_is_kept,
+            }
             first_edition {
                 a_filled_database_of_the_first_edition_keeps_everything,
             }
@@ -308,6 +350,24 @@ macro_rules! all_store_tests {
                 only_an_open_admission_can_be_undone,
                 a_device_can_undo_only_its_own_scans_of_the_last_15_minutes,
                 an_undo_leaves_a_voided_ticket_voided,
+            }
+            webhooks {
+                each_decision_is_told_once_by_its_type,
+                a_body_has_the_record_without_metadata_reasons_and_codes,
+                a_webhook_is_told_of_its_own_events_and_organization,
+                an_uploads_losers_are_denied_and_a_demoted_scan_is_told_as_a_conflict_alone,
+                a_scan_that_is_admitted_after_all_is_told_as_such,
+                scans_that_are_read_late_are_told_in_their_order,
+                a_quarantined_scan_is_told_as_a_conflict_once,
+                sessions_are_told_when_they_start_and_end,
+                nothing_is_written_for_a_disabled_webhook_and_what_was_pending_has_failed,
+                a_webhook_that_begins_to_want_scans_is_told_of_what_follows,
+                of_24_webhooks_created_at_once_20_exist,
+                a_deleted_webhook_is_gone_at_once_and_its_deliveries_follow,
+                old_deliveries_are_deleted_by_their_age,
+                two_nodes_that_read_a_feed_at_once_tell_each_scan_once,
+                the_pages_of_deliveries_hold_each_once_and_newest_first,
+                whatever_is_recorded_is_told_whenever_it_is_read,
             }
             random_walks {
                 occupancy_is_entries_minus_exits_after_any_sequence,

@@ -10,7 +10,7 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{MAX_MANIFEST_COPIES, ManifestCopy, ManifestReading, UndoPermission};
 
 use crate::attempts::entry;
-use crate::fixture::{Fixture, START, after, open_gate, put_gate};
+use crate::fixture::{Fixture, START, after, audit, open_gate, put_gate};
 
 /// Reads manifests incrementally, as a node does: it remembers the versions of the tickets it has read.
 struct ManifestReader<'a> {
@@ -88,7 +88,7 @@ pub(crate) async fn every_change_to_a_manifest_raises_its_version(fixture: Fixtu
     };
     fixture
         .store
-        .add_signing_key(fixture.organization, &key)
+        .add_signing_key(fixture.organization, &key, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(reader.read_change("a key", 0).await.keys, [key]);

@@ -126,7 +126,7 @@ pub(crate) async fn a_line_that_names_another_tickets_medium_is_rejected(fixture
     let lines = crate::fixture::numbered(&[&format!(r#"{{"media":["{EAN}"]}}"#)]);
     let imported = fixture
         .store
-        .import(fixture.organization, elsewhere, &lines, after(1))
+        .import(fixture.organization, elsewhere, &lines, after(1), None)
         .await;
     let imported = imported.expect("an import").expect("the event exists");
     assert!(

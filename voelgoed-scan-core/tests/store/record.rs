@@ -28,9 +28,10 @@ use voelgoed_scan_core::store::{PutOutcome, UndoPermission};
 use crate::attempts::{entry, exit};
 use crate::authentication::patch;
 use crate::fixture::{
-    ALL, Fixture, RULES, START, TestSession, after, live, name, numbered, put_event, token, with_identities,
+    ALL, Fixture, RULES, START, TestSession, after, audit, live, name, numbered, put_event, token,
+    with_identities,
 };
-use case::{Case, Change, History, IdentityPlan, Then};
+use case::{Case, Change, History, IdentityPlan, ScopePlan, Then};
 use model::{Model, Outcome};
 
 /// How many cases a run checks.
@@ -51,6 +52,9 @@ struct Coverage {
     fast_with_capacity: usize,
     /// Admissions and exits by the slow path.
     slow: usize,
+    /// Scans outside the scope of their device, and admissions inside one that is not any.
+    out_of_scope: usize,
+    in_scope: usize,
     /// Decisions by their reason.
     reasons: BTreeMap<Reason, usize>,
 }
@@ -87,6 +91,8 @@ pub(crate) async fn record_decides_every_attempt_as_decide_does(fixture: Fixture
         assert_eq!(coverage.fast, 0, "SQLite has no fast path");
     }
     assert!(coverage.slow > 0, "the slow path admitted nothing");
+    assert!(coverage.out_of_scope > 0, "no scan was outside a scope");
+    assert!(coverage.in_scope > 0, "no admission was inside a scope");
     for reason in [Reason::GateFull, Reason::EventFull, Reason::AlreadyScanned] {
         assert!(coverage.reasons.contains_key(&reason), "no case of {reason}");
     }
@@ -154,11 +160,13 @@ fn cover(
     coverage.fast += fast.len();
     coverage.fast_with_capacity += fast.iter().filter(|n| model.has_capacity(&batch[**n])).count();
     for (n, one) in recorded.iter().enumerate() {
+        coverage.out_of_scope += usize::from(matches!(one, Recorded::OutOfScope));
         if let Recorded::Decided(decided) = one {
             let reason = decided.answer.reason;
             *coverage.reasons.entry(reason).or_default() += 1;
             let is_valid = reason.result() == voelgoed_scan_core::model::ScanResult::Valid;
             coverage.slow += usize::from(is_valid && !fast.contains(&n));
+            coverage.in_scope += usize::from(is_valid && model.has_scope(&batch[n]));
         }
     }
 }
@@ -220,7 +228,13 @@ impl Setup {
         let line = format!(r#"{{"code":"{code_of_other_event}"}}"#);
         let imported = fixture
             .store
-            .import(fixture.organization, other_event, &numbered(&[&line]), START)
+            .import(
+                fixture.organization,
+                other_event,
+                &numbered(&[&line]),
+                START,
+                None,
+            )
             .await;
         imported
             .expect("the import is written")
@@ -231,7 +245,14 @@ impl Setup {
             let put = serde_json::from_str(put).expect("a gate");
             let put = fixture
                 .store
-                .put_gate(fixture.organization, other_event, session.gate, &put, START)
+                .put_gate(
+                    fixture.organization,
+                    other_event,
+                    session.gate,
+                    &put,
+                    START,
+                    audit(),
+                )
                 .await;
             assert!(matches!(put, Ok(PutOutcome::Created(_))), "{put:?}");
         }
@@ -244,9 +265,14 @@ impl Setup {
             let put = |put: &mut _| gate.apply(put, inside[n]);
             fixture.change_gate(sessions[n].gate, put).await;
         }
+        for (n, scope) in case.scopes.iter().enumerate() {
+            set_scope(fixture, &sessions, n, *scope, other_event).await;
+        }
         let before = identities(fixture, &sessions).await;
-        if let Some(change) = &case.change {
-            apply_change(fixture, &sessions, change, event, inside).await;
+        match &case.change {
+            Some(Change::Scope(n, scope)) => set_scope(fixture, &sessions, *n, *scope, other_event).await,
+            Some(change) => apply_change(fixture, &sessions, change, event, inside).await,
+            None => {}
         }
         let after = identities(fixture, &sessions).await;
         Self {
@@ -352,6 +378,22 @@ async fn identities(fixture: &Fixture, sessions: &[TestSession; 2]) -> [Option<A
     })
 }
 
+/// Replaces the scope of a device.
+async fn set_scope(
+    fixture: &Fixture,
+    sessions: &[TestSession; 2],
+    n: usize,
+    scope: ScopePlan,
+    other_event: EventId,
+) {
+    let patch = patch(&scope.patch(&sessions[n], other_event, sessions[1 - n].gate));
+    let put = fixture
+        .store
+        .patch_device(fixture.organization, sessions[n].device, &patch, START, audit())
+        .await;
+    assert!(matches!(put, Ok(PutOutcome::Replaced(_))), "{put:?}");
+}
+
 async fn apply_change(
     fixture: &Fixture,
     sessions: &[TestSession; 2],
@@ -370,20 +412,23 @@ async fn apply_change(
         Change::DeviceInactive(n) => {
             let patch = patch(r#"{"status":"inactive"}"#);
             let put = store
-                .patch_device(organization, sessions[*n].device, &patch, START)
+                .patch_device(organization, sessions[*n].device, &patch, START, audit())
                 .await;
             put.expect("the write succeeds");
         }
         Change::DeviceRevoked(n) => {
             let revoked = store
-                .revoke_device(organization, sessions[*n].device, START)
+                .revoke_device(organization, sessions[*n].device, START, audit())
                 .await;
             assert!(revoked.expect("the write succeeds"), "the device exists");
         }
         Change::SessionEnded(n) => {
-            let ended = store.end_session(organization, sessions[*n].id, after(0)).await;
+            let ended = store
+                .end_session(organization, sessions[*n].id, after(0), None)
+                .await;
             ended.expect("the write succeeds").expect("the session exists");
         }
+        Change::Scope(..) => unreachable!("it is applied with the ids of the case"),
         Change::ApiKey => {
             let key = ApiKey {
                 id: ApiKeyId::from_uuid(Uuid::new_v4()),
@@ -394,7 +439,7 @@ async fn apply_change(
             };
             let hash = token(&key.id.to_string());
             store
-                .create_api_key(&key, &hash)
+                .create_api_key(&key, &hash, audit())
                 .await
                 .expect("the write succeeds");
         }

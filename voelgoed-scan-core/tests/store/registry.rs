@@ -8,7 +8,7 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::store::{DeleteOutcome, PageRequest, PutOutcome};
 
 use crate::fixture::{
-    ALL, Fixture, START, after, live, name, open_gate, put_event, put_gate, register, token,
+    ALL, Fixture, START, after, audit, live, name, open_gate, put_event, put_gate, register, token,
 };
 
 fn with_classes(classes: &[&str]) -> EventPut {
@@ -36,6 +36,7 @@ pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixtur
             id,
             &serde_json::from_str(full).expect("an event"),
             START,
+            audit(),
         )
         .await;
     let Ok(PutOutcome::Created(created)) = put else {
@@ -70,7 +71,9 @@ pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixtur
     assert_eq!(created.time_zone.as_str(), "Africa/Johannesburg");
     assert_eq!(created.day_starts_at.to_string(), "06:30");
     assert!(created.allow_media);
-    let put = store.put_event(organization, id, &live(), after(5)).await;
+    let put = store
+        .put_event(organization, id, &live(), after(5), audit())
+        .await;
     let Ok(PutOutcome::Replaced(replaced)) = put else {
         panic!("{put:?}")
     };
@@ -108,7 +111,7 @@ pub(crate) async fn ticket_classes_are_append_only(fixture: Fixture) {
     let (store, organization, event) = (&fixture.store, fixture.organization, fixture.event);
     let put = async |classes: &[&str]| {
         store
-            .put_event(organization, event, &with_classes(classes), START)
+            .put_event(organization, event, &with_classes(classes), START, audit())
             .await
     };
     assert!(matches!(put(&["A", "B"]).await, Ok(PutOutcome::Replaced(_))));
@@ -131,7 +134,14 @@ pub(crate) async fn a_gate_is_created_and_replaced_at_its_event(fixture: Fixture
     let unknown_event = EventId::from_uuid(Uuid::new_v4());
     let gate = GateId::from_uuid(Uuid::new_v4());
     let put = store
-        .put_gate(organization, unknown_event, gate, &open_gate("Main"), START)
+        .put_gate(
+            organization,
+            unknown_event,
+            gate,
+            &open_gate("Main"),
+            START,
+            audit(),
+        )
         .await;
     assert_eq!(put.expect("the read succeeds"), PutOutcome::Missing);
     assert_eq!(
@@ -144,7 +154,14 @@ pub(crate) async fn a_gate_is_created_and_replaced_at_its_event(fixture: Fixture
     let full = r#"{"name":"Back","code":"B2","status":"closed","capacity":7,"ticket_classes":["VIP"]}"#;
     let full = serde_json::from_str(full).expect("a gate");
     let put = store
-        .put_gate(organization, fixture.event, fixture.main_gate, &full, after(3))
+        .put_gate(
+            organization,
+            fixture.event,
+            fixture.main_gate,
+            &full,
+            after(3),
+            audit(),
+        )
         .await;
     let Ok(PutOutcome::Replaced(gate)) = put else {
         panic!("{put:?}")
@@ -221,19 +238,19 @@ pub(crate) async fn a_signing_key_is_added_once_and_stays_revoked(fixture: Fixtu
     );
     assert!(
         store
-            .add_signing_key(organization, &new)
+            .add_signing_key(organization, &new, audit())
             .await
             .expect("the write succeeds")
     );
     assert!(
         store
-            .add_signing_key(organization, &old)
+            .add_signing_key(organization, &old, audit())
             .await
             .expect("the write succeeds")
     );
     assert!(
         !store
-            .add_signing_key(organization, &new)
+            .add_signing_key(organization, &new, audit())
             .await
             .expect("the read succeeds"),
         "(format, kid) is unique"
@@ -245,7 +262,7 @@ pub(crate) async fn a_signing_key_is_added_once_and_stays_revoked(fixture: Fixtu
     );
     let set = async |kid: KeyId, status| {
         store
-            .set_signing_key_status(organization, KeyFormat::Vg1, kid, status)
+            .set_signing_key_status(organization, KeyFormat::Vg1, kid, status, audit())
             .await
             .expect("the write succeeds")
     };
@@ -283,7 +300,7 @@ pub(crate) async fn a_deleted_api_key_no_longer_authenticates(fixture: Fixture) 
         inserted_at: START,
     };
     store
-        .create_api_key(&key, &token("secret"))
+        .create_api_key(&key, &token("secret"), audit())
         .await
         .expect("the write succeeds");
     assert_eq!(
@@ -312,14 +329,14 @@ pub(crate) async fn a_deleted_api_key_no_longer_authenticates(fixture: Fixture) 
     );
     assert_eq!(
         store
-            .delete_api_key(organization, key.id)
+            .delete_api_key(organization, key.id, audit())
             .await
             .expect("the key is deleted"),
         DeleteOutcome::Deleted
     );
     assert_eq!(
         store
-            .delete_api_key(organization, key.id)
+            .delete_api_key(organization, key.id, audit())
             .await
             .expect("the read succeeds"),
         DeleteOutcome::Missing
@@ -350,7 +367,7 @@ pub(crate) async fn an_organization_is_created_with_its_signing_keys(fixture: Fi
     ];
     fixture
         .store
-        .create_organization(&organization, &keys)
+        .create_organization(&organization, &keys, audit())
         .await
         .expect("the write succeeds");
     assert_eq!(
@@ -395,13 +412,13 @@ pub(crate) async fn the_last_key_of_an_owner_cannot_be_deleted(fixture: Fixture)
         };
         let hash = token(&format!("{organization} {number}"));
         store
-            .create_api_key(&key, &hash)
+            .create_api_key(&key, &hash, audit())
             .await
             .expect("the write succeeds");
         if role == Role::Owner {
             owners.push(key.id);
         } else {
-            let deleted = store.delete_api_key(organization, key.id).await;
+            let deleted = store.delete_api_key(organization, key.id, audit()).await;
             assert_eq!(deleted.expect("the key is deleted"), DeleteOutcome::Deleted);
         }
     }
@@ -410,7 +427,12 @@ pub(crate) async fn the_last_key_of_an_owner_cannot_be_deleted(fixture: Fixture)
         .iter()
         .map(|id| {
             let (store, id) = (std::sync::Arc::clone(store), *id);
-            tokio::spawn(async move { store.delete_api_key(organization, id).await.expect("an outcome") })
+            tokio::spawn(async move {
+                store
+                    .delete_api_key(organization, id, audit())
+                    .await
+                    .expect("an outcome")
+            })
         })
         .collect();
     let mut kept = 0;
@@ -428,7 +450,7 @@ pub(crate) async fn the_last_key_of_an_owner_cannot_be_deleted(fixture: Fixture)
         .expect("the read succeeds")
         .data;
     assert_eq!(left.len(), 1);
-    let refused = store.delete_api_key(organization, left[0].id).await;
+    let refused = store.delete_api_key(organization, left[0].id, audit()).await;
     assert!(matches!(refused, Ok(DeleteOutcome::Conflict(_))), "{refused:?}");
 }
 
@@ -450,7 +472,7 @@ pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture
         let device = device.clone();
         async move {
             store
-                .register_device(organization, id, &device, &hash, START)
+                .register_device(organization, id, &device, &hash, START, audit())
                 .await
                 .expect("an outcome")
         }
@@ -462,7 +484,7 @@ pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture
         ..DevicePatch::default()
     };
     store
-        .patch_device(organization, revoked.id, &patch, START)
+        .patch_device(organization, revoked.id, &patch, START, audit())
         .await
         .expect("the device is switched off");
     assert!(
@@ -471,7 +493,7 @@ pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture
     );
     assert!(
         store
-            .revoke_device(organization, revoked.id, START)
+            .revoke_device(organization, revoked.id, START, audit())
             .await
             .expect("revoked")
     );
@@ -484,7 +506,7 @@ pub(crate) async fn the_textual_id_of_a_revoked_device_may_be_used_again(fixture
     );
     assert!(
         store
-            .revoke_device(organization, second.id, START)
+            .revoke_device(organization, second.id, START, audit())
             .await
             .expect("revoked")
     );

@@ -63,6 +63,7 @@ pub(crate) async fn a_replay_takes_precedence_over_every_check(fixture: Fixture)
             fixture.organization,
             fixture.main_session.id,
             crate::fixture::after(1),
+            None,
         )
         .await
         .expect("the session ended");
@@ -224,6 +225,7 @@ pub(crate) async fn every_denial_is_recorded(fixture: Fixture) {
             fixture.organization,
             fixture.main_session.id,
             crate::fixture::after(3),
+            None,
         )
         .await
         .expect("the session ended");

@@ -10,7 +10,7 @@ use voelgoed_scan_core::store::StartOutcome;
 
 use crate::attempts::entry;
 use crate::authentication::patch;
-use crate::fixture::{Fixture, START, after, live, put_event, put_gate, register, token};
+use crate::fixture::{Fixture, START, after, audit, live, put_event, put_gate, register, token};
 
 pub(crate) fn new_session() -> SessionId {
     SessionId::from_uuid(Uuid::new_v4())
@@ -131,7 +131,13 @@ pub(crate) async fn a_session_needs_a_gate_of_its_event_and_an_active_device(fix
         assert_eq!(outcome.expect("the read succeeds"), StartOutcome::Missing);
     }
     store
-        .patch_device(organization, device, &patch(r#"{"status":"inactive"}"#), START)
+        .patch_device(
+            organization,
+            device,
+            &patch(r#"{"status":"inactive"}"#),
+            START,
+            audit(),
+        )
         .await
         .expect("the device is changed");
     let unknown_device = DeviceId::from_uuid(Uuid::new_v4());
@@ -150,7 +156,7 @@ pub(crate) async fn an_ended_session_records_nothing_and_stays_ended(fixture: Fi
     let end = async |seconds| {
         let ended = fixture
             .store
-            .end_session(fixture.organization, session, after(seconds))
+            .end_session(fixture.organization, session, after(seconds), None)
             .await;
         ended.expect("the end is written").expect("the session exists")
     };
@@ -175,7 +181,7 @@ pub(crate) async fn an_ended_session_records_nothing_and_stays_ended(fixture: Fi
     assert_eq!(fixture.audit_trail().await, []);
     let missing = fixture
         .store
-        .end_session(fixture.organization, new_session(), START)
+        .end_session(fixture.organization, new_session(), START, None)
         .await;
     assert_eq!(missing.expect("the read succeeds"), None);
 }

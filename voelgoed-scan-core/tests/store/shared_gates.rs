@@ -14,7 +14,7 @@ use voelgoed_scan_core::sync::{SyncResult, SyncScan, SyncStatus};
 
 use crate::attempts::{entry, reasons, record_until_answered};
 use crate::fixture::{
-    ALL, Fixture, RULES, START, TestSession, after, live, open_gate, put_device, put_event, put_gate,
+    ALL, Fixture, RULES, START, TestSession, after, audit, live, open_gate, put_device, put_event, put_gate,
     reason_text, with_identities,
 };
 use crate::sync::{item, outcome_of, scan, sync_batch};
@@ -51,7 +51,7 @@ impl Fixture {
     ) -> PutOutcome<voelgoed_scan_core::model::Gate> {
         let put = self
             .store
-            .put_gate(self.organization, event, gate, put, START)
+            .put_gate(self.organization, event, gate, put, START, audit())
             .await;
         put.expect("the write succeeds")
     }
@@ -285,7 +285,10 @@ pub(crate) async fn a_code_is_unique_in_its_event(fixture: Fixture) {
         .map(|node| {
             let (organization, event, other) = (fixture.organization, fixture.event, other.clone());
             let id = GateId::from_uuid(Uuid::new_v4());
-            tokio::spawn(async move { node.put_gate(organization, event, id, &other, START).await })
+            tokio::spawn(async move {
+                node.put_gate(organization, event, id, &other, START, audit())
+                    .await
+            })
         })
         .collect();
     let mut created = 0;
@@ -349,7 +352,7 @@ pub(crate) async fn an_uploaded_scan_finds_its_event(fixture: Fixture) {
     let moved = moved.active_session.expect("a session").session.id;
     let ended = fixture
         .store
-        .end_session(fixture.organization, moved, after(200))
+        .end_session(fixture.organization, moved, after(200), None)
         .await;
     assert!(ended.expect("the write succeeds").is_some());
     let named = |event: EventId, seconds| SyncScan {
@@ -495,7 +498,7 @@ pub(crate) async fn a_quarantined_scan_keeps_its_event(fixture: Fixture) {
     let device = &second.main_session;
     let revoked = second
         .store
-        .revoke_device(second.organization, device.device, after(100))
+        .revoke_device(second.organization, device.device, after(100), audit())
         .await;
     assert!(revoked.expect("the write succeeds"));
     // The event is that of the session at the time. A later copy of the clock is outside of it.
@@ -521,7 +524,7 @@ pub(crate) async fn a_quarantined_scan_keeps_its_event(fixture: Fixture) {
     };
     let accepted = second
         .store
-        .accept(second.organization, one.scan_id, &acceptance, &RULES)
+        .accept(second.organization, one.scan_id, &acceptance, &RULES, audit())
         .await;
     let Ok(Some(AcceptOutcome::Accepted { record, .. })) = accepted else {
         panic!("{accepted:?}")
@@ -594,7 +597,7 @@ pub(crate) async fn a_gate_of_another_organization_changes_nothing(fixture: Fixt
     // The other organization uses the same ids of an event and of a gate.
     let put = other
         .store
-        .put_event(other.organization, fixture.event, &live(), START)
+        .put_event(other.organization, fixture.event, &live(), START, audit())
         .await;
     assert!(matches!(put, Ok(PutOutcome::Created(_))), "{put:?}");
     for event in [fixture.event, other.event] {

@@ -153,7 +153,12 @@ async fn the_files_hold_nothing_of_cleared_personal_data() {
             let texts = ["Qworbachi", "qworbachi"];
             let times: usize = texts
                 .iter()
-                .map(|text| bytes.windows(text.len()).filter(|part| *part == text.as_bytes()).count())
+                .map(|text| {
+                    bytes
+                        .windows(text.len())
+                        .filter(|part| *part == text.as_bytes())
+                        .count()
+                })
                 .sum();
             if times > 0 {
                 found.push((path, times));

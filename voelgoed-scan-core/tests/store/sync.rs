@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    BatchId, Claims, Direction, Reading, Reason, ReasonText, Recorded, Reentry, ScanId, ScanResult, SettableStatus,
-    TicketCode, TicketStatus, Timestamp,
+    BatchId, Claims, Direction, Reading, Reason, ReasonText, Recorded, Reentry, ScanId, ScanResult,
+    SettableStatus, TicketCode, TicketStatus, Timestamp,
 };
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::store::{
@@ -16,7 +16,7 @@ use voelgoed_scan_core::sync::{
 };
 
 use crate::attempts::{entry, exit};
-use crate::fixture::{ALL, Fixture, RULES, TestSession, after, reason_text};
+use crate::fixture::{ALL, Fixture, RULES, TestSession, after, audit, reason_text};
 use crate::random_walks::Random;
 
 /// An offline entry as a device uploads it, admitted by the device `seconds` after the start.
@@ -77,6 +77,7 @@ pub(crate) fn sync_batch(session: &TestSession, items: Vec<UploadItem>, arrival:
         sent_at: after(arrival),
         received_at: after(arrival),
         signature: None,
+        origin: None,
         items,
     }
 }
@@ -373,7 +374,10 @@ pub(crate) async fn contradicting_decisions_of_server_and_device_are_reconciled(
     let undone = record
         .and_then(|record| record.undone)
         .expect("the scan is undone");
-    assert_eq!((undone.reason.as_ref().map(ReasonText::as_str), undone.at), (Some(DENIED_AT_GATE), after(3600)));
+    assert_eq!(
+        (undone.reason.as_ref().map(ReasonText::as_str), undone.at),
+        (Some(DENIED_AT_GATE), after(3600))
+    );
     assert_eq!(
         fixture.ticket_facts(code).await.ticket.status,
         TicketStatus::Active
@@ -520,7 +524,12 @@ pub(crate) async fn scans_of_a_revoked_device_are_quarantined(fixture: Fixture) 
     let code = fixture.ticket("{}").await;
     fixture
         .store
-        .revoke_device(fixture.organization, fixture.main_session.device, after(1))
+        .revoke_device(
+            fixture.organization,
+            fixture.main_session.device,
+            after(1),
+            audit(),
+        )
         .await
         .expect("the device is revoked");
     let one = scan(&fixture.main_session, code, 10);
@@ -743,7 +752,12 @@ pub(crate) async fn a_quarantine_holds_10000_scans(fixture: Fixture) {
     let code = fixture.ticket("{}").await;
     let revoked = fixture
         .store
-        .revoke_device(fixture.organization, fixture.main_session.device, after(1))
+        .revoke_device(
+            fixture.organization,
+            fixture.main_session.device,
+            after(1),
+            audit(),
+        )
         .await;
     revoked.expect("the device is revoked");
     let mut statuses = BTreeMap::new();
@@ -969,7 +983,12 @@ pub(crate) async fn an_accepted_scan_is_recorded_as_if_its_device_were_trusted(f
     let code = fixture.ticket("{}").await;
     let revoked = fixture
         .store
-        .revoke_device(fixture.organization, fixture.main_session.device, after(1))
+        .revoke_device(
+            fixture.organization,
+            fixture.main_session.device,
+            after(1),
+            audit(),
+        )
         .await;
     revoked.expect("the device is revoked");
     let mut one = scan(&fixture.main_session, code, 10);
@@ -987,7 +1006,7 @@ pub(crate) async fn an_accepted_scan_is_recorded_as_if_its_device_were_trusted(f
         };
         async move {
             store
-                .accept(organization, id, &acceptance, &RULES)
+                .accept(organization, id, &acceptance, &RULES, audit())
                 .await
                 .expect("the call succeeds")
         }

@@ -13,7 +13,7 @@ use voelgoed_scan_core::store::{
 
 use crate::attempts::{entry, reasons};
 use crate::fixture::{
-    ALL, Fixture, RULES, START, after, live, name, numbered, open_gate, reason_text, token,
+    ALL, Fixture, RULES, START, after, audit, live, name, numbered, open_gate, reason_text, token,
 };
 
 #[expect(
@@ -36,7 +36,7 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
         inserted_at: START,
     };
     store
-        .add_signing_key(fixture.organization, &key)
+        .add_signing_key(fixture.organization, &key, audit())
         .await
         .expect("the write succeeds");
     let api_key = ApiKey {
@@ -47,7 +47,7 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
         inserted_at: START,
     };
     store
-        .create_api_key(&api_key, &token("key"))
+        .create_api_key(&api_key, &token("key"), audit())
         .await
         .expect("the write succeeds");
     let own_trail = fixture.audit_trail().await;
@@ -72,7 +72,7 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
     );
     assert_eq!(
         store
-            .put_gate(o, event, gate, &open_gate("Main"), START)
+            .put_gate(o, event, gate, &open_gate("Main"), START, audit())
             .await
             .expect("the read succeeds"),
         PutOutcome::Missing
@@ -90,14 +90,14 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
     let patch = serde_json::from_str(r#"{"status":"inactive"}"#).expect("a patch");
     assert_eq!(
         store
-            .patch_device(o, device, &patch, START)
+            .patch_device(o, device, &patch, START, audit())
             .await
             .expect("the read succeeds"),
         PutOutcome::Missing
     );
     assert_eq!(
         store
-            .rotate_device_token(o, device, &token("x"), START)
+            .rotate_device_token(o, device, &token("x"), START, audit())
             .await
             .expect("the read succeeds"),
         PutOutcome::Missing
@@ -111,14 +111,14 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
     );
     assert!(
         !store
-            .revoke_device(o, device, START)
+            .revoke_device(o, device, START, audit())
             .await
             .expect("the read succeeds")
     );
     assert_eq!(store.session(o, session).await.expect("the read succeeds"), None);
     assert_eq!(
         store
-            .end_session(o, session, START)
+            .end_session(o, session, START, None)
             .await
             .expect("the read succeeds"),
         None
@@ -154,20 +154,20 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
     assert_eq!(started.expect("the read succeeds"), StartOutcome::DeviceInactive);
     assert_eq!(store.signing_keys(o).await.expect("the read succeeds"), []);
     let set = store
-        .set_signing_key_status(o, KeyFormat::Vg1, KeyId::FIRST, KeyStatus::Revoked)
+        .set_signing_key_status(o, KeyFormat::Vg1, KeyId::FIRST, KeyStatus::Revoked, audit())
         .await;
     assert_eq!(set.expect("the read succeeds"), PutOutcome::Missing);
     assert_eq!(store.api_keys(o, &ALL).await.expect("the read succeeds").data, []);
     assert_eq!(
         store
-            .delete_api_key(o, api_key.id)
+            .delete_api_key(o, api_key.id, audit())
             .await
             .expect("the read succeeds"),
         DeleteOutcome::Missing
     );
     assert_eq!(
         store
-            .import(o, event, &numbered(&["{}"]), START)
+            .import(o, event, &numbered(&["{}"]), START, None)
             .await
             .expect("the read succeeds"),
         None
@@ -193,7 +193,7 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
     );
     assert_eq!(
         store
-            .set_ticket_status(o, event, code, SettableStatus::Used, START)
+            .set_ticket_status(o, event, code, SettableStatus::Used, START, audit())
             .await
             .expect("the read succeeds"),
         None
@@ -207,7 +207,15 @@ pub(crate) async fn ids_of_another_organization_are_unknown(fixture: Fixture) {
     );
     assert_eq!(
         store
-            .undo(o, scan, UndoPermission::Member, &reason_text("x"), START, &RULES)
+            .undo(
+                o,
+                scan,
+                UndoPermission::Member,
+                &reason_text("x"),
+                audit().context,
+                START,
+                &RULES
+            )
             .await
             .expect("the read succeeds"),
         None
@@ -264,11 +272,18 @@ pub(crate) async fn two_organizations_can_use_the_same_ids(fixture: Fixture) {
     let other = fixture.another().await;
     let (store, o) = (&fixture.store, other.organization);
     assert!(matches!(
-        store.put_event(o, fixture.event, &live(), START).await,
+        store.put_event(o, fixture.event, &live(), START, audit()).await,
         Ok(PutOutcome::Created(_))
     ));
     let gate = store
-        .put_gate(o, fixture.event, fixture.main_gate, &open_gate("Main"), START)
+        .put_gate(
+            o,
+            fixture.event,
+            fixture.main_gate,
+            &open_gate("Main"),
+            START,
+            audit(),
+        )
         .await;
     assert!(matches!(gate, Ok(PutOutcome::Created(_))), "{gate:?}");
     let line = r#"{"code":"3KQR7F924M1XaB0z","id":"0192f0c1-7a4e-7000-8000-000000000001"}"#;
@@ -300,7 +315,7 @@ pub(crate) async fn two_organizations_can_use_the_same_ids(fixture: Fixture) {
     );
     assert_eq!(other.audit_trail().await[0].undone, None);
     store
-        .revoke_device(o, other.main_session.device, after(2))
+        .revoke_device(o, other.main_session.device, after(2), audit())
         .await
         .expect("the device is revoked");
     assert_eq!(fixture.enter(code, 3).await, Reason::Admitted);

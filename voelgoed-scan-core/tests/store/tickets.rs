@@ -4,7 +4,7 @@ use uuid::Uuid;
 use voelgoed_scan_core::model::{EventId, SettableStatus, TicketStatus};
 use voelgoed_scan_core::store::PageRequest;
 
-use crate::fixture::{ALL, Fixture, START};
+use crate::fixture::{ALL, Fixture, START, audit};
 
 pub(crate) async fn a_reactivated_ticket_with_admissions_is_scanned(fixture: Fixture) {
     let fresh = fixture.ticket("{}").await;
@@ -41,6 +41,7 @@ pub(crate) async fn a_reactivated_ticket_with_admissions_is_scanned(fixture: Fix
         used,
         SettableStatus::Voided,
         START,
+        audit(),
     );
     assert_eq!(
         nothing.await.expect("the read succeeds"),

@@ -7,7 +7,7 @@ use voelgoed_scan_core::model::{Reason, Reentry, ScanId, ScanRecord, TicketFacts
 use voelgoed_scan_core::store::{UndoOutcome, UndoPermission};
 
 use crate::attempts::{entry, exit};
-use crate::fixture::{Fixture, RULES, after};
+use crate::fixture::{Fixture, RULES, after, audit};
 
 /// How long a device may undo its own scans.
 const UNDO_LIMIT: Duration = Duration::from_mins(15);
@@ -90,6 +90,7 @@ pub(crate) async fn concurrent_undos_reverse_one_admission(fixture: Fixture) {
                         scan,
                         UndoPermission::Member,
                         &reason,
+                        audit().context,
                         after(2),
                         &RULES,
                     )

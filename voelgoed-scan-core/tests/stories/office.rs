@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use voelgoed_scan_core::model::{
-    ClassName, DeviceId, DeviceLabel, DeviceRegister, DeviceScope, DeviceSettings, DeviceType,
+    AuditContext, ClassName, DeviceId, DeviceLabel, DeviceRegister, DeviceScope, DeviceSettings, DeviceType,
     EnrollmentCode, EventId, EventPut, EventStatus, GateId, GatePut, GateStatus, KeyFormat, KeyId, KeyStatus,
     Name, OrganizationId, ReasonText, Reentry, ScanId, ScanRecord, SettableStatus, StaleManifest, TicketCode,
     TicketLine, Timestamp,
@@ -20,6 +20,9 @@ use voelgoed_scan_core::token::{Keyring, Vg2Claims};
 
 use crate::clock::TrueClock;
 use crate::server::{Server, master};
+
+/// Who makes the changes of the stories.
+static BY: AuditContext = AuditContext::cli();
 
 /// What a ticket is, from the start of the story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +142,7 @@ impl Office {
         let now = clock.now();
         let organization = server
             .run(move |server| async move {
-                let created = server.admin.create_organization(name("Voelgoed"), now).await;
+                let created = server.admin.create_organization(name("Voelgoed"), &BY, now).await;
                 created.expect("an organization").0.id
             })
             .await;
@@ -159,7 +162,7 @@ impl Office {
                 let added =
                     server
                         .admin
-                        .add_signing_key(organization, KeyFormat::Vg2, kid, now.plus_millis(1));
+                        .add_signing_key(organization, KeyFormat::Vg2, kid, &BY, now.plus_millis(1));
                 added.await.expect("a key");
             })
             .await;
@@ -184,11 +187,13 @@ impl Office {
     pub(crate) async fn set_key(&self, kid: &str, status: KeyStatus) {
         let organization = self.organization;
         let kid: KeyId = kid.parse().expect("a key id");
+        let now = self.clock.now();
         self.server
             .run(move |server| async move {
-                let changed = server
-                    .admin
-                    .set_signing_key_status(organization, KeyFormat::Vg2, kid, status);
+                let changed =
+                    server
+                        .admin
+                        .set_signing_key_status(organization, KeyFormat::Vg2, kid, status, &BY, now);
                 changed.await.expect("a key");
             })
             .await;
@@ -287,7 +292,7 @@ impl Office {
         self.server
             .run(move |server| async move {
                 let lines = [NumberedLine { number: 1, line }];
-                let imported = server.admin.import(organization, event, &lines, now).await;
+                let imported = server.admin.import(organization, event, &lines, &BY, now).await;
                 match imported.expect("it is imported").expect("the event").remove(0) {
                     ImportOutcome::Inserted(code, _)
                     | ImportOutcome::Updated(code, _)
@@ -318,7 +323,7 @@ impl Office {
             .run(move |server| async move {
                 let change = server
                     .admin
-                    .set_ticket_status(organization, event, code, status, now);
+                    .set_ticket_status(organization, event, code, status, &BY, now);
                 change.await.expect("it is changed").is_some()
             })
             .await;
@@ -345,7 +350,7 @@ impl Office {
                 let reason = reason("a mistake");
                 let undo = server
                     .scanner
-                    .undo(organization, scan, UndoActor::Member, &reason, now);
+                    .undo(organization, scan, UndoActor::Member, &reason, &BY, now);
                 match undo.await {
                     Ok(_) => true,
                     Err(ScanError::NotOpen | ScanError::NotFound) => false,
@@ -378,9 +383,15 @@ impl Office {
         };
         self.server
             .run(move |server| async move {
-                let registered = server.admin.register_device(organization, &register, now).await;
+                let registered = server
+                    .admin
+                    .register_device(organization, &register, &BY, now)
+                    .await;
                 let (device, _) = registered.expect("it is registered").row().expect("a new label");
-                let code = server.admin.new_enrollment(organization, device.id, now).await;
+                let code = server
+                    .admin
+                    .new_enrollment(organization, device.id, &BY, now)
+                    .await;
                 (device.id, code.expect("a code").row().expect("a device").0)
             })
             .await
@@ -390,7 +401,7 @@ impl Office {
         let (organization, now) = (self.organization, self.clock.now());
         self.server
             .run(move |server| async move {
-                let revoked = server.admin.revoke_device(organization, device, now).await;
+                let revoked = server.admin.revoke_device(organization, device, &BY, now).await;
                 assert!(revoked.expect("it is revoked"));
             })
             .await;
@@ -407,7 +418,10 @@ impl Office {
                     .sessions(organization, Some(device), None, status, &ALL)
                     .await;
                 for session in active.expect("sessions").data {
-                    let ended = server.scanner.end_session(organization, session.id, now).await;
+                    let ended = server
+                        .scanner
+                        .end_session(organization, session.id, None, now)
+                        .await;
                     ended.expect("it ends");
                 }
             })
@@ -481,7 +495,7 @@ async fn put_place(
     };
     let put = server
         .admin
-        .put_event(organization, place.event, &event, now)
+        .put_event(organization, place.event, &event, &BY, now)
         .await;
     put.expect("an event");
     for (id, label, classes) in [
@@ -497,7 +511,7 @@ async fn put_place(
         };
         let put = server
             .admin
-            .put_gate(organization, place.event, id, &gate, now)
+            .put_gate(organization, place.event, id, &gate, &BY, now)
             .await;
         put.expect("a gate");
     }

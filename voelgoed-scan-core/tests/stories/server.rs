@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 use voelgoed_scan_core::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse};
 use voelgoed_scan_core::manifest::MANIFEST_MEDIA_TYPE;
 use voelgoed_scan_core::model::{
-    AuthenticatedDevice, DeviceHealth, DeviceSelf, DeviceStatus, DeviceToken, EnrollRequest, EventId,
-    ManifestKey, ScanRequest, SessionStart, Timestamp, UndoRequest,
+    AuditContext, AuthenticatedDevice, DeviceHealth, DeviceSelf, DeviceStatus, DeviceToken, EnrollRequest,
+    EventId, ManifestKey, ScanRequest, SessionStart, Timestamp, UndoRequest,
 };
 use voelgoed_scan_core::node::{
     Admin, ManifestResponse, Precondition, ScanError, Scanner, Setup, SignedManifest, UndoActor,
@@ -108,7 +108,11 @@ impl Server {
         let segments: Vec<&str> = path.split('/').collect();
         if segments == ["scanning", "enroll"] {
             let enroll: EnrollRequest = body(request)?;
-            let answer = self.admin.enroll(&enroll, now).await?.ok_or(NOT_FOUND)?;
+            let answer = self
+                .admin
+                .enroll(&enroll, &AuditContext::cli(), now)
+                .await?
+                .ok_or(NOT_FOUND)?;
             return Ok(reply(201, &answer));
         }
         let token = header(request, "Authorization").and_then(|value| value.strip_prefix("Bearer "));
@@ -146,7 +150,9 @@ impl Server {
                 let id = id.parse().map_err(|_| NOT_FOUND)?;
                 let organization = device.device.organization_id;
                 let session = match (request.method, rest) {
-                    (HttpMethod::Put, ["end"]) => self.scanner.end_session(organization, id, now).await?,
+                    (HttpMethod::Put, ["end"]) => {
+                        self.scanner.end_session(organization, id, None, now).await?
+                    }
                     (HttpMethod::Get, []) => self.scanner.store().session(organization, id).await?,
                     _ => None,
                 };
@@ -160,7 +166,7 @@ impl Server {
                 let organization = device.device.organization_id;
                 let undone = self
                     .scanner
-                    .undo(organization, id, actor, &undo.reason, now)
+                    .undo(organization, id, actor, &undo.reason, &AuditContext::cli(), now)
                     .await?;
                 Ok(reply(200, &undone))
             }
@@ -180,7 +186,7 @@ impl Server {
     ) -> Result<HttpResponse, Problem> {
         let batch = SyncRequest::<ReceivedScan>::read(&request.body);
         let batch = batch.map_err(|_| Problem(422, "validation_failed"))?;
-        let answer = self.scanner.sync(device, batch, now).await?;
+        let answer = self.scanner.sync(device, batch, None, now).await?;
         let status = match device.device.status {
             DeviceStatus::Active => 200,
             DeviceStatus::Inactive => 202,

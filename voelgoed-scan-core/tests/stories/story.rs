@@ -31,6 +31,8 @@ pub(super) struct Known {
     /// When the manifest of an event was last made that the phone got.
     manifests: HashMap<EventId, Timestamp>,
     disk_is_full: bool,
+    /// What it had been told when its disk became full.
+    stored: Told,
     /// Its database was damaged: it may have lost what was not handed in.
     damaged: bool,
     /// The event and the gate at which it works: 0 or 1.
@@ -43,6 +45,40 @@ pub(super) struct Known {
     clock_moved: bool,
     /// It was started again after its clock was moved, so that nothing confirms its time.
     time_unknown: bool,
+}
+
+/// What the server said that a phone keeps: whether the device is inactive, whether the session is over, and of which tickets
+/// and events it knows.
+type Told = (
+    bool,
+    bool,
+    HashMap<usize, (Timestamp, bool)>,
+    HashMap<EventId, Timestamp>,
+);
+
+impl Known {
+    fn set_disk_full(&mut self, full: bool) {
+        if full && !self.disk_is_full {
+            self.stored = (
+                self.told_inactive,
+                self.told_session_over,
+                self.denied.clone(),
+                self.manifests.clone(),
+            );
+        }
+        self.disk_is_full = full;
+    }
+
+    /// The app starts again. What it was told while its disk was full was nowhere but in its memory.
+    fn restart(&mut self) {
+        if self.disk_is_full {
+            let (inactive, session_over, denied, manifests) = self.stored.clone();
+            self.told_inactive &= inactive;
+            self.told_session_over &= session_over;
+            self.denied = denied;
+            self.manifests = manifests;
+        }
+    }
 }
 
 /// The readings of one ticket at one phone in one direction that count as one.
@@ -205,8 +241,10 @@ impl Story {
             }));
         }
         let mut told = Vec::new();
+        let mut is_over = true;
         for call in calls {
             let (result, at) = call.await.expect("a scan does not panic");
+            is_over &= result.is_some();
             match result {
                 Some(Ok(result)) => told.push((result, at)),
                 Some(Err(_)) => {
@@ -225,8 +263,11 @@ impl Story {
             .last()
             .is_some_and(|reading| !reading.scans.is_empty());
         let is_cut_off = self.phones[burst.phone].link.weather().cuts_off();
-        self.check_state(burst.phone, is_first && has_verdict && is_by_phone && is_cut_off)
-            .await;
+        // The attempt of a caller who went away may still be under way.
+        if is_over {
+            self.check_state(burst.phone, is_first && has_verdict && is_by_phone && is_cut_off)
+                .await;
+        }
         debug_assert!(self.readings.len() > before, "the reading is logged");
         let last = self
             .shown
@@ -322,8 +363,10 @@ impl Story {
             None
         };
         let is_named = match expected {
-            // A more serious problem may hide it.
-            Some(expected) => problem.is_some_and(|problem| problem <= expected),
+            // A more serious problem may hide it. With its database, a phone loses what it was told.
+            Some(expected) => problem.is_some_and(|problem| {
+                problem <= expected || (known.damaged && problem == ProblemCode::StorageReplaced)
+            }),
             None => problem.is_some() || !is_cut_off,
         };
         if !is_named {

@@ -39,7 +39,12 @@ pub(crate) fn create() -> Route {
 async fn run_create(request: Request<Json<ApiKeyCreate>>) -> HandlerResult {
     let (api_key, secret) = request
         .admin()
-        .create_api_key(request.organization(), &request.body.0, request.now)
+        .create_api_key(
+            request.organization(),
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     let location = format!("{API_KEYS_PATH}/{}", api_key.id);
     let created = ApiKeyWithSecret {
@@ -84,7 +89,12 @@ pub(crate) fn delete() -> Route {
 
 async fn run_delete(request: Request) -> HandlerResult {
     let id: ApiKeyId = request.id("id")?;
-    match request.admin().delete_api_key(request.organization(), id).await? {
+    let by = request.audit_context();
+    match request
+        .admin()
+        .delete_api_key(request.organization(), id, &by, request.now)
+        .await?
+    {
         DeleteOutcome::Deleted => Ok(response::no_content()),
         DeleteOutcome::Conflict(rule) => Err(Problem::conflict(rule).into()),
         DeleteOutcome::Missing => Err(Code::NotFound.into()),

@@ -48,7 +48,12 @@ pub(crate) fn register() -> Route {
 async fn run_register(request: Request<Json<DeviceRegister>>) -> HandlerResult {
     let put: PutOutcome<_> = request
         .admin()
-        .register_device(request.organization(), &request.body.0, request.now)
+        .register_device(
+            request.organization(),
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?
         .map(|(device, token)| DeviceWithToken {
             device,
@@ -147,7 +152,13 @@ async fn run_change(request: Request<Json<DevicePatch>>) -> HandlerResult {
     let id = request.device_id()?;
     let put = request
         .admin()
-        .patch_device(request.organization(), id, &request.body.0, request.now)
+        .patch_device(
+            request.organization(),
+            id,
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     Ok(put_response(put, |_| String::new())?)
 }
@@ -168,7 +179,7 @@ async fn run_revoke(request: Request) -> HandlerResult {
     let id = request.device_id()?;
     if request
         .admin()
-        .revoke_device(request.organization(), id, request.now)
+        .revoke_device(request.organization(), id, &request.audit_context(), request.now)
         .await?
     {
         Ok(response::no_content())
@@ -201,7 +212,7 @@ async fn run_rotate_token(request: Request) -> HandlerResult {
     let id = request.device_id()?;
     match request
         .admin()
-        .rotate_device_token(request.organization(), id, request.now)
+        .rotate_device_token(request.organization(), id, &request.audit_context(), request.now)
         .await?
     {
         PutOutcome::Created((_, token)) | PutOutcome::Replaced((_, token)) => Ok(response::ok(&NewToken {
@@ -233,7 +244,7 @@ async fn run_begin_enrollment(request: Request) -> HandlerResult {
     let id = request.device_id()?;
     match request
         .admin()
-        .new_enrollment(request.organization(), id, request.now)
+        .new_enrollment(request.organization(), id, &request.audit_context(), request.now)
         .await?
     {
         PutOutcome::Created((code, expires_at)) | PutOutcome::Replaced((code, expires_at)) => {
@@ -291,7 +302,7 @@ async fn run_enroll(request: AnonymousRequest<Json<EnrollRequest>>) -> HandlerRe
     let enrolled = request
         .state
         .admin
-        .enroll(&request.body.0, request.now)
+        .enroll(&request.body.0, &request.audit_context, request.now)
         .await?
         .ok_or(Code::NotFound)?;
     Ok(response::created(&enrolled, "/api/v1/scanning/device"))

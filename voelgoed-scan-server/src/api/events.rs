@@ -80,7 +80,13 @@ async fn run_put(request: Request<Json<EventPut>>) -> HandlerResult {
     let id = request.event_id()?;
     let put = request
         .admin()
-        .put_event(request.organization(), id, &request.body.0, request.now)
+        .put_event(
+            request.organization(),
+            id,
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     Ok(put_response(put, |event| format!("/api/v1/events/{}", event.id))?)
 }

@@ -68,7 +68,14 @@ async fn run_put(request: Request<Json<GatePut>>) -> HandlerResult {
     let (event, id) = (request.event_id()?, request.gate_id()?);
     let put = request
         .admin()
-        .put_gate(request.organization(), event, id, &request.body.0, request.now)
+        .put_gate(
+            request.organization(),
+            event,
+            id,
+            &request.body.0,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     Ok(put_response(put, |gate| {
         format!("/api/v1/events/{event}/gates/{}", gate.id)

@@ -133,18 +133,36 @@ async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
 /// `GET /metrics`
 pub(crate) fn metrics() -> Route {
     const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-    Route::get("/metrics", "metrics", "Shows metrics for Prometheus.")
+    Route::get(
+        "/metrics",
+        "metrics",
+        "Shows metrics for Prometheus. Where the server has --metrics-token-file, it asks for that token as a bearer token, and \
+         shows the live events of all organizations.",
+    )
         .responds_with(
             "The metrics, in the Prometheus text format.",
             vec![(MEDIA_TYPE, None)],
         )
-        .public(|state| async move {
-            Ok(response::full(
-                StatusCode::OK,
-                MEDIA_TYPE,
-                state.metrics.render(&state.scanner.health(), state.database),
-            ))
-        })
+        .problems(&[Code::MissingToken, Code::InvalidToken])
+        .operator(
+            |state, headers| match &state.metrics_token {
+                Some(token) => token.check(headers).map_err(Problem::from),
+                None => Ok(()),
+            },
+            |state| async move {
+                let now = state.clock.now();
+                let with_organizations = state.metrics_token.is_some();
+                let live = state
+                    .live_reader
+                    .counts(&state.scanner, &state.admin, now, with_organizations)
+                    .await;
+                let health = state.scanner.health();
+                let text = state
+                    .metrics
+                    .render(&health, state.database, &live, with_organizations);
+                Ok(response::full(StatusCode::OK, MEDIA_TYPE, text))
+            },
+        )
 }
 
 /// `GET /openapi.json`

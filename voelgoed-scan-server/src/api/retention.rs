@@ -38,7 +38,12 @@ pub(crate) fn delete_personal_data() -> Route {
 async fn run_delete_personal_data(request: Request) -> HandlerResult {
     let deleted = request
         .admin()
-        .delete_personal_data(request.organization(), request.event_id()?, request.now)
+        .delete_personal_data(
+            request.organization(),
+            request.event_id()?,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     ok_or_not_found(deleted.map(|tickets| DeletedPersonalData { tickets }))
 }
@@ -84,7 +89,13 @@ async fn run_delete_event(request: Request<(), DeleteEventParams>) -> HandlerRes
     };
     let outcome = request
         .admin()
-        .delete_event(request.organization(), request.event_id()?, expected, request.now)
+        .delete_event(
+            request.organization(),
+            request.event_id()?,
+            expected,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     match outcome {
         Some(DeleteEventOutcome::Deleted) => Ok(response::empty(StatusCode::ACCEPTED)),

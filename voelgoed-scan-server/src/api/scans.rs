@@ -54,6 +54,13 @@ pub(crate) fn scan() -> Route {
 fn run_scan(request: Request<Json<ScanRequest>>) -> impl Future<Output = HandlerResult> + Send {
     let started = clock::stopwatch();
     let device = request.authenticated_device().map(Arc::clone);
+    // Only an override is entered in the audit log.
+    let origin = request
+        .body
+        .0
+        .override_
+        .is_some()
+        .then(|| Arc::new(request.audit_context()));
     let Request {
         state,
         body: Json(scan),
@@ -61,7 +68,7 @@ fn run_scan(request: Request<Json<ScanRequest>>) -> impl Future<Output = Handler
         ..
     } = request;
     async move {
-        let answer = state.scanner.scan(&device?, scan, now).await?;
+        let answer = state.scanner.scan_from(&device?, scan, origin, now).await?;
         state.metrics.record_scan(&answer, started.elapsed());
         Ok(response::full(
             StatusCode::OK,
@@ -116,7 +123,14 @@ async fn run_undo(request: Request<Json<UndoRequest>>) -> HandlerResult {
     let reason = &request.body.0.reason;
     let record = request
         .scanner()
-        .undo(request.organization(), scan, undoer, reason, request.now)
+        .undo(
+            request.organization(),
+            scan,
+            undoer,
+            reason,
+            &request.audit_context(),
+            request.now,
+        )
         .await?;
     Ok(response::ok(&record))
 }

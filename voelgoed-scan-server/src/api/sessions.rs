@@ -118,9 +118,13 @@ pub(crate) fn end() -> Route {
 
 async fn run_end(request: Request) -> HandlerResult {
     let session = permitted_session(&request).await?;
+    let by = match &request.caller {
+        Caller::Device(_) => None,
+        Caller::Member(_) => Some(request.audit_context()),
+    };
     let ended = request
         .scanner()
-        .end_session(request.organization(), session.id, request.now)
+        .end_session(request.organization(), session.id, by.as_ref(), request.now)
         .await?;
     ok_or_not_found(ended)
 }

@@ -89,9 +89,10 @@ pub(crate) fn add() -> Route {
 
 async fn run_add(request: Request<Json<SigningKeyAdd>>) -> HandlerResult {
     let SigningKeyAdd { kid, format } = request.body.0;
+    let by = request.audit_context();
     let put = request
         .admin()
-        .add_signing_key(request.organization(), format, kid, request.now)
+        .add_signing_key(request.organization(), format, kid, &by, request.now)
         .await?;
     Ok(put_response(put, |key| {
         format!("{SIGNING_KEYS_PATH}/{}/{}", key.format, key.kid)
@@ -119,10 +120,10 @@ pub(crate) fn change() -> Route {
 
 async fn run_change(request: Request<Json<SigningKeyPatch>>) -> HandlerResult {
     let (format, kid) = (request.path_value("format")?, request.path_value("kid")?);
-    let status = request.body.0.status;
+    let (status, by) = (request.body.0.status, request.audit_context());
     let put = request
         .admin()
-        .set_signing_key_status(request.organization(), format, kid, status)
+        .set_signing_key_status(request.organization(), format, kid, status, &by, request.now)
         .await?;
     Ok(put_response(put, |_| String::new())?)
 }

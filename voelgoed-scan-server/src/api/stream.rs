@@ -14,8 +14,8 @@ use hyper::body::Frame;
 use hyper::header::HeaderName;
 use serde::Serialize;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use voelgoed_scan_core::model::{self, EventOccupancy, OrganizationId, ScanRecord, Timestamp};
-use voelgoed_scan_core::node::{FeedItem, OccupancyItem, ScansItem, Subscription};
+use voelgoed_scan_core::model::{self, EventOccupancy, OrganizationId, ScanRecord, Signal, Timestamp};
+use voelgoed_scan_core::node::{FeedItem, OccupancyItem, ScansItem, SignalSubscription, Subscription};
 use voelgoed_scan_core::rules::Day;
 use voelgoed_scan_core::store::{FeedEntry, StoreError};
 
@@ -37,6 +37,9 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 /// How far back `Last-Event-ID` resumes.
 const MAX_RESUME_AGE: Duration = Duration::from_mins(5);
 
+/// How much further back the signals of a stream that resumes begin. They are found up to a few seconds after their time.
+const SIGNAL_OVERLAP_MILLIS: i64 = 10_000;
+
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const RESET: Bytes = Bytes::from_static(b"event: reset\ndata: {}\n\n");
 
@@ -45,9 +48,11 @@ pub(crate) fn watch() -> Route {
     Route::get(
         "/api/v1/scanning/events/{id}/stream",
         "watchEvent",
-        "Streams Server-Sent Events: scan (a scan record), occupancy (the event's counters) and reset (Last-Event-ID is \
-         older than 5 minutes, so that events were missed). A stream that resumes with Last-Event-ID sends every scan \
-         exactly once, in the order of recording; an undone scan is sent again. An API key has at most 64 streams.",
+        "Streams Server-Sent Events: scan (a scan record), occupancy (the event's counters), signal (a signal that opened or \
+         ended; for owner, admin and staff) and reset (Last-Event-ID is older than 5 minutes, so that events were missed). A \
+         stream that resumes with Last-Event-ID sends every scan exactly once, in the order of recording; an undone scan is \
+         sent again. It also sends the signals that changed meanwhile, each as it is now; it may repeat some of the last \
+         ten seconds. An API key has at most 64 streams.",
     )
     .responds_with("The stream.", vec![(MEDIA_TYPE, None)])
     .problems(&[Code::RateLimited, Code::Overloaded])
@@ -63,6 +68,16 @@ async fn run_watch(request: Request) -> HandlerResult {
     // Subscribe first, then read the occupancy, so that a scan in between is counted or sent, whichever node records it.
     let feed = request.scanner().feed();
     let subscription = feed.subscribe(organization, event, after).await?;
+    let signals = if Permission::Staff.admits(&request.caller) {
+        // The signals of a stream that cannot resume begin now, as its scans do.
+        let since = after
+            .and(last)
+            .map(|last| last.sent_at.plus_millis(-SIGNAL_OVERLAP_MILLIS));
+        let signals = request.scanner().signals();
+        Some(signals.subscribe(organization, event, since).await?)
+    } else {
+        None
+    };
     let occupancy = request
         .store()
         .occupancy(organization, event, request.now)
@@ -79,6 +94,7 @@ async fn run_watch(request: Request) -> HandlerResult {
     }
     let stream = EventStream {
         subscription,
+        signals,
         open,
         with_codes: request.caller.may_see_codes(),
         pending,
@@ -95,6 +111,14 @@ async fn run_watch(request: Request) -> HandlerResult {
             Some((Ok::<_, StreamAborted>(Frame::data(next)), stream))
         }),
     ))
+}
+
+/// The next signal; waits for ever for a caller who may see none.
+async fn next_signal(signals: Option<&mut SignalSubscription>) -> Option<Signal> {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The end of a day, by the clock of the runtime.
@@ -122,6 +146,8 @@ fn delayed_interval(period: Duration) -> Interval {
 struct EventStream {
     state: Arc<ServerState>,
     subscription: Subscription,
+    /// The signals, for callers who may see them.
+    signals: Option<SignalSubscription>,
     open: OpenStream,
     with_codes: bool,
     /// Events to send before those of the subscription.
@@ -173,6 +199,8 @@ impl EventStream {
             let id = EventId::new(self.subscription.position(), self.state.clock.now());
             return Some(occupancy_event(id, &occupancy).into());
         }
+        // A stream that resumes sends what it missed in its order: the scans, the occupancy, then the signals.
+        let may_send_signals = !self.subscription.is_catching_up();
         tokio::select! {
             biased;
             () = self.state.stopping.cancelled() => None,
@@ -183,6 +211,12 @@ impl EventStream {
                     FeedItem::Scans(scans) => scan_events(&scans, self.with_codes, now),
                     FeedItem::Occupancy(item) => shared_occupancy_event(&item, now),
                 })
+            }
+            signal = next_signal(self.signals.as_mut()), if may_send_signals => {
+                let id = EventId::new(self.subscription.position(), self.state.clock.now());
+                let mut text = Vec::new();
+                write_event(&mut text, id, "signal", &signal?);
+                Some(text.into())
             }
             () = wait_until(self.day_end) => {
                 self.begin_day().await;

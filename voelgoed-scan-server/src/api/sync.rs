@@ -92,12 +92,14 @@ pub(crate) fn sync() -> Route {
 
 async fn run_sync(request: Request<UploadBody>) -> HandlerResult {
     let authenticated = Arc::clone(request.authenticated_device()?);
+    let origin = request.audit_context();
     let upload = request.body.read(&request.state.body_reader).await?;
     let answer = request
         .state
         .scanner
-        .sync(&authenticated, upload, request.now)
+        .sync(&authenticated, upload, Some(origin), request.now)
         .await?;
+    request.state.metrics.count_upload(&answer);
     let status = match authenticated.device.status {
         DeviceStatus::Active => StatusCode::OK,
         DeviceStatus::Inactive => StatusCode::ACCEPTED,
@@ -177,7 +179,12 @@ async fn run_accept(request: Request<Json<AcceptRequest>>) -> HandlerResult {
     };
     let record = request
         .scanner()
-        .accept(request.organization(), scan, &acceptance)
+        .accept(
+            request.organization(),
+            scan,
+            &acceptance,
+            &request.audit_context(),
+        )
         .await?;
     Ok(response::ok(&record))
 }

@@ -164,10 +164,10 @@ pub(crate) fn change() -> Route {
 
 async fn run_change(request: Request<Json<TicketPatch>>) -> HandlerResult {
     let (event, code) = (request.event_id()?, request.verified_ticket_code().await?);
-    let status = request.body.0.status;
+    let (status, by) = (request.body.0.status, request.audit_context());
     let facts = request
         .admin()
-        .set_ticket_status(request.organization(), event, code, status, request.now)
+        .set_ticket_status(request.organization(), event, code, status, &by, request.now)
         .await?;
     let media = request
         .store()

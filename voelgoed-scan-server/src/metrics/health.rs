@@ -7,21 +7,24 @@ use std::fmt::{Display, Write as _};
 
 use voelgoed_scan_core::node::{NodeHealth, WRITE_DURATION_BUCKETS};
 
+const SIGNALS: &str = "voelgoed_scan_signals_total";
+const CONFLICTS: &str = "voelgoed_scan_conflicts_total";
+
 /// A text in the Prometheus exposition format under construction.
-struct Exposition<'a>(&'a mut String);
+pub(super) struct Exposition<'a>(pub(super) &'a mut String);
 
 impl Exposition<'_> {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.line(format_args!("# HELP {name} {help}"));
         self.line(format_args!("# TYPE {name} {kind}"));
     }
 
-    fn line(&mut self, line: impl Display) {
+    pub(super) fn line(&mut self, line: impl Display) {
         // Writing to a `String` does not fail.
         let _ = writeln!(self.0, "{line}");
     }
 
-    fn metric(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    pub(super) fn metric(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.line(format_args!("{name} {value}"));
     }
@@ -75,6 +78,18 @@ pub(super) fn render(text: &mut String, health: &NodeHealth, database: &'static 
         "Open event streams on this node.",
         health.subscriptions,
     );
+    output.family(SIGNALS, "counter", "Signals that this node opened, by kind.");
+    for (kind, count) in &health.signals {
+        output.line(format_args!("{SIGNALS}{{kind=\"{kind}\"}} {count}"));
+    }
+    output.family(
+        CONFLICTS,
+        "counter",
+        "Conflicts that uploads to this node opened, by kind.",
+    );
+    for (kind, count) in &health.conflicts {
+        output.line(format_args!("{CONFLICTS}{{kind=\"{}\"}} {count}", kind.as_str()));
+    }
 }
 
 fn pools(output: &mut Exposition<'_>, health: &NodeHealth) {
@@ -152,7 +167,9 @@ fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
 mod tests {
     use std::time::Duration;
 
+    use voelgoed_scan_core::model::SignalKind;
     use voelgoed_scan_core::node::{RedisHealth, WriteCounts};
+    use voelgoed_scan_core::rules::ConflictKind;
     use voelgoed_scan_core::store::PoolUse;
 
     use super::*;
@@ -176,6 +193,8 @@ mod tests {
             bus_up: None,
             writes: WriteCounts::default(),
             subscriptions: 2,
+            signals: vec![(SignalKind::DeviceSilent, 3), (SignalKind::LateBatch, 0)],
+            conflicts: vec![(ConflictKind::DoubleEntry, 4), (ConflictKind::Unverified, 0)],
         }
     }
 
@@ -199,6 +218,10 @@ mod tests {
             "voelgoed_scan_database_connections{pool=\"all\",state=\"busy\"} 3",
             "voelgoed_scan_database_connections_limit{pool=\"all\"} 8",
             "voelgoed_scan_stream_listeners 2",
+            "voelgoed_scan_signals_total{kind=\"device_silent\"} 3",
+            "voelgoed_scan_signals_total{kind=\"late_batch\"} 0",
+            "voelgoed_scan_conflicts_total{kind=\"double_entry\"} 4",
+            "voelgoed_scan_conflicts_total{kind=\"unverified\"} 0",
         ] {
             assert!(
                 text.lines().any(|shown| shown == line),

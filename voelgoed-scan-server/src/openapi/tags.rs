@@ -13,7 +13,8 @@ pub(super) const ALL: &[(&str, &str)] = &[
     (TICKETS, "Tickets: import, search, change, sign."),
     (LIVE, "Occupancy and the live stream of an event."),
     (KEYS, "API keys and signing keys."),
-    (ORGANIZATION, "Settings of the organization."),
+    (WEBHOOKS, "Webhooks and their deliveries."),
+    (ORGANIZATION, "Settings of the organization, and its audit log."),
     (OPERATIONS, "Health, metrics and this document. No credential."),
 ];
 
@@ -25,6 +26,7 @@ const EVENTS: &str = "Events";
 const TICKETS: &str = "Tickets";
 const LIVE: &str = "Live";
 const KEYS: &str = "Keys";
+const WEBHOOKS: &str = "Webhooks";
 const ORGANIZATION: &str = "Organization";
 const OPERATIONS: &str = "Operations";
 
@@ -43,7 +45,8 @@ fn subject(segment: &str) -> Option<&'static str> {
         "tickets" | "personal-data" => TICKETS,
         "occupancy" | "stream" | "signals" | "report" => LIVE,
         "api-keys" | "signing-keys" => KEYS,
-        "organization" => ORGANIZATION,
+        "webhooks" | "deliveries" => WEBHOOKS,
+        "organization" | "audit" => ORGANIZATION,
         _ => return None,
     })
 }
@@ -61,6 +64,8 @@ mod tests {
             ("/api/v1/events/{id}/gates/{gate_id}", EVENTS),
             ("/api/v1/events/{id}/tickets/{code}/qr", TICKETS),
             ("/api/v1/scanning/events/{id}/occupancy", LIVE),
+            ("/api/v1/audit", ORGANIZATION),
+            ("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", WEBHOOKS),
             ("/healthz", OPERATIONS),
         ] {
             assert_eq!(of(path), tag, "{path}");

@@ -4,11 +4,12 @@ use std::future::{Future, ready};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 use schemars::JsonSchema;
 
 use super::{
-    Access, AuthenticatedHandler, BodyKind, HandlerResult, RawBody, ResponseSpec, Route, SchemaFn, schema_of,
+    Access, AuthenticatedHandler, BodyKind, HandlerFuture, HandlerResult, RawBody, ResponseSpec, Route,
+    SchemaFn, schema_of,
 };
 use crate::auth::Permission;
 use crate::body::Lines;
@@ -157,7 +158,25 @@ impl RouteBuilder {
     where
         F: Future<Output = HandlerResult> + Send + 'static,
     {
-        self.into_route::<(), NoQuery>(Access::Public(Box::new(move |state| Box::pin(handler(state)))))
+        self.into_route::<(), NoQuery>(Access::Public(Box::new(move |state, _| Box::pin(handler(state)))))
+    }
+
+    /// Finishes a route whose credential is none of an organization: `check` refuses the others.
+    pub(crate) fn operator<F>(
+        self,
+        check: impl Fn(&ServerState, &HeaderMap) -> Result<(), Problem> + Send + Sync + 'static,
+        handler: impl Fn(Arc<ServerState>) -> F + Send + Sync + 'static,
+    ) -> Route
+    where
+        F: Future<Output = HandlerResult> + Send + 'static,
+    {
+        let handler = move |state: Arc<ServerState>, headers: &HeaderMap| -> HandlerFuture {
+            match check(&state, headers) {
+                Ok(()) => Box::pin(handler(state)),
+                Err(problem) => Box::pin(ready(Err(problem.into()))),
+            }
+        };
+        self.into_route::<(), NoQuery>(Access::Public(Box::new(handler)))
     }
 }
 
@@ -312,6 +331,7 @@ impl<B: FromBody> RouteBuilder<B> {
             match B::from_body(request.body, &validator) {
                 Ok(body) => Box::pin(handler(AnonymousRequest {
                     state: request.state,
+                    audit_context: request.audit_context,
                     now: request.now,
                     body,
                 })),
@@ -376,6 +396,8 @@ fn parse<B: FromBody, Q: Query>(
         credential: request.credential,
         path: request.path,
         headers: request.headers,
+        peer: request.peer,
+        request_id: request.request_id,
         now: request.now,
         turn: request.turn,
         memory: request.memory,

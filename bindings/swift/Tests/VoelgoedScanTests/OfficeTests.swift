@@ -50,6 +50,23 @@ final class OfficeTests: ServerTestCase {
         XCTAssertEqual(try ask("inside"), "0")
     }
 
+    func testWhatTheServerDeniedStaysDeniedOfflineAndAfterARestart() async throws {
+        func denyOnline() async throws {
+            let phone = try await self.phone("gate-a")
+            // The manifest of the phone lists the ticket as active.
+            try server.ask("status \(server["second_code"]) voided")
+            let denied = try await phone.scan(reading: server.qr("second"))
+            XCTAssertEqual(denied.reason, .ticketVoided)
+            XCTAssertEqual(denied.decidedBy, .server)
+            try server.ask("disconnect")
+        }
+        try await denyOnline()
+        let phone = try await ScannerClient.open(setup: setup("gate-a"))
+        let alone = try await phone.scan(reading: server.qr("second"))
+        XCTAssertEqual(alone.reason, .ticketVoided)
+        XCTAssertEqual(alone.decidedBy, .device)
+    }
+
     func testASearchNeedsPermissionAndFindsGuestsByName() async throws {
         let phone = try await phone("gate-a")
         let refused = await code { _ = try await phone.search(text: "Guest") }
@@ -68,6 +85,33 @@ final class OfficeTests: ServerTestCase {
             phone.deviceSettings(), DeviceSettings(canOverride: false, canSearch: true, other: "{\"lane\":3}"))
     }
 
+    func testOwnScansAreTheServersAndWithoutItWhatThePhoneRecorded() async throws {
+        let phone = try await phone("gate-a")
+        let admitted = try await phone.scan(reading: server.qr("first"))
+        let denied = try await phone.scan(reading: server.qr("voided"))
+        let listed = try await phone.ownScans()
+        XCTAssertTrue(listed.fromServer)
+        XCTAssertNil(listed.nextCursor)
+        XCTAssertEqual(listed.scans.map(\.scanId), [denied.scanId, admitted.scanId])
+        XCTAssertEqual(listed.scans.map(\.reason), [.ticketVoided, .admitted])
+        let firstCode = try server["first_code"]
+        XCTAssertEqual(listed.scans[1].ticketCode, firstCode)
+        for text in ["\(listed)", String(reflecting: listed.scans[1])] { XCTAssertFalse(text.contains(firstCode), text) }
+        try server.ask("disconnect")
+        let alone = try await phone.scan(reading: server.qr("second"))
+        let recorded = try await phone.ownScans()
+        XCTAssertFalse(recorded.fromServer)
+        XCTAssertEqual(recorded.scans.map(\.scanId), [alone.scanId, admitted.scanId])
+        XCTAssertEqual(recorded.scans.map(\.isWaiting), [true, false])
+        let found = await code { _ = try await phone.ownScans(cursor: "a cursor of the server") }
+        XCTAssertEqual(found, "offline")
+        try server.ask("reconnect")
+        _ = try await phone.sync()
+        _ = try await phone.undo(scanId: alone.scanId, reason: "wrong person")
+        let undone = try await phone.ownScans().scans.filter(\.undone)
+        XCTAssertEqual(undone.map(\.scanId), [alone.scanId])
+    }
+
     func testTheOccupancyCountsPeopleAtTheEventAndItsGates() async throws {
         let phone = try await phone("gate-a")
         _ = try await phone.scan(reading: server.qr("first"))
@@ -77,6 +121,31 @@ final class OfficeTests: ServerTestCase {
         XCTAssertEqual(occupancy.gates.map(\.name), ["Main", "VIP"])
         XCTAssertEqual(occupancy.gates.map(\.count.inside), [1, 0])
         XCTAssertEqual([occupancy.results.valid, occupancy.results.refused], [1, 1])
+    }
+
+    func testOutsideItsScopeAPhoneDecidesNothingOnlineAndOffline() async throws {
+        let phone = try await phone("gate-a")
+        let (event, gate) = (try server["event"], try server["gate_vip"])
+        var scope = await phone.deviceScope()
+        XCTAssertEqual(scope, DeviceScope(eventIds: nil, gateIds: nil))
+        try server.ask("scope gate-a {\"event_ids\": [\"\(event)\"], \"gate_ids\": [\"\(gate)\"]}")
+        var found = await code { _ = try await phone.scan(reading: self.server.qr("first")) }
+        XCTAssertEqual(found, "out_of_scope")
+        _ = try await phone.sync()
+        scope = await phone.deviceScope()
+        XCTAssertEqual(scope, DeviceScope(eventIds: [event], gateIds: [gate]))
+        var state = try await phone.state()
+        XCTAssertEqual(state.problem?.code, .outOfScope)
+        try server.ask("disconnect")
+        found = await code { _ = try await phone.scan(reading: self.server.qr("first")) }
+        XCTAssertEqual(found, "out_of_scope")
+        state = try await phone.state()
+        XCTAssertEqual(state.waiting, 0, "nothing was decided")
+        try server.ask("reconnect")
+        try server.ask("scope gate-a {}")
+        _ = try await phone.sync()
+        let admitted = try await phone.scan(reading: server.qr("first"))
+        XCTAssertEqual(admitted.reason, .admitted)
     }
 
     func testMetadataIsAJsonObject() async throws {

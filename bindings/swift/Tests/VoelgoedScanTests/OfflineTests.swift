@@ -39,6 +39,23 @@ final class OfflineTests: XCTestCase {
         XCTAssertEqual(found, "storage_unavailable")
     }
 
+    func testADamagedDatabaseIsSetAsideAndThePhoneSaysSo() async throws {
+        func record() async throws { _ = try await phone().decide(reading: Fixture.qr("first"), gateId: main) }
+        try await record()
+        let damage = String(repeating: "what a failing flash card returns", count: 1000)
+        try damage.write(toFile: file("a"), atomically: false, encoding: .utf8)
+        let scanner = try await OfflineScanner.open(setup: Fixture.setup(file("a")))
+        let replaced = try await scanner.state().replaced
+        XCTAssertEqual(replaced.map(\.code), ["damaged_database"])
+        XCTAssertEqual(replaced.map(\.complete), [false])
+        XCTAssertEqual(try String(contentsOfFile: XCTUnwrap(replaced.first).path, encoding: .utf8), damage)
+        let found = await code { _ = try await scanner.decide(reading: Fixture.qr("first"), gateId: self.main) }
+        XCTAssertEqual(found, "no_manifest")
+        _ = try await scanner.install(eventId: Fixture.value("event"), manifest: Fixture.manifest("good"))
+        let again = try await scanner.decide(reading: Fixture.qr("first"), gateId: main)
+        XCTAssertEqual(again.warnings, [.storageReplaced], "it may have admitted it before")
+    }
+
     func testEveryInvalidManifestIsRefusedWithItsOwnCodeAndThePreviousOneStaysInUse() async throws {
         let scanner = try await phone()
         let refused = [

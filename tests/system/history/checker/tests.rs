@@ -29,6 +29,7 @@ fn call(kind: CallKind, scan: &str, began: u64, outcome: CallOutcome) -> Observe
         began,
         ended: began + 5,
         node: 0,
+        device: 0,
         kind,
         scan_id: scan.to_owned(),
         ticket: TICKET.to_owned(),
@@ -72,6 +73,15 @@ fn valid_history() -> RunHistory {
     record(&mut history, "a", true);
     record(&mut history, "b", false);
     history
+}
+
+fn scope_change(began: u64, ended: Option<u64>, inside: bool) -> ScopeChange {
+    ScopeChange {
+        device: 0,
+        began,
+        ended,
+        inside,
+    }
 }
 
 fn assert_only_violation(history: &RunHistory, what: &str) {
@@ -430,4 +440,64 @@ fn admissions_outside_the_doors_and_denials_within_them_are_violations() {
     ] {
         assert_eq!(found(scan, reason, millis), expected, "{reason} at {millis}");
     }
+}
+
+/// Scan `d` of another ticket is refused outside the scope, and its retry is admitted after the scope is wider again.
+fn history_with_scopes() -> RunHistory {
+    let mut history = valid_history();
+    history.policies.insert("other".to_owned(), Policy::Never(1));
+    history.scopes = vec![
+        scope_change(100, Some(110), false),
+        scope_change(200, Some(210), true),
+    ];
+    let mut refused = call(CallKind::Entry, "d", 120, CallOutcome::OutOfScope);
+    let mut admission = call(CallKind::Entry, "d", 220, admitted(false));
+    (refused.ticket, admission.ticket) = ("other".to_owned(), "other".to_owned());
+    history.calls.extend([refused, admission]);
+    record(&mut history, "d", true);
+    history.records.get_mut("d").expect("a record").ticket = "other".to_owned();
+    history.occupancy = occupancy(2, 0);
+    history
+}
+
+#[test]
+fn a_scan_may_be_refused_outside_the_scope_and_admitted_inside() {
+    assert_eq!(check(&history_with_scopes()), Vec::<String>::new());
+}
+
+#[test]
+fn an_admission_outside_the_scope_is_reported_unless_its_time_is_uncertain() {
+    let mut history = history_with_scopes();
+    let last = history.calls.len() - 1;
+    history.calls[last].began = 130;
+    history.calls[last].ended = 135;
+    assert_only_violation(&history, "scope");
+    // The call may have been decided before the narrower scope, or after the wider one.
+    for (began, ended) in [(105, 135), (130, 205)] {
+        (history.calls[last].began, history.calls[last].ended) = (began, ended);
+        assert_eq!(check(&history), Vec::<String>::new(), "{began} to {ended}");
+    }
+    (history.calls[last].began, history.calls[last].ended) = (130, 135);
+    // A wider scope whose answer was lost may take effect at any time later.
+    history.scopes.insert(0, scope_change(90, None, true));
+    assert_eq!(check(&history), Vec::<String>::new());
+    history.scopes[0].ended = Some(95);
+    assert_only_violation(&history, "scope");
+}
+
+#[test]
+fn a_refusal_inside_the_scope_of_a_known_scan_or_of_one_on_record_is_reported() {
+    let mut history = history_with_scopes();
+    history.scopes[0].began = 150;
+    assert_only_violation(&history, "scope");
+
+    let mut history = history_with_scopes();
+    history
+        .calls
+        .push(call(CallKind::Entry, "a", 140, CallOutcome::OutOfScope));
+    assert_only_violation(&history, "scope");
+
+    let mut history = history_with_scopes();
+    history.calls.pop();
+    assert_only_violation(&history, "scope");
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use voelgoed_scan_core::model::{
-    ClassName, Event, EventId, EventPut, EventStatus, Gate, GateId, GatePut, GateStatus, Name,
+    AuditContext, ClassName, Event, EventId, EventPut, EventStatus, Gate, GateId, GatePut, GateStatus, Name,
     OrganizationId, SettableStatus, SigningKey, Ticket, TicketCode, TicketPatch,
 };
 use voelgoed_scan_core::token::{Keyring, MasterSecret};
@@ -74,7 +74,7 @@ impl DemoServer {
 
         let (organization, _, secret) = running
             .admin()
-            .create_organization(name("Voelgoed Demo")?, env::now())
+            .create_organization(name("Voelgoed Demo")?, &AuditContext::cli(), env::now())
             .await?;
         let api_key = secret.reveal().to_owned();
         let admin = Client::new(&address, None, None)?.with_token(&api_key)?;

@@ -306,7 +306,12 @@ async fn start_device(
     gate: GateId,
     label: &str,
 ) -> (Option<DeviceId>, Result<String, Failure>) {
-    let registered = async { register_device(admin, &scanner(label, label)?).await };
+    let registered = async {
+        let mut device = scanner(label, label)?;
+        // Nothing that a rehearsal does is a signal.
+        device.settings.other.insert("rehearsal".to_owned(), true.into());
+        register_device(admin, &device).await
+    };
     let registered = match registered.await {
         Ok(registered) => registered,
         Err(failure) => return (None, Err(failure)),

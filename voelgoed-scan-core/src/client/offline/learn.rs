@@ -34,8 +34,15 @@ impl OfflineScanner {
         saved
     }
 
-    /// Writes the verdicts that could not be written before.
+    /// Writes what the server said of the device and of tickets, and could not be written before.
     pub(super) async fn save_unsaved(&self, state: &mut State) {
+        if let Err(error) = Self::store_device(state).await {
+            tracing::debug!(
+                code = error.code(),
+                "what the server said of the device is still not written"
+            );
+            return;
+        }
         while let Some((scan_id, verdict)) = state.unsaved.first().cloned() {
             if let Err(error) = self.save_verdict(state, scan_id, &verdict).await {
                 tracing::debug!(

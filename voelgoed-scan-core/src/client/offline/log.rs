@@ -8,6 +8,7 @@ mod database;
 mod device;
 mod manifests;
 mod memory;
+mod own_scans;
 mod probe;
 mod rejected;
 mod rescue;

@@ -42,6 +42,7 @@ impl OfflineScanner {
         // In force at once, even if the disk is full.
         state.refusal = Some(refusal.clone());
         state.log.set_refusal(Some(&refusal)).await?;
+        state.stored_refusal = Some(refusal);
         Ok(true)
     }
 
@@ -54,6 +55,7 @@ impl OfflineScanner {
             return Ok(false);
         }
         state.log.set_refusal(None).await?;
+        state.stored_refusal = None;
         state.refusal = None;
         Ok(true)
     }

@@ -98,10 +98,15 @@ impl OfflineScanner {
     /// Sets or clears the session. The manifest of its event becomes the one in use, if it is held.
     pub async fn set_session(&self, session: Option<PhoneSession>) -> Result<(), OfflineError> {
         let state = &mut *self.state.lock().await;
-        if state.session != session {
-            state.log.set_session(session.as_ref()).await?;
-            state.session = session;
+        if session.is_none() {
+            // It is over even if the disk is full.
+            state.session = None;
         }
+        if state.stored_session != session {
+            state.log.set_session(session.as_ref()).await?;
+            state.stored_session = session;
+        }
+        state.session = session;
         let Some(session) = session else { return Ok(()) };
         match manifests::activate(state, &self.setup, session.event_id).await {
             Err(OfflineError::NoManifest) => Ok(()),
@@ -131,6 +136,33 @@ impl OfflineScanner {
             state.stored_scope.clone_from(scope);
         }
         Ok(())
+    }
+
+    /// Writes what the server said of the device and could not be written before. The end of a session and a refusal must
+    /// survive a restart.
+    pub(super) async fn store_device(state: &mut super::State) -> Result<(), OfflineError> {
+        if state.stored_session != state.session {
+            state.log.set_session(state.session.as_ref()).await?;
+            state.stored_session = state.session;
+        }
+        if state.stored_refusal != state.refusal {
+            state.log.set_refusal(state.refusal.as_ref()).await?;
+            state.stored_refusal.clone_from(&state.refusal);
+        }
+        if state.stored_can_override != state.can_override {
+            state.log.set_can_override(state.can_override).await?;
+            state.stored_can_override = state.can_override;
+        }
+        if state.stored_scope != state.scope {
+            state.log.set_scope(&state.scope).await?;
+            state.stored_scope.clone_from(&state.scope);
+        }
+        Ok(())
+    }
+
+    /// Writes what the server said and could not be written before, as far as there is room now.
+    pub async fn store_unsaved(&self) {
+        self.save_unsaved(&mut *self.state.lock().await).await;
     }
 
     /// Returns the events and gates that the device may work at, as the server last said. It survives a restart.

@@ -473,6 +473,144 @@ async fn a_change_of_the_devices_settings_arrives_with_the_next_health_report() 
     );
 }
 
+fn listed(number: u128, reason: &str, undone: &Value) -> Value {
+    json!({
+        "scan_id": uuid(number), "event_id": uuid(1), "gate_id": uuid(2), "ticket_code": "3KQR7F924M1XaB0z",
+        "direction": "entry", "result": "refused", "reason": reason, "scanned_at": MADE_AT, "undone": undone, "new": 1
+    })
+}
+
+#[tokio::test]
+async fn own_scans_are_those_of_the_server_page_by_page_and_an_unknown_word_hides_none() {
+    let mut fixture = Fixture::new(TestEvent::new());
+    let office = Office::open(&mut fixture);
+    let phone = fixture.phone().await;
+    let (event, gate) = fixture.server.event_and_gate();
+    let mut own = listed(7, "ticket_voided", &Value::Null);
+    (own["event_id"], own["gate_id"]) = (json!(event), json!(gate));
+    let first = json!([
+        own,
+        listed(6, "raining", &json!({ "at": MADE_AT, "reason": "no" }))
+    ]);
+    office.answer("GET scanning/scans?limit=50", 200, page(&first, Some("a b")));
+    // A page may be empty and not the last one.
+    let path = "GET scanning/scans?limit=50&cursor=";
+    office.answer(format!("{path}a+b"), 200, page(&json!([]), Some("c")));
+    let last = json!([listed(5, "ticket_voided", &Value::Null)]);
+    office.answer(format!("{path}c"), 200, page(&last, None));
+    let found = phone.own_scans(None).await.expect("a page");
+    assert!(found.from_server);
+    let shown: Vec<_> = found
+        .scans
+        .iter()
+        .map(|scan| (scan.scan_id, scan.gate_name.as_deref(), scan.reason, scan.undone))
+        .collect();
+    let expected = [
+        (
+            ScanId::from(uuid(7)),
+            Some("Main"),
+            Some(Reason::TicketVoided),
+            false,
+        ),
+        (ScanId::from(uuid(6)), None, None, true),
+    ];
+    assert_eq!(shown, expected);
+    assert!(!format!("{found:?}").contains("3KQR7F924M1XaB0z"));
+    let next = found.next_cursor.expect("another page");
+    let found = phone.own_scans(Some(&next)).await.expect("a page");
+    let ids: Vec<_> = found.scans.iter().map(|scan| scan.scan_id).collect();
+    assert_eq!(ids, [ScanId::from(uuid(5))]);
+    assert_eq!(found.next_cursor, None);
+    office.disconnect();
+    let lost = phone.own_scans(Some(&next)).await;
+    assert_eq!(
+        lost.expect_err("the server's list cannot go on").code(),
+        "offline"
+    );
+    office.reconnect();
+    office.answer(
+        "GET scanning/scans?limit=50",
+        401,
+        problem(401, "device_inactive"),
+    );
+    let refused = phone.own_scans(None).await;
+    assert_eq!(
+        refused.expect_err("a refusal is no lost network").code(),
+        "device_inactive"
+    );
+}
+
+#[tokio::test]
+async fn without_the_server_own_scans_are_what_the_phone_recorded_each_once() {
+    let mut fixture = Fixture::new(TestEvent::new());
+    let office = Office::open(&mut fixture);
+    let phone = fixture.phone().await;
+    let scan = async |number: u8| {
+        fixture.later();
+        let verdict = phone.scan(ScanInput::entry(fixture.server.vg2(number))).await;
+        verdict.expect("a verdict")
+    };
+    // The server admits one and denies it again; the phone keeps the admission alone.
+    let online = scan(1).await;
+    scan(1).await;
+    office.disconnect();
+    let mut expected = vec![(online.scan_id, Reason::Admitted, false)];
+    // More than a page.
+    for _ in 0..52 {
+        let denied = scan(1).await;
+        assert_eq!(denied.reason, Reason::AlreadyScanned);
+        expected.push((denied.scan_id, denied.reason, true));
+    }
+    let alone = scan(2).await;
+    expected.push((alone.scan_id, Reason::Admitted, true));
+    expected.reverse();
+    let own_scans = async || {
+        let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = phone.own_scans(cursor.as_deref()).await.expect("a page");
+            assert!(!page.from_server && page.scans.len() <= 50);
+            pages += 1;
+            found.extend(page.scans);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return (found, pages);
+            }
+        }
+    };
+    let shown = |found: &[ListedScan]| {
+        let shown = found
+            .iter()
+            .map(|scan| (scan.scan_id, scan.reason.expect("its own word"), scan.is_waiting));
+        shown.collect::<Vec<_>>()
+    };
+    let (found, pages) = own_scans().await;
+    assert_eq!((shown(&found), pages), (expected.clone(), 2));
+    assert_eq!(found[0].ticket_code, alone.ticket.and_then(|ticket| ticket.code));
+    assert_eq!(
+        found.last().expect("the admission").ticket_code,
+        None,
+        "the phone has no codes"
+    );
+    // While scans wait, the server lacks them: its list is not asked for.
+    office.reconnect();
+    office.calls();
+    assert_eq!(shown(&own_scans().await.0), expected);
+    assert_eq!(office.calls(), Vec::<String>::new());
+    phone.sync().await.expect("uploaded");
+    let undo = format!("POST scanning/scans/{}/undo", alone.scan_id);
+    office.answer(undo, 200, undone(alone.scan_id));
+    phone.undo(alone.scan_id, reason()).await.expect("it is undone");
+    office.disconnect();
+    let (found, _) = own_scans().await;
+    assert!(found.iter().all(|scan| !scan.is_waiting));
+    let undone: Vec<_> = found
+        .iter()
+        .filter(|scan| scan.undone)
+        .map(|scan| scan.scan_id)
+        .collect();
+    assert_eq!(undone, [alone.scan_id]);
+}
+
 /// Runs the self-test and returns what is wrong.
 async fn problems(phone: &ScannerClient) -> Vec<(SelfTestSubject, String)> {
     let checks = phone.self_test().await;

@@ -3,7 +3,7 @@
 use super::server::Network;
 use super::*;
 use crate::client::{ProblemCode, VerdictSource};
-use crate::model::{Reason, Warning};
+use crate::model::{EventId, Reason, Warning};
 
 impl Fixture {
     async fn code(&self, phone: &ScannerClient, number: u8) -> String {
@@ -105,6 +105,32 @@ async fn a_session_that_the_app_started_meanwhile_is_not_ended_by_an_older_answe
         .await
         .expect_err("the old one has ended");
     assert_eq!(phone.offline().session().await, Some(started));
+}
+
+#[tokio::test]
+async fn after_a_start_without_an_answer_the_server_decides_in_the_phones_session() {
+    let fixture = Fixture::new(TestEvent::new());
+    let phone = fixture.phone().await;
+    let session = phone.offline().session().await.expect("a session");
+    let (_, gate) = fixture.server.event_and_gate();
+    fixture.server.set(Network::AnswersLost);
+    phone
+        .start_session(EventId::from_uuid(uuid::Uuid::from_u128(77)), gate, true)
+        .await
+        .expect_err("the server may have started it");
+    fixture.server.set(Network::Up);
+    fixture.later();
+    fixture.server.calls();
+    assert_eq!(fixture.code(&phone, 1).await, "admitted");
+    let calls = fixture.server.calls();
+    let position = |call: &str| calls.iter().position(|one| one.contains(call));
+    assert!(position("POST sessions").is_some(), "{calls:?}");
+    assert!(position("POST sessions") < position("POST scan"), "{calls:?}");
+    let restarted = phone.offline().session().await.expect("a session");
+    assert_eq!(
+        (restarted.event_id, restarted.gate_id),
+        (session.event_id, session.gate_id)
+    );
 }
 
 #[tokio::test]

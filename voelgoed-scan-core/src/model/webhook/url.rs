@@ -105,7 +105,9 @@ fn check_authority(authority: &str) -> Result<(), InvalidWebhookUrl> {
     };
     debug_assert!(host.is_ascii(), "a host is checked");
     let is_port = |port: &str| {
-        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && !port.starts_with('0')
+            && port.parse::<u16>().is_ok()
     };
     if port.is_some_and(|port| !is_port(port)) {
         return Err(InvalidWebhookUrl::Port);
@@ -113,8 +115,8 @@ fn check_authority(authority: &str) -> Result<(), InvalidWebhookUrl> {
     Ok(())
 }
 
-/// Whether a text is a host name or an IPv4 address. A name whose last label is a number would be read as an address in an
-/// unusual notation (`127.1`, `0x7f000001`), so that none is allowed.
+/// Whether a text is a host name or an IPv4 address. The last label of a name begins with a letter: one that begins with a
+/// digit could be read as an address in an unusual notation (`127.1`, `0x7f000001`).
 fn is_host(host: &str) -> bool {
     if host.parse::<std::net::Ipv4Addr>().is_ok() {
         return true;
@@ -127,12 +129,8 @@ fn is_host(host: &str) -> bool {
     };
     let name = host.strip_suffix('.').unwrap_or(host);
     let last = name.rsplit('.').next().unwrap_or_default();
-    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last
-            .strip_prefix("0x")
-            .or_else(|| last.strip_prefix("0X"))
-            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    name.len() <= 253 && name.split('.').all(is_label) && !is_number
+    let begins_with_letter = last.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    name.len() <= 253 && name.split('.').all(is_label) && begins_with_letter
 }
 
 /// Whether path and query have only the characters of RFC 3986.
@@ -184,6 +182,17 @@ impl<'de> Deserialize<'de> for WebhookUrl {
     }
 }
 
+/// The rules that a regular expression can say: scheme, host, port, path and query.
+#[cfg(feature = "schema")]
+const PATTERN: &str = concat!(
+    "^https?://",
+    "(?:\\[[0-9A-Fa-f:.]+\\]",
+    "|(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])",
+    "|(?:[A-Za-z0-9_-]{1,63}\\.)*[A-Za-z][A-Za-z0-9_-]{0,62}\\.?)",
+    "(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?",
+    "(?:[/?](?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$"
+);
+
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for WebhookUrl {
     fn inline_schema() -> bool {
@@ -196,8 +205,8 @@ impl schemars::JsonSchema for WebhookUrl {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "type": "string", "format": "uri", "maxLength": Self::MAX,
-            "pattern": "^https?://(?:\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:[/?](?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$"
+            "type": "string", "maxLength": Self::MAX,
+            "pattern": PATTERN
         })
     }
 }

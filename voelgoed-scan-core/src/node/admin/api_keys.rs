@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Admin;
-use crate::model::{ApiKey, ApiKeyCreate, ApiKeyId, ApiKeySecret, OrganizationId, Timestamp, TokenHash};
+use crate::model::{
+    ApiKey, ApiKeyCreate, ApiKeyId, ApiKeySecret, AuditContext, OrganizationId, Timestamp, TokenHash,
+};
 use crate::store::{DeleteOutcome, StoreError};
 
 impl Admin {
@@ -25,6 +27,7 @@ impl Admin {
         &self,
         organization: OrganizationId,
         create: &ApiKeyCreate,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeySecret), StoreError> {
         let secret = ApiKeySecret::generate();
@@ -35,7 +38,9 @@ impl Admin {
             role: create.role,
             inserted_at: now,
         };
-        self.store.create_api_key(&key, &secret.hash()).await?;
+        self.store
+            .create_api_key(&key, &secret.hash(), self.audit(by, now))
+            .await?;
         Ok((key, secret))
     }
 
@@ -44,8 +49,13 @@ impl Admin {
         &self,
         organization: OrganizationId,
         id: ApiKeyId,
+        by: &AuditContext,
+        now: Timestamp,
     ) -> Result<DeleteOutcome, StoreError> {
-        let deleted = self.store.delete_api_key(organization, id).await?;
+        let deleted = self
+            .store
+            .delete_api_key(organization, id, self.audit(by, now))
+            .await?;
         self.invalidator.facts_changed(organization);
         Ok(deleted)
     }

@@ -2,7 +2,8 @@
 
 use super::Admin;
 use crate::model::{
-    Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceToken, OrganizationId, Timestamp,
+    AuditContext, Device, DeviceHealth, DeviceId, DevicePatch, DeviceRegister, DeviceToken, OrganizationId,
+    Timestamp,
 };
 use crate::store::{PutOutcome, StoreError};
 
@@ -12,13 +13,14 @@ impl Admin {
         &self,
         organization: OrganizationId,
         device: &DeviceRegister,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<(Device, DeviceToken)>, StoreError> {
         let token = DeviceToken::generate();
         let id = DeviceId::generate(now);
         let put = self
             .store
-            .register_device(organization, id, device, &token.hash(), now)
+            .register_device(organization, id, device, &token.hash(), now, self.audit(by, now))
             .await?;
         Ok(put.map(|device| (device, token)))
     }
@@ -29,9 +31,13 @@ impl Admin {
         organization: OrganizationId,
         id: DeviceId,
         patch: &DevicePatch,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<Device>, StoreError> {
-        let put = self.store.patch_device(organization, id, patch, now).await?;
+        let put = self
+            .store
+            .patch_device(organization, id, patch, now, self.audit(by, now))
+            .await?;
         self.invalidator.facts_changed(organization);
         Ok(put)
     }
@@ -41,12 +47,13 @@ impl Admin {
         &self,
         organization: OrganizationId,
         id: DeviceId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<(Device, DeviceToken)>, StoreError> {
         let token = DeviceToken::generate();
         let put = self
             .store
-            .rotate_device_token(organization, id, &token.hash(), now)
+            .rotate_device_token(organization, id, &token.hash(), now, self.audit(by, now))
             .await?;
         self.invalidator.facts_changed(organization);
         Ok(put.map(|device| (device, token)))
@@ -57,9 +64,13 @@ impl Admin {
         &self,
         organization: OrganizationId,
         id: DeviceId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let revoked = self.store.revoke_device(organization, id, now).await?;
+        let revoked = self
+            .store
+            .revoke_device(organization, id, now, self.audit(by, now))
+            .await?;
         self.invalidator.facts_changed(organization);
         Ok(revoked)
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Admin;
 use crate::model::{
-    DeviceId, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentCode, IssuedToken, ManifestKey,
-    OrganizationId, Timestamp,
+    AuditContext, DeviceId, DeviceToken, EnrollAnswer, EnrollRequest, EnrollmentCode, IssuedToken,
+    ManifestKey, OrganizationId, Timestamp,
 };
 use crate::store::{PutOutcome, StoreError};
 
@@ -19,26 +19,29 @@ impl Admin {
         &self,
         organization: OrganizationId,
         device: DeviceId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<(EnrollmentCode, Timestamp)>, StoreError> {
         let code = EnrollmentCode::generate();
         let expires_at = now.plus(CODE_LIFETIME);
         let put = self
             .store
-            .put_enrollment(organization, device, &code, expires_at)
+            .put_enrollment(organization, device, &code, expires_at, self.audit(by, now))
             .await?;
         Ok(put.map(|()| (code, expires_at)))
     }
 
-    /// Enrols a phone. `None` where the code is unknown, used, expired or locked after too many attempts: callers must not
+    /// Enrols a phone. The audit log names the device as the actor of the call. `None` where the code is unknown, used, expired or locked after too many attempts: callers must not
     /// learn which of these applies.
     pub async fn enroll(
         &self,
         request: &EnrollRequest,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<EnrollAnswer>, StoreError> {
         let token = DeviceToken::generate();
-        let Some(device) = self.store.enroll(request, &token.hash(), now).await? else {
+        let audit = self.audit(by, now);
+        let Some(device) = self.store.enroll(request, &token.hash(), now, audit).await? else {
             return Ok(None);
         };
         self.invalidator.facts_changed(device.organization_id);

@@ -1,7 +1,9 @@
 //! Creates and replaces events and gates.
 
 use super::Admin;
-use crate::model::{Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp};
+use crate::model::{
+    AuditContext, Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp,
+};
 use crate::store::{PutOutcome, StoreError};
 
 impl Admin {
@@ -11,9 +13,13 @@ impl Admin {
         organization: OrganizationId,
         id: EventId,
         event: &EventPut,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<Event>, StoreError> {
-        let put = self.store.put_event(organization, id, event, now).await?;
+        let put = self
+            .store
+            .put_event(organization, id, event, now, self.audit(by, now))
+            .await?;
         self.invalidator.facts_changed(organization);
         Ok(put)
     }
@@ -25,9 +31,13 @@ impl Admin {
         event: EventId,
         id: GateId,
         gate: &GatePut,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<Gate>, StoreError> {
-        let put = self.store.put_gate(organization, event, id, gate, now).await?;
+        let put = self
+            .store
+            .put_gate(organization, event, id, gate, now, self.audit(by, now))
+            .await?;
         self.invalidator.facts_changed(organization);
         Ok(put)
     }

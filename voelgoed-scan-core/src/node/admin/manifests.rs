@@ -1,6 +1,7 @@
 //! Issues the signed manifests of events, which phones decide by while they are offline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Admin;
 use crate::model::{EventId, OrganizationId, Timestamp};
@@ -37,6 +38,12 @@ impl Admin {
         self.manifest_cache
             .issued(&*self.store, organization, event, tag, now)
             .await
+    }
+
+    /// The age of the manifests that this node hands out, by event: at most `limit`, the latest requested first.
+    #[must_use]
+    pub fn manifest_ages(&self, now: Timestamp, limit: usize) -> Vec<((OrganizationId, EventId), Duration)> {
+        self.manifest_cache.ages(now, limit)
     }
 
     /// The Ed25519 public key that phones verify manifests with.

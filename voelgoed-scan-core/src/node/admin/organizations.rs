@@ -2,7 +2,8 @@
 
 use super::Admin;
 use crate::model::{
-    ApiKey, ApiKeyCreate, ApiKeySecret, KeyFormat, KeyId, Name, Organization, OrganizationId, Role, Timestamp,
+    ApiKey, ApiKeyCreate, ApiKeySecret, AuditContext, KeyFormat, KeyId, Name, Organization, OrganizationId,
+    Role, Timestamp,
 };
 use crate::store::StoreError;
 
@@ -11,9 +12,10 @@ impl Admin {
     pub async fn create_organization(
         &self,
         name: Name,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<(Organization, ApiKey, ApiKeySecret), StoreError> {
-        self.create_organization_as(OrganizationId::generate(now), name, now)
+        self.create_organization_as(OrganizationId::generate(now), name, by, now)
             .await?
             .ok_or_else(|| StoreError::failed("a new id is taken"))
     }
@@ -24,6 +26,7 @@ impl Admin {
         &self,
         id: OrganizationId,
         name: Name,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<(Organization, ApiKey, ApiKeySecret)>, StoreError> {
         let organization = Organization {
@@ -35,12 +38,12 @@ impl Admin {
         let signing_keys = [first_key(KeyFormat::Vg1), first_key(KeyFormat::Vg2)];
         let created = self
             .store
-            .create_organization(&organization, &signing_keys)
+            .create_organization(&organization, &signing_keys, self.audit(by, now))
             .await?;
         if !created {
             return Ok(None);
         }
-        let (key, secret) = self.create_owner_key(organization.id, now).await?;
+        let (key, secret) = self.create_owner_key(organization.id, by, now).await?;
         Ok(Some((organization, key, secret)))
     }
 
@@ -48,10 +51,11 @@ impl Admin {
     pub async fn new_owner_key(
         &self,
         organization: OrganizationId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<(ApiKey, ApiKeySecret)>, StoreError> {
         match self.store.organization(organization).await? {
-            Some(_) => self.create_owner_key(organization, now).await.map(Some),
+            Some(_) => self.create_owner_key(organization, by, now).await.map(Some),
             None => Ok(None),
         }
     }
@@ -59,6 +63,7 @@ impl Admin {
     async fn create_owner_key(
         &self,
         organization: OrganizationId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeySecret), StoreError> {
         let name = Name::new("Owner").map_err(|error| StoreError::failed(error.to_string()))?;
@@ -68,6 +73,7 @@ impl Admin {
                 name,
                 role: Role::Owner,
             },
+            by,
             now,
         )
         .await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::Admin;
-use crate::model::{EventId, OrganizationId, Timestamp};
+use crate::model::{AuditContext, EventId, OrganizationId, Timestamp};
 use crate::node::write_queue::{BulkKind, BulkPermit};
 use crate::store::{DeleteEventOutcome, ExpectedCounts, RewritePlace, StoreError};
 
@@ -28,8 +28,13 @@ impl Admin {
         &self,
         organization: OrganizationId,
         event: EventId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
+        let audit = self.audit(by, now);
+        if !self.store.begin_clearing(organization, event, audit).await? {
+            return Ok(None);
+        }
         let admin = self.clone();
         let task = tokio::spawn(async move { admin.clear(organization, event, now).await });
         task.await
@@ -42,13 +47,14 @@ impl Admin {
         organization: OrganizationId,
         event: EventId,
         expected: ExpectedCounts,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<DeleteEventOutcome>, StoreError> {
         // Denials that this node has answered count, too.
         self.write_queue.flush(organization).await;
         let outcome = self
             .store
-            .delete_event(organization, event, expected, now)
+            .delete_event(organization, event, expected, now, self.audit(by, now))
             .await?;
         if outcome == Some(DeleteEventOutcome::Deleted) {
             self.invalidator.facts_changed(organization);
@@ -64,9 +70,6 @@ impl Admin {
         event: EventId,
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
-        if self.store.event(organization, event).await?.is_none() {
-            return Ok(None);
-        }
         self.clear_quarantine(organization, event).await?;
         let Some(tickets) = self.clear_tickets(organization, event, now).await? else {
             return Ok(None);

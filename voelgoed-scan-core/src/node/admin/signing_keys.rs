@@ -1,7 +1,7 @@
 //! Adds signing keys and changes their status.
 
 use super::Admin;
-use crate::model::{KeyFormat, KeyId, KeyStatus, OrganizationId, SigningKey, Timestamp};
+use crate::model::{AuditContext, KeyFormat, KeyId, KeyStatus, OrganizationId, SigningKey, Timestamp};
 use crate::store::{PutOutcome, StoreError};
 
 impl Admin {
@@ -32,10 +32,14 @@ impl Admin {
         organization: OrganizationId,
         format: KeyFormat,
         kid: KeyId,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let key = self.new_signing_key(organization, format, kid, now);
-        let added = self.store.add_signing_key(organization, &key).await?;
+        let added = self
+            .store
+            .add_signing_key(organization, &key, self.audit(by, now))
+            .await?;
         self.invalidator.facts_changed(organization);
         Ok(if added {
             PutOutcome::Created(key)
@@ -51,10 +55,12 @@ impl Admin {
         format: KeyFormat,
         kid: KeyId,
         status: KeyStatus,
+        by: &AuditContext,
+        now: Timestamp,
     ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let put = self
             .store
-            .set_signing_key_status(organization, format, kid, status)
+            .set_signing_key_status(organization, format, kid, status, self.audit(by, now))
             .await?;
         self.invalidator.facts_changed(organization);
         Ok(put)

@@ -1,62 +1,16 @@
-//! Imports tickets, changes their status, and signs their payloads.
+//! Changes the status of tickets, and signs their payloads.
 
 use std::num::NonZeroU8;
 
 use super::Admin;
 use crate::model::{
-    ClassName, EventId, KeyFormat, OrganizationId, ScanRecord, SettableStatus, TicketCode, TicketFacts,
-    Timestamp,
+    AuditContext, ClassName, EventId, KeyFormat, OrganizationId, ScanRecord, SettableStatus, TicketCode,
+    TicketFacts, Timestamp,
 };
-use crate::node::write_queue::BulkKind;
-use crate::store::{ImportOutcome, NumberedLine, StoreError};
+use crate::store::StoreError;
 use crate::token::{Payload, Vg2Claims, verify};
 
 impl Admin {
-    /// Imports tickets in chunks that wait behind the scans. Returns one outcome per line; `None` where there is no such
-    /// event. After an error, the chunks before it are imported.
-    pub async fn import(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        lines: &[NumberedLine],
-        now: Timestamp,
-    ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
-        let imported = self.import_in_chunks(organization, event, lines, now).await;
-        // A line may add a ticket class, which changes the event. After an error, some chunks may be imported.
-        self.invalidator.facts_changed(organization);
-        imported
-    }
-
-    async fn import_in_chunks(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        lines: &[NumberedLine],
-        now: Timestamp,
-    ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
-        let mut outcomes = Vec::with_capacity(lines.len());
-        let mut rest = lines;
-        while !rest.is_empty() {
-            let permit = self
-                .write_queue
-                .bulk_writes()
-                .start_chunk(organization, BulkKind::Import)
-                .await;
-            let (chunk, next) = rest.split_at(rest.len().min(permit.max_items()));
-            let Some(imported) = self.store.import(organization, event, chunk, now).await? else {
-                return Ok(None);
-            };
-            permit.complete(chunk.len());
-            let updated: Vec<_> = imported.iter().filter_map(updated_ticket).collect();
-            self.invalidator
-                .tickets_imported(organization, event, &updated, now)
-                .await;
-            outcomes.extend(imported);
-            rest = next;
-        }
-        Ok(Some(outcomes))
-    }
-
     /// The ticket code that a payload of the organization's names. `None` for any other text: its signature is checked, but
     /// not its validity window.
     pub async fn code_of_payload(
@@ -79,11 +33,12 @@ impl Admin {
         event: EventId,
         code: TicketCode,
         status: SettableStatus,
+        by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<TicketFacts>, StoreError> {
         let ticket = self
             .store
-            .set_ticket_status(organization, event, code, status, now)
+            .set_ticket_status(organization, event, code, status, now, self.audit(by, now))
             .await?;
         if let Some(ticket) = &ticket {
             self.invalidator
@@ -127,15 +82,6 @@ impl Admin {
         };
         let keyring = self.keyrings.get(record.organization_id).await?;
         Ok(keyring.sign_vg1(code))
-    }
-}
-
-/// The ticket that a line changed, with the version below which cached ones are outdated.
-fn updated_ticket(outcome: &ImportOutcome) -> Option<(TicketCode, i64)> {
-    match outcome {
-        // The new version is unknown here, and every cached version is older.
-        ImportOutcome::Updated(code, _) => Some((*code, i64::MAX)),
-        ImportOutcome::Inserted(..) | ImportOutcome::Unchanged(..) | ImportOutcome::Rejected(_) => None,
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) fn attempt(
         .into_iter()
         .flatten()
         .collect(),
+        origin: None,
         claimed: request.scan_id.is_none(),
     })
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{ScanError, Scanner};
 use crate::bus::Message;
-use crate::model::{AuthenticatedDevice, DeviceStatus, OrganizationId, ScanId, ScanRecord, Timestamp};
+use crate::model::{
+    AuditContext, AuthenticatedDevice, DeviceStatus, OrganizationId, ScanId, ScanRecord, Timestamp,
+};
 use crate::node::cache::scan_ids::ScanClaim;
 use crate::node::write_queue::BulkKind;
 use crate::store::{AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError};
@@ -19,11 +21,12 @@ use crate::token::{Keyring, medium_of, verify_reading};
 const SIGNATURES_PER_YIELD: usize = 64;
 
 impl Scanner {
-    /// Ingests a batch of scans at `now`, the server's clock. The scans of a revoked device go into quarantine.
+    /// Ingests a batch of scans at `now`, the server's clock. The audit log names `origin` with overrides. The scans of a revoked device go into quarantine.
     pub async fn sync(
         &self,
         authenticated: &AuthenticatedDevice,
         request: SyncRequest<ReceivedScan>,
+        origin: Option<AuditContext>,
         now: Timestamp,
     ) -> Result<SyncAnswer, ScanError> {
         let device = &authenticated.device;
@@ -43,6 +46,7 @@ impl Scanner {
             sent_at: request.sent_at,
             received_at: now,
             signature: request.signature,
+            origin,
             items,
         };
         let media = batch.media();
@@ -120,6 +124,9 @@ impl Scanner {
 
     /// Invalidates what a batch changed, and publishes its scans.
     async fn publish_sync(&self, organization: OrganizationId, writes: &SyncWrites, now: Timestamp) {
+        for kind in &writes.opened_conflicts {
+            self.0.conflict_stats.record(*kind);
+        }
         let tickets: Vec<_> = writes
             .tickets
             .iter()
@@ -138,6 +145,8 @@ impl Scanner {
         let ids = records.iter().map(|record| record.scan_id);
         self.0.scan_ids.mark_all(organization, ids.clone());
         self.scans_changed(&records, now);
+        // The transaction may have told of conflicts.
+        self.0.webhooks.notify_enqueued();
         let publisher = &self.0.invalidator.publisher;
         if publisher.is_enabled() && !records.is_empty() {
             publisher.publish(Message::ScanIdsSeen {
@@ -157,11 +166,18 @@ impl Scanner {
         organization: OrganizationId,
         scan: ScanId,
         acceptance: &Acceptance,
+        by: &AuditContext,
     ) -> Result<ScanRecord, ScanError> {
         self.0.write_queue.flush(organization).await;
         let outcome = self
             .store()
-            .accept(organization, scan, acceptance, &self.0.rules)
+            .accept(
+                organization,
+                scan,
+                acceptance,
+                &self.0.rules,
+                self.audit(by, acceptance.at),
+            )
             .await?;
         match outcome.ok_or(ScanError::NotFound)? {
             AcceptOutcome::Accepted { record, writes } => {

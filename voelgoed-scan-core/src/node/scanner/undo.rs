@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{ScanError, Scanner};
 use crate::bus::Message;
-use crate::model::{DeviceId, OrganizationId, ReasonText, ScanId, ScanRecord, ScanResult, Timestamp};
+use crate::model::{
+    AuditContext, DeviceId, OrganizationId, ReasonText, ScanId, ScanRecord, ScanResult, Timestamp,
+};
 use crate::node::cache::scan_ids::ScanClaim;
 use crate::store::{UndoOutcome, UndoPermission};
 
@@ -21,13 +23,14 @@ pub enum UndoActor {
 }
 
 impl Scanner {
-    /// Undoes an open admission and returns its record. A repeated request gets the same answer.
+    /// Undoes an open admission and returns its record. A repeated request gets the same answer. The audit log names `origin`.
     pub async fn undo(
         &self,
         organization: OrganizationId,
         scan: ScanId,
         by: UndoActor,
         reason: &ReasonText,
+        origin: &AuditContext,
         now: Timestamp,
     ) -> Result<ScanRecord, ScanError> {
         let by = match by {
@@ -36,11 +39,15 @@ impl Scanner {
         };
         let (store, rules) = (self.store(), &self.0.rules);
         self.claim_ticket_of(organization, scan).await?;
-        let mut outcome = store.undo(organization, scan, by, reason, now, rules).await?;
+        let mut outcome = store
+            .undo(organization, scan, by, reason, origin, now, rules)
+            .await?;
         if outcome.is_none() {
             // The scan may be a denial that was answered from a cache and is not written yet.
             self.0.write_queue.flush(organization).await;
-            outcome = store.undo(organization, scan, by, reason, now, rules).await?;
+            outcome = store
+                .undo(organization, scan, by, reason, origin, now, rules)
+                .await?;
         }
         match outcome.ok_or(ScanError::NotFound)? {
             UndoOutcome::Undone {

@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::model::{
-    AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy, Fingerprint,
-    GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, SessionId, Timestamp, TokenHash,
-    Verification,
+    AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy,
+    Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, SessionId, Timestamp,
+    TokenHash, Verification,
 };
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
@@ -127,6 +127,7 @@ impl ScanStore for FakeStore {
         _: ScanId,
         _: UndoPermission,
         _: &ReasonText,
+        _: &AuditContext,
         _: Timestamp,
         _: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
@@ -226,6 +227,7 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
         override_: None,
         metadata: None,
         warnings: Vec::new(),
+        origin: None,
         claimed: true,
     }
 }

@@ -1,8 +1,8 @@
 //! The records of decided scans, and their answers.
 
 use crate::model::{
-    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, RecordedOverride, ScanAnswer,
-    ScanRecord, Source,
+    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, RecordedOverride,
+    ScanAnswer, ScanRecord, Source,
 };
 use crate::rules::batch::decide::ScanDecision;
 use crate::rules::batch::{BatchFacts, BatchWrites, KnownScan, SessionFacts};

@@ -62,6 +62,7 @@ fn attempt(number: u128, step: &Step) -> Attempt {
         }),
         metadata: None,
         warnings: Vec::new(),
+        origin: None,
         claimed: true,
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
 
-use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
-use crate::rules::{decide_batch, decide_dry_run};
+use crate::model::{Attempt, AuditContext, OrganizationId, Recorded, RuleSettings};
+use crate::rules::{NewScan, decide_batch, decide_dry_run};
 use crate::store::StoreError;
+use crate::store::sql::audit_acts::keep_override;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql};
@@ -162,6 +163,18 @@ async fn decide_in_transaction<D: Dialect>(
     let facts = facts::load::<D>(organization, batch, &mut transaction).await?;
     let (recorded, writes) = decide_batch(batch, facts, rules);
     writes::apply::<D>(organization, &writes, &mut transaction).await?;
+    for scan in &writes.scans {
+        keep_override::<D>(&scan.record, origin_of(batch, scan), &mut transaction).await?;
+    }
     transaction.commit().await?;
     Ok(recorded)
+}
+
+/// The call that sent a scan with an override.
+fn origin_of<'a>(batch: &'a [Attempt], scan: &NewScan) -> Option<&'a AuditContext> {
+    scan.record.override_.as_ref()?;
+    let attempt = batch
+        .iter()
+        .find(|attempt| attempt.scan_id == scan.record.scan_id)?;
+    attempt.origin.as_deref()
 }

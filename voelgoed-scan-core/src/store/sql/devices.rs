@@ -3,13 +3,17 @@
 
 use async_trait::async_trait;
 
+use crate::audit::{Audit, AuditedChange};
 use crate::model::{
-    Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceScope, DeviceStatus,
-    Name, OrganizationId, Timestamp, TokenHash,
+    AuditAction, AuditChanges, Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister,
+    DeviceScope, DeviceStatus, Name, OrganizationId, Timestamp, TokenHash,
 };
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::{device_change, device_created, device_patched};
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::change_counters::raise_change_counter;
-use crate::store::sql::{Dialect, Sql, mapping, query, statement};
+use crate::store::sql::sessions::end_active;
+use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{Cursor, Devices, Page, PageRequest, PutOutcome, StoreError};
 
 /// The rule that forbids changes of a revoked device.
@@ -24,6 +28,7 @@ impl<D: Dialect> Devices for Sql<D> {
         device: &DeviceRegister,
         token: &TokenHash,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError> {
         let mut transaction = self.write().await?;
         let inserted = query::<D>(statement!("devices/insert.sql"))
@@ -42,8 +47,7 @@ impl<D: Dialect> Devices for Sql<D> {
         }
         insert_token::<D>(organization, id, token, &mut transaction).await?;
         raise_change_counter::<D>(organization, &mut transaction).await?;
-        transaction.commit().await?;
-        Ok(PutOutcome::Created(Device {
+        let created = Device {
             id,
             organization_id: organization,
             device_id: device.device_id.clone(),
@@ -58,7 +62,10 @@ impl<D: Dialect> Devices for Sql<D> {
             waiting: None,
             inserted_at: now,
             updated_at: now,
-        }))
+        };
+        append::<D>(organization, device_created(&created), audit, &mut transaction).await?;
+        transaction.commit().await?;
+        Ok(PutOutcome::Created(created))
     }
 
     async fn device(&self, organization: OrganizationId, id: DeviceId) -> Result<Option<Device>, StoreError> {
@@ -110,10 +117,15 @@ impl<D: Dialect> Devices for Sql<D> {
         id: DeviceId,
         patch: &DevicePatch,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError> {
         let mut transaction = self.write().await?;
+        let Some(locked) = lock_device::<D>(organization, id, &mut transaction).await? else {
+            return Ok(PutOutcome::Missing);
+        };
+        let before = find_device::<D>(organization, id, &mut transaction).await?;
         if let Some(scope) = &patch.scope {
-            keep_scope::<D>(organization, id, scope, now, &mut transaction).await?;
+            keep_scope::<D>(organization, id, &locked, scope, now, &mut transaction).await?;
         }
         let changed = query::<D>(statement!("devices/patch.sql"))
             .id(organization.as_uuid())
@@ -133,6 +145,9 @@ impl<D: Dialect> Devices for Sql<D> {
             return Ok(PutOutcome::Conflict(REVOKED));
         }
         raise_change_counter::<D>(organization, &mut transaction).await?;
+        if let Some(change) = before.and_then(|before| device_patched(&before, &device)) {
+            append::<D>(organization, change, audit, &mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(PutOutcome::Replaced(device))
     }
@@ -143,6 +158,7 @@ impl<D: Dialect> Devices for Sql<D> {
         id: DeviceId,
         token: &TokenHash,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError> {
         let mut transaction = self.write().await?;
         let changed = query::<D>(statement!("devices/touch_unrevoked.sql"))
@@ -160,6 +176,8 @@ impl<D: Dialect> Devices for Sql<D> {
         }
         replace_token::<D>(organization, id, token, &mut transaction).await?;
         raise_change_counter::<D>(organization, &mut transaction).await?;
+        let change = device_change(AuditAction::DeviceRotateToken, id);
+        append::<D>(organization, change, audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(PutOutcome::Replaced(device))
     }
@@ -169,8 +187,13 @@ impl<D: Dialect> Devices for Sql<D> {
         organization: OrganizationId,
         id: DeviceId,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
+        let Some(locked) = lock_device::<D>(organization, id, &mut transaction).await? else {
+            return Ok(false);
+        };
+        let status: DeviceStatus = locked.parse("status")?;
         let revoked = query::<D>(statement!("devices/revoke.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
@@ -179,18 +202,19 @@ impl<D: Dialect> Devices for Sql<D> {
             .execute(&mut transaction)
             .await?;
         if revoked == 0 {
-            return Ok(find_device::<D>(organization, id, &mut transaction)
-                .await?
-                .is_some());
+            return Ok(true);
         }
         // The token is kept, so that calls with it are answered with the reason: the device is inactive.
-        query::<D>(statement!("sessions/end_active.sql"))
-            .id(organization.as_uuid())
-            .id(id.as_uuid())
-            .time(now)
-            .execute(&mut transaction)
-            .await?;
+        end_active::<D>(organization, id, now, &mut transaction).await?;
         raise_change_counter::<D>(organization, &mut transaction).await?;
+        let changes = AuditChanges::new()
+            .with("status", status.as_str(), DeviceStatus::Inactive.as_str())
+            .with("revoked", false, true);
+        let change = AuditedChange {
+            changes,
+            ..device_change(AuditAction::DeviceRevoke, id)
+        };
+        append::<D>(organization, change, audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -260,21 +284,29 @@ pub(super) async fn find_device<D: Dialect>(
     row.as_ref().map(mapping::device).transpose()
 }
 
-/// Keeps the present scope of a device for the scans of its time, if the new one differs. Locks the row of the device.
+/// Locks a device, and reads its status and its scope. `None` if it does not exist.
+pub(super) async fn lock_device<D: Dialect>(
+    organization: OrganizationId,
+    device: DeviceId,
+    connection: &mut D::Connection,
+) -> Result<Option<Row<D>>, StoreError> {
+    query::<D>(statement!("devices/lock.sql"))
+        .id(organization.as_uuid())
+        .id(device.as_uuid())
+        .fetch_optional(connection)
+        .await
+}
+
+/// Keeps the present scope of a locked device for the scans of its time, if the new one differs.
 async fn keep_scope<D: Dialect>(
     organization: OrganizationId,
     device: DeviceId,
+    locked: &Row<D>,
     new: &DeviceScope,
     now: Timestamp,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
-    let row = query::<D>(statement!("devices/lock.sql"))
-        .id(organization.as_uuid())
-        .id(device.as_uuid())
-        .fetch_optional(connection)
-        .await?;
-    let Some(row) = row else { return Ok(()) };
-    let present = row.opt_json::<DeviceScope>("scope")?;
+    let present = locked.opt_json::<DeviceScope>("scope")?;
     if present.clone().unwrap_or_default() == *new {
         return Ok(());
     }

@@ -98,6 +98,20 @@ pub(crate) struct Statements {
     pub(crate) feed_entries: &'static str,
     /// Reads the last positions of the feeds of events.
     pub(crate) feed_positions: &'static str,
+    /// Reads the active webhooks, and where others may change them meanwhile, locks them.
+    pub(crate) lock_active_webhooks: &'static str,
+    /// Reads which feeds are ahead of webhooks.
+    pub(crate) webhook_feeds_ahead: &'static str,
+    /// Reads the scans of all entries of a feed.
+    pub(crate) webhook_entries: &'static str,
+    /// Inserts deliveries of webhooks, except those that exist.
+    pub(crate) insert_webhook_deliveries: &'static str,
+    /// Reads the conflicts that scans have lost.
+    pub(crate) webhook_conflicts: &'static str,
+    /// Reads scans in quarantine as conflicts.
+    pub(crate) webhook_quarantined: &'static str,
+    /// Reads the clock of the database.
+    pub(crate) now: &'static str,
     /// Notes the positions of changes of scans.
     pub(crate) insert_scan_changes: &'static str,
     /// Writes what scans change on tickets.
@@ -134,6 +148,8 @@ pub(crate) struct Statements {
     pub(crate) load_former_entry_limits: &'static str,
     /// Keeps the entry limits that tickets had until now.
     pub(crate) keep_entry_limits: &'static str,
+    /// Clears old addresses of the audit log.
+    pub(crate) clear_audit_addresses: &'static str,
     /// Says that a node is cut off, where there may be several.
     pub(crate) mark_cut_off: Option<&'static str>,
     /// Reads whether another node is cut off.
@@ -142,6 +158,14 @@ pub(crate) struct Statements {
     pub(crate) hold_lease: Option<&'static str>,
     /// Gives up a lease.
     pub(crate) release_lease: Option<&'static str>,
+    /// Reads the windows of devices, from which signals are found.
+    pub(crate) load_signal_windows: &'static str,
+    /// Leases deliveries that are due.
+    pub(crate) claim_deliveries: &'static str,
+    /// Writes how attempts of deliveries ended.
+    pub(crate) settle_deliveries: &'static str,
+    /// Has deliveries wait for an earlier one of their ticket.
+    pub(crate) delay_following_deliveries: &'static str,
 }
 
 /// The methods of [`Dialect`] whose source text is the same for both databases.

@@ -6,7 +6,13 @@
 
 use async_trait::async_trait;
 
-use crate::model::{Device, DeviceId, EnrollRequest, EnrollmentCode, OrganizationId, Timestamp, TokenHash};
+use crate::audit::Audit;
+use crate::model::{
+    AuditAction, AuditActor, Device, DeviceId, EnrollRequest, EnrollmentCode, OrganizationId, Timestamp,
+    TokenHash,
+};
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::{device_change, enrollment_begun};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::devices::{REVOKED, find_device, replace_token};
 use crate::store::sql::{Dialect, Sql, query, statement};
@@ -23,6 +29,7 @@ impl<D: Dialect> Enrollments for Sql<D> {
         device: DeviceId,
         code: &EnrollmentCode,
         expires_at: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<()>, StoreError> {
         let mut transaction = self.write().await?;
         let written = query::<D>(statement!("enrollments/put.sql"))
@@ -41,6 +48,8 @@ impl<D: Dialect> Enrollments for Sql<D> {
                 },
             );
         }
+        let change = enrollment_begun(device, expires_at);
+        append::<D>(organization, change, audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(PutOutcome::Created(()))
     }
@@ -50,6 +59,7 @@ impl<D: Dialect> Enrollments for Sql<D> {
         request: &EnrollRequest,
         token: &TokenHash,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<Device>, StoreError> {
         let mut transaction = self.write().await?;
         let found = query::<D>(statement!("enrollments/count_try.sql"))
@@ -88,8 +98,18 @@ impl<D: Dialect> Enrollments for Sql<D> {
         }
         replace_token::<D>(organization, id, token, &mut transaction).await?;
         raise_change_counter::<D>(organization, &mut transaction).await?;
-        let device = find_device::<D>(organization, id, &mut transaction).await?;
+        let device = find_device::<D>(organization, id, &mut transaction)
+            .await?
+            .ok_or_else(|| StoreError::failed("the enrolled device does not exist"))?;
+        // The call has no credential. The code tells which device makes it.
+        let context = audit.context.by(AuditActor::from(&device));
+        let audit = Audit {
+            context: &context,
+            ..audit
+        };
+        let change = device_change(AuditAction::DeviceEnroll, id);
+        append::<D>(organization, change, audit, &mut transaction).await?;
         transaction.commit().await?;
-        Ok(device)
+        Ok(Some(device))
     }
 }

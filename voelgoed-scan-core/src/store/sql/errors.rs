@@ -27,12 +27,22 @@ impl From<sqlx::Error> for StoreError {
                     source: Some(error.into()),
                 }
             }
+            sqlx::Error::Protocol(message) if is_broken_handshake(message) => Self::Unavailable {
+                reason,
+                source: Some(error.into()),
+            },
             _ => Self::Failed {
                 reason,
                 source: Some(error.into()),
             },
         }
     }
+}
+
+/// Whether a connection broke off before PostgreSQL answered whether it takes TLS, as while the server ends. The driver reads
+/// no byte then and takes it for a wrong one (`sqlx_postgres::connection::tls`).
+fn is_broken_handshake(message: &str) -> bool {
+    message.starts_with("unexpected response from SSLRequest")
 }
 
 /// Whether a code means that concurrent writers collided: PostgreSQL's class 40 (transaction rollback: serialization
@@ -71,6 +81,15 @@ mod tests {
         let error = StoreError::from(sqlx::Error::PoolTimedOut);
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_connection_that_breaks_off_while_it_opens_is_a_temporary_failure() {
+        let broken = "unexpected response from SSLRequest: 0x00 (sqlx_postgres::connection::tls:95)";
+        for (message, is_temporary) in [(broken, true), ("too many arguments for query", false)] {
+            let error = StoreError::from(sqlx::Error::Protocol(message.to_owned()));
+            assert_eq!(error.is_temporary(), is_temporary, "{error}");
+        }
     }
 
     #[test]

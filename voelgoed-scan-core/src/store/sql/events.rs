@@ -7,7 +7,10 @@
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{Event, EventId, EventPut, Gate, GateId, GatePut, OrganizationId, Timestamp};
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::{event_put, gate_put};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::former_rules::keep_event_rules;
 use crate::store::sql::gates::{find_gate, insert_gate, is_code_taken, list_gates, update_gate};
@@ -24,6 +27,7 @@ impl<D: Dialect> Events for Sql<D> {
         id: EventId,
         event: &EventPut,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Event>, StoreError> {
         let mut transaction = self.write().await?;
         let new = new_event(organization, id, event, now);
@@ -33,8 +37,9 @@ impl<D: Dialect> Events for Sql<D> {
                 "this id belonged to an event that was deleted",
             ));
         }
-        let outcome = if is_new {
-            PutOutcome::Created(new)
+        let (outcome, change) = if is_new {
+            let change = event_put(None, &new);
+            (PutOutcome::Created(new), change)
         } else {
             lock_event_with_gates::<D>(organization, id, &mut transaction).await?;
             let Some(stored) = find_event::<D>(organization, id, &mut transaction).await? else {
@@ -59,10 +64,14 @@ impl<D: Dialect> Events for Sql<D> {
             };
             keep_event_rules::<D>(&stored, &replaced, now, &mut transaction).await?;
             update_event::<D>(&replaced, &mut transaction).await?;
-            PutOutcome::Replaced(replaced)
+            let change = event_put(Some(&stored), &replaced);
+            (PutOutcome::Replaced(replaced), change)
         };
         raise_change_counter::<D>(organization, &mut transaction).await?;
         mark_facts_changed::<D>(organization, id, &mut transaction).await?;
+        if let Some(change) = change {
+            append::<D>(organization, change, audit, &mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(outcome)
     }
@@ -97,6 +106,7 @@ impl<D: Dialect> Events for Sql<D> {
         id: GateId,
         gate: &GatePut,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<Gate>, StoreError> {
         let mut transaction = self.write().await?;
         lock_event_with_gates::<D>(organization, event, &mut transaction).await?;
@@ -121,15 +131,22 @@ impl<D: Dialect> Events for Sql<D> {
         if is_code_taken::<D>(&new, &mut transaction).await? {
             return Ok(PutOutcome::Conflict("another gate of this event has this code"));
         }
-        let outcome = if insert_gate::<D>(&new, &mut transaction).await? {
-            PutOutcome::Created(new)
+        let stored = find_gate::<D>(organization, event, id, &mut transaction).await?;
+        let (outcome, change) = if insert_gate::<D>(&new, &mut transaction).await? {
+            let change = gate_put(None, &new);
+            (PutOutcome::Created(new), change)
         } else if let Some(inserted_at) = update_gate::<D>(&new, &mut transaction).await? {
-            PutOutcome::Replaced(Gate { inserted_at, ..new })
+            let replaced = Gate { inserted_at, ..new };
+            let change = gate_put(stored.as_ref(), &replaced);
+            (PutOutcome::Replaced(replaced), change)
         } else {
             return Err(StoreError::failed("a gate is neither new nor stored"));
         };
         raise_change_counter::<D>(organization, &mut transaction).await?;
         mark_facts_changed::<D>(organization, event, &mut transaction).await?;
+        if let Some(change) = change {
+            append::<D>(organization, change, audit, &mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(outcome)
     }

@@ -80,6 +80,63 @@ impl<D: Dialect> FeedStore for Sql<D> {
     }
 }
 
+/// An entry of a feed, with whether it is a change of a recorded scan. Other than a [`FeedEntry`], it may have been replaced
+/// by a later change.
+pub(crate) struct EveryEntry {
+    pub(crate) position: i64,
+    pub(crate) is_change: bool,
+    /// The scan as it is now.
+    pub(crate) record: ScanRecord,
+}
+
+/// A page of [`EveryEntry`].
+pub(crate) struct EveryEntryPage {
+    /// The position of the last entry, whose scan may have been deleted.
+    pub(crate) last: i64,
+    pub(crate) entries: Vec<EveryEntry>,
+    pub(crate) has_more: bool,
+}
+
+/// The entries after a position, at most `limit`, also those that a later change replaced. `None` at the end of the feed.
+pub(crate) async fn every_entry_after<D: Dialect>(
+    organization: OrganizationId,
+    event: EventId,
+    after: i64,
+    limit: usize,
+    connection: &mut D::Connection,
+) -> Result<Option<EveryEntryPage>, StoreError> {
+    let batches = query::<D>(statement!("feed/batches.sql"))
+        .id(organization.as_uuid())
+        .id(event.as_uuid())
+        .int(after)
+        .int(MAX_BATCHES_PER_READ)
+        .fetch_all(&mut *connection)
+        .await?;
+    let places = places(&batches, after, limit)?;
+    let Some(last) = places.last().map(|place| place.p) else {
+        return Ok(None);
+    };
+    let rows = query::<D>(D::SQL.webhook_entries)
+        .json(&places)
+        .id(organization.as_uuid())
+        .fetch_all(connection)
+        .await?;
+    let entry = |row: &Row<D>| {
+        Ok(EveryEntry {
+            position: row.int("feed_position")?,
+            is_change: row.int("is_change")? != 0,
+            record: mapping::scan(row)?,
+        })
+    };
+    let entries = rows.iter().map(entry).collect::<Result<_, StoreError>>()?;
+    let is_whole = batches.len() < usize::try_from(MAX_BATCHES_PER_READ).unwrap_or(usize::MAX);
+    Ok(Some(EveryEntryPage {
+        last,
+        entries,
+        has_more: places.len() == limit || !is_whole,
+    }))
+}
+
 fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {
     let mut record = mapping::scan(row)?;
     if row.int("is_change")? == 0 {

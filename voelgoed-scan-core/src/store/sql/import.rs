@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use crate::model::{
     Event, EventId, Medium, OrganizationId, TicketCode, TicketFacts, TicketLine, TicketStatus, Timestamp,
 };
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::import_ended;
 use crate::store::sql::change_counters::{raise_change_counter, raise_tickets_change_counter};
 use crate::store::sql::events::{locked_event, update_event};
 use crate::store::sql::former_rules::keep_entry_limits;
@@ -23,7 +25,7 @@ use crate::store::sql::media::{MediumRow, tickets_by_media};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
-use crate::store::{ImportOutcome, NumberedLine, StoreError};
+use crate::store::{ImportEnd, ImportOutcome, NumberedLine, StoreError};
 
 impl<D: Dialect> Sql<D> {
     /// Imports a chunk of lines. Returns one outcome a line, or `None` if the event does not exist.
@@ -33,10 +35,11 @@ impl<D: Dialect> Sql<D> {
         event: EventId,
         lines: &[NumberedLine],
         now: Timestamp,
+        end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
         let lines = with_codes(lines);
         retry_contended("import tickets", || {
-            self.import_chunk_once(organization, event, &lines, now)
+            self.import_chunk_once(organization, event, &lines, now, end)
         })
         .await
     }
@@ -47,17 +50,29 @@ impl<D: Dialect> Sql<D> {
         event: EventId,
         lines: &[(TicketCode, &TicketLine)],
         now: Timestamp,
+        end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
         let mut transaction = self.write().await?;
         let Some(event) = locked_event::<D>(organization, event, &mut transaction).await? else {
             return Ok(None);
         };
+        let event_id = event.id;
         let mut chunk = load::<D>(event, lines, now, &mut transaction).await?;
-        let outcomes = lines
+        let outcomes: Vec<_> = lines
             .iter()
             .map(|(code, line)| chunk.apply_line(*code, line))
             .collect();
         write::<D>(chunk, &mut transaction).await?;
+        if let Some(ImportEnd { mut counts, audit }) = end {
+            counts.add(&outcomes);
+            append::<D>(
+                organization,
+                import_ended(event_id, counts),
+                audit,
+                &mut transaction,
+            )
+            .await?;
+        }
         transaction.commit().await?;
         Ok(Some(outcomes))
     }

@@ -2,15 +2,26 @@
 //! is stored.
 
 use async_trait::async_trait;
+use serde_json::json;
 
-use crate::model::{ApiKey, ApiKeyId, KeyFormat, KeyId, KeyStatus, OrganizationId, SigningKey, TokenHash};
+use crate::audit::Audit;
+use crate::model::{
+    ApiKey, ApiKeyId, AuditAction, KeyFormat, KeyId, KeyStatus, OrganizationId, SigningKey, TokenHash,
+};
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::{api_key_change, api_key_created, signing_key_change};
 use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::{Cursor, DeleteOutcome, Keys, Page, PageRequest, PutOutcome, StoreError};
 
 #[async_trait]
 impl<D: Dialect> Keys for Sql<D> {
-    async fn create_api_key(&self, key: &ApiKey, hash: &TokenHash) -> Result<(), StoreError> {
+    async fn create_api_key(
+        &self,
+        key: &ApiKey,
+        hash: &TokenHash,
+        audit: Audit<'_>,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         query::<D>(statement!("keys/insert_api_key.sql"))
             .id(key.organization_id.as_uuid())
@@ -27,6 +38,7 @@ impl<D: Dialect> Keys for Sql<D> {
             .execute(&mut transaction)
             .await?;
         raise_change_counter::<D>(key.organization_id, &mut transaction).await?;
+        append::<D>(key.organization_id, api_key_created(key), audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -66,6 +78,7 @@ impl<D: Dialect> Keys for Sql<D> {
         &self,
         organization: OrganizationId,
         id: ApiKeyId,
+        audit: Audit<'_>,
     ) -> Result<DeleteOutcome, StoreError> {
         let mut transaction = self.write().await?;
         // Locks the organization: of two deletions at once, the second one sees the first.
@@ -73,9 +86,9 @@ impl<D: Dialect> Keys for Sql<D> {
         let deleted = query::<D>(statement!("keys/delete_api_key.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
-            .execute(&mut transaction)
+            .fetch_optional(&mut transaction)
             .await?;
-        if deleted == 0 {
+        let Some(deleted) = deleted else {
             let existing = query::<D>(statement!("keys/api_key_exists.sql"))
                 .id(organization.as_uuid())
                 .id(id.as_uuid())
@@ -85,12 +98,15 @@ impl<D: Dialect> Keys for Sql<D> {
                 Some(_) => DeleteOutcome::Conflict("This is the organization's last key of an owner."),
                 None => DeleteOutcome::Missing,
             });
-        }
+        };
         query::<D>(statement!("keys/delete_api_key_hash.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
             .execute(&mut transaction)
             .await?;
+        let role = json!({ "role": deleted.text("role")? });
+        let change = api_key_change(AuditAction::ApiKeyDelete, id, Some(&role), None);
+        append::<D>(organization, change, audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(DeleteOutcome::Deleted)
     }
@@ -104,12 +120,20 @@ impl<D: Dialect> Keys for Sql<D> {
         &self,
         organization: OrganizationId,
         key: &SigningKey,
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
         if !insert_signing_key::<D>(organization, key, &mut transaction).await? {
             return Ok(false);
         }
         raise_change_counter::<D>(organization, &mut transaction).await?;
+        append::<D>(
+            organization,
+            signing_key_change(None, key),
+            audit,
+            &mut transaction,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -120,8 +144,21 @@ impl<D: Dialect> Keys for Sql<D> {
         format: KeyFormat,
         kid: KeyId,
         status: KeyStatus,
+        audit: Audit<'_>,
     ) -> Result<PutOutcome<SigningKey>, StoreError> {
         let mut transaction = self.write().await?;
+        // Locks the organization, so that the status before is not another one meanwhile.
+        raise_change_counter::<D>(organization, &mut transaction).await?;
+        let existing = query::<D>(statement!("keys/find_signing_key.sql"))
+            .id(organization.as_uuid())
+            .text(format.as_str())
+            .text(kid.as_str())
+            .fetch_optional(&mut transaction)
+            .await?;
+        let Some(existing) = existing else {
+            return Ok(PutOutcome::Missing);
+        };
+        let before: KeyStatus = existing.parse("status")?;
         let changed = query::<D>(statement!("keys/set_signing_key_status.sql"))
             .id(organization.as_uuid())
             .text(format.as_str())
@@ -129,21 +166,16 @@ impl<D: Dialect> Keys for Sql<D> {
             .text(status.as_str())
             .fetch_optional(&mut transaction)
             .await?;
-        if let Some(row) = changed {
-            raise_change_counter::<D>(organization, &mut transaction).await?;
-            transaction.commit().await?;
-            return Ok(PutOutcome::Replaced(signing_key(&row)?));
+        let Some(row) = changed else {
+            return Ok(PutOutcome::Conflict("a revoked key stays revoked"));
+        };
+        let key = signing_key(&row)?;
+        if key.status != before {
+            let change = signing_key_change(Some(before), &key);
+            append::<D>(organization, change, audit, &mut transaction).await?;
         }
-        let existing = query::<D>(statement!("keys/find_signing_key.sql"))
-            .id(organization.as_uuid())
-            .text(format.as_str())
-            .text(kid.as_str())
-            .fetch_optional(&mut transaction)
-            .await?;
-        Ok(match existing {
-            Some(_) => PutOutcome::Conflict("a revoked key stays revoked"),
-            None => PutOutcome::Missing,
-        })
+        transaction.commit().await?;
+        Ok(PutOutcome::Replaced(key))
     }
 }
 

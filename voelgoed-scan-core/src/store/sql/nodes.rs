@@ -11,8 +11,8 @@ use crate::bus::Bus;
 use crate::model::Timestamp;
 use crate::store::sql::former_rules;
 use crate::store::sql::write_deadline::WriteDeadline;
-use crate::store::sql::{Dialect, Sql, query, statement};
-use crate::store::{ChangeCounters, Durability, NodeStore, PoolUse, StoreError};
+use crate::store::sql::{Dialect, Sql, live, query, statement};
+use crate::store::{ChangeCounters, DeviceCounts, Durability, LiveEvent, NodeStore, PoolUse, StoreError};
 
 #[async_trait]
 impl<D: Dialect> NodeStore for Sql<D> {
@@ -117,6 +117,16 @@ impl<D: Dialect> NodeStore for Sql<D> {
             pool_use("read", &self.read_pool),
             pool_use("write", &self.write_pool),
         ]
+    }
+
+    async fn live_events(&self, now: Timestamp, limit: u16) -> Result<Vec<LiveEvent>, StoreError> {
+        let (_permit, mut connection) = self.read_bulk().await?;
+        live::live_events::<D>(now, limit, &mut connection).await
+    }
+
+    async fn device_counts(&self, now: Timestamp) -> Result<DeviceCounts, StoreError> {
+        let (_permit, mut connection) = self.read_bulk().await?;
+        live::device_counts::<D>(now, &mut connection).await
     }
 }
 

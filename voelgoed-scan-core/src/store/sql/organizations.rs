@@ -1,8 +1,13 @@
 //! Organizations in the database.
 
 use async_trait::async_trait;
+use serde_json::Value;
 
-use crate::model::{Organization, OrganizationId, SigningKey};
+use crate::audit::{Audit, AuditedChange};
+use crate::model::{
+    AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, Organization, OrganizationId, SigningKey,
+};
+use crate::store::sql::audit;
 use crate::store::sql::keys::insert_signing_key;
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{Organizations, StoreError};
@@ -21,6 +26,7 @@ impl<D: Dialect> Organizations for Sql<D> {
         &self,
         organization: &Organization,
         signing_keys: &[SigningKey],
+        audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
         let inserted = query::<D>(statement!("organizations/insert.sql"))
@@ -35,6 +41,15 @@ impl<D: Dialect> Organizations for Sql<D> {
         for key in signing_keys {
             insert_signing_key::<D>(organization.id, key, &mut transaction).await?;
         }
+        let keys = signing_keys
+            .iter()
+            .map(|key| format!("{}/{}", key.format, key.kid));
+        let change = AuditedChange {
+            action: AuditAction::OrganizationCreate,
+            subject: AuditSubject::new(AuditSubjectKind::Organization, organization.id),
+            changes: AuditChanges::new().with("signing_keys", Value::Null, keys.collect::<Vec<_>>()),
+        };
+        audit::append::<D>(organization.id, change, audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(true)
     }

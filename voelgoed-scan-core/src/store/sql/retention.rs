@@ -18,12 +18,15 @@ use std::future::Future;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::audit::Audit;
 use crate::model::{
-    AnswerSnapshot, Event, EventId, Format, Media, Medium, OrganizationId, Override, ReasonText, ScanId,
-    TicketCode, TicketListing, Timestamp,
+    AnswerSnapshot, AuditAction, Event, EventId, Format, Media, Medium, OrganizationId, Override, ReasonText,
+    ScanId, TicketCode, TicketListing, Timestamp,
 };
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::event_change;
 use crate::store::sql::change_counters::raise_tickets_change_counter;
-use crate::store::sql::events::locked_event;
+use crate::store::sql::events::{find_event, locked_event};
 use crate::store::sql::lookup::{IdLookup, TicketLookup, json_text};
 use crate::store::sql::media::MediumRow;
 use crate::store::sql::retention::rows::{ClearedScanRow, ClearedTicketRow, without_personal_data};
@@ -70,6 +73,25 @@ pub(crate) trait RetentionDialect: Dialect {
 
 #[async_trait]
 impl<D: RetentionDialect> RetentionStore for Sql<D> {
+    async fn begin_clearing(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        audit: Audit<'_>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        if find_event::<D>(organization, event, &mut transaction)
+            .await?
+            .is_none()
+        {
+            return Ok(false);
+        }
+        let change = event_change(AuditAction::EventDeletePersonalData, event);
+        append::<D>(organization, change, audit, &mut transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     async fn tickets_with_personal_data(
         &self,
         organization: OrganizationId,
@@ -265,9 +287,10 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         event: EventId,
         expected: ExpectedCounts,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<DeleteEventOutcome>, StoreError> {
         retry_contended("delete an event", || {
-            deleted_events::delete::<D>(self, organization, event, expected, now)
+            deleted_events::delete::<D>(self, organization, event, expected, now, audit)
         })
         .await
     }

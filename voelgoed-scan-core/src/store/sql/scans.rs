@@ -5,8 +5,8 @@ mod list;
 use async_trait::async_trait;
 
 use crate::model::{
-    ActiveSession, Attempt, AuthenticatedDevice, EventId, EventOccupancy, OrganizationId, ReasonText,
-    Recorded, RuleSettings, ScanId, ScanRecord, Timestamp, TokenHash,
+    ActiveSession, Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, OrganizationId,
+    ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::store::sql::batch::facts::known_scan;
@@ -101,10 +101,11 @@ impl<D: Dialect> ScanStore for Sql<D> {
         scan: ScanId,
         permission: UndoPermission,
         reason: &ReasonText,
+        origin: &AuditContext,
         now: Timestamp,
         rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
-        self.undo_admission(organization, scan, permission, reason, now, rules)
+        self.undo_admission(organization, scan, permission, reason, origin, now, rules)
             .await
     }
 

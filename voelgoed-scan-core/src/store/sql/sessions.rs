@@ -4,12 +4,15 @@
 
 use async_trait::async_trait;
 
+use crate::audit::{Audit, AuditedChange};
 use crate::model::{
-    DeviceId, DeviceScope, DeviceStatus, EventId, OrganizationId, ScanSession, SessionId, SessionStart,
-    SessionStatus, Timestamp,
+    AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, DeviceId, DeviceScope, DeviceStatus, EventId,
+    OrganizationId, ScanSession, SessionId, SessionStart, SessionStatus, Timestamp, WebhookType,
 };
+use crate::store::sql::audit::append;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::change_counters::raise_change_counter;
+use crate::store::sql::webhooks::enqueue;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, Page, PageRequest, Sessions, StartOutcome, StoreError};
 
@@ -50,12 +53,7 @@ impl<D: Dialect> Sessions for Sql<D> {
             return Ok(StartOutcome::OutOfScope);
         }
         if start.replace {
-            query::<D>(statement!("sessions/end_active.sql"))
-                .id(organization.as_uuid())
-                .id(device.as_uuid())
-                .time(now)
-                .execute(&mut transaction)
-                .await?;
+            end_active::<D>(organization, device, now, &mut transaction).await?;
         }
         let session = ScanSession {
             id,
@@ -78,6 +76,7 @@ impl<D: Dialect> Sessions for Sql<D> {
             return Ok(StartOutcome::AlreadyActive(other.id("id")?));
         }
         raise_change_counter::<D>(organization, &mut transaction).await?;
+        tell::<D>(WebhookType::SessionStarted, &session, now, &mut transaction).await?;
         transaction.commit().await?;
         Ok(StartOutcome::Started(session))
     }
@@ -96,6 +95,7 @@ impl<D: Dialect> Sessions for Sql<D> {
         organization: OrganizationId,
         id: SessionId,
         now: Timestamp,
+        audit: Option<Audit<'_>>,
     ) -> Result<Option<ScanSession>, StoreError> {
         let mut transaction = self.write().await?;
         let ended = query::<D>(statement!("sessions/end.sql"))
@@ -107,6 +107,21 @@ impl<D: Dialect> Sessions for Sql<D> {
         let session = find_session::<D>(organization, id, &mut transaction).await?;
         if ended > 0 {
             raise_change_counter::<D>(organization, &mut transaction).await?;
+            if let Some(session) = &session {
+                tell::<D>(WebhookType::SessionEnded, session, now, &mut transaction).await?;
+            }
+            if let Some(audit) = audit {
+                let change = AuditedChange {
+                    action: AuditAction::SessionEnd,
+                    subject: AuditSubject::new(AuditSubjectKind::Session, id),
+                    changes: AuditChanges::new().with(
+                        "status",
+                        SessionStatus::Active.as_str(),
+                        SessionStatus::Ended.as_str(),
+                    ),
+                };
+                append::<D>(organization, change, audit, &mut transaction).await?;
+            }
         }
         transaction.commit().await?;
         Ok(session)
@@ -156,6 +171,45 @@ impl<D: Dialect> Sessions for Sql<D> {
             id: *session.id.as_uuid(),
         }))
     }
+}
+
+/// Ends the active session of a device, if it has one.
+pub(super) async fn end_active<D: Dialect>(
+    organization: OrganizationId,
+    device: DeviceId,
+    now: Timestamp,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let active = query::<D>(statement!("sessions/find_active_id.sql"))
+        .id(organization.as_uuid())
+        .id(device.as_uuid())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(active) = active else {
+        return Ok(());
+    };
+    query::<D>(statement!("sessions/end_active.sql"))
+        .id(organization.as_uuid())
+        .id(device.as_uuid())
+        .time(now)
+        .execute(&mut *connection)
+        .await?;
+    if let Some(session) = find_session::<D>(organization, active.id("id")?, &mut *connection).await? {
+        tell::<D>(WebhookType::SessionEnded, &session, now, connection).await?;
+    }
+    Ok(())
+}
+
+/// Tells webhooks of the start or the end of a session.
+async fn tell<D: Dialect>(
+    kind: WebhookType,
+    session: &ScanSession,
+    at: Timestamp,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let (organization, event) = (session.organization_id, session.event_id);
+    enqueue::<D>(connection, organization, Some(event), kind, at, session).await?;
+    Ok(())
 }
 
 async fn find_session<D: Dialect>(

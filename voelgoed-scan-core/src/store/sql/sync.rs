@@ -5,7 +5,7 @@
 //! uploads of one device apart.
 
 mod accept;
-mod conflicts;
+pub(super) mod conflicts;
 mod facts;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -15,6 +15,7 @@ mod writes;
 
 use async_trait::async_trait;
 
+use crate::audit::Audit;
 use crate::model::{OrganizationId, RuleSettings, ScanId};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql, query, statement};
@@ -76,9 +77,10 @@ impl<D: SyncDialect> SyncStore for Sql<D> {
         scan: ScanId,
         acceptance: &Acceptance,
         rules: &RuleSettings,
+        audit: Audit<'_>,
     ) -> Result<Option<AcceptOutcome>, StoreError> {
         retry_contended("accept a quarantined scan", || {
-            self.accept_once(organization, scan, acceptance, rules)
+            self.accept_once(organization, scan, acceptance, rules, audit)
         })
         .await
     }

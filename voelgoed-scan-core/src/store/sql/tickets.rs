@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::audit::Audit;
 use crate::model::{
     EventId, Media, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus,
     Timestamp,
 };
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::ticket_patched;
 use crate::store::sql::batch::writes::update_tickets;
 use crate::store::sql::bounded_list::BoundedList;
 use crate::store::sql::change_counters::raise_tickets_change_counter;
@@ -15,7 +18,7 @@ use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
-    Cursor, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest, StoreError, TicketStore,
+    Cursor, ImportEnd, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest, StoreError, TicketStore,
 };
 
 /// How many tickets one read of a search may examine. A search reads on until its page is full or has taken some reads.
@@ -32,8 +35,9 @@ impl<D: Dialect> TicketStore for Sql<D> {
         event: EventId,
         lines: &[NumberedLine],
         now: Timestamp,
+        end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
-        self.import_chunk(organization, event, lines, now).await
+        self.import_chunk(organization, event, lines, now, end).await
     }
 
     async fn ticket(
@@ -142,6 +146,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
         code: TicketCode,
         status: SettableStatus,
         now: Timestamp,
+        audit: Audit<'_>,
     ) -> Result<Option<TicketFacts>, StoreError> {
         let mut transaction = self.write().await?;
         if let Some(sql) = D::SQL.lock_tickets {
@@ -157,6 +162,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
         if facts.ticket.status == status {
             return Ok(Some(facts));
         }
+        let before = facts.ticket.status;
         facts.ticket.status = status;
         facts.ticket.updated_at = now;
         facts.version += 1;
@@ -164,6 +170,13 @@ impl<D: Dialect> TicketStore for Sql<D> {
         let changed = std::iter::once((facts.ticket.id, status));
         record_statuses::<D>(organization, changed, now, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
+        append::<D>(
+            organization,
+            ticket_patched(before, &facts),
+            audit,
+            &mut transaction,
+        )
+        .await?;
         transaction.commit().await?;
         Ok(Some(facts))
     }

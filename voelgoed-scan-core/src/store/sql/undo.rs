@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    DeviceId, Direction, OrganizationId, ReasonText, RuleSettings, ScanId, ScanRecord, ScanResult,
-    TicketFacts, TicketId, Timestamp, Undone,
+    AuditAction, AuditContext, DeviceId, Direction, OrganizationId, ReasonText, RuleSettings, ScanId,
+    ScanRecord, ScanResult, TicketFacts, TicketId, Timestamp, Undone,
 };
 use crate::rules::ConflictKind;
+use crate::store::sql::audit_acts::keep_act;
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
@@ -14,17 +15,20 @@ use crate::store::sql::feed::append_changes;
 use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::scans::find_scan;
+use crate::store::sql::webhooks::enqueue_conflicts;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{StoreError, UndoOutcome, UndoPermission};
 use crate::sync::{ScanState, TicketHistories};
 
 impl<D: Dialect> Sql<D> {
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the trait's method")]
     pub(crate) async fn undo_admission(
         &self,
         organization: OrganizationId,
         scan: ScanId,
         permission: UndoPermission,
         reason: &ReasonText,
+        origin: &AuditContext,
         now: Timestamp,
         rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
@@ -95,11 +99,23 @@ impl<D: Dialect> Sql<D> {
             .map(|record| (record.event_id, record.scan_id))
             .collect();
         append_changes::<D>(organization, &decisions, &mut transaction).await?;
+        let lost = histories.changed().filter(|state| state.conflict.is_some());
+        let lost: Vec<_> = lost.map(|state| state.record.scan_id).collect();
         update_tickets::<D>(organization, std::slice::from_ref(&ticket), &mut transaction).await?;
         let counts = refolded.counts.iter();
         let counts = counts.map(|((event, gate), change)| ((*event, *gate), *change));
         add_counts::<D>(organization, counts, &mut transaction).await?;
         raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
+        enqueue_conflicts::<D>(organization, lost.into_iter(), now, &mut transaction).await?;
+        keep_act::<D>(
+            organization,
+            scan,
+            AuditAction::ScanUndo,
+            origin,
+            now,
+            &mut transaction,
+        )
+        .await?;
         transaction.commit().await?;
         record.undone = Some(undone);
         Ok(Some(UndoOutcome::Undone {

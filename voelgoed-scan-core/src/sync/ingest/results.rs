@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::model::{
     AnswerSnapshot, Event, EventId, Passage, PreviousScan, ScannedTicket, TicketFacts, TicketId,
 };
-use crate::rules::NewScan;
 use crate::rules::batch::{shows_previous_scan, shows_ticket};
+use crate::rules::{ConflictKind, NewScan};
 use crate::sync::ingest::{Ingestion, ItemOutcome};
 use crate::sync::{NewSyncedScan, ScanState, SyncResult, SyncStatus, SyncWrites};
 
@@ -64,6 +64,9 @@ impl Ingestion<'_> {
         self.writes.changed_decisions = decisions
             .map(|record| (record.event_id, record.scan_id))
             .collect();
+        self.writes.opened_conflicts = self.histories.opened_conflicts().collect();
+        let quarantined = self.writes.quarantine.iter().map(|_| ConflictKind::Unverified);
+        self.writes.opened_conflicts.extend(quarantined);
         self.writes.tickets = refolded.tickets;
         self.writes.counts = refolded.counts;
         (results, self.writes)

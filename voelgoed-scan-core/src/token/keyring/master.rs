@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "node")]
+use ed25519_dalek::Signer as _;
 use ed25519_dalek::SigningKey as Ed25519Key;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -68,6 +70,13 @@ impl MasterSecret {
         self.vg2_key(organization_id, kid).verifying_key().to_bytes()
     }
 
+    /// The signature of the hash of an entry of an organization's audit log, by its manifest key. A manifest is longer than a
+    /// hash, so neither signature serves for the other.
+    #[cfg(feature = "node")]
+    pub(crate) fn sign_audit_hash(&self, organization_id: OrganizationId, hash: &[u8; 32]) -> [u8; 64] {
+        self.manifest_key(organization_id).sign(hash).to_bytes()
+    }
+
     /// The HMAC key of an organization's VG1 key.
     pub(crate) fn vg1_secret(&self, organization_id: OrganizationId, kid: KeyId) -> Zeroizing<[u8; 32]> {
         self.derive(organization_id, &[info(KeyFormat::Vg1), kid.as_str().as_bytes()])
@@ -81,6 +90,12 @@ impl MasterSecret {
 
     pub(super) fn manifest_key(&self, organization_id: OrganizationId) -> Ed25519Key {
         Ed25519Key::from_bytes(&self.derive(organization_id, &[b"voelgoed-scan/manifest"]))
+    }
+
+    /// The key that encrypts the secrets of an organization's webhooks.
+    #[cfg(feature = "node")]
+    pub(crate) fn webhook_key(&self, organization_id: OrganizationId) -> Zeroizing<[u8; 32]> {
+        self.derive(organization_id, &[b"voelgoed-scan/webhook"])
     }
 
     #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes")]

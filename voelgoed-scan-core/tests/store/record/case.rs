@@ -23,6 +23,8 @@ pub(crate) struct Case {
     pub(crate) event: EventPlan,
     /// The gates `Main` and `Side`.
     pub(crate) gates: [GatePlan; 2],
+    /// The scopes of the devices at `Main` and `Side`.
+    pub(crate) scopes: [ScopePlan; 2],
     pub(crate) tickets: Vec<TicketPlan>,
     /// A change after the first reading of the identities.
     pub(crate) change: Option<Change>,
@@ -51,6 +53,19 @@ pub(crate) struct GatePlan {
     capacity_left: Option<i64>,
     /// Indexes into [`CLASSES`].
     classes: Option<Vec<usize>>,
+}
+
+/// Where a device may work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ScopePlan {
+    Any,
+    /// At the event and the gate of its session.
+    Here,
+    /// At another event that the gate serves.
+    OtherEvent,
+    /// At another gate of the event.
+    OtherGate,
+    Nowhere,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +102,7 @@ pub(crate) enum Change {
     DeviceInactive(usize),
     DeviceRevoked(usize),
     SessionEnded(usize),
+    Scope(usize, ScopePlan),
     /// Raises the change counter without affecting any scan.
     ApiKey,
 }
@@ -166,6 +182,20 @@ impl GatePlan {
             let class = |n: &usize| CLASSES[*n].parse::<ClassName>().expect("a class");
             classes.iter().map(class).collect()
         });
+    }
+}
+
+impl ScopePlan {
+    /// The patch that gives a device this scope.
+    pub(crate) fn patch(self, session: &TestSession, other_event: EventId, other_gate: GateId) -> String {
+        let scope = match self {
+            Self::Any => serde_json::json!({}),
+            Self::Here => serde_json::json!({ "event_ids": [session.event], "gate_ids": [session.gate] }),
+            Self::OtherEvent => serde_json::json!({ "event_ids": [other_event], "gate_ids": [session.gate] }),
+            Self::OtherGate => serde_json::json!({ "event_ids": [session.event], "gate_ids": [other_gate] }),
+            Self::Nowhere => serde_json::json!({ "gate_ids": [] }),
+        };
+        serde_json::json!({ "scope": scope }).to_string()
     }
 }
 
@@ -288,11 +318,13 @@ impl AttemptPlan {
 pub(crate) fn strategy() -> impl Strategy<Value = Case> {
     let gates = (gate(), gate()).prop_map(|(main, side)| [main, side]);
     let tickets = vec(ticket(), 1..9);
+    let scopes = (scope(), scope()).prop_map(|(main, side)| [main, side]);
     let change = weighted(0.3, change());
-    (event(), gates, tickets, change, vec(attempt(), 1..12)).prop_map(
-        |(event, gates, tickets, change, attempts)| Case {
+    (event(), gates, scopes, tickets, change, vec(attempt(), 1..12)).prop_map(
+        |(event, gates, scopes, tickets, change, attempts)| Case {
             event,
             gates,
+            scopes,
             tickets,
             change,
             attempts,
@@ -358,6 +390,15 @@ fn gate() -> impl Strategy<Value = GatePlan> {
     })
 }
 
+fn scope() -> impl Strategy<Value = ScopePlan> {
+    use ScopePlan::{Any, Here, Nowhere, OtherEvent, OtherGate};
+    prop_oneof![
+        12 => Just(Any),
+        4 => Just(Here),
+        1 => select(vec![OtherEvent, OtherGate, Nowhere]),
+    ]
+}
+
 /// Some of two things.
 fn subset() -> impl Strategy<Value = Vec<usize>> {
     select(vec![vec![], vec![0], vec![1], vec![0, 1], vec![0], vec![0, 1]])
@@ -408,8 +449,15 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0..2_usize).prop_map(Change::DeviceInactive),
         1 => (0..2_usize).prop_map(Change::DeviceRevoked),
         1 => (0..2_usize).prop_map(Change::SessionEnded),
+        2 => (0..2_usize, any_scope()).prop_map(|(n, scope)| Change::Scope(n, scope)),
         1 => Just(Change::ApiKey),
     ]
+}
+
+/// Every scope as often as any other.
+fn any_scope() -> impl Strategy<Value = ScopePlan> {
+    use ScopePlan::{Any, Here, Nowhere, OtherEvent, OtherGate};
+    select(vec![Any, Here, OtherEvent, OtherGate, Nowhere])
 }
 
 fn attempt() -> impl Strategy<Value = AttemptPlan> {

@@ -67,6 +67,9 @@ struct StoredSession {
     is_active: bool,
     gate: GateId,
     device_status: DeviceStatus,
+    is_in_scope: bool,
+    /// Whether the scope of the device names events or gates.
+    has_scope: bool,
     device_name: String,
     scan_count: u64,
 }
@@ -107,6 +110,8 @@ impl Model {
                     is_active: stored.status == SessionStatus::Active,
                     gate: stored.gate_id,
                     device_status: device.status,
+                    has_scope: !device.scope.is_any(),
+                    is_in_scope: device.scope.admits_gate(fixture.event, session.gate),
                     device_name: device.name.to_string(),
                     scan_count: stored.scan_count,
                 },
@@ -161,6 +166,9 @@ impl Model {
         let session = &self.sessions[&attempt.session_id];
         if session.device_status != DeviceStatus::Active {
             return Outcome::DeviceInactive;
+        }
+        if !session.is_in_scope {
+            return Outcome::OutOfScope;
         }
         if !session.is_active {
             return Outcome::NoActiveSession;
@@ -284,6 +292,11 @@ impl Model {
 
     pub(crate) fn session_scans(&self, session: SessionId) -> u64 {
         self.sessions[&session].scan_count
+    }
+
+    /// Whether the scope of the attempt's device names events or gates.
+    pub(crate) fn has_scope(&self, attempt: &Attempt) -> bool {
+        self.sessions[&attempt.session_id].has_scope
     }
 
     /// Whether the attempt's gate or event has a capacity.

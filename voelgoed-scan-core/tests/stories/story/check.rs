@@ -206,7 +206,9 @@ impl Story {
             .shown
             .iter()
             .filter(|other| (other.phone, other.ticket) == (shown.phone, shown.ticket))
-            .filter(|other| is_green(other.verdict.result) && !other.is_unstored)
+            .filter(|other| is_green(other.verdict.result))
+            // A phone cannot count an entry that it could not store. An exit gives a right to enter wherever it is on record.
+            .filter(|other| !other.is_unstored || other.verdict.direction == Direction::Exit)
             .collect();
         same.push(shown);
         let mut entries: Vec<&Shown> = Vec::new();

@@ -70,7 +70,13 @@ impl Story {
             }
             match by_id.get(&shown.scan_id) {
                 Some(record) => {
-                    if let Some(what) = difference(&shown, record) {
+                    // The server may have decided the same scan, and what the phone decided may be lost with its database, or in
+                    // quarantine.
+                    let known = &self.known[shown.phone];
+                    let is_lost = shown.is_by_phone()
+                        && (known.damaged || known.revoked)
+                        && record.local_result.is_none();
+                    if let Some(what) = difference(&shown, record).filter(|_| !is_lost) {
                         self.violate(Rule::EveryVerdictIsOnRecord, what);
                     }
                 }
@@ -134,8 +140,12 @@ impl Story {
             .iter()
             .filter(|conflict| conflict.kind == ConflictKind::DoubleEntry)
             .count();
-        let overridden = self.shown.iter().any(|shown| shown.overrides);
-        if double > 0 && !overridden {
+        // A phone whose disk is full forgets an admission when it starts again.
+        let is_explained = self
+            .shown
+            .iter()
+            .any(|shown| shown.overrides || shown.is_unstored);
+        if double > 0 && !is_explained {
             self.violate(Rule::NoConflictWithItself, format!("{double} double entries"));
         }
     }

@@ -308,6 +308,7 @@ impl Story {
             self.known[phone].time_unknown |= self.known[phone].clock_moved;
         }
         self.known[phone].damaged |= corrupt;
+        self.known[phone].restart();
         for answer in self.phones[phone].link.take_given() {
             let id = answer["scan_id"].as_str().and_then(|id| id.parse().ok());
             self.given.insert(id.expect("an answer has its id"), answer);
@@ -328,7 +329,9 @@ impl Story {
             self.violate(Rule::AppOpens, format!("phone {phone}: {error}"));
             self.is_over = true;
         }
-        self.known[phone].disk_is_full = full;
+        let known = &mut self.known[phone];
+        known.restart();
+        known.set_disk_full(full);
     }
 
     async fn change_by_office(&mut self, phone: usize) {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use voelgoed_scan_core::client::VerdictSource;
 use voelgoed_scan_core::model::{
-    DecidedBy, DeviceRegister, DeviceToken, EventPut, EventStatus, Name, Reason, Reentry, ScanAnswer,
-    ScanRequest, ScanResult, SessionStart, Timestamp, Warning,
+    AuditContext, DecidedBy, DeviceRegister, DeviceToken, EventPut, EventStatus, Name, Reason, Reentry,
+    ScanAnswer, ScanRequest, ScanResult, SessionStart, Timestamp, Warning,
 };
 use voelgoed_scan_core::sync::{ReceivedScan, SyncRequest, SyncResult};
 
@@ -126,7 +126,10 @@ impl<'a> Door<'a> {
         let token = office
             .server
             .run(move |server| async move {
-                let registered = server.admin.register_device(organization, &register, now).await;
+                let registered = server
+                    .admin
+                    .register_device(organization, &register, &AuditContext::cli(), now)
+                    .await;
                 let (_, token) = registered.expect("it is registered").row().expect("a new label");
                 let device = server
                     .scanner
@@ -153,7 +156,10 @@ impl<'a> Door<'a> {
     pub(super) async fn put(&self, event: EventPut, now: Timestamp) {
         let (organization, id) = (self.office.organization, self.office.places[0].event);
         let put = move |server: Arc<Server>| async move {
-            let put = server.admin.put_event(organization, id, &event, now).await;
+            let put = server
+                .admin
+                .put_event(organization, id, &event, &AuditContext::cli(), now)
+                .await;
             put.expect("an event").row().expect("it is replaced");
         };
         self.office.server.run(put).await;
@@ -222,7 +228,10 @@ impl<'a> Door<'a> {
                 .await
                 .expect("an answer");
             let batch = SyncRequest::<ReceivedScan>::read(batch.to_string().as_bytes()).expect("a batch");
-            let answer = server.scanner.sync(&device.expect("a device"), batch, now).await;
+            let answer = server
+                .scanner
+                .sync(&device.expect("a device"), batch, None, now)
+                .await;
             answer.expect("an answer").results
         };
         self.office.server.run(upload).await

@@ -126,6 +126,31 @@ fn a_phone_whose_disk_is_full_still_asks_the_server() {
 }
 
 #[test]
+fn what_a_phone_is_told_while_its_disk_is_full_holds() {
+    for revoked in [false, true] {
+        run(async move |server, clock| {
+            let mut scene = Scene::new(&server, clock, Reentry::Never, &[Kind::Plain]).await;
+            scene.phones[0].fill_disk(true).await.expect("it opens");
+            let device = scene.phones[0].device;
+            let expected = if revoked {
+                scene.office.revoke(device).await;
+                "device_inactive"
+            } else {
+                scene.office.end_session(device).await;
+                "no_active_session"
+            };
+            later(5).await;
+            assert_eq!(scene.error(0, 0).await, expected, "the server says so");
+            let state = scene.phones[0].client.state().await.expect("a state");
+            let problem = state.problem.map(|problem| problem.code.as_str());
+            assert_eq!(problem, Some(expected), "the state names it");
+            scene.set(0, Network::Offline);
+            assert_eq!(scene.error(0, 0).await, expected, "it holds");
+        });
+    }
+}
+
+#[test]
 fn a_damaged_file_is_set_aside_and_the_phone_goes_on() {
     run(async |server, clock| {
         let mut scene = Scene::new(&server, clock, Reentry::Never, &[Kind::Plain, Kind::Plain]).await;

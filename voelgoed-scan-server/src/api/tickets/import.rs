@@ -14,6 +14,7 @@ use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{ClassName, Event, EventId, OrganizationId, TicketCode, TicketId};
+use voelgoed_scan_core::node::TicketImport;
 use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
 
 use self::lines::{Chunk, LineReader, LineSchema};
@@ -129,9 +130,21 @@ async fn run_import(request: Request<Lines<LineSchema>, ImportParams>) -> Handle
         }
     };
     let organization = request.organization();
+    let begun = request
+        .admin()
+        .begin_import(organization, event.id, &request.audit_context(), request.now)
+        .await;
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            request.body.discard_rest().await;
+            return Err(error.into());
+        }
+    };
     let Request { state, body, .. } = request;
     let mut import = Import {
         state,
+        begun,
         organization,
         event: event.id,
         classes: event.ticket_classes,
@@ -175,6 +188,7 @@ async fn existing_event(request: &Request<Lines<LineSchema>, ImportParams>) -> R
 /// An import in progress. The next chunk is read while the database commits the current one.
 struct Import {
     state: Arc<ServerState>,
+    begun: TicketImport,
     organization: OrganizationId,
     event: EventId,
     reader: LineReader,
@@ -193,14 +207,20 @@ impl Import {
         on_imported: &mut (dyn FnMut(ImportedTicket) + Send),
     ) -> Result<bool, RequestError> {
         let chunk = std::mem::take(&mut self.next_chunk);
+        // The entry of the audit log about the end is written with the last lines.
+        let is_last = self.reader.ended();
+        self.begun.reject(chunk.rejected.len());
         let (outcomes, next) = tokio::join!(
-            commit(&self.state, self.organization, self.event, &chunk.lines),
+            self.begun.add(&chunk.lines, is_last, self.state.clock.now()),
             self.reader.read_chunk()
         );
-        self.count(chunk, outcomes?, on_imported);
+        self.count(chunk, outcomes?.ok_or(Code::NotFound)?, on_imported);
         self.next_chunk = next?;
         self.ended =
             self.reader.ended() && self.next_chunk.lines.is_empty() && self.next_chunk.rejected.is_empty();
+        if self.ended && !is_last {
+            self.begun.add(&[], true, self.state.clock.now()).await?;
+        }
         if self.ended && self.counts.inserted + self.counts.updated > 0 {
             let store = self.state.scanner.store();
             let event = store.event(self.organization, self.event).await?;
@@ -265,22 +285,6 @@ impl Import {
         }
         Ok(lines.into())
     }
-}
-
-async fn commit(
-    state: &ServerState,
-    organization: OrganizationId,
-    event: EventId,
-    lines: &[NumberedLine],
-) -> Result<Vec<ImportOutcome>, RequestError> {
-    if lines.is_empty() {
-        return Ok(Vec::new());
-    }
-    let outcomes = state
-        .admin
-        .import(organization, event, lines, state.clock.now())
-        .await?;
-    Ok(outcomes.ok_or(Code::NotFound)?)
 }
 
 fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {

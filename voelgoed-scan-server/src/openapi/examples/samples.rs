@@ -12,6 +12,9 @@ const PUBLIC_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 /// Sample texts of a field. A field of several types has several.
 pub(super) fn texts(field: &str) -> &'static [&'static str] {
     match field {
+        "action" => &["event.update"],
+        "actor" | "kind" => &["api_key"],
+        "address" => &["192.0.2.7"],
         "app" | "name" | "device_name" => &["Main"],
         "block" => &["A"],
         "code" => &["A", CODE, "4Ts8Kq2Z.7dHcX1pQm0VbN5tRwYz9Ke"],
@@ -37,10 +40,15 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "order_ref" => &["ORD-1042"],
         "platform" => &["android"],
         "pointer" => &["/name"],
+        "hash" | "previous_hash" => &["1f3ba2d7c0a4de0f6b2a4a8fca1a5a3bf2bd7f3cb3bd0f3f3d2d6a1d4c1f9a70"],
         "public_key" => &["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"],
         "qr" => &["VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ"],
         "reason" => &["Ticket checked by hand"],
         "row" => &["10"],
+        "signature" => {
+            &["5aQ1mYpYk0eTnM8aI2l6d1F1b1Y4q0v3m3y0v5s8n2cV1rKfW4sB7eXzT9uJqLhG2oDiCwAyNxPkMtRvEjSgBA"]
+        }
+        "subject" => &["event"],
         "status" => &["live", "open", "active", "ok"],
         "ticket_code" => &[CODE],
         "ticket_class" | "ticket_classes" => &["VIP"],
@@ -49,6 +57,11 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "uri" => &[
             "voelgoed-scan://enroll?server=https%3A%2F%2Fgate.example.org&code=4Ts8Kq2Z.7dHcX1pQm0VbN5tRwYz9Ke",
         ],
+        "description" => &["Ticket shop"],
+        "secret" => &["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
+        "types" => &["scan.*"],
+        "type" => &["scan.admitted"],
+        "url" => &["https://shop.example.org/hooks/gate"],
         "version" => &["1.4.0"],
         _ => &[],
     }
@@ -79,9 +92,12 @@ pub(super) fn is_null(field: &str) -> bool {
         "bus"
             | "conflict"
             | "device_scanned_at"
+            | "disabled_reason"
             | "durability"
             | "ended_at"
+            | "event_ids"
             | "gate_ids"
+            | "last_error"
             | "local_reason"
             | "local_result"
             | "next_cursor"

@@ -230,7 +230,43 @@ async fn child_process_on_a_small_disk() {
             "{kind}: what was recorded before is still there"
         );
     }
+    device_facts_hold_on_a_full_disk(&disk).await;
     writeln!(std::io::stdout(), "every kind of write was tried").expect("it is read");
+}
+
+/// What the server says of the device holds at once, and survives a restart as soon as there is room.
+async fn device_facts_hold_on_a_full_disk(disk: &Path) {
+    let test_event = TestEvent::new();
+    let directory = tempfile::tempdir_in(disk).expect("a directory");
+    let scanner = test_event.open(&directory).await;
+    let mut phone = Phone { scanner, directory };
+    let session = PhoneSession {
+        event_id: test_event.event.id,
+        gate_id: gate_id(MAIN),
+        session_id: Some(uuid(600).into()),
+    };
+    let started = phone.scanner.set_session(Some(session)).await;
+    started.expect("there is room");
+    let ballast = Ballast::fill(disk);
+    let ended = phone.scanner.set_session(None).await;
+    assert_eq!(ended.expect_err("the disk is full").code(), "storage_full");
+    let refusal = DeviceRefusal::Inactive;
+    let refused = phone.scanner.refuse_device(refusal, MADE_AT).await;
+    assert_eq!(refused.expect_err("the disk is full").code(), "storage_full");
+    let told = (None, Some((refusal, MADE_AT)));
+    let known = async |phone: &Phone| {
+        (
+            phone.scanner.session().await,
+            phone.scanner.device_refusal().await,
+        )
+    };
+    assert_eq!(known(&phone).await, told);
+    phone.scanner.store_unsaved().await;
+    assert_eq!(known(&phone).await, told, "the disk is still full");
+    ballast.remove();
+    phone.scanner.store_unsaved().await;
+    phone = phone.reopened(&test_event).await;
+    assert_eq!(known(&phone).await, told);
 }
 
 #[test]

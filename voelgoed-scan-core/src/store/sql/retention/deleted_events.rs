@@ -1,7 +1,10 @@
 //! The deletion of events. The event, its gates and their counters go at once, so that nothing finds them any more; all other
 //! rows follow in chunks (`purge`).
 
-use crate::model::{EventId, EventStatus, OrganizationId, Timestamp};
+use crate::audit::Audit;
+use crate::model::{AuditAction, EventId, EventStatus, OrganizationId, Timestamp};
+use crate::store::sql::audit::append;
+use crate::store::sql::audited_changes::event_change;
 use crate::store::sql::change_counters::{raise_change_counter, raise_tickets_change_counter};
 use crate::store::sql::events::{find_event, lock_event_with_gates};
 use crate::store::sql::{Dialect, Sql, query, statement};
@@ -17,6 +20,7 @@ pub(super) async fn delete<D: Dialect>(
     event: EventId,
     expected: ExpectedCounts,
     now: Timestamp,
+    audit: Audit<'_>,
 ) -> Result<Option<DeleteEventOutcome>, StoreError> {
     // No index has the scans of an event. Counting them must not hold the locks that scans wait for.
     let counted = match expected.scans {
@@ -77,6 +81,8 @@ pub(super) async fn delete<D: Dialect>(
     }
     raise_change_counter::<D>(organization, &mut transaction).await?;
     raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
+    let change = event_change(AuditAction::EventDelete, event);
+    append::<D>(organization, change, audit, &mut transaction).await?;
     transaction.commit().await?;
     Ok(Some(DeleteEventOutcome::Deleted))
 }

@@ -19,6 +19,7 @@ const BY_EVENT: &[&str] = &[
     statement!("retention/delete_former_event_rules.sql"),
     statement!("retention/delete_ticket_media.sql"),
     statement!("retention/delete_sessions.sql"),
+    statement!("retention/delete_signals.sql"),
 ];
 
 /// The same, for rows of which an event has few.

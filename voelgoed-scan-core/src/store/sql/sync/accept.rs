@@ -2,9 +2,12 @@
 //!
 //! Invariant: a scan is accepted once. The row of the device keeps two acceptances of one scan apart.
 
+use crate::audit::{Audit, AuditedChange};
 use crate::model::{
-    BatchId, Direction, Fingerprint, OrganizationId, Reading, RuleSettings, ScanId, Timestamp,
+    AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, BatchId, Direction, Fingerprint,
+    OrganizationId, Reading, RuleSettings, ScanId, Timestamp,
 };
+use crate::store::sql::audit::append;
 use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::scans::find_scan;
 use crate::store::sql::sync::{SyncDialect, facts, writes};
@@ -21,6 +24,7 @@ impl<D: SyncDialect> Sql<D> {
         scan: ScanId,
         acceptance: &Acceptance,
         rules: &RuleSettings,
+        audit: Audit<'_>,
     ) -> Result<Option<AcceptOutcome>, StoreError> {
         let mut transaction = self.write().await?;
         let accepted = query::<D>(statement!("sync/find_acceptance.sql"))
@@ -84,6 +88,12 @@ impl<D: SyncDialect> Sql<D> {
         let record = find_scan::<D>(organization, scan, &mut transaction)
             .await?
             .ok_or_else(|| StoreError::failed("an accepted scan is not on record"))?;
+        let change = AuditedChange {
+            action: AuditAction::ScanAccept,
+            subject: AuditSubject::new(AuditSubjectKind::Scan, scan),
+            changes: AuditChanges::new().with("quarantined", true, false),
+        };
+        append::<D>(organization, change, audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(AcceptOutcome::Accepted {
             record: Box::new(record),
@@ -126,6 +136,7 @@ fn batch_of<D: SyncDialect>(
         sent_at: received_at,
         received_at,
         signature: None,
+        origin: None,
         items: vec![UploadItem {
             scan_id: Some(scan_id),
             sequence: upload.sequence,

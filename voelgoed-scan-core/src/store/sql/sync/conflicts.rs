@@ -52,7 +52,7 @@ pub(super) async fn list<D: Dialect>(
     }))
 }
 
-fn conflict<D: Dialect>(row: &Row<D>) -> Result<Conflict, StoreError> {
+pub(in crate::store::sql) fn conflict<D: Dialect>(row: &Row<D>) -> Result<Conflict, StoreError> {
     let mut conflict = Conflict {
         kind: row.parse("kind")?,
         winner_scan_id: row.opt_id("winner_scan_id")?,

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use uuid::fmt::Simple;
 
-use crate::model::{Direction, Reason, ScanId, ScanResult, Timestamp};
+use crate::model::{AuditAction, AuditActor, AuditContext, Direction, Reason, ScanId, ScanResult, Timestamp};
 use crate::rules::{ConflictKind, HistoryKind};
 use crate::store::StoreError;
+use crate::store::sql::audit_acts::{keep_act, keep_override};
 use crate::store::sql::batch::writes::{
     add_arrivals, add_counts, add_session_counts, check_all_inserted, update_tickets,
 };
@@ -14,6 +15,7 @@ use crate::store::sql::feed::{append_changes, append_scans};
 use crate::store::sql::lookup::json_text;
 use crate::store::sql::scan_row::ScanRow;
 use crate::store::sql::sync::SyncDialect;
+use crate::store::sql::webhooks::{enqueue_conflicts, enqueue_quarantined};
 use crate::store::sql::{query, statement};
 use crate::sync::{
     LinkHash, LogPosition, NewSyncedScan, QuarantinedScan, ScanState, SyncWrites, UploadBatch,
@@ -66,6 +68,7 @@ pub(super) async fn apply<D: SyncDialect>(
     let sessions = sessions.map(|(session, scans)| (*session, *scans));
     add_session_counts::<D>(organization, sessions, connection).await?;
     quarantine::<D>(batch, writes, connection).await?;
+    keep_acts::<D>(batch, writes, connection).await?;
     query::<D>(statement!("sync/update_received.sql"))
         .id(organization.as_uuid())
         .id(batch.device_id.as_uuid())
@@ -75,6 +78,46 @@ pub(super) async fn apply<D: SyncDialect>(
         .await?;
     if !writes.tickets.is_empty() {
         raise_tickets_change_counter::<D>(organization, connection).await?;
+    }
+    tell_of_conflicts::<D>(batch, writes, connection).await
+}
+
+/// Tells webhooks of the conflicts that the upload opened.
+async fn tell_of_conflicts<D: SyncDialect>(
+    batch: &UploadBatch,
+    writes: &SyncWrites,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let (organization, at) = (batch.organization_id, batch.received_at);
+    let new = writes.scans.iter().filter(|new| new.conflict.is_some());
+    let changed = writes.changed.iter().filter(|scan| scan.conflict.is_some());
+    let lost = new
+        .map(|new| new.scan.record.scan_id)
+        .chain(changed.map(|scan| scan.record.scan_id));
+    enqueue_conflicts::<D>(organization, lost, at, connection).await?;
+    let quarantined = writes.quarantine.iter().map(|scan| scan.scan_id);
+    enqueue_quarantined::<D>(organization, batch.device_id, quarantined, at, connection).await
+}
+
+/// Keeps the overrides and undos that an upload records, for the audit log.
+async fn keep_acts<D: SyncDialect>(
+    batch: &UploadBatch,
+    writes: &SyncWrites,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let origin = batch.origin.as_ref();
+    for new in &writes.scans {
+        keep_override::<D>(&new.scan.record, origin, connection).await?;
+    }
+    let device = || AuditContext::without_request(AuditActor::device(batch.device_id, None));
+    for ScanState { record, .. } in &writes.changed {
+        let undone_at = record.undone.as_ref().map(|undone| undone.at);
+        if undone_at != Some(batch.received_at) {
+            continue;
+        }
+        let by = origin.cloned().unwrap_or_else(device);
+        let (action, at) = (AuditAction::ScanUndo, batch.received_at);
+        keep_act::<D>(batch.organization_id, record.scan_id, action, &by, at, connection).await?;
     }
     Ok(())
 }

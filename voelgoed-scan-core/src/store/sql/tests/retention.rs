@@ -4,7 +4,11 @@
 use super::{files, read, source_folder, statements};
 
 /// Tables that keep their rows, each with the reason.
-const KEPT: &[(&str, &str)] = &[("deleted_events", "is what is left of a deleted event")];
+const KEPT: &[(&str, &str)] = &[
+    ("deleted_events", "is what is left of a deleted event"),
+    ("audit_entries", "the audit log stays"),
+    ("pending_audit_acts", "becomes entries of the audit log"),
+];
 
 /// The columns that name an event, or what belongs to one.
 const COLUMNS: [&str; 3] = [" event_id ", " ticket_id ", " scan_id "];

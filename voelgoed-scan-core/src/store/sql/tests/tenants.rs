@@ -27,6 +27,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the organization by a code, and counts the try in the same step",
     ),
     (
+        "audit/organizations_with_acts.sql",
+        "finds the organizations whose audit logs have to be written",
+    ),
+    (
         "organizations/list_ids.sql",
         "checks the keys of all organizations when a node starts",
     ),
@@ -87,8 +91,68 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "moves the rows of a file that one process uses, and changes none",
     ),
     (
+        "signals/open.sql",
+        "reads the open signals of all organizations, which a task looks at",
+    ),
+    (
+        "signals/positions.sql",
+        "watches the signals of all organizations of a node",
+    ),
+    (
+        "signals/working_devices.sql",
+        "looks at the devices at work of all organizations",
+    ),
+    (
+        "signals/waiting_devices.sql",
+        "looks at the devices with waiting scans of all organizations",
+    ),
+    (
+        "signals/live_events.sql",
+        "looks at the live events of all organizations",
+    ),
+    (
+        "signals/live_counts.sql",
+        "looks at the people inside the live events of all organizations",
+    ),
+    (
+        "signals/all_settings.sql",
+        "reads the settings of all organizations for the task that finds signals",
+    ),
+    (
+        "deliveries/due_webhooks.sql",
+        "finds the webhooks of all organizations that a node has to serve",
+    ),
+    (
+        "deliveries/count_pending.sql",
+        "counts what waits in all organizations, for a metric",
+    ),
+    (
+        "nodes/live_events.sql",
+        "shows the live events of all organizations in the metrics",
+    ),
+    (
+        "nodes/device_counts.sql",
+        "counts the devices of all organizations for the metrics",
+    ),
+    (
         "organizations/change_counters.sql",
         "watches all organizations of a node",
+    ),
+    (
+        "webhooks/feeds_ahead.postgres.sql",
+        "looks for untold scans of all organizations; each join compares the organization",
+    ),
+    (
+        "webhooks/feeds_ahead.sqlite.sql",
+        "looks for untold scans of all organizations; each join compares the organization",
+    ),
+    (
+        "webhooks/listening.sql",
+        "reads which organizations have webhooks",
+    ),
+    (
+        "webhooks/all.sql",
+        "looks for webhooks of all organizations that need work",
     ),
 ];
 

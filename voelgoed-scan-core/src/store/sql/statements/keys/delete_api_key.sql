@@ -12,3 +12,4 @@ where organization_id = $1
                 and other.id <> $2
         )
     )
+returning role

@@ -1,5 +1,5 @@
--- Reads whether organization $1 has a signing key of format $2 with key id $3.
-select kid
+-- Reads the status of the signing key of organization $1, format $2, key id $3.
+select status
 from signing_keys
 where organization_id = $1
     and format = $2

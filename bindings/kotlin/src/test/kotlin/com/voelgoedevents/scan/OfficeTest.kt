@@ -57,6 +57,19 @@ class OfficeTest {
     }
 
     @Test
+    fun `what the server denied stays denied offline and after a restart`() = runBlocking {
+        phones.phone("gate-a").use { phone ->
+            // The manifest of the phone lists the ticket as active.
+            server.ask("status ${server["second_code"]} voided")
+            val denied = phone.scan(server.qr("second"))
+            assertEquals(Reason.TICKET_VOIDED to VerdictSource.SERVER, denied.reason to denied.decidedBy)
+            server.ask("disconnect")
+        }
+        val alone = ScannerClient.open(phones.setup("gate-a")).scan(server.qr("second"))
+        assertEquals(Reason.TICKET_VOIDED to VerdictSource.DEVICE, alone.reason to alone.decidedBy)
+    }
+
+    @Test
     fun `a search needs permission and finds guests by name`() = runBlocking {
         val phone = phones.phone("gate-a")
         assertEquals("forbidden", assertFailsWith<ScannerException.Refused> { phone.search("Guest") }.code)
@@ -74,6 +87,34 @@ class OfficeTest {
     }
 
     @Test
+    fun `own scans are the server's and without it what the phone recorded`() = runBlocking {
+        val phone = phones.phone("gate-a")
+        val admitted = phone.scan(server.qr("first"))
+        val denied = phone.scan(server.qr("voided"))
+        val listed = phone.ownScans()
+        assertTrue(listed.fromServer && listed.nextCursor == null)
+        assertEquals(
+            listOf(denied.scanId to Reason.TICKET_VOIDED, admitted.scanId to Reason.ADMITTED),
+            listed.scans.map { it.scanId to it.reason },
+        )
+        assertEquals("Main" to server["first_code"], listed.scans[1].gateName to listed.scans[1].ticketCode)
+        for (text in listOf(listed.toString(), listed.scans[1].toString())) assertFalse(server["first_code"] in text, text)
+        server.ask("disconnect")
+        val alone = phone.scan(server.qr("second"))
+        val recorded = phone.ownScans()
+        assertFalse(recorded.fromServer)
+        assertEquals(
+            listOf(alone.scanId to true, admitted.scanId to false),
+            recorded.scans.map { it.scanId to it.isWaiting },
+        )
+        assertFailsWith<ScannerException.Offline> { phone.ownScans("a cursor of the server") }
+        server.ask("reconnect")
+        phone.sync()
+        phone.undo(alone.scanId, "wrong person")
+        assertEquals(listOf(alone.scanId), phone.ownScans().scans.filter { it.undone }.map { it.scanId })
+    }
+
+    @Test
     fun `the occupancy counts people at the event and its gates`() = runBlocking {
         val phone = phones.phone("gate-a")
         phone.scan(server.qr("first"))
@@ -82,6 +123,27 @@ class OfficeTest {
         assertEquals(1L to 1L, occupancy.event.inside to occupancy.event.entries)
         assertEquals(listOf("Main" to 1L, "VIP" to 0L), occupancy.gates.map { it.name to it.count.inside })
         assertEquals(1L to 1L, occupancy.results.valid to occupancy.results.refused)
+    }
+
+    @Test
+    fun `outside its scope a phone decides nothing online and offline`() = runBlocking {
+        val phone = phones.phone("gate-a")
+        val (event, gate) = server["event"] to server["gate_vip"]
+        assertEquals(DeviceScope(eventIds = null, gateIds = null), phone.deviceScope())
+        server.ask("""scope gate-a {"event_ids": ["$event"], "gate_ids": ["$gate"]}""")
+        assertEquals("out_of_scope", assertFailsWith<ScannerException.Refused> { phone.scan(server.qr("first")) }.code)
+        phone.sync()
+        assertEquals(DeviceScope(eventIds = listOf(event), gateIds = listOf(gate)), phone.deviceScope())
+        assertEquals(ProblemCode.OUT_OF_SCOPE, phone.state().problem?.code)
+        server.ask("disconnect")
+        val alone = assertFailsWith<ScannerException.OutOfScope> { phone.scan(server.qr("first")) }
+        assertEquals("out_of_scope", errorCode(alone))
+        assertFailsWith<ScannerException.OutOfScope> { phone.startSession(event, server["gate_main"], replace = true) }
+        assertEquals(0uL, phone.state().waiting, "nothing was decided")
+        server.ask("reconnect")
+        server.ask("scope gate-a {}")
+        phone.sync()
+        assertEquals(Reason.ADMITTED, phone.scan(server.qr("first")).reason)
     }
 
     @Test

@@ -44,6 +44,21 @@ class OfflineTest {
     }
 
     @Test
+    fun `a damaged database is set aside and the phone says so`() = runBlocking {
+        val file = File(folder, "a.db")
+        phone().use { it.decide(Fixture.qr("first"), main) }
+        file.writeText("what a failing flash card returns".repeat(1000))
+        val scanner = OfflineScanner.open(Fixture.setup(file))
+        val replaced = scanner.state().replaced.single()
+        assertEquals("damaged_database" to false, replaced.code to replaced.complete)
+        assertTrue(File(replaced.path).readText().startsWith("what a failing flash card"))
+        assertFailsWith<ScannerException.NoManifest> { scanner.decide(Fixture.qr("first"), main) }
+        scanner.install(Fixture["event"], Fixture.manifest("good"))
+        val again = scanner.decide(Fixture.qr("first"), main)
+        assertEquals(listOf(ScanWarning.STORAGE_REPLACED), again.warnings, "it may have admitted it before")
+    }
+
+    @Test
     fun `every invalid manifest is refused with its own code and the previous one stays in use`() = runBlocking {
         val scanner = phone()
         val refused = mapOf(

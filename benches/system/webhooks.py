@@ -1,0 +1,57 @@
+"""Target 13: first-time scans beside a webhook that takes everything, and beside one whose receiver hangs."""
+
+import socket
+
+from gate import Echo
+
+CLIENTS = 32
+MOST = 12_000
+
+
+class Hanging:
+    """A receiver that accepts connections and never answers."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def target_13(bench):
+    bench.say("13: first-time valid scans beside a webhook, against none")
+    server, field = bench.gate_on_postgres()
+
+    def fresh():
+        return bench.fresh(server, field, CLIENTS, most=MOST)
+
+    def beside(receiver):
+        with receiver() as running:
+            server.cli("webhook", "create", "--url", f"{running.url}/hook", "--types", "scan.*")
+            try:
+                result = fresh()
+                # How many of the deliveries were sent meanwhile. The rest follows when the load ends.
+                counts = field.postgres.psql(
+                    field.database,
+                    "select count(*) filter (where status = 'delivered'), count(*) from webhook_deliveries",
+                )
+                result["delivered"], result["told"] = map(int, counts.split("|"))
+                return result
+            finally:
+                server.stop()
+                field.postgres.psql(
+                    field.database,
+                    "truncate webhooks, webhook_deliveries; delete from feed_cursors where consumer like 'webhook:%'",
+                )
+                server.start()
+
+    try:
+        bench.rows[13] = bench.turns({
+            "none": fresh,
+            "taking": lambda: beside(Echo),
+            "hanging": lambda: beside(Hanging),
+        })
+    finally:
+        server.stop()

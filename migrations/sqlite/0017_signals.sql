@@ -1,0 +1,65 @@
+-- Signals: what somebody should look at, found in the background from what is on record.
+
+create table signals (
+    organization_id blob not null,
+    id blob not null,
+    kind text not null,
+    -- What the signal is about: a device, a ticket, an event or a gate, as text.
+    subject text not null,
+    event_id blob,
+    gate_id blob,
+    device_id blob,
+    ticket_id blob,
+    opened_at integer not null,
+    closed_at integer,
+    -- What the signal was found by, as JSON.
+    details text not null,
+    -- The places of its opening and its end among the changes of the organization's signals, by which streams read them. A
+    -- signal that ended at once has no place of its end.
+    opened_position integer not null,
+    closed_position integer,
+    primary key (organization_id, id)
+) strict;
+
+-- One signal is open for a kind and a subject at a time, whichever nodes find it.
+create unique index signals_one_open on signals (organization_id, kind, subject) where closed_at is null;
+create index signals_time on signals (organization_id, opened_at, id);
+create index signals_event on signals (organization_id, event_id);
+create index signals_opened_position on signals (organization_id, opened_position);
+create index signals_closed_position on signals (organization_id, closed_position) where closed_position is not null;
+
+-- The position of the last change of an organization's signals. A transaction that changes some raises it and holds its lock,
+-- so positions are committed in their order.
+create table signal_positions (
+    organization_id blob not null primary key,
+    last integer not null
+) strict, without rowid;
+
+-- What an organization changed of the figures of signals, as JSON.
+create table signal_settings (
+    organization_id blob not null primary key,
+    changes text not null
+) strict, without rowid;
+
+-- The last scans of each device, from which signals are found, as JSON.
+create table signal_windows (
+    organization_id blob not null,
+    device_id blob not null,
+    scans text not null,
+    primary key (organization_id, device_id)
+) strict, without rowid;
+
+-- One row: since when the servers have listened to devices without a pause, and when they last did.
+create table signal_watch (
+    id integer not null primary key check (id = 1),
+    listening_since integer not null,
+    seen_at integer not null
+) strict;
+
+-- The events and devices that are looked at every second.
+create index events_live on events (organization_id, id) where status in ('live', 'postponed');
+create index devices_waiting on devices (organization_id, id) where waiting > 0;
+
+-- What was recorded before is no news.
+insert into feed_cursors (organization_id, consumer, event_id, position)
+select organization_id, 'signals', event_id, last from feed_positions;

@@ -1,0 +1,4 @@
+-- Locks organization $1 by writing its row.
+update organizations
+set name = name
+where id = $1
