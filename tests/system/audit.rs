@@ -45,6 +45,11 @@ struct Changes<'a> {
     quarantined: String,
     /// A code that enrols a phone.
     code: String,
+    /// A webhook that may be deleted.
+    spare_webhook: String,
+    /// A webhook with a delivery.
+    webhook: String,
+    delivery: String,
 }
 
 impl<'a> Changes<'a> {
@@ -71,12 +76,23 @@ impl<'a> Changes<'a> {
             .expect(201)
             .json();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let new_webhook = async || {
+            let body = json!({ "url": "https://hook.invalid/", "types": ["session.*"] });
+            let created = tenant.owner.post("/api/v1/webhooks", &body).await.expect(201);
+            text(&created.json()["id"])
+        };
+        let (spare_webhook, webhook) = (new_webhook().await, new_webhook().await);
+        let path = format!("/api/v1/webhooks/{webhook}/test");
+        let accepted = tenant.owner.call("POST", &path).await.expect(202).json();
         Self {
             fixture,
             spare_device,
             spare_key: text(&key["id"]),
             quarantined,
             code: text(&code["code"]),
+            spare_webhook,
+            webhook,
+            delivery: text(&accepted["delivery_id"]),
         }
     }
 
@@ -87,6 +103,9 @@ impl<'a> Changes<'a> {
                 ("revokeDevice", "id") => self.spare_device.clone(),
                 ("deleteApiKey", "id") => self.spare_key.clone(),
                 ("acceptScan", "scan_id") => self.quarantined.clone(),
+                ("deleteWebhook", "id") => self.spare_webhook.clone(),
+                (_, "id") if operation.path.contains("/webhooks/") => self.webhook.clone(),
+                (_, "delivery") => self.delivery.clone(),
                 (_, variable) => path_value(operation, variable, &self.fixture.tenant).await,
             };
             path = path.replace(&format!("{{{variable}}}"), &value);
@@ -108,7 +127,15 @@ impl<'a> Changes<'a> {
                     )
                     .await;
             }
-            "revokeDevice" | "rotateDeviceToken" | "beginEnrollment" | "deleteApiKey" | "endSession" => {
+            "revokeDevice"
+            | "rotateDeviceToken"
+            | "beginEnrollment"
+            | "deleteApiKey"
+            | "endSession"
+            | "rotateWebhookSecret"
+            | "testWebhook"
+            | "redeliverWebhookDelivery"
+            | "deleteWebhook" => {
                 return owner.call(&operation.method, &path).await;
             }
             "enroll" => {
@@ -124,6 +151,9 @@ impl<'a> Changes<'a> {
             "changeSigningKey" => json!({ "status": "verify_only" }),
             "createApiKey" => json!({ "name": "Jane", "role": "staff" }),
             "acceptScan" => json!({ "reason": "Jane was seen at the gate" }),
+            "createWebhook" => json!({ "url": "https://other.invalid/", "types": ["scan.*"] }),
+            "changeWebhook" => json!({ "types": ["scan.admitted"] }),
+            "changeSignalSettings" => json!({ "duplicate_spam": { "limit": 7 } }),
             other => panic!("{other} changes something: say here how, and what entry it leaves"),
         };
         owner.call_with(&operation.method, &path, &body).await
@@ -149,6 +179,13 @@ fn expected_actions(operation: &str) -> &'static [&'static str] {
         "createApiKey" => &["api_key.create"],
         "deleteApiKey" => &["api_key.delete"],
         "acceptScan" => &["scan.accept"],
+        "createWebhook" => &["webhook.create"],
+        "changeWebhook" => &["webhook.update"],
+        "rotateWebhookSecret" => &["webhook.rotate"],
+        "testWebhook" => &["webhook.test"],
+        "redeliverWebhookDelivery" => &["webhook.redeliver"],
+        "deleteWebhook" => &["webhook.delete"],
+        "changeSignalSettings" => &["organization.update"],
         other => panic!("{other} has no entry here"),
     }
 }

@@ -2,7 +2,6 @@
 
 mod changes;
 mod cut_off;
-mod event_states;
 mod media;
 mod one_decision;
 mod retention;

@@ -483,7 +483,7 @@ async fn settings_outside_their_range_are_named() {
     }
     change(
         owner,
-        json!({ "device_silent": { "within_s": 60 }, "no_kind": { "limit": 1 } }),
+        json!({ "device_silent": { "within_s": 60.0 }, "no_kind": { "limit": 1 } }),
     )
     .await;
     owner

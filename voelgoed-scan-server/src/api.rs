@@ -5,6 +5,7 @@ mod audit;
 mod device;
 mod devices;
 mod events;
+mod export;
 mod gates;
 mod manifest;
 mod occupancy;

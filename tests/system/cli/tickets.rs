@@ -224,8 +224,9 @@ fn a_qr_code_is_printed_or_written_to_a_file() {
     let code = server.issue(&event, 1).remove(0);
     let qr = |more: &[&str]| owner.run(&[&["ticket", "qr", &code, "--event", &event], more].concat());
     let drawn = qr(&[]).expect(0);
+    // A payload with many digits fits into a smaller code.
     assert!(
-        drawn.stdout.contains('▀') && drawn.stdout.lines().count() == 20,
+        drawn.stdout.contains('▀') && [18, 20].contains(&drawn.stdout.lines().count()),
         "{drawn:?}"
     );
     assert!(qr(&["--as", "text"]).expect(0).stdout.starts_with("VG1.1."));

@@ -26,6 +26,8 @@ async fn a_device_at_work_that_was_not_heard_of_for_300_seconds_is_silent_until_
     let tenant = gate.tenant();
     call(&tenant.device).await;
     wait_until_seen(&gate, &tenant.device_id).await;
+    // Nobody is silent from before the first search.
+    wait_for_search(tenant).await;
     let seen_at = gate.now();
     gate.advance(300);
     wait_for_search(tenant).await;
@@ -57,6 +59,7 @@ async fn a_device_without_a_session_or_at_an_event_that_is_not_live_is_not_silen
     let session = tenant.start_session(&other, &tenant.other_gate).await;
     call(&tenant.device).await;
     wait_until_seen(&gate, &tenant.device_id).await;
+    wait_for_search(tenant).await;
     // A pause: one session ends, the other device just rests.
     let end = format!("/api/v1/scanning/sessions/{}/end", tenant.session_id);
     tenant.device.call("PUT", &end).await.expect(200);

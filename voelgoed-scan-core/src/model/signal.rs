@@ -8,7 +8,8 @@ mod schema;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::text::string_enum;
 use crate::model::{DeviceId, EventId, GateId, ScanId, SignalId, TicketId, Timestamp};
@@ -297,15 +298,31 @@ impl SignalSettingsPatch {
 
 /// An unknown kind is ignored, as every unknown field is.
 impl<'de> Deserialize<'de> for SignalSettingsPatch {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PatchVisitor)
+    }
+}
+
+/// Reads the members one by one, so that an error names its member.
+struct PatchVisitor;
+
+impl<'de> Visitor<'de> for PatchVisitor {
+    type Value = SignalSettingsPatch;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object of rules by kind")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut patch = BTreeMap::new();
-        for (name, value) in BTreeMap::<String, serde_json::Value>::deserialize(deserializer)? {
+        while let Some(name) = members.next_key::<String>()? {
             if let Ok(kind) = name.parse::<SignalKind>() {
-                let rule = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
-                patch.insert(kind, rule);
+                patch.insert(kind, members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Self(patch))
+        Ok(SignalSettingsPatch(patch))
     }
 }
 

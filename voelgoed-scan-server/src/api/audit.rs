@@ -4,9 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
 use hyper::StatusCode;
-use hyper::body::Frame;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -15,14 +13,14 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::store::{AuditFilter, Order, PageRequest, StoreError};
 
-use super::NDJSON;
+use super::{NDJSON, export};
 use crate::auth::Permission;
 use crate::head::accepts;
 use crate::json::backwards;
 use crate::problem::FieldError;
 use crate::query::{PageParams, Query};
 use crate::request::Request;
-use crate::response::{self, List, StreamAborted};
+use crate::response::{self, List};
 use crate::route::{HandlerResult, Route};
 use crate::state::ServerState;
 
@@ -284,7 +282,7 @@ async fn run_list(request: Request<(), AuditListParams>) -> HandlerResult {
                 after: None,
             }),
         };
-        return export.respond().await;
+        return export::respond(export).await;
     }
     let entries = request
         .store()
@@ -326,25 +324,7 @@ struct Export {
     next_page: Option<PageRequest>,
 }
 
-impl Export {
-    /// Streams the export. The first page is read before the response starts, so that an unavailable database gives a
-    /// 503.
-    async fn respond(mut self) -> HandlerResult {
-        let first = self.read_page().await?;
-        let rest = stream::try_unfold(self, |mut export| async move {
-            match export.read_page().await {
-                Ok(lines) => Ok(lines.map(|lines| (Frame::data(lines), export))),
-                Err(error) => {
-                    tracing::error!(%error, "an export of the audit log was aborted");
-                    Err(StreamAborted)
-                }
-            }
-        });
-        let first = stream::iter(first.map(|lines| Ok(Frame::data(lines))));
-        Ok(response::stream(NDJSON, first.chain(rest)))
-    }
-
-    /// The lines of the next page; `None` after the last.
+impl export::Export for Export {
     async fn read_page(&mut self) -> Result<Option<Bytes>, StoreError> {
         let Some(page) = self.next_page.take() else {
             return Ok(None);

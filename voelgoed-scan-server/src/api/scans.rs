@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
 use hyper::StatusCode;
-use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
@@ -15,7 +13,7 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::node::{ScanError, UndoActor};
 use voelgoed_scan_core::store::{Order, Page, PageRequest, ScanFilter, StoreError};
 
-use super::NDJSON;
+use super::{NDJSON, export};
 use crate::auth::{Caller, Permission};
 use crate::clock;
 use crate::head::accepts;
@@ -24,7 +22,7 @@ use crate::problem::{Code, FieldError, Problem};
 use crate::query::{PageParams, Query};
 use crate::request::Request;
 use crate::resource::Resource;
-use crate::response::{self, List, StreamAborted};
+use crate::response::{self, List};
 use crate::route::{HandlerResult, Json, Route};
 use crate::state::ServerState;
 
@@ -254,7 +252,7 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
             }),
             filter: filter.unwrap_or_default(),
         };
-        return export.respond().await;
+        return export::respond(export).await;
     }
     let page = request.query.page.into();
     let mut scans = match filter {
@@ -294,25 +292,7 @@ struct Export {
     next_page: Option<PageRequest>,
 }
 
-impl Export {
-    /// Streams the export. The first page is read before the response starts, so that an unavailable database gives a
-    /// 503.
-    async fn respond(mut self) -> HandlerResult {
-        let first = self.read_page().await?;
-        let rest = stream::try_unfold(self, |mut export| async move {
-            match export.read_page().await {
-                Ok(lines) => Ok(lines.map(|lines| (Frame::data(lines), export))),
-                Err(error) => {
-                    tracing::error!(%error, "an export was aborted");
-                    Err(StreamAborted)
-                }
-            }
-        });
-        let first = stream::iter(first.map(|lines| Ok(Frame::data(lines))));
-        Ok(response::stream(NDJSON, first.chain(rest)))
-    }
-
-    /// The lines of the next page; `None` after the last.
+impl export::Export for Export {
     async fn read_page(&mut self) -> Result<Option<Bytes>, StoreError> {
         let Some(page) = self.next_page.take() else {
             return Ok(None);

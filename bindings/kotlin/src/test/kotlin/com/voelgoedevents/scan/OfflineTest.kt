@@ -12,6 +12,7 @@ import kotlin.test.assertNull
 import kotlin.test.assertTrue
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
 
 class OfflineTest {
@@ -47,6 +48,8 @@ class OfflineTest {
     fun `a damaged database is set aside and the phone says so`() = runBlocking {
         val file = File(folder, "a.db")
         phone().use { it.decide(Fixture.qr("first"), main) }
+        // The database is closed in the background, which writes its file once more.
+        while (File(folder, "a.db-wal").exists()) delay(10)
         file.writeText("what a failing flash card returns".repeat(1000))
         val scanner = OfflineScanner.open(Fixture.setup(file))
         val replaced = scanner.state().replaced.single()
