@@ -135,7 +135,9 @@ impl<'a> Changes<'a> {
             | "rotateWebhookSecret"
             | "testWebhook"
             | "redeliverWebhookDelivery"
-            | "deleteWebhook" => {
+            | "deleteWebhook"
+            | "deletePersonalData"
+            | "deleteEvent" => {
                 return owner.call(&operation.method, &path).await;
             }
             "enroll" => {
@@ -186,6 +188,8 @@ fn expected_actions(operation: &str) -> &'static [&'static str] {
         "redeliverWebhookDelivery" => &["webhook.redeliver"],
         "deleteWebhook" => &["webhook.delete"],
         "changeSignalSettings" => &["organization.update"],
+        "deletePersonalData" => &["event.delete_personal_data"],
+        "deleteEvent" => &["event.delete"],
         other => panic!("{other} has no entry here"),
     }
 }

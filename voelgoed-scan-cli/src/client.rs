@@ -137,10 +137,13 @@ impl Client {
     ) -> Result<(), Failure> {
         let mut cursor: Option<String> = None;
         loop {
-            let mut query = Query::new(path);
-            query.add("limit", Some(MAX_PAGE));
-            query.add("cursor", cursor.as_ref());
-            let page: Page<T> = self.get(&query.path()).await?;
+            let path = {
+                let mut query = Query::new(path);
+                query.add("limit", Some(MAX_PAGE));
+                query.add("cursor", cursor.as_ref());
+                query.path()
+            };
+            let page: Page<T> = self.get(&path).await?;
             receive(page.data)?;
             cursor = page.next_cursor;
             if cursor.is_none() {

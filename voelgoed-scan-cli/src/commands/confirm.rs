@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// The flag of commands that ask.
 #[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Confirmation {
+pub(crate) struct Confirmation {
     /// Do not ask
     #[arg(long)]
     yes: bool,

@@ -43,9 +43,12 @@ impl Archive {
     /// Writes the scans and the tickets of an event.
     pub(super) async fn export(&self, client: &Client, event: EventId) -> Result<Exported, Failure> {
         let mut scans = ArchiveFile::create(self.0.join(format!("{event}.scans.ndjson.zst")))?;
-        let mut query = Query::new("/api/v1/scanning/scans");
-        query.add("event_id", Some(event));
-        let mut records = lines(client.stream(&query.path(), "application/x-ndjson").await?);
+        let path = {
+            let mut query = Query::new("/api/v1/scanning/scans");
+            query.add("event_id", Some(event));
+            query.path()
+        };
+        let mut records = lines(client.stream(&path, "application/x-ndjson").await?);
         while let Some(line) = records.next().await {
             scans.write_line(line?.as_bytes())?;
         }
