@@ -93,6 +93,37 @@ fn prune_archives_and_deletes_what_is_old_enough() {
 }
 
 #[test]
+fn nothing_is_deleted_where_the_archive_cannot_be_written() {
+    let server = TestServer::start();
+    let event = archived_event(&server);
+    let file = server.path("file");
+    fs::write(&file, "x").expect("written");
+    let missing = server.path("missing");
+    for directory in [&file, &missing] {
+        let prune = ["prune", "--older-than", "0s", "--archive", directory];
+        let refused = server.owner.run(&prune).expect(1);
+        assert!(refused.stderr.contains(directory.as_str()), "{refused:?}");
+        assert_eq!(events(&server.owner), [event.as_str()]);
+    }
+    // The directory is good, but a folder stands where the file of the tickets has to be.
+    let directory = server.path("archive");
+    let blocked = Path::new(&directory).join(format!("{event}.tickets.ndjson.zst"));
+    fs::create_dir_all(blocked.join("x")).expect("created");
+    let prune = ["prune", "--older-than", "0s", "--archive", &directory];
+    let failed = server.owner.run(&prune).expect(1);
+    assert!(
+        failed.stderr.contains(&blocked.display().to_string()),
+        "{failed:?}"
+    );
+    assert_eq!(events(&server.owner), [event.as_str()]);
+    // What the failed run left is no obstacle.
+    fs::remove_dir_all(&blocked).expect("removed");
+    assert_eq!(text(&server.owner.list(&prune)[0], "outcome"), "deleted");
+    assert!(events(&server.owner).is_empty());
+    assert!(!archived(&directory, &format!("{event}.tickets.ndjson.zst")).is_empty());
+}
+
+#[test]
 fn prune_needs_an_owner_and_an_age() {
     let server = TestServer::start();
     archived_event(&server);
@@ -151,7 +182,7 @@ fn server_with_a_late_scan() -> String {
                     request.contains("scans=0") && request.contains("tickets=0"),
                     "{request}"
                 );
-                let problem = r#"{"type":"urn:voelgoed-scan:problem:conflict","title":"Conflict","status":409,"detail":"d","code":"conflict","request_id":"r"}"#;
+                let problem = r#"{"type":"urn:voelgoed-scan:problem:conflict","title":"Conflict","status":409,"detail":"The counts differ.","code":"conflict","request_id":"r"}"#;
                 ("409 Conflict", problem)
             } else if request.contains("archived_before") {
                 ("200 OK", EVENTS)
@@ -160,8 +191,13 @@ fn server_with_a_late_scan() -> String {
             } else {
                 ("200 OK", r#"{"data":[],"next_cursor":null}"#)
             };
+            let media_type = if status.starts_with('4') {
+                "application/problem+json"
+            } else {
+                "application/json"
+            };
             let answer = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
                 body.len()
             );
             stream.write_all(answer.as_bytes()).expect("written");
@@ -180,6 +216,7 @@ fn an_event_that_got_something_after_its_export_is_left_and_said() {
     let prune = ["prune", "--older-than", "400d", "--archive", &directory];
     let left = owner.run(&prune).expect(1);
     assert!(left.stdout.contains("Left Late"), "{left:?}");
+    assert!(left.stdout.contains("The counts differ."), "{left:?}");
     let json = [
         "prune",
         "--older-than",

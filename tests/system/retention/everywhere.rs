@@ -71,7 +71,7 @@ async fn plant(tenant: &Tenant) -> Planted {
     for version in 1..=2 {
         let line = json!({ "code": tenant.codes[1], "holder_name": format!("{MARKER} Ann {version}"),
             "order_ref": format!("{MARKER}-{version}"), "note": format!("{MARKER} sits {version}"),
-            "seat": { "block": MARKER, "row": version }, "media": [format!("nfc:{WRISTBAND}")] });
+            "seat": { "block": MARKER, "row": version.to_string() }, "media": [format!("nfc:{WRISTBAND}")] });
         import(tenant, &line).await;
     }
     let admitted = json!({ "qr": tenant.qr(1).await, "scan_id": new_id(), "metadata": metadata() });
@@ -144,7 +144,7 @@ async fn upload(tenant: &Tenant, device: &Client, tickets: &[usize]) -> Vec<Stri
         .iter()
         .map(|ticket| {
             json!({ "scan_id": new_id(), "ticket_code": tenant.codes[*ticket], "event_id": tenant.event,
-                "gate_id": tenant.gate, "scanned_at": own["server_time"], "local_result": "override",
+                "gate_id": tenant.gate, "scanned_at": own["server_time"], "local_result": "valid",
                 "local_reason": "overridden", "metadata": metadata(), "override": { "reason": MARKER } })
         })
         .collect();

@@ -58,6 +58,9 @@ struct PrunedEvent {
     id: EventId,
     name: Name,
     outcome: Outcome,
+    /// Why the event was left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     /// How many scans and tickets were exported.
     #[serde(flatten)]
     exported: Option<Exported>,
@@ -101,7 +104,7 @@ async fn prune(
 ) -> Result<Item, Failure> {
     let (id, name) = (event.id, event.name);
     if dry_run {
-        return item(id, name, Outcome::WouldBeDeleted, None);
+        return item(id, name, Outcome::WouldBeDeleted, None, None);
     }
     let exported = match archive {
         Some(archive) => Some(archive.export(client, id).await?),
@@ -113,15 +116,22 @@ async fn prune(
         query.add("tickets", exported.map(|exported| exported.tickets));
         query.path()
     };
-    let outcome = match client.delete(&path).await {
-        Ok(()) => Outcome::Deleted,
-        Err(Failure::Problem(problem)) if problem.status == 409 => Outcome::Kept,
-        Err(failure) => return Err(failure),
-    };
-    item(id, name, outcome, exported)
+    match client.delete(&path).await {
+        Ok(()) => item(id, name, Outcome::Deleted, None, exported),
+        Err(Failure::Problem(problem)) if problem.status == 409 => {
+            item(id, name, Outcome::Kept, Some(problem.to_string()), exported)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
-fn item(id: EventId, name: Name, outcome: Outcome, exported: Option<Exported>) -> Result<Item, Failure> {
+fn item(
+    id: EventId,
+    name: Name,
+    outcome: Outcome,
+    detail: Option<String>,
+    exported: Option<Exported>,
+) -> Result<Item, Failure> {
     let counts = exported.map_or_else(String::new, |exported| {
         format!(
             " ({} scans and {} tickets archived)",
@@ -132,9 +142,7 @@ fn item(id: EventId, name: Name, outcome: Outcome, exported: Option<Exported>) -
         Outcome::Deleted => (format!("Deleted {name}{counts}."), Exit::Done),
         Outcome::WouldBeDeleted => (format!("Would delete {name}."), Exit::Done),
         Outcome::Kept => (
-            format!(
-                "Left {name}: something came since it was exported, or it is not archived any more (409)."
-            ),
+            format!("Left {name}: {}", detail.as_deref().unwrap_or("(409)")),
             Exit::Failed,
         ),
     };
@@ -142,6 +150,7 @@ fn item(id: EventId, name: Name, outcome: Outcome, exported: Option<Exported>) -
         id,
         name,
         outcome,
+        detail,
         exported,
     };
     Ok(Item::new(&pruned, text)?.with_exit(exit))

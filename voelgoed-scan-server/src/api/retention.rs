@@ -103,7 +103,7 @@ async fn run_delete_event(request: Request<(), DeleteEventParams>) -> HandlerRes
             Err(Problem::conflict("Only an archived event can be deleted.").into())
         }
         Some(DeleteEventOutcome::CountsDiffer { .. }) => {
-            Err(Problem::conflict("The event has other numbers of scans or tickets.").into())
+            Err(Problem::conflict("The event does not have the expected numbers of scans and tickets. Something came since they were counted.").into())
         }
         None => Err(Code::NotFound.into()),
     }
