@@ -101,7 +101,7 @@ async fn plant(tenant: &Tenant) -> Planted {
     let path = format!("/api/v1/scanning/devices/{lost_id}");
     tenant.owner.call("DELETE", &path).await.expect(204);
     let quarantined = upload(tenant, &lost, &[5, 6]).await;
-    let accept = format!("/api/v1/scanning/scans/{}/accept", quarantined[0]);
+    let accept = format!("/api/v1/scanning/conflicts/{}/accept", quarantined[0]);
     tenant
         .owner
         .post(&accept, &json!({ "reason": MARKER }))
