@@ -16,6 +16,8 @@ mod redis;
 mod wire;
 
 #[cfg(feature = "redis")]
+pub(crate) use redis::recent_scans_key;
+#[cfg(feature = "redis")]
 pub use redis::{InvalidRedisUrl, RedisConnection};
 
 use std::time::Duration;

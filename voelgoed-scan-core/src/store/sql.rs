@@ -43,6 +43,7 @@ mod organizations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod retention;
 mod retry;
 mod row;
 mod scan_row;

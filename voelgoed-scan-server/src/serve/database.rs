@@ -6,7 +6,7 @@ use voelgoed_scan_core::store::{Durability, OpenMode, open_as};
 
 use super::StartError;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, RedisKeys};
 use crate::secret;
 
 pub(super) async fn open_database(
@@ -30,7 +30,11 @@ pub(super) async fn open_database(
         .redis_url
         .as_deref()
         .map(RedisConnection::new)
-        .transpose()?;
+        .transpose()?
+        .map(|redis| match config.redis_keys {
+            RedisKeys::Own => redis,
+            RedisKeys::Platform => redis.with_platform_keys(),
+        });
     if let Err(error) = store.keep_dedup_window(config.dedup_window, clock.now()).await {
         tracing::warn!(%error, "the deduplication window was not stored; uploads are judged by the last stored one");
     }

@@ -55,6 +55,8 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, migrate: bool) -> Result<S
         // WAL with `full` syncs at every commit: an acknowledged admission survives power loss.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
+        // What is deleted is overwritten, so that no file holds deleted personal data.
+        .pragma("secure_delete", "on")
         .foreign_keys(false);
     let write_pool = open_write_pool(&options).await?;
     if migrate {
