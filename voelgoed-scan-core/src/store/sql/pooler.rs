@@ -11,10 +11,11 @@ use crate::store::sql::transactions::Transactions;
 /// only reads waits for no disk.
 pub(crate) const POOLED_TRANSACTIONS: Transactions = Transactions {
     write: "begin isolation level read committed; \
-        set local synchronous_commit = on; \
-        set local statement_timeout = '10s'; \
-        set local lock_timeout = '5s'; \
-        set local idle_in_transaction_session_timeout = '10s'",
+        select set_config('synchronous_commit', case current_setting('synchronous_commit') \
+            when 'off' then 'on' else current_setting('synchronous_commit') end, true), \
+            set_config('statement_timeout', '10s', true), \
+            set_config('lock_timeout', '5s', true), \
+            set_config('idle_in_transaction_session_timeout', '10s', true)",
     snapshot: "begin isolation level repeatable read, read only; \
         set local statement_timeout = '10s'; \
         set local lock_timeout = '5s'; \

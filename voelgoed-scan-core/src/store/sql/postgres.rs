@@ -122,12 +122,16 @@ fn pool_options(max_connections: u32, pooler: Pooler) -> PgPoolOptions {
         })
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > PING_AFTER_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
+                Ok(meta.idle_for <= PING_AFTER_IDLE || is_writable(connection).await?)
             })
         })
+}
+
+/// Whether a connection answers, and its session may write. A session keeps the read-only mode that it began with when the
+/// mode of its database or role changes, so that it is replaced. A new one is used whatever its mode is: it can read.
+async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
+    Ok(row.try_get::<&str, _>(0)? == "off")
 }
 
 impl Dialect for Postgres {
