@@ -42,7 +42,14 @@ fn the_script_for_citus_names_every_table_of_the_schema_with_how_it_is_distribut
     // The second run finds nothing to do.
     for _ in 0..2 {
         let status = Command::new(postgres_program("psql"))
-            .args(["--no-psqlrc", "--quiet", "--output", "/dev/null", "--dbname", &url])
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--output",
+                "/dev/null",
+                "--dbname",
+                &url,
+            ])
             .args(["--set", "ON_ERROR_STOP=1", "--file"])
             .arg(&script)
             .status();

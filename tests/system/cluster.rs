@@ -10,8 +10,8 @@ mod shared_gates;
 mod streams;
 
 use serde_json::{Value, json};
-use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_server::config::DatabasePooler;
+use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::services::{pooled, shared_database, shared_redis};
 use voelgoed_scan_suite::wait::report_duration;
 use voelgoed_scan_suite::{Client, Cluster, wait_until};

@@ -95,7 +95,10 @@ async fn a_standby_that_takes_over_has_every_acknowledged_admission() {
         standby.promote();
         wait_for_readiness(&anonymous, 503).await;
         wait_for_readiness(&anonymous, 200).await;
-        report_duration("from the death of the primary until scans are recorded", killed.elapsed());
+        report_duration(
+            "from the death of the primary until scans are recorded",
+            killed.elapsed(),
+        );
     };
     let (result, ()) = tokio::join!(run_load(&devices, &tickets, &started_scans), failure);
     assert!(result.unanswered > 0, "the failure met scans");
@@ -173,11 +176,17 @@ async fn a_database_that_turns_read_only_makes_scans_503_until_it_takes_writes_a
         where datname = current_database() and pid <> pg_backend_pid()";
     let read_only = "default_transaction_read_only";
     let administration = postgres.url("postgres");
-    execute_sql(&administration, &format!("alter database {name} set {read_only} = on"));
+    execute_sql(
+        &administration,
+        &format!("alter database {name} set {read_only} = on"),
+    );
     execute_sql(&database, end_sessions);
     wait_for_readiness(&anonymous, 503).await;
     assert_read_only(&tenant).await;
-    execute_sql(&administration, &format!("alter database {name} reset {read_only}"));
+    execute_sql(
+        &administration,
+        &format!("alter database {name} reset {read_only}"),
+    );
     wait_for_readiness(&anonymous, 200).await;
     assert_admits(&tenant, 1).await;
 }

@@ -49,13 +49,19 @@ async fn migrating_only_says_what_it_did_and_does_nothing_the_second_time() {
         let latest = numbers.last().expect("a migration");
         let end = format!("{count} migrations applied, the database is at {latest:04} ");
         let output = text(&first.stdout);
-        assert!(output.lines().last().is_some_and(|line| line.starts_with(&end)), "{output}");
+        assert!(
+            output.lines().last().is_some_and(|line| line.starts_with(&end)),
+            "{output}"
+        );
 
         let second = run(&migrator(&url));
         assert!(second.status.success(), "{}", text(&second.stderr));
         let expected = format!("the database is up to date, at migration {latest:04} ");
         let output = text(&second.stdout);
-        assert!(output.starts_with(&expected) && output.lines().count() == 1, "{output}");
+        assert!(
+            output.starts_with(&expected) && output.lines().count() == 1,
+            "{output}"
+        );
     }
     // It needs no secret, and makes none.
     assert!(file.exists());
@@ -85,7 +91,10 @@ fn contradicting_flags_are_wrong_usage() {
         let output = run(&launch);
         assert_eq!(output.status.code(), Some(2));
         let message = text(&output.stderr);
-        assert!(message.contains("--no-migrate") && message.contains("--migrate-only"), "{message}");
+        assert!(
+            message.contains("--no-migrate") && message.contains("--migrate-only"),
+            "{message}"
+        );
     }
     let tables = "select count(*) from pg_tables where schemaname = 'public'";
     assert_eq!(query_sql(&url, tables), "0");

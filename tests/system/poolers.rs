@@ -7,7 +7,9 @@ use serde_json::json;
 use voelgoed_scan_server::config::DatabasePooler;
 use voelgoed_scan_suite::fixture::new_id;
 use voelgoed_scan_suite::program::Launch;
-use voelgoed_scan_suite::services::{PgBouncer, PoolMode, Transaction, query_sql, shared_database, shared_redis};
+use voelgoed_scan_suite::services::{
+    PgBouncer, PoolMode, Transaction, query_sql, shared_database, shared_redis,
+};
 use voelgoed_scan_suite::{Client, Cluster, wait_until};
 
 use crate::outages::load::{assert_consistent, import_tickets, run_load};
@@ -51,7 +53,10 @@ fn the_flag_is_refused_where_it_cannot_hold() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = format!("sqlite://{}", directory.path().join("gate.db").display());
     let options = format!("{}?options=-c%20work_mem%3D8MB", shared_database());
-    for (url, part) in [(file, "is for PostgreSQL"), (options, "remove options= from the URL")] {
+    for (url, part) in [
+        (file, "is for PostgreSQL"),
+        (options, "remove options= from the URL"),
+    ] {
         let message = server(&url).with(["--database-pooler", "transaction"]).fail();
         assert!(message.contains(part), "{message}");
     }
@@ -63,8 +68,7 @@ async fn two_nodes_admit_each_ticket_once_through_a_pool_of_few_sessions() {
         let pooler = PgBouncer::start(mode, 3).await;
         let database = shared_database();
         let url = pooler.url_of(&database);
-        let cluster =
-            Cluster::start_behind(DatabasePooler::Transaction, 2, url, Some(shared_redis())).await;
+        let cluster = Cluster::start_behind(DatabasePooler::Transaction, 2, url, Some(shared_redis())).await;
         let tenant = cluster.tenant("Pooled").await;
         let tickets = import_tickets(&tenant, 200).await;
         let devices = [0, 1].map(|node| cluster.client_at(node, &tenant.device));
@@ -85,7 +89,11 @@ async fn nothing_of_a_session_remains_in_a_pool_of_transactions() {
         let body = json!({ "qr": tenant.qr(ticket).await, "scan_id": new_id() });
         tenant.device.scan(&body).await.expect(200);
     }
-    for path in ["/api/v1/events", "/api/v1/scanning/devices", "/api/v1/scanning/signals"] {
+    for path in [
+        "/api/v1/events",
+        "/api/v1/scanning/devices",
+        "/api/v1/scanning/signals",
+    ] {
         tenant.owner.get(path).await.expect(200);
     }
     let state = "select (select count(*) from pg_prepared_statements)
@@ -115,7 +123,10 @@ async fn the_limits_of_a_session_hold_in_a_pool_of_transactions() {
     })
     .await;
     obstacle.commit();
-    wait_until("devices are read again", || async { tenant.owner.get(path).await.status == 200 }).await;
+    wait_until("devices are read again", || async {
+        tenant.owner.get(path).await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,7 +80,8 @@ pub use signals::{
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{
-    AppliedMigration, LockHolder, Migrated, OpenError, OpenMode, Opening, Pooler, migrate, open, open_as, open_with,
+    AppliedMigration, LockHolder, Migrated, OpenError, OpenMode, Opening, Pooler, migrate, open, open_as,
+    open_with,
 };
 pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 

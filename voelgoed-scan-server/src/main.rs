@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use voelgoed_scan_server::config::Config;
 use voelgoed_scan_core::store::{AppliedMigration, Migrated};
+use voelgoed_scan_server::config::Config;
 use voelgoed_scan_server::{Signals, log, migrate_database, start};
 
 fn main() -> ExitCode {
@@ -24,7 +24,9 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         let mut signals = Signals::install()?;
         if config.migrate_only {
             let Some(migrated) = signals.unless_stopped(migrate_database(&config)).await else {
-                return Err("stopped before the database was migrated; the migration under way was undone".into());
+                return Err(
+                    "stopped before the database was migrated; the migration under way was undone".into(),
+                );
             };
             return Ok(report_migrations(&migrated?)?);
         }
@@ -46,9 +48,15 @@ fn report_migrations(migrated: &Migrated) -> io::Result<()> {
     }
     let AppliedMigration { version, name } = &migrated.latest;
     match migrated.applied.len() {
-        0 => writeln!(out, "the database is up to date, at migration {version:04} {name}"),
+        0 => writeln!(
+            out,
+            "the database is up to date, at migration {version:04} {name}"
+        ),
         1 => writeln!(out, "1 migration applied, the database is at {version:04} {name}"),
-        count => writeln!(out, "{count} migrations applied, the database is at {version:04} {name}"),
+        count => writeln!(
+            out,
+            "{count} migrations applied, the database is at {version:04} {name}"
+        ),
     }
 }
 

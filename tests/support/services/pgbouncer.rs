@@ -61,8 +61,14 @@ impl PgBouncer {
         std::fs::write(&path, configuration).expect("written");
         change_owner_to_server(&path);
         let program = Path::new("/usr/sbin/pgbouncer");
-        assert!(program.exists(), "PgBouncer is missing: scripts/services installs it");
-        let process = server_command(program).arg(&path).spawn().expect("PgBouncer starts");
+        assert!(
+            program.exists(),
+            "PgBouncer is missing: scripts/services installs it"
+        );
+        let process = server_command(program)
+            .arg(&path)
+            .spawn()
+            .expect("PgBouncer starts");
         wait_until("PgBouncer accepts connections", || async move {
             TcpStream::connect(("127.0.0.1", port)).await.is_ok()
         })

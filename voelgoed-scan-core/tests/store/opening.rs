@@ -161,10 +161,7 @@ pub(crate) async fn a_database_of_a_later_version_is_refused_unless_its_migratio
     };
     database.execute(&insert(9001, "add an index, compatible")).await;
     for migrate in [true, false] {
-        assert!(
-            database.open(migrate).await.is_ok(),
-            "a compatible migration"
-        );
+        assert!(database.open(migrate).await.is_ok(), "a compatible migration");
     }
     database.execute(&insert(9002, "split the table of scans")).await;
     for migrate in [true, false] {

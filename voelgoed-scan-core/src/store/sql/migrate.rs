@@ -177,6 +177,8 @@ async fn begin<'c, D: Dialect>(
     statement: &'static str,
     connection: &'c mut D::Connection,
 ) -> Result<sqlx::Transaction<'c, D>, OpenError> {
+    // As a `SqlStr`: with a text of a lifetime the compiler cannot prove that the future is `Send`.
+    let statement = SqlStr::from_static(statement);
     Ok(connection.begin_with(statement).await.map_err(StoreError::from)?)
 }
 
@@ -242,7 +244,9 @@ fn is_locked(error: &OpenError) -> bool {
 
 /// PostgreSQL's `lock_not_available`, and SQLite's busy and locked.
 fn is_lock_error(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| {
         let is_sqlite = code.len() < 5;
         code == "55P03" || is_sqlite && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))

@@ -62,7 +62,9 @@ impl<D: Dialect> NodeStore for Sql<D> {
         self.check_files()?;
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
-        let result = deadline.run(probe::<D>(self.transactions, now, &mut connection)).await;
+        let result = deadline
+            .run(probe::<D>(self.transactions, now, &mut connection))
+            .await;
         self.release_writer(connection, &result);
         result
     }

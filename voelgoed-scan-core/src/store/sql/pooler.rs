@@ -1,7 +1,7 @@
 //! Poolers that serve each transaction from another session of PostgreSQL.
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 
 use crate::store::StoreError;
 use crate::store::sql::open::OpenError;
@@ -49,7 +49,11 @@ pub(crate) async fn refuse_transaction_pooler(
         let asked = if asks == 0 { &mut *connection } else { &mut other };
         let session = session_of(asked).await?;
         let [first, second] = &mut sessions;
-        let (own, others) = if asks == 0 { (first, second) } else { (second, first) };
+        let (own, others) = if asks == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
         if own.is_some_and(|own| own != session) || *others == Some(session) {
             return Err(OpenError::TransactionPooler);
         }
@@ -61,8 +65,8 @@ pub(crate) async fn refuse_transaction_pooler(
 
 /// The server process that answers now. Sent as a simple query, because the messages of a prepared one may reach two sessions.
 async fn session_of(connection: &mut PgConnection) -> Result<i32, StoreError> {
-    let row = sqlx::raw_sql("select pg_backend_pid()")
-        .fetch_one(connection)
+    let row = connection
+        .fetch_one(sqlx::raw_sql("select pg_backend_pid()"))
         .await?;
     Ok(row.try_get(0)?)
 }

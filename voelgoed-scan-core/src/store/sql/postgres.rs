@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
+use sqlx::{Arguments as _, Connection as _, Executor as _, PgConnection, Postgres, Row as _};
 use tokio::sync::Semaphore;
 
 use crate::bus::postgres::PostgresBus;
@@ -121,16 +121,16 @@ fn pool_options(max_connections: u32, pooler: Pooler) -> PgPoolOptions {
             })
         })
         .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                Ok(meta.idle_for <= PING_AFTER_IDLE || is_writable(connection).await?)
-            })
+            Box::pin(async move { Ok(meta.idle_for <= PING_AFTER_IDLE || is_writable(connection).await?) })
         })
 }
 
 /// Whether a connection answers, and its session may write. A session keeps the read-only mode that it began with when the
 /// mode of its database or role changes, so that it is replaced. A new one is used whatever its mode is: it can read.
 async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
+    let row = connection
+        .fetch_one(sqlx::raw_sql("show transaction_read_only"))
+        .await?;
     Ok(row.try_get::<&str, _>(0)? == "off")
 }
 

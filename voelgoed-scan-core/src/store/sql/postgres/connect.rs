@@ -45,9 +45,7 @@ fn several_hosts(url: &str) -> Option<String> {
     let (_, rest) = url.split_once("://")?;
     let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = before_query.split('/').next().unwrap_or(before_query);
-    let hosts = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, hosts)| hosts);
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
     let in_query = || {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find_map(|(name, value)| {
@@ -55,7 +53,11 @@ fn several_hosts(url: &str) -> Option<String> {
             (is_host && (value.contains(',') || value.to_ascii_lowercase().contains("%2c"))).then_some(value)
         })
     };
-    let named = if hosts.contains(',') { Some(hosts) } else { in_query() };
+    let named = if hosts.contains(',') {
+        Some(hosts)
+    } else {
+        in_query()
+    };
     named.map(str::to_owned)
 }
 
@@ -100,6 +102,9 @@ mod tests {
         let url = "postgres://gate@db/gate?options=-c%20work_mem=64MB";
         assert!(connect_options(url, Pooler::None).is_ok());
         let refused = connect_options(url, Pooler::Transaction);
-        assert!(matches!(refused, Err(OpenError::OptionsWithPooler)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(OpenError::OptionsWithPooler)),
+            "{refused:?}"
+        );
     }
 }
