@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use voelgoed_scan_core::model::{Reason, ScanId, TicketCode};
-use voelgoed_scan_core::store::{Durability, OpenError, StoreError, open};
+use voelgoed_scan_core::store::{Durability, OpenError, StoreError, open, open_with};
 
 use crate::attempts::{entry, record_until_answered};
 use crate::fixture::{ALL, Fixture, RULES, START, with_identities};
@@ -11,7 +11,9 @@ use crate::fixture::{ALL, Fixture, RULES, START, with_identities};
 pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
     let code = fixture.ticket("{}").await;
     assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
-    let again = open(&fixture.database.url, false)
+    let again = fixture
+        .database
+        .open(false)
         .await
         .expect("it opens without migrating");
     let facts = again.ticket(fixture.organization, fixture.event, code).await;
@@ -23,15 +25,15 @@ pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
 
 pub(crate) async fn a_new_database_can_be_opened_concurrently(fixture: Fixture) {
     let database = fixture.database.another().await;
-    let refused = open(&database.url, false).await;
+    let refused = database.open(false).await;
     assert!(
         refused.is_err(),
         "an empty database does not open without migrating"
     );
     let calls: Vec<_> = (0..6)
         .map(|_| {
-            let url = database.url.clone();
-            tokio::spawn(async move { open(&url, true).await })
+            let (url, opening) = (database.url.clone(), database.opening(true));
+            tokio::spawn(async move { open_with(&url, opening).await })
         })
         .collect();
     for call in calls {
@@ -159,14 +161,11 @@ pub(crate) async fn a_database_of_a_later_version_is_refused_unless_its_migratio
     };
     database.execute(&insert(9001, "add an index, compatible")).await;
     for migrate in [true, false] {
-        assert!(
-            open(&database.url, migrate).await.is_ok(),
-            "a compatible migration"
-        );
+        assert!(database.open(migrate).await.is_ok(), "a compatible migration");
     }
     database.execute(&insert(9002, "split the table of scans")).await;
     for migrate in [true, false] {
-        let refused = open(&database.url, migrate).await.err();
+        let refused = database.open(migrate).await.err();
         assert!(
             matches!(refused, Some(OpenError::Newer { version: 9002 })),
             "{refused:?}"
@@ -233,7 +232,7 @@ pub(crate) async fn commits_are_durable_whatever_the_database_sets(fixture: Fixt
              create trigger observe before insert on tickets for each row execute function observe();",
         )
         .await;
-    let store = open(&database.url, false).await.expect("it opens");
+    let store = database.open(false).await.expect("it opens");
     assert_eq!(store.durability().await.expect("read"), Durability::Overridden);
     let fixture = Fixture { store, ..fixture };
     let code = fixture.ticket("{}").await;
@@ -249,7 +248,7 @@ pub(crate) async fn commits_are_durable_whatever_the_database_sets(fixture: Fixt
              end $$"
         ))
         .await;
-    let store = open(&database.url, false).await.expect("it opens");
+    let store = database.open(false).await.expect("it opens");
     assert_eq!(store.durability().await.expect("read"), Durability::Durable);
     let fixture = Fixture { store, ..fixture };
     fixture.ticket("{}").await;
