@@ -39,6 +39,10 @@ struct WritingConnection {
     unfinished: UnfinishedConnections,
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "a connection that was given back has no owner left that could use it"
+)]
 impl WritingConnection {
     /// Gives the connection back after a write that succeeded.
     fn into_inner(mut self) -> SqliteConnection {
@@ -48,6 +52,10 @@ impl WritingConnection {
 
 const IS_TAKEN: &str = "the connection is there until it is given back";
 
+#[expect(
+    clippy::expect_used,
+    reason = "only `into_inner` takes the connection, and it consumes the owner"
+)]
 impl Deref for WritingConnection {
     type Target = SqliteConnection;
 
@@ -56,6 +64,10 @@ impl Deref for WritingConnection {
     }
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "only `into_inner` takes the connection, and it consumes the owner"
+)]
 impl DerefMut for WritingConnection {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         self.connection.as_mut().expect(IS_TAKEN)
