@@ -56,6 +56,8 @@ pub fn execute_sql(database_url: &str, sql: &str) {
         .args([
             "--no-psqlrc",
             "--quiet",
+            "--output",
+            "/dev/null",
             "--dbname",
             database_url,
             "--command",

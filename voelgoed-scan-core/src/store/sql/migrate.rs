@@ -125,9 +125,9 @@ pub(crate) async fn check<D: MigrationDialect>(
     connection: &mut D::Connection,
 ) -> Result<(), OpenError> {
     let mut transaction = begin::<D>(D::BEGIN_CHECK, connection).await?;
-    let missing = first_missing::<D>(migrations, &mut transaction).await?;
+    let state = state::<D>(migrations, &mut transaction).await?;
     transaction.rollback().await.map_err(StoreError::from)?;
-    match missing {
+    match state.missing {
         Some(migration) => Err(OpenError::NotMigrated {
             version: migration.version,
         }),
@@ -142,7 +142,7 @@ async fn step<D: MigrationDialect>(
 ) -> Result<Step, OpenError> {
     // A database that is up to date is not written to. It may be a standby.
     let mut check = begin::<D>(D::BEGIN_CHECK, connection).await?;
-    let is_missing = first_missing::<D>(migrations, &mut check).await?.is_some();
+    let is_missing = state::<D>(migrations, &mut check).await?.missing.is_some();
     check.rollback().await.map_err(StoreError::from)?;
     if !is_missing {
         return Ok(Step::UpToDate);
@@ -153,12 +153,15 @@ async fn step<D: MigrationDialect>(
         return Ok(Step::Held(holder));
     }
     // Read again, because another process may have applied it before this one got the lock.
-    let Some(migration) = first_missing::<D>(migrations, &mut transaction).await? else {
+    let state = state::<D>(migrations, &mut transaction).await?;
+    let Some(migration) = state.missing else {
         transaction.rollback().await.map_err(StoreError::from)?;
         return Ok(Step::UpToDate);
     };
     let began = Instant::now();
-    query::<D>(D::CREATE_TABLE).execute(&mut transaction).await?;
+    if state.is_new {
+        query::<D>(D::CREATE_TABLE).execute(&mut transaction).await?;
+    }
     D::run_script(&mut transaction, migration.sql.clone())
         .await
         .map_err(|error| MigrateError::ExecuteMigration(error, migration.version))?;
@@ -182,11 +185,19 @@ async fn begin<'c, D: Dialect>(
     Ok(connection.begin_with(statement).await.map_err(StoreError::from)?)
 }
 
-/// The first migration that the database lacks. Fails if it has one that this version does not know.
-async fn first_missing<'m, D: MigrationDialect>(
+/// What a database has of the migrations.
+struct State<'m> {
+    /// Whether it was never migrated.
+    is_new: bool,
+    /// The first migration that it lacks.
+    missing: Option<&'m Migration>,
+}
+
+/// Reads which migrations the database has. Fails if it has one that this version does not know.
+async fn state<'m, D: MigrationDialect>(
     migrations: &'m Migrator,
     connection: &mut D::Connection,
-) -> Result<Option<&'m Migration>, OpenError> {
+) -> Result<State<'m>, OpenError> {
     let row = query::<D>(D::TABLE_EXISTS).fetch_optional(connection).await?;
     let is_new = !row.map_or(Ok(false), |row| row.bool("found"))?;
     let rows = if is_new {
@@ -212,9 +223,10 @@ async fn first_missing<'m, D: MigrationDialect>(
             Some(_) | None => applied.push(version),
         }
     }
-    Ok(migrations
+    let missing = migrations
         .iter()
-        .find(|migration| !applied.contains(&migration.version)))
+        .find(|migration| !applied.contains(&migration.version));
+    Ok(State { is_new, missing })
 }
 
 fn describe(migration: &Migration) -> AppliedMigration {
