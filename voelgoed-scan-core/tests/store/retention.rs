@@ -480,7 +480,7 @@ pub(crate) async fn nothing_of_a_deleted_event_is_left_but_its_tombstone(fixture
         .await;
     fixture
         .change_event_at(60, |event| {
-            event.reentry = voelgoed_scan_core::model::Reentry::AfterExit
+            event.reentry = voelgoed_scan_core::model::Reentry::AfterExit;
         })
         .await;
     fixture
