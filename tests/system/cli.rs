@@ -8,6 +8,7 @@ mod fixture;
 mod imports;
 mod offline;
 mod output;
+mod prune;
 mod rehearse;
 mod replay;
 mod scan;
