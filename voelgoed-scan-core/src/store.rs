@@ -30,6 +30,7 @@
 mod audit;
 mod background;
 mod deliveries;
+mod dry_run;
 mod errors;
 mod feed;
 mod filters;
@@ -61,6 +62,7 @@ pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
     ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
 };
+pub use dry_run::ImportDryRun;
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -177,6 +179,17 @@ pub trait TicketStore: Send + Sync {
         end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
 
+    /// The outcomes that further lines of a dry run would have, after the lines before them. Changes nothing but `dry_run`. `None`
+    /// if the event does not exist.
+    async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
+
     /// A ticket of an event.
     async fn ticket(
         &self,
@@ -203,8 +216,8 @@ pub trait TicketStore: Send + Sync {
         code: TicketCode,
     ) -> Result<Media, StoreError>;
 
-    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, a part of a
-    /// holder's name or the start of an order reference. The `id` of a cursor holds the code as a number.
+    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, of a
+    /// word of a holder's name or of an order reference, without case, accents and kinds of apostrophe. The `id` of a cursor holds the code as a number.
     async fn tickets(
         &self,
         organization: OrganizationId,

@@ -27,6 +27,7 @@ mod errors;
 mod events;
 mod feed;
 mod first_admission;
+mod folded;
 mod former_rules;
 mod gates;
 mod import;
@@ -73,6 +74,7 @@ pub use open::{OpenError, OpenMode, Opening, migrate, open, open_as, open_with};
 pub use transactions::Pooler;
 
 pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
+pub(crate) use import::ImportScratch;
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 

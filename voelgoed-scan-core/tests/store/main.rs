@@ -165,6 +165,7 @@ macro_rules! all_store_tests {
             }
             imports {
                 an_imported_status_scanned_keeps_the_status,
+                a_dry_run_has_the_outcomes_of_the_import_and_changes_nothing,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
                 null_clears_a_field,
                 an_invalid_line_is_rejected_and_names_the_field,
