@@ -1,6 +1,6 @@
 // Conflicts: offline scans that contradict the rules or each other, and accepting those in quarantine.
 
-import { all, ApiError, change } from "./api.js";
+import { all, change } from "./api.js";
 import { ask, say } from "./dialog.js";
 import { badge, button, fill, h, keyed } from "./dom.js";
 import { errorText, masked, t, time, word } from "./text.js";
@@ -37,7 +37,7 @@ export function conflictsView({ watch, isAdmin }) {
       keyed(list, found, (one) => `${one.kind}:${one.other_scan_id}`, card, () => {});
       watch.changed();
     } catch (error) {
-      fill(note, error instanceof ApiError ? errorText(error) : String(error));
+      fill(note, errorText(error));
     }
   }
 

@@ -1,6 +1,5 @@
 // Questions before a change: each change asks once, in a modal dialog that the browser keeps the focus in.
 
-import { ApiError } from "./api.js";
 import { button, h } from "./dom.js";
 import { errorText, t } from "./text.js";
 
@@ -78,7 +77,7 @@ export function ask({ title, text, fields = [], action, isDanger, run }) {
         isDone = true;
         dialog.close();
       } catch (failure) {
-        error.textContent = failure instanceof ApiError ? errorText(failure) : String(failure);
+        error.textContent = errorText(failure);
         submit.disabled = false;
       }
     });

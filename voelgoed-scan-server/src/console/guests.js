@@ -88,7 +88,7 @@ export function guestsView({ watch, isAdmin }) {
       if (signal.aborted) return;
       fill(list);
       const isTooShort = error instanceof ApiError && error.status === 422;
-      fill(note, isTooShort ? t("search_hint") : error instanceof ApiError ? errorText(error) : String(error));
+      fill(note, isTooShort ? t("search_hint") : errorText(error));
     }
   }
 
@@ -127,7 +127,7 @@ export function guestsView({ watch, isAdmin }) {
       selected = known;
       showTicket(known, scans.reverse(), audit);
     } catch (error) {
-      fill(details, h("p", { class: "error", role: "alert" }, error instanceof ApiError ? errorText(error) : String(error)));
+      fill(details, h("p", { class: "error", role: "alert" }, errorText(error)));
     }
   }
 

@@ -38,14 +38,34 @@ export function fillBar({ inside, capacity }) {
 }
 
 /**
+ * How many of the counted scans were denied.
+ * @param {Record<string, number>} results
+ */
+function denialsOf(results) {
+  return Object.entries(results).reduce((sum, [result, count]) => (result === "valid" ? sum : sum + count), 0);
+}
+
+/** @param {import("./api.js").Count} count */
+export function capacityText({ inside, capacity }) {
+  if (capacity === null) return t("no_capacity");
+  return t("of_capacity", {
+    capacity: number(capacity), share: percent(capacity ? inside / capacity : 0), free: number(Math.max(0, capacity - inside)),
+  });
+}
+
+/** The font size of an element, in pixels. @param {Element} element */
+export function fontSize(element) {
+  return parseFloat(getComputedStyle(element).fontSize);
+}
+
+/**
  * What is known of each gate.
  * @param {Context["watch"]} watch
  */
 export function gateFigures(watch) {
   return (watch.occupancy?.gates ?? []).map((count) => {
     const activity = watch.activity?.gates.find((gate) => gate.id === count.id);
-    const results = activity?.results ?? {};
-    const denials = Object.entries(results).reduce((sum, [result, n]) => (result === "valid" ? sum : sum + n), 0);
+    const denials = denialsOf(activity?.results ?? {});
     const sessions = watch.sessions.filter((session) => session.gate_id === count.id);
     const online = sessions.filter((session) => {
       const seen = watch.devices.get(session.device_id)?.last_seen_at;
@@ -134,18 +154,14 @@ export function liveView({ watch, isStaff, go }) {
     if (occupancy) {
       const { event: count } = occupancy;
       fill(inside, number(count.inside));
-      fill(capacity, count.capacity === null ? t("no_capacity") : t("of_capacity", {
-        capacity: number(count.capacity), share: percent(count.capacity ? count.inside / count.capacity : 0),
-        free: number(Math.max(0, count.capacity - count.inside)),
-      }));
+      fill(capacity, capacityText(count));
       fill(bar, fillBar(count));
-      const denied = Object.entries(occupancy.results).reduce((sum, [result, n]) => (result === "valid" ? sum : sum + n), 0);
       showFacts(facts, [
         [t("entries"), number(count.entries)], [t("exits"), number(count.exits)],
-        [t("scans_per_minute"), number(watch.lastMinute())], [t("denied"), number(denied)],
+        [t("scans_per_minute"), number(watch.lastMinute())], [t("denied"), number(denialsOf(occupancy.results))],
       ]);
     }
-    if (activity) drawCurve(curve, activity, parseFloat(getComputedStyle(curve).fontSize));
+    if (activity) drawCurve(curve, activity, fontSize(curve));
     showGates();
     showScans(watch, scans, SHOWN_SCANS);
     if (isStaff) showSignals(signals);

@@ -1,6 +1,6 @@
 // The report: what was sold, who came, when and where, whom the gates turned away, and what staff changed by hand.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
 import { badge, button, fill, h, section, svg, table } from "./dom.js";
 import { roundUp } from "./chart.js";
 import { showFacts } from "./live.js";
@@ -40,7 +40,7 @@ export function reportView({ watch }) {
       fill(made, t("as_of", { time: time(report.generated_at, "full") }));
       fill(body, ...parts(report));
     } catch (error) {
-      fill(body, h("p", { class: "error", role: "alert" }, error instanceof ApiError ? errorText(error) : String(error)));
+      fill(body, h("p", { class: "error", role: "alert" }, errorText(error)));
     }
   }
 

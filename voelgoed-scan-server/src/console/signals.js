@@ -1,6 +1,6 @@
 // Signals: what somebody should look at, now and before, and the rules by which signals are found.
 
-import { ApiError, change, get, now } from "./api.js";
+import { change, get, now } from "./api.js";
 import { ask, say } from "./dialog.js";
 import { badge, button, fill, h, keyed, section, table } from "./dom.js";
 import { signalSubject, signalTone } from "./live.js";
@@ -53,7 +53,7 @@ export function signalsView({ watch, isAdmin }) {
       }
       show();
     } catch (error) {
-      fill(note, error instanceof ApiError ? errorText(error) : String(error));
+      fill(note, errorText(error));
     }
   }
 
@@ -61,7 +61,7 @@ export function signalsView({ watch, isAdmin }) {
     try {
       showRules(await get("/organization/signals"));
     } catch (error) {
-      fill(note, error instanceof ApiError ? errorText(error) : String(error));
+      fill(note, errorText(error));
     }
   }
 

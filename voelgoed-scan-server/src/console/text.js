@@ -1,5 +1,6 @@
 // The language of the page: texts, numbers and times.
 
+import { ApiError } from "./api.js";
 import { DIALOGS } from "./text-dialogs.js";
 import { PAGE } from "./text-page.js";
 import { WORDS } from "./text-words.js";
@@ -168,9 +169,10 @@ export function masked(code) {
 
 /**
  * Why a call failed, for the person in front of the page.
- * @param {import("./api.js").ApiError} error
+ * @param {unknown} error
  */
 export function errorText(error) {
+  if (!(error instanceof ApiError)) return String(error);
   if (error.status === 0) return t("error_network");
   if (error.status === 401) return t("error_key");
   if (error.status === 403) return t("error_forbidden");

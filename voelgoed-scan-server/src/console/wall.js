@@ -3,8 +3,8 @@
 import { now } from "./api.js";
 import { drawCurve } from "./chart.js";
 import { badge, button, fill, h, keyed } from "./dom.js";
-import { fillBar, gateFigures, gateStatus, showScans, signalSubject, signalTone } from "./live.js";
-import { number, percent, t, time, word } from "./text.js";
+import { capacityText, fillBar, fontSize, gateFigures, gateStatus, showScans, signalSubject, signalTone } from "./live.js";
+import { number, t, time, word } from "./text.js";
 
 /** How many gates have room. The fullest are shown. */
 const SHOWN_GATES = 12;
@@ -60,14 +60,11 @@ export function wallView({ watch, isStaff, go }) {
     if (occupancy) {
       const { event: count } = occupancy;
       fill(inside, number(count.inside));
-      fill(capacity, count.capacity === null ? t("no_capacity") : t("of_capacity", {
-        capacity: number(count.capacity), share: percent(count.capacity ? count.inside / count.capacity : 0),
-        free: number(Math.max(0, count.capacity - count.inside)),
-      }));
+      fill(capacity, capacityText(count));
       fill(bar, fillBar(count));
     }
     fill(rate, number(watch.lastMinute()));
-    if (activity) drawCurve(curve, activity, parseFloat(getComputedStyle(curve).fontSize));
+    if (activity) drawCurve(curve, activity, fontSize(curve));
     showGates();
     showScans(watch, scans, 6);
     const [latest, ...others] = isStaff ? watch.openSignals.sort((a, b) => b.opened_at.localeCompare(a.opened_at)) : [];
