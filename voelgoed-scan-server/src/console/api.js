@@ -24,8 +24,8 @@
  * @typedef {{ scan_id: string, ticket_id: string | null, ticket_code: string | null, event_id: string, gate_id: string,
  *   device_id: string | null, api_key_id?: string | null, result: string, reason: string,
  *   would_have_been: { reason: string } | null, direction: "entry" | "exit", scanned_at: string, received_at: string,
- *   source: string, override: { reason: string } | null, desk?: { reason: string } | null,
- *   undone: { reason: string, at?: string } | null, local_result: string | null }} Scan
+ *   source: string, override: { reason: string | null } | null, metadata: Record<string, any> | null,
+ *   undone: { reason: string | null, at?: string } | null, local_result: string | null }} Scan
  * @typedef {{ id: string, kind: string, event_id: string | null, gate_id: string | null, device_id: string | null,
  *   ticket_id: string | null, opened_at: string, closed_at: string | null, details: Record<string, any> }} Signal
  * @typedef {{ kind: string, winner_scan_id: string | null, other_scan_id: string, ticket_code: string | null,

@@ -179,12 +179,12 @@ export function guestsView({ watch, isAdmin }) {
   function scanItem(scan, isOpen) {
     const gate = watch.gates.get(scan.gate_id)?.name ?? "";
     const by = scan.source === "desk" ? t("by_hand") : watch.devices.get(scan.device_id ?? "")?.name ?? "";
-    const reason = scan.override?.reason ?? scan.desk?.reason;
+    const reason = scan.override?.reason ?? (scan.source === "desk" ? scan.metadata?.reason : null);
     return h("li", { class: scan.undone ? "undone" : null },
       h("time", { datetime: scan.scanned_at }, time(scan.scanned_at, "full")), resultBadge(scan),
       h("span", {}, [gate, by].filter(Boolean).join(" · "), scan.source === "sync" ? ` · ${t("offline_scan")}` : ""),
       reason ? h("span", { class: "reason" }, `“${reason}”`) : null,
-      scan.undone ? h("span", { class: "reason" }, `${t("undone")}: “${scan.undone.reason}”`) : null,
+      scan.undone ? h("span", { class: "reason" }, t("undone"), scan.undone.reason ? `: “${scan.undone.reason}”` : "") : null,
       isOpen ? button(t("undo"), () => undo(scan), { class: "small" }) : null);
   }
 
