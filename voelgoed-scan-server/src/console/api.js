@@ -41,6 +41,9 @@ const STORAGE_KEY = "voelgoed-scan.key";
 /** How far the clocks may differ before the times of the server are used, in milliseconds. Its header has whole seconds. */
 const CLOCK_TOLERANCE_MS = 1500;
 
+/** How long a server may take to answer. */
+const ANSWER_MS = 15000;
+
 let key = sessionStorage.getItem(STORAGE_KEY) ?? "";
 let clockOffset = 0;
 
@@ -92,13 +95,15 @@ function readClock(response) {
 }
 
 /**
- * Calls the API, and throws an {@link ApiError} unless the answer is a success.
+ * Calls the API, and throws an {@link ApiError} unless the answer is a success. A stream has no timeout.
  * @param {string} path
- * @param {{ method?: string, body?: unknown, signal?: AbortSignal, headers?: Record<string, string> }} [options]
+ * @param {{ method?: string, body?: unknown, signal?: AbortSignal, headers?: Record<string, string>, isStream?: boolean }} [options]
  */
-export async function request(path, { method = "GET", body, signal, headers = {} } = {}) {
+export async function request(path, { method = "GET", body, signal: wanted, headers = {}, isStream } = {}) {
   /** @type {Response} */
   let response;
+  const signals = [...(wanted ? [wanted] : []), ...(isStream ? [] : [AbortSignal.timeout(ANSWER_MS)])];
+  const signal = AbortSignal.any(signals);
   try {
     response = await fetch(`/api/v1${path}`, {
       method,
@@ -109,7 +114,7 @@ export async function request(path, { method = "GET", body, signal, headers = {}
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (wanted?.aborted) throw error;
     throw new ApiError(0, "network", String(error));
   }
   readClock(response);

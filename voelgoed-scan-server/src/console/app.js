@@ -41,6 +41,7 @@ const VIEWS = [
   ["wall", wallView, false],
 ];
 
+const EVENTS_EVERY_MS = 30000;
 const THEME_KEY = "voelgoed-scan.theme";
 const STATUS_ORDER = ["live", "published", "postponed", "draft", "ended", "cancelled", "archived"];
 
@@ -61,7 +62,7 @@ const title = (name) => word("view", name);
 
 /** The view and the event that the fragment names. */
 function fragment() {
-  const [name = "", event = ""] = location.hash.slice(1).split("/");
+  const [name = "", event = ""] = location.hash.replace(/^#\/?/, "").split("/");
   return { name, event: decodeURIComponent(event) };
 }
 
@@ -147,8 +148,30 @@ async function signIn() {
     else showRetry(failure);
     return;
   }
-  events.sort((a, b) => STATUS_ORDER.indexOf(a.status) - STATUS_ORDER.indexOf(b.status) || a.name.localeCompare(b.name));
+  sortEvents();
   route();
+}
+
+function sortEvents() {
+  events.sort((a, b) => STATUS_ORDER.indexOf(a.status) - STATUS_ORDER.indexOf(b.status) || a.name.localeCompare(b.name));
+}
+
+/** Reads the list of events again, which others may have changed. */
+async function readEvents() {
+  if (!organization) return;
+  const found = await all("/events").catch(() => null);
+  if (!found || !organization) return;
+  events = found;
+  sortEvents();
+  const choice = document.getElementById("event");
+  if (!watch) route();
+  else if (choice && choice !== document.activeElement) fill(choice, ...eventOptions(watch.id));
+}
+
+/** @param {string} chosen */
+function eventOptions(chosen) {
+  return events.map((one) => h("option", { value: one.id, selected: one.id === chosen },
+    one.status === "live" ? one.name : `${one.name} (${word("event", one.status)})`));
 }
 
 /**
@@ -243,8 +266,7 @@ function showFrame(/** @type {string} */ name, /** @type {string} */ event) {
     fill(document.body, stale, main, said);
     return;
   }
-  const choice = h("select", { id: "event", "aria-label": t("event") }, ...events.map((one) =>
-    h("option", { value: one.id, selected: one.id === event }, one.status === "live" ? one.name : `${one.name} (${word("event", one.status)})`)));
+  const choice = h("select", { id: "event", "aria-label": t("event") }, ...eventOptions(event));
   choice.addEventListener("change", () => {
     focusNext = "event";
     location.hash = link(viewName || "live", choice.value);
@@ -367,5 +389,6 @@ window.addEventListener("hashchange", () => {
 });
 document.addEventListener("visibilitychange", wake);
 setInterval(showAll, 1000);
+setInterval(readEvents, EVENTS_EVERY_MS);
 if (hasKey()) await signIn();
 else showSignIn("");

@@ -10,6 +10,8 @@ const MINUTE_MS = 60000;
 /** How many minutes are kept: the three hours of the entry curve, and the rest of its first group. */
 export const CURVE_MINUTES = 190;
 const FACTS_EVERY_MS = 8000;
+/** The server says something at least every 15 s. */
+const SILENT_MS = 22000;
 /** How many of the last minutes are read again each time. */
 const TAIL_MINUTES = 4;
 const KEPT_SCANS = 60;
@@ -64,7 +66,7 @@ export class EventWatch {
 
   /** Whether the figures may be outdated. */
   get isStale() {
-    return !this.isConnected || this.factsFailed;
+    return !this.isConnected || this.factsFailed || (this.asOf > 0 && now() - this.asOf > SILENT_MS);
   }
 
   get openSignals() {

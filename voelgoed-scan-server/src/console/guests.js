@@ -104,8 +104,9 @@ export function guestsView({ watch, isAdmin }) {
   /** @param {Ticket} ticket */
   async function select(ticket) {
     selected = ticket;
-    for (const one of list.querySelectorAll("button")) one.setAttribute("aria-pressed", "false");
-    document.activeElement?.setAttribute("aria-pressed", "true");
+    for (const one of list.children) {
+      one.querySelector("button")?.setAttribute("aria-pressed", String(one instanceof HTMLElement && one.dataset.key === ticket.id));
+    }
     await reload();
     details.querySelector("h2")?.focus();
     details.scrollIntoView({ block: "nearest" });

@@ -81,7 +81,7 @@ async function read(event, position, listener, signal, onSuccess) {
   try {
     /** @type {Record<string, string>} */
     const headers = position.last ? { "Last-Event-ID": position.last } : {};
-    const response = await request(`/scanning/events/${event}/stream`, { headers, signal: abort.signal });
+    const response = await request(`/scanning/events/${event}/stream`, { headers, signal: abort.signal, isStream: true });
     if (!response.body) throw new Error("no body");
     onSuccess();
     listener.opened(position.last !== "");
