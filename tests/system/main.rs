@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod configuration;
 mod connections;
+mod console;
 mod cors;
 mod daily;
 mod database_tls;

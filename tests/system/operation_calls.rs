@@ -66,6 +66,7 @@ pub(crate) async fn path_value(operation: &Operation, variable: &str, tenant: &T
         ("gate_id", _) => tenant.gate.clone(),
         ("scan_id", _) => tenant.scan_id.clone(),
         ("code", _) => tenant.codes[0].clone(),
+        ("file", _) => "app.js".to_owned(),
         ("format", _) => "vg1".to_owned(),
         ("kid", _) => "1".to_owned(),
         other => panic!("no value for {other:?}"),

@@ -19,7 +19,7 @@ pub(crate) fn allowed_callers(operation: &str) -> &'static str {
         "showSession" | "showOccupancy" | "listScans" | "listEvents" | "showEvent" | "listGates"
         | "showGate" => ALL,
         "listSessions" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"
-        | "listSigningKeys" => READERS,
+        | "showActivity" | "showOrganization" | "listSigningKeys" => READERS,
         "registerDevice"
         | "changeDevice"
         | "revokeDevice"

@@ -3,6 +3,7 @@
 //! Invariants: text is parsed into these types once, at the boundary; this module decides nothing, reads no clock and does
 //! no I/O; it depends on no other module of the crate.
 
+mod activity;
 mod attempt;
 mod audit;
 pub(crate) mod bytes;
@@ -36,6 +37,7 @@ mod ticket;
 mod time;
 pub(crate) mod webhook;
 
+pub use activity::{ActivityMinutes, EventActivity, GateActivity};
 pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
 };

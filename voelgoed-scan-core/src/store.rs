@@ -50,9 +50,9 @@ use async_trait::async_trait;
 
 use crate::audit::Audit;
 use crate::model::{
-    Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText,
-    Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing,
-    TicketStatus, Timestamp, TokenHash,
+    ActivityMinutes, Attempt, AuditContext, AuthenticatedDevice, EventActivity, EventId, EventOccupancy,
+    Media, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus,
+    TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
@@ -163,6 +163,14 @@ pub trait ScanStore: Send + Sync {
         event: EventId,
         now: Timestamp,
     ) -> Result<Option<EventOccupancy>, StoreError>;
+
+    /// What happened at the gates of an event in these minutes. It has no gates if the event does not exist.
+    async fn activity(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        minutes: ActivityMinutes,
+    ) -> Result<EventActivity, StoreError>;
 }
 
 /// Tickets, as the box office imports and edits them.

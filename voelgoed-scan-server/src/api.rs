@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod console;
 mod device;
 mod devices;
 mod events;
@@ -10,7 +11,7 @@ mod gates;
 mod manifest;
 mod occupancy;
 mod operations;
-mod page;
+mod organization;
 mod retention;
 mod scans;
 mod scoped_lists;
@@ -60,6 +61,7 @@ pub(crate) fn routes() -> Vec<Route> {
         devices::enroll(),
         manifest::show(),
         occupancy::show(),
+        occupancy::activity(),
         stream::watch(),
         signals::list(),
         signals::settings(),
@@ -83,6 +85,7 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        organization::show(),
         audit::list(),
         audit::show_key(),
         webhooks::create(),
@@ -98,7 +101,8 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        page::show(),
+        console::page(),
+        console::file(),
     ]
 }
 

@@ -21,6 +21,7 @@ mod changes;
 mod client_address;
 pub mod clock;
 pub mod config;
+mod console;
 pub mod cors;
 mod cut;
 mod head;

@@ -6,6 +6,7 @@
     reason = "a test that cannot continue fails with the reason"
 )]
 
+mod activity;
 mod admission;
 mod attempts;
 mod audit;
@@ -70,6 +71,10 @@ macro_rules! store_tests {
 macro_rules! all_store_tests {
     ($database:ident) => {
         store_tests! { $database:
+            activity {
+                activity_counts_the_scans_of_each_gate_by_minute,
+                activity_stays_within_the_event_and_the_organization,
+            }
             admission {
                 a_ticket_admits_once,
                 gate_names_with_quotes_and_braces_round_trip,
