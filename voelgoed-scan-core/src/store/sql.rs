@@ -36,6 +36,7 @@ mod lookup;
 mod manifests;
 mod mapping;
 mod media;
+mod messages;
 mod nodes;
 mod occupancy;
 mod open;

@@ -4,10 +4,10 @@ use crate::model::Reason;
 
 pub(super) const fn message(reason: Reason) -> &'static str {
     match reason {
-        Reason::Admitted => "Entrada autorizada",
-        Reason::Readmitted => "Nova entrada autorizada",
+        Reason::Admitted => "Acesso autorizado",
+        Reason::Readmitted => "Novo acesso autorizado",
         Reason::Exited => "Saída registada",
-        Reason::Overridden => "Entrada forçada",
+        Reason::Overridden => "Acesso autorizado manualmente",
         Reason::AlreadyScanned => "Bilhete já lido",
         Reason::EntryLimitReached => "Todas as pessoas deste bilhete já entraram",
         Reason::AlreadyInside => "Já está lá dentro",
