@@ -298,7 +298,7 @@ async fn a_revoked_signing_key_a_closed_gate_and_a_cancelled_event_hold_though_t
 
 /// Every operation that changes something, with the test of this file that resets its connection, or the reason why a reset
 /// cannot leave anything outdated.
-const CHANGES_BY_OPERATION: [(&str, &str); 28] = [
+const CHANGES_BY_OPERATION: [(&str, &str); 29] = [
     ("acceptScan", "an_upload_is_counted_though_its_device_hung_up"),
     (
         "addSigningKey",
@@ -320,6 +320,7 @@ const CHANGES_BY_OPERATION: [(&str, &str); 28] = [
         "changeSignalSettings",
         "signals are searched by what the database holds",
     ),
+    ("changeMessages", "no decision depends on a message"),
     ("changeWebhook", "no scan depends on a webhook"),
     ("createApiKey", "nothing holds a key before it exists"),
     ("createWebhook", "no scan depends on a webhook"),

@@ -23,6 +23,7 @@ mod event_stream;
 mod events_and_gates;
 mod history;
 mod keys;
+mod languages;
 mod lifecycle;
 mod lists;
 mod manifest;

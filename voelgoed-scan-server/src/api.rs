@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod gates;
 mod manifest;
+mod messages;
 mod occupancy;
 mod operations;
 mod page;
@@ -63,6 +64,8 @@ pub(crate) fn routes() -> Vec<Route> {
         signals::list(),
         signals::settings(),
         signals::change_settings(),
+        messages::show(),
+        messages::change(),
         events::list(),
         events::put(),
         events::show(),
