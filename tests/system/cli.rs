@@ -5,6 +5,7 @@ mod audit;
 mod demo;
 mod exit_codes;
 mod fixture;
+mod messages;
 mod offline;
 mod output;
 mod rehearse;
