@@ -12,6 +12,7 @@ mod messages;
 mod occupancy;
 mod operations;
 mod page;
+mod reference;
 mod scans;
 mod scoped_lists;
 mod sessions;
@@ -99,6 +100,7 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::metrics(),
         operations::openapi(),
         page::show(),
+        reference::show(),
     ]
 }
 
