@@ -6,10 +6,10 @@ pub(super) const fn message(reason: Reason) -> &'static str {
     match reason {
         Reason::Admitted => "Toegelaat",
         Reason::Readmitted => "Weer toegelaat",
-        Reason::Exited => "Uitgang aangeteken",
+        Reason::Exited => "Vertrek aangeteken",
         Reason::Overridden => "Handmatig toegelaat",
         Reason::AlreadyScanned => "Reeds geskandeer",
-        Reason::EntryLimitReached => "Almal op hierdie kaartjie is al in",
+        Reason::EntryLimitReached => "Almal op hierdie kaartjie is reeds binne",
         Reason::AlreadyInside => "Reeds binne",
         Reason::Malformed => "Dit is nie ’n kaartjie nie",
         Reason::UnknownKey => "Onderteken met ’n onbekende sleutel",

@@ -7,7 +7,7 @@ pub(super) const fn message(reason: Reason) -> &'static str {
         Reason::Admitted => "Entrada autorizada",
         Reason::Readmitted => "Nueva entrada autorizada",
         Reason::Exited => "Salida registrada",
-        Reason::Overridden => "Entrada forzada",
+        Reason::Overridden => "Entrada autorizada manualmente",
         Reason::AlreadyScanned => "Ya escaneado",
         Reason::EntryLimitReached => "Ya han entrado todas las personas de este boleto",
         Reason::AlreadyInside => "Ya está dentro",

@@ -26,7 +26,7 @@ pub(super) const fn message(reason: Reason) -> &'static str {
         Reason::TicketRefunded => "Ticket is terugbetaald",
         Reason::TicketNotYetValid => "Ticket is nog niet geldig",
         Reason::TicketExpired => "Ticket is verlopen",
-        Reason::EventNotLive => "Het evenement is niet open voor toegang",
+        Reason::EventNotLive => "Het evenement is niet open voor bezoekers",
         Reason::EventCancelled => "Het evenement is afgelast",
         Reason::EventPostponed => "Het evenement is uitgesteld",
         Reason::DoorsNotOpen => "De deuren zijn nog niet open",
@@ -34,6 +34,6 @@ pub(super) const fn message(reason: Reason) -> &'static str {
         Reason::GateClosed => "Deze ingang is gesloten",
         Reason::GateFull => "Deze ingang is vol",
         Reason::EventFull => "Het evenement is vol",
-        Reason::NotInside => "Er is niemand binnen op dit ticket",
+        Reason::NotInside => "Er is niemand binnen met dit ticket",
     }
 }

@@ -6,11 +6,11 @@ pub(super) const fn message(reason: Reason) -> &'static str {
     match reason {
         Reason::Admitted => "Acesso autorizado",
         Reason::Readmitted => "Novo acesso autorizado",
-        Reason::Exited => "Saída registada",
+        Reason::Exited => "Saída confirmada",
         Reason::Overridden => "Acesso autorizado manualmente",
         Reason::AlreadyScanned => "Bilhete já lido",
         Reason::EntryLimitReached => "Todas as pessoas deste bilhete já entraram",
-        Reason::AlreadyInside => "Já está lá dentro",
+        Reason::AlreadyInside => "Já está dentro",
         Reason::Malformed => "Não é um bilhete",
         Reason::UnknownKey => "Assinado com uma chave desconhecida",
         Reason::KeyRevoked => "Assinado com uma chave revogada",
@@ -34,6 +34,6 @@ pub(super) const fn message(reason: Reason) -> &'static str {
         Reason::GateClosed => "Esta porta está fechada",
         Reason::GateFull => "Lotação desta porta esgotada",
         Reason::EventFull => "Lotação do evento esgotada",
-        Reason::NotInside => "Ninguém está lá dentro com este bilhete",
+        Reason::NotInside => "Ninguém está dentro com este bilhete",
     }
 }
