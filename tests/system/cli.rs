@@ -6,6 +6,7 @@ mod demo;
 mod exit_codes;
 mod fixture;
 mod imports;
+mod messages;
 mod offline;
 mod output;
 mod prune;

@@ -26,6 +26,7 @@ mod events_and_gates;
 mod failover;
 mod history;
 mod keys;
+mod languages;
 mod lifecycle;
 mod lists;
 mod manifest;

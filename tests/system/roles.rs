@@ -17,7 +17,7 @@ pub(crate) fn allowed_callers(operation: &str) -> &'static str {
         "endSession" | "undoScan" => "device owner admin staff",
         "listSignals" | "showSignalSettings" => "owner admin staff",
         "showSession" | "showOccupancy" | "listScans" | "listEvents" | "showEvent" | "listGates"
-        | "showGate" => ALL,
+        | "showGate" | "showMessages" => ALL,
         "listSessions" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"
         | "showActivity" | "showOrganization" | "listSigningKeys" => READERS,
         "registerDevice"
@@ -38,6 +38,7 @@ pub(crate) fn allowed_callers(operation: &str) -> &'static str {
         | "listAuditEntries"
         | "showAuditKey"
         | "changeSignalSettings"
+        | "changeMessages"
         | "createWebhook"
         | "listWebhooks"
         | "showWebhook"

@@ -10,6 +10,7 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`MessageStore`] | the messages of stewards that organizations replaced |
 //! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
 //! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
@@ -36,6 +37,7 @@ mod feed;
 mod filters;
 mod live;
 mod manifests;
+mod messages;
 mod nodes;
 mod outcomes;
 mod pages;
@@ -70,6 +72,7 @@ pub use live::{DeviceCounts, LiveEvent};
 pub use manifests::{
     ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
 };
+pub use messages::MessageStore;
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
     AcceptOutcome, Acceptance, DeleteOutcome, ImportCounts, ImportEnd, ImportOutcome, MediumTicket,
@@ -290,6 +293,7 @@ pub trait Store:
     + Registry
     + TicketStore
     + ManifestStore
+    + MessageStore
     + BackgroundStore
     + RetentionStore
     + SignalStore
@@ -307,6 +311,7 @@ impl<
         + Registry
         + TicketStore
         + ManifestStore
+        + MessageStore
         + AuditStore
         + BackgroundStore
         + RetentionStore

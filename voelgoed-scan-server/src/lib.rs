@@ -36,6 +36,7 @@ pub mod problem;
 pub mod qr;
 mod query;
 mod ranges;
+mod reference;
 mod request;
 mod resource;
 mod response;

@@ -26,6 +26,7 @@
 mod attempt;
 mod cached_denials;
 mod error;
+mod messages;
 mod post_commit;
 mod replay;
 mod sessions;

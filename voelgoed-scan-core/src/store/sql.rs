@@ -37,6 +37,7 @@ mod lookup;
 mod manifests;
 mod mapping;
 mod media;
+mod messages;
 mod migrate;
 mod nodes;
 mod occupancy;

@@ -30,6 +30,7 @@ mod imports;
 mod live;
 mod manifests;
 mod media;
+mod messages;
 mod opening;
 mod plans;
 mod random_walks;
@@ -218,6 +219,11 @@ macro_rules! all_store_tests {
             }
             record {
                 record_decides_every_attempt_as_decide_does,
+            }
+            messages {
+                messages_are_merged_and_each_change_leaves_an_entry,
+                concurrent_changes_of_messages_lose_nothing,
+                messages_stay_within_their_organization,
             }
             registry {
                 the_last_key_of_an_owner_cannot_be_deleted,
