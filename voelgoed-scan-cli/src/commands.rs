@@ -3,6 +3,7 @@
 mod apikey;
 mod audit;
 mod completions;
+mod confirm;
 mod conflicts;
 mod demo;
 mod device;
@@ -13,6 +14,8 @@ mod init;
 mod key;
 mod latency;
 mod man;
+mod messages;
+mod prune;
 mod put;
 mod rehearse;
 mod replay;
@@ -42,7 +45,7 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Create an organization and its owner key, directly in the database
     Init(init::Init),
-    /// Events: create, change, list, show
+    /// Events: create, change, list, show, delete
     #[command(subcommand, visible_alias = "events")]
     Event(event::Event),
     /// Gates of an event: create, change, list, show
@@ -74,12 +77,16 @@ pub(crate) enum Command {
     Report(report::Report),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
+    /// Delete events that were archived long ago, and keep their tickets and scans in files
+    Prune(prune::Prune),
     /// Send past scans again, each exactly once
     Replay(replay::Replay),
     /// List conflicts: scans of offline devices that lost against other scans or the rules
     Conflicts(conflicts::Conflicts),
     /// List signals: what somebody should look at; show and change the rules by which they are found
     Signals(signals::Signals),
+    /// List the texts that stewards see, in seven languages; replace them by the organization's own
+    Messages(messages::Messages),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
     /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
@@ -116,9 +123,11 @@ impl Command {
             Self::Stats(command) => command.run(context).await,
             Self::Report(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
+            Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Signals(command) => command.run(context).await,
+            Self::Messages(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
             Self::Webhook(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,

@@ -11,6 +11,7 @@ mod env;
 mod failure;
 mod output;
 mod pdf;
+mod private_file;
 mod progress;
 mod qr;
 

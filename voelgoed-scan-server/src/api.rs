@@ -2,16 +2,20 @@
 
 mod api_keys;
 mod audit;
+mod console;
 mod device;
 mod devices;
 mod events;
 mod export;
 mod gates;
 mod manifest;
+mod messages;
 mod occupancy;
 mod operations;
-mod page;
+mod organization;
+mod reference;
 mod report;
+mod retention;
 mod scans;
 mod scoped_lists;
 mod sessions;
@@ -61,13 +65,18 @@ pub(crate) fn routes() -> Vec<Route> {
         manifest::show(),
         occupancy::show(),
         report::show(),
+        occupancy::activity(),
         stream::watch(),
         signals::list(),
         signals::settings(),
         signals::change_settings(),
+        messages::show(),
+        messages::change(),
         events::list(),
         events::put(),
         events::show(),
+        retention::delete_event(),
+        retention::delete_personal_data(),
         gates::list(),
         gates::put(),
         gates::show(),
@@ -82,6 +91,7 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        organization::show(),
         audit::list(),
         audit::show_key(),
         webhooks::create(),
@@ -97,7 +107,9 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        page::show(),
+        console::page(),
+        console::file(),
+        reference::show(),
     ]
 }
 

@@ -42,6 +42,7 @@ use crate::tls::{ReloadableTls, TlsError};
 use crate::webhooks::{WebhookSender, WebhookSettings, WebhookTlsError};
 use accept::accept;
 use connection_limit::ConnectionLimit;
+pub use database::migrate_database;
 use database::open_database;
 use signals::Signal;
 pub use signals::Signals;
@@ -156,6 +157,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
+        reference: OnceLock::new(),
         public_url: config.public_url,
         cors: Cors::new(config.cors_origins),
         webhook_allow_private: config.webhook_allow_private,

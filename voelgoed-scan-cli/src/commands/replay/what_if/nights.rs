@@ -59,8 +59,11 @@ impl Nights {
             self.settings.dedup_window,
         );
         self.client
-            .each(&format!("{path}/tickets"), |listing: TicketListing| {
-                night.add_ticket(listing.ticket);
+            .pages(&format!("{path}/tickets"), |listings: Vec<TicketListing>| {
+                for listing in listings {
+                    night.add_ticket(listing.ticket);
+                }
+                Ok(())
             })
             .await?;
         Ok(night)
