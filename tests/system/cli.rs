@@ -2,6 +2,7 @@
 
 mod administration;
 mod audit;
+mod dashboard;
 mod demo;
 mod exit_codes;
 mod fixture;

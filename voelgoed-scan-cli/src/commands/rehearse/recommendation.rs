@@ -7,8 +7,8 @@ use serde::Serialize;
 /// The latency up to which a person at the gate does not wait, in milliseconds: the 99th percentile.
 const GOOD_LATENCY_MS: f64 = 500.0;
 
-/// The part of the requested scans that has to be decided, in percent. The last scans of a run may end after it.
-const MIN_DECIDED_PERCENT: u64 = 95;
+/// The part of the requested scans that has to be decided. The last scans of a run may end after it.
+const MIN_DECIDED: f64 = 0.95;
 
 /// The part of the maximum throughput that an event should use at its peak, in percent.
 const HEADROOM_PERCENT: u64 = 70;
@@ -84,9 +84,7 @@ impl Recommendation {
 
 fn limit(measured: &Measured<'_>) -> Limit {
     let requested = measured.rate.map_or(0.0, f64::from);
-    #[expect(clippy::cast_precision_loss, reason = "a percentage")]
-    let decided_enough = measured.scans_per_second >= requested * MIN_DECIDED_PERCENT as f64 / 100.0
-        || measured.tickets_ran_out;
+    let decided_enough = measured.scans_per_second >= requested * MIN_DECIDED || measured.tickets_ran_out;
     let only_limited = |code: &String| code == "rate_limited" || code == "not_sent";
     if measured.errors.contains_key("rate_limited") && measured.errors.keys().all(only_limited) {
         Limit::RateLimit

@@ -51,6 +51,7 @@ pub(super) struct Facts {
     pub(super) event: Event,
     pub(super) gates: Vec<Gate>,
     pub(super) devices: Vec<Device>,
+    pub(super) occupancy: Option<EventOccupancy>,
 }
 
 impl Dashboard {
@@ -87,6 +88,9 @@ impl Dashboard {
             .iter()
             .map(|gate| (gate.id, gate.name.to_string()))
             .collect();
+        if facts.occupancy.is_some() {
+            self.occupancy = facts.occupancy;
+        }
         self.devices = facts.devices;
         self.devices.sort_by_key(|device| device.name.to_string());
     }
@@ -113,6 +117,11 @@ impl Dashboard {
             "reset" => self.add_signal("scans were missed: more than 5 minutes passed".to_owned()),
             _ => {}
         }
+    }
+
+    /// Adds scans from before the first message, newest first. They are not of the rate.
+    pub(super) fn add_past(&mut self, scans: Vec<ScanRecord>) {
+        self.scans.extend(scans);
     }
 
     fn take_scan(&mut self, record: ScanRecord) {
@@ -190,8 +199,11 @@ impl Dashboard {
         name.unwrap_or_else(|| id.to_string().chars().take(8).collect())
     }
 
-    /// The name of a device, or the start of its id.
-    pub(super) fn device_name(&self, id: DeviceId) -> String {
+    /// The name of a device, or the start of its id. A check-in by hand has no device.
+    pub(super) fn device_name(&self, id: impl Into<Option<DeviceId>>) -> String {
+        let Some(id) = id.into() else {
+            return "by hand".to_owned();
+        };
         let device = self.devices.iter().find(|device| device.id == id);
         device.map_or_else(
             || id.to_string().chars().take(8).collect(),

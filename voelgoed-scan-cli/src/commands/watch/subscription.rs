@@ -99,7 +99,7 @@ impl Subscription {
         }
     }
 
-    /// The next update. Nothing is lost where the future is dropped before it is ready.
+    /// The next update.
     pub(super) async fn next(&mut self) -> Result<Update, Failure> {
         let Some(lines) = &mut self.lines else {
             return self.reconnect().await;

@@ -2,12 +2,13 @@
 //!
 //! Invariant: the terminal is restored however the dashboard ends, also by a panic.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEventKind, KeyModifiers};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use ratatui::DefaultTerminal;
-use voelgoed_scan_core::model::{Device, Event, EventId, Gate};
+use voelgoed_scan_core::model::{Device, Event, EventId, Gate, ScanRecord};
 
 use super::dashboard::{Dashboard, Facts};
 use super::subscription::{Subscription, Update};
@@ -23,6 +24,9 @@ const FACTS_EVERY: Duration = Duration::from_secs(10);
 /// How often the dashboard is drawn at least, because ages change.
 const DRAW_EVERY: Duration = Duration::from_secs(1);
 
+/// How many scans from before the start are shown.
+const PAST_SCANS: usize = 50;
+
 /// How many scans a page key scrolls.
 const PAGE: isize = 10;
 
@@ -33,7 +37,10 @@ pub(super) async fn run(
     subscription: Subscription,
 ) -> Result<Report, Failure> {
     let facts = read(client, event).await?;
+    let past = format!("/api/v1/scanning/scans?event_id={event}");
+    let past = client.first::<ScanRecord>(&past, PAST_SCANS).await?;
     let mut dashboard = Dashboard::new(facts, env::now());
+    dashboard.add_past(past);
     // Restores the terminal in a panic, too.
     let mut terminal = ratatui::try_init()?;
     let outcome = watch(client, event, subscription, &mut dashboard, &mut terminal).await;
@@ -47,29 +54,39 @@ async fn read(client: &Client, event: EventId) -> Result<Facts, Failure> {
     let found: Event = client.get(&path).await?;
     let gates: Vec<Gate> = client.all(&format!("{path}/gates")).await?;
     let devices: Vec<Device> = client.all("/api/v1/scanning/devices?status=active").await?;
+    let occupancy = format!("/api/v1/scanning/events/{event}/occupancy");
     Ok(Facts {
         event: found,
         gates,
         devices,
+        occupancy: client.find(&occupancy).await?,
     })
 }
 
 async fn watch(
     client: &Client,
     event: EventId,
-    mut subscription: Subscription,
+    subscription: Subscription,
     dashboard: &mut Dashboard,
     terminal: &mut DefaultTerminal,
 ) -> Result<(), Failure> {
+    // A stream keeps its attempt to reconnect while something else happens.
+    let updates = stream::unfold(subscription, async |mut subscription| {
+        let update = subscription.next().await;
+        Some((update, subscription))
+    });
+    let facts = stream::unfold((), async |()| {
+        tokio::time::sleep(FACTS_EVERY).await;
+        Some((read(client, event).await, ()))
+    });
+    let (mut updates, mut facts) = (pin!(updates), pin!(facts));
     let mut keys = EventStream::new();
     let mut draw = tokio::time::interval(DRAW_EVERY);
-    let mut facts_due = tokio::time::interval(FACTS_EVERY);
-    facts_due.tick().await;
     loop {
         dashboard.pass_to(env::now());
         terminal.draw(|frame| view::render(frame, dashboard, env::now()))?;
         tokio::select! {
-            update = subscription.next() => match update? {
+            Some(update) = updates.next() => match update? {
                 Update::Message(message) => dashboard.take(&message, env::now()),
                 Update::Alive => dashboard.hear(env::now()),
                 Update::Lost => dashboard.is_connected = false,
@@ -80,12 +97,12 @@ async fn watch(
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(()),
             },
-            _ = draw.tick() => {}
-            _ = facts_due.tick() => match read(client, event).await {
+            Some(facts) = facts.next() => match facts {
                 Ok(facts) => dashboard.set_facts(facts),
                 Err(failure) if failure.is_transient() => {}
                 Err(failure) => return Err(failure),
             },
+            _ = draw.tick() => {}
         }
     }
 }

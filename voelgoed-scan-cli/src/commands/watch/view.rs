@@ -286,7 +286,7 @@ fn render_scans(frame: &mut Frame<'_>, area: Rect, dashboard: &Dashboard) {
     );
 }
 
-fn scan_row<'a>(scan: &ScanRecord, dashboard: &Dashboard) -> Row<'a> {
+fn scan_row(scan: &ScanRecord, dashboard: &Dashboard) -> Row<'static> {
     let is_valid = scan.result == ScanResult::Valid;
     let (mark, color) = if is_valid {
         ("✔", Color::Green)

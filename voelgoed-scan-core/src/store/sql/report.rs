@@ -193,11 +193,7 @@ impl<D: SyncDialect> ReportRead<'_, D> {
                 ticket_code: row.opt_parse("ticket_code")?,
                 would_have_been: row.opt_parse("would_have_been")?,
                 reason: row.opt_text("override_reason")?,
-                by: ReportedActor {
-                    kind: AuditActorKind::Device,
-                    id: row.opt_id("device_id")?,
-                    name: row.opt_text("device_name")?,
-                },
+                by: overrider(row)?,
                 undone: undone_at.is_some(),
             });
         }
@@ -259,6 +255,20 @@ impl<D: SyncDialect> ReportRead<'_, D> {
         }
         Ok(names)
     }
+}
+
+/// Who forced an entry: a device, or a member by hand.
+fn overrider<D: Dialect>(row: &Row<D>) -> Result<ReportedActor, StoreError> {
+    let device = row.opt_id("device_id")?;
+    Ok(ReportedActor {
+        kind: if device.is_some() {
+            AuditActorKind::Device
+        } else {
+            AuditActorKind::ApiKey
+        },
+        id: device,
+        name: row.opt_text("device_name")?,
+    })
 }
 
 /// The actor of an entry of the audit log.

@@ -52,6 +52,7 @@ fn facts() -> Facts {
         devices: devices
             .map(|device| serde_json::from_value(device).expect("a device"))
             .into(),
+        occupancy: None,
     }
 }
 
@@ -131,7 +132,8 @@ fn everything_is_dimmed_and_dated_without_a_connection() {
     let buffer = terminal.backend().buffer();
     let dimmed = |cell: &ratatui::buffer::Cell| cell.modifier.contains(Modifier::DIM);
     assert!(buffer.content().iter().all(dimmed));
-    let head: String = buffer.content()[..100].iter().map(|cell| cell.symbol()).collect();
+    let cells = &buffer.content()[..100];
+    let head: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
     assert!(head.contains("no connection, as of 20:00:24"), "{head}");
     // It is lit again once the server is heard of.
     dashboard.hear(now());
