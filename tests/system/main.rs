@@ -63,6 +63,7 @@ mod sync;
 mod tenant_isolation;
 mod ticket_import;
 mod times;
+mod tracing;
 mod webhook_acceptance;
 mod webhook_delivery;
 mod webhooks;
