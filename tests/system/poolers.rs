@@ -1,4 +1,4 @@
-//! PgBouncer in front of PostgreSQL: a pool of transactions needs its flag, and is found without it; a pool of sessions needs
+//! `PgBouncer` in front of PostgreSQL: a pool of transactions needs its flag, and is found without it; a pool of sessions needs
 //! nothing.
 
 use std::sync::atomic::AtomicUsize;
@@ -150,4 +150,11 @@ async fn a_pool_of_sessions_needs_no_flag_and_carries_the_messages_between_nodes
     let result = run_load(&devices, &tickets, &AtomicUsize::new(0)).await;
     assert_eq!(result.unanswered, 0);
     assert_consistent(&tenant.owner, &tenant.event, &result, &tickets, 1).await;
+}
+
+#[tokio::test]
+async fn a_pool_of_one_session_is_refused_with_the_number_that_a_node_needs() {
+    let pooler = PgBouncer::start(PoolMode::Session, 1).await;
+    let message = server(&pooler.url_of(&shared_database())).fail();
+    assert!(message.contains("a pool of 28 sessions"), "{message}");
 }

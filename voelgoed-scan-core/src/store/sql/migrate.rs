@@ -236,17 +236,19 @@ fn describe(migration: &Migration) -> AppliedMigration {
     }
 }
 
+#[expect(clippy::expect_used, reason = "a program has at least one migration")]
 fn latest(migrations: &Migrator) -> AppliedMigration {
     let latest = migrations.iter().max_by_key(|migration| migration.version);
-    describe(latest.expect("there are migrations"))
+    describe(latest.expect("a program has migrations"))
 }
 
 /// Whether a migration failed because somebody else has a lock. Nothing was written.
 fn is_locked(error: &OpenError) -> bool {
     match error {
         OpenError::Store(StoreError::Contended { .. }) => true,
-        OpenError::Migrate(MigrateError::ExecuteMigration(error, _))
-        | OpenError::Migrate(MigrateError::Execute(error)) => is_lock_error(error),
+        OpenError::Migrate(MigrateError::ExecuteMigration(error, _) | MigrateError::Execute(error)) => {
+            is_lock_error(error)
+        }
         OpenError::Store(StoreError::Unavailable {
             source: Some(source), ..
         }) => source.downcast_ref().is_some_and(is_lock_error),

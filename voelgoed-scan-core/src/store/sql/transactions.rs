@@ -18,7 +18,7 @@ pub enum Pooler {
     /// Nothing, or a pooler that keeps a session for each connection.
     #[default]
     None,
-    /// A pooler that serves each transaction from another session, such as PgBouncer with `pool_mode = transaction`.
+    /// A pooler that serves each transaction from another session, such as `PgBouncer` with `pool_mode = transaction`.
     Transaction,
 }
 
