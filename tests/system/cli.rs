@@ -7,6 +7,7 @@ mod exit_codes;
 mod fixture;
 mod offline;
 mod output;
+mod prune;
 mod rehearse;
 mod replay;
 mod scan;

@@ -4,6 +4,7 @@ mod changes;
 mod cut_off;
 mod media;
 mod one_decision;
+mod retention;
 mod retries;
 mod scans;
 mod shared_gates;

@@ -20,6 +20,8 @@ mod wire;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use absent::AbsentBus;
 #[cfg(feature = "redis")]
+pub(crate) use redis::recent_scans_key;
+#[cfg(feature = "redis")]
 pub use redis::{InvalidRedisUrl, RedisConnection};
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ mod manifest;
 mod occupancy;
 mod operations;
 mod page;
+mod retention;
 mod scans;
 mod scoped_lists;
 mod sessions;
@@ -66,6 +67,8 @@ pub(crate) fn routes() -> Vec<Route> {
         events::list(),
         events::put(),
         events::show(),
+        retention::delete_event(),
+        retention::delete_personal_data(),
         gates::list(),
         gates::put(),
         gates::show(),

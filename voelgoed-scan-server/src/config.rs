@@ -85,6 +85,11 @@ pub struct Config {
     )]
     pub redis_url: Option<String>,
 
+    /// The keys that the server writes to Redis: its own, or also those that the ticketing platform documents. These carry
+    /// ticket codes, so that this Redis has to be kept as safe as the database.
+    #[arg(long, env = "VOELGOED_SCAN_REDIS_KEYS", value_enum, default_value_t)]
+    pub redis_keys: RedisKeys,
+
     /// The sources of the secrets.
     #[command(flatten)]
     pub secrets: Secrets,
@@ -245,6 +250,16 @@ pub struct Config {
     pub connection_timeout: Duration,
 }
 
+/// The keys that the server writes to Redis.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RedisKeys {
+    /// Those that it reads itself.
+    #[default]
+    Own,
+    /// Also those that the ticketing platform documents.
+    Platform,
+}
+
 impl Default for Config {
     /// The configuration without flags and variables.
     fn default() -> Self {
@@ -253,6 +268,7 @@ impl Default for Config {
             database_url: "sqlite://voelgoed-scan.db".to_owned(),
             database_pooler: DatabasePooler::None,
             redis_url: None,
+            redis_keys: RedisKeys::Own,
             secrets: Secrets::default(),
             dedup_window: Duration::from_mins(5),
             rate_limit: 50,

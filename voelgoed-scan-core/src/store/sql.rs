@@ -46,6 +46,7 @@ mod pooler;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod retention;
 mod retry;
 mod row;
 mod scan_row;

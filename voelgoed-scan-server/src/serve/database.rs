@@ -6,7 +6,7 @@ use voelgoed_scan_core::store::{Durability, Migrated, OpenMode, Opening, migrate
 
 use super::StartError;
 use crate::clock::Clock;
-use crate::config::{Config, DatabasePooler};
+use crate::config::{Config, DatabasePooler, RedisKeys};
 use crate::secret;
 
 /// Migrates the database of a configuration.
@@ -43,7 +43,11 @@ pub(super) async fn open_database(
         .redis_url
         .as_deref()
         .map(RedisConnection::new)
-        .transpose()?;
+        .transpose()?
+        .map(|redis| match config.redis_keys {
+            RedisKeys::Own => redis,
+            RedisKeys::Platform => redis.with_platform_keys(),
+        });
     if config.database_pooler == DatabasePooler::Transaction && redis.is_none() {
         tracing::warn!(
             "a transaction pooler carries no messages between nodes, and there is no --redis-url: every node works as if it \

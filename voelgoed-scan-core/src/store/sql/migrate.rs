@@ -236,10 +236,10 @@ fn describe(migration: &Migration) -> AppliedMigration {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a program has at least one migration")]
+#[expect(clippy::expect_used, reason = "the migrations are compiled in")]
 fn latest(migrations: &Migrator) -> AppliedMigration {
     let latest = migrations.iter().max_by_key(|migration| migration.version);
-    describe(latest.expect("a program has migrations"))
+    describe(latest.expect("there are migrations"))
 }
 
 /// Whether a migration failed because somebody else has a lock. Nothing was written.

@@ -120,6 +120,8 @@ fn connect_options(file: &Path) -> SqliteConnectOptions {
         // WAL with `full` syncs at every commit: an acknowledged admission survives power loss.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
+        // What is deleted is overwritten, so that no file holds deleted personal data.
+        .pragma("secure_delete", "on")
         .foreign_keys(false)
 }
 
