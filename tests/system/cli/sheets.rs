@@ -59,13 +59,13 @@ fn decoded((width, height, pixels): &(usize, usize, Vec<u8>)) -> Vec<String> {
 
 #[test]
 fn every_qr_code_of_a_sheet_is_read_and_admitted() {
-    let server = TestServer::start();
     for (per_page, format, page_counts) in [
         ("1", "vg1", &[1, 1, 1][..]),
         ("4", "vg2", &[3]),
         ("8", "vg1", &[3]),
         ("8", "vg2", &[8, 1]),
     ] {
+        let server = TestServer::start();
         let (event, gate) = server.event_and_gate();
         server.owner.json(&[
             "event",

@@ -1,11 +1,11 @@
-//! The font of a sheet: DejaVu Sans, or a file.
+//! The font of a sheet: `DejaVu Sans`, or a file.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use krilla::text::Font;
 use skrifa::instance::{LocationRef, Size};
-use skrifa::{FontRef, MetadataProvider};
+use skrifa::{FontRef, GlyphId, MetadataProvider};
 
 use crate::failure::Failure;
 
@@ -45,10 +45,9 @@ impl SheetFont {
             font.charmap(),
             font.glyph_metrics(Size::new(size), LocationRef::default()),
         );
-        let width = |letter| {
-            metrics
-                .advance_width(letters.map(letter).unwrap_or_default())
-                .unwrap_or(size)
+        let width = |letter: char| {
+            let glyph = letters.map(letter).unwrap_or(GlyphId::NOTDEF);
+            metrics.advance_width(glyph).unwrap_or(size)
         };
         text.chars().map(width).sum()
     }
