@@ -13,6 +13,7 @@ mod prune;
 mod rehearse;
 mod replay;
 mod scan;
+mod sheets;
 mod signals;
 mod tickets;
 mod tls;

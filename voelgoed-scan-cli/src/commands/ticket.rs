@@ -4,6 +4,7 @@ mod export;
 pub(super) mod import;
 mod issue;
 mod qr;
+mod sheet;
 
 use clap::{Args, Subcommand};
 use serde::Deserialize as _;
@@ -25,7 +26,7 @@ pub(crate) enum Ticket {
     Import(import::Import),
     /// Export all tickets of an event, as the import takes them back
     Export(export::Export),
-    /// Issue new tickets; prints their codes and, with --qr-dir, draws their QR codes
+    /// Issue new tickets; prints their codes and, with --qr-dir or --sheet, draws their QR codes
     Issue(issue::Issue),
     /// List tickets, or search them by the start of a code, a holder or an order
     #[command(visible_alias = "search")]
