@@ -3,6 +3,7 @@
 mod apikey;
 mod audit;
 mod completions;
+mod confirm;
 mod conflicts;
 mod demo;
 mod device;
@@ -14,6 +15,7 @@ mod key;
 mod latency;
 mod man;
 mod messages;
+mod prune;
 mod put;
 mod rehearse;
 mod replay;
@@ -42,7 +44,7 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Create an organization and its owner key, directly in the database
     Init(init::Init),
-    /// Events: create, change, list, show
+    /// Events: create, change, list, show, delete
     #[command(subcommand, visible_alias = "events")]
     Event(event::Event),
     /// Gates of an event: create, change, list, show
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
+    /// Delete events that were archived long ago, and keep their tickets and scans in files
+    Prune(prune::Prune),
     /// Send past scans again, each exactly once
     Replay(replay::Replay),
     /// List conflicts: scans of offline devices that lost against other scans or the rules
@@ -115,6 +119,7 @@ impl Command {
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
+            Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Signals(command) => command.run(context).await,

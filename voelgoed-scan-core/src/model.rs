@@ -3,6 +3,7 @@
 //! Invariants: text is parsed into these types once, at the boundary; this module decides nothing, reads no clock and does
 //! no I/O; it depends on no other module of the crate.
 
+mod activity;
 mod attempt;
 mod audit;
 pub(crate) mod bytes;
@@ -38,6 +39,7 @@ mod ticket;
 mod time;
 pub(crate) mod webhook;
 
+pub use activity::{ActivityMinutes, EventActivity, GateActivity};
 pub use attempt::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
 };
@@ -77,7 +79,8 @@ pub use reading::{Reading, trim_reading};
 pub use reason::{Reason, ScanResult};
 pub use scan::{
     DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
-    RawScanRequest, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest, Undone, Warning,
+    RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source,
+    UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signal::{

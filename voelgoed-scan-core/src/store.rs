@@ -14,6 +14,7 @@
 //! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
 //! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`RetentionStore`] | the administration and a task in the background: deletion of personal data and of events |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
@@ -30,6 +31,7 @@
 mod audit;
 mod background;
 mod deliveries;
+mod dry_run;
 mod errors;
 mod feed;
 mod filters;
@@ -40,6 +42,7 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod retention;
 mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -49,9 +52,9 @@ use async_trait::async_trait;
 
 use crate::audit::Audit;
 use crate::model::{
-    Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText,
-    Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing,
-    TicketStatus, Timestamp, TokenHash,
+    ActivityMinutes, Attempt, AuditContext, AuthenticatedDevice, EventActivity, EventId, EventOccupancy,
+    Media, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus,
+    TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
@@ -61,6 +64,7 @@ pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
     ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
 };
+pub use dry_run::ImportDryRun;
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -76,13 +80,19 @@ pub use outcomes::{
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use retention::{
+    DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
+};
 pub use signals::{
     LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
 };
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{OpenError, OpenMode, open, open_as};
+pub use sql::{
+    AppliedMigration, LockHolder, Migrated, OpenError, OpenMode, Opening, Pooler, migrate, open, open_as,
+    open_with,
+};
 pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
@@ -156,6 +166,14 @@ pub trait ScanStore: Send + Sync {
         event: EventId,
         now: Timestamp,
     ) -> Result<Option<EventOccupancy>, StoreError>;
+
+    /// What happened at the gates of an event in these minutes. It has no gates if the event does not exist.
+    async fn activity(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        minutes: ActivityMinutes,
+    ) -> Result<EventActivity, StoreError>;
 }
 
 /// Tickets, as the box office imports and edits them.
@@ -170,6 +188,17 @@ pub trait TicketStore: Send + Sync {
         lines: &[NumberedLine],
         now: Timestamp,
         end: Option<ImportEnd<'_>>,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
+
+    /// The outcomes that further lines of a dry run would have, after the lines before them. Changes nothing but `dry_run`. `None`
+    /// if the event does not exist.
+    async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
 
     /// A ticket of an event.
@@ -198,8 +227,8 @@ pub trait TicketStore: Send + Sync {
         code: TicketCode,
     ) -> Result<Media, StoreError>;
 
-    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, a part of a
-    /// holder's name or the start of an order reference. The `id` of a cursor holds the code as a number.
+    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, of a
+    /// word of a holder's name or of an order reference, without case, accents and kinds of apostrophe. The `id` of a cursor holds the code as a number.
     async fn tickets(
         &self,
         organization: OrganizationId,
@@ -266,6 +295,7 @@ pub trait Store:
     + ManifestStore
     + MessageStore
     + BackgroundStore
+    + RetentionStore
     + SignalStore
     + DeliveryStore
     + WebhookStore
@@ -284,6 +314,7 @@ impl<
         + MessageStore
         + AuditStore
         + BackgroundStore
+        + RetentionStore
         + SignalStore
         + DeliveryStore
         + WebhookStore

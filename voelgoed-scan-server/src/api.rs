@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod console;
 mod device;
 mod devices;
 mod events;
@@ -11,8 +12,9 @@ mod manifest;
 mod messages;
 mod occupancy;
 mod operations;
-mod page;
+mod organization;
 mod reference;
+mod retention;
 mod scans;
 mod scoped_lists;
 mod sessions;
@@ -61,6 +63,7 @@ pub(crate) fn routes() -> Vec<Route> {
         devices::enroll(),
         manifest::show(),
         occupancy::show(),
+        occupancy::activity(),
         stream::watch(),
         signals::list(),
         signals::settings(),
@@ -70,6 +73,8 @@ pub(crate) fn routes() -> Vec<Route> {
         events::list(),
         events::put(),
         events::show(),
+        retention::delete_event(),
+        retention::delete_personal_data(),
         gates::list(),
         gates::put(),
         gates::show(),
@@ -84,6 +89,7 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        organization::show(),
         audit::list(),
         audit::show_key(),
         webhooks::create(),
@@ -99,7 +105,8 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        page::show(),
+        console::page(),
+        console::file(),
         reference::show(),
     ]
 }

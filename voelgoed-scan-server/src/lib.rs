@@ -21,6 +21,7 @@ mod changes;
 mod client_address;
 pub mod clock;
 pub mod config;
+mod console;
 pub mod cors;
 mod cut;
 mod head;
@@ -51,4 +52,4 @@ pub mod webhooks;
 pub const VERSION: &str = env!("VOELGOED_SCAN_VERSION");
 
 pub use config::Config;
-pub use serve::{Running, Signals, StartError, start};
+pub use serve::{Running, Signals, StartError, migrate_database, start};

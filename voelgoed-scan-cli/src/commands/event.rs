@@ -1,4 +1,6 @@
-//! `event`: creates, changes, lists and shows events.
+//! `event`: creates, changes, lists, shows and deletes events.
+
+mod retention;
 
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use voelgoed_scan_core::model::{
     TimeZoneName, Timestamp,
 };
 
+use super::confirm::Confirmation;
 use super::put::{Fields, PutResource, put};
 use super::value_parsers::{OrNew, OrNone, variant};
 use crate::client::Client;
@@ -38,6 +41,30 @@ Examples:
         /// The event
         #[arg(value_name = "EVENT")]
         id: EventId,
+    },
+    /// Delete the personal data of an event; decisions and counts stay
+    #[command(
+        after_help = "Examples:\n  voelgoed-scan event delete-personal-data 0192f0c1-7a4e-7000-8000-000000000001"
+    )]
+    DeletePersonalData {
+        /// The event
+        #[arg(value_name = "EVENT")]
+        id: EventId,
+        /// The flag
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Delete an archived event with its tickets and scans; its id cannot be used again
+    #[command(
+        after_help = "Examples:\n  voelgoed-scan event delete 0192f0c1-7a4e-7000-8000-000000000001 --yes"
+    )]
+    Delete {
+        /// The event
+        #[arg(value_name = "EVENT")]
+        id: EventId,
+        /// The flag
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
@@ -108,6 +135,10 @@ impl Event {
             Self::Show { id } => {
                 Report::object(&client.get::<CoreEvent>(&format!("/api/v1/events/{id}")).await?)
             }
+            Self::DeletePersonalData { id, confirmation } => {
+                retention::delete_personal_data(&client, id, confirmation).await
+            }
+            Self::Delete { id, confirmation } => retention::delete(&client, id, confirmation).await,
         }
     }
 }

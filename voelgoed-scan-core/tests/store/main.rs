@@ -6,6 +6,7 @@
     reason = "a test that cannot continue fails with the reason"
 )]
 
+mod activity;
 mod admission;
 mod attempts;
 mod audit;
@@ -35,6 +36,7 @@ mod plans;
 mod random_walks;
 mod record;
 mod registry;
+mod retention;
 mod retry;
 mod rule_changes;
 mod sessions;
@@ -70,6 +72,10 @@ macro_rules! store_tests {
 macro_rules! all_store_tests {
     ($database:ident) => {
         store_tests! { $database:
+            activity {
+                activity_counts_the_scans_of_each_gate_by_minute,
+                activity_stays_within_the_event_and_the_organization,
+            }
             admission {
                 a_ticket_admits_once,
                 gate_names_with_quotes_and_braces_round_trip,
@@ -165,6 +171,7 @@ macro_rules! all_store_tests {
             }
             imports {
                 an_imported_status_scanned_keeps_the_status,
+                a_dry_run_has_the_outcomes_of_the_import_and_changes_nothing,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
                 null_clears_a_field,
                 an_invalid_line_is_rejected_and_names_the_field,
@@ -228,6 +235,14 @@ macro_rules! all_store_tests {
                 a_signing_key_is_added_once_and_stays_revoked,
                 a_deleted_api_key_no_longer_authenticates,
                 an_organization_is_created_with_its_signing_keys,
+            }
+            retention {
+                personal_data_are_cleared_everywhere_and_decisions_stay,
+                other_events_and_organizations_keep_their_personal_data,
+                nothing_of_a_deleted_event_is_left_but_its_tombstone,
+                a_deleted_event_is_unknown_and_its_id_is_not_used_again,
+                an_event_is_deleted_only_if_it_is_archived_and_has_the_expected_counts,
+                events_are_found_by_how_long_they_are_archived,
             }
             rule_changes {
                 a_later_change_of_the_rules_changes_no_occupancy,
@@ -377,3 +392,5 @@ macro_rules! all_store_tests {
 all_store_tests!(sqlite);
 #[cfg(feature = "postgres")]
 all_store_tests!(postgres);
+#[cfg(feature = "postgres")]
+all_store_tests!(pooled);

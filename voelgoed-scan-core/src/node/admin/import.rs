@@ -10,7 +10,7 @@ use crate::model::{
     TicketCode, Timestamp,
 };
 use crate::node::write_queue::BulkKind;
-use crate::store::{ImportCounts, ImportEnd, ImportOutcome, NumberedLine, StoreError};
+use crate::store::{ImportCounts, ImportDryRun, ImportEnd, ImportOutcome, NumberedLine, StoreError};
 
 /// An import that has begun.
 pub struct TicketImport {
@@ -65,6 +65,23 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// The outcomes that lines of an import would have, after the earlier lines of the dry run. It changes nothing and leaves no
+    /// entry in the audit log. `None` where there is no such event.
+    pub async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
+        self.store
+            .import_dry_run(organization, event, lines, now, dry_run)
+            .await
+    }
+}
+
 impl TicketImport {
     /// Counts lines that were not even read as lines of a ticket list.
     pub fn reject(&mut self, lines: usize) {
@@ -107,7 +124,8 @@ impl TicketImport {
         // A last part without lines still writes the entry about the end.
         loop {
             let permit = admin
-                .bulk_writes
+                .write_queue
+                .bulk_writes()
                 .start_chunk(organization, BulkKind::Import)
                 .await;
             let (chunk, next) = rest.split_at(rest.len().min(permit.max_items()));

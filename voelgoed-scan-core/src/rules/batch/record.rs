@@ -1,8 +1,8 @@
 //! The records of decided scans, and their answers.
 
 use crate::model::{
-    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, ScanAnswer,
-    ScanRecord, Source,
+    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, RecordedOverride,
+    ScanAnswer, ScanRecord, Source,
 };
 use crate::rules::batch::decide::ScanDecision;
 use crate::rules::batch::{BatchFacts, BatchWrites, KnownScan, SessionFacts};
@@ -42,7 +42,7 @@ impl NewScan {
             received_at: attempt.now,
             source: Source::Online,
             decided_by: denial.decided_by,
-            override_: attempt.override_,
+            override_: attempt.override_.map(RecordedOverride::from),
             undone: None,
             local_result: None,
             metadata: attempt.metadata,
@@ -97,7 +97,7 @@ pub(super) fn write(
         received_at: attempt.now,
         source: Source::Online,
         decided_by: decision.decided_by,
-        override_: attempt.override_.clone(),
+        override_: attempt.override_.clone().map(RecordedOverride::from),
         undone: None,
         local_result: None,
         metadata: attempt.metadata.clone(),
