@@ -9,7 +9,10 @@ use std::process::Command;
 /// The variable by which a build outside a working tree gets its commit.
 const VARIABLE: &str = "VOELGOED_SCAN_COMMIT";
 
-#[expect(clippy::disallowed_methods, reason = "cargo configures a build script by its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo configures a build script by its environment"
+)]
 fn main() {
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     println!("cargo::rerun-if-changed=build.rs");
@@ -27,7 +30,9 @@ fn main() {
 fn commit_of_working_tree() -> Option<String> {
     // A repository around an unpacked archive is another project's.
     let is_own = Path::new("../.git").exists();
-    let commit = is_own.then(|| git(&["rev-parse", "--short=12", "HEAD"])).flatten()?;
+    let commit = is_own
+        .then(|| git(&["rev-parse", "--short=12", "HEAD"]))
+        .flatten()?;
     let reference = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD", "packed-refs"].into_iter().chain(reference.as_deref()) {
         let path = git(&["rev-parse", "--git-path", name])?;
