@@ -68,6 +68,13 @@ export class Tab {
     if (view === "live" || view === "wall") await page.locator(".curve svg").waitFor();
   }
 
+  /** Searches a ticket by its whole code, and chooses it. */
+  async find(code) {
+    await this.page.fill("#search", code);
+    await this.page.locator(".result", { hasText: `…${code.slice(-4)}` }).click();
+    await this.page.locator(".ticket dd", { hasText: `…${code.slice(-4)}` }).waitFor();
+  }
+
   /** The text of an element, with single spaces. */
   async text(selector) {
     const text = await this.page.locator(selector).first().innerText();
