@@ -5,6 +5,8 @@ mod audit;
 mod demo;
 mod exit_codes;
 mod fixture;
+mod imports;
+mod messages;
 mod offline;
 mod output;
 mod prune;

@@ -21,6 +21,7 @@ fn example_body(operation: &str, tenant: &Tenant) -> Option<Value> {
         "addSigningKey" => json!({ "kid": "7", "format": "vg2" }),
         "changeTicket" | "changeSigningKey" => json!({ "status": "active" }),
         "changeSignalSettings" => json!({ "duplicate_spam": { "limit": 5 } }),
+        "changeMessages" => json!({ "en": { "gate_full": "Use the other gate" } }),
         "createWebhook" => json!({ "url": "https://hook.invalid/", "types": ["session.*"] }),
         "changeWebhook" => json!({ "description": "Shop" }),
         "createApiKey" => json!({ "name": "New", "role": "viewer" }),

@@ -9,9 +9,11 @@ mod events;
 mod export;
 mod gates;
 mod manifest;
+mod messages;
 mod occupancy;
 mod operations;
 mod organization;
+mod reference;
 mod retention;
 mod scans;
 mod scoped_lists;
@@ -66,6 +68,8 @@ pub(crate) fn routes() -> Vec<Route> {
         signals::list(),
         signals::settings(),
         signals::change_settings(),
+        messages::show(),
+        messages::change(),
         events::list(),
         events::put(),
         events::show(),
@@ -103,6 +107,7 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::openapi(),
         console::page(),
         console::file(),
+        reference::show(),
     ]
 }
 

@@ -36,6 +36,7 @@ pub mod problem;
 pub mod qr;
 mod query;
 mod ranges;
+mod reference;
 mod request;
 mod resource;
 mod response;
@@ -45,7 +46,9 @@ pub mod serve;
 mod state;
 mod streams;
 pub mod tls;
+pub mod traces;
 pub mod webhooks;
 
 pub use config::Config;
 pub use serve::{Running, Signals, StartError, migrate_database, start};
+pub use traces::Traces;

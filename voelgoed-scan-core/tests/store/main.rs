@@ -30,6 +30,7 @@ mod imports;
 mod live;
 mod manifests;
 mod media;
+mod messages;
 mod opening;
 mod plans;
 mod random_walks;
@@ -170,6 +171,7 @@ macro_rules! all_store_tests {
             }
             imports {
                 an_imported_status_scanned_keeps_the_status,
+                a_dry_run_has_the_outcomes_of_the_import_and_changes_nothing,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
                 null_clears_a_field,
                 an_invalid_line_is_rejected_and_names_the_field,
@@ -217,6 +219,11 @@ macro_rules! all_store_tests {
             }
             record {
                 record_decides_every_attempt_as_decide_does,
+            }
+            messages {
+                messages_are_merged_and_each_change_leaves_an_entry,
+                concurrent_changes_of_messages_lose_nothing,
+                messages_stay_within_their_organization,
             }
             registry {
                 the_last_key_of_an_owner_cannot_be_deleted,

@@ -7,9 +7,11 @@ pub(crate) mod writes;
 use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
+use tracing::Instrument as _;
 
 use crate::model::{Attempt, AuditContext, OrganizationId, Recorded, RuleSettings};
 use crate::rules::{NewScan, decide_batch, decide_dry_run};
+use crate::spans::span;
 use crate::store::StoreError;
 use crate::store::sql::audit_acts::keep_override;
 use crate::store::sql::retry::retry_contended;
@@ -50,7 +52,8 @@ impl<D: Dialect> Sql<D> {
         batch: &[Attempt],
         rules: &RuleSettings,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let admitted = self.admit_first(batch).await?;
+        let first = span!("db.admit_first", scans = batch.len());
+        let admitted = self.admit_first(batch).instrument(first).await?;
         let rest: Vec<Attempt> = batch
             .iter()
             .zip(&admitted)
@@ -92,9 +95,11 @@ impl<D: Dialect> Sql<D> {
         let Some(organization) = batch.first().map(|attempt| attempt.organization_id) else {
             return Ok(Vec::new());
         };
+        let span = span!("db.decide", scans = batch.len());
         retry_contended("record scans", || {
             self.decide_and_write_once(organization, batch, rules)
         })
+        .instrument(span)
         .await
     }
 

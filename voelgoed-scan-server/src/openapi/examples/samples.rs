@@ -12,6 +12,7 @@ const PUBLIC_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 /// Sample texts of a field. A field of several types has several.
 pub(super) fn texts(field: &str) -> &'static [&'static str] {
     match field {
+        "Accept-Language" => &["af-ZA, af;q=0.9, en;q=0.5"],
         "action" => &["event.update"],
         "actor" | "kind" => &["api_key"],
         "address" => &["192.0.2.7"],
