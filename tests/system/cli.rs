@@ -2,6 +2,7 @@
 
 mod administration;
 mod audit;
+mod dashboard;
 mod demo;
 mod exit_codes;
 mod fixture;
@@ -12,8 +13,10 @@ mod output;
 mod prune;
 mod rehearse;
 mod replay;
+mod report;
 mod scan;
 mod signals;
 mod tickets;
 mod tls;
 mod webhooks;
+mod what_if;

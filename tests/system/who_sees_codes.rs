@@ -95,6 +95,7 @@ const ROWS: &[Row] = &[
     plain("beginEnrollment", 201, ADMINS),
     plain("showManifest", 200, DEVICES),
     plain("showOccupancy", 200, ALL),
+    with_codes("showReport", "", 200, MEMBERS, STAFF, ""),
     plain("showActivity", 200, MEMBERS),
     plain("showOrganization", 200, MEMBERS),
     plain("listEvents", 200, ALL),
