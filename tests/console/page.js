@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 export const SIZES = { phone: [360, 740], desktop: [1280, 800], hd: [1920, 1080], wall: [3840, 2160] };
-export const VIEWS = ["live", "guests", "devices", "gates", "conflicts", "signals", "wall"];
+export const VIEWS = ["live", "guests", "devices", "gates", "conflicts", "signals", "report", "wall"];
 
 /** Starts Debian's Chromium. */
 export function launch() {
