@@ -2,6 +2,7 @@
 
 mod administration;
 mod audit;
+mod dashboard;
 mod demo;
 mod exit_codes;
 mod fixture;
@@ -12,9 +13,11 @@ mod output;
 mod prune;
 mod rehearse;
 mod replay;
+mod report;
 mod scan;
 mod sheets;
 mod signals;
 mod tickets;
 mod tls;
 mod webhooks;
+mod what_if;

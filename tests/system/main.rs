@@ -54,6 +54,7 @@ mod retention;
 mod roles;
 mod routes;
 mod rule_changes;
+mod runbook;
 mod scan;
 mod sessions;
 mod shared_gates;

@@ -19,6 +19,7 @@ mod prune;
 mod put;
 mod rehearse;
 mod replay;
+mod report;
 mod scan;
 mod scans;
 mod session;
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Scans(scans::Scans),
     /// Show how many people are inside, by gate and event
     Stats(stats::Stats),
+    /// Show who came, when and where, whom the gates turned away, and what staff changed
+    Report(report::Report),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
     /// Delete events that were archived long ago, and keep their tickets and scans in files
@@ -118,6 +121,7 @@ impl Command {
             Self::Scan(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
+            Self::Report(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
             Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,

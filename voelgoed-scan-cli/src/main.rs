@@ -10,6 +10,7 @@ mod context;
 mod env;
 mod failure;
 mod output;
+mod pdf;
 mod private_file;
 mod progress;
 mod qr;

@@ -17,6 +17,7 @@
 //! | [`RetentionStore`] | the administration and a task in the background: deletion of personal data and of events |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
+//! | [`ReportStore`] | the reports of events |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -42,6 +43,7 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod report;
 mod retention;
 mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -80,6 +82,7 @@ pub use outcomes::{
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use report::ReportStore;
 pub use retention::{
     DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
 };
@@ -299,6 +302,7 @@ pub trait Store:
     + SignalStore
     + DeliveryStore
     + WebhookStore
+    + ReportStore
     + NodeStore
     + 'static
 {
@@ -318,6 +322,7 @@ impl<
         + SignalStore
         + DeliveryStore
         + WebhookStore
+        + ReportStore
         + NodeStore
         + 'static,
 > Store for T

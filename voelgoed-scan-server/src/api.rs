@@ -14,6 +14,7 @@ mod occupancy;
 mod operations;
 mod organization;
 mod reference;
+mod report;
 mod retention;
 mod scans;
 mod scoped_lists;
@@ -63,6 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
         devices::enroll(),
         manifest::show(),
         occupancy::show(),
+        report::show(),
         occupancy::activity(),
         stream::watch(),
         signals::list(),

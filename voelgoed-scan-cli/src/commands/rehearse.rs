@@ -5,6 +5,7 @@ mod event_copy;
 mod load;
 mod measurements;
 mod percentage;
+mod recommendation;
 mod report;
 
 use std::num::NonZeroU32;
@@ -51,6 +52,8 @@ has its answer, which shows the maximum throughput of the server.
 Afterwards, also after Ctrl-C, the devices are revoked, which ends their sessions, and the copy is archived: it cannot \
 admit any more. Its records stay, because recorded scans are never deleted. The command exits 1 if a scan was answered \
 with an error.
+
+The end is a recommendation: the scans a second and the devices that the server carries, and what limits it.
 
 The payloads are fetched from the server, one request a ticket. With the servers' master secret (--secret-key-file or \
 VOELGOED_SCAN_SECRET_KEY) they are signed here, which is faster. The server's --rate-limit applies: for more than 50 \

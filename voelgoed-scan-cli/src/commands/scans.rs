@@ -1,10 +1,12 @@
 //! `scans`: lists and exports the recorded scans.
 
-use clap::{Args, Subcommand};
+mod export_csv;
+
+use clap::{Args, Subcommand, ValueEnum};
 use voelgoed_scan_core::model::{DeviceId, EventId, GateId, ScanRecord, ScanResult, TicketCode, Timestamp};
 
 use super::value_parsers::{self, variant};
-use crate::client::Query;
+use crate::client::{Query, lines};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
@@ -27,19 +29,32 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
-    /// Export scans as NDJSON, oldest first, for `replay`
+    /// Export scans as NDJSON or CSV, oldest first, for `replay`
     #[command(after_help = "\
 With an owner's or admin's key, each line has a newly signed payload (qr) and can be replayed. With other keys, qr is \
 null.
 
 Examples:
   voelgoed-scan scans export --event EVENT > scans.ndjson
+  voelgoed-scan scans export --event EVENT --format csv > scans.csv
   voelgoed-scan scans export --result duplicate --from 2026-11-22T18:00:00Z | jq -r .ticket_code")]
     Export {
         /// The filter
         #[command(flatten)]
         filter: Filter,
+        /// Format of the lines
+        #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
+        format: ExportFormat,
     },
+}
+
+/// The formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values; the first line has the names of the columns.
+    Csv,
 }
 
 /// The filter of both subcommands.
@@ -75,9 +90,13 @@ impl Scans {
             Self::List { filter, limit } => {
                 Report::list(&client.first::<ScanRecord>(&filter.path(), limit).await?)
             }
-            Self::Export { filter } => Ok(Report::Bytes(
-                client.stream(&filter.path(), "application/x-ndjson").await?,
-            )),
+            Self::Export { filter, format } => {
+                let exported = client.stream(&filter.path(), "application/x-ndjson").await?;
+                Ok(Report::Bytes(match format {
+                    ExportFormat::Ndjson => exported,
+                    ExportFormat::Csv => export_csv::rows(lines(exported)),
+                }))
+            }
         }
     }
 }

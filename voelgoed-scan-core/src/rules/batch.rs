@@ -18,6 +18,8 @@ use crate::model::{
 };
 use crate::rules::event_state::event_of_dry_run;
 
+#[cfg(feature = "node")]
+pub(crate) use decide::apply_to_ticket;
 pub(crate) use decide::{shows_previous_scan, shows_ticket};
 pub use facts::{BatchFacts, KnownScan, PeopleCount, SessionFacts};
 pub use record::{NewScan, build_answer};

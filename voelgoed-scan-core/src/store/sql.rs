@@ -48,6 +48,7 @@ mod pooler;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod report;
 mod retention;
 mod retry;
 mod row;

@@ -36,6 +36,7 @@ mod plans;
 mod random_walks;
 mod record;
 mod registry;
+mod report;
 mod retention;
 mod retry;
 mod rule_changes;
@@ -186,6 +187,14 @@ macro_rules! all_store_tests {
                 the_limit_leaves_out_the_gates_of_the_events_that_changed_first,
                 a_new_day_of_an_event_begins_with_nobody_inside_in_the_metrics,
                 active_devices_are_counted_by_when_they_were_heard_of,
+            }
+            report {
+                a_report_counts_sold_tickets_by_class_without_voided_and_refunded_ones,
+                arrivals_are_the_entries_of_the_occupancy_by_quarter_of_an_hour,
+                people_whom_offline_devices_let_in_came_in_whoever_won,
+                a_report_says_who_forced_and_undid_what_and_why,
+                a_report_of_more_scans_than_one_read_counts_each_once,
+                a_report_is_about_one_event_of_one_organization,
             }
             manifests {
                 every_change_to_a_manifest_raises_its_version,

@@ -11,7 +11,7 @@ pub(super) const ALL: &[(&str, &str)] = &[
     (DEVICES, "Scanner devices and their enrolment."),
     (EVENTS, "Events and their gates."),
     (TICKETS, "Tickets: import, search, change, sign."),
-    (LIVE, "Occupancy and the live stream of an event."),
+    (LIVE, "Occupancy, the live stream and the report of an event."),
     (KEYS, "API keys and signing keys."),
     (WEBHOOKS, "Webhooks and their deliveries."),
     (ORGANIZATION, "Settings of the organization, and its audit log."),

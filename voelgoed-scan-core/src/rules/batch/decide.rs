@@ -130,7 +130,7 @@ pub(super) fn by_database(
 }
 
 /// Applies an admission or an exit to the ticket. Returns the changes of occupancy.
-fn apply_to_ticket(
+pub(crate) fn apply_to_ticket(
     reason: Reason,
     passage: Passage,
     ticket: &mut TicketFacts,

@@ -54,7 +54,7 @@ impl PeopleCount {
         if self.since >= since { self.inside } else { 0 }
     }
 
-    fn add_movement(&mut self, movement: &Movement) {
+    pub(crate) fn add_movement(&mut self, movement: &Movement) {
         if movement.since < self.since {
             return;
         }

@@ -16,7 +16,7 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "action" => &["event.update"],
         "actor" | "kind" => &["api_key"],
         "address" => &["192.0.2.7"],
-        "app" | "name" | "device_name" => &["Main"],
+        "app" | "name" | "device_name" | "gate_name" | "event_name" => &["Main"],
         "block" => &["A"],
         "code" => &["A", CODE, "4Ts8Kq2Z.7dHcX1pQm0VbN5tRwYz9Ke"],
         "Range" => &["bytes=65536-"],
@@ -54,7 +54,7 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "subject" => &["event"],
         "status" => &["live", "open", "active", "ok"],
         "ticket_code" => &[CODE],
-        "ticket_class" | "ticket_classes" => &["VIP"],
+        "ticket_class" | "ticket_classes" | "class" => &["VIP"],
         "time_zone" => &["Africa/Johannesburg"],
         "token" => &["vgd_8mWq2hX5nBvR7tYk3LpZ0cJd9sFg4aHe1uQoTiMxPyE"],
         "uri" => &[
