@@ -14,8 +14,8 @@ pub mod signals;
 pub mod vectors;
 
 pub use batch::{
-    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, PeopleCount, SessionFacts, build_answer,
-    decide_batch, decide_dry_run,
+    BatchFacts, BatchWrites, CountChange, DeskFacts, KnownScan, NewScan, PeopleCount, SessionFacts,
+    build_answer, decide_batch, decide_dry_run,
 };
 pub use days::{Day, ScanDay};
 pub use decision::{ScanContext, can_be_overridden, decide};

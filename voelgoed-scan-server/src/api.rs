@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod check_in;
 mod device;
 mod devices;
 mod events;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
         scans::scan(),
         scans::list(),
         scans::undo(),
+        check_in::check_in(),
         sync::sync(),
         sync::list_conflicts(),
         sync::accept(),

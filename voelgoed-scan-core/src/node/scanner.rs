@@ -25,6 +25,7 @@
 
 mod attempt;
 mod cached_denials;
+mod check_in;
 mod error;
 mod post_commit;
 mod replay;
@@ -271,12 +272,7 @@ impl Scanner {
         let keyring = self.0.keyrings.get(authenticated.device.organization_id).await?;
         let (client_scan_id, dry_run) = (request.scan_id, request.dry_run);
         let reading = self
-            .verify_at_event(
-                authenticated.device.organization_id,
-                &active_session.event,
-                &request.reading,
-                &keyring,
-            )
+            .verify_at_event(authenticated, &active_session.event, &request.reading, &keyring)
             .await?;
         let mut attempt = attempt(authenticated, active_session, request, reading, now);
         attempt.origin = origin.filter(|_| attempt.override_.is_some());
@@ -295,7 +291,9 @@ impl Scanner {
         }
         Box::pin(async move {
             let answer = self.decide(attempt, mark).await?;
-            self.with_occupancy_of_its_gate(active_session, answer).await
+            let place = (active_session.event.id, active_session.gate.id);
+            self.with_occupancy_of_its_gate(authenticated.device.organization_id, place, answer)
+                .await
         })
         .await
     }

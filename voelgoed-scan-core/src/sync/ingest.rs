@@ -138,7 +138,7 @@ impl<'a> Ingestion<'a> {
         let id = scan.scan_id;
         if let Some(recorded) = self.facts.recorded.get(&id) {
             let record = &recorded.state.record;
-            let fault = if record.device_id != self.batch.device_id {
+            let fault = if record.device_id != Some(self.batch.device_id) {
                 Some("is the id of another device's scan")
             } else if !upload.fingerprint.is_of(&recorded.payload_sha256)
                 || record.direction != scan.direction
@@ -328,7 +328,8 @@ impl<'a> Ingestion<'a> {
             ticket_code: ticket.map(|ticket| ticket.code).or(evaluation.code),
             event_id: event.id,
             gate_id: gate.id,
-            device_id: self.batch.device_id,
+            device_id: Some(self.batch.device_id),
+            api_key_id: None,
             scan_session_id: session,
             result: evaluation.reason.result(),
             reason: evaluation.reason,

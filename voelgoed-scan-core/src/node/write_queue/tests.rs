@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::model::{
     AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy,
-    Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, SessionId, Timestamp,
-    TokenHash, Verification,
+    Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, ScannedBy, SessionId,
+    Timestamp, TokenHash, Verification,
 };
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
@@ -202,8 +202,10 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
     Attempt {
         scan_id: ScanId::from_uuid(id),
         organization_id: organization(of),
-        device_id: DeviceId::from_uuid(id),
-        session_id: SessionId::from_uuid(id),
+        scanned_by: ScannedBy::Device {
+            id: DeviceId::from_uuid(id),
+            session_id: SessionId::from_uuid(id),
+        },
         event_id: EventId::from_uuid(id),
         gate_id: GateId::from_uuid(id),
         gate_name: "Main".to_owned(),
