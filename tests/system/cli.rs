@@ -3,8 +3,10 @@
 mod administration;
 mod audit;
 mod demo;
+mod desk;
 mod exit_codes;
 mod fixture;
+mod names;
 mod offline;
 mod output;
 mod rehearse;

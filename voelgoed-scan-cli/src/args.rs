@@ -30,6 +30,10 @@ Results go to standard output. Errors, notes and progress go to standard error, 
 standard output contains compact JSON only: one value on one line, or one value a line for lists and several scans \
 (NDJSON).
 
+An event, a gate, a device or a session is named by its UUID, by its exact name (gates also by their code, devices by \
+their textual id) without regard to case and accents, or by the start or the end of its UUID, 4 characters or more. \
+VOELGOED_SCAN_EVENT names the event where a command does not. Times may be local to the event: '2026-11-29 19:00'.
+
 Examples:
   voelgoed-scan demo
   voelgoed-scan init --database-url sqlite://gate.db --organization Club
@@ -89,6 +93,15 @@ pub(crate) struct Global {
     /// Print results and errors only: no notes, no progress
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Show ids in tables, not names
+    #[arg(long, global = true)]
+    pub(crate) ids: bool,
+    /// Show times in tables in UTC, not in the event's time zone
+    #[arg(long, global = true)]
+    pub(crate) utc: bool,
+    /// Show whole ticket codes in tables, which owner and admin may
+    #[arg(long, global = true)]
+    pub(crate) codes: bool,
     /// When to use colours; `auto` uses them on a terminal unless `NO_COLOR` is set
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorMode::Auto)]
     pub(crate) color: ColorMode,

@@ -2,6 +2,7 @@
 
 mod apikey;
 mod audit;
+mod check_in;
 mod completions;
 mod conflicts;
 mod demo;
@@ -13,6 +14,7 @@ mod init;
 mod key;
 mod latency;
 mod man;
+mod named_rows;
 mod put;
 mod rehearse;
 mod replay;
@@ -23,6 +25,7 @@ mod signals;
 mod stats;
 mod tables;
 mod ticket;
+mod undo;
 mod value_parsers;
 mod verify;
 mod watch;
@@ -64,6 +67,10 @@ pub(crate) enum Command {
     Session(session::Session),
     /// Scan tickets, as a device with an active session
     Scan(scan::Scan),
+    /// Check a ticket in by hand, at a gate
+    CheckIn(check_in::CheckIn),
+    /// Undo an admission
+    Undo(undo::Undo),
     /// Recorded scans: list, export
     #[command(subcommand)]
     Scans(scans::Scans),
@@ -109,6 +116,8 @@ impl Command {
             Self::Audit(command) => command.run(context).await,
             Self::Session(command) => command.run(context).await,
             Self::Scan(command) => command.run(context).await,
+            Self::CheckIn(command) => command.run(context).await,
+            Self::Undo(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,

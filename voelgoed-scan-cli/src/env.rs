@@ -14,6 +14,9 @@ pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The variable with the server's address.
 pub(crate) const SERVER: &str = "VOELGOED_SCAN_SERVER";
 
+/// The variable with the event that commands are about where none is said.
+pub(crate) const EVENT: &str = "VOELGOED_SCAN_EVENT";
+
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> Timestamp {

@@ -6,12 +6,15 @@
 mod args;
 mod client;
 mod commands;
+mod confirm;
 mod context;
 mod env;
 mod failure;
+mod names;
 mod output;
 mod progress;
 mod qr;
+mod view;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use voelgoed_scan_core::sync::SyncStatus;
 
 use crate::attempts::{entry, exit};
 use crate::fixture::{Fixture, after, audit, reason_text};
-use crate::sync::{outcome_of, scan};
+use crate::sync::{item, outcome_of, scan, sync_batch};
 
 /// An API key of a member, by a number.
 fn key(number: u128) -> ApiKeyId {
@@ -331,4 +331,21 @@ pub(crate) async fn a_device_that_may_search_scans_codes_without_a_signature(fix
     assert_eq!(fixture.reason(typed(3)).await, Reason::Admitted);
     set("{}", after(4)).await;
     assert_eq!(fixture.reason(typed(5)).await, Reason::UnsignedNotAllowed);
+    // What was uploaded later is judged by the settings of its own time.
+    for (seconds, reason) in [
+        (1, Reason::UnsignedNotAllowed),
+        (3, Reason::Admitted),
+        (5, Reason::UnsignedNotAllowed),
+    ] {
+        let code = fixture.ticket("{}").await;
+        let mut undecided = scan(&fixture.main_session, code, seconds);
+        undecided.local_result = None;
+        let mut item = item(undecided, Some(code));
+        let upload = item.upload.as_mut().expect("an upload");
+        upload.fingerprint.format = Some(Format::Bare);
+        let synced = fixture
+            .ingest(&sync_batch(&fixture.main_session, vec![item], 3600))
+            .await;
+        assert_eq!(synced.results[0].reason, Some(reason), "{seconds} s");
+    }
 }

@@ -25,13 +25,16 @@ pub(crate) use import::import;
 const TICKETS_PATH: &str = "/api/v1/events/{id}/tickets";
 const TICKET_PATH: &str = "/api/v1/events/{id}/tickets/{code}";
 
+/// Two characters, or one outside the blocks of the Latin script.
+const SEARCH_PATTERN: &str = r"^(?:[\s\S]{2,}|[^\u0000-\u024f\u1e00-\u1eff])$";
+
 /// The filter of a list of tickets.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct TicketListParams {
-    /// The start of a code, of a holder's name or of an order reference. Without it all tickets are listed, for the
-    /// roles owner and admin only.
+    /// The start of a code, of a holder's name or of an order reference: 2 characters or more, 1 where it is not of the Latin
+    /// script. Without it all tickets are listed, for the roles owner and admin only.
     #[serde(default)]
-    #[schemars(length(min = 3, max = 200))]
+    #[schemars(length(max = 200), regex(pattern = SEARCH_PATTERN))]
     q: Option<String>,
     /// Only tickets with this status.
     #[serde(default)]
