@@ -11,7 +11,7 @@ use voelgoed_scan_suite::program::Launch;
 use voelgoed_scan_suite::services::{Transaction, query_sql, shared_database};
 use voelgoed_scan_suite::{Client, Cluster, Fixture, Response, wait_until};
 
-use crate::operation_calls::{path_value, path_variables};
+use crate::operation_calls::{archived_event, path_value, path_variables};
 
 /// The whole log of an organization, oldest first.
 async fn log_of(owner: &Client) -> Vec<Value> {
@@ -54,6 +54,8 @@ struct Changes<'a> {
     code: String,
     /// A webhook that may be deleted.
     spare_webhook: String,
+    /// An archived event that may be deleted.
+    archived: String,
     /// A webhook with a delivery.
     webhook: String,
     delivery: String,
@@ -98,6 +100,7 @@ impl<'a> Changes<'a> {
             quarantined,
             code: text(&code["code"]),
             spare_webhook,
+            archived: archived_event(tenant).await,
             webhook,
             delivery: text(&accepted["delivery_id"]),
         }
@@ -111,6 +114,7 @@ impl<'a> Changes<'a> {
                 ("deleteApiKey", "id") => self.spare_key.clone(),
                 ("acceptScan", "scan_id") => self.quarantined.clone(),
                 ("deleteWebhook", "id") => self.spare_webhook.clone(),
+                ("deleteEvent", "id") => self.archived.clone(),
                 (_, "id") if operation.path.contains("/webhooks/") => self.webhook.clone(),
                 (_, "delivery") => self.delivery.clone(),
                 (_, variable) => path_value(operation, variable, &self.fixture.tenant).await,
@@ -142,7 +146,9 @@ impl<'a> Changes<'a> {
             | "rotateWebhookSecret"
             | "testWebhook"
             | "redeliverWebhookDelivery"
-            | "deleteWebhook" => {
+            | "deleteWebhook"
+            | "deletePersonalData"
+            | "deleteEvent" => {
                 return owner.call(&operation.method, &path).await;
             }
             "enroll" => {
@@ -193,6 +199,8 @@ fn expected_actions(operation: &str) -> &'static [&'static str] {
         "redeliverWebhookDelivery" => &["webhook.redeliver"],
         "deleteWebhook" => &["webhook.delete"],
         "changeSignalSettings" => &["organization.update"],
+        "deletePersonalData" => &["event.delete_personal_data"],
+        "deleteEvent" => &["event.delete"],
         other => panic!("{other} has no entry here"),
     }
 }

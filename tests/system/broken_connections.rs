@@ -296,9 +296,80 @@ async fn a_revoked_signing_key_a_closed_gate_and_a_cancelled_event_hold_though_t
     }
 }
 
+#[tokio::test]
+async fn a_deleted_event_takes_no_scan_though_the_caller_hung_up() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let archived = json!({ "name": "Show", "status": "archived" });
+    let mut changes = 0;
+    for attempt in 0..MAX_ATTEMPTS {
+        let show = tenant.event_at_the_same_gates(&format!("gone-{attempt}")).await;
+        let path = format!("/api/v1/events/{}", show.event);
+        tenant.owner.put(&path, &archived).await.expect(200);
+        let scan = json!({ "qr": show.qr(0).await });
+        // The caches of the node hold the event and the session.
+        show.device.scan(&scan).await.expect(200);
+        call_and_reset(&tenant.owner, "DELETE", &path, None, attempt).await;
+        settle(tenant).await;
+        if tenant.owner.get(&path).await.status == 404 {
+            at_once("the event takes no scan", || async {
+                show.device.scan(&scan).await.status == 409
+            })
+            .await;
+            changes += 1;
+        }
+        if changes == CHANGES {
+            return;
+        }
+    }
+    panic!("only {changes} changes took place");
+}
+
+#[tokio::test]
+async fn personal_data_are_deleted_though_the_caller_hung_up() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let path = format!("/api/v1/events/{}/personal-data", tenant.event);
+    let qr = tenant.qr(1).await;
+    let noted = json!({ "code": tenant.codes[1], "note": "sits" }).to_string();
+    let begun = async || {
+        let log = "/api/v1/audit?action=event.delete_personal_data";
+        let log = tenant.owner.get(log).await.expect(200).json();
+        log["data"].as_array().expect("entries").len()
+    };
+    let mut changes = 0;
+    for attempt in 0..MAX_ATTEMPTS {
+        tenant
+            .owner
+            .import(&tenant.event, noted.clone())
+            .await
+            .expect(200);
+        let scan = json!({ "qr": qr, "scan_id": new_id(), "metadata": { "guest": "Ann" } });
+        let answer = tenant.device.scan(&scan).await.expect(200).json();
+        assert_eq!(answer["ticket"]["note"], "sits", "{answer}");
+        let before = begun().await;
+        call_and_reset(&tenant.owner, "DELETE", &path, None, attempt).await;
+        settle(tenant).await;
+        if begun().await > before {
+            // The replay shows what the record of the scan has, which is cleared after the tickets.
+            wait_until("nothing personal is left", || async {
+                let replay = tenant.device.scan(&scan).await.expect(200).json();
+                replay["ticket"]["note"].is_null()
+            })
+            .await;
+            changes += 1;
+        }
+        // Each takes more than a second.
+        if changes == 3 {
+            return;
+        }
+    }
+    panic!("only {changes} changes took place");
+}
+
 /// Every operation that changes something, with the test of this file that resets its connection, or the reason why a reset
 /// cannot leave anything outdated.
-const CHANGES_BY_OPERATION: [(&str, &str); 29] = [
+const CHANGES_BY_OPERATION: [(&str, &str); 31] = [
     ("acceptScan", "an_upload_is_counted_though_its_device_hung_up"),
     (
         "addSigningKey",
@@ -329,6 +400,14 @@ const CHANGES_BY_OPERATION: [(&str, &str); 29] = [
         "an_api_key_that_was_deleted_is_refused_though_the_caller_hung_up",
     ),
     ("deleteWebhook", "no scan depends on a webhook"),
+    (
+        "deleteEvent",
+        "a_deleted_event_takes_no_scan_though_the_caller_hung_up",
+    ),
+    (
+        "deletePersonalData",
+        "personal_data_are_deleted_though_the_caller_hung_up",
+    ),
     (
         "endSession",
         "a_session_that_was_ended_or_replaced_is_so_though_the_caller_hung_up",

@@ -9,6 +9,7 @@ mod fixture;
 mod names;
 mod offline;
 mod output;
+mod prune;
 mod rehearse;
 mod replay;
 mod scan;

@@ -50,6 +50,7 @@ pub(crate) async fn call_operation(
 /// The value of a path variable for an existing resource of a tenant.
 pub(crate) async fn path_value(operation: &Operation, variable: &str, tenant: &Tenant) -> String {
     match (variable, operation.path.as_str()) {
+        ("id", _) if operation.name == "deleteEvent" => archived_event(tenant).await,
         ("id", path) if path.contains("/events/") => tenant.event.clone(),
         ("id", path) if path.contains("/sessions/") => tenant.session_id.clone(),
         ("id", path) if path.contains("/devices/") => tenant.device_id.clone(),
@@ -70,6 +71,15 @@ pub(crate) async fn path_value(operation: &Operation, variable: &str, tenant: &T
         ("kid", _) => "1".to_owned(),
         other => panic!("no value for {other:?}"),
     }
+}
+
+/// A new archived event of a tenant. Only such an event can be deleted.
+pub(crate) async fn archived_event(tenant: &Tenant) -> String {
+    let event = new_id();
+    let body = json!({ "name": "Last year", "status": "archived" });
+    let path = format!("/api/v1/events/{event}");
+    tenant.owner.put(&path, &body).await.expect(201);
+    event
 }
 
 /// A webhook of a tenant.

@@ -34,6 +34,7 @@ pub(crate) fn allowed_callers(operation: &str) -> &'static str {
         | "addSigningKey"
         | "changeSigningKey"
         | "acceptScan"
+        | "deletePersonalData"
         | "listAuditEntries"
         | "showAuditKey"
         | "changeSignalSettings"
@@ -46,7 +47,7 @@ pub(crate) fn allowed_callers(operation: &str) -> &'static str {
         | "testWebhook"
         | "listWebhookDeliveries"
         | "redeliverWebhookDelivery" => ADMINS,
-        "createApiKey" | "listApiKeys" | "deleteApiKey" => "owner",
+        "createApiKey" | "listApiKeys" | "deleteApiKey" | "deleteEvent" => "owner",
         other => panic!("{other} has no permissions here"),
     }
 }

@@ -99,6 +99,8 @@ const ROWS: &[Row] = &[
     plain("listEvents", 200, ALL),
     plain("putEvent", 200, ADMINS),
     plain("showEvent", 200, ALL),
+    plain("deletePersonalData", 200, ADMINS),
+    plain("deleteEvent", 202, "owner"),
     plain("listGates", 200, ALL),
     plain("putGate", 200, ADMINS),
     plain("showGate", 200, ALL),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 use crate::commands::Command;
-use crate::env;
+use crate::{completion, env};
 
 const ABOUT: &str = "Scan tickets, and set up the gates that do";
 
@@ -54,6 +54,11 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// The command as a shell completes it.
+    pub(crate) fn completed() -> clap::Command {
+        completion::with_names(Self::command())
+    }
+
     /// Parses the command line. An empty variable counts as unset. Ends the process where the command line is wrong.
     pub(crate) fn read() -> Self {
         let matches = without_empty_variables(Self::command()).get_matches();
@@ -79,7 +84,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The server to talk to
-    #[arg(long, global = true, value_name = "URL", env = env::SERVER, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, value_name = "URL", env = env::SERVER, default_value = env::DEFAULT_SERVER)]
     pub(crate) server: String,
     /// Read the credential from this file instead of `VOELGOED_SCAN_TOKEN`
     #[arg(long, global = true, value_name = "FILE")]

@@ -129,6 +129,29 @@ impl Client {
         }
     }
 
+    /// `GET` of a whole list. `receive` takes each page.
+    pub(crate) async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut receive: impl FnMut(Vec<T>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let path = {
+                let mut query = Query::new(path);
+                query.add("limit", Some(MAX_PAGE));
+                query.add("cursor", cursor.as_ref());
+                query.path()
+            };
+            let page: Page<T> = self.get(&path).await?;
+            receive(page.data)?;
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// The server's clock, to the second.
     pub(crate) async fn server_time(&self) -> Result<Timestamp, Failure> {
         let response = self.send(Method::GET, "/healthz", empty(), None).await?;
@@ -177,6 +200,20 @@ impl Client {
     /// `DELETE`.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.send(Method::DELETE, path, empty(), None).await.map(drop)
+    }
+
+    /// `DELETE` that may take long, without a timeout.
+    pub(crate) async fn delete_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let request = self.request(Method::DELETE, path, empty(), None)?;
+        let response = self
+            .http
+            .request(request)
+            .await
+            .map_err(|error| self.connection_failure(&error))?;
+        let response = self.checked(response).await?;
+        let bytes = self.collect(response).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| self.unexpected_answer(format!("JSON of another form ({error})")))
     }
 
     /// `GET` of a body that is not JSON, as a whole.

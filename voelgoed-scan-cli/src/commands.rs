@@ -4,6 +4,7 @@ mod apikey;
 mod audit;
 mod check_in;
 mod completions;
+mod confirm;
 mod conflicts;
 mod demo;
 mod device;
@@ -15,6 +16,7 @@ mod key;
 mod latency;
 mod man;
 mod named_rows;
+mod prune;
 mod put;
 mod rehearse;
 mod replay;
@@ -26,7 +28,7 @@ mod stats;
 mod tables;
 mod ticket;
 mod undo;
-mod value_parsers;
+pub(crate) mod value_parsers;
 mod verify;
 mod watch;
 mod webhook;
@@ -44,7 +46,7 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Create an organization and its owner key, directly in the database
     Init(init::Init),
-    /// Events: create, change, list, show
+    /// Events: create, change, list, show, delete
     #[command(subcommand, visible_alias = "events")]
     Event(event::Event),
     /// Gates of an event: create, change, list, show
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
+    /// Delete events that were archived long ago, and keep their tickets and scans in files
+    Prune(prune::Prune),
     /// Send past scans again, each exactly once
     Replay(replay::Replay),
     /// List conflicts: scans of offline devices that lost against other scans or the rules
@@ -121,6 +125,7 @@ impl Command {
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
+            Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Signals(command) => command.run(context).await,
@@ -129,7 +134,7 @@ impl Command {
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(context).await,
-            Self::Completions(command) => Ok(command.run()),
+            Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }
     }

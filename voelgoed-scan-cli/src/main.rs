@@ -6,7 +6,7 @@
 mod args;
 mod client;
 mod commands;
-mod confirm;
+mod completion;
 mod context;
 mod env;
 mod failure;
@@ -23,6 +23,8 @@ use crate::context::Context;
 use crate::output::Printer;
 
 fn main() -> ExitCode {
+    // Answers a shell that completes a command line, and ends the process then.
+    clap_complete::CompleteEnv::with_factory(Cli::completed).complete();
     let cli = Cli::read();
     let printer = Printer::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

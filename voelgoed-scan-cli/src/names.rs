@@ -15,6 +15,7 @@ use voelgoed_scan_core::model::{
 };
 
 pub(crate) use directory::Directory;
+pub(crate) use matching::fold;
 use matching::{Candidate, Kind, choose};
 
 use crate::client::Client;

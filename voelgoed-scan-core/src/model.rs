@@ -73,8 +73,8 @@ pub use reading::{Reading, trim_reading};
 pub use reason::{Reason, ScanResult};
 pub use scan::{
     CheckInRequest, DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override,
-    PreviousScan, RawScanRequest, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source, UndoRequest,
-    Undone, Warning,
+    PreviousScan, RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket,
+    Source, UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signal::{

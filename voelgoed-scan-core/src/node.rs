@@ -14,6 +14,7 @@ mod feed;
 mod health;
 mod keyrings;
 mod manifest_cache;
+mod purge;
 mod scanner;
 mod setup;
 mod signals;

@@ -13,6 +13,7 @@
 //! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
 //! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
+//! | [`RetentionStore`] | the administration and a task in the background: deletion of personal data and of events |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
@@ -38,6 +39,7 @@ mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod retention;
 mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -73,13 +75,19 @@ pub use outcomes::{
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use retention::{
+    DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
+};
 pub use signals::{
     LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
 };
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{OpenError, OpenMode, open, open_as};
+pub use sql::{
+    AppliedMigration, LockHolder, Migrated, OpenError, OpenMode, Opening, Pooler, migrate, open, open_as,
+    open_with,
+};
 pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.
@@ -262,6 +270,7 @@ pub trait Store:
     + TicketStore
     + ManifestStore
     + BackgroundStore
+    + RetentionStore
     + SignalStore
     + DeliveryStore
     + WebhookStore
@@ -279,6 +288,7 @@ impl<
         + ManifestStore
         + AuditStore
         + BackgroundStore
+        + RetentionStore
         + SignalStore
         + DeliveryStore
         + WebhookStore

@@ -12,6 +12,7 @@ mod manifest;
 mod occupancy;
 mod operations;
 mod page;
+mod retention;
 mod scans;
 mod scoped_lists;
 mod sessions;
@@ -68,6 +69,8 @@ pub(crate) fn routes() -> Vec<Route> {
         events::list(),
         events::put(),
         events::show(),
+        retention::delete_event(),
+        retention::delete_personal_data(),
         gates::list(),
         gates::put(),
         gates::show(),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fixture::{TestServer, id, text};
+use super::fixture::{Cli, TestServer, id, text};
 
 /// The first characters of an ASCII text.
 fn start(text: &str, length: usize) -> &str {
@@ -97,6 +97,50 @@ fn events_gates_devices_and_sessions_are_named_as_people_call_them() {
     owner.run(&["stats", &event]).expect(0);
     let short = owner.run(&["stats", start(&event, 3)]).expect(2);
     assert!(short.stdout.is_empty(), "{short:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shell_completes_names_from_the_server_and_nothing_without_it() {
+    let server = TestServer::start();
+    server.owner.json(&[
+        "event",
+        "put",
+        "new",
+        "--name",
+        "Summer Night",
+        "--status",
+        "live",
+    ]);
+    server.owner.json(&["device", "register", "door-1"]);
+    let completed = |cli: &Cli, words: &[&str]| {
+        let arguments = [&["--", "voelgoed-scan"], words].concat();
+        let mut command = cli.command(&arguments);
+        let command = command.env("COMPLETE", "bash").env("_CLAP_IFS", "\n");
+        let output = command
+            .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
+            .output()
+            .expect("it runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let owner = &server.owner;
+    assert_eq!(completed(owner, &["stats", "sum"]), "Summer\\ Night");
+    assert_eq!(
+        completed(owner, &["gate", "list", "--event", "Summer\\ N"]),
+        "Summer\\ Night"
+    );
+    assert_eq!(completed(owner, &["device", "show", "do"]), "door-1");
+    assert!(completed(owner, &["che"]).contains("check-in"));
+    assert_eq!(completed(&owner.without_token(), &["stats", "sum"]), "");
+    assert_eq!(completed(&Cli::without_server(), &["stats", "sum"]), "");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = owner.run(&["completions", shell]).expect(0).stdout;
+        assert!(
+            script.contains("voelgoed-scan") && script.contains("COMPLETE"),
+            "{shell}: {script}"
+        );
+    }
 }
 
 #[test]

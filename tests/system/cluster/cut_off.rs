@@ -101,7 +101,7 @@ async fn what_redis_holds_from_before_a_change_never_comes_back() {
     cache_everywhere(&cluster, &tenant, &qr).await;
     add_a_node_that_is_cut_off(&mut cluster).await;
     let cut_off = cluster.client_at(2, &tenant.owner);
-    let key = format!("*{}*", tenant.codes[1]);
+    let key = format!("voelgoed-scan:*{}*", tenant.codes[1]);
     let key = redis.execute(&["keys", &key]).trim().to_owned();
     let before = redis.execute(&["get", &key]).trim().to_owned();
     assert!(!before.is_empty(), "Redis holds the ticket: {key}");

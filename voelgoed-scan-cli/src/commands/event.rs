@@ -1,4 +1,6 @@
-//! `event`: creates, changes, lists and shows events.
+//! `event`: creates, changes, lists, shows and deletes events.
+
+mod retention;
 
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use voelgoed_scan_core::model::{
     TimeZoneName,
 };
 
+use super::confirm::Confirmation;
 use super::named_rows;
 use super::put::{Fields, PutResource, put};
 use super::value_parsers::{OrNew, OrNone, TypedTime, variant};
@@ -18,6 +21,9 @@ use crate::env;
 use crate::failure::Failure;
 use crate::names::NamedEvent;
 use crate::output::Report;
+
+/// How the name of the copy begins that a rehearsal works on.
+const REHEARSAL: &str = "Rehearsal: ";
 
 /// The subcommands of `event`.
 #[derive(Debug, Subcommand)]
@@ -33,15 +39,43 @@ Examples:
   voelgoed-scan event put 'Summer Night' --doors-open-at '2026-11-22 19:00'
   voelgoed-scan event put 'Summer Night' --status ended")]
     Put(Box<Put>),
-    /// List all events
+    /// List the events
     #[command(after_help = "Examples:\n  voelgoed-scan event list\n  voelgoed-scan event list --output json")]
-    List,
+    List {
+        /// Also the copies that rehearsals work on
+        #[arg(long)]
+        all: bool,
+    },
     /// Show an event
     #[command(after_help = "Examples:\n  voelgoed-scan event show 'Summer Night'")]
     Show {
         /// The event
         #[arg(value_name = "EVENT", env = env::EVENT)]
         event: NamedEvent,
+    },
+    /// Delete the personal data of an event; decisions and counts stay
+    #[command(
+        after_help = "Examples:\n  voelgoed-scan event delete-personal-data 0192f0c1-7a4e-7000-8000-000000000001"
+    )]
+    DeletePersonalData {
+        /// The event
+        #[arg(value_name = "EVENT")]
+        event: NamedEvent,
+        /// The flag
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Delete an archived event with its tickets and scans; its id cannot be used again
+    #[command(
+        after_help = "Examples:\n  voelgoed-scan event delete 0192f0c1-7a4e-7000-8000-000000000001 --yes"
+    )]
+    Delete {
+        /// The event
+        #[arg(value_name = "EVENT")]
+        event: NamedEvent,
+        /// The flag
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
@@ -108,10 +142,22 @@ impl Event {
         let client = context.client()?;
         match self {
             Self::Put(put) => Report::object(&put.run(&client).await?),
-            Self::List => named_rows::events(&client.all::<CoreEvent>("/api/v1/events").await?, context.view),
+            Self::List { all } => {
+                let mut events: Vec<CoreEvent> = client.all("/api/v1/events").await?;
+                events.retain(|event| all || !event.name.as_str().starts_with(REHEARSAL));
+                named_rows::events(&events, context.view)
+            }
             Self::Show { event } => {
                 let id = event.id(&client).await?;
                 Report::object(&client.get::<CoreEvent>(&format!("/api/v1/events/{id}")).await?)
+            }
+            Self::DeletePersonalData { event, confirmation } => {
+                let id = event.id(&client).await?;
+                retention::delete_personal_data(&client, id, confirmation).await
+            }
+            Self::Delete { event, confirmation } => {
+                let id = event.id(&client).await?;
+                retention::delete(&client, id, confirmation).await
             }
         }
     }

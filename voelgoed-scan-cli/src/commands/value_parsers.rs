@@ -103,7 +103,7 @@ impl TypedTime {
 
 /// An id, or the word `new` for one that is generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum OrNew<T> {
+pub(crate) enum OrNew<T> {
     /// The id.
     Id(T),
     /// The word `new`.

@@ -74,7 +74,7 @@ impl<T> Candidate<T> {
 }
 
 /// A text in the form in which names are compared: without case, accents and outer blanks.
-fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     let unaccented: String = text
         .trim()
         .nfkd()

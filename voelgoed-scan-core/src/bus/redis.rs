@@ -25,6 +25,7 @@ use crate::model::{EventId, OrganizationId};
 pub use connection::{InvalidRedisUrl, RedisConnection};
 use listener::{Listener, ScanSubscriptions};
 use publisher::MessagesByTopic;
+pub(crate) use publisher::recent_scans_key;
 
 /// The channel of changes.
 const CHANGES_CHANNEL: &str = "voelgoed:changes";

@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::model::AnswerSnapshot;
 use crate::model::{
     ApiKeyId, ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata, Note,
-    OrganizationId, Override, Reason, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId, Source,
-    TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
+    OrganizationId, Reason, RecordedOverride, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId,
+    Source, TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
 };
 
 /// The initial capacity of a text in bytes. Most texts fit, so that few reallocate.
@@ -243,7 +243,7 @@ macro_rules! with_serde {
     )+};
 }
 
-with_serde!(Metadata, Override, Seat, Undone);
+with_serde!(Metadata, RecordedOverride, Seat, Undone);
 
 #[expect(
     clippy::expect_used,

@@ -81,6 +81,20 @@ pub struct Override {
     pub reason: ReasonText,
 }
 
+/// The override of a recorded scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RecordedOverride {
+    /// The reason; null once the personal data of the event were deleted.
+    pub reason: Option<ReasonText>,
+}
+
+impl From<Override> for RecordedOverride {
+    fn from(Override { reason }: Override) -> Self {
+        Self { reason: Some(reason) }
+    }
+}
+
 /// Custom fields of a scan: a JSON object of at most 4 KiB.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -262,8 +276,8 @@ impl From<Reason> for Outcome {
 pub struct Undone {
     /// When.
     pub at: Timestamp,
-    /// The reason.
-    pub reason: ReasonText,
+    /// The reason; null once the personal data of the event were deleted.
+    pub reason: Option<ReasonText>,
     /// The device; null if an organization member did it.
     pub device_id: Option<DeviceId>,
 }
@@ -318,7 +332,7 @@ pub struct ScanRecord {
     pub decided_by: DecidedBy,
     /// Its override.
     #[serde(rename = "override")]
-    pub override_: Option<Override>,
+    pub override_: Option<RecordedOverride>,
     /// Its undo.
     pub undone: Option<Undone>,
     /// The result that the device decided alone.

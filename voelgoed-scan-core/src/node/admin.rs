@@ -14,6 +14,7 @@ mod events;
 mod import;
 mod manifests;
 mod organizations;
+mod retention;
 mod signals;
 mod signing_keys;
 mod tickets;
@@ -23,6 +24,8 @@ pub use import::TicketImport;
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::audit::{Audit, AuditSigner};
 use crate::model::{AuditContext, Timestamp};
 use crate::node::cache::identities::IdentityCache;
@@ -30,42 +33,24 @@ use crate::node::cache::invalidation::Invalidator;
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
 use crate::node::webhooks::Webhooks;
-use crate::node::write_queue::BulkWrites;
+use crate::node::write_queue::WriteQueue;
 use crate::store::Store;
 
 /// Administers organizations; cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
-    store: Arc<dyn Store>,
-    keyrings: Keyrings,
-    identity_cache: Arc<IdentityCache>,
-    invalidator: Invalidator,
-    manifest_cache: Arc<ManifestCache>,
-    bulk_writes: BulkWrites,
-    webhooks: Arc<Webhooks>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keyrings: Keyrings,
+    pub(super) identity_cache: Arc<IdentityCache>,
+    pub(super) invalidator: Invalidator,
+    pub(super) manifest_cache: Arc<ManifestCache>,
+    pub(super) write_queue: WriteQueue,
+    /// Starts the deletion of the rows of deleted events.
+    pub(super) purge_wake: Arc<Notify>,
+    pub(super) webhooks: Arc<Webhooks>,
 }
 
 impl Admin {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        keyrings: Keyrings,
-        identity_cache: Arc<IdentityCache>,
-        invalidator: Invalidator,
-        manifest_cache: ManifestCache,
-        bulk_writes: BulkWrites,
-        webhooks: Arc<Webhooks>,
-    ) -> Self {
-        Self {
-            store,
-            keyrings,
-            identity_cache,
-            invalidator,
-            manifest_cache: Arc::new(manifest_cache),
-            bulk_writes,
-            webhooks,
-        }
-    }
-
     /// What a transaction needs to write the entry about a change that somebody makes now.
     fn audit<'a>(&'a self, by: &'a AuditContext, now: Timestamp) -> Audit<'a> {
         Audit {

@@ -47,6 +47,8 @@ pub(crate) struct Cluster {
     pub(crate) claims: Claims,
     pub(crate) feed: Arc<Feed>,
     pub(crate) database_liveness: Arc<DatabaseLiveness>,
+    #[cfg(feature = "redis")]
+    pub(crate) platform_keys: Option<crate::node::cache::redis::PlatformKeys>,
 }
 
 impl Cluster {
@@ -179,6 +181,10 @@ impl Cluster {
                             at,
                             Instant::now(),
                         );
+                        #[cfg(feature = "redis")]
+                        if let Some(platform_keys) = self.platform_keys.as_ref().filter(|_| is_local) {
+                            platform_keys.inside_changed(event, occupancy.event.inside);
+                        }
                         if is_local && bus.is_some() {
                             let occupancy = Box::new(occupancy.clone());
                             messages.push(Message::Occupancy {

@@ -41,13 +41,13 @@ use crate::audit::{Audit, AuditSigner};
 use crate::bus::{Bus, Message};
 use crate::model::{
     Attempt, AuditContext, AuthenticatedDevice, DeviceStatus, OrganizationId, Recorded, RuleSettings,
-    ScanAnswer, ScanRequest, Timestamp, TokenHash,
+    ScanAnswer, ScanRecord, ScanRequest, Timestamp, TokenHash,
 };
 use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
-use crate::node::cache::redis::{RedisHealth, RedisTicketCache};
+use crate::node::cache::redis::{PlatformKeys, RedisHealth, RedisTicketCache};
 use crate::node::cache::scan_ids::{Mark, ScanClaim, ScanIds};
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::claims::Claims;
@@ -84,6 +84,8 @@ pub(crate) struct ScannerParts {
     pub(crate) claims: Claims,
     #[cfg(feature = "redis")]
     pub(crate) redis_cache: Option<RedisTicketCache>,
+    #[cfg(feature = "redis")]
+    pub(crate) platform_keys: Option<PlatformKeys>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) invalidator: Invalidator,
     pub(crate) occupancy_cache: Arc<OccupancyCache>,
@@ -100,6 +102,15 @@ pub(crate) struct ScannerParts {
 impl Scanner {
     pub(crate) fn new(parts: ScannerParts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// Scans were recorded or changed otherwise than by a write of the queue.
+    fn scans_changed(&self, records: &[&ScanRecord], now: Timestamp) {
+        self.0.feed.scans_recorded(records.iter().copied(), now);
+        #[cfg(feature = "redis")]
+        if let Some(platform_keys) = &self.0.platform_keys {
+            platform_keys.scans_recorded(records.iter().copied(), now);
+        }
     }
 
     /// The database, for reading.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
+#[cfg(feature = "redis")]
+use crate::bus::RedisConnection;
 use crate::bus::{Bus, BusPublisher};
 use crate::model::{OrganizationId, RuleSettings};
 use crate::node::audit::AuditTask;
@@ -12,7 +15,7 @@ use crate::node::cache::identities::IdentityCache;
 use crate::node::cache::invalidation::Invalidator;
 use crate::node::cache::occupancy::OccupancyCache;
 #[cfg(feature = "redis")]
-use crate::node::cache::redis::RedisTicketCache;
+use crate::node::cache::redis::{PlatformKeys, RedisTicketCache};
 use crate::node::cache::scan_ids::ScanIds;
 use crate::node::cache::tickets::TicketCache;
 use crate::node::cluster::Cluster;
@@ -20,6 +23,7 @@ use crate::node::cluster::claims::Claims;
 use crate::node::health::{ConflictStats, DatabaseLiveness};
 use crate::node::keyrings::Keyrings;
 use crate::node::manifest_cache::ManifestCache;
+use crate::node::purge::Purge;
 use crate::node::scanner::{PostCommitEffects, ScannerParts};
 use crate::node::signals::{SignalCounts, SignalFeed};
 use crate::node::webhooks::Webhooks;
@@ -41,7 +45,7 @@ pub struct Setup {
     pub window: Duration,
     /// Redis, where there is one: the second cache tier and the bus.
     #[cfg(feature = "redis")]
-    pub redis: Option<crate::bus::RedisConnection>,
+    pub redis: Option<RedisConnection>,
 }
 
 /// Why a node could not start.
@@ -64,6 +68,10 @@ pub enum SetupError {
 }
 
 impl Setup {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "connects the parts of a node, one after the other"
+    )]
     /// Checks that the stored public keys derive from this master secret, and starts the node. Must be called within a
     /// tokio runtime.
     pub async fn open(self) -> Result<(Scanner, Admin), SetupError> {
@@ -79,7 +87,14 @@ impl Setup {
         } = self;
         let rules = RuleSettings { dedup_window: window };
         #[cfg(feature = "redis")]
+        let writes_platform_keys = redis.as_ref().is_some_and(RedisConnection::writes_platform_keys);
+        #[cfg(feature = "redis")]
         let redis_cache = redis.map(|redis| RedisTicketCache::start(redis.connection(), window));
+        #[cfg(feature = "redis")]
+        let platform_keys = redis_cache
+            .clone()
+            .filter(|_| writes_platform_keys)
+            .map(PlatformKeys::start);
         let (publisher, publisher_queue) = BusPublisher::channel(bus.is_some());
         let identity_cache = Arc::new(IdentityCache::new());
         let ticket_cache = Arc::new(TicketCache::new(window));
@@ -94,6 +109,8 @@ impl Setup {
             scan_ids: Arc::clone(&scan_ids),
             #[cfg(feature = "redis")]
             redis_cache: redis_cache.clone(),
+            #[cfg(feature = "redis")]
+            platform_keys: platform_keys.clone(),
             occupancy_cache: Arc::clone(&occupancy_cache),
             feed: Arc::clone(&feed),
             publisher: publisher.clone(),
@@ -115,6 +132,8 @@ impl Setup {
             occupancy_cache: Arc::clone(&occupancy_cache),
             claims: claims.clone(),
             feed: Arc::clone(&feed),
+            #[cfg(feature = "redis")]
+            platform_keys: platform_keys.clone(),
         };
         cluster.start(bus.clone(), publisher_queue);
         let bulk_writes = write_queue.bulk_writes();
@@ -126,16 +145,24 @@ impl Setup {
             redis_cache: redis_cache.clone(),
             publisher,
         };
-        let deliveries = Deliveries::new(Arc::clone(&store), keyrings.clone(), bulk_writes.clone());
-        let admin = Admin::new(
+        let purge_wake = Arc::new(Notify::new());
+        Purge::start(
             Arc::clone(&store),
-            keyrings.clone(),
-            Arc::clone(&identity_cache),
-            invalidator.clone(),
-            ManifestCache::new(window),
-            bulk_writes.clone(),
-            Arc::clone(&webhooks),
+            write_queue.clone(),
+            Arc::clone(&feed),
+            Arc::clone(&purge_wake),
         );
+        let deliveries = Deliveries::new(Arc::clone(&store), keyrings.clone(), bulk_writes.clone());
+        let admin = Admin {
+            store: Arc::clone(&store),
+            keyrings: keyrings.clone(),
+            identity_cache: Arc::clone(&identity_cache),
+            invalidator: invalidator.clone(),
+            manifest_cache: Arc::new(ManifestCache::new(window)),
+            write_queue: write_queue.clone(),
+            purge_wake,
+            webhooks: Arc::clone(&webhooks),
+        };
         let audit_task = AuditTask {
             store: Arc::clone(&store),
             keyrings: keyrings.clone(),
@@ -152,6 +179,8 @@ impl Setup {
             claims,
             #[cfg(feature = "redis")]
             redis_cache,
+            #[cfg(feature = "redis")]
+            platform_keys,
             bus,
             invalidator,
             occupancy_cache,

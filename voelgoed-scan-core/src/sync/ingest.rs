@@ -5,8 +5,8 @@ mod results;
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    DeviceScope, Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RuleSettings, ScanId,
-    ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
+    DeviceScope, Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride,
+    RuleSettings, ScanId, ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
 use crate::sync::event_of_scan::session_at;
@@ -20,6 +20,9 @@ use crate::sync::{
 
 /// The reason of the undo of an admission by the server whose device denied the person.
 pub const DENIED_AT_GATE: &str = "denied_at_gate";
+
+/// Why a scan is rejected whose event was deleted after the scan arrived for the first time.
+const EVENT_DELETED: &str = "is an event that was deleted";
 
 /// Ingests a chunk of a batch. Returns the result of each of its scans, in order, and the changes to write.
 #[must_use]
@@ -150,6 +153,9 @@ impl<'a> Ingestion<'a> {
             if let Some(fault) = fault {
                 return ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault));
             }
+            if !self.facts.gates.contains_key(&(record.event_id, record.gate_id)) {
+                return ItemOutcome::Rejected(Some(id), ScanFault::new("/event_id", EVENT_DELETED));
+            }
             if !is_accepted {
                 return ItemOutcome::Quarantined(id);
             }
@@ -170,8 +176,12 @@ impl<'a> Ingestion<'a> {
                 ItemOutcome::Rejected(Some(id), ScanFault::new("/scan_id", fault))
             };
         }
-        if !is_accepted && self.facts.quarantined.contains_key(&id) {
-            return ItemOutcome::Quarantined(id);
+        if !is_accepted && let Some(place) = self.facts.quarantined.get(&id) {
+            return if self.facts.gates.contains_key(&(place.event_id, place.gate_id)) {
+                ItemOutcome::Quarantined(id)
+            } else {
+                ItemOutcome::Rejected(Some(id), ScanFault::new("/event_id", EVENT_DELETED))
+            };
         }
         let event = match self.facts.event_of(scan, self.batch.corrected(scan)) {
             Ok(event) => event,
@@ -262,7 +272,7 @@ impl<'a> Ingestion<'a> {
         .flatten()
         .map(|reason| Undone {
             at: received_at,
-            reason,
+            reason: Some(reason),
             device_id: Some(device),
         });
         self.histories.change(scan.scan_id, |state| {
@@ -341,7 +351,7 @@ impl<'a> Ingestion<'a> {
             received_at: self.batch.received_at,
             source: Source::Sync,
             decided_by: evaluation.decided_by,
-            override_: scan.override_.clone(),
+            override_: scan.override_.clone().map(RecordedOverride::from),
             undone: None,
             local_result: scan.local_result,
             metadata: scan.metadata.clone(),

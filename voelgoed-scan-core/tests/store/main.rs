@@ -35,6 +35,7 @@ mod plans;
 mod random_walks;
 mod record;
 mod registry;
+mod retention;
 mod retry;
 mod rule_changes;
 mod sessions;
@@ -235,6 +236,14 @@ macro_rules! all_store_tests {
                 a_deleted_api_key_no_longer_authenticates,
                 an_organization_is_created_with_its_signing_keys,
             }
+            retention {
+                personal_data_are_cleared_everywhere_and_decisions_stay,
+                other_events_and_organizations_keep_their_personal_data,
+                nothing_of_a_deleted_event_is_left_but_its_tombstone,
+                a_deleted_event_is_unknown_and_its_id_is_not_used_again,
+                an_event_is_deleted_only_if_it_is_archived_and_has_the_expected_counts,
+                events_are_found_by_how_long_they_are_archived,
+            }
             rule_changes {
                 a_later_change_of_the_rules_changes_no_occupancy,
                 a_changed_policy_makes_no_answered_admission_lose,
@@ -383,3 +392,5 @@ macro_rules! all_store_tests {
 all_store_tests!(sqlite);
 #[cfg(feature = "postgres")]
 all_store_tests!(postgres);
+#[cfg(feature = "postgres")]
+all_store_tests!(pooled);

@@ -101,3 +101,74 @@ async fn a_file_that_was_deleted_or_replaced_takes_no_scans() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_files_hold_nothing_of_cleared_personal_data() {
+    let database = std::sync::Arc::new(database::sqlite().await);
+    let fixture = Fixture::new(std::sync::Arc::clone(&database)).await;
+    let marker = |number: usize| format!("Qworbachi{number}");
+    let mut codes = Vec::new();
+    for chunk in (0..3000).collect::<Vec<usize>>().chunks(500) {
+        let lines: Vec<_> = chunk
+            .iter()
+            .map(|number| {
+                let marker = marker(*number);
+                format!(
+                    r#"{{"holder_name":"{marker} Ann","order_ref":"{marker}","note":"{marker} sits in a chair with {}"
+                        ,"seat":{{"block":"{marker}"}}}}"#,
+                    "wheels ".repeat(number % 23)
+                )
+            })
+            .collect();
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        for outcome in fixture.import(&lines).await {
+            let voelgoed_scan_core::store::ImportOutcome::Inserted(code, _) = outcome else {
+                panic!("{outcome:?}");
+            };
+            codes.push(code);
+        }
+    }
+    // Rows grow by admissions and move between pages; denials and undos follow.
+    for (seconds, round) in [0, 1].into_iter().zip(1..) {
+        for chunk in codes.chunks(100) {
+            let batch: Vec<_> = chunk
+                .iter()
+                .map(|code| {
+                    let mut attempt = entry(&fixture.main_session, *code, seconds);
+                    attempt.metadata =
+                        serde_json::from_str(&format!(r#"{{"guest":"Qworbachi","round":{round}}}"#)).ok();
+                    attempt
+                })
+                .collect();
+            fixture.record(&batch).await;
+        }
+    }
+    let folder = Path::new(database.url.trim_start_matches("sqlite://")).parent();
+    let folder = folder.expect("the file is in a folder");
+    let found = || {
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(folder).expect("the folder can be read") {
+            let path = file.expect("an entry").path();
+            let bytes = std::fs::read(&path).expect("the file can be read");
+            let texts = ["Qworbachi", "qworbachi"];
+            let times: usize = texts
+                .iter()
+                .map(|text| {
+                    bytes
+                        .windows(text.len())
+                        .filter(|part| *part == text.as_bytes())
+                        .count()
+                })
+                .sum();
+            if times > 0 {
+                found.push((path, times));
+            }
+        }
+        found
+    };
+    assert!(!found().is_empty(), "the marker is in the files");
+    let cleared = crate::retention::clear(&*fixture.store, fixture.organization, fixture.event, 500).await;
+    assert_eq!(cleared, 3000);
+    assert_eq!(found(), []);
+    assert_eq!(fixture.audit_trail().await.len(), 500);
+}

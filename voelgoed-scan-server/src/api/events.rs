@@ -1,13 +1,15 @@
 //! Events: list, create or replace, show.
 
 use hyper::StatusCode;
-use voelgoed_scan_core::model::{Event, EventPut};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use voelgoed_scan_core::model::{Event, EventPut, Timestamp};
 
 use super::scoped_lists::page_of;
 use super::{ok_or_not_found, put_response};
 use crate::auth::Permission;
 use crate::problem::Code;
-use crate::query::PageParams;
+use crate::query::{PageParams, Query};
 use crate::request::Request;
 use crate::resource::Resource;
 use crate::response::{self, List};
@@ -22,14 +24,34 @@ pub(crate) fn list() -> Route {
         "listEvents",
         "Lists events in the order of their ids; for a device, those in its scope.",
     )
-    .query::<PageParams>()
+    .query::<EventListParams>()
     .responds::<List<Event>>(StatusCode::OK, "A page of events.")
+    .permission(|request| match request.query.archived_before {
+        Some(_) => Permission::Viewer,
+        None => Permission::DeviceOrViewer,
+    })
     .authenticated(Permission::DeviceOrViewer, run_list)
 }
 
-async fn run_list(request: Request<(), PageParams>) -> HandlerResult {
+/// The filter of a list of events.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct EventListParams {
+    /// Only events that have been archived since this time or longer. Not for devices.
+    #[serde(default)]
+    archived_before: Option<Timestamp>,
+    #[serde(flatten)]
+    page: PageParams,
+}
+
+impl Query for EventListParams {}
+
+async fn run_list(request: Request<(), EventListParams>) -> HandlerResult {
     let (store, organization) = (request.store(), request.organization());
-    let page = request.query.into();
+    let page = request.query.page.into();
+    if let Some(before) = request.query.archived_before {
+        let events = store.archived_events(organization, before, &page).await?;
+        return Ok(response::ok(&List::from(events)));
+    }
     let events = match request.scope().and_then(|scope| scope.event_ids.as_deref()) {
         Some(ids) => {
             let ids = ids.iter().map(|id| *id.as_uuid());

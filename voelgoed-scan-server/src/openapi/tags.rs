@@ -42,7 +42,7 @@ fn subject(segment: &str) -> Option<&'static str> {
         "manifest" | "sync" | "conflicts" => OFFLINE,
         "device" | "devices" | "enroll" => DEVICES,
         "events" | "gates" => EVENTS,
-        "tickets" => TICKETS,
+        "tickets" | "personal-data" => TICKETS,
         "occupancy" | "stream" | "signals" | "report" => LIVE,
         "api-keys" | "signing-keys" => KEYS,
         "webhooks" | "deliveries" => WEBHOOKS,

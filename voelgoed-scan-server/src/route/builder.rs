@@ -209,9 +209,14 @@ impl<B, Q> RouteBuilder<B, Q> {
     }
 
     /// Declares a 204 response.
-    pub(crate) fn responds_no_content(mut self, description: &'static str) -> Self {
+    pub(crate) fn responds_no_content(self, description: &'static str) -> Self {
+        self.responds_without_body(StatusCode::NO_CONTENT, description)
+    }
+
+    /// Declares a response without a body.
+    pub(crate) fn responds_without_body(mut self, status: StatusCode, description: &'static str) -> Self {
         self.responses.push(ResponseSpec {
-            status: StatusCode::NO_CONTENT,
+            status,
             description,
             headers: &[],
             bodies: Vec::new(),

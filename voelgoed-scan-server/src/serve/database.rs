@@ -2,12 +2,20 @@
 
 use voelgoed_scan_core::bus::RedisConnection;
 use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
-use voelgoed_scan_core::store::{Durability, OpenMode, open_as};
+use voelgoed_scan_core::store::{Durability, Migrated, OpenMode, Opening, migrate, open_with};
 
 use super::StartError;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DatabasePooler, RedisKeys};
 use crate::secret;
+
+/// Migrates the database of a configuration.
+pub async fn migrate_database(config: &Config) -> Result<Migrated, StartError> {
+    if !config.create {
+        secret::check_database(&config.database_url)?;
+    }
+    Ok(migrate(&config.database_url, config.database_pooler.into()).await?)
+}
 
 pub(super) async fn open_database(
     config: &Config,
@@ -17,7 +25,12 @@ pub(super) async fn open_database(
         secret::check_database(&config.database_url)?;
     }
     let phoenix = config.secrets.phoenix()?;
-    let open_store = open_as(OpenMode::Server, &config.database_url, !config.no_migrate);
+    let opening = Opening {
+        mode: OpenMode::Server,
+        migrate: !config.no_migrate,
+        pooler: config.database_pooler.into(),
+    };
+    let open_store = open_with(&config.database_url, opening);
     // A secret without its database would look like a database that was lost, so that a new file comes first.
     let (store, master) = if config.database_url.starts_with("sqlite:") {
         let store = open_store.await?;
@@ -30,7 +43,17 @@ pub(super) async fn open_database(
         .redis_url
         .as_deref()
         .map(RedisConnection::new)
-        .transpose()?;
+        .transpose()?
+        .map(|redis| match config.redis_keys {
+            RedisKeys::Own => redis,
+            RedisKeys::Platform => redis.with_platform_keys(),
+        });
+    if config.database_pooler == DatabasePooler::Transaction && redis.is_none() {
+        tracing::warn!(
+            "a transaction pooler carries no messages between nodes, and there is no --redis-url: every node works as if it \
+             were cut off from the others, which is safe, but slower"
+        );
+    }
     if let Err(error) = store.keep_dedup_window(config.dedup_window, clock.now()).await {
         tracing::warn!(%error, "the deduplication window was not stored; uploads are judged by the last stored one");
     }

@@ -5,7 +5,7 @@ use voelgoed_scan_core::model::Device;
 
 use super::{DEVICES, DeviceArgs};
 use crate::client::Client;
-use crate::confirm::confirm;
+use crate::commands::confirm::Confirmation;
 use crate::failure::Failure;
 use crate::output::Report;
 
@@ -20,21 +20,17 @@ Examples:
 pub(crate) struct Revoke {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 impl Revoke {
     pub(super) async fn run(self, client: &Client) -> Result<Report, Failure> {
         let device = self.device.device.find(client).await?;
-        if !self.yes {
-            let question = format!(
-                "Revoke {} ({}) for good? Its session ends, and its token never works again.",
-                device.name, device.device_id
-            );
-            confirm(&question)?;
-        }
+        self.confirmation.ask(&format!(
+            "Revoke {} ({}) for good? Its session ends, and its token never works again.",
+            device.name, device.device_id
+        ))?;
         let path = format!("{DEVICES}/{}", device.id);
         client.delete(&path).await?;
         Report::object(&client.get::<Device>(&path).await?)

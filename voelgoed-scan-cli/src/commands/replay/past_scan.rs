@@ -6,12 +6,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use voelgoed_scan_core::model::{
-    Direction, EventId, GateId, Metadata, Override, Reason, ScanId, ScanResult, Timestamp,
+    Direction, EventId, GateId, Metadata, Override, Reason, ReasonText, RecordedOverride, ScanId, ScanResult,
+    Timestamp,
 };
 use voelgoed_scan_core::sync::RawSyncScan;
 
 /// The metadata field with the original device.
 const REPLAYED_DEVICE: &str = "replayed_device";
+
+/// The reason of an override whose own reason was deleted with the personal data of the event.
+const DELETED_REASON: &str = "The reason was deleted";
 
 /// The fields of a past scan that are sent again.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -39,7 +43,7 @@ pub(super) struct PastScan {
     #[serde(default)]
     local_result: Option<ScanResult>,
     #[serde(default, rename = "override")]
-    override_: Option<Override>,
+    override_: Option<RecordedOverride>,
     #[serde(default)]
     undone: Option<Value>,
     #[serde(default)]
@@ -124,12 +128,18 @@ impl PastScan {
             local_result,
             local_reason,
             sequence: None,
-            override_: self.override_,
+            override_: self.override_.and_then(sent_override),
             metadata,
             age_ms: None,
             prev_hash: None,
         })
     }
+}
+
+/// The override as it is sent again. A deleted reason is replaced, because the server requires one.
+fn sent_override(override_: RecordedOverride) -> Option<Override> {
+    let reason = override_.reason.or_else(|| ReasonText::new(DELETED_REASON).ok());
+    reason.map(|reason| Override { reason })
 }
 
 /// Why a line is not sent.

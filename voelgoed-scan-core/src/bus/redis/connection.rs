@@ -25,6 +25,7 @@ pub struct InvalidRedisUrl;
 pub struct RedisConnection {
     client: redis::Client,
     connection: ConnectionManager,
+    platform_keys: bool,
 }
 
 impl RedisConnection {
@@ -39,7 +40,23 @@ impl RedisConnection {
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
         let connection =
             ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(|_| InvalidRedisUrl)?;
-        Ok(Self { client, connection })
+        Ok(Self {
+            client,
+            connection,
+            platform_keys: false,
+        })
+    }
+
+    /// Has the node write the keys that the ticketing platform documents, beside its own.
+    #[must_use]
+    pub fn with_platform_keys(mut self) -> Self {
+        self.platform_keys = true;
+        self
+    }
+
+    /// Whether the node writes the platform's keys.
+    pub(crate) const fn writes_platform_keys(&self) -> bool {
+        self.platform_keys
     }
 
     /// The connection that all commands share.

@@ -9,10 +9,15 @@ use std::collections::BTreeMap;
 use crate::bus::redis::{CHANGES_CHANNEL, RedisBus, with_sender};
 use crate::bus::wire::Envelope;
 use crate::bus::{EventKey, Message, occupancy_topic, scans_topic};
-use crate::model::{EventOccupancy, OrganizationId, ScanId, ScanRecord};
+use crate::model::{EventId, EventOccupancy, OrganizationId, ScanId, ScanRecord};
 
 /// How many scans of an event are kept under its `scans:recent` key.
 const MAX_RECENT_SCANS: usize = 100;
+
+/// The key of the latest scans of an event.
+pub(crate) fn recent_scans_key(organization: OrganizationId, event: EventId) -> String {
+    format!("voelgoed-scan:org:{organization}:event:{event}:scans:recent")
+}
 
 /// Why messages were not published.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +155,7 @@ impl RedisBus {
         (organization, event): EventKey,
         scans: &[&ScanRecord],
     ) {
-        let key = format!("voelgoed:org:{organization}:event:{event}:scans:recent");
+        let key = recent_scans_key(organization, event);
         let skipped = scans.len().saturating_sub(MAX_RECENT_SCANS);
         let texts: Vec<String> = scans
             .iter()

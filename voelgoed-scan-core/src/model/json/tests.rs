@@ -211,8 +211,8 @@ prop_compose! {
             received_at,
             source,
             decided_by,
-            override_: forced.map(|reason| Override { reason }),
-            undone: undone.map(|reason| Undone { at: received_at, reason, device_id: undone_by }),
+            override_: forced.map(|reason| RecordedOverride { reason: Some(reason) }),
+            undone: undone.map(|reason| Undone { at: received_at, reason: Some(reason), device_id: undone_by }),
             local_result,
             metadata: metadata.map(|(key, value)| {
                 serde_json::from_value(serde_json::json!({ key: value })).expect("small enough")

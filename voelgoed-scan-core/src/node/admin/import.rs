@@ -107,7 +107,8 @@ impl TicketImport {
         // A last part without lines still writes the entry about the end.
         loop {
             let permit = admin
-                .bulk_writes
+                .write_queue
+                .bulk_writes()
                 .start_chunk(organization, BulkKind::Import)
                 .await;
             let (chunk, next) = rest.split_at(rest.len().min(permit.max_items()));

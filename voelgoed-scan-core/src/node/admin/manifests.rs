@@ -32,6 +32,9 @@ impl Admin {
         tag: &str,
         now: Timestamp,
     ) -> Result<Option<Arc<SignedManifest>>, StoreError> {
+        if self.store.event(organization, event).await?.is_none() {
+            return Ok(None);
+        }
         self.manifest_cache
             .issued(&*self.store, organization, event, tag, now)
             .await

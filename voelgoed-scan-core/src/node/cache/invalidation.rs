@@ -62,12 +62,45 @@ impl Invalidator {
         if tickets.is_empty() {
             return;
         }
+        self.event_tickets_changed(organization, event);
+        self.invalidate_in_redis(organization, tickets, now).await;
+    }
+
+    /// The scans of an event were cleared: what Redis keeps of them is deleted.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(
+            clippy::unused_async,
+            clippy::unused_self,
+            reason = "the signature of the build with Redis"
+        )
+    )]
+    pub(crate) async fn scans_cleared(
+        &self,
+        #[cfg_attr(
+            not(feature = "redis"),
+            expect(unused_variables, reason = "there is no Redis")
+        )]
+        organization: OrganizationId,
+        #[cfg_attr(
+            not(feature = "redis"),
+            expect(unused_variables, reason = "there is no Redis")
+        )]
+        event: EventId,
+    ) {
+        #[cfg(feature = "redis")]
+        if let Some(redis_cache) = &self.redis_cache {
+            redis_cache.delete_recent_scans(organization, event).await;
+        }
+    }
+
+    /// All tickets of an event changed. What Redis holds of them is refused by their change counter.
+    pub(crate) fn event_tickets_changed(&self, organization: OrganizationId, event: EventId) {
         self.ticket_cache.invalidate_event(organization, event);
         self.publisher.publish(Message::TicketsImported {
             organization_id: organization,
             event_id: event,
         });
-        self.invalidate_in_redis(organization, tickets, now).await;
     }
 
     #[cfg(feature = "redis")]

@@ -12,6 +12,7 @@
 mod breaker;
 mod entry;
 mod lookups;
+mod platform_keys;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -28,8 +29,10 @@ pub use breaker::RedisHealth;
 pub(crate) use entry::StoredTicket;
 use entry::{EntryWrite, TicketKey};
 use lookups::Lookup;
+pub(crate) use platform_keys::PlatformKeys;
 
-use crate::model::{OrganizationId, TicketCode, TicketFacts, Timestamp};
+use crate::bus::recent_scans_key;
+use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts, Timestamp};
 
 /// The longest time that a scan waits for Redis.
 const CALL_TIMEOUT: Duration = Duration::from_millis(50);
@@ -156,6 +159,16 @@ impl RedisTicketCache {
             }
         }
         self.write_tombstones(now).await;
+    }
+
+    /// Deletes the latest scans of an event, which hold what people wrote into them. Without an answer of Redis they expire.
+    pub(crate) async fn delete_recent_scans(&self, organization: OrganizationId, event: EventId) {
+        let mut connection = self.0.connection.clone();
+        let mut command = redis::cmd("DEL");
+        command.arg(recent_scans_key(organization, event));
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        let call = async { command.exec_async(&mut connection).await };
+        self.0.breaker.call(deadline, call).await;
     }
 
     /// Writes the pending tombstones.

@@ -20,6 +20,8 @@ pub(crate) struct PostCommitEffects {
     pub(crate) scan_ids: Arc<ScanIds>,
     #[cfg(feature = "redis")]
     pub(crate) redis_cache: Option<crate::node::cache::redis::RedisTicketCache>,
+    #[cfg(feature = "redis")]
+    pub(crate) platform_keys: Option<crate::node::cache::redis::PlatformKeys>,
     pub(crate) occupancy_cache: Arc<OccupancyCache>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) publisher: BusPublisher,
@@ -70,6 +72,10 @@ impl PostCommit for PostCommitEffects {
         if let Some(last) = records.last() {
             self.feed
                 .scans_recorded(records.iter().copied(), last.received_at);
+            #[cfg(feature = "redis")]
+            if let Some(platform_keys) = &self.platform_keys {
+                platform_keys.scans_recorded(records.iter().copied(), last.received_at);
+            }
         }
         if self.publisher.is_enabled() {
             self.publish_scan_ids(&records);

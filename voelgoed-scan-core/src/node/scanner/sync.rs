@@ -144,7 +144,7 @@ impl Scanner {
         let records: Vec<&ScanRecord> = new.chain(changed).collect();
         let ids = records.iter().map(|record| record.scan_id);
         self.0.scan_ids.mark_all(organization, ids.clone());
-        self.0.feed.scans_recorded(records.iter().copied(), now);
+        self.scans_changed(&records, now);
         // The transaction may have told of conflicts.
         self.0.webhooks.notify_enqueued();
         let publisher = &self.0.invalidator.publisher;

@@ -67,7 +67,7 @@ impl Scanner {
                     self.0
                         .occupancy_cache
                         .remove_event((organization, record.event_id));
-                    self.0.feed.scans_recorded([&*record], now);
+                    self.scans_changed(&[&*record], now);
                     self.0
                         .invalidator
                         .publisher

@@ -1,8 +1,8 @@
 //! The records of decided scans, and their answers.
 
 use crate::model::{
-    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, ScanAnswer,
-    ScanRecord,
+    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, RecordedOverride,
+    ScanAnswer, ScanRecord,
 };
 use crate::rules::batch::decide::ScanDecision;
 use crate::rules::batch::{BatchFacts, BatchWrites, KnownScan, SessionFacts};
@@ -43,7 +43,7 @@ impl NewScan {
             received_at: attempt.now,
             source: attempt.scanned_by.source(),
             decided_by: denial.decided_by,
-            override_: attempt.override_,
+            override_: attempt.override_.map(RecordedOverride::from),
             undone: None,
             local_result: None,
             metadata: attempt.metadata,
@@ -100,7 +100,7 @@ pub(super) fn write(
         received_at: attempt.now,
         source: attempt.scanned_by.source(),
         decided_by: decision.decided_by,
-        override_: attempt.override_.clone(),
+        override_: attempt.override_.clone().map(RecordedOverride::from),
         undone: None,
         local_result: None,
         metadata: attempt.metadata.clone(),

@@ -64,6 +64,15 @@ pub(super) fn event_put(before: Option<&Event>, after: &Event) -> Option<Audited
     })
 }
 
+/// A change of an event that has no fields to show.
+pub(super) fn event_change(action: AuditAction, event: EventId) -> AuditedChange {
+    AuditedChange {
+        action,
+        subject: AuditSubject::new(AuditSubjectKind::Event, event),
+        changes: AuditChanges::new(),
+    }
+}
+
 /// A created or replaced gate. `None` if nothing changed. The entry always names the event, because the id of a gate may serve
 /// several events.
 pub(super) fn gate_put(before: Option<&Gate>, after: &Gate) -> Option<AuditedChange> {

@@ -1,4 +1,5 @@
-//! Events and their gates. Both are written as a whole, under ids that the caller chooses, and are never deleted.
+//! Events and their gates. Both are written as a whole, under ids that the caller chooses. Only the deletion of an archived
+//! event deletes them (`retention`).
 //!
 //! Invariant: a change of an event or a gate locks the event, its gates and their counters first. After the change has
 //! returned, no admission that was decided by the old facts is committed. Rules that a change replaces are kept
@@ -14,6 +15,7 @@ use crate::store::sql::change_counters::raise_change_counter;
 use crate::store::sql::former_rules::keep_event_rules;
 use crate::store::sql::gates::{find_gate, insert_gate, is_code_taken, list_gates, update_gate};
 use crate::store::sql::query::Query;
+use crate::store::sql::retention::is_deleted;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{Cursor, Events, Page, PageRequest, PutOutcome, StoreError};
 
@@ -29,7 +31,13 @@ impl<D: Dialect> Events for Sql<D> {
     ) -> Result<PutOutcome<Event>, StoreError> {
         let mut transaction = self.write().await?;
         let new = new_event(organization, id, event, now);
-        let (outcome, change) = if insert_event::<D>(&new, &mut transaction).await? {
+        let is_new = insert_event::<D>(&new, &mut transaction).await?;
+        if is_new && is_deleted::<D>(organization, id, &mut transaction).await? {
+            return Ok(PutOutcome::Conflict(
+                "this id belonged to an event that was deleted",
+            ));
+        }
+        let (outcome, change) = if is_new {
             let change = event_put(None, &new);
             (PutOutcome::Created(new), change)
         } else {
@@ -191,7 +199,7 @@ fn new_event(organization: OrganizationId, id: EventId, event: &EventPut, now: T
 
 /// Locks an event, its gates and their counters. Admissions in progress are committed before, and later ones wait until
 /// the transaction ends. So nobody is admitted by the old capacity after the new one has been acknowledged.
-async fn lock_event_with_gates<D: Dialect>(
+pub(super) async fn lock_event_with_gates<D: Dialect>(
     organization: OrganizationId,
     event: EventId,
     connection: &mut D::Connection,

@@ -4,10 +4,11 @@
 //! device, `s_` session, `t_` ticket, `x_` scan), so that the names of a join never clash.
 
 use crate::model::{
-    AnswerSnapshot, Device, Event, Gate, Outcome, Override, Reason, ScanRecord, ScanSession, Source, Ticket,
-    TicketFacts, TicketListing, Undone,
+    AnswerSnapshot, Device, Event, Gate, Outcome, Reason, RecordedOverride, ScanRecord, ScanSession, Source,
+    Ticket, TicketFacts, TicketListing, Undone,
 };
 use crate::store::StoreError;
+use crate::store::sql::scan_row::CLEARED_REASON;
 use crate::store::sql::{Dialect, Row};
 use crate::sync::ScanState;
 
@@ -120,13 +121,17 @@ pub(crate) fn listing<D: Dialect>(row: &Row<D>) -> Result<TicketListing, StoreEr
 }
 
 pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
-    let override_ = row
-        .opt_parse("x_override_reason")?
-        .map(|reason| Override { reason });
+    let override_ = match row.opt_text("x_override_reason")? {
+        Some(reason) if reason == CLEARED_REASON => Some(RecordedOverride { reason: None }),
+        Some(_) => Some(RecordedOverride {
+            reason: row.opt_parse("x_override_reason")?,
+        }),
+        None => None,
+    };
     let undone = match row.opt_time("x_undone_at")? {
         Some(at) => Some(Undone {
             at,
-            reason: row.parse("x_undone_reason")?,
+            reason: row.opt_parse("x_undone_reason")?,
             device_id: row.opt_id("x_undone_by")?,
         }),
         None => None,

@@ -3,11 +3,14 @@
 use serde::{Serialize, Serializer};
 use uuid::fmt::Simple;
 
-use crate::model::{Format, ScanResult, Timestamp};
+use crate::model::{Format, ReasonText, ScanResult, Timestamp};
 use crate::rules::NewScan;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
 use crate::store::sql::lookup::json_text;
+
+/// The reason of an override after the personal data of its event were deleted. Null means that there was no override.
+pub(crate) const CLEARED_REASON: &str = "";
 
 #[derive(Serialize)]
 pub(crate) struct ScanRow<'a> {
@@ -65,10 +68,12 @@ impl<'a> ScanRow<'a> {
             received_at: record.received_at.as_millis(),
             source: record.source.as_str(),
             decided_by: record.decided_by.as_str(),
-            override_reason: record
-                .override_
-                .as_ref()
-                .map(|override_| override_.reason.as_str()),
+            override_reason: record.override_.as_ref().map(|override_| {
+                override_
+                    .reason
+                    .as_ref()
+                    .map_or(CLEARED_REASON, ReasonText::as_str)
+            }),
             local_result: record.local_result.map(ScanResult::as_str),
             metadata: record.metadata.as_ref().map(json_text).transpose()?,
             payload_sha256: &fingerprint.sha256,

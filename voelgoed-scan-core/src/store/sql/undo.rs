@@ -62,9 +62,10 @@ impl<D: Dialect> Sql<D> {
         let Some(mut ticket) = ticket.filter(|_| is_admission) else {
             return Ok(Some(UndoOutcome::NotOpen));
         };
-        let event = find_event::<D>(organization, record.event_id, &mut transaction)
-            .await?
-            .ok_or_else(|| StoreError::failed("the event of a scan does not exist"))?;
+        // A scan of a deleted event exists no more, even if its row does for a while.
+        let Some(event) = find_event::<D>(organization, record.event_id, &mut transaction).await? else {
+            return Ok(None);
+        };
         let (events, tickets) = (std::iter::once(event.id), std::iter::once(ticket.ticket.id));
         let former = former_rules::load::<D>(organization, events, tickets, &mut transaction).await?;
         let ticket_rules = |facts: &TicketFacts, _| Some(former.of_ticket(&facts.ticket, &event, rules));
@@ -81,7 +82,7 @@ impl<D: Dialect> Sql<D> {
         };
         let undone = Undone {
             at: now,
-            reason: reason.clone(),
+            reason: Some(reason.clone()),
             device_id: device,
         };
         histories.change(scan, |state| state.record.undone = Some(undone.clone()));
@@ -193,7 +194,7 @@ async fn update_scan<D: Dialect>(
         .id(record.organization_id.as_uuid())
         .id(record.scan_id.as_uuid())
         .opt_time(undone.map(|undone| undone.at))
-        .opt_text(undone.map(|undone| undone.reason.as_str()))
+        .opt_text(undone.and_then(|undone| Some(undone.reason.as_ref()?.as_str())))
         .opt_id(undone_by.as_ref().map(DeviceId::as_uuid))
         .text(record.result.as_str())
         .text(record.reason.as_str())

@@ -90,11 +90,10 @@ pub(super) fn key_text((organization, code): TicketKey) -> String {
     let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
     let organization = organization.as_uuid().hyphenated().encode_lower(&mut buffer);
     [
-        "voelgoed:org:",
+        "voelgoed-scan:org:",
         organization,
         ":ticket:",
         code.text().as_str(),
-        ":last_scan",
     ]
     .concat()
 }

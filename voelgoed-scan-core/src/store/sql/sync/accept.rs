@@ -57,6 +57,13 @@ impl<D: SyncDialect> Sql<D> {
         else {
             return Ok(None);
         };
+        if !facts
+            .gates
+            .contains_key(&(row.id("event_id")?, row.id("gate_id")?))
+        {
+            // The event was deleted.
+            return Ok(None);
+        }
         if !facts.quarantined.contains_key(&scan) {
             return Err(StoreError::contended("the scan left the quarantine meanwhile"));
         }

@@ -62,7 +62,8 @@ pub(in crate::store::sql) fn conflict<D: Dialect>(row: &Row<D>) -> Result<Confli
         devices: Vec::new(),
         times: Vec::new(),
     };
-    if conflict.winner_scan_id.is_some() {
+    // The winner of a scan of a deleted event may be deleted already.
+    if conflict.winner_scan_id.is_some() && row.opt_time("winner_at")?.is_some() {
         conflict.gates.push(NamedGate {
             id: row.id("winner_gate_id")?,
             name: row.opt_text("winner_gate_name")?.unwrap_or_default(),

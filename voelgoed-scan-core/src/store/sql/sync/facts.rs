@@ -210,7 +210,7 @@ async fn gate_events<D: SyncDialect>(
         .collect()
 }
 
-/// The gates of the upload at the events of its scans, and those of the recorded scans.
+/// The gates of the upload at the events of its scans, and those of the recorded and of the quarantined scans.
 fn gate_lookups(
     chunk: &UploadChunk<'_>,
     known: &HashMap<ScanId, RecordedScan>,
@@ -225,7 +225,9 @@ fn gate_lookups(
         let record = &known.state.record;
         GateLookup::new(record.event_id, record.gate_id)
     });
-    uploaded.chain(recorded).collect()
+    let quarantined = events.quarantined.values();
+    let quarantined = quarantined.map(|place| GateLookup::new(place.event_id, place.gate_id));
+    uploaded.chain(recorded).chain(quarantined).collect()
 }
 
 /// Reads gates with their events.

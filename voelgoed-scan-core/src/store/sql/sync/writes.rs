@@ -251,7 +251,7 @@ impl<'a> ScanUpdateRow<'a> {
             conflict: scan.conflict,
             winner_scan_id: scan.winner.map(|id| id.as_uuid().simple()),
             undone_at: undone.map(|undone| undone.at.as_millis()),
-            undone_reason: undone.map(|undone| undone.reason.as_str()),
+            undone_reason: undone.and_then(|undone| Some(undone.reason.as_ref()?.as_str())),
             undone_by: undone
                 .and_then(|undone| undone.device_id)
                 .map(|id| id.as_uuid().simple()),

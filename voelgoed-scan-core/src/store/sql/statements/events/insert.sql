@@ -7,9 +7,10 @@
 insert into events (
     organization_id, id, name, status, starts_at, ends_at, capacity, reentry, allow_unsigned,
     ticket_classes, stale_manifest, manifest_max_age_s, inserted_at, updated_at, doors_open_at,
-    doors_close_at, rescheduled_at, time_zone, day_starts_at, allow_media
+    doors_close_at, rescheduled_at, time_zone, day_starts_at, allow_media, archived_at
 )
 values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17, $18, $19
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17, $18, $19,
+    case when $4 = 'archived' then $13 end
 )
 on conflict (organization_id, id) do nothing

@@ -9,5 +9,6 @@ set
     name = $3, status = $4, starts_at = $5, ends_at = $6, capacity = $7, reentry = $8,
     allow_unsigned = $9, ticket_classes = $10, stale_manifest = $11, manifest_max_age_s = $12,
     updated_at = $13, doors_open_at = $14, doors_close_at = $15, rescheduled_at = $16,
-    time_zone = $17, day_starts_at = $18, allow_media = $19
+    time_zone = $17, day_starts_at = $18, allow_media = $19,
+    archived_at = case when $4 = 'archived' then coalesce(archived_at, $13) end
 where organization_id = $1 and id = $2

@@ -22,5 +22,11 @@ where t.organization_id = $1
         or t.holder_folded like $6 escape '!'
         or t.order_folded like $7 escape '!'
     )
+    -- The tickets of a deleted event are there for a while.
+    and exists (
+        select 1
+        from events e
+        where e.organization_id = $1 and e.id = $2
+    )
 order by t.code
 limit $9

@@ -1,0 +1,7 @@
+-- Deletes acceptances of scans of organization $2. $1: a JSON array of {"k": scan}.
+delete from acceptances
+where organization_id = $2
+    and scan_id in (
+        select k.k
+        from jsonb_to_recordset($1::jsonb) as k(k uuid)
+    )

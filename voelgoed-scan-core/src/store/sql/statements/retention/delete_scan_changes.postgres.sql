@@ -1,0 +1,7 @@
+-- Deletes positions of changes of scans of organization $2. $1: a JSON array of {"k": scan}.
+delete from scan_changes
+where organization_id = $2
+    and scan_id in (
+        select k.k
+        from jsonb_to_recordset($1::jsonb) as k(k uuid)
+    )

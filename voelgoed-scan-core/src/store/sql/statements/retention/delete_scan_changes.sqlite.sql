@@ -1,0 +1,7 @@
+-- Deletes positions of changes of scans of organization $2. $1: a JSON array of {"k": scan}.
+delete from scan_changes
+where organization_id = $2
+    and scan_id in (
+        select unhex(value ->> 'k')
+        from json_each($1)
+    )

@@ -1,0 +1,7 @@
+-- Deletes scans of organization $2. $1: a JSON array of {"k": scan}.
+delete from scans
+where organization_id = $2
+    and scan_id in (
+        select unhex(value ->> 'k')
+        from json_each($1)
+    )

@@ -1,0 +1,3 @@
+-- Reads the last row of ticket_media.
+select coalesce(max(rowid), 0) as last
+from ticket_media

@@ -1,0 +1,3 @@
+-- Reads the last row of webhook_deliveries.
+select coalesce(max(rowid), 0) as last
+from webhook_deliveries
