@@ -6,6 +6,7 @@ mod app_version;
 mod audit;
 mod broken_connections;
 mod bulk_writes;
+mod check_in;
 mod citus;
 mod cli;
 mod cluster;
