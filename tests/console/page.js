@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 export const SIZES = { phone: [360, 740], desktop: [1280, 800], hd: [1920, 1080], wall: [3840, 2160] };
-export const VIEWS = ["live", "guests", "devices", "gates", "conflicts", "signals", "wall"];
+export const VIEWS = ["live", "guests", "devices", "gates", "conflicts", "signals", "report", "wall"];
 
 /** Starts Debian's Chromium. */
 export function launch() {
@@ -66,6 +66,13 @@ export class Tab {
     };
     await page.locator(shown[view]).first().waitFor();
     if (view === "live" || view === "wall") await page.locator(".curve svg").waitFor();
+  }
+
+  /** Searches a ticket by its whole code, and chooses it. */
+  async find(code) {
+    await this.page.fill("#search", code);
+    await this.page.locator(".result", { hasText: `…${code.slice(-4)}` }).click();
+    await this.page.locator(".ticket dd", { hasText: `…${code.slice(-4)}` }).waitFor();
   }
 
   /** The text of an element, with single spaces. */

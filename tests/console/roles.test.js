@@ -4,6 +4,7 @@ import { strict as assert } from "node:assert";
 import { after, before, test } from "node:test";
 import { launch, Tab } from "./page.js";
 import { sample } from "./sample.js";
+import { until } from "./server.js";
 
 let browser;
 let data;
@@ -24,8 +25,7 @@ async function buttons(tab) {
 }
 
 async function has(tab, ...names) {
-  const found = await buttons(tab);
-  for (const name of names) assert.ok(found.has(name), `${name} is missing: ${[...found]}`);
+  for (const name of names) await until(async () => (await buttons(tab)).has(name), `the button ${name}`);
 }
 
 async function hasNot(tab, ...names) {
@@ -35,8 +35,7 @@ async function hasNot(tab, ...names) {
 
 /** Searches a guest who is inside. */
 async function openGuest(tab) {
-  await tab.page.fill("#search", data.general[5]);
-  await tab.page.locator(".result").first().click();
+  await tab.find(data.general[5]);
   await tab.page.locator(".history li").first().waitFor();
 }
 

@@ -131,6 +131,24 @@ test("signals shows the open ones in a sentence, and the rules", async () => {
   assert.match(await tab.text("tbody tr:has-text('Nearly full')"), /On 90 %/);
 });
 
+test("report shows who came by class, where and when, and what staff changed by hand", async () => {
+  const { server, event } = data;
+  await tab.show("report", event.id);
+  const report = await server.owner.get(`/scanning/events/${event.id}/report`);
+  const facts = await tab.text(".report .facts");
+  for (const value of [report.tickets.sold, report.tickets.no_shows, report.scans.entries, report.arrivals.peak.entries]) {
+    assert.ok(facts.includes(String(value)), `${value} in ${facts}`);
+  }
+  for (const { class: name, sold, came, no_shows } of report.classes) {
+    assert.equal(await tab.text(`.report tr:has-text("${name ?? "No class"}")`), `${name ?? "No class"} ${sold} ${came} ${no_shows}`);
+  }
+  const denials = await tab.text("section:has(> h2:text-is('Denials by reason'))");
+  assert.match(denials, /Already scanned \d+/);
+  assert.match(await tab.text("section:has(> h2:text-is('Forced entries'))"), /Main gate · Main gate 1.*Already scanned.*wristband was torn/);
+  assert.match(await tab.text("section:has(> h2:text-is('Undone entries'))"), /wrong person/);
+  assert.match(await tab.text("section:has(> h2:text-is('Conflicts'))"), /Entered twice/);
+});
+
 test("the wall fills a screen of 1080p and of 4K without scrolling", async () => {
   await tab.show("wall", data.event.id);
   for (const [width, height] of [[1920, 1080], [3840, 2160]]) {
@@ -155,7 +173,7 @@ test("a reload and a link keep the view and the event", async () => {
   const other = await server.owner.send("PUT", `/events/${crypto.randomUUID()}`, { name: "Another sample", status: "published" });
   await tab.page.reload();
   await tab.ready("live");
-  for (const view of VIEWS.filter((one) => one !== "report")) {
+  for (const view of VIEWS) {
     await tab.show(view, data.event.id);
     await tab.page.reload();
     await tab.ready(view);

@@ -60,6 +60,8 @@ pub mod node;
 pub mod report;
 pub mod rules;
 #[cfg(feature = "node")]
+#[cfg(feature = "node")]
+mod spans;
 pub mod store;
 pub mod sync;
 pub mod token;
@@ -74,6 +76,8 @@ pub use model::{
 #[cfg(feature = "node")]
 pub use node::{Admin, ScanError, Scanner, Setup, SetupError};
 pub use rules::{ScanContext, decide};
+#[cfg(feature = "node")]
+pub use spans::SPAN_TARGET;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::open;
 #[cfg(feature = "node")]

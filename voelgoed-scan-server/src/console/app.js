@@ -321,7 +321,7 @@ function menu() {
     h("div", { class: "panel" },
       h("p", {}, `${organization?.api_key.name ?? ""} · ${word("role", organization?.api_key.role ?? "")}`),
       languageChoice(), theme,
-      h("a", { href: "/openapi.json" }, "openapi.json"), h("p", { class: "hint" }, `voelgoed-scan ${document.body.dataset.version ?? ""}`),
+      h("a", { href: "/docs" }, "/docs"), h("p", { class: "hint" }, `voelgoed-scan ${document.body.dataset.version ?? ""}`),
       button(t("sign_out"), () => signOut())));
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

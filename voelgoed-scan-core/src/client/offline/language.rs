@@ -23,7 +23,9 @@ impl OfflineScanner {
         if verdict.decided_by == VerdictSource::Device {
             let in_use = state.active_manifest.as_ref();
             let messages = in_use.map_or(CustomMessages::NONE, |active| &active.manifest.head().messages);
-            verdict.message = messages.message(self.language(), verdict.reason).to_owned();
+            messages
+                .message(self.language(), verdict.reason)
+                .clone_into(&mut verdict.message);
         }
         verdict
     }
