@@ -37,7 +37,7 @@ Examples:
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "voelgoed-scan", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(name = "voelgoed-scan", version = voelgoed_scan_server::VERSION, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
 #[command(propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
 #[command(infer_subcommands = false, disable_help_subcommand = false)]
 pub(crate) struct Cli {
