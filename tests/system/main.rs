@@ -46,6 +46,7 @@ mod platform_tokens;
 mod poolers;
 mod proxies;
 mod rate_limits;
+mod reference;
 mod request_bodies;
 mod request_checks;
 mod resumed_streams;
