@@ -167,6 +167,7 @@ impl<'a> Changes<'a> {
             "createWebhook" => json!({ "url": "https://other.invalid/", "types": ["scan.*"] }),
             "changeWebhook" => json!({ "types": ["scan.admitted"] }),
             "changeSignalSettings" => json!({ "duplicate_spam": { "limit": 7 } }),
+            "changeMessages" => json!({ "nl": { "admitted": "Welkom" } }),
             other => panic!("{other} changes something: say here how, and what entry it leaves"),
         };
         owner.call_with(&operation.method, &path, &body).await
@@ -198,7 +199,7 @@ fn expected_actions(operation: &str) -> &'static [&'static str] {
         "testWebhook" => &["webhook.test"],
         "redeliverWebhookDelivery" => &["webhook.redeliver"],
         "deleteWebhook" => &["webhook.delete"],
-        "changeSignalSettings" => &["organization.update"],
+        "changeSignalSettings" | "changeMessages" => &["organization.update"],
         "deletePersonalData" => &["event.delete_personal_data"],
         "deleteEvent" => &["event.delete"],
         other => panic!("{other} has no entry here"),

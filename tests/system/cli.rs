@@ -6,6 +6,8 @@ mod demo;
 mod desk;
 mod exit_codes;
 mod fixture;
+mod imports;
+mod messages;
 mod names;
 mod offline;
 mod output;

@@ -4,7 +4,7 @@ use voelgoed_scan_suite::Client;
 use voelgoed_scan_suite::program::Launch;
 
 /// Every variable of the server: those of its help, and the two that hold secrets.
-const VARIABLES: [&str; 30] = [
+const VARIABLES: &[&str] = &[
     "VOELGOED_SCAN_CORS_ORIGIN",
     "VOELGOED_SCAN_METRICS_TOKEN_FILE",
     "VOELGOED_SCAN_MIN_APP_VERSION",

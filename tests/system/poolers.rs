@@ -1,4 +1,4 @@
-//! PgBouncer in front of PostgreSQL: a pool of transactions needs its flag, and is found without it; a pool of sessions needs
+//! `PgBouncer` in front of PostgreSQL: a pool of transactions needs its flag, and is found without it; a pool of sessions needs
 //! nothing.
 
 use std::sync::atomic::AtomicUsize;

@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod latency;
 mod man;
+mod messages;
 mod named_rows;
 mod prune;
 mod put;
@@ -88,6 +89,8 @@ pub(crate) enum Command {
     Conflicts(conflicts::Conflicts),
     /// List signals: what somebody should look at; show and change the rules by which they are found
     Signals(signals::Signals),
+    /// List the texts that stewards see, in seven languages; replace them by the organization's own
+    Messages(messages::Messages),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
     /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
@@ -129,6 +132,7 @@ impl Command {
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Signals(command) => command.run(context).await,
+            Self::Messages(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
             Self::Webhook(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,

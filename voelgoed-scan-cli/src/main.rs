@@ -12,6 +12,7 @@ mod env;
 mod failure;
 mod names;
 mod output;
+mod private_file;
 mod progress;
 mod qr;
 mod view;

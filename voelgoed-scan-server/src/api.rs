@@ -3,15 +3,18 @@
 mod api_keys;
 mod audit;
 mod check_in;
+mod console;
 mod device;
 mod devices;
 mod events;
 mod export;
 mod gates;
 mod manifest;
+mod messages;
 mod occupancy;
 mod operations;
-mod page;
+mod organization;
+mod reference;
 mod retention;
 mod scans;
 mod scoped_lists;
@@ -62,10 +65,13 @@ pub(crate) fn routes() -> Vec<Route> {
         devices::enroll(),
         manifest::show(),
         occupancy::show(),
+        occupancy::activity(),
         stream::watch(),
         signals::list(),
         signals::settings(),
         signals::change_settings(),
+        messages::show(),
+        messages::change(),
         events::list(),
         events::put(),
         events::show(),
@@ -85,6 +91,7 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        organization::show(),
         audit::list(),
         audit::show_key(),
         webhooks::create(),
@@ -100,7 +107,9 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        page::show(),
+        console::page(),
+        console::file(),
+        reference::show(),
     ]
 }
 

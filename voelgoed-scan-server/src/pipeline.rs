@@ -98,7 +98,10 @@ async fn respond(
     if let Some(cors) = cors {
         cors.add_to(headers, path_headers);
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Only the files of the program say otherwise.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
     // HTTP/2 has GOAWAY instead.
     if state.draining.is_cancelled() && version < Version::HTTP_2 {
@@ -174,7 +177,7 @@ async fn dispatch(
     let (route, path) = state.router.find(&method, uri.path())?;
     fields.route = Some(route.path);
     match &route.access {
-        Access::Public(handler) => handler(Arc::clone(state), &headers).await,
+        Access::Public(handler) => handler(Arc::clone(state), &headers, &path).await,
         Access::Anonymous(handler) => {
             let address = state.trusted_proxies.client(peer, &headers);
             let begun = state.address_limit.begin(address, clock::stopwatch()).await;

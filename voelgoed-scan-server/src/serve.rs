@@ -157,6 +157,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
+        reference: OnceLock::new(),
         public_url: config.public_url,
         cors: Cors::new(config.cors_origins),
         webhook_allow_private: config.webhook_allow_private,

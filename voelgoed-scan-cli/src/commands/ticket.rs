@@ -1,5 +1,6 @@
 //! `ticket`: imports, issues, lists, shows and changes the tickets of an event.
 
+mod export;
 pub(super) mod import;
 mod issue;
 mod qr;
@@ -23,8 +24,10 @@ use crate::output::Report;
 /// The subcommands of `ticket`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ticket {
-    /// Import tickets from an NDJSON file, one ticket a line
+    /// Import tickets from NDJSON, JSON or CSV, or from the list of another system
     Import(import::Import),
+    /// Export all tickets of an event, as the import takes them back
+    Export(export::Export),
     /// Issue new tickets; prints their codes and, with --qr-dir, draws their QR codes
     Issue(issue::Issue),
     /// List tickets, or search them by the start of a code, a holder or an order
@@ -34,7 +37,7 @@ Examples:
   voelgoed-scan ticket list --event EVENT --status voided
   voelgoed-scan ticket search --event EVENT 'van der Merwe'")]
     List {
-        /// The start of a code, a holder's name or an order: at least 2 characters
+        /// The start of a code, of a word of a holder's name or of an order: two characters, or one that is not Latin
         search: Option<String>,
         /// Their event
         #[arg(long, env = env::EVENT)]
@@ -74,6 +77,7 @@ impl Ticket {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         match self {
             Self::Import(import) => import.run(context).await,
+            Self::Export(export) => export.run(context).await,
             Self::Issue(issue) => issue.run(context).await,
             Self::Qr(qr) => qr.run(context).await,
             Self::List {

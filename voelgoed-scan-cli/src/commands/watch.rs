@@ -6,12 +6,14 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
+use voelgoed_scan_core::model::{EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
 
 use super::signals::summary;
 use crate::client::{self, Client};
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::{Item, Report, ResultStream, TextStyle, styled};
 
 /// The delay before each attempt to reconnect.
@@ -28,7 +30,8 @@ Examples:
   voelgoed-scan watch EVENT --output json | jq -c 'select(.event==\"scan\").data'")]
 pub(crate) struct Watch {
     /// The event
-    event: EventId,
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
 }
 
 /// A server-sent event (WHATWG HTML, section 9.2).
@@ -81,7 +84,8 @@ struct Subscription {
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
-        let path = format!("/api/v1/scanning/events/{}/stream", self.event);
+        let event = self.event.id(&client).await?;
+        let path = format!("/api/v1/scanning/events/{event}/stream");
         let lines = client::lines(client.events(&path, None).await?);
         let subscription = Subscription {
             client,

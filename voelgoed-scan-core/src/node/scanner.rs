@@ -27,6 +27,7 @@ mod attempt;
 mod cached_denials;
 mod check_in;
 mod error;
+mod messages;
 mod post_commit;
 mod replay;
 mod sessions;

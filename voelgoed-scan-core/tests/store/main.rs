@@ -6,6 +6,7 @@
     reason = "a test that cannot continue fails with the reason"
 )]
 
+mod activity;
 mod admission;
 mod attempts;
 mod audit;
@@ -30,6 +31,7 @@ mod imports;
 mod live;
 mod manifests;
 mod media;
+mod messages;
 mod opening;
 mod plans;
 mod random_walks;
@@ -71,6 +73,10 @@ macro_rules! store_tests {
 macro_rules! all_store_tests {
     ($database:ident) => {
         store_tests! { $database:
+            activity {
+                activity_counts_the_scans_of_each_gate_by_minute,
+                activity_stays_within_the_event_and_the_organization,
+            }
             admission {
                 a_ticket_admits_once,
                 gate_names_with_quotes_and_braces_round_trip,
@@ -177,6 +183,7 @@ macro_rules! all_store_tests {
             }
             imports {
                 an_imported_status_scanned_keeps_the_status,
+                a_dry_run_has_the_outcomes_of_the_import_and_changes_nothing,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
                 null_clears_a_field,
                 an_invalid_line_is_rejected_and_names_the_field,
@@ -224,6 +231,11 @@ macro_rules! all_store_tests {
             }
             record {
                 record_decides_every_attempt_as_decide_does,
+            }
+            messages {
+                messages_are_merged_and_each_change_leaves_an_entry,
+                concurrent_changes_of_messages_lose_nothing,
+                messages_stay_within_their_organization,
             }
             registry {
                 the_last_key_of_an_owner_cannot_be_deleted,

@@ -15,7 +15,10 @@ pub(super) const ALL: &[(&str, &str)] = &[
     (KEYS, "API keys and signing keys."),
     (WEBHOOKS, "Webhooks and their deliveries."),
     (ORGANIZATION, "Settings of the organization, and its audit log."),
-    (OPERATIONS, "Health, metrics and this document. No credential."),
+    (
+        OPERATIONS,
+        "Health, metrics, this document and the web page. No credential.",
+    ),
 ];
 
 const SCANS: &str = "Scans";
@@ -43,7 +46,7 @@ fn subject(segment: &str) -> Option<&'static str> {
         "device" | "devices" | "enroll" => DEVICES,
         "events" | "gates" => EVENTS,
         "tickets" | "personal-data" => TICKETS,
-        "occupancy" | "stream" | "signals" | "report" => LIVE,
+        "occupancy" | "activity" | "stream" | "signals" | "report" => LIVE,
         "api-keys" | "signing-keys" => KEYS,
         "webhooks" | "deliveries" => WEBHOOKS,
         "organization" | "audit" => ORGANIZATION,

@@ -13,7 +13,9 @@ use super::super::value_parsers::variant;
 use super::import::import_tickets;
 use crate::client::Client;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::{NamedEvent, NamedGate};
 use crate::output::{Report, TableRow};
 use crate::progress;
 
@@ -32,8 +34,8 @@ Examples:
   voelgoed-scan ticket issue --event EVENT --count 1 --entry-limit 4 --format vg2 --qr-dir family")]
 pub(crate) struct Issue {
     /// The event that the tickets are for
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
     /// The number of tickets
     #[arg(long, value_name = "N")]
     count: NonZeroU32,
@@ -45,7 +47,7 @@ pub(crate) struct Issue {
     entry_limit: Option<NonZeroU8>,
     /// A gate that admits them; can be given several times [default: all gates]
     #[arg(long = "gate", value_name = "GATE")]
-    gates: Vec<GateId>,
+    gates: Vec<NamedGate>,
     /// Write each ticket's QR code into this folder
     #[arg(long, value_name = "DIR")]
     qr_dir: Option<PathBuf>,
@@ -114,11 +116,12 @@ impl Issue {
         if let Some(dir) = &self.qr_dir {
             std::fs::create_dir_all(dir).map_err(|error| Failure::file(dir, error))?;
         }
-        let mut issued = self.issue(&client).await?;
+        let event = self.event.id(&client).await?;
+        let mut issued = self.issue(&client, event).await?;
         if let Some(dir) = &self.qr_dir {
             let bar = progress::items(u64::from(self.count.get()), context.quiet);
             issued = stream::iter(issued)
-                .map(|ticket| self.draw(&client, dir, ticket))
+                .map(|ticket| self.draw(&client, event, dir, ticket))
                 .buffered(MAX_CONCURRENT)
                 .inspect(|_| bar.inc(1))
                 .try_collect()
@@ -128,15 +131,19 @@ impl Issue {
         Report::list(&issued)
     }
 
-    async fn issue(&self, client: &Client) -> Result<Vec<IssuedTicket>, Failure> {
+    async fn issue(&self, client: &Client, event: EventId) -> Result<Vec<IssuedTicket>, Failure> {
+        let mut gate_ids = Vec::with_capacity(self.gates.len());
+        for gate in &self.gates {
+            gate_ids.push(gate.id(client, Some(event)).await?);
+        }
         let ticket = NewTicket {
             ticket_class: self.class.clone(),
             entry_limit: self.entry_limit,
-            gate_ids: self.gates.clone(),
+            gate_ids,
         };
         let json = crate::output::json(&ticket)?;
         let count = usize::try_from(self.count.get()).unwrap_or(usize::MAX);
-        let tickets = import_tickets(client, self.event, std::iter::repeat_n(json, count)).await?;
+        let tickets = import_tickets(client, event, std::iter::repeat_n(json, count)).await?;
         let issued = tickets.into_iter().map(|ticket| IssuedTicket {
             code: ticket.code,
             id: ticket.id,
@@ -145,11 +152,17 @@ impl Issue {
         Ok(issued.collect())
     }
 
-    async fn draw(&self, client: &Client, dir: &Path, ticket: IssuedTicket) -> Result<IssuedTicket, Failure> {
+    async fn draw(
+        &self,
+        client: &Client,
+        event: EventId,
+        dir: &Path,
+        ticket: IssuedTicket,
+    ) -> Result<IssuedTicket, Failure> {
         let (format, extension) = (self.format, self.file_format.as_str());
         let path = format!(
-            "/api/v1/events/{}/tickets/{}/qr?format={format}&as={extension}",
-            self.event, ticket.code
+            "/api/v1/events/{event}/tickets/{}/qr?format={format}&as={extension}",
+            ticket.code
         );
         let bytes = client.get_bytes(&path).await?;
         let file = dir.join(format!("{}.{extension}", ticket.code));

@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::model::{
-    AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy,
-    Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, ScannedBy, SessionId,
-    Timestamp, TokenHash, Verification,
+    ActivityMinutes, AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction,
+    EventActivity, EventId, EventOccupancy, Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId,
+    ScanRecord, ScannedBy, SessionId, Timestamp, TokenHash, Verification,
 };
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
@@ -154,6 +154,19 @@ impl ScanStore for FakeStore {
         _: Timestamp,
     ) -> Result<Option<EventOccupancy>, StoreError> {
         Ok(None)
+    }
+
+    async fn activity(
+        &self,
+        _: OrganizationId,
+        _: EventId,
+        minutes: ActivityMinutes,
+    ) -> Result<EventActivity, StoreError> {
+        Ok(EventActivity {
+            from: minutes.from(),
+            to: minutes.to(),
+            gates: Vec::new(),
+        })
     }
 
     async fn find_device_by_token(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
