@@ -36,7 +36,7 @@ fn a_rehearsal_scans_a_copy_of_the_event_and_archives_it() {
     assert!(
         server
             .owner
-            .list(&["device", "list", "--status", "active"])
+            .list(&["device", "list", "--status", "active", "--all"])
             .is_empty()
     );
     assert!(

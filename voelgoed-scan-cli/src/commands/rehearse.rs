@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_server::config::parse_duration;
 
 use self::connection::Target;
@@ -26,6 +25,7 @@ use self::percentage::Percentage;
 use self::report::RehearsalReport;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::names::NamedEvent;
 use crate::output::Report;
 use crate::{env, progress};
 
@@ -65,8 +65,8 @@ Examples:
   voelgoed-scan rehearse --event EVENT --closed --concurrency 32 --duration 10s")]
 pub(crate) struct Rehearse {
     /// The event to copy
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
     /// The number of devices
     #[arg(long, value_name = "N", default_value = "50", conflicts_with = "closed")]
     devices: NonZeroU32,
@@ -115,7 +115,8 @@ impl Rehearse {
             })
         };
         let bar = progress::spinner(context.quiet);
-        let mut copy = EventCopy::new(client, self.event);
+        let event = self.event.id(&client).await?;
+        let mut copy = EventCopy::new(client, event);
         let outcome = async {
             let size = self.workload_size();
             let workload = tokio::select! {

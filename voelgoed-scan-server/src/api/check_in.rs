@@ -3,12 +3,13 @@
 use hyper::StatusCode;
 use voelgoed_scan_core::model::{CheckInRequest, ScanAnswer};
 
+use super::messages::{self, ACCEPT_LANGUAGE, CONTENT_LANGUAGE};
 use crate::auth::{Caller, Permission};
 use crate::clock;
+use crate::head::language;
 use crate::problem::Code;
 use crate::request::Request;
 use crate::resource::Resource;
-use crate::response;
 use crate::route::{HandlerResult, Json, Route};
 
 /// `POST /api/v1/scanning/events/{id}/tickets/{code}/check-in`
@@ -21,7 +22,9 @@ pub(crate) fn check_in() -> Route {
          first answer. The code may also be a whole payload of the organization's.",
     )
     .json_body::<CheckInRequest>()
+    .request_headers(ACCEPT_LANGUAGE)
     .responds::<ScanAnswer>(StatusCode::OK, "The decision. Its session_id is null.")
+    .response_headers(CONTENT_LANGUAGE)
     .problems(&[Code::ScanIdReused, Code::ScanUndone, Code::Overloaded])
     .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
     .authenticated(Permission::Staff, run_check_in)
@@ -34,14 +37,12 @@ async fn run_check_in(request: Request<Json<CheckInRequest>>) -> HandlerResult {
     };
     let (event, code) = (request.event_id()?, request.verified_ticket_code().await?);
     let origin = request.audit_context();
-    let answer = request
-        .scanner()
-        .check_in(key, event, code, &request.body.0, origin, request.now)
-        .await?;
+    let scanner = request.scanner();
+    let (answer, messages) = tokio::join!(
+        scanner.check_in(key, event, code, &request.body.0, origin, request.now),
+        scanner.messages(request.organization()),
+    );
+    let answer = answer?;
     request.state.metrics.record_scan(&answer, started.elapsed());
-    Ok(response::full(
-        StatusCode::OK,
-        "application/json",
-        answer.to_json(),
-    ))
+    Ok(messages::worded(answer, &messages, language(&request.headers)))
 }

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
-use voelgoed_scan_core::model::{EventId, Seat, SeatPart, TicketListing, TicketStatus};
+use voelgoed_scan_core::model::{Seat, SeatPart, TicketListing, TicketStatus};
 
 use super::super::value_parsers::variant;
 use crate::client::{self, Query};
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::{Report, ResultStream};
 use crate::private_file;
 
@@ -28,7 +30,8 @@ Examples:
   voelgoed-scan ticket export EVENT --status voided | jq -r .code")]
 pub(crate) struct Export {
     /// The event
-    event: EventId,
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
     /// The form of the export
     #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
     format: ExportFormat,
@@ -77,12 +80,11 @@ struct WrittenExport {
 
 impl Export {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
-        let mut query = Query::new(&format!("/api/v1/events/{}/tickets", self.event));
+        let client = context.client()?;
+        let event = self.event.id(&client).await?;
+        let mut query = Query::new(&format!("/api/v1/events/{event}/tickets"));
         query.add("status", self.status);
-        let exported = context
-            .client()?
-            .stream(&query.path(), "application/x-ndjson")
-            .await?;
+        let exported = client.stream(&query.path(), "application/x-ndjson").await?;
         let lines = client::lines(exported).try_filter(|line| std::future::ready(!line.is_empty()));
         let lines: ResultStream<Bytes> = match self.format {
             ExportFormat::Ndjson => lines.map(|line| Ok(Bytes::from(line? + "\n"))).boxed(),

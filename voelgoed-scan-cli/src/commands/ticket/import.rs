@@ -33,7 +33,9 @@ use self::summary::{ImportCounts, LineError, RejectedLines, Summary};
 use self::upload::RecordUpload;
 use crate::client::{self, Client, Query, Upload};
 use crate::context::Context;
+use crate::env;
 use crate::failure::{Exit, Failure};
+use crate::names::NamedEvent;
 use crate::output::{Item, Report, ResultStream};
 
 /// The arguments of `ticket import`.
@@ -58,8 +60,8 @@ pub(crate) struct Import {
     /// The file; `-` is standard input
     file: PathBuf,
     /// The event that the tickets are for
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
     /// Also print the code and id of each line's ticket, before the counts
     #[arg(long)]
     return_codes: bool,
@@ -121,10 +123,11 @@ impl Import {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
         let source = Source::open(&self.file)?;
-        let path = format!("/api/v1/events/{}/tickets", self.event);
+        let event = self.event.id(&client).await?;
+        let path = format!("/api/v1/events/{event}/tickets");
         self.check_server(&client, &path).await?;
         let settings = Settings {
-            zone: self.zone(&client, &source).await?,
+            zone: self.zone(&client, event, &source).await?,
             names: ColumnNames {
                 preset: self.preset,
                 mappings: self
@@ -180,11 +183,11 @@ impl Import {
     }
 
     /// The time zone of the event, in which a table may have times.
-    async fn zone(&self, client: &Client, source: &Source) -> Result<TimeZone, Failure> {
+    async fn zone(&self, client: &Client, event: EventId, source: &Source) -> Result<TimeZone, Failure> {
         if source.form != Form::Csv && self.preset.is_none() && self.mappings.is_empty() {
             return Ok(TimeZone::UTC);
         }
-        let event: Event = client.get(&format!("/api/v1/events/{}", self.event)).await?;
+        let event: Event = client.get(&format!("/api/v1/events/{event}")).await?;
         event.time_zone.zone().ok_or_else(|| {
             let zone = event.time_zone.to_string();
             Failure::invalid("the time zone of the event", format!("is not known here: {zone}"))

@@ -17,7 +17,9 @@ use super::import::import_tickets;
 use super::sheet::{self, PerPage, SheetFont, SheetTicket};
 use crate::client::Client;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::{NamedEvent, NamedGate};
 use crate::output::{Report, TableRow};
 use crate::private_file;
 use crate::progress;
@@ -40,8 +42,8 @@ Examples:
 #[command(group = clap::ArgGroup::new("drawing").multiple(true))]
 pub(crate) struct Issue {
     /// The event that the tickets are for
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
     /// The number of tickets
     #[arg(long, value_name = "N")]
     count: NonZeroU32,
@@ -53,7 +55,7 @@ pub(crate) struct Issue {
     entry_limit: Option<NonZeroU8>,
     /// A gate that admits them; can be given several times [default: all gates]
     #[arg(long = "gate", value_name = "GATE")]
-    gates: Vec<GateId>,
+    gates: Vec<NamedGate>,
     /// Write each ticket's QR code into this folder
     #[arg(long, value_name = "DIR", group = "drawing")]
     qr_dir: Option<PathBuf>,
@@ -140,6 +142,7 @@ impl TableRow for IssuedTicket {
 
 /// A sheet that is to be written once the tickets exist.
 struct Sheet<'a> {
+    id: EventId,
     path: &'a Path,
     file: std::fs::File,
     font: SheetFont,
@@ -154,15 +157,16 @@ impl Issue {
         if let Some(dir) = &self.qr_dir {
             std::fs::create_dir_all(dir).map_err(|error| Failure::file(dir, error))?;
         }
+        let event = self.event.id(&client).await?;
         let sheet = match &self.sheet {
-            Some(path) => Some(self.begin_sheet(&client, path).await?),
+            Some(path) => Some(self.begin_sheet(&client, event, path).await?),
             None => None,
         };
-        let mut issued = self.issue(&client).await?;
+        let mut issued = self.issue(&client, event).await?;
         if let Some(dir) = &self.qr_dir {
             let bar = progress::items(u64::from(self.count.get()), context.quiet);
             issued = stream::iter(issued)
-                .map(|ticket| self.draw(&client, dir, ticket))
+                .map(|ticket| self.draw(&client, event, dir, ticket))
                 .buffered(MAX_CONCURRENT)
                 .inspect(|_| bar.inc(1))
                 .try_collect()
@@ -176,17 +180,21 @@ impl Issue {
         Report::list(&issued)
     }
 
-    async fn issue(&self, client: &Client) -> Result<Vec<IssuedTicket>, Failure> {
+    async fn issue(&self, client: &Client, event: EventId) -> Result<Vec<IssuedTicket>, Failure> {
+        let mut gate_ids = Vec::with_capacity(self.gates.len());
+        for gate in &self.gates {
+            gate_ids.push(gate.id(client, Some(event)).await?);
+        }
         let mut lines = Vec::new();
         for at in 0..self.count.get() {
             lines.push(crate::output::json(&NewTicket {
                 ticket_class: self.class.clone(),
                 entry_limit: self.entry_limit,
-                gate_ids: self.gates.clone(),
+                gate_ids: gate_ids.clone(),
                 seat: self.seat(at)?,
             })?);
         }
-        let tickets = import_tickets(client, self.event, lines.into_iter()).await?;
+        let tickets = import_tickets(client, event, lines.into_iter()).await?;
         let issued = tickets.into_iter().map(|ticket| IssuedTicket {
             code: ticket.code,
             id: ticket.id,
@@ -211,20 +219,24 @@ impl Issue {
     async fn payload(
         &self,
         client: &Client,
+        event: EventId,
         code: TicketCode,
         rendering: &str,
     ) -> Result<bytes::Bytes, Failure> {
         let format = self.format;
-        let path = format!(
-            "/api/v1/events/{}/tickets/{code}/qr?format={format}&as={rendering}",
-            self.event
-        );
+        let path = format!("/api/v1/events/{event}/tickets/{code}/qr?format={format}&as={rendering}");
         client.get_bytes(&path).await
     }
 
-    async fn draw(&self, client: &Client, dir: &Path, ticket: IssuedTicket) -> Result<IssuedTicket, Failure> {
+    async fn draw(
+        &self,
+        client: &Client,
+        event: EventId,
+        dir: &Path,
+        ticket: IssuedTicket,
+    ) -> Result<IssuedTicket, Failure> {
         let extension = self.file_format.as_str();
-        let bytes = self.payload(client, ticket.code, extension).await?;
+        let bytes = self.payload(client, event, ticket.code, extension).await?;
         let file = dir.join(format!("{}.{extension}", ticket.code));
         private_file::create(&file)
             .and_then(|mut created| created.write_all(&bytes))
@@ -236,9 +248,14 @@ impl Issue {
     }
 
     /// Checks that the sheet can be printed and written.
-    async fn begin_sheet<'a>(&self, client: &Client, path: &'a Path) -> Result<Sheet<'a>, Failure> {
+    async fn begin_sheet<'a>(
+        &self,
+        client: &Client,
+        id: EventId,
+        path: &'a Path,
+    ) -> Result<Sheet<'a>, Failure> {
         let font = SheetFont::open(self.font.as_deref())?;
-        let event: Event = client.get(&format!("/api/v1/events/{}", self.event)).await?;
+        let event: Event = client.get(&format!("/api/v1/events/{id}")).await?;
         let starts_at = event.starts_at.and_then(|time| {
             let time = jiff::Timestamp::from_millisecond(time.as_millis()).ok()?;
             Some(
@@ -256,6 +273,7 @@ impl Issue {
         }
         let file = private_file::create(path).map_err(|error| Failure::file(path, error))?;
         Ok(Sheet {
+            id,
             path,
             file,
             font,
@@ -286,6 +304,7 @@ impl Issue {
         quiet: bool,
     ) -> Result<(), Failure> {
         let Sheet {
+            id,
             path,
             mut file,
             font,
@@ -294,7 +313,7 @@ impl Issue {
         let bar = progress::items(u64::from(self.count.get()), quiet);
         let codes: Vec<_> = issued.iter().map(|ticket| ticket.code).collect();
         let payloads: Vec<_> = stream::iter(codes.iter().copied())
-            .map(|code| self.payload(client, code, "text"))
+            .map(|code| self.payload(client, id, code, "text"))
             .buffered(MAX_CONCURRENT)
             .inspect(|_| bar.inc(1))
             .try_collect()
