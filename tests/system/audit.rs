@@ -30,9 +30,16 @@ async fn verify(owner: &Client) -> usize {
     usize::try_from(head).expect("few")
 }
 
-/// The routes that change something and leave no entry of their own: scans, whose overrides and undos are entered from their
-/// records, and what a device does for itself.
-const WITHOUT_ENTRY: &[&str] = &["scan", "sync", "undoScan", "startSession", "reportOwnDevice"];
+/// The routes that change something and leave no entry of their own: scans, whose overrides, undos and check-ins by hand are
+/// entered from their records, and what a device does for itself.
+const WITHOUT_ENTRY: &[&str] = &[
+    "scan",
+    "sync",
+    "checkIn",
+    "undoScan",
+    "startSession",
+    "reportOwnDevice",
+];
 
 /// What a call needs that changes something.
 struct Changes<'a> {

@@ -13,6 +13,7 @@ fn example_body(operation: &str, tenant: &Tenant) -> Option<Value> {
         "sync" => json!({ "batch_id": new_id(), "sent_at": "2026-11-22T18:00:00Z", "scans": [] }),
         "acceptScan" => json!({ "reason": "seen at the gate" }),
         "undoScan" => json!({ "reason": "by mistake" }),
+        "checkIn" => json!({ "gate_id": tenant.gate, "reason": "the phone is broken" }),
         "reportOwnDevice" => json!({ "battery": 0.5 }),
         "registerDevice" => json!({ "device_id": new_id(), "name": "New" }),
         "changeDevice" => json!({ "name": "Renamed" }),

@@ -15,7 +15,7 @@ pub(crate) fn allowed_callers(operation: &str) -> &'static str {
     match operation {
         "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" | "showManifest" => "device",
         "endSession" | "undoScan" => "device owner admin staff",
-        "listSignals" | "showSignalSettings" => "owner admin staff",
+        "listSignals" | "showSignalSettings" | "checkIn" => "owner admin staff",
         "showSession" | "showOccupancy" | "listScans" | "listEvents" | "showEvent" | "listGates"
         | "showGate" | "showMessages" => ALL,
         "listSessions" | "listConflicts" | "listDevices" | "showDevice" | "watchEvent" | "showTicket"

@@ -350,6 +350,36 @@ async fn a_strict_import_rejects_unknown_fields_and_classes() {
 }
 
 #[tokio::test]
+async fn line_breaks_in_texts_become_spaces() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let code = "AAAAAAAAAAAAAAA1";
+    let line = json!({
+        "code": code, "ticket_class": "Golden\nCircle", "note": "first\r\nsecond\rthird\n", "holder_name": "Ann\nBee",
+        "order_ref": "O\n1", "seat": { "block": "A\nB" },
+    });
+    let counts = import_with(tenant, "", line.to_string()).await;
+    assert_eq!(counts["inserted"], 1, "{counts}");
+    assert_eq!(counts["new_classes"], json!(["Golden Circle"]));
+    let exported = export(&tenant.owner, &format!("/api/v1/events/{}/tickets", tenant.event)).await;
+    let exported = exported.expect(200).lines();
+    let ticket = exported
+        .iter()
+        .find(|ticket| ticket["code"] == code)
+        .expect("the ticket");
+    for (field, value) in [
+        ("note", json!("first second third")),
+        ("holder_name", json!("Ann Bee")),
+        ("order_ref", json!("O 1")),
+        ("seat", json!({ "block": "A B", "row": null, "number": null })),
+    ] {
+        assert_eq!(ticket[field], value, "{field}");
+    }
+    let again = import_with(tenant, "", line.to_string()).await;
+    assert_eq!(again["unchanged"], 1, "{again}");
+}
+
+#[tokio::test]
 async fn every_rejected_line_is_streamed_and_the_counts_are_the_last_line() {
     let fixture = Fixture::new().await;
     let tenant = &fixture.tenant;

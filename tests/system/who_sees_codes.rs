@@ -80,6 +80,7 @@ const ROWS: &[Row] = &[
     with_codes("scan", "the id of another scan", 409, DEVICES, "", ""),
     with_codes("sync", "", 200, DEVICES, DEVICES, ""),
     with_codes("undoScan", "", 200, STAFF_AND_DEVICES, STAFF_AND_DEVICES, ""),
+    with_codes("checkIn", "", 200, STAFF, STAFF, ""),
     with_codes("listScans", "", 200, ALL, STAFF_AND_DEVICES, ""),
     with_codes("listScans", "NDJSON", 200, ALL, STAFF_AND_DEVICES, ADMINS),
     with_codes("listConflicts", "", 200, MEMBERS, STAFF, ""),

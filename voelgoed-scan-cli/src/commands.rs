@@ -2,6 +2,7 @@
 
 mod apikey;
 mod audit;
+mod check_in;
 mod completions;
 mod confirm;
 mod conflicts;
@@ -15,6 +16,7 @@ mod key;
 mod latency;
 mod man;
 mod messages;
+mod named_rows;
 mod prune;
 mod put;
 mod rehearse;
@@ -27,7 +29,8 @@ mod signals;
 mod stats;
 mod tables;
 mod ticket;
-mod value_parsers;
+mod undo;
+pub(crate) mod value_parsers;
 mod verify;
 mod watch;
 mod webhook;
@@ -68,6 +71,10 @@ pub(crate) enum Command {
     Session(session::Session),
     /// Scan tickets, as a device with an active session
     Scan(scan::Scan),
+    /// Check a ticket in by hand, at a gate
+    CheckIn(check_in::CheckIn),
+    /// Undo an admission
+    Undo(undo::Undo),
     /// Recorded scans: list, export
     #[command(subcommand)]
     Scans(scans::Scans),
@@ -119,6 +126,8 @@ impl Command {
             Self::Audit(command) => command.run(context).await,
             Self::Session(command) => command.run(context).await,
             Self::Scan(command) => command.run(context).await,
+            Self::CheckIn(command) => command.run(context).await,
+            Self::Undo(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
             Self::Report(command) => command.run(context).await,
@@ -133,7 +142,7 @@ impl Command {
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(context).await,
-            Self::Completions(command) => Ok(command.run()),
+            Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }
     }

@@ -6,14 +6,17 @@
 mod args;
 mod client;
 mod commands;
+mod completion;
 mod context;
 mod env;
 mod failure;
+mod names;
 mod output;
 mod pdf;
 mod private_file;
 mod progress;
 mod qr;
+mod view;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,8 @@ use crate::context::Context;
 use crate::output::Printer;
 
 fn main() -> ExitCode {
+    // Answers a shell that completes a command line, and ends the process then.
+    clap_complete::CompleteEnv::with_factory(Cli::completed).complete();
     let cli = Cli::read();
     let printer = Printer::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

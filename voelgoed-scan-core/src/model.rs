@@ -41,7 +41,7 @@ pub(crate) mod webhook;
 
 pub use activity::{ActivityMinutes, EventActivity, GateActivity};
 pub use attempt::{
-    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
+    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, ScannedBy, Verification,
 };
 pub use audit::{
     AuditAction, AuditActor, AuditActorKind, AuditChanges, AuditContext, AuditEntry, AuditSignature,
@@ -78,9 +78,9 @@ pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
 pub use reading::{Reading, trim_reading};
 pub use reason::{Reason, ScanResult};
 pub use scan::{
-    DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
-    RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source,
-    UndoRequest, Undone, Warning,
+    CheckInRequest, DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override,
+    PreviousScan, RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket,
+    Source, UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signal::{

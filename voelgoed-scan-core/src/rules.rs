@@ -16,8 +16,8 @@ pub mod vectors;
 mod what_if;
 
 pub use batch::{
-    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, PeopleCount, SessionFacts, build_answer,
-    decide_batch, decide_dry_run,
+    BatchFacts, BatchWrites, CountChange, DeskFacts, KnownScan, NewScan, PeopleCount, SessionFacts,
+    build_answer, decide_batch, decide_dry_run,
 };
 pub use days::{Day, ScanDay};
 pub use decision::{ScanContext, can_be_overridden, decide};

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod check_in;
 mod console;
 mod device;
 mod devices;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Vec<Route> {
         scans::scan(),
         scans::list(),
         scans::undo(),
+        check_in::check_in(),
         sync::sync(),
         sync::list_conflicts(),
         sync::accept(),

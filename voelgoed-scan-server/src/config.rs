@@ -44,7 +44,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
     reason = "the command line shows these texts as they are"
 )]
 #[derive(Debug, Clone, Parser)]
-#[command(name = "voelgoed-scan-server", version)]
+#[command(name = "voelgoed-scan-server", version = crate::VERSION)]
 pub struct Config {
     /// The address to listen on.
     #[arg(

@@ -49,6 +49,7 @@ macro_rules! json_bodies {
 json_bodies!(
     core::model::SessionStart,
     core::model::UndoRequest,
+    core::model::CheckInRequest,
     core::sync::AcceptRequest,
     core::model::DeviceHealth,
     core::model::DeviceRegister,

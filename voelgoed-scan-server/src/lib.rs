@@ -49,6 +49,9 @@ pub mod tls;
 pub mod traces;
 pub mod webhooks;
 
+/// The version of the programs, with the commit that they were built from where the build knew it: `0.1.0 (5e2dd1ec62f0)`.
+pub const VERSION: &str = env!("VOELGOED_SCAN_VERSION");
+
 pub use config::Config;
 pub use serve::{Running, Signals, StartError, migrate_database, start};
 pub use traces::Traces;

@@ -180,10 +180,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     tokio::spawn(Streams::supervise(Arc::clone(&state)));
     let search_clock = state.clock.clone();
     state.scanner.search_signals(move || search_clock.now());
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        "listening on {scheme}://{address}"
-    );
+    tracing::info!(version = crate::VERSION, "listening on {scheme}://{address}");
     Ok(Running {
         address,
         state,

@@ -114,6 +114,7 @@ impl Cli {
         command.args(arguments).env("VOELGOED_SCAN_SERVER", &self.server);
         for name in [
             "VOELGOED_SCAN_TOKEN",
+            "VOELGOED_SCAN_EVENT",
             "VOELGOED_SCAN_SECRET_KEY",
             "VOELGOED_SCAN_DATABASE_URL",
         ] {

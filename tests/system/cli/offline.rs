@@ -121,5 +121,7 @@ fn completions_and_manual_pages_cover_every_command() {
     let directory = tempfile::tempdir().expect("a directory");
     cli.run(&["man", "--dir", &directory.path().display().to_string()])
         .expect(0);
-    assert!(directory.path().join("voelgoed-scan-ticket-import.1").exists());
+    for page in ["voelgoed-scan-ticket-import.1", "voelgoed-scan-server.1"] {
+        assert!(directory.path().join(page).exists(), "{page}");
+    }
 }

@@ -208,7 +208,7 @@ fn a_report_needs_a_member_and_an_event() {
     let viewer = night
         .server
         .owner
-        .json(&["apikey", "create", "Screen", "--role", "viewer"]);
+        .json(&["apikey", "create", "--name", "Screen", "--role", "viewer"]);
     let viewer = night.server.owner.with_token(text(&viewer, "key"));
     let shown = viewer.json(&report);
     assert_eq!(shown["tickets"]["sold"], 5);

@@ -25,6 +25,7 @@
 
 mod attempt;
 mod cached_denials;
+mod check_in;
 mod error;
 mod messages;
 mod post_commit;
@@ -310,12 +311,7 @@ impl Scanner {
         let keyring = self.0.keyrings.get(authenticated.device.organization_id).await?;
         let (client_scan_id, dry_run) = (request.scan_id, request.dry_run);
         let reading = self
-            .verify_at_event(
-                authenticated.device.organization_id,
-                &active_session.event,
-                &request.reading,
-                &keyring,
-            )
+            .verify_at_event(authenticated, &active_session.event, &request.reading, &keyring)
             .instrument(span!("scan.verify"))
             .await?;
         let mut attempt = attempt(authenticated, active_session, request, reading, now);
@@ -339,7 +335,9 @@ impl Scanner {
         Box::pin(async move {
             let decided = self.decide(attempt, mark).instrument(span!("scan.decide"));
             let answer = decided.await?;
-            self.with_occupancy_of_its_gate(active_session, answer).await
+            let place = (active_session.event.id, active_session.gate.id);
+            self.with_occupancy_of_its_gate(authenticated.device.organization_id, place, answer)
+                .await
         })
         .await
     }

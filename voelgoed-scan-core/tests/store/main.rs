@@ -15,6 +15,7 @@ mod authentication;
 mod background;
 mod capacity;
 mod change_counters;
+mod check_in;
 mod checks;
 #[cfg(feature = "postgres")]
 mod concurrent_changes;
@@ -113,6 +114,17 @@ macro_rules! all_store_tests {
                 capacity_limits_concurrent_calls,
                 an_exit_frees_capacity,
                 a_readmission_without_an_exit_uses_no_capacity,
+            }
+            check_in {
+                a_check_in_by_hand_is_decided_and_counted_as_a_scan_at_the_gate,
+                a_check_in_needs_neither_a_session_nor_unsigned_codes,
+                every_check_denies_a_check_in_as_it_denies_a_scan,
+                only_the_same_key_repeats_a_check_in,
+                of_24_concurrent_desks_and_devices_one_admits,
+                an_undone_check_in_leaves_the_names_of_the_others,
+                an_upload_loses_against_a_check_in_and_names_its_desk,
+                a_check_in_is_entered_in_the_audit_log_once_with_its_call,
+                a_device_that_may_search_scans_codes_without_a_signature,
             }
             checks {
                 the_first_failing_check_decides,

@@ -67,6 +67,7 @@ mod tests {
             ("/api/v1/events/{id}/gates/{gate_id}", EVENTS),
             ("/api/v1/events/{id}/tickets/{code}/qr", TICKETS),
             ("/api/v1/scanning/events/{id}/occupancy", LIVE),
+            ("/api/v1/scanning/events/{id}/tickets/{code}/check-in", SCANS),
             ("/api/v1/audit", ORGANIZATION),
             ("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", WEBHOOKS),
             ("/healthz", OPERATIONS),

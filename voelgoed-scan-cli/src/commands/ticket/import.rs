@@ -96,10 +96,10 @@ impl Mappings {
 enum ImportLine {
     /// The counts: the last line.
     Counts(ImportCounts),
-    /// The ticket of a line of the upload.
-    Ticket(ImportedTicket),
     /// A rejected line of the upload.
     Rejected(LineError),
+    /// The ticket of a line of the upload.
+    Ticket(ImportedTicket),
 }
 
 /// The code and id of an imported ticket.

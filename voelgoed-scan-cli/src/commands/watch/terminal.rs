@@ -79,7 +79,8 @@ async fn watch(
         tokio::time::sleep(FACTS_EVERY).await;
         Some((read(client, event).await, ()))
     });
-    let (mut updates, mut facts) = (pin!(updates), pin!(facts));
+    let mut updates = pin!(updates);
+    let mut facts = pin!(facts);
     let mut keys = EventStream::new();
     let mut draw = tokio::time::interval(DRAW_EVERY);
     loop {

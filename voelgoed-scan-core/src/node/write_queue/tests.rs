@@ -11,7 +11,7 @@ use super::*;
 use crate::model::{
     ActivityMinutes, AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction,
     EventActivity, EventId, EventOccupancy, Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId,
-    ScanRecord, SessionId, Timestamp, TokenHash, Verification,
+    ScanRecord, ScannedBy, SessionId, Timestamp, TokenHash, Verification,
 };
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
@@ -215,8 +215,10 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
     Attempt {
         scan_id: ScanId::from_uuid(id),
         organization_id: organization(of),
-        device_id: DeviceId::from_uuid(id),
-        session_id: SessionId::from_uuid(id),
+        scanned_by: ScannedBy::Device {
+            id: DeviceId::from_uuid(id),
+            session_id: SessionId::from_uuid(id),
+        },
         event_id: EventId::from_uuid(id),
         gate_id: GateId::from_uuid(id),
         gate_name: "Main".to_owned(),

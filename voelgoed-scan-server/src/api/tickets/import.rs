@@ -139,12 +139,12 @@ async fn begin(request: &Request<Lines<LineSchema>, ImportParams>) -> Result<(Ev
         .admin()
         .begin_import(organization, event.id, &by, request.now)
         .await?;
-    Ok((event, Target::Tickets(import)))
+    Ok((event, Target::Tickets(Box::new(import))))
 }
 
 /// Where the lines go.
 enum Target {
-    Tickets(TicketImport),
+    Tickets(Box<TicketImport>),
     DryRun(ImportDryRun),
 }
 

@@ -92,7 +92,8 @@ pub(super) fn number(field: &str) -> Option<Value> {
 pub(super) fn is_null(field: &str) -> bool {
     matches!(
         field,
-        "bus"
+        "api_key_id"
+            | "bus"
             | "conflict"
             | "device_scanned_at"
             | "disabled_reason"

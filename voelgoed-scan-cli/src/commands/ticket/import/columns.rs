@@ -91,13 +91,16 @@ impl ColumnNames {
         let names: Vec<_> = header.iter().map(|name| folded(name)).collect();
         let mut sources = self.mapped(header, &names)?;
         let mapped: BTreeSet<_> = self.mappings.iter().map(|mapping| mapping.field).collect();
+        // A column that `--map` names holds what it says, and nothing else.
+        let taken: BTreeSet<_> = sources.iter().flat_map(|(_, places, _)| places.clone()).collect();
         let mut known: BTreeSet<usize> = BTreeSet::new();
         if let Some(preset) = self.preset {
             for choice in preset.choices() {
                 let find = |wanted: &&str| place(&names, wanted);
                 let mut found = choice.alternatives.iter();
                 let places = found.find_map(|columns| columns.iter().map(find).collect::<Option<Vec<_>>>());
-                if let Some(places) = places.filter(|_| !mapped.contains(&choice.field)) {
+                let is_free = |places: &Vec<usize>| places.iter().all(|at| !taken.contains(at));
+                if let Some(places) = places.filter(is_free).filter(|_| !mapped.contains(&choice.field)) {
                     sources.push((choice.field, places, choice.separator));
                 }
             }
@@ -106,6 +109,7 @@ impl ColumnNames {
             for (name, field) in NAMES {
                 if let Some(at) = place(&names, &folded(name))
                     && !mapped.contains(&field)
+                    && !taken.contains(&at)
                 {
                     sources.push((field, vec![at], " "));
                 }
@@ -296,6 +300,18 @@ mod tests {
             fields.get(&Field::HolderName).map(String::as_str),
             Some("Ada Lovelace")
         );
+        let mappings = parse_mappings("code=Barcode").expect("mappings");
+        let mapped = ColumnNames {
+            preset: None,
+            mappings,
+        }
+        .resolve(&header(&["Barcode", "nfc"]));
+        let fields = mapped
+            .expect("columns")
+            .fields(&header(&["c", "n"]))
+            .expect("fields");
+        let held: Vec<_> = fields.keys().copied().collect();
+        assert_eq!(held, [Field::Code, Field::Nfc], "a column holds one field");
         assert_eq!(
             columns.fields(&header(&["x"])),
             Err("has 1 cells, and the header has 5".to_owned())

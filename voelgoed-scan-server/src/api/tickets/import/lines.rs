@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use voelgoed_scan_core::model::{
     ClassName, GateId, HolderName, ImportStatus, Media, Note, OrderRef, Seat, TicketCode, TicketId,
     TicketLine, Timestamp,
@@ -271,6 +272,31 @@ fn line_text(line: &[u8], is_first: bool) -> &[u8] {
     }
 }
 
+/// Replaces the line breaks of texts by spaces: spreadsheets and shops have texts of several lines.
+fn replace_line_breaks(line: &mut Value) {
+    let texts = ["ticket_class", "note", "holder_name", "order_ref", "seat"];
+    for name in texts {
+        match line.get_mut(name) {
+            Some(Value::String(text)) => in_one_line(text),
+            Some(Value::Object(parts)) => parts.values_mut().for_each(|part| {
+                if let Value::String(text) = part {
+                    in_one_line(text);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+fn in_one_line(text: &mut String) {
+    if text.contains(['\n', '\r']) {
+        *text = text
+            .trim_end_matches(['\n', '\r'])
+            .replace("\r\n", " ")
+            .replace(['\n', '\r'], " ");
+    }
+}
+
 /// Parses a line. The error message repeats nothing of the line.
 fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, String> {
     if text.trim_ascii_start().first() == Some(&b'{')
@@ -278,7 +304,8 @@ fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, St
     {
         return Ok(line);
     }
-    let value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    let mut value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    replace_line_breaks(&mut value);
     validator
         .check::<TicketLine, LineSchema>(value)
         .map_err(|errors| {
