@@ -147,6 +147,44 @@ test("an entry is undone, and the guest may enter again", async () => {
   assert.equal((await scan(devices.main, code)).reason, "admitted");
 });
 
+test("a guest is checked in by hand once, although the first answer is lost", async () => {
+  const { server, event, devices, fresh } = data;
+  const code = fresh.splice(0, 1)[0];
+  const before = (await server.owner.get(`/scanning/events/${event.id}/occupancy`)).event.inside;
+  await tab.show("guests", event.id);
+  await tab.find(code);
+  await tab.page.click(".ticket button:has-text('Check in')");
+  // The server records the first call, and the page never hears of it.
+  let lost = 0;
+  await tab.page.route("**/check-in", async (route) => {
+    lost += 1;
+    await route.fetch();
+    await route.abort();
+  }, { times: 1 });
+  await answer({ gate_id: event.gates[0].id, reason: "Sample: the phone of the guest is flat" });
+  await tab.page.locator("dialog .error", { hasText: "cannot be reached" }).waitFor();
+  assert.equal(lost, 1);
+  await tab.page.click("dialog button[type=submit]");
+  await tab.page.locator(".decision.good", { hasText: "Admitted" }).waitFor();
+  const after = await server.owner.get(`/scanning/events/${event.id}/occupancy`);
+  assert.equal(after.event.inside, before + 1, "one person");
+  const { data: scans } = await server.owner.get(`/scanning/scans?event_id=${event.id}&ticket_code=${code}`);
+  assert.deepEqual(scans.map(({ source, reason, device_id }) => [source, reason, device_id]), [["desk", "admitted", null]]);
+  assert.equal((await scan(devices.main, code)).reason, "already_scanned");
+  await audited("scan.check_in", scans[0].scan_id);
+  await until(async () => (await tab.text(".history")).includes("by hand"), "the check-in in the history");
+  assert.ok((await tab.text(".history")).includes("Sample: the phone of the guest is flat"));
+});
+
+test("a check-in that the rules deny shows the reason", async () => {
+  const { event, general } = data;
+  await tab.show("guests", event.id);
+  await tab.find(general[5]);
+  await tab.page.click(".ticket button:has-text('Check in')");
+  await answer({ gate_id: event.gates[1].id, reason: "Sample: says that they lost the wristband" });
+  await tab.page.locator(".decision.bad", { hasText: "Already scanned" }).waitFor();
+});
+
 test("a rule of signals is changed", async () => {
   const { server, event } = data;
   await tab.show("signals", event.id);
