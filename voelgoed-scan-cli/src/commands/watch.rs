@@ -12,13 +12,15 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
+use voelgoed_scan_core::model::{EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
 
 use self::subscription::{Message, Subscription};
 use super::signals::summary;
 use crate::args::OutputFormat;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::{Item, Report, TextStyle, styled};
 
 /// The arguments of `watch`.
@@ -34,7 +36,8 @@ Examples:
   voelgoed-scan watch EVENT --output json | jq -c 'select(.event==\"scan\").data'")]
 pub(crate) struct Watch {
     /// The event
-    event: EventId,
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
     /// Print lines on a terminal, too
     #[arg(long)]
     lines: bool,
@@ -50,14 +53,15 @@ struct MessageJson<'a> {
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
-        let path = format!("/api/v1/scanning/events/{}/stream", self.event);
+        let event = self.event.id(&client).await?;
+        let path = format!("/api/v1/scanning/events/{event}/stream");
         let subscription = Subscription::open(client.clone(), path).await?;
         let is_dashboard = !self.lines
             && context.output == OutputFormat::Table
             && std::io::stdout().is_terminal()
             && std::io::stdin().is_terminal();
         if is_dashboard {
-            return terminal::run(&client, self.event, subscription).await;
+            return terminal::run(&client, event, subscription).await;
         }
         let messages = stream::unfold(subscription, async |mut subscription| {
             let message = subscription.next_message().await;
