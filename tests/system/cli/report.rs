@@ -130,7 +130,7 @@ fn a_report_for_people_has_every_section_and_no_whole_code() {
         for code in &night.codes {
             assert!(!output.contains(code.as_str()), "{output}");
         }
-        assert!(output.contains("…0001"), "{output}");
+        assert!(output.contains("•0001"), "{output}");
     }
 }
 

@@ -7,14 +7,16 @@ mod sections;
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
-use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_core::report::EventReport;
 
 use self::sections::Section;
 use crate::args::OutputFormat;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::{Report as Output, TextStyle, new_table, render_table, styled};
+use crate::view::View;
 
 /// The arguments of `report`.
 #[derive(Debug, Args)]
@@ -24,7 +26,7 @@ Arrivals are the people let in, by gate and quarter of an hour, in the event's t
 cause several. People whom an offline device let in against the rules have arrived; their scans are among the denials and the \
 conflicts.
 
-Table, CSV and PDF show the last four characters of ticket codes. JSON has whole codes where the key may see them. The rows of \
+Table, CSV and PDF show the last four characters of ticket codes, or with --codes whole ones. JSON has whole codes where the key may see them. The rows of \
 the CSV begin with the name of their section.
 
 Examples:
@@ -34,7 +36,8 @@ Examples:
   voelgoed-scan report EVENT --format pdf > report.pdf")]
 pub(crate) struct Report {
     /// The event
-    event: EventId,
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
     /// Format of the report [default: that of --output]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -65,25 +68,34 @@ impl Report {
                 hint: "write it to a file: voelgoed-scan report EVENT --format pdf > report.pdf",
             });
         }
-        let path = format!("/api/v1/scanning/events/{}/report", self.event);
-        let report: EventReport = context.client()?.get_patiently(&path).await?;
+        let client = context.client()?;
+        context.view.check_codes(&client).await?;
+        let event = self.event.id(&client).await?;
+        let path = format!("/api/v1/scanning/events/{event}/report");
+        let report: EventReport = client.get_patiently(&path).await?;
         match format {
-            Format::Table => Output::one(&report, tables(&report)),
+            Format::Table => Output::one(&report, tables(&report, context.view)),
             Format::Json => {
                 let mut json = crate::output::json(&report)?;
                 json.push('\n');
                 Ok(Output::bytes(json))
             }
-            Format::Csv => Ok(Output::bytes(csv::csv(&sections::for_spreadsheets(&report))?)),
-            Format::Pdf => Ok(Output::bytes(pages::pdf(&report, &sections::for_people(&report)))),
+            Format::Csv => Ok(Output::bytes(csv::csv(&sections::for_spreadsheets(
+                &report,
+                context.view,
+            ))?)),
+            Format::Pdf => Ok(Output::bytes(pages::pdf(
+                &report,
+                &sections::for_people(&report, context.view),
+            ))),
         }
     }
 }
 
 /// All sections as tables.
-fn tables(report: &EventReport) -> String {
+fn tables(report: &EventReport, view: View) -> String {
     let mut parts = Vec::new();
-    for section in sections::for_people(report) {
+    for section in sections::for_people(report, view) {
         parts.push(styled(TextStyle::Heading, section.title));
         if section.rows.is_empty() {
             parts.push(format!("{}\n", styled(TextStyle::Dim, "none")));

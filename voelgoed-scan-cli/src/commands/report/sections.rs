@@ -7,6 +7,8 @@ use voelgoed_scan_core::report::{
 };
 use voelgoed_scan_core::sync::Conflict;
 
+use crate::view::View;
+
 /// Up to how many gates the arrivals have a column each. More gates have a row each.
 const MAX_GATE_COLUMNS: usize = 6;
 
@@ -53,8 +55,8 @@ impl Section {
 }
 
 /// The sections for tables and pages.
-pub(super) fn for_people(report: &EventReport) -> Vec<Section> {
-    let times = Times::of(report);
+pub(super) fn for_people(report: &EventReport, view: View) -> Vec<Section> {
+    let times = Times::of(report, view);
     let arrivals = if report.arrivals.gates.len() > MAX_GATE_COLUMNS {
         arrivals_by_row(&report.arrivals, &times)
     } else {
@@ -64,8 +66,8 @@ pub(super) fn for_people(report: &EventReport) -> Vec<Section> {
 }
 
 /// The sections for spreadsheets: each row of the arrivals is one gate in one interval.
-pub(super) fn for_spreadsheets(report: &EventReport) -> Vec<Section> {
-    let times = Times::of(report);
+pub(super) fn for_spreadsheets(report: &EventReport, view: View) -> Vec<Section> {
+    let times = Times::of(report, view);
     sections(report, arrivals_by_row(&report.arrivals, &times), &times)
 }
 
@@ -92,16 +94,27 @@ fn sections(report: &EventReport, arrivals: Section, times: &Times) -> Vec<Secti
     ]
 }
 
-/// Times in the time zone of the event.
+/// How times and ticket codes are shown: times in the time zone of the event.
 struct Times {
     zone: TimeZone,
+    name: String,
+    view: View,
 }
 
 impl Times {
-    fn of(report: &EventReport) -> Self {
+    fn of(report: &EventReport, view: View) -> Self {
+        let zone = report.time_zone.zone().filter(|_| !view.utc);
         Self {
-            zone: report.time_zone.zone().unwrap_or(TimeZone::UTC),
+            name: zone
+                .as_ref()
+                .map_or_else(|| "UTC".to_owned(), |_| report.time_zone.to_string()),
+            zone: zone.unwrap_or(TimeZone::UTC),
+            view,
         }
+    }
+
+    fn code(&self, code: Option<TicketCode>) -> String {
+        code.map_or_else(|| "-".to_owned(), |code| self.view.code(code))
     }
 
     /// Date and minute.
@@ -128,7 +141,7 @@ fn head(report: &EventReport, times: &Times) -> Section {
     let fields = [
         ("Event", report.event_name.to_string()),
         ("Status", report.event_status.to_string()),
-        ("Times in", report.time_zone.to_string()),
+        ("Times in", times.name.clone()),
         ("Report made", times.second(report.generated_at)),
         ("First scan", time(scans.first_at)),
         ("Last scan", time(scans.last_at)),
@@ -262,7 +275,7 @@ fn overrides(rows: &[ReportedOverride], times: &Times) -> Section {
         vec![
             times.second(row.at),
             text(row.gate_name.as_deref()),
-            masked(row.ticket_code),
+            times.code(row.ticket_code),
             row.would_have_been
                 .map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
             actor(&row.by),
@@ -279,7 +292,7 @@ fn undos(rows: &[ReportedUndo], times: &Times) -> Section {
             times.second(row.at),
             times.second(row.scanned_at),
             text(row.gate_name.as_deref()),
-            masked(row.ticket_code),
+            times.code(row.ticket_code),
             actor(&row.by),
             text(row.reason.as_deref()),
         ]
@@ -293,7 +306,7 @@ fn conflicts(rows: &[Conflict], times: &Times) -> Section {
         vec![
             row.kind.to_string(),
             join(row.times.iter().map(|at| times.second(*at)).collect()),
-            masked(row.ticket_code),
+            times.code(row.ticket_code),
             join(row.gates.iter().map(|gate| gate.name.clone()).collect()),
             join(row.devices.iter().map(|device| device.name.clone()).collect()),
         ]
@@ -342,17 +355,4 @@ fn actor(by: &ReportedActor) -> String {
         (None, Some(id)) => format!("{} {id}", by.kind),
         (None, None) => by.kind.to_string(),
     }
-}
-
-/// The last four characters of a code, which admits its bearer where codes may be typed.
-fn masked(code: Option<TicketCode>) -> String {
-    let Some(code) = code else {
-        return "-".to_owned();
-    };
-    let code = code.to_string();
-    let end: String = code
-        .chars()
-        .skip(code.chars().count().saturating_sub(4))
-        .collect();
-    format!("…{end}")
 }
