@@ -96,7 +96,7 @@ impl Event {
 
     /// The reason of the answer to a barcode at the gate.
     #[track_caller]
-    fn scan(&self, scanner: &Cli, barcode: &str) -> String {
+    fn scan(scanner: &Cli, barcode: &str) -> String {
         let output = scanner.run(&["scan", barcode, "--output", "json"]);
         text(&output.value(), "reason").to_owned()
     }
@@ -234,7 +234,7 @@ fn the_orders_of_pretix_are_tried_imported_scanned_exported_and_imported_unchang
         ("10", "ticket_not_found"),
     ] {
         let secret = format!("secretaaaaaaaaaaaaaaaaaaaaaaaa{number}");
-        assert_eq!(event.scan(&scanner, &secret), reason, "{secret}");
+        assert_eq!(Event::scan(&scanner, &secret), reason, "{secret}");
     }
     event.is_unchanged(&file, &pretix, 7);
     event.export_round_trip(7);
@@ -305,7 +305,7 @@ fn an_attendee_list_of_pretix_is_tried_imported_scanned_exported_and_imported_un
         ("secretcsv02", "already_scanned"),
         ("secretcsv03", "ticket_not_found"),
     ] {
-        assert_eq!(event.scan(&scanner, secret), reason, "{secret}");
+        assert_eq!(Event::scan(&scanner, secret), reason, "{secret}");
     }
     let tickets = event.tickets();
     assert!(
@@ -333,9 +333,9 @@ fn a_list_of_eans_is_tried_imported_scanned_exported_and_imported_unchanged() {
     let file = event.file("eans.csv", "EAN\n4006381333931\n4006381333948\n");
     event.try_and_import(&file, &["--preset", "attendees"], 2);
     let scanner = event.server.scanner(&event.id, &event.gate);
-    assert_eq!(event.scan(&scanner, "4006381333931"), "admitted");
-    assert_eq!(event.scan(&scanner, "4006381333931"), "already_scanned");
-    assert_eq!(event.scan(&scanner, "4006381333955"), "ticket_not_found");
+    assert_eq!(Event::scan(&scanner, "4006381333931"), "admitted");
+    assert_eq!(Event::scan(&scanner, "4006381333931"), "already_scanned");
+    assert_eq!(Event::scan(&scanner, "4006381333955"), "ticket_not_found");
     event.export_round_trip(2);
     event.is_unchanged(&file, &["--preset", "attendees"], 2);
     // Another event of the organization may have the same barcodes: they are other tickets.
@@ -379,7 +379,7 @@ fn a_utf16_file_with_semicolons_is_tried_imported_scanned_exported_and_imported_
         let counts = event.try_and_import(&file, &["--preset", "attendees"], 2);
         assert_eq!(counts["new_classes"], json!(["Golden Circle"]));
         let scanner = event.server.scanner(&event.id, &event.gate);
-        assert_eq!(event.scan(&scanner, "B-2"), "admitted");
+        assert_eq!(Event::scan(&scanner, "B-2"), "admitted");
         let found = event
             .owner()
             .list(&["ticket", "search", "Zoë van", "--event", &event.id]);

@@ -59,7 +59,8 @@ impl Night {
             })
             .collect();
         let file = server.path("night.ndjson");
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let mut text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+        text.push('\n');
         fs::write(&file, text).expect("written");
         Self {
             server,
@@ -94,11 +95,11 @@ impl Night {
         let mut days: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut differences = Vec::new();
         for line in &self.lines {
-            let (ticket, day) = (text(line, "ticket_code"), &text(line, "scanned_at")[..10]);
+            let (ticket, day) = (text(line, "ticket_code"), text(line, "scanned_at").split_at(10).0);
             if reentry == "daily" {
-                inside
-                    .values_mut()
-                    .for_each(|people| people.retain(|entered| *entered == day));
+                for people in inside.values_mut() {
+                    people.retain(|entered| *entered == day);
+                }
             }
             let all: usize = inside.values().map(Vec::len).sum();
             let people = inside.entry(ticket).or_default();

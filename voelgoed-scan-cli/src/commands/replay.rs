@@ -109,7 +109,7 @@ struct ReplayState {
 impl Replay {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         if let Some(settings) = self.what_if.clone() {
-            return what_if::run(Reader::open(&self.file, self.format())?, settings, context).await;
+            return what_if::run(Reader::open(&self.file, self.format())?, settings, context);
         }
         let from_stdin = self.file == Path::new("-");
         if from_stdin && self.resume {

@@ -36,7 +36,8 @@ pub(super) enum Limit {
     /// The server answered too late, or not all scans.
     Server,
     /// The server's limit of the scans of one device.
-    RateLimit,
+    #[serde(rename = "rate_limit")]
+    DeviceRate,
     /// Scans failed.
     Errors,
     /// The test had too few tickets.
@@ -70,7 +71,7 @@ impl Recommendation {
             (Limit::Nothing, Some(rate)) => u64::from(rate),
             // The maximum of the server.
             (Limit::Nothing | Limit::Server | Limit::Tickets, _) => decided * HEADROOM_PERCENT / 100,
-            (Limit::RateLimit | Limit::Errors, _) => decided,
+            (Limit::DeviceRate | Limit::Errors, _) => decided,
         };
         let devices = carried * SECONDS_PER_GUEST;
         Self {
@@ -87,7 +88,7 @@ fn limit(measured: &Measured<'_>) -> Limit {
     let decided_enough = measured.scans_per_second >= requested * MIN_DECIDED || measured.tickets_ran_out;
     let only_limited = |code: &String| code == "rate_limited" || code == "not_sent";
     if measured.errors.contains_key("rate_limited") && measured.errors.keys().all(only_limited) {
-        Limit::RateLimit
+        Limit::DeviceRate
     } else if measured.errors.keys().any(|code| code != "not_sent") {
         Limit::Errors
     } else if !measured.errors.is_empty() || !decided_enough || measured.p99_ms > GOOD_LATENCY_MS {
@@ -117,7 +118,7 @@ fn text(measured: &Measured<'_>, limit: Limit, decided: u64, carried: u64, devic
             "The server is at its limit: {decided} scans a second were decided, and 99 of 100 were answered within {p99}. Plan for \
              at most {carried} at the peak, or give the server faster storage or more cores. {stewards}"
         ),
-        (Limit::RateLimit, _) => format!(
+        (Limit::DeviceRate, _) => format!(
             "The server limits the scans of each device (--rate-limit), not its own speed: {} devices got {decided} scans a second \
              through. Repeat the rehearsal with as many devices as the event has.",
             measured.clients
@@ -173,8 +174,8 @@ mod tests {
             codes.iter().map(|code| ((*code).to_owned(), 1)).collect()
         };
         for (codes, limit) in [
-            (["rate_limited"].as_slice(), Limit::RateLimit),
-            (&["not_sent", "rate_limited"], Limit::RateLimit),
+            (["rate_limited"].as_slice(), Limit::DeviceRate),
+            (&["not_sent", "rate_limited"], Limit::DeviceRate),
             (&["not_sent"], Limit::Server),
             (&["rate_limited", "storage_unavailable"], Limit::Errors),
             (&["out_of_reach"], Limit::Errors),

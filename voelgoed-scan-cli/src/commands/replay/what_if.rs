@@ -55,7 +55,7 @@ struct Decider {
 }
 
 /// Decides all lines. JSON has a line for each difference; the table sums up.
-pub(super) async fn run(reader: Reader, settings: Settings, context: &Context) -> Result<Report, Failure> {
+pub(super) fn run(reader: Reader, settings: Settings, context: &Context) -> Result<Report, Failure> {
     let decider = Decider {
         reader,
         nights: Nights::new(context.client()?, settings),
