@@ -46,24 +46,27 @@ fn read_pgm(file: &Path) -> (usize, usize, Vec<u8>) {
     (number(1), number(2), rest.to_vec())
 }
 
-/// The texts of the QR codes of a page.
-fn decoded((width, height, pixels): &(usize, usize, Vec<u8>)) -> Vec<String> {
-    let mut picture =
-        rqrr::PreparedImage::prepare_from_greyscale(*width, *height, |x, y| pixels[y * width + x]);
-    let codes = picture.detect_grids();
-    codes
-        .iter()
-        .map(|code| code.decode().expect("a QR code").1)
-        .collect()
+/// The texts of the QR codes of a page, each read from its own ticket as a camera reads it after the page was cut.
+fn decoded((width, height, pixels): &(usize, usize, Vec<u8>), columns: usize, rows: usize) -> Vec<String> {
+    let (across, down) = (width / columns, height / rows);
+    let tickets = (0..columns * rows).map(|at| (at % columns * across, at / columns * down));
+    let read = |(left, top): (usize, usize)| {
+        let pixel = |x, y| pixels[(top + y) * width + left + x];
+        let mut picture = rqrr::PreparedImage::prepare_from_greyscale(across, down, pixel);
+        let codes = picture.detect_grids();
+        assert!(codes.len() <= 1, "a ticket has one QR code");
+        codes.first().map(|code| code.decode().expect("a QR code").1)
+    };
+    tickets.filter_map(read).collect()
 }
 
 #[test]
 fn every_qr_code_of_a_sheet_is_read_and_admitted() {
-    for (per_page, format, page_counts) in [
-        ("1", "vg1", &[1, 1, 1][..]),
-        ("4", "vg2", &[3]),
-        ("8", "vg1", &[3]),
-        ("8", "vg2", &[8, 1]),
+    for (per_page, (columns, rows), format, page_counts) in [
+        ("1", (1, 1), "vg1", &[1, 1, 1][..]),
+        ("4", (2, 2), "vg2", &[3]),
+        ("8", (2, 4), "vg1", &[3]),
+        ("8", (2, 4), "vg2", &[8, 1]),
     ] {
         let server = TestServer::start();
         let (event, gate) = server.event_and_gate();
@@ -108,7 +111,7 @@ fn every_qr_code_of_a_sheet_is_read_and_admitted() {
             .map(|ticket| text(ticket, "code").to_owned())
             .collect();
         let pages = pages(&file);
-        let read: Vec<_> = pages.iter().map(decoded).collect();
+        let read: Vec<_> = pages.iter().map(|page| decoded(page, columns, rows)).collect();
         assert_eq!(
             read.iter().map(Vec::len).collect::<Vec<_>>(),
             page_counts,
