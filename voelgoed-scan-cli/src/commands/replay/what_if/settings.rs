@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use voelgoed_scan_core::model::TimeZoneName;
 use voelgoed_scan_core::rules::OtherSettings;
 
 use crate::commands::value_parsers::OrNone;
@@ -60,7 +61,13 @@ impl Settings {
                 other.entry_limit = Some(limit);
             }
             "dedup_window" => self.dedup_window = duration(name, value)?,
-            "time_zone" => other.time_zone = Some(parsed(name, value)?),
+            "time_zone" => {
+                let zone: TimeZoneName = parsed(name, value)?;
+                if zone.zone().is_none() {
+                    return Err(format!("time_zone {value:?} is not a known time zone"));
+                }
+                other.time_zone = Some(zone);
+            }
             "day_starts_at" => other.day_starts_at = Some(parsed(name, value)?),
             "doors_open_at" => other.doors_open_at = Some(or_none(name, value)?),
             "doors_close_at" => other.doors_close_at = Some(or_none(name, value)?),

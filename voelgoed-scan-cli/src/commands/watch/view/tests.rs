@@ -28,7 +28,7 @@ fn facts() -> Facts {
     };
     let device = |id: &str, name: &str, seen: Option<&str>, battery: f64, waiting: u32| {
         json!({
-            "id": id, "organization_id": EVENT, "device_id": name, "name": name, "device_type": "scanner",
+            "id": id, "organization_id": EVENT, "device_id": name.replace(' ', "-"), "name": name, "device_type": "scanner",
             "status": "active", "last_seen_at": seen, "settings": {}, "scope": { "event_ids": null, "gate_ids": null },
             "app": null, "battery": battery, "waiting": waiting, "inserted_at": TIME, "updated_at": TIME,
         })
