@@ -1,6 +1,7 @@
 //! The command line: the global options and the help. The arguments of each command are in the command's file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
@@ -55,8 +56,8 @@ pub(crate) struct Cli {
 
 impl Cli {
     /// The command as a shell completes it.
-    pub(crate) fn completed() -> clap::Command {
-        completion::with_names(Self::command())
+    pub(crate) fn completed(shell: Option<&Arc<str>>) -> clap::Command {
+        completion::with_names(Self::command(), shell)
     }
 
     /// Parses the command line. An empty variable counts as unset. Ends the process where the command line is wrong.

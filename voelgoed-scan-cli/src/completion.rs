@@ -5,6 +5,7 @@
 
 use std::any::TypeId;
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Command;
@@ -28,8 +29,8 @@ enum Named {
     Device,
 }
 
-/// The command with completion of names for every argument that takes one.
-pub(crate) fn with_names(command: Command) -> Command {
+/// The command with completion of names, as a shell needs them, for every argument that takes one.
+pub(crate) fn with_names(command: Command, shell: Option<&Arc<str>>) -> Command {
     command
         .mut_args(|argument| {
             let takes = argument.get_value_parser().type_id();
@@ -43,20 +44,21 @@ pub(crate) fn with_names(command: Command) -> Command {
             } else {
                 return argument;
             };
+            let shell = shell.cloned();
             argument.add(ArgValueCompleter::new(move |typed: &OsStr| {
-                candidates(named, &typed.to_string_lossy())
+                candidates(named, &typed.to_string_lossy(), shell.as_deref())
             }))
         })
-        .mut_subcommands(with_names)
+        .mut_subcommands(|command| with_names(command, shell))
 }
 
 /// The names that begin with what was typed.
-fn candidates(named: Named, typed: &str) -> Vec<CompletionCandidate> {
+fn candidates(named: Named, typed: &str, shell: Option<&str>) -> Vec<CompletionCandidate> {
     let typed = fold(&unquoted(typed));
     names(named)
         .into_iter()
         .filter(|name| fold(name).starts_with(&typed))
-        .map(|name| CompletionCandidate::new(quoted(&name, env::completed_shell().as_deref())))
+        .map(|name| CompletionCandidate::new(quoted(&name, shell)))
         .collect()
 }
 

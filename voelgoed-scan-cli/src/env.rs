@@ -53,7 +53,8 @@ pub(crate) fn server() -> String {
     server.unwrap_or_else(|| DEFAULT_SERVER.to_owned())
 }
 
-/// The shell that completes a command line, as clap names it.
+/// The shell that completes a command line, as clap names it. clap removes the variable while it completes, so that this has to be
+/// called before.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"

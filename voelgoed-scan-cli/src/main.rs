@@ -19,6 +19,7 @@ mod qr;
 mod view;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::args::Cli;
 use crate::context::Context;
@@ -26,7 +27,8 @@ use crate::output::Printer;
 
 fn main() -> ExitCode {
     // Answers a shell that completes a command line, and ends the process then.
-    clap_complete::CompleteEnv::with_factory(Cli::completed).complete();
+    let shell = env::completed_shell().map(Arc::from);
+    clap_complete::CompleteEnv::with_factory(|| Cli::completed(shell.as_ref())).complete();
     let cli = Cli::read();
     let printer = Printer::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

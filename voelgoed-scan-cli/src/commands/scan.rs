@@ -161,7 +161,8 @@ fn verdict_line(answer: &ScanAnswer) -> String {
         );
     }
     if let Some(previous) = &answer.previous_scan {
-        let by = if previous.same_device {
+        // Several people check in by hand with one key, which has no session.
+        let by = if previous.same_device && answer.session_id.is_some() {
             "this device"
         } else {
             &previous.device_name
