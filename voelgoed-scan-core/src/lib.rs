@@ -60,8 +60,8 @@ pub mod node;
 pub mod report;
 pub mod rules;
 #[cfg(feature = "node")]
-#[cfg(feature = "node")]
 mod spans;
+#[cfg(feature = "node")]
 pub mod store;
 pub mod sync;
 pub mod token;
