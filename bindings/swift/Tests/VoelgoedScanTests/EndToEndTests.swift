@@ -24,8 +24,7 @@ final class EndToEndTests: ServerTestCase {
 
     func testTheMessageIsInTheLanguageOfTheStewardAndInTheWordsOfTheOrganization() async throws {
         _ = try ask(#"messages {"af": {"admitted": "Welkom!"}, "de": {"ticket_voided": "Zur Kasse, bitte"}}"#)
-        var setup = try setup("gate-a")
-        setup.language = "xh-ZA,af_ZA"
+        let setup = try setup("gate-a", language: "xh-ZA,af_ZA")
         let phone = try await ScannerClient.enroll(setup: setup, uri: ask("enroll gate-a"))
         try await startSession(phone)
         _ = try await phone.refreshManifest()
