@@ -97,7 +97,7 @@ impl Dashboard {
 
     /// Takes a message of the stream. One of a kind or form that this version does not know changes nothing.
     pub(super) fn take(&mut self, message: &Message, now: Timestamp) {
-        self.hear(now);
+        self.mark_alive(now);
         match message.event.as_str() {
             "scan" => {
                 if let Ok(record) = serde_json::from_str(&message.data) {
@@ -157,7 +157,7 @@ impl Dashboard {
     }
 
     /// The server was heard of.
-    pub(super) fn hear(&mut self, now: Timestamp) {
+    pub(super) fn mark_alive(&mut self, now: Timestamp) {
         self.is_connected = true;
         self.heard_at = now;
         self.pass_to(now);

@@ -89,7 +89,7 @@ async fn watch(
         tokio::select! {
             Some(update) = updates.next() => match update? {
                 Update::Message(message) => dashboard.take(&message, env::now()),
-                Update::Alive => dashboard.hear(env::now()),
+                Update::Alive => dashboard.mark_alive(env::now()),
                 Update::Lost => dashboard.is_connected = false,
             },
             input = keys.next() => match input {

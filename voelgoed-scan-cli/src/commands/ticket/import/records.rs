@@ -15,7 +15,7 @@ use super::json_array::JsonArray;
 use super::presets::Preset;
 use super::pretix_orders::{PretixOrders, PretixTicket};
 use super::source::{Form, Line, Source, TextLines, Unreadable};
-use super::ticket_line::{Foreign, LeftOut, judge, to_line};
+use super::ticket_line::{Foreign, LeftOut, check, to_line};
 use crate::failure::Failure;
 
 /// How a file is read.
@@ -257,7 +257,7 @@ fn of_fields(fields: Fields, settings: &Settings) -> Outcome {
         return Outcome::Line(to_line(&fields, &settings.zone));
     }
     let order = fields.get(&Field::OrderRef).cloned().unwrap_or_default();
-    match judge(fields) {
+    match check(fields) {
         Ok(Foreign::Import(fields)) => Outcome::Line(to_line(&fields, &settings.zone)),
         Ok(Foreign::LeftOut(why)) => {
             let order = match settings.names.preset {

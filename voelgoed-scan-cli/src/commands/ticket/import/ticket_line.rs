@@ -72,7 +72,7 @@ const UNPAID: [&str; 8] = [
 /// Applies what a list of another system says of a ticket: it is left out, or never admits, or is valid.
 ///
 /// A valid ticket gets no status, so that one that was voided here stays voided.
-pub(super) fn judge(mut fields: Fields) -> Result<Foreign, String> {
+pub(super) fn check(mut fields: Fields) -> Result<Foreign, String> {
     let status = fields.remove(&Field::Status).unwrap_or_default();
     let word = status.trim().to_lowercase().replace(['_', '-'], " ");
     // A status may be followed by a remark: "canceled (paid fee)".
@@ -176,7 +176,7 @@ pub(super) fn to_line(fields: &Fields, zone: &TimeZone) -> String {
                 let digits = trimmed.to_uppercase().replace([' ', ':', '-'], "");
                 media.push(json!(format!("nfc:{digits}")));
             }
-            // `judge` takes them out.
+            // `check` takes them out.
             Field::Paid | Field::TestMode | Field::Canceled | Field::Blocked => {}
         }
     }
@@ -280,7 +280,7 @@ mod tests {
         let judged = |texts: &[(Field, &str)]| {
             let mut all = fields(texts);
             all.insert(Field::Barcode, "b1".to_owned());
-            judge(all)
+            check(all)
         };
         let status = |word: &str| match judged(&[(Field::Status, word)]) {
             Ok(Foreign::Import(fields)) => fields.get(&Field::Status).cloned(),
@@ -315,8 +315,8 @@ mod tests {
             assert!(matches!(judged(&[(field, "No")]), Ok(Foreign::Import(_))));
         }
         assert!(judged(&[(Field::Status, "maybe")]).is_err());
-        assert!(judge(fields(&[(Field::HolderName, "Ada")])).is_err());
-        let shortened = judge(fields(&[(Field::Barcode, "4.00638E+12")]));
+        assert!(check(fields(&[(Field::HolderName, "Ada")])).is_err());
+        let shortened = check(fields(&[(Field::Barcode, "4.00638E+12")]));
         assert!(shortened.is_err_and(|why| why.contains("spreadsheet")));
     }
 }

@@ -179,7 +179,7 @@ fn everything_is_dimmed_and_dated_without_a_connection() {
     let head: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
     assert!(head.contains("no connection, as of 20:00:24"), "{head}");
     // It is lit again once the server is heard of.
-    dashboard.hear(now());
+    dashboard.mark_alive(now());
     let terminal = frame(&dashboard, 100, 24);
     assert!(!terminal.backend().buffer().content().iter().all(dimmed));
 }
