@@ -55,7 +55,7 @@ use lock::DatabaseLock;
 use log::{DeviceLog, LogEntry};
 use manifests::ActiveManifest;
 use memory::LocalPassage;
-pub(crate) use own_scans::{OwnPassage, OwnVerdict, RecordedScans};
+pub(crate) use own_scans::{OwnPassage, OwnVerdict, PassagePlace, RecordedScans};
 pub use rejected::RejectedScan;
 pub use replacement::{RescueReport, StorageReplacement};
 pub use revocation::DeviceRefusal;
