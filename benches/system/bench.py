@@ -15,6 +15,7 @@ import growth
 import manifest
 import page
 import plot
+import storage
 import webhooks
 from server import Echo, Server
 from sql import SqlTickets, Postgres
@@ -215,7 +216,7 @@ def allocators(bench):
 
 TARGETS = {1: target_1, 2: target_2, 3: target_3, 4: target_4, 5: growth.target_5, 6: growth.target_6,
            7: growth.target_7, 9: contention.target_9, 10: contention.target_10, 11: manifest.target_11,
-           12: build.target_12, 13: webhooks.target_13}
+           12: build.target_12, 13: webhooks.target_13, 14: storage.target_14}
 
 
 def main():

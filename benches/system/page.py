@@ -229,6 +229,41 @@ def row_13(bench):
     )
 
 
+def row_14(bench):
+    found = bench.rows.get(14)
+    if not found:
+        return NOT_RUN
+    sizes, writes = found["sizes"], found["writes"]
+    rows, indexes = sizes["rows"], sum(sizes["indexes"].values())
+    cost = ratio(writes["with"], writes["without"])
+    slowest = max(one["ms"] for one in found["lists"].values())
+    return (
+        f"{rows:,} scans take {(sizes['table'] + indexes) / 1e9:.1f} GB; the slowest page of 100 by any filter {slowest:.0f} ms; "
+        f"one.sql with the indexes of event and device {rates(writes['with'])}",
+        f"without these two indexes {rates(writes['without'])}",
+        f"{spread(cost)}; no target",
+        "",
+    )
+
+
+def storage_lines(bench):
+    """The sizes and lists of target 14."""
+    found = bench.rows.get(14)
+    if not found:
+        return []
+    sizes = found["sizes"]
+    rows = sizes["rows"]
+    lines = ["", "## Storage", "", f"{rows:,} scans of 5 events on PostgreSQL.", "", "| part | bytes a scan |", "|---|---|",
+             f"| the table | {sizes['table'] / rows:.0f} |"]
+    lines += [f"| `{name}` | {size / rows:.0f} |" for name, size in sizes["indexes"].items() if size / rows >= 1]
+    lines += ["", "| the newest 100 scans by | ms | requests |", "|---|---|---|"]
+    lines += [f"| {name} | {one['ms']:.0f} | {one['requests']} |" for name, one in found["lists"].items()]
+    brin = found["brin"]
+    lines += ["", f"A page by `scans_time` takes PostgreSQL {brin['scans_time']:.1f} ms, and {brin['brin']:,.0f} ms by a BRIN",
+              "index in its place, which keeps no order."]
+    return lines
+
+
 NAMES = {
     1: "First-time valid scans over HTTP on PostgreSQL, durable",
     2: "Duplicates answered from memory",
@@ -243,13 +278,14 @@ NAMES = {
     11: "Manifest of 100,000 tickets",
     12: "A clean build of the README's first command",
     13: "First-time valid scans beside a webhook that wants all scans, 32 clients",
+    14: "Stored scans",
 }
 
 
 def write(bench, options):
     rows = {1: row_1(bench), 2: row_2(bench), 3: row_3(bench), 4: row_4(bench), 5: row_5(bench), 6: row_6(bench),
             7: row_7(bench), 8: row_8(), 9: row_9(bench), 10: row_10(bench), 11: row_11(bench), 12: row_12(bench),
-            13: row_13(bench)}
+            13: row_13(bench), 14: row_14(bench)}
     command = os.environ.get("VOELGOED_SCAN_BENCH_COMMAND", "scripts/bench")
     changed, asked = bench.postgres.settings()
     lines = [
@@ -287,6 +323,7 @@ def write(bench, options):
                   "| allocator | rate | p99 | memory after |", "|---|---|---|---|"]
         lines += [f"| {name} | {rates(runs)} | {statistics.median(run['p99'] for run in runs):.2f} ms | {memory:.0f} MiB |"
                   for name, (runs, memory) in found.items()]
+    lines += storage_lines(bench)
     pieces = [(name, criterion(name)) for name in PIECES]
     if any(time for _, time in pieces):
         lines += ["", "## Pieces", "", "`cargo bench --bench scan --bench phone`, one core, medians.", "",
