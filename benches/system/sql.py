@@ -92,7 +92,7 @@ class SqlTickets:
 
     def __init__(self, postgres, database, organization, event, gate, device, session):
         self.postgres, self.database = postgres, database
-        self.ids = {"org": organization, "event": event, "server": server_turn, "device": device, "session": session}
+        self.ids = {"org": organization, "event": event, "gate": gate, "device": device, "session": session}
         self.made = 0
 
     def tickets(self, count):

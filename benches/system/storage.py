@@ -78,7 +78,7 @@ def first_page(server, parameters):
             raise RuntimeError(f"the list: {response.status} {body}")
         requests += 1
         found += len(body["data"])
-        cursor = body["meta"]["next_cursor"]
+        cursor = body["next_cursor"]
         if not cursor:
             break
     return {"ms": (time.monotonic() - began) * 1000, "requests": requests, "scans": found}
