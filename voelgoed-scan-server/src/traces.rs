@@ -181,8 +181,9 @@ impl HttpClient for CollectorClient {
             let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        let bounded = self.runtime.spawn(tokio::time::timeout(EXPORT_TIMEOUT, call));
-        bounded.await??
+        // The timeout needs the runtime, too: it is made on it.
+        let bounded = async move { tokio::time::timeout(EXPORT_TIMEOUT, call).await };
+        self.runtime.spawn(bounded).await??
     }
 }
 
@@ -192,7 +193,6 @@ pub(crate) fn request_span(method: &Method, headers: &HeaderMap) -> Span {
         target: SPAN_TARGET,
         "request",
         otel.kind = "server",
-        otel.name = Empty,
         otel.status_code = Empty,
         http.request.method = method.as_str(),
         http.route = Empty,
@@ -214,7 +214,8 @@ pub(crate) fn end_request(span: &Span, method: &Method, route: &'static str, sta
     if span.is_disabled() {
         return;
     }
-    span.record("otel.name", format!("{method} {route}"));
+    // The name of a span that has begun does not follow a recorded `otel.name`.
+    span.context().span().update_name(format!("{method} {route}"));
     span.record("http.route", route);
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
