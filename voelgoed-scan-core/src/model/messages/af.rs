@@ -22,7 +22,7 @@ pub(super) const fn message(reason: Reason) -> &'static str {
         Reason::OtherEvent => "Kaartjie is vir ’n ander geleentheid",
         Reason::GateNotAllowed => "Verkeerde hek",
         Reason::TicketUsed => "Kaartjie is reeds gebruik",
-        Reason::TicketVoided => "Kaartjie is gekanselleer",
+        Reason::TicketVoided => "Kaartjie is ongeldig gemaak",
         Reason::TicketRefunded => "Kaartjie is terugbetaal",
         Reason::TicketNotYetValid => "Kaartjie is nog nie geldig nie",
         Reason::TicketExpired => "Kaartjie het verval",
