@@ -6,12 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use serde_json::json;
 use tempfile::TempDir;
 use voelgoed_scan_suite::fixture::new_id;
 use voelgoed_scan_suite::program::{Launch, Program};
 use voelgoed_scan_suite::services::{free_port, shared_database, signal};
+use voelgoed_scan_suite::wait::report_duration;
 use voelgoed_scan_suite::{Client, Cluster, wait_until};
 
 /// The number of clients that send one request after the other. A machine that is overloaded would fail requests and starts
@@ -21,8 +23,18 @@ const CLIENTS: usize = 3;
 /// Held by a test, because both together overload a small machine.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// The number of requests between two restarts.
-const REQUESTS: usize = 300;
+/// The number of requests between two steps of a restart. There are nine steps.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the length of a run that a person starts"
+)]
+fn requests_per_step() -> usize {
+    let requests = std::env::var("VOELGOED_SCAN_RESTART_REQUESTS");
+    requests.map_or(300, |text| {
+        text.parse()
+            .expect("VOELGOED_SCAN_RESTART_REQUESTS is a number of requests")
+    })
+}
 
 /// The addresses of the nodes in the configurations of `deploy/`.
 const NODES: [&str; 2] = ["node-a:8080", "node-b:8080"];
@@ -157,13 +169,15 @@ async fn restart_nodes_under_load(start_proxy: impl FnOnce(u16, &[String; 2]) ->
             })
         })
         .collect();
+    let requests = requests_per_step();
     let more_requests = async || {
         let before = answered.load(Ordering::SeqCst);
         wait_until("requests are answered", || {
-            std::future::ready(answered.load(Ordering::SeqCst) >= before + REQUESTS)
+            std::future::ready(answered.load(Ordering::SeqCst) >= before + requests)
         })
         .await;
     };
+    let began = Instant::now();
     more_requests().await;
     for _ in 0..2 {
         for (node, program) in programs.iter_mut().enumerate() {
@@ -188,6 +202,10 @@ async fn restart_nodes_under_load(start_proxy: impl FnOnce(u16, &[String; 2]) ->
         failures.extend(client.await.expect("without a panic"));
     }
     let answered = answered.load(Ordering::SeqCst);
+    report_duration(
+        &format!("{} of {answered} requests failed", failures.len()),
+        began.elapsed(),
+    );
     assert!(
         failures.is_empty(),
         "{} of {answered}: {:?}",
