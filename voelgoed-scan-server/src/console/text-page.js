@@ -41,7 +41,7 @@ export const PAGE = {
   inside: ["Inside", "Binne", "Binnen", "Drinnen", "À l’intérieur", "Dentro", "Dentro"],
   last_half_hour: ["Last 30 min", "Laaste 30 min", "Laatste 30 min", "Letzte 30 Min.", "30 dernières min", "Últimos 30 min", "Últimos 30 min"],
   last_scans: ["Last scans", "Laaste skanderings", "Laatste scans", "Letzte Scans", "Derniers scans", "Últimos escaneos", "Últimas leituras"],
-  leave_wall: ["Leave the wall", "Verlaat die groot skerm", "Groot scherm sluiten", "Wandanzeige verlassen", "Quitter le grand écran", "Salir de la pantalla grande", "Sair do ecrã grande"],
+  leave_wall: ["Leave the wall", "Verlaat", "Sluiten", "Wandanzeige verlassen", "Quitter", "Salir", "Sair"],
   no_capacity: ["people, no capacity set", "mense, geen kapasiteit gestel", "mensen, geen capaciteit ingesteld", "Personen, keine Kapazität gesetzt", "personnes, sans capacité fixée", "personas, sin aforo fijado", "pessoas, sem lotação definida"],
   no_entries: ["No entries yet", "Nog niemand ingegaan nie", "Nog niemand binnengekomen", "Noch keine Eintritte", "Pas encore d’entrées", "Aún no hay accesos", "Ainda sem entradas"],
   no_signals: ["Nothing needs attention", "Niks verg aandag nie", "Niets vraagt aandacht", "Nichts zu beachten", "Rien à signaler", "Nada requiere atención", "Nada requer atenção"],
