@@ -1,7 +1,7 @@
 //! Tells the program which commit it was built from.
 //!
 //! The commit is `VOELGOED_SCAN_COMMIT` where a packager sets it, otherwise that of the Git working tree. Without both, as in
-//! an unpacked archive, the program has a version and no commit.
+//! an unpacked archive or where git is not installed, `--version` says that the commit is unknown.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,11 +19,8 @@ fn main() {
     let given = std::env::var(VARIABLE).ok().filter(|commit| !commit.is_empty());
     let commit = given.or_else(commit_of_working_tree);
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    let version = match commit {
-        Some(commit) => format!("{version} ({commit})"),
-        None => version,
-    };
-    println!("cargo::rustc-env=VOELGOED_SCAN_VERSION={version}");
+    let commit = commit.as_deref().unwrap_or("commit unknown");
+    println!("cargo::rustc-env=VOELGOED_SCAN_VERSION={version} ({commit})");
 }
 
 /// The short id of the commit that is checked out. The build runs again when another one is.

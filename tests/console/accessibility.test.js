@@ -47,6 +47,21 @@ for (const language of ["en", "de"]) {
   }
 }
 
+test("no view is wider than a phone in any language", async () => {
+  const { server, event } = data;
+  for (const language of ["en", "af", "nl", "de", "fr", "es", "pt"]) {
+    const tab = await Tab.open(browser, server, { client: server.owner, fragment: `#live/${event.id}`, language });
+    await tab.ready("live");
+    const [width, height] = SIZES.phone;
+    await tab.page.setViewportSize({ width, height });
+    for (const view of VIEWS) {
+      await tab.show(view, event.id);
+      assert.ok((await tab.overflow()) <= 0, `${view} in ${language}`);
+    }
+    await tab.close();
+  }
+});
+
 test("the form, the questions, the pairing and the menu are accessible", async () => {
   const { server, event } = data;
   for (const theme of ["light", "dark"]) {

@@ -45,6 +45,14 @@ test("every language has every text, with the same parameters", () => {
   }
 });
 
+test("French has no-break spaces at its signs, and Spanish opens questions and exclamations", () => {
+  const [french, spanish] = [LANGUAGES.indexOf("fr"), LANGUAGES.indexOf("es")];
+  for (const [key, row] of Object.entries(texts)) {
+    assert.doesNotMatch(row[french], /(^|[^\u00a0\u202f])[?!;»]|« |[^\u00a0]:( |$)/, key);
+    for (const [open, close] of ["¿?", "¡!"]) assert.equal(row[spanish].includes(open), row[spanish].includes(close), key);
+  }
+});
+
 test("every text is used, and every text that is used exists", () => {
   const scripts = readdirSync(folder).filter((name) => name.endsWith(".js") && !name.startsWith("text-"));
   const source = scripts.map((name) => readFileSync(join(folder, name), "utf8")).join("\n");

@@ -144,7 +144,7 @@ test("report shows who came by class, where and when, and what staff changed by 
   }
   const denials = await tab.text("section:has(> h2:text-is('Denials by reason'))");
   assert.match(denials, /Already scanned \d+/);
-  assert.match(await tab.text("section:has(> h2:text-is('Forced entries'))"), /Main gate · Main gate 1.*Already scanned.*wristband was torn/);
+  assert.match(await tab.text("section:has(> h2:text-is('Overrides'))"), /Main gate · Main gate 1.*Already scanned.*wristband was torn/);
   assert.match(await tab.text("section:has(> h2:text-is('Undone entries'))"), /wrong person/);
   assert.match(await tab.text("section:has(> h2:text-is('Conflicts'))"), /Entered twice/);
 });

@@ -17,7 +17,7 @@ const ADMITTED: [(&str, &str); 7] = [
     ("nl", "Toegelaten"),
     ("de", "Einlass gewährt"),
     ("fr", "Entrée autorisée"),
-    ("es", "Entrada autorizada"),
+    ("es", "Acceso autorizado"),
     ("pt", "Acesso autorizado"),
 ];
 

@@ -67,6 +67,7 @@ mod tenant_isolation;
 mod ticket_import;
 mod times;
 mod tracing;
+mod version;
 mod webhook_acceptance;
 mod webhook_delivery;
 mod webhooks;

@@ -29,7 +29,8 @@
 //!
 //! # Features
 //!
-//! Without features the crate has the first six modules and depends on no async runtime, no database and no network.
+//! Without features the crate has the modules from `model` to `sync` and `net`, and depends on no async runtime, no database
+//! and no network.
 //!
 //! | feature | adds |
 //! |---|---|

@@ -49,7 +49,8 @@ pub mod tls;
 pub mod traces;
 pub mod webhooks;
 
-/// The version of the programs, with the commit that they were built from where the build knew it: `0.1.0 (5e2dd1ec62f0)`.
+/// The version of the programs with the commit that they were built from: `0.1.0 (5e2dd1ec62f0)`. A build that does not know the
+/// commit says `0.1.0 (commit unknown)`.
 pub const VERSION: &str = env!("VOELGOED_SCAN_VERSION");
 
 pub use config::Config;

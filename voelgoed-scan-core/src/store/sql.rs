@@ -2,7 +2,7 @@
 //! differs is a constant, a method or a statement of the dialect.
 //!
 //! Every statement is a file below `statements/`, with a comment that describes it. `name.sqlite.sql` and
-//! `name.postgres.sql` are variants of one statement. `organizations/` to `sync/` group them by subject.
+//! `name.postgres.sql` are variants of one statement. The folders group them by subject.
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
 //! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,

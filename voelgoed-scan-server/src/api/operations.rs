@@ -1,4 +1,4 @@
-//! Endpoints for operators: health, readiness, metrics and the OpenAPI document. They need no credential.
+//! Endpoints for operators: health, readiness, metrics and the OpenAPI document. Only `/metrics` may ask for a token.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Records a quarantined scan that staff accepted, as if its device were trusted.
+//! Records a quarantined scan that an owner or admin accepted, as if its device were trusted.
 //!
 //! Invariant: a scan is accepted once. The row of the device keeps two acceptances of one scan apart.
 
