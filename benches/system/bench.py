@@ -1,6 +1,6 @@
-"""Measures the gate beside plain SQL and a bare echo; `scripts/bench` calls it.
+"""Compares the server with plain SQL and a bare HTTP echo. `scripts/bench` calls it.
 
-Every claim is a ratio of two medians of one run, the two sides in turn; the smallest is told turn by turn as well.
+Every claim is a ratio of two medians of one run, in which the two sides take turns. The smallest ratio is also given by turn.
 """
 
 import argparse
@@ -15,9 +15,10 @@ import growth
 import manifest
 import page
 import plot
+import storage
 import webhooks
-from gate import Echo, Server
-from sql import Field, Postgres
+from server import Echo, Server
+from sql import SqlTickets, Postgres
 
 CLIENTS = [1, 2, 4, 8, 16, 32, 64, 128]
 
@@ -39,7 +40,7 @@ class Bench:
         self.rows = {}
         self.series = {}
 
-    def say(self, text):
+    def log(self, text):
         print(text, file=sys.stderr, flush=True)
 
     def turns(self, sides, rounds=None):
@@ -49,60 +50,60 @@ class Bench:
             for name, run in sides.items():
                 result = run()
                 given[name].append(result)
-                self.say(f"  {name} {turn + 1}: {result['rate']:.0f}/s p50 {result['p50']:.3f} p99 {result['p99']:.3f} ms")
+                self.log(f"  {name} {turn + 1}: {result['rate']:.0f}/s p50 {result['p50']:.3f} p99 {result['p99']:.3f} ms")
         return given
 
     def database(self):
         self.databases += 1
         return f"bench_{self.databases}"
 
-    def gate_on_postgres(self, redis=True):
+    def server_on_postgres(self, redis=True):
         """A server on a new database, and the same database for plain SQL."""
         name = self.database()
         server = Server(self.postgres.create(name), self.redis if redis else None, self.folder / f"{name}.log")
-        server.furnish()
-        device, session = server.post()
-        field = Field(self.postgres, name, server.organization, server.event, server.gate, device, session)
-        return server, field
+        server.create_organization()
+        device, session = server.start_session()
+        sql = SqlTickets(self.postgres, name, server.organization, server.event, server.gate, device, session)
+        return server, sql
 
-    def fresh(self, server, field, clients, seconds=None, most=12_000):
+    def fresh(self, server, sql, clients, seconds=None, max_rate=12_000):
         """First-time valid scans over HTTP, closed loop."""
         seconds = seconds or self.seconds
-        field.settle()
-        return server.anew().rehearse(seconds, "--tickets", most * (seconds + 1), closed=clients)
+        sql.vacuum_and_checkpoint()
+        return server.restarted().rehearse(seconds, "--tickets", max_rate * (seconds + 1), closed=clients)
 
 
 def target_1(bench):
-    bench.say("1: first-time valid scans on PostgreSQL and Redis, against pgbench")
-    server, field = bench.gate_on_postgres()
-    most = 15_000
+    bench.log("1: first-time valid scans on PostgreSQL and Redis, against pgbench")
+    server, sql = bench.server_on_postgres()
+    max_rate = 15_000
     try:
         found = {}
         for clients in (8, 32):
             found[clients] = bench.turns({
-                f"gate, {clients}": lambda: bench.fresh(server, field, clients),
-                f"one statement, {clients}": lambda: field.run("one.sql", bench.seconds, clients, most),
-                f"with counters, {clients}": lambda: field.run("counted.sql", bench.seconds, clients, most),
-                f"set of {clients}": lambda: field.run("many.sql", bench.seconds, 1, 25_000, batch=clients),
-                f"gate with a capacity, {clients}": lambda: fresh_with_capacity(bench, server, field, clients),
+                f"server, {clients}": lambda: bench.fresh(server, sql, clients),
+                f"one statement, {clients}": lambda: sql.run("one.sql", bench.seconds, clients, max_rate),
+                f"with counters, {clients}": lambda: sql.run("counted.sql", bench.seconds, clients, max_rate),
+                f"set of {clients}": lambda: sql.run("many.sql", bench.seconds, 1, 25_000, batch=clients),
+                f"server with a capacity, {clients}": lambda: fresh_with_capacity(bench, server, sql, clients),
             })
         bench.rows[1] = found
     finally:
         server.stop()
 
 
-def fresh_with_capacity(bench, server, field, clients):
+def fresh_with_capacity(bench, server, sql, clients):
     """As `fresh`, at an event with a capacity."""
-    server.limit(500_000)
+    server.set_capacity(500_000)
     try:
-        return bench.fresh(server, field, clients)
+        return bench.fresh(server, sql, clients)
     finally:
-        server.limit("none")
+        server.set_capacity("none")
 
 
 def target_2(bench):
-    bench.say("2: duplicates from memory, against a bare echo")
-    server, field = bench.gate_on_postgres()
+    bench.log("2: duplicates from memory, against a bare echo")
+    server, sql = bench.server_on_postgres()
     duplicates = ["--duplicates", "100%", "--tickets", 0]
     paced_load = ["--devices", 50, "--rate", 5000, *duplicates]
 
@@ -114,26 +115,26 @@ def target_2(bench):
         # The p50 varies with the load of the machine and with the memory layout of each process. Many short turns, each
         # with new processes, average both.
         paced = bench.turns({
-            "gate, 5000/s": lambda: server.anew().rehearse(bench.short, *paced_load),
+            "server, 5000/s": lambda: server.restarted().rehearse(bench.short, *paced_load),
             "echo, 5000/s": paced_echo,
         }, rounds=bench.rounds * 15)
         full, beside = [], []
         for turn in range(bench.rounds):
-            field.settle()
-            full.append(server.anew().rehearse(bench.seconds, *duplicates, closed=32))
-            field.settle()
-            beside.append(echo_beside_inserts(bench, server, field, duplicates, full[-1]["rate"]))
-            bench.say(f"  full load {turn + 1}: gate {full[-1]['rate']:.0f}/s, echo beside {beside[-1]['rate']:.0f}/s")
+            sql.vacuum_and_checkpoint()
+            full.append(server.restarted().rehearse(bench.seconds, *duplicates, closed=32))
+            sql.vacuum_and_checkpoint()
+            beside.append(echo_beside_inserts(bench, server, sql, duplicates, full[-1]["rate"]))
+            bench.log(f"  full load {turn + 1}: server {full[-1]['rate']:.0f}/s, echo beside {beside[-1]['rate']:.0f}/s")
         bench.rows[2] = {"paced": paced, "full": full, "beside": beside}
     finally:
         server.stop()
 
 
-def echo_beside_inserts(bench, server, field, duplicates, rows_a_second):
+def echo_beside_inserts(bench, server, sql, duplicates, rows_a_second):
     """The echo at full load while pgbench inserts as many records a second as the server did, in sets of the same size."""
     import threading
-    inserts = threading.Thread(target=lambda: field.postgres.pgbench(
-        field.database, "records.sql", bench.seconds + 4, 1, {**field.ids, "base": 0, "batch": 256},
+    inserts = threading.Thread(target=lambda: sql.postgres.pgbench(
+        sql.database, "records.sql", bench.seconds + 4, 1, {**sql.ids, "base": 0, "batch": 256},
         rate=max(1, rows_a_second / 256)))
     with Echo() as echo:
         # The set-up of the echo (event, devices, tickets) happens before the measurement starts.
@@ -144,10 +145,10 @@ def echo_beside_inserts(bench, server, field, duplicates, rows_a_second):
 
 
 def target_3(bench):
-    bench.say("3: SQLite, 32 clients against 1")
+    bench.log("3: SQLite, 32 clients against 1")
     server = Server(f"sqlite://{bench.folder}/bench.db", log=bench.folder / "sqlite.log")
     try:
-        server.furnish()
+        server.create_organization()
         bench.rows[3] = bench.turns({
             "1": lambda: server.rehearse(bench.seconds, "--tickets", 12_000 * (bench.seconds + 1), closed=1),
             "32": lambda: server.rehearse(bench.seconds, "--tickets", 12_000 * (bench.seconds + 1), closed=32),
@@ -157,34 +158,34 @@ def target_3(bench):
 
 
 def target_4(bench):
-    bench.say("4: 500 scans a second from 50 devices, on PostgreSQL and Redis")
-    server, field = bench.gate_on_postgres()
+    bench.log("4: 500 scans a second from 50 devices, on PostgreSQL and Redis")
+    server, sql = bench.server_on_postgres()
     try:
-        def gate():
-            field.settle()
+        def server_turn():
+            sql.vacuum_and_checkpoint()
             return server.rehearse(bench.seconds, "--devices", 50, "--rate", 500)
         # The in-process cache holds 25,000 tickets. Memory is read once the cache is full.
-        bench.fresh(server, field, 32, 5)
+        bench.fresh(server, sql, 32, 5)
         bench.rows[4] = bench.turns({
-            "gate": gate,
-            "pgbench -R 500": lambda: field.run("one.sql", bench.seconds, 50, 600, rate=500),
+            "server": server_turn,
+            "pgbench -R 500": lambda: sql.run("one.sql", bench.seconds, 50, 600, rate=500),
         })
         bench.rows["memory at 4"] = server.memory("VmRSS")
-        bench.say(f"  the server holds {bench.rows['memory at 4']:.0f} MiB")
+        bench.log(f"  the server holds {bench.rows['memory at 4']:.0f} MiB")
     finally:
         server.stop()
 
 
 def by_clients(bench):
-    bench.say("the plot: rate and p99 by number of clients")
-    server, field = bench.gate_on_postgres()
+    bench.log("the plot: rate and p99 by number of clients")
+    server, sql = bench.server_on_postgres()
     seconds = 2 if bench.quick else min(5, bench.seconds)
     try:
         for clients in CLIENTS[::2] + [128] if bench.quick else CLIENTS:
-            one = bench.fresh(server, field, clients, seconds)
-            other = field.run("one.sql", seconds, clients, 12_000)
-            bench.series[clients] = {"gate": one, "pgbench": other}
-            bench.say(f"  {clients}: gate {one['rate']:.0f}/s {one['p99']:.1f} ms, "
+            one = bench.fresh(server, sql, clients, seconds)
+            other = sql.run("one.sql", seconds, clients, 12_000)
+            bench.series[clients] = {"server": one, "pgbench": other}
+            bench.log(f"  {clients}: server {one['rate']:.0f}/s {one['p99']:.1f} ms, "
                       f"pgbench {other['rate']:.0f}/s {other['p99']:.1f} ms")
     finally:
         server.stop()
@@ -192,17 +193,17 @@ def by_clients(bench):
 
 def allocators(bench):
     """Compares installed allocators by `LD_PRELOAD`: duplicates at full load."""
-    bench.say("allocators: duplicates from memory at full load, SQLite")
+    bench.log("allocators: duplicates from memory at full load, SQLite")
     libraries = {name: next(iter(sorted(Path("/usr/lib").glob(f"*/lib{name}.so.2"))), None)
                  for name in ("jemalloc", "mimalloc")}
     servers = {}
     try:
         for name, library in {"the system's": None, **libraries}.items():
             if name in libraries and not library:
-                bench.say(f"  {name} is not on this machine")
+                bench.log(f"  {name} is not on this machine")
                 continue
             file = bench.folder / f"{library.stem if library else 'system'}.db"
-            servers[name] = Server(f"sqlite://{file}", log=bench.folder / "allocators.log", preload=library).furnish()
+            servers[name] = Server(f"sqlite://{file}", log=bench.folder / "allocators.log", preload=library).create_organization()
         found = bench.turns({
             name: lambda server=server: server.rehearse(
                 bench.seconds, "--duplicates", "100%", "--tickets", 0, closed=32)
@@ -215,7 +216,7 @@ def allocators(bench):
 
 TARGETS = {1: target_1, 2: target_2, 3: target_3, 4: target_4, 5: growth.target_5, 6: growth.target_6,
            7: growth.target_7, 9: contention.target_9, 10: contention.target_10, 11: manifest.target_11,
-           12: build.target_12, 13: webhooks.target_13}
+           12: build.target_12, 13: webhooks.target_13, 14: storage.target_14}
 
 
 def main():
@@ -238,7 +239,7 @@ def main():
     if bench.series:
         (options.out / "performance.svg").write_text(plot.draw(bench.series))
     (options.out / "performance.md").write_text(page.write(bench, options))
-    bench.say(f"written: {options.out}/performance.md")
+    bench.log(f"written: {options.out}/performance.md")
 
 
 if __name__ == "__main__":

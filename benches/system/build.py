@@ -15,10 +15,10 @@ FIRST_EDITION = "4e392714f87ac6c8b011646dff13f8f20739ee6f"
 
 
 def target_12(bench):
-    bench.say("12: a clean build of the README's first command, beside the first edition")
+    bench.log("12: a clean build of the README's first command, beside the first edition")
     known = subprocess.run(["git", "cat-file", "-e", f"{FIRST_EDITION}^{{commit}}"], cwd=ROOT, capture_output=True)
     if known.returncode:
-        bench.say("  not run: the first edition is not in this clone")
+        bench.log("  not run: the first edition is not in this clone")
         return
     found = {}
     with tempfile.TemporaryDirectory(prefix="voelgoed-scan-bench.") as folder:
@@ -29,7 +29,7 @@ def target_12(bench):
                 found[name] = build(tree)
             finally:
                 subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
-            bench.say(f"  {name}: {found[name]['seconds']:.0f} processor seconds: {found[name]['command']}")
+            bench.log(f"  {name}: {found[name]['seconds']:.0f} processor seconds: {found[name]['command']}")
     bench.rows[12] = found
 
 

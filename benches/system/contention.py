@@ -8,7 +8,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from gate import OtherOrganization, Server, cli
+from server import OtherOrganization, Server, cli
 
 UPLOADING_DEVICES = 8
 BATCH = 1000
@@ -113,7 +113,7 @@ def beside_bulk_load(bench, server):
         uploads, imports = callers[:UPLOADING_DEVICES], callers[UPLOADING_DEVICES:]
         result["uploaded"] = sum(caller.answers.get(200, 0) for caller in uploads) * BATCH / seconds
         result["imported"] = sum(caller.answers.get(200, 0) for caller in imports) * IMPORT_LINES / seconds
-        bench.say(f"  uploads {result['uploaded']:.0f} scans/s, imports {result['imported']:.0f} tickets/s, "
+        bench.log(f"  uploads {result['uploaded']:.0f} scans/s, imports {result['imported']:.0f} tickets/s, "
                   f"{[caller.answers for caller in callers]}")
         return result
     return bench.turns({"quiet": lambda: scan_both((server, other), bench.seconds), "loaded": loaded})
@@ -121,15 +121,15 @@ def beside_bulk_load(bench, server):
 
 def target_9(bench):
     """Live scans while 8 devices upload batches of 1,000 and two imports run."""
-    bench.say("9: live scans beside uploads and imports, SQLite")
+    bench.log("9: live scans beside uploads and imports, SQLite")
     server = Server(f"sqlite://{bench.folder}/bulk.db", log=bench.folder / "bulk.log")
     found = {}
     try:
-        found["SQLite"] = beside_bulk_load(bench, server.furnish())
+        found["SQLite"] = beside_bulk_load(bench, server.create_organization())
     finally:
         server.stop()
-    bench.say("9: the same on PostgreSQL and Redis")
-    server, _ = bench.gate_on_postgres()
+    bench.log("9: the same on PostgreSQL and Redis")
+    server, _ = bench.server_on_postgres()
     try:
         found["PostgreSQL"] = beside_bulk_load(bench, server)
     finally:
@@ -155,10 +155,10 @@ def five_organizations(organizations, seconds, tickets):
             "p99": max(result["p99"] for result in rates)}
 
 
-def beside_lock(bench, server, field, other):
+def beside_lock(bench, server, sql, other):
     """The other organization's scans while the rows of this one are locked and its scans wait for them."""
     locker = subprocess.Popen(
-        [f"{field.postgres.bin}/psql", "--no-psqlrc", "-qAt", field.postgres.url_of(field.database)],
+        [f"{sql.postgres.bin}/psql", "--no-psqlrc", "-qAt", sql.postgres.url_of(sql.database)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     device = server.cli("device", "register", f"locked-{uuid.uuid4()}", "--name", "Locked")["token"]
     codes = [uuid.uuid4().hex[:16] for _ in range(1000)]
@@ -184,24 +184,24 @@ def beside_lock(bench, server, field, other):
 
 def target_10(bench):
     """Five organizations against one, and one whose rows are locked beside another."""
-    bench.say("10: organizations beside each other")
-    server, field = bench.gate_on_postgres()
+    bench.log("10: organizations beside each other")
+    server, sql = bench.server_on_postgres()
     try:
         others = [OtherOrganization(server, f"Organization {number}") for number in range(2, 6)]
         tickets = 12_000 * (bench.seconds + 1)
 
         def one():
-            field.settle()
-            return server.anew().rehearse(bench.seconds, "--tickets", tickets, closed=32)
+            sql.vacuum_and_checkpoint()
+            return server.restarted().rehearse(bench.seconds, "--tickets", tickets, closed=32)
 
         def five():
-            field.settle()
-            return five_organizations([server.anew(), *others], bench.seconds, tickets // 5)
+            sql.vacuum_and_checkpoint()
+            return five_organizations([server.restarted(), *others], bench.seconds, tickets // 5)
         rates = bench.turns({"one": one, "five": five})
         locks = bench.turns({
             "unlocked": lambda: others[0].rehearse(LOCK_SECONDS, "--devices", 10, "--rate", SCANS_PER_SECOND,
                                                    warm_up="0s"),
-            "locked": lambda: beside_lock(bench, server, field, others[0]),
+            "locked": lambda: beside_lock(bench, server, sql, others[0]),
         })
         bench.rows[10] = {**rates, **locks}
     finally:

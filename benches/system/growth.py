@@ -4,18 +4,18 @@ import json
 import subprocess
 import time
 
-from gate import Server
+from server import Server
 
 
-def fill(bench, server, field, tickets, scans):
+def fill(bench, server, sql, tickets, scans):
     """Stored tickets of the event, and scans of them, by SQL."""
-    ids = field.ids
-    first = field.tickets(tickets)
+    ids = sql.ids
+    first = sql.tickets(tickets)
     # In steps, because one statement would need gigabytes.
     step = 500_000
     for start in range(0, scans, step):
-        field.postgres.psql(
-            field.database,
+        sql.postgres.psql(
+            sql.database,
             "insert into scans (organization_id, scan_id, ticket_id, ticket_code, event_id, gate_id, device_id, "
             "session_id, result, reason, direction, scanned_at, received_at, source, decided_by, payload_sha256, "
             "payload_format, payload_kid, shown) "
@@ -29,30 +29,30 @@ def fill(bench, server, field, tickets, scans):
             f"join tickets t on t.organization_id = '{ids['org']}' "
             f"and t.code = substr(md5(({first} + n % {tickets})::text), 1, 16)",
         )
-        bench.say(f"  filled: {min(start + step, scans)} scans")
+        bench.log(f"  filled: {min(start + step, scans)} scans")
 
 
 def target_5(bench):
     """Compares the rate with much stored data with the rate with little."""
-    bench.say("5: growth")
+    bench.log("5: growth")
     stored = (100_000, 500_000) if bench.quick else (1_000_000, 5_000_000)
-    little, little_field = bench.gate_on_postgres()
-    much, much_field = bench.gate_on_postgres()
+    small, small_tickets = bench.server_on_postgres()
+    large, large_tickets = bench.server_on_postgres()
     try:
-        fill(bench, much, much_field, *stored)
+        fill(bench, large, large_tickets, *stored)
 
-        def run(server, field):
+        def run(server, sql):
             # The tickets of the run itself count as part of the small amount.
-            field.settle()
+            sql.vacuum_and_checkpoint()
             return server.rehearse(bench.seconds, "--tickets", 20_000, closed=32, warm_up="200ms")
         bench.rows[5] = bench.turns({
-            "20,000 tickets": lambda: run(little, little_field),
-            "grown": lambda: run(much, much_field),
+            "20,000 tickets": lambda: run(small, small_tickets),
+            "grown": lambda: run(large, large_tickets),
         })
         bench.rows["stored"] = stored
     finally:
-        little.stop()
-        much.stop()
+        small.stop()
+        large.stop()
 
 
 def lines(path, count):
@@ -73,40 +73,40 @@ def timed_import(server, path):
 
 def target_6(bench):
     """An import of a million tickets: memory, and the rate against COPY into the same table."""
-    bench.say("6: memory, and an import against COPY")
+    bench.log("6: memory, and an import against COPY")
     count = 100_000 if bench.quick else 1_000_000
     path = bench.folder / "tickets.ndjson"
     lines(path, count)
     rates, copies, memory = [], [], 0.0
     for turn in range(min(3, bench.rounds)):
-        server, field = bench.gate_on_postgres()
+        server, sql = bench.server_on_postgres()
         try:
             rates.append(timed_import(server, path))
             memory = max(memory, server.memory("VmHWM"))
-            copies.append(copy(field, bench.folder / "copy.tsv"))
+            copies.append(copy(sql, bench.folder / "copy.tsv"))
         finally:
             server.stop()
-        bench.say(f"  {turn + 1}: import {rates[-1]:.0f}/s, COPY {copies[-1]:.0f}/s, {memory:.0f} MiB at most")
+        bench.log(f"  {turn + 1}: import {rates[-1]:.0f}/s, COPY {copies[-1]:.0f}/s, {memory:.0f} MiB at most")
     server = Server(f"sqlite://{bench.folder}/import.db", log=bench.folder / "import.log")
     try:
-        server.furnish()
+        server.create_organization()
         sqlite = timed_import(server, path)
         sqlite_memory = server.memory("VmHWM")
     finally:
         server.stop()
-    bench.say(f"  SQLite: import {sqlite:.0f}/s, {sqlite_memory:.0f} MiB at most")
+    bench.log(f"  SQLite: import {sqlite:.0f}/s, {sqlite_memory:.0f} MiB at most")
     bench.rows[6] = {"count": count, "rates": rates, "copies": copies, "memory": memory,
                      "sqlite": sqlite, "sqlite_memory": sqlite_memory}
 
 
-def copy(field, path):
+def copy(sql, path):
     """COPY of the rows that the import made into the same table."""
-    postgres = field.postgres
-    postgres.psql(field.database, f"\\copy tickets to '{path}'")
-    count = int(postgres.psql(field.database, "select count(*) from tickets"))
-    postgres.psql(field.database, "truncate tickets; checkpoint;")
+    postgres = sql.postgres
+    postgres.psql(sql.database, f"\\copy tickets to '{path}'")
+    count = int(postgres.psql(sql.database, "select count(*) from tickets"))
+    postgres.psql(sql.database, "truncate tickets; checkpoint;")
     began = time.monotonic()
-    postgres.psql(field.database, f"\\copy tickets from '{path}'")
+    postgres.psql(sql.database, f"\\copy tickets from '{path}'")
     seconds = time.monotonic() - began
     path.unlink()
     return count / seconds
@@ -114,9 +114,9 @@ def copy(field, path):
 
 def target_7(bench):
     """Measures from the start of the process to the first 200 of /readyz, on an existing database."""
-    bench.say("7: start")
-    server, field = bench.gate_on_postgres()
-    field.tickets(100_000)
+    bench.log("7: start")
+    server, sql = bench.server_on_postgres()
+    sql.tickets(100_000)
     starts = []
     try:
         for _ in range(5 if bench.quick else 11):
@@ -125,7 +125,7 @@ def target_7(bench):
     finally:
         server.stop()
     bench.rows[7] = sorted(starts)
-    bench.say(f"  ready within {bench.rows[7][len(starts) // 2]:.0f} ms")
+    bench.log(f"  ready within {bench.rows[7][len(starts) // 2]:.0f} ms")
 
 
 def machine():

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from gate import TARGET
+from server import TARGET
 
 TICKETS = 100_000
 DEVICES = 20
@@ -51,25 +51,25 @@ def timed(run):
 
 
 def target_11(bench):
-    bench.say(f"11: the manifest of {TICKETS:,} tickets, against plain SQL")
-    server, field = bench.gate_on_postgres()
+    bench.log(f"11: the manifest of {TICKETS:,} tickets, against plain SQL")
+    server, sql = bench.server_on_postgres()
     found = {"first": [], "together": [], "plain": [], "phone": []}
     try:
-        field.tickets(TICKETS)
+        sql.tickets(TICKETS)
         tokens = [server.cli("device", "register", f"manifest-{number}", "--name", f"Manifest {number}")["token"]
                   for number in range(DEVICES)]
-        field.settle()
-        plain = PLAIN.format(**field.ids)
+        sql.vacuum_and_checkpoint()
+        plain = PLAIN.format(**sql.ids)
         for turn in range(bench.rounds):
-            server.anew()
+            server.restarted()
             found["first"].append(timed(lambda: fetch(server, tokens[0])))
-            found["plain"].append(timed(lambda: field.postgres.psql(field.database, plain)))
-            server.anew()
+            found["plain"].append(timed(lambda: sql.postgres.psql(sql.database, plain)))
+            server.restarted()
             found["together"].append(together(server, tokens))
             opened = subprocess.run([str(TARGET / "examples" / "bench_phone_open")], capture_output=True, text=True,
                                     check=True)
             found["phone"].append(json.loads(opened.stdout))
-            bench.say(f"  turn {turn + 1}: first {found['first'][-1]:.2f} s, {DEVICES} at once "
+            bench.log(f"  turn {turn + 1}: first {found['first'][-1]:.2f} s, {DEVICES} at once "
                       f"{found['together'][-1]:.2f} s, plain SQL {found['plain'][-1]:.2f} s, phone {found['phone'][-1]}")
         found["size"] = fetch(server, tokens[0])
         bench.rows[11] = found

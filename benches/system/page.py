@@ -21,8 +21,8 @@ def ratio(one, other, what="rate"):
 
 
 def spread(found, digits=2):
-    middle, least, most = found
-    return f"**{middle:.{digits}f} x** ({least:.{digits}f} to {most:.{digits}f})"
+    middle, lowest, highest = found
+    return f"**{middle:.{digits}f} x** ({lowest:.{digits}f} to {highest:.{digits}f})"
 
 
 def rates(results):
@@ -38,13 +38,13 @@ def row_1(bench):
     found = bench.rows.get(1)
     if not found:
         return NOT_RUN
-    at_8 = ratio(found[8]["gate, 8"], found[8]["one statement, 8"])
-    at_32 = ratio(found[32]["gate, 32"], found[32]["one statement, 32"])
-    counted = ratio(found[32]["gate, 32"], found[32]["with counters, 32"])
-    ceiling = ratio(found[32]["gate, 32"], found[32]["set of 32"])
+    at_8 = ratio(found[8]["server, 8"], found[8]["one statement, 8"])
+    at_32 = ratio(found[32]["server, 32"], found[32]["one statement, 32"])
+    counted = ratio(found[32]["server, 32"], found[32]["with counters, 32"])
+    ceiling = ratio(found[32]["server, 32"], found[32]["set of 32"])
     return (
-        f"32 clients {rates(found[32]['gate, 32'])}, 8 clients {rates(found[8]['gate, 8'])}; at an event with a "
-        f"capacity {rates(found[32]['gate with a capacity, 32'])}, {rates(found[8]['gate with a capacity, 8'])}",
+        f"32 clients {rates(found[32]['server, 32'])}, 8 clients {rates(found[8]['server, 8'])}; at an event with a "
+        f"capacity {rates(found[32]['server with a capacity, 32'])}, {rates(found[8]['server with a capacity, 8'])}",
         f"pgbench, one statement a scan: {rates(found[32]['one statement, 32'])}, "
         f"{rates(found[8]['one statement, 8'])}; with the counters {rates(found[32]['with counters, 32'])}; "
         f"sets of 32 {rates(found[32]['set of 32'])}",
@@ -58,14 +58,14 @@ def row_2(bench):
     found = bench.rows.get(2)
     if not found:
         return NOT_RUN
-    gate, echo = found["paced"]["gate, 5000/s"], found["paced"]["echo, 5000/s"]
-    paced, full = ratio(gate, echo, "p50"), ratio(found["full"], found["beside"])
-    by_turns = statistics.median(one["p50"] / other["p50"] for one, other in zip(gate, echo))
+    server, echo = found["paced"]["server, 5000/s"], found["paced"]["echo, 5000/s"]
+    paced, full = ratio(server, echo, "p50"), ratio(found["full"], found["beside"])
+    by_turns = statistics.median(one["p50"] / other["p50"] for one, other in zip(server, echo))
     return (
-        f"p50 {median(gate, 'p50'):.3f} ms at 5,000/s; full load {rates(found['full'])}",
+        f"p50 {median(server, 'p50'):.3f} ms at 5,000/s; full load {rates(found['full'])}",
         f"bare echo: p50 {median(echo, 'p50'):.3f} ms at 5,000/s; full load beside the same inserts "
         f"{rates(found['beside'])}",
-        f"p50 {spread(paced, 3)} of at most 1.25, {len(gate)} turns of {bench.short} s, each of new processes, and "
+        f"p50 {spread(paced, 3)} of at most 1.25, {len(server)} turns of {bench.short} s, each of new processes, and "
         f"**{by_turns:.3f} x** as the median of each turn beside the next; full load {spread(full)} of 0.5",
         met(paced[0] <= 1.25, by_turns <= 1.25, full[0] >= 0.5),
     )
@@ -84,8 +84,8 @@ def row_4(bench):
     found = bench.rows.get(4)
     if not found:
         return NOT_RUN
-    gate, plain = found["gate"], found["pgbench -R 500"]
-    p50, p99 = median(gate, "p50"), median(gate, "p99")
+    server, plain = found["server"], found["pgbench -R 500"]
+    p50, p99 = median(server, "p50"), median(server, "p99")
     return (
         f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, no error",
         f"pgbench -R 500: p50 {median(plain, 'p50'):.2f} ms, p99 {median(plain, 'p99'):.2f} ms",
@@ -147,11 +147,11 @@ def row_8():
     times = {name: criterion(name) for name in PIECES}
     if not times["verify/vg1"]:
         return NOT_RUN
-    told = ", ".join(f"{name} {times[name]:.2f} µs" for name in PIECES[3:6] if times[name])
+    times_of_formats = ", ".join(f"{name} {times[name]:.2f} µs" for name in PIECES[3:6] if times[name])
     find, decide, scan = times["phone/find"], times["decide/admitted"], times["phone/scan"]
     phone = (f"; on a phone find and decide {find + decide:.2f} µs, all of a scan with its durable record "
              f"{scan / 1000:.2f} ms" if find and decide and scan else "; on a phone: not measured here")
-    return (told + phone, "none",
+    return (times_of_formats + phone, "none",
             "limits: VG1 3 µs, VG2 80 µs, phone 20 µs and 5 ms",
             met(times["verify/vg1"] < 3, times["verify/vg2"] < 80, find and decide and find + decide < 20, scan and scan < 5000))
 
@@ -160,16 +160,16 @@ def row_9(bench):
     found = bench.rows.get(9)
     if not found:
         return NOT_RUN
-    told, beside, ratios, conditions = [], [], [], []
+    measured, baselines, ratios, conditions = [], [], [], []
     for database, limit in (("SQLite", 250), ("PostgreSQL", 100)):
         quiet, loaded = found[database]["quiet"], found[database]["loaded"]
         slower, p99 = ratio(loaded, quiet, "p99"), median(loaded, "p99")
-        told.append(f"{database}: p99 {p99:.1f} ms, no error; uploads {median(loaded, 'uploaded'):,.0f} scans/s, imports "
+        measured.append(f"{database}: p99 {p99:.1f} ms, no error; uploads {median(loaded, 'uploaded'):,.0f} scans/s, imports "
                     f"{median(loaded, 'imported'):,.0f} tickets/s")
-        beside.append(f"{database}: quiet p99 {median(quiet, 'p99'):.1f} ms")
+        baselines.append(f"{database}: quiet p99 {median(quiet, 'p99'):.1f} ms")
         ratios.append(f"{database} {spread(slower)} of at most 5, limit {limit} ms")
         conditions += [slower[0] <= 5, p99 < limit]
-    return "; ".join(told), "; ".join(beside), "; ".join(ratios), met(*conditions)
+    return "; ".join(measured), "; ".join(baselines), "; ".join(ratios), met(*conditions)
 
 
 def row_10(bench):
@@ -219,14 +219,49 @@ def row_13(bench):
         return NOT_RUN
     taking, hanging = ratio(found["taking"], found["none"]), ratio(found["hanging"], found["none"])
     beside = ratio(found["hanging"], found["taking"])
-    share = statistics.median(one["delivered"] / max(1, one["told"]) for one in found["taking"])
+    share = statistics.median(one["delivered"] / max(1, one["created"]) for one in found["taking"])
     return (
-        f"a receiver that takes everything {rates(found['taking'])}, {share:.0%} of what it was told delivered meanwhile; "
+        f"a receiver that takes everything {rates(found['taking'])}, {share:.0%} of its deliveries sent meanwhile; "
         f"one that hangs {rates(found['hanging'])}",
         f"no webhook {rates(found['none'])}",
         f"taking {spread(taking)} of 0.8; hanging {spread(hanging)} of 0.8, {spread(beside)} of taking",
         met(taking[0] >= 0.8, hanging[0] >= 0.8),
     )
+
+
+def row_14(bench):
+    found = bench.rows.get(14)
+    if not found:
+        return NOT_RUN
+    sizes, writes = found["sizes"], found["writes"]
+    rows, indexes = sizes["rows"], sum(sizes["indexes"].values())
+    cost = ratio(writes["with"], writes["without"])
+    slowest = max(one["ms"] for one in found["lists"].values())
+    return (
+        f"{rows:,} scans take {(sizes['table'] + indexes) / 1e9:.1f} GB; the slowest page of 100 by any filter {slowest:.0f} ms; "
+        f"one.sql with the indexes of event and device {rates(writes['with'])}",
+        f"without these two indexes {rates(writes['without'])}",
+        f"{spread(cost)}; no target",
+        "",
+    )
+
+
+def storage_lines(bench):
+    """The sizes and lists of target 14."""
+    found = bench.rows.get(14)
+    if not found:
+        return []
+    sizes = found["sizes"]
+    rows = sizes["rows"]
+    lines = ["", "## Storage", "", f"{rows:,} scans of 5 events on PostgreSQL.", "", "| part | bytes a scan |", "|---|---|",
+             f"| the table | {sizes['table'] / rows:.0f} |"]
+    lines += [f"| `{name}` | {size / rows:.0f} |" for name, size in sizes["indexes"].items() if size / rows >= 1]
+    lines += ["", "| the newest 100 scans by | ms | requests |", "|---|---|---|"]
+    lines += [f"| {name} | {one['ms']:.0f} | {one['requests']} |" for name, one in found["lists"].items()]
+    brin = found["brin"]
+    lines += ["", f"A page by `scans_time` takes PostgreSQL {brin['scans_time']:.1f} ms, and {brin['brin']:,.0f} ms by a BRIN",
+              "index in its place, which keeps no order."]
+    return lines
 
 
 NAMES = {
@@ -243,13 +278,14 @@ NAMES = {
     11: "Manifest of 100,000 tickets",
     12: "A clean build of the README's first command",
     13: "First-time valid scans beside a webhook that wants all scans, 32 clients",
+    14: "Stored scans",
 }
 
 
 def write(bench, options):
     rows = {1: row_1(bench), 2: row_2(bench), 3: row_3(bench), 4: row_4(bench), 5: row_5(bench), 6: row_6(bench),
             7: row_7(bench), 8: row_8(), 9: row_9(bench), 10: row_10(bench), 11: row_11(bench), 12: row_12(bench),
-            13: row_13(bench)}
+            13: row_13(bench), 14: row_14(bench)}
     command = os.environ.get("VOELGOED_SCAN_BENCH_COMMAND", "scripts/bench")
     changed, asked = bench.postgres.settings()
     lines = [
@@ -259,7 +295,7 @@ def write(bench, options):
     ]
     if bench.quick:
         lines += ["**A quick run**: one short turn a side, smaller amounts. Use it for a first look only.", ""]
-    lines += ["| # | target | gate | beside it | ratio or limit | met |", "|---|---|---|---|---|---|"]
+    lines += ["| # | target | voelgoed-scan | baseline | ratio or limit | met |", "|---|---|---|---|---|---|"]
     for number, cells in rows.items():
         lines.append(f"| {number} | {NAMES[number]} | " + " | ".join(cells) + " |")
     if bench.series:
@@ -287,9 +323,10 @@ def write(bench, options):
                   "| allocator | rate | p99 | memory after |", "|---|---|---|---|"]
         lines += [f"| {name} | {rates(runs)} | {statistics.median(run['p99'] for run in runs):.2f} ms | {memory:.0f} MiB |"
                   for name, (runs, memory) in found.items()]
+    lines += storage_lines(bench)
     pieces = [(name, criterion(name)) for name in PIECES]
     if any(time for _, time in pieces):
-        lines += ["", "## Pieces", "", "`cargo bench --bench gate --bench phone`, one core, medians.", "",
+        lines += ["", "## Pieces", "", "`cargo bench --bench scan --bench phone`, one core, medians.", "",
                   "| piece | µs |", "|---|---|"]
         lines += [f"| {name} | {time:.3f} |" for name, time in pieces if time]
     notes = Path(__file__).with_name("notes.md")

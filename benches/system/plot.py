@@ -1,20 +1,20 @@
 """Draws rate and p99 by number of clients as SVG."""
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 920, 380, 62, 46, 96
-COLOURS = {"gate": "#0a7d4f", "pgbench": "#8a5a00"}
-NAMES = {"gate": "voelgoed-scan over HTTP", "pgbench": "pgbench, one statement a scan"}
+COLOURS = {"server": "#0a7d4f", "pgbench": "#8a5a00"}
+NAMES = {"server": "voelgoed-scan over HTTP", "pgbench": "pgbench, one statement a scan"}
 
 
-def nice(most):
+def round_up(highest):
     """Returns the next round number above."""
-    step = 10 ** (len(str(int(most))) - 1)
-    return next(step * n / 2 for n in range(1, 41) if step * n / 2 >= most)
+    step = 10 ** (len(str(int(highest))) - 1)
+    return next(step * n / 2 for n in range(1, 41) if step * n / 2 >= highest)
 
 
 def panel(series, what, title, unit, x, width):
     clients = sorted(series)
     height = HEIGHT - TOP - 60
-    top = nice(max(side[what] for row in series.values() for side in row.values()))
+    top = round_up(max(side[what] for row in series.values() for side in row.values()))
     place = {count: x + width * n / max(1, len(clients) - 1) for n, count in enumerate(clients)}
     level = lambda value: TOP + height * (1 - value / top)
     out = [f'<text x="{x}" y="{TOP - 18}" class="title">{title}</text>']

@@ -87,12 +87,12 @@ def at(ordered, quantile):
     return ordered[min(len(ordered) - 1, int(len(ordered) * quantile))] if ordered else 0.0
 
 
-class Field:
-    """An event of the gate in a database, with tickets that pgbench scans: the same rows that an import makes."""
+class SqlTickets:
+    """An event in a database, with tickets that pgbench scans: the same rows that an import makes."""
 
     def __init__(self, postgres, database, organization, event, gate, device, session):
         self.postgres, self.database = postgres, database
-        self.ids = {"org": organization, "event": event, "gate": gate, "device": device, "session": session}
+        self.ids = {"org": organization, "event": event, "server": server_turn, "device": device, "session": session}
         self.made = 0
 
     def tickets(self, count):
@@ -108,10 +108,10 @@ class Field:
         )
         return first
 
-    def run(self, script, seconds, clients, most_a_second, batch=1, rate=None):
+    def run(self, script, seconds, clients, max_rate, batch=1, rate=None):
         """Scans new tickets at up to the given rate."""
-        base = self.tickets(int(most_a_second * (seconds + 1)))
-        self.settle()
+        base = self.tickets(int(max_rate * (seconds + 1)))
+        self.vacuum_and_checkpoint()
         variables = {**self.ids, "base": base, "batch": batch}
         before = self.scanned()
         result = self.postgres.pgbench(self.database, script, seconds, clients, variables, rate)
@@ -126,6 +126,6 @@ class Field:
             self.database, f"select count(*) from scans where organization_id = '{self.ids['org']}'"
         ))
 
-    def settle(self):
+    def vacuum_and_checkpoint(self):
         """Gives every run the same start: no dirty pages, current statistics."""
         self.postgres.psql(self.database, "vacuum (analyze); checkpoint;")

@@ -2,10 +2,10 @@
 
 import socket
 
-from gate import Echo
+from server import Echo
 
 CLIENTS = 32
-MOST = 12_000
+MAX_RATE = 12_000
 
 
 class Hanging:
@@ -21,11 +21,11 @@ class Hanging:
 
 
 def target_13(bench):
-    bench.say("13: first-time valid scans beside a webhook, against none")
-    server, field = bench.gate_on_postgres()
+    bench.log("13: first-time valid scans beside a webhook, against none")
+    server, sql = bench.server_on_postgres()
 
     def fresh():
-        return bench.fresh(server, field, CLIENTS, most=MOST)
+        return bench.fresh(server, sql, CLIENTS, max_rate=MAX_RATE)
 
     def beside(receiver):
         with receiver() as running:
@@ -33,16 +33,16 @@ def target_13(bench):
             try:
                 result = fresh()
                 # How many of the deliveries were sent meanwhile. The rest follows when the load ends.
-                counts = field.postgres.psql(
-                    field.database,
+                counts = sql.postgres.psql(
+                    sql.database,
                     "select count(*) filter (where status = 'delivered'), count(*) from webhook_deliveries",
                 )
-                result["delivered"], result["told"] = map(int, counts.split("|"))
+                result["delivered"], result["created"] = map(int, counts.split("|"))
                 return result
             finally:
                 server.stop()
-                field.postgres.psql(
-                    field.database,
+                sql.postgres.psql(
+                    sql.database,
                     "truncate webhooks, webhook_deliveries; delete from feed_cursors where consumer like 'webhook:%'",
                 )
                 server.start()

@@ -21,6 +21,7 @@ mod media;
 mod merge;
 mod messages;
 mod section;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -1,9 +1,10 @@
 //! The configuration of a server: flags, or environment variables with the same meaning. Secrets come from files or
 //! variables only.
 //!
-//! Invariants: no other file of the server reads the environment.
+//! Invariants: no other module of the server reads the environment.
 
 mod database_pooler;
+mod secrets;
 mod value_parsers;
 
 use std::net::SocketAddr;
@@ -13,25 +14,18 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use ipnet::IpNet;
-use voelgoed_scan_core::token::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, MasterSecret, PhoenixKeys};
-use zeroize::Zeroizing;
 
 use crate::app_version::AppVersion;
 use crate::clock::StandingClock;
 use crate::cors::Origin;
 use crate::log::LogFormat;
-use crate::secret::{self, SecretError};
 use crate::traces::OtlpEndpoint;
 pub use database_pooler::DatabasePooler;
+pub use secrets::{PhoenixError, Secrets};
 pub use value_parsers::{InvalidDuration, parse_duration};
 use value_parsers::{parse_network, parse_public_url};
-
-/// The variable that contains the master secret in hexadecimal.
-const SECRET_KEY: &str = "VOELGOED_SCAN_SECRET_KEY";
-/// The variable that contains the platform's `secret_key_base`.
-const PHOENIX_SECRET: &str = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE";
 
 /// How long a connection may make no progress.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -346,186 +340,5 @@ fn ignore_empty_variables(command: clap::Command) -> clap::Command {
     })
 }
 
-/// The sources of the secrets, for the server and `voelgoed-scan init`.
-#[expect(
-    clippy::doc_markdown,
-    reason = "the command line shows these texts as they are"
-)]
-#[derive(Debug, Clone, Default, Args)]
-pub struct Secrets {
-    /// The file with the master secret, at least 32 bytes in hexadecimal; or VOELGOED_SCAN_SECRET_KEY. With SQLite the
-    /// default is <database file>.secret, which is created if it is missing.
-    #[arg(long, env = "VOELGOED_SCAN_SECRET_KEY_FILE", value_name = "FILE")]
-    pub secret_key_file: Option<PathBuf>,
-
-    /// The file with the ticketing platform's secret_key_base; or VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE.
-    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE_FILE", value_name = "FILE")]
-    pub phoenix_secret_key_base_file: Option<PathBuf>,
-
-    /// The salt with which the platform signs the tokens of its tickets.
-    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_SALT", value_name = "TEXT")]
-    pub phoenix_salt: Option<String>,
-
-    /// The platform's key_iterations, if not 1000.
-    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_ITERATIONS", value_name = "NUMBER")]
-    pub phoenix_key_iterations: Option<u32>,
-
-    /// The platform's key_length, if not 32.
-    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_LENGTH", value_name = "BYTES")]
-    pub phoenix_key_length: Option<usize>,
-
-    /// The platform's key_digest, if not sha256: sha256, sha384 or sha512.
-    #[arg(long, env = "VOELGOED_SCAN_PHOENIX_KEY_DIGEST", value_name = "NAME", value_parser = KeyDigest::from_str)]
-    pub phoenix_key_digest: Option<KeyDigest>,
-}
-
-/// The settings of the platform's keys are incomplete or invalid.
-#[derive(Debug, thiserror::Error)]
-pub enum PhoenixError {
-    /// The file of the secret cannot be read, or two sources of it are given.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// Only one of secret and salt is given.
-    #[error("only one of the platform's secret_key_base and salt is given; both are required")]
-    Incomplete,
-    /// The keys cannot be derived.
-    #[error("the platform's keys: {0}")]
-    Invalid(#[from] InvalidPhoenixKeys),
-}
-
-impl Secrets {
-    /// Loads the master secret. With SQLite and no configured source it creates a missing one.
-    pub fn master(&self, database_url: &str) -> Result<MasterSecret, SecretError> {
-        match (&self.secret_key_file, variable(SECRET_KEY)) {
-            (Some(_), Some(_)) => Err(SecretError::Twice {
-                first: "--secret-key-file",
-                second: SECRET_KEY,
-            }),
-            (Some(path), None) => secret::from_file(path),
-            (None, Some(text)) => MasterSecret::from_hex(&text).map_err(|source| SecretError::Invalid {
-                origin: SECRET_KEY.to_owned(),
-                source,
-            }),
-            (None, None) => secret::load_or_create(database_url),
-        }
-    }
-
-    /// The keys of the platform's tokens; `None` if they are not configured.
-    pub fn phoenix(&self) -> Result<Option<PhoenixKeys>, PhoenixError> {
-        let secret = match (&self.phoenix_secret_key_base_file, variable(PHOENIX_SECRET)) {
-            (Some(_), Some(_)) => {
-                let first = "--phoenix-secret-key-base-file";
-                return Err(SecretError::Twice {
-                    first,
-                    second: PHOENIX_SECRET,
-                }
-                .into());
-            }
-            (Some(path), None) => Some(secret::read_text(path)?),
-            (None, given) => given,
-        };
-        let (secret, salt) = match (secret, &self.phoenix_salt) {
-            (None, None) => return Ok(None),
-            (Some(secret), Some(salt)) => (secret, salt),
-            _ => return Err(PhoenixError::Incomplete),
-        };
-        let defaults = KeyDerivation::default();
-        let derivation = KeyDerivation {
-            iterations: self.phoenix_key_iterations.unwrap_or(defaults.iterations),
-            length: self.phoenix_key_length.unwrap_or(defaults.length),
-            digest: self.phoenix_key_digest.unwrap_or(defaults.digest),
-        };
-        // The line end of a text file is not part of the secret.
-        Ok(Some(PhoenixKeys::derive(
-            secret.trim_end_matches(['\r', '\n']),
-            salt,
-            derivation,
-        )?))
-    }
-}
-
-/// The value of a variable that contains a secret; `None` if it is empty.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one file that reads the environment"
-)]
-fn variable(name: &str) -> Option<Zeroizing<String>> {
-    std::env::var(name)
-        .ok()
-        .filter(|text| !text.is_empty())
-        .map(Zeroizing::new)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_flags_are_valid_and_their_defaults_equal_the_default_configuration() {
-        Config::command().debug_assert();
-        let parsed = Config::try_parse_from(["voelgoed-scan-server"]).expect("no flags");
-        assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
-    }
-
-    #[test]
-    fn a_trusted_proxy_is_an_address_or_a_network_and_several_are_separated_by_commas() {
-        let arguments = [
-            "server",
-            "--trusted-proxy",
-            "10.0.0.0/8,192.0.2.1",
-            "--trusted-proxy",
-            "::1",
-        ];
-        let networks = Config::try_parse_from(arguments)
-            .expect("networks")
-            .trusted_proxies;
-        let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
-        assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "::1/128"]);
-        for text in ["10.0.0.0/33", "proxy", "10.0.0"] {
-            assert!(
-                Config::try_parse_from(["server", "--trusted-proxy", text]).is_err(),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn origins_are_repeatable_or_separated_by_commas_and_an_invalid_one_is_refused_with_the_reason() {
-        let arguments = [
-            "server",
-            "--cors-origin",
-            "https://a.example,http://b.example:81",
-            "--cors-origin",
-            "app://c",
-        ];
-        let parsed = Config::try_parse_from(arguments).expect("origins");
-        assert_eq!(parsed.cors_origins.len(), 3);
-        for (text, message) in [
-            ("*", "name each origin"),
-            (
-                "https://a.example/",
-                "is not an origin such as https://app.example.org",
-            ),
-        ] {
-            let error = Config::try_parse_from(["server", "--cors-origin", text]).expect_err(text);
-            assert!(error.to_string().contains(message), "{error}");
-        }
-    }
-
-    #[test]
-    fn migrating_only_contradicts_not_migrating() {
-        let parse = |arguments: &[&str]| Config::try_parse_from(arguments).and_then(Config::checked);
-        let both = ["server", "--migrate-only", "--no-migrate"];
-        let error = parse(&both).expect_err("a contradiction");
-        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
-        assert!(error.to_string().contains("give one of them"), "{error}");
-        for one in ["--migrate-only", "--no-migrate"] {
-            assert!(parse(&["server", one]).is_ok(), "{one}");
-        }
-    }
-
-    #[test]
-    fn a_certificate_needs_its_key() {
-        assert!(Config::try_parse_from(["server", "--tls-cert", "a.pem"]).is_err());
-    }
-}
+mod tests;

@@ -397,5 +397,4 @@ fn joined(options: &Value) -> String {
 }
 
 #[cfg(test)]
-#[path = "json/tests.rs"]
 mod tests;

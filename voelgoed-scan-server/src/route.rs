@@ -4,6 +4,7 @@
 //! Invariants: the checks run in the order that the contract states: route and method, credential, rate, media type,
 //! size, JSON, fields, existence of the resource in the path, permission; then the handler.
 
+mod body;
 mod builder;
 mod router;
 
@@ -21,7 +22,8 @@ use crate::problem::{Code, Problem};
 use crate::request::{AnonymousRequest, PathValues, Request};
 use crate::response::ResponseBody;
 use crate::state::ServerState;
-pub(crate) use builder::{FromBody, Json, RouteBuilder};
+pub(crate) use body::{FromBody, Json};
+pub(crate) use builder::RouteBuilder;
 pub(crate) use router::Router;
 
 /// Why a request gets no successful response.

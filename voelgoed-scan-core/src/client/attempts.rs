@@ -12,6 +12,8 @@
 //! - An admission or exit that no caller received is kept for the next call of the reading.
 //! - Intervals are measured by the monotonic clock, so a clock that is set ends no reading.
 
+mod call;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use crate::client::{
     Attempt, ClientError, Clock, OfflineError, OfflineScan, PhoneSession, ScanInput, Verdict,
 };
 use crate::model::{EventId, Override, ScanId, ScanResult, Timestamp};
+pub(super) use call::Call;
 
 /// How long a verdict that nobody received, and an attempt without an answer, wait for the next call of the reading. A
 /// steward repeats a scan within moments. Later the ticket may be read for another reason.
@@ -86,14 +89,6 @@ enum Progress {
 pub(super) enum Pending {
     Work(Work),
     Decided(Box<Verdict>),
-}
-
-/// A call of `scan`.
-pub(super) struct Call {
-    attempts: Arc<Attempts>,
-    scan_id: ScanId,
-    is_first: bool,
-    has_outcome: bool,
 }
 
 /// An attempt to be started.
@@ -274,7 +269,7 @@ impl Attempts {
         if let Some(known) = table.find(event, &key, &input)?
             && let Some(pending) = known.pending()
         {
-            return Ok((self.call(known.scan_id, false), pending));
+            return Ok((Call::new(self, known.scan_id, false), pending));
         }
         let unfinished = table.take_unfinished(event, &key, &input);
         table.replace(event, &key);
@@ -321,21 +316,12 @@ impl Attempts {
             first_call_waits: true,
             is_seen: false,
         });
-        Ok((self.call(scan_id, true), Pending::Work(work)))
+        Ok((Call::new(self, scan_id, true), Pending::Work(work)))
     }
 
     /// Forgets a scan that was undone, so that the next call of its reading is a new scan.
     pub(super) fn forget(&self, scan_id: ScanId) {
         self.0.lock().known.retain(|known| known.scan_id != scan_id);
-    }
-
-    fn call(self: &Arc<Self>, scan_id: ScanId, is_first: bool) -> Call {
-        Call {
-            attempts: Arc::clone(self),
-            scan_id,
-            is_first,
-            has_outcome: false,
-        }
     }
 
     /// Records the outcome of an attempt. `is_unfinished`: the server may have decided it, so the next call of the reading
@@ -378,29 +364,5 @@ impl Attempts {
         }
         known.is_seen = true;
         is_repeated
-    }
-}
-
-impl Call {
-    /// Hands the outcome to the caller. All callers but one get the verdict marked as repeated.
-    pub(super) fn receive(mut self, outcome: Outcome, now: Timestamp) -> Outcome {
-        self.has_outcome = true;
-        let verdict = outcome?;
-        let is_repeated = self.attempts.see(self.scan_id, self.is_first, now);
-        Ok(Verdict {
-            repeated: verdict.repeated || is_repeated,
-            ..verdict
-        })
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        if self.is_first && !self.has_outcome {
-            let mut table = self.attempts.0.lock();
-            if let Some(known) = table.known.iter_mut().find(|known| known.scan_id == self.scan_id) {
-                known.first_call_waits = false;
-            }
-        }
     }
 }

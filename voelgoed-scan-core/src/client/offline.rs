@@ -19,11 +19,13 @@ mod log;
 mod lost;
 mod manifests;
 mod memory;
+mod newer_facts;
 mod own_scans;
 mod rejected;
 mod replacement;
 mod revocation;
 mod secret;
+mod setup;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -31,8 +33,6 @@ mod ticket_history;
 mod upload;
 mod verdict;
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -40,11 +40,10 @@ use tokio::sync::Mutex;
 use crate::client::Clock;
 use crate::manifest::TicketKey;
 use crate::model::{
-    DeviceId, DeviceScope, Direction, EventId, GateId, Language, Metadata, OrganizationId, Override, Reading,
-    ScanId, ScanResult, StaleManifest, Timestamp,
+    DeviceScope, Direction, EventId, GateId, Language, Metadata, Override, Reading, ScanId, ScanResult,
+    StaleManifest, Timestamp,
 };
 use crate::sync::{LinkHash, SyncScan};
-use crate::token::medium_of;
 pub use attempts::{Attempt, AttemptOutcome};
 pub use clock::ClockState;
 use clock::{ClockReading, CorrectedTime, DeviceClock};
@@ -61,6 +60,8 @@ pub use replacement::{RescueReport, StorageReplacement};
 pub use revocation::DeviceRefusal;
 use revocation::StoredRefusal;
 pub use secret::DeviceSecret;
+pub(crate) use setup::DEFAULT_MANIFESTS_HELD;
+pub use setup::{OfflineScannerOptions, OfflineScannerSetup};
 pub use state::{ManifestState, OfflineState, PhoneSession};
 pub use upload::WaitingBatch;
 pub use verdict::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
@@ -68,61 +69,6 @@ pub use verdict::{Verdict, VerdictPreviousScan, VerdictSource, VerdictTicket};
 /// How long a scan may take from the server's response time until its commit is visible to a manifest. A manifest counts
 /// a scan for certain only if it was made later than this after the response.
 const COMMIT_MARGIN: Duration = Duration::from_secs(5);
-
-/// How many events' manifests a phone holds unless the app sets another number.
-pub(crate) const DEFAULT_MANIFESTS_HELD: usize = 4;
-
-/// What an offline scanner needs.
-#[derive(Debug, Clone)]
-pub struct OfflineScannerSetup {
-    /// The database file, one for each device.
-    pub file: PathBuf,
-    /// The device's organization.
-    pub organization_id: OrganizationId,
-    /// The device.
-    pub device_id: DeviceId,
-    /// The device's display name.
-    pub device_name: String,
-    /// Whether the device may override. Used when the database is created; later changes come from
-    /// [`OfflineScanner::set_can_override`].
-    pub can_override: bool,
-    /// The organization's manifest key, pinned at enrolment.
-    pub manifest_key: [u8; 32],
-    /// The key that signs uploads, if the device enrolled with one.
-    pub device_secret: Option<DeviceSecret>,
-}
-
-/// What an offline scanner can have besides its setup.
-#[derive(Clone)]
-pub struct OfflineScannerOptions {
-    /// The device's clocks. Without them, times of scans rest on the wall clock alone.
-    pub clock: Option<Arc<dyn Clock>>,
-    /// How many events' manifests are held, at least one.
-    pub manifests_held: usize,
-    /// The SHA-256 of the device token. A refusal by the server belongs to the token that it refused.
-    pub token_sha256: [u8; 32],
-    /// The language of the steward's messages. [`OfflineScanner::set_language`] changes it.
-    pub language: Language,
-}
-
-impl Default for OfflineScannerOptions {
-    fn default() -> Self {
-        Self {
-            clock: None,
-            manifests_held: DEFAULT_MANIFESTS_HELD,
-            token_sha256: [0; 32],
-            language: Language::English,
-        }
-    }
-}
-
-impl std::fmt::Debug for OfflineScannerOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OfflineScannerOptions")
-            .field("manifests_held", &self.manifests_held)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A scan for the phone to decide.
 #[derive(Debug, Clone, PartialEq)]
@@ -412,43 +358,6 @@ impl OfflineScanner {
                 (verdict.event_id, ticket, passage)
             });
         log.append(&entry, passage).await
-    }
-
-    /// Returns whether this phone recorded an admission or exit of a ticket of `event` that the server does not have yet.
-    /// The phone's facts are then newer than the server's.
-    pub(crate) async fn has_newer_facts(
-        &self,
-        reading: &Reading,
-        event: EventId,
-    ) -> Result<bool, OfflineError> {
-        let state = &mut *self.state.lock().await;
-        let claimed = decide::claimed_key(reading, self.setup.organization_id, event);
-        let by_medium = self.owner_of(state, reading, event).await?;
-        for ticket in claimed.into_iter().chain(by_medium) {
-            if state.log.has_unacknowledged_passage(event, ticket).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The ticket of the medium that a reading may name, by the manifest of the event.
-    async fn owner_of(
-        &self,
-        state: &mut State,
-        reading: &Reading,
-        event: EventId,
-    ) -> Result<Option<TicketKey>, OfflineError> {
-        let Some((medium, _)) = medium_of(reading) else {
-            return Ok(None);
-        };
-        match manifests::activate(state, &self.setup, event).await {
-            Ok(()) => {}
-            Err(OfflineError::NoManifest) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let active = state.active_manifest.as_ref();
-        Ok(active.and_then(|active| active.manifest.owner_of(&medium)))
     }
 
     /// Closes the database. Nothing is lost without this call.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::client::offline::tests::{MADE_AT, TestEvent};
-use crate::model::{App, EnrollmentCode, Language, Name};
+use crate::model::{App, EnrollmentCode, Language, Name, Timestamp};
 use server::FakeServer;
 
 /// A secret store in memory.

@@ -7,8 +7,9 @@ use std::cmp::Ordering;
 use std::iter;
 
 use crate::manifest::body::{Body, TicketRecord, numbered};
-use crate::manifest::build::{Tables, encode};
+use crate::manifest::build::encode;
 use crate::manifest::media::merged_media;
+use crate::manifest::tables::Tables;
 use crate::manifest::{ManifestHead, ManifestTooLarge};
 
 /// The bytes of the merged manifest, without a signature.

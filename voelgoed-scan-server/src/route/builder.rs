@@ -7,9 +7,10 @@ use std::sync::Arc;
 use hyper::{HeaderMap, Method, StatusCode};
 use schemars::JsonSchema;
 
+use super::body::{FromBody, Json};
 use super::{
-    Access, AuthenticatedHandler, BodyKind, HandlerFuture, HandlerResult, RawBody, ResponseSpec, Route,
-    SchemaFn, schema_of,
+    Access, AuthenticatedHandler, HandlerFuture, HandlerResult, RawBody, ResponseSpec, Route, SchemaFn,
+    schema_of,
 };
 use crate::auth::Permission;
 use crate::body::Lines;
@@ -19,57 +20,6 @@ use crate::query::{self, NoQuery, Query};
 use crate::request::{AnonymousRequest, PathValues, Request};
 use crate::resource::Resource;
 use crate::state::ServerState;
-
-/// A type that is read from the body of a request.
-pub(crate) trait FromBody: Sized + Send + Sync + 'static {
-    /// The kind of body that the route declares.
-    const KIND: BodyKind;
-
-    /// Parses the body, or reads nothing yet where the body is a stream.
-    fn from_body(raw: RawBody, validator: &SchemaValidator) -> Result<Self, Problem>;
-
-    /// Reads and discards the rest of the body, so that the client reads the response.
-    fn discard(self) -> impl Future<Output = ()> + Send {
-        async {}
-    }
-}
-
-impl FromBody for () {
-    const KIND: BodyKind = BodyKind::Empty;
-
-    fn from_body(_: RawBody, _: &SchemaValidator) -> Result<Self, Problem> {
-        Ok(())
-    }
-}
-
-/// A JSON body.
-pub(crate) struct Json<T>(pub(crate) T);
-
-impl<T: JsonBody> FromBody for Json<T> {
-    const KIND: BodyKind = BodyKind::Json(schema_of::<T::Schema>, T::MAX_BYTES);
-
-    fn from_body(raw: RawBody, validator: &SchemaValidator) -> Result<Self, Problem> {
-        match raw {
-            RawBody::Full(bytes) => validator.parse(&bytes).map(Self),
-            RawBody::Stream(_) => Err(Code::Internal.into()),
-        }
-    }
-}
-
-impl<S: JsonSchema + 'static> FromBody for Lines<S> {
-    const KIND: BodyKind = BodyKind::Lines(schema_of::<S>);
-
-    fn from_body(raw: RawBody, _: &SchemaValidator) -> Result<Self, Problem> {
-        match raw {
-            RawBody::Full(_) => Err(Code::Internal.into()),
-            RawBody::Stream(body) => Ok(Self::new(body)),
-        }
-    }
-
-    async fn discard(self) {
-        self.discard_rest().await;
-    }
-}
 
 type ResourceFn<B, Q> = fn(&Request<B, Q>) -> Result<Resource, Problem>;
 type PermissionFn<B, Q> = fn(&Request<B, Q>) -> Permission;

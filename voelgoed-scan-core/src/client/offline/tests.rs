@@ -18,6 +18,7 @@ mod upload;
 
 use std::num::NonZeroU8;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -25,8 +26,9 @@ use uuid::Uuid;
 use super::*;
 use crate::manifest::{ManifestDraft, ManifestFacts, ManifestTicket};
 use crate::model::{
-    ClassName, CustomMessages, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime,
-    Name, Reason, Reentry, SigningKey, TicketCode, TicketStatus, TimeZoneName, Warning,
+    ClassName, CustomMessages, DeviceId, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus,
+    LocalTime, Name, OrganizationId, Reason, Reentry, SigningKey, TicketCode, TicketStatus, TimeZoneName,
+    Warning,
 };
 use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
 use crate::token::{Keyring, MasterSecret, Vg2Claims};

@@ -8,8 +8,10 @@ mod deleted_events;
 mod postgres;
 mod purge;
 mod rows;
+mod scans;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod tickets;
 
 pub(crate) use deleted_events::is_deleted;
 
@@ -20,16 +22,14 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::model::{
-    AnswerSnapshot, AuditAction, Event, EventId, Format, Media, Medium, OrganizationId, Override, ReasonText,
-    ScanId, TicketCode, TicketListing, Timestamp,
+    AnswerSnapshot, AuditAction, Event, EventId, OrganizationId, Override, ReasonText, ScanId, TicketCode,
+    Timestamp,
 };
 use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::event_change;
-use crate::store::sql::change_counters::raise_tickets_change_counter;
-use crate::store::sql::events::{find_event, locked_event};
-use crate::store::sql::lookup::{IdLookup, TicketLookup, json_text};
-use crate::store::sql::media::MediumRow;
-use crate::store::sql::retention::rows::{ClearedScanRow, ClearedTicketRow, without_personal_data};
+use crate::store::sql::events::find_event;
+use crate::store::sql::retention::rows::without_personal_data;
+use crate::store::sql::retention::scans::clear_shown;
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
@@ -334,147 +334,8 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
     }
 }
 
-impl<D: RetentionDialect> Sql<D> {
-    async fn clear_tickets_once(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        codes: &[TicketCode],
-        now: Timestamp,
-    ) -> Result<Option<Vec<TicketCode>>, StoreError> {
-        let mut transaction = self.write().await?;
-        // The lock of the event keeps imports from moving media meanwhile.
-        if locked_event::<D>(organization, event, &mut transaction)
-            .await?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        let lookups: Vec<_> = codes.iter().map(|code| TicketLookup::by_code(*code)).collect();
-        if let Some(sql) = D::SQL.lock_tickets {
-            query::<D>(sql)
-                .json(&lookups)
-                .id(organization.as_uuid())
-                .fetch_all(&mut transaction)
-                .await?;
-        }
-        let rows = query::<D>(D::SQL.load_import_tickets)
-            .json(&lookups)
-            .id(organization.as_uuid())
-            .fetch_all(&mut transaction)
-            .await?;
-        let mut cleared = Vec::new();
-        let mut tickets = Vec::new();
-        let mut wristbands = Vec::new();
-        for row in &rows {
-            let listing = mapping::listing(row)?;
-            if listing.ticket.event_id != event || !holds_personal_data(&listing) {
-                continue;
-            }
-            cleared.push(listing.ticket.code);
-            let (kept, removed) = split_media(listing.media);
-            wristbands.extend(removed.iter().map(|medium| MediumRow::new(medium.sha256(), None)));
-            tickets.push(ClearedTicketRow::new(listing.ticket.id, &kept)?);
-        }
-        if !tickets.is_empty() {
-            query::<D>(D::RETENTION.clear_tickets)
-                .id(organization.as_uuid())
-                .time(now)
-                .rows(&tickets)
-                .execute(&mut transaction)
-                .await?;
-            raise_tickets_change_counter::<D>(organization, &mut transaction).await?;
-        }
-        if !wristbands.is_empty() {
-            query::<D>(D::SQL.delete_import_media)
-                .id(organization.as_uuid())
-                .id(event.as_uuid())
-                .json(&wristbands)
-                .execute(&mut transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(Some(cleared))
-    }
-
-    async fn clear_scans_once(
-        &self,
-        organization: OrganizationId,
-        event: EventId,
-        scans: &[ScanId],
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        // An undo and an upload write back what they have read of a scan. They hold these locks meanwhile.
-        if let Some(sql) = D::SQL.lock_occupancy {
-            query::<D>(sql)
-                .json(&[IdLookup::new(event.as_uuid())])
-                .id(organization.as_uuid())
-                .fetch_all(&mut transaction)
-                .await?;
-        }
-        let ids: Vec<_> = scans.iter().map(|scan| IdLookup::new(scan.as_uuid())).collect();
-        let rows = query::<D>(D::RETENTION.scans_to_clear)
-            .json(&ids)
-            .id(organization.as_uuid())
-            .id(event.as_uuid())
-            .fetch_all(&mut transaction)
-            .await?;
-        let mut cleared = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let mut shown: AnswerSnapshot = row.json("shown")?;
-            clear_shown(&mut shown);
-            cleared.push(ClearedScanRow::new(row.id("scan_id")?, &shown));
-        }
-        if !cleared.is_empty() {
-            query::<D>(D::RETENTION.clear_scans)
-                .id(organization.as_uuid())
-                .text(DENIED_AT_GATE)
-                .rows(&cleared)
-                .execute(&mut transaction)
-                .await?;
-            query::<D>(D::RETENTION.clear_acceptances)
-                .text(&json_text(&ids)?)
-                .id(organization.as_uuid())
-                .execute(&mut transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
-    }
-}
-
 fn int(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// Whether a ticket holds something that is cleared.
-fn holds_personal_data(listing: &TicketListing) -> bool {
-    let mut media = listing.media.iter().flatten();
-    listing.holder_name.is_some()
-        || listing.order_ref.is_some()
-        || listing.ticket.note.is_some()
-        || listing.ticket.seat.is_some()
-        || media.any(is_of_a_person)
-}
-
-/// A wristband or a card is its holder's. The barcode of another system is that of a ticket, as a code of ours is.
-fn is_of_a_person(medium: &Medium) -> bool {
-    medium.format() == Format::Nfc
-}
-
-/// The media that a ticket keeps, and those that it loses.
-fn split_media(media: Option<Media>) -> (Vec<Medium>, Vec<Medium>) {
-    let media = media.unwrap_or_default();
-    let (removed, kept) = media.iter().cloned().partition(is_of_a_person);
-    (kept, removed)
-}
-
-/// Clears what a retry shows of the ticket. Returns whether there was something.
-fn clear_shown(shown: &mut AnswerSnapshot) -> bool {
-    let ticket = shown.ticket.as_mut();
-    ticket.is_some_and(|ticket| {
-        let (seat, note) = (ticket.seat.take(), ticket.note.take());
-        seat.is_some() || note.is_some()
-    })
 }
 
 /// A quarantined scan without what people wrote into it. `None` if there is nothing to clear.

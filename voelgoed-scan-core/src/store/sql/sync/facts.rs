@@ -1,6 +1,8 @@
 //! Locks and reads the facts by which an upload is evaluated. The locks keep them unchanged until the upload is
 //! written.
 
+mod gates;
+
 use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
@@ -12,12 +14,13 @@ use crate::model::{
 };
 use crate::store::StoreError;
 use crate::store::sql::former_rules;
-use crate::store::sql::lookup::{GateLookup, IdLookup, TicketLookup};
+use crate::store::sql::lookup::{IdLookup, TicketLookup};
+use crate::store::sql::sync::facts::gates::{gate_events, gate_lookups, gates_with_events};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
 use crate::store::sql::{Row, mapping, query, statement};
 use crate::sync::{
-    DeviceScopes, EventLookup, GateEvents, LinkHash, LogPosition, QuarantinedPlace, RecordedScan,
-    SessionSpan, SyncDevice, SyncFacts, UploadBatch, UploadChunk,
+    DeviceScopes, EventLookup, LinkHash, LogPosition, QuarantinedPlace, RecordedScan, SessionSpan,
+    SyncDevice, SyncFacts, UploadBatch, UploadChunk,
 };
 
 fn lookups<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> BTreeSet<IdLookup> {
@@ -190,62 +193,6 @@ async fn known<D: SyncDialect>(
         ))
     };
     rows.iter().map(known).collect()
-}
-
-/// Reads the events that have the gates of the upload. Which event a scan has is decided once, by what is read here: an event
-/// that gets one of the gates meanwhile comes after the upload.
-async fn gate_events<D: SyncDialect>(
-    chunk: &UploadChunk<'_>,
-    connection: &mut D::Connection,
-) -> Result<GateEvents, StoreError> {
-    let gates: BTreeSet<GateId> = chunk.uploads().map(|upload| upload.scan.gate_id).collect();
-    let gates = lookups(gates.iter().map(GateId::as_uuid));
-    let rows = query::<D>(D::SYNC.load_gate_events)
-        .json(&gates)
-        .id(chunk.batch.organization_id.as_uuid())
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| Ok((row.id("gate_id")?, row.id("event_id")?)))
-        .collect()
-}
-
-/// The gates of the upload at the events of its scans, and those of the recorded and of the quarantined scans.
-fn gate_lookups(
-    chunk: &UploadChunk<'_>,
-    known: &HashMap<ScanId, RecordedScan>,
-    events: EventLookup<'_>,
-) -> BTreeSet<GateLookup> {
-    let uploaded = chunk.uploads().filter_map(|upload| {
-        let scan = &upload.scan;
-        let event = events.find(scan, chunk.batch.corrected(scan)).ok()?;
-        Some(GateLookup::new(event, scan.gate_id))
-    });
-    let recorded = known.values().map(|known| {
-        let record = &known.state.record;
-        GateLookup::new(record.event_id, record.gate_id)
-    });
-    let quarantined = events.quarantined.values();
-    let quarantined = quarantined.map(|place| GateLookup::new(place.event_id, place.gate_id));
-    uploaded.chain(recorded).chain(quarantined).collect()
-}
-
-/// Reads gates with their events.
-async fn gates_with_events<D: SyncDialect>(
-    organization: OrganizationId,
-    gates: &BTreeSet<GateLookup>,
-    connection: &mut D::Connection,
-) -> Result<HashMap<(EventId, GateId), (Event, Gate)>, StoreError> {
-    let rows = query::<D>(D::SYNC.load_gates)
-        .json(gates)
-        .id(organization.as_uuid())
-        .fetch_all(connection)
-        .await?;
-    let gate = |row: &Row<D>| {
-        let (event, gate) = (mapping::event(row)?, mapping::gate(row)?);
-        Ok(((event.id, gate.id), (event, gate)))
-    };
-    rows.iter().map(gate).collect()
 }
 
 /// The tickets that the upload names, and those of recorded scans.

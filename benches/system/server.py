@@ -36,7 +36,7 @@ def cli(*arguments, server=None, token=None):
 class Organization:
     """An organization on a server. A subclass has the server's `url` and `database_url`."""
 
-    def furnish(self, name="Bench"):
+    def create_organization(self, name="Bench"):
         """Creates the organization with a live event and a gate."""
         made = cli("init", "--database-url", self.database_url, "--organization", name)
         self.organization, self.key = made["organization_id"], made["api_key"]
@@ -44,11 +44,11 @@ class Organization:
         self.gate = self.cli("gate", "put", "new", "--event", self.event, "--name", "Main", "--status", "open")["id"]
         return self
 
-    def limit(self, capacity):
+    def set_capacity(self, capacity):
         """Sets the event's capacity, or `none`. A rehearsal copies it, raised to admit all of its tickets."""
         self.cli("event", "put", self.event, "--name", "Bench", "--status", "live", "--capacity", capacity)
 
-    def post(self):
+    def start_session(self):
         """A device with a session, for the SQL side. Returns the ids of both."""
         device = self.cli("device", "register", "sql", "--name", "SQL")
         session = cli("session", "start", "--event", self.event, "--gate", self.gate,
@@ -112,7 +112,7 @@ class Server(Organization):
             self.process.terminate()
             self.process.wait(20)
 
-    def anew(self):
+    def restarted(self):
         """Starts the server again, because the memory layout of one process influences all of its turns."""
         self.stop()
         self.start()
@@ -129,7 +129,7 @@ class OtherOrganization(Organization):
 
     def __init__(self, server, name):
         self.server, self.database_url = server, server.database_url
-        self.furnish(name)
+        self.create_organization(name)
 
     @property
     def url(self):
@@ -137,7 +137,7 @@ class OtherOrganization(Organization):
 
 
 class Echo:
-    """The bare echo, started anew for each turn."""
+    """The bare echo, a new process for each turn."""
 
     def __enter__(self):
         self.process = subprocess.Popen([str(TARGET / "examples" / "bench_echo")], stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-//! Benchmarks of the pure parts of a scan, and of a scan that the in-process cache answers: `cargo bench --bench gate`
+//! Benchmarks of the pure parts of a scan, and of a scan that the in-process cache answers: `cargo bench --bench scan`
 //!
 //! `scripts/bench` measures a running system over sockets with a database.
 

@@ -1,0 +1,13 @@
+-- Finds the last of the scans of event $6 of organization $1, oldest first, that one page may read.
+-- $2, $3: from and until, both inclusive. $4, $5: time and id of the last scan of the page before.
+-- $7: how many scans the part holds after its first.
+-- The event is part of the comparisons, because SQLite would otherwise read by the time alone.
+select x.scanned_at, x.scan_id
+from scans x
+where x.organization_id = $1
+    and (x.event_id, x.scanned_at, x.scan_id) > ($6, $4, $5)
+    and (x.event_id, x.scanned_at) <= ($6, $3)
+    and x.scanned_at >= $2
+order by x.event_id, x.scanned_at, x.scan_id
+limit 1
+offset $7
