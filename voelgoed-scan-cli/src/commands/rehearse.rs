@@ -284,10 +284,11 @@ impl Rehearse {
                 .push("the tickets ran out before the end of the run: create more with --tickets".to_owned());
         }
         let report = Report::one(&rehearsal, rehearsal.to_string())?.with_exit(exit);
-        Ok(match notes.is_empty() {
-            true => report,
-            false => report.with_note(notes.join("\n")),
-        })
+        if notes.is_empty() {
+            Ok(report)
+        } else {
+            Ok(report.with_note(notes.join("\n")))
+        }
     }
 }
 

@@ -170,7 +170,7 @@ mod tests {
     fn scan(device_scanned_at: &str, source: &str) -> ScanRecord {
         serde_json::from_value(json!({
             "scan_id": ID, "organization_id": ID, "ticket_id": null, "ticket_code": null, "event_id": ID, "gate_id": ID,
-            "device_id": ID, "api_key_id": null, "scan_session_id": ID, "result": "valid", "reason": "first_entry",
+            "device_id": ID, "api_key_id": null, "scan_session_id": ID, "result": "valid", "reason": "admitted",
             "would_have_been": null, "direction": "entry", "scanned_at": NOW, "device_scanned_at": device_scanned_at,
             "received_at": NOW, "source": source, "decided_by": "database", "override": null, "undone": null,
             "local_result": null, "metadata": null
