@@ -191,16 +191,14 @@ impl Rehearse {
                 .ask(&format!("{}\nRemove it all the same?", running.join("\n")))?;
         }
         let removal = rehearsals.remove_all(client).await;
-        let mut text = format!(
+        let mut lines = vec![format!(
             "Removed {} copies of events and revoked {} devices.",
             removal.events.len(),
             removal.devices
-        );
-        for left in &removal.left {
-            text.push_str(&format!("\nLeft: {left}"));
-        }
+        )];
+        lines.extend(removal.left.iter().map(|left| format!("Left: {left}")));
         let exit = exit_of(&removal);
-        Ok(Report::one(&removal, text)?.with_exit(exit))
+        Ok(Report::one(&removal, lines.join("\n"))?.with_exit(exit))
     }
 
     fn rate(&self) -> Rate {

@@ -68,7 +68,7 @@ Examples:
 pub(crate) struct Replay {
     /// The file with the scans; `-` is standard input
     file: PathBuf,
-    /// The event of the lines without an event_id
+    /// The event of the lines that name none
     #[arg(long, env = env::EVENT)]
     event: Option<NamedEvent>,
     /// The file with device tokens: CSV with `device_id,token` or a JSON object

@@ -1,5 +1,6 @@
 //! Until when the certificates of the server's addresses are valid, and whether clients trust them.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(super) async fn check(address: &str, tls: ClientConfig, now: Timestamp) -> O
     let host = uri.host()?.trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(443);
     let read = timeout(TIMEOUT, end_of_chain(&host, port, tls)).await;
-    let end = read.unwrap_or_else(|_| Err(ReadError::other("no answer within 10 s")));
+    let end = read.unwrap_or_else(|_| Err(ReadError::other(&"no answer within 10 s")));
     Some(match end {
         Ok(end) => judge(&host, end, now),
         Err(error) => Finding::problem(CHECK, format!("{host}: {}", error.detail), error.hint.to_owned()),
@@ -48,7 +49,7 @@ struct ReadError {
 }
 
 impl ReadError {
-    fn other(detail: impl ToString) -> Self {
+    fn other(detail: &dyn Display) -> Self {
         Self {
             detail: detail.to_string(),
             hint: "check from a phone's network that this address leads to the server",
@@ -72,15 +73,17 @@ impl ReadError {
 
 /// The time until which all certificates are valid that the server presents.
 async fn end_of_chain(host: &str, port: u16, tls: ClientConfig) -> Result<Timestamp, ReadError> {
-    let stream = TcpStream::connect((host, port)).await.map_err(ReadError::other)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(ReadError::other)?;
+    let stream = TcpStream::connect((host, port))
+        .await
+        .map_err(|error| ReadError::other(&error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| ReadError::other(&error))?;
     let connection = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
     let connection = connection.map_err(|error| ReadError::of_handshake(&error))?;
     let chain = connection.get_ref().1.peer_certificates().unwrap_or_default();
     let ends: Option<Vec<i64>> = chain.iter().map(end).collect();
     let end = ends.and_then(|ends| ends.into_iter().min());
     end.map(Timestamp::from_seconds)
-        .ok_or_else(|| ReadError::other("its certificate cannot be read"))
+        .ok_or_else(|| ReadError::other(&"its certificate cannot be read"))
 }
 
 /// The end of a certificate, in seconds since 1970.
