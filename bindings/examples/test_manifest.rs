@@ -136,6 +136,7 @@ fn main() -> Result<(), Failure> {
         reentry: Reentry::Never,
         allow_unsigned: false,
         allow_media: false,
+        rehearsal: false,
         ticket_classes: vec![ClassName::new("Day")?, ClassName::new("VIP")?],
         stale_manifest: StaleManifest::Warn,
         manifest_max_age_s: 3600,

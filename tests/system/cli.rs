@@ -19,6 +19,7 @@ mod report;
 mod scan;
 mod sheets;
 mod signals;
+mod snapshots;
 mod tickets;
 mod tls;
 mod webhooks;

@@ -183,6 +183,63 @@ async fn only_an_archived_event_with_the_expected_counts_is_deleted() {
 }
 
 #[tokio::test]
+async fn an_admin_deletes_what_was_made_by_a_rehearsal_and_nothing_else() {
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let admin = tenant.member("admin").await;
+    let body = |status: &str, rehearsal: bool| json!({ "name": "Rehearsal: Show", "status": status, "rehearsal": rehearsal });
+    // An event keeps what it was made as, whatever it is called or said to be later.
+    for (made_as, later, status) in [
+        (false, true, 403),
+        (false, false, 403),
+        (true, false, 202),
+        (true, true, 202),
+    ] {
+        let path = format!("/api/v1/events/{}", new_id());
+        let made = admin.put(&path, &body("live", made_as)).await.expect(201).json();
+        assert_eq!(made.get("rehearsal").is_some(), made_as, "{made}");
+        let refused = admin.call("DELETE", &path).await.status;
+        assert_eq!(refused, if made_as { 409 } else { 403 }, "it is not archived");
+        let archived = admin
+            .put(&path, &body("archived", later))
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(archived.get("rehearsal"), made.get("rehearsal"));
+        let list = admin.get("/api/v1/events?limit=500").await.expect(200).json();
+        assert!(
+            list["data"].as_array().expect("a list").contains(&archived),
+            "{list}"
+        );
+        for role in ["staff", "viewer"] {
+            let caller = tenant.member(role).await;
+            caller
+                .call("DELETE", &path)
+                .await
+                .expect_problem(403, "forbidden");
+        }
+        let stranger = fixture.other_tenant.member("admin").await;
+        stranger
+            .call("DELETE", &path)
+            .await
+            .expect_problem(404, "not_found");
+        admin.get(&path).await.expect(200);
+        assert_eq!(
+            admin.call("DELETE", &path).await.status,
+            status,
+            "{made_as} {later}"
+        );
+        let left = admin.get(&path).await.status;
+        assert_eq!(left, if status == 202 { 404 } else { 200 });
+    }
+    let unknown = format!("/api/v1/events/{}", new_id());
+    admin
+        .call("DELETE", &unknown)
+        .await
+        .expect_problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_deleted_event_is_gone_for_every_call() {
     let fixture = Fixture::new().await;
     let tenant = &fixture.tenant;

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::output::ResultStream;
 
-pub(crate) use connect::{Connector, Transport, connector};
+pub(crate) use connect::{Connector, Transport, connector, tls_config};
 pub(crate) use lines::lines;
 pub(crate) use query::Query;
 pub(crate) use upload::Upload;

@@ -53,6 +53,11 @@ impl Context {
         client::connector(self.tls_ca.as_deref())
     }
 
+    /// How commands trust the servers that they connect to.
+    pub(crate) fn tls_config(&self) -> Result<rustls::ClientConfig, Failure> {
+        client::tls_config(self.tls_ca.as_deref())
+    }
+
     fn token(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         let Some(path) = &self.token_file else {
             return Ok(env::token());

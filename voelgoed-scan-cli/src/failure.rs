@@ -141,6 +141,14 @@ pub(crate) enum Failure {
         /// A line for each that has it, with its id.
         found: Vec<String>,
     },
+    /// A rehearsal failed, and something of it is still on the server.
+    #[error("{failure}")]
+    LeftBehind {
+        /// Why it failed.
+        failure: Box<Failure>,
+        /// A line for each thing that is still there, with the command that removes it.
+        left: Vec<String>,
+    },
     /// There already is a resource of this name.
     #[error("there already is an {kind} {name}")]
     AlreadyExists {
@@ -171,11 +179,23 @@ impl Failure {
         }
     }
 
+    /// This failure, which also names what the command left on the server, if anything.
+    pub(crate) fn with_leftovers(self, left: &[impl Display]) -> Self {
+        if left.is_empty() {
+            return self;
+        }
+        Self::LeftBehind {
+            failure: Box::new(self),
+            left: left.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// The exit code.
     #[must_use]
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Problem(problem) if matches!(problem.status, 401 | 403) => Exit::NotAllowed,
+            Self::LeftBehind { failure, .. } => failure.exit(),
             Self::Unreachable { .. }
             | Self::Store(OpenError::Store(StoreError::Unavailable { .. }))
             | Self::Setup(SetupError::Store(StoreError::Unavailable { .. })) => Exit::Unreachable,
@@ -211,6 +231,16 @@ impl Failure {
                 Some(format!(
                     "this port seems to speak the other protocol: try --server {other}"
                 ))
+            }
+            Self::LeftBehind { failure, left } => {
+                let left = format!(
+                    "still on the server, with what removes it:\n  {}",
+                    left.join("\n  ")
+                );
+                Some(match failure.hint() {
+                    Some(hint) => format!("{hint}\n{left}"),
+                    None => left,
+                })
             }
             Self::Unreachable { .. } => Some(format!(
                 "is it running, and is this its address? Choose another with --server URL or {}",

@@ -308,6 +308,18 @@ fn doctor_reports_a_healthy_server_and_a_missing_credential() {
     server.owner.json(&["event", "put", &event, "--status", "draft"]);
     let not_live = server.owner.run(&["doctor", "--event", &event]).expect(1);
     assert!(not_live.stdout.contains("--status live"), "{not_live:?}");
+    let database = format!("sqlite://{}", server.path("gate.db"));
+    let with_disk = server
+        .owner
+        .run(&["doctor", "--database-url", &database, "--output", "json"]);
+    let disk = with_disk.values().into_iter().find(|one| one["check"] == "disk");
+    assert!(text(&disk.expect("a finding"), "detail").contains("GiB free in"));
+    let missing = ["doctor", "--database-url", "sqlite:///no/such/gate.db"];
+    let missing = server.owner.run(&missing).expect(1);
+    assert!(
+        missing.stdout.contains("there is no database /no/such/gate.db"),
+        "{missing:?}"
+    );
     server.owner.without_token().run(&["doctor"]).expect(4);
     Cli::without_server().run(&["doctor"]).expect(5);
 }

@@ -117,6 +117,7 @@ impl Cli {
             "VOELGOED_SCAN_EVENT",
             "VOELGOED_SCAN_SECRET_KEY",
             "VOELGOED_SCAN_DATABASE_URL",
+            "COLUMNS",
         ] {
             command.env_remove(name);
         }

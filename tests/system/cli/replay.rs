@@ -236,6 +236,27 @@ fn scans_of_two_events_at_one_gate_are_replayed_each_at_its_event() {
         .scanner
         .run(&["replay", &fixture.file, "--output", "json"]);
     assert_eq!((failed.exit_code, &failed.value()["rejected"]), (1, &json!(1)));
+    // The event of such lines can be named.
+    owner.json(&["event", "put", &second, "--name", "Winter Night"]);
+    let fresh = fixture.server.issue(&second, 1);
+    unnamed["ticket_code"] = json!(fresh[0]);
+    fs::write(&fixture.file, format!("{unnamed}\n")).expect("written");
+    let named = [
+        "replay",
+        &fixture.file,
+        "--event",
+        "winter night",
+        "--output",
+        "json",
+    ];
+    let report = fixture.scanner.run(&named).expect(0).value();
+    assert_eq!(report["events"][&second]["count"], 1, "{report}");
+    assert_eq!(owner.json(&["stats", &second])["event"]["inside"], 5);
+    let what_if = ["replay", &fixture.file, "--what-if", "reentry=never"];
+    let unnamed = owner.run(&what_if).expect(1);
+    assert!(unnamed.stderr.contains("--event"), "{unnamed:?}");
+    let event = ["--event", "winter night"];
+    owner.run(&[&what_if[..], &event].concat()).expect(0);
 }
 
 #[test]

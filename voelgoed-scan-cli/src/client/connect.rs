@@ -49,7 +49,9 @@ fn tcp() -> HttpConnector {
     tcp
 }
 
-fn tls_config(tls_ca: Option<&Path>) -> Result<ClientConfig, Failure> {
+/// How clients trust servers. The certificate authorities are those of the PEM file `tls_ca`, or without it those that browsers
+/// trust.
+pub(crate) fn tls_config(tls_ca: Option<&Path>) -> Result<ClientConfig, Failure> {
     match tls_ca {
         None => Ok(ClientConfig::builder().with_webpki_roots().with_no_client_auth()),
         Some(path) => trusting_only(path),

@@ -1,5 +1,7 @@
 //! `doctor`: checks the server, the storage, the credential and the clock.
 
+mod certificate;
+mod disk;
 mod event;
 
 use clap::Args;
@@ -22,8 +24,10 @@ const MAX_CLOCK_SKEW: i64 = 300_000;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks, in this order: the server's address, its version, its public address, its storage, the credential and its role, this \
-machine's clock. With --event also whether the event is ready: live, doors, open gates, devices that were heard of and may work \
-there, batteries, scans to upload. Each problem is shown with what to do. Exits with the code of the first check that failed.
+machine's clock, the certificates of both addresses, and with --database-url the free space where the database is. With --event \
+also whether the event is ready: live, doors, open gates, devices that were heard of and may work there, batteries, scans to \
+upload, manifests, clocks of the devices. Each problem is shown with what to do. Exits with the code of the first check that \
+failed; a certificate that ends within 21 days and a disk with less than 5 GiB are warnings.
 
 Examples:
   voelgoed-scan doctor
@@ -33,6 +37,14 @@ pub(crate) struct Doctor {
     /// Also check whether this event is ready (API key)
     #[arg(long, env = env::EVENT)]
     event: Option<NamedEvent>,
+    /// Also check the free space of the folder of this database: `sqlite://FILE`, as the server on this machine has it
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "VOELGOED_SCAN_DATABASE_URL",
+        hide_env_values = true
+    )]
+    database_url: Option<String>,
 }
 
 /// The result of one check.
@@ -58,6 +70,14 @@ impl Finding {
         }
     }
 
+    /// Something that works now and needs attention soon, and what to do about it.
+    fn warning(check: &'static str, detail: String, hint: String) -> Self {
+        Self {
+            hint: Some(hint),
+            ..Self::passed(check, detail)
+        }
+    }
+
     /// Something that does not work, and what to do about it.
     fn problem(check: &'static str, detail: String, hint: String) -> Self {
         Self {
@@ -80,14 +100,14 @@ impl Finding {
     }
 
     fn to_item(&self) -> Result<Item, Failure> {
-        let mark = if self.ok {
-            styled(TextStyle::Success, "✔")
-        } else {
-            styled(TextStyle::Error, "✘")
+        let mark = match (self.ok, &self.hint) {
+            (true, None) => styled(TextStyle::Success, "✔"),
+            (true, Some(_)) => styled(TextStyle::Warning, "!"),
+            (false, _) => styled(TextStyle::Error, "✘"),
         };
-        let mut text = format!("{mark} {:<10}  {}", self.check, self.detail);
+        let mut text = format!("{mark} {:<11}  {}", self.check, self.detail);
         if let Some(hint) = &self.hint {
-            text.push_str("\n              ");
+            text.push_str("\n               ");
             text.push_str(&styled(TextStyle::Info, hint));
         }
         Ok(Item::new(self, text)?.with_exit(self.exit))
@@ -101,9 +121,16 @@ struct OwnDevice {
 }
 
 impl Doctor {
+    /// The URL of the database. An empty variable is an unset one.
+    fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref().filter(|url| !url.is_empty())
+    }
+
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
-        let mut findings = check(&client).await;
+        let (mut findings, public) = check(&client).await;
+        findings.extend(certificates(context, public.as_deref(), client.server()).await);
+        findings.extend(self.database_url().map(disk::check));
         if let Some(event) = &self.event
             && findings
                 .iter()
@@ -116,10 +143,26 @@ impl Doctor {
     }
 }
 
-async fn check(client: &Client) -> Vec<Finding> {
-    if let Err(failure) = client.get_bytes("/healthz").await {
-        return vec![Finding::failed("server", &failure)];
+/// Checks the certificates of the server's public address and of the one that is called.
+async fn certificates(context: &Context, public: Option<&str>, called: &str) -> Vec<Finding> {
+    let mut addresses: Vec<&str> = public.into_iter().chain([called]).collect();
+    addresses.dedup();
+    let mut findings = Vec::new();
+    for address in addresses {
+        match context.tls_config() {
+            Ok(tls) => findings.extend(certificate::check(address, tls, env::now()).await),
+            Err(failure) => findings.push(Finding::failed("certificate", &failure)),
+        }
     }
+    findings
+}
+
+/// Checks the server and the credential. Returns also the server's public address.
+async fn check(client: &Client) -> (Vec<Finding>, Option<String>) {
+    if let Err(failure) = client.get_bytes("/healthz").await {
+        return (vec![Finding::failed("server", &failure)], None);
+    }
+    let mut public = None;
     let mut findings = vec![Finding::passed("server", format!("{} answers", client.server()))];
     match client.get::<Value>("/openapi.json").await {
         Ok(document) => {
@@ -127,6 +170,7 @@ async fn check(client: &Client) -> Vec<Finding> {
             findings.push(check_version(text("/info/version")));
             let url = text("/servers/0/url").filter(|url| *url != "/");
             findings.push(check_public_url(url, client.server()));
+            public = url.map(str::to_owned);
         }
         Err(failure) => findings.push(Finding::failed("version", &failure)),
     }
@@ -138,6 +182,13 @@ async fn check(client: &Client) -> Vec<Finding> {
         }
         Err(failure) => findings.push(Finding::failed("storage", &failure)),
     }
+    findings.extend(check_credential(client).await);
+    (findings, public)
+}
+
+/// Checks the credential and its role, and this machine's clock.
+async fn check_credential(client: &Client) -> Vec<Finding> {
+    let mut findings = Vec::new();
     match client.token_prefix() {
         None => {
             let reason = format!("there is none: neither {} nor --token-file", env::TOKEN);

@@ -22,9 +22,6 @@ use crate::failure::Failure;
 use crate::names::NamedEvent;
 use crate::output::Report;
 
-/// How the name of the copy begins that a rehearsal works on.
-const REHEARSAL: &str = "Rehearsal: ";
-
 /// The subcommands of `event`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Event {
@@ -144,7 +141,7 @@ impl Event {
             Self::Put(put) => Report::object(&put.run(&client).await?),
             Self::List { all } => {
                 let mut events: Vec<CoreEvent> = client.all("/api/v1/events").await?;
-                events.retain(|event| all || !event.name.as_str().starts_with(REHEARSAL));
+                events.retain(|event| all || !event.rehearsal);
                 named_rows::events(&events, context.view)
             }
             Self::Show { event } => {

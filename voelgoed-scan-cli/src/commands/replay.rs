@@ -18,6 +18,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use voelgoed_scan_core::model::EventId;
 
 use self::journal::Journal;
 use self::reader::Reader;
@@ -27,6 +28,7 @@ use self::sender::Sender;
 use self::tokens::Tokens;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::names::NamedEvent;
 use crate::output::Report;
 use crate::{env, progress};
 
@@ -35,7 +37,7 @@ use crate::{env, progress};
 #[command(after_help = "\
 Reads the output of `scans export`, and any NDJSON or CSV with the columns gate_id, scanned_at and either qr or \
 ticket_code. The columns event_id, scan_id, device_id, direction, result, reason, override and metadata are optional. A \
-line without an event_id is a scan of the only event with its gate, or else of the event at which its device had a \
+line without an event_id is a scan of --event; without that, of the only event with its gate, or else of the event at which its device had a \
 session at that time. A line without a scan_id gets one that is derived from its number and text, so that it is the same scan when it is sent \
 again. A line with a result is recorded with this result. A line without one is decided now, as of its time.
 
@@ -66,6 +68,9 @@ Examples:
 pub(crate) struct Replay {
     /// The file with the scans; `-` is standard input
     file: PathBuf,
+    /// The event of the lines that name none
+    #[arg(long, env = env::EVENT)]
+    event: Option<NamedEvent>,
     /// The file with device tokens: CSV with `device_id,token` or a JSON object
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
@@ -109,7 +114,9 @@ struct ReplayState {
 impl Replay {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         if let Some(settings) = self.what_if.clone() {
-            return what_if::run(Reader::open(&self.file, self.format())?, settings, context);
+            let reader = Reader::open(&self.file, self.format())?;
+            let event = self.event(context).await?;
+            return what_if::run(reader.with_event(event), settings, context);
         }
         let from_stdin = self.file == Path::new("-");
         if from_stdin && self.resume {
@@ -118,6 +125,7 @@ impl Replay {
                 hint: "write it to a file first",
             });
         }
+        let event = self.event(context).await?;
         let tokens = Tokens::new(context.client()?, self.tokens.as_deref())?;
         let journal = (!from_stdin)
             .then(|| Journal::open(&with_extension(&self.file, "journal"), &self.file, self.resume))
@@ -141,7 +149,7 @@ impl Replay {
                 stop.cancel();
             })
         };
-        let reader = Reader::open(&self.file, self.format())?;
+        let reader = Reader::open(&self.file, self.format())?.with_event(event);
         let bar = progress::replay(reader.length(), context.quiet);
         let started = env::monotonic_now();
         let sender = Sender {
@@ -161,6 +169,14 @@ impl Replay {
             .saturating_duration_since(started)
             .as_secs_f64();
         finish(&mut state.lock(), seconds, is_complete)
+    }
+
+    /// The event of the lines that name none.
+    async fn event(&self, context: &Context) -> Result<Option<EventId>, Failure> {
+        match &self.event {
+            Some(event) => event.id(&context.client()?).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn format(&self) -> Format {

@@ -46,6 +46,7 @@ fn event(id: u128) -> Event {
         reentry: Reentry::AfterExit,
         allow_unsigned: true,
         allow_media: false,
+        rehearsal: false,
         ticket_classes: vec![class("VIP"), class("Day")],
         stale_manifest: StaleManifest::Refuse,
         manifest_max_age_s: 3600,

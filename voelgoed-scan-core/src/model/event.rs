@@ -81,6 +81,9 @@ pub struct Event {
     pub allow_unsigned: bool,
     /// Whether it accepts the media of tickets: barcodes of other systems, wristbands, cards.
     pub allow_media: bool,
+    /// Whether a rehearsal made it: the copy of an event, which an admin may delete. Fixed at its creation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
     /// The names of the ticket classes. The list is append-only: the n-th, from 1, is class n in VG2 claims.
     pub ticket_classes: Vec<ClassName>,
     /// What a phone does when its manifest is stale.
@@ -171,6 +174,10 @@ pub struct EventPut {
     /// Whether it accepts the media of tickets: barcodes of other systems, wristbands, cards.
     #[serde(default)]
     pub allow_media: bool,
+    /// Whether a rehearsal makes it: the copy of an event, which an admin may delete. It holds at the creation alone; later it
+    /// changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
     /// The names of the ticket classes, at most 65,535. The list must start with the present one.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = 65_535)))]
@@ -202,6 +209,7 @@ impl EventPut {
             reentry: never(),
             allow_unsigned: false,
             allow_media: false,
+            rehearsal: false,
             ticket_classes: None,
             stale_manifest: warn(),
             manifest_max_age_s: twelve_hours(),

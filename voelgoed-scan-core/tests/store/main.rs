@@ -205,6 +205,7 @@ macro_rules! all_store_tests {
                 arrivals_are_the_entries_of_the_occupancy_by_quarter_of_an_hour,
                 people_whom_offline_devices_let_in_came_in_whoever_won,
                 a_report_says_who_forced_and_undid_what_and_why,
+                a_report_names_the_key_of_what_was_done_by_hand,
                 a_report_of_more_scans_than_one_read_counts_each_once,
                 a_report_is_about_one_event_of_one_organization,
             }
@@ -250,6 +251,7 @@ macro_rules! all_store_tests {
                 the_last_key_of_an_owner_cannot_be_deleted,
                 the_textual_id_of_a_revoked_device_may_be_used_again,
                 putting_an_event_replaces_every_field_but_its_classes,
+                an_event_keeps_whether_a_rehearsal_made_it,
                 ticket_classes_are_append_only,
                 a_gate_is_created_and_replaced_at_its_event,
                 lists_are_paged_in_id_order,

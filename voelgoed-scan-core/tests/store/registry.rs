@@ -107,6 +107,37 @@ pub(crate) async fn putting_an_event_replaces_every_field_but_its_classes(fixtur
     );
 }
 
+pub(crate) async fn an_event_keeps_whether_a_rehearsal_made_it(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
+    for made_as in [true, false] {
+        let id = EventId::from_uuid(Uuid::new_v4());
+        for (rehearsal, status) in [(made_as, EventStatus::Live), (!made_as, EventStatus::Archived)] {
+            let event = EventPut {
+                rehearsal,
+                status,
+                ..live()
+            };
+            let put = store.put_event(organization, id, &event, START, audit()).await;
+            let Ok(PutOutcome::Created(answer) | PutOutcome::Replaced(answer)) = put else {
+                panic!("{put:?}")
+            };
+            assert_eq!(answer.rehearsal, made_as);
+            let stored = store.event(organization, id).await.expect("the read succeeds");
+            assert_eq!(stored, Some(answer.clone()));
+            let all = store
+                .events(
+                    organization,
+                    &PageRequest {
+                        limit: 500,
+                        after: None,
+                    },
+                )
+                .await;
+            assert!(all.expect("the read succeeds").data.contains(&answer));
+        }
+    }
+}
+
 pub(crate) async fn ticket_classes_are_append_only(fixture: Fixture) {
     let (store, organization, event) = (&fixture.store, fixture.organization, fixture.event);
     let put = async |classes: &[&str]| {

@@ -1,14 +1,16 @@
 //! The report of an event.
 
+use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    Attempt, AuditActorKind, EventStatus, Reason, Reentry, ScanResult, SettableStatus, TicketCode,
+    ApiKey, ApiKeyId, Attempt, AuditActorKind, EventStatus, Reason, Reentry, Role, ScanResult, ScannedBy,
+    SettableStatus, TicketCode,
 };
 use voelgoed_scan_core::report::{ClassAttendance, EventReport, Interval, ReasonCount, TicketCounts};
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::store::UndoPermission;
 
 use crate::attempts::{entry, exit, overriding_entry};
-use crate::fixture::{Fixture, after, live, put_event};
+use crate::fixture::{Fixture, START, after, audit, live, name, put_event, token};
 use crate::sync::scan as offline_entry;
 
 /// How many scans the store reads at once, and some more.
@@ -193,6 +195,48 @@ pub(crate) async fn a_report_says_who_forced_and_undid_what_and_why(fixture: Fix
     let second = &report.devices[1];
     assert_eq!((second.scans, second.entries, second.overrides), (1, 0, 1));
     assert_eq!((second.first_at, second.last_at), (after(20), after(20)));
+}
+
+pub(crate) async fn a_report_names_the_key_of_what_was_done_by_hand(fixture: Fixture) {
+    let key = ApiKey {
+        id: ApiKeyId::from_uuid(Uuid::new_v4()),
+        organization_id: fixture.organization,
+        name: name("Front desk"),
+        role: Role::Staff,
+        inserted_at: START,
+    };
+    let created = fixture.store.create_api_key(&key, &token("desk"), audit()).await;
+    created.expect("the write succeeds");
+    let by_hand = |mut attempt: Attempt| {
+        attempt.scanned_by = ScannedBy::Desk {
+            api_key_id: key.id,
+            name: key.name.to_string(),
+        };
+        attempt
+    };
+    let code = fixture.ticket("{}").await;
+    let first = fixture
+        .decided(by_hand(entry(&fixture.main_session, code, 10)))
+        .await;
+    assert_eq!(first.answer.reason, Reason::Admitted);
+    let forced = fixture
+        .decided(by_hand(overriding_entry(&fixture.main_session, code, 20)))
+        .await;
+    assert_eq!(forced.answer.reason, Reason::Overridden);
+    let report = fixture.report_at(60).await;
+    let [row] = report.overrides.as_slice() else {
+        panic!("one override: {:?}", report.overrides);
+    };
+    assert_eq!(row.by.kind, AuditActorKind::ApiKey);
+    assert_eq!(row.by.id, Some(*key.id.as_uuid()));
+    assert_eq!(row.by.name.as_deref(), Some("Front desk"));
+    // No device did it.
+    let devices: Vec<_> = report
+        .devices
+        .iter()
+        .map(|row| (row.device_id, row.scans))
+        .collect();
+    assert_eq!(devices, [(None, 2)]);
 }
 
 pub(crate) async fn a_report_of_more_scans_than_one_read_counts_each_once(fixture: Fixture) {

@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use voelgoed_scan_core::model::Role;
 use voelgoed_scan_core::store::{DeleteEventOutcome, ExpectedCounts};
 
 use super::ok_or_not_found;
@@ -12,7 +13,7 @@ use crate::query::Query;
 use crate::request::Request;
 use crate::resource::Resource;
 use crate::response;
-use crate::route::{HandlerResult, Route};
+use crate::route::{HandlerResult, RequestError, Route};
 
 /// The result of deleting personal data.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,7 +70,7 @@ pub(crate) fn delete_event() -> Route {
         "/api/v1/events/{id}",
         "deleteEvent",
         "Deletes an archived event with its tickets, scans, sessions, gates and counts. From then on its id does not exist \
-         and cannot be used again.",
+         and cannot be used again. An API key with the role admin may delete only what a rehearsal made (`rehearsal`).",
     )
     .query::<DeleteEventParams>()
     .responds_without_body(
@@ -78,7 +79,7 @@ pub(crate) fn delete_event() -> Route {
     )
     .problems(&[Code::Conflict])
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
-    .authenticated(Permission::Owner, run_delete_event)
+    .authenticated(Permission::Admin, run_delete_event)
 }
 
 async fn run_delete_event(request: Request<(), DeleteEventParams>) -> HandlerResult {
@@ -87,6 +88,7 @@ async fn run_delete_event(request: Request<(), DeleteEventParams>) -> HandlerRes
         scans: count(request.query.scans),
         tickets: count(request.query.tickets),
     };
+    check_may_delete(&request).await?;
     let outcome = request
         .admin()
         .delete_event(
@@ -107,4 +109,21 @@ async fn run_delete_event(request: Request<(), DeleteEventParams>) -> HandlerRes
         }
         None => Err(Code::NotFound.into()),
     }
+}
+
+/// An owner may delete every event, an admin only one that a rehearsal made. That is fixed at the creation of an event, and no
+/// id is used twice, so nothing can change between this check and the deletion.
+async fn check_may_delete(request: &Request<(), DeleteEventParams>) -> Result<(), RequestError> {
+    if request.caller.role() == Some(Role::Owner) {
+        return Ok(());
+    }
+    let event = request
+        .store()
+        .event(request.organization(), request.event_id()?)
+        .await?
+        .ok_or(Code::NotFound)?;
+    if event.rehearsal {
+        return Ok(());
+    }
+    Err(Code::Forbidden.into())
 }

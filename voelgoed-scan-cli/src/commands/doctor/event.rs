@@ -1,9 +1,9 @@
 //! Whether an event is ready for its doors: its state, its doors, its gates and its devices.
 
+mod devices;
+
 use jiff::tz::TimeZone;
-use voelgoed_scan_core::model::{
-    Device, DeviceState, DeviceStatus, Event, EventStatus, Gate, GateStatus, Timestamp,
-};
+use voelgoed_scan_core::model::{Device, Event, EventStatus, Gate, GateStatus, ScanRecord, Timestamp};
 
 use super::Finding;
 use crate::client::Client;
@@ -11,11 +11,16 @@ use crate::failure::Failure;
 use crate::names::NamedEvent;
 use crate::view::View;
 
+/// How many of the latest scans are searched for devices whose clock is wrong.
+const LATEST_SCANS: usize = 500;
+
 /// What is known of an event.
 struct Readiness<'a> {
     event: &'a Event,
     gates: &'a [Gate],
     devices: &'a [Device],
+    /// The latest scans of the organization, newest first.
+    scans: &'a [ScanRecord],
     now: Timestamp,
 }
 
@@ -37,10 +42,12 @@ async fn read(client: &Client, event: &NamedEvent) -> Result<Vec<Finding>, Failu
         .into_iter()
         .filter(|device| !device.settings.is_rehearsal())
         .collect();
+    let scans: Vec<ScanRecord> = client.first("/api/v1/scanning/scans", LATEST_SCANS).await?;
     let readiness = Readiness {
         event: &event,
         gates: &gates,
         devices: &devices,
+        scans: &scans,
         now: client.server_time().await?,
     };
     Ok(readiness.findings())
@@ -55,6 +62,8 @@ impl Readiness<'_> {
             self.paired_devices(),
             self.batteries(),
             self.unsent_scans(),
+            self.manifests(),
+            self.clocks(),
         ]
     }
 
@@ -111,85 +120,6 @@ impl Readiness<'_> {
         };
         Finding::passed("gates", format!("{open} of {} open{rest}", self.gates.len()))
     }
-
-    /// The devices that may work at an open gate of the event.
-    fn in_scope(&self) -> impl Iterator<Item = &Device> {
-        self.devices.iter().filter(|device| {
-            self.gates
-                .iter()
-                .any(|gate| device.scope.admits_gate(self.event.id, gate.id))
-        })
-    }
-
-    fn paired_devices(&self) -> Finding {
-        let mut names: Vec<&str> = Vec::new();
-        let (mut ready, mut all) = (0, 0);
-        for device in self.in_scope() {
-            all += 1;
-            match DeviceState::at(device.last_seen_at, self.now) {
-                DeviceState::Online | DeviceState::Idle => ready += 1,
-                DeviceState::Silent | DeviceState::Never => names.push(device.name.as_str()),
-            }
-        }
-        debug_assert!(
-            self.devices
-                .iter()
-                .all(|device| device.status == DeviceStatus::Active)
-        );
-        if all == 0 {
-            return Finding::problem(
-                "devices",
-                "no active device may work at this event".to_owned(),
-                "voelgoed-scan device register DEVICE_ID, or device set DEVICE --scope-event EVENT"
-                    .to_owned(),
-            );
-        }
-        let detail = format!("{ready} of {all} heard of within 5 minutes");
-        if names.is_empty() {
-            return Finding::passed("devices", detail);
-        }
-        Finding::problem(
-            "devices",
-            format!("{detail}; not: {}", names.join(", ")),
-            "open the app on them, or pair them again: voelgoed-scan device enroll DEVICE".to_owned(),
-        )
-    }
-
-    fn batteries(&self) -> Finding {
-        let low: Vec<String> = self
-            .in_scope()
-            .filter_map(|device| {
-                let charge = device.battery.filter(|charge| *charge < 0.2)?;
-                Some(format!("{} {:.0} %", device.name, charge * 100.0))
-            })
-            .collect();
-        if low.is_empty() {
-            return Finding::passed("batteries", "none is below 20 %");
-        }
-        Finding::problem(
-            "batteries",
-            format!("low: {}", low.join(", ")),
-            "charge them".to_owned(),
-        )
-    }
-
-    fn unsent_scans(&self) -> Finding {
-        let waiting: Vec<String> = self
-            .in_scope()
-            .filter_map(|device| {
-                let waiting = device.waiting.filter(|waiting| *waiting > 0)?;
-                Some(format!("{} {waiting}", device.name))
-            })
-            .collect();
-        if waiting.is_empty() {
-            return Finding::passed("uploads", "no device has scans to upload");
-        }
-        Finding::problem(
-            "uploads",
-            format!("scans wait on: {}", waiting.join(", ")),
-            "bring them into the network and leave the app open".to_owned(),
-        )
-    }
 }
 
 #[cfg(test)]
@@ -237,16 +167,37 @@ mod tests {
         serde_json::from_value(device).expect("a device")
     }
 
+    fn scan(device_scanned_at: &str, source: &str) -> ScanRecord {
+        serde_json::from_value(json!({
+            "scan_id": ID, "organization_id": ID, "ticket_id": null, "ticket_code": null, "event_id": ID, "gate_id": ID,
+            "device_id": ID, "api_key_id": null, "scan_session_id": ID, "result": "valid", "reason": "admitted",
+            "would_have_been": null, "direction": "entry", "scanned_at": NOW, "device_scanned_at": device_scanned_at,
+            "received_at": NOW, "source": source, "decided_by": "database", "override": null, "undone": null,
+            "local_result": null, "metadata": null
+        }))
+        .expect("a record")
+    }
+
     /// The checks that find a problem.
     fn problems(event: &Event, gates: &[Gate], devices: &[Device]) -> Vec<&'static str> {
+        problems_with_scans(event, gates, devices, &[])
+    }
+
+    fn problems_with_scans(
+        event: &Event,
+        gates: &[Gate],
+        devices: &[Device],
+        scans: &[ScanRecord],
+    ) -> Vec<&'static str> {
         let readiness = Readiness {
             event,
             gates,
             devices,
+            scans,
             now: NOW.parse().expect("a time"),
         };
         let findings = readiness.findings();
-        assert_eq!(findings.len(), 6);
+        assert_eq!(findings.len(), 8);
         for finding in &findings {
             assert_eq!(finding.hint.is_none(), finding.ok, "{}", finding.detail);
         }
@@ -284,5 +235,37 @@ mod tests {
             assert_eq!(problems(&live, &open, &[device(&changes)]), [found], "{changes}");
         }
         assert_eq!(problems(&live, &open, &[]), ["devices"]);
+    }
+
+    #[test]
+    fn a_device_that_was_away_for_longer_than_a_manifest_lasts_has_an_old_one() {
+        let (open, live) = ([gate("open")], event(&json!({})));
+        for (seen, found) in [
+            ("2026-11-29T05:00:01Z", vec!["devices"]),
+            ("2026-11-29T04:59:59Z", vec!["devices", "manifests"]),
+        ] {
+            let device = device(&json!({ "last_seen_at": seen }));
+            assert_eq!(problems(&live, &open, &[device]), found, "{seen}");
+        }
+        let short = event(&json!({ "manifest_max_age_s": 60 }));
+        let device = device(&json!({ "last_seen_at": "2026-11-29T16:58:00Z" }));
+        assert_eq!(problems(&short, &open, &[device]), ["manifests"]);
+    }
+
+    #[test]
+    fn the_last_online_scan_of_a_device_shows_a_wrong_clock() {
+        let (open, live, door) = ([gate("open")], event(&json!({})), [device(&json!({}))]);
+        let right = scan("2026-11-29T17:04:00Z", "online");
+        let ahead = scan("2026-11-29T17:05:01Z", "online");
+        let behind = scan("2026-11-29T16:54:59Z", "online");
+        let uploaded = scan("2026-11-29T09:00:00Z", "sync");
+        let found = |scans: &[ScanRecord]| problems_with_scans(&live, &open, &door, scans);
+        assert!(
+            found(&[right.clone(), ahead.clone()]).is_empty(),
+            "it was corrected"
+        );
+        assert!(found(&[uploaded, right]).is_empty());
+        assert_eq!(found(&[ahead]), ["clocks"]);
+        assert_eq!(found(&[behind]), ["clocks"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The temporary copy of an event on which the simulated devices scan: its gates, devices, sessions and tickets.
 //!
-//! Recorded scans are never deleted. After the run the copy is therefore archived and its devices are revoked, so that
-//! it cannot admit any more.
+//! The copy is marked as one of a rehearsal, and its devices may work nowhere else. Its doors close soon after the planned end
+//! of the run, so that a copy whose rehearsal was killed admits nobody, and the next rehearsal knows that nobody uses it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
-use serde::Serialize;
 use voelgoed_scan_core::model::{
-    DeviceId, Direction, Event, EventId, EventPut, EventStatus, Gate, GateId, GatePut, GateStatus, Name,
-    RawScanRequest, ScanAnswer, SigningKey, TicketCode,
+    DeviceId, DeviceScope, Direction, Event, EventId, EventPut, EventStatus, Gate, GateId, GatePut,
+    GateStatus, Name, RawScanRequest, ScanAnswer, SigningKey, TicketCode,
 };
 use voelgoed_scan_core::token::Keyring;
 use voelgoed_scan_server::config::Secrets;
@@ -22,18 +21,25 @@ use voelgoed_scan_server::secret::SecretError;
 use super::super::device::{register_device, scanner};
 use super::super::session;
 use super::super::ticket::import::import_tickets;
+use super::removal::{Removal, remove_copy};
 use crate::client::Client;
 use crate::env;
 use crate::failure::Failure;
 
 /// The number of concurrent requests that create the copy.
-const MAX_CONCURRENT: usize = 16;
+pub(super) const MAX_CONCURRENT: usize = 16;
 
 /// How long the server's rate limit takes to restore the full burst of a device: the burst is twice the rate a second.
 const FULL_REFILL: Duration = Duration::from_secs(2);
 
 /// How long the default rate limit (50 a second) takes to restore one request.
 const DEFAULT_REFILL: Duration = Duration::from_millis(20);
+
+/// How long the copy may take to be created.
+const MAX_PREPARATION: Duration = Duration::from_secs(60 * 60);
+
+/// How long after its planned end a run may use the copy.
+const MAX_OVERTIME: Duration = Duration::from_secs(5 * 60);
 
 /// The capacity of a copied event or gate whose original has one. Occupancy is checked as at the original, but no scan
 /// reaches the limit.
@@ -58,15 +64,12 @@ pub(super) struct Workload {
     pub(super) scanned: Vec<String>,
 }
 
-/// What remains on the server after the run.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Leftovers {
-    /// The archived copy.
+/// What became of the copy.
+pub(super) struct RemovedCopy {
     pub(super) event_id: EventId,
-    /// The number of revoked devices.
-    pub(super) devices: usize,
-    /// The number of tickets of the copy.
+    /// The number of tickets that it had.
     pub(super) tickets: usize,
+    pub(super) removal: Removal,
 }
 
 /// The copy, and what has been created for it so far.
@@ -74,7 +77,7 @@ pub(super) struct EventCopy {
     admin: Client,
     original: EventId,
     copy: EventId,
-    /// The body with which the copy was put; `None` before that.
+    /// The body with which the copy is put; `None` before that.
     put: Option<EventPut>,
     devices: Vec<DeviceId>,
     tickets: usize,
@@ -134,10 +137,12 @@ impl EventCopy {
             reentry: event.reentry,
             stale_manifest: event.stale_manifest,
             manifest_max_age_s: event.manifest_max_age_s,
-            // The doors stay out: a rehearsal takes place before they open.
+            // The doors of the original stay out: a rehearsal takes place before they open.
+            doors_close_at: Some(self.admin.server_time().await?.plus(MAX_PREPARATION)),
+            rehearsal: true,
             ..EventPut::new(name, EventStatus::Live)
         };
-        // Set before the request: the copy must be archived even where its answer gets lost.
+        // Set before the request: the copy must be removed even where its answer gets lost.
         self.put = Some(put.clone());
         self.admin.put::<Event>(&to, &put).await?;
         let mut copies = Vec::with_capacity(gates.len());
@@ -272,29 +277,32 @@ impl EventCopy {
         Ok(())
     }
 
-    /// Revokes the devices and archives the copy. Returns what remains.
-    pub(super) async fn retire(self) -> Result<Leftovers, Failure> {
-        let admin = &self.admin;
-        let revoked: Vec<Result<(), Failure>> = stream::iter(&self.devices)
-            .map(|id| async move { admin.delete(&format!("/api/v1/scanning/devices/{id}")).await })
-            .buffer_unordered(MAX_CONCURRENT)
-            .collect()
-            .await;
-        if let Some(mut put) = self.put {
-            put.status = EventStatus::Archived;
-            self.admin.put::<Event>(&event_path(self.copy), &put).await?;
-        }
-        let devices = revoked.len();
-        revoked.into_iter().collect::<Result<(), _>>()?;
-        Ok(Leftovers {
+    /// Keeps the doors of the copy open for a run that takes this long.
+    pub(super) async fn open_for(&mut self, run: Duration) -> Result<(), Failure> {
+        let Some(mut put) = self.put.take() else {
+            return Ok(());
+        };
+        put.doors_close_at = Some(self.admin.server_time().await?.plus(run + MAX_OVERTIME));
+        self.admin.put::<Event>(&event_path(self.copy), &put).await?;
+        self.put = Some(put);
+        Ok(())
+    }
+
+    /// Removes the copy and its devices, or with `keep` archives it and revokes its devices.
+    pub(super) async fn remove(self, keep: bool) -> RemovedCopy {
+        let removal = match self.put {
+            Some(_) => remove_copy(&self.admin, self.copy, &self.devices, keep).await,
+            None => Removal::default(),
+        };
+        RemovedCopy {
             event_id: self.copy,
-            devices,
             tickets: self.tickets,
-        })
+            removal,
+        }
     }
 }
 
-fn event_path(event: EventId) -> String {
+pub(super) fn event_path(event: EventId) -> String {
     format!("/api/v1/events/{event}")
 }
 
@@ -310,6 +318,10 @@ async fn start_device(
         let mut device = scanner(label, label)?;
         // Nothing that a rehearsal does is a signal.
         device.settings.other.insert("rehearsal".to_owned(), true.into());
+        device.scope = DeviceScope {
+            event_ids: Some(vec![event]),
+            gate_ids: None,
+        };
         register_device(admin, &device).await
     };
     let registered = match registered.await {

@@ -5,12 +5,13 @@ use std::fmt;
 
 use comfy_table::Cell;
 use serde::Serialize;
-use voelgoed_scan_core::model::ScanResult;
+use voelgoed_scan_core::model::{EventId, ScanResult};
 
 use super::super::latency::{Summary, latency_table};
-use super::event_copy::Leftovers;
+use super::event_copy::RemovedCopy;
 use super::measurements::Measurements;
 use super::recommendation::{Measured, Recommendation};
+use super::removal::Leftover;
 use crate::output::{TextStyle, styled};
 
 /// The results of a load test.
@@ -30,9 +31,22 @@ pub(super) struct RehearsalReport {
     decided_by: BTreeMap<&'static str, u64>,
     /// The number of errors by code.
     pub(super) errors: BTreeMap<String, u64>,
-    #[serde(rename = "left")]
-    leftovers: Leftovers,
+    copy: Copy,
+    /// What is still on the server.
+    left: Vec<Leftover>,
     recommendation: Recommendation,
+}
+
+/// The copy of the event that the devices scanned on.
+#[derive(Debug, Serialize)]
+struct Copy {
+    event_id: EventId,
+    /// Whether it is deleted.
+    removed: bool,
+    /// The number of devices, which are revoked.
+    devices: usize,
+    /// The number of its tickets.
+    tickets: usize,
 }
 
 impl RehearsalReport {
@@ -40,7 +54,7 @@ impl RehearsalReport {
         measurements: &Measurements,
         clients: u32,
         rate: Option<u32>,
-        leftovers: Leftovers,
+        copy: RemovedCopy,
     ) -> Self {
         let latency_ms = measurements.latencies.summary();
         let results = measurements
@@ -68,7 +82,13 @@ impl RehearsalReport {
             results,
             decided_by: measurements.decided_by.clone(),
             errors: measurements.errors.clone(),
-            leftovers,
+            copy: Copy {
+                event_id: copy.event_id,
+                removed: copy.removal.events.contains(&copy.event_id),
+                devices: copy.removal.devices,
+                tickets: copy.tickets,
+            },
+            left: copy.removal.left,
             recommendation,
         }
     }
@@ -98,11 +118,18 @@ impl fmt::Display for RehearsalReport {
             styled(TextStyle::Error, &counts(&self.errors))
         };
         writeln!(f, "errors      {errors}")?;
-        let leftovers = format!(
-            "archived event {}, {} revoked devices, {} tickets",
-            self.leftovers.event_id, self.leftovers.devices, self.leftovers.tickets
+        let copy = format!(
+            "{} event {}, {} revoked devices, {} tickets",
+            if self.copy.removed { "deleted" } else { "archived" },
+            self.copy.event_id,
+            self.copy.devices,
+            self.copy.tickets
         );
-        writeln!(f, "left        {}\n", styled(TextStyle::Dim, &leftovers))?;
+        writeln!(f, "copy        {}", styled(TextStyle::Dim, &copy))?;
+        for left in &self.left {
+            writeln!(f, "left        {}", styled(TextStyle::Info, &left.to_string()))?;
+        }
+        writeln!(f)?;
         write!(f, "{}", self.recommendation.text)
     }
 }

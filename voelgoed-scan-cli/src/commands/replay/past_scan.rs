@@ -105,6 +105,11 @@ impl PastScan {
         self.event_id
     }
 
+    /// Sets the event, unless the line names one.
+    pub(super) fn set_event(&mut self, event: EventId) {
+        self.event_id.get_or_insert(event);
+    }
+
     /// The result on record.
     pub(super) const fn recorded_result(&self) -> Option<ScanResult> {
         self.result

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use voelgoed_scan_core::model::EventId;
+
 use super::Format;
 use super::past_scan::PastScan;
 use crate::failure::Failure;
@@ -29,6 +31,8 @@ pub(super) struct Reader {
     length: Option<u64>,
     source: Source,
     number: u64,
+    /// The event of lines that name none.
+    event: Option<EventId>,
 }
 
 type ByteSource = Box<dyn BufRead + Send>;
@@ -78,7 +82,14 @@ impl Reader {
             length,
             source,
             number: 0,
+            event: None,
         })
+    }
+
+    /// Takes this as the event of the lines that name none.
+    #[must_use]
+    pub(super) fn with_event(self, event: Option<EventId>) -> Self {
+        Self { event, ..self }
     }
 
     /// The length of the file in bytes; `None` for standard input.
@@ -147,7 +158,10 @@ impl Iterator for Reader {
     type Item = Result<InputLine, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.line().map_err(|error| Failure::file(&self.path, error));
+        let mut line = self.line().map_err(|error| Failure::file(&self.path, error));
+        if let (Some(event), Ok(Some(InputLine { scan: Ok(scan), .. }))) = (self.event, &mut line) {
+            scan.set_event(event);
+        }
         line.transpose()
     }
 }

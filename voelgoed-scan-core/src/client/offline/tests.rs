@@ -85,6 +85,7 @@ impl TestEvent {
             reentry: Reentry::Never,
             allow_unsigned: false,
             allow_media: false,
+            rehearsal: false,
             ticket_classes: vec![class("VIP"), class("Day")],
             stale_manifest: StaleManifest::Warn,
             manifest_max_age_s: 3600,

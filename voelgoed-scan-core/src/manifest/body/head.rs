@@ -110,6 +110,7 @@ fn read_event(
         reentry,
         allow_unsigned,
         allow_media: false,
+        rehearsal: false,
         ticket_classes: Vec::new(),
         stale_manifest,
         manifest_max_age_s: reader.u32()?,

@@ -37,6 +37,7 @@ pub(crate) fn event() -> Event {
         reentry: Reentry::Never,
         allow_unsigned: false,
         allow_media: false,
+        rehearsal: false,
         ticket_classes: Vec::new(),
         stale_manifest: crate::model::StaleManifest::Warn,
         manifest_max_age_s: 43_200,

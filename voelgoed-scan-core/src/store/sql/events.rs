@@ -59,6 +59,7 @@ impl<D: Dialect> Events for Sql<D> {
                     .ticket_classes
                     .clone()
                     .unwrap_or_else(|| stored.ticket_classes.clone()),
+                rehearsal: stored.rehearsal,
                 inserted_at: stored.inserted_at,
                 ..new
             };
@@ -189,6 +190,7 @@ fn new_event(organization: OrganizationId, id: EventId, event: &EventPut, now: T
         reentry: event.reentry,
         allow_unsigned: event.allow_unsigned,
         allow_media: event.allow_media,
+        rehearsal: event.rehearsal,
         ticket_classes: event.ticket_classes.clone().unwrap_or_default(),
         stale_manifest: event.stale_manifest,
         manifest_max_age_s: event.manifest_max_age_s,
@@ -261,12 +263,13 @@ pub(super) async fn find_event<D: Dialect>(
 /// Inserts an event. Returns false if the id exists.
 async fn insert_event<D: Dialect>(event: &Event, connection: &mut D::Connection) -> Result<bool, StoreError> {
     let inserted = bind_event::<D>(query(statement!("events/insert.sql")), event)
+        .bool(event.rehearsal)
         .execute(connection)
         .await?;
     Ok(inserted == 1)
 }
 
-/// Replaces an event that exists, except for its creation time.
+/// Replaces an event that exists, except for what is fixed at its creation.
 pub(super) async fn update_event<D: Dialect>(
     event: &Event,
     connection: &mut D::Connection,
@@ -277,7 +280,7 @@ pub(super) async fn update_event<D: Dialect>(
     Ok(())
 }
 
-/// Binds the columns of an event. A new event has the same creation and update time, so one parameter serves both.
+/// Binds the columns of an event that a replacement changes. A new event has the same creation and update time, so one parameter serves both.
 fn bind_event<D: Dialect>(statement: Query<D>, event: &Event) -> Query<D> {
     statement
         .id(event.organization_id.as_uuid())

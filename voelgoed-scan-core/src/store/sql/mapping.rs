@@ -29,6 +29,7 @@ pub(crate) fn event<D: Dialect>(row: &Row<D>) -> Result<Event, StoreError> {
         reentry: row.parse("e_reentry")?,
         allow_unsigned: row.bool("e_allow_unsigned")?,
         allow_media: row.bool("e_allow_media")?,
+        rehearsal: row.bool("e_rehearsal")?,
         ticket_classes: row.json("e_ticket_classes")?,
         stale_manifest: row.parse("e_stale_manifest")?,
         manifest_max_age_s: row.number("e_manifest_max_age_s")?,

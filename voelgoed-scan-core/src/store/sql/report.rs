@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::model::{AuditActor, AuditActorKind, DeviceId, EventId, Name, OrganizationId, Reason, Timestamp};
+use crate::model::{
+    AuditActor, AuditActorKind, DeviceId, EventId, Name, OrganizationId, Reason, Source, Timestamp,
+};
 use crate::report::{
     EventReport, ReportBuilder, ReportedActor, ReportedOverride, ReportedUndo, ScanGroup, TicketGroup,
 };
@@ -257,17 +259,16 @@ impl<D: SyncDialect> ReportRead<'_, D> {
     }
 }
 
-/// Who forced an entry: a device, or a member by hand.
+/// Who forced an entry: a device, or the API key of a member who checked in by hand.
 fn overrider<D: Dialect>(row: &Row<D>) -> Result<ReportedActor, StoreError> {
-    let device = row.opt_id("device_id")?;
+    let (kind, name) = match row.parse("source")? {
+        Source::Desk => (AuditActorKind::ApiKey, "key_name"),
+        Source::Online | Source::Sync => (AuditActorKind::Device, "device_name"),
+    };
     Ok(ReportedActor {
-        kind: if device.is_some() {
-            AuditActorKind::Device
-        } else {
-            AuditActorKind::ApiKey
-        },
-        id: device,
-        name: row.opt_text("device_name")?,
+        kind,
+        id: row.opt_id("device_id")?,
+        name: row.opt_text(name)?,
     })
 }
 

@@ -83,7 +83,7 @@ impl Nights {
                     "names no event, and {} events have its gate {gate}",
                     found.map_or(0, <[EventId]>::len)
                 ),
-                hint: Some("add the field event_id"),
+                hint: Some("add the field event_id, or --event"),
             }),
         }
     }

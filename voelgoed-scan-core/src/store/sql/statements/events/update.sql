@@ -1,9 +1,9 @@
--- Replaces an event, except for its creation time.
+-- Replaces an event, except for its creation time, and whether a rehearsal made it.
 -- $1: organization. $2: event. $3: name. $4: status. $5: start. $6: end. $7: capacity.
 -- $8: re-entry. $9: allow unsigned. $10: ticket classes as JSON. $11: stale manifest.
 -- $12: greatest age of a manifest. $13: now. $14: doors open. $15: doors close.
 -- $16: new start. $17: time zone. $18: begin of day. $19: allow media.
--- The parameters are those of insert.sql.
+-- The parameters are the first ones of insert.sql.
 update events
 set
     name = $3, status = $4, starts_at = $5, ends_at = $6, capacity = $7, reentry = $8,

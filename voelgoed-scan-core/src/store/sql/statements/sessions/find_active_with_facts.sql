@@ -9,7 +9,7 @@ select
     e.doors_close_at as e_doors_close_at, e.rescheduled_at as e_rescheduled_at,
     e.time_zone as e_time_zone, e.day_starts_at as e_day_starts_at, e.capacity as e_capacity,
     e.reentry as e_reentry, e.allow_unsigned as e_allow_unsigned,
-    e.allow_media as e_allow_media,
+    e.allow_media as e_allow_media, e.rehearsal as e_rehearsal,
     e.ticket_classes as e_ticket_classes, e.stale_manifest as e_stale_manifest,
     e.manifest_max_age_s as e_manifest_max_age_s, e.inserted_at as e_inserted_at,
     e.updated_at as e_updated_at, g.organization_id as g_organization_id, g.id as g_id,
