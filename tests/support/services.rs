@@ -5,7 +5,7 @@ mod postgres;
 mod redis;
 
 pub use self::postgres::{Postgres, ShutdownMode};
-pub use self::redis::{Redis, Subscriber};
+pub use self::redis::{MASTER, Redis, Sentinel, Subscriber};
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;

@@ -4,7 +4,7 @@ use voelgoed_scan_suite::Client;
 use voelgoed_scan_suite::program::Launch;
 
 /// Every variable of the server: those of its help, and the two that hold secrets.
-const VARIABLES: [&str; 30] = [
+const VARIABLES: [&str; 31] = [
     "VOELGOED_SCAN_CORS_ORIGIN",
     "VOELGOED_SCAN_METRICS_TOKEN_FILE",
     "VOELGOED_SCAN_MIN_APP_VERSION",
@@ -12,6 +12,7 @@ const VARIABLES: [&str; 30] = [
     "VOELGOED_SCAN_DATABASE_URL",
     "VOELGOED_SCAN_REDIS_URL",
     "VOELGOED_SCAN_REDIS_KEYS",
+    "VOELGOED_SCAN_REDIS_CA",
     "VOELGOED_SCAN_SECRET_KEY_FILE",
     "VOELGOED_SCAN_SECRET_KEY",
     "VOELGOED_SCAN_PHOENIX_SECRET_KEY_BASE_FILE",

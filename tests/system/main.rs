@@ -40,6 +40,7 @@ mod platform_keys;
 mod platform_tokens;
 mod proxies;
 mod rate_limits;
+mod redis_servers;
 mod request_bodies;
 mod request_checks;
 mod resumed_streams;

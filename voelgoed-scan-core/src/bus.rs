@@ -16,9 +16,9 @@ mod redis;
 mod wire;
 
 #[cfg(feature = "redis")]
-pub(crate) use redis::recent_scans_key;
+pub(crate) use redis::{PresentServer, recent_scans_key};
 #[cfg(feature = "redis")]
-pub use redis::{InvalidRedisUrl, RedisConnection};
+pub use redis::{RedisConnection, RedisSetupError};
 
 use std::time::Duration;
 

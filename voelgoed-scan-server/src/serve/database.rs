@@ -1,12 +1,11 @@
 //! Opens the database and the secret, and what works with them.
 
-use voelgoed_scan_core::bus::RedisConnection;
 use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{Durability, OpenMode, open_as};
 
-use super::StartError;
+use super::{StartError, redis};
 use crate::clock::Clock;
-use crate::config::{Config, RedisKeys};
+use crate::config::Config;
 use crate::secret;
 
 pub(super) async fn open_database(
@@ -26,15 +25,7 @@ pub(super) async fn open_database(
         let master = config.secrets.master(&config.database_url)?;
         (open_store.await?, master)
     };
-    let redis = config
-        .redis_url
-        .as_deref()
-        .map(RedisConnection::new)
-        .transpose()?
-        .map(|redis| match config.redis_keys {
-            RedisKeys::Own => redis,
-            RedisKeys::Platform => redis.with_platform_keys(),
-        });
+    let redis = redis::open(config).await?;
     if let Err(error) = store.keep_dedup_window(config.dedup_window, clock.now()).await {
         tracing::warn!(%error, "the deduplication window was not stored; uploads are judged by the last stored one");
     }

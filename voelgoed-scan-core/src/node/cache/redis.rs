@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use redis::aio::ConnectionManager;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -31,7 +30,7 @@ use entry::{EntryWrite, TicketKey};
 use lookups::Lookup;
 pub(crate) use platform_keys::PlatformKeys;
 
-use crate::bus::recent_scans_key;
+use crate::bus::{PresentServer, recent_scans_key};
 use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts, Timestamp};
 
 /// The longest time that a scan waits for Redis.
@@ -39,6 +38,9 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How often a Redis that failed is probed, and pending tombstones are written again.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long the key of a probe lives.
+const PROBE_TTL_MILLIS: i64 = 10_000;
 
 /// The maximal number of tickets that one command reads or writes. Redis runs nothing else meanwhile.
 const MAX_KEYS_PER_COMMAND: usize = 256;
@@ -53,7 +55,7 @@ struct Tombstone {
 pub(crate) struct RedisTicketCache(Arc<RedisTicketCacheParts>);
 
 struct RedisTicketCacheParts {
-    connection: ConnectionManager,
+    server: PresentServer,
     breaker: CircuitBreaker,
     lookups: mpsc::UnboundedSender<Lookup>,
     window: Duration,
@@ -62,11 +64,11 @@ struct RedisTicketCacheParts {
 }
 
 impl RedisTicketCache {
-    /// Starts the cache on a connection, with a task that serves lookups and one that probes the connection.
-    pub(crate) fn start(connection: ConnectionManager, window: Duration) -> Self {
+    /// Starts the cache on a server, with a task that serves lookups and one that probes the server.
+    pub(crate) fn start(server: PresentServer, window: Duration) -> Self {
         let (lookups, receiver) = mpsc::unbounded_channel();
         let cache = Self(Arc::new(RedisTicketCacheParts {
-            connection,
+            server,
             breaker: CircuitBreaker::default(),
             lookups,
             window,
@@ -119,7 +121,7 @@ impl RedisTicketCache {
             }
             let deadline = Instant::now() + CALL_TIMEOUT;
             let call = async {
-                let mut connection = cache.0.connection.clone();
+                let mut connection = cache.0.server.connection()?;
                 let pipeline = entry::set_if_absent(&writes, cache.window_millis());
                 let stored: Vec<bool> = pipeline.query_async(&mut connection).await?;
                 let remaining: Vec<&EntryWrite> = writes
@@ -163,11 +165,10 @@ impl RedisTicketCache {
 
     /// Deletes the latest scans of an event, which hold what people wrote into them. Without an answer of Redis they expire.
     pub(crate) async fn delete_recent_scans(&self, organization: OrganizationId, event: EventId) {
-        let mut connection = self.0.connection.clone();
         let mut command = redis::cmd("DEL");
         command.arg(recent_scans_key(organization, event));
         let deadline = Instant::now() + CALL_TIMEOUT;
-        let call = async { command.exec_async(&mut connection).await };
+        let call = async { command.exec_async(&mut self.0.server.connection()?).await };
         self.0.breaker.call(deadline, call).await;
     }
 
@@ -189,9 +190,8 @@ impl RedisTicketCache {
             .map(|&(key, version)| EntryWrite::tombstone(key, version))
             .collect();
         let pipeline = entry::set_if_newer(&writes.iter().collect::<Vec<_>>(), self.window_millis());
-        let mut connection = self.0.connection.clone();
         let deadline = Instant::now() + CALL_TIMEOUT;
-        let call = async { pipeline.exec_async(&mut connection).await };
+        let call = async { pipeline.exec_async(&mut self.0.server.connection()?).await };
         if self.0.breaker.call(deadline, call).await.is_some() {
             let mut pending = self.0.pending_tombstones.lock();
             for (key, version) in due {
@@ -219,10 +219,10 @@ impl RedisTicketCache {
             }
             return;
         }
-        let mut connection = self.0.connection.clone();
-        let ping = redis::cmd("PING");
-        let answer = tokio::time::timeout(CALL_TIMEOUT, ping.query_async::<String>(&mut connection)).await;
-        if matches!(answer, Ok(Ok(_))) {
+        let probe = entry::probe(PROBE_TTL_MILLIS);
+        let call = async { probe.exec_async(&mut self.0.server.connection()?).await };
+        let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
+        if matches!(answer, Ok(Ok(()))) {
             self.0.breaker.close();
         }
     }

@@ -1,0 +1,413 @@
+//! Redis as operators run it: over TLS, with a user of few rights, behind sentinels; and what is refused at the start.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::{Value, json};
+use voelgoed_scan_server::config::RedisKeys;
+use voelgoed_scan_suite::event_stream::EventStream;
+use voelgoed_scan_suite::fixture::{Tenant, new_id};
+use voelgoed_scan_suite::program::Launch;
+use voelgoed_scan_suite::services::{MASTER, Redis, Sentinel, free_port, shared_database};
+use voelgoed_scan_suite::{Client, Cluster, wait_until};
+
+async fn scan(device: &Client, qr: &str) -> Value {
+    let body = json!({ "qr": qr, "scan_id": new_id() });
+    device.scan(&body).await.expect(200).json()
+}
+
+async fn wait_for_bus(cluster: &Cluster) {
+    for node in cluster.nodes.iter().flatten() {
+        wait_until("the bus is up", || async {
+            node.scanner().bus_is_up() == Some(true)
+        })
+        .await;
+    }
+}
+
+/// Admits a ticket, and waits until it is in Redis.
+async fn wait_for_a_ticket_in(redis: &Redis, tenant: &Tenant, index: usize) {
+    assert_eq!(
+        scan(&tenant.device, &tenant.qr(index).await).await["reason"],
+        "admitted"
+    );
+    wait_until("the ticket is in Redis", || async {
+        let keys = redis.execute(&["keys", "voelgoed-scan:org:*:ticket:*"]);
+        keys.contains(&tenant.codes[index])
+    })
+    .await;
+}
+
+/// A Redis that also listens with TLS. Returns its port for TLS and the certificate, for the host `localhost`.
+async fn redis_with_tls(folder: &tempfile::TempDir) -> (Redis, u16, String) {
+    let names = ["localhost".to_owned()];
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a certificate");
+    // Redis runs as another user.
+    let (certificate, key) = (folder.path().join("redis.pem"), folder.path().join("redis.key"));
+    std::fs::write(&certificate, cert.pem()).expect("written");
+    std::fs::write(&key, signing_key.serialize_pem()).expect("written");
+    open_to_all(folder.path());
+    let port = free_port();
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let redis = Redis::start_with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+    ])
+    .await;
+    (redis, port, certificate)
+}
+
+fn open_to_all(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("a permission");
+}
+
+#[tokio::test]
+async fn redis_over_tls_is_trusted_by_its_authority_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (redis, port, certificate) = redis_with_tls(&folder).await;
+    let url = format!("rediss://localhost:{port}/0");
+    let mut cluster = Cluster::start(0, shared_database(), Some(url.clone())).await;
+    cluster.config.redis_ca = Some(certificate.clone().into());
+    cluster.add_node(0).await;
+    let tenant = cluster.tenant("Over TLS").await;
+    wait_for_bus(&cluster).await;
+    wait_for_a_ticket_in(&redis, &tenant, 1).await;
+    cluster.stop().await;
+    redis.execute(&["flushall"]);
+
+    // Without the authority, and for a host that the certificate does not name, Redis is not used. Scans are decided.
+    for (ca, url) in [
+        (None, url),
+        (Some(certificate), format!("rediss://127.0.0.1:{port}/0")),
+    ] {
+        let mut cluster = Cluster::start(0, shared_database(), Some(url)).await;
+        cluster.config.redis_ca = ca.map(Into::into);
+        cluster.add_node(0).await;
+        let tenant = cluster.tenant("Not trusted").await;
+        assert_eq!(
+            scan(&tenant.device, &tenant.qr(1).await).await["reason"],
+            "admitted"
+        );
+        wait_until("Redis counts as down", || async {
+            let metrics = tenant.owner.get("/metrics").await.expect(200);
+            metrics.text().contains("voelgoed_scan_redis_up 0")
+        })
+        .await;
+        assert_eq!(redis.execute(&["keys", "*"]).trim(), "");
+        cluster.stop().await;
+    }
+}
+
+/// The commands of `docs/redis.md` that make the user of the gate.
+fn documented_users() -> Vec<Vec<&'static str>> {
+    let documentation = include_str!("../../docs/redis.md");
+    let lines = documentation
+        .lines()
+        .filter(|line| line.starts_with("ACL SETUSER "));
+    lines.map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// Two nodes that use Redis with the rights of these users alone. Everything that uses Redis takes place.
+async fn nothing_is_refused(users: &[Vec<&str>], keys: RedisKeys) {
+    let redis = Redis::start().await;
+    for user in users {
+        assert_eq!(redis.execute(user).trim(), "OK", "{user:?}");
+    }
+    redis.execute(&["acl", "log", "reset"]);
+    let url = format!("redis://gate:PASSWORD@127.0.0.1:{}/0", redis.port());
+    let mut cluster = Cluster::start(0, shared_database(), Some(url)).await;
+    cluster.config.redis_keys = keys;
+    cluster.add_node(0).await;
+    cluster.add_node(0).await;
+    let tenant = cluster.tenant("Few rights").await;
+    wait_for_bus(&cluster).await;
+    let other = cluster.client_at(1, &tenant.device);
+    let mut stream = EventStream::open(&cluster.client_at(1, &tenant.owner), &tenant.event).await;
+    for index in 1..4 {
+        wait_for_a_ticket_in(&redis, &tenant, index).await;
+        stream.next_named("scan").await;
+        assert_eq!(
+            scan(&other, &tenant.qr(index).await).await["reason"],
+            "already_scanned"
+        );
+    }
+    drop(stream);
+    let undone = scan(&tenant.device, &tenant.qr(4).await).await;
+    let undo = format!(
+        "/api/v1/scanning/scans/{}/undo",
+        undone["scan_id"].as_str().expect("an id")
+    );
+    tenant
+        .owner
+        .post(&undo, &json!({ "reason": "a mistake" }))
+        .await
+        .expect(200);
+    let event = format!("/api/v1/events/{}/personal-data", tenant.event);
+    tenant.owner.call("DELETE", &event).await.expect(200);
+    // A Redis that fails is probed.
+    redis.execute(&["client", "kill", "type", "normal", "skipme", "yes"]);
+    wait_for_bus(&cluster).await;
+    wait_until("Redis is used", || async {
+        let metrics = tenant.owner.get("/metrics").await.expect(200);
+        metrics.text().contains("voelgoed_scan_redis_up 1")
+    })
+    .await;
+    wait_for_a_ticket_in(&redis, &tenant, 5).await;
+    if keys == RedisKeys::Platform {
+        let occupancy = format!("voelgoed:org:*:event:{}:occupancy", tenant.event);
+        wait_until("the platform's keys are written", || async {
+            !redis.execute(&["keys", &occupancy]).trim().is_empty()
+        })
+        .await;
+    }
+    cluster.stop().await;
+    assert_eq!(
+        redis.execute(&["acl", "log"]).trim(),
+        "",
+        "Redis refused something"
+    );
+}
+
+#[tokio::test]
+async fn the_documented_rights_of_a_user_suffice() {
+    let users = documented_users();
+    assert_eq!(users.len(), 2, "one user, and what the platform's keys need");
+    nothing_is_refused(&users[..1], RedisKeys::Own).await;
+    nothing_is_refused(&users, RedisKeys::Platform).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_the_keys_counts_as_down_though_it_answers_ping() {
+    let redis = Redis::start().await;
+    let user = "acl setuser gate on >PASSWORD allchannels ~other:* +@all";
+    redis.execute(&user.split(' ').collect::<Vec<_>>());
+    let url = format!("redis://gate:PASSWORD@127.0.0.1:{}/0", redis.port());
+    let cluster = Cluster::start(1, shared_database(), Some(url)).await;
+    let tenant = cluster.tenant("Other keys").await;
+    let is_up = async |up: u8| {
+        let metrics = tenant.owner.get("/metrics").await.expect(200);
+        metrics.text().contains(&format!("voelgoed_scan_redis_up {up}"))
+    };
+    assert_eq!(
+        scan(&tenant.device, &tenant.qr(1).await).await["reason"],
+        "admitted"
+    );
+    wait_until("Redis counts as down", || is_up(0)).await;
+    let log = || {
+        redis
+            .execute(&["acl", "log", "100"])
+            .matches("voelgoed-scan:probe")
+            .count()
+    };
+    wait_until("it is probed with a key", || async { log() > 0 }).await;
+    assert!(is_up(0).await);
+    let user = "acl setuser gate ~voelgoed-scan:*";
+    redis.execute(&user.split(' ').collect::<Vec<_>>());
+    wait_until("Redis is used", || is_up(1)).await;
+    wait_for_a_ticket_in(&redis, &tenant, 2).await;
+}
+
+#[tokio::test]
+async fn what_the_gate_cannot_work_with_is_refused_at_the_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let database = format!("sqlite://{}", directory.path().join("gate.db").display());
+    let refused = |arguments: &[&str], expected: &str| {
+        let output = Launch::new(&database).with(arguments.iter().copied()).fail();
+        assert!(output.contains(expected), "{arguments:?}: {output}");
+    };
+    let cluster = Redis::start_with(&["--cluster-enabled", "yes"]).await;
+    refused(&["--redis-url", &cluster.url()], "turn cluster mode off");
+    let redis = Redis::start().await;
+    let sentinel = Sentinel::watching(&redis).await;
+    let url = format!("redis://127.0.0.1:{}/0", sentinel.port());
+    refused(&["--redis-url", &url], "this is a sentinel");
+    let url = format!("redis+sentinel://127.0.0.1:{}", sentinel.port());
+    refused(&["--redis-url", &url], "the name of the master is missing");
+    refused(&["--redis-url", "http://127.0.0.1"], "not a Redis URL");
+    let file = directory.path().join("ca.pem");
+    let ca = file.display().to_string();
+    let launch = |url: &str, ca: &str| {
+        let launch = Launch::new(&database).with(["--redis-url", url]);
+        launch.with(["--redis-ca", ca]).fail()
+    };
+    let missing = launch("rediss://127.0.0.1", &ca);
+    assert!(missing.contains(&ca), "{missing}");
+    std::fs::write(&file, "no certificate").expect("written");
+    let empty = launch("rediss://127.0.0.1", &ca);
+    assert!(empty.contains("--redis-ca") && empty.contains("PEM"), "{empty}");
+    let CertifiedKey { cert, .. } =
+        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(&file, cert.pem()).expect("written");
+    let plain = launch(&redis.url(), &ca);
+    assert!(
+        plain.contains("--redis-ca") && plain.contains("rediss://"),
+        "{plain}"
+    );
+}
+
+/// How many tickets the crowd has.
+const TICKETS: usize = 240;
+
+/// People who present their tickets at two nodes at once.
+struct Crowd {
+    qrs: Vec<String>,
+    next: AtomicUsize,
+    has_left: AtomicBool,
+    admitted: Vec<AtomicUsize>,
+}
+
+impl Crowd {
+    async fn new(tenant: &Tenant) -> (Arc<Self>, Vec<String>) {
+        let path = format!("/api/v1/events/{}/tickets?return=codes", tenant.event);
+        let lines = "{}\n".repeat(TICKETS);
+        let imported = tenant
+            .owner
+            .send("POST", &path, Some("application/x-ndjson"), lines)
+            .await
+            .expect(200);
+        let lines = imported.lines();
+        let codes: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line["code"].as_str().map(str::to_owned))
+            .collect();
+        let mut qrs = Vec::new();
+        for code in &codes {
+            let path = format!("/api/v1/events/{}/tickets/{code}/qr", tenant.event);
+            qrs.push(tenant.owner.get(&path).await.expect(200).text().to_owned());
+        }
+        let crowd = Self {
+            admitted: qrs.iter().map(|_| AtomicUsize::new(0)).collect(),
+            qrs,
+            next: AtomicUsize::new(0),
+            has_left: AtomicBool::new(false),
+        };
+        (Arc::new(crowd), codes)
+    }
+
+    /// Presents one ticket after the other at both doors until the crowd has left. Every scan gets an answer.
+    async fn arrive(self: Arc<Self>, doors: [Client; 2]) {
+        while !self.has_left.load(Ordering::SeqCst) {
+            let at = self.next.fetch_add(1, Ordering::SeqCst) % TICKETS;
+            let [first, second] = &doors;
+            let (first, second) = tokio::join!(scan(first, &self.qrs[at]), scan(second, &self.qrs[at]));
+            for answer in [first, second] {
+                if answer["reason"] == "admitted" {
+                    self.admitted[at].fetch_add(1, Ordering::SeqCst);
+                } else {
+                    assert_eq!(answer["reason"], "already_scanned", "{answer}");
+                }
+            }
+        }
+    }
+
+    /// Waits until this many more tickets were presented.
+    async fn presented(&self, more: usize) {
+        let until = self.next.load(Ordering::SeqCst) + more;
+        wait_until("tickets are presented", || async {
+            self.next.load(Ordering::SeqCst) >= until
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_failover_by_sentinels_fails_no_scan_and_admits_nobody_twice() {
+    let mut redis = Redis::start().await;
+    let replica = redis.replica().await;
+    let mut sentinels = Vec::new();
+    for _ in 0..3 {
+        sentinels.push(Sentinel::watching(&redis).await);
+    }
+    for sentinel in &sentinels {
+        wait_until("the sentinels know each other and the replica", || async {
+            sentinel.field("num-other-sentinels") == "2" && sentinel.field("num-slaves") == "1"
+        })
+        .await;
+    }
+    let hosts: Vec<_> = sentinels
+        .iter()
+        .map(|one| format!("127.0.0.1:{}", one.port()))
+        .collect();
+    let url = format!("redis+sentinel://{}/{MASTER}/0", hosts.join(","));
+    let cluster = Cluster::start(2, shared_database(), Some(url)).await;
+    wait_for_bus(&cluster).await;
+    let tenant = cluster.tenant("Failover").await;
+    wait_for_a_ticket_in(&redis, &tenant, 1).await;
+    let (crowd, codes) = Crowd::new(&tenant).await;
+    let doors = [0, 1].map(|node| cluster.client_at(node, &tenant.device));
+    let people: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(Arc::clone(&crowd).arrive(doors.clone())))
+        .collect();
+    crowd.presented(20).await;
+    redis.kill();
+    let promoted = replica.port().to_string();
+    wait_until("a sentinel names the replica", || async {
+        let named = sentinels.iter().any(|one| one.field("port") == promoted);
+        named || people.iter().any(tokio::task::JoinHandle::is_finished)
+    })
+    .await;
+    crowd.presented(20).await;
+    wait_for_bus(&cluster).await;
+    wait_for_a_ticket_in(&replica, &tenant, 2).await;
+    crowd.presented(20).await;
+    crowd.has_left.store(true, Ordering::SeqCst);
+    for person in people {
+        person.await.expect("every scan was answered");
+    }
+    let presented = crowd.next.load(Ordering::SeqCst).min(TICKETS);
+    for (at, code) in codes.iter().enumerate().take(presented) {
+        assert_eq!(crowd.admitted[at].load(Ordering::SeqCst), 1, "ticket {at}");
+        let path = format!("/api/v1/events/{}/tickets/{code}", tenant.event);
+        let ticket = tenant.owner.get(&path).await.expect(200).json();
+        assert_eq!(ticket["scan_count"], 1, "{ticket}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_most_sentinels_do_not_answer_uses_no_redis() {
+    let redis = Redis::start().await;
+    let mut sentinels = Vec::new();
+    for _ in 0..3 {
+        sentinels.push(Sentinel::watching(&redis).await);
+    }
+    let hosts: Vec<_> = sentinels
+        .iter()
+        .map(|one| format!("127.0.0.1:{}", one.port()))
+        .collect();
+    let url = format!("redis+sentinel://{}/{MASTER}", hosts.join(","));
+    let cluster = Cluster::start(1, shared_database(), Some(url)).await;
+    wait_for_bus(&cluster).await;
+    let tenant = cluster.tenant("Cut off").await;
+    wait_for_a_ticket_in(&redis, &tenant, 1).await;
+    let mut stopped = sentinels.split_off(1);
+    for sentinel in &mut stopped {
+        sentinel.kill();
+    }
+    wait_until("the bus is down", || async {
+        cluster.node(0).scanner().bus_is_up() == Some(false)
+    })
+    .await;
+    for index in 2..5 {
+        let qr = tenant.qr(index).await;
+        assert_eq!(scan(&tenant.device, &qr).await["reason"], "admitted");
+        assert_eq!(scan(&tenant.device, &qr).await["reason"], "already_scanned");
+    }
+    for sentinel in &mut stopped {
+        sentinel.start_process().await;
+    }
+    wait_for_bus(&cluster).await;
+    wait_until("Redis is used", || async {
+        let metrics = tenant.owner.get("/metrics").await.expect(200);
+        metrics.text().contains("voelgoed_scan_redis_up 1")
+    })
+    .await;
+    wait_for_a_ticket_in(&redis, &tenant, 5).await;
+}
