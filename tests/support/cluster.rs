@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+use voelgoed_scan_server::config::DatabasePooler;
 use voelgoed_scan_server::{Config, Running, start};
 
 use crate::Client;
@@ -25,11 +26,22 @@ pub struct Cluster {
 impl Cluster {
     /// Starts nodes in this process.
     pub async fn start(nodes: usize, database_url: String, redis_url: Option<String>) -> Self {
+        Self::start_behind(DatabasePooler::None, nodes, database_url, redis_url).await
+    }
+
+    /// Starts nodes in this process whose database is behind a pooler.
+    pub async fn start_behind(
+        pooler: DatabasePooler,
+        nodes: usize,
+        database_url: String,
+        redis_url: Option<String>,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let secret = directory.path().join("secret");
         std::fs::write(&secret, "5e".repeat(32)).expect("written");
         restrict_to_owner(&secret);
         let mut config = Config::on_free_port(database_url);
+        config.database_pooler = pooler;
         config.redis_url = redis_url;
         config.rate_limit = 0;
         config.secrets.secret_key_file = Some(secret);
@@ -118,6 +130,7 @@ impl Cluster {
                 log,
             ])
             .args(["--database-url", &self.config.database_url])
+            .args(["--database-pooler", &self.config.database_pooler.to_string()])
             .arg("--dedup-window")
             .arg(format!("{}ms", self.config.dedup_window.as_millis()))
             .arg("--secret-key-file")

@@ -1,5 +1,6 @@
 //! A server with two organizations. Each has a live event, two gates, tickets and a device with an active session.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -112,6 +113,16 @@ impl Tenant {
         let (_, _, secret) = created.expect("an organization");
         let owner = anonymous.with_token(secret.reveal());
         Self::with_event(owner, new_id(), new_id(), "gate-1").await
+    }
+
+    /// The same organization at another server.
+    #[must_use]
+    pub fn at(self, address: SocketAddr) -> Self {
+        Self {
+            owner: self.owner.at(address),
+            device: self.device.at(address),
+            ..self
+        }
     }
 
     /// Another live event of the organization whose gates have the ids of this one's, with tickets and a device of its own.

@@ -16,6 +16,7 @@ use crate::wait::wait_until;
 const MAX_LINES: usize = 10_000;
 
 /// How to start the program.
+#[derive(Clone)]
 pub struct Launch {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
@@ -98,13 +99,21 @@ impl Launch {
         self
     }
 
-    fn spawn(&self) -> (Child, Log, thread::JoinHandle<()>) {
-        let mut child = Command::new("sh")
+    /// The command that runs the program. Its process is that of the program.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("sh");
+        command
             .args(["-c", &format!("{}exec \"$0\" \"$@\"", self.limits)])
             .arg(server_binary())
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn spawn(&self) -> (Child, Log, thread::JoinHandle<()>) {
+        let mut child = self
+            .command()
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,9 +1,11 @@
 //! PostgreSQL and Redis for tests: the shared servers that `scripts/services` starts, and servers of one test that the
 //! test can stop.
 
+mod pgbouncer;
 mod postgres;
 mod redis;
 
+pub use self::pgbouncer::{PgBouncer, PoolMode, pooled};
 pub use self::postgres::{Postgres, ShutdownMode};
 pub use self::redis::{MASTER, Redis, Sentinel, Subscriber};
 
@@ -54,6 +56,8 @@ pub fn execute_sql(database_url: &str, sql: &str) {
         .args([
             "--no-psqlrc",
             "--quiet",
+            "--output",
+            "/dev/null",
             "--dbname",
             database_url,
             "--command",

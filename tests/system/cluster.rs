@@ -11,8 +11,9 @@ mod shared_gates;
 mod streams;
 
 use serde_json::{Value, json};
+use voelgoed_scan_server::config::DatabasePooler;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
-use voelgoed_scan_suite::services::{shared_database, shared_redis};
+use voelgoed_scan_suite::services::{pooled, shared_database, shared_redis};
 use voelgoed_scan_suite::wait::report_duration;
 use voelgoed_scan_suite::{Client, Cluster, wait_until};
 
@@ -26,16 +27,33 @@ enum Channel {
     Postgres,
     /// Redis is unreachable, so only the change counters in the database report changes.
     Counters,
+    /// Redis, while the database is behind a pooler that gives each transaction another session.
+    RedisAndPooler,
+    /// Such a pooler without a Redis, so only the change counters report changes.
+    PoolerAlone,
+}
+
+impl Channel {
+    fn pooler(self) -> DatabasePooler {
+        match self {
+            Self::Redis | Self::Postgres | Self::Counters => DatabasePooler::None,
+            Self::RedisAndPooler | Self::PoolerAlone => DatabasePooler::Transaction,
+        }
+    }
 }
 
 async fn two_nodes(channel: Channel) -> (Cluster, Tenant) {
     let redis = match channel {
-        Channel::Redis => Some(shared_redis()),
-        Channel::Postgres => None,
+        Channel::Redis | Channel::RedisAndPooler => Some(shared_redis()),
+        Channel::Postgres | Channel::PoolerAlone => None,
         Channel::Counters => Some(UNREACHABLE_REDIS.to_owned()),
     };
-    let cluster = Cluster::start(2, shared_database(), redis).await;
-    if !matches!(channel, Channel::Counters) {
+    let database = match channel.pooler() {
+        DatabasePooler::None => shared_database(),
+        DatabasePooler::Transaction => pooled(&shared_database()),
+    };
+    let cluster = Cluster::start_behind(channel.pooler(), 2, database, redis).await;
+    if !matches!(channel, Channel::Counters | Channel::PoolerAlone) {
         for node in 0..2 {
             wait_for_bus(&cluster, node).await;
         }

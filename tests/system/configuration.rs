@@ -4,12 +4,13 @@ use voelgoed_scan_suite::Client;
 use voelgoed_scan_suite::program::Launch;
 
 /// Every variable of the server: those of its help, and the two that hold secrets.
-const VARIABLES: [&str; 31] = [
+const VARIABLES: &[&str] = &[
     "VOELGOED_SCAN_CORS_ORIGIN",
     "VOELGOED_SCAN_METRICS_TOKEN_FILE",
     "VOELGOED_SCAN_MIN_APP_VERSION",
     "VOELGOED_SCAN_LISTEN",
     "VOELGOED_SCAN_DATABASE_URL",
+    "VOELGOED_SCAN_DATABASE_POOLER",
     "VOELGOED_SCAN_REDIS_URL",
     "VOELGOED_SCAN_REDIS_KEYS",
     "VOELGOED_SCAN_REDIS_CA",

@@ -4,6 +4,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
 use voelgoed_scan_core::store::open;
 use voelgoed_scan_suite::fixture::new_id;
+use voelgoed_scan_suite::program::Launch;
 use voelgoed_scan_suite::services::ShutdownMode;
 use voelgoed_scan_suite::{Cluster, Postgres};
 
@@ -45,5 +46,50 @@ async fn the_sslmode_of_the_url_decides_which_tls_server_is_trusted() {
     ] {
         let opened = open(&url(host, sslmode), true).await;
         assert!(opened.is_err(), "{host} with {sslmode} was trusted");
+    }
+}
+
+/// A certificate of version 1, as Citus makes it for itself, and its key. Valid until 2126.
+const VERSION_1: (&str, &str) = (
+    "\
+-----BEGIN CERTIFICATE-----
+MIIBIzCBywIUBt5lTfVjekPIgSvfdtHHmJ4vsj0wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyOTE1NTQwN1oYDzIxMjYxMTA1MTU1NDA3
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAQkOEHNj1ndb2ECUjUi4JP08f110+1dvQ4kIYIlssUXe0KUM6qTesVRnRyRRMix
+6zZ2A7VU9vwm2wpwjUqlhTijMAoGCCqGSM49BAMCA0cAMEQCIA3UaTTL6WjxmiYt
+C+/xHZJAk8GQlRzVXOlShlB8r2sjAiBwv/Qk5Lc755MPj8omsKs+ExqMlA75CZpj
+SCMbTAAvZA==
+-----END CERTIFICATE-----
+",
+    "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm/VC5oR+U/2HA4rT
+7LQABbzUN3nMBDBba3Kh/+FIjDOhRANCAAQkOEHNj1ndb2ECUjUi4JP08f110+1d
+vQ4kIYIlssUXe0KUM6qTesVRnRyRRMix6zZ2A7VU9vwm2wpwjUqlhTij
+-----END PRIVATE KEY-----
+",
+);
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_refused_with_what_to_do() {
+    let mut postgres = Postgres::start().await;
+    let database = postgres.create_database();
+    postgres.stop(ShutdownMode::Fast);
+    postgres.require_tls(VERSION_1.0, VERSION_1.1);
+    postgres.start_process().await;
+    for sslmode in ["", "?sslmode=require"] {
+        let message = Launch::new(&format!("{database}{sslmode}"))
+            .with(["--migrate-only"])
+            .fail();
+        for part in [
+            "the TLS certificate of the database cannot be used",
+            "version 3",
+            "sslmode=verify-full&sslrootcert=FILE",
+            "sslmode=require",
+            "Citus",
+        ] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Outages: PostgreSQL, Redis or a node fails while tickets are scanned. No ticket is admitted twice, and no
 //! acknowledged admission is lost.
 
-mod load;
+pub(crate) mod load;
 mod node;
 mod postgresql;
 mod redis;

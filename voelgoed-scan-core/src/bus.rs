@@ -6,6 +6,8 @@
 //! - A node knows that the bus works because it receives its own heartbeat. Every change also raises a change counter in
 //!   the database, which each node polls, so that a node learns of changes whose message was lost.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod absent;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod liveness;
 #[cfg(feature = "postgres")]
@@ -15,6 +17,8 @@ mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod wire;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use absent::AbsentBus;
 #[cfg(feature = "redis")]
 pub(crate) use redis::{PresentServer, recent_scans_key};
 #[cfg(feature = "redis")]

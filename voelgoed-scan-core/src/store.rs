@@ -84,7 +84,10 @@ pub use signals::{
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{OpenError, OpenMode, open, open_as};
+pub use sql::{
+    AppliedMigration, LockHolder, Migrated, OpenError, OpenMode, Opening, Pooler, migrate, open, open_as,
+    open_with,
+};
 pub use webhooks::{EnqueueOutcome, FeedPage, MAX_WEBHOOKS, WebhookKey, WebhookState, WebhookStore};
 
 /// Online scans: authentication, decision, record and audit trail.

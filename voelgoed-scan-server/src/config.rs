@@ -3,6 +3,7 @@
 //!
 //! Invariants: no other file of the server reads the environment.
 
+mod database_pooler;
 mod value_parsers;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, Resettable};
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser};
 use ipnet::IpNet;
 use voelgoed_scan_core::token::{InvalidPhoenixKeys, KeyDerivation, KeyDigest, MasterSecret, PhoenixKeys};
@@ -21,6 +23,7 @@ use crate::clock::StandingClock;
 use crate::cors::Origin;
 use crate::log::LogFormat;
 use crate::secret::{self, SecretError};
+pub use database_pooler::DatabasePooler;
 pub use value_parsers::{InvalidDuration, parse_duration};
 use value_parsers::{parse_network, parse_public_url};
 
@@ -60,6 +63,18 @@ pub struct Config {
         hide_env_values = true
     )]
     pub database_url: String,
+
+    /// What is between this server and PostgreSQL: none, also for a pooler that keeps a session for each connection; or
+    /// transaction, for a pooler that serves each transaction from another session, such as PgBouncer with
+    /// pool_mode = transaction.
+    #[arg(
+        long,
+        env = "VOELGOED_SCAN_DATABASE_POOLER",
+        value_enum,
+        default_value_t,
+        value_name = "MODE"
+    )]
+    pub database_pooler: DatabasePooler,
 
     /// The Redis for the shared cache and the message bus; optional. `rediss://` uses TLS; `redis+sentinel://HOST,HOST/MASTER`
     /// uses the server that these sentinels name.
@@ -214,6 +229,10 @@ pub struct Config {
     )]
     pub no_migrate: bool,
 
+    /// Migrate the database, say what was done, and exit. Needs no secret. It may run while servers run.
+    #[arg(long)]
+    pub migrate_only: bool,
+
     /// Create the SQLite file if it is missing although its secret file exists. Without this flag the server refuses to
     /// start then, because the database was probably moved or deleted.
     #[arg(
@@ -252,6 +271,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             database_url: "sqlite://voelgoed-scan.db".to_owned(),
+            database_pooler: DatabasePooler::None,
             redis_url: None,
             redis_ca: None,
             redis_keys: RedisKeys::Own,
@@ -273,6 +293,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,
+            migrate_only: false,
             create: false,
             clock_offset_millis: 0,
             standing_clock: None,
@@ -287,7 +308,19 @@ impl Config {
     #[must_use]
     pub fn from_arguments() -> Self {
         let matches = ignore_empty_variables(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        Self::from_arg_matches(&matches)
+            .and_then(Self::checked)
+            .unwrap_or_else(|error| error.exit())
+    }
+
+    /// Fails if flags contradict each other. A switch that a variable turns off contradicts nothing, so that the parser
+    /// cannot check it.
+    fn checked(self) -> Result<Self, clap::Error> {
+        if self.migrate_only && self.no_migrate {
+            let message = "--migrate-only migrates, and --no-migrate (VOELGOED_SCAN_NO_MIGRATE) forbids it: give one of them";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        Ok(self)
     }
 
     /// A configuration with a free port of this machine, for tests and demos.
@@ -476,6 +509,18 @@ mod tests {
         ] {
             let error = Config::try_parse_from(["server", "--cors-origin", text]).expect_err(text);
             assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn migrating_only_contradicts_not_migrating() {
+        let parse = |arguments: &[&str]| Config::try_parse_from(arguments).and_then(Config::checked);
+        let both = ["server", "--migrate-only", "--no-migrate"];
+        let error = parse(&both).expect_err("a contradiction");
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+        assert!(error.to_string().contains("give one of them"), "{error}");
+        for one in ["--migrate-only", "--no-migrate"] {
+            assert!(parse(&["server", one]).is_ok(), "{one}");
         }
     }
 

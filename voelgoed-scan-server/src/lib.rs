@@ -47,4 +47,4 @@ pub mod tls;
 pub mod webhooks;
 
 pub use config::Config;
-pub use serve::{Running, Signals, StartError, start};
+pub use serve::{Running, Signals, StartError, migrate_database, start};

@@ -1,9 +1,11 @@
 //! The server program.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use voelgoed_scan_core::store::{AppliedMigration, Migrated};
 use voelgoed_scan_server::config::Config;
-use voelgoed_scan_server::{Signals, log, start};
+use voelgoed_scan_server::{Signals, log, migrate_database, start};
 
 fn main() -> ExitCode {
     match run(Config::from_arguments()) {
@@ -20,6 +22,14 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::install()?;
+        if config.migrate_only {
+            let Some(migrated) = signals.unless_stopped(migrate_database(&config)).await else {
+                return Err(
+                    "stopped before the database was migrated; the migration under way was undone".into(),
+                );
+            };
+            return Ok(report_migrations(&migrated?)?);
+        }
         if let Some(started) = signals.unless_stopped(start(config)).await {
             started?.wait(signals).await;
         }
@@ -28,6 +38,26 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     // All writes are flushed. Name lookups that are still running would only delay the exit.
     runtime.shutdown_background();
     result
+}
+
+/// Writes what migrating did to standard output: a line for each migration, and the result.
+fn report_migrations(migrated: &Migrated) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for AppliedMigration { version, name } in &migrated.applied {
+        writeln!(out, "applied {version:04} {name}")?;
+    }
+    let AppliedMigration { version, name } = &migrated.latest;
+    match migrated.applied.len() {
+        0 => writeln!(
+            out,
+            "the database is up to date, at migration {version:04} {name}"
+        ),
+        1 => writeln!(out, "1 migration applied, the database is at {version:04} {name}"),
+        count => writeln!(
+            out,
+            "{count} migrations applied, the database is at {version:04} {name}"
+        ),
+    }
 }
 
 /// Prints why the server did not start, in one line.

@@ -44,6 +44,7 @@ use crate::tls::{ReloadableTls, TlsError};
 use crate::webhooks::{WebhookSender, WebhookSettings, WebhookTlsError};
 use accept::accept;
 use connection_limit::ConnectionLimit;
+pub use database::migrate_database;
 use database::open_database;
 use signals::Signal;
 pub use signals::Signals;

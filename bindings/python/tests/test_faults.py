@@ -1,5 +1,6 @@
 """A phone under faults: a full disk, a clock that is set, a damaged database, a network that is lost after a denial."""
 
+import asyncio
 import os
 import pathlib
 import subprocess
@@ -45,7 +46,10 @@ class Disk(unittest.IsolatedAsyncioTestCase):
         scanner = await scan.OfflineScanner.open(fixture.setup(file))
         await scanner.install(fixture.VALUES["event"], fixture.manifest("good"))
         await scanner.decide(fixture.qr("first"), MAIN)
-        del scanner  # closes the database
+        del scanner
+        # The database is closed in the background, which writes its file once more.
+        while file.with_name("a.db-wal").exists():
+            await asyncio.sleep(0.01)
         file.write_bytes(b"what a failing flash card returns" * 1000)
         scanner = await scan.OfflineScanner.open(fixture.setup(file))
         (replaced,) = (await scanner.state()).replaced

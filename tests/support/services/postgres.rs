@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use super::{
-    change_owner_to_server, create_database, free_port, postgres_program, server_command, server_directory,
-    signal,
+    change_owner_to_server, create_database, execute_sql, free_port, postgres_program, query_sql,
+    server_command, server_directory, signal,
 };
 use crate::wait::wait_until;
 
@@ -52,6 +52,55 @@ impl Postgres {
         };
         postgres.start_process().await;
         postgres
+    }
+
+    /// Starts a standby of this server, which receives every commit before this server acknowledges it.
+    pub async fn start_synchronous_standby(&self) -> Self {
+        let directory = server_directory();
+        let status = server_command(&postgres_program("pg_basebackup"))
+            .arg("--pgdata")
+            .arg(directory.path().join("data"))
+            .args(["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf"])
+            .args(["--checkpoint=fast", "--no-sync", "--port", &self.port.to_string()])
+            .current_dir(directory.path())
+            .status()
+            .expect("pg_basebackup runs");
+        assert!(status.success(), "pg_basebackup");
+        let mut standby = Self {
+            directory,
+            port: free_port(),
+            running: None,
+        };
+        standby.start_process().await;
+        let database = self.url("postgres");
+        execute_sql(&database, "alter system set synchronous_standby_names = '*'");
+        execute_sql(&database, "select pg_reload_conf()");
+        wait_until("the standby is synchronous", || {
+            let states = "select count(*) from pg_stat_replication where sync_state = 'sync'";
+            std::future::ready(query_sql(&database, states) == "1")
+        })
+        .await;
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        execute_sql(&self.url("postgres"), "select pg_promote(wait => false)");
+    }
+
+    /// Ends all processes of the server with SIGKILL, as a machine that loses its power.
+    pub fn kill(&mut self) {
+        // Suspended first, so that it starts no further process.
+        signal(self.process_id(), "STOP");
+        self.signal_children("KILL");
+        let mut child = self.running.take().expect("it runs");
+        child.kill().expect("killed");
+        child.wait().expect("the process ends");
+    }
+
+    /// The URL of a database of this name.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
     /// Makes the server accept only TLS connections from its next start on. The certificate and its key are PEM.
@@ -104,7 +153,7 @@ impl Postgres {
 
     /// Creates a database on the server and returns its URL.
     pub fn create_database(&self) -> String {
-        create_database(&format!("postgres://postgres@127.0.0.1:{}/postgres", self.port))
+        create_database(&self.url("postgres"))
     }
 
     fn process_id(&self) -> u32 {
@@ -165,13 +214,16 @@ impl Postgres {
     }
 
     fn signal_all(&self, name: &str) {
-        let postmaster = self.process_id();
+        self.signal_children(name);
+        signal(self.process_id(), name);
+    }
+
+    fn signal_children(&self, name: &str) {
         let status = Command::new("pkill")
             .arg(format!("-{name}"))
-            .args(["--parent", &postmaster.to_string()])
+            .args(["--parent", &self.process_id().to_string()])
             .status();
         assert!(status.expect("pkill runs").success());
-        signal(postmaster, name);
     }
 }
 

@@ -35,6 +35,16 @@ async fn changes_apply_at_the_other_node_without_a_bus() {
     changes_apply_at_the_other_node(Channel::Counters).await;
 }
 
+#[tokio::test]
+async fn changes_apply_at_the_other_node_behind_a_pooler() {
+    changes_apply_at_the_other_node(Channel::RedisAndPooler).await;
+}
+
+#[tokio::test]
+async fn changes_apply_at_the_other_node_behind_a_pooler_without_a_bus() {
+    changes_apply_at_the_other_node(Channel::PoolerAlone).await;
+}
+
 async fn changes_apply_at_the_other_node(channel: Channel) {
     let (cluster, tenant) = two_nodes(channel).await;
     let (owner, event) = (&tenant.owner, format!("/api/v1/events/{}", tenant.event));

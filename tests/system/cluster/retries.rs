@@ -61,7 +61,13 @@ async fn a_retry_whose_id_has_no_time_replays_the_first_answer_at_a_new_node() {
 async fn a_retry_at_the_other_node_replays_the_first_answer() {
     /// How long to wait for a scan on the stream before the next scan. It limits one attempt, not the test.
     const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-    for channel in [Channel::Redis, Channel::Postgres, Channel::Counters] {
+    for channel in [
+        Channel::Redis,
+        Channel::Postgres,
+        Channel::Counters,
+        Channel::RedisAndPooler,
+        Channel::PoolerAlone,
+    ] {
         let (cluster, tenant) = two_nodes(channel).await;
         let other_node = cluster.client_at(1, &tenant.device);
         let qr = tenant.qr(1).await;
@@ -72,7 +78,7 @@ async fn a_retry_at_the_other_node_replays_the_first_answer() {
         assert_replayed(&first, &replayed);
         // From now on the other node has cached the ticket and would deny a new scan from its memory.
         assert_eq!(scan(&other_node, &qr).await["result"], "duplicate");
-        if matches!(channel, Channel::Counters) {
+        if matches!(channel, Channel::Counters | Channel::PoolerAlone) {
             // The change counters do not carry denials, so the other node must read the database.
             let denial = json!({ "qr": qr, "scan_id": new_id() });
             let first = tenant.device.scan(&denial).await.expect(200).json();

@@ -38,7 +38,17 @@ async fn the_other_node_denies_a_duplicate_from_redis_and_then_from_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_24_concurrent_scans_of_a_ticket_at_both_nodes_one_admits() {
-    let (cluster, tenant) = two_nodes(Channel::Redis).await;
+    one_of_24_concurrent_scans_admits(Channel::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_24_concurrent_scans_of_a_ticket_at_both_nodes_behind_a_pooler_one_admits() {
+    one_of_24_concurrent_scans_admits(Channel::RedisAndPooler).await;
+    one_of_24_concurrent_scans_admits(Channel::PoolerAlone).await;
+}
+
+async fn one_of_24_concurrent_scans_admits(channel: Channel) {
+    let (cluster, tenant) = two_nodes(channel).await;
     let (event, tickets) = (&tenant.event, 40);
     let lines = "{}\n".repeat(tickets);
     let path = format!("/api/v1/events/{event}/tickets?return=codes");

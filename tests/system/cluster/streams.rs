@@ -55,7 +55,7 @@ async fn a_new_redis_subscriber_receives_every_later_scan() {
 
 #[tokio::test]
 async fn a_stream_sends_the_scans_of_the_other_node() {
-    for channel in [Channel::Redis, Channel::Postgres] {
+    for channel in [Channel::Redis, Channel::Postgres, Channel::PoolerAlone] {
         let (cluster, tenant) = two_nodes(channel).await;
         // A stream sends every scan that follows its first event, however soon: the first stream of the node does, and
         // so does each later one.

@@ -10,16 +10,16 @@ use voelgoed_scan_suite::wait::CONDITION_TIMEOUT;
 use voelgoed_scan_suite::{Client, wait_until};
 
 /// The number of concurrent callers of a load.
-pub(super) const CALLERS: usize = 8;
+pub(crate) const CALLERS: usize = 8;
 
-pub(super) async fn inside(owner: &Client, event: &str) -> i64 {
+pub(crate) async fn inside(owner: &Client, event: &str) -> i64 {
     let path = format!("/api/v1/scanning/events/{event}/occupancy");
     let occupancy = owner.get(&path).await.expect(200).json();
     occupancy["event"]["inside"].as_i64().expect("a number")
 }
 
 /// Imports tickets and returns their codes. The event accepts codes without a signature.
-pub(super) async fn import_tickets(tenant: &Tenant, count: usize) -> Vec<String> {
+pub(crate) async fn import_tickets(tenant: &Tenant, count: usize) -> Vec<String> {
     let event = &tenant.event;
     let path = format!("/api/v1/events/{event}");
     let unsigned = json!({ "name": "Show", "status": "live", "allow_unsigned": true });
@@ -40,18 +40,18 @@ pub(super) async fn import_tickets(tenant: &Tenant, count: usize) -> Vec<String>
 
 /// The result of a load.
 #[derive(Default)]
-pub(super) struct LoadResult {
+pub(crate) struct LoadResult {
     /// By scan id: the ticket code and the answer.
-    pub(super) answers: BTreeMap<String, (String, Value)>,
+    pub(crate) answers: BTreeMap<String, (String, Value)>,
     /// The number of attempts without a decision.
-    pub(super) unanswered: usize,
+    pub(crate) unanswered: usize,
     /// The longest attempt.
-    pub(super) slowest: Duration,
+    pub(crate) slowest: Duration,
 }
 
 /// Scans each ticket twice, by two callers at different nodes. A caller repeats a scan with the same scan id until it
 /// gets a decision.
-pub(super) async fn run_load(
+pub(crate) async fn run_load(
     devices: &[Client],
     tickets: &[String],
     started_scans: &AtomicUsize,
@@ -104,7 +104,7 @@ pub(super) async fn run_load(
 
 /// Compares the answers with the records: each ticket was admitted exactly once, and every answered admission is on
 /// record.
-pub(super) async fn assert_consistent(
+pub(crate) async fn assert_consistent(
     owner: &Client,
     event: &str,
     result: &LoadResult,
@@ -152,7 +152,7 @@ pub(super) async fn assert_consistent(
 }
 
 /// Waits until this many scans have started.
-pub(super) async fn wait_for_scans(started_scans: &AtomicUsize, scans: usize) {
+pub(crate) async fn wait_for_scans(started_scans: &AtomicUsize, scans: usize) {
     wait_until("the load makes progress", || {
         std::future::ready(started_scans.load(Ordering::Relaxed) >= scans)
     })

@@ -17,7 +17,7 @@ const MARKER: &str = "Qworbachi";
 const WRISTBAND: &str = "04A1B2C3D4E5F6";
 
 /// What a database holds, as bytes in lower case.
-async fn content(database_url: &str, directory: &std::path::Path) -> Vec<Vec<u8>> {
+fn content(database_url: &str, directory: &std::path::Path) -> Vec<Vec<u8>> {
     if database_url.starts_with("postgres") {
         let sql = "set xmlbinary to hex; select database_to_xml(true, true, '')";
         return vec![query_sql(database_url, sql).to_lowercase().into_bytes()];
@@ -38,8 +38,8 @@ fn sha256_of_the_wristband() -> [u8; 32] {
 }
 
 /// The personal data that are found in a database.
-async fn found(database_url: &str, directory: &std::path::Path) -> Vec<&'static str> {
-    let content = content(database_url, directory).await;
+fn found(database_url: &str, directory: &std::path::Path) -> Vec<&'static str> {
+    let content = content(database_url, directory);
     let holds = |text: &[u8]| {
         content
             .iter()
@@ -165,13 +165,13 @@ async fn no_table_and_no_file_holds_personal_data_that_were_deleted() {
     let (url, directory) = (&fixture.database_url, fixture.directory.path());
     let planted = plant(tenant).await;
     let all = ["the marker", "the wristband", "the hash of the wristband"];
-    assert_eq!(found(url, directory).await, all);
+    assert_eq!(found(url, directory), all);
     let path = format!("{}/personal-data", event_path(tenant));
     let occupancy = format!("/api/v1/scanning/events/{}/occupancy", tenant.event);
     let before = tenant.owner.get(&occupancy).await.expect(200).json();
     let deleted = tenant.owner.call("DELETE", &path).await.expect(200).json();
     assert_eq!(deleted, json!({ "tickets": 1 }));
-    assert_eq!(found(url, directory).await, [""; 0]);
+    assert_eq!(found(url, directory), [""; 0]);
     // Decisions, counts and the audit stay.
     let after = tenant.owner.get(&occupancy).await.expect(200).json();
     assert_eq!(after["event"], before["event"]);
@@ -247,7 +247,7 @@ async fn a_deletion_of_personal_data_that_a_crash_ended_is_made_again() {
     program = launch.start().await;
     owner = owner.at(program.address());
     owner.call("DELETE", &path).await.expect(200);
-    assert_eq!(found(&url, stopped.directory.path()).await, [""; 0]);
+    assert_eq!(found(&url, stopped.directory.path()), [""; 0]);
     assert_eq!(
         owner.call("DELETE", &path).await.expect(200).json(),
         json!({ "tickets": 0 }),
@@ -277,7 +277,7 @@ async fn the_rows_of_a_deleted_event_go_though_the_server_was_killed() {
     owner.put(&event, &archived).await.expect_problem(409, "conflict");
     if url.starts_with("postgres") {
         wait_until("no table holds what was planted", || async {
-            found(&url, stopped.directory.path()).await.is_empty()
+            found(&url, stopped.directory.path()).is_empty()
         })
         .await;
     }

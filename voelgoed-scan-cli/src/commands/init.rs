@@ -8,8 +8,8 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 use voelgoed_scan_core::model::{ApiKeySecret, AuditContext, Name, OrganizationId};
 use voelgoed_scan_core::node::{Admin, Setup};
-use voelgoed_scan_core::store;
-use voelgoed_scan_server::config::{Config, Secrets};
+use voelgoed_scan_core::store::{OpenMode, Opening, open_with};
+use voelgoed_scan_server::config::{Config, DatabasePooler, Secrets};
 
 use crate::env;
 use crate::failure::Failure;
@@ -37,6 +37,15 @@ pub(crate) struct Init {
         hide_env_values = true
     )]
     database_url: String,
+    /// What is between this program and PostgreSQL, as for the server
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "VOELGOED_SCAN_DATABASE_POOLER",
+        value_enum,
+        default_value_t
+    )]
+    database_pooler: DatabasePooler,
     /// Create an organization of this name, with its first signing keys and its owner key
     #[arg(long, value_name = "NAME")]
     organization: Option<Name>,
@@ -109,7 +118,12 @@ impl Init {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         // A key that cannot be written is lost, so that the file comes first.
         let key_file = self.key_file.as_deref().map(KeyFile::create).transpose()?;
-        let open_store = store::open(&self.database_url, true);
+        let opening = Opening {
+            mode: OpenMode::Beside,
+            migrate: true,
+            pooler: self.database_pooler.into(),
+        };
+        let open_store = open_with(&self.database_url, opening);
         // As at the start of a server: a secret without its database would look like a database that was lost.
         let (store, master) = if self.database_url.starts_with("sqlite:") {
             let store = open_store.await?;

@@ -36,10 +36,13 @@ mod lookup;
 mod manifests;
 mod mapping;
 mod media;
+mod migrate;
 mod nodes;
 mod occupancy;
 mod open;
 mod organizations;
+#[cfg(feature = "postgres")]
+mod pooler;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
@@ -57,6 +60,7 @@ mod sync;
 mod tests;
 mod ticket_statuses;
 mod tickets;
+mod transactions;
 mod undo;
 pub(crate) mod webhooks;
 mod write_deadline;
@@ -64,7 +68,9 @@ mod writer_connection;
 
 #[cfg(feature = "sqlite")]
 pub use database_file::LockError;
-pub use open::{OpenError, OpenMode, open, open_as};
+pub use migrate::{AppliedMigration, LockHolder, Migrated};
+pub use open::{OpenError, OpenMode, Opening, migrate, open, open_as, open_with};
+pub use transactions::Pooler;
 
 pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
 pub(crate) use query::{Value, query};
@@ -72,12 +78,12 @@ pub(crate) use row::Row;
 
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::{Pool, Transaction};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::store::StoreError;
+use crate::store::sql::transactions::{ReadConnection, Transactions};
 use crate::store::sql::writer_connection::WriterConnections;
 
 /// How long the read of a list or a manifest waits for others to end.
@@ -94,6 +100,8 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) write_pool: Pool<D>,
     /// Connections for reading.
     pub(crate) read_pool: Pool<D>,
+    /// How transactions begin.
+    pub(crate) transactions: Transactions,
     /// The open files of a SQLite database. `None` on PostgreSQL.
     #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL has no file"))]
     pub(crate) files: Option<OpenFiles<D>>,
@@ -132,25 +140,41 @@ impl<D: Dialect> Sql<D> {
     }
 
     /// A connection for reading.
-    pub(crate) async fn read(&self) -> Result<PoolConnection<D>, StoreError> {
+    pub(crate) async fn read(&self) -> Result<ReadConnection<D>, StoreError> {
         self.check_files()?;
-        Ok(self.read_pool.acquire().await?)
+        Ok(match self.transactions.read {
+            None => ReadConnection::Plain(self.read_pool.acquire().await?),
+            Some(begin) => ReadConnection::Transaction(self.read_pool.begin_with(begin).await?),
+        })
     }
 
     /// A connection for reading a list or a manifest, with the permit that has to be kept as long. Such reads take longer
     /// than others, and leave a connection for those.
-    pub(crate) async fn read_bulk(&self) -> Result<(SemaphorePermit<'_>, PoolConnection<D>), StoreError> {
+    pub(crate) async fn read_bulk(&self) -> Result<(SemaphorePermit<'_>, ReadConnection<D>), StoreError> {
+        Ok((self.bulk_permit().await?, self.read().await?))
+    }
+
+    /// The same for several statements that read one state.
+    pub(crate) async fn read_snapshot(
+        &self,
+    ) -> Result<(SemaphorePermit<'_>, Transaction<'static, D>), StoreError> {
+        let permit = self.bulk_permit().await?;
+        self.check_files()?;
+        let transaction = self.read_pool.begin_with(self.transactions.snapshot).await?;
+        Ok((permit, transaction))
+    }
+
+    async fn bulk_permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         let busy = |_| StoreError::unavailable("too many lists are being read");
-        let permit = timeout(BULK_READ_TIMEOUT, self.bulk_readers.acquire())
+        timeout(BULK_READ_TIMEOUT, self.bulk_readers.acquire())
             .await
             .map_err(busy)?
-            .map_err(|_| StoreError::unavailable("the database is closed"))?;
-        Ok((permit, self.read().await?))
+            .map_err(|_| StoreError::unavailable("the database is closed"))
     }
 
     /// A transaction for writing.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, D>, StoreError> {
         self.check_files()?;
-        Ok(self.write_pool.begin_with(D::BEGIN_WRITE).await?)
+        Ok(self.write_pool.begin_with(self.transactions.write).await?)
     }
 }

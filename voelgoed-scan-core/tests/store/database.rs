@@ -1,5 +1,9 @@
 //! Creates and drops the databases of the tests: each test has its own.
 
+use std::sync::Arc;
+
+use voelgoed_scan_core::store::{OpenError, OpenMode, Opening, Pooler, Store, open_with};
+
 /// Executes statements on a connection, and returns a text column of the last one's rows.
 macro_rules! read_texts {
     ($connection:expr, $column:expr, $statements:expr) => {{
@@ -23,6 +27,8 @@ macro_rules! read_texts {
 /// A database that one test uses; new databases are empty.
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// The URL of the same database without a pooler.
+    pub(crate) direct_url: String,
     backend: Backend,
 }
 
@@ -30,15 +36,17 @@ enum Backend {
     #[cfg(feature = "sqlite")]
     SqliteFile(tempfile::TempDir),
     #[cfg(feature = "postgres")]
-    PostgresServer { name: String },
+    PostgresServer { name: String, pooler: Pooler },
 }
 
 /// A SQLite database in a temporary folder. The file is created when the database is opened.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite() -> Database {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("gate.db").display());
     Database {
-        url: format!("sqlite://{}", folder.path().join("gate.db").display()),
+        direct_url: url.clone(),
+        url,
         backend: Backend::SqliteFile(folder),
     }
 }
@@ -50,21 +58,47 @@ pub(crate) async fn postgres() -> Database {
     let server = server_url();
     execute(&server, &format!("create database {name}")).await;
     let (base, _) = server.rsplit_once('/').expect("the URL of a database");
+    let url = format!("{base}/{name}");
+    let pooler = Pooler::None;
     Database {
-        url: format!("{base}/{name}"),
-        backend: Backend::PostgresServer { name },
+        direct_url: url.clone(),
+        url,
+        backend: Backend::PostgresServer { name, pooler },
+    }
+}
+
+/// A new database on the same server, through a pooler that serves each transaction from another session.
+#[cfg(feature = "postgres")]
+pub(crate) async fn pooled() -> Database {
+    let Database {
+        direct_url, backend, ..
+    } = postgres().await;
+    let (_, name) = direct_url.rsplit_once('/').expect("the URL of a database");
+    let url = format!("{}/{name}", variable("VOELGOED_SCAN_TEST_PGBOUNCER_URL"));
+    let Backend::PostgresServer { name, .. } = backend else {
+        unreachable!("a database of PostgreSQL")
+    };
+    let pooler = Pooler::Transaction;
+    Database {
+        url,
+        direct_url,
+        backend: Backend::PostgresServer { name, pooler },
     }
 }
 
 #[cfg(feature = "postgres")]
+fn server_url() -> String {
+    variable("VOELGOED_SCAN_TEST_POSTGRES_URL")
+}
+
+/// The value of a variable that names a service.
+#[cfg(feature = "postgres")]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the only place where the tests read the server's URL"
+    reason = "the only place where the tests read the addresses of the services"
 )]
-fn server_url() -> String {
-    std::env::var("VOELGOED_SCAN_TEST_POSTGRES_URL").expect(
-        "VOELGOED_SCAN_TEST_POSTGRES_URL is the URL of a PostgreSQL superuser; scripts/services run sets it",
-    )
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/services run sets it"))
 }
 
 #[cfg(feature = "postgres")]
@@ -83,6 +117,26 @@ async fn execute(server: &str, sql: &str) {
 }
 
 impl Database {
+    /// Opens the database as a node does.
+    pub(crate) async fn open(&self, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
+        open_with(&self.url, self.opening(migrate)).await
+    }
+
+    /// How a node opens the database.
+    pub(crate) fn opening(&self, migrate: bool) -> Opening {
+        let pooler = match self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::SqliteFile(_) => Pooler::None,
+            #[cfg(feature = "postgres")]
+            Backend::PostgresServer { pooler, .. } => pooler,
+        };
+        Opening {
+            mode: OpenMode::Beside,
+            migrate,
+            pooler,
+        }
+    }
+
     /// Executes SQL on the database, as an operator could.
     pub(crate) async fn execute(&self, sql: &str) {
         match self.backend {
@@ -90,7 +144,7 @@ impl Database {
             Backend::SqliteFile(_) => {
                 use sqlx::{Connection as _, Executor as _};
 
-                let mut connection = sqlx::SqliteConnection::connect(&self.url)
+                let mut connection = sqlx::SqliteConnection::connect(&self.direct_url)
                     .await
                     .expect("the file opens");
                 let sql = sqlx::AssertSqlSafe(sql.to_owned());
@@ -101,7 +155,7 @@ impl Database {
                 connection.close().await.expect("the connection closes");
             }
             #[cfg(feature = "postgres")]
-            Backend::PostgresServer { .. } => execute(&self.url, sql).await,
+            Backend::PostgresServer { .. } => execute(&self.direct_url, sql).await,
         }
     }
 
@@ -112,12 +166,12 @@ impl Database {
         match self.backend {
             #[cfg(feature = "sqlite")]
             Backend::SqliteFile(_) => {
-                let connection = sqlx::SqliteConnection::connect(&self.url).await;
+                let connection = sqlx::SqliteConnection::connect(&self.direct_url).await;
                 read_texts!(connection.expect("the file opens"), column, statements)
             }
             #[cfg(feature = "postgres")]
             Backend::PostgresServer { .. } => {
-                let connection = sqlx::PgConnection::connect(&self.url).await;
+                let connection = sqlx::PgConnection::connect(&self.direct_url).await;
                 read_texts!(connection.expect("a connection"), column, statements)
             }
         }
@@ -134,7 +188,10 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::SqliteFile(_) => sqlite().await,
             #[cfg(feature = "postgres")]
-            Backend::PostgresServer { .. } => postgres().await,
+            Backend::PostgresServer { pooler, .. } => match pooler {
+                Pooler::None => postgres().await,
+                Pooler::Transaction => pooled().await,
+            },
         }
     }
 
@@ -145,7 +202,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Backend::SqliteFile(folder) => folder.close().expect("the folder is removed"),
             #[cfg(feature = "postgres")]
-            Backend::PostgresServer { name } => {
+            Backend::PostgresServer { name, .. } => {
                 execute(&server_url(), &format!("drop database {name} with (force)")).await;
             }
         }

@@ -6,7 +6,7 @@ use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use voelgoed_scan_core::model::{Reason, ScanRecord};
 use voelgoed_scan_core::rules::ConflictKind;
-use voelgoed_scan_core::store::{PutOutcome, open};
+use voelgoed_scan_core::store::PutOutcome;
 
 use crate::attempts::entry;
 use crate::database::Database;
@@ -103,7 +103,7 @@ async fn migrate_sqlite(_: &Database) {
 async fn migrate_postgres(database: &Database) {
     use sqlx::Connection as _;
 
-    let mut connection = sqlx::PgConnection::connect(&database.url)
+    let mut connection = sqlx::PgConnection::connect(&database.direct_url)
         .await
         .expect("a connection");
     first_edition(true)
@@ -175,7 +175,7 @@ pub(crate) async fn a_filled_database_of_the_first_edition_keeps_everything(fixt
         let columns = columns(&old, table).await;
         before.push((table, rows_as_text(&old, table, &columns).await, columns));
     }
-    let store = open(&old.url, true).await.expect("it migrates");
+    let store = old.open(true).await.expect("it migrates");
     for (table, rows, columns) in before {
         assert_eq!(rows_as_text(&old, table, &columns).await, rows, "{table}");
     }

@@ -13,7 +13,6 @@ use voelgoed_scan_core::model::{
     ScanRecord, SessionId, SessionStart, SettableStatus, TicketCode, TicketFacts, TicketLine, Timestamp,
     TokenHash,
 };
-use voelgoed_scan_core::store::open;
 use voelgoed_scan_core::store::{
     ImportOutcome, NumberedLine, Order, PageRequest, PutOutcome, ScanFilter, StartOutcome, Store,
     UndoOutcome, UndoPermission,
@@ -88,7 +87,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Opens the database, migrates it if it is new, and creates a fixture in it.
     pub(crate) async fn new(database: Arc<Database>) -> Self {
-        let store = open(&database.url, true).await.expect("a database that opens");
+        let store = database.open(true).await.expect("a database that opens");
         Self::create(database, store).await
     }
 
@@ -289,7 +288,8 @@ impl Fixture {
         let mut nodes = vec![Arc::clone(&self.store)];
         for _ in 0..3 {
             nodes.push(
-                open(&self.database.url, true)
+                self.database
+                    .open(true)
                     .await
                     .expect("another node opens the database"),
             );

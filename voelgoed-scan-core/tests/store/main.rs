@@ -380,3 +380,5 @@ macro_rules! all_store_tests {
 all_store_tests!(sqlite);
 #[cfg(feature = "postgres")]
 all_store_tests!(postgres);
+#[cfg(feature = "postgres")]
+all_store_tests!(pooled);

@@ -1,17 +1,21 @@
 //! Opening and migrating databases, and several nodes on one database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use voelgoed_scan_core::model::{Reason, ScanId, TicketCode};
-use voelgoed_scan_core::store::{Durability, OpenError, StoreError, open};
+use voelgoed_scan_core::store::{Durability, OpenError, Store, StoreError, open, open_with};
 
 use crate::attempts::{entry, record_until_answered};
+use crate::database::Database;
 use crate::fixture::{ALL, Fixture, RULES, START, with_identities};
 
 pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
     let code = fixture.ticket("{}").await;
     assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
-    let again = open(&fixture.database.url, false)
+    let again = fixture
+        .database
+        .open(false)
         .await
         .expect("it opens without migrating");
     let facts = again.ticket(fixture.organization, fixture.event, code).await;
@@ -23,15 +27,15 @@ pub(crate) async fn a_reopened_database_keeps_its_contents(fixture: Fixture) {
 
 pub(crate) async fn a_new_database_can_be_opened_concurrently(fixture: Fixture) {
     let database = fixture.database.another().await;
-    let refused = open(&database.url, false).await;
+    let refused = database.open(false).await;
     assert!(
         refused.is_err(),
         "an empty database does not open without migrating"
     );
     let calls: Vec<_> = (0..6)
         .map(|_| {
-            let url = database.url.clone();
-            tokio::spawn(async move { open(&url, true).await })
+            let (url, opening) = (database.url.clone(), database.opening(true));
+            tokio::spawn(async move { open_with(&url, opening).await })
         })
         .collect();
     for call in calls {
@@ -159,14 +163,11 @@ pub(crate) async fn a_database_of_a_later_version_is_refused_unless_its_migratio
     };
     database.execute(&insert(9001, "add an index, compatible")).await;
     for migrate in [true, false] {
-        assert!(
-            open(&database.url, migrate).await.is_ok(),
-            "a compatible migration"
-        );
+        assert!(database.open(migrate).await.is_ok(), "a compatible migration");
     }
     database.execute(&insert(9002, "split the table of scans")).await;
     for migrate in [true, false] {
-        let refused = open(&database.url, migrate).await.err();
+        let refused = database.open(migrate).await.err();
         assert!(
             matches!(refused, Some(OpenError::Newer { version: 9002 })),
             "{refused:?}"
@@ -233,8 +234,7 @@ pub(crate) async fn commits_are_durable_whatever_the_database_sets(fixture: Fixt
              create trigger observe before insert on tickets for each row execute function observe();",
         )
         .await;
-    let store = open(&database.url, false).await.expect("it opens");
-    assert_eq!(store.durability().await.expect("read"), Durability::Overridden);
+    let store = open_with_durability(&database, Durability::Overridden).await;
     let fixture = Fixture { store, ..fixture };
     let code = fixture.ticket("{}").await;
     assert_eq!(fixture.enter(code, 0).await, Reason::Admitted);
@@ -249,8 +249,27 @@ pub(crate) async fn commits_are_durable_whatever_the_database_sets(fixture: Fixt
              end $$"
         ))
         .await;
-    let store = open(&database.url, false).await.expect("it opens");
-    assert_eq!(store.durability().await.expect("read"), Durability::Durable);
+    let store = open_with_durability(&database, Durability::Durable).await;
     let fixture = Fixture { store, ..fixture };
     fixture.ticket("{}").await;
+}
+
+/// Opens the database after a setting has changed, which holds for new sessions.
+async fn open_with_durability(database: &Database, durability: Durability) -> Arc<dyn Store> {
+    for _ in 0..200 {
+        // A pooler keeps the sessions of before, and may need a moment to notice that they ended.
+        database
+            .execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where datname = current_database() and pid <> pg_backend_pid()",
+            )
+            .await;
+        if let Ok(store) = database.open(false).await
+            && store.durability().await.is_ok_and(|read| read == durability)
+        {
+            return store;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the database never was {durability:?}");
 }

@@ -12,7 +12,7 @@ use voelgoed_scan_core::sync::SyncStatus;
 
 use crate::attempts::{entry, overriding_entry};
 use crate::database::Database;
-use crate::fixture::{ALL, Fixture, RULES, START, TestSession, after, live, reason_text};
+use crate::fixture::{ALL, Fixture, RULES, START, TestSession, after, audit, live, reason_text};
 use crate::sync::{item, outcome_of, scan, sync_batch};
 
 /// A text that stands in every field that is cleared.
@@ -64,6 +64,7 @@ async fn fill(fixture: &Fixture) -> Filled {
             undone_id,
             UndoPermission::Member,
             &reason_text(MARKER),
+            audit().context,
             after(4),
             &RULES,
         )
@@ -90,7 +91,7 @@ async fn quarantine(fixture: &Fixture, code: TicketCode) -> ScanId {
     let session = fixture.device_at(fixture.main_gate, "lost").await;
     fixture
         .store
-        .revoke_device(fixture.organization, session.device, after(6))
+        .revoke_device(fixture.organization, session.device, after(6), audit())
         .await
         .expect("the device is revoked");
     let quarantined = [7, 8].map(|seconds| {
@@ -110,7 +111,7 @@ async fn quarantine(fixture: &Fixture, code: TicketCode) -> ScanId {
     let accepted = quarantined[0].scan_id;
     fixture
         .store
-        .accept(fixture.organization, accepted, &acceptance, &RULES)
+        .accept(fixture.organization, accepted, &acceptance, &RULES, audit())
         .await
         .expect("the scan is accepted")
         .expect("the scan is in quarantine");
@@ -421,6 +422,7 @@ pub(crate) async fn other_events_and_organizations_keep_their_personal_data(fixt
             sibling,
             &crate::fixture::numbered(&[&line]),
             START,
+            None,
         )
         .await
         .expect("the import is written");
@@ -458,7 +460,13 @@ async fn archive(fixture: &Fixture) {
 async fn delete(fixture: &Fixture, expected: ExpectedCounts) -> Option<DeleteEventOutcome> {
     let deleted = fixture
         .store
-        .delete_event(fixture.organization, fixture.event, expected, after(9000))
+        .delete_event(
+            fixture.organization,
+            fixture.event,
+            expected,
+            after(9000),
+            audit(),
+        )
         .await;
     deleted.expect("the call succeeds")
 }
@@ -472,7 +480,7 @@ pub(crate) async fn nothing_of_a_deleted_event_is_left_but_its_tombstone(fixture
         .await;
     fixture
         .change_event_at(60, |event| {
-            event.reentry = voelgoed_scan_core::model::Reentry::AfterExit
+            event.reentry = voelgoed_scan_core::model::Reentry::AfterExit;
         })
         .await;
     fixture
@@ -573,7 +581,9 @@ pub(crate) async fn a_deleted_event_is_unknown_and_its_id_is_not_used_again(fixt
         store.manifest_mark(organization, event).await.expect("read"),
         None
     );
-    let put = store.put_event(organization, event, &live(), after(9001)).await;
+    let put = store
+        .put_event(organization, event, &live(), after(9001), audit())
+        .await;
     assert!(matches!(put, Ok(PutOutcome::Conflict(_))), "{put:?}");
     let imported = store
         .import(
@@ -581,6 +591,7 @@ pub(crate) async fn a_deleted_event_is_unknown_and_its_id_is_not_used_again(fixt
             event,
             &crate::fixture::numbered(&["{}"]),
             after(9001),
+            None,
         )
         .await;
     assert!(matches!(imported, Ok(None)));
@@ -687,6 +698,7 @@ pub(crate) async fn an_event_is_deleted_only_if_it_is_archived_and_has_the_expec
             fixture.event,
             ExpectedCounts::default(),
             after(9000),
+            audit(),
         )
         .await;
     assert_eq!(foreign.expect("the call succeeds"), None);

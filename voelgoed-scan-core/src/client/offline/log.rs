@@ -13,6 +13,7 @@ mod probe;
 mod rejected;
 mod rescue;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::migrations;
@@ -21,8 +22,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use database::DiskState;
 pub(super) use database::Transaction;
+use database::{DiskState, UnfinishedConnections};
 
 use crate::client::offline::clock::ClockReading;
 use crate::client::offline::debounce::ReadingKey;
@@ -36,8 +37,10 @@ use crate::sync::{LinkHash, SyncResult, SyncStatus};
 #[derive(Debug)]
 pub(super) struct DeviceLog {
     options: SqliteConnectOptions,
+    pragmas: Cow<'static, str>,
     /// `None` after a write that failed.
     connection: Option<SqliteConnection>,
+    unfinished: UnfinishedConnections,
     disk: DiskState,
 }
 
@@ -122,28 +125,40 @@ impl DeviceLog {
     pub(super) async fn open(file: &Path, setup: &OfflineScannerSetup) -> Result<Self, OfflineError> {
         let mut log = Self {
             options: database::options(file),
+            pragmas: Cow::Borrowed(database::PRAGMAS),
             connection: None,
+            unfinished: UnfinishedConnections::default(),
             disk: DiskState::default(),
         };
+        match log.prepare(setup).await {
+            Ok(()) => Ok(log),
+            Err(error) => {
+                log.disconnect().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(&mut self, setup: &OfflineScannerSetup) -> Result<(), OfflineError> {
         // Unlike `run`, this future is `Send`: a database may be replaced during any call.
         migrations::device()
-            .run_direct(None, log.reader().await?, false)
+            .run_direct(None, self.reader().await?, false)
             .await?;
         let statement = sqlx::query(include_str!("statements/insert_device.sql"))
             .bind(setup.organization_id.as_uuid())
             .bind(setup.device_id.as_uuid())
             .bind(setup.can_override);
-        log.execute(statement).await?;
+        self.execute(statement).await?;
         let row = sqlx::query(include_str!("statements/select_owner.sql"))
-            .fetch_one(log.reader().await?)
+            .fetch_one(self.reader().await?)
             .await?;
         let owner = (get_uuid(&row, "organization_id")?, get_uuid(&row, "device_id")?);
         if owner != (*setup.organization_id.as_uuid(), *setup.device_id.as_uuid()) {
             return Err(OfflineError::OtherDevice);
         }
-        log.check().await?;
-        log.device().await?;
-        Ok(log)
+        self.check().await?;
+        self.device().await?;
+        Ok(())
     }
 
     /// Fails if a page of the database is damaged.

@@ -109,6 +109,7 @@ impl<D: Dialect> Sql<D> {
         let mut connection = deadline.run(self.acquire_writer()).await?;
         let recorded = deadline
             .run(decide_in_transaction::<D>(
+                self.transactions.write,
                 organization,
                 batch,
                 rules,
@@ -153,12 +154,13 @@ fn not_recorded(error: &StoreError) -> Recorded {
 }
 
 async fn decide_in_transaction<D: Dialect>(
+    begin: &'static str,
     organization: OrganizationId,
     batch: &[Attempt],
     rules: &RuleSettings,
     connection: &mut D::Connection,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
+    let mut transaction = connection.begin_with(begin).await?;
     facts::lock::<D>(organization, batch, &mut transaction).await?;
     let facts = facts::load::<D>(organization, batch, &mut transaction).await?;
     let (recorded, writes) = decide_batch(batch, facts, rules);

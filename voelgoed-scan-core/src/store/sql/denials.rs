@@ -50,7 +50,12 @@ impl<D: Dialect> Sql<D> {
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
         let written = deadline
-            .run(write_in_transaction::<D>(organization, denials, &mut connection))
+            .run(write_in_transaction::<D>(
+                self.transactions.write,
+                organization,
+                denials,
+                &mut connection,
+            ))
             .await;
         self.release_writer(connection, &written);
         written
@@ -69,11 +74,12 @@ enum Written {
 }
 
 async fn write_in_transaction<D: Dialect>(
+    begin: &'static str,
     organization: OrganizationId,
     denials: &[&NewScan],
     connection: &mut D::Connection,
 ) -> Result<Written, StoreError> {
-    let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
+    let mut transaction = connection.begin_with(begin).await?;
     if let Some(sql) = D::SQL.lock_occupancy {
         let events: HashSet<IdLookup> = denials
             .iter()

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::store::sql::bulk::BulkRow;
 use crate::store::sql::query::Value;
+use crate::store::sql::transactions::Transactions;
 
 /// The text of a statement file, by its path below `statements/`.
 macro_rules! statement {
@@ -26,8 +27,8 @@ pub(crate) use statement;
 pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     /// Whether one pool serves reads and writes.
     const SHARES_POOL: bool = true;
-    /// The statement that starts a writing transaction.
-    const BEGIN_WRITE: &'static str;
+    /// The statements that begin transactions.
+    const TRANSACTIONS: Transactions;
     /// Whether other processes may write to the same database.
     const SHARED: bool;
     /// How many writes of scans may run side by side, each of another organization.
@@ -39,6 +40,11 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
 
     /// The bus to other nodes that the database itself offers, if it does.
     fn bus(pool: &Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>>;
+
+    /// Whether the server keeps the statements of a connection prepared.
+    fn keeps_statements(_connection: &Self::Connection) -> bool {
+        true
+    }
 
     fn bind(arguments: &mut Self::Arguments, value: Value<'_>) -> Result<(), BoxDynError>;
 
@@ -216,6 +222,7 @@ macro_rules! dialect_basics {
             arguments: Self::Arguments,
         ) -> Result<u64, sqlx::Error> {
             let done = sqlx::query_with::<Self, _>(sql, arguments)
+                .persistent(Self::keeps_statements(connection))
                 .execute(connection)
                 .await?;
             Ok(done.rows_affected())
@@ -227,6 +234,7 @@ macro_rules! dialect_basics {
             arguments: Self::Arguments,
         ) -> Result<Vec<Self::Row>, sqlx::Error> {
             sqlx::query_with::<Self, _>(sql, arguments)
+                .persistent(Self::keeps_statements(connection))
                 .fetch_all(connection)
                 .await
         }

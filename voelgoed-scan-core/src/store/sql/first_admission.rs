@@ -34,6 +34,7 @@ use crate::model::{
 use crate::rules::{build_answer, check_event};
 use crate::store::StoreError;
 use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
+use crate::store::sql::transactions::SingleWrite;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Row, Sql, query};
 
@@ -140,11 +141,16 @@ impl<D: Dialect> Sql<D> {
             .enumerate()
             .map(|(i, scan)| scan.parameters(i))
             .collect();
-        let admitted = query::<D>(sql)
-            .text(&to_json(&parameters))
-            .json(&gate_batches)
-            .id(organization.as_uuid())
-            .fetch_all(&mut connection);
+        let admitted = async {
+            let mut write = SingleWrite::<D>::begin(self.transactions, &mut connection).await?;
+            let rows = query::<D>(sql)
+                .text(&to_json(&parameters))
+                .json(&gate_batches)
+                .id(organization.as_uuid())
+                .fetch_all(write.connection())
+                .await;
+            write.end(rows).await
+        };
         let rows = match deadline.run(admitted).await {
             Ok(rows) => rows,
             // A scan id is recorded already, or nodes collided. The statement wrote nothing, and no transaction is

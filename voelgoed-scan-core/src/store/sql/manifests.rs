@@ -5,7 +5,6 @@
 //! ever falls, and every change of what a manifest contains raises one of them, on every node and in every release.
 
 use async_trait::async_trait;
-use sqlx::Connection as _;
 
 use crate::manifest::{ManifestTicket, MediumKey, TicketKey, TicketKeys};
 use crate::model::{EventId, Gate, Media, OrganizationId, TicketCode, Timestamp};
@@ -23,25 +22,8 @@ use crate::store::{
 /// How many tickets are read at a time.
 const PAGE_SIZE: i64 = 2000;
 
-/// A database in which several statements can read one state.
-pub(crate) trait SnapshotDialect: Dialect {
-    /// The statement that starts a transaction that reads one state.
-    const BEGIN_SNAPSHOT: &'static str;
-}
-
-#[cfg(feature = "sqlite")]
-impl SnapshotDialect for sqlx::Sqlite {
-    // In WAL mode a transaction sees what was committed before its first read.
-    const BEGIN_SNAPSHOT: &'static str = "begin";
-}
-
-#[cfg(feature = "postgres")]
-impl SnapshotDialect for sqlx::Postgres {
-    const BEGIN_SNAPSHOT: &'static str = "begin isolation level repeatable read, read only";
-}
-
 #[async_trait]
-impl<D: SnapshotDialect> ManifestStore for Sql<D> {
+impl<D: Dialect> ManifestStore for Sql<D> {
     async fn manifest_mark(
         &self,
         organization: OrganizationId,
@@ -57,8 +39,7 @@ impl<D: SnapshotDialect> ManifestStore for Sql<D> {
         event: EventId,
         known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
     ) -> Result<Option<ManifestReading>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
-        let mut snapshot = connection.begin_with(D::BEGIN_SNAPSHOT).await?;
+        let (_permit, mut snapshot) = self.read_snapshot().await?;
         let Some(mark) = mark::<D>(organization, event, &mut snapshot).await? else {
             return Ok(None);
         };

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
-use crate::bus::Bus;
+use crate::bus::{AbsentBus, Bus};
 use crate::model::Timestamp;
 use crate::store::sql::former_rules;
+use crate::store::sql::transactions::{SingleWrite, Transactions};
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql, live, query, statement};
 use crate::store::{ChangeCounters, DeviceCounts, Durability, LiveEvent, NodeStore, PoolUse, StoreError};
@@ -61,7 +62,9 @@ impl<D: Dialect> NodeStore for Sql<D> {
         self.check_files()?;
         let deadline = WriteDeadline::start::<D>();
         let mut connection = deadline.run(self.acquire_writer()).await?;
-        let result = deadline.run(probe::<D>(now, &mut connection)).await;
+        let result = deadline
+            .run(probe::<D>(self.transactions, now, &mut connection))
+            .await;
         self.release_writer(connection, &result);
         result
     }
@@ -103,6 +106,9 @@ impl<D: Dialect> NodeStore for Sql<D> {
     }
 
     fn bus(&self) -> Option<Arc<dyn Bus>> {
+        if self.transactions.are_required() {
+            return Some(Arc::new(AbsentBus::new()));
+        }
         D::bus(&self.write_pool)
     }
 
@@ -130,8 +136,12 @@ impl<D: Dialect> NodeStore for Sql<D> {
     }
 }
 
-async fn probe<D: Dialect>(now: Timestamp, connection: &mut D::Connection) -> Result<(), StoreError> {
-    let mut transaction = connection.begin_with(D::BEGIN_WRITE).await?;
+async fn probe<D: Dialect>(
+    transactions: Transactions,
+    now: Timestamp,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with(transactions.write).await?;
     query::<D>(statement!("scans/insert_probe.sql"))
         .id(&Uuid::nil())
         .time(now)
@@ -139,7 +149,11 @@ async fn probe<D: Dialect>(now: Timestamp, connection: &mut D::Connection) -> Re
         .execute(&mut transaction)
         .await?;
     transaction.rollback().await?;
-    query::<D>(D::SQL.commit_probe).fetch_all(connection).await?;
+    let mut write = SingleWrite::<D>::begin(transactions, connection).await?;
+    let committed = query::<D>(D::SQL.commit_probe)
+        .fetch_all(write.connection())
+        .await;
+    write.end(committed).await?;
     Ok(())
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::{Database, Pool};
+use sqlx::migrate::MigrateError;
 
+use crate::store::sql::Pooler;
 #[cfg(feature = "sqlite")]
 use crate::store::sql::database_file::LockError;
-use crate::store::sql::{Dialect, query, statement};
+use crate::store::sql::migrate::{LockHolder, Migrated};
 use crate::store::{Store, StoreError};
 
 /// Who opens a database.
@@ -20,8 +20,16 @@ pub enum OpenMode {
     Beside,
 }
 
-/// How the name of a migration ends that programs without it may ignore. It only adds what they do not use.
-const COMPATIBLE: &str = "compatible";
+/// How a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// Who opens it.
+    pub mode: OpenMode,
+    /// Whether to create a missing file and to apply missing migrations. Otherwise a missing migration is an error.
+    pub migrate: bool,
+    /// What is between this program and PostgreSQL.
+    pub pooler: Pooler,
+}
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +66,52 @@ pub enum OpenError {
     /// A migration failed.
     #[error("the migrations failed: {0}")]
     Migrate(#[from] MigrateError),
+    /// Another process migrates for longer than this one waits.
+    #[error(
+        "the database is being migrated by {}: this process waited for a minute; start it again when the other has ended",
+        describe(holder.as_ref())
+    )]
+    MigrationLocked {
+        /// Who migrates, as far as the database knows.
+        holder: Option<LockHolder>,
+    },
+    /// There is a pooler that does not keep sessions.
+    #[error(
+        "between this program and PostgreSQL is a pooler that serves each transaction from another session, such as \
+         PgBouncer with pool_mode = transaction: start with --database-pooler transaction \
+         (VOELGOED_SCAN_DATABASE_POOLER=transaction), or give the URL of PostgreSQL itself or of a pool with \
+         pool_mode = session"
+    )]
+    TransactionPooler,
+    /// The pooler was given for a database that has none.
+    #[error("--database-pooler transaction is for PostgreSQL: an SQLite file has no pooler")]
+    PoolerWithoutPostgres,
+    /// The URL sets options at the start of each session, which a pooler does not keep.
+    #[error(
+        "the database URL sets options, which --database-pooler transaction cannot keep: remove options= from the URL, and \
+         set them with alter role or alter database"
+    )]
+    OptionsWithPooler,
+    /// The URL names several hosts.
+    #[error(
+        "the database URL names several hosts ({hosts}): give one address that always leads to the primary, such as an \
+         HAProxy that asks each server whether it is the primary (docs/scaling.md, Failover)"
+    )]
+    SeveralHosts {
+        /// The hosts.
+        hosts: String,
+    },
+    /// The certificate of the database cannot be used.
+    #[error(
+        "the TLS certificate of the database cannot be used: {reason}. Give PostgreSQL an X.509 certificate of version 3 \
+         whose name is the host of the URL, and trust its authority with sslmode=verify-full&sslrootcert=FILE in the URL; \
+         sslmode=require encrypts without checking who answers; sslmode=disable does not encrypt, for a network that is \
+         trusted. The certificate that Citus makes by itself has version 1 and has to be replaced"
+    )]
+    Certificate {
+        /// What the TLS library says.
+        reason: String,
+    },
     /// A migration is missing, and migrating was not requested.
     #[error("the database has no migration {version}: start without --no-migrate once")]
     NotMigrated {
@@ -88,73 +142,68 @@ pub async fn open(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError>
 
 /// Opens a database as [`open`] does. A server gets an SQLite file for itself, or fails if another server has it.
 pub async fn open_as(mode: OpenMode, url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
+    let pooler = Pooler::None;
+    let opening = Opening {
+        mode,
+        migrate,
+        pooler,
+    };
+    open_with(url, opening).await
+}
+
+/// Opens a database as [`open_as`] does, also through a pooler.
+pub async fn open_with(url: &str, opening: Opening) -> Result<Arc<dyn Store>, OpenError> {
     #[cfg(feature = "sqlite")]
     if let Some(file) = sqlite_file(url) {
+        check_no_pooler(opening.pooler)?;
+        let Opening { mode, migrate, .. } = opening;
         return Ok(Arc::new(super::sqlite::open(&file, mode, migrate).await?));
     }
-    #[cfg(not(feature = "sqlite"))]
-    let _ = mode;
     #[cfg(feature = "postgres")]
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Arc::new(super::postgres::open(url, migrate).await?));
+    if is_postgres(url) {
+        let store = super::postgres::open(url, opening.migrate, opening.pooler).await?;
+        return Ok(Arc::new(store));
     }
+    Err(unknown(url))
+}
+
+/// Migrates a database, and does nothing else. It may run beside servers. A missing SQLite file is created.
+pub async fn migrate(url: &str, pooler: Pooler) -> Result<Migrated, OpenError> {
+    #[cfg(feature = "sqlite")]
+    if let Some(file) = sqlite_file(url) {
+        check_no_pooler(pooler)?;
+        return super::sqlite::migrate(&file).await;
+    }
+    #[cfg(feature = "postgres")]
+    if is_postgres(url) {
+        return super::postgres::migrate(url, pooler).await;
+    }
+    Err(unknown(url))
+}
+
+#[cfg(feature = "postgres")]
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+#[cfg(feature = "sqlite")]
+fn check_no_pooler(pooler: Pooler) -> Result<(), OpenError> {
+    match pooler {
+        Pooler::None => Ok(()),
+        Pooler::Transaction => Err(OpenError::PoolerWithoutPostgres),
+    }
+}
+
+fn unknown(url: &str) -> OpenError {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    Err(OpenError::UnknownUrl {
+    OpenError::UnknownUrl {
         url: format!("{scheme}://…"),
-    })
-}
-
-/// Fails if a later version has migrated the database, unless all of its migrations are marked as compatible.
-pub(crate) async fn check_not_newer<D: Dialect>(
-    migrations: &Migrator,
-    connection: &mut D::Connection,
-) -> Result<(), OpenError> {
-    let rows = query::<D>(statement!("applied_migrations.sql"))
-        .fetch_all(connection)
-        .await;
-    // A new database has no table of migrations.
-    let Ok(rows) = rows else { return Ok(()) };
-    for row in rows {
-        let version = row.int("version")?;
-        let name: String = row.text("description")?;
-        let is_known = migrations.iter().any(|migration| migration.version == version);
-        if !is_known && !name.ends_with(COMPATIBLE) {
-            return Err(OpenError::Newer { version });
-        }
     }
-    Ok(())
 }
 
-/// Applies the missing migrations.
-pub(crate) async fn migrate(
-    migrations: &Migrator,
-    connection: &mut impl Migrate,
-) -> Result<(), MigrateError> {
-    // Does what `run` does. The compiler cannot prove that a future of `run` is `Send`, and callers spawn the opening
-    // of a database.
-    migrations.run_direct(None, connection, false).await
-}
-
-/// Fails if a migration is missing.
-pub(crate) async fn check_migrated<D: Database>(
-    pool: &Pool<D>,
-    migrations: &Migrator,
-) -> Result<(), OpenError>
-where
-    D::Connection: Migrate,
-{
-    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
-    let applied = connection
-        .list_applied_migrations(&migrations.table_name)
-        .await
-        .unwrap_or_default();
-    let missing = migrations
-        .iter()
-        .find(|migration| !applied.iter().any(|done| done.version == migration.version));
-    match missing {
-        Some(migration) => Err(OpenError::NotMigrated {
-            version: migration.version,
-        }),
-        None => Ok(()),
-    }
+fn describe(holder: Option<&LockHolder>) -> String {
+    holder.map_or_else(
+        || "another process".to_owned(),
+        |holder| format!("{}, since {}", holder.name, holder.since),
+    )
 }

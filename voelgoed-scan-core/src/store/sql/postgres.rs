@@ -3,23 +3,30 @@
 //! Invariants: every node locks rows in the same order. Facts are read by a later statement than the one that locked
 //! them: under READ COMMITTED a statement sees what was committed when it started, not when it got its locks.
 
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Arguments as _, Connection as _, PgConnection, Postgres, Row as _};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Arguments as _, Connection as _, Executor as _, PgConnection, Postgres, Row as _};
 use tokio::sync::Semaphore;
 
 use crate::bus::postgres::PostgresBus;
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column};
+use crate::store::sql::migrate::{self, Migrated};
 use crate::store::sql::open::OpenError;
+use crate::store::sql::pooler::{self, POOLED_TRANSACTIONS};
+use crate::store::sql::transactions::{Pooler, Transactions};
 use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnections};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
+
+mod connect;
+mod migration_lock;
+
+use connect::{connect, connect_options};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
 
@@ -45,76 +52,96 @@ const MAX_SCAN_CONNECTIONS: u32 = MAX_WRITES + 1;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Timeouts that the server enforces, so that a node that hangs or lost its network does not block others: of a
-/// statement, of waiting for a lock, and of a transaction whose node is silent.
-const SERVER_TIMEOUTS: [(&str, &str); 3] = [
-    ("statement_timeout", "10s"),
-    ("lock_timeout", "5s"),
-    ("idle_in_transaction_session_timeout", "10s"),
-];
+/// statement, of waiting for a lock, and of a transaction whose node is silent. The transactions of a pooler set the same.
+const SESSION_TIMEOUTS: [&str; 3] = ["10s", "5s", "10s"];
 
 /// Opens a database by its URL.
-pub(crate) async fn open(url: &str, migrate: bool) -> Result<Sql<Postgres>, OpenError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(StoreError::from)?
-        .application_name("voelgoed-scan");
-    if migrate {
-        // Uses a separate connection without timeouts, because a migration may take long. The migrator holds an
-        // advisory lock: if several nodes start at once, one migrates and the others wait.
-        let mut connection = PgConnection::connect_with(&options)
-            .await
-            .map_err(StoreError::from)?;
-        super::open::check_not_newer::<Postgres>(&MIGRATIONS, &mut connection).await?;
-        super::open::migrate(&MIGRATIONS, &mut connection).await?;
-        connection.close().await.map_err(StoreError::from)?;
+pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Result<Sql<Postgres>, OpenError> {
+    let options = connect_options(url, pooler)?;
+    let mut connection = connect(&options).await?;
+    if pooler == Pooler::None {
+        pooler::refuse_transaction_pooler(&mut connection, &options).await?;
     }
-    let options = options.options(SERVER_TIMEOUTS);
-    let pool = pool_options(MAX_CONNECTIONS)
-        .connect_with(options.clone())
-        .await
-        .map_err(StoreError::from)?;
-    if !migrate {
-        super::open::check_migrated(&pool, &MIGRATIONS).await?;
-        let mut connection = pool.acquire().await.map_err(StoreError::from)?;
-        super::open::check_not_newer::<Postgres>(&MIGRATIONS, &mut connection).await?;
+    // This connection has no timeouts, because a migration may take long.
+    if is_migrating {
+        migrate::migrate::<Postgres>(&MIGRATIONS, &mut connection).await?;
+    } else {
+        migrate::check::<Postgres>(&MIGRATIONS, &mut connection).await?;
     }
+    connection.close().await.map_err(StoreError::from)?;
+    let pool = pool_options(MAX_CONNECTIONS, pooler).connect_lazy_with(options.clone());
+    // Opened now, so that a database that accepts no more connections is reported at the start.
+    drop(pool.acquire().await.map_err(StoreError::from)?);
     Ok(Sql {
-        scan_pool: pool_options(MAX_SCAN_CONNECTIONS).connect_lazy_with(options),
+        scan_pool: pool_options(MAX_SCAN_CONNECTIONS, pooler).connect_lazy_with(options),
         writer_connections: WriterConnections::empty(),
         write_pool: pool.clone(),
         read_pool: pool,
+        transactions: match pooler {
+            Pooler::None => Postgres::TRANSACTIONS,
+            Pooler::Transaction => POOLED_TRANSACTIONS,
+        },
         files: None,
         bulk_readers: Semaphore::new(BULK_READERS),
     })
 }
 
-fn pool_options(max_connections: u32) -> PgPoolOptions {
+/// Migrates a database.
+pub(crate) async fn migrate(url: &str, pooler: Pooler) -> Result<Migrated, OpenError> {
+    let options = connect_options(url, pooler)?;
+    let mut connection = connect(&options).await?;
+    if pooler == Pooler::None {
+        pooler::refuse_transaction_pooler(&mut connection, &options).await?;
+    }
+    let migrated = migrate::migrate::<Postgres>(&MIGRATIONS, &mut connection).await?;
+    connection.close().await.map_err(StoreError::from)?;
+    Ok(migrated)
+}
+
+fn pool_options(max_connections: u32, pooler: Pooler) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
-                // An acknowledged admission is durable, whatever the database, the role or the URL set.
-                sqlx::query(statement!("keep_commits_durable.postgres.sql"))
+                if pooler == Pooler::Transaction {
+                    return Ok(());
+                }
+                // Not at the start of the connection, where poolers accept no settings. This statement is the first one that the
+                // connection keeps prepared: see `keeps_statements`.
+                let [statement, lock, idle] = SESSION_TIMEOUTS;
+                sqlx::query(statement!("session_settings.postgres.sql"))
+                    .bind(statement)
+                    .bind(lock)
+                    .bind(idle)
                     .execute(connection)
                     .await?;
                 Ok(())
             })
         })
         .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > PING_AFTER_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
+            Box::pin(async move { Ok(meta.idle_for <= PING_AFTER_IDLE || is_writable(connection).await?) })
         })
 }
 
+/// Whether a connection answers, and its session may write. A session keeps the read-only mode that it began with when the
+/// mode of its database or role changes, so that it is replaced. A new one is used whatever its mode is: it can read.
+async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = connection
+        .fetch_one(sqlx::raw_sql("show transaction_read_only"))
+        .await?;
+    Ok(row.try_get::<&str, _>(0)? == "off")
+}
+
 impl Dialect for Postgres {
-    // The isolation level is explicit: after taking its locks, a batch must read the latest state, whatever the default
-    // of the server is.
-    const BEGIN_WRITE: &'static str = "begin isolation level read committed";
+    const TRANSACTIONS: Transactions = Transactions {
+        // The isolation level is explicit: after taking its locks, a batch must read the latest state, whatever the default
+        // of the server is.
+        write: "begin isolation level read committed",
+        snapshot: "begin isolation level repeatable read, read only",
+        read: None,
+    };
 
     const SHARED: bool = true;
 
@@ -174,6 +201,12 @@ impl Dialect for Postgres {
 
     fn bus(pool: &sqlx::Pool<Self>) -> Option<std::sync::Arc<dyn crate::bus::Bus>> {
         Some(std::sync::Arc::new(PostgresBus::new(pool.clone())))
+    }
+
+    /// A connection whose first statement was prepared keeps them ([`pool_options`]). Behind a pooler, and while migrating, none
+    /// is.
+    fn keeps_statements(connection: &PgConnection) -> bool {
+        connection.cached_statements_size() > 0
     }
 
     fn bind_rows<R: BulkRow>(arguments: &mut Self::Arguments, rows: &[R]) -> Result<(), BoxDynError> {

@@ -8,16 +8,20 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Arguments as _, Connection as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{
+    Arguments as _, Connection as _, Executor as _, Row as _, SqlStr, Sqlite, SqliteConnection, SqlitePool,
+};
 use tokio::sync::Semaphore;
 
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::BulkRow;
 use crate::store::sql::database_file::{self, DatabaseFiles, ServerLock};
+use crate::store::sql::migrate::{self, LockAttempt, Migrated, MigrationDialect};
 use crate::store::sql::open::{OpenError, OpenMode};
+use crate::store::sql::transactions::Transactions;
 use crate::store::sql::writer_connection::WriterConnections;
 use crate::store::sql::{Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement};
 
@@ -30,49 +34,38 @@ const READ_CONNECTIONS: u32 = 4;
 /// authentication.
 const BULK_READERS: usize = 3;
 
-/// How often opening and migrating are tried: another process may do the same at the same time.
+/// How often opening is tried: another process may do the same at the same time.
 const MAX_OPEN_TRIES: u32 = 20;
 
 /// The pause between two tries.
 const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Opens a database file. With `migrate`, creates a missing file.
-pub(crate) async fn open(file: &Path, mode: OpenMode, migrate: bool) -> Result<Sql<Sqlite>, OpenError> {
+pub(crate) async fn open(file: &Path, mode: OpenMode, is_migrating: bool) -> Result<Sql<Sqlite>, OpenError> {
     let unusable = |source| OpenError::File {
         file: file.to_owned(),
         source,
     };
-    database_file::restrict_access(file, migrate).map_err(unusable)?;
+    database_file::restrict_access(file, is_migrating).map_err(unusable)?;
     let lock = match mode {
         OpenMode::Server if file.exists() => Some(ServerLock::take(file)?),
         OpenMode::Server | OpenMode::Beside => None,
     };
-    let options = SqliteConnectOptions::new()
-        .filename(file)
-        // A connection that is opened later must never create the file anew.
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        // WAL with `full` syncs at every commit: an acknowledged admission survives power loss.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
-        // What is deleted is overwritten, so that no file holds deleted personal data.
-        .pragma("secure_delete", "on")
-        .foreign_keys(false);
+    let options = connect_options(file);
     let write_pool = open_write_pool(&options).await?;
-    if migrate {
+    {
         let mut connection = write_pool.acquire().await.map_err(StoreError::from)?;
-        super::open::check_not_newer::<Sqlite>(&MIGRATIONS, &mut connection).await?;
-        migrate_with_retry(&mut connection).await?;
-    } else {
-        super::open::check_migrated(&write_pool, &MIGRATIONS).await?;
-        let mut connection = write_pool.acquire().await.map_err(StoreError::from)?;
-        super::open::check_not_newer::<Sqlite>(&MIGRATIONS, &mut connection).await?;
+        if is_migrating {
+            migrate::migrate::<Sqlite>(&MIGRATIONS, &mut connection).await?;
+        } else {
+            migrate::check::<Sqlite>(&MIGRATIONS, &mut connection).await?;
+        }
     }
     // The migrations were read through this connection's log, so the log exists.
     let mut kept = SqliteConnection::connect_with(&options)
         .await
         .map_err(StoreError::from)?;
-    query::<Sqlite>(statement!("applied_migrations.sql"))
+    query::<Sqlite>(statement!("migrations/applied.sql"))
         .fetch_all(&mut kept)
         .await?;
     let names = DatabaseFiles::of(file).map_err(unusable)?;
@@ -88,6 +81,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, migrate: bool) -> Result<S
         writer_connections: WriterConnections::empty(),
         write_pool,
         read_pool,
+        transactions: Sqlite::TRANSACTIONS,
         files: Some(OpenFiles {
             names,
             lock: parking_lot::Mutex::new(lock),
@@ -117,27 +111,61 @@ async fn open_write_pool(options: &SqliteConnectOptions) -> Result<SqlitePool, S
     }
 }
 
-/// The migrator has no lock for SQLite, and several processes may start on a new file at once. Each migration is one
-/// transaction: a process that loses the race fails, tries again, and finds the migration applied.
-async fn migrate_with_retry(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
-    let mut tries = 1;
-    loop {
-        match super::open::migrate(&MIGRATIONS, connection).await {
-            Err(error) if tries < MAX_OPEN_TRIES => {
-                tracing::debug!(%error, tries, "migrating is tried again");
-                tokio::time::sleep(OPEN_RETRY_INTERVAL).await;
-            }
-            done => return done,
-        }
-        tries += 1;
+fn connect_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        // A connection that is opened later must never create the file anew.
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        // WAL with `full` syncs at every commit: an acknowledged admission survives power loss.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        // What is deleted is overwritten, so that no file holds deleted personal data.
+        .pragma("secure_delete", "on")
+        .foreign_keys(false)
+}
+
+/// Migrates a database file, which is created if it is missing.
+pub(crate) async fn migrate(file: &Path) -> Result<Migrated, OpenError> {
+    database_file::restrict_access(file, true).map_err(|source| OpenError::File {
+        file: file.to_owned(),
+        source,
+    })?;
+    let pool = open_write_pool(&connect_options(file)).await?;
+    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+    let migrated = migrate::migrate::<Sqlite>(&MIGRATIONS, &mut connection).await;
+    drop(connection);
+    pool.close().await;
+    migrated
+}
+
+impl MigrationDialect for Sqlite {
+    // Takes the write lock of the file, which no other process has then.
+    const BEGIN_MIGRATION: &'static str = "begin immediate";
+    const BEGIN_CHECK: &'static str = "begin";
+    const TABLE_EXISTS: &'static str = statement!("migrations/table_exists.sqlite.sql");
+    const CREATE_TABLE: &'static str = statement!("migrations/create_table.sqlite.sql");
+
+    async fn try_lock(_: &mut SqliteConnection) -> Result<LockAttempt, StoreError> {
+        Ok(LockAttempt::Locked)
+    }
+
+    async fn run_script(connection: &mut SqliteConnection, sql: SqlStr) -> Result<(), sqlx::Error> {
+        connection.execute(sql).await?;
+        Ok(())
     }
 }
 
 impl Dialect for Sqlite {
     const SHARES_POOL: bool = false;
 
-    // Takes the write lock at once, so that nothing changes between the reads and the writes of a transaction.
-    const BEGIN_WRITE: &'static str = "begin immediate";
+    const TRANSACTIONS: Transactions = Transactions {
+        // Takes the write lock at once, so that nothing changes between the reads and the writes of a transaction.
+        write: "begin immediate",
+        // In WAL mode a transaction sees what was committed before its first read.
+        snapshot: "begin",
+        read: None,
+    };
 
     const SHARED: bool = false;
 

@@ -1,18 +1,20 @@
 //! The connection to the phone's database, and its transactions.
 //!
-//! Invariants: a write takes the connection and gives it back only when it has succeeded. A failed or cancelled write
-//! therefore drops its connection with whatever transaction was open on it, and the next use opens a new one.
+//! Invariants:
+//! - A write takes the connection and gives it back only when it has succeeded. After a failed or cancelled write, the
+//!   connection is closed with whatever transaction was open on it, and the next use opens a new one.
+//! - A connection is closed completely before another is opened or the files are moved. A connection that is closed in the
+//!   background would write its file and remove its WAL by name, which may be that of a new database by then.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, SqliteConnection};
 
 use crate::client::OfflineError;
 use crate::client::offline::log::DeviceLog;
@@ -22,8 +24,82 @@ pub(super) type Statement<'a> = Query<'a, Sqlite, SqliteArguments>;
 
 /// A transaction that writes. Dropping it rolls it back.
 pub(in crate::client::offline) struct Transaction {
-    connection: SqliteConnection,
+    connection: WritingConnection,
     disk: DiskState,
+}
+
+/// The connections of writes that failed or were cancelled. They are still to be closed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UnfinishedConnections(Arc<Mutex<Vec<SqliteConnection>>>);
+
+/// The connection of a write that is under way.
+struct WritingConnection {
+    /// `None` once it was given back.
+    connection: Option<SqliteConnection>,
+    unfinished: UnfinishedConnections,
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "a connection that was given back has no owner left that could use it"
+)]
+impl WritingConnection {
+    /// Gives the connection back after a write that succeeded.
+    fn into_inner(mut self) -> SqliteConnection {
+        self.connection.take().expect(IS_TAKEN)
+    }
+}
+
+const IS_TAKEN: &str = "the connection is there until it is given back";
+
+#[expect(
+    clippy::expect_used,
+    reason = "only `into_inner` takes the connection, and it consumes the owner"
+)]
+impl Deref for WritingConnection {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        self.connection.as_ref().expect(IS_TAKEN)
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "only `into_inner` takes the connection, and it consumes the owner"
+)]
+impl DerefMut for WritingConnection {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect(IS_TAKEN)
+    }
+}
+
+impl Drop for WritingConnection {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.unfinished.lock().push(connection);
+        }
+    }
+}
+
+impl UnfinishedConnections {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn close(&self) {
+        let connections = std::mem::take(&mut *self.lock());
+        for connection in connections {
+            close(connection).await;
+        }
+    }
+}
+
+/// Closes a connection after a failure. That of the close itself says nothing new.
+async fn close(connection: SqliteConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the database was not closed cleanly");
+    }
 }
 
 /// Whether the last write found the disk full.
@@ -47,21 +123,21 @@ impl DiskState {
     }
 }
 
-/// How the database is opened.
-///
-/// `exclusive` keeps the index of the WAL in memory instead of a file, so that a full disk does not prevent opening, and
-/// no second connection can write.
+/// How the database is opened. [`PRAGMAS`] follow, on a connection that is closed completely if they fail.
 pub(super) fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
-        .locking_mode(SqliteLockingMode::Exclusive)
-        .journal_mode(SqliteJournalMode::Wal)
-        // WAL with `full` syncs at every commit, so that a shown verdict survives a power failure.
-        .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(false)
 }
+
+/// The settings of a connection.
+///
+/// `exclusive` keeps the index of the WAL in memory instead of a file, so that a full disk does not prevent opening, and
+/// no second connection can write. WAL with `full` syncs at every commit, so that a shown verdict survives a power failure.
+pub(super) const PRAGMAS: &str =
+    "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full";
 
 impl DeviceLog {
     /// Returns the connection, for reading.
@@ -73,23 +149,47 @@ impl DeviceLog {
     async fn take(&mut self) -> Result<SqliteConnection, OfflineError> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => Ok(self.options.connect().await?),
+            None => self.connect().await,
+        }
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection, OfflineError> {
+        self.unfinished.close().await;
+        let mut connection = self.writing(self.options.connect().await?);
+        let pragmas = AssertSqlSafe(self.pragmas.to_string());
+        let set = sqlx::raw_sql(pragmas).execute(&mut *connection).await;
+        let connection = connection.into_inner();
+        match set {
+            Ok(_) => Ok(connection),
+            Err(error) => {
+                close(connection).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn writing(&self, connection: SqliteConnection) -> WritingConnection {
+        WritingConnection {
+            connection: Some(connection),
+            unfinished: self.unfinished.clone(),
         }
     }
 
     /// Executes one statement that writes.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), OfflineError> {
-        let mut connection = self.take().await?;
-        self.disk.noted(statement.execute(&mut connection).await)?;
+        let connection = self.take().await?;
+        let mut connection = self.writing(connection);
+        self.disk.noted(statement.execute(&mut *connection).await)?;
         self.disk.written();
-        self.connection = Some(connection);
+        self.connection = Some(connection.into_inner());
         Ok(())
     }
 
     /// Begins a transaction that writes.
     pub(in crate::client::offline) async fn begin(&mut self) -> Result<Transaction, OfflineError> {
-        let mut connection = self.take().await?;
-        let begun = sqlx::query("begin immediate").execute(&mut connection).await;
+        let connection = self.take().await?;
+        let mut connection = self.writing(connection);
+        let begun = sqlx::query("begin immediate").execute(&mut *connection).await;
         self.disk.noted(begun)?;
         Ok(Transaction {
             connection,
@@ -102,10 +202,10 @@ impl DeviceLog {
         &mut self,
         mut transaction: Transaction,
     ) -> Result<(), OfflineError> {
-        let committed = sqlx::query("commit").execute(&mut transaction.connection).await;
+        let committed = sqlx::query("commit").execute(&mut *transaction.connection).await;
         self.disk.noted(committed)?;
         self.disk.written();
-        self.connection = Some(transaction.connection);
+        self.connection = Some(transaction.connection.into_inner());
         Ok(())
     }
 
@@ -120,9 +220,9 @@ impl DeviceLog {
     /// Limits the size of the database from now on.
     #[cfg(test)]
     pub(in crate::client::offline) fn limit_pages(&mut self, pages: u32) {
-        let options = self.options.clone();
-        self.options = options.pragma("max_page_count", pages.to_string());
-        self.connection = None;
+        self.pragmas = format!("{PRAGMAS}; pragma max_page_count = {pages}").into();
+        let connection = self.connection.take();
+        self.unfinished.lock().extend(connection);
     }
 
     /// Returns whether the last write found the disk full.
@@ -132,15 +232,15 @@ impl DeviceLog {
 
     /// Closes the connection. The next use opens a new one.
     pub(in crate::client::offline) async fn disconnect(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::debug!(%error, "the database was not closed cleanly");
+        self.unfinished.close().await;
+        if let Some(connection) = self.connection.take() {
+            close(connection).await;
         }
     }
 
     /// Closes the database.
     pub(in crate::client::offline) async fn close(self) -> Result<(), OfflineError> {
+        self.unfinished.close().await;
         match self.connection {
             Some(connection) => Ok(connection.close().await?),
             None => Ok(()),
@@ -155,7 +255,7 @@ impl Transaction {
 
     /// Executes a statement and returns the number of rows that it wrote.
     pub(super) async fn execute_counted(&mut self, statement: Statement<'_>) -> Result<u64, OfflineError> {
-        let done = statement.execute(&mut self.connection).await;
+        let done = statement.execute(&mut *self.connection).await;
         Ok(self.disk.noted(done)?.rows_affected())
     }
 }

@@ -169,10 +169,12 @@ impl DeviceLog {
 }
 
 async fn open_old(file: &Path) -> Result<SqliteConnection, OfflineError> {
-    let options = database::options(file)
-        .create_if_missing(false)
-        .pragma("query_only", "on");
-    Ok(options.connect().await?)
+    let options = database::options(file).create_if_missing(false);
+    let mut connection = options.connect().await?;
+    for pragmas in [database::PRAGMAS, "pragma query_only = on"] {
+        sqlx::raw_sql(pragmas).execute(&mut connection).await?;
+    }
+    Ok(connection)
 }
 
 impl Transaction {

@@ -116,6 +116,38 @@ async fn a_database_of_a_newer_version_is_set_aside_and_taken_over_completely() 
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_be_used_is_closed_before_its_error_is_returned() {
+    let test_event = TestEvent::new();
+    for _ in 0..20 {
+        let (_directory, file) = closed_phone(&test_event).await;
+        let setup = test_event.setup(&file);
+        let mut log = DeviceLog::open(&file, &setup).await.expect("it opens");
+        log.pretend_newer().await;
+        log.close().await.expect("it closes");
+        let error = DeviceLog::open(&file, &setup).await.expect_err("it is newer");
+        // A close in the background would remove the WAL of the database that replaces this one.
+        let wal = file.with_extension("db-wal");
+        assert!(!wal.exists(), "it is open after {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_cancelled_leaves_no_open_connection_behind() {
+    let test_event = TestEvent::new();
+    let (_directory, file) = closed_phone(&test_event).await;
+    let setup = test_event.setup(&file);
+    let mut log = DeviceLog::open(&file, &setup).await.expect("it opens");
+    let wal = file.with_extension("db-wal");
+    for _ in 0..20 {
+        let transaction = log.begin().await.expect("it begins");
+        assert!(wal.exists());
+        drop(transaction);
+        log.disconnect().await;
+        assert!(!wal.exists());
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_set_aside_and_the_new_log_repeats_no_number() {
     let test_event = TestEvent::new();
     let (directory, file) = closed_phone(&test_event).await;
