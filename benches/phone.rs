@@ -14,8 +14,8 @@ use voelgoed_scan_core::manifest::{
     Manifest, ManifestDraft, ManifestFacts, ManifestTicket, TicketKey, VerifiedManifest,
 };
 use voelgoed_scan_core::model::{
-    Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, OrganizationId, Reading, ScanId,
-    ScanResult, SigningKey, TicketCode, TicketStatus, Timestamp,
+    CustomMessages, Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, OrganizationId, Reading,
+    ScanId, ScanResult, SigningKey, TicketCode, TicketStatus, Timestamp,
 };
 use voelgoed_scan_core::token::{Keyring, MasterSecret, Vg2Claims};
 
@@ -91,6 +91,7 @@ fn fixture() -> Fixture {
         event: &of_event,
         gates: &[gate],
         keys: &keys,
+        messages: CustomMessages::NONE,
         dedup_window: Duration::from_secs(300),
     };
     let draft = ManifestDraft::full(&facts, tickets).expect("there is room");

@@ -23,6 +23,8 @@ from unnest(array[
     'arrivals',
     'audit_entries',
     'audit_heads',
+    'custom_messages',
+    'deleted_events',
     'devices',
     'events',
     'feed_batches',

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use voelgoed_scan_core::client::{OfflineScanner, OfflineScannerSetup};
 use voelgoed_scan_core::manifest::{ManifestDraft, ManifestFacts, ManifestTicket, TicketKeys};
-use voelgoed_scan_core::model::{Event, OrganizationId, TicketCode, TicketStatus, Timestamp};
+use voelgoed_scan_core::model::{CustomMessages, Event, OrganizationId, TicketCode, TicketStatus, Timestamp};
 use voelgoed_scan_core::token::{Keyring, MasterSecret};
 
 const TICKETS: usize = 100_000;
@@ -72,6 +72,7 @@ fn manifest() -> Vec<u8> {
         event: &event,
         gates: &[],
         keys: &[],
+        messages: CustomMessages::NONE,
         dedup_window: Duration::from_secs(300),
     };
     let draft = ManifestDraft::full(&facts, tickets).expect("there is room");

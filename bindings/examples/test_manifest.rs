@@ -11,11 +11,12 @@ use std::time::{Duration, SystemTime};
 
 use voelgoed_scan_core::manifest::{ManifestDraft, ManifestFacts, ManifestTicket, TicketKey};
 use voelgoed_scan_core::model::{
-    ClassName, DecidedBy, Device, DeviceId, DeviceSelf, DeviceSettings, DeviceStatus, DeviceToken,
-    DeviceType, Direction, EnrollAnswer, EnrollmentCode, EnrollmentUri, Event, EventId, EventStatus, Gate,
-    GateId, GateStatus, IssuedToken, KeyFormat, KeyId, KeyStatus, LocalTime, ManifestKey, Name, NamedGate,
-    Occupancy, OrganizationId, Reason, Reentry, ScanAnswer, ScanResult, ScanSession, SessionId,
-    SessionStatus, SigningKey, StaleManifest, TicketCode, TicketStatus, TimeZoneName, Timestamp, hex,
+    ClassName, CustomMessages, DecidedBy, Device, DeviceId, DeviceSelf, DeviceSettings, DeviceStatus,
+    DeviceToken, DeviceType, Direction, EnrollAnswer, EnrollmentCode, EnrollmentUri, Event, EventId,
+    EventStatus, Gate, GateId, GateStatus, IssuedToken, KeyFormat, KeyId, KeyStatus, LocalTime, ManifestKey,
+    Name, NamedGate, Occupancy, OrganizationId, Reason, Reentry, ScanAnswer, ScanResult, ScanSession,
+    SessionId, SessionStatus, SigningKey, StaleManifest, TicketCode, TicketStatus, TimeZoneName, Timestamp,
+    hex,
 };
 use voelgoed_scan_core::token::{Keyring, MasterSecret, Vg2Claims};
 
@@ -96,6 +97,7 @@ impl Fixture {
             event: &unchanged,
             gates: &self.gates,
             keys: &self.keys,
+            messages: CustomMessages::NONE,
             dedup_window: Duration::from_mins(5),
         };
         change(&mut event, &mut facts);

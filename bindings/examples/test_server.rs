@@ -14,6 +14,7 @@
 //! | `freeze` | forwards nothing on the present connections, which stay open; new ones work |
 //! | `captive_portal` | closes all connections, and answers each request with a web page |
 //! | `reconnect` | forwards everything again, on new connections |
+//! | `messages JSON` | replaces messages of the organization |
 //! | `settings DEVICE JSON` | replaces the settings of a device |
 //! | `scope DEVICE JSON` | replaces the scope of a device |
 //! | `revoke DEVICE` | revokes a device |
@@ -93,6 +94,7 @@ async fn main() -> Result<(), Failure> {
             ("freeze", _) => proxy.set_mode(Mode::Freeze).await?,
             ("captive_portal", _) => proxy.set_mode(Mode::CaptivePortal).await?,
             ("reconnect", _) => proxy.set_mode(Mode::Forward).await?,
+            ("messages", rest) => operator.change_messages(rest).await?,
             ("settings", rest) => operator.change_device("settings", rest).await?,
             ("scope", rest) => operator.change_device("scope", rest).await?,
             ("revoke", device) => operator.revoke(device).await?,
@@ -399,6 +401,17 @@ impl Operator {
     async fn device_id(&self, device: &str) -> Result<String, Failure> {
         let found = self.get(&format!("scanning/devices?device_id={device}")).await?;
         text(&serde_json::from_str(&found)?, "/data/0/id")
+    }
+
+    async fn change_messages(&self, messages: &str) -> Result<String, Failure> {
+        self.call_by_name(
+            "PUT",
+            "organization/messages",
+            "application/json",
+            messages.to_owned(),
+        )
+        .await?;
+        Ok("done".to_owned())
     }
 
     async fn change_device(&self, field: &str, device_and_value: &str) -> Result<String, Failure> {

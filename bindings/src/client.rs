@@ -16,7 +16,7 @@ use crate::callbacks::{AppSecrets, AppTransport};
 use crate::clock::PlatformClock;
 use crate::listener::{self, ClientSlot};
 use crate::runtime;
-use crate::text::shown_as_debug;
+use crate::text::{language_of, shown_as_debug};
 use crate::{
     ClientProblem, Conflict, DeviceId, Direction, EventId, EventOccupancy, GateId, ListedEvent, ListedGate,
     ManifestState, Metadata, Name, NamedGate, OrganizationId, OwnScans, ReasonText, RejectedScan,
@@ -101,6 +101,10 @@ pub struct ClientSetup {
     /// Timeouts and intervals. The default is `default_client_settings`.
     #[uniffi(default = None)]
     pub settings: Option<ClientSettings>,
+    /// The languages that the steward reads, the preferred one first: BCP 47 tags such as `af-ZA`, separated by commas. The
+    /// messages are in the first one that the library has, otherwise in English. `set_language` changes it.
+    #[uniffi(default = None)]
+    pub language: Option<String>,
 }
 
 impl ClientSetup {
@@ -116,6 +120,7 @@ impl ClientSetup {
             transport,
             secrets: Arc::new(AppSecrets(self.secrets)),
             clock: Arc::new(PlatformClock),
+            language: language_of(self.language.as_deref()),
             settings: core::client::ClientSettings {
                 scan_timeout: settings.scan_timeout,
                 call_timeout: settings.call_timeout,
@@ -570,6 +575,17 @@ impl ScannerClient {
     /// Marks the replaced databases as shown to a person.
     pub async fn confirm_replacements(&self) -> Result<(), ScannerError> {
         Ok(self.client.offline().confirm_replacements().await?)
+    }
+
+    /// Sets the languages that the steward reads, as `ClientSetup` takes them. It counts for the next scan, online and
+    /// offline.
+    pub fn set_language(&self, language: String) {
+        self.client.set_language(language_of(Some(&language)));
+    }
+
+    /// Returns the language of the messages, such as `af`.
+    pub fn language(&self) -> String {
+        self.client.language().as_str().to_owned()
     }
 
     /// Sets the battery level, from 0 to 1. The next health report carries it.

@@ -6,6 +6,8 @@ pub use core::client::VerdictSource;
 pub use core::model::{Direction, Format, Reason, ScanResult, TicketStatus, Warning as ScanWarning};
 pub use core::rules::ConflictKind;
 
+use crate::text::language_of;
+
 /// The result, which decides the colour.
 #[uniffi::remote(Enum)]
 pub enum ScanResult {
@@ -208,10 +210,11 @@ codes! {
     format_code(Format);
 }
 
-/// Returns a short English sentence for the steward. An app in another language translates the reason's code.
-#[uniffi::export]
-pub fn reason_message(reason: Reason) -> String {
-    reason.message().to_owned()
+/// Returns the library's message of a reason in the first language of `language` that the library has, otherwise in English.
+/// A verdict has the message in the words of the organization.
+#[uniffi::export(default(language = None))]
+pub fn reason_message(reason: Reason, language: Option<String>) -> String {
+    language_of(language.as_deref()).message(reason).to_owned()
 }
 
 /// Returns the result of a reason.

@@ -9,7 +9,7 @@ use voelgoed_scan_core::model::{Override, Reading};
 
 use crate::clock::{PlatformClock, now};
 use crate::runtime::run_on_one_thread;
-use crate::text::shown_as_debug;
+use crate::text::{language_of, shown_as_debug};
 use crate::{
     Conflict, DeviceId, Direction, EventId, GateId, Medium, Metadata, NamedGate, OrganizationId, ReasonText,
     ReplacedDatabase, ScanId, ScannerError, Timestamp, Verdict,
@@ -190,6 +190,11 @@ impl OfflineScanner {
         };
         let scanner = run_on_one_thread(|| core::client::OfflineScanner::open_with(setup, options)).await?;
         Ok(Self { scanner })
+    }
+
+    /// Sets the languages that the steward reads, as `ClientSetup` takes them. At first it is English.
+    pub fn set_language(&self, language: String) {
+        self.scanner.set_language(language_of(Some(&language)));
     }
 
     /// Verifies a full manifest or a delta of an event and activates it. On an error the previous manifest stays active.

@@ -44,7 +44,7 @@ pub struct Verdict {
     pub repeated: bool,
     /// What the steward should know in addition to the verdict.
     pub warnings: Vec<ScanWarning>,
-    /// A short English sentence for the reason.
+    /// A short text for the steward, in the language of the client.
     pub message: String,
 }
 

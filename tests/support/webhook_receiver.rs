@@ -30,6 +30,8 @@ impl Reply {
 pub struct Received {
     head: String,
     /// The body.
+    pub body: Vec<u8>,
+    /// The body as text. What is none is replaced.
     pub text: String,
 }
 
@@ -40,6 +42,11 @@ impl Received {
         lines
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
             .unwrap_or_else(|| panic!("{name} is missing: {}", self.head))
+    }
+
+    /// The path.
+    pub fn path(&self) -> &str {
+        self.head.split(' ').nth(1).expect("a request line")
     }
 
     /// The body as JSON.
@@ -154,6 +161,7 @@ fn take_request(bytes: &[u8]) -> Option<(Received, Vec<u8>)> {
         .find_map(|line| line.strip_prefix("content-length: "))?;
     let length: usize = length.parse().expect("a number");
     let body = bytes.get(end..end + length)?;
-    let text = String::from_utf8(body.to_vec()).expect("text");
-    Some((Received { head, text }, bytes[end + length..].to_vec()))
+    let text = String::from_utf8_lossy(body).into_owned();
+    let body = body.to_vec();
+    Some((Received { head, body, text }, bytes[end + length..].to_vec()))
 }

@@ -30,9 +30,16 @@ async fn verify(owner: &Client) -> usize {
     usize::try_from(head).expect("few")
 }
 
-/// The routes that change something and leave no entry of their own: scans, whose overrides and undos are entered from their
-/// records, and what a device does for itself.
-const WITHOUT_ENTRY: &[&str] = &["scan", "sync", "undoScan", "startSession", "reportOwnDevice"];
+/// The routes that change something and leave no entry of their own: scans, whose overrides, undos and check-ins by hand are
+/// entered from their records, and what a device does for itself.
+const WITHOUT_ENTRY: &[&str] = &[
+    "scan",
+    "sync",
+    "checkIn",
+    "undoScan",
+    "startSession",
+    "reportOwnDevice",
+];
 
 /// What a call needs that changes something.
 struct Changes<'a> {
@@ -160,6 +167,7 @@ impl<'a> Changes<'a> {
             "createWebhook" => json!({ "url": "https://other.invalid/", "types": ["scan.*"] }),
             "changeWebhook" => json!({ "types": ["scan.admitted"] }),
             "changeSignalSettings" => json!({ "duplicate_spam": { "limit": 7 } }),
+            "changeMessages" => json!({ "nl": { "admitted": "Welkom" } }),
             other => panic!("{other} changes something: say here how, and what entry it leaves"),
         };
         owner.call_with(&operation.method, &path, &body).await
@@ -191,7 +199,7 @@ fn expected_actions(operation: &str) -> &'static [&'static str] {
         "testWebhook" => &["webhook.test"],
         "redeliverWebhookDelivery" => &["webhook.redeliver"],
         "deleteWebhook" => &["webhook.delete"],
-        "changeSignalSettings" => &["organization.update"],
+        "changeSignalSettings" | "changeMessages" => &["organization.update"],
         "deletePersonalData" => &["event.delete_personal_data"],
         "deleteEvent" => &["event.delete"],
         other => panic!("{other} has no entry here"),

@@ -3,6 +3,7 @@
 mod changes;
 mod cut_off;
 mod media;
+mod messages;
 mod one_decision;
 mod retention;
 mod retries;

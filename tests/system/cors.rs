@@ -57,8 +57,9 @@ async fn a_preflight_gets_the_origin_the_methods_of_the_path_and_the_headers() {
     let device = format!("/api/v1/scanning/devices/{}", fixture.tenant.device_id);
     let manifest = format!("/api/v1/scanning/events/{}/manifest", fixture.tenant.event);
     let with_ranges = format!("{base}, Range, If-Range");
+    let with_language = format!("{base}, Accept-Language");
     for (path, methods, headers) in [
-        ("/api/v1/scanning/scan", "POST", base),
+        ("/api/v1/scanning/scan", "POST", with_language.as_str()),
         ("/api/v1/scanning/sessions", "POST, GET, HEAD", base),
         (&device, "GET, HEAD, PATCH, DELETE", base),
         ("/healthz", "GET, HEAD", base),

@@ -93,8 +93,8 @@ async fn a_standby_that_takes_over_has_every_acknowledged_admission() {
         wait_for_scans(&started_scans, 200).await;
         primary.kill();
         let killed = Instant::now();
-        standby.promote();
         wait_for_readiness(&anonymous, 503).await;
+        standby.promote();
         wait_for_readiness(&anonymous, 200).await;
         report_duration(
             "from the death of the primary until scans are recorded",

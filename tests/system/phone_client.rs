@@ -10,7 +10,7 @@ use voelgoed_scan_core::client::{
     ClientSettings, ClientSetup, HttpTransport, ManifestRefresh, ScanInput, ScannerClient, SecretStore,
     SecretStoreError, VerdictSource,
 };
-use voelgoed_scan_core::model::{App, EnrollmentUri, Name, Reason, Timestamp};
+use voelgoed_scan_core::model::{App, EnrollmentUri, Language, Name, Reason, Timestamp};
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_server::{Config, Running, start};
 use voelgoed_scan_suite::Fixture;
@@ -57,6 +57,7 @@ pub(super) fn client_setup(directory: &TempDir) -> ClientSetup {
         transport: Arc::new(HttpTransport::new().expect("a transport")),
         secrets: Arc::new(InMemorySecrets::default()),
         clock: Arc::new(now),
+        language: Language::English,
         settings: ClientSettings {
             // A long deadline, so that a busy machine does not count as a lost network.
             scan_timeout: Duration::from_secs(20),

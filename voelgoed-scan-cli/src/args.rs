@@ -1,18 +1,19 @@
 //! The command line: the global options and the help. The arguments of each command are in the command's file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 use crate::commands::Command;
-use crate::env;
+use crate::{completion, env};
 
 const ABOUT: &str = "Scan tickets, and set up the gates that do";
 
 const LONG_ABOUT: &str = "\
 Scan tickets, and set up the gates that do.
 
-Talks to a voelgoed-scan-server over HTTP. Only init, verify and demo need no server. To see everything at work:
+Talks to a voelgoed-scan-server over HTTP. Only init, verify, demo and messages need no server. To see everything at work:
 
   voelgoed-scan demo";
 
@@ -30,6 +31,10 @@ Results go to standard output. Errors, notes and progress go to standard error, 
 standard output contains compact JSON only: one value on one line, or one value a line for lists and several scans \
 (NDJSON).
 
+An event, a gate, a device or a session is named by its UUID, by its exact name (gates also by their code, devices by \
+their textual id) without regard to case and accents, or by the start or the end of its UUID, 4 characters or more. \
+VOELGOED_SCAN_EVENT names the event where a command does not. Times may be local to the event: '2026-11-29 19:00'.
+
 Examples:
   voelgoed-scan demo
   voelgoed-scan init --database-url sqlite://gate.db --organization Club
@@ -37,7 +42,7 @@ Examples:
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "voelgoed-scan", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(name = "voelgoed-scan", version = voelgoed_scan_server::VERSION, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
 #[command(propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
 #[command(infer_subcommands = false, disable_help_subcommand = false)]
 pub(crate) struct Cli {
@@ -50,6 +55,11 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// The command as a shell completes it.
+    pub(crate) fn completed(shell: Option<&Arc<str>>) -> clap::Command {
+        completion::with_names(Self::command(), shell)
+    }
+
     /// Parses the command line. An empty variable counts as unset. Ends the process where the command line is wrong.
     pub(crate) fn read() -> Self {
         let matches = without_empty_variables(Self::command()).get_matches();
@@ -75,7 +85,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The server to talk to
-    #[arg(long, global = true, value_name = "URL", env = env::SERVER, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, value_name = "URL", env = env::SERVER, default_value = env::DEFAULT_SERVER)]
     pub(crate) server: String,
     /// Read the credential from this file instead of `VOELGOED_SCAN_TOKEN`
     #[arg(long, global = true, value_name = "FILE")]
@@ -89,6 +99,15 @@ pub(crate) struct Global {
     /// Print results and errors only: no notes, no progress
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Show ids in tables, not names
+    #[arg(long, global = true)]
+    pub(crate) ids: bool,
+    /// Show times in tables in UTC, not in the event's time zone
+    #[arg(long, global = true)]
+    pub(crate) utc: bool,
+    /// Show whole ticket codes in tables, which owner and admin may
+    #[arg(long, global = true)]
+    pub(crate) codes: bool,
     /// When to use colours; `auto` uses them on a terminal unless `NO_COLOR` is set
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorMode::Auto)]
     pub(crate) color: ColorMode,

@@ -93,6 +93,18 @@ impl Client {
         self.json(Method::GET, path, empty()).await
     }
 
+    /// `GET` of what the server takes its time to compute.
+    pub(crate) async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let request = self.request(Method::GET, path, empty(), None)?;
+        let response = self
+            .http
+            .request(request)
+            .await
+            .map_err(|error| self.connection_failure(&error))?;
+        let response = self.checked(response).await?;
+        self.parsed(response).await
+    }
+
     /// `GET`; `None` on status 404.
     pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
         match self.get(path).await {
@@ -116,10 +128,8 @@ impl Client {
         let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let mut query = Query::new(path);
-            query.add("limit", Some((limit - rows.len()).clamp(1, MAX_PAGE)));
-            query.add("cursor", cursor.as_ref());
-            let page: Page<T> = self.get(&query.path()).await?;
+            let size = (limit - rows.len()).clamp(1, MAX_PAGE);
+            let page: Page<T> = self.get(&page_path(path, size, cursor.as_ref())).await?;
             rows.extend(page.data);
             cursor = page.next_cursor;
             if cursor.is_none() || rows.len() >= limit {
@@ -274,6 +284,10 @@ impl Client {
         let response = self
             .send(method, path, body, has_body.then_some(content_type))
             .await?;
+        self.parsed(response).await
+    }
+
+    async fn parsed<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T, Failure> {
         let bytes = self.collect(response).await?;
         serde_json::from_slice(&bytes)
             .map_err(|error| self.unexpected_answer(format!("JSON of another form ({error})")))
@@ -318,6 +332,14 @@ impl Client {
         }
         Ok(request)
     }
+}
+
+/// The path of a page of a list.
+fn page_path(path: &str, limit: usize, cursor: Option<&String>) -> String {
+    let mut query = Query::new(path);
+    query.add("limit", Some(limit));
+    query.add("cursor", cursor);
+    query.path()
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Failure> {

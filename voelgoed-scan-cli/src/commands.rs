@@ -2,6 +2,7 @@
 
 mod apikey;
 mod audit;
+mod check_in;
 mod completions;
 mod confirm;
 mod conflicts;
@@ -14,10 +15,13 @@ mod init;
 mod key;
 mod latency;
 mod man;
+mod messages;
+mod named_rows;
 mod prune;
 mod put;
 mod rehearse;
 mod replay;
+mod report;
 mod scan;
 mod scans;
 mod session;
@@ -25,7 +29,8 @@ mod signals;
 mod stats;
 mod tables;
 mod ticket;
-mod value_parsers;
+mod undo;
+pub(crate) mod value_parsers;
 mod verify;
 mod watch;
 mod webhook;
@@ -66,11 +71,17 @@ pub(crate) enum Command {
     Session(session::Session),
     /// Scan tickets, as a device with an active session
     Scan(scan::Scan),
+    /// Check a ticket in by hand, at a gate
+    CheckIn(check_in::CheckIn),
+    /// Undo an admission
+    Undo(undo::Undo),
     /// Recorded scans: list, export
     #[command(subcommand)]
     Scans(scans::Scans),
     /// Show how many people are inside, by gate and event
     Stats(stats::Stats),
+    /// Show who came, when and where, whom the gates turned away, and what staff changed
+    Report(report::Report),
     /// Show scans and the number of people inside as they happen
     Watch(watch::Watch),
     /// Delete events that were archived long ago, and keep their tickets and scans in files
@@ -81,6 +92,8 @@ pub(crate) enum Command {
     Conflicts(conflicts::Conflicts),
     /// List signals: what somebody should look at; show and change the rules by which they are found
     Signals(signals::Signals),
+    /// List the texts that stewards see, in seven languages; replace them by the organization's own
+    Messages(messages::Messages),
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
     /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
@@ -113,19 +126,23 @@ impl Command {
             Self::Audit(command) => command.run(context).await,
             Self::Session(command) => command.run(context).await,
             Self::Scan(command) => command.run(context).await,
+            Self::CheckIn(command) => command.run(context).await,
+            Self::Undo(command) => command.run(context).await,
             Self::Scans(command) => command.run(context).await,
             Self::Stats(command) => command.run(context).await,
+            Self::Report(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
             Self::Prune(command) => command.run(context).await,
             Self::Replay(command) => command.run(context).await,
             Self::Conflicts(command) => command.run(context).await,
             Self::Signals(command) => command.run(context).await,
+            Self::Messages(command) => command.run(context).await,
             Self::Rehearse(command) => command.run(context).await,
             Self::Webhook(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,
             Self::Verify(command) => command.run(),
             Self::Doctor(command) => command.run(context).await,
-            Self::Completions(command) => Ok(command.run()),
+            Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }
     }

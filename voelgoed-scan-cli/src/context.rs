@@ -8,6 +8,7 @@ use crate::args::{Global, OutputFormat};
 use crate::client::{self, Client, Connector};
 use crate::env::{self, BYTE_ORDER_MARK};
 use crate::failure::Failure;
+use crate::view::View;
 
 /// The settings that every command shares.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) output: OutputFormat,
     /// Whether notes and progress bars are switched off.
     pub(crate) quiet: bool,
+    /// How tables show ids, times and ticket codes.
+    pub(crate) view: View,
 }
 
 impl Context {
@@ -30,6 +33,11 @@ impl Context {
             tls_ca: global.tls_ca.clone(),
             output: global.output,
             quiet: global.quiet,
+            view: View {
+                ids: global.ids,
+                utc: global.utc,
+                codes: global.codes,
+            },
         }
     }
 

@@ -14,6 +14,12 @@ pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The variable with the server's address.
 pub(crate) const SERVER: &str = "VOELGOED_SCAN_SERVER";
 
+/// The server where none is said.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
+/// The variable with the event that commands are about where none is said.
+pub(crate) const EVENT: &str = "VOELGOED_SCAN_EVENT";
+
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> Timestamp {
@@ -35,6 +41,26 @@ pub(crate) fn token() -> Option<Zeroizing<String>> {
     let text = Zeroizing::new(std::env::var(TOKEN).ok()?);
     let text = text.trim();
     (!text.is_empty()).then(|| Zeroizing::new(text.to_owned()))
+}
+
+/// The server from [`SERVER`], or the default one. Only for completions, which read no arguments.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub(crate) fn server() -> String {
+    let server = std::env::var(SERVER).ok().filter(|server| !server.is_empty());
+    server.unwrap_or_else(|| DEFAULT_SERVER.to_owned())
+}
+
+/// The shell that completes a command line, as clap names it. clap removes the variable while it completes, so that this has to be
+/// called before.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub(crate) fn completed_shell() -> Option<String> {
+    std::env::var("COMPLETE").ok()
 }
 
 /// Whether a variable is set to an empty text, which counts as unset.

@@ -119,6 +119,28 @@ pub(crate) enum Failure {
         /// How to find the right one.
         hint: &'static str,
     },
+    /// Nothing has this name.
+    #[error("no {kind} is called {name:?}")]
+    NoSuchName {
+        /// The kind of what was looked for.
+        kind: &'static str,
+        /// The name that was typed.
+        name: String,
+        /// The names that are most like it.
+        near: Vec<String>,
+        /// How to see them all.
+        hint: &'static str,
+    },
+    /// Several have this name.
+    #[error("{name:?} may be one of {} {kind}s:\n  {}", found.len(), found.join("\n  "))]
+    Ambiguous {
+        /// The kind of what was looked for.
+        kind: &'static str,
+        /// The name that was typed.
+        name: String,
+        /// A line for each that has it, with its id.
+        found: Vec<String>,
+    },
     /// There already is a resource of this name.
     #[error("there already is an {kind} {name}")]
     AlreadyExists {
@@ -158,6 +180,8 @@ impl Failure {
             | Self::Store(OpenError::Store(StoreError::Unavailable { .. }))
             | Self::Setup(SetupError::Store(StoreError::Unavailable { .. })) => Exit::Unreachable,
             Self::Usage { .. }
+            | Self::NoSuchName { .. }
+            | Self::Ambiguous { .. }
             | Self::Secret(
                 SecretError::Missing | SecretError::Twice { .. } | SecretError::NotADatabase { .. },
             ) => Exit::Usage,
@@ -192,6 +216,12 @@ impl Failure {
                 "is it running, and is this its address? Choose another with --server URL or {}",
                 env::SERVER
             )),
+            Self::NoSuchName { near, hint, .. } => Some(if near.is_empty() {
+                (*hint).to_owned()
+            } else {
+                format!("did you mean {}? {hint}", near.join(", "))
+            }),
+            Self::Ambiguous { .. } => Some("give the id, or its start or end".to_owned()),
             Self::UnexpectedAnswer { .. } => Some("check the address: --server URL".to_owned()),
             Self::Problem(problem) => problem.hint(),
             Self::Invalid { hint, .. } => hint.map(str::to_owned),

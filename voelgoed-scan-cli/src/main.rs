@@ -6,20 +6,29 @@
 mod args;
 mod client;
 mod commands;
+mod completion;
 mod context;
 mod env;
 mod failure;
+mod names;
 mod output;
+mod pdf;
+mod private_file;
 mod progress;
 mod qr;
+mod view;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::args::Cli;
 use crate::context::Context;
 use crate::output::Printer;
 
 fn main() -> ExitCode {
+    // Answers a shell that completes a command line, and ends the process then.
+    let shell = env::completed_shell().map(Arc::from);
+    clap_complete::CompleteEnv::with_factory(|| Cli::completed(shell.as_ref())).complete();
     let cli = Cli::read();
     let printer = Printer::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -74,6 +74,20 @@ impl Report {
         }))
     }
 
+    /// A list whose cells depend on more than the items: the JSON of each row, and its cells.
+    pub(crate) fn rows(
+        columns: &'static [&'static str],
+        rows: Vec<(String, Vec<comfy_table::Cell>)>,
+    ) -> Self {
+        Self::List(List { columns, rows })
+    }
+
+    /// One object, shown to people as a list of its fields, of which `shown` replaces some.
+    pub(crate) fn object_shown(value: &impl Serialize, shown: &impl Serialize) -> Result<Self, Failure> {
+        let text = field_list(&json(shown)?)?;
+        Self::one(value, text)
+    }
+
     /// Adds a note to a [`Report::One`]; other reports stay as they are.
     #[must_use]
     pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {

@@ -47,7 +47,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::model::{Device, DeviceSettings, EnrollAnswer, EnrollRequest, EnrollmentUri, ScanId, Timestamp};
+use crate::model::{
+    Device, DeviceSettings, EnrollAnswer, EnrollRequest, EnrollmentUri, Language, ScanId, Timestamp,
+};
 use crate::sync::Conflict;
 use api::{ApiClient, ApiRequest, to_json};
 use attempts::Attempts;
@@ -196,6 +198,7 @@ impl ScannerClient {
             clock: Some(Arc::clone(&setup.clock)),
             manifests_held: setup.settings.manifests_held,
             token_sha256: credentials.token.hash(),
+            language: setup.language,
         };
         let offline_setup = OfflineScannerSetup {
             file: setup.directory.join(format!("{}.db", device.id)),
@@ -354,6 +357,17 @@ impl ScannerClient {
     /// Sets the battery level, from 0 to 1. The next health report carries it.
     pub fn set_battery(&self, battery: Option<f64>) {
         *self.battery.lock() = battery;
+    }
+
+    /// Sets the language of the steward's messages, online and offline. It counts for the next scan.
+    pub fn set_language(&self, language: Language) {
+        self.offline.set_language(language);
+    }
+
+    /// Returns the language of the steward's messages.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.offline.language()
     }
 
     fn api(&self) -> ApiClient<'_> {

@@ -17,6 +17,7 @@
 //! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
 //! | `audit` | the chain of the audit log: hashes, signatures, verification |
 //! | [`net`] | which addresses belong to the public Internet |
+//! | `report` | the figures of an event after its night |
 //! | `delivery` | signatures and retries of webhook deliveries |
 //! | `bus` | messages between the nodes of a cluster |
 //! | `store` | the storage traits and their SQL implementation |
@@ -32,7 +33,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `node` | `audit`, `delivery`, `bus`, `store` (traits) and `node` |
+//! | `node` | `audit`, `report`, `delivery`, `bus`, `store` (traits) and `node` |
 //! | `sqlite`, `postgres` | the SQL store on that database |
 //! | `redis` | the Redis cache and bus |
 //! | `client` | `client`, with a SQLite database on the phone |
@@ -55,7 +56,11 @@ pub mod model;
 pub mod net;
 #[cfg(feature = "node")]
 pub mod node;
+#[cfg(feature = "node")]
+pub mod report;
 pub mod rules;
+#[cfg(feature = "node")]
+mod spans;
 #[cfg(feature = "node")]
 pub mod store;
 pub mod sync;
@@ -71,6 +76,8 @@ pub use model::{
 #[cfg(feature = "node")]
 pub use node::{Admin, ScanError, Scanner, Setup, SetupError};
 pub use rules::{ScanContext, decide};
+#[cfg(feature = "node")]
+pub use spans::SPAN_TARGET;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::open;
 #[cfg(feature = "node")]

@@ -19,6 +19,7 @@ mod build;
 mod install;
 mod media;
 mod merge;
+mod messages;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    ClassName, Event, EventId, Gate, GateId, Ledger, Media, OrganizationId, Reentry, SigningKey, TicketCode,
-    TicketFacts, TicketStatus, Timestamp,
+    ClassName, CustomMessages, Event, EventId, Gate, GateId, Ledger, Media, OrganizationId, Reentry,
+    SigningKey, TicketCode, TicketFacts, TicketStatus, Timestamp,
 };
 use crate::rules::ScanDay;
 pub use build::{ManifestDraft, ManifestFacts, ManifestTooLarge};
@@ -296,6 +297,8 @@ pub struct ManifestHead {
     pub dedup_window: Duration,
     /// The begins of days, ascending, if the event is `daily`.
     pub days: Vec<Timestamp>,
+    /// The messages that the organization replaced.
+    pub messages: CustomMessages,
 }
 
 impl ManifestHead {

@@ -3,6 +3,7 @@
 //! Invariants: text is parsed into these types once, at the boundary; this module decides nothing, reads no clock and does
 //! no I/O; it depends on no other module of the crate.
 
+mod activity;
 mod attempt;
 mod audit;
 pub(crate) mod bytes;
@@ -19,9 +20,11 @@ mod gate;
 pub mod hex;
 mod id;
 pub(crate) mod json;
+mod language;
 mod ledger;
 mod local_time;
 mod medium;
+mod messages;
 mod occupancy;
 mod organization;
 pub mod random;
@@ -36,8 +39,9 @@ mod ticket;
 mod time;
 pub(crate) mod webhook;
 
+pub use activity::{ActivityMinutes, EventActivity, GateActivity};
 pub use attempt::{
-    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, Verification,
+    AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, Recorded, RuleSettings, ScannedBy, Verification,
 };
 pub use audit::{
     AuditAction, AuditActor, AuditActorKind, AuditChanges, AuditContext, AuditEntry, AuditSignature,
@@ -64,17 +68,19 @@ pub use id::{
     ApiKeyId, BatchId, DeliveryId, DeviceId, EventId, GateId, InvalidId, OrganizationId, ScanId, SessionId,
     SignalId, TicketId, WebhookId,
 };
+pub use language::Language;
 pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
 pub use medium::{InvalidMedium, MAX_MEDIA, Media, Medium, TooManyMedia};
+pub use messages::{CustomMessages, CustomMessagesPatch, MessageText};
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};
 pub use reading::{Reading, trim_reading};
 pub use reason::{Reason, ScanResult};
 pub use scan::{
-    DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override, PreviousScan,
-    RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket, Source,
-    UndoRequest, Undone, Warning,
+    CheckInRequest, DecidedBy, Direction, InvalidScanRequest, Metadata, NamedGate, Outcome, Override,
+    PreviousScan, RawScanRequest, RecordedOverride, ScanAnswer, ScanRecord, ScanRequest, ScannedTicket,
+    Source, UndoRequest, Undone, Warning,
 };
 pub use session::{ScanSession, SessionStart, SessionStatus};
 pub use signal::{

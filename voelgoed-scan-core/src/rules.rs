@@ -12,10 +12,12 @@ mod in_time;
 mod ledger;
 pub mod signals;
 pub mod vectors;
+#[cfg(feature = "node")]
+mod what_if;
 
 pub use batch::{
-    BatchFacts, BatchWrites, CountChange, KnownScan, NewScan, PeopleCount, SessionFacts, build_answer,
-    decide_batch, decide_dry_run,
+    BatchFacts, BatchWrites, CountChange, DeskFacts, KnownScan, NewScan, PeopleCount, SessionFacts,
+    build_answer, decide_batch, decide_dry_run,
 };
 pub use days::{Day, ScanDay};
 pub use decision::{ScanContext, can_be_overridden, decide};
@@ -25,3 +27,5 @@ pub use history::{
 };
 pub use in_time::{FormerRules, FormerValues, TicketRules};
 pub use ledger::Allowance;
+#[cfg(feature = "node")]
+pub use what_if::{OtherNight, OtherSettings, RecordedScan};

@@ -10,12 +10,14 @@
 //! | [`TicketStore`] | the box office: import, search and status of tickets |
 //! | [`Registry`] | the administration: organizations, keys, events, gates, devices, enrolment, sessions |
 //! | [`ManifestStore`] | the manifest cache |
+//! | [`MessageStore`] | the messages of stewards that organizations replaced |
 //! | [`AuditStore`] | the audit log: its list, and what is entered later from recorded scans |
 //! | [`WebhookStore`] | webhooks: administration, deliveries, the outbox |
 //! | [`BackgroundStore`] | tasks in the background: leases, cursors in the feeds |
 //! | [`RetentionStore`] | the administration and a task in the background: deletion of personal data and of events |
 //! | [`SignalStore`] | the task that finds signals, their lists and settings |
 //! | [`DeliveryStore`] | the sender of webhooks: leases on deliveries, and their results |
+//! | [`ReportStore`] | the reports of events |
 //! | [`NodeStore`] | the node itself: change counters of a shared database, the bus, metrics |
 //!
 //! [`Store`] is a database that implements all of them. One implementation serves SQLite and PostgreSQL (`store/sql`).
@@ -30,15 +32,18 @@
 mod audit;
 mod background;
 mod deliveries;
+mod dry_run;
 mod errors;
 mod feed;
 mod filters;
 mod live;
 mod manifests;
+mod messages;
 mod nodes;
 mod outcomes;
 mod pages;
 mod registry;
+mod report;
 mod retention;
 mod signals;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -49,9 +54,9 @@ use async_trait::async_trait;
 
 use crate::audit::Audit;
 use crate::model::{
-    Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, Media, OrganizationId, ReasonText,
-    Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus, TicketCode, TicketFacts, TicketListing,
-    TicketStatus, Timestamp, TokenHash,
+    ActivityMinutes, Attempt, AuditContext, AuthenticatedDevice, EventActivity, EventId, EventOccupancy,
+    Media, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus,
+    TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
@@ -61,6 +66,7 @@ pub use background::{BackgroundStore, FeedAhead};
 pub use deliveries::{
     ClaimedDeliveries, ClaimedDelivery, DeliveryStore, DeliveryTurn, SettledDelivery, Settlement, TicketPlace,
 };
+pub use dry_run::ImportDryRun;
 pub use errors::StoreError;
 pub use feed::{FeedEntry, FeedStore};
 pub use filters::{ConflictFilter, Order, ScanFilter};
@@ -68,6 +74,7 @@ pub use live::{DeviceCounts, LiveEvent};
 pub use manifests::{
     ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
 };
+pub use messages::MessageStore;
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
     AcceptOutcome, Acceptance, DeleteOutcome, ImportCounts, ImportEnd, ImportOutcome, MediumTicket,
@@ -75,6 +82,7 @@ pub use outcomes::{
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
+pub use report::ReportStore;
 pub use retention::{
     DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
 };
@@ -161,6 +169,14 @@ pub trait ScanStore: Send + Sync {
         event: EventId,
         now: Timestamp,
     ) -> Result<Option<EventOccupancy>, StoreError>;
+
+    /// What happened at the gates of an event in these minutes. It has no gates if the event does not exist.
+    async fn activity(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        minutes: ActivityMinutes,
+    ) -> Result<EventActivity, StoreError>;
 }
 
 /// Tickets, as the box office imports and edits them.
@@ -175,6 +191,17 @@ pub trait TicketStore: Send + Sync {
         lines: &[NumberedLine],
         now: Timestamp,
         end: Option<ImportEnd<'_>>,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
+
+    /// The outcomes that further lines of a dry run would have, after the lines before them. Changes nothing but `dry_run`. `None`
+    /// if the event does not exist.
+    async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError>;
 
     /// A ticket of an event.
@@ -203,8 +230,8 @@ pub trait TicketStore: Send + Sync {
         code: TicketCode,
     ) -> Result<Media, StoreError>;
 
-    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, a part of a
-    /// holder's name or the start of an order reference. The `id` of a cursor holds the code as a number.
+    /// A page of the tickets of an event, in the order of their codes. `query` is the start of a code, of a
+    /// word of a holder's name or of an order reference, without case, accents and kinds of apostrophe. The `id` of a cursor holds the code as a number.
     async fn tickets(
         &self,
         organization: OrganizationId,
@@ -269,11 +296,13 @@ pub trait Store:
     + Registry
     + TicketStore
     + ManifestStore
+    + MessageStore
     + BackgroundStore
     + RetentionStore
     + SignalStore
     + DeliveryStore
     + WebhookStore
+    + ReportStore
     + NodeStore
     + 'static
 {
@@ -286,12 +315,14 @@ impl<
         + Registry
         + TicketStore
         + ManifestStore
+        + MessageStore
         + AuditStore
         + BackgroundStore
         + RetentionStore
         + SignalStore
         + DeliveryStore
         + WebhookStore
+        + ReportStore
         + NodeStore
         + 'static,
 > Store for T

@@ -2,15 +2,20 @@
 
 mod api_keys;
 mod audit;
+mod check_in;
+mod console;
 mod device;
 mod devices;
 mod events;
 mod export;
 mod gates;
 mod manifest;
+mod messages;
 mod occupancy;
 mod operations;
-mod page;
+mod organization;
+mod reference;
+mod report;
 mod retention;
 mod scans;
 mod scoped_lists;
@@ -45,6 +50,7 @@ pub(crate) fn routes() -> Vec<Route> {
         scans::scan(),
         scans::list(),
         scans::undo(),
+        check_in::check_in(),
         sync::sync(),
         sync::list_conflicts(),
         sync::accept(),
@@ -60,10 +66,14 @@ pub(crate) fn routes() -> Vec<Route> {
         devices::enroll(),
         manifest::show(),
         occupancy::show(),
+        report::show(),
+        occupancy::activity(),
         stream::watch(),
         signals::list(),
         signals::settings(),
         signals::change_settings(),
+        messages::show(),
+        messages::change(),
         events::list(),
         events::put(),
         events::show(),
@@ -83,6 +93,7 @@ pub(crate) fn routes() -> Vec<Route> {
         api_keys::create(),
         api_keys::list(),
         api_keys::delete(),
+        organization::show(),
         audit::list(),
         audit::show_key(),
         webhooks::create(),
@@ -98,7 +109,9 @@ pub(crate) fn routes() -> Vec<Route> {
         operations::ready(),
         operations::metrics(),
         operations::openapi(),
-        page::show(),
+        console::page(),
+        console::file(),
+        reference::show(),
     ]
 }
 

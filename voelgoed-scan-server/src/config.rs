@@ -23,6 +23,7 @@ use crate::clock::StandingClock;
 use crate::cors::Origin;
 use crate::log::LogFormat;
 use crate::secret::{self, SecretError};
+use crate::traces::OtlpEndpoint;
 pub use database_pooler::DatabasePooler;
 pub use value_parsers::{InvalidDuration, parse_duration};
 use value_parsers::{parse_network, parse_public_url};
@@ -43,7 +44,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
     reason = "the command line shows these texts as they are"
 )]
 #[derive(Debug, Clone, Parser)]
-#[command(name = "voelgoed-scan-server", version)]
+#[command(name = "voelgoed-scan-server", version = crate::VERSION)]
 pub struct Config {
     /// The address to listen on.
     #[arg(
@@ -207,6 +208,10 @@ pub struct Config {
     #[arg(long, env = "VOELGOED_SCAN_METRICS_TOKEN_FILE", value_name = "FILE")]
     pub metrics_token_file: Option<PathBuf>,
 
+    /// Send traces to the collector at this URL (OTLP over HTTP, protobuf), such as http://127.0.0.1:4318.
+    #[arg(long, env = "VOELGOED_SCAN_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+
     /// The log level: error, warn, info, debug or trace; or a filter by module.
     #[arg(
         long,
@@ -290,6 +295,7 @@ impl Default for Config {
             webhook_allow_private: false,
             webhook_tls_ca: None,
             metrics_token_file: None,
+            otlp_endpoint: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             no_migrate: false,

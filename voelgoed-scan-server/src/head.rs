@@ -1,11 +1,11 @@
-//! What the head of a request says: its host, its id and its media types.
+//! What the head of a request says: its host, its id, its media types and its languages.
 
 use hyper::Version;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use voelgoed_scan_core::model::random;
+use voelgoed_scan_core::model::{Language, random};
 
 use crate::problem::{Code, Problem};
 
@@ -86,6 +86,21 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .any(|item| essence(item).eq_ignore_ascii_case(media_type))
 }
 
+/// The language that the reader prefers, by the header `Accept-Language`. English without one.
+pub(crate) fn language(headers: &HeaderMap) -> Language {
+    let mut values = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Language::English,
+        (Some(value), None) => Language::preferred(value.to_str().unwrap_or_default()),
+        // Several lines are one list (RFC 9110, 5.3).
+        (Some(_), Some(_)) => {
+            let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+            let lines: Vec<_> = lines.filter_map(|value| value.to_str().ok()).collect();
+            Language::preferred(&lines.join(","))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,21 @@ mod tests {
             assert_ne!(id, invalid);
             assert_eq!(id.len(), 36, "{invalid:?}");
         }
+    }
+
+    #[test]
+    fn several_lines_of_languages_are_one_list() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(language(&headers), Language::English);
+        for (line, expected) in [("nl;q=0.5", Language::Dutch), ("de", Language::German)] {
+            headers.append(header::ACCEPT_LANGUAGE, HeaderValue::from_static(line));
+            assert_eq!(language(&headers), expected);
+        }
+        let not_ascii = HeaderValue::from_bytes(b"\xff").expect("a header value");
+        headers.append(header::ACCEPT_LANGUAGE, not_ascii.clone());
+        assert_eq!(language(&headers), Language::German);
+        headers.insert(header::ACCEPT_LANGUAGE, not_ascii);
+        assert_eq!(language(&headers), Language::English);
     }
 
     #[test]

@@ -49,6 +49,7 @@ macro_rules! json_bodies {
 json_bodies!(
     core::model::SessionStart,
     core::model::UndoRequest,
+    core::model::CheckInRequest,
     core::sync::AcceptRequest,
     core::model::DeviceHealth,
     core::model::DeviceRegister,
@@ -57,7 +58,8 @@ json_bodies!(
     core::model::TicketPatch,
     core::model::ApiKeyCreate,
     core::model::EnrollRequest,
-    core::model::SignalSettingsPatch
+    core::model::SignalSettingsPatch,
+    core::model::CustomMessagesPatch
 );
 
 impl JsonBody for core::model::WebhookCreate {
@@ -278,20 +280,28 @@ fn add(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>
         Kind::ExclusiveMinimum { limit } => Cow::Owned(format!("must be more than {limit}")),
         Kind::ExclusiveMaximum { limit } => Cow::Owned(format!("must be less than {limit}")),
         Kind::Pattern { pattern } if pattern.len() > MAX_PATTERN_SHOWN => {
-            let path = error.schema_path().as_str();
-            let described = path
-                .strip_suffix("/pattern")
-                .and_then(|path| schema.pointer(path));
-            let description = described.and_then(|described| described["description"].as_str());
+            let description = description(error, "/pattern", schema);
             Cow::Owned(format!(
                 "is not: {}",
                 description.unwrap_or("a value of the schema")
             ))
         }
+        // A name that an object must not have.
+        Kind::Not { .. } => Cow::Owned(
+            description(error, "/not", schema)
+                .unwrap_or("is not allowed")
+                .to_owned(),
+        ),
         Kind::Pattern { pattern } => Cow::Owned(format!("must match {pattern}")),
         other => Cow::Owned(format!("breaks the schema's rule {:?}", other.keyword())),
     };
     push(errors, pointer, message);
+}
+
+/// The description beside the keyword that an error is of.
+fn description<'a>(error: &ValidationError<'_>, keyword: &str, schema: &'a Value) -> Option<&'a str> {
+    let path = error.schema_path().as_str().strip_suffix(keyword)?;
+    schema.pointer(path)?["description"].as_str()
 }
 
 /// Adds the errors of a value that matches none of several schemas, as the closest schema reports them.

@@ -21,6 +21,7 @@ mod changes;
 mod client_address;
 pub mod clock;
 pub mod config;
+mod console;
 pub mod cors;
 mod cut;
 mod head;
@@ -35,6 +36,7 @@ pub mod problem;
 pub mod qr;
 mod query;
 mod ranges;
+mod reference;
 mod request;
 mod resource;
 mod response;
@@ -44,7 +46,12 @@ pub mod serve;
 mod state;
 mod streams;
 pub mod tls;
+pub mod traces;
 pub mod webhooks;
+
+/// The version of the programs, with the commit that they were built from where the build knew it: `0.1.0 (5e2dd1ec62f0)`.
+pub const VERSION: &str = env!("VOELGOED_SCAN_VERSION");
 
 pub use config::Config;
 pub use serve::{Running, Signals, StartError, migrate_database, start};
+pub use traces::Traces;

@@ -10,7 +10,13 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+use voelgoed_scan_core::SPAN_TARGET;
+
+use crate::traces::Traces;
 
 /// The maximum number of lines that wait to be written, about 2 MB.
 const MAX_BUFFERED_LINES: usize = 8192;
@@ -43,8 +49,8 @@ pub struct InvalidFilter {
 #[must_use = "the log stops when it is dropped"]
 pub struct LogGuard(#[expect(dead_code, reason = "dropping it flushes the log")] WorkerGuard);
 
-/// Starts the log of this process. A second start has no effect.
-pub fn init(filter: &str, format: LogFormat) -> Result<LogGuard, InvalidFilter> {
+/// Starts the log of this process, and the export of its spans. A second start has no effect.
+pub fn init(filter: &str, format: LogFormat, traces: Option<&Traces>) -> Result<LogGuard, InvalidFilter> {
     let env_filter = EnvFilter::builder().parse(filter).map_err(|_| InvalidFilter {
         filter: filter.to_owned(),
     })?;
@@ -54,13 +60,24 @@ pub fn init(filter: &str, format: LogFormat) -> Result<LogGuard, InvalidFilter> 
         .thread_name("log")
         .finish(BatchingWriter(BufWriter::new(io::stderr())));
     let dropped = writer.error_counter();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(env_filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(io::stderr().is_terminal());
-    let started = match format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let registry = tracing_subscriber::registry();
+    let started = match traces {
+        // One filter for all costs less than one for each layer.
+        None => registry.with(lines).with(env_filter).try_init(),
+        Some(traces) => {
+            let spans = Targets::new().with_target(SPAN_TARGET, LevelFilter::TRACE);
+            registry
+                .with(lines.with_filter(env_filter))
+                .with(traces.layer().with_filter(spans))
+                .try_init()
+        }
     };
     // An embedding program may have its own log, which stays in place.
     if started.is_ok() {

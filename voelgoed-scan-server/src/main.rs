@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use voelgoed_scan_core::store::{AppliedMigration, Migrated};
 use voelgoed_scan_server::config::Config;
-use voelgoed_scan_server::{Signals, log, migrate_database, start};
+use voelgoed_scan_server::{Signals, Traces, log, migrate_database, start};
 
 fn main() -> ExitCode {
     match run(Config::from_arguments()) {
@@ -18,8 +18,12 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let _log = log::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let traces = match &config.otlp_endpoint {
+        Some(endpoint) => Some(Traces::start(endpoint, runtime.handle().clone())?),
+        None => None,
+    };
+    let _log = log::init(&config.log, config.log_format, traces.as_ref())?;
     let result = runtime.block_on(async {
         let mut signals = Signals::install()?;
         if config.migrate_only {
@@ -35,6 +39,8 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         }
         Ok(())
     });
+    // Sends the last spans, for which it needs the runtime.
+    drop(traces);
     // All writes are flushed. Name lookups that are still running would only delay the exit.
     runtime.shutdown_background();
     result

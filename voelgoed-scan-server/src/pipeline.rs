@@ -17,6 +17,8 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Version};
 use tokio::time::timeout;
+use tracing::{Instrument as _, Span};
+use voelgoed_scan_core::SPAN_TARGET;
 use voelgoed_scan_core::model::{AuditActorKind, AuditContext, DeviceStatus};
 
 use crate::app_version;
@@ -31,6 +33,7 @@ use crate::request::{AnonymousRequest, PathValues, Request};
 use crate::response::{self, ResponseBody};
 use crate::route::{Access, BodyKind, HandlerFuture, HandlerResult, RawBody, RequestError, Route};
 use crate::state::ServerState;
+use crate::traces::{self, TRACEPARENT};
 
 /// The time limit for database reads, those of authentication and those of GET handlers. It is a little less than the
 /// two seconds within which a client learns that the database does not respond.
@@ -51,13 +54,15 @@ pub(crate) type Responding = Pin<Box<dyn Future<Output = Result<Response<Respons
 
 /// Handles a request. An error closes the connection without a response.
 pub(crate) fn handle(state: Arc<ServerState>, peer: IpAddr, request: hyper::Request<Incoming>) -> Responding {
-    Box::pin(respond(state, peer, request))
+    let span = traces::request_span(request.method(), request.headers());
+    Box::pin(respond(state, peer, request, span.clone()).instrument(span))
 }
 
 async fn respond(
     state: Arc<ServerState>,
     peer: IpAddr,
     request: hyper::Request<Incoming>,
+    span: Span,
 ) -> Result<Response<ResponseBody>, ClientGone> {
     let started = clock::stopwatch();
     let (mut parts, body) = request.into_parts();
@@ -93,12 +98,26 @@ async fn respond(
         body::discard(body).await;
     }
     let id = as_text(&request_id);
-    record(&state.metrics, &fields, &method, response.status(), id, started);
+    record(
+        &state.metrics,
+        &fields,
+        &method,
+        response.status(),
+        id,
+        started,
+        &span,
+    );
     let headers = response.headers_mut();
+    if let Some(traceparent) = traces::traceparent(&span) {
+        headers.insert(TRACEPARENT, traceparent);
+    }
     if let Some(cors) = cors {
         cors.add_to(headers, path_headers);
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Only the files of the program say otherwise.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
     // HTTP/2 has GOAWAY instead.
     if state.draining.is_cancelled() && version < Version::HTTP_2 {
@@ -119,10 +138,12 @@ fn record(
     status: StatusCode,
     request_id: &str,
     started: Instant,
+    span: &Span,
 ) {
     let elapsed = started.elapsed();
     let route = fields.route.unwrap_or("none");
     metrics.record_request(method, route, status, elapsed);
+    traces::end_request(span, method, route, status);
     let (organization, device, actor) = match &fields.caller {
         Some(Caller::Device(authenticated)) => (
             Some(authenticated.device.organization_id),
@@ -136,6 +157,11 @@ fn record(
         ),
         None => (None, None, None),
     };
+    if !span.is_disabled() {
+        span.record("request_id", request_id);
+        span.record("organization", organization.map(tracing::field::display));
+        span.record("device", device.map(tracing::field::display));
+    }
     tracing::info!(
         %method,
         route,
@@ -174,7 +200,7 @@ async fn dispatch(
     let (route, path) = state.router.find(&method, uri.path())?;
     fields.route = Some(route.path);
     match &route.access {
-        Access::Public(handler) => handler(Arc::clone(state), &headers).await,
+        Access::Public(handler) => handler(Arc::clone(state), &headers, &path).await,
         Access::Anonymous(handler) => {
             let address = state.trusted_proxies.client(peer, &headers);
             let begun = state.address_limit.begin(address, clock::stopwatch()).await;
@@ -214,7 +240,10 @@ async fn dispatch(
                 peer,
                 request_id: request_id.clone(),
             };
-            let request = authenticate(state, route, call, body, fields).await?;
+            let span = tracing::trace_span!(target: SPAN_TARGET, "authenticate");
+            let request = authenticate(state, route, call, body, fields)
+                .instrument(span)
+                .await?;
             let response = handler(request, uri.query());
             if route.method != Method::GET {
                 let (operation, request_id) = (route.operation_id, as_text(request_id));

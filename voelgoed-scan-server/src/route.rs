@@ -18,7 +18,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::auth::Permission;
 use crate::body::{BodyStream, ClientGone};
 use crate::problem::{Code, Problem};
-use crate::request::{AnonymousRequest, Request};
+use crate::request::{AnonymousRequest, PathValues, Request};
 use crate::response::ResponseBody;
 use crate::state::ServerState;
 pub(crate) use builder::{FromBody, Json, RouteBuilder};
@@ -59,7 +59,7 @@ pub(crate) enum RawBody {
     Stream(BodyStream),
 }
 
-type PublicHandler = Box<dyn Fn(Arc<ServerState>, &HeaderMap) -> HandlerFuture + Send + Sync>;
+type PublicHandler = Box<dyn Fn(Arc<ServerState>, &HeaderMap, &PathValues) -> HandlerFuture + Send + Sync>;
 type AnonymousHandler = Box<dyn Fn(AnonymousRequest<RawBody>) -> HandlerFuture + Send + Sync>;
 type AuthenticatedHandler = Box<dyn Fn(Request<RawBody>, Option<&str>) -> HandlerFuture + Send + Sync>;
 

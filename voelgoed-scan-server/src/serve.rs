@@ -167,6 +167,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
+        reference: OnceLock::new(),
         public_url: config.public_url,
         cors: Cors::new(config.cors_origins),
         webhook_allow_private: config.webhook_allow_private,
@@ -189,10 +190,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     tokio::spawn(Streams::supervise(Arc::clone(&state)));
     let search_clock = state.clock.clone();
     state.scanner.search_signals(move || search_clock.now());
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        "listening on {scheme}://{address}"
-    );
+    tracing::info!(version = crate::VERSION, "listening on {scheme}://{address}");
     Ok(Running {
         address,
         state,

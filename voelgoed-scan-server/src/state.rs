@@ -54,6 +54,8 @@ pub(crate) struct ServerState {
     pub(crate) stopping: CancellationToken,
     /// The OpenAPI document, built at the first request for it.
     pub(crate) openapi: OnceLock<Bytes>,
+    /// The page that shows it, rendered at the first request for it.
+    pub(crate) reference: OnceLock<Bytes>,
     /// The configured URL by which phones reach the server.
     pub(crate) public_url: Option<String>,
     /// The origins whose pages may call.

@@ -21,6 +21,30 @@ class EndToEnd(ServerTestCase):
         with self.assertRaises(Error.NotEnrolled):
             await scan.ScannerClient.open(self.setup_of("gate-b"))
 
+    async def test_the_message_is_in_the_language_of_the_steward_and_in_the_words_of_the_organization(self):
+        self.server.ask('messages {"af": {"admitted": "Welkom!"}, "de": {"ticket_voided": "Zur Kasse, bitte"}}')
+        setup = self.setup_of("gate-a")
+        setup.language = "xh-ZA,af_ZA"
+        phone = await scan.ScannerClient.enroll(setup, self.server.ask("enroll gate-a"))
+        await self.start_session(phone)
+        await phone.refresh_manifest()
+        self.assertEqual(phone.language(), "af")
+        online = await phone.scan(self.server.qr("first"))
+        self.assertEqual((online.decided_by, online.message), (SERVER, "Welkom!"))
+        phone.set_language("fr-CH, de;q=0.5")
+        second = await phone.scan(self.server.qr("second"))
+        self.assertEqual((phone.language(), second.message), ("fr", "Entrée autorisée"))
+        self.server.ask("disconnect")
+        phone.set_language("de")
+        offline = await phone.scan(self.server.qr("third"))
+        self.assertEqual((offline.decided_by, offline.message), (DEVICE, "Einlass gewährt"))
+        self.assertEqual((await phone.scan(self.server.qr("voided"))).message, "Zur Kasse, bitte")
+        phone.set_language("zu")
+        self.assertEqual((await phone.scan(self.server.qr("fourth"))).message, "Admitted")
+        self.assertEqual(phone.language(), "en")
+        self.assertEqual(scan.all_languages(), ["en", "af", "nl", "de", "fr", "es", "pt"])
+        self.assertEqual(scan.reason_message(Reason.ALREADY_SCANNED, "fr"), "Déjà scanné")
+
     async def test_the_server_decides_every_result_while_it_is_available(self):
         a, b = await self.phone("gate-a"), await self.phone("gate-b")
         admitted = await a.scan(self.server.qr("first"))

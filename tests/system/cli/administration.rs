@@ -175,10 +175,14 @@ fn a_device_is_found_by_label_or_id_rotated_and_revoked() {
     let start = ["session", "start", "--event", &event, "--gate", &gate];
     owner.with_token(text(&device, "token")).run(&start).expect(4);
     owner.with_token(text(&rotated, "token")).run(&start).expect(0);
-    assert_eq!(owner.json(&["device", "revoke", "door-1"])["status"], "inactive");
+    assert_eq!(
+        owner.json(&["device", "revoke", "door-1", "--yes"])["status"],
+        "inactive"
+    );
     owner.with_token(text(&rotated, "token")).run(&start).expect(4);
     assert_eq!(owner.list(&["device", "list", "--status", "inactive"]).len(), 1);
-    owner.run(&["device", "show", "door-2"]).expect(1);
+    let missing = owner.run(&["device", "show", "door-2"]).expect(2);
+    assert!(missing.stderr.contains("door-2"), "{missing:?}");
 }
 
 #[test]
@@ -222,15 +226,15 @@ fn the_list_of_devices_shows_state_gate_battery_waiting_and_app() {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    assert!(row("DEVICE ID").starts_with("DEVICE ID NAME STATE GATE BATTERY WAITING APP LAST SEEN STATUS"));
-    assert!(
-        row("door-1").starts_with("door-1 door-1 online Main 83 % 12 Gate 2.1 20"),
-        "{table}"
+    assert_eq!(
+        row("NAME"),
+        "NAME STATE GATE BATTERY WAITING APP LAST SEEN STATUS DEVICE ID"
     );
     assert!(
-        row("spare").starts_with("spare spare never - - - - - active"),
+        row("door-1").starts_with("door-1 online Main 83 % 12 Gate 2.1 20"),
         "{table}"
     );
+    assert_eq!(row("spare"), "spare never - - - - - active spare", "{table}");
 }
 
 #[test]
@@ -286,6 +290,24 @@ fn doctor_reports_a_healthy_server_and_a_missing_credential() {
         "{findings:?}"
     );
     assert!(findings.len() >= 4);
+    let credential = findings.iter().find(|one| one["check"] == "credential");
+    assert!(text(credential.expect("a finding"), "detail").ends_with("owner"));
+    let (event, _) = server.event_and_gate();
+    let not_ready = server
+        .owner
+        .run(&["doctor", "--event", "Summer", "--output", "json"])
+        .expect(1);
+    let problems: Vec<_> = not_ready
+        .values()
+        .into_iter()
+        .filter(|one| one["ok"] == false)
+        .collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(text(&problems[0], "check"), "devices");
+    assert!(text(&problems[0], "hint").contains("device register"));
+    server.owner.json(&["event", "put", &event, "--status", "draft"]);
+    let not_live = server.owner.run(&["doctor", "--event", &event]).expect(1);
+    assert!(not_live.stdout.contains("--status live"), "{not_live:?}");
     server.owner.without_token().run(&["doctor"]).expect(4);
     Cli::without_server().run(&["doctor"]).expect(5);
 }
@@ -295,22 +317,27 @@ fn device_enroll_prints_the_enrollment_uri_as_a_qr_code() {
     let server = TestServer::start();
     let owner = &server.owner;
     let device = owner.json(&["device", "register", "phone-7"]);
-    let enrollment = owner.json(&["device", "enroll", "phone-7"]);
+    let enrollment = owner.json(&["device", "enroll", "phone-7", "--no-wait"]);
     let uri = text(&enrollment, "uri");
     assert!(
         uri.starts_with("voelgoed-scan://enroll?server=http%3A%2F%2F127.0.0.1"),
         "{uri}"
     );
     assert!(uri.ends_with(text(&enrollment, "code")), "{uri}");
-    let shown = owner.run(&["device", "enroll", text(&device, "id")]).expect(0);
+    let shown = owner
+        .run(&["device", "enroll", text(&device, "id"), "--no-wait"])
+        .expect(0);
     assert!(
         shown.stdout.contains('█') && shown.stdout.contains("makes a phone phone-7"),
         "{shown:?}"
     );
     assert!(shown.stderr.contains("--public-url"), "{shown:?}");
-    owner.run(&["device", "revoke", "phone-7"]).expect(0);
+    let refused = owner.run(&["device", "revoke", "phone-7"]).expect(2);
+    assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    assert_eq!(owner.json(&["device", "show", "phone-7"])["status"], "active");
+    owner.run(&["device", "revoke", "phone-7", "--yes"]).expect(0);
     owner.run(&["device", "enroll", "phone-7"]).expect(1);
-    owner.run(&["device", "enroll", "phone-8"]).expect(1);
+    owner.run(&["device", "enroll", "phone-8"]).expect(2);
 }
 
 #[cfg(unix)]

@@ -105,10 +105,16 @@ impl Cli {
 
     /// A command with its environment and with piped output, ready to spawn.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.program(binary(), arguments)
+    }
+
+    /// Another program in the same environment.
+    pub(super) fn program(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env("VOELGOED_SCAN_SERVER", &self.server);
         for name in [
             "VOELGOED_SCAN_TOKEN",
+            "VOELGOED_SCAN_EVENT",
             "VOELGOED_SCAN_SECRET_KEY",
             "VOELGOED_SCAN_DATABASE_URL",
         ] {

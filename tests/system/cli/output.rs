@@ -10,7 +10,7 @@ fn tables_have_colours_only_on_request() {
     let server = TestServer::start();
     server.event_and_gate();
     let plain = server.owner.run(&["event", "list"]).expect(0);
-    assert!(plain.stdout.starts_with("ID"), "{plain:?}");
+    assert!(plain.stdout.starts_with("NAME"), "{plain:?}");
     assert!(!plain.stdout.contains('\u{1b}'), "{plain:?}");
     let coloured = server
         .owner

@@ -23,6 +23,9 @@ fn a_rehearsal_scans_a_copy_of_the_event_and_archives_it() {
         assert!(report["latency_ms"]["p99"].is_number(), "{report}");
         assert!(report["results"]["valid"]["count"].as_u64() > Some(0), "{report}");
         assert_eq!(report["errors"], serde_json::json!({}), "{report}");
+        let recommendation = &report["recommendation"];
+        assert!(recommendation["scans_per_second"].is_u64(), "{report}");
+        assert!(!text(recommendation, "text").is_empty(), "{report}");
         let copy = server
             .owner
             .json(&["event", "show", text(&report["left"], "event_id")]);
@@ -33,7 +36,7 @@ fn a_rehearsal_scans_a_copy_of_the_event_and_archives_it() {
     assert!(
         server
             .owner
-            .list(&["device", "list", "--status", "active"])
+            .list(&["device", "list", "--status", "active", "--all"])
             .is_empty()
     );
     assert!(

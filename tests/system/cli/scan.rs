@@ -162,6 +162,9 @@ fn watch_prints_scans_as_they_happen() {
     assert_eq!(text(&event["data"], "result"), "duplicate");
     watcher.kill().expect("killed");
     watcher.wait().expect("the process ends");
-    server.owner.run(&["device", "revoke", "door-1"]).expect(0);
+    server
+        .owner
+        .run(&["device", "revoke", "door-1", "--yes"])
+        .expect(0);
     scans.join().expect("the scans end");
 }

@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Response, StatusCode};
 
-use super::upload::ReadError;
 use super::{Client, RESPONSE_TIMEOUT};
 use crate::failure::{Failure, Problem};
 use crate::output::ResultStream;
@@ -60,14 +59,11 @@ impl Client {
         Box::pin(chunks.map(move |chunk| chunk.map_err(|error| client.connection_failure(&error))))
     }
 
-    /// The failure of a connection, or of the file that was being uploaded over it.
+    /// The failure of a connection.
     pub(super) fn connection_failure(&self, error: &(dyn Error + 'static)) -> Failure {
         let mut reason = error.to_string();
         let mut source = error.source();
         while let Some(inner) = source {
-            if let Some(ReadError { path, kind, reason }) = inner.downcast_ref::<ReadError>() {
-                return Failure::file(path, std::io::Error::new(*kind, reason.clone()));
-            }
             // The innermost error is the clearest: "Connection refused" instead of "client error (Connect)".
             reason = inner.to_string();
             source = inner.source();

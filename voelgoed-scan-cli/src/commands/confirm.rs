@@ -16,7 +16,7 @@ pub(crate) struct Confirmation {
 
 impl Confirmation {
     /// Asks on the terminal, unless the flag is given. Without a terminal it fails.
-    pub(super) fn ask(self, question: &str) -> Result<(), Failure> {
+    pub(in crate::commands) fn ask(self, question: &str) -> Result<(), Failure> {
         if self.yes {
             return Ok(());
         }

@@ -1,16 +1,17 @@
 //! `conflicts`: lists the scans that lost against another scan or against the rules when they were synced.
 
 use clap::Args;
-use comfy_table::Cell;
-use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::sync::Conflict;
 
+use super::named_rows;
 use super::value_parsers::variant;
 use crate::client::Query;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
-use crate::output::{Report, TableRow};
+use crate::names::NamedEvent;
+use crate::output::Report;
 
 /// The arguments of `conflicts`.
 #[derive(Debug, Args)]
@@ -26,7 +27,8 @@ Examples:
   voelgoed-scan conflicts EVENT --kind double_entry --output json | jq -r .ticket_code")]
 pub(crate) struct Conflicts {
     /// The event
-    event: EventId,
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
     /// Only conflicts of this kind
     #[arg(long, value_parser = variant::<ConflictKind>(ConflictKind::STRINGS))]
     kind: Option<ConflictKind>,
@@ -34,30 +36,12 @@ pub(crate) struct Conflicts {
 
 impl Conflicts {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
+        let client = context.client()?;
+        let event = self.event.id(&client).await?;
         let mut query = Query::new("/api/v1/scanning/conflicts");
-        query.add("event_id", Some(self.event));
+        query.add("event_id", Some(event));
         query.add("kind", self.kind);
-        Report::list(&context.client()?.all::<Conflict>(&query.path()).await?)
-    }
-}
-
-impl TableRow for Conflict {
-    const COLUMNS: &'static [&'static str] =
-        &["KIND", "TICKET", "TIMES", "GATES", "DEVICES", "SCAN", "LOST TO"];
-
-    fn cells(&self) -> Vec<Cell> {
-        let join = |texts: Vec<String>| texts.join(" / ");
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        vec![
-            Cell::new(self.kind),
-            Cell::new(or_dash(self.ticket_code.map(|code| code.to_string()))),
-            Cell::new(join(self.times.iter().map(ToString::to_string).collect())),
-            Cell::new(join(self.gates.iter().map(|gate| gate.name.clone()).collect())),
-            Cell::new(join(
-                self.devices.iter().map(|device| device.name.clone()).collect(),
-            )),
-            Cell::new(self.other_scan_id),
-            Cell::new(or_dash(self.winner_scan_id.map(|id| id.to_string()))),
-        ]
+        let conflicts: Vec<Conflict> = client.all(&query.path()).await?;
+        named_rows::conflicts(&client, event, &conflicts, context.view).await
     }
 }

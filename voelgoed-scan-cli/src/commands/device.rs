@@ -1,22 +1,22 @@
 //! `device`: registers, lists, shows, enrols and revokes scanner devices.
 
+mod enroll;
 mod list;
-
-use std::net::IpAddr;
+mod revoke;
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
-    Device as CoreDevice, DeviceId, DeviceLabel, DevicePatch, DeviceRegister, DeviceScope, DeviceSettings,
-    DeviceStatus, DeviceType, Enrollment, EventId, GateId, Name,
+    Device as CoreDevice, DeviceLabel, DevicePatch, DeviceRegister, DeviceScope, DeviceSettings,
+    DeviceStatus, DeviceType, Name,
 };
 
 use super::value_parsers::variant;
-use crate::client::{Client, Query};
+use crate::client::Client;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Report, TextStyle, styled};
-use crate::qr;
+use crate::names::{self, NamedDevice, NamedEvent, NamedGate};
+use crate::output::Report;
 
 const DEVICES: &str = "/api/v1/scanning/devices";
 
@@ -41,6 +41,9 @@ Examples:
         /// Only devices of this status
         #[arg(long, value_parser = variant::<DeviceStatus>(DeviceStatus::STRINGS))]
         status: Option<DeviceStatus>,
+        /// Also the devices of rehearsals
+        #[arg(long)]
+        all: bool,
     },
     /// Show a device
     #[command(after_help = "Examples:\n  voelgoed-scan device show door-1")]
@@ -49,22 +52,17 @@ Examples:
     #[command(after_help = "\
 Examples:
   voelgoed-scan device set phone-7 --can-override true
-  voelgoed-scan device set phone-7 --scope-event 0192f0c1-7a4e-7000-8000-000000000001
+  voelgoed-scan device set phone-7 --scope-event 'Summer Night' --scope-gate Main
   voelgoed-scan device set phone-7 --scope-any
   voelgoed-scan device set phone-7 --inactive")]
     Set(Set),
     /// Give a device a new token; the old one stops working, its session stays active
     #[command(after_help = "Examples:\n  voelgoed-scan device rotate door-1")]
     Rotate(DeviceArgs),
-    /// Show a QR code that enrols one phone as this device; its old token stops working
-    #[command(after_help = "\
-Examples:
-  voelgoed-scan device enroll phone-7
-  voelgoed-scan --output json device enroll phone-7")]
-    Enroll(DeviceArgs),
+    /// Show a QR code that enrols one phone as this device, and wait until it has; the device's old token stops working
+    Enroll(enroll::Enroll),
     /// Revoke a device permanently; its session ends
-    #[command(after_help = "Examples:\n  voelgoed-scan device revoke door-1")]
-    Revoke(DeviceArgs),
+    Revoke(revoke::Revoke),
 }
 
 /// The arguments of `device register`.
@@ -93,20 +91,30 @@ pub(crate) struct Register {
 pub(crate) struct ScopeArgs {
     /// An event that it may work at; repeatable, or with commas
     #[arg(long, value_name = "EVENT", value_delimiter = ',')]
-    scope_event: Vec<EventId>,
+    scope_event: Vec<NamedEvent>,
     /// A gate that it may work at; repeatable, or with commas
     #[arg(long, value_name = "GATE", value_delimiter = ',')]
-    scope_gate: Vec<GateId>,
+    scope_gate: Vec<NamedGate>,
 }
 
 impl ScopeArgs {
     /// The scope; `None` where no event and no gate is named.
-    fn scope(self) -> Option<DeviceScope> {
-        let scope = DeviceScope {
-            event_ids: Some(self.scope_event).filter(|ids| !ids.is_empty()),
-            gate_ids: Some(self.scope_gate).filter(|ids| !ids.is_empty()),
+    async fn scope(&self, client: &Client) -> Result<Option<DeviceScope>, Failure> {
+        let events = names::event_ids(client, &self.scope_event).await?;
+        // Gates are looked up among those of the events that are named with them.
+        let only = match events.as_slice() {
+            [event] => Some(*event),
+            _ => None,
         };
-        Some(scope).filter(|scope| !scope.is_any())
+        let mut gates = Vec::with_capacity(self.scope_gate.len());
+        for gate in &self.scope_gate {
+            gates.push(gate.id(client, only).await?);
+        }
+        let scope = DeviceScope {
+            event_ids: Some(events).filter(|ids| !ids.is_empty()),
+            gate_ids: Some(gates).filter(|ids| !ids.is_empty()),
+        };
+        Ok(Some(scope).filter(|scope| !scope.is_any()))
     }
 }
 
@@ -146,7 +154,7 @@ pub(crate) struct Set {
 
 impl Set {
     /// The request. `present` are the settings that the device has, because a request replaces them all.
-    fn patch(self, present: &DeviceSettings) -> DevicePatch {
+    fn patch(self, present: &DeviceSettings, scope: Option<DeviceScope>) -> DevicePatch {
         let changes_settings = self.can_override.is_some() || self.can_search.is_some();
         let settings = changes_settings.then(|| DeviceSettings {
             can_override: self.can_override.unwrap_or(present.can_override),
@@ -161,7 +169,7 @@ impl Set {
                 gate_ids: Some(Vec::new()),
             })
         } else {
-            self.scope.scope()
+            scope
         };
         let status = match (self.inactive, self.active) {
             (true, _) => Some(DeviceStatus::Inactive),
@@ -180,9 +188,9 @@ impl Set {
 /// The argument that names a device.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgs {
-    /// Its textual device id, or its UUID
+    /// The device: its name, its textual id, or its UUID or the start or end of it
     #[arg(value_name = "DEVICE")]
-    device: DeviceLabel,
+    device: NamedDevice,
 }
 
 /// A device with its token, which the server returns only once.
@@ -205,34 +213,32 @@ impl Device {
         let client = context.client()?;
         match self {
             Self::Register(register) => {
-                let registered = register_device(&client, &register.request()?).await?;
+                let registered = register_device(&client, &register.request(&client).await?).await?;
                 Ok(Report::object(&registered)?.with_note(SHOWN_ONCE))
             }
-            Self::List { status } => list::run(&client, status).await,
-            Self::Show(device) => Report::object(&device.find(&client).await?),
+            Self::List { status, all } => list::run(&client, status, all, context.view).await,
+            Self::Show(device) => Report::object(&device.device.find(&client).await?),
             Self::Set(set) => {
-                let device = set.device.find(&client).await?;
-                let patch = set.patch(&device.settings);
+                let device = set.device.device.find(&client).await?;
+                let scope = set.scope.scope(&client).await?;
+                let patch = set.patch(&device.settings, scope);
                 let changed: CoreDevice = client.patch(&format!("{DEVICES}/{}", device.id), &patch).await?;
                 Report::object(&changed)
             }
             Self::Rotate(device) => {
-                let id = device.find(&client).await?.id;
+                let id = device.device.find(&client).await?.id;
                 let token: NewToken = client.post_empty(&format!("{DEVICES}/{id}/token")).await?;
                 Ok(Report::object(&token)?.with_note(SHOWN_ONCE))
             }
-            Self::Enroll(device) => device.enroll(&client).await,
-            Self::Revoke(device) => {
-                let id = device.find(&client).await?.id;
-                client.delete(&format!("{DEVICES}/{id}")).await?;
-                Report::object(&client.get::<CoreDevice>(&format!("{DEVICES}/{id}")).await?)
-            }
+            Self::Enroll(enroll) => enroll.run(client).await,
+            Self::Revoke(revoke) => revoke.run(&client).await,
         }
     }
 }
 
 impl Register {
-    fn request(self) -> Result<DeviceRegister, Failure> {
+    async fn request(self, client: &Client) -> Result<DeviceRegister, Failure> {
+        let scope = self.scope.scope(client).await?.unwrap_or_default();
         let name = match self.name {
             Some(name) => name,
             None => Name::new(self.device_id.as_str())
@@ -248,7 +254,7 @@ impl Register {
             name,
             device_type: self.device_type,
             settings,
-            scope: self.scope.scope().unwrap_or_default(),
+            scope,
         })
     }
 }
@@ -271,71 +277,6 @@ pub(super) fn scanner(label: &str, name: &str) -> Result<DeviceRegister, Failure
     })
 }
 
-impl DeviceArgs {
-    /// Begins an enrolment. Shows its code as a QR code for the phone's camera and as text.
-    async fn enroll(&self, client: &Client) -> Result<Report, Failure> {
-        let device = self.find(client).await?;
-        let enrollment: Enrollment = client
-            .post_empty(&format!("{DEVICES}/{}/enrollment", device.id))
-            .await?;
-        let text = format!(
-            "{}\n{} makes a phone {} at {}\n{}",
-            qr::render_terminal(&enrollment.uri.reveal())?,
-            enrollment.code.reveal(),
-            device.name,
-            enrollment.uri.server,
-            styled(TextStyle::Dim, &format!("once, until {}", enrollment.expires_at)),
-        );
-        let report = Report::one(&enrollment, text)?;
-        Ok(match address_warning(&enrollment.uri.server) {
-            Some(warning) => report.with_note(warning),
-            None => report,
-        })
-    }
-
-    /// The device with this UUID, or else with this textual id.
-    async fn find(&self, client: &Client) -> Result<CoreDevice, Failure> {
-        if let Ok(id) = self.device.as_str().parse::<DeviceId>()
-            && let Some(device) = client.find(&format!("{DEVICES}/{id}")).await?
-        {
-            return Ok(device);
-        }
-        let mut query = Query::new(DEVICES);
-        query.add("device_id", Some(&self.device));
-        // Revoked devices keep their textual ids. The one that is not revoked comes first, or else the newest one.
-        client
-            .all::<CoreDevice>(&query.path())
-            .await?
-            .into_iter()
-            .max_by_key(|device| (device.status == DeviceStatus::Active, device.inserted_at))
-            .ok_or_else(|| Failure::NotFound {
-                kind: "device",
-                name: self.device.to_string(),
-                hint: "`voelgoed-scan device list` shows them all",
-            })
-    }
-}
-
-/// A warning where a phone may not be able to use the server's address.
-fn address_warning(server: &str) -> Option<&'static str> {
-    let url: hyper::Uri = server.parse().ok()?;
-    let host = url.host()?.trim_matches(['[', ']']);
-    let loopback = host
-        .parse::<IpAddr>()
-        .map_or(host == "localhost", |ip| ip.is_loopback());
-    if loopback {
-        Some(
-            "the code contains an address that only this machine can reach: start the server with --public-url",
-        )
-    } else if url.scheme_str() == Some("http") {
-        Some(
-            "the code contains an address without TLS, which apps refuse: start the server with --public-url https://...",
-        )
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -348,8 +289,8 @@ mod tests {
         set: Set,
     }
 
-    #[test]
-    fn a_change_names_only_what_its_flags_name_and_keeps_the_other_settings() {
+    #[tokio::test]
+    async fn a_change_names_only_what_its_flags_name_and_keeps_the_other_settings() {
         let present: DeviceSettings =
             serde_json::from_str(r#"{"can_search":true,"colour":"red"}"#).expect("settings");
         let (event, gate) = (
@@ -386,7 +327,10 @@ mod tests {
         ] {
             let arguments = ["set", "phone-7"].into_iter().chain(flags.iter().copied());
             let command = SetCommand::try_parse_from(arguments).expect("valid flags");
-            let patch = serde_json::to_value(command.set.patch(&present)).expect("JSON");
+            // No server is asked for whole UUIDs.
+            let client = Client::new("http://127.0.0.1:9", None, None).expect("a client");
+            let scope = command.set.scope.scope(&client).await.expect("whole UUIDs");
+            let patch = serde_json::to_value(command.set.patch(&present, scope)).expect("JSON");
             assert_eq!(patch, expected, "{flags:?}");
         }
         for flags in [
@@ -396,21 +340,6 @@ mod tests {
         ] {
             let arguments = ["set", "phone-7"].into_iter().chain(flags.iter().copied());
             assert!(SetCommand::try_parse_from(arguments).is_err(), "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn a_loopback_address_and_one_without_tls_give_a_warning() {
-        for server in [
-            "http://127.0.0.1:8080",
-            "https://localhost",
-            "http://[::1]:80",
-            "http://scan.example.org",
-        ] {
-            assert!(address_warning(server).is_some(), "{server}");
-        }
-        for server in ["https://scan.example.org", "https://10.0.0.7:8443/gate"] {
-            assert_eq!(address_warning(server), None, "{server}");
         }
     }
 }

@@ -1,15 +1,18 @@
 //! `doctor`: checks the server, the storage, the credential and the clock.
 
+mod event;
+
 use clap::Args;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use voelgoed_scan_core::model::Timestamp;
+use voelgoed_scan_core::model::{Role, Timestamp};
 
 use crate::client::Client;
 use crate::context::Context;
 use crate::env;
 use crate::failure::{Exit, Failure};
+use crate::names::NamedEvent;
 use crate::output::{Item, Report, TextStyle, styled};
 
 /// The clock difference from which the server warns of `clock_skew`, in milliseconds.
@@ -18,13 +21,19 @@ const MAX_CLOCK_SKEW: i64 = 300_000;
 /// The arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Checks, in this order: the server's address, its version, its storage, the credential, this machine's clock. \
-Exits with the code of the first check that failed.
+Checks, in this order: the server's address, its version, its public address, its storage, the credential and its role, this \
+machine's clock. With --event also whether the event is ready: live, doors, open gates, devices that were heard of and may work \
+there, batteries, scans to upload. Each problem is shown with what to do. Exits with the code of the first check that failed.
 
 Examples:
   voelgoed-scan doctor
+  voelgoed-scan doctor --event 'Summer Night'
   voelgoed-scan doctor --server https://gate.example.org --token-file device.token")]
-pub(crate) struct Doctor {}
+pub(crate) struct Doctor {
+    /// Also check whether this event is ready (API key)
+    #[arg(long, env = env::EVENT)]
+    event: Option<NamedEvent>,
+}
 
 /// The result of one check.
 #[derive(Serialize)]
@@ -46,6 +55,17 @@ impl Finding {
             detail: detail.into(),
             hint: None,
             exit: Exit::Done,
+        }
+    }
+
+    /// Something that does not work, and what to do about it.
+    fn problem(check: &'static str, detail: String, hint: String) -> Self {
+        Self {
+            check,
+            ok: false,
+            detail,
+            hint: Some(hint),
+            exit: Exit::Failed,
         }
     }
 
@@ -83,7 +103,14 @@ struct OwnDevice {
 impl Doctor {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
-        let findings = check(&client).await;
+        let mut findings = check(&client).await;
+        if let Some(event) = &self.event
+            && findings
+                .iter()
+                .all(|finding| finding.check != "server" || finding.ok)
+        {
+            findings.extend(event::check(&client, event).await);
+        }
         let items: Vec<_> = findings.iter().map(Finding::to_item).collect();
         Ok(Report::Stream(Box::pin(stream::iter(items))))
     }
@@ -94,10 +121,15 @@ async fn check(client: &Client) -> Vec<Finding> {
         return vec![Finding::failed("server", &failure)];
     }
     let mut findings = vec![Finding::passed("server", format!("{} answers", client.server()))];
-    findings.push(match client.get::<Value>("/openapi.json").await {
-        Ok(document) => check_version(document.pointer("/info/version").and_then(Value::as_str)),
-        Err(failure) => Finding::failed("version", &failure),
-    });
+    match client.get::<Value>("/openapi.json").await {
+        Ok(document) => {
+            let text = |pointer| document.pointer(pointer).and_then(Value::as_str);
+            findings.push(check_version(text("/info/version")));
+            let url = text("/servers/0/url").filter(|url| *url != "/");
+            findings.push(check_public_url(url, client.server()));
+        }
+        Err(failure) => findings.push(Finding::failed("version", &failure)),
+    }
     match client.get::<Value>("/readyz").await {
         Ok(readiness) => {
             findings.push(Finding::passed("storage", "records scans"));
@@ -132,12 +164,57 @@ async fn check(client: &Client) -> Vec<Finding> {
             }
             Err(failure) => findings.push(Finding::failed("credential", &failure)),
         },
-        Some(_) => findings.push(match client.get::<Value>("/api/v1/events?limit=1").await {
-            Ok(_) => Finding::passed("credential", "an API key that the server knows"),
-            Err(failure) => Finding::failed("credential", &failure),
-        }),
+        Some(_) => match role(client).await {
+            Ok(role) => {
+                findings.push(Finding::passed(
+                    "credential",
+                    format!("an API key with the role {role}"),
+                ));
+                if let Ok(server) = client.server_time().await {
+                    findings.push(check_clock(server, env::now()));
+                }
+            }
+            Err(failure) => findings.push(Finding::failed("credential", &failure)),
+        },
     }
     findings
+}
+
+/// The role of the API key, found out by what it may read.
+async fn role(client: &Client) -> Result<Role, Failure> {
+    for (path, role) in [
+        ("/api/v1/api-keys?limit=1", Role::Owner),
+        ("/api/v1/webhooks?limit=1", Role::Admin),
+        ("/api/v1/organization/signals", Role::Staff),
+        ("/api/v1/events?limit=1", Role::Viewer),
+    ] {
+        match client.get::<Value>(path).await {
+            Ok(_) => return Ok(role),
+            Err(Failure::Problem(problem)) if problem.status == 403 => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Role::ScannerOnly)
+}
+
+/// The address that phones get when they are paired.
+fn check_public_url(public: Option<&str>, called: &str) -> Finding {
+    let hint = "start the server with --public-url https://..., which phones get when they are paired";
+    match public {
+        Some(url) if url.starts_with("https://") => Finding::passed("public url", url),
+        Some(url) => Finding::problem(
+            "public url",
+            format!("{url} has no TLS, which apps refuse"),
+            hint.to_owned(),
+        ),
+        None => Finding {
+            hint: Some(hint.to_owned()),
+            ..Finding::passed(
+                "public url",
+                format!("none is set: phones get the one that was called, such as {called}"),
+            )
+        },
+    }
 }
 
 fn check_version(server: Option<&str>) -> Finding {
@@ -188,6 +265,14 @@ fn check_clock(server: Timestamp, own: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_public_address_without_tls_is_a_problem() {
+        assert_eq!(check_public_url(Some("https://gate.example.org"), "x").hint, None);
+        assert!(!check_public_url(Some("http://gate.example.org"), "x").ok);
+        let none = check_public_url(None, "http://127.0.0.1:8080");
+        assert!(none.ok && none.hint.is_some());
+    }
 
     #[test]
     fn settings_that_lose_admissions_are_reported() {

@@ -5,18 +5,25 @@ mod retention;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
 use voelgoed_scan_core::model::{
     ClassName, Event as CoreEvent, EventId, EventPut, EventStatus, LocalTime, Name, Reentry, StaleManifest,
-    TimeZoneName, Timestamp,
+    TimeZoneName,
 };
 
 use super::confirm::Confirmation;
+use super::named_rows;
 use super::put::{Fields, PutResource, put};
-use super::value_parsers::{OrNew, OrNone, variant};
+use super::value_parsers::{OrNew, OrNone, TypedTime, variant};
 use crate::client::Client;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::Report;
+
+/// How the name of the copy begins that a rehearsal works on.
+const REHEARSAL: &str = "Rehearsal: ";
 
 /// The subcommands of `event`.
 #[derive(Debug, Subcommand)]
@@ -29,18 +36,22 @@ pub(crate) enum Event {
 Examples:
   voelgoed-scan event put new --name 'Summer Night' --status live --capacity 2000
   voelgoed-scan event put 0192f0c1-7a4e-7000-8000-000000000001 event.json
-  voelgoed-scan event put 0192f0c1-7a4e-7000-8000-000000000001 --doors-open-at 2026-11-22T17:00:00Z
-  voelgoed-scan event put 0192f0c1-7a4e-7000-8000-000000000001 --status ended")]
+  voelgoed-scan event put 'Summer Night' --doors-open-at '2026-11-22 19:00'
+  voelgoed-scan event put 'Summer Night' --status ended")]
     Put(Box<Put>),
-    /// List all events
+    /// List the events
     #[command(after_help = "Examples:\n  voelgoed-scan event list\n  voelgoed-scan event list --output json")]
-    List,
+    List {
+        /// Also the copies that rehearsals work on
+        #[arg(long)]
+        all: bool,
+    },
     /// Show an event
-    #[command(after_help = "Examples:\n  voelgoed-scan event show 0192f0c1-7a4e-7000-8000-000000000001")]
+    #[command(after_help = "Examples:\n  voelgoed-scan event show 'Summer Night'")]
     Show {
         /// The event
-        #[arg(value_name = "EVENT")]
-        id: EventId,
+        #[arg(value_name = "EVENT", env = env::EVENT)]
+        event: NamedEvent,
     },
     /// Delete the personal data of an event; decisions and counts stay
     #[command(
@@ -49,7 +60,7 @@ Examples:
     DeletePersonalData {
         /// The event
         #[arg(value_name = "EVENT")]
-        id: EventId,
+        event: NamedEvent,
         /// The flag
         #[command(flatten)]
         confirmation: Confirmation,
@@ -61,7 +72,7 @@ Examples:
     Delete {
         /// The event
         #[arg(value_name = "EVENT")]
-        id: EventId,
+        event: NamedEvent,
         /// The flag
         #[command(flatten)]
         confirmation: Confirmation,
@@ -71,9 +82,9 @@ Examples:
 /// The arguments of `event put`.
 #[derive(Debug, Args)]
 pub(crate) struct Put {
-    /// The event's UUID, or `new` to generate one
+    /// The event, a new UUID, or `new` to generate one
     #[arg(value_name = "EVENT")]
-    id: OrNew<EventId>,
+    id: OrNew<NamedEvent>,
     /// A file with the event as JSON; `-` is standard input
     file: Option<PathBuf>,
     /// Its name
@@ -97,21 +108,21 @@ pub(crate) struct Put {
     /// The ticket classes, separated by commas; classes can only be added
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     ticket_classes: Option<Vec<ClassName>>,
-    /// When it starts (RFC 3339), or `none`
+    /// When it starts (RFC 3339, or local to the event), or `none`
     #[arg(long, value_name = "TIME")]
-    starts_at: Option<OrNone<Timestamp>>,
-    /// When it ends (RFC 3339), or `none`
+    starts_at: Option<OrNone<TypedTime>>,
+    /// When it ends (RFC 3339, or local to the event), or `none`
     #[arg(long, value_name = "TIME")]
-    ends_at: Option<OrNone<Timestamp>>,
-    /// The first moment at which it admits (RFC 3339), or `none` for no bound
+    ends_at: Option<OrNone<TypedTime>>,
+    /// The first moment at which it admits (RFC 3339, or local to the event), or `none` for no bound
     #[arg(long, value_name = "TIME")]
-    doors_open_at: Option<OrNone<Timestamp>>,
-    /// The last moment at which it admits (RFC 3339), or `none` for no bound
+    doors_open_at: Option<OrNone<TypedTime>>,
+    /// The last moment at which it admits (RFC 3339, or local to the event), or `none` for no bound
     #[arg(long, value_name = "TIME")]
-    doors_close_at: Option<OrNone<Timestamp>>,
-    /// The new start of a postponed event (RFC 3339), or `none` while it is not known
+    doors_close_at: Option<OrNone<TypedTime>>,
+    /// The new start of a postponed event (RFC 3339, or local to the event), or `none` while it is not known
     #[arg(long, value_name = "TIME")]
-    rescheduled_at: Option<OrNone<Timestamp>>,
+    rescheduled_at: Option<OrNone<TypedTime>>,
     /// The time zone in which its days begin, such as `Europe/Berlin`
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<TimeZoneName>,
@@ -131,21 +142,40 @@ impl Event {
         let client = context.client()?;
         match self {
             Self::Put(put) => Report::object(&put.run(&client).await?),
-            Self::List => Report::list(&client.all::<CoreEvent>("/api/v1/events").await?),
-            Self::Show { id } => {
+            Self::List { all } => {
+                let mut events: Vec<CoreEvent> = client.all("/api/v1/events").await?;
+                events.retain(|event| all || !event.name.as_str().starts_with(REHEARSAL));
+                named_rows::events(&events, context.view)
+            }
+            Self::Show { event } => {
+                let id = event.id(&client).await?;
                 Report::object(&client.get::<CoreEvent>(&format!("/api/v1/events/{id}")).await?)
             }
-            Self::DeletePersonalData { id, confirmation } => {
+            Self::DeletePersonalData { event, confirmation } => {
+                let id = event.id(&client).await?;
                 retention::delete_personal_data(&client, id, confirmation).await
             }
-            Self::Delete { id, confirmation } => retention::delete(&client, id, confirmation).await,
+            Self::Delete { event, confirmation } => {
+                let id = event.id(&client).await?;
+                retention::delete(&client, id, confirmation).await
+            }
         }
     }
 }
 
 impl Put {
     async fn run(self, client: &Client) -> Result<CoreEvent, Failure> {
-        let path = format!("/api/v1/events/{}", self.id.or_generate(EventId::generate));
+        let id = match &self.id {
+            OrNew::New => EventId::generate(env::now()),
+            OrNew::Id(event) => event.id(client).await?,
+        };
+        let path = format!("/api/v1/events/{id}");
+        let zone = self.zone(client, &path).await?;
+        let at = |time: Option<OrNone<TypedTime>>| match time {
+            Some(OrNone::Some(time)) => time.at(&zone).map(|at| Some(OrNone::Some(at))),
+            Some(OrNone::None) => Ok(Some(OrNone::None)),
+            None => Ok(None),
+        };
         let mut flags = Fields::default();
         flags.set("name", self.name)?;
         flags.set("status", self.status)?;
@@ -154,16 +184,49 @@ impl Put {
         flags.set("allow_unsigned", self.allow_unsigned)?;
         flags.set("allow_media", self.allow_media)?;
         flags.set("ticket_classes", self.ticket_classes)?;
-        flags.set("starts_at", self.starts_at)?;
-        flags.set("ends_at", self.ends_at)?;
-        flags.set("doors_open_at", self.doors_open_at)?;
-        flags.set("doors_close_at", self.doors_close_at)?;
-        flags.set("rescheduled_at", self.rescheduled_at)?;
+        flags.set("starts_at", at(self.starts_at)?)?;
+        flags.set("ends_at", at(self.ends_at)?)?;
+        flags.set("doors_open_at", at(self.doors_open_at)?)?;
+        flags.set("doors_close_at", at(self.doors_close_at)?)?;
+        flags.set("rescheduled_at", at(self.rescheduled_at)?)?;
         flags.set("time_zone", self.time_zone)?;
         flags.set("day_starts_at", self.day_starts_at)?;
         flags.set("stale_manifest", self.stale_manifest)?;
         flags.set("manifest_max_age_s", self.manifest_max_age_s)?;
-        put(client, &path, self.id, self.file.as_deref(), flags).await
+        let is_new = self.id == OrNew::New;
+        put(client, &path, is_new, self.file.as_deref(), flags).await
+    }
+}
+
+impl Put {
+    /// The time zone of local times: that of the flag, or else that of the event so far.
+    async fn zone(&self, client: &Client, path: &str) -> Result<TimeZone, Failure> {
+        let times = [
+            self.starts_at,
+            self.ends_at,
+            self.doors_open_at,
+            self.doors_close_at,
+            self.rescheduled_at,
+        ];
+        let is_local = |time: OrNone<TypedTime>| matches!(time, OrNone::Some(time) if time.is_local());
+        if !times.into_iter().flatten().any(is_local) {
+            return Ok(TimeZone::UTC);
+        }
+        let name = match (&self.time_zone, &self.file) {
+            (Some(name), _) => name.clone(),
+            (None, Some(_)) => {
+                return Err(Failure::Usage {
+                    reason: "a local time beside a FILE needs its time zone".to_owned(),
+                    hint: "add --time-zone, or give the time as 2026-11-22T17:00:00Z",
+                });
+            }
+            (None, None) => match client.find::<CoreEvent>(path).await? {
+                Some(event) => event.time_zone,
+                None => TimeZoneName::default(),
+            },
+        };
+        name.zone()
+            .ok_or_else(|| Failure::invalid(name.to_string(), "is not a time zone that this program knows"))
     }
 }
 

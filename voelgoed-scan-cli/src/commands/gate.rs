@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use voelgoed_scan_core::model::{
-    ClassName, EventId, Gate as CoreGate, GateCode, GateId, GatePut, GateStatus, Name,
-};
+use voelgoed_scan_core::model::{ClassName, Gate as CoreGate, GateCode, GateId, GatePut, GateStatus, Name};
 
+use super::named_rows;
 use super::put::{Fields, PutResource, put};
 use super::value_parsers::{OrNew, OrNone, variant};
 use crate::client::Client;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::{NamedEvent, NamedGate};
 use crate::output::Report;
 
 /// The subcommands of `gate`.
@@ -26,7 +27,7 @@ pub(crate) enum Gate {
 Examples:
   voelgoed-scan gate put new --event EVENT --name Main --status open --capacity 500
   voelgoed-scan gate put new --event EVENT --name 'VIP door' --status open --ticket-classes VIP
-  voelgoed-scan gate put GATE --event EVENT --status closed
+  voelgoed-scan gate put Main --event 'Summer Night' --status closed
   voelgoed-scan gate put GATE --event OTHER-EVENT --name Main --status open
   voelgoed-scan gate put GATE gate.json --event EVENT")]
     Put(Box<Put>),
@@ -34,32 +35,32 @@ Examples:
     #[command(after_help = "Examples:\n  voelgoed-scan gate list --event EVENT")]
     List {
         /// Their event
-        #[arg(long)]
-        event: EventId,
+        #[arg(long, env = env::EVENT)]
+        event: NamedEvent,
     },
     /// Show a gate
     #[command(after_help = "Examples:\n  voelgoed-scan gate show GATE --event EVENT")]
     Show {
         /// The gate
         #[arg(value_name = "GATE")]
-        id: GateId,
+        gate: NamedGate,
         /// Its event
-        #[arg(long)]
-        event: EventId,
+        #[arg(long, env = env::EVENT)]
+        event: NamedEvent,
     },
 }
 
 /// The arguments of `gate put`.
 #[derive(Debug, Args)]
 pub(crate) struct Put {
-    /// The gate's UUID, or `new` to generate one
+    /// The gate, a new UUID, or `new` to generate one
     #[arg(value_name = "GATE")]
-    id: OrNew<GateId>,
+    id: OrNew<NamedGate>,
     /// A file with the gate as JSON; `-` is standard input
     file: Option<PathBuf>,
     /// Its event
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
     /// Its name
     #[arg(long)]
     name: Option<Name>,
@@ -99,10 +100,13 @@ impl Gate {
         match self {
             Self::Put(put) => Report::object(&put.run(&client).await?),
             Self::List { event } => {
+                let event = event.id(&client).await?;
                 let path = format!("/api/v1/events/{event}/gates");
-                Report::list(&client.all::<CoreGate>(&path).await?)
+                named_rows::gates(&client.all::<CoreGate>(&path).await?, context.view)
             }
-            Self::Show { id, event } => {
+            Self::Show { gate, event } => {
+                let event = event.id(&client).await?;
+                let id = gate.id(&client, Some(event)).await?;
                 let path = format!("/api/v1/events/{event}/gates/{id}");
                 Report::object(&client.get::<CoreGate>(&path).await?)
             }
@@ -112,15 +116,20 @@ impl Gate {
 
 impl Put {
     async fn run(self, client: &Client) -> Result<CoreGate, Failure> {
-        let id = self.id.or_generate(GateId::generate);
-        let path = format!("/api/v1/events/{}/gates/{id}", self.event);
+        let event = self.event.id(client).await?;
+        let id = match &self.id {
+            OrNew::New => GateId::generate(env::now()),
+            OrNew::Id(gate) => gate.id(client, Some(event)).await?,
+        };
+        let path = format!("/api/v1/events/{event}/gates/{id}");
         let mut flags = Fields::default();
         flags.set("name", self.name)?;
         flags.set("code", self.code)?;
         flags.set("status", self.status)?;
         flags.set("capacity", self.capacity)?;
         flags.set("ticket_classes", self.ticket_classes)?;
-        put(client, &path, self.id, self.file.as_deref(), flags).await
+        let is_new = self.id == OrNew::New;
+        put(client, &path, is_new, self.file.as_deref(), flags).await
     }
 }
 

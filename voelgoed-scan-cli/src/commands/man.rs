@@ -1,4 +1,4 @@
-//! `man`: prints the manual page as roff, or writes a page for each command.
+//! `man`: prints the manual page as roff, or writes a page for each command and for the server.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ Examples:
   voelgoed-scan man | man -l -
   voelgoed-scan man --dir /usr/local/share/man/man1")]
 pub(crate) struct Man {
-    /// Write one page for each command into this folder instead
+    /// Write one page for each command, and one for the server, into this folder instead
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -38,7 +38,7 @@ impl Man {
             return Ok(Report::bytes(page));
         };
         std::fs::create_dir_all(&dir).map_err(|error| Failure::file(&dir, error))?;
-        let pages = write(command, &dir)?;
+        let pages = write(command, &dir)? + write(voelgoed_scan_server::Config::command(), &dir)?;
         Report::object(&Written { dir, pages })
     }
 }

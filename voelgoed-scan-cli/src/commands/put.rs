@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::value_parsers::OrNew;
 use crate::client::Client;
 use crate::env::BYTE_ORDER_MARK;
 use crate::failure::Failure;
@@ -26,14 +25,14 @@ pub(super) trait PutResource: Serialize + DeserializeOwned {
 ///
 /// With a file, the body is the file's object. Without one, it is the existing resource, or nothing where there is
 /// none yet. In both cases `flags` override its fields.
-pub(super) async fn put<T: PutResource, I>(
+pub(super) async fn put<T: PutResource>(
     client: &Client,
     path: &str,
-    id: OrNew<I>,
+    is_new: bool,
     file: Option<&Path>,
     flags: Fields,
 ) -> Result<T, Failure> {
-    let mut fields = match (file, id) {
+    let mut fields = match (file, is_new) {
         (Some(file), _) => Fields::from_file(file)?,
         (None, _) if flags.is_empty() => {
             return Err(Failure::Usage {
@@ -41,8 +40,8 @@ pub(super) async fn put<T: PutResource, I>(
                 hint: "give a FILE, or flags such as --name and --status",
             });
         }
-        (None, OrNew::New) => Fields::default(),
-        (None, OrNew::Id(_)) => match client.find::<T>(path).await? {
+        (None, true) => Fields::default(),
+        (None, false) => match client.find::<T>(path).await? {
             Some(existing) => Fields::of(&existing, T::OMITTED),
             None => Fields::default(),
         },

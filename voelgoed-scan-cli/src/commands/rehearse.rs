@@ -5,6 +5,7 @@ mod event_copy;
 mod load;
 mod measurements;
 mod percentage;
+mod recommendation;
 mod report;
 
 use std::num::NonZeroU32;
@@ -14,7 +15,6 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::model::EventId;
 use voelgoed_scan_server::config::parse_duration;
 
 use self::connection::Target;
@@ -25,6 +25,7 @@ use self::percentage::Percentage;
 use self::report::RehearsalReport;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::names::NamedEvent;
 use crate::output::Report;
 use crate::{env, progress};
 
@@ -52,6 +53,8 @@ Afterwards, also after Ctrl-C, the devices are revoked, which ends their session
 admit any more. Its records stay, because recorded scans are never deleted. The command exits 1 if a scan was answered \
 with an error.
 
+The end is a recommendation: the scans a second and the devices that the server carries, and what limits it.
+
 The payloads are fetched from the server, one request a ticket. With the servers' master secret (--secret-key-file or \
 VOELGOED_SCAN_SECRET_KEY) they are signed here, which is faster. The server's --rate-limit applies: for more than 50 \
 scans a second and device, raise it or add devices.
@@ -62,8 +65,8 @@ Examples:
   voelgoed-scan rehearse --event EVENT --closed --concurrency 32 --duration 10s")]
 pub(crate) struct Rehearse {
     /// The event to copy
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
     /// The number of devices
     #[arg(long, value_name = "N", default_value = "50", conflicts_with = "closed")]
     devices: NonZeroU32,
@@ -112,7 +115,8 @@ impl Rehearse {
             })
         };
         let bar = progress::spinner(context.quiet);
-        let mut copy = EventCopy::new(client, self.event);
+        let event = self.event.id(&client).await?;
+        let mut copy = EventCopy::new(client, event);
         let outcome = async {
             let size = self.workload_size();
             let workload = tokio::select! {

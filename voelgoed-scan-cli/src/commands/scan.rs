@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio_util::io::ReaderStream;
 use voelgoed_scan_core::model::{
     Direction, Headcount, Medium, Override, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId,
@@ -99,16 +101,26 @@ impl Scan {
 
 /// Scans, and retries with the same scan id where no answer arrives.
 pub(super) async fn scan(client: &Client, request: &RawScanRequest) -> Result<ScanAnswer, Failure> {
+    retried(client, SCAN, request).await
+}
+
+/// Sends a request that counts once however often it is sent, and sends it again where no answer arrives.
+pub(super) async fn retried<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    request: &impl Serialize,
+) -> Result<T, Failure> {
     for delay in RETRY_DELAYS {
-        match client.post(SCAN, request).await {
+        match client.post(path, request).await {
             Err(failure) if failure.is_transient() => tokio::time::sleep(delay).await,
             outcome => return outcome,
         }
     }
-    client.post(SCAN, request).await
+    client.post(path, request).await
 }
 
-fn to_item(answer: &ScanAnswer) -> Result<Item, Failure> {
+/// The answer to a scan, and the exit code that it asks for.
+pub(super) fn to_item(answer: &ScanAnswer) -> Result<Item, Failure> {
     let exit = if answer.result == ScanResult::Valid {
         Exit::Done
     } else {
@@ -149,7 +161,8 @@ fn verdict_line(answer: &ScanAnswer) -> String {
         );
     }
     if let Some(previous) = &answer.previous_scan {
-        let by = if previous.same_device {
+        // Several people check in by hand with one key, which has no session.
+        let by = if previous.same_device && answer.session_id.is_some() {
             "this device"
         } else {
             &previous.device_name

@@ -6,13 +6,16 @@ use clap::{Args, Subcommand};
 use comfy_table::Cell;
 use serde::Serialize;
 use voelgoed_scan_core::model::{
-    EventId, Signal, SignalKind, SignalRule, SignalRulePatch, SignalSettings, SignalSettingsPatch,
+    Signal, SignalKind, SignalRule, SignalRulePatch, SignalSettings, SignalSettingsPatch,
 };
 
+use super::named_rows;
 use super::value_parsers::variant;
 use crate::client::{Client, Query};
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::{self, NamedEvent};
 use crate::output::{Report, TableRow};
 
 const SETTINGS: &str = "/api/v1/organization/signals";
@@ -40,8 +43,8 @@ pub(crate) struct Signals {
     #[command(subcommand)]
     command: Option<SignalsCommand>,
     /// The event
-    #[arg(required = true)]
-    event: Option<EventId>,
+    #[arg(required = true, env = env::EVENT)]
+    event: Option<NamedEvent>,
     /// Only signals of this kind
     #[arg(long, value_parser = variant::<SignalKind>(SignalKind::STRINGS))]
     kind: Option<SignalKind>,
@@ -91,10 +94,12 @@ impl Signals {
             return settings.run(&client).await;
         }
         let mut query = Query::new("/api/v1/scanning/signals");
-        query.add("event_id", self.event);
+        let event = names::event_id(&client, self.event.as_ref()).await?;
+        query.add("event_id", event);
         query.add("kind", self.kind);
         query.add("open", self.open.then_some(true));
-        Report::list(&client.all::<Signal>(&query.path()).await?)
+        let signals: Vec<Signal> = client.all(&query.path()).await?;
+        named_rows::signals(&client, event, &signals, context.view).await
     }
 }
 
@@ -176,22 +181,5 @@ pub(super) fn summary(signal: &Signal) -> String {
         ),
         SignalKind::LateBatch => format!("{} old scans uploaded", number(details.scans)),
         SignalKind::SyncWaiting => format!("{} scans wait", number(details.waiting)),
-    }
-}
-
-impl TableRow for Signal {
-    const COLUMNS: &'static [&'static str] =
-        &["KIND", "OPENED", "CLOSED", "GATE", "DEVICE", "TICKET", "WHAT"];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            Cell::new(self.kind),
-            Cell::new(self.opened_at),
-            Cell::new(or_dash(self.closed_at)),
-            Cell::new(or_dash(self.gate_id)),
-            Cell::new(or_dash(self.device_id)),
-            Cell::new(or_dash(self.ticket_id)),
-            Cell::new(summary(self)),
-        ]
     }
 }

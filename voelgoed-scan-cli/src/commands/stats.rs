@@ -2,10 +2,12 @@
 
 use clap::Args;
 use comfy_table::{Cell, Table};
-use voelgoed_scan_core::model::{EventId, EventOccupancy, PlaceCount};
+use voelgoed_scan_core::model::{EventOccupancy, PlaceCount};
 
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::{Report, TextStyle, align_right, new_table, render_table, styled};
 
 /// The arguments of `stats`.
@@ -15,13 +17,16 @@ use crate::output::{Report, TextStyle, align_right, new_table, render_table, sty
 )]
 pub(crate) struct Stats {
     /// The event
-    event: EventId,
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
 }
 
 impl Stats {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
-        let path = format!("/api/v1/scanning/events/{}/occupancy", self.event);
-        let occupancy: EventOccupancy = context.client()?.get(&path).await?;
+        let client = context.client()?;
+        let event = self.event.id(&client).await?;
+        let path = format!("/api/v1/scanning/events/{event}/occupancy");
+        let occupancy: EventOccupancy = client.get(&path).await?;
         Report::one(&occupancy, occupancy_text(&occupancy))
     }
 }

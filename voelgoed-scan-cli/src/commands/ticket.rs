@@ -1,28 +1,35 @@
 //! `ticket`: imports, issues, lists, shows and changes the tickets of an event.
 
+mod export;
 pub(super) mod import;
 mod issue;
 mod qr;
+mod sheet;
 
 use clap::{Args, Subcommand};
 use serde::Deserialize as _;
 use serde_json::Value;
 use voelgoed_scan_core::model::{
-    EventId, SettableStatus, TicketCode, TicketListing, TicketPatch, TicketStatus, TicketWithMedia,
+    SettableStatus, TicketCode, TicketListing, TicketPatch, TicketStatus, TicketWithMedia,
 };
 
+use super::named_rows;
 use super::value_parsers::{self, variant};
-use crate::client::Query;
+use crate::client::{Client, Query};
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
+use crate::names::NamedEvent;
 use crate::output::Report;
 
 /// The subcommands of `ticket`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ticket {
-    /// Import tickets from an NDJSON file, one ticket a line
+    /// Import tickets from NDJSON, JSON or CSV, or from the list of another system
     Import(import::Import),
-    /// Issue new tickets; prints their codes and, with --qr-dir, draws their QR codes
+    /// Export all tickets of an event, as the import takes them back
+    Export(export::Export),
+    /// Issue new tickets; prints their codes and, with --qr-dir or --sheet, draws their QR codes
     Issue(issue::Issue),
     /// List tickets, or search them by the start of a code, a holder or an order
     #[command(visible_alias = "search")]
@@ -31,11 +38,11 @@ Examples:
   voelgoed-scan ticket list --event EVENT --status voided
   voelgoed-scan ticket search --event EVENT 'van der Merwe'")]
     List {
-        /// The start of a code, a holder's name or an order: at least 3 characters
+        /// The start of a code, of a word of a holder's name or of an order: two characters, or one that is not Latin
         search: Option<String>,
         /// Their event
-        #[arg(long)]
-        event: EventId,
+        #[arg(long, env = env::EVENT)]
+        event: NamedEvent,
         /// Only tickets of this status
         #[arg(long, value_parser = variant::<TicketStatus>(TicketStatus::STRINGS))]
         status: Option<TicketStatus>,
@@ -63,14 +70,15 @@ pub(crate) struct TicketArgs {
     #[arg(value_parser = value_parsers::ticket_code)]
     code: TicketCode,
     /// Its event
-    #[arg(long)]
-    event: EventId,
+    #[arg(long, env = env::EVENT)]
+    event: NamedEvent,
 }
 
 impl Ticket {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         match self {
             Self::Import(import) => import.run(context).await,
+            Self::Export(export) => export.run(context).await,
             Self::Issue(issue) => issue.run(context).await,
             Self::Qr(qr) => qr.run(context).await,
             Self::List {
@@ -78,15 +86,20 @@ impl Ticket {
                 event,
                 status,
             } => {
+                let client = context.client()?;
+                context.view.check_codes(&client).await?;
+                let event = event.id(&client).await?;
                 let mut query = Query::new(&format!("/api/v1/events/{event}/tickets"));
                 query.add("q", search);
                 query.add("status", status);
-                Report::list(&context.client()?.all::<TicketListing>(&query.path()).await?)
+                named_rows::tickets(&client.all::<TicketListing>(&query.path()).await?, context.view)
             }
             Self::Show(ticket) => {
-                let shown: Value = context.client()?.get(&ticket.path()).await?;
+                let client = context.client()?;
+                context.view.check_codes(&client).await?;
+                let shown: Value = client.get(&ticket.path(&client).await?).await?;
                 match TicketWithMedia::deserialize(&shown) {
-                    Ok(ticket) => Report::object(&ticket),
+                    Ok(ticket) => named_rows::ticket(&ticket, context.view),
                     // Readers do not see the code.
                     Err(_) => Report::object(&shown),
                 }
@@ -99,15 +112,15 @@ impl Ticket {
 }
 
 impl TicketArgs {
-    fn path(&self) -> String {
-        format!("/api/v1/events/{}/tickets/{}", self.event, self.code)
+    async fn path(&self, client: &Client) -> Result<String, Failure> {
+        let event = self.event.id(client).await?;
+        Ok(format!("/api/v1/events/{event}/tickets/{}", self.code))
     }
 
     async fn set_status(self, context: &Context, status: SettableStatus) -> Result<Report, Failure> {
-        let ticket: TicketWithMedia = context
-            .client()?
-            .patch(&self.path(), &TicketPatch { status })
-            .await?;
-        Report::object(&ticket)
+        let client = context.client()?;
+        let path = self.path(&client).await?;
+        let ticket: TicketWithMedia = client.patch(&path, &TicketPatch { status }).await?;
+        named_rows::ticket(&ticket, context.view)
     }
 }

@@ -1,66 +1,46 @@
-//! `watch`: shows the scans, the number of people inside and the signals as they happen.
+//! `watch`: shows the scans, the number of people inside and the signals as they happen: as a dashboard on a terminal, else as
+//! lines.
 
-use std::time::Duration;
+mod dashboard;
+mod subscription;
+mod terminal;
+mod view;
+
+use std::io::IsTerminal as _;
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use voelgoed_scan_core::model::{EventId, EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
+use voelgoed_scan_core::model::{EventOccupancy, ScanRecord, ScanResult, Signal, SignalKind};
 
+use self::subscription::{Message, Subscription};
 use super::signals::summary;
-use crate::client::{self, Client};
+use crate::args::OutputFormat;
 use crate::context::Context;
+use crate::env;
 use crate::failure::Failure;
-use crate::output::{Item, Report, ResultStream, TextStyle, styled};
-
-/// The delay before each attempt to reconnect.
-const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+use crate::names::NamedEvent;
+use crate::output::{Item, Report, TextStyle, styled};
 
 /// The arguments of `watch`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows every scan, the number of people inside and, to owner, admin and staff, every signal until Ctrl-C. After a lost connection it continues where it \
-stopped.
+On a terminal it is a dashboard: gates, rate, denials, devices and the last scans. q ends it, the arrow keys and page keys scroll \
+the scans. Figures are dimmed while there is no connection. Elsewhere, and with --lines, it prints every scan, the number of \
+people inside and, to owner, admin and staff, every signal until Ctrl-C. After a lost connection it continues where it stopped.
 
 Examples:
   voelgoed-scan watch EVENT
+  voelgoed-scan watch EVENT --lines
   voelgoed-scan watch EVENT --output json | jq -c 'select(.event==\"scan\").data'")]
 pub(crate) struct Watch {
     /// The event
-    event: EventId,
-}
-
-/// A server-sent event (WHATWG HTML, section 9.2).
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Message {
-    event: String,
-    id: Option<String>,
-    data: String,
-}
-
-impl Message {
-    /// Adds a line. Returns `true` at the empty line that ends the message.
-    fn add_line(&mut self, line: &str) -> bool {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() {
-            return true;
-        }
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => value.clone_into(&mut self.event),
-            "id" => self.id = Some(value.to_owned()),
-            "data" if self.data.is_empty() => value.clone_into(&mut self.data),
-            "data" => {
-                self.data.push('\n');
-                self.data.push_str(value);
-            }
-            // A comment, or a field that this version does not know.
-            _ => {}
-        }
-        false
-    }
+    #[arg(env = env::EVENT)]
+    event: NamedEvent,
+    /// Print lines on a terminal, too
+    #[arg(long)]
+    lines: bool,
 }
 
 /// A message in JSON output.
@@ -70,27 +50,21 @@ struct MessageJson<'a> {
     data: &'a RawValue,
 }
 
-/// A subscription to the stream, which reconnects and continues after the last message.
-struct Subscription {
-    client: Client,
-    path: String,
-    lines: ResultStream<String>,
-    last_event_id: Option<String>,
-}
-
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         let client = context.client()?;
-        let path = format!("/api/v1/scanning/events/{}/stream", self.event);
-        let lines = client::lines(client.events(&path, None).await?);
-        let subscription = Subscription {
-            client,
-            path,
-            lines,
-            last_event_id: None,
-        };
+        let event = self.event.id(&client).await?;
+        let path = format!("/api/v1/scanning/events/{event}/stream");
+        let subscription = Subscription::open(client.clone(), path).await?;
+        let is_dashboard = !self.lines
+            && context.output == OutputFormat::Table
+            && std::io::stdout().is_terminal()
+            && std::io::stdin().is_terminal();
+        if is_dashboard {
+            return terminal::run(&client, event, subscription).await;
+        }
         let messages = stream::unfold(subscription, async |mut subscription| {
-            let message = subscription.next().await;
+            let message = subscription.next_message().await;
             Some((message, subscription))
         });
         let items = messages.filter_map(async |message| match message {
@@ -98,44 +72,6 @@ impl Watch {
             Err(failure) => Some(Err(failure)),
         });
         Ok(Report::Stream(Box::pin(items)))
-    }
-}
-
-impl Subscription {
-    /// The next message. Reconnects until it succeeds or fails for good.
-    async fn next(&mut self) -> Result<Message, Failure> {
-        let mut message = Message::default();
-        loop {
-            match self.lines.next().await {
-                Some(Ok(line)) => {
-                    if !message.add_line(&line) {
-                        continue;
-                    }
-                    if message.id.is_some() {
-                        self.last_event_id.clone_from(&message.id);
-                    }
-                    if message.data.is_empty() {
-                        message = Message::default();
-                    } else {
-                        return Ok(message);
-                    }
-                }
-                Some(Err(failure)) if !failure.is_transient() => return Err(failure),
-                Some(Err(_)) | None => {
-                    message = Message::default();
-                    tokio::time::sleep(RECONNECT_DELAY).await;
-                    match self
-                        .client
-                        .events(&self.path, self.last_event_id.as_deref())
-                        .await
-                    {
-                        Ok(chunks) => self.lines = client::lines(chunks),
-                        Err(failure) if failure.is_transient() => {}
-                        Err(failure) => return Err(failure),
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -215,24 +151,4 @@ fn occupancy_text(occupancy: &EventOccupancy) -> String {
         occupancy.scans_per_minute
     );
     styled(TextStyle::Info, &text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_line_ends_a_message_and_comments_are_ignored() {
-        let mut message = Message::default();
-        for line in [": alive", "id: 7", "event: scan\r", "data: {\"a\":", "data:1}"] {
-            assert!(!message.add_line(line), "{line}");
-        }
-        assert!(message.add_line("\r"));
-        let expected = Message {
-            event: "scan".to_owned(),
-            id: Some("7".to_owned()),
-            data: "{\"a\":\n1}".to_owned(),
-        };
-        assert_eq!(message, expected);
-    }
 }

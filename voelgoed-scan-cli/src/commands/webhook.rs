@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 use voelgoed_scan_core::model::{
-    AcceptedDelivery, CreatedWebhook, DeliveryId, DeliveryStatus, EventId, FieldUpdate, RotatedSecret,
-    Webhook, WebhookCreate, WebhookDelivery, WebhookDescription, WebhookId, WebhookPatch, WebhookSecret,
+    AcceptedDelivery, CreatedWebhook, DeliveryId, DeliveryStatus, FieldUpdate, RotatedSecret, Webhook,
+    WebhookCreate, WebhookDelivery, WebhookDescription, WebhookId, WebhookPatch, WebhookSecret,
     WebhookStatus, WebhookTypes, WebhookUrl,
 };
 use zeroize::Zeroizing;
@@ -15,6 +15,7 @@ use super::value_parsers::{OrNone, variant};
 use crate::client::Query;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::names::{self, NamedEvent};
 use crate::output::Report;
 
 const WEBHOOKS: &str = "/api/v1/webhooks";
@@ -41,7 +42,7 @@ Examples:
         types: Vec<String>,
         /// Only what happens at this event; repeatable. Without it, at every event
         #[arg(long = "event", value_name = "EVENT")]
-        events: Vec<EventId>,
+        events: Vec<NamedEvent>,
         /// Tell it ticket codes too. Where an event admits unsigned codes, each of them opens the gate
         #[arg(long)]
         codes: bool,
@@ -79,7 +80,7 @@ Examples:
         types: Vec<String>,
         /// Only what happens at this event; repeatable, replaces the present events
         #[arg(long = "event", value_name = "EVENT", conflicts_with = "all_events")]
-        events: Vec<EventId>,
+        events: Vec<NamedEvent>,
         /// What happens at every event
         #[arg(long)]
         all_events: bool,
@@ -176,7 +177,7 @@ impl WebhookCommand {
                 let create = WebhookCreate {
                     url,
                     types: webhook_types(types)?,
-                    event_ids: (!events.is_empty()).then_some(events),
+                    event_ids: Some(names::event_ids(&client, &events).await?).filter(|ids| !ids.is_empty()),
                     codes,
                     description,
                     secret: secret_file.as_ref().map(read_secret).transpose()?,
@@ -203,7 +204,7 @@ impl WebhookCommand {
                     event_ids: match events {
                         _ if all_events => FieldUpdate::Clear,
                         events if events.is_empty() => FieldUpdate::Keep,
-                        events => FieldUpdate::Set(events),
+                        events => FieldUpdate::Set(names::event_ids(&client, &events).await?),
                     },
                     description: match description {
                         None => FieldUpdate::Keep,

@@ -104,6 +104,10 @@ impl ApiClient<'_> {
         }
         if let Some(client) = self.client {
             http_request.headers.extend(app_version(&client.setup.app));
+            http_request.headers.push(HttpHeader {
+                name: "Accept-Language".to_owned(),
+                value: client.language().as_str().to_owned(),
+            });
         }
         let response = tokio::time::timeout(timeout, self.transport.send(http_request)).await;
         let response = response.unwrap_or(Err(TransportError::TimedOut))?;

@@ -12,6 +12,7 @@ mod clock;
 pub(crate) mod debounce;
 mod decide;
 mod error;
+mod language;
 mod learn;
 mod lock;
 mod log;
@@ -39,8 +40,8 @@ use tokio::sync::Mutex;
 use crate::client::Clock;
 use crate::manifest::TicketKey;
 use crate::model::{
-    DeviceId, DeviceScope, Direction, EventId, GateId, Metadata, OrganizationId, Override, Reading, ScanId,
-    ScanResult, StaleManifest, Timestamp,
+    DeviceId, DeviceScope, Direction, EventId, GateId, Language, Metadata, OrganizationId, Override, Reading,
+    ScanId, ScanResult, StaleManifest, Timestamp,
 };
 use crate::sync::{LinkHash, SyncScan};
 use crate::token::medium_of;
@@ -54,7 +55,7 @@ use lock::DatabaseLock;
 use log::{DeviceLog, LogEntry};
 use manifests::ActiveManifest;
 use memory::LocalPassage;
-pub(crate) use own_scans::{OwnPassage, OwnVerdict, RecordedScans};
+pub(crate) use own_scans::{OwnPassage, OwnVerdict, PassagePlace, RecordedScans};
 pub use rejected::RejectedScan;
 pub use replacement::{RescueReport, StorageReplacement};
 pub use revocation::DeviceRefusal;
@@ -100,6 +101,8 @@ pub struct OfflineScannerOptions {
     pub manifests_held: usize,
     /// The SHA-256 of the device token. A refusal by the server belongs to the token that it refused.
     pub token_sha256: [u8; 32],
+    /// The language of the steward's messages. [`OfflineScanner::set_language`] changes it.
+    pub language: Language,
 }
 
 impl Default for OfflineScannerOptions {
@@ -108,6 +111,7 @@ impl Default for OfflineScannerOptions {
             clock: None,
             manifests_held: DEFAULT_MANIFESTS_HELD,
             token_sha256: [0; 32],
+            language: Language::English,
         }
     }
 }
@@ -144,6 +148,7 @@ pub struct OfflineScan {
 pub struct OfflineScanner {
     setup: OfflineScannerSetup,
     options: OfflineScannerOptions,
+    language: parking_lot::Mutex<Language>,
     state: Mutex<State>,
 }
 
@@ -231,6 +236,7 @@ impl OfflineScanner {
         };
         manifests::activate_last_used(&mut state, &setup).await?;
         Ok(Self {
+            language: parking_lot::Mutex::new(options.language),
             setup,
             options,
             state: Mutex::new(state),
@@ -256,13 +262,14 @@ impl OfflineScanner {
     ) -> Result<Verdict, OfflineError> {
         truncate(&mut scan.reading);
         let state = &mut *self.state.lock().await;
-        match self.decide_with(state, event, &scan).await {
+        let decided = match self.decide_with(state, event, &scan).await {
             Err(error) if error.is_damage() => {
                 self.replace_database(state, error).await?;
                 self.decide_with(state, event, &scan).await
             }
             decided => decided,
-        }
+        };
+        Ok(self.with_message(state, decided?))
     }
 
     async fn decide_with(

@@ -2,7 +2,8 @@
 //!
 //! The server lists what it has recorded, whoever decided it. Without the server, and while scans wait for upload, which the
 //! server does not have yet, the phone lists what it has recorded itself: the scans that it decided, and the admissions and
-//! exits that the server decided here. It keeps no other decision of the server.
+//! exits that the server decided here. It keeps no other decision of the server. It lists them in the order in which it
+//! recorded them, because its estimate of the server's clock is not exact enough to put them in order by their times.
 //!
 //! Invariant: a word of the server that this version does not know, such as a new reason, hides no scan.
 
@@ -13,7 +14,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::client::listing::{ListPage, server_was_not_asked};
-use crate::client::offline::{OwnPassage, OwnVerdict, RecordedScans};
+use crate::client::offline::{OwnPassage, OwnVerdict, PassagePlace, RecordedScans};
 use crate::client::{ClientError, ScannerClient};
 use crate::model::{Direction, EventId, GateId, Reason, ScanId, ScanResult, TicketCode, Timestamp};
 
@@ -99,8 +100,7 @@ struct PhoneCursor {
     /// The scan of the log that was listed last.
     sequence: u64,
     /// The admission or exit by the server that was listed last.
-    at: Timestamp,
-    scan_id: ScanId,
+    passage: PassagePlace,
 }
 
 impl PhoneCursor {
@@ -108,16 +108,24 @@ impl PhoneCursor {
     fn newest() -> Self {
         Self {
             sequence: u64::MAX,
-            at: Timestamp::MAX,
-            scan_id: uuid::Uuid::max().into(),
+            passage: PassagePlace {
+                log_sequence: u64::MAX,
+                at: Timestamp::MAX,
+                scan_id: uuid::Uuid::max().into(),
+            },
         }
     }
 }
 
 impl fmt::Display for PhoneCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.at.as_millis();
-        write!(f, "{PHONE_CURSOR}{}:{at}:{}", self.sequence, self.scan_id)
+        let PassagePlace {
+            log_sequence,
+            at,
+            scan_id,
+        } = self.passage;
+        let at = at.as_millis();
+        write!(f, "{PHONE_CURSOR}{}:{log_sequence}:{at}:{scan_id}", self.sequence)
     }
 }
 
@@ -127,11 +135,14 @@ impl FromStr for PhoneCursor {
     /// Parses a cursor that this phone made. Any other text is `unexpected_answer`.
     fn from_str(text: &str) -> Result<Self, ClientError> {
         let parse = || {
-            let mut parts = text.strip_prefix(PHONE_CURSOR)?.splitn(3, ':');
+            let mut parts = text.strip_prefix(PHONE_CURSOR)?.splitn(4, ':');
             Some(Self {
                 sequence: parts.next()?.parse().ok()?,
-                at: Timestamp::from_millis(parts.next()?.parse().ok()?),
-                scan_id: parts.next()?.parse::<uuid::Uuid>().ok()?.into(),
+                passage: PassagePlace {
+                    log_sequence: parts.next()?.parse().ok()?,
+                    at: Timestamp::from_millis(parts.next()?.parse().ok()?),
+                    scan_id: parts.next()?.parse::<uuid::Uuid>().ok()?.into(),
+                },
             })
         };
         parse().ok_or(ClientError::UnexpectedAnswer)
@@ -213,21 +224,22 @@ impl ScannerClient {
     async fn recorded_scans(&self, after: PhoneCursor) -> Result<OwnScans, ClientError> {
         let RecordedScans { verdicts, passages } = self
             .offline
-            .recorded_scans(after.sequence, (after.at, after.scan_id), PAGE_SIZE + 1)
+            .recorded_scans(after.sequence, after.passage, PAGE_SIZE + 1)
             .await?;
         let mut verdicts = verdicts.into_iter().peekable();
         let mut passages = passages.into_iter().peekable();
         let (mut scans, mut last) = (Vec::new(), after);
         while scans.len() < usize::from(PAGE_SIZE) {
-            let next_verdict = verdicts.peek().map(|one| one.verdict.scanned_at);
-            let next_passage = passages.peek().map(|one| one.at);
-            if next_verdict >= next_passage
+            // What was recorded after a scan of the log and before the next one is newer than that scan.
+            let next_verdict = verdicts.peek().map(|one| one.sequence);
+            let next_passage = passages.peek().map(|one| one.place.log_sequence);
+            if next_verdict > next_passage
                 && let Some(own) = verdicts.next()
             {
                 last.sequence = own.sequence;
                 scans.push(own.into());
             } else if let Some(passage) = passages.next() {
-                (last.at, last.scan_id) = (passage.at, passage.scan_id);
+                last.passage = passage.place;
                 scans.push(passage.into());
             } else {
                 break;
@@ -264,7 +276,7 @@ impl From<OwnVerdict> for ListedScan {
 impl From<OwnPassage> for ListedScan {
     fn from(passage: OwnPassage) -> Self {
         Self {
-            scan_id: passage.scan_id,
+            scan_id: passage.place.scan_id,
             event_id: passage.event_id,
             gate_id: passage.gate_id,
             gate_name: Some(passage.gate_name),
@@ -272,7 +284,7 @@ impl From<OwnPassage> for ListedScan {
             direction: passage.direction,
             result: Some(ScanResult::Valid),
             reason: Some(passage.reason),
-            scanned_at: passage.at,
+            scanned_at: passage.place.at,
             undone: false,
             is_waiting: false,
         }
@@ -287,13 +299,23 @@ mod tests {
     fn a_cursor_of_the_phone_is_read_back_and_any_other_text_is_an_error() {
         let cursor = PhoneCursor {
             sequence: 17,
-            at: Timestamp::from_millis(1_790_000_000_123),
-            scan_id: uuid::Uuid::from_u128(5).into(),
+            passage: PassagePlace {
+                log_sequence: 16,
+                at: Timestamp::from_millis(1_790_000_000_123),
+                scan_id: uuid::Uuid::from_u128(5).into(),
+            },
         };
         for cursor in [cursor, PhoneCursor::newest()] {
             assert_eq!(cursor.to_string().parse::<PhoneCursor>().ok(), Some(cursor));
         }
-        for text in ["", "phone:", "phone:1:2", "phone:1:2:x", "17:1:2", "phone:-1:2:3"] {
+        for text in [
+            "",
+            "phone:",
+            "phone:1:2",
+            "phone:1:2:3:x",
+            "17:1:2:3",
+            "phone:-1:2:3:4",
+        ] {
             let error = text.parse::<PhoneCursor>().err();
             assert_eq!(
                 error.map(|error| error.code().to_owned()).as_deref(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{SecretStore, Transport};
-use crate::model::{App, Timestamp};
+use crate::model::{App, Language, Timestamp};
 
 /// The device's own clocks. The wall clock may be wrong: the client measures its offset from the server's clock.
 pub trait Clock: Send + Sync {
@@ -93,6 +93,9 @@ pub struct ClientSetup {
     pub secrets: Arc<dyn SecretStore>,
     /// The device's clock.
     pub clock: Arc<dyn Clock>,
+    /// The language of the steward's messages. [`ScannerClient::set_language`](crate::client::ScannerClient::set_language)
+    /// changes it.
+    pub language: Language,
     /// Timeouts and intervals.
     pub settings: ClientSettings,
 }

@@ -1,5 +1,6 @@
 mod answers;
 mod http;
+mod language;
 mod lost_scans;
 mod manifest_download;
 mod office;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::client::offline::tests::{MADE_AT, TestEvent};
-use crate::model::{App, EnrollmentCode, Name};
+use crate::model::{App, EnrollmentCode, Language, Name};
 use server::FakeServer;
 
 /// A secret store in memory.
@@ -66,6 +67,7 @@ impl Fixture {
             transport: Arc::clone(&server) as _,
             secrets: Arc::clone(&secrets) as _,
             clock: Arc::new(move || MADE_AT.plus_millis(now.load(Ordering::SeqCst))),
+            language: Language::English,
             settings: ClientSettings {
                 scan_timeout: Duration::from_millis(200),
                 initial_backoff: Duration::from_millis(2),

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::manifest::body::TicketRecord;
 use crate::manifest::media::{MediaOwners, encode_media};
+use crate::manifest::messages::encode_messages;
 use crate::manifest::section::{HEADER_LENGTH, Section};
 use crate::manifest::wire::{FORMAT_VERSION, MAGIC, SIGNATURE_LENGTH, Writer, encode_time};
 use crate::manifest::{ManifestGate, ManifestHead, ManifestTicket};
 use crate::model::{
-    ClassName, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, Reentry, SigningKey,
-    Timestamp,
+    ClassName, CustomMessages, Event, EventStatus, Gate, GateId, GateStatus, KeyFormat, KeyStatus, Reentry,
+    SigningKey, Timestamp,
 };
 use crate::token::Keyring;
 
@@ -31,6 +32,8 @@ pub struct ManifestFacts<'a> {
     pub gates: &'a [Gate],
     /// The organization's keys. Of VG1 keys the manifest lists only the ids of revoked ones.
     pub keys: &'a [SigningKey],
+    /// The messages that the organization replaced.
+    pub messages: &'a CustomMessages,
     /// The deduplication window.
     pub dedup_window: Duration,
 }
@@ -122,6 +125,7 @@ fn head(facts: &ManifestFacts<'_>, base: Option<u64>) -> ManifestHead {
         keys: facts.keys.iter().filter(is_listed).copied().collect(),
         dedup_window: facts.dedup_window,
         days: facts.event.day_begins(facts.made_at),
+        messages: facts.messages.clone(),
     }
 }
 
@@ -298,6 +302,7 @@ pub(super) fn encode<I: Iterator<Item = TicketRecord>>(
             Ok(())
         })?;
     }
+    encode_messages(&mut to, &head.messages)?;
     Ok(to.0)
 }
 

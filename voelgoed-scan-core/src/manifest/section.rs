@@ -42,11 +42,13 @@ pub(super) enum Section {
     Media,
     /// The admissions on the day of the last one, of a `daily` event.
     DayAdmissions,
+    /// The messages that the organization replaced, if it replaced any.
+    Messages,
 }
 
 impl Section {
     /// All sections, in the order of their tags.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Version,
         Self::Event,
         Self::Keys,
@@ -61,6 +63,7 @@ impl Section {
         Self::Days,
         Self::Media,
         Self::DayAdmissions,
+        Self::Messages,
     ];
 
     /// The tag in the bytes.
@@ -80,12 +83,13 @@ impl Section {
             Self::Days => 18,
             Self::Media => 19,
             Self::DayAdmissions => 20,
+            Self::Messages => 21,
         }
     }
 
     /// Whether a reader that does not know the section must refuse the manifest.
     const fn is_required(self) -> bool {
-        !matches!(self, Self::Media)
+        !matches!(self, Self::Media | Self::Messages)
     }
 
     fn position(tag: u8) -> Option<usize> {

@@ -1,5 +1,6 @@
 mod golden;
 mod media;
+mod messages;
 mod sections;
 
 use proptest::prelude::*;
@@ -8,8 +9,8 @@ use uuid::Uuid;
 use super::*;
 use crate::manifest::section::Section;
 use crate::model::{
-    EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime, Name, Reentry, StaleManifest,
-    TimeZoneName,
+    CustomMessages, EventStatus, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime, Name, Reentry,
+    StaleManifest, TimeZoneName,
 };
 use crate::token::{Keyring, MasterSecret};
 
@@ -109,6 +110,16 @@ fn signed(version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8
 }
 
 fn signed_for_event(event: &Event, version: u64, base: Option<u64>, tickets: &[ManifestTicket]) -> Vec<u8> {
+    signed_with_messages(CustomMessages::NONE, event, version, base, tickets)
+}
+
+fn signed_with_messages(
+    messages: &CustomMessages,
+    event: &Event,
+    version: u64,
+    base: Option<u64>,
+    tickets: &[ManifestTicket],
+) -> Vec<u8> {
     let facts = ManifestFacts {
         version,
         made_at: MADE,
@@ -116,6 +127,7 @@ fn signed_for_event(event: &Event, version: u64, base: Option<u64>, tickets: &[M
         event,
         gates: &[gate(11), gate(12)],
         keys: &keys(),
+        messages,
         dedup_window: Duration::from_mins(5),
     };
     let tickets = tickets.iter().cloned();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AuditContext, AuthenticatedDevice, Claims, DecidedBy, DeviceId, Direction, EventId, Format, GateId,
-    KeyId, Metadata, OrganizationId, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord,
-    ScannedTicket, SessionId, TicketFacts, Timestamp, Warning,
+    ApiKeyId, AuditContext, AuthenticatedDevice, Claims, DecidedBy, DeviceId, Direction, EventId, Format,
+    GateId, KeyId, Metadata, OrganizationId, Override, PreviousScan, Reason, ScanAnswer, ScanId, ScanRecord,
+    ScannedTicket, SessionId, Source, TicketFacts, Timestamp, Warning,
 };
 
 /// The stored traces of a payload. The payload itself is never stored.
@@ -54,12 +54,10 @@ impl Fingerprint {
 pub struct Attempt {
     /// The client's id of the scan, or one that the server generated.
     pub scan_id: ScanId,
-    /// The device's organization.
+    /// The organization.
     pub organization_id: OrganizationId,
-    /// The device.
-    pub device_id: DeviceId,
-    /// Its session.
-    pub session_id: SessionId,
+    /// Who scans.
+    pub scanned_by: ScannedBy,
     /// The session's event.
     pub event_id: EventId,
     /// The session's gate.
@@ -85,10 +83,85 @@ pub struct Attempt {
     pub metadata: Option<Metadata>,
     /// The warnings of the answer.
     pub warnings: Vec<Warning>,
-    /// The call that sent the scan. Only one with an override has it: the audit log names it.
+    /// The call that sent the scan. Only an override and a check-in by hand have it: the audit log names it.
     pub origin: Option<Arc<AuditContext>>,
     /// Whether no cache of another node can deny this scan, so that the database may admit a ticket that was admitted before.
     pub claimed: bool,
+}
+
+/// Who scans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScannedBy {
+    /// A device in a session.
+    Device {
+        /// The device.
+        id: DeviceId,
+        /// Its session.
+        session_id: SessionId,
+    },
+    /// A member of the organization, who checks a ticket in by hand.
+    Desk {
+        /// The member's API key.
+        api_key_id: ApiKeyId,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl ScannedBy {
+    /// The device, or the API key in its place, as ledgers and the database name it.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        match self {
+            Self::Device { id, .. } => *id,
+            Self::Desk { api_key_id, .. } => DeviceId::from_uuid(*api_key_id.as_uuid()),
+        }
+    }
+
+    /// The device; `None` for a check-in by hand.
+    #[must_use]
+    pub const fn device_id(&self) -> Option<DeviceId> {
+        match self {
+            Self::Device { id, .. } => Some(*id),
+            Self::Desk { .. } => None,
+        }
+    }
+
+    /// The API key of a check-in by hand.
+    #[must_use]
+    pub const fn api_key_id(&self) -> Option<ApiKeyId> {
+        match self {
+            Self::Device { .. } => None,
+            Self::Desk { api_key_id, .. } => Some(*api_key_id),
+        }
+    }
+
+    /// The device's session; `None` for a check-in by hand.
+    #[must_use]
+    pub const fn session_id(&self) -> Option<SessionId> {
+        match self {
+            Self::Device { session_id, .. } => Some(*session_id),
+            Self::Desk { .. } => None,
+        }
+    }
+
+    /// How the scan reaches the server.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        match self {
+            Self::Device { .. } => Source::Online,
+            Self::Desk { .. } => Source::Desk,
+        }
+    }
+
+    /// The name of a desk, for retries: a device keeps its name after it was revoked, an API key does not.
+    #[must_use]
+    pub fn desk_name(&self) -> Option<String> {
+        match self {
+            Self::Device { .. } => None,
+            Self::Desk { name, .. } => Some(name.clone()),
+        }
+    }
 }
 
 /// The result of the checks before the database.
@@ -170,6 +243,9 @@ pub struct AnswerSnapshot {
     /// The warnings.
     #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+    /// The name of the desk that checked the ticket in.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub desk_name: Option<String>,
 }
 
 /// Settings of the rules that come from the configuration.

@@ -12,7 +12,7 @@ use serde::Serialize;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::model::AnswerSnapshot;
 use crate::model::{
-    ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata, Note,
+    ApiKeyId, ClassName, DecidedBy, DeviceId, Direction, EventId, Format, GateId, KeyId, Metadata, Note,
     OrganizationId, Reason, RecordedOverride, ScanAnswer, ScanId, ScanRecord, ScanResult, Seat, SessionId,
     Source, TicketCode, TicketId, TicketStatus, Timestamp, Undone, Warning,
 };
@@ -190,6 +190,7 @@ macro_rules! ids {
 }
 
 ids!(
+    ApiKeyId,
     DeviceId,
     EventId,
     GateId,

@@ -3,6 +3,7 @@
 //! HTTP, the CLI, the bindings, logs and rows use this table. Code matches on [`Reason`] without a wildcard, so that a
 //! new reason breaks the build wherever it must be handled.
 
+use crate::model::Language;
 use crate::model::text::string_enum;
 
 string_enum! {
@@ -24,7 +25,7 @@ string_enum! {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $result:ident: $reason:ident = $string:literal, $message:literal;)+) => {
+    ($($(#[$doc:meta])* $result:ident: $reason:ident = $string:literal;)+) => {
         string_enum! {
             /// The reason of a result.
             pub enum Reason {
@@ -40,86 +41,86 @@ macro_rules! reasons {
                     $(Self::$reason => ScanResult::$result,)+
                 }
             }
-
-            /// A short English sentence for the steward.
-            #[must_use]
-            pub const fn message(self) -> &'static str {
-                match self {
-                    $(Self::$reason => $message,)+
-                }
-            }
         }
     };
 }
 
 reasons! {
     /// An admission within the ticket's entry limit.
-    Valid: Admitted = "admitted", "Admitted";
+    Valid: Admitted = "admitted";
     /// An admission past the entry limit that the re-entry policy allows.
-    Valid: Readmitted = "readmitted", "Admitted again";
+    Valid: Readmitted = "readmitted";
     /// An exit was recorded.
-    Valid: Exited = "exited", "Exit recorded";
+    Valid: Exited = "exited";
     /// A steward forced the admission.
-    Valid: Overridden = "overridden", "Admitted by override";
+    Valid: Overridden = "overridden";
 
     /// A ticket for one person has used its admission.
-    Duplicate: AlreadyScanned = "already_scanned", "Already scanned";
+    Duplicate: AlreadyScanned = "already_scanned";
     /// A ticket for several people has used its admissions.
-    Duplicate: EntryLimitReached = "entry_limit_reached", "Everyone on this ticket is in";
+    Duplicate: EntryLimitReached = "entry_limit_reached";
     /// The policy `after_exit` needs an exit before the next entry.
-    Duplicate: AlreadyInside = "already_inside", "Already inside";
+    Duplicate: AlreadyInside = "already_inside";
 
     /// The payload has no known format.
-    InvalidToken: Malformed = "malformed", "Not a ticket";
+    InvalidToken: Malformed = "malformed";
     /// The organization has no key of this id.
-    InvalidToken: UnknownKey = "unknown_key", "Signed with an unknown key";
+    InvalidToken: UnknownKey = "unknown_key";
     /// The key is revoked.
-    InvalidToken: KeyRevoked = "key_revoked", "Signed with a revoked key";
+    InvalidToken: KeyRevoked = "key_revoked";
     /// The payload is a bare code, and the event accepts only signed payloads.
-    InvalidToken: UnsignedNotAllowed = "unsigned_not_allowed", "Typed codes are not allowed here";
+    InvalidToken: UnsignedNotAllowed = "unsigned_not_allowed";
     /// The signature is invalid: a forgery, or a ticket of another organization.
-    InvalidToken: BadSignature = "bad_signature", "Not a genuine ticket";
+    InvalidToken: BadSignature = "bad_signature";
     /// The payload's validity window has ended.
-    InvalidToken: TokenExpired = "token_expired", "This QR code has expired";
+    InvalidToken: TokenExpired = "token_expired";
     /// The payload's validity window has not begun.
-    InvalidToken: TokenNotYetValid = "token_not_yet_valid", "This QR code is not valid yet";
+    InvalidToken: TokenNotYetValid = "token_not_yet_valid";
     /// The organization has no such ticket.
-    InvalidToken: TicketNotFound = "ticket_not_found", "Ticket not found";
+    InvalidToken: TicketNotFound = "ticket_not_found";
 
     /// The ticket is for another event.
-    WrongEvent: OtherEvent = "other_event", "Ticket for another event";
+    WrongEvent: OtherEvent = "other_event";
 
     /// Only other gates admit the ticket.
-    WrongGate: GateNotAllowed = "gate_not_allowed", "Wrong gate";
+    WrongGate: GateNotAllowed = "gate_not_allowed";
 
     /// The ticket is marked as used.
-    Refused: TicketUsed = "ticket_used", "Ticket is used";
+    Refused: TicketUsed = "ticket_used";
     /// The ticket is voided.
-    Refused: TicketVoided = "ticket_voided", "Ticket is void";
+    Refused: TicketVoided = "ticket_voided";
     /// The ticket is refunded.
-    Refused: TicketRefunded = "ticket_refunded", "Ticket was refunded";
+    Refused: TicketRefunded = "ticket_refunded";
     /// The ticket's validity window has not begun.
-    Refused: TicketNotYetValid = "ticket_not_yet_valid", "Ticket is not valid yet";
+    Refused: TicketNotYetValid = "ticket_not_yet_valid";
     /// The ticket's validity window has ended.
-    Refused: TicketExpired = "ticket_expired", "Ticket has expired";
+    Refused: TicketExpired = "ticket_expired";
     /// The event is not live.
-    Refused: EventNotLive = "event_not_live", "The event is not open for entry";
+    Refused: EventNotLive = "event_not_live";
     /// The event is cancelled.
-    Refused: EventCancelled = "event_cancelled", "The event is cancelled";
+    Refused: EventCancelled = "event_cancelled";
     /// The event is postponed, and its new date has not come.
-    Refused: EventPostponed = "event_postponed", "The event is postponed";
+    Refused: EventPostponed = "event_postponed";
     /// The doors of the event are not open yet.
-    Refused: DoorsNotOpen = "doors_not_open", "Doors are not open yet";
+    Refused: DoorsNotOpen = "doors_not_open";
     /// The doors of the event have closed.
-    Refused: DoorsClosed = "doors_closed", "Doors are closed";
+    Refused: DoorsClosed = "doors_closed";
     /// The gate is closed.
-    Refused: GateClosed = "gate_closed", "This gate is closed";
+    Refused: GateClosed = "gate_closed";
     /// The gate has reached its capacity.
-    Refused: GateFull = "gate_full", "This gate is full";
+    Refused: GateFull = "gate_full";
     /// The event has reached its capacity.
-    Refused: EventFull = "event_full", "The event is full";
+    Refused: EventFull = "event_full";
     /// An exit of a ticket with no person inside.
-    Refused: NotInside = "not_inside", "Nobody inside on this ticket";
+    Refused: NotInside = "not_inside";
+}
+
+impl Reason {
+    /// The message for the steward in English. [`Language::message`] has the other languages.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        Language::English.message(self)
+    }
 }
 
 #[cfg(test)]
@@ -129,12 +130,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_its_own_string_and_a_message() {
+    fn every_reason_has_its_own_string() {
         let strings: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(strings.len(), Reason::ALL.len());
         for &reason in Reason::ALL {
             assert_eq!(reason.to_string().parse(), Ok(reason));
-            assert!(!reason.message().is_empty());
         }
         assert!(
             "denied_at_gate".parse::<Reason>().is_err(),

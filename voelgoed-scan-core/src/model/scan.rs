@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::text::string_enum;
 use crate::model::{
-    ClassName, DeviceId, EventId, GateId, Note, Occupancy, OrganizationId, Passage, Reason, ReasonText,
-    ScanId, ScanResult, Seat, SessionId, Ticket, TicketCode, TicketId, TicketStatus, Timestamp,
+    ApiKeyId, ClassName, DeviceId, EventId, GateId, Note, Occupancy, OrganizationId, Passage, Reason,
+    ReasonText, ScanId, ScanResult, Seat, SessionId, Ticket, TicketCode, TicketId, TicketStatus, Timestamp,
 };
 
-pub use request::{InvalidScanRequest, RawScanRequest, ScanRequest};
+pub use request::{CheckInRequest, InvalidScanRequest, RawScanRequest, ScanRequest};
 
 string_enum! {
     /// The direction of a scan.
@@ -39,6 +39,8 @@ string_enum! {
         Online = "online",
         /// The device decided it and uploaded it later.
         Sync = "sync",
+        /// Staff checked the ticket in by hand.
+        Desk = "desk",
     }
 
     /// A warning for the steward beside the result.
@@ -102,6 +104,13 @@ pub struct Metadata(serde_json::Map<String, serde_json::Value>);
 impl Metadata {
     /// The maximum size in bytes of JSON.
     pub const MAX_BYTES: usize = 4096;
+
+    /// The fields of a check-in by hand.
+    #[must_use]
+    pub fn of_check_in(reason: &ReasonText) -> Self {
+        let reason = serde_json::Value::from(reason.as_str());
+        Self(std::iter::once(("reason".to_owned(), reason)).collect())
+    }
 
     /// The fields.
     #[must_use]
@@ -182,7 +191,7 @@ pub struct PreviousScan {
     pub seconds_ago: i64,
     /// The gate.
     pub gate: NamedGate,
-    /// The device's name.
+    /// The device's name; of a check-in by hand that of its API key.
     pub device_name: String,
     /// Whether the same device made it. Then the camera may have read the code twice.
     pub same_device: bool,
@@ -222,7 +231,7 @@ pub struct ScanAnswer {
     pub direction: Direction,
     /// When it was decided, by the server's clock.
     pub scanned_at: Timestamp,
-    /// The device's session; null for an uploaded scan outside any session.
+    /// The device's session; null for an uploaded scan outside any session, and for a check-in by hand.
     pub session_id: Option<SessionId>,
     /// The session's event.
     pub event_id: EventId,
@@ -297,8 +306,10 @@ pub struct ScanRecord {
     pub event_id: EventId,
     /// The session's gate.
     pub gate_id: GateId,
-    /// The device.
-    pub device_id: DeviceId,
+    /// The device; null for a check-in by hand.
+    pub device_id: Option<DeviceId>,
+    /// For a check-in by hand: the API key that made it.
+    pub api_key_id: Option<ApiKeyId>,
     /// Its session.
     pub scan_session_id: Option<SessionId>,
     /// The result.
@@ -326,6 +337,17 @@ pub struct ScanRecord {
     pub undone: Option<Undone>,
     /// The result that the device decided alone.
     pub local_result: Option<ScanResult>,
-    /// The client's custom fields.
+    /// The client's custom fields; of a check-in by hand `reason`, which staff gave.
     pub metadata: Option<Metadata>,
+}
+
+impl ScanRecord {
+    /// Who scanned, as ledgers and the database name it: the device, or the API key of a check-in by hand in its place.
+    #[must_use]
+    pub fn scanned_by(&self) -> DeviceId {
+        let desk = self.api_key_id.map(|key| DeviceId::from_uuid(*key.as_uuid()));
+        self.device_id
+            .or(desk)
+            .unwrap_or(DeviceId::from_uuid(uuid::Uuid::nil()))
+    }
 }

@@ -260,4 +260,4 @@ bounded_text! {
     WebhookDescription: 1..=200;
 }
 
-pub(crate) use {string_enum, wire_numbers};
+pub(crate) use {bounded_text, string_enum, wire_numbers};

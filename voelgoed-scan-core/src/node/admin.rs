@@ -13,6 +13,7 @@ mod enrollment;
 mod events;
 mod import;
 mod manifests;
+mod messages;
 mod organizations;
 mod retention;
 mod signals;

@@ -25,7 +25,9 @@
 
 mod attempt;
 mod cached_denials;
+mod check_in;
 mod error;
+mod messages;
 mod post_commit;
 mod replay;
 mod sessions;
@@ -35,6 +37,9 @@ mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::audit::{Audit, AuditSigner};
 use crate::bus::{Bus, Message};
@@ -57,6 +62,7 @@ use crate::node::keyrings::Keyrings;
 use crate::node::signals::{SignalCounts, SignalFeed, SignalSearch};
 use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::WriteQueue;
+use crate::spans::span;
 use crate::store::{Store, StoreError};
 use attempt::{attempt, into_answer};
 pub use error::ScanError;
@@ -223,7 +229,10 @@ impl Scanner {
             ..
         } = &*self.0;
         let epoch = identity_cache.epoch();
-        let Some(authenticated) = store.find_device_by_token(token).await?.map(Arc::new) else {
+        let found = store
+            .find_device_by_token(token)
+            .instrument(span!("db.find_device"));
+        let Some(authenticated) = found.await?.map(Arc::new) else {
             return Ok(None);
         };
         identity_cache.put_device(*token, epoch, &authenticated);
@@ -258,6 +267,26 @@ impl Scanner {
         origin: Option<Arc<AuditContext>>,
         now: Timestamp,
     ) -> Result<ScanAnswer, ScanError> {
+        let span = span!("scan", result = Empty, reason = Empty, decided_by = Empty);
+        let answer = self.process(authenticated, request, origin, now);
+        let answer = answer.instrument(span.clone()).await;
+        if !span.is_disabled()
+            && let Ok(answer) = &answer
+        {
+            span.record("result", answer.result.as_str());
+            span.record("reason", answer.reason.as_str());
+            span.record("decided_by", answer.decided_by.as_str());
+        }
+        answer
+    }
+
+    async fn process(
+        &self,
+        authenticated: &Arc<AuthenticatedDevice>,
+        request: ScanRequest,
+        origin: Option<Arc<AuditContext>>,
+        now: Timestamp,
+    ) -> Result<ScanAnswer, ScanError> {
         if authenticated.device.status != DeviceStatus::Active {
             return Err(ScanError::DeviceInactive);
         }
@@ -282,12 +311,8 @@ impl Scanner {
         let keyring = self.0.keyrings.get(authenticated.device.organization_id).await?;
         let (client_scan_id, dry_run) = (request.scan_id, request.dry_run);
         let reading = self
-            .verify_at_event(
-                authenticated.device.organization_id,
-                &active_session.event,
-                &request.reading,
-                &keyring,
-            )
+            .verify_at_event(authenticated, &active_session.event, &request.reading, &keyring)
+            .instrument(span!("scan.verify"))
             .await?;
         let mut attempt = attempt(authenticated, active_session, request, reading, now);
         attempt.origin = origin.filter(|_| attempt.override_.is_some());
@@ -296,7 +321,10 @@ impl Scanner {
         }
         let mark = self.0.scan_ids.mark(attempt.organization_id, attempt.scan_id);
         if !mark.seen_before
-            && let Some(denial) = self.cached_denial(active_session, &attempt).await
+            && let Some(denial) = self
+                .cached_denial(active_session, &attempt)
+                .instrument(span!("scan.cache"))
+                .await
             && self.is_new(client_scan_id, &attempt).await?
             && let Some(answer) = self
                 .answer_cached_denial(active_session, &attempt, denial, mark)
@@ -305,8 +333,11 @@ impl Scanner {
             return Ok(answer);
         }
         Box::pin(async move {
-            let answer = self.decide(attempt, mark).await?;
-            self.with_occupancy_of_its_gate(active_session, answer).await
+            let decided = self.decide(attempt, mark).instrument(span!("scan.decide"));
+            let answer = decided.await?;
+            let place = (active_session.event.id, active_session.gate.id);
+            self.with_occupancy_of_its_gate(authenticated.device.organization_id, place, answer)
+                .await
         })
         .await
     }

@@ -38,10 +38,12 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
 use crate::node::health::{WriteCounts, WriteStats};
 use crate::rules::NewScan;
+use crate::spans::span;
 use crate::store::{ScanStore, StoreError};
 pub(crate) use bulk::{BulkKind, BulkPermit, BulkWrites};
 use bulk::{ChunkSize, Contention};
@@ -175,17 +177,20 @@ impl WriteQueue {
             .try_acquire_owned()
             .map_err(|_| RecordError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
+        let span = span!("scan.record");
         let request = WriteRequest {
             attempt,
             reply,
             permit,
+            span: span.clone(),
         };
         if self.scan_buffer.push(request) {
             self.commands
                 .send(Command::DrainScans)
                 .map_err(|_| RecordError::Overloaded)?;
         }
-        outcome.await.unwrap_or(Err(RecordError::Overloaded))
+        let outcome = outcome.instrument(span).await;
+        outcome.unwrap_or(Err(RecordError::Overloaded))
     }
 
     /// Reserves capacity for a denial. While the queue is full, waits for denials to be written, at most

@@ -18,8 +18,10 @@ use crate::model::{
 };
 use crate::rules::event_state::event_of_dry_run;
 
+#[cfg(feature = "node")]
+pub(crate) use decide::apply_to_ticket;
 pub(crate) use decide::{shows_previous_scan, shows_ticket};
-pub use facts::{BatchFacts, KnownScan, PeopleCount, SessionFacts};
+pub use facts::{BatchFacts, DeskFacts, KnownScan, PeopleCount, SessionFacts};
 pub use record::{NewScan, build_answer};
 
 /// Changes of the counters of a gate.
@@ -99,9 +101,9 @@ pub fn decide_batch(
 /// Decides one scan as a dry run, which is not written.
 #[must_use]
 pub fn decide_dry_run(attempt: &Attempt, mut facts: BatchFacts, rules: &RuleSettings) -> Recorded {
-    let key = (attempt.organization_id, attempt.session_id);
     let mut is_before_event = false;
-    if let Some(session) = facts.sessions.get_mut(&key)
+    let session_id = attempt.scanned_by.session_id();
+    if let Some(session) = session_id.and_then(|id| facts.sessions.get_mut(&(attempt.organization_id, id)))
         && let Some(event) = event_of_dry_run(&session.event)
     {
         session.event = event;
@@ -127,7 +129,7 @@ fn decide_attempt(
     let organization = attempt.organization_id;
     if let Some(known) = facts.known_scans.get(&(organization, attempt.scan_id)) {
         return with_occupancy(
-            known.answer_to(attempt.device_id, &attempt.fingerprint, attempt.direction),
+            known.answer_to(attempt.scanned_by.id(), &attempt.fingerprint, attempt.direction),
             facts,
             attempt,
         );
@@ -136,7 +138,7 @@ fn decide_attempt(
         Verification::Denied(denial) => denial.decided_by != DecidedBy::Token,
         Verification::Verified(_) => false,
     };
-    let Some(session) = facts.sessions.get(&(organization, attempt.session_id)).cloned() else {
+    let Some(session) = facts.session_of(attempt) else {
         return Recorded::NoActiveSession;
     };
     if !decided_by_cache {
@@ -183,12 +185,12 @@ fn decide_attempt(
 fn with_occupancy(recorded: Recorded, facts: &BatchFacts, attempt: &Attempt) -> Recorded {
     match recorded {
         Recorded::Replayed(mut answer) => {
-            let session = facts.sessions.get(&(attempt.organization_id, attempt.session_id));
-            let is_same_place = |session: &&SessionFacts| {
+            let session = facts.session_of(attempt);
+            let is_same_place = |session: &SessionFacts| {
                 (session.event.id, session.gate.id) == (answer.event_id, answer.gate.id)
             };
             if let Some(session) = session.filter(is_same_place) {
-                answer.occupancy = facts.occupancy(session, session.day(attempt.now));
+                answer.occupancy = facts.occupancy(&session, session.day(attempt.now));
             }
             Recorded::Replayed(answer)
         }

@@ -24,8 +24,8 @@ use uuid::Uuid;
 use crate::model::{
     Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceScope, DeviceStatus, Event, EventPut, Fingerprint,
     Gate, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, Medium, OrganizationId, Override, Reading, Reason,
-    Recorded, Reentry, RuleSettings, ScanId, ScanResult, SessionId, SigningKey, TicketFacts, Timestamp,
-    Verification,
+    Recorded, Reentry, RuleSettings, ScanId, ScanResult, ScannedBy, SessionId, SigningKey, TicketFacts,
+    Timestamp, Verification,
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
@@ -294,8 +294,10 @@ impl PreparedCase {
         Attempt {
             scan_id: ScanId::from_uuid(uuid(100 + number)),
             organization_id: organization(),
-            device_id: DeviceId::from_uuid(uuid(6)),
-            session_id: session(),
+            scanned_by: ScannedBy::Device {
+                id: DeviceId::from_uuid(uuid(6)),
+                session_id: session(),
+            },
             event_id: self.event.id,
             gate_id: self.gate.id,
             gate_name: "Gate".to_owned(),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::manifest::ManifestTicket;
-use crate::model::{Event, EventId, Gate, OrganizationId, SigningKey, TicketCode, Timestamp};
+use crate::model::{CustomMessages, Event, EventId, Gate, OrganizationId, SigningKey, TicketCode, Timestamp};
 use crate::store::StoreError;
 
 /// Counters that show whether the manifest of an event may have changed. Reading them is cheap.
@@ -43,6 +43,8 @@ pub struct ManifestReading {
     pub gates: Vec<Gate>,
     /// The organization's signing keys, oldest first.
     pub keys: Vec<SigningKey>,
+    /// The messages that the organization replaced.
+    pub messages: CustomMessages,
     /// The tickets whose version differs from the one that the caller knows.
     pub changed: Vec<ChangedTicket>,
 }

@@ -27,6 +27,7 @@ mod errors;
 mod events;
 mod feed;
 mod first_admission;
+mod folded;
 mod former_rules;
 mod gates;
 mod import;
@@ -36,6 +37,7 @@ mod lookup;
 mod manifests;
 mod mapping;
 mod media;
+mod messages;
 mod migrate;
 mod nodes;
 mod occupancy;
@@ -46,6 +48,7 @@ mod pooler;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod report;
 mod retention;
 mod retry;
 mod row;
@@ -73,6 +76,7 @@ pub use open::{OpenError, OpenMode, Opening, migrate, open, open_as, open_with};
 pub use transactions::Pooler;
 
 pub(crate) use dialect::{Dialect, Statements, dialect_basics, statement};
+pub(crate) use import::ImportScratch;
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 

@@ -5,8 +5,8 @@ mod results;
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride, RuleSettings, ScanId,
-    ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
+    DeviceScope, Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride,
+    RuleSettings, ScanId, ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
 use crate::sync::event_of_scan::session_at;
@@ -14,9 +14,8 @@ use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    DeviceScopes, LinkHash, LogPosition, QuarantinedPlace, QuarantinedScan, QuarantinedUpload,
-    ReceivedSequences, ScanFault, SessionSpan, SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk,
-    UploadItem,
+    LinkHash, LogPosition, QuarantinedPlace, QuarantinedScan, QuarantinedUpload, ReceivedSequences,
+    ScanFault, SessionSpan, SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
@@ -63,7 +62,8 @@ pub fn ingest_accepted(
     rules: &RuleSettings,
 ) -> (Vec<SyncResult>, SyncWrites) {
     facts.log.clear();
-    facts.device.scopes = DeviceScopes::default();
+    facts.device.scopes.former.clear();
+    facts.device.scopes.present = DeviceScope::default();
     Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
 }
 
@@ -141,7 +141,7 @@ impl<'a> Ingestion<'a> {
         let id = scan.scan_id;
         if let Some(recorded) = self.facts.recorded.get(&id) {
             let record = &recorded.state.record;
-            let fault = if record.device_id != self.batch.device_id {
+            let fault = if record.device_id != Some(self.batch.device_id) {
                 Some("is the id of another device's scan")
             } else if !upload.fingerprint.is_of(&recorded.payload_sha256)
                 || record.direction != scan.direction
@@ -187,7 +187,7 @@ impl<'a> Ingestion<'a> {
             Ok(event) => event,
             Err(fault) => return ItemOutcome::Rejected(Some(id), fault),
         };
-        let Some((event, gate)) = self.facts.gates.get(&(event, scan.gate_id)).cloned() else {
+        let Some((mut event, gate)) = self.facts.gates.get(&(event, scan.gate_id)).cloned() else {
             let fault = ScanFault::new("/event_id", "is not an event with this gate");
             return ItemOutcome::Rejected(Some(id), fault);
         };
@@ -198,6 +198,7 @@ impl<'a> Ingestion<'a> {
         if !is_accepted || !scope.admits_gate(event.id, gate.id) {
             return self.quarantine(upload, &event);
         }
+        event.allow_unsigned |= self.facts.device.scopes.could_search(at);
         self.record(upload, item.link, &event, &gate);
         ItemOutcome::Recorded(id)
     }
@@ -338,7 +339,8 @@ impl<'a> Ingestion<'a> {
             ticket_code: ticket.map(|ticket| ticket.code).or(evaluation.code),
             event_id: event.id,
             gate_id: gate.id,
-            device_id: self.batch.device_id,
+            device_id: Some(self.batch.device_id),
+            api_key_id: None,
             scan_session_id: session,
             result: evaluation.reason.result(),
             reason: evaluation.reason,

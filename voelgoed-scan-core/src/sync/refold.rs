@@ -49,7 +49,7 @@ impl ScanState {
                 at: record.scanned_at,
                 gate_id: record.gate_id,
                 gate_name: self.gate_name.clone(),
-                device_id: record.device_id,
+                device_id: record.scanned_by(),
                 device_name: self.device_name.clone(),
             },
             direction: record.direction,
@@ -323,7 +323,7 @@ impl TicketHistories {
                 .collect(),
             devices: both()
                 .map(|scan| NamedDevice {
-                    id: scan.record.device_id,
+                    id: scan.record.scanned_by(),
                     name: scan.device_name.clone(),
                 })
                 .collect(),

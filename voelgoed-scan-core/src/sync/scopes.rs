@@ -1,4 +1,5 @@
-//! The scopes that a device had over time. A scan that arrives later is judged by the scope of its own time.
+//! The scopes that a device had over time, and whether it might search. A scan that arrives later is judged by those of its own
+//! time.
 
 use crate::model::{DeviceScope, Timestamp};
 use crate::rules::FormerValues;
@@ -10,6 +11,10 @@ pub struct DeviceScopes {
     pub former: FormerValues<DeviceScope>,
     /// The present scope.
     pub present: DeviceScope,
+    /// Whether the device might search until each of these times.
+    pub former_search: FormerValues<bool>,
+    /// Whether it may search now. Such a device may send codes without a signature.
+    pub can_search: bool,
 }
 
 impl DeviceScopes {
@@ -18,6 +23,13 @@ impl DeviceScopes {
     pub fn at(&self, time: Timestamp) -> &DeviceScope {
         let former = self.former.iter().find(|(until, _)| time < *until);
         former.map_or(&self.present, |(_, scope)| scope)
+    }
+
+    /// Whether the device might search at a time.
+    #[must_use]
+    pub fn could_search(&self, time: Timestamp) -> bool {
+        let former = self.former_search.iter().find(|(until, _)| time < *until);
+        former.map_or(self.can_search, |(_, could)| *could)
     }
 }
 
@@ -35,7 +47,10 @@ mod tests {
         let scopes = DeviceScopes {
             former: vec![(at(10), scope(1)), (at(20), scope(2))],
             present: scope(3),
+            former_search: vec![(at(15), true)],
+            can_search: false,
         };
+        assert!(scopes.could_search(at(0)) && !scopes.could_search(at(15)));
         for (millis, events) in [
             (0, 1),
             (9_999, 1),

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{
     Attempt, Claims, DeviceStatus, Direction, Event, Fingerprint, Format, GateId, Ledger, Movement, Override,
-    Reading, Reentry, ResultCounts, RuleSettings, SessionId, TicketFacts, TicketId, TicketStatus, Undone,
-    Verification,
+    Reading, Reentry, ResultCounts, RuleSettings, ScannedBy, SessionId, TicketFacts, TicketId, TicketStatus,
+    Undone, Verification,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
 use crate::rules::{
@@ -196,8 +196,10 @@ impl TestDatabase {
         let attempt = Attempt {
             scan_id: id(step.number),
             organization_id: organization,
-            device_id: id(step.device),
-            session_id: session,
+            scanned_by: ScannedBy::Device {
+                id: id(step.device),
+                session_id: session,
+            },
             event_id: self.event.id,
             gate_id: gate(step.gate).id,
             gate_name: "Main".to_owned(),

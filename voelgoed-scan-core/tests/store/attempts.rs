@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    Attempt, Claims, Decided, Direction, Fingerprint, Format, Override, Reason, Recorded, ScanId, TicketCode,
-    Verification,
+    Attempt, Claims, Decided, Direction, Fingerprint, Format, Override, Reason, Recorded, ScanId, ScannedBy,
+    TicketCode, Verification,
 };
 use voelgoed_scan_core::store::{Store, StoreError};
 use voelgoed_scan_core::token::payload_sha256;
@@ -22,8 +22,10 @@ pub(crate) fn entry(session: &TestSession, code: TicketCode, seconds: i64) -> At
     Attempt {
         scan_id: ScanId::from_uuid(Uuid::new_v4()),
         organization_id: session.organization,
-        device_id: session.device,
-        session_id: session.id,
+        scanned_by: ScannedBy::Device {
+            id: session.device,
+            session_id: session.id,
+        },
         event_id: session.event,
         gate_id: session.gate,
         gate_name: "Main".to_owned(),

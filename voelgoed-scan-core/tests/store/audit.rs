@@ -22,7 +22,7 @@ use crate::fixture::{ALL, Fixture, START, after, audit, audit_master, numbered};
 
 impl Fixture {
     /// The whole log, oldest first.
-    async fn audit_log(&self) -> Vec<AuditEntry> {
+    pub(crate) async fn audit_log(&self) -> Vec<AuditEntry> {
         self.filtered_log(&AuditFilter::default()).await
     }
 
@@ -37,7 +37,7 @@ impl Fixture {
     }
 
     /// The entries since there were this many, with their actions.
-    async fn new_entries(&self, known: &mut usize) -> Vec<AuditEntry> {
+    pub(crate) async fn new_entries(&self, known: &mut usize) -> Vec<AuditEntry> {
         let mut log = self.audit_log().await;
         let new = log.split_off(*known);
         *known += new.len();
@@ -45,7 +45,7 @@ impl Fixture {
     }
 
     /// Enters what is pending, as the task in the background does. Returns how many acts it took.
-    async fn enter_acts(&self) -> usize {
+    pub(crate) async fn enter_acts(&self) -> usize {
         let pending = self.store.organizations_with_audit_acts().await.expect("read");
         if !pending.contains(&self.organization) {
             return 0;

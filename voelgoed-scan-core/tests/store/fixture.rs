@@ -428,7 +428,7 @@ fn lock_tokens() -> MutexGuard<'static, HashMap<DeviceId, TokenHash>> {
 pub(crate) async fn with_identities(store: &dyn Store, batch: &[Attempt]) -> Vec<Attempt> {
     let mut attempts = batch.to_vec();
     for attempt in &mut attempts {
-        let token = lock_tokens().get(&attempt.device_id).copied();
+        let token = lock_tokens().get(&attempt.scanned_by.id()).copied();
         if let (None, Some(token)) = (&attempt.authenticated, token) {
             let authenticated = store
                 .find_device_by_token(&token)

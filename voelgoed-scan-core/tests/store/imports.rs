@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{EventId, Reason, TicketCode, TicketListing, TicketStatus, Timestamp};
-use voelgoed_scan_core::store::ImportOutcome;
+use voelgoed_scan_core::store::{ImportDryRun, ImportOutcome};
 
+use crate::attempts::entry;
 use crate::fixture::{ALL, Fixture, START, after, live, numbered, put_event};
 
 const CODE: &str = "3KQR7F924M1XaB0z";
@@ -370,4 +371,122 @@ pub(crate) async fn an_imported_status_scanned_keeps_the_status(fixture: Fixture
     }
     assert_eq!(fixture.enter(scanned, 1).await, Reason::AlreadyScanned);
     assert_eq!(fixture.enter(new, 1).await, Reason::Admitted);
+}
+
+/// What a line would do, without the ids that only a ticket in the database has.
+fn kind(outcome: &ImportOutcome) -> String {
+    match outcome {
+        ImportOutcome::Inserted(..) => "inserted".to_owned(),
+        ImportOutcome::Updated(..) => "updated".to_owned(),
+        ImportOutcome::Unchanged(..) => "unchanged".to_owned(),
+        ImportOutcome::Rejected(why) => why.clone(),
+    }
+}
+
+pub(crate) async fn a_dry_run_has_the_outcomes_of_the_import_and_changes_nothing(fixture: Fixture) {
+    let other = put_event(&*fixture.store, fixture.organization, &live()).await;
+    let taken = numbered(&[r#"{"code":"1111111111111111","media":["barcode:1"]}"#]);
+    let taken = fixture
+        .store
+        .import(fixture.organization, other, &taken, START, None)
+        .await;
+    taken.expect("the write succeeds");
+    let id = "0192f0c1-7a4e-7000-8000-000000000001";
+    fixture
+        .import(&[
+            &format!(r#"{{"code":"{CODE}","ticket_class":"VIP","media":["barcode:1","barcode:2"]}}"#),
+            r#"{"media":["barcode:3"],"note":"a"}"#,
+        ])
+        .await;
+    fixture
+        .record_one(entry(&fixture.main_session, code(CODE), 1))
+        .await;
+    let gate = Uuid::new_v4();
+    // Each line depends on those before it: by its code, its id, its media or its class.
+    let lines = [
+        format!(r#"{{"code":"{CODE}","status":"active","media":["barcode:2"]}}"#),
+        format!(r#"{{"code":"{CODE}","note":"x","holder_name":"Ada"}}"#),
+        format!(r#"{{"code":"{CODE}","note":"x"}}"#),
+        r#"{"media":["barcode:1"],"ticket_class":"Gold"}"#.to_owned(),
+        r#"{"media":["barcode:1"],"ticket_class":"Gold"}"#.to_owned(),
+        r#"{"media":["barcode:1","barcode:3"]}"#.to_owned(),
+        r#"{"media":["barcode:3"],"note":"a"}"#.to_owned(),
+        format!(r#"{{"code":"2222222222222222","id":"{id}","ticket_class":"Silver"}}"#),
+        format!(r#"{{"code":"3333333333333333","id":"{id}"}}"#),
+        r#"{"code":"2222222222222222","entry_limit":3}"#.to_owned(),
+        r#"{"code":"2222222222222222","entry_limit":3,"media":["barcode:2"]}"#.to_owned(),
+        format!(r#"{{"code":"{CODE}","media":[]}}"#),
+        r#"{"code":"2222222222222222","entry_limit":3,"media":["barcode:2"]}"#.to_owned(),
+        r#"{"code":"1111111111111111"}"#.to_owned(),
+        format!(r#"{{"gate_ids":["{gate}"]}}"#),
+        r#"{"code":"2222222222222222","valid_from":"2026-11-23T10:00:00Z"}"#.to_owned(),
+        r#"{"code":"2222222222222222","valid_until":"2026-11-22T10:00:00Z"}"#.to_owned(),
+    ];
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let before = everything(&fixture).await;
+    let mut expected = Vec::new();
+    // The size of a chunk changes nothing.
+    for size in [1, 4, lines.len()] {
+        let mut dry_run = ImportDryRun::default();
+        let mut outcomes = Vec::new();
+        for lines in lines.chunks(size) {
+            let numbered = numbered(lines);
+            let store = &fixture.store;
+            let dry = store.import_dry_run(
+                fixture.organization,
+                fixture.event,
+                &numbered,
+                START,
+                &mut dry_run,
+            );
+            outcomes.extend(dry.await.expect("it is read").expect("the event exists"));
+        }
+        let outcomes: Vec<_> = outcomes.iter().map(kind).collect();
+        let classes: Vec<_> = dry_run.new_classes().iter().map(ToString::to_string).collect();
+        assert_eq!(classes, ["Gold", "Silver"]);
+        let fields: Vec<_> = dry_run
+            .updated_fields()
+            .iter()
+            .map(|(name, count)| (*name, *count))
+            .collect();
+        let counts = [
+            ("entry_limit", 1),
+            ("holder_name", 1),
+            ("media", 3),
+            ("note", 1),
+            ("valid_from", 1),
+        ];
+        assert_eq!(fields, counts);
+        assert_eq!(everything(&fixture).await, before, "a dry run changes nothing");
+        expected.push(outcomes);
+    }
+    let imported: Vec<_> = fixture.import(&lines).await.iter().map(kind).collect();
+    assert_eq!(
+        imported[..5],
+        ["updated", "updated", "unchanged", "inserted", "unchanged"]
+    );
+    for outcomes in expected {
+        assert_eq!(outcomes, imported);
+    }
+    assert_ne!(everything(&fixture).await, before, "the import does");
+}
+
+/// What an import may change: the tickets, the event and the change counters.
+async fn everything(fixture: &Fixture) -> impl PartialEq + std::fmt::Debug {
+    let store = &fixture.store;
+    let organization = fixture.organization;
+    let tickets = store
+        .tickets(organization, fixture.event, None, None, &ALL)
+        .await
+        .expect("tickets");
+    let event = store
+        .event(organization, fixture.event)
+        .await
+        .expect("the event is read");
+    let counters = store.change_counters().await.expect("counters");
+    let own: Vec<_> = counters
+        .into_iter()
+        .filter(|of| of.organization_id == organization)
+        .collect();
+    (tickets.data, event, own)
 }

@@ -6,6 +6,7 @@
     reason = "a test that cannot continue fails with the reason"
 )]
 
+mod activity;
 mod admission;
 mod attempts;
 mod audit;
@@ -14,6 +15,7 @@ mod authentication;
 mod background;
 mod capacity;
 mod change_counters;
+mod check_in;
 mod checks;
 #[cfg(feature = "postgres")]
 mod concurrent_changes;
@@ -29,11 +31,13 @@ mod imports;
 mod live;
 mod manifests;
 mod media;
+mod messages;
 mod opening;
 mod plans;
 mod random_walks;
 mod record;
 mod registry;
+mod report;
 mod retention;
 mod retry;
 mod rule_changes;
@@ -70,6 +74,10 @@ macro_rules! store_tests {
 macro_rules! all_store_tests {
     ($database:ident) => {
         store_tests! { $database:
+            activity {
+                activity_counts_the_scans_of_each_gate_by_minute,
+                activity_stays_within_the_event_and_the_organization,
+            }
             admission {
                 a_ticket_admits_once,
                 gate_names_with_quotes_and_braces_round_trip,
@@ -106,6 +114,17 @@ macro_rules! all_store_tests {
                 capacity_limits_concurrent_calls,
                 an_exit_frees_capacity,
                 a_readmission_without_an_exit_uses_no_capacity,
+            }
+            check_in {
+                a_check_in_by_hand_is_decided_and_counted_as_a_scan_at_the_gate,
+                a_check_in_needs_neither_a_session_nor_unsigned_codes,
+                every_check_denies_a_check_in_as_it_denies_a_scan,
+                only_the_same_key_repeats_a_check_in,
+                of_24_concurrent_desks_and_devices_one_admits,
+                an_undone_check_in_leaves_the_names_of_the_others,
+                an_upload_loses_against_a_check_in_and_names_its_desk,
+                a_check_in_is_entered_in_the_audit_log_once_with_its_call,
+                a_device_that_may_search_scans_codes_without_a_signature,
             }
             checks {
                 the_first_failing_check_decides,
@@ -165,6 +184,7 @@ macro_rules! all_store_tests {
             }
             imports {
                 an_imported_status_scanned_keeps_the_status,
+                a_dry_run_has_the_outcomes_of_the_import_and_changes_nothing,
                 a_line_inserts_updates_or_leaves_a_ticket_unchanged,
                 null_clears_a_field,
                 an_invalid_line_is_rejected_and_names_the_field,
@@ -179,6 +199,14 @@ macro_rules! all_store_tests {
                 the_limit_leaves_out_the_gates_of_the_events_that_changed_first,
                 a_new_day_of_an_event_begins_with_nobody_inside_in_the_metrics,
                 active_devices_are_counted_by_when_they_were_heard_of,
+            }
+            report {
+                a_report_counts_sold_tickets_by_class_without_voided_and_refunded_ones,
+                arrivals_are_the_entries_of_the_occupancy_by_quarter_of_an_hour,
+                people_whom_offline_devices_let_in_came_in_whoever_won,
+                a_report_says_who_forced_and_undid_what_and_why,
+                a_report_of_more_scans_than_one_read_counts_each_once,
+                a_report_is_about_one_event_of_one_organization,
             }
             manifests {
                 every_change_to_a_manifest_raises_its_version,
@@ -212,6 +240,11 @@ macro_rules! all_store_tests {
             }
             record {
                 record_decides_every_attempt_as_decide_does,
+            }
+            messages {
+                messages_are_merged_and_each_change_leaves_an_entry,
+                concurrent_changes_of_messages_lose_nothing,
+                messages_stay_within_their_organization,
             }
             registry {
                 the_last_key_of_an_owner_cannot_be_deleted,

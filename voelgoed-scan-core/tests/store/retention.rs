@@ -526,7 +526,9 @@ pub(crate) async fn nothing_of_a_deleted_event_is_left_but_its_tombstone(fixture
             .expect("the events are read"),
         []
     );
-    let rows = dump(&fixture.database).await;
+    // The audit log stays: it says who did what, also to an event that is gone.
+    let mut rows = dump(&fixture.database).await;
+    rows.retain(|row| !row.starts_with("audit_entries:") && !row.starts_with("pending_audit_acts:"));
     for id in forms(fixture.event.as_uuid()) {
         let tables = tables_with(&rows, &id);
         assert!(tables.iter().all(|table| table == "deleted_events"), "{tables:?}");

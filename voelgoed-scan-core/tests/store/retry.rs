@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use voelgoed_scan_core::model::{
-    Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, TicketCode, Verification,
+    Attempt, DecidedBy, Denial, Direction, Reason, Recorded, ScanAnswer, ScannedBy, TicketCode, Verification,
 };
 use voelgoed_scan_core::rules::NewScan;
 use voelgoed_scan_core::store::UndoPermission;
@@ -93,8 +93,10 @@ pub(crate) async fn a_scan_id_is_bound_to_its_payload_direction_and_device(fixtu
         ..scan.clone()
     };
     let device = Attempt {
-        device_id: fixture.side_session.device,
-        session_id: fixture.side_session.id,
+        scanned_by: ScannedBy::Device {
+            id: fixture.side_session.device,
+            session_id: fixture.side_session.id,
+        },
         gate_id: fixture.side_session.gate,
         ..scan.clone()
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
-    Attempt, DeviceId, EventId, GateId, Recorded, SessionId, SessionStart, SessionStatus,
+    Attempt, DeviceId, EventId, GateId, Recorded, ScannedBy, SessionId, SessionStart, SessionStatus,
 };
 use voelgoed_scan_core::store::StartOutcome;
 
@@ -171,7 +171,10 @@ pub(crate) async fn an_ended_session_records_nothing_and_stays_ended(fixture: Fi
         Recorded::NoActiveSession
     );
     let unknown_session = Attempt {
-        session_id: new_session(),
+        scanned_by: ScannedBy::Device {
+            id: fixture.main_session.device,
+            session_id: new_session(),
+        },
         ..entry(&fixture.main_session, code, 7)
     };
     assert_eq!(

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use voelgoed_scan_core::client::{
     ClientError, ClientSettings, ClientSetup, ScannerClient, SecretStore, SecretStoreError,
 };
-use voelgoed_scan_core::model::{App, DeviceId, EnrollmentUri, Name, ScanId, Timestamp};
+use voelgoed_scan_core::model::{App, DeviceId, EnrollmentUri, Language, Name, ScanId, Timestamp};
 
 use crate::clock::PhoneClock;
 use crate::link::{Link, LinkTransport, Weather};
@@ -75,6 +75,7 @@ fn setup(directory: &Path, link: &Arc<Link>, secrets: &Arc<Secrets>, clock: &Arc
         transport: Arc::new(LinkTransport(Arc::clone(link))),
         secrets: Arc::clone(secrets) as _,
         clock: Arc::clone(clock) as _,
+        language: Language::English,
         settings: settings(),
     }
 }

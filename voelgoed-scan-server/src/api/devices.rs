@@ -14,6 +14,7 @@ use voelgoed_scan_core::store::{Page, PutOutcome};
 use super::{ok_or_not_found, put_response};
 use crate::auth::Permission;
 use crate::problem::{Code, Problem};
+use crate::qr;
 use crate::query::{PageParams, Query};
 use crate::request::{AnonymousRequest, Request};
 use crate::resource::Resource;
@@ -223,6 +224,15 @@ async fn run_rotate_token(request: Request) -> HandlerResult {
     }
 }
 
+/// An enrolment with its QR code.
+#[derive(Serialize, JsonSchema)]
+struct EnrollmentWithQr {
+    #[serde(flatten)]
+    enrollment: Enrollment,
+    /// The QR code of `uri`, an SVG document.
+    qr_svg: String,
+}
+
 /// `POST /api/v1/scanning/devices/{id}/enrollment`
 pub(crate) fn begin_enrollment() -> Route {
     Route::post(
@@ -231,9 +241,9 @@ pub(crate) fn begin_enrollment() -> Route {
         "Creates a code that enrols a phone as this device. The code works once, for five minutes, and until the next \
          code is created. Five wrong guesses invalidate it.",
     )
-    .responds::<Enrollment>(
+    .responds::<EnrollmentWithQr>(
         StatusCode::CREATED,
-        "The code, which is shown only once; `uri` is to be shown as a QR code.",
+        "The code, which is shown only once; `uri` is to be shown as a QR code, as `qr_svg` is.",
     )
     .problems(&[Code::Conflict])
     .resource(|request| Ok(Resource::Device(request.device_id()?)))
@@ -252,10 +262,13 @@ async fn run_begin_enrollment(request: Request) -> HandlerResult {
                 server: public_url(&request.state, &request.headers),
                 code: code.clone(),
             };
-            let enrollment = Enrollment {
-                code,
-                expires_at,
-                uri,
+            let enrollment = EnrollmentWithQr {
+                qr_svg: qr::svg(&uri.reveal())?,
+                enrollment: Enrollment {
+                    code,
+                    expires_at,
+                    uri,
+                },
             };
             Ok(response::created(&enrollment, &format!("{DEVICES_PATH}/{id}")))
         }

@@ -13,10 +13,11 @@ use voelgoed_scan_core::model::{
 use voelgoed_scan_core::node::{ScanError, UndoActor};
 use voelgoed_scan_core::store::{Order, Page, PageRequest, ScanFilter, StoreError};
 
+use super::messages::{self, ACCEPT_LANGUAGE, CONTENT_LANGUAGE};
 use super::{NDJSON, export};
 use crate::auth::{Caller, Permission};
 use crate::clock;
-use crate::head::accepts;
+use crate::head::{accepts, language};
 use crate::json::backwards;
 use crate::problem::{Code, FieldError, Problem};
 use crate::query::{PageParams, Query};
@@ -37,7 +38,9 @@ pub(crate) fn scan() -> Route {
         "Decides whether a person may pass, and records the scan. A denial is a decision as well: the status is 200.",
     )
     .json_body::<ScanRequest>()
+    .request_headers(ACCEPT_LANGUAGE)
     .responds::<ScanAnswer>(StatusCode::OK, "The decision.")
+    .response_headers(CONTENT_LANGUAGE)
     .problems(&[
         Code::OutOfScope,
         Code::NoActiveSession,
@@ -59,6 +62,7 @@ fn run_scan(request: Request<Json<ScanRequest>>) -> impl Future<Output = Handler
         .override_
         .is_some()
         .then(|| Arc::new(request.audit_context()));
+    let (organization, language) = (request.organization(), language(&request.headers));
     let Request {
         state,
         body: Json(scan),
@@ -66,13 +70,14 @@ fn run_scan(request: Request<Json<ScanRequest>>) -> impl Future<Output = Handler
         ..
     } = request;
     async move {
-        let answer = state.scanner.scan_from(&device?, scan, origin, now).await?;
+        let device = device?;
+        let (answer, messages) = tokio::join!(
+            state.scanner.scan_from(&device, scan, origin, now),
+            state.scanner.messages(organization),
+        );
+        let answer = answer?;
         state.metrics.record_scan(&answer, started.elapsed());
-        Ok(response::full(
-            StatusCode::OK,
-            "application/json",
-            answer.to_json(),
-        ))
+        Ok(messages::worded(answer, &messages, language))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tickets of an event: list or search, show, change the status, show the QR code, import.
 
 mod import;
+mod ticket_export;
 
 use hyper::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -11,8 +12,10 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::store::Page;
 
-use super::ok_or_not_found;
+use self::ticket_export::{TicketExport, TicketFilter};
+use super::{NDJSON, export, ok_or_not_found};
 use crate::auth::Permission;
+use crate::head::accepts;
 use crate::problem::{Code, Problem};
 use crate::qr::{self, QrError};
 use crate::query::{PageParams, Query};
@@ -25,13 +28,17 @@ pub(crate) use import::import;
 const TICKETS_PATH: &str = "/api/v1/events/{id}/tickets";
 const TICKET_PATH: &str = "/api/v1/events/{id}/tickets/{code}";
 
+/// A text to search for: two characters or more, or one that is not of the Latin script.
+const SEARCH_PATTERN: &str = r"^\s*(\S[\s\S]*\S|[^\s!-ɏḀ-ỿ])\s*$";
+
 /// The filter of a list of tickets.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct TicketListParams {
-    /// The start of a code, of a holder's name or of an order reference. Without it all tickets are listed, for the
-    /// roles owner and admin only.
+    /// The start of a code, of any word of a holder's name or of an order reference, without case, accents and kinds of
+    /// apostrophe: two characters, or one that is not of the Latin script. Without it all tickets are listed, for the roles
+    /// owner and admin only.
     #[serde(default)]
-    #[schemars(length(min = 3, max = 200))]
+    #[schemars(length(max = 200), regex(pattern = SEARCH_PATTERN))]
     q: Option<String>,
     /// Only tickets with this status.
     #[serde(default)]
@@ -47,10 +54,17 @@ pub(crate) fn list() -> Route {
     Route::get(
         TICKETS_PATH,
         "listTickets",
-        "Searches the tickets of an event, or lists them all. This is the only operation that shows personal data.",
+        "Searches the tickets of an event, or lists them all. With Accept: application/x-ndjson it streams all of them, one \
+         per line, as the import takes them. This is the only operation that shows personal data.",
     )
     .query::<TicketListParams>()
-    .responds::<List<TicketListing>>(StatusCode::OK, "A page of tickets, in the order of their codes.")
+    .responds_with(
+        "A page of tickets, or a stream of lines, in the order of their codes.",
+        vec![
+            ("application/json", Some(SchemaGenerator::subschema_for::<List<TicketListing>>)),
+            (NDJSON, Some(SchemaGenerator::subschema_for::<TicketListing>)),
+        ],
+    )
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
     .permission(|request| match request.query.q {
         Some(_) => Permission::Search,
@@ -62,19 +76,39 @@ pub(crate) fn list() -> Route {
 async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
     let event = request.event_id()?;
     let (store, organization) = (request.store(), request.organization());
+    let is_in_scope = request.scope().is_none_or(|scope| scope.admits_event(event));
+    let shows_media = request.caller.role().is_some();
+    if accepts(&request.headers, NDJSON) {
+        if store.event(organization, event).await?.is_none() {
+            return Err(Code::NotFound.into());
+        }
+        let filter = TicketFilter {
+            organization,
+            event,
+            search: request.query.q,
+            status: request.query.status,
+        };
+        let export = TicketExport::new(request.state, filter, shows_media);
+        return export::respond(if is_in_scope {
+            export
+        } else {
+            export.without_tickets()
+        })
+        .await;
+    }
     let TicketListParams { q, status, page } = &request.query;
-    let mut tickets = if request.scope().is_some_and(|scope| !scope.admits_event(event)) {
-        Page::empty()
-    } else {
+    let mut tickets = if is_in_scope {
         store
             .tickets(organization, event, q.as_deref(), *status, &(*page).into())
             .await?
+    } else {
+        Page::empty()
     };
     // An empty page does not show whether the event exists.
     if tickets.data.is_empty() && store.event(organization, event).await?.is_none() {
         return Err(Code::NotFound.into());
     }
-    if request.caller.role().is_none() {
+    if !shows_media {
         tickets.data.iter_mut().for_each(|listing| listing.media = None);
     }
     Ok(response::ok(&List::from(tickets)))

@@ -11,16 +11,22 @@ use serde_json::{Map, Value, json};
 
 use crate::problem::{Code, TYPE_PREFIX};
 
-/// The examples that are not made from a schema: by operation id, the request and the response.
-fn written(operation_id: &str) -> Option<(&'static str, &'static str)> {
+/// The examples that are not made from a schema: by operation id, the request, if it has a body, and the
+/// response.
+fn written(operation_id: &str) -> Option<(Option<&'static str>, &'static str)> {
     match operation_id {
         "scan" => Some((
-            include_str!("examples/scan_request.json"),
+            Some(include_str!("examples/scan_request.json")),
             include_str!("examples/scan_answer.json"),
         )),
         "sync" => Some((
-            include_str!("examples/sync_request.json"),
+            Some(include_str!("examples/sync_request.json")),
             include_str!("examples/sync_answer.json"),
+        )),
+        "showMessages" => Some((None, include_str!("examples/messages.json"))),
+        "changeMessages" => Some((
+            Some(include_str!("examples/messages_patch.json")),
+            include_str!("examples/messages.json"),
         )),
         _ => None,
     }
@@ -48,7 +54,7 @@ fn values(object: &mut Value) -> impl Iterator<Item = &mut Value> {
 fn add_to(operation: &mut Value, schemas: &Value) {
     let id = operation.get("operationId").and_then(Value::as_str);
     let (request, response) = match id.and_then(written) {
-        Some((request, response)) => (Some(parsed(request)), Some(parsed(response))),
+        Some((request, response)) => (request.map(parsed), Some(parsed(response))),
         None => (None, None),
     };
     for parameter in operation

@@ -11,11 +11,14 @@ pub(super) const ALL: &[(&str, &str)] = &[
     (DEVICES, "Scanner devices and their enrolment."),
     (EVENTS, "Events and their gates."),
     (TICKETS, "Tickets: import, search, change, sign."),
-    (LIVE, "Occupancy and the live stream of an event."),
+    (LIVE, "Occupancy, the live stream and the report of an event."),
     (KEYS, "API keys and signing keys."),
     (WEBHOOKS, "Webhooks and their deliveries."),
     (ORGANIZATION, "Settings of the organization, and its audit log."),
-    (OPERATIONS, "Health, metrics and this document. No credential."),
+    (
+        OPERATIONS,
+        "Health, metrics, this document and the web page. No credential.",
+    ),
 ];
 
 const SCANS: &str = "Scans";
@@ -43,7 +46,7 @@ fn subject(segment: &str) -> Option<&'static str> {
         "device" | "devices" | "enroll" => DEVICES,
         "events" | "gates" => EVENTS,
         "tickets" | "personal-data" => TICKETS,
-        "occupancy" | "stream" | "signals" | "report" => LIVE,
+        "occupancy" | "activity" | "stream" | "signals" | "report" => LIVE,
         "api-keys" | "signing-keys" => KEYS,
         "webhooks" | "deliveries" => WEBHOOKS,
         "organization" | "audit" => ORGANIZATION,
@@ -64,6 +67,7 @@ mod tests {
             ("/api/v1/events/{id}/gates/{gate_id}", EVENTS),
             ("/api/v1/events/{id}/tickets/{code}/qr", TICKETS),
             ("/api/v1/scanning/events/{id}/occupancy", LIVE),
+            ("/api/v1/scanning/events/{id}/tickets/{code}/check-in", SCANS),
             ("/api/v1/audit", ORGANIZATION),
             ("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", WEBHOOKS),
             ("/healthz", OPERATIONS),

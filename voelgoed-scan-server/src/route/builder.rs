@@ -16,7 +16,7 @@ use crate::body::Lines;
 use crate::json::{JsonBody, SchemaValidator};
 use crate::problem::{Code, Problem};
 use crate::query::{self, NoQuery, Query};
-use crate::request::{AnonymousRequest, Request};
+use crate::request::{AnonymousRequest, PathValues, Request};
 use crate::resource::Resource;
 use crate::state::ServerState;
 
@@ -158,7 +158,21 @@ impl RouteBuilder {
     where
         F: Future<Output = HandlerResult> + Send + 'static,
     {
-        self.into_route::<(), NoQuery>(Access::Public(Box::new(move |state, _| Box::pin(handler(state)))))
+        self.into_route::<(), NoQuery>(Access::Public(Box::new(move |state, _, _| {
+            Box::pin(handler(state))
+        })))
+    }
+
+    /// Finishes a route that needs no credential and serves a file of the program: the handler gets the request's headers
+    /// and the values of its path.
+    pub(crate) fn file(
+        self,
+        handler: impl Fn(&HeaderMap, &PathValues) -> HandlerResult + Send + Sync + 'static,
+    ) -> Route {
+        let handler = move |_: Arc<ServerState>, headers: &HeaderMap, path: &PathValues| -> HandlerFuture {
+            Box::pin(ready(handler(headers, path)))
+        };
+        self.into_route::<(), NoQuery>(Access::Public(Box::new(handler)))
     }
 
     /// Finishes a route whose credential is none of an organization: `check` refuses the others.
@@ -170,7 +184,7 @@ impl RouteBuilder {
     where
         F: Future<Output = HandlerResult> + Send + 'static,
     {
-        let handler = move |state: Arc<ServerState>, headers: &HeaderMap| -> HandlerFuture {
+        let handler = move |state: Arc<ServerState>, headers: &HeaderMap, _: &PathValues| -> HandlerFuture {
             match check(&state, headers) {
                 Ok(()) => Box::pin(handler(state)),
                 Err(problem) => Box::pin(ready(Err(problem.into()))),

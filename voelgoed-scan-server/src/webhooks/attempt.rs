@@ -16,12 +16,15 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
+use voelgoed_scan_core::SPAN_TARGET;
 use voelgoed_scan_core::delivery::{parse_retry_after, signature_header};
 use voelgoed_scan_core::model::{DeliveryId, Timestamp, WebhookSecret};
 
 use super::WebhookSettings;
 use super::connector::{CheckedConnector, ConnectError};
 use super::tls::{WebhookTlsError, client_config};
+use crate::traces::{self, TRACEPARENT};
 
 /// How long an attempt may take, from the look-up of the name to the head of the answer and its body.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -107,11 +110,16 @@ impl Sender {
         if !self.allow_private && uri.scheme_str() != Some("https") {
             return AttemptResult::failed("https_required");
         }
-        let Ok(request) = request(uri, message) else {
+        let span = tracing::trace_span!(target: SPAN_TARGET, parent: None, "webhook.deliver", otel.kind = "client", delivery = %message.id);
+        let Ok(mut request) = request(uri, message) else {
             return AttemptResult::failed("invalid_url");
         };
+        if let Some(traceparent) = traces::traceparent(&span) {
+            request.headers_mut().insert(TRACEPARENT, traceparent);
+        }
         let deadline = Instant::now() + TIMEOUT;
-        match timeout_at(deadline, self.client.request(request)).await {
+        let response = timeout_at(deadline, self.client.request(request)).instrument(span);
+        match response.await {
             Ok(Ok(response)) => {
                 let result = result(&response, at);
                 // The receiver has answered. A body that does not end costs the connection and nothing else.

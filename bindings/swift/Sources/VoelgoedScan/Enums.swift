@@ -7,8 +7,11 @@ extension Reason {
     /// The code, such as `already_scanned`, which HTTP, logs and exports use too.
     public var code: String { reasonCode(value: self) }
 
-    /// A short English sentence for the steward.
+    /// The library's message for the steward in English. A verdict has it in the language of the client.
     public var message: String { reasonMessage(reason: self) }
+
+    /// The library's message for the steward in the first of these languages that it has, such as `af-ZA,en`.
+    public func message(in language: String) -> String { reasonMessage(reason: self, language: language) }
 
     /// The result of this reason.
     public var result: ScanResult { reasonResult(reason: self) }

@@ -22,6 +22,35 @@ final class EndToEndTests: ServerTestCase {
         } catch ScannerError.NotEnrolled {}
     }
 
+    func testTheMessageIsInTheLanguageOfTheStewardAndInTheWordsOfTheOrganization() async throws {
+        _ = try ask(#"messages {"af": {"admitted": "Welkom!"}, "de": {"ticket_voided": "Zur Kasse, bitte"}}"#)
+        let setup = try setup("gate-a", language: "xh-ZA,af_ZA")
+        let phone = try await ScannerClient.enroll(setup: setup, uri: ask("enroll gate-a"))
+        try await startSession(phone)
+        _ = try await phone.refreshManifest()
+        XCTAssertEqual(phone.language(), "af")
+        let online = try await phone.scan(reading: server.qr("first"))
+        XCTAssertEqual(online.decidedBy, .server)
+        XCTAssertEqual(online.message, "Welkom!")
+        phone.setLanguage(language: "fr-CH, de;q=0.5")
+        let second = try await phone.scan(reading: server.qr("second"))
+        XCTAssertEqual(phone.language(), "fr")
+        XCTAssertEqual(second.message, "Entrée autorisée")
+        _ = try ask("disconnect")
+        phone.setLanguage(language: "de")
+        let offline = try await phone.scan(reading: server.qr("third"))
+        XCTAssertEqual(offline.decidedBy, .device)
+        XCTAssertEqual(offline.message, "Einlass gewährt")
+        let again = try await phone.scan(reading: server.qr("voided"))
+        XCTAssertEqual(again.message, "Zur Kasse, bitte")
+        phone.setLanguage(language: "zu")
+        let fourth = try await phone.scan(reading: server.qr("fourth"))
+        XCTAssertEqual(fourth.message, "Admitted")
+        XCTAssertEqual(phone.language(), "en")
+        XCTAssertEqual(allLanguages(), ["en", "af", "nl", "de", "fr", "es", "pt"])
+        XCTAssertEqual(Reason.alreadyScanned.message(in: "fr"), "Déjà scanné")
+    }
+
     func testTheServerDecidesEveryResultWhileItIsAvailable() async throws {
         let (a, b) = (try await phone("gate-a"), try await phone("gate-b"))
         let admitted = try await a.scan(reading: server.qr("first"))

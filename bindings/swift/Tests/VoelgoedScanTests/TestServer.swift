@@ -71,14 +71,14 @@ class ServerTestCase: XCTestCase {
         try FileManager.default.removeItem(at: folder)
     }
 
-    func setup(_ name: String) throws -> ClientSetup {
+    func setup(_ name: String, language: String? = nil) throws -> ClientSetup {
         let own = folder.appendingPathComponent(name)
         try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
         let secretStore = secretStores[name] ?? MemorySecretStore()
         secretStores[name] = secretStore
         return ClientSetup(
             directory: own.path, app: App(name: "Gate", version: "1.0", platform: "linux"), secrets: secretStore,
-            settings: Fixture.testSettings(retry: 0.02, allowPlainHttp: true))
+            settings: Fixture.testSettings(retry: 0.02, allowPlainHttp: true), language: language)
     }
 
     func enroll(_ name: String) async throws -> ScannerClient {

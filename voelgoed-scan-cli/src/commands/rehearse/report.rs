@@ -10,6 +10,7 @@ use voelgoed_scan_core::model::ScanResult;
 use super::super::latency::{Summary, latency_table};
 use super::event_copy::Leftovers;
 use super::measurements::Measurements;
+use super::recommendation::{Measured, Recommendation};
 use crate::output::{TextStyle, styled};
 
 /// The results of a load test.
@@ -31,6 +32,7 @@ pub(super) struct RehearsalReport {
     pub(super) errors: BTreeMap<String, u64>,
     #[serde(rename = "left")]
     leftovers: Leftovers,
+    recommendation: Recommendation,
 }
 
 impl RehearsalReport {
@@ -48,6 +50,14 @@ impl RehearsalReport {
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let scans_per_second = latency_ms.count as f64 / measurements.seconds.max(0.001);
+        let recommendation = Recommendation::of(&Measured {
+            clients,
+            rate,
+            scans_per_second,
+            p99_ms: latency_ms.p99,
+            errors: &measurements.errors,
+            tickets_ran_out: measurements.tickets_ran_out,
+        });
         Self {
             mode: if rate.is_some() { "open" } else { "closed" },
             clients,
@@ -59,6 +69,7 @@ impl RehearsalReport {
             decided_by: measurements.decided_by.clone(),
             errors: measurements.errors.clone(),
             leftovers,
+            recommendation,
         }
     }
 }
@@ -91,7 +102,8 @@ impl fmt::Display for RehearsalReport {
             "archived event {}, {} revoked devices, {} tickets",
             self.leftovers.event_id, self.leftovers.devices, self.leftovers.tickets
         );
-        write!(f, "left        {}", styled(TextStyle::Dim, &leftovers))
+        writeln!(f, "left        {}\n", styled(TextStyle::Dim, &leftovers))?;
+        write!(f, "{}", self.recommendation.text)
     }
 }
 

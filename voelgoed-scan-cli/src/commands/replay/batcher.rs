@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use voelgoed_scan_core::model::ScanResult;
 use voelgoed_scan_core::sync::RawSyncScan;
 
 use super::journal::LineSet;
-use super::past_scan::NotSent;
+use super::past_scan::{NotSent, PastScan};
 use super::reader::{InputLine, Reader};
 use super::tokens::{SenderId, Tokens};
 use crate::env;
@@ -27,6 +28,8 @@ pub(super) struct BatchEntry {
     pub(super) number: u64,
     /// The original device.
     pub(super) device: Option<String>,
+    /// Its result in the file.
+    pub(super) recorded: Option<ScanResult>,
     pub(super) scan: RawSyncScan,
 }
 
@@ -102,6 +105,7 @@ impl Batcher {
         let batch = incomplete.entry(sender).or_default();
         batch.sender = sender;
         batch.bytes += line.bytes;
+        let recorded = line.scan.as_ref().ok().and_then(PastScan::recorded_result);
         let scan = line
             .scan
             .map_err(NotSent::Rejected)
@@ -117,6 +121,7 @@ impl Batcher {
             Ok(scan) => batch.scans.push(BatchEntry {
                 number: line.number,
                 device,
+                recorded,
                 scan,
             }),
             Err(not_sent) => batch.not_sent.push((line.number, not_sent)),

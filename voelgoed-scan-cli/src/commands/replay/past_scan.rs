@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use voelgoed_scan_core::model::{
     Direction, EventId, GateId, Metadata, Override, Reason, ReasonText, RecordedOverride, ScanId, ScanResult,
-    Timestamp,
+    TicketCode, Timestamp,
 };
+use voelgoed_scan_core::rules::RecordedScan;
 use voelgoed_scan_core::sync::RawSyncScan;
 
 /// The metadata field with the original device.
@@ -29,7 +30,7 @@ pub(super) struct PastScan {
     /// The event, because a gate may serve several. Without it the server finds the event by the gate.
     #[serde(default)]
     event_id: Option<EventId>,
-    gate_id: GateId,
+    pub(super) gate_id: GateId,
     /// The device's id in the file. This server need not know the device.
     #[serde(default)]
     pub(super) device_id: Option<String>,
@@ -40,6 +41,9 @@ pub(super) struct PastScan {
     result: Option<ScanResult>,
     #[serde(default)]
     reason: Option<Reason>,
+    /// For an override: the denial that it replaced.
+    #[serde(default)]
+    would_have_been: Option<Value>,
     #[serde(default)]
     local_result: Option<ScanResult>,
     #[serde(default, rename = "override")]
@@ -78,7 +82,10 @@ impl PastScan {
     pub(super) fn from_csv(columns: &[String], cells: &[String]) -> Result<Self, String> {
         let mut fields = Map::new();
         for (name, cell) in columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-            let value = if matches!(name.as_str(), "override" | "undone" | "metadata") {
+            let value = if matches!(
+                name.as_str(),
+                "override" | "undone" | "metadata" | "would_have_been"
+            ) {
                 serde_json::from_str(cell).map_err(|_| format!("{name} is not JSON"))?
             } else {
                 Value::String(cell.clone())
@@ -86,6 +93,56 @@ impl PastScan {
             fields.insert(name.clone(), value);
         }
         serde_json::from_value(Value::Object(fields)).map_err(|error| parse_error(&error))
+    }
+
+    /// The time of the scan.
+    pub(super) const fn at(&self) -> Timestamp {
+        self.scanned_at
+    }
+
+    /// The event, if the line names it.
+    pub(super) const fn event(&self) -> Option<EventId> {
+        self.event_id
+    }
+
+    /// The result on record.
+    pub(super) const fn recorded_result(&self) -> Option<ScanResult> {
+        self.result
+    }
+
+    /// The reason on record.
+    pub(super) const fn recorded_reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// The scan as it was recorded, to be decided under other settings. `None` if it has neither a result nor a ticket.
+    pub(super) fn to_recorded(&self, number: u64, text: &[u8]) -> Option<RecordedScan> {
+        let direction = self.direction.unwrap_or(Direction::Entry);
+        let ticket_code = self
+            .ticket_code
+            .as_deref()
+            .and_then(|code| TicketCode::parse_typed(code).ok());
+        let reason = match (self.reason, self.result) {
+            (Some(reason), _) => reason,
+            (None, Some(result)) => usual_reason(result, direction),
+            // Not decided yet: every check before re-entry and capacity is taken to have passed.
+            (None, None) => ticket_code.map(|_| usual_reason(ScanResult::Valid, direction))?,
+        };
+        let nested = |value: &Option<Value>, field: &str| {
+            let text = value.as_ref()?.get(field)?.as_str()?;
+            Some(text.to_owned())
+        };
+        Some(RecordedScan {
+            scan_id: self.scan_id.unwrap_or_else(|| derived_id(number, text)),
+            ticket_code,
+            gate_id: self.gate_id,
+            direction,
+            at: self.scanned_at,
+            reason,
+            would_have_been: nested(&self.would_have_been, "reason").and_then(|text| text.parse().ok()),
+            has_override: self.override_.is_some() || reason == Reason::Overridden,
+            undone_at: nested(&self.undone, "at").and_then(|text| text.parse().ok()),
+        })
     }
 
     /// The scan for the upload, from line `number` of the file with this `text`.
@@ -133,6 +190,20 @@ impl PastScan {
             age_ms: None,
             prev_hash: None,
         })
+    }
+}
+
+/// The reason of a result that is recorded without one.
+const fn usual_reason(result: ScanResult, direction: Direction) -> Reason {
+    match (result, direction) {
+        (ScanResult::Valid, Direction::Entry) => Reason::Admitted,
+        (ScanResult::Valid, Direction::Exit) => Reason::Exited,
+        (ScanResult::Duplicate, _) => Reason::AlreadyScanned,
+        (ScanResult::InvalidToken, _) => Reason::Malformed,
+        (ScanResult::WrongEvent, _) => Reason::OtherEvent,
+        (ScanResult::WrongGate, _) => Reason::GateNotAllowed,
+        (ScanResult::Refused, Direction::Entry) => Reason::GateClosed,
+        (ScanResult::Refused, Direction::Exit) => Reason::NotInside,
     }
 }
 

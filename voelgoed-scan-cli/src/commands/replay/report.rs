@@ -11,6 +11,7 @@ use voelgoed_scan_core::model::{EventId, GateId, ScanResult};
 use voelgoed_scan_core::sync::{RawSyncScan, SyncResult, SyncStatus};
 
 use super::super::latency::{Latencies, Summary, latency_table};
+use super::comparison::{Change, Comparison, Now};
 use super::past_scan::SkipReason;
 use crate::output::{TextStyle, status_cell, styled};
 
@@ -22,6 +23,7 @@ pub(super) struct Counts {
     /// Lines that were not sent because they are invalid.
     invalid: u64,
     conflicts: u64,
+    comparison: Comparison,
     skipped: BTreeMap<SkipReason, u64>,
     latencies: Latencies,
     results: BTreeMap<ScanResult, Latencies>,
@@ -45,6 +47,10 @@ pub(super) struct ReplayReport {
     pub(super) rejected: u64,
     skipped: BTreeMap<&'static str, u64>,
     conflicts: u64,
+    /// The scans by their result in the file and their result now.
+    changes: Vec<Change>,
+    /// The entries that the file admits and that are no admissions now.
+    pub(super) lost_admissions: u64,
     seconds: f64,
     scans_per_second: f64,
     latency_ms: Summary,
@@ -53,6 +59,8 @@ pub(super) struct ReplayReport {
     gates: BTreeMap<GateId, Summary>,
     devices: BTreeMap<String, Summary>,
     rejected_file: Option<PathBuf>,
+    #[serde(skip)]
+    comparison: Comparison,
 }
 
 impl Counts {
@@ -62,6 +70,7 @@ impl Counts {
             statuses: BTreeMap::new(),
             invalid: 0,
             conflicts: 0,
+            comparison: Comparison::default(),
             skipped: BTreeMap::new(),
             latencies: Latencies::coarse(),
             results: BTreeMap::new(),
@@ -71,14 +80,18 @@ impl Counts {
         }
     }
 
-    /// Records the result of a scan that was sent.
+    /// Records the result of a scan that was sent. `recorded` is its result in the file.
     pub(super) fn record(
         &mut self,
         scan: &RawSyncScan,
+        recorded: Option<ScanResult>,
         device: Option<&str>,
         result: &SyncResult,
         latency: Duration,
     ) {
+        if let Some(recorded) = recorded {
+            self.comparison.add(recorded, Now::of(result), scan.direction);
+        }
         *self.statuses.entry(result.status).or_default() += 1;
         self.conflicts += u64::from(result.conflict.is_some());
         self.latencies.record(latency);
@@ -165,6 +178,9 @@ impl Counts {
                 .map(|(reason, count)| (reason.as_str(), *count))
                 .collect(),
             conflicts: self.conflicts,
+            changes: self.comparison.changes(),
+            lost_admissions: self.comparison.lost_admissions(),
+            comparison: self.comparison.clone(),
             seconds,
             scans_per_second,
             latency_ms,
@@ -215,6 +231,13 @@ impl fmt::Display for ReplayReport {
                 .iter()
                 .map(|(device, summary)| (Cell::new(device), summary));
             writeln!(f, "{}\n", latency_table("DEVICE", devices))?;
+        }
+        if self.comparison.scans() > 0 {
+            writeln!(f, "{}\n", self.comparison.table())?;
+        }
+        if self.lost_admissions > 0 {
+            let text = format!("{} admissions of the file are none now", self.lost_admissions);
+            writeln!(f, "{}", styled(TextStyle::Error, &text))?;
         }
         write!(
             f,

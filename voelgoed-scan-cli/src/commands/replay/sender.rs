@@ -146,9 +146,13 @@ impl Sender {
     fn record(&self, batch: &Batch, results: &[SyncResult], latency: Duration) -> Result<(), Failure> {
         let state = &mut *self.state.lock();
         for (entry, result) in batch.scans.iter().zip(results) {
-            state
-                .counts
-                .record(&entry.scan, entry.device.as_deref(), result, latency);
+            state.counts.record(
+                &entry.scan,
+                entry.recorded,
+                entry.device.as_deref(),
+                result,
+                latency,
+            );
             if let Some(reason) = rejection(result) {
                 state.rejected.write(entry.number, &reason)?;
             }

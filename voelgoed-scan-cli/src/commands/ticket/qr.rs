@@ -80,8 +80,10 @@ impl Qr {
             });
         }
         let (code, format) = (self.ticket.code, self.format);
-        let path = format!("{}/qr?format={format}&as={requested}", self.ticket.path());
-        let mut bytes = context.client()?.get_bytes(&path).await?;
+        let client = context.client()?;
+        let ticket = self.ticket.path(&client).await?;
+        let path = format!("{ticket}/qr?format={format}&as={requested}");
+        let mut bytes = client.get_bytes(&path).await?;
         let payload = || String::from_utf8_lossy(&bytes).trim_ascii().to_owned();
         let text = match self.drawing {
             Drawing::Terminal => Some(format!(

@@ -91,6 +91,7 @@ impl OfflineScanner {
                 if sha256 != payload_sha256(scan.reading.text()) || verdict.direction != scan.direction {
                     return Err(OfflineError::ScanIdReused);
                 }
+                let verdict = self.with_message(&state, verdict);
                 Ok(Some(Verdict {
                     repeated: true,
                     ..verdict

@@ -14,13 +14,22 @@ pub(crate) struct OwnVerdict {
 
 /// An admission or exit that the server decided on this phone.
 pub(crate) struct OwnPassage {
-    pub(crate) scan_id: ScanId,
+    pub(crate) place: PassagePlace,
     pub(crate) event_id: EventId,
     pub(crate) direction: Direction,
     pub(crate) reason: Reason,
-    pub(crate) at: Timestamp,
     pub(crate) gate_id: GateId,
     pub(crate) gate_name: String,
+}
+
+/// The place of an admission or exit by the server among the phone's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PassagePlace {
+    /// The last scan of the log when it was recorded.
+    pub(crate) log_sequence: u64,
+    /// When the server decided it.
+    pub(crate) at: Timestamp,
+    pub(crate) scan_id: ScanId,
 }
 
 /// A part of the phone's records, newest first.
@@ -35,7 +44,7 @@ impl OfflineScanner {
     pub(crate) async fn recorded_scans(
         &self,
         sequence: u64,
-        passage: (Timestamp, ScanId),
+        passage: PassagePlace,
         limit: u16,
     ) -> Result<RecordedScans, OfflineError> {
         let state = &mut *self.state.lock().await;

@@ -6,6 +6,7 @@ mod disk;
 mod golden;
 mod held_manifests;
 mod kill;
+mod language;
 mod lock;
 mod media;
 mod memory;
@@ -24,8 +25,8 @@ use uuid::Uuid;
 use super::*;
 use crate::manifest::{ManifestDraft, ManifestFacts, ManifestTicket};
 use crate::model::{
-    ClassName, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime, Name, Reason,
-    Reentry, SigningKey, TicketCode, TicketStatus, TimeZoneName, Warning,
+    ClassName, CustomMessages, Event, EventStatus, Gate, GateStatus, KeyFormat, KeyId, KeyStatus, LocalTime,
+    Name, Reason, Reentry, SigningKey, TicketCode, TicketStatus, TimeZoneName, Warning,
 };
 use crate::sync::{Conflict, SyncAnswer, SyncRequest, signed_bytes};
 use crate::token::{Keyring, MasterSecret, Vg2Claims};
@@ -48,6 +49,7 @@ pub(crate) fn code(number: u8) -> TicketCode {
 /// An event with two gates, its tickets and keys, and the manifests that a server would make of it.
 pub(crate) struct TestEvent {
     pub(crate) keys: Vec<SigningKey>,
+    pub(crate) messages: CustomMessages,
     pub(crate) event: Event,
     pub(crate) gates: Vec<Gate>,
     pub(crate) tickets: Vec<ManifestTicket>,
@@ -116,6 +118,7 @@ impl TestEvent {
                 key(KeyFormat::Vg1, KeyId::FIRST, KeyStatus::Active),
                 key(KeyFormat::Vg2, KeyId::FIRST, KeyStatus::Active),
             ],
+            messages: CustomMessages::default(),
             tickets: Vec::new(),
             version: 1,
             made_at: MADE_AT,
@@ -178,6 +181,7 @@ impl TestEvent {
             event: &self.event,
             gates: &self.gates,
             keys: &self.keys,
+            messages: &self.messages,
             dedup_window: Duration::from_mins(5),
         }
     }

@@ -611,6 +611,41 @@ async fn without_the_server_own_scans_are_what_the_phone_recorded_each_once() {
     assert_eq!(undone, [alone.scan_id]);
 }
 
+#[tokio::test]
+async fn own_scans_have_the_order_in_which_the_phone_recorded_them_whatever_the_clocks_say() {
+    let mut fixture = Fixture::new(TestEvent::new());
+    let office = Office::open(&mut fixture);
+    let phone = fixture.phone().await;
+    phone.sync().await.expect("the clock is measured");
+    let scan = async |number: u8| {
+        fixture.later();
+        let verdict = phone.scan(ScanInput::entry(fixture.server.vg2(number))).await;
+        verdict.expect("a verdict")
+    };
+    let mut expected = Vec::new();
+    for number in [1, 4] {
+        // The server's clock is ahead of what the phone took it for.
+        fixture.server.set_ahead(Duration::from_secs(25));
+        let online = scan(number).await;
+        office.disconnect();
+        fixture.server.set_ahead(Duration::ZERO);
+        let (alone, denied) = (scan(number + 1).await, scan(number + 1).await);
+        assert!(
+            alone.scanned_at < online.scanned_at,
+            "by their times they are in the other order"
+        );
+        expected.extend([online, alone, denied].map(|verdict| verdict.scan_id));
+        office.reconnect();
+        phone.sync().await.expect("uploaded");
+    }
+    expected.reverse();
+    office.disconnect();
+    let listed = phone.own_scans(None).await.expect("a list");
+    assert_eq!((listed.from_server, listed.next_cursor), (false, None));
+    let listed: Vec<_> = listed.scans.iter().map(|scan| scan.scan_id).collect();
+    assert_eq!(listed, expected);
+}
+
 /// Runs the self-test and returns what is wrong.
 async fn problems(phone: &ScannerClient) -> Vec<(SelfTestSubject, String)> {
     let checks = phone.self_test().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::manifest::body::numbered;
+use crate::manifest::messages::read_messages;
 use crate::manifest::section::{Section, Sections};
 use crate::manifest::wire::Reader;
 use crate::manifest::{ManifestError, ManifestGate, ManifestHead};
@@ -47,6 +48,7 @@ pub(super) fn read_head(
         keys,
         dedup_window,
         days,
+        messages: read_messages(sections)?,
     })
 }
 

@@ -4,13 +4,18 @@ use super::*;
 
 /// A manifest with every section.
 fn full() -> Vec<u8> {
-    body_for(&Event {
+    let event = Event {
         reentry: Reentry::Daily,
         ..event_with_all_times()
-    })
+    };
+    body_with_messages(&messages::custom("nl", "admitted", "Welkom"), &event)
 }
 
 fn body_for(event: &Event) -> Vec<u8> {
+    body_with_messages(CustomMessages::NONE, event)
+}
+
+fn body_with_messages(messages: &CustomMessages, event: &Event) -> Vec<u8> {
     let tickets = [
         ticket(1),
         ManifestTicket {
@@ -26,7 +31,7 @@ fn body_for(event: &Event) -> Vec<u8> {
             ..ticket(3)
         },
     ];
-    let mut body = signed_for_event(event, 5, None, &tickets);
+    let mut body = signed_with_messages(messages, event, 5, None, &tickets);
     body.truncate(body.len() - 64);
     body
 }
@@ -44,7 +49,7 @@ fn event_with_all_times() -> Event {
 }
 
 /// The sections that a manifest may lack.
-const ABSENT_WHERE_NOT_NEEDED: [u8; 3] = [16, 17, 19];
+const ABSENT_WHERE_NOT_NEEDED: [u8; 4] = [16, 17, 19, 21];
 
 fn error_of(body: Vec<u8>) -> Option<ManifestError> {
     read(signed_again(body)).err()
@@ -131,7 +136,7 @@ fn a_missing_or_repeated_or_misplaced_section_is_malformed() {
         assert_eq!(error_of(without.clone()), error, "without {tag}");
         let again = with_section(&body, tag, true, &body[content.clone()]);
         assert_eq!(error_of(again), Some(ManifestError::Malformed), "{tag} twice");
-        if tag != 20 {
+        if tag != 21 {
             let moved = with_section(&without, tag, true, &body[content.clone()]);
             assert_eq!(
                 error_of(moved),
@@ -223,11 +228,12 @@ fn a_manifest_that_is_cut_anywhere_is_refused() {
             "the first {length} bytes, signed"
         );
     }
-    // A daily event needs its days and the admissions of a day.
+    // A daily event needs its days and the admissions of a day. The messages come last, and an organization may have none.
     let body = full();
     for (tag, _, content) in sections_of(&body) {
         let error = error_of(body[..content.start - 6].to_vec());
-        assert_eq!(error, Some(ManifestError::Malformed), "up to section {tag}");
+        let expected = (tag != 21).then_some(ManifestError::Malformed);
+        assert_eq!(error, expected, "up to section {tag}");
     }
 }
 

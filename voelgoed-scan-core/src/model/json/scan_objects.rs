@@ -32,6 +32,7 @@ objects! {
         event_id,
         gate_id,
         device_id,
+        api_key_id,
         scan_session_id,
         result,
         reason,
@@ -112,6 +113,7 @@ impl Json for AnswerSnapshot {
             ticket,
             previous_scan,
             warnings,
+            desk_name,
         } = self;
         out.push_str("{\"g\":");
         gate_name.write(out);
@@ -126,6 +128,10 @@ impl Json for AnswerSnapshot {
         if !warnings.is_empty() {
             out.push_str(",\"w\":");
             warnings.write(out);
+        }
+        if let Some(desk_name) = desk_name {
+            out.push_str(",\"d\":");
+            desk_name.write(out);
         }
         out.push('}');
     }

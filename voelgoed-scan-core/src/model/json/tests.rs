@@ -178,7 +178,8 @@ fn reason_texts() -> impl Strategy<Value = Option<ReasonText>> {
 
 prop_compose! {
     fn records()(
-        (scan_id, organization_id, event_id, gate_id, device_id) in (id(), id(), id(), id(), id()),
+        (scan_id, organization_id, event_id, gate_id) in (id(), id(), id(), id()),
+        (device_id, api_key_id) in (prop::option::of(id()), prop::option::of(id())),
         ticket_id in prop::option::of(id()),
         ticket_code in prop::option::of(codes()),
         scan_session_id in prop::option::of(id()),
@@ -199,6 +200,7 @@ prop_compose! {
             event_id,
             gate_id,
             device_id,
+            api_key_id,
             scan_session_id,
             result: reason.result(),
             reason,
@@ -246,8 +248,9 @@ proptest! {
         ticket in prop::option::of(tickets()),
         previous_scan in prop::option::of(previous_scans()),
         warnings in warnings(),
+        desk_name in prop::option::of(texts()),
     ) {
-        let snapshot = AnswerSnapshot { gate_name, ticket, previous_scan, warnings };
+        let snapshot = AnswerSnapshot { gate_name, ticket, previous_scan, warnings, desk_name };
         prop_assert_eq!(snapshot.to_json(), serde_json::to_string(&snapshot).expect("JSON"));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Direction, Medium, Metadata, Override, Reading, ScanId, Timestamp};
+use crate::model::{Direction, GateId, Medium, Metadata, Override, Reading, ReasonText, ScanId, Timestamp};
 
 /// The request of `POST /api/v1/scanning/scan`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -77,6 +77,22 @@ pub struct RawScanRequest {
     /// Whether to decide the scan without recording it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+}
+
+/// The request of `POST /api/v1/scanning/events/{id}/tickets/{code}/check-in`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckInRequest {
+    /// The gate at which the person passes.
+    pub gate_id: GateId,
+    /// Why nobody scans the ticket.
+    pub reason: ReasonText,
+    /// The client's id of this check-in. A retry has the same id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_id: Option<ScanId>,
+    /// Which way the person goes.
+    #[serde(default = "entry")]
+    pub direction: Direction,
 }
 
 const fn entry() -> Direction {

@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::model::{
-    DecidedBy, DeliveryId, DeviceId, Direction, EventId, GateId, OrganizationId, Outcome, Reason, ScanId,
-    ScanRecord, ScanResult, SessionId, Source, TicketCode, TicketId, Timestamp, WebhookId, WebhookType,
+    ApiKeyId, DecidedBy, DeliveryId, DeviceId, Direction, EventId, GateId, OrganizationId, Outcome, Reason,
+    ScanId, ScanRecord, ScanResult, SessionId, Source, TicketCode, TicketId, Timestamp, WebhookId,
+    WebhookType,
 };
 
 /// The maximum size of a body in bytes.
@@ -76,7 +77,8 @@ pub(crate) struct ToldScan<'a> {
     ticket_code: Option<TicketCode>,
     event_id: EventId,
     gate_id: GateId,
-    device_id: DeviceId,
+    device_id: Option<DeviceId>,
+    api_key_id: Option<ApiKeyId>,
     scan_session_id: Option<SessionId>,
     result: ScanResult,
     reason: Reason,
@@ -115,6 +117,7 @@ impl<'a> ToldScan<'a> {
             event_id,
             gate_id,
             device_id,
+            api_key_id,
             scan_session_id,
             result,
             reason,
@@ -139,6 +142,7 @@ impl<'a> ToldScan<'a> {
             event_id: *event_id,
             gate_id: *gate_id,
             device_id: *device_id,
+            api_key_id: *api_key_id,
             scan_session_id: *scan_session_id,
             result: *result,
             reason: *reason,

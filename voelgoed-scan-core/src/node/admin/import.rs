@@ -10,7 +10,7 @@ use crate::model::{
     TicketCode, Timestamp,
 };
 use crate::node::write_queue::BulkKind;
-use crate::store::{ImportCounts, ImportEnd, ImportOutcome, NumberedLine, StoreError};
+use crate::store::{ImportCounts, ImportDryRun, ImportEnd, ImportOutcome, NumberedLine, StoreError};
 
 /// An import that has begun.
 pub struct TicketImport {
@@ -62,6 +62,23 @@ impl Admin {
         }
         let mut import = self.begin_import(organization, event, by, now).await?;
         import.add(lines, true, now).await
+    }
+}
+
+impl Admin {
+    /// The outcomes that lines of an import would have, after the earlier lines of the dry run. It changes nothing and leaves no
+    /// entry in the audit log. `None` where there is no such event.
+    pub async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
+        self.store
+            .import_dry_run(organization, event, lines, now, dry_run)
+            .await
     }
 }
 

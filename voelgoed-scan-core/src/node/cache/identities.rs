@@ -1,4 +1,5 @@
-//! Caches the identities of callers: devices with their sessions, API keys and keyrings, so that a scan needs no query for
+//! Caches the identities of callers: devices with their sessions, API keys, keyrings and messages of
+//! organizations, so that a scan needs no query for
 //! them.
 //!
 //! Invariants:
@@ -14,7 +15,7 @@ use foldhash::HashMap;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use crate::model::{ApiKey, AuthenticatedDevice, OrganizationId, TokenHash};
+use crate::model::{ApiKey, AuthenticatedDevice, CustomMessages, OrganizationId, TokenHash};
 use crate::token::Keyring;
 
 /// The maximal number of entries of each kind.
@@ -76,6 +77,7 @@ struct Identities {
     devices: EpochLru<TokenHash, AuthenticatedDevice>,
     api_keys: EpochLru<TokenHash, ApiKey>,
     keyrings: EpochLru<OrganizationId, Keyring>,
+    messages: EpochLru<OrganizationId, CustomMessages>,
 }
 
 /// The identities that this node has read.
@@ -89,6 +91,7 @@ impl IdentityCache {
             devices: EpochLru::new(),
             api_keys: EpochLru::new(),
             keyrings: EpochLru::new(),
+            messages: EpochLru::new(),
         }))
     }
 
@@ -163,6 +166,28 @@ impl IdentityCache {
             .lock()
             .keyrings
             .put(organization, organization, epoch, Arc::clone(keyring));
+    }
+
+    pub(crate) fn messages(&self, organization: OrganizationId) -> Option<Arc<CustomMessages>> {
+        let Identities {
+            messages,
+            invalidated,
+            ..
+        } = &mut *self.0.lock();
+        messages.get(&organization, invalidated)
+    }
+
+    /// Stores the messages of an organization that a read which began at `epoch` found.
+    pub(crate) fn put_messages(
+        &self,
+        organization: OrganizationId,
+        epoch: IdentityEpoch,
+        messages: &Arc<CustomMessages>,
+    ) {
+        self.0
+            .lock()
+            .messages
+            .put(organization, organization, epoch, Arc::clone(messages));
     }
 }
 

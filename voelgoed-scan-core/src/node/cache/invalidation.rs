@@ -67,31 +67,8 @@ impl Invalidator {
     }
 
     /// The scans of an event were cleared: what Redis keeps of them is deleted.
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(
-            clippy::unused_async,
-            clippy::unused_self,
-            reason = "the signature of the build with Redis"
-        )
-    )]
-    pub(crate) async fn scans_cleared(
-        &self,
-        #[cfg_attr(
-            not(feature = "redis"),
-            expect(unused_variables, reason = "there is no Redis")
-        )]
-        organization: OrganizationId,
-        #[cfg_attr(
-            not(feature = "redis"),
-            expect(unused_variables, reason = "there is no Redis")
-        )]
-        event: EventId,
-    ) {
-        #[cfg(feature = "redis")]
-        if let Some(redis_cache) = &self.redis_cache {
-            redis_cache.delete_recent_scans(organization, event).await;
-        }
+    pub(crate) async fn scans_cleared(&self, organization: OrganizationId, event: EventId) {
+        self.clear_scans_in_redis(organization, event).await;
     }
 
     /// All tickets of an event changed. What Redis holds of them is refused by their change counter.
@@ -115,7 +92,18 @@ impl Invalidator {
         }
     }
 
+    #[cfg(feature = "redis")]
+    async fn clear_scans_in_redis(&self, organization: OrganizationId, event: EventId) {
+        if let Some(redis_cache) = &self.redis_cache {
+            redis_cache.delete_recent_scans(organization, event).await;
+        }
+    }
+
     #[cfg(not(feature = "redis"))]
     #[expect(clippy::unused_async, reason = "the signature of the build with Redis")]
     async fn invalidate_in_redis(&self, _: OrganizationId, _: &[(TicketCode, i64)], _: Timestamp) {}
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_async, reason = "the signature of the build with Redis")]
+    async fn clear_scans_in_redis(&self, _: OrganizationId, _: EventId) {}
 }

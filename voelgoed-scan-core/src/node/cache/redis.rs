@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use breaker::CircuitBreaker;
 pub use breaker::RedisHealth;
@@ -32,6 +33,7 @@ pub(crate) use platform_keys::PlatformKeys;
 
 use crate::bus::{PresentServer, recent_scans_key};
 use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts, Timestamp};
+use crate::spans::span;
 
 /// The longest time that a scan waits for Redis.
 const CALL_TIMEOUT: Duration = Duration::from_millis(50);
@@ -102,7 +104,7 @@ impl RedisTicketCache {
             reply,
         };
         self.0.lookups.send(lookup).ok()?;
-        facts.await.ok()?
+        facts.instrument(span!("redis.get")).await.ok()?
     }
 
     /// Stores tickets after a write, each with the change counter of its organization from before. Most keys do not exist yet, and a plain `SET NX` is enough for them; only the others
@@ -136,7 +138,8 @@ impl RedisTicketCache {
                     .exec_async(&mut connection)
                     .await
             };
-            cache.0.breaker.call(deadline, call).await;
+            let span = span!(parent: None, "redis.put", tickets = writes.len());
+            cache.0.breaker.call(deadline, call).instrument(span).await;
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ManifestFailure, SignedManifest};
 use crate::manifest::{ManifestDraft, ManifestFacts, ManifestTicket};
-use crate::model::{Event, Gate, SigningKey, TicketCode, Timestamp};
+use crate::model::{CustomMessages, Event, Gate, SigningKey, TicketCode, Timestamp};
 use crate::store::{ManifestMark, ManifestReading, StoreError};
 use crate::token::Keyring;
 
@@ -27,6 +27,7 @@ pub(super) struct Snapshot {
     event: Event,
     gates: Vec<Gate>,
     keys: Vec<SigningKey>,
+    messages: CustomMessages,
     tickets: HashMap<TicketCode, SnapshotTicket>,
 }
 
@@ -48,6 +49,7 @@ impl Snapshot {
             event,
             gates,
             keys,
+            messages,
             changed,
         } = reading;
         let (first_version, media_since, mut tickets) = match previous {
@@ -79,6 +81,7 @@ impl Snapshot {
             event,
             gates,
             keys,
+            messages,
             tickets,
         }
     }
@@ -142,6 +145,7 @@ impl Render {
             event: &snapshot.event,
             gates: &snapshot.gates,
             keys: &snapshot.keys,
+            messages: &snapshot.messages,
             dedup_window: self.window,
         }
     }

@@ -7,7 +7,7 @@ use super::ScanError;
 use super::verification::VerifiedReading;
 use crate::model::{
     ActiveSession, Attempt, AuthenticatedDevice, DecidedBy, Denial, Direction, Recorded, ScanAnswer, ScanId,
-    ScanRequest, Timestamp, Verification, Warning,
+    ScanRequest, ScannedBy, Timestamp, Verification, Warning,
 };
 use crate::store::StoreError;
 use crate::token::suggests_scanner_settings;
@@ -47,8 +47,10 @@ pub(super) fn attempt(
     Box::new(Attempt {
         scan_id: request.scan_id.unwrap_or_else(|| ScanId::generate(now)),
         organization_id: authenticated.device.organization_id,
-        device_id: authenticated.device.id,
-        session_id: active_session.session.id,
+        scanned_by: ScannedBy::Device {
+            id: authenticated.device.id,
+            session_id: active_session.session.id,
+        },
         event_id: active_session.event.id,
         gate_id: active_session.gate.id,
         gate_name: active_session.gate.name.as_str().to_owned(),

@@ -134,7 +134,7 @@ impl Scanner {
                     .ledger
                     .last_admission()
                     .filter(|_| shows_previous_scan(reason))
-                    .map(|admission| PreviousScan::of(admission, attempt.device_id, attempt.now)),
+                    .map(|admission| PreviousScan::of(admission, attempt.scanned_by.id(), attempt.now)),
             })
         })
     }

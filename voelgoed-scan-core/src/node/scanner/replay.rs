@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::attempt::into_answer;
 use super::{ScanError, Scanner};
 use crate::model::{
-    ActiveSession, AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount,
-    ScanAnswer, ScanId, ScanRequest, Timestamp,
+    AuthenticatedDevice, EventId, GateId, Headcount, Occupancy, OrganizationId, PlaceCount, ScanAnswer,
+    ScanId, ScanRequest, Timestamp,
 };
 use crate::node::cache::occupancy::OccupancySource;
 use crate::node::cache::scan_ids::ScanClaim;
@@ -37,16 +37,15 @@ impl Scanner {
         Ok(Some(answer))
     }
 
-    /// Gives a repeated answer the current occupancy of its gate, if the device works elsewhere by now. The write has read
-    /// the occupancy of the session's gate only.
+    /// Gives a repeated answer the current occupancy of its gate, if this is not `place`, the one of which the write has read
+    /// the occupancy: the device works elsewhere by now.
     pub(super) async fn with_occupancy_of_its_gate(
         &self,
-        session: &ActiveSession,
+        organization: OrganizationId,
+        place: (EventId, GateId),
         mut answer: ScanAnswer,
     ) -> Result<ScanAnswer, ScanError> {
-        let is_elsewhere = (session.event.id, session.gate.id) != (answer.event_id, answer.gate.id);
-        if answer.replayed && is_elsewhere {
-            let organization = session.event.organization_id;
+        if answer.replayed && place != (answer.event_id, answer.gate.id) {
             answer.occupancy = self
                 .load_occupancy(organization, answer.event_id, answer.gate.id, answer.scanned_at)
                 .await?;

@@ -1,7 +1,9 @@
 //! Parses and verifies what a device read: checks 1 to 3, without the validity window that the payload claims.
 
 use super::Scanner;
-use crate::model::{Claims, Event, Fingerprint, OrganizationId, Reading, Reason};
+use crate::model::{
+    AuthenticatedDevice, Claims, Device, Event, Fingerprint, OrganizationId, Reading, Reason,
+};
 use crate::store::StoreError;
 use crate::token::{Keyring, MediumClaim, MediumUse, medium_of, take_reading, verify_reading};
 
@@ -13,16 +15,30 @@ impl Scanner {
     /// here, so that all later steps name it by its code, like every other.
     pub(super) async fn verify_at_event(
         &self,
-        organization: OrganizationId,
+        authenticated: &AuthenticatedDevice,
         event: &Event,
         reading: &Reading,
         keyring: &Keyring,
     ) -> Result<VerifiedReading, StoreError> {
+        let Device {
+            organization_id,
+            settings,
+            ..
+        } = &authenticated.device;
+        // A device that may search gets codes from the server, so it may also send one without a signature.
+        let event = if settings.can_search && !event.allow_unsigned {
+            &Event {
+                allow_unsigned: true,
+                ..event.clone()
+            }
+        } else {
+            event
+        };
         let medium = medium_of(reading).map(|(_, claim)| claim);
         let phoenix = self.0.keyrings.phoenix();
         let read = verify_reading(reading, medium.as_ref(), keyring, phoenix, event.allow_unsigned);
         match medium {
-            Some(medium) => Box::pin(self.take_as_medium(organization, event, medium, read)).await,
+            Some(medium) => Box::pin(self.take_as_medium(*organization_id, event, medium, read)).await,
             None => Ok(read),
         }
     }

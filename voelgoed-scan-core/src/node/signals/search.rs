@@ -176,11 +176,11 @@ impl Searcher {
         write: &mut SignalWrite,
     ) -> Result<HashSet<DeviceId>, StoreError> {
         let mut scans: BTreeMap<DeviceId, Vec<DeviceScan>> = BTreeMap::new();
+        // A check-in by hand shows nothing of a device.
         for record in records {
-            scans
-                .entry(record.device_id)
-                .or_default()
-                .push(DeviceScan::from(record));
+            if let Some(device) = record.device_id {
+                scans.entry(device).or_default().push(DeviceScan::from(record));
+            }
         }
         if scans.is_empty() {
             return Ok(HashSet::new());
@@ -227,7 +227,11 @@ impl Searcher {
         let duplicates = records
             .iter()
             .filter(|record| record.result == ScanResult::Duplicate)
-            .filter(|record| !rehearsing.contains(&record.device_id));
+            .filter(|record| {
+                !record
+                    .device_id
+                    .is_some_and(|device| rehearsing.contains(&device))
+            });
         for record in duplicates {
             if let Some(ticket) = record.ticket_id {
                 let scan = (record.scanned_at, record.scan_id);

@@ -15,6 +15,8 @@ use crate::store::StoreError;
 pub(super) struct WriteRequest {
     pub(super) attempt: Box<Attempt>,
     pub(super) reply: oneshot::Sender<Outcome>,
+    /// The span of the scan's wait, which the span of its write refers to.
+    pub(super) span: tracing::Span,
     #[expect(
         dead_code,
         reason = "limits the scan queue for as long as the request is queued"

@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::model::{
-    AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction, EventId, EventOccupancy,
-    Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId, ScanRecord, SessionId, Timestamp,
-    TokenHash, Verification,
+    ActivityMinutes, AuditContext, AuthenticatedDevice, DecidedBy, Denial, DeviceId, Direction,
+    EventActivity, EventId, EventOccupancy, Fingerprint, GateId, OrganizationId, Reason, ReasonText, ScanId,
+    ScanRecord, ScannedBy, SessionId, Timestamp, TokenHash, Verification,
 };
 use crate::rules::KnownScan;
 use crate::store::{Order, Page, PageRequest, ScanFilter, UndoOutcome, UndoPermission};
@@ -156,6 +156,19 @@ impl ScanStore for FakeStore {
         Ok(None)
     }
 
+    async fn activity(
+        &self,
+        _: OrganizationId,
+        _: EventId,
+        minutes: ActivityMinutes,
+    ) -> Result<EventActivity, StoreError> {
+        Ok(EventActivity {
+            from: minutes.from(),
+            to: minutes.to(),
+            gates: Vec::new(),
+        })
+    }
+
     async fn find_device_by_token(&self, _: &TokenHash) -> Result<Option<AuthenticatedDevice>, StoreError> {
         Ok(None)
     }
@@ -202,8 +215,10 @@ fn attempt_of(of: u128, number: u128) -> Attempt {
     Attempt {
         scan_id: ScanId::from_uuid(id),
         organization_id: organization(of),
-        device_id: DeviceId::from_uuid(id),
-        session_id: SessionId::from_uuid(id),
+        scanned_by: ScannedBy::Device {
+            id: DeviceId::from_uuid(id),
+            session_id: SessionId::from_uuid(id),
+        },
         event_id: EventId::from_uuid(id),
         gate_id: GateId::from_uuid(id),
         gate_name: "Main".to_owned(),

@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::bulk::ChunkSize;
 use super::lane::Batch;
@@ -21,6 +22,7 @@ use super::post_commit::{CompletedBatch, PostCommit};
 use super::{Outcome, RETRY_DELAY, RecordError};
 use crate::model::{Attempt, OrganizationId, RuleSettings};
 use crate::node::health::WriteStats;
+use crate::spans::span;
 use crate::store::{ScanStore, StoreError};
 
 /// How long a write takes before it leaves its place to another one.
@@ -163,7 +165,15 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
         let context = self.post_commit.before_write();
         // Denials first, so that the retry of one finds it.
         let all_denials = denials.len();
-        let (denials, unwritten, mut unavailable) = self.write_denials(denials).await;
+        let span =
+            span!(parent: None, "db.write", %organization, scans = requests.len(), denials = all_denials);
+        if !span.is_disabled() {
+            for request in &requests {
+                span.follows_from(&request.span);
+            }
+        }
+        let (denials, unwritten, mut unavailable) =
+            self.write_denials(denials).instrument(span.clone()).await;
         let none_written = unwritten.len() == all_denials;
         let had_scans = !requests.is_empty();
         let (attempts, replies): (Vec<Attempt>, Vec<_>) = requests
@@ -176,7 +186,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
                 .iter()
                 .map(|_| Err(RecordError::Store(Arc::clone(error))))
                 .collect(),
-            None => self.write_scans(&attempts).await,
+            None => self.write_scans(&attempts).instrument(span).await,
         };
         unavailable = unavailable.or_else(|| outcomes.iter().find_map(unavailable_error));
         let succeeded = !denials.is_empty() || outcomes.iter().any(Result::is_ok);

@@ -80,7 +80,7 @@ pub(super) fn by_database(
                 Direction::Entry => facts.ledger.last_admission(),
                 Direction::Exit => facts.ledger.last_passage(),
             };
-            passage.map(|passage| PreviousScan::of(passage, attempt.device_id, attempt.now))
+            passage.map(|passage| PreviousScan::of(passage, attempt.scanned_by.id(), attempt.now))
         });
     let at = match reason.result() {
         ScanResult::Valid => valid_at,
@@ -93,7 +93,7 @@ pub(super) fn by_database(
             at,
             gate_id: gate.id,
             gate_name: gate.name.to_string(),
-            device_id: attempt.device_id,
+            device_id: attempt.scanned_by.id(),
             device_name: session.device_name.clone(),
         };
         let allowance = context.allowance(ticket);
@@ -130,7 +130,7 @@ pub(super) fn by_database(
 }
 
 /// Applies an admission or an exit to the ticket. Returns the changes of occupancy.
-fn apply_to_ticket(
+pub(crate) fn apply_to_ticket(
     reason: Reason,
     passage: Passage,
     ticket: &mut TicketFacts,

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    Claims, DeviceId, DeviceScope, DeviceStatus, Direction, Event, EventId, Fingerprint, Gate, GateId,
-    Headcount, Movement, Occupancy, OrganizationId, Recorded, ScanAnswer, ScanId, SessionId, TicketCode,
-    TicketFacts, TicketId, Timestamp,
+    Attempt, Claims, DeviceId, DeviceScope, DeviceStatus, Direction, Event, EventId, Fingerprint, Gate,
+    GateId, Headcount, Movement, Occupancy, OrganizationId, Recorded, ScanAnswer, ScanId, ScannedBy,
+    SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
 };
 use crate::rules::ScanDay;
 
@@ -20,6 +20,19 @@ pub struct SessionFacts {
     pub device_scope: DeviceScope,
     /// The device's name.
     pub device_name: String,
+    /// The event. It allows unsigned codes where the device may type codes that it found by a search.
+    pub event: Event,
+    /// The gate.
+    pub gate: Gate,
+    /// The time from which the event's present rules hold.
+    pub rules_since: Timestamp,
+    /// The begin of the period in which people were counted at that time.
+    pub counted_since: Timestamp,
+}
+
+/// A gate where somebody checks tickets in by hand, and its event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeskFacts {
     /// The event.
     pub event: Event,
     /// The gate.
@@ -28,6 +41,24 @@ pub struct SessionFacts {
     pub rules_since: Timestamp,
     /// The begin of the period in which people were counted at that time.
     pub counted_since: Timestamp,
+}
+
+impl DeskFacts {
+    fn as_session(&self, name: &str) -> SessionFacts {
+        SessionFacts {
+            session_active: true,
+            device_status: DeviceStatus::Active,
+            device_scope: DeviceScope::default(),
+            device_name: name.to_owned(),
+            event: Event {
+                allow_unsigned: true,
+                ..self.event.clone()
+            },
+            gate: self.gate.clone(),
+            rules_since: self.rules_since,
+            counted_since: self.counted_since,
+        }
+    }
 }
 
 impl SessionFacts {
@@ -54,7 +85,7 @@ impl PeopleCount {
         if self.since >= since { self.inside } else { 0 }
     }
 
-    fn add_movement(&mut self, movement: &Movement) {
+    pub(crate) fn add_movement(&mut self, movement: &Movement) {
         if movement.since < self.since {
             return;
         }
@@ -66,8 +97,8 @@ impl PeopleCount {
 /// A scan that is already recorded under a `scan_id`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownScan {
-    /// The device.
-    pub device_id: DeviceId,
+    /// The device, or the API key of a check-in by hand.
+    pub scanned_by: DeviceId,
     /// The payload's SHA-256.
     pub payload_sha256: [u8; 32],
     /// The direction.
@@ -81,9 +112,10 @@ pub struct KnownScan {
 impl KnownScan {
     /// The result of another scan with the same id.
     #[must_use]
-    pub fn answer_to(&self, device: DeviceId, payload: &Fingerprint, direction: Direction) -> Recorded {
-        let same =
-            self.device_id == device && payload.is_of(&self.payload_sha256) && self.direction == direction;
+    pub fn answer_to(&self, scanned_by: DeviceId, payload: &Fingerprint, direction: Direction) -> Recorded {
+        let same = self.scanned_by == scanned_by
+            && payload.is_of(&self.payload_sha256)
+            && self.direction == direction;
         if !same {
             Recorded::ScanIdReused
         } else if self.undone {
@@ -104,6 +136,8 @@ pub struct BatchFacts {
     pub known_scans: HashMap<(OrganizationId, ScanId), KnownScan>,
     /// The sessions with their devices, events and gates.
     pub sessions: HashMap<(OrganizationId, SessionId), SessionFacts>,
+    /// The gates of check-ins by hand.
+    pub desks: HashMap<(OrganizationId, EventId, GateId), DeskFacts>,
     pub(super) tickets: HashMap<(OrganizationId, TicketId), TicketFacts>,
     codes: HashMap<(OrganizationId, TicketCode), TicketId>,
     /// The people inside by gate, for every event of the batch.
@@ -116,6 +150,19 @@ impl BatchFacts {
         let (organization, id) = (facts.ticket.organization_id, facts.ticket.id);
         self.codes.insert((organization, facts.ticket.code), id);
         self.tickets.insert((organization, id), facts);
+    }
+
+    /// The session of an attempt. A check-in by hand is decided as a scan of a device that may work at the gate, and that
+    /// found the ticket by a search.
+    pub(super) fn session_of(&self, attempt: &Attempt) -> Option<SessionFacts> {
+        let organization = attempt.organization_id;
+        match &attempt.scanned_by {
+            ScannedBy::Device { session_id, .. } => self.sessions.get(&(organization, *session_id)).cloned(),
+            ScannedBy::Desk { name, .. } => {
+                let key = (organization, attempt.event_id, attempt.gate_id);
+                self.desks.get(&key).map(|desk| desk.as_session(name))
+            }
+        }
     }
 
     pub(super) fn ticket_id(&self, organization: OrganizationId, claims: &Claims) -> Option<TicketId> {

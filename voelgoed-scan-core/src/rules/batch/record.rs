@@ -2,7 +2,7 @@
 
 use crate::model::{
     AnswerSnapshot, Attempt, Decided, Denial, Fingerprint, NamedGate, Occupancy, Outcome, RecordedOverride,
-    ScanAnswer, ScanRecord, Source,
+    ScanAnswer, ScanRecord,
 };
 use crate::rules::batch::decide::ScanDecision;
 use crate::rules::batch::{BatchFacts, BatchWrites, KnownScan, SessionFacts};
@@ -31,8 +31,9 @@ impl NewScan {
             ticket_code: code,
             event_id: attempt.event_id,
             gate_id: attempt.gate_id,
-            device_id: attempt.device_id,
-            scan_session_id: Some(attempt.session_id),
+            device_id: attempt.scanned_by.device_id(),
+            api_key_id: attempt.scanned_by.api_key_id(),
+            scan_session_id: attempt.scanned_by.session_id(),
             result,
             reason,
             would_have_been: None,
@@ -40,7 +41,7 @@ impl NewScan {
             scanned_at: attempt.now,
             device_scanned_at: attempt.device_scanned_at,
             received_at: attempt.now,
-            source: Source::Online,
+            source: attempt.scanned_by.source(),
             decided_by: denial.decided_by,
             override_: attempt.override_.map(RecordedOverride::from),
             undone: None,
@@ -52,6 +53,7 @@ impl NewScan {
             ticket: denial.ticket,
             previous_scan: denial.previous_scan,
             warnings: attempt.warnings,
+            desk_name: attempt.scanned_by.desk_name(),
         };
         Self {
             record,
@@ -86,8 +88,9 @@ pub(super) fn write(
             .or(decision.claims.and_then(|claims| claims.ticket_code)),
         event_id: session.event.id,
         gate_id: session.gate.id,
-        device_id: attempt.device_id,
-        scan_session_id: Some(attempt.session_id),
+        device_id: attempt.scanned_by.device_id(),
+        api_key_id: attempt.scanned_by.api_key_id(),
+        scan_session_id: attempt.scanned_by.session_id(),
         result,
         reason,
         would_have_been: decision.would_have_been.map(Outcome::from),
@@ -95,7 +98,7 @@ pub(super) fn write(
         scanned_at: decision.at,
         device_scanned_at: attempt.device_scanned_at,
         received_at: attempt.now,
-        source: Source::Online,
+        source: attempt.scanned_by.source(),
         decided_by: decision.decided_by,
         override_: attempt.override_.clone().map(RecordedOverride::from),
         undone: None,
@@ -107,10 +110,11 @@ pub(super) fn write(
         ticket: decision.answer_ticket,
         previous_scan: decision.previous_scan,
         warnings: attempt.warnings.clone(),
+        desk_name: attempt.scanned_by.desk_name(),
     };
     let answer = build_answer(&record, &snapshot, facts.occupancy(session, decision.day));
     let known = KnownScan {
-        device_id: attempt.device_id,
+        scanned_by: attempt.scanned_by.id(),
         payload_sha256: attempt.fingerprint.sha256,
         direction: attempt.direction,
         undone: false,
@@ -123,10 +127,9 @@ pub(super) fn write(
         .or_default()
         .results
         .count(result);
-    *writes
-        .sessions
-        .entry((organization, attempt.session_id))
-        .or_default() += 1;
+    if let Some(session) = attempt.scanned_by.session_id() {
+        *writes.sessions.entry((organization, session)).or_default() += 1;
+    }
     writes.scans.push(NewScan {
         record: record.clone(),
         fingerprint: attempt.fingerprint,

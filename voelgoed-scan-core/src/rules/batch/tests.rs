@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{
     Claims, DeviceId, Direction, Fingerprint, Format, KeyId, Movement, Passage, Reentry, ScanId, ScanResult,
-    Timestamp,
+    ScannedBy, Timestamp,
 };
 use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
 use crate::rules::{PastScan, TicketRules, fold, movement_difference};
@@ -41,8 +41,10 @@ fn attempt(number: u128, step: &Step) -> Attempt {
             number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_003,
         )),
         organization_id: ticket.organization_id,
-        device_id: DeviceId::from_uuid(Uuid::from_u128(step.gate)),
-        session_id: SessionId::from_uuid(Uuid::from_u128(step.gate)),
+        scanned_by: ScannedBy::Device {
+            id: DeviceId::from_uuid(Uuid::from_u128(step.gate)),
+            session_id: SessionId::from_uuid(Uuid::from_u128(step.gate)),
+        },
         event_id: ticket.event_id,
         gate_id: gate(step.gate).id,
         gate_name: "Main".to_owned(),
@@ -115,8 +117,8 @@ fn past(writes: &BatchWrites) -> Vec<PastScan> {
                 at: scan.record.scanned_at,
                 gate_id: scan.record.gate_id,
                 gate_name: scan.snapshot.gate_name.clone(),
-                device_id: scan.record.device_id,
-                device_name: format!("Scanner {}", scan.record.device_id.as_uuid().as_u128()),
+                device_id: scan.record.scanned_by(),
+                device_name: format!("Scanner {}", scan.record.scanned_by().as_uuid().as_u128()),
             };
             let entry_limit = scan
                 .snapshot

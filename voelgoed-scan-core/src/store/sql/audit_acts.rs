@@ -1,4 +1,4 @@
-//! Overrides and undos on their way into the audit log.
+//! Overrides, undos and check-ins by hand on their way into the audit log.
 //!
 //! The transaction that records one keeps it in `pending_audit_acts`, with the call that made it. The transaction that enters it
 //! takes the row. So each is entered exactly once, and a scan without an override writes nothing more than before.
@@ -60,7 +60,7 @@ pub(crate) async fn keep_override<D: Dialect>(
     if !is_override(record) {
         return Ok(());
     }
-    let device = || AuditContext::without_request(AuditActor::device(record.device_id, None));
+    let device = || AuditContext::without_request(AuditActor::device(record.scanned_by(), None));
     let by = by.cloned().unwrap_or_else(device);
     let (action, at) = (AuditAction::ScanOverride, record.received_at);
     keep_act::<D>(
@@ -72,6 +72,24 @@ pub(crate) async fn keep_override<D: Dialect>(
         connection,
     )
     .await
+}
+
+/// Keeps a check-in by hand that this transaction records, whatever its result is.
+pub(crate) async fn keep_check_in<D: Dialect>(
+    record: &ScanRecord,
+    by: Option<&AuditContext>,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let (Some(key), Some(by)) = (record.api_key_id, by) else {
+        return Ok(());
+    };
+    debug_assert_eq!(
+        by.actor.id,
+        Some(*key.as_uuid()),
+        "the key that checks in is the caller"
+    );
+    let (action, at) = (AuditAction::ScanCheckIn, record.received_at);
+    keep_act::<D>(record.organization_id, record.scan_id, action, by, at, connection).await
 }
 
 /// Takes the oldest acts of an organization, at most `limit`.

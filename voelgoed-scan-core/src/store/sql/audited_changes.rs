@@ -3,14 +3,16 @@
 //! Invariant: each kind of subject lists the fields that it shows. Secrets, personal data and free texts (names,
 //! descriptions, codes of gates, ticket classes, settings of an app) are in no list.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::audit::AuditedChange;
 use crate::model::{
-    ApiKey, AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, DeliveryId, Device, DeviceId, Event,
-    EventId, Gate, KeyStatus, OrganizationId, SignalSettings, SigningKey, TicketFacts, TicketStatus,
-    Timestamp, Webhook, WebhookId,
+    ApiKey, AuditAction, AuditChanges, AuditSubject, AuditSubjectKind, CustomMessages, DeliveryId, Device,
+    DeviceId, Event, EventId, Gate, KeyStatus, OrganizationId, SignalSettings, SigningKey, TicketFacts,
+    TicketStatus, Timestamp, Webhook, WebhookId,
 };
 use crate::store::ImportCounts;
 
@@ -246,6 +248,34 @@ pub(super) fn delivery_repeated(webhook: WebhookId, delivery: DeliveryId) -> Aud
         changes: AuditChanges::new().with("delivery_id", Value::Null, delivery.to_string()),
         ..webhook_change(AuditAction::WebhookRedeliver, webhook)
     }
+}
+
+/// Replaced messages of stewards. The entry names each text that changed by its language and reason, and whether the
+/// organization had one of its own, but not the texts. `None` if nothing changed.
+pub(super) fn messages_changed(
+    organization: OrganizationId,
+    before: &CustomMessages,
+    after: &CustomMessages,
+) -> Option<AuditedChange> {
+    let named = before.iter().chain(after.iter());
+    let changed: BTreeSet<_> = named
+        .map(|(language, reason, _)| (language, reason))
+        .filter(|(language, reason)| before.custom(*language, *reason) != after.custom(*language, *reason))
+        .collect();
+    let is_custom = |messages: &CustomMessages, language, reason| messages.custom(language, reason).is_some();
+    (!changed.is_empty()).then(|| AuditedChange {
+        action: AuditAction::OrganizationUpdate,
+        subject: AuditSubject::new(AuditSubjectKind::Organization, organization),
+        changes: changed
+            .into_iter()
+            .fold(AuditChanges::new(), |changes, (language, reason)| {
+                changes.with_context(
+                    &format!("messages.{language}.{reason}"),
+                    is_custom(before, language, reason),
+                    is_custom(after, language, reason),
+                )
+            }),
+    })
 }
 
 /// Changed rules of signals. `None` if nothing changed.

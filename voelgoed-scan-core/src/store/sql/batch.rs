@@ -7,11 +7,13 @@ pub(crate) mod writes;
 use std::collections::BTreeMap;
 
 use sqlx::Connection as _;
+use tracing::Instrument as _;
 
 use crate::model::{Attempt, AuditContext, OrganizationId, Recorded, RuleSettings};
 use crate::rules::{NewScan, decide_batch, decide_dry_run};
+use crate::spans::span;
 use crate::store::StoreError;
-use crate::store::sql::audit_acts::keep_override;
+use crate::store::sql::audit_acts::{keep_check_in, keep_override};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::write_deadline::WriteDeadline;
 use crate::store::sql::{Dialect, Sql};
@@ -50,7 +52,8 @@ impl<D: Dialect> Sql<D> {
         batch: &[Attempt],
         rules: &RuleSettings,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let admitted = self.admit_first(batch).await?;
+        let first = span!("db.admit_first", scans = batch.len());
+        let admitted = self.admit_first(batch).instrument(first).await?;
         let rest: Vec<Attempt> = batch
             .iter()
             .zip(&admitted)
@@ -92,9 +95,11 @@ impl<D: Dialect> Sql<D> {
         let Some(organization) = batch.first().map(|attempt| attempt.organization_id) else {
             return Ok(Vec::new());
         };
+        let span = span!("db.decide", scans = batch.len());
         retry_contended("record scans", || {
             self.decide_and_write_once(organization, batch, rules)
         })
+        .instrument(span)
         .await
     }
 
@@ -166,15 +171,19 @@ async fn decide_in_transaction<D: Dialect>(
     let (recorded, writes) = decide_batch(batch, facts, rules);
     writes::apply::<D>(organization, &writes, &mut transaction).await?;
     for scan in &writes.scans {
-        keep_override::<D>(&scan.record, origin_of(batch, scan), &mut transaction).await?;
+        let origin = origin_of(batch, scan);
+        keep_override::<D>(&scan.record, origin, &mut transaction).await?;
+        keep_check_in::<D>(&scan.record, origin, &mut transaction).await?;
     }
     transaction.commit().await?;
     Ok(recorded)
 }
 
-/// The call that sent a scan with an override.
+/// The call that sent a scan with an override, or that checked a ticket in by hand.
 fn origin_of<'a>(batch: &'a [Attempt], scan: &NewScan) -> Option<&'a AuditContext> {
-    scan.record.override_.as_ref()?;
+    if scan.record.override_.is_none() && scan.record.api_key_id.is_none() {
+        return None;
+    }
     let attempt = batch
         .iter()
         .find(|attempt| attempt.scan_id == scan.record.scan_id)?;

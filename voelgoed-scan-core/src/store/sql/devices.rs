@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::audit::{Audit, AuditedChange};
 use crate::model::{
     AuditAction, AuditChanges, Device, DeviceHealth, DeviceId, DeviceLabel, DevicePatch, DeviceRegister,
-    DeviceScope, DeviceStatus, Name, OrganizationId, Timestamp, TokenHash,
+    DeviceScope, DeviceSettings, DeviceStatus, Name, OrganizationId, Timestamp, TokenHash,
 };
 use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::{device_change, device_created, device_patched};
@@ -124,9 +124,7 @@ impl<D: Dialect> Devices for Sql<D> {
             return Ok(PutOutcome::Missing);
         };
         let before = find_device::<D>(organization, id, &mut transaction).await?;
-        if let Some(scope) = &patch.scope {
-            keep_scope::<D>(organization, id, &locked, scope, now, &mut transaction).await?;
-        }
+        keep_former::<D>(organization, id, &locked, patch, now, &mut transaction).await?;
         let changed = query::<D>(statement!("devices/patch.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
@@ -297,17 +295,22 @@ pub(super) async fn lock_device<D: Dialect>(
         .await
 }
 
-/// Keeps the present scope of a locked device for the scans of its time, if the new one differs.
-async fn keep_scope<D: Dialect>(
+/// Keeps the present scope and settings of a locked device for the scans of their time, if a scan of later is judged
+/// differently.
+async fn keep_former<D: Dialect>(
     organization: OrganizationId,
     device: DeviceId,
     locked: &Row<D>,
-    new: &DeviceScope,
+    patch: &DevicePatch,
     now: Timestamp,
     connection: &mut D::Connection,
 ) -> Result<(), StoreError> {
     let present = locked.opt_json::<DeviceScope>("scope")?;
-    if present.clone().unwrap_or_default() == *new {
+    let settings: DeviceSettings = locked.json("settings")?;
+    let (new_scope, new_settings) = (patch.scope.as_ref(), patch.settings.as_ref());
+    let changes_scope = new_scope.is_some_and(|new| present.clone().unwrap_or_default() != *new);
+    let changes_search = new_settings.is_some_and(|new| new.can_search != settings.can_search);
+    if !changes_scope && !changes_search {
         return Ok(());
     }
     query::<D>(statement!("devices/keep_scope.sql"))
@@ -315,6 +318,7 @@ async fn keep_scope<D: Dialect>(
         .id(device.as_uuid())
         .time(now)
         .opt_json(present.as_ref())
+        .json(&settings)
         .execute(connection)
         .await?;
     Ok(())

@@ -90,6 +90,7 @@ pub(crate) struct Statements {
     pub(crate) load_scans_for_retry: &'static str,
     /// Reads sessions with device, event and gate.
     pub(crate) load_sessions: &'static str,
+    pub(crate) load_desks: &'static str,
     /// Reads tickets.
     pub(crate) load_tickets: &'static str,
     /// Reads the gate counters of events.

@@ -106,8 +106,8 @@ impl FastPathScan<'_> {
             k: self.gate_batch,
             scan: attempt.scan_id,
             code: self.code,
-            d: attempt.device_id,
-            s: attempt.session_id,
+            d: attempt.scanned_by.id(),
+            s: self.active_session.session.id,
             now: attempt.now.as_millis(),
             slot: attempt.now.as_millis().div_euclid(ARRIVALS_SLOT_MILLIS),
             device_at: attempt.device_scanned_at.map(Timestamp::as_millis),
@@ -248,8 +248,8 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         session, event, gate, ..
     } = active_session;
     let matches = authenticated.device.organization_id == attempt.organization_id
-        && authenticated.device.id == attempt.device_id
-        && session.id == attempt.session_id
+        && Some(authenticated.device.id) == attempt.scanned_by.device_id()
+        && Some(session.id) == attempt.scanned_by.session_id()
         && event.id == attempt.event_id
         && gate.id == attempt.gate_id;
     let open = authenticated.device.status == DeviceStatus::Active
@@ -260,7 +260,7 @@ fn open_session(attempt: &Attempt) -> Option<(&AuthenticatedDevice, &ActiveSessi
         // The general path dates a scan after the change of the rules, where the clocks of nodes differ.
         && attempt.now >= active_session.rules_since;
     let format_allowed = match attempt.fingerprint.format {
-        Some(Format::Bare) => event.allow_unsigned,
+        Some(Format::Bare) => event.allow_unsigned || authenticated.device.settings.can_search,
         Some(Format::Barcode | Format::Nfc) => event.allow_media,
         Some(Format::Vg1 | Format::Vg2 | Format::Phoenix) | None => true,
     };
@@ -274,7 +274,7 @@ fn ledger(attempt: &Attempt, authenticated: &AuthenticatedDevice, active_session
         at: attempt.now,
         gate_id: attempt.gate_id,
         gate_name: active_session.gate.name.to_string(),
-        device_id: attempt.device_id,
+        device_id: attempt.scanned_by.id(),
         device_name: authenticated.device.name.to_string(),
     })
 }
@@ -315,8 +315,9 @@ fn decided<D: Dialect>(
         ticket_code: Some(ticket.code),
         event_id: attempt.event_id,
         gate_id: attempt.gate_id,
-        device_id: attempt.device_id,
-        scan_session_id: Some(attempt.session_id),
+        device_id: attempt.scanned_by.device_id(),
+        api_key_id: None,
+        scan_session_id: attempt.scanned_by.session_id(),
         result: Reason::Admitted.result(),
         reason: Reason::Admitted,
         would_have_been: None,
@@ -336,6 +337,7 @@ fn decided<D: Dialect>(
         ticket: Some(ScannedTicket::from(&ticket)),
         previous_scan: None,
         warnings: attempt.warnings.clone(),
+        desk_name: None,
     };
     let inside = row.int("inside")?;
     let occupancy = Occupancy {

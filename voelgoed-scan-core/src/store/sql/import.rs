@@ -6,9 +6,13 @@
 //! scan.
 
 mod chunk;
+mod dry_run;
 mod rows;
+mod scratch;
 
-use std::collections::HashMap;
+pub(crate) use scratch::Scratch as ImportScratch;
+
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{
     Event, EventId, Medium, OrganizationId, TicketCode, TicketFacts, TicketLine, TicketStatus, Timestamp,
@@ -92,21 +96,8 @@ async fn load<D: Dialect>(
     connection: &mut D::Connection,
 ) -> Result<Chunk, StoreError> {
     let organization = event.organization_id;
-    let gates = query::<D>(statement!("import/gate_ids.sql"))
-        .id(organization.as_uuid())
-        .id(event.id.as_uuid())
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(|row| row.id("id"))
-        .collect::<Result<_, _>>()?;
     let media_owners = media_owners::<D>(&event, lines, connection).await?;
-    let owners = media_owners.values().map(|code| TicketLookup::by_code(*code));
-    let lookups: Vec<_> = lines
-        .iter()
-        .map(|(code, line)| TicketLookup::by_code_and_id(Some(*code), line.id))
-        .chain(owners)
-        .collect();
+    let lookups = lookups(lines, &media_owners);
     let any_exists = match D::SQL.any_ticket_exists {
         Some(sql) => !query::<D>(sql)
             .id(organization.as_uuid())
@@ -116,7 +107,7 @@ async fn load<D: Dialect>(
             .is_empty(),
         None => true,
     };
-    let rows = if any_exists {
+    let tickets = if any_exists {
         if let Some(sql) = D::SQL.lock_tickets {
             query::<D>(sql)
                 .json(&lookups)
@@ -124,40 +115,81 @@ async fn load<D: Dialect>(
                 .fetch_all(connection)
                 .await?;
         }
-        query::<D>(D::SQL.load_import_tickets)
-            .json(&lookups)
-            .id(organization.as_uuid())
-            .fetch_all(connection)
-            .await?
+        read_tickets::<D>(organization, &lookups, connection).await?
     } else {
         Vec::new()
     };
-    let mut tickets = HashMap::new();
-    let mut codes = HashMap::new();
-    for row in rows {
-        let listing = mapping::listing(&row)?;
-        let TicketFacts { ledger, version, .. } = mapping::ticket(&row)?;
-        codes.insert(listing.ticket.id, listing.ticket.code);
-        let ticket = ImportedTicket {
-            listing,
+    chunk_of::<D>(event, tickets, media_owners, now, connection).await
+}
+
+/// What finds the tickets that the lines name by code, id or medium.
+fn lookups(
+    lines: &[(TicketCode, &TicketLine)],
+    media_owners: &HashMap<Medium, TicketCode>,
+) -> Vec<TicketLookup> {
+    let owners = media_owners.values().map(|code| TicketLookup::by_code(*code));
+    lines
+        .iter()
+        .map(|(code, line)| TicketLookup::by_code_and_id(Some(*code), line.id))
+        .chain(owners)
+        .collect()
+}
+
+async fn read_tickets<D: Dialect>(
+    organization: OrganizationId,
+    lookups: &[TicketLookup],
+    connection: &mut D::Connection,
+) -> Result<Vec<ImportedTicket>, StoreError> {
+    let rows = query::<D>(D::SQL.load_import_tickets)
+        .json(lookups)
+        .id(organization.as_uuid())
+        .fetch_all(connection)
+        .await?;
+    let ticket = |row| {
+        let TicketFacts { ledger, version, .. } = mapping::ticket(row)?;
+        Ok(ImportedTicket {
+            listing: mapping::listing(row)?,
             admissions: ledger.admissions(),
             version,
-        };
-        tickets.insert(ticket.listing.ticket.code, ticket);
-    }
-    Ok(Chunk {
+        })
+    };
+    rows.iter().map(ticket).collect()
+}
+
+/// A chunk to which no line was applied yet.
+async fn chunk_of<D: Dialect>(
+    event: Event,
+    tickets: Vec<ImportedTicket>,
+    media_owners: HashMap<Medium, TicketCode>,
+    now: Timestamp,
+    connection: &mut D::Connection,
+) -> Result<Chunk, StoreError> {
+    let gates = query::<D>(statement!("import/gate_ids.sql"))
+        .id(event.organization_id.as_uuid())
+        .id(event.id.as_uuid())
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| row.id("id"))
+        .collect::<Result<_, _>>()?;
+    let mut chunk = Chunk {
         classes: event.ticket_classes.iter().cloned().collect(),
         classes_added: false,
         event,
         gates,
         now,
-        tickets,
-        codes,
+        tickets: HashMap::new(),
+        codes: HashMap::new(),
         changed: HashMap::new(),
         former_limits: HashMap::new(),
         media_owners,
         former_media: HashMap::new(),
-    })
+        updated_fields: BTreeMap::new(),
+    };
+    for ticket in tickets {
+        chunk.add_existing(ticket);
+    }
+    Ok(chunk)
 }
 
 /// The tickets of the event that have media of the lines. The lock of the event keeps other imports from changing them.

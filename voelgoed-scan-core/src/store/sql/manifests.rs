@@ -13,6 +13,7 @@ use crate::store::sql::events::find_event;
 use crate::store::sql::former_rules::{RulesBegin, rules_begin};
 use crate::store::sql::keys::list_signing_keys;
 use crate::store::sql::lookup::TicketLookup;
+use crate::store::sql::messages::find_custom_messages;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{
     ChangedTicket, MAX_MANIFEST_COPIES, ManifestCopy, ManifestMark, ManifestReading, ManifestStore,
@@ -53,6 +54,7 @@ impl<D: Dialect> ManifestStore for Sql<D> {
             event: found,
             gates: gates::<D>(organization, event, &mut snapshot).await?,
             keys: list_signing_keys::<D>(organization, &mut snapshot).await?,
+            messages: find_custom_messages::<D>(organization, &mut snapshot).await?,
             changed: Vec::new(),
         };
         tickets::<D>(organization, begin, known, &mut reading, &mut snapshot).await?;

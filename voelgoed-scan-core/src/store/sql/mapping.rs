@@ -4,8 +4,8 @@
 //! device, `s_` session, `t_` ticket, `x_` scan), so that the names of a join never clash.
 
 use crate::model::{
-    AnswerSnapshot, Device, Event, Gate, Outcome, Reason, RecordedOverride, ScanRecord, ScanSession, Ticket,
-    TicketFacts, TicketListing, Undone,
+    AnswerSnapshot, Device, Event, Gate, Outcome, Reason, RecordedOverride, ScanRecord, ScanSession, Source,
+    Ticket, TicketFacts, TicketListing, Undone,
 };
 use crate::store::StoreError;
 use crate::store::sql::scan_row::CLEARED_REASON;
@@ -136,6 +136,12 @@ pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
         }),
         None => None,
     };
+    let source: Source = row.parse("x_source")?;
+    // The column holds the API key of a check-in by hand, which no device made.
+    let (device_id, api_key_id) = match source {
+        Source::Online | Source::Sync => (Some(row.id("x_device_id")?), None),
+        Source::Desk => (None, Some(row.id("x_device_id")?)),
+    };
     Ok(ScanRecord {
         scan_id: row.id("x_scan_id")?,
         organization_id: row.id("x_organization_id")?,
@@ -143,7 +149,8 @@ pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
         ticket_code: row.opt_parse("x_ticket_code")?,
         event_id: row.id("x_event_id")?,
         gate_id: row.id("x_gate_id")?,
-        device_id: row.id("x_device_id")?,
+        device_id,
+        api_key_id,
         scan_session_id: row.opt_id("x_session_id")?,
         result: row.parse("x_result")?,
         reason: row.parse("x_reason")?,
@@ -152,7 +159,7 @@ pub(crate) fn scan<D: Dialect>(row: &Row<D>) -> Result<ScanRecord, StoreError> {
         scanned_at: row.time("x_scanned_at")?,
         device_scanned_at: row.opt_time("x_device_scanned_at")?,
         received_at: row.time("x_received_at")?,
-        source: row.parse("x_source")?,
+        source,
         decided_by: row.parse("x_decided_by")?,
         override_,
         undone,
@@ -170,7 +177,10 @@ pub(crate) fn history_scan<D: Dialect>(row: &Row<D>) -> Result<ScanState, StoreE
         conflict: row.opt_parse("x_conflict")?,
         winner: row.opt_id("x_winner_scan_id")?,
         gate_name: snapshot.gate_name,
-        device_name: row.text("x_device_name")?,
+        device_name: match snapshot.desk_name {
+            Some(desk) => desk,
+            None => row.text("x_device_name")?,
+        },
         entry_limit: snapshot.ticket.map(|ticket| ticket.entry_limit),
     })
 }

@@ -79,6 +79,13 @@ pub(crate) enum LockAttempt {
     /// This transaction has it.
     Locked,
     /// Another one has it, or had it a moment ago.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(
+            dead_code,
+            reason = "SQLite locks the whole database when the transaction begins"
+        )
+    )]
     Held(Option<LockHolder>),
 }
 

@@ -1,7 +1,10 @@
 //! Poolers that serve each transaction from another session of PostgreSQL.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
+use tokio::time::timeout;
 
 use crate::store::StoreError;
 use crate::store::sql::open::OpenError;
@@ -33,11 +36,27 @@ pub(crate) const POOLED_TRANSACTIONS: Transactions = Transactions {
 /// a connection sees another one than before.
 const QUESTIONS: [usize; 12] = [0, 1, 0, 0, 1, 1, 0, 1, 0, 0, 1, 1];
 
+/// How long the questions may take. A pool with a single session answers the second connection when the first one closes.
+const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Fails if a connection has no session of its own: if its session changes, or if two connections have the same one.
 ///
 /// Both never happen with sessions of their own. Behind a pooler that is used by others at the same moment, a single question
 /// may miss them, so there are several.
 pub(crate) async fn refuse_transaction_pooler(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<(), OpenError> {
+    let questions = ask_for_sessions(connection, options);
+    timeout(QUESTIONS_TIMEOUT, questions).await.map_err(|_| {
+        StoreError::unavailable(
+            "two connections to the database do not get answers side by side; where there is a pooler, a node needs a pool of \
+             28 sessions",
+        )
+    })?
+}
+
+async fn ask_for_sessions(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
 ) -> Result<(), OpenError> {

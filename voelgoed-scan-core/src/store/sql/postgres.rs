@@ -156,6 +156,7 @@ impl Dialect for Postgres {
         admit_first: Some(statement!("first_admission/admit.postgres.sql")),
         load_scans_for_retry: statement!("scans/load_for_retry.postgres.sql"),
         load_sessions: statement!("sessions/load_with_facts.postgres.sql"),
+        load_desks: statement!("gates/load_desks.postgres.sql"),
         load_tickets: statement!("tickets/load.postgres.sql"),
         load_occupancy: statement!("occupancy/load.postgres.sql"),
         insert_scans: statement!("scans/insert.postgres.sql"),

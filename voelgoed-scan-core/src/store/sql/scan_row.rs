@@ -57,7 +57,7 @@ impl<'a> ScanRow<'a> {
             ticket_code: record.ticket_code.map(|code| code.to_string()),
             event_id: record.event_id.as_uuid().simple(),
             gate_id: record.gate_id.as_uuid().simple(),
-            device_id: record.device_id.as_uuid().simple(),
+            device_id: record.scanned_by().as_uuid().simple(),
             session_id: record.scan_session_id.map(|id| id.as_uuid().simple()),
             result: record.result.as_str(),
             reason: record.reason.as_str(),

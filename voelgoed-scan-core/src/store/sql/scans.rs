@@ -5,13 +5,14 @@ mod list;
 use async_trait::async_trait;
 
 use crate::model::{
-    ActiveSession, Attempt, AuditContext, AuthenticatedDevice, EventId, EventOccupancy, OrganizationId,
-    ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, Timestamp, TokenHash,
+    ActiveSession, ActivityMinutes, Attempt, AuditContext, AuthenticatedDevice, EventActivity, EventId,
+    EventOccupancy, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, Timestamp,
+    TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::store::sql::batch::facts::known_scan;
 use crate::store::sql::keys::organization_of;
-use crate::store::sql::occupancy::event_occupancy;
+use crate::store::sql::occupancy::{event_activity, event_occupancy};
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
     Order, Page, PageRequest, ScanFilter, ScanStore, StoreError, UndoOutcome, UndoPermission,
@@ -127,6 +128,16 @@ impl<D: Dialect> ScanStore for Sql<D> {
     ) -> Result<Option<EventOccupancy>, StoreError> {
         let mut connection = self.read().await?;
         event_occupancy::<D>(organization, event, now, &mut connection).await
+    }
+
+    async fn activity(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        minutes: ActivityMinutes,
+    ) -> Result<EventActivity, StoreError> {
+        let (_permit, mut connection) = self.read_bulk().await?;
+        event_activity::<D>(organization, event, minutes, &mut connection).await
     }
 }
 

@@ -181,6 +181,7 @@ impl Dialect for Sqlite {
         admit_first: None,
         load_scans_for_retry: statement!("scans/load_for_retry.sqlite.sql"),
         load_sessions: statement!("sessions/load_with_facts.sqlite.sql"),
+        load_desks: statement!("gates/load_desks.sqlite.sql"),
         load_tickets: statement!("tickets/load.sqlite.sql"),
         load_occupancy: statement!("occupancy/load.sqlite.sql"),
         insert_scans: statement!("scans/insert.sqlite.sql"),

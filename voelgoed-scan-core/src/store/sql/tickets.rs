@@ -13,12 +13,14 @@ use crate::store::sql::audited_changes::ticket_patched;
 use crate::store::sql::batch::writes::update_tickets;
 use crate::store::sql::bounded_list::BoundedList;
 use crate::store::sql::change_counters::raise_tickets_change_counter;
+use crate::store::sql::folded::{folded, folded_words};
 use crate::store::sql::lookup::TicketLookup;
 use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
-    Cursor, ImportEnd, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest, StoreError, TicketStore,
+    Cursor, ImportDryRun, ImportEnd, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest,
+    StoreError, TicketStore,
 };
 
 /// How many tickets one read of a search may examine. A search reads on until its page is full or has taken some reads.
@@ -38,6 +40,17 @@ impl<D: Dialect> TicketStore for Sql<D> {
         end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
         self.import_chunk(organization, event, lines, now, end).await
+    }
+
+    async fn import_dry_run(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        lines: &[NumberedLine],
+        now: Timestamp,
+        dry_run: &mut ImportDryRun,
+    ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
+        self.dry_run_lines(organization, event, lines, now, dry_run).await
     }
 
     async fn ticket(
@@ -99,7 +112,10 @@ impl<D: Dialect> TicketStore for Sql<D> {
         if page.after.is_some_and(|after| code_of(after).is_none()) {
             return Ok(Page::empty());
         }
-        let search = search.map(SearchPatterns::new);
+        let search = match search.map(SearchPatterns::new) {
+            Some(None) => return Ok(Page::empty()),
+            search => search.flatten(),
+        };
         let mut list = BoundedList::new(page, Cursor::MIN);
         while let Some((after, limit)) = list.next_read() {
             // The start of the list is no code.
@@ -199,34 +215,26 @@ async fn find<D: Dialect>(
 
 /// What a search text is compared with in each column.
 struct SearchPatterns {
-    /// The start of a code, without the separators between groups.
+    /// The start of a code in lower case, without the separators between groups.
     code_prefix: String,
-    /// A `like` pattern that matches anywhere in a holder's name.
+    /// A `like` pattern that matches at the start of each word of a holder's name, where a space stands before the first.
     holder: String,
     /// A `like` pattern that matches at the start of an order reference.
     order: String,
 }
 
 impl SearchPatterns {
-    fn new(text: &str) -> Self {
-        let escaped = fold_case(text)
-            .replace('!', "!!")
-            .replace('%', "!%")
-            .replace('_', "!_");
-        Self {
-            code_prefix: text
-                .chars()
-                .filter(|character| !matches!(character, ' ' | '-'))
-                .collect(),
-            holder: format!("%{escaped}%"),
-            order: format!("{escaped}%"),
-        }
+    /// `None` for a text without any letter, which is the start of nothing.
+    fn new(text: &str) -> Option<Self> {
+        let words = folded_words(text);
+        let literal = |text: &str| text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        let is_separator = |one: char| matches!(one, ' ' | '-');
+        (!words.is_empty()).then(|| Self {
+            code_prefix: text.trim().replace(is_separator, "").to_ascii_lowercase(),
+            holder: format!("% {}%", literal(&words)),
+            order: format!("{}%", literal(folded(text).trim())),
+        })
     }
-}
-
-/// A text in the form in which a search compares it.
-pub(crate) fn fold_case(text: &str) -> String {
-    text.to_lowercase()
 }
 
 /// The cursor of a ticket holds the number of its code in the last 12 bytes of the id.
@@ -259,9 +267,10 @@ mod tests {
 
     #[test]
     fn wildcards_in_a_search_text_are_literal() {
-        let search = SearchPatterns::new("3KQR-7f 100%_!");
-        assert_eq!(search.code_prefix, "3KQR7f100%_!");
-        assert_eq!(search.holder, "%3kqr-7f 100!%!_!!%");
+        let search = SearchPatterns::new(" 3KQR-7f 100%_! ").expect("a pattern");
+        assert_eq!(search.code_prefix, "3kqr7f100%_!");
+        assert_eq!(search.holder, "% 3kqr 7f 100!%!_!!%");
         assert_eq!(search.order, "3kqr-7f 100!%!_!!%");
+        assert!(SearchPatterns::new(" - ").is_none());
     }
 }

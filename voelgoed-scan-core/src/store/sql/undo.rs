@@ -132,7 +132,7 @@ fn is_allowed(record: &ScanRecord, permission: UndoPermission, now: Option<Times
     match permission {
         UndoPermission::Member => true,
         UndoPermission::Device(device, limit) => {
-            device == record.device_id && now.is_none_or(|now| now <= record.received_at.plus(limit))
+            Some(device) == record.device_id && now.is_none_or(|now| now <= record.received_at.plus(limit))
         }
     }
 }

@@ -49,6 +49,7 @@ impl Ingestion<'_> {
                         ticket: ticket.map(|facts| ScannedTicket::from(&facts.ticket)),
                         previous_scan: self.previous_scan(state),
                         warnings: Vec::new(),
+                        desk_name: None,
                     },
                 },
                 history_kind: state.history_kind,
@@ -82,12 +83,12 @@ impl Ingestion<'_> {
             at: winner.record.scanned_at,
             gate_id: winner.record.gate_id,
             gate_name: winner.gate_name.clone(),
-            device_id: winner.record.device_id,
+            device_id: winner.record.scanned_by(),
             device_name: winner.device_name.clone(),
         };
         Some(PreviousScan::of(
             &passage,
-            state.record.device_id,
+            state.record.scanned_by(),
             state.record.scanned_at,
         ))
     }

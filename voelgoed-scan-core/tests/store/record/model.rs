@@ -131,7 +131,7 @@ impl Model {
             let found = store.find_scan_for_retry(organization, attempt.scan_id).await;
             if let Some(found) = found.expect("the read succeeds") {
                 let id = KnownId {
-                    device: found.device_id,
+                    device: found.scanned_by,
                     payload_sha256: found.payload_sha256,
                     direction: found.direction,
                     undone: found.undone,
@@ -163,7 +163,7 @@ impl Model {
         if let Some(known) = self.known.get(&attempt.scan_id) {
             return known.outcome(attempt);
         }
-        let session = &self.sessions[&attempt.session_id];
+        let session = &self.sessions[&session_of(attempt)];
         if session.device_status != DeviceStatus::Active {
             return Outcome::DeviceInactive;
         }
@@ -179,7 +179,7 @@ impl Model {
             Verification::Denied(denial) => (denial.reason, None),
         };
         let id = KnownId {
-            device: attempt.device_id,
+            device: attempt.scanned_by.id(),
             payload_sha256: attempt.fingerprint.sha256,
             direction: attempt.direction,
             undone: false,
@@ -190,7 +190,7 @@ impl Model {
         count(&mut self.results, reason.result());
         let session = self
             .sessions
-            .get_mut(&attempt.session_id)
+            .get_mut(&session_of(attempt))
             .expect("it was read above");
         session.scan_count += 1;
         Outcome::Decided {
@@ -206,7 +206,7 @@ impl Model {
         claims: &Claims,
         device_name: String,
     ) -> (Reason, Option<Reason>) {
-        let gate = &self.gates[&self.sessions[&attempt.session_id].gate];
+        let gate = &self.gates[&self.sessions[&session_of(attempt)].gate];
         let occupancy = self.occupancy(gate);
         let facts = match (claims.ticket_code, claims.ticket_id) {
             (Some(code), _) => self.tickets.get_mut(&code),
@@ -248,7 +248,7 @@ impl Model {
                 at,
                 gate_id: gate.id,
                 gate_name: gate.name.to_string(),
-                device_id: attempt.device_id,
+                device_id: attempt.scanned_by.id(),
                 device_name,
             };
             for (gate, entries, exits) in enact(facts, reason, passage, &context.allowance(facts)) {
@@ -296,7 +296,7 @@ impl Model {
 
     /// Whether the scope of the attempt's device names events or gates.
     pub(crate) fn has_scope(&self, attempt: &Attempt) -> bool {
-        self.sessions[&attempt.session_id].has_scope
+        self.sessions[&session_of(attempt)].has_scope
     }
 
     /// Whether the attempt's gate or event has a capacity.
@@ -305,9 +305,14 @@ impl Model {
     }
 }
 
+/// The session of an attempt. No attempt of these cases is a check-in by hand.
+fn session_of(attempt: &Attempt) -> SessionId {
+    attempt.scanned_by.session_id().expect("a device scans")
+}
+
 impl KnownId {
     fn outcome(&self, attempt: &Attempt) -> Outcome {
-        let is_same = self.device == attempt.device_id
+        let is_same = self.device == attempt.scanned_by.id()
             && self.payload_sha256 == attempt.fingerprint.sha256
             && self.direction == attempt.direction;
         if !is_same {

@@ -117,7 +117,7 @@ impl Story {
         }
         for phone in 0..self.phones.len() {
             let device = self.phones[phone].device;
-            let of_phone = records.iter().filter(|record| record.device_id == device);
+            let of_phone = records.iter().filter(|record| record.device_id == Some(device));
             let unseen = of_phone.filter(|record| !told.contains(&record.scan_id)).count();
             let silent = self
                 .readings

@@ -1,11 +1,12 @@
-//! The import of tickets: a stream of lines, committed in chunks.
+//! The import of tickets: a stream of lines, committed in chunks. A dry run reads them alike, and writes nothing.
 //!
 //! Invariants: an invalid line does not stop the import; memory holds at most two chunks of lines and [`MAX_ERRORS`]
 //! errors, whatever the length of the stream; an import that breaks off leaves complete chunks and may be repeated.
 
+mod answer;
 mod lines;
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,10 +14,11 @@ use futures_util::stream;
 use hyper::body::Frame;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use voelgoed_scan_core::model::{ClassName, Event, EventId, OrganizationId, TicketCode, TicketId};
+use voelgoed_scan_core::model::{ClassName, Event, EventId, OrganizationId};
 use voelgoed_scan_core::node::TicketImport;
-use voelgoed_scan_core::store::{ImportOutcome, NumberedLine};
+use voelgoed_scan_core::store::{ImportDryRun, ImportOutcome, StoreError};
 
+use self::answer::{AnswerLine, ImportCounts, ImportedTicket, MAX_ERRORS, MAX_IGNORED_FIELDS, RejectedLine};
 use self::lines::{Chunk, LineReader, LineSchema};
 use super::TICKETS_PATH;
 use crate::api::NDJSON;
@@ -30,75 +32,29 @@ use crate::response::{self, StreamAborted};
 use crate::route::{HandlerResult, RequestError, Route};
 use crate::state::ServerState;
 
-/// The maximum number of unknown fields in the response.
-const MAX_UNKNOWN_FIELDS: usize = 100;
-
-/// The maximum number of rejected lines in the response.
-const MAX_ERRORS: usize = 1000;
-
 /// The options of an import.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ImportParams {
-    /// `codes` streams the code and the id of every ticket, and the counts last.
+    /// `codes` streams the code and the id of every ticket, `errors` the reason of every rejected line. The counts are last.
     #[serde(default, rename = "return")]
     detail: Option<ImportDetail>,
+    /// Changes nothing and answers what the import would do.
+    #[serde(default)]
+    dry_run: bool,
+    /// Rejects lines with unknown fields, and lines with a ticket class that the event does not have.
+    #[serde(default)]
+    strict: bool,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ImportDetail {
+    // No doc comments: with them the schema would be a oneOf of constants, not an enum.
     Codes,
+    Errors,
 }
 
 impl Query for ImportParams {}
-
-/// A line that was rejected.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct RejectedLine {
-    /// The number of the line, from 1.
-    line: u64,
-    /// The reason.
-    message: Cow<'static, str>,
-}
-
-/// The result of an import.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
-struct ImportCounts {
-    /// The number of new tickets.
-    inserted: u64,
-    /// The number of changed tickets.
-    updated: u64,
-    /// The number of unchanged tickets.
-    unchanged: u64,
-    /// The number of rejected lines.
-    rejected: u64,
-    /// The first 1,000 rejected lines.
-    errors: Vec<RejectedLine>,
-    /// The ticket classes that this import added to the event, of which one may be misspelt.
-    new_ticket_classes: Vec<ClassName>,
-    /// The first 100 names of fields that the server does not know and has ignored.
-    unknown_fields: Vec<String>,
-}
-
-/// A ticket that was imported.
-#[derive(Debug, Serialize, JsonSchema)]
-struct ImportedTicket {
-    /// The number of the line.
-    line: u64,
-    /// The code of the ticket.
-    code: TicketCode,
-    /// The id of the ticket.
-    id: TicketId,
-}
-
-/// A line of the response with `return=codes`: a ticket, or the counts, which come last.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "describes the lines in JSON Schema")]
-enum ImportedLine {
-    Ticket(ImportedTicket),
-    Counts(ImportCounts),
-}
 
 /// `POST /api/v1/events/{id}/tickets`
 pub(crate) fn import() -> Route {
@@ -106,14 +62,15 @@ pub(crate) fn import() -> Route {
         TICKETS_PATH,
         "importTickets",
         "Imports tickets, one per line: new codes are inserted, known codes are updated. A line has at most 16 KiB. An \
-         invalid line is rejected and does not stop the import. An import may be repeated safely.",
+         invalid line is rejected and does not stop the import. An import may be repeated safely. With dry_run=true it \
+         changes nothing and answers what it would do; with strict=true unknown fields and ticket classes reject a line.",
     )
     .ndjson_body::<LineSchema, ImportParams>()
     .responds_with(
-        "The counts; with return=codes preceded by one line per ticket.",
+        "The counts; with return=codes preceded by one line per ticket, with return=errors by one line per rejected line.",
         vec![
             ("application/json", Some(SchemaGenerator::subschema_for::<ImportCounts>)),
-            (NDJSON, Some(SchemaGenerator::subschema_for::<ImportedLine>)),
+            (NDJSON, Some(SchemaGenerator::subschema_for::<AnswerLine>)),
         ],
     )
     .resource(|request| Ok(Resource::Event(request.event_id()?)))
@@ -121,74 +78,80 @@ pub(crate) fn import() -> Route {
 }
 
 async fn run_import(request: Request<Lines<LineSchema>, ImportParams>) -> HandlerResult {
-    let detail = request.query.detail;
-    let event = match existing_event(&request).await {
-        Ok(event) => event,
+    let ImportParams { detail, strict, .. } = request.query;
+    let (event, target) = match begin(&request).await {
+        Ok(begun) => begun,
         Err(error) => {
             request.body.discard_rest().await;
             return Err(error);
         }
     };
     let organization = request.organization();
-    let begun = request
-        .admin()
-        .begin_import(organization, event.id, &request.audit_context(), request.now)
-        .await;
-    let begun = match begun {
-        Ok(begun) => begun,
-        Err(error) => {
-            request.body.discard_rest().await;
-            return Err(error.into());
-        }
-    };
     let Request { state, body, .. } = request;
+    let known_classes: HashSet<_> = event.ticket_classes.iter().cloned().collect();
     let mut import = Import {
         state,
-        begun,
+        counts: ImportCounts {
+            dry_run: matches!(target, Target::DryRun(_)),
+            ..ImportCounts::default()
+        },
+        target,
         organization,
         event: event.id,
         classes: event.ticket_classes,
-        reader: LineReader::new(body),
+        reader: LineReader::new(body, strict.then_some(known_classes)),
         next_chunk: Chunk::default(),
         ended: false,
-        counts: ImportCounts::default(),
     };
-    match detail {
-        None => {
-            while import.import_chunk(&mut |_| {}).await? {}
-            Ok(response::ok(&import.counts))
-        }
-        Some(ImportDetail::Codes) => Ok(response::stream(
-            NDJSON,
-            stream::try_unfold(import, |mut import| async move {
-                if import.ended {
-                    return Ok(None);
-                }
-                // A client that stops reading must not interrupt a chunk between its commit and its publication.
-                let state = Arc::clone(&import.state);
-                let chunk = async move {
-                    let lines = import.import_chunk_as_lines().await;
-                    lines.map(|lines| Some((Frame::data(lines), import)))
-                };
-                let chunk = state.changes.complete("importTickets", "", chunk).await;
-                chunk.map_err(|_| StreamAborted)
-            }),
-        )),
-    }
+    let Some(detail) = detail else {
+        while import.import_chunk(&mut |_| {}).await? {}
+        return Ok(response::ok(&import.counts));
+    };
+    Ok(response::stream(
+        NDJSON,
+        stream::try_unfold(import, move |mut import| async move {
+            if import.ended {
+                return Ok(None);
+            }
+            // A client that stops reading must not interrupt a chunk between its commit and its publication.
+            let state = Arc::clone(&import.state);
+            let chunk = async move {
+                let lines = import.import_chunk_as_lines(detail).await;
+                lines.map(|lines| Some((Frame::data(lines), import)))
+            };
+            let chunk = state.changes.complete("importTickets", "", chunk).await;
+            chunk.map_err(|_| StreamAborted)
+        }),
+    ))
 }
 
-async fn existing_event(request: &Request<Lines<LineSchema>, ImportParams>) -> Result<Event, RequestError> {
-    let event = request.event_id()?;
-    match request.store().event(request.organization(), event).await? {
-        Some(event) => Ok(event),
-        None => Err(Code::NotFound.into()),
+/// Finds the event and begins the import, or its dry run.
+async fn begin(request: &Request<Lines<LineSchema>, ImportParams>) -> Result<(Event, Target), RequestError> {
+    let (organization, event) = (request.organization(), request.event_id()?);
+    let Some(event) = request.store().event(organization, event).await? else {
+        return Err(Code::NotFound.into());
+    };
+    if request.query.dry_run {
+        return Ok((event, Target::DryRun(ImportDryRun::default())));
     }
+    let by = request.audit_context();
+    let import = request
+        .admin()
+        .begin_import(organization, event.id, &by, request.now)
+        .await?;
+    Ok((event, Target::Tickets(Box::new(import))))
+}
+
+/// Where the lines go.
+enum Target {
+    Tickets(Box<TicketImport>),
+    DryRun(ImportDryRun),
 }
 
 /// An import in progress. The next chunk is read while the database commits the current one.
 struct Import {
     state: Arc<ServerState>,
-    begun: TicketImport,
+    target: Target,
     organization: OrganizationId,
     event: EventId,
     reader: LineReader,
@@ -200,45 +163,74 @@ struct Import {
     ended: bool,
 }
 
+/// What the response has a line for.
+enum Detail {
+    Ticket(ImportedTicket),
+    Rejected(RejectedLine),
+}
+
 impl Import {
     /// Commits a chunk and reads the next one. Returns whether the import continues.
-    async fn import_chunk(
-        &mut self,
-        on_imported: &mut (dyn FnMut(ImportedTicket) + Send),
-    ) -> Result<bool, RequestError> {
+    async fn import_chunk(&mut self, on_line: &mut (dyn FnMut(Detail) + Send)) -> Result<bool, RequestError> {
         let chunk = std::mem::take(&mut self.next_chunk);
         // The entry of the audit log about the end is written with the last lines.
         let is_last = self.reader.ended();
-        self.begun.reject(chunk.rejected.len());
-        let (outcomes, next) = tokio::join!(
-            self.begun.add(&chunk.lines, is_last, self.state.clock.now()),
-            self.reader.read_chunk()
-        );
-        self.count(chunk, outcomes?.ok_or(Code::NotFound)?, on_imported);
+        let now = self.state.clock.now();
+        let added = match &mut self.target {
+            Target::Tickets(import) => {
+                import.reject(chunk.rejected.len());
+                tokio::join!(import.add(&chunk.lines, is_last, now), self.reader.read_chunk())
+            }
+            Target::DryRun(dry_run) => {
+                let (organization, event) = (self.organization, self.event);
+                let admin = &self.state.admin;
+                tokio::join!(
+                    admin.import_dry_run(organization, event, &chunk.lines, now, dry_run),
+                    self.reader.read_chunk()
+                )
+            }
+        };
+        let (outcomes, next) = added;
+        self.count(chunk, outcomes?.ok_or(Code::NotFound)?, on_line);
         self.next_chunk = next?;
         self.ended =
             self.reader.ended() && self.next_chunk.lines.is_empty() && self.next_chunk.rejected.is_empty();
-        if self.ended && !is_last {
-            self.begun.add(&[], true, self.state.clock.now()).await?;
-        }
-        if self.ended && self.counts.inserted + self.counts.updated > 0 {
-            let store = self.state.scanner.store();
-            let event = store.event(self.organization, self.event).await?;
-            self.counts.new_ticket_classes = event
-                .map(|event| event.ticket_classes)
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|class| !self.classes.contains(class))
-                .collect();
+        if self.ended {
+            self.finish(is_last).await?;
         }
         Ok(!self.ended)
+    }
+
+    /// Ends the import: the entry of the audit log, unless the last chunk wrote it, and what only the end shows.
+    async fn finish(&mut self, is_entered: bool) -> Result<(), StoreError> {
+        match &mut self.target {
+            Target::Tickets(import) => {
+                if !is_entered {
+                    import.add(&[], true, self.state.clock.now()).await?;
+                }
+                if self.counts.inserted + self.counts.updated > 0 {
+                    let store = self.state.scanner.store();
+                    let event = store.event(self.organization, self.event).await?;
+                    let classes = event.map(|event| event.ticket_classes).unwrap_or_default();
+                    let new = classes.into_iter().filter(|class| !self.classes.contains(class));
+                    self.counts.new_classes = new.collect();
+                }
+            }
+            Target::DryRun(dry_run) => {
+                self.counts.new_classes = dry_run.new_classes().to_vec();
+                let fields = dry_run.updated_fields().iter();
+                let fields = fields.map(|(name, count)| ((*name).to_owned(), *count));
+                self.counts.updated_fields = Some(fields.collect());
+            }
+        }
+        Ok(())
     }
 
     fn count(
         &mut self,
         chunk: Chunk,
         outcomes: Vec<ImportOutcome>,
-        on_imported: &mut (dyn FnMut(ImportedTicket) + Send),
+        on_line: &mut (dyn FnMut(Detail) + Send),
     ) {
         let Chunk {
             lines,
@@ -246,13 +238,14 @@ impl Import {
             unknown_fields,
         } = chunk;
         for name in unknown_fields {
-            if self.counts.unknown_fields.len() < MAX_UNKNOWN_FIELDS
-                && !self.counts.unknown_fields.contains(&name)
+            if self.counts.ignored_fields.len() < MAX_IGNORED_FIELDS
+                && !self.counts.ignored_fields.contains(&name)
             {
-                self.counts.unknown_fields.push(name);
+                self.counts.ignored_fields.push(name);
             }
         }
-        for (NumberedLine { number: line, .. }, outcome) in lines.into_iter().zip(outcomes) {
+        for (numbered, outcome) in lines.into_iter().zip(outcomes) {
+            let line = numbered.number;
             let (count, code, id) = match outcome {
                 ImportOutcome::Inserted(code, id) => (&mut self.counts.inserted, code, id),
                 ImportOutcome::Updated(code, id) => (&mut self.counts.updated, code, id),
@@ -264,21 +257,34 @@ impl Import {
                 }
             };
             *count += 1;
-            on_imported(ImportedTicket { line, code, id });
+            // A code that a dry run made is no ticket's.
+            let (code, id) = match self.target {
+                Target::Tickets(_) => (Some(code), Some(id)),
+                Target::DryRun(_) => (numbered.line.code, numbered.line.id),
+            };
+            on_line(Detail::Ticket(ImportedTicket { line, code, id }));
         }
         self.counts.rejected += rejected.len() as u64;
         rejected.sort_by_key(|rejected| rejected.line);
-        let capacity = MAX_ERRORS.saturating_sub(self.counts.errors.len());
-        self.counts.errors.extend(rejected.into_iter().take(capacity));
+        for rejected in rejected {
+            if self.counts.errors.len() < MAX_ERRORS {
+                self.counts.errors.push(rejected.clone());
+            }
+            on_line(Detail::Rejected(rejected));
+        }
     }
 
-    /// Commits a chunk and returns its tickets as lines. The counts follow the last chunk.
-    async fn import_chunk_as_lines(&mut self) -> Result<Bytes, RequestError> {
-        let mut tickets = Vec::new();
-        let more = self.import_chunk(&mut |ticket| tickets.push(ticket)).await?;
+    /// Commits a chunk and returns its tickets or its rejected lines as lines. The counts follow the last chunk.
+    async fn import_chunk_as_lines(&mut self, detail: ImportDetail) -> Result<Bytes, RequestError> {
+        let mut shown = Vec::new();
+        let more = self.import_chunk(&mut |line| shown.push(line)).await?;
         let mut lines = Vec::new();
-        for ticket in &tickets {
-            write_line(&mut lines, ticket)?;
+        for line in &shown {
+            match (detail, line) {
+                (ImportDetail::Codes, Detail::Ticket(ticket)) => write_line(&mut lines, ticket)?,
+                (ImportDetail::Errors, Detail::Rejected(rejected)) => write_line(&mut lines, rejected)?,
+                (ImportDetail::Codes, Detail::Rejected(_)) | (ImportDetail::Errors, Detail::Ticket(_)) => {}
+            }
         }
         if !more {
             write_line(&mut lines, &self.counts)?;

@@ -12,10 +12,11 @@ const PUBLIC_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 /// Sample texts of a field. A field of several types has several.
 pub(super) fn texts(field: &str) -> &'static [&'static str] {
     match field {
+        "Accept-Language" => &["af-ZA, af;q=0.9, en;q=0.5"],
         "action" => &["event.update"],
         "actor" | "kind" => &["api_key"],
         "address" => &["192.0.2.7"],
-        "app" | "name" | "device_name" => &["Main"],
+        "app" | "name" | "device_name" | "gate_name" | "event_name" => &["Main"],
         "block" => &["A"],
         "code" => &["A", CODE, "4Ts8Kq2Z.7dHcX1pQm0VbN5tRwYz9Ke"],
         "Range" => &["bytes=65536-"],
@@ -38,12 +39,14 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "message" => &["is required"],
         "note" => &["Wheelchair"],
         "order_ref" => &["ORD-1042"],
+        "file" => &["app.js"],
         "platform" => &["android"],
         "pointer" => &["/name"],
         "hash" | "previous_hash" => &["1f3ba2d7c0a4de0f6b2a4a8fca1a5a3bf2bd7f3cb3bd0f3f3d2d6a1d4c1f9a70"],
         "public_key" => &["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"],
         "qr" => &["VG1.1.3KQR7F924M1XaB0z.VGtaswiiCdSvrK4-qZ36BQ"],
         "reason" => &["Ticket checked by hand"],
+        "qr_svg" => &["<svg xmlns=\"http://www.w3.org/2000/svg\"/>"],
         "row" => &["10"],
         "signature" => {
             &["5aQ1mYpYk0eTnM8aI2l6d1F1b1Y4q0v3m3y0v5s8n2cV1rKfW4sB7eXzT9uJqLhG2oDiCwAyNxPkMtRvEjSgBA"]
@@ -51,7 +54,7 @@ pub(super) fn texts(field: &str) -> &'static [&'static str] {
         "subject" => &["event"],
         "status" => &["live", "open", "active", "ok"],
         "ticket_code" => &[CODE],
-        "ticket_class" | "ticket_classes" => &["VIP"],
+        "ticket_class" | "ticket_classes" | "class" => &["VIP"],
         "time_zone" => &["Africa/Johannesburg"],
         "token" => &["vgd_8mWq2hX5nBvR7tYk3LpZ0cJd9sFg4aHe1uQoTiMxPyE"],
         "uri" => &[
@@ -89,7 +92,8 @@ pub(super) fn number(field: &str) -> Option<Value> {
 pub(super) fn is_null(field: &str) -> bool {
     matches!(
         field,
-        "bus"
+        "api_key_id"
+            | "bus"
             | "conflict"
             | "device_scanned_at"
             | "disabled_reason"

@@ -3,9 +3,9 @@
 use sqlx::Row as _;
 
 use crate::client::offline::log::{DeviceLog, get_json, get_parsed, get_uuid, invalid_column};
-use crate::client::offline::own_scans::{OwnPassage, OwnVerdict};
+use crate::client::offline::own_scans::{OwnPassage, OwnVerdict, PassagePlace};
 use crate::client::{OfflineError, Verdict};
-use crate::model::{Direction, ScanId, ScanResult, Timestamp};
+use crate::model::{Direction, ScanResult, Timestamp};
 
 /// Whether the phone recorded an admission of a ticket with the verdict.
 fn is_admission(verdict: &Verdict) -> bool {
@@ -40,26 +40,32 @@ impl DeviceLog {
             .collect()
     }
 
-    /// Returns the admissions and exits by the server before this time and id.
+    /// Returns the admissions and exits by the server before this place.
     pub(in crate::client::offline) async fn own_passages(
         &mut self,
-        (at, scan): (Timestamp, ScanId),
+        before: PassagePlace,
         limit: u16,
     ) -> Result<Vec<OwnPassage>, OfflineError> {
         let rows = sqlx::query(include_str!("../statements/select_own_passages.sql"))
-            .bind(at.as_millis())
-            .bind(scan.as_uuid())
+            .bind(i64::try_from(before.log_sequence).unwrap_or(i64::MAX))
+            .bind(before.at.as_millis())
+            .bind(before.scan_id.as_uuid())
             .bind(limit)
             .fetch_all(self.reader().await?)
             .await?;
         rows.iter()
             .map(|row| {
+                let log_sequence: i64 = row.try_get("log_sequence")?;
                 Ok(OwnPassage {
-                    scan_id: get_uuid(row, "scan_id")?.into(),
+                    place: PassagePlace {
+                        log_sequence: u64::try_from(log_sequence)
+                            .map_err(|_| invalid_column("log_sequence"))?,
+                        at: Timestamp::from_millis(row.try_get("at")?),
+                        scan_id: get_uuid(row, "scan_id")?.into(),
+                    },
                     event_id: get_uuid(row, "event_id")?.into(),
                     direction: get_parsed(row, "direction")?,
                     reason: get_parsed(row, "reason")?,
-                    at: Timestamp::from_millis(row.try_get("at")?),
                     gate_id: get_uuid(row, "gate_id")?.into(),
                     gate_name: row.try_get("gate_name")?,
                 })

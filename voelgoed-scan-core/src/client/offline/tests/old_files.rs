@@ -73,6 +73,18 @@ async fn a_database_of_schema_1_is_opened_with_nothing_lost() {
             ),
             (scan_id(2), "is not a gate")
         );
+        let newest = PassagePlace {
+            log_sequence: u64::MAX,
+            at: Timestamp::MAX,
+            scan_id: uuid::Uuid::max().into(),
+        };
+        let recorded = phone.scanner.recorded_scans(u64::MAX, newest, 10).await;
+        let by_the_server = recorded.expect("a list").passages;
+        let places: Vec<_> = by_the_server
+            .iter()
+            .map(|passage| (passage.place.scan_id, passage.place.log_sequence))
+            .collect();
+        assert_eq!(places, [(scan_id(6), 3)], "in order by the times");
         let conflicts = phone.scanner.conflicts().await.expect("a list");
         assert_eq!(conflicts[0].other_scan_id, scan_id(1));
         phone = phone.reopened(&test_event).await;

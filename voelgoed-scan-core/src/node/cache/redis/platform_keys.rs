@@ -192,7 +192,7 @@ fn add_recent(pipeline: &mut redis::Pipeline, record: &ScanRecord) {
         .arg(recent_key((record.organization_id, record.event_id)))
         .arg("GT")
         .arg(seconds(record.scanned_at))
-        .arg(format!("{ticket}:{}:{}", record.device_id, record.gate_id))
+        .arg(format!("{ticket}:{}:{}", record.scanned_by(), record.gate_id))
         .ignore();
 }
 

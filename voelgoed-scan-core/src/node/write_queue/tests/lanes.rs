@@ -264,6 +264,7 @@ async fn a_lane_without_work_is_removed() {
             attempt,
             reply,
             permit,
+            span: tracing::Span::none(),
         });
         replies.push(outcome);
     }
@@ -292,6 +293,7 @@ async fn a_scan_wakes_the_writer_unless_a_write_of_its_organization_runs() {
         attempt: Box::new(attempt_of(of, number)),
         reply: oneshot::channel().0,
         permit: Arc::clone(&permits).try_acquire_owned().expect("a permit"),
+        span: tracing::Span::none(),
     };
     assert!(buffer.push(request(1, 1)));
     lanes.apply(Command::DrainScans);

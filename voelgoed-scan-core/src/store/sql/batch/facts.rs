@@ -1,13 +1,14 @@
 //! Locks and reads the facts by which a batch of scans is decided.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::{
-    AnswerSnapshot, Attempt, DeviceStatus, GateId, Occupancy, OrganizationId, SessionStatus, Verification,
+    AnswerSnapshot, Attempt, DeviceSettings, DeviceStatus, GateId, Occupancy, OrganizationId, SessionStatus,
+    Verification,
 };
-use crate::rules::{BatchFacts, KnownScan, PeopleCount, SessionFacts, build_answer};
+use crate::rules::{BatchFacts, DeskFacts, KnownScan, PeopleCount, SessionFacts, build_answer};
 use crate::store::StoreError;
-use crate::store::sql::lookup::{IdLookup, TicketLookup};
+use crate::store::sql::lookup::{GateLookup, IdLookup, TicketLookup};
 use crate::store::sql::{Dialect, Row, mapping, query};
 
 /// Locks what the batch may change: the counters of its events, then its tickets.
@@ -42,6 +43,7 @@ pub(super) async fn load<D: Dialect>(
     let mut facts = BatchFacts::default();
     load_scans::<D>(organization, batch, &mut facts, connection).await?;
     load_sessions::<D>(organization, batch, &mut facts, connection).await?;
+    load_desks::<D>(organization, batch, &mut facts, connection).await?;
     let tickets = tickets(batch);
     if !tickets.is_empty() {
         for row in query::<D>(D::SQL.load_tickets)
@@ -103,20 +105,27 @@ async fn load_sessions<D: Dialect>(
 ) -> Result<(), StoreError> {
     let sessions: HashSet<IdLookup> = batch
         .iter()
-        .map(|attempt| IdLookup::new(attempt.session_id.as_uuid()))
+        .filter_map(|attempt| attempt.scanned_by.session_id())
+        .map(|session| IdLookup::new(session.as_uuid()))
         .collect();
+    if sessions.is_empty() {
+        return Ok(());
+    }
     for row in query::<D>(D::SQL.load_sessions)
         .json(&sessions)
         .id(organization.as_uuid())
         .fetch_all(connection)
         .await?
     {
+        let settings: DeviceSettings = row.json("device_settings")?;
+        let mut event = mapping::event(&row)?;
+        event.allow_unsigned |= settings.can_search;
         let session = SessionFacts {
             session_active: row.parse::<SessionStatus>("session_status")? == SessionStatus::Active,
             device_status: row.parse::<DeviceStatus>("device_status")?,
             device_scope: row.opt_json("device_scope")?.unwrap_or_default(),
             device_name: row.text("device_name")?,
-            event: mapping::event(&row)?,
+            event,
             gate: mapping::gate(&row)?,
             rules_since: row.time("rules_since")?,
             counted_since: row.time("counted_since")?,
@@ -127,12 +136,46 @@ async fn load_sessions<D: Dialect>(
     Ok(())
 }
 
+/// Reads the gates of the check-ins by hand, with their events.
+async fn load_desks<D: Dialect>(
+    organization: OrganizationId,
+    batch: &[Attempt],
+    facts: &mut BatchFacts,
+    connection: &mut D::Connection,
+) -> Result<(), StoreError> {
+    let desks: BTreeSet<GateLookup> = batch
+        .iter()
+        .filter(|attempt| attempt.scanned_by.session_id().is_none())
+        .map(|attempt| GateLookup::new(attempt.event_id, attempt.gate_id))
+        .collect();
+    if desks.is_empty() {
+        return Ok(());
+    }
+    for row in query::<D>(D::SQL.load_desks)
+        .json(&desks)
+        .id(organization.as_uuid())
+        .fetch_all(connection)
+        .await?
+    {
+        let desk = DeskFacts {
+            event: mapping::event(&row)?,
+            gate: mapping::gate(&row)?,
+            rules_since: row.time("rules_since")?,
+            counted_since: row.time("counted_since")?,
+        };
+        facts
+            .desks
+            .insert((organization, desk.event.id, desk.gate.id), desk);
+    }
+    Ok(())
+}
+
 /// A recorded scan as a retry needs it.
 pub(crate) fn known_scan<D: Dialect>(row: &Row<D>) -> Result<KnownScan, StoreError> {
     let record = mapping::scan(row)?;
     let snapshot: AnswerSnapshot = row.json("shown")?;
     Ok(KnownScan {
-        device_id: record.device_id,
+        scanned_by: record.scanned_by(),
         payload_sha256: row.bytes("payload_sha256")?,
         direction: record.direction,
         undone: record.undone.is_some(),

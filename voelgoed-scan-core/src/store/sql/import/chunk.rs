@@ -1,6 +1,8 @@
 //! The tickets of a chunk in memory, to which the lines are applied one after the other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ClassName, Event, FieldUpdate, GateId, ImportStatus, Ledger, Media, Medium, Ticket, TicketCode, TicketId,
@@ -12,7 +14,7 @@ use crate::store::ImportOutcome;
 const MAX_CLASSES: usize = 65_535;
 
 /// A ticket as an import reads and writes it.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ImportedTicket {
     pub(super) listing: TicketListing,
     pub(super) admissions: u32,
@@ -38,9 +40,18 @@ pub(super) struct Chunk {
     pub(super) media_owners: HashMap<Medium, TicketCode>,
     /// The media that tickets had before, where lines changed them.
     pub(super) former_media: HashMap<TicketCode, Media>,
+    /// How many lines changed each field of an existing ticket.
+    pub(super) updated_fields: BTreeMap<&'static str, u64>,
 }
 
 impl Chunk {
+    /// Adds a ticket as it was before the lines.
+    pub(super) fn add_existing(&mut self, ticket: ImportedTicket) {
+        let Ticket { id, code, .. } = ticket.listing.ticket;
+        self.codes.insert(id, code);
+        self.tickets.insert(code, ticket);
+    }
+
     /// Applies one line. A line without a code changes the ticket that has one of its media. If no ticket has one, the line
     /// makes a ticket with `new_code`.
     pub(super) fn apply_line(&mut self, new_code: TicketCode, line: &TicketLine) -> ImportOutcome {
@@ -67,6 +78,9 @@ impl Chunk {
         match existing {
             Some(existing) if *existing == new => return ImportOutcome::Unchanged(code, id),
             Some(existing) => {
+                for field in changed_fields(&existing.listing, &new.listing) {
+                    *self.updated_fields.entry(field).or_default() += 1;
+                }
                 let former = existing.listing.ticket.entry_limit;
                 if former != new.listing.ticket.entry_limit && self.changed.get(&code) != Some(&true) {
                     self.former_limits.entry(id).or_insert(former);
@@ -243,4 +257,24 @@ impl Chunk {
             version: 0,
         }
     }
+}
+
+/// The names of the fields that differ, as an import line has them.
+fn changed_fields(old: &TicketListing, new: &TicketListing) -> impl Iterator<Item = &'static str> {
+    let (before, after) = (&old.ticket, &new.ticket);
+    [
+        ("status", before.status != after.status),
+        ("ticket_class", before.ticket_class != after.ticket_class),
+        ("gate_ids", before.gate_ids != after.gate_ids),
+        ("seat", before.seat != after.seat),
+        ("valid_from", before.valid_from != after.valid_from),
+        ("valid_until", before.valid_until != after.valid_until),
+        ("entry_limit", before.entry_limit != after.entry_limit),
+        ("note", before.note != after.note),
+        ("holder_name", old.holder_name != new.holder_name),
+        ("order_ref", old.order_ref != new.order_ref),
+        ("media", old.media != new.media),
+    ]
+    .into_iter()
+    .filter_map(|(field, differs)| differs.then_some(field))
 }

@@ -6,9 +6,9 @@ use uuid::fmt::Simple;
 use crate::model::{ClassName, HolderName, Note, OrderRef, TicketListing, Timestamp};
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column, column};
+use crate::store::sql::folded::{folded, folded_words};
 use crate::store::sql::import::chunk::ImportedTicket;
 use crate::store::sql::lookup::json_text;
-use crate::store::sql::tickets::fold_case;
 
 #[derive(Serialize)]
 pub(super) struct ImportRow<'a> {
@@ -82,9 +82,9 @@ impl<'a> ImportRow<'a> {
             version: imported.version + 1,
             note: ticket.note.as_ref().map(Note::as_str),
             holder_name,
-            holder_folded: holder_name.map(fold_case),
+            holder_folded: holder_name.map(folded_words),
             order_ref,
-            order_folded: order_ref.map(fold_case),
+            order_folded: order_ref.map(folded),
             media: media
                 .as_ref()
                 .filter(|media| !media.is_empty())

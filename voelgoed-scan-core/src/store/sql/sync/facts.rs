@@ -10,7 +10,6 @@ use crate::model::{
     Claims, DeviceKey, DeviceScope, DeviceSettings, DeviceStatus, Event, EventId, Gate, GateId,
     OrganizationId, ScanId, TicketFacts, TicketId,
 };
-use crate::rules::FormerValues;
 use crate::store::StoreError;
 use crate::store::sql::former_rules;
 use crate::store::sql::lookup::{GateLookup, IdLookup, TicketLookup};
@@ -46,7 +45,7 @@ pub(super) async fn load<D: SyncDialect>(
     let Some(mut device) = device::<D>(batch, devices, connection).await? else {
         return Ok(None);
     };
-    device.scopes.former = former_scopes::<D>(batch, connection).await?;
+    read_former::<D>(batch, &mut device.scopes, connection).await?;
     let scan_ids: Vec<ScanId> = chunk.uploads().map(|upload| upload.scan.scan_id).collect();
     let scans = lookups(scan_ids.iter().map(ScanId::as_uuid));
     let before = known::<D>(organization, &scans, connection).await?;
@@ -159,6 +158,8 @@ async fn device<D: SyncDialect>(
         scopes: DeviceScopes {
             former: Vec::new(),
             present: row.opt_json("scope")?.unwrap_or_default(),
+            former_search: Vec::new(),
+            can_search: settings.can_search,
         },
         key: row.opt_bytes("device_key")?.map(DeviceKey::new),
         received: row.json("received")?,
@@ -340,21 +341,27 @@ async fn sessions<D: SyncDialect>(
     rows.iter().map(session).collect()
 }
 
-/// The scopes that the device had before.
-async fn former_scopes<D: SyncDialect>(
+/// Reads the scopes and the settings that the device had before.
+async fn read_former<D: SyncDialect>(
     batch: &UploadBatch,
+    scopes: &mut DeviceScopes,
     connection: &mut D::Connection,
-) -> Result<FormerValues<DeviceScope>, StoreError> {
+) -> Result<(), StoreError> {
     let rows = query::<D>(statement!("sync/former_scopes.sql"))
         .id(batch.organization_id.as_uuid())
         .id(batch.device_id.as_uuid())
         .fetch_all(connection)
         .await?;
-    let scope = |row: &Row<D>| {
+    for row in &rows {
+        let until = row.time("held_until")?;
         let scope: Option<DeviceScope> = row.opt_json("scope")?;
-        Ok((row.time("held_until")?, scope.unwrap_or_default()))
-    };
-    rows.iter().map(scope).collect()
+        scopes.former.push((until, scope.unwrap_or_default()));
+        let settings: Option<DeviceSettings> = row.opt_json("settings")?;
+        scopes
+            .former_search
+            .extend(settings.map(|settings| (until, settings.can_search)));
+    }
+    Ok(())
 }
 
 /// The recorded entries of the device's log at the sequence numbers of the upload and next to them.

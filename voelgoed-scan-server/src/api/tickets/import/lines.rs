@@ -1,16 +1,18 @@
 //! The lines of an import: their fields, and how they are read into chunks.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use voelgoed_scan_core::model::{
     ClassName, GateId, HolderName, ImportStatus, Media, Note, OrderRef, Seat, TicketCode, TicketId,
     TicketLine, Timestamp,
 };
 use voelgoed_scan_core::store::NumberedLine;
 
-use super::{MAX_UNKNOWN_FIELDS, RejectedLine};
+use super::answer::{MAX_IGNORED_FIELDS, RejectedLine};
 use crate::body::{Line, Lines};
 use crate::json::SchemaValidator;
 use crate::route::RequestError;
@@ -23,6 +25,9 @@ const MAX_CHUNK_BYTES: usize = 1024 * 1024;
 
 /// The maximum number of characters of an unknown field's name in the response.
 const MAX_FIELD_NAME: usize = 64;
+
+/// The maximum number of unknown fields that the reason of a rejected line names.
+const MAX_NAMED_FIELDS: usize = 10;
 
 /// The fields of a line, and those that an exported ticket has besides.
 const KNOWN_FIELDS: [&str; 18] = [
@@ -110,13 +115,40 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    fn note_unknown_fields(&mut self, line: &[u8]) {
-        let Ok(FieldNames(names)) = serde_json::from_slice(line) else {
-            return;
+    /// Adds a line. `known_classes` are those of the event where unknown fields and classes reject a line.
+    fn add(
+        &mut self,
+        number: u64,
+        line: TicketLine,
+        text: &[u8],
+        known_classes: Option<&HashSet<ClassName>>,
+    ) {
+        let unknown = serde_json::from_slice(text).map_or_else(|_| Vec::new(), |FieldNames(names)| names);
+        let Some(classes) = known_classes else {
+            self.note_unknown_fields(unknown);
+            return self.lines.push(NumberedLine { number, line });
         };
+        let mut errors: Vec<_> = unknown
+            .iter()
+            .take(MAX_NAMED_FIELDS)
+            .map(|name| format!("{}: is not a field of a ticket", shortened(name)))
+            .collect();
+        if let Some(class) = line.ticket_class.value()
+            && !classes.contains(class)
+        {
+            errors.push(format!("ticket_class: {class} is not a class of this event"));
+        }
+        if errors.is_empty() {
+            self.lines.push(NumberedLine { number, line });
+        } else {
+            self.reject(number, errors.join("; "));
+        }
+    }
+
+    fn note_unknown_fields(&mut self, names: Vec<String>) {
         for name in names {
-            let name: String = name.chars().take(MAX_FIELD_NAME).collect();
-            if self.unknown_fields.len() < MAX_UNKNOWN_FIELDS && !self.unknown_fields.contains(&name) {
+            let name = shortened(&name);
+            if self.unknown_fields.len() < MAX_IGNORED_FIELDS && !self.unknown_fields.contains(&name) {
                 self.unknown_fields.push(name);
             }
         }
@@ -128,20 +160,28 @@ impl Chunk {
     }
 }
 
+/// The start of a field's name.
+fn shortened(name: &str) -> String {
+    name.chars().take(MAX_FIELD_NAME).collect()
+}
+
 /// Reads the lines of an import.
 pub(super) struct LineReader {
     body: Lines<LineSchema>,
     validator: SchemaValidator,
+    /// The ticket classes of the event, where unknown fields and classes reject a line.
+    known_classes: Option<HashSet<ClassName>>,
     /// The number of the last line read.
     line: u64,
     ended: bool,
 }
 
 impl LineReader {
-    pub(super) fn new(body: Lines<LineSchema>) -> Self {
+    pub(super) fn new(body: Lines<LineSchema>, known_classes: Option<HashSet<ClassName>>) -> Self {
         Self {
             body,
             validator: SchemaValidator::default(),
+            known_classes,
             line: 0,
             ended: false,
         }
@@ -179,11 +219,8 @@ impl LineReader {
                 Line::Text(text) => match parse_line(&self.validator, line_text(&text, is_first)) {
                     Ok(line) => {
                         bytes += text.len();
-                        chunk.note_unknown_fields(line_text(&text, is_first));
-                        chunk.lines.push(NumberedLine {
-                            number: self.line,
-                            line,
-                        });
+                        let text = line_text(&text, is_first);
+                        chunk.add(self.line, line, text, self.known_classes.as_ref());
                     }
                     Err(message) => chunk.reject(self.line, message),
                 },
@@ -235,6 +272,31 @@ fn line_text(line: &[u8], is_first: bool) -> &[u8] {
     }
 }
 
+/// Replaces the line breaks of texts by spaces: spreadsheets and shops have texts of several lines.
+fn replace_line_breaks(line: &mut Value) {
+    let texts = ["ticket_class", "note", "holder_name", "order_ref", "seat"];
+    for name in texts {
+        match line.get_mut(name) {
+            Some(Value::String(text)) => in_one_line(text),
+            Some(Value::Object(parts)) => parts.values_mut().for_each(|part| {
+                if let Value::String(text) = part {
+                    in_one_line(text);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+fn in_one_line(text: &mut String) {
+    if text.contains(['\n', '\r']) {
+        *text = text
+            .trim_end_matches(['\n', '\r'])
+            .replace("\r\n", " ")
+            .replace(['\n', '\r'], " ");
+    }
+}
+
 /// Parses a line. The error message repeats nothing of the line.
 fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, String> {
     if text.trim_ascii_start().first() == Some(&b'{')
@@ -242,7 +304,8 @@ fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, St
     {
         return Ok(line);
     }
-    let value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    let mut value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    replace_line_breaks(&mut value);
     validator
         .check::<TicketLine, LineSchema>(value)
         .map_err(|errors| {

@@ -13,7 +13,7 @@ select
     x.conflict as x_conflict, x.winner_scan_id as x_winner_scan_id, x.shown as x_shown,
     d.name as x_device_name
 from scans x
-join devices d on d.organization_id = $1 and d.id = x.device_id
+left join devices d on d.organization_id = $1 and d.id = x.device_id
 where x.organization_id = $1
     and x.ticket_id = $2
     and (x.result = 'valid' or x.part is not null)

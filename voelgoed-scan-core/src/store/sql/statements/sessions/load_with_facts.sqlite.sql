@@ -14,8 +14,8 @@ select
     g.event_id as g_event_id, g.name as g_name, g.code as g_code, g.status as g_status,
     g.capacity as g_capacity, g.ticket_classes as g_ticket_classes, g.inserted_at as g_inserted_at,
     g.updated_at as g_updated_at, s.id as session_id, s.status as session_status,
-    d.status as device_status, d.name as device_name, d.scope as device_scope, e.rules_since,
-    e.counted_since
+    d.status as device_status, d.name as device_name, d.scope as device_scope,
+    d.settings as device_settings, e.rules_since, e.counted_since
 from json_each($1) k
 cross join sessions s on s.organization_id = $2
     and s.id = unhex(k.value ->> 'k')

@@ -8,7 +8,7 @@ select
     c.kind, c.scan_id, c.ticket_code, c.scanned_at, c.gate_id, g.name as gate_name, c.device_id,
     d.name as device_name, w.scan_id as winner_scan_id, w.scanned_at as winner_at,
     w.gate_id as winner_gate_id, wg.name as winner_gate_name, w.device_id as winner_device_id,
-    wd.name as winner_device_name
+    coalesce(wd.name, wk.name) as winner_device_name
 from (
     select *
     from (
@@ -48,5 +48,6 @@ left join gates g on g.organization_id = $1 and g.event_id = c.event_id and g.id
 left join gates wg on wg.organization_id = $1 and wg.event_id = w.event_id and wg.id = w.gate_id
 left join devices d on d.organization_id = $1 and d.id = c.device_id
 left join devices wd on wd.organization_id = $1 and wd.id = w.device_id
+left join api_keys wk on wk.organization_id = $1 and wk.id = w.device_id
 order by c.scanned_at desc, c.scan_id desc
 limit $8

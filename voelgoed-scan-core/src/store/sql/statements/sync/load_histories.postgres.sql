@@ -23,4 +23,4 @@ cross join lateral (
         and (result = 'valid' or part is not null)
     offset 0
 ) x
-join devices d on d.organization_id = $2 and d.id = x.device_id
+left join devices d on d.organization_id = $2 and d.id = x.device_id

@@ -18,4 +18,4 @@ from json_each($1) k
 cross join scans x on x.organization_id = $2
     and x.ticket_id = unhex(k.value ->> 'k')
     and (x.result = 'valid' or x.part is not null)
-join devices d on d.organization_id = $2 and d.id = x.device_id
+left join devices d on d.organization_id = $2 and d.id = x.device_id

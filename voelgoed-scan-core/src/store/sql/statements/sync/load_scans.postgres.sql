@@ -20,4 +20,4 @@ cross join lateral (
     where organization_id = $2 and scan_id = k.k
     offset 0
 ) x
-join devices d on d.organization_id = $2 and d.id = x.device_id
+left join devices d on d.organization_id = $2 and d.id = x.device_id

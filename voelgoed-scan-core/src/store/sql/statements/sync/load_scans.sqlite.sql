@@ -16,4 +16,4 @@ select
 from json_each($1) k
 cross join scans x on x.organization_id = $2
     and x.scan_id = unhex(k.value ->> 'k')
-join devices d on d.organization_id = $2 and d.id = x.device_id
+left join devices d on d.organization_id = $2 and d.id = x.device_id

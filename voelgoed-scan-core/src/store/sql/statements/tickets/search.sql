@@ -1,7 +1,7 @@
 -- Reads a page of the tickets of event $2 of organization $1 in the order of their codes.
 -- $3: the last code of the page before, or an empty text. $4: status, or null for any.
--- $5: the start of a code, or null for all tickets. $6, $7: patterns for the holder's name and for
--- the order.
+-- $5: the start of a code in lower case, or null for all tickets. $6, $7: patterns for the holder's name, with a space before
+-- its first word, and for the order.
 -- $8: the last code that may be read. $9: the limit. One row more than the page is read, which shows whether there is a next page.
 select
     t.organization_id as t_organization_id, t.id as t_id, t.event_id as t_event_id,
@@ -18,8 +18,8 @@ where t.organization_id = $1
     and ($4 is null or t.status = $4)
     and (
         $5 is null
-        or substr(t.code, 1, length($5)) = $5
-        or t.holder_folded like $6 escape '!'
+        or lower(substr(t.code, 1, length($5))) = $5
+        or (' ' || t.holder_folded) like $6 escape '!'
         or t.order_folded like $7 escape '!'
     )
     -- The tickets of a deleted event are there for a while.

@@ -30,6 +30,28 @@ class EndToEndTest {
     }
 
     @Test
+    fun `the message is in the language of the steward and in the words of the organization`() = runBlocking {
+        server.ask("""messages {"af": {"admitted": "Welkom!"}, "de": {"ticket_voided": "Zur Kasse, bitte"}}""")
+        val phone = ScannerClient.enroll(setup("gate-a").copy(language = "xh-ZA,af_ZA"), server.ask("enroll gate-a"))
+        phones.startSession(phone)
+        phone.refreshManifest()
+        assertEquals("af", phone.language())
+        val online = phone.scan(server.qr("first"))
+        assertEquals(VerdictSource.SERVER to "Welkom!", online.decidedBy to online.message)
+        phone.setLanguage("fr-CH, de;q=0.5")
+        assertEquals("fr" to "Entrée autorisée", phone.language() to phone.scan(server.qr("second")).message)
+        server.ask("disconnect")
+        phone.setLanguage("de")
+        val offline = phone.scan(server.qr("third"))
+        assertEquals(VerdictSource.DEVICE to "Einlass gewährt", offline.decidedBy to offline.message)
+        assertEquals("Zur Kasse, bitte", phone.scan(server.qr("voided")).message)
+        phone.setLanguage("zu")
+        assertEquals("Admitted" to "en", phone.scan(server.qr("fourth")).message to phone.language())
+        assertEquals(listOf("en", "af", "nl", "de", "fr", "es", "pt"), allLanguages())
+        assertEquals("Déjà scanné" to "Already scanned", Reason.ALREADY_SCANNED.run { message("fr") to message })
+    }
+
+    @Test
     fun `the server decides every result while it is available`() = runBlocking {
         val (a, b) = phone("gate-a") to phone("gate-b")
         val admitted = a.scan(server.qr("first"))

@@ -1,0 +1,103 @@
+//! The nights of the events in a file, each read from the server when its first scan comes.
+
+use std::collections::HashMap;
+
+use voelgoed_scan_core::model::{Event, EventId, Gate, GateId, Reason, TicketListing};
+use voelgoed_scan_core::rules::{OtherNight, RecordedScan};
+
+use super::Settings;
+use crate::client::Client;
+use crate::commands::replay::past_scan::PastScan;
+use crate::failure::Failure;
+
+/// The nights of all events.
+pub(super) struct Nights {
+    client: Client,
+    settings: Settings,
+    nights: HashMap<EventId, OtherNight>,
+    /// The events of each gate, read when a line does not name its event.
+    events_of_gates: Option<HashMap<GateId, Vec<EventId>>>,
+}
+
+impl Nights {
+    pub(super) fn new(client: Client, settings: Settings) -> Self {
+        Self {
+            client,
+            settings,
+            nights: HashMap::new(),
+            events_of_gates: None,
+        }
+    }
+
+    /// Decides the next scan of its event. `None` if the gate or the ticket is unknown.
+    pub(super) async fn decide(
+        &mut self,
+        scan: &PastScan,
+        recorded: &RecordedScan,
+        number: u64,
+    ) -> Result<Option<Reason>, Failure> {
+        let event = match scan.event() {
+            Some(event) => event,
+            None => self.event_of(scan.gate_id, number).await?,
+        };
+        if let Some(night) = self.nights.get_mut(&event) {
+            return Ok(night.decide(recorded));
+        }
+        let night = self.read(event).await?;
+        Ok(self.nights.entry(event).or_insert(night).decide(recorded))
+    }
+
+    /// Reads an event with its gates and tickets.
+    async fn read(&self, id: EventId) -> Result<OtherNight, Failure> {
+        let path = format!("/api/v1/events/{id}");
+        let event: Event = self.client.get(&path).await?;
+        let gates: Vec<Gate> = self.client.all(&format!("{path}/gates")).await?;
+        let mut night = OtherNight::new(
+            event,
+            gates,
+            self.settings.other.clone(),
+            self.settings.dedup_window,
+        );
+        self.client
+            .pages(&format!("{path}/tickets"), |listings: Vec<TicketListing>| {
+                for listing in listings {
+                    night.add_ticket(listing.ticket);
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(night)
+    }
+
+    /// The only event that has a gate.
+    async fn event_of(&mut self, gate: GateId, number: u64) -> Result<EventId, Failure> {
+        let known = match &mut self.events_of_gates {
+            Some(known) => known,
+            none => none.insert(events_of_gates(&self.client).await?),
+        };
+        match known.get(&gate).map(Vec::as_slice) {
+            Some([only]) => Ok(*only),
+            found => Err(Failure::Invalid {
+                what: format!("line {number}"),
+                reason: format!(
+                    "names no event, and {} events have its gate {gate}",
+                    found.map_or(0, <[EventId]>::len)
+                ),
+                hint: Some("add the field event_id"),
+            }),
+        }
+    }
+}
+
+async fn events_of_gates(client: &Client) -> Result<HashMap<GateId, Vec<EventId>>, Failure> {
+    let mut found: HashMap<GateId, Vec<EventId>> = HashMap::new();
+    for event in client.all::<Event>("/api/v1/events").await? {
+        for gate in client
+            .all::<Gate>(&format!("/api/v1/events/{}/gates", event.id))
+            .await?
+        {
+            found.entry(gate.id).or_default().push(event.id);
+        }
+    }
+    Ok(found)
+}
