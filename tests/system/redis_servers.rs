@@ -1,4 +1,4 @@
-//! Redis as operators run it: over TLS, with a user of few rights, behind sentinels; and what is refused at the start.
+//! Redis as operators run it: over TLS, with a user of few rights, behind sentinels, replaced; and what is refused at the start.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +9,7 @@ use voelgoed_scan_server::config::RedisKeys;
 use voelgoed_scan_suite::event_stream::EventStream;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::program::Launch;
+use voelgoed_scan_suite::proxy::Proxy;
 use voelgoed_scan_suite::services::{MASTER, Redis, Sentinel, free_port, shared_database};
 use voelgoed_scan_suite::{Client, Cluster, wait_until};
 
@@ -26,6 +27,27 @@ async fn wait_for_bus(cluster: &Cluster) {
     }
 }
 
+/// Whether a node uses Redis for its cache.
+async fn uses_redis(owner: &Client) -> bool {
+    let metrics = owner.get("/metrics").await.expect(200);
+    metrics.text().contains("voelgoed_scan_redis_up 1")
+}
+
+/// Waits until every node uses this server, for its cache and as its bus.
+async fn wait_until_used(redis: &Redis, cluster: &Cluster, tenant: &Tenant) {
+    let nodes = cluster.nodes.len();
+    wait_until("every node listens there", || async {
+        let subscribers = redis.execute(&["pubsub", "numsub", "voelgoed:changes"]);
+        subscribers.lines().last() == Some(nodes.to_string().as_str())
+    })
+    .await;
+    wait_for_bus(cluster).await;
+    for node in 0..nodes {
+        let owner = cluster.client_at(node, &tenant.owner);
+        wait_until("Redis is used", || uses_redis(&owner)).await;
+    }
+}
+
 /// Admits a ticket, and waits until it is in Redis.
 async fn wait_for_a_ticket_in(redis: &Redis, tenant: &Tenant, index: usize) {
     assert_eq!(
@@ -39,29 +61,56 @@ async fn wait_for_a_ticket_in(redis: &Redis, tenant: &Tenant, index: usize) {
     .await;
 }
 
-/// A Redis that also listens with TLS. Returns its port for TLS and the certificate, for the host `localhost`.
-async fn redis_with_tls(folder: &tempfile::TempDir) -> (Redis, u16, String) {
-    let names = ["localhost".to_owned()];
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a certificate");
-    // Redis runs as another user.
-    let (certificate, key) = (folder.path().join("redis.pem"), folder.path().join("redis.key"));
-    std::fs::write(&certificate, cert.pem()).expect("written");
-    std::fs::write(&key, signing_key.serialize_pem()).expect("written");
-    open_to_all(folder.path());
-    let port = free_port();
-    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-    let redis = Redis::start_with(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &certificate,
-        "--tls-key-file",
-        &key,
-        "--tls-auth-clients",
-        "no",
-    ])
-    .await;
-    (redis, port, certificate)
+/// A certificate for the host `localhost` and its key, in files that Redis can read.
+struct Certificate {
+    folder: tempfile::TempDir,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = ["localhost".to_owned()];
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a certificate");
+        let certificate = Self { folder };
+        std::fs::write(certificate.path(), cert.pem()).expect("written");
+        std::fs::write(certificate.key(), signing_key.serialize_pem()).expect("written");
+        // Redis runs as another user.
+        open_to_all(certificate.folder.path());
+        certificate
+    }
+
+    fn path(&self) -> String {
+        self.folder.path().join("redis.pem").display().to_string()
+    }
+
+    fn key(&self) -> String {
+        self.folder.path().join("redis.key").display().to_string()
+    }
+
+    /// The settings of a server that also listens with TLS on a port, and replicates over TLS.
+    fn settings(&self, port: u16) -> Vec<[String; 2]> {
+        let setting = |name: &str, value: &str| [name.to_owned(), value.to_owned()];
+        vec![
+            setting("tls-port", &port.to_string()),
+            setting("tls-cert-file", &self.path()),
+            setting("tls-key-file", &self.key()),
+            setting("tls-ca-cert-file", &self.path()),
+            setting("tls-auth-clients", "no"),
+            setting("tls-replication", "yes"),
+        ]
+    }
+
+    /// Starts a Redis that also listens with TLS. Returns its port for TLS.
+    async fn redis(&self, further: &[&str]) -> (Redis, u16) {
+        let port = free_port();
+        let mut arguments = vec!["--replica-announce-ip".to_owned(), "localhost".to_owned()];
+        for [name, value] in self.settings(port) {
+            arguments.extend([format!("--{name}"), value]);
+        }
+        let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        arguments.extend(further);
+        (Redis::start_with(&arguments).await, port)
+    }
 }
 
 fn open_to_all(path: &std::path::Path) {
@@ -71,8 +120,9 @@ fn open_to_all(path: &std::path::Path) {
 
 #[tokio::test]
 async fn redis_over_tls_is_trusted_by_its_authority_alone() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (redis, port, certificate) = redis_with_tls(&folder).await;
+    let files = Certificate::new();
+    let certificate = files.path();
+    let (redis, port) = files.redis(&[]).await;
     let url = format!("rediss://localhost:{port}/0");
     let mut cluster = Cluster::start(0, shared_database(), Some(url.clone())).await;
     cluster.config.redis_ca = Some(certificate.clone().into());
@@ -111,8 +161,23 @@ fn documented_users() -> Vec<Vec<&'static str>> {
     let documentation = include_str!("../../docs/redis.md");
     let lines = documentation
         .lines()
-        .filter(|line| line.starts_with("ACL SETUSER "));
+        .filter(|line| line.starts_with("ACL SETUSER ") && !line.contains("sentinel|"));
     lines.map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// The command of `docs/redis.md` that makes the user of the gate at a sentinel.
+fn documented_user_of_sentinels() -> Vec<&'static str> {
+    let documentation = include_str!("../../docs/redis.md");
+    let line = documentation
+        .lines()
+        .find(|line| line.starts_with("ACL SETUSER ") && line.contains("sentinel|"));
+    line.expect("a command").split_whitespace().collect()
+}
+
+/// The commands that a user may execute.
+fn commands_of<'a>(users: &[Vec<&'a str>]) -> Vec<&'a str> {
+    let words = users.iter().flatten();
+    words.filter_map(|word| word.strip_prefix('+')).collect()
 }
 
 /// Two nodes that use Redis with the rights of these users alone. Everything that uses Redis takes place.
@@ -154,17 +219,20 @@ async fn nothing_is_refused(users: &[Vec<&str>], keys: RedisKeys) {
     tenant.owner.call("DELETE", &event).await.expect(200);
     // A Redis that fails is probed.
     redis.execute(&["client", "kill", "type", "normal", "skipme", "yes"]);
-    wait_for_bus(&cluster).await;
-    wait_until("Redis is used", || async {
-        let metrics = tenant.owner.get("/metrics").await.expect(200);
-        metrics.text().contains("voelgoed_scan_redis_up 1")
-    })
-    .await;
+    wait_until_used(&redis, &cluster, &tenant).await;
     wait_for_a_ticket_in(&redis, &tenant, 5).await;
     if keys == RedisKeys::Platform {
         let occupancy = format!("voelgoed:org:*:event:{}:occupancy", tenant.event);
         wait_until("the platform's keys are written", || async {
             !redis.execute(&["keys", &occupancy]).trim().is_empty()
+        })
+        .await;
+    }
+    // No right is superfluous.
+    for command in commands_of(users) {
+        wait_until(&format!("{command} is executed"), || async {
+            let executed = format!("cmdstat_{command}:");
+            redis.execute(&["info", "commandstats"]).contains(&executed)
         })
         .await;
     }
@@ -227,6 +295,8 @@ async fn what_the_gate_cannot_work_with_is_refused_at_the_start() {
     refused(&["--redis-url", &cluster.url()], "turn cluster mode off");
     let redis = Redis::start().await;
     let sentinel = Sentinel::watching(&redis).await;
+    let url = format!("redis+sentinel://127.0.0.1:{}/another", sentinel.port());
+    refused(&["--redis-url", &url], "the sentinels know no master `another`");
     let url = format!("redis://127.0.0.1:{}/0", sentinel.port());
     refused(&["--redis-url", &url], "this is a sentinel");
     let url = format!("redis+sentinel://127.0.0.1:{}", sentinel.port());
@@ -251,6 +321,23 @@ async fn what_the_gate_cannot_work_with_is_refused_at_the_start() {
         plain.contains("--redis-ca") && plain.contains("rediss://"),
         "{plain}"
     );
+}
+
+#[tokio::test]
+async fn a_redis_that_became_a_replica_is_left_for_the_one_at_its_address() {
+    let redis = Redis::start().await;
+    let successor = Redis::start().await;
+    let name = Proxy::start(format!("127.0.0.1:{}", redis.port())).await;
+    let url = format!("redis://{}/0", name.address());
+    let cluster = Cluster::start(2, shared_database(), Some(url)).await;
+    let tenant = cluster.tenant("Managed").await;
+    wait_for_bus(&cluster).await;
+    wait_for_a_ticket_in(&redis, &tenant, 1).await;
+    // The connections stay, and nobody scans. Both nodes find out.
+    name.lead_to(format!("127.0.0.1:{}", successor.port()));
+    redis.execute(&["replicaof", "127.0.0.1", &successor.port().to_string()]);
+    wait_until_used(&successor, &cluster, &tenant).await;
+    wait_for_a_ticket_in(&successor, &tenant, 2).await;
 }
 
 /// How many tickets the crowd has.
@@ -355,7 +442,7 @@ async fn a_failover_by_sentinels_fails_no_scan_and_admits_nobody_twice() {
     })
     .await;
     crowd.presented(20).await;
-    wait_for_bus(&cluster).await;
+    wait_until_used(&replica, &cluster, &tenant).await;
     wait_for_a_ticket_in(&replica, &tenant, 2).await;
     crowd.presented(20).await;
     crowd.has_left.store(true, Ordering::SeqCst);
@@ -403,11 +490,55 @@ async fn a_node_that_most_sentinels_do_not_answer_uses_no_redis() {
     for sentinel in &mut stopped {
         sentinel.start_process().await;
     }
+    wait_until_used(&redis, &cluster, &tenant).await;
+    wait_for_a_ticket_in(&redis, &tenant, 5).await;
+}
+
+#[tokio::test]
+async fn sentinels_and_servers_are_reached_over_tls_each_with_a_user_of_its_own() {
+    let certificate = Certificate::new();
+    let (master, master_port) = certificate.redis(&[]).await;
+    let (replica, _) = certificate
+        .redis(&["--replicaof", "localhost", &master_port.to_string()])
+        .await;
+    let port = free_port();
+    let mut lines: Vec<_> = certificate
+        .settings(port)
+        .iter()
+        .map(|line| line.join(" "))
+        .collect();
+    lines.push("sentinel resolve-hostnames yes\nsentinel announce-hostnames yes".to_owned());
+    lines.push(format!("sentinel monitor {MASTER} localhost {master_port} 1\n"));
+    let sentinel = Sentinel::configured(&lines.join("\n")).await;
+    let (of_server, of_sentinel) = (documented_users(), documented_user_of_sentinels());
+    for server in [&master, &replica] {
+        assert_eq!(server.execute(&of_server[0]).trim(), "OK");
+    }
+    assert_eq!(sentinel.execute(&of_sentinel).trim(), "OK");
+    let url = format!(
+        "rediss+sentinel://gate:PASSWORD@localhost:{port}/{MASTER}\
+         ?sentinel_username=gate&sentinel_password=PASSWORD-OF-SENTINELS"
+    );
+    let mut cluster = Cluster::start(0, shared_database(), Some(url)).await;
+    cluster.config.redis_ca = Some(certificate.path().into());
+    cluster.add_node(0).await;
+    cluster.add_node(0).await;
     wait_for_bus(&cluster).await;
-    wait_until("Redis is used", || async {
-        let metrics = tenant.owner.get("/metrics").await.expect(200);
-        metrics.text().contains("voelgoed_scan_redis_up 1")
+    let tenant = cluster.tenant("Sentinels over TLS").await;
+    wait_for_a_ticket_in(&master, &tenant, 1).await;
+    wait_until("the sentinel knows the replica", || async {
+        sentinel.field("num-slaves") == "1"
     })
     .await;
-    wait_for_a_ticket_in(&redis, &tenant, 5).await;
+    wait_until("the sentinel accepts a planned failover", || async {
+        sentinel.execute(&["sentinel", "failover", MASTER]).trim() == "OK"
+    })
+    .await;
+    wait_until_used(&replica, &cluster, &tenant).await;
+    assert!(replica.execute(&["role"]).starts_with("master"));
+    wait_for_a_ticket_in(&replica, &tenant, 2).await;
+    for server in [&master, &replica] {
+        assert_eq!(server.execute(&["acl", "log"]).trim(), "");
+    }
+    assert_eq!(sentinel.execute(&["acl", "log"]).trim(), "");
 }

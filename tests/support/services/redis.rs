@@ -132,15 +132,21 @@ pub struct Sentinel {
 impl Sentinel {
     /// Starts a sentinel that watches a Redis. Two sentinels have to agree that it is down.
     pub async fn watching(redis: &Redis) -> Self {
+        let master = format!(
+            "sentinel monitor {MASTER} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {MASTER} 1000\n\
+             sentinel failover-timeout {MASTER} 5000\n",
+            redis.port
+        );
+        Self::configured(&master).await
+    }
+
+    /// Starts a sentinel with these lines of configuration.
+    pub async fn configured(lines: &str) -> Self {
         let directory = server_directory();
         let port = free_port();
         let file = directory.path().join("sentinel.conf");
-        let configuration = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {MASTER} 127.0.0.1 {} 2\n\
-             sentinel down-after-milliseconds {MASTER} 1000\nsentinel failover-timeout {MASTER} 5000\n",
-            directory.path().display(),
-            redis.port
-        );
+        let folder = directory.path().display();
+        let configuration = format!("port {port}\nbind 127.0.0.1\ndir {folder}\n{lines}");
         std::fs::write(&file, configuration).expect("written");
         // The sentinel writes what it learns into its configuration.
         change_owner_to_server(&file);
@@ -180,14 +186,15 @@ impl Sentinel {
         self.port
     }
 
-    /// What the sentinel knows of the master: the lines of field names, each followed by its value.
-    pub fn master(&self) -> String {
-        execute(self.port, &["sentinel", "master", MASTER])
+    /// Executes a command and returns its output.
+    pub fn execute(&self, words: &[&str]) -> String {
+        execute(self.port, words)
     }
 
-    /// The value of a field of [`Sentinel::master`].
+    /// The value of a field of what the sentinel knows of the master.
     pub fn field(&self, name: &str) -> String {
-        let fields = self.master();
+        // The name of each field is followed by its value.
+        let fields = self.execute(&["sentinel", "master", MASTER]);
         let mut lines = fields.lines().skip_while(|line| *line != name);
         lines.nth(1).unwrap_or_default().to_owned()
     }

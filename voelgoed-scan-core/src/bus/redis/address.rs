@@ -30,6 +30,7 @@ pub(super) enum RedisAddress {
 }
 
 /// Sentinels, and how to reach the server that they name.
+#[derive(Clone)]
 pub(super) struct SentinelAddress {
     pub(super) sentinels: Vec<Client>,
     /// The name under which the sentinels know the server.
@@ -38,6 +39,7 @@ pub(super) struct SentinelAddress {
 }
 
 /// How to reach a server whose host is not known yet.
+#[derive(Clone)]
 pub(super) struct ServerSettings {
     info: ConnectionInfo,
     ca: Option<Vec<u8>>,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::bus::Bus;
 use crate::bus::redis::RedisBus;
-use crate::bus::redis::address::{RedisAddress, parse};
-use crate::bus::redis::sentinels::follow;
+use crate::bus::redis::address::{RedisAddress, SentinelAddress, parse};
+use crate::bus::redis::sentinels;
 use crate::bus::redis::server::{PresentServer, Server};
 
-/// How long the check waits for an answer.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the check at the start waits for an answer.
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why Redis cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,12 @@ pub enum RedisSetupError {
          `sentinel monitor` has in the configuration of the sentinels"
     )]
     SentinelWithoutMaster,
+    /// The sentinels watch no master of this name.
+    #[error(
+        "the sentinels know no master `{0}`: give redis+sentinel://HOST[:PORT],HOST[:PORT]/MASTER, with the name that \
+         `sentinel monitor` has in their configuration"
+    )]
+    UnknownMaster(String),
     /// The URL asks for TLS that checks nothing.
     #[error(
         "certificates are always checked: leave #insecure out, and give the certificate authority of the server"
@@ -56,6 +62,7 @@ pub enum RedisSetupError {
 #[derive(Clone)]
 pub struct RedisConnection {
     server: PresentServer,
+    sentinels: Option<SentinelAddress>,
     platform_keys: bool,
 }
 
@@ -63,20 +70,25 @@ impl RedisConnection {
     /// Parses a URL (`docs/redis.md` lists the forms). `ca` holds certificates of authorities (PEM), which replace the public
     /// ones. Must be called within a tokio runtime.
     pub fn new(url: &str, ca: Option<&[u8]>) -> Result<Self, RedisSetupError> {
-        let server = match parse(url, ca)? {
+        let (server, sentinels) = match parse(url, ca)? {
             RedisAddress::Server(client) => {
-                PresentServer::only(Server::new(client).map_err(|_| RedisSetupError::InvalidUrl)?)
+                let server = Server::new(client).map_err(|_| RedisSetupError::InvalidUrl)?;
+                (PresentServer::only(server), None)
             }
-            RedisAddress::Sentinels(sentinels) => follow(sentinels),
+            RedisAddress::Sentinels(address) => (sentinels::follow(address.clone()), Some(address)),
         };
         Ok(Self {
             server,
+            sentinels,
             platform_keys: false,
         })
     }
 
     /// Refuses what the gate cannot work with. A server that does not answer is not refused: it may start later.
     pub async fn check(&self) -> Result<(), RedisSetupError> {
+        if let Some(sentinels) = &self.sentinels {
+            sentinels::check(sentinels).await?;
+        }
         match tokio::time::timeout(CHECK_TIMEOUT, self.description()).await {
             Ok(Ok(description)) => check_description(&description),
             Ok(Err(error)) => {

@@ -1,8 +1,7 @@
 //! Follows the master that the sentinels name.
 //!
 //! All sentinels are asked again and again. The latest configuration counts: each failover has a higher epoch, so a sentinel
-//! that was cut off and still names the old master changes nothing. Where most sentinels agree on an older epoch, they were
-//! set up anew.
+//! that was cut off and still names the old master changes nothing.
 //!
 //! A node that most sentinels have not answered for a while uses no Redis: it may be cut off together with an old master, and
 //! would not hear the nodes that follow the new one.
@@ -12,19 +11,20 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, ErrorKind, RedisError, RedisResult};
-use tokio::sync::watch;
+use redis::{Client, RedisResult};
 use tokio::time::Instant;
 
 use super::address::SentinelAddress;
-use super::server::{PresentServer, Server};
+use super::connection::{CHECK_TIMEOUT, RedisSetupError};
+use super::server::{PresentServer, PresentServerRef, Server};
 
 /// How often the sentinels are asked, and how long an answer may take.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// How long a master is used after most sentinels have answered. A node counts as cut off about as fast where the bus fails.
-const TRUSTED_FOR: Duration = Duration::from_millis(1500);
+/// How long a master is used after most sentinels have answered. With the time of one round of questions it is less than the
+/// time after which a silent node no longer counts for the others (`bus/liveness.rs`).
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// The master as a sentinel knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,71 +40,122 @@ impl Master {
     }
 }
 
-/// Starts to follow the master. The task ends with the last user of the server.
-pub(super) fn follow(address: SentinelAddress) -> PresentServer {
-    let (sender, receiver) = watch::channel(None);
-    tokio::spawn(ask_again_and_again(address, sender));
-    PresentServer::named_by(receiver)
+/// What a sentinel says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    Master(Master),
+    /// It watches no master of this name.
+    Unknown,
+    /// It does not answer, or not with a master.
+    Nothing,
 }
 
-async fn ask_again_and_again(address: SentinelAddress, sender: watch::Sender<Option<Server>>) {
-    let SentinelAddress {
-        sentinels,
-        master,
-        server,
-    } = address;
-    let mut sentinels: Vec<_> = sentinels.into_iter().map(Sentinel::new).collect();
-    let mut latest: Option<Master> = None;
-    let mut answered_at = Instant::now();
-    while !sender.is_closed() {
-        let answers = join_all(sentinels.iter_mut().map(|one| one.master(&master))).await;
-        if most_answer(&answers) {
-            answered_at = Instant::now();
+impl Answer {
+    fn master(&self) -> Option<&Master> {
+        match self {
+            Self::Master(master) => Some(master),
+            Self::Unknown | Self::Nothing => None,
         }
-        let is_trusted = answered_at.elapsed() < TRUSTED_FOR;
-        let next = next_master(latest.as_ref(), &answers);
-        let is_replaced = next.is_some();
-        latest = next.or(latest);
-        let is_used = sender.borrow().is_some();
-        match &latest {
-            Some(present) if is_trusted && (is_replaced || !is_used) => {
-                tracing::info!(
-                    host = present.host,
-                    port = present.port,
-                    "the sentinels name this Redis"
-                );
-                let connected = server.at(&present.host, present.port).map(Server::new);
-                sender.send_replace(connected.ok().and_then(Result::ok));
-            }
-            _ if is_used && !is_trusted => {
-                tracing::warn!("most sentinels do not answer, so that Redis is not used");
-                sender.send_replace(None);
-            }
-            _ => {}
+    }
+}
+
+/// Refuses a name that most sentinels do not know. Sentinels that do not answer may start later.
+pub(super) async fn check(address: &SentinelAddress) -> Result<(), RedisSetupError> {
+    let mut sentinels: Vec<_> = address.sentinels.iter().cloned().map(Sentinel::new).collect();
+    let answers = ask_all(&mut sentinels, &address.master, CHECK_TIMEOUT).await;
+    let unknown = answers.iter().filter(|one| **one == Answer::Unknown).count();
+    if unknown * 2 > answers.len() {
+        return Err(RedisSetupError::UnknownMaster(address.master.clone()));
+    }
+    Ok(())
+}
+
+/// Starts to follow the master. The task ends with the last user of the server.
+pub(super) fn follow(address: SentinelAddress) -> PresentServer {
+    let server = PresentServer::not_known_yet();
+    tokio::spawn(ask_again_and_again(address, server.downgrade()));
+    server
+}
+
+async fn ask_again_and_again(address: SentinelAddress, server: PresentServerRef) {
+    let mut sentinels: Vec<_> = address.sentinels.iter().cloned().map(Sentinel::new).collect();
+    let (mut latest, mut used): (Option<Master>, Option<Master>) = (None, None);
+    let mut answered_at = None;
+    loop {
+        let answers = ask_all(&mut sentinels, &address.master, ANSWER_TIMEOUT).await;
+        let Some(server) = server.upgrade() else { return };
+        if most_name_a_master(&answers) {
+            answered_at = Some(Instant::now());
         }
+        let is_trusted = answered_at.is_some_and(|at| at.elapsed() < TRUSTED_FOR);
+        latest = latest_master(latest.as_ref(), &answers);
+        let wanted = latest.clone().filter(|_| is_trusted);
+        if !are_at_one_place(wanted.as_ref(), used.as_ref()) {
+            server.replace(wanted.as_ref().and_then(|master| connect(&address, master)));
+            used = wanted;
+        }
+        drop(server);
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn most_answer(answers: &[Option<Master>]) -> bool {
-    answers.iter().flatten().count() * 2 > answers.len()
+async fn ask_all(sentinels: &mut [Sentinel], master: &str, limit: Duration) -> Vec<Answer> {
+    join_all(sentinels.iter_mut().map(|one| one.master(master, limit))).await
 }
 
-/// The master that takes the place of the present one, if one does.
-fn next_master(present: Option<&Master>, answers: &[Option<Master>]) -> Option<Master> {
-    let newest = answers.iter().flatten().max_by_key(|master| master.epoch)?;
-    let Some(present) = present else {
-        return Some(newest.clone());
+fn most_name_a_master(answers: &[Answer]) -> bool {
+    answers.iter().filter_map(Answer::master).count() * 2 > answers.len()
+}
+
+/// The latest master, given the one that was the latest before these answers.
+fn latest_master(before: Option<&Master>, answers: &[Answer]) -> Option<Master> {
+    let agreeing = |master: &Master| {
+        let masters = answers.iter().filter_map(Answer::master);
+        masters.filter(|one| one.is_at(master)).count()
     };
-    let agreeing = answers.iter().flatten().filter(|one| one.is_at(newest)).count();
-    let counts = newest.epoch >= present.epoch || agreeing * 2 > answers.len();
-    (counts && !newest.is_at(present)).then(|| newest.clone())
+    let masters = answers.iter().filter_map(Answer::master);
+    let newest = masters.max_by_key(|master| (master.epoch, agreeing(master)));
+    let (Some(newest), Some(before)) = (newest, before) else {
+        return newest.or(before).cloned();
+    };
+    let agreeing = agreeing(newest);
+    let counts = newest.epoch > before.epoch
+        || (newest.epoch == before.epoch && agreeing * 2 > answers.len())
+        // The sentinels were set up anew, and count from the beginning.
+        || agreeing == answers.len();
+    Some(if counts { newest } else { before }.clone())
+}
+
+fn are_at_one_place(one: Option<&Master>, other: Option<&Master>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_at(other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The connection to a master, which is made in the background.
+fn connect(address: &SentinelAddress, master: &Master) -> Option<Server> {
+    let Master { host, port, .. } = master;
+    let connected = address.server.at(host, *port).map(Server::new);
+    match connected {
+        Ok(Ok(server)) => {
+            tracing::info!(host, port, "the sentinels name this Redis");
+            Some(server)
+        }
+        _ => {
+            tracing::error!(host, port, "the Redis that the sentinels name cannot be used");
+            None
+        }
+    }
 }
 
 /// A sentinel with its connection.
 struct Sentinel {
     client: Client,
     connection: Option<MultiplexedConnection>,
+    /// Whether its last answer was of no use, which is logged once.
+    is_failing: bool,
 }
 
 impl Sentinel {
@@ -112,42 +163,54 @@ impl Sentinel {
         Self {
             client,
             connection: None,
+            is_failing: false,
         }
     }
 
-    /// The master of this name. `None` if the sentinel does not answer or does not know it.
-    async fn master(&mut self, name: &str) -> Option<Master> {
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.ask(name)).await;
-        let failure = match answer {
-            Ok(Ok(master)) => return Some(master),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
+    /// What it says of the master of this name.
+    async fn master(&mut self, name: &str, limit: Duration) -> Answer {
+        let answer = tokio::time::timeout(limit, self.ask(name)).await;
+        let (answer, failure) = match answer {
+            Ok(Ok(Answer::Unknown)) => (Answer::Unknown, "it does not know the master".to_owned()),
+            Ok(Ok(answer)) => {
+                self.is_failing = false;
+                return answer;
+            }
+            Ok(Err(error)) => (Answer::Nothing, error.to_string()),
+            Err(_) => (Answer::Nothing, "no answer in time".to_owned()),
         };
         self.connection = None;
-        tracing::debug!(failure, "a sentinel does not name the Redis");
-        None
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let sentinel = self.client.get_connection_info().addr();
+            tracing::warn!(%sentinel, failure, "a sentinel does not name the Redis");
+        }
+        answer
     }
 
-    async fn ask(&mut self, name: &str) -> RedisResult<Master> {
+    async fn ask(&mut self, name: &str) -> RedisResult<Answer> {
         let mut connection = if let Some(connection) = &self.connection {
             connection.clone()
         } else {
             let connection = self.client.get_multiplexed_async_connection().await?;
             self.connection.insert(connection).clone()
         };
-        let mut command = redis::cmd("SENTINEL");
-        command.arg("MASTER").arg(name);
-        let fields: HashMap<String, String> = command.query_async(&mut connection).await?;
-        parse(&fields).ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "not a master")))
+        // During a failover its leader has the new epoch before `SENTINEL MASTER` shows the new address. The other command
+        // shows it at once, and comes second, so that no old address comes with a new epoch.
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SENTINEL").arg("MASTER").arg(name);
+        pipeline.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        let answered: RedisResult<(HashMap<String, String>, (String, u16))> =
+            pipeline.query_async(&mut connection).await;
+        let (fields, (host, port)) = match answered {
+            Ok(answered) => answered,
+            Err(error) if error.to_string().contains("No such master") => return Ok(Answer::Unknown),
+            Err(error) => return Err(error),
+        };
+        let epoch = fields.get("config-epoch").and_then(|epoch| epoch.parse().ok());
+        Ok(epoch.map_or(Answer::Nothing, |epoch| {
+            Answer::Master(Master { epoch, host, port })
+        }))
     }
-}
-
-fn parse(fields: &HashMap<String, String>) -> Option<Master> {
-    Some(Master {
-        epoch: fields.get("config-epoch")?.parse().ok()?,
-        host: fields.get("ip").filter(|host| !host.is_empty())?.clone(),
-        port: fields.get("port")?.parse().ok()?,
-    })
 }
 
 #[cfg(test)]
@@ -162,33 +225,67 @@ mod tests {
         }
     }
 
+    fn named(masters: [&Master; 3]) -> [Answer; 3] {
+        masters.map(|master| Answer::Master(master.clone()))
+    }
+
     #[test]
-    fn most_sentinels_have_to_answer() {
-        let one = || Some(master(1, "a"));
-        assert!(most_answer(&[one()]));
-        assert!(most_answer(&[one(), None, one()]));
-        assert!(!most_answer(&[one(), None, None]));
-        assert!(!most_answer(&[one(), None]));
-        assert!(!most_answer(&[None]));
+    fn most_sentinels_have_to_name_a_master() {
+        let one = || Answer::Master(master(1, "a"));
+        assert!(most_name_a_master(&[one()]));
+        assert!(most_name_a_master(&[one(), Answer::Nothing, one()]));
+        assert!(!most_name_a_master(&[one(), Answer::Unknown, Answer::Nothing]));
+        assert!(!most_name_a_master(&[one(), Answer::Nothing]));
+        assert!(!most_name_a_master(&[Answer::Unknown]));
     }
 
     #[test]
     fn the_master_of_the_latest_epoch_counts() {
         let (old, new) = (master(1, "a"), master(2, "b"));
-        let answers = |masters: [&Master; 3]| masters.map(|one| Some(one.clone()));
-        assert_eq!(next_master(None, &answers([&old, &new, &old])), Some(new.clone()));
-        assert_eq!(
-            next_master(Some(&old), &answers([&old, &new, &old])),
-            Some(new.clone())
-        );
-        // A sentinel that was cut off changes nothing, even if it alone answers.
-        assert_eq!(next_master(Some(&new), &[Some(old.clone()), None, None]), None);
-        assert_eq!(next_master(Some(&new), &answers([&new, &new, &old])), None);
-        assert_eq!(next_master(Some(&new), &[None, None, None]), None);
-        // All sentinels were set up anew.
-        assert_eq!(
-            next_master(Some(&new), &answers([&old, &old, &old])),
-            Some(old.clone())
-        );
+        let after = |before: Option<&Master>, answers: [&Master; 3]| latest_master(before, &named(answers));
+        assert_eq!(after(None, [&old, &new, &old]), Some(new.clone()));
+        assert_eq!(after(Some(&old), [&old, &new, &old]), Some(new.clone()));
+        assert_eq!(after(Some(&new), [&old, &old, &new]), Some(new.clone()));
+        let silent = [Answer::Nothing, Answer::Nothing, Answer::Nothing];
+        assert_eq!(latest_master(Some(&new), &silent), Some(new.clone()));
+        assert_eq!(latest_master(None, &silent), None);
+    }
+
+    #[test]
+    fn sentinels_that_were_cut_off_change_nothing() {
+        let (old, new) = (master(1, "a"), master(2, "b"));
+        for silent in [Answer::Nothing, Answer::Unknown] {
+            let [first, second, _] = named([&old, &old, &old]);
+            let one = [first.clone(), silent.clone(), silent.clone()];
+            assert_eq!(latest_master(Some(&new), &one), Some(new.clone()));
+            assert_eq!(
+                latest_master(Some(&new), &[first, second, silent]),
+                Some(new.clone())
+            );
+        }
+        // They were set up anew.
+        let all = named([&old, &old, &old]);
+        assert_eq!(latest_master(Some(&new), &all), Some(old.clone()));
+    }
+
+    #[test]
+    fn the_epoch_of_a_master_that_stays_is_remembered() {
+        let (old, stays) = (master(1, "a"), master(3, "b"));
+        let before = latest_master(Some(&master(1, "b")), &named([&stays, &stays, &old]));
+        assert_eq!(before, Some(stays.clone()));
+        let cut_off = [Answer::Master(master(2, "a")), Answer::Nothing, Answer::Nothing];
+        assert_eq!(latest_master(before.as_ref(), &cut_off), Some(stays));
+    }
+
+    #[test]
+    fn of_one_epoch_the_place_counts_that_most_sentinels_name() {
+        let (one, other) = (master(2, "a"), master(2, "b"));
+        for before in [&one, &other] {
+            for answers in [[&one, &other, &other], [&other, &other, &one]] {
+                assert_eq!(latest_master(Some(before), &named(answers)), Some(other.clone()));
+            }
+            let undecided = [Answer::Master(other.clone()), Answer::Master(one.clone())];
+            assert_eq!(latest_master(Some(before), &undecided), Some(before.clone()));
+        }
     }
 }

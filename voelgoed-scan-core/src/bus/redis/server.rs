@@ -1,7 +1,9 @@
 //! The Redis server that is used at present, with the connection that all commands share.
 //!
-//! With sentinels another server may take its place at any time. Everybody asks here for each call, and keeps no connection.
+//! With sentinels another server may take its place at any time, and a server that became a replica is connected anew. Everybody
+//! asks here for each call, and keeps no connection.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -38,17 +40,39 @@ impl Server {
 
 /// The present server; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct PresentServer(watch::Receiver<Option<Server>>);
+pub(crate) struct PresentServer(Arc<watch::Sender<Option<Server>>>);
 
 impl PresentServer {
-    /// A server that is never replaced.
+    /// A server that no other one replaces.
     pub(super) fn only(server: Server) -> Self {
-        Self(watch::channel(Some(server)).1)
+        Self(Arc::new(watch::Sender::new(Some(server))))
     }
 
-    /// The server that a sender names. There is none until the sender names the first one.
-    pub(super) fn named_by(receiver: watch::Receiver<Option<Server>>) -> Self {
-        Self(receiver)
+    /// There is no server until one is named.
+    pub(super) fn not_known_yet() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// The same, without keeping it alive.
+    pub(super) fn downgrade(&self) -> PresentServerRef {
+        PresentServerRef(Arc::downgrade(&self.0))
+    }
+
+    /// Names the server that is used from now on.
+    pub(super) fn replace(&self, server: Option<Server>) {
+        self.0.send_replace(server);
+    }
+
+    /// Makes all connections to the server anew, also those of the bus. For a server that became a replica: its address may be
+    /// that of another server by now.
+    pub(crate) fn connect_anew(&self) {
+        tracing::debug!("Redis is read-only, so that it is connected anew");
+        self.0.send_if_modified(|present| {
+            let anew = present.as_ref().map(|server| Server::new(server.client.clone()));
+            let Some(Ok(anew)) = anew else { return false };
+            *present = Some(anew);
+            true
+        });
     }
 
     /// The connection that all commands share. Fails while no server is known.
@@ -59,9 +83,9 @@ impl PresentServer {
             .map_or_else(|| Err(no_server()), |server| Ok(server.connection.clone()))
     }
 
-    /// The server for a connection of one's own, and what tells that another one took its place.
+    /// The server for a connection of one's own, and what tells that this connection is to be given up.
     pub(super) fn client(&self) -> RedisResult<(Client, Replacement)> {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.0.subscribe();
         let client = receiver
             .borrow_and_update()
             .as_ref()
@@ -72,23 +96,32 @@ impl PresentServer {
     /// Waits until a server is known.
     pub(super) async fn known(&self) {
         // The sender lives as long as anybody waits.
-        let _ = self.0.clone().wait_for(Option::is_some).await;
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 }
 
-/// Tells that another server took the place of one.
+/// A [`PresentServer`] that may have no user any more.
+pub(super) struct PresentServerRef(Weak<watch::Sender<Option<Server>>>);
+
+impl PresentServerRef {
+    pub(super) fn upgrade(&self) -> Option<PresentServer> {
+        self.0.upgrade().map(PresentServer)
+    }
+}
+
+/// Tells that a connection is to be given up: another server took the place, or the server is connected anew.
 pub(super) struct Replacement(watch::Receiver<Option<Server>>);
 
 impl Replacement {
-    /// Waits until another server took the place.
+    /// Waits for that.
     pub(super) async fn replaced(&mut self) {
         if self.0.changed().await.is_err() {
-            // The only server is never replaced.
+            // Nobody is left who could name another server.
             std::future::pending().await
         }
     }
 }
 
 fn no_server() -> RedisError {
-    RedisError::from((ErrorKind::Io, "the sentinels have named no server yet"))
+    RedisError::from((ErrorKind::Io, "the sentinels name no server"))
 }

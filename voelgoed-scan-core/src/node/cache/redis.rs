@@ -214,19 +214,19 @@ impl RedisTicketCache {
             .max(1)
     }
 
-    /// Writes pending tombstones if Redis is up; otherwise tests whether it is up again.
+    /// Writes pending tombstones if Redis is up; otherwise tests whether it is up again. A Redis that became read-only is
+    /// connected anew, also where no scan would find out: a node on a replica hears the others, and they do not hear it.
     async fn probe(&self) {
-        if self.0.breaker.is_closed() {
-            if let Some(now) = self.earliest_pending_time() {
-                self.write_tombstones(now).await;
-            }
-            return;
+        let is_up = self.0.breaker.is_closed();
+        if is_up && let Some(now) = self.earliest_pending_time() {
+            self.write_tombstones(now).await;
         }
         let probe = entry::probe(PROBE_TTL_MILLIS);
         let call = async { probe.exec_async(&mut self.0.server.connection()?).await };
-        let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
-        if matches!(answer, Ok(Ok(()))) {
-            self.0.breaker.close();
+        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Ok(Ok(())) if !is_up => self.0.breaker.close(),
+            Ok(Err(error)) if error.code() == Some("READONLY") => self.0.server.connect_anew(),
+            _ => {}
         }
     }
 
