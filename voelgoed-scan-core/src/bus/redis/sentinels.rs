@@ -138,16 +138,12 @@ fn are_at_one_place(one: Option<&Master>, other: Option<&Master>) -> bool {
 fn connect(address: &SentinelAddress, master: &Master) -> Option<Server> {
     let Master { host, port, .. } = master;
     let connected = address.server.at(host, *port).map(Server::new);
-    match connected {
-        Ok(Ok(server)) => {
-            tracing::info!(host, port, "the sentinels name this Redis");
-            Some(server)
-        }
-        _ => {
-            tracing::error!(host, port, "the Redis that the sentinels name cannot be used");
-            None
-        }
+    if let Ok(Ok(server)) = connected {
+        tracing::info!(host, port, "the sentinels name this Redis");
+        return Some(server);
     }
+    tracing::error!(host, port, "the Redis that the sentinels name cannot be used");
+    None
 }
 
 /// A sentinel with its connection.

@@ -117,7 +117,7 @@ impl Replacement {
     pub(super) async fn replaced(&mut self) {
         if self.0.changed().await.is_err() {
             // Nobody is left who could name another server.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -76,7 +76,7 @@ async fn a_database_of_schema_1_is_opened_with_nothing_lost() {
         let newest = PassagePlace {
             log_sequence: u64::MAX,
             at: Timestamp::MAX,
-            scan_id: uuid::Uuid::max().into(),
+            scan_id: Uuid::max().into(),
         };
         let recorded = phone.scanner.recorded_scans(u64::MAX, newest, 10).await;
         let by_the_server = recorded.expect("a list").passages;
