@@ -37,8 +37,7 @@ async fn uses_redis(owner: &Client) -> bool {
 async fn wait_until_used(redis: &Redis, cluster: &Cluster, tenant: &Tenant) {
     let nodes = cluster.nodes.len();
     wait_until("every node listens there", || async {
-        let subscribers = redis.execute(&["pubsub", "numsub", "voelgoed:changes"]);
-        subscribers.lines().last() == Some(nodes.to_string().as_str())
+        redis.answers(&["pubsub", "numsub", "voelgoed:changes"], &nodes.to_string())
     })
     .await;
     wait_for_bus(cluster).await;

@@ -1,7 +1,7 @@
 //! A Redis server of one test.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -107,14 +107,24 @@ impl Redis {
     pub fn execute(&self, words: &[&str]) -> String {
         execute(self.port, words)
     }
+
+    /// Whether a command prints this as its last line. A server that a sentinel promotes closes connections meanwhile.
+    pub fn answers(&self, words: &[&str], expected: &str) -> bool {
+        let output = command_output(self.port, words);
+        output.status.success() && String::from_utf8_lossy(&output.stdout).lines().last() == Some(expected)
+    }
 }
 
-fn execute(port: u16, words: &[&str]) -> String {
-    let output = Command::new(redis_program("redis-cli"))
+fn command_output(port: u16, words: &[&str]) -> Output {
+    Command::new(redis_program("redis-cli"))
         .args(["-e", "-h", "127.0.0.1", "-p", &port.to_string()])
         .args(words)
         .output()
-        .expect("redis-cli runs");
+        .expect("redis-cli runs")
+}
+
+fn execute(port: u16, words: &[&str]) -> String {
+    let output = command_output(port, words);
     assert!(output.status.success(), "{words:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
