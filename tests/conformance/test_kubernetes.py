@@ -86,6 +86,34 @@ def test_every_setting_is_one_of_the_server():
         assert re.search(rf"\[env: {name}[=\]]", help_text), name
 
 
+def with_option(text, option):
+    """The text without the comment signs of the lines after `# optional: OPTION`."""
+    lines = []
+    is_optional = False
+    for line in text.splitlines():
+        is_comment = line.lstrip().startswith("# ")
+        if is_comment and is_optional:
+            line = line.replace("# ", "", 1)
+        is_optional = is_comment and (is_optional or line.strip() == f"# optional: {option}")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_certificate_authority_of_redis_can_be_switched_on(version):
+    text = (FOLDER / "deployment.yaml").read_text()
+    manifest = yaml.safe_load(with_option(text, "redis-ca"))
+    kubernetes_validate.validate(manifest, version, strict=True)
+    spec = manifest["spec"]["template"]["spec"]
+    (server,) = spec["containers"]
+    (authority,) = [variable["value"] for variable in server["env"] if variable["name"] == "VOELGOED_SCAN_REDIS_CA"]
+    (mount,) = server["volumeMounts"]
+    (volume,) = spec["volumes"]
+    paths = [f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]]
+    assert authority in paths
+    assert "--from-file=redis-ca.pem" in (ROOT / "docs" / "kubernetes.md").read_text()
+
+
 def test_services_budget_and_policy_select_the_pods_of_the_deployment():
     deployment = only("Deployment")
     labels = deployment["spec"]["template"]["metadata"]["labels"]

@@ -1,4 +1,4 @@
-//! A TCP proxy that can be cut, for a service that one node does not reach while others do.
+//! A TCP proxy that can be cut, for a service that one node does not reach while others do, and that can lead elsewhere.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 pub struct Proxy {
     address: SocketAddr,
     cut: Arc<watch::Sender<bool>>,
+    target: Arc<watch::Sender<String>>,
 }
 
 impl Proxy {
@@ -20,9 +21,11 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let cut = Arc::new(watch::Sender::new(false));
         let state = Arc::clone(&cut);
+        let target = Arc::new(watch::Sender::new(target));
+        let targets = Arc::clone(&target);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (mut state, target) = (state.subscribe(), target.clone());
+                let (mut state, target) = (state.subscribe(), targets.borrow().clone());
                 if *state.borrow() {
                     continue;
                 }
@@ -34,12 +37,17 @@ impl Proxy {
                 });
             }
         });
-        Self { address, cut }
+        Self { address, cut, target }
     }
 
     /// The address of the proxy.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads new connections to another target. The present ones stay.
+    pub fn lead_to(&self, target: String) {
+        self.target.send_replace(target);
     }
 
     /// Closes every connection, and each new one at once, until [`Self::restore`].

@@ -7,7 +7,7 @@ mod redis;
 
 pub use self::pgbouncer::{PgBouncer, PoolMode, pooled};
 pub use self::postgres::{Postgres, ShutdownMode};
-pub use self::redis::{Redis, Subscriber};
+pub use self::redis::{MASTER, Redis, Sentinel, Subscriber};
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;

@@ -47,6 +47,7 @@ mod platform_tokens;
 mod poolers;
 mod proxies;
 mod rate_limits;
+mod redis_servers;
 mod reference;
 mod request_bodies;
 mod request_checks;

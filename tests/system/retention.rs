@@ -3,6 +3,7 @@
 mod everywhere;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use voelgoed_scan_suite::fixture::{Tenant, new_id};
 use voelgoed_scan_suite::{Fixture, wait_until};
 
@@ -283,4 +284,52 @@ async fn archived_events_are_listed_by_their_age() {
     assert_eq!(list("2000-01-01T00:00:00Z").await, json!([]));
     let path = "/api/v1/events?archived_before=2100-01-01T00:00:00Z";
     tenant.device.get(path).await.expect_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn scans_are_answered_while_personal_data_and_an_event_are_deleted() {
+    const TICKETS: usize = 2000;
+    let fixture = Fixture::new().await;
+    let tenant = &fixture.tenant;
+    let lines: Vec<_> = (0..TICKETS)
+        .map(|number| json!({ "holder_name": format!("Guest {number}") }).to_string())
+        .collect();
+    let old = tenant.event_at_the_same_gates("old").await;
+    for event in [&tenant.event, &old.event] {
+        let imported = tenant.owner.import(event, lines.join("\n")).await;
+        assert_eq!(imported.expect(200).json()["inserted"], TICKETS);
+    }
+    archive(&old).await;
+    let mut qrs = Vec::new();
+    for index in 1..tenant.codes.len() {
+        qrs.push(tenant.qr(index).await);
+    }
+    let calls = [format!("{}/personal-data", event_path(tenant)), event_path(&old)];
+    let mut work = JoinSet::new();
+    for path in calls {
+        let owner = tenant.owner.clone();
+        work.spawn(async move { owner.call("DELETE", &path).await.status });
+    }
+    let mut admitted = vec![0; qrs.len()];
+    let mut statuses = Vec::new();
+    while !work.is_empty() {
+        for (qr, admitted) in qrs.iter().zip(&mut admitted) {
+            let body = json!({ "qr": qr, "scan_id": new_id() });
+            let answer = tenant.device.scan(&body).await.expect(200).json();
+            if answer["reason"] == "admitted" {
+                *admitted += 1;
+            } else {
+                assert_eq!(answer["reason"], "already_scanned", "{answer}");
+            }
+            let body = json!({ "qr": "a forgery", "scan_id": new_id() });
+            let answer = fixture.other_tenant.device.scan(&body).await.expect(200).json();
+            assert_eq!(answer["result"], "invalid_token", "{answer}");
+        }
+        while let Some(status) = work.try_join_next() {
+            statuses.push(status.expect("no panic"));
+        }
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 202]);
+    assert_eq!(admitted, vec![1; qrs.len()], "each ticket admits once");
 }

@@ -20,9 +20,9 @@ mod wire;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use absent::AbsentBus;
 #[cfg(feature = "redis")]
-pub(crate) use redis::recent_scans_key;
+pub(crate) use redis::{PresentServer, recent_scans_key};
 #[cfg(feature = "redis")]
-pub use redis::{InvalidRedisUrl, RedisConnection};
+pub use redis::{RedisConnection, RedisSetupError};
 
 use std::time::Duration;
 

@@ -71,7 +71,8 @@ pub struct Config {
     )]
     pub database_pooler: DatabasePooler,
 
-    /// The Redis for the shared cache and the message bus; optional.
+    /// The Redis for the shared cache and the message bus; optional. `rediss://` uses TLS; `redis+sentinel://HOST,HOST/MASTER`
+    /// uses the server that these sentinels name.
     #[arg(
         long,
         env = "VOELGOED_SCAN_REDIS_URL",
@@ -79,6 +80,10 @@ pub struct Config {
         hide_env_values = true
     )]
     pub redis_url: Option<String>,
+
+    /// The certificate authorities of Redis (PEM), which replace the public ones; for a `rediss://` URL.
+    #[arg(long, env = "VOELGOED_SCAN_REDIS_CA", value_name = "FILE")]
+    pub redis_ca: Option<PathBuf>,
 
     /// The keys that the server writes to Redis: its own, or also those that the ticketing platform documents. These carry
     /// ticket codes, so that this Redis has to be kept as safe as the database.
@@ -267,6 +272,7 @@ impl Default for Config {
             database_url: "sqlite://voelgoed-scan.db".to_owned(),
             database_pooler: DatabasePooler::None,
             redis_url: None,
+            redis_ca: None,
             redis_keys: RedisKeys::Own,
             secrets: Secrets::default(),
             dedup_window: Duration::from_mins(5),

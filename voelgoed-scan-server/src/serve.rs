@@ -8,11 +8,13 @@ mod connection;
 mod connection_limit;
 mod database;
 mod progress;
+mod redis;
 mod signals;
 mod socket;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use voelgoed_scan_core::bus::InvalidRedisUrl;
+use voelgoed_scan_core::bus::RedisSetupError;
 use voelgoed_scan_core::node::{Admin, Scanner, SetupError};
 use voelgoed_scan_core::store::OpenError;
 
@@ -85,9 +87,17 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The Redis URL is invalid.
+    /// Redis cannot be used.
     #[error("--redis-url: {0}")]
-    Redis(#[from] InvalidRedisUrl),
+    Redis(#[from] RedisSetupError),
+    /// The certificate authorities of Redis cannot be used.
+    #[error("--redis-ca: {}: {reason}", path.display())]
+    RedisCa {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The database does not belong to this gate.
     #[error(transparent)]
     Setup(#[from] SetupError),

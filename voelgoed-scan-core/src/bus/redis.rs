@@ -3,9 +3,12 @@
 //! Changes use one internal channel. Scans and occupancy use one topic per event, so that the platform can subscribe too.
 //! One connection publishes (`publisher.rs`), another receives (`listener.rs`); both reconnect after a failure.
 
+mod address;
 mod connection;
 mod listener;
 mod publisher;
+mod sentinels;
+mod server;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +16,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use redis::aio::ConnectionManager;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -22,10 +24,11 @@ use crate::bus::wire::{RECEIVE_CAPACITY, RECONNECT_INTERVAL, new_node_id};
 use crate::bus::{Bus, EventKey, Message, scans_topic};
 use crate::model::{EventId, OrganizationId};
 
-pub use connection::{InvalidRedisUrl, RedisConnection};
+pub use connection::{RedisConnection, RedisSetupError};
 use listener::{Listener, ScanSubscriptions};
 use publisher::MessagesByTopic;
 pub(crate) use publisher::recent_scans_key;
+pub(crate) use server::PresentServer;
 
 /// The channel of changes.
 const CHANGES_CHANNEL: &str = "voelgoed:changes";
@@ -39,8 +42,7 @@ fn with_sender(node: Uuid, object: &str) -> String {
 /// The bus over Redis.
 struct RedisBus {
     node: Uuid,
-    client: redis::Client,
-    connection: ConnectionManager,
+    server: PresentServer,
     /// For how long the latest scans of an event are kept after the last one.
     recent_scans_ttl_millis: i64,
     /// Events whose scan topic had a subscriber at the last publication.
@@ -50,11 +52,10 @@ struct RedisBus {
 }
 
 impl RedisBus {
-    fn new(client: redis::Client, connection: ConnectionManager, window: Duration) -> Self {
+    fn new(server: PresentServer, window: Duration) -> Self {
         Self {
             node: new_node_id(),
-            client,
-            connection,
+            server,
             recent_scans_ttl_millis: i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1),
             events_with_subscribers: Mutex::default(),
             scan_subscriptions: Arc::default(),
@@ -75,7 +76,7 @@ impl Bus for RedisBus {
         let (sender, receiver) = mpsc::channel(RECEIVE_CAPACITY);
         let listener = Listener {
             node: self.node,
-            client: self.client.clone(),
+            server: self.server.clone(),
             subscriptions: Arc::clone(&self.scan_subscriptions),
             liveness: Arc::clone(&self.liveness),
             sender,

@@ -89,7 +89,7 @@ impl Setup {
         #[cfg(feature = "redis")]
         let writes_platform_keys = redis.as_ref().is_some_and(RedisConnection::writes_platform_keys);
         #[cfg(feature = "redis")]
-        let redis_cache = redis.map(|redis| RedisTicketCache::start(redis.connection(), window));
+        let redis_cache = redis.map(|redis| RedisTicketCache::start(redis.server(), window));
         #[cfg(feature = "redis")]
         let platform_keys = redis_cache
             .clone()

@@ -1,12 +1,11 @@
 //! Opens the database and the secret, and what works with them.
 
-use voelgoed_scan_core::bus::RedisConnection;
 use voelgoed_scan_core::node::{Admin, Scanner, Setup, SetupError};
 use voelgoed_scan_core::store::{Durability, Migrated, OpenMode, Opening, migrate, open_with};
 
-use super::StartError;
+use super::{StartError, redis};
 use crate::clock::Clock;
-use crate::config::{Config, DatabasePooler, RedisKeys};
+use crate::config::{Config, DatabasePooler};
 use crate::secret;
 
 /// Migrates the database of a configuration.
@@ -39,15 +38,7 @@ pub(super) async fn open_database(
         let master = config.secrets.master(&config.database_url)?;
         (open_store.await?, master)
     };
-    let redis = config
-        .redis_url
-        .as_deref()
-        .map(RedisConnection::new)
-        .transpose()?
-        .map(|redis| match config.redis_keys {
-            RedisKeys::Own => redis,
-            RedisKeys::Platform => redis.with_platform_keys(),
-        });
+    let redis = redis::open(config).await?;
     if config.database_pooler == DatabasePooler::Transaction && redis.is_none() {
         tracing::warn!(
             "a transaction pooler carries no messages between nodes, and there is no --redis-url: every node works as if it \

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::bus::Message;
 use crate::bus::liveness::Liveness;
-use crate::bus::redis::{CHANGES_CHANNEL, with_sender};
+use crate::bus::redis::{CHANGES_CHANNEL, PresentServer, with_sender};
 use crate::bus::wire::Envelope;
 use crate::model::{EventOccupancy, ScanRecord, Timestamp};
 
@@ -92,17 +92,17 @@ impl ScanSubscriptions {
 /// The receiving side of the bus.
 pub(super) struct Listener {
     pub(super) node: Uuid,
-    pub(super) client: redis::Client,
+    pub(super) server: PresentServer,
     pub(super) subscriptions: Arc<ScanSubscriptions>,
     pub(super) liveness: Arc<Liveness>,
     pub(super) sender: mpsc::Sender<Message>,
 }
 
 impl Listener {
-    /// Receives messages over one connection, until it is lost or the receiver is dropped.
+    /// Receives messages over one connection, until it is lost, another server takes its place or the receiver is dropped.
     pub(super) async fn listen_once(&self) -> redis::RedisResult<()> {
-        let (mut sink, mut stream): (PubSubSink, PubSubStream) =
-            self.client.get_async_pubsub().await?.split();
+        let (client, mut replacement) = self.server.client()?;
+        let (mut sink, mut stream): (PubSubSink, PubSubStream) = client.get_async_pubsub().await?.split();
         sink.subscribe(CHANGES_CHANNEL).await?;
         sink.psubscribe(OCCUPANCY_PATTERN).await?;
         let mut subscribed = HashSet::new();
@@ -118,6 +118,7 @@ impl Listener {
                         return Ok(());
                     }
                 }
+                () = replacement.replaced() => return Ok(()),
                 () = self.subscriptions.changed.notified() => {
                     self.subscriptions.apply(&mut sink, &mut subscribed).await?;
                 }

@@ -88,7 +88,7 @@ impl RedisBus {
     /// follow if that one had a subscriber. A client that subscribes after the first scan was published therefore misses
     /// only scans that were recorded before it subscribed.
     pub(super) async fn publish_by_topic(&self, messages: &MessagesByTopic<'_>) -> Result<(), PublishError> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.server.connection()?;
         let mut pipeline = redis::pipe();
         for message in &messages.changes {
             let node = self.node;

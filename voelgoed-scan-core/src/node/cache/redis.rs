@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use redis::aio::ConnectionManager;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -32,7 +31,7 @@ use entry::{EntryWrite, TicketKey};
 use lookups::Lookup;
 pub(crate) use platform_keys::PlatformKeys;
 
-use crate::bus::recent_scans_key;
+use crate::bus::{PresentServer, recent_scans_key};
 use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts, Timestamp};
 use crate::spans::span;
 
@@ -41,6 +40,9 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How often a Redis that failed is probed, and pending tombstones are written again.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long the key of a probe lives.
+const PROBE_TTL_MILLIS: i64 = 10_000;
 
 /// The maximal number of tickets that one command reads or writes. Redis runs nothing else meanwhile.
 const MAX_KEYS_PER_COMMAND: usize = 256;
@@ -55,7 +57,7 @@ struct Tombstone {
 pub(crate) struct RedisTicketCache(Arc<RedisTicketCacheParts>);
 
 struct RedisTicketCacheParts {
-    connection: ConnectionManager,
+    server: PresentServer,
     breaker: CircuitBreaker,
     lookups: mpsc::UnboundedSender<Lookup>,
     window: Duration,
@@ -64,11 +66,11 @@ struct RedisTicketCacheParts {
 }
 
 impl RedisTicketCache {
-    /// Starts the cache on a connection, with a task that serves lookups and one that probes the connection.
-    pub(crate) fn start(connection: ConnectionManager, window: Duration) -> Self {
+    /// Starts the cache on a server, with a task that serves lookups and one that probes the server.
+    pub(crate) fn start(server: PresentServer, window: Duration) -> Self {
         let (lookups, receiver) = mpsc::unbounded_channel();
         let cache = Self(Arc::new(RedisTicketCacheParts {
-            connection,
+            server,
             breaker: CircuitBreaker::default(),
             lookups,
             window,
@@ -121,7 +123,7 @@ impl RedisTicketCache {
             }
             let deadline = Instant::now() + CALL_TIMEOUT;
             let call = async {
-                let mut connection = cache.0.connection.clone();
+                let mut connection = cache.0.server.connection()?;
                 let pipeline = entry::set_if_absent(&writes, cache.window_millis());
                 let stored: Vec<bool> = pipeline.query_async(&mut connection).await?;
                 let remaining: Vec<&EntryWrite> = writes
@@ -166,11 +168,10 @@ impl RedisTicketCache {
 
     /// Deletes the latest scans of an event, which hold what people wrote into them. Without an answer of Redis they expire.
     pub(crate) async fn delete_recent_scans(&self, organization: OrganizationId, event: EventId) {
-        let mut connection = self.0.connection.clone();
         let mut command = redis::cmd("DEL");
         command.arg(recent_scans_key(organization, event));
         let deadline = Instant::now() + CALL_TIMEOUT;
-        let call = async { command.exec_async(&mut connection).await };
+        let call = async { command.exec_async(&mut self.0.server.connection()?).await };
         self.0.breaker.call(deadline, call).await;
     }
 
@@ -192,9 +193,8 @@ impl RedisTicketCache {
             .map(|&(key, version)| EntryWrite::tombstone(key, version))
             .collect();
         let pipeline = entry::set_if_newer(&writes.iter().collect::<Vec<_>>(), self.window_millis());
-        let mut connection = self.0.connection.clone();
         let deadline = Instant::now() + CALL_TIMEOUT;
-        let call = async { pipeline.exec_async(&mut connection).await };
+        let call = async { pipeline.exec_async(&mut self.0.server.connection()?).await };
         if self.0.breaker.call(deadline, call).await.is_some() {
             let mut pending = self.0.pending_tombstones.lock();
             for (key, version) in due {
@@ -214,19 +214,19 @@ impl RedisTicketCache {
             .max(1)
     }
 
-    /// Writes pending tombstones if Redis is up; otherwise tests whether it is up again.
+    /// Writes pending tombstones if Redis is up; otherwise tests whether it is up again. A Redis that became read-only is
+    /// connected anew, also where no scan would find out: a node on a replica hears the others, and they do not hear it.
     async fn probe(&self) {
-        if self.0.breaker.is_closed() {
-            if let Some(now) = self.earliest_pending_time() {
-                self.write_tombstones(now).await;
-            }
-            return;
+        let is_up = self.0.breaker.is_closed();
+        if is_up && let Some(now) = self.earliest_pending_time() {
+            self.write_tombstones(now).await;
         }
-        let mut connection = self.0.connection.clone();
-        let ping = redis::cmd("PING");
-        let answer = tokio::time::timeout(CALL_TIMEOUT, ping.query_async::<String>(&mut connection)).await;
-        if matches!(answer, Ok(Ok(_))) {
-            self.0.breaker.close();
+        let probe = entry::probe(PROBE_TTL_MILLIS);
+        let call = async { probe.exec_async(&mut self.0.server.connection()?).await };
+        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Ok(Ok(())) if !is_up => self.0.breaker.close(),
+            Ok(Err(error)) if error.code() == Some("READONLY") => self.0.server.connect_anew(),
+            _ => {}
         }
     }
 

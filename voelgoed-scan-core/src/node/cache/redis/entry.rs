@@ -107,6 +107,23 @@ pub(super) fn parse((organization, code): TicketKey, value: &[u8]) -> Option<Sto
     Some(StoredTicket { facts, counter })
 }
 
+/// Writes and reads a key as the cache does. A Redis that only answers `PING` may be full or read-only, or refuse the keys.
+pub(super) fn probe(ttl_millis: i64) -> redis::Pipeline {
+    let (key, value) = ("voelgoed-scan:probe", "{\"v\":0}");
+    let mut pipeline = redis::pipe();
+    pipeline
+        .cmd("SET")
+        .arg(key)
+        .arg(value)
+        .arg("PX")
+        .arg(ttl_millis)
+        .ignore();
+    let script = pipeline.cmd("EVAL").arg(SET_IF_NEWER).arg(1).arg(key);
+    script.arg(1).arg(value).arg(ttl_millis).ignore();
+    pipeline.cmd("MGET").arg(key).ignore();
+    pipeline
+}
+
 /// Sets keys that do not exist. The pipeline returns for each whether it was set.
 pub(super) fn set_if_absent(writes: &[EntryWrite], ttl_millis: i64) -> redis::Pipeline {
     let mut pipeline = redis::pipe();

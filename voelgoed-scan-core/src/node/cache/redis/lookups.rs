@@ -47,8 +47,7 @@ async fn look_up(cache: RedisTicketCache, lookups: Vec<Lookup>) {
         command.arg(entry::key_text(*key));
     }
     let deadline = lookups.first().map_or_else(Instant::now, |first| first.deadline);
-    let mut connection = cache.0.connection.clone();
-    let call = async { command.query_async(&mut connection).await };
+    let call = async { command.query_async(&mut cache.0.server.connection()?).await };
     let values: Option<Vec<Option<Vec<u8>>>> = cache.0.breaker.call(deadline, call).await;
     for (Lookup { key, reply, .. }, value) in lookups.into_iter().zip(values.unwrap_or_default()) {
         // A caller that went away needs no answer. A caller whose reply channel is dropped has a miss.

@@ -99,9 +99,8 @@ async fn write_changes(cache: RedisTicketCache, mut changes: mpsc::Receiver<Chan
         if pipeline.is_empty() {
             continue;
         }
-        let mut connection = cache.0.connection.clone();
         let deadline = Instant::now() + CALL_TIMEOUT;
-        let call = async { pipeline.exec_async(&mut connection).await };
+        let call = async { pipeline.exec_async(&mut cache.0.server.connection()?).await };
         cache.0.breaker.call(deadline, call).await;
     }
 }
