@@ -64,11 +64,11 @@ impl TlsServer {
     reason = "a certificate is valid at the time of the machine"
 )]
 fn write_certificate(folder: &Path, age: Duration) {
-    let now = SystemTime::now()
+    let a_year_ago = (SystemTime::now() - 365 * DAY)
         .duration_since(SystemTime::UNIX_EPOCH)
         .expect("after 1970");
     let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
-    params.not_before = date_time_ymd(1970, 1, 1) + (now - 365 * DAY);
+    params.not_before = date_time_ymd(1970, 1, 1) + a_year_ago;
     params.not_after = params.not_before + age;
     let key = KeyPair::generate().expect("a key");
     let certificate = params.self_signed(&key).expect("a certificate");
