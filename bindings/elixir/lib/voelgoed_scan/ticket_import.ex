@@ -73,7 +73,7 @@ defmodule VoelgoedScan.TicketImport do
     )
   end
 
-  # Counts are summed up, and lists joined.
+  # Counts are summed up, and lists joined. All else is that of the first chunk.
   defp add(total, answer, before) do
     errors = for error <- answer["errors"], do: Map.update!(error, "line", &(&1 + before))
 
@@ -81,6 +81,8 @@ defmodule VoelgoedScan.TicketImport do
       "errors", all, more -> Enum.take(all ++ more, @max_errors)
       _name, all, more when is_list(all) -> Enum.uniq(all ++ more)
       _name, all, more when is_integer(all) -> all + more
+      # Such as `dry_run`, which is the same in all chunks.
+      _name, all, _more -> all
     end)
   end
 end
