@@ -1,60 +1,24 @@
 //! Reads pages of the audit trail.
 //!
-//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket, of a device and of an
-//! event are read by an index of their own. Every other filter is applied to bounded parts of what the index gives, in the
-//! order of the times (`bounded_list`).
+//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket are read by an
+//! index of their own. Every other filter is applied to bounded parts of the scans in the order of
+//! their times (`bounded_list`).
 
-use uuid::Uuid;
-
-use crate::model::{
-    DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, SessionId, TicketCode, Timestamp,
-};
+use crate::model::{DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, SessionId, Timestamp};
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{Cursor, Order, Page, PageRequest, ScanFilter, StoreError};
 
-/// What the scans of a page are found by, before the time.
+/// What the scans of a page are found by.
 #[derive(Clone, Copy)]
 enum Path {
-    /// Nothing.
+    /// The time.
     Time,
-    /// The event.
-    Event(EventId),
-    /// The device.
-    Device(DeviceId),
-    /// The code of the ticket.
-    Ticket(TicketCode),
+    /// The ticket, then the time.
+    Ticket,
 }
 
 impl Path {
-    /// The path that leaves the fewest scans to examine.
-    fn of(filter: &ScanFilter, order: Order) -> Self {
-        match (order, filter) {
-            (
-                Order::Newest,
-                ScanFilter {
-                    ticket_code: Some(code),
-                    ..
-                },
-            ) => Self::Ticket(*code),
-            (
-                _,
-                ScanFilter {
-                    device_id: Some(device),
-                    ..
-                },
-            ) => Self::Device(*device),
-            (
-                _,
-                ScanFilter {
-                    event_id: Some(event),
-                    ..
-                },
-            ) => Self::Event(*event),
-            _ => Self::Time,
-        }
-    }
-
     /// The statement that reads a page, and the one that finds where it must end.
     fn statements(self, order: Order) -> (&'static str, &'static str) {
         match (self, order) {
@@ -62,28 +26,11 @@ impl Path {
                 statement!("scans/list_newest.sql"),
                 statement!("scans/bound_newest.sql"),
             ),
-            // The scans of a ticket are not read in this order by an index.
-            (Self::Time | Self::Ticket(_), Order::Oldest) => (
+            (Self::Time | Self::Ticket, Order::Oldest) => (
                 statement!("scans/list_oldest.sql"),
                 statement!("scans/bound_oldest.sql"),
             ),
-            (Self::Event(_), Order::Newest) => (
-                statement!("scans/list_newest_of_event.sql"),
-                statement!("scans/bound_newest_of_event.sql"),
-            ),
-            (Self::Event(_), Order::Oldest) => (
-                statement!("scans/list_oldest_of_event.sql"),
-                statement!("scans/bound_oldest_of_event.sql"),
-            ),
-            (Self::Device(_), Order::Newest) => (
-                statement!("scans/list_newest_of_device.sql"),
-                statement!("scans/bound_newest_of_device.sql"),
-            ),
-            (Self::Device(_), Order::Oldest) => (
-                statement!("scans/list_oldest_of_device.sql"),
-                statement!("scans/bound_oldest_of_device.sql"),
-            ),
-            (Self::Ticket(_), Order::Newest) => (
+            (Self::Ticket, Order::Newest) => (
                 statement!("scans/list_newest_of_ticket.sql"),
                 statement!("scans/bound_newest_of_ticket.sql"),
             ),
@@ -109,7 +56,10 @@ impl<D: Dialect> Sql<D> {
             }
             filter.device_id = Some(device);
         }
-        let path = Path::of(&filter, order);
+        let path = match (filter.ticket_code, order) {
+            (Some(_), Order::Newest) => Path::Ticket,
+            _ => Path::Time,
+        };
         let start = match order {
             Order::Newest => Cursor::MAX,
             Order::Oldest => Cursor::MIN,
@@ -121,7 +71,7 @@ impl<D: Dialect> Sql<D> {
                 filter: &filter,
                 order,
                 path,
-                after: within_times(after, &filter, order),
+                after,
             };
             let (_permit, mut connection) = self.read_bulk().await?;
             let bound = if read.is_selective() {
@@ -152,25 +102,6 @@ impl<D: Dialect> Sql<D> {
     }
 }
 
-/// Moves the place where a read starts past the scans that the times of the filter leave out.
-fn within_times(after: Cursor, filter: &ScanFilter, order: Order) -> Cursor {
-    let (from, to) = (
-        filter.from.map(Timestamp::as_millis),
-        filter.to.map(Timestamp::as_millis),
-    );
-    match (order, from, to) {
-        (Order::Newest, _, Some(to)) if to < after.at => Cursor {
-            at: to.saturating_add(1),
-            id: Uuid::nil(),
-        },
-        (Order::Oldest, Some(from), _) if from > after.at => Cursor {
-            at: from.saturating_sub(1),
-            id: Uuid::max(),
-        },
-        _ => after,
-    }
-}
-
 /// One read of the audit trail.
 struct Read<'a> {
     organization: OrganizationId,
@@ -193,9 +124,9 @@ impl Read<'_> {
             from: _,
             to: _,
         } = self.filter;
-        (!matches!(self.path, Path::Ticket(_)) && ticket_code.is_some())
-            || (!matches!(self.path, Path::Device(_)) && device_id.is_some())
-            || (!matches!(self.path, Path::Event(_)) && event_id.is_some())
+        (matches!(self.path, Path::Time) && ticket_code.is_some())
+            || device_id.is_some()
+            || event_id.is_some()
             || gate_id.is_some()
             || session_id.is_some()
             || result.is_some()
@@ -227,11 +158,12 @@ impl Read<'_> {
             .int(to)
             .int(self.after.at)
             .id(&self.after.id);
-        let query = match self.path {
-            Path::Time => query,
-            Path::Event(event) => query.id(event.as_uuid()),
-            Path::Device(device) => query.id(device.as_uuid()),
-            Path::Ticket(code) => query.text(&code.to_string()),
+        let query = match (self.path, self.order) {
+            (Path::Ticket, Order::Newest) => {
+                let code = self.filter.ticket_code.map(|code| code.to_string());
+                query.opt_text(code.as_deref())
+            }
+            _ => query,
         };
         let row = query.int(ROWS_PER_READ - 1).fetch_optional(connection).await?;
         row.map(|row| cursor(&row, "scanned_at", "scan_id")).transpose()
@@ -247,14 +179,8 @@ impl Read<'_> {
         let (list, _) = self.path.statements(self.order);
         let (from, to) = self.times(bound);
         let last = bound.unwrap_or(match self.order {
-            Order::Newest => Cursor {
-                at: from,
-                id: Uuid::nil(),
-            },
-            Order::Oldest => Cursor {
-                at: to,
-                id: Uuid::max(),
-            },
+            Order::Newest => Cursor::MIN,
+            Order::Oldest => Cursor::MAX,
         });
         let filter = self.filter;
         query::<D>(list)
