@@ -13,9 +13,7 @@ final class ClientTests: XCTestCase {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
 
-    override func tearDownWithError() throws {
-        try FileManager.default.removeItem(at: folder)
-    }
+    override func tearDownWithError() throws { try removeFolder(folder) }
 
     private var setup: ClientSetup {
         ClientSetup(

@@ -129,3 +129,10 @@ final class MemorySecretStore: SecretStore, @unchecked Sendable {
         lock.withLock { secrets[name] = nil }
     }
 }
+
+/// Removes a folder of databases. They are closed in the background, which removes files of their own meanwhile.
+func removeFolder(_ folder: URL) throws {
+    while FileManager.default.fileExists(atPath: folder.path) {
+        do { try FileManager.default.removeItem(at: folder) } catch let error as CocoaError where error.code == .fileNoSuchFile {}
+    }
+}

@@ -55,7 +55,7 @@ final class ReorderedAnswersTests: XCTestCase {
             _ = try await phone.refreshManifest()
             check(try await readFrames(phone, Fixture.qr("first")))
             XCTAssertEqual(transport.scans.count, 1, "\(delay) s")
-            try FileManager.default.removeItem(at: folder)
+            try removeFolder(folder)
         }
     }
 }

@@ -12,9 +12,7 @@ final class OfflineTests: XCTestCase {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
 
-    override func tearDownWithError() throws {
-        try FileManager.default.removeItem(at: folder)
-    }
+    override func tearDownWithError() throws { try removeFolder(folder) }
 
     private func file(_ name: String) -> String { folder.appendingPathComponent("\(name).db").path }
 

@@ -48,7 +48,7 @@ final class PackageTests: XCTestCase {
             XCTAssertFalse(record.text.contains(Fixture.value("enrollment")))
             if record.text.contains("could not be used") { break }
         }
-        try FileManager.default.removeItem(at: folder)
+        try removeFolder(folder)
     }
 }
 

@@ -68,7 +68,7 @@ class ServerTestCase: XCTestCase {
 
     override func tearDownWithError() throws {
         try opened?.close()
-        try FileManager.default.removeItem(at: folder)
+        try removeFolder(folder)
     }
 
     func setup(_ name: String, language: String? = nil) throws -> ClientSetup {
