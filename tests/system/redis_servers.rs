@@ -156,7 +156,6 @@ async fn redis_over_tls_is_trusted_by_its_authority_alone() {
     wait_for_bus(&cluster).await;
     wait_for_a_ticket_in(&redis, &tenant).await;
     cluster.stop().await;
-    redis.execute(&["flushall"]);
 
     // Without the authority, and for a host that the certificate does not name, Redis is not used. Scans are decided.
     for (ca, url) in [
@@ -176,7 +175,10 @@ async fn redis_over_tls_is_trusted_by_its_authority_alone() {
             metrics.text().contains("voelgoed_scan_redis_up 0")
         })
         .await;
-        assert_eq!(redis.execute(&["keys", "voelgoed-scan:org:*"]).trim(), "");
+        // The node before may write its last scans after it has stopped, so only the keys of this one count.
+        for text in [&tenant.event, &tenant.codes[1]] {
+            assert_eq!(redis.execute(&["keys", &format!("*{text}*")]).trim(), "");
+        }
         cluster.stop().await;
     }
 }
