@@ -1,7 +1,8 @@
 //! Writes and reads the audit log.
 //!
 //! Invariants: a transaction appends its entry as its last step, just before its commit, so that nobody waits for the head of
-//! the log while it works. It takes no other lock afterwards.
+//! the log while it works. It takes no other lock afterwards. It waits for the head for 2 s at most, because it holds rows that
+//! undos, uploads and imports wait for.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -51,6 +52,9 @@ pub(crate) async fn append_all<D: Dialect>(
 ) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());
+    }
+    if let Some(sql) = D::SQL.limit_wait_for_head {
+        query::<D>(sql).fetch_all(connection).await?;
     }
     let row = query::<D>(statement!("audit/lock_head.sql"))
         .id(organization.as_uuid())
