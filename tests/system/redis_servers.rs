@@ -364,32 +364,32 @@ async fn a_redis_that_became_a_replica_is_left_for_the_one_at_its_address() {
     wait_for_a_ticket_in(&successor, &tenant).await;
 }
 
-/// How many tickets the crowd has.
+/// How many tickets the load presents.
 const TICKETS: usize = 240;
 
 /// People who present their tickets at two nodes at once.
-struct Crowd {
+struct Load {
     qrs: Vec<String>,
     next: AtomicUsize,
-    has_left: AtomicBool,
+    has_ended: AtomicBool,
     admitted: Vec<AtomicUsize>,
 }
 
-impl Crowd {
+impl Load {
     async fn new(tenant: &Tenant) -> (Arc<Self>, Vec<String>) {
         let (codes, qrs) = import(tenant, TICKETS).await;
-        let crowd = Self {
+        let load = Self {
             admitted: qrs.iter().map(|_| AtomicUsize::new(0)).collect(),
             qrs,
             next: AtomicUsize::new(0),
-            has_left: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
         };
-        (Arc::new(crowd), codes)
+        (Arc::new(load), codes)
     }
 
-    /// Presents one ticket after the other at both doors until the crowd has left. Every scan gets an answer.
+    /// Presents one ticket after the other at both doors until the load ends. Every scan gets an answer.
     async fn arrive(self: Arc<Self>, doors: [Client; 2]) {
-        while !self.has_left.load(Ordering::SeqCst) {
+        while !self.has_ended.load(Ordering::SeqCst) {
             let at = self.next.fetch_add(1, Ordering::SeqCst) % TICKETS;
             let [first, second] = &doors;
             let (first, second) = tokio::join!(scan(first, &self.qrs[at]), scan(second, &self.qrs[at]));
@@ -436,12 +436,12 @@ async fn a_failover_by_sentinels_fails_no_scan_and_admits_nobody_twice() {
     wait_for_bus(&cluster).await;
     let tenant = cluster.tenant("Failover").await;
     wait_for_a_ticket_in(&redis, &tenant).await;
-    let (crowd, codes) = Crowd::new(&tenant).await;
+    let (load, codes) = Load::new(&tenant).await;
     let doors = [0, 1].map(|node| cluster.client_at(node, &tenant.device));
     let people: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(Arc::clone(&crowd).arrive(doors.clone())))
+        .map(|_| tokio::spawn(Arc::clone(&load).arrive(doors.clone())))
         .collect();
-    crowd.presented(20).await;
+    load.presented(20).await;
     redis.kill();
     let promoted = replica.port().to_string();
     wait_until("a sentinel names the replica", || async {
@@ -449,17 +449,17 @@ async fn a_failover_by_sentinels_fails_no_scan_and_admits_nobody_twice() {
         named || people.iter().any(tokio::task::JoinHandle::is_finished)
     })
     .await;
-    crowd.presented(20).await;
+    load.presented(20).await;
     wait_until_used(&replica, &cluster, &tenant).await;
     wait_for_a_ticket_in(&replica, &tenant).await;
-    crowd.presented(20).await;
-    crowd.has_left.store(true, Ordering::SeqCst);
+    load.presented(20).await;
+    load.has_ended.store(true, Ordering::SeqCst);
     for person in people {
         person.await.expect("every scan was answered");
     }
-    let presented = crowd.next.load(Ordering::SeqCst).min(TICKETS);
+    let presented = load.next.load(Ordering::SeqCst).min(TICKETS);
     for (at, code) in codes.iter().enumerate().take(presented) {
-        assert_eq!(crowd.admitted[at].load(Ordering::SeqCst), 1, "ticket {at}");
+        assert_eq!(load.admitted[at].load(Ordering::SeqCst), 1, "ticket {at}");
         let path = format!("/api/v1/events/{}/tickets/{code}", tenant.event);
         let ticket = tenant.owner.get(&path).await.expect(200).json();
         assert_eq!(ticket["scan_count"], 1, "{ticket}");

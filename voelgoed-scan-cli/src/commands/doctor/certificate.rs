@@ -37,7 +37,7 @@ pub(super) async fn check(address: &str, tls: ClientConfig, now: Timestamp) -> O
     let read = timeout(TIMEOUT, end_of_chain(&host, port, tls)).await;
     let end = read.unwrap_or_else(|_| Err(ReadError::other(&"no answer within 10 s")));
     Some(match end {
-        Ok(end) => judge(&host, end, now),
+        Ok(end) => finding(&host, end, now),
         Err(error) => Finding::problem(CHECK, format!("{host}: {}", error.detail), error.hint.to_owned()),
     })
 }
@@ -92,7 +92,7 @@ fn end(certificate: &CertificateDer<'_>) -> Option<i64> {
     Some(certificate.validity().not_after.timestamp())
 }
 
-fn judge(host: &str, end: Timestamp, now: Timestamp) -> Finding {
+fn finding(host: &str, end: Timestamp, now: Timestamp) -> Finding {
     let days = end.millis_since(now).div_euclid(MILLIS_PER_DAY);
     let renew = || "renew it, then send the server SIGHUP, which reads it without a restart".to_owned();
     let detail = format!("{host}: {days} days left, until {end}");
@@ -111,12 +111,12 @@ mod tests {
     #[test]
     fn a_certificate_is_renewed_three_weeks_before_its_end() {
         let now = Timestamp::from_seconds(1_780_000_000);
-        let days = |days: i64| judge("gate.example.org", now.plus_millis(days * MILLIS_PER_DAY), now);
+        let days = |days: i64| finding("gate.example.org", now.plus_millis(days * MILLIS_PER_DAY), now);
         assert!(days(21).ok && days(21).hint.is_none());
         let soon = days(20);
         assert!(soon.ok && soon.hint.is_some() && soon.detail.contains("20 days left"));
         assert_eq!(soon.exit, Exit::Done);
-        let ended = judge("gate.example.org", now.plus_millis(-1), now);
+        let ended = finding("gate.example.org", now.plus_millis(-1), now);
         assert_eq!((ended.ok, ended.exit), (false, Exit::Failed));
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn check(database_url: &str) -> Finding {
         _ => Path::new("."),
     };
     match free_bytes(folder) {
-        Ok(free) => judge(folder, free),
+        Ok(free) => finding(folder, free),
         Err(error) => Finding::problem(
             CHECK,
             format!("{}: {error}", folder.display()),
@@ -62,7 +62,7 @@ fn free_bytes(_: &Path) -> std::io::Result<u64> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-fn judge(folder: &Path, free: u64) -> Finding {
+fn finding(folder: &Path, free: u64) -> Finding {
     let detail = format!("{:.1} GiB free in {}", as_gib(free), folder.display());
     let hint =
         || "free some space, or move the database to a larger disk: a full one records no scans".to_owned();
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn a_disk_that_is_nearly_full_is_a_problem() {
         let folder = Path::new("/var/lib/voelgoed-scan");
-        assert!(judge(folder, LOW).ok && judge(folder, LOW).hint.is_none());
-        let low = judge(folder, LOW - 1);
+        assert!(finding(folder, LOW).ok && finding(folder, LOW).hint.is_none());
+        let low = finding(folder, LOW - 1);
         assert!(low.ok && low.hint.is_some());
-        let full = judge(folder, TOO_LOW - 1);
+        let full = finding(folder, TOO_LOW - 1);
         assert!(
             !full.ok && full.detail == "1.0 GiB free in /var/lib/voelgoed-scan",
             "{}",
