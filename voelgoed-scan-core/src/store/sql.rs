@@ -5,8 +5,8 @@
 //! `name.postgres.sql` are variants of one statement. The folders group them by subject.
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
-//! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets,
-//! positions of the feed, webhooks.
+//! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets, positions of the
+//! feed, sessions, the row of the organization (change counters), webhooks, the head of the audit log.
 
 mod audit;
 mod audit_acts;

@@ -1,7 +1,7 @@
 //! Webhooks. What they are told is written by `feed` (scans) and by `enqueue` (all else, in its own transaction).
 //!
 //! Invariant: nothing is written for a webhook that is not active. Who writes a delivery locks the webhook first, so that
-//! the delivery comes before the webhook is disabled or deleted. This lock comes after all others.
+//! the delivery comes before the webhook is disabled or deleted. Only the head of the audit log is locked later.
 
 mod conflicts;
 mod deliveries;
