@@ -50,6 +50,8 @@ pub mod client;
 pub mod delivery;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod layers;
 pub mod manifest;
 #[cfg(any(feature = "client", feature = "postgres", feature = "sqlite"))]
 mod migrations;

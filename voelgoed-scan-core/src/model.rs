@@ -71,7 +71,7 @@ pub use id::{
 pub use language::Language;
 pub use ledger::{Admission, Ledger, Movement, Passage};
 pub use local_time::{InvalidLocalTime, InvalidTimeZoneName, LocalTime, TimeZoneName};
-pub use medium::{InvalidMedium, MAX_MEDIA, Media, Medium, TooManyMedia};
+pub use medium::{InvalidMedium, MAX_MEDIA, Media, Medium, MediumTicket, TooManyMedia};
 pub use messages::{CustomMessages, CustomMessagesPatch, MessageText};
 pub use occupancy::{EventOccupancy, GateCount, Headcount, Occupancy, PlaceCount, ResultCounts};
 pub use organization::{ApiKey, ApiKeyCreate, Organization, Role};

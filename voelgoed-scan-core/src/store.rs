@@ -55,8 +55,8 @@ use async_trait::async_trait;
 use crate::audit::Audit;
 use crate::model::{
     ActivityMinutes, Attempt, AuditContext, AuthenticatedDevice, EventActivity, EventId, EventOccupancy,
-    Media, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord, SettableStatus,
-    TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp, TokenHash,
+    Media, MediumTicket, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord,
+    SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
@@ -77,8 +77,8 @@ pub use manifests::{
 pub use messages::MessageStore;
 pub use nodes::{ChangeCounters, Durability, NodeStore, PoolUse};
 pub use outcomes::{
-    AcceptOutcome, Acceptance, DeleteOutcome, ImportCounts, ImportEnd, ImportOutcome, MediumTicket,
-    NumberedLine, PutOutcome, StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
+    AcceptOutcome, Acceptance, DeleteOutcome, ImportCounts, ImportEnd, ImportOutcome, NumberedLine,
+    PutOutcome, StartOutcome, SyncOutcome, UndoOutcome, UndoPermission,
 };
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};

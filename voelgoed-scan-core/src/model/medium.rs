@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::{FieldUpdate, Format, trim_reading};
+use crate::model::{EventId, FieldUpdate, Format, TicketCode, trim_reading};
 
 /// The maximum number of characters of a barcode.
 const MAX_BARCODE: usize = 256;
@@ -25,6 +25,17 @@ pub const MAX_MEDIA: usize = 8;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Medium(String);
+
+/// A ticket that has a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediumTicket {
+    /// The SHA-256 of the medium.
+    pub medium_sha256: [u8; 32],
+    /// The event of the ticket.
+    pub event_id: EventId,
+    /// The code of the ticket.
+    pub ticket_code: TicketCode,
+}
 
 /// The error of a text that is not a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

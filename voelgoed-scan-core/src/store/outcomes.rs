@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::audit::Audit;
 use crate::model::{
-    ApiKeyId, DeviceId, EventId, ReasonText, ScanRecord, ScanSession, SessionId, TicketCode, TicketFacts,
-    TicketId, TicketLine, Timestamp,
+    ApiKeyId, DeviceId, ReasonText, ScanRecord, ScanSession, SessionId, TicketCode, TicketFacts, TicketId,
+    TicketLine, Timestamp,
 };
 use crate::sync::{SyncResult, SyncWrites};
 
@@ -41,17 +41,6 @@ impl<T> PutOutcome<T> {
             Self::Missing => PutOutcome::Missing,
         }
     }
-}
-
-/// A ticket that has a medium.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MediumTicket {
-    /// The SHA-256 of the medium.
-    pub medium_sha256: [u8; 32],
-    /// The event of the ticket.
-    pub event_id: EventId,
-    /// The code of the ticket.
-    pub ticket_code: TicketCode,
 }
 
 /// The result of deleting a row.

@@ -95,7 +95,7 @@ impl UploadBatch {
 
     /// Notes the tickets that have these media.
     #[cfg(feature = "node")]
-    pub(crate) fn set_media_tickets(&mut self, tickets: &[crate::store::MediumTicket]) {
+    pub(crate) fn set_media_tickets(&mut self, tickets: &[crate::model::MediumTicket]) {
         let uploads = self
             .items
             .iter_mut()

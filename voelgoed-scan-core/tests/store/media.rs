@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use voelgoed_scan_core::model::{Media, Medium, OrganizationId, TicketCode};
-use voelgoed_scan_core::store::{ImportOutcome, MediumTicket};
+use voelgoed_scan_core::model::{Media, Medium, MediumTicket, OrganizationId, TicketCode};
+use voelgoed_scan_core::store::ImportOutcome;
 
 use crate::fixture::{ALL, Fixture, after, live, put_event};
 

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::{OrganizationId, TicketCode, hex};
+use crate::model::{MediumTicket, OrganizationId, TicketCode, hex};
+use crate::store::StoreError;
 use crate::store::sql::{Dialect, Row, query};
-use crate::store::{MediumTicket, StoreError};
 
 /// A medium as statements read it, with the ticket that gets it.
 #[derive(Serialize)]

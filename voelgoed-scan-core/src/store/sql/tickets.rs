@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::model::{
-    EventId, Media, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus,
-    Timestamp,
+    EventId, Media, MediumTicket, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing,
+    TicketStatus, Timestamp,
 };
 use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::ticket_patched;
@@ -19,8 +19,7 @@ use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::ticket_statuses::record_statuses;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
-    Cursor, ImportDryRun, ImportEnd, ImportOutcome, MediumTicket, NumberedLine, Page, PageRequest,
-    StoreError, TicketStore,
+    Cursor, ImportDryRun, ImportEnd, ImportOutcome, NumberedLine, Page, PageRequest, StoreError, TicketStore,
 };
 
 /// How many tickets one read of a search may examine. A search reads on until its page is full or has taken some reads.
