@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::text::string_enum;
 use crate::model::{
-    ClassName, EventId, GateId, HolderName, Ledger, Media, Note, OrderRef, OrganizationId, SeatPart,
+    ClassName, EventId, GateId, HolderName, Ledger, Media, Note, OrderRef, OrganizationId, Reason, SeatPart,
     TicketCode, TicketId, Timestamp,
 };
 
@@ -33,6 +33,26 @@ impl TicketStatus {
             Self::Active | Self::Scanned => Self::Scanned,
             other => other,
         }
+    }
+
+    /// The reason of the denial of every ticket with this status. `None` if a ticket with it may be admitted.
+    #[must_use]
+    pub const fn denial(self) -> Option<Reason> {
+        match self {
+            Self::Active | Self::Scanned => None,
+            Self::Used => Some(Reason::TicketUsed),
+            Self::Voided => Some(Reason::TicketVoided),
+            Self::Refunded => Some(Reason::TicketRefunded),
+        }
+    }
+
+    /// The status for which tickets are denied with this reason.
+    #[must_use]
+    pub fn denied_with(reason: Reason) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|status| status.denial() == Some(reason))
     }
 }
 
@@ -285,6 +305,21 @@ pub struct TicketLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_status_can_be_imported() {
+        assert_eq!(ImportStatus::STRINGS, TicketStatus::STRINGS);
+    }
+
+    #[test]
+    fn a_reason_of_a_status_names_it() {
+        for status in TicketStatus::ALL {
+            if let Some(reason) = status.denial() {
+                assert_eq!(TicketStatus::denied_with(reason), Some(*status));
+            }
+        }
+        assert_eq!(TicketStatus::denied_with(Reason::Admitted), None);
+    }
 
     #[test]
     fn every_status_but_scanned_can_be_set() {

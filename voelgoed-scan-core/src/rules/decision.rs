@@ -10,8 +10,7 @@ pub(crate) mod tests;
 use std::time::Duration;
 
 use crate::model::{
-    Claims, Direction, Event, Gate, GateStatus, Occupancy, OrganizationId, Reason, TicketFacts, TicketStatus,
-    Timestamp,
+    Claims, Direction, Event, Gate, GateStatus, Occupancy, OrganizationId, Reason, TicketFacts, Timestamp,
 };
 use crate::rules::{Allowance, ScanDay, check_event};
 
@@ -122,11 +121,8 @@ fn enter(context: &ScanContext<'_>, facts: &TicketFacts) -> Result<Reason, Reaso
     if !gate_admits(gate, facts) {
         return Err(Reason::GateNotAllowed);
     }
-    match ticket.status {
-        TicketStatus::Active | TicketStatus::Scanned => {}
-        TicketStatus::Used => return Err(Reason::TicketUsed),
-        TicketStatus::Voided => return Err(Reason::TicketVoided),
-        TicketStatus::Refunded => return Err(Reason::TicketRefunded),
+    if let Some(reason) = ticket.status.denial() {
+        return Err(reason);
     }
     if ticket.valid_from.is_some_and(|from| now < from) {
         return Err(Reason::TicketNotYetValid);

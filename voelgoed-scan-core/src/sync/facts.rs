@@ -238,10 +238,7 @@ impl SyncFacts {
     pub(crate) fn is_barred(&self, ticket: TicketId, at: Timestamp) -> bool {
         let changes = self.status_changes.get(&ticket);
         let last = changes.and_then(|changes| changes.iter().rfind(|(changed_at, _)| *changed_at < at));
-        last.is_some_and(|(_, status)| match status {
-            TicketStatus::Voided | TicketStatus::Refunded | TicketStatus::Used => true,
-            TicketStatus::Active | TicketStatus::Scanned => false,
-        })
+        last.is_some_and(|(_, status)| status.denial().is_some())
     }
 
     /// The ticket that the claims name. `codes` is an index of the tickets by code.

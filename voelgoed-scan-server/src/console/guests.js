@@ -148,7 +148,7 @@ export function guestsView({ watch, isAdmin }) {
     ])) {
       if (value) facts.append(h("div", {}, h("dt", {}, name), h("dd", {}, value)));
     }
-    const isBlocked = ["voided", "refunded", "used"].includes(ticket.status);
+    const isBlocked = !["active", "scanned"].includes(ticket.status);
     const actions = h("div", { class: "actions start" },
       button(t("check_in"), () => checkIn(ticket), { class: "primary" }),
       isAdmin && !isBlocked && button(t("void"), () => setStatus(ticket, "voided"), { class: "danger" }),

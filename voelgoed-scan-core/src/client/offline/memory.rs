@@ -161,15 +161,6 @@ pub(super) const fn is_about_payload(reason: Reason) -> bool {
     )
 }
 
-fn barred_status(reason: Reason) -> Option<TicketStatus> {
-    match reason {
-        Reason::TicketUsed => Some(TicketStatus::Used),
-        Reason::TicketVoided => Some(TicketStatus::Voided),
-        Reason::TicketRefunded => Some(TicketStatus::Refunded),
-        _ => None,
-    }
-}
-
 /// A fact about one ticket on its way to the database.
 struct FactTarget {
     event: EventId,
@@ -314,7 +305,7 @@ pub(super) fn learn_from_upload(
     // The conflict does not say which status. All of them bar the ticket.
     let barred = result
         .reason
-        .and_then(barred_status)
+        .and_then(TicketStatus::denied_with)
         .or_else(|| let_in_despite_status.then_some(TicketStatus::Voided));
     if let Some(status) = barred {
         learned.push(target(verdict.scanned_at).status(&StatusFact { status, terms: None })?);

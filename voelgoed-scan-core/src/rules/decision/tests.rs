@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{
     ClassName, EventId, EventStatus, GateId, Headcount, Ledger, LocalTime, Passage, Reentry, ScanId,
-    ScanResult, Ticket, TicketCode, TicketId, TimeZoneName, Window,
+    ScanResult, Ticket, TicketCode, TicketId, TicketStatus, TimeZoneName, Window,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_370_400_000);
