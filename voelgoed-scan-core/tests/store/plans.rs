@@ -1,5 +1,8 @@
 //! How the databases read lists: by an index, and a bounded part of it.
 
+use std::fs;
+use std::path::Path;
+
 use uuid::Uuid;
 use voelgoed_scan_core::model::{ScanRecord, ScanResult, TicketCode};
 use voelgoed_scan_core::store::{Cursor, Order, Page, PageRequest, ScanFilter};
@@ -166,6 +169,65 @@ pub(crate) async fn every_filter_of_the_audit_trail_reads_by_an_index(fixture: F
         "PRIMARY KEY (organization_id=? AND event_id=? AND last_position>?)"
     };
     assert_reads_by_index(&plans, key);
+}
+
+/// Set-based statements get their rows as a JSON array. The organization is a parameter of its own, so PostgreSQL could read all
+/// rows of the organization and compare them with the array. (A unit test of the statements checks the plans of SQLite.)
+pub(crate) async fn set_based_statements_find_each_scan_by_its_key(fixture: Fixture) {
+    if !fixture.database.is_postgresql() {
+        return;
+    }
+    let ticket = fixture.ticket("{}").await;
+    fixture.record_many(ticket).await;
+    let mut checked = 0;
+    for (name, sql) in set_based_statements() {
+        let parameters = (1..100)
+            .take_while(|number| sql.contains(&format!("${number}")))
+            .count();
+        let values = vec!["null"; parameters].join(", ");
+        let plan = fixture
+            .database
+            .read_texts(
+                "QUERY PLAN",
+                &[
+                    "set plan_cache_mode = force_generic_plan",
+                    &format!("prepare statement as {sql}"),
+                    &format!("explain execute statement({values})"),
+                ],
+            )
+            .await;
+        for (step, condition) in plan.iter().zip(plan.iter().skip(1)) {
+            let is_on_scans = step.contains(" on scans") || step.contains("Scan on scans_");
+            let reads_organization =
+                condition.contains("Index Cond: (organization_id = $") && !condition.contains(" AND ");
+            let reads_all = step.contains("Seq Scan on scans") || (is_on_scans && reads_organization);
+            assert!(!reads_all, "{name}:\n{}", plan.join("\n"));
+            checked += u32::from(is_on_scans);
+        }
+    }
+    assert!(checked > 5, "only {checked} steps read scans");
+}
+
+/// The statements for PostgreSQL that get their rows as a JSON array and name the table `scans`, with their names.
+fn set_based_statements() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql/statements");
+    let mut folders = vec![folder];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder can be read") {
+            let path = entry.expect("the entry can be read").path();
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".postgres.sql") {
+                let sql = fs::read_to_string(&path).expect("the file can be read");
+                if sql.contains("to_recordset") && sql.contains(" scans") {
+                    found.push((name, sql));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Panics if a plan reads the table without an index, or does not use this one.

@@ -2,6 +2,7 @@
 -- $1: a JSON array of {"p": position, "k": scan, "c": 1 for a change}.
 -- An entry that a later change of the same scan replaces is left out, so that a reader gets each state once. The entry of
 -- a scan that was undone stays: its undo is one more entry.
+-- `offset 0` keeps PostgreSQL from reading all rows of the organization: it finds each row by its key.
 select
     e.p as feed_position, e.c as is_change, x.organization_id as x_organization_id, x.scan_id as x_scan_id,
     x.ticket_id as x_ticket_id, x.ticket_code as x_ticket_code, x.event_id as x_event_id,
@@ -13,7 +14,12 @@ select
     x.undone_at as x_undone_at, x.undone_reason as x_undone_reason, x.undone_by as x_undone_by,
     x.local_result as x_local_result, x.metadata as x_metadata
 from jsonb_to_recordset($1::jsonb) as e(p bigint, k uuid, c bigint)
-join scans x on x.organization_id = $2 and x.scan_id = e.k
+cross join lateral (
+    select *
+    from scans
+    where organization_id = $2 and scan_id = e.k
+    offset 0
+) x
 where (e.c = 0 and x.undone_at is not null)
     or not exists (
         select 1

@@ -1,6 +1,7 @@
 -- Reads scans of organization $2 for entries of a feed, each as it is now, in the order of their positions.
 -- $1: a JSON array of {"p": position, "k": scan, "c": 1 for a change}.
 -- Other than `feed/entries`, it leaves out no entry that a later change replaces: a webhook is told of each decision.
+-- `offset 0` keeps PostgreSQL from reading all rows of the organization: it finds each row by its key.
 select
     e.p as feed_position, e.c as is_change, x.organization_id as x_organization_id, x.scan_id as x_scan_id,
     x.ticket_id as x_ticket_id, x.ticket_code as x_ticket_code, x.event_id as x_event_id,
@@ -12,5 +13,10 @@ select
     x.undone_at as x_undone_at, x.undone_reason as x_undone_reason, x.undone_by as x_undone_by,
     x.local_result as x_local_result, x.metadata as x_metadata
 from jsonb_to_recordset($1::jsonb) as e(p bigint, k uuid, c bigint)
-join scans x on x.organization_id = $2 and x.scan_id = e.k
+cross join lateral (
+    select *
+    from scans
+    where organization_id = $2 and scan_id = e.k
+    offset 0
+) x
 order by e.p
