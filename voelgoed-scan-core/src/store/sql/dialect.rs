@@ -169,6 +169,8 @@ pub(crate) struct Statements {
     pub(crate) release_lease: Option<&'static str>,
     /// Reads the windows of devices, from which signals are found.
     pub(crate) load_signal_windows: &'static str,
+    /// Writes the windows of devices.
+    pub(crate) put_signal_windows: &'static str,
     /// Leases deliveries that are due.
     pub(crate) claim_deliveries: &'static str,
     /// Writes how attempts of deliveries ended.

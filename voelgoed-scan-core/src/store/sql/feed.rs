@@ -21,6 +21,12 @@ use crate::store::{FeedEntry, FeedStore, StoreError};
 /// How many batches of entries are read at once. A batch has at most as many entries as a transaction records scans.
 const MAX_BATCHES_PER_READ: i64 = 32;
 
+/// How many batches are read at once for a large page.
+const MAX_BATCHES_PER_LARGE_READ: i64 = 128;
+
+/// From how many entries a page is large.
+const LARGE_PAGE: usize = 1_000;
+
 type EventKey = (OrganizationId, EventId);
 
 #[async_trait]
@@ -56,12 +62,17 @@ impl<D: Dialect> FeedStore for Sql<D> {
         let mut connection = self.read().await?;
         let mut entries = Vec::new();
         let limit = usize::from(limit);
+        let max_batches = if limit < LARGE_PAGE {
+            MAX_BATCHES_PER_READ
+        } else {
+            MAX_BATCHES_PER_LARGE_READ
+        };
         while entries.len() < limit {
             let rows = query::<D>(statement!("feed/batches.sql"))
                 .id(organization.as_uuid())
                 .id(event.as_uuid())
                 .int(after)
-                .int(MAX_BATCHES_PER_READ)
+                .int(max_batches)
                 .fetch_all(&mut *connection)
                 .await?;
             let places = places(&rows, after, limit - entries.len())?;

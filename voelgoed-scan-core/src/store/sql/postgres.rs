@@ -196,6 +196,7 @@ impl Dialect for Postgres {
         hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
         release_lease: Some(statement!("background/release_lease.postgres.sql")),
         load_signal_windows: statement!("signals/load_windows.postgres.sql"),
+        put_signal_windows: statement!("signals/put_windows.postgres.sql"),
         claim_deliveries: statement!("deliveries/claim.postgres.sql"),
         settle_deliveries: statement!("deliveries/settle.postgres.sql"),
         delay_following_deliveries: statement!("deliveries/delay_followers.postgres.sql"),

@@ -9,23 +9,41 @@ mod writes;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde::Serialize;
+use uuid::fmt::Simple;
 
 use crate::audit::Audit;
 use crate::model::{
     DeviceId, DeviceSettings, EventId, OrganizationId, Signal, SignalKind, SignalSettings,
     SignalSettingsPatch, TicketId, Timestamp,
 };
-use crate::rules::signals::{OrganizationState, Presentation};
+use crate::rules::signals::{DeviceWindow, OrganizationState, Presentation};
 use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::signal_settings_changed;
 use crate::store::sql::background::advance_cursor;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
-use crate::store::sql::lookup::IdLookup;
+use crate::store::sql::lookup::{IdLookup, json_text};
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::{
     Cursor, LoadedWindow, Page, PageRequest, SignalChange, SignalFilter, SignalStore, SignalWatch,
     SignalWrite, StoreError,
 };
+
+/// A window as the statement reads it.
+#[derive(Serialize)]
+struct WindowRow {
+    k: Simple,
+    w: String,
+}
+
+impl WindowRow {
+    fn new(device: DeviceId, window: &DeviceWindow) -> Result<Self, StoreError> {
+        Ok(Self {
+            k: device.as_uuid().simple(),
+            w: json_text(window)?,
+        })
+    }
+}
 
 /// The consumer of feeds that finds signals.
 pub(crate) const CONSUMER: &str = "signals";
@@ -270,11 +288,15 @@ impl<D: Dialect> SignalStore for Sql<D> {
             }
         }
         let changed = writes::write_changes::<D>(write, &mut transaction).await?;
-        for (device, window) in &write.windows {
-            query::<D>(statement!("signals/put_window.sql"))
+        if !write.windows.is_empty() {
+            let windows: Vec<_> = write
+                .windows
+                .iter()
+                .map(|(device, window)| WindowRow::new(*device, window))
+                .collect::<Result<_, _>>()?;
+            query::<D>(D::SQL.put_signal_windows)
+                .json(&windows)
                 .id(organization.as_uuid())
-                .id(device.as_uuid())
-                .json(window)
                 .execute(&mut transaction)
                 .await?;
         }

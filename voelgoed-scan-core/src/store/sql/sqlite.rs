@@ -222,6 +222,7 @@ impl Dialect for Sqlite {
         hold_lease: None,
         release_lease: None,
         load_signal_windows: statement!("signals/load_windows.sqlite.sql"),
+        put_signal_windows: statement!("signals/put_windows.sqlite.sql"),
         claim_deliveries: statement!("deliveries/claim.sqlite.sql"),
         settle_deliveries: statement!("deliveries/settle.sqlite.sql"),
         delay_following_deliveries: statement!("deliveries/delay_followers.sqlite.sql"),
