@@ -191,29 +191,6 @@ def by_clients(bench):
         server.stop()
 
 
-def allocators(bench):
-    """Compares installed allocators by `LD_PRELOAD`: duplicates at full load."""
-    bench.log("allocators: duplicates from memory at full load, SQLite")
-    libraries = {name: next(iter(sorted(Path("/usr/lib").glob(f"*/lib{name}.so.2"))), None)
-                 for name in ("jemalloc", "mimalloc")}
-    servers = {}
-    try:
-        for name, library in {"the system's": None, **libraries}.items():
-            if name in libraries and not library:
-                bench.log(f"  {name} is not on this machine")
-                continue
-            file = bench.folder / f"{library.stem if library else 'system'}.db"
-            servers[name] = Server(f"sqlite://{file}", log=bench.folder / "allocators.log", preload=library).create_organization()
-        found = bench.turns({
-            name: lambda server=server: server.rehearse(
-                bench.seconds, "--duplicates", "100%", "--tickets", 0, closed=32)
-            for name, server in servers.items()})
-        bench.rows["allocators"] = {name: (runs, servers[name].memory("VmRSS")) for name, runs in found.items()}
-    finally:
-        for server in servers.values():
-            server.stop()
-
-
 TARGETS = {1: target_1, 2: target_2, 3: target_3, 4: target_4, 5: growth.target_5, 6: growth.target_6,
            7: growth.target_7, 9: contention.target_9, 10: contention.target_10, 11: manifest.target_11,
            12: build.target_12, 13: webhooks.target_13, 14: storage.target_14}
@@ -233,8 +210,6 @@ def main():
             target(bench)
     if not options.only or 1 in options.only:
         by_clients(bench)
-    if not options.only or 2 in options.only:
-        allocators(bench)
     options.out.mkdir(parents=True, exist_ok=True)
     if bench.series:
         (options.out / "performance.svg").write_text(plot.draw(bench.series))

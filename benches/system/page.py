@@ -317,12 +317,6 @@ def write(bench, options):
         "- server: `--rate-limit 0 --drain-delay 0s --log warn --webhook-allow-private`, all else by default",
         "- build: profile `dist` (thin LTO)",
     ]
-    if found := bench.rows.get("allocators"):
-        lines += ["", "## Allocators", "",
-                  "Duplicates from memory on SQLite, 32 clients; each allocator by `LD_PRELOAD`, in turn.", "",
-                  "| allocator | rate | p99 | memory after |", "|---|---|---|---|"]
-        lines += [f"| {name} | {rates(runs)} | {statistics.median(run['p99'] for run in runs):.2f} ms | {memory:.0f} MiB |"
-                  for name, (runs, memory) in found.items()]
     lines += storage_lines(bench)
     pieces = [(name, criterion(name)) for name in PIECES]
     if any(time for _, time in pieces):

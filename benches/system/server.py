@@ -59,7 +59,8 @@ class Organization:
         return cli(*arguments, server=self.url, token=self.key)
 
     def rehearse(self, seconds, *arguments, closed=None, warm_up="1s"):
-        arguments = [*arguments, "--event", self.event, "--duration", f"{seconds}s", "--warm-up", warm_up]
+        # A copy that is deleted would be purged in the background during the next turn.
+        arguments = [*arguments, "--event", self.event, "--duration", f"{seconds}s", "--warm-up", warm_up, "--keep"]
         if closed:
             arguments += ["--closed", "--concurrency", closed]
         report = self.cli("rehearse", *arguments)
@@ -73,8 +74,8 @@ class Organization:
 class Server(Organization):
     """A server on a database, and an organization on it."""
 
-    def __init__(self, database_url, redis_url=None, log=None, preload=None):
-        self.database_url, self.redis_url, self.preload = database_url, redis_url, preload
+    def __init__(self, database_url, redis_url=None, log=None):
+        self.database_url, self.redis_url = database_url, redis_url
         self.process = None
         self.log = open(log or os.devnull, "ab")
         self.start()
@@ -89,8 +90,6 @@ class Server(Organization):
             command += ["--redis-url", self.redis_url]
         environment = {**os.environ, "VOELGOED_SCAN_SECRET_KEY": SECRET,
                        "VOELGOED_SCAN_DATABASE_URL": self.database_url}
-        if self.preload:
-            environment["LD_PRELOAD"] = str(self.preload)
         began = time.monotonic()
         self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
         while not self.ready():
