@@ -186,3 +186,16 @@ test("a reload and a link keep the view and the event", async () => {
   await tab.page.goBack();
   await tab.page.locator("h1", { hasText: data.event.name }).waitFor();
 });
+
+test("the copy of a rehearsal is shown only by its address", async () => {
+  const { server } = data;
+  const copy = await server.owner.send("PUT", `/events/${crypto.randomUUID()}`, { name: "A rehearsal", status: "live", rehearsal: true });
+  await tab.page.reload();
+  await tab.ready("live");
+  const options = () => tab.page.locator("#event option").allTextContents();
+  assert.ok(!(await options()).includes("A rehearsal"));
+  await tab.page.goto(`${server.url}/#live/${copy.id}`);
+  await tab.page.reload();
+  await tab.page.locator("h1", { hasText: "A rehearsal" }).waitFor();
+  assert.ok((await options()).includes("A rehearsal"));
+});

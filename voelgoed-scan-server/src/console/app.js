@@ -141,7 +141,7 @@ function showSignIn(message) {
 async function signIn() {
   try {
     organization = await get("/organization");
-    events = await all("/events");
+    events = own(await all("/events"));
   } catch (error) {
     const failure = error instanceof ApiError ? error : new ApiError(0, "", String(error));
     if (failure.isPermanent) signOut(failure.status === 403 ? t("key_may_nothing") : t("error_key"));
@@ -150,6 +150,15 @@ async function signIn() {
   }
   sortEvents();
   route();
+}
+
+/**
+ * The events without the copies of rehearsals, other than one that the address names.
+ * @param {import("./api.js").EventFacts[]} found
+ */
+function own(found) {
+  const named = fragment().event;
+  return found.filter((one) => !one.rehearsal || one.id === named);
 }
 
 function sortEvents() {
@@ -161,7 +170,7 @@ async function readEvents() {
   if (!organization) return;
   const found = await all("/events").catch(() => null);
   if (!found || !organization) return;
-  events = found;
+  events = own(found);
   sortEvents();
   const choice = document.getElementById("event");
   if (!watch) route();
