@@ -239,6 +239,9 @@ fn push(errors: &mut Vec<FieldError>, pointer: String, message: impl Into<Cow<'s
     }
 }
 
+/// What a pattern means, for people. A schema has it where its pattern tells them little.
+const MEANING: &str = "x-meaning";
+
 /// A longer pattern lists the values, such as the names of time zones. The description says more.
 const MAX_PATTERN_SHOWN: usize = 1000;
 
@@ -280,28 +283,31 @@ fn add(error: &ValidationError<'_>, schema: &Value, errors: &mut Vec<FieldError>
         Kind::ExclusiveMinimum { limit } => Cow::Owned(format!("must be more than {limit}")),
         Kind::ExclusiveMaximum { limit } => Cow::Owned(format!("must be less than {limit}")),
         Kind::Pattern { pattern } if pattern.len() > MAX_PATTERN_SHOWN => {
-            let description = description(error, "/pattern", schema);
+            let description = beside(error, "/pattern", schema, "description");
             Cow::Owned(format!(
                 "is not: {}",
                 description.unwrap_or("a value of the schema")
             ))
         }
+        Kind::Pattern { pattern } => match beside(error, "/pattern", schema, MEANING) {
+            Some(meaning) => Cow::Owned(format!("is not {meaning}")),
+            None => Cow::Owned(format!("must match {pattern}")),
+        },
         // A name that an object must not have.
         Kind::Not { .. } => Cow::Owned(
-            description(error, "/not", schema)
+            beside(error, "/not", schema, "description")
                 .unwrap_or("is not allowed")
                 .to_owned(),
         ),
-        Kind::Pattern { pattern } => Cow::Owned(format!("must match {pattern}")),
         other => Cow::Owned(format!("breaks the schema's rule {:?}", other.keyword())),
     };
     push(errors, pointer, message);
 }
 
-/// The description beside the keyword that an error is of.
-fn description<'a>(error: &ValidationError<'_>, keyword: &str, schema: &'a Value) -> Option<&'a str> {
+/// The text of `other` beside the keyword that an error is of.
+fn beside<'a>(error: &ValidationError<'_>, keyword: &str, schema: &'a Value, other: &str) -> Option<&'a str> {
     let path = error.schema_path().as_str().strip_suffix(keyword)?;
-    schema.pointer(path)?["description"].as_str()
+    schema.pointer(path)?[other].as_str()
 }
 
 /// Adds the errors of a value that matches none of several schemas, as the closest schema reports them.

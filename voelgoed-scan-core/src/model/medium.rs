@@ -137,7 +137,11 @@ impl schemars::JsonSchema for Medium {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": PATTERN })
+        schemars::json_schema!({
+            "type": "string", "pattern": PATTERN,
+            "x-meaning": "a medium: barcode: with 1 to 256 printable ASCII characters, or nfc: with 4 to 32 bytes in \
+                upper-case hexadecimal"
+        })
     }
 }
 

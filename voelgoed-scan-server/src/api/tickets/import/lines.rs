@@ -320,3 +320,18 @@ fn parse_line(validator: &SchemaValidator, text: &[u8]) -> Result<TicketLine, St
             messages.join("; ")
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_that_is_none_is_explained_in_words() {
+        let line = r#"{"media":["barcode:1","barcode:ü"]}"#;
+        let message = parse_line(&SchemaValidator::default(), line.as_bytes()).expect_err("no medium");
+        assert!(
+            message.starts_with("/media/1 is not a medium: barcode:"),
+            "{message}"
+        );
+    }
+}
