@@ -31,10 +31,6 @@ const ANSWER: &str = concat!(
     r#""decided_by":"memory","warnings":[],"message":"Already scanned"}"#
 );
 
-/// The allocator of the server.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args()
