@@ -45,8 +45,9 @@ fn setup(file: &Path) -> OfflineScannerSetup {
 fn manifest() -> Vec<u8> {
     let event: Event = serde_json::from_value(json!({
         "id": EVENT, "organization_id": ORGANIZATION, "name": "Opening night", "status": "live",
-        "starts_at": null, "ends_at": null, "capacity": null, "reentry": "never", "allow_unsigned": false,
-        "ticket_classes": [], "stale_manifest": "warn", "manifest_max_age_s": 43_200,
+        "starts_at": null, "ends_at": null, "doors_open_at": null, "doors_close_at": null, "rescheduled_at": null,
+        "time_zone": "UTC", "day_starts_at": "00:00", "capacity": null, "reentry": "never", "allow_unsigned": false,
+        "allow_media": false, "ticket_classes": [], "stale_manifest": "warn", "manifest_max_age_s": 43_200,
         "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
     }))
     .expect("an event");

@@ -7,7 +7,7 @@
  * @typedef {{ id: string, name: string, api_key: { id: string, name: string, role: Role } }} Organization
  * @typedef {{ id: string, name: string, status: string, time_zone: string, capacity: number | null, starts_at: string | null,
  *   ends_at: string | null, doors_open_at: string | null, doors_close_at: string | null, reentry: string,
- *   rehearsal: boolean }} EventFacts
+ *   rehearsal?: boolean }} EventFacts
  * @typedef {{ id: string, name: string, code: string | null, status: "open" | "closed", capacity: number | null,
  *   ticket_classes: string[] | null }} Gate
  * @typedef {{ id: string, device_id: string, name: string, status: "active" | "inactive", last_seen_at: string | null,
