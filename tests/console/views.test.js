@@ -195,7 +195,6 @@ test("the copy of a rehearsal is shown only by its address", async () => {
   const options = () => tab.page.locator("#event option").allTextContents();
   assert.ok(!(await options()).includes("A rehearsal"));
   await tab.page.goto(`${server.url}/#live/${copy.id}`);
-  await tab.page.reload();
   await tab.page.locator("h1", { hasText: "A rehearsal" }).waitFor();
   assert.ok((await options()).includes("A rehearsal"));
 });

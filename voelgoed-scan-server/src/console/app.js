@@ -141,7 +141,7 @@ function showSignIn(message) {
 async function signIn() {
   try {
     organization = await get("/organization");
-    events = own(await all("/events"));
+    events = await all("/events");
   } catch (error) {
     const failure = error instanceof ApiError ? error : new ApiError(0, "", String(error));
     if (failure.isPermanent) signOut(failure.status === 403 ? t("key_may_nothing") : t("error_key"));
@@ -150,15 +150,6 @@ async function signIn() {
   }
   sortEvents();
   route();
-}
-
-/**
- * The events without the copies of rehearsals, other than one that the address names.
- * @param {import("./api.js").EventFacts[]} found
- */
-function own(found) {
-  const named = fragment().event;
-  return found.filter((one) => !one.rehearsal || one.id === named);
 }
 
 function sortEvents() {
@@ -170,16 +161,20 @@ async function readEvents() {
   if (!organization) return;
   const found = await all("/events").catch(() => null);
   if (!found || !organization) return;
-  events = own(found);
+  events = found;
   sortEvents();
   const choice = document.getElementById("event");
   if (!watch) route();
   else if (choice && choice !== document.activeElement) fill(choice, ...eventOptions(watch.id));
 }
 
-/** @param {string} chosen */
+/**
+ * The copies of rehearsals are left out, other than a chosen one.
+ * @param {string} chosen
+ */
 function eventOptions(chosen) {
-  return events.map((one) => h("option", { value: one.id, selected: one.id === chosen },
+  const shown = events.filter((one) => !one.rehearsal || one.id === chosen);
+  return shown.map((one) => h("option", { value: one.id, selected: one.id === chosen },
     one.status === "live" ? one.name : `${one.name} (${word("event", one.status)})`));
 }
 
@@ -209,7 +204,7 @@ function route() {
   const wanted = fragment();
   const known = VIEWS.find(([name]) => name === wanted.name);
   const name = known && (!known[2] || isStaff()) ? known[0] : "live";
-  const event = events.find((one) => one.id === wanted.event) ?? events[0];
+  const event = events.find((one) => one.id === wanted.event) ?? events.find((one) => !one.rehearsal);
   if (!event) {
     leaveEvent();
     showFrame("", "");
