@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use crate::Fixture;
 use crate::services::{runs_on_postgresql, shared_redis, signal};
-use crate::wait::wait_until;
+use crate::wait::{CONDITION_TIMEOUT, POLL_INTERVAL, wait_until};
 
 /// The number of log lines that are kept.
 const MAX_LINES: usize = 10_000;
@@ -152,12 +153,53 @@ impl Launch {
 
     /// Starts the program, which fails. Returns what it writes.
     pub fn fail(&self) -> String {
+        match self.end() {
+            Ok((status, text)) => {
+                assert!(!status.success(), "{text}");
+                text
+            }
+            Err(text) => panic!("the server runs, and is expected to refuse: {text}"),
+        }
+    }
+
+    /// Starts the program, which fails because of what it finds in Redis. It starts without a Redis that is too slow to
+    /// answer, as it may be on a busy machine; then it is started again.
+    pub fn fail_by_redis(&self) -> String {
+        for _ in 0..10 {
+            match self.end() {
+                Ok((status, text)) => {
+                    assert!(!status.success(), "{text}");
+                    return text;
+                }
+                Err(text) => assert!(text.contains("Redis did not answer at the start"), "{text}"),
+            }
+        }
+        panic!("Redis never answered in time");
+    }
+
+    /// Starts the program. Returns how it ended and what it wrote, or what it wrote until it listened: then it is killed.
+    fn end(&self) -> Result<(ExitStatus, String), String> {
         let (mut child, log, reader) = self.spawn();
-        let status = child.wait().expect("the process ends");
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the state of the process") {
+                break Some(status);
+            }
+            if log.address().is_some() || started.elapsed() > CONDITION_TIMEOUT {
+                break None;
+            }
+            thread::sleep(POLL_INTERVAL);
+        };
+        if status.is_none() {
+            child.kill().expect("killed");
+            child.wait().expect("the process ends");
+        }
         reader.join().expect("the output is read");
         let text = log.lines().join("\n");
-        assert!(!status.success(), "{text}");
-        text
+        match status {
+            Some(status) => Ok((status, text)),
+            None => Err(text),
+        }
     }
 }
 

@@ -312,7 +312,7 @@ async fn what_the_gate_cannot_work_with_is_refused_at_the_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let database = format!("sqlite://{}", directory.path().join("gate.db").display());
     let refused = |arguments: &[&str], expected: &str| {
-        let output = Launch::new(&database).with(arguments.iter().copied()).fail();
+        let output = Launch::new(&database).with(arguments.iter().copied()).fail_by_redis();
         assert!(output.contains(expected), "{arguments:?}: {output}");
     };
     let cluster = Redis::start_with(&["--cluster-enabled", "yes"]).await;
@@ -330,7 +330,7 @@ async fn what_the_gate_cannot_work_with_is_refused_at_the_start() {
     let ca = file.display().to_string();
     let launch = |url: &str, ca: &str| {
         let launch = Launch::new(&database).with(["--redis-url", url]);
-        launch.with(["--redis-ca", ca]).fail()
+        launch.with(["--redis-ca", ca]).fail_by_redis()
     };
     let missing = launch("rediss://127.0.0.1", &ca);
     assert!(missing.contains(&ca), "{missing}");
