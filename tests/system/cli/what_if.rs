@@ -162,13 +162,24 @@ fn a_night_under_other_settings_differs_exactly_as_the_model_says() {
 }
 
 #[test]
-fn the_table_sums_the_differences_up() {
+fn each_difference_is_a_line_and_the_table_sums_them_up() {
     let night = Night::new();
     let expected = night.expected("daily", usize::MAX);
     let arguments = ["replay", &night.file, "--what-if", "reentry=daily"];
     let shown = night.server.owner.run(&arguments).expect(0).stdout;
     let head = format!("240 scans decided, {} different, nothing sent", expected.len());
-    assert!(shown.starts_with(&head), "{shown}");
+    let (lines, table) = shown.split_once("\n\n").expect("lines and a table");
+    assert!(table.starts_with(&head), "{shown}");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{shown}");
+    for (line, (scan_id, recorded, now)) in lines.iter().zip(&expected) {
+        let scan = night.lines.iter().find(|line| text(line, "scan_id") == scan_id);
+        let code = text(scan.expect("it is in the file"), "ticket_code");
+        let (before, after) = line.split_once(" -> ").expect("two results");
+        assert!(before.contains(&code[12..]) && !before.contains(code), "{line}");
+        assert!(before.contains(&format!("  {recorded} (")), "{line}");
+        assert!(after.starts_with(&format!("{now} (")), "{line}");
+    }
     let readmitted = expected
         .iter()
         .filter(|(_, recorded, now)| (recorded.as_str(), now.as_str()) == ("duplicate", "valid"))

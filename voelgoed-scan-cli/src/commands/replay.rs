@@ -55,8 +55,8 @@ now.
 
 --what-if decides the night under other settings instead, as if every gate had been online, and sends nothing. It reads events, \
 gates and tickets with an owner's or admin's key. What the settings do not touch stays as it is in the file: invalid codes, \
-closed gates, voided tickets. The lines must be in the order of their times. With --output json, each difference is a line with \
-scan_id, recorded and now; the table sums up. The settings are reentry, capacity, gate_capacity, entry_limit, dedup_window \
+closed gates, voided tickets. The lines must be in the order of their times. Each difference is a line (with --output json an object with \
+scan_id, recorded and now), and a table sums up. The settings are reentry, capacity, gate_capacity, entry_limit, dedup_window \
 (default 300s), time_zone, day_starts_at, doors_open_at and doors_close_at; capacities and doors may be `none`.
 
 Examples:

@@ -6,18 +6,19 @@ mod nights;
 mod settings;
 
 use futures_util::stream;
+use jiff::tz::TimeZone;
 use serde::Serialize;
-use voelgoed_scan_core::model::{Reason, ScanId, ScanResult, Timestamp};
+use voelgoed_scan_core::model::{Reason, ScanId, ScanResult, TicketCode, Timestamp};
 
-use self::nights::Nights;
+use self::nights::{Decided, Nights};
 pub(super) use self::settings::Settings;
 use super::comparison::{Comparison, Now};
 use super::past_scan::PastScan;
 use super::reader::{InputLine, Reader};
-use crate::args::OutputFormat;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Item, Report, TextStyle, styled};
+use crate::view::View;
 
 /// A scan that is decided differently.
 #[derive(Debug, Serialize)]
@@ -30,6 +31,12 @@ struct Difference {
     recorded_reason: Option<Reason>,
     now_reason: Reason,
     scanned_at: Timestamp,
+    /// The ticket, where the payload was valid.
+    #[serde(skip)]
+    ticket_code: Option<TicketCode>,
+    /// The time zone of the event, where it is known.
+    #[serde(skip)]
+    zone: Option<TimeZone>,
 }
 
 /// What became of the lines.
@@ -54,7 +61,7 @@ struct Decider {
     last: Option<(Timestamp, u64)>,
 }
 
-/// Decides all lines. JSON has a line for each difference; the table sums up.
+/// Decides all lines. Each difference is a line, and a table for people sums up.
 pub(super) fn run(reader: Reader, settings: Settings, context: &Context) -> Result<Report, Failure> {
     let decider = Decider {
         reader,
@@ -62,19 +69,41 @@ pub(super) fn run(reader: Reader, settings: Settings, context: &Context) -> Resu
         summary: Summary::default(),
         last: None,
     };
-    let is_json = context.output == OutputFormat::Json;
+    let view = context.view;
     let items = stream::try_unfold(Some(decider), move |decider| async move {
         let Some(mut decider) = decider else {
             return Ok(None);
         };
-        while let Some(difference) = decider.next_difference().await? {
-            if is_json {
-                return Ok(Some((Item::new(&difference, "")?, Some(decider))));
+        match decider.next_difference().await? {
+            Some(difference) => {
+                let item = Item::new(&difference, difference.text(view))?;
+                Ok(Some((item, Some(decider))))
             }
+            None => Ok(Some((decider.summary.into_item(), None))),
         }
-        Ok(Some((decider.summary.into_item(), None)))
     });
     Ok(Report::Stream(Box::pin(items)))
+}
+
+impl Difference {
+    /// One line: when, which ticket, what it was and what it is now.
+    fn text(&self, view: View) -> String {
+        let at = view.time(self.scanned_at, self.zone.as_ref());
+        let ticket = self
+            .ticket_code
+            .map_or_else(|| "-".to_owned(), |code| view.code(code));
+        let recorded = match self.recorded_reason {
+            Some(reason) => format!("{} ({reason})", self.recorded),
+            None => self.recorded.to_string(),
+        };
+        let now = format!("{} ({})", self.now, self.now_reason);
+        let mut text = format!("{at}  {ticket:<16}  {recorded} -> {now}");
+        if view.ids {
+            text.push_str("  ");
+            text.push_str(&self.scan_id.to_string());
+        }
+        text
+    }
 }
 
 impl Decider {
@@ -104,7 +133,11 @@ impl Decider {
             self.summary.without_ticket += 1;
             return Ok(None);
         };
-        let Some(now_reason) = self.nights.decide(&scan, &recorded, number).await? else {
+        let Some(Decided {
+            reason: now_reason,
+            zone,
+        }) = self.nights.decide(&scan, &recorded, number).await?
+        else {
             self.summary.unknown += 1;
             return Ok(None);
         };
@@ -123,6 +156,8 @@ impl Decider {
             recorded_reason,
             now_reason,
             scanned_at: recorded.at,
+            ticket_code: recorded.ticket_code,
+            zone,
         }))
     }
 
@@ -148,8 +183,14 @@ impl Summary {
             self.comparison.scans(),
             self.comparison.differences()
         );
+        // An empty line is between the differences and their sums.
+        let gap = if self.comparison.differences() > 0 {
+            "\n"
+        } else {
+            ""
+        };
         format!(
-            "{}\n\n{}",
+            "{gap}{}\n\n{}",
             styled(TextStyle::Heading, &head),
             self.comparison.table()
         )

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::tz::TimeZone;
 use voelgoed_scan_core::model::{Event, EventId, Gate, GateId, Reason, TicketListing};
 use voelgoed_scan_core::rules::{OtherNight, RecordedScan};
 
@@ -14,9 +15,32 @@ use crate::failure::Failure;
 pub(super) struct Nights {
     client: Client,
     settings: Settings,
-    nights: HashMap<EventId, OtherNight>,
+    nights: HashMap<EventId, Night>,
     /// The events of each gate, read when a line does not name its event.
     events_of_gates: Option<HashMap<GateId, Vec<EventId>>>,
+}
+
+/// The night of an event, and its time zone where it is known.
+struct Night {
+    rules: OtherNight,
+    zone: Option<TimeZone>,
+}
+
+/// How a scan is decided.
+pub(super) struct Decided {
+    /// The reason under the other settings.
+    pub(super) reason: Reason,
+    /// The time zone of the event.
+    pub(super) zone: Option<TimeZone>,
+}
+
+impl Night {
+    fn decide(&mut self, recorded: &RecordedScan) -> Option<Decided> {
+        Some(Decided {
+            reason: self.rules.decide(recorded)?,
+            zone: self.zone.clone(),
+        })
+    }
 }
 
 impl Nights {
@@ -35,7 +59,7 @@ impl Nights {
         scan: &PastScan,
         recorded: &RecordedScan,
         number: u64,
-    ) -> Result<Option<Reason>, Failure> {
+    ) -> Result<Option<Decided>, Failure> {
         let event = match scan.event() {
             Some(event) => event,
             None => self.event_of(scan.gate_id, number).await?,
@@ -48,11 +72,12 @@ impl Nights {
     }
 
     /// Reads an event with its gates and tickets.
-    async fn read(&self, id: EventId) -> Result<OtherNight, Failure> {
+    async fn read(&self, id: EventId) -> Result<Night, Failure> {
         let path = format!("/api/v1/events/{id}");
         let event: Event = self.client.get(&path).await?;
         let gates: Vec<Gate> = self.client.all(&format!("{path}/gates")).await?;
-        let mut night = OtherNight::new(
+        let zone = event.time_zone.zone();
+        let mut rules = OtherNight::new(
             event,
             gates,
             self.settings.other.clone(),
@@ -61,12 +86,12 @@ impl Nights {
         self.client
             .pages(&format!("{path}/tickets"), |listings: Vec<TicketListing>| {
                 for listing in listings {
-                    night.add_ticket(listing.ticket);
+                    rules.add_ticket(listing.ticket);
                 }
                 Ok(())
             })
             .await?;
-        Ok(night)
+        Ok(Night { rules, zone })
     }
 
     /// The only event that has a gate.
