@@ -153,22 +153,69 @@ mod tests {
             {
                 let path = format!("{path} {}", inner.get_name());
                 assert!(inner.get_about().is_some(), "{path} has no description");
-                if inner.has_subcommands() {
-                    check(inner, &path);
-                } else {
-                    let help = inner
-                        .get_after_help()
-                        .map(ToString::to_string)
-                        .unwrap_or_default();
-                    let has_example = help.lines().any(|line| {
-                        line.split(&path)
-                            .nth(1)
-                            .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-                    });
-                    assert!(has_example, "{path} has no example: {help}");
-                }
+                let help = inner
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let has_example = help.lines().any(|line| {
+                    line.split(&path)
+                        .nth(1)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                });
+                assert!(has_example, "{path} has no example: {help}");
+                check(inner, &path);
             }
         }
         check(&Cli::command(), "voelgoed-scan");
+    }
+
+    /// A value for a word that stands for one.
+    fn value_for(word: String) -> String {
+        match word.as_str() {
+            "WEBHOOK" | "DELIVERY" => "0192f0c1-7a4e-7000-8000-000000000001".to_owned(),
+            shortened if shortened.ends_with("...") => "9407f867bcd6e745".repeat(4),
+            _ => word,
+        }
+    }
+
+    /// The commands of an example, which may be a pipeline with redirections.
+    fn commands_of(example: &str) -> Vec<Vec<String>> {
+        let words = shlex::split(example).expect("an example has closed quotation marks");
+        let words: Vec<_> = words.into_iter().map(value_for).collect();
+        let commands = words.split(|word| word == "|");
+        commands
+            .filter_map(|command| {
+                let begin = command.iter().position(|word| word == "voelgoed-scan")?;
+                let end = command.iter().position(|word| word == ">" || word == "<");
+                Some(command[begin..end.unwrap_or(command.len())].to_vec())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_example_is_accepted() {
+        fn check(command: &clap::Command, checked: &mut usize) {
+            for inner in command.get_subcommands() {
+                let help = inner
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                for line in help.replace("\\\n", " ").lines().map(str::trim) {
+                    if !line.contains("voelgoed-scan ") || line.ends_with('.') {
+                        continue;
+                    }
+                    for example in commands_of(line) {
+                        if let Err(error) = Cli::try_parse_from(&example) {
+                            panic!("{line}: {error}");
+                        }
+                        *checked += 1;
+                    }
+                }
+                check(inner, checked);
+            }
+        }
+        let mut checked = 0;
+        check(&Cli::command(), &mut checked);
+        assert!(checked > 100, "only {checked} examples were found");
     }
 }

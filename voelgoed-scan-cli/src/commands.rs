@@ -49,25 +49,76 @@ pub(crate) enum Command {
     /// Create an organization and its owner key, directly in the database
     Init(init::Init),
     /// Events: create, change, list, show, delete
-    #[command(subcommand, visible_alias = "events")]
+    #[command(
+        subcommand,
+        visible_alias = "events",
+        after_help = "\
+Examples:
+  voelgoed-scan event list
+  voelgoed-scan event put new --name 'Summer Night' --status live --capacity 2000
+  voelgoed-scan event put 'Summer Night' --status ended"
+    )]
     Event(event::Event),
     /// Gates of an event: create, change, list, show
-    #[command(subcommand, visible_alias = "gates")]
+    #[command(
+        subcommand,
+        visible_alias = "gates",
+        after_help = "\
+Examples:
+  voelgoed-scan gate list --event 'Summer Night'
+  voelgoed-scan gate put new --event 'Summer Night' --name Main --status open"
+    )]
     Gate(gate::Gate),
     /// Tickets: import, issue, look up, void, refund, reactivate, draw
-    #[command(subcommand, visible_alias = "tickets")]
+    #[command(
+        subcommand,
+        visible_alias = "tickets",
+        after_help = "\
+Examples:
+  voelgoed-scan ticket import tickets.csv --event 'Summer Night' --dry-run
+  voelgoed-scan ticket issue --event 'Summer Night' --count 40 --sheet tickets.pdf
+  voelgoed-scan ticket search --event 'Summer Night' 'van der Merwe'"
+    )]
     Ticket(ticket::Ticket),
     /// Scanner devices: register, list, show, enrol a phone, rotate the token, revoke
-    #[command(subcommand, visible_alias = "devices")]
+    #[command(
+        subcommand,
+        visible_alias = "devices",
+        after_help = "\
+Examples:
+  voelgoed-scan device enroll phone-7
+  voelgoed-scan device list --status active
+  voelgoed-scan device revoke phone-7"
+    )]
     Device(device::Device),
     /// API keys of members and integrations: create, list, revoke
-    #[command(subcommand, visible_alias = "apikeys")]
+    #[command(
+        subcommand,
+        visible_alias = "apikeys",
+        after_help = "\
+Examples:
+  voelgoed-scan apikey create --name 'Ticket shop' --role admin
+  voelgoed-scan apikey list"
+    )]
     Apikey(apikey::Apikey),
     /// The audit log: list it, verify a copy
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  voelgoed-scan audit list --actor api_key --from 2026-11-22T18:00:00Z
+  voelgoed-scan audit list --output json > audit.ndjson"
+    )]
     Audit(audit::Audit),
     /// Scan sessions: start, list, show, end
-    #[command(subcommand, visible_alias = "sessions")]
+    #[command(
+        subcommand,
+        visible_alias = "sessions",
+        after_help = "\
+Examples:
+  voelgoed-scan session start --event EVENT --gate GATE --token-file device.token
+  voelgoed-scan session list --event EVENT --status active"
+    )]
     Session(session::Session),
     /// Scan tickets, as a device with an active session
     Scan(scan::Scan),
@@ -76,7 +127,13 @@ pub(crate) enum Command {
     /// Undo an admission
     Undo(undo::Undo),
     /// Recorded scans: list, export
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  voelgoed-scan scans list --event 'Summer Night' --from '2026-11-22 19:00'
+  voelgoed-scan scans export --event EVENT > scans.ndjson"
+    )]
     Scans(scans::Scans),
     /// Show how many people are inside, by gate and event
     Stats(stats::Stats),
@@ -97,10 +154,24 @@ pub(crate) enum Command {
     /// Run a load test: simulated devices scan on a temporary copy of an event
     Rehearse(rehearse::Rehearse),
     /// Webhooks: create, list, show, change, rotate, test, list and repeat deliveries, delete
-    #[command(subcommand, visible_alias = "webhooks")]
+    #[command(
+        subcommand,
+        visible_alias = "webhooks",
+        after_help = "\
+Examples:
+  voelgoed-scan webhook create --url https://shop.example.org/hooks/gate --types 'scan.*'
+  voelgoed-scan webhook deliveries WEBHOOK --status failed"
+    )]
     Webhook(webhook::WebhookCommand),
     /// Signing keys: list, create, rotate, revoke
-    #[command(subcommand, visible_alias = "keys")]
+    #[command(
+        subcommand,
+        visible_alias = "keys",
+        after_help = "\
+Examples:
+  voelgoed-scan key list
+  voelgoed-scan key rotate --format vg1"
+    )]
     Key(key::Key),
     /// Check a VG2 payload, or this build against a vector file, without a server
     Verify(verify::Verify),
