@@ -9,14 +9,18 @@ pub use self::pgbouncer::{PgBouncer, PoolMode, pooled};
 pub use self::postgres::{Postgres, ShutdownMode};
 pub use self::redis::{MASTER, Redis, Sentinel, Subscriber};
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::fixture::new_id;
+use crate::wait::wait_until;
 
 /// The value of a variable that `scripts/services run` sets.
 #[expect(
@@ -143,18 +147,33 @@ fn redis_program(name: &str) -> PathBuf {
     PathBuf::from(variable("VOELGOED_SCAN_TEST_REDIS_BIN")).join(name)
 }
 
-/// A port that is free now. It is below the ephemeral range of the kernel, so that a restarted server can bind it again.
+/// A port that is free now, and that no other test of this process has been given. It is below the ephemeral range of the
+/// kernel, so that a restarted server can bind it again.
 pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     for _ in 0..100 {
         let id = new_id();
         let random = id.rsplit('-').next().and_then(|last| last.get(8..));
         let random = random.and_then(|digits| u16::from_str_radix(digits, 16).ok());
         let port = 20_000 + random.expect("hexadecimal digits") % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free && GIVEN.lock().expect("not poisoned").insert(port) {
             return port;
         }
     }
     panic!("no port is free");
+}
+
+/// Waits until a server accepts connections at its port. `false` if its process ends first.
+async fn accepts_connections(process: &mut Child, port: u16) -> bool {
+    let mut has_ended = false;
+    wait_until("a server accepts connections", || {
+        has_ended = process.try_wait().expect("the state of the process").is_some();
+        async move { has_ended || TcpStream::connect(("127.0.0.1", port)).await.is_ok() }
+    })
+    .await;
+    // A connection to somebody else who has the port counts for nothing.
+    !has_ended && process.try_wait().expect("the state of the process").is_none()
 }
 
 /// A command that runs a database server as the user `postgres`, because PostgreSQL refuses to run as root. The kernel

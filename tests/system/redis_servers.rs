@@ -312,7 +312,9 @@ async fn what_the_gate_cannot_work_with_is_refused_at_the_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let database = format!("sqlite://{}", directory.path().join("gate.db").display());
     let refused = |arguments: &[&str], expected: &str| {
-        let output = Launch::new(&database).with(arguments.iter().copied()).fail_by_redis();
+        let output = Launch::new(&database)
+            .with(arguments.iter().copied())
+            .fail_by_redis();
         assert!(output.contains(expected), "{arguments:?}: {output}");
     };
     let cluster = Redis::start_with(&["--cluster-enabled", "yes"]).await;

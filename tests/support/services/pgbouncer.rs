@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Child;
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use super::{change_owner_to_server, free_port, server_command, server_directory, signal, variable};
-use crate::wait::wait_until;
+use super::{
+    accepts_connections, change_owner_to_server, free_port, server_command, server_directory, signal,
+    variable,
+};
 
 /// When a connection of a client gets a session of PostgreSQL.
 #[derive(Debug, Clone, Copy)]
@@ -65,14 +66,12 @@ impl PgBouncer {
             program.exists(),
             "PgBouncer is missing: scripts/services installs it"
         );
-        let process = server_command(program)
+        let mut process = server_command(program)
             .arg(&path)
             .spawn()
             .expect("PgBouncer starts");
-        wait_until("PgBouncer accepts connections", || async move {
-            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-        })
-        .await;
+        let runs = accepts_connections(&mut process, port).await;
+        assert!(runs, "PgBouncer ends as soon as it starts");
         Self {
             process,
             port,

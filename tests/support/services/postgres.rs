@@ -122,7 +122,7 @@ impl Postgres {
 
     /// Starts the server process again after [`Postgres::stop`], on the same port.
     pub async fn start_process(&mut self) {
-        let child = server_command(&postgres_program("postgres"))
+        let mut child = server_command(&postgres_program("postgres"))
             .arg("-D")
             .arg(self.directory.path().join("data"))
             .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"])
@@ -134,16 +134,18 @@ impl Postgres {
             .current_dir(self.directory.path())
             .spawn()
             .expect("postgres starts");
-        self.running = Some(child);
         let pg_isready = postgres_program("pg_isready");
         let port = self.port.to_string();
         wait_until("PostgreSQL accepts connections", || {
+            let ended = child.try_wait().expect("the state of the process");
+            assert!(ended.is_none(), "PostgreSQL ends as soon as it starts");
             let status = Command::new(&pg_isready)
                 .args(["--quiet", "--host=127.0.0.1", "--port", &port])
                 .status();
             std::future::ready(status.expect("pg_isready runs").success())
         })
         .await;
+        self.running = Some(child);
     }
 
     /// The port that the server listens on.

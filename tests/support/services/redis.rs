@@ -4,10 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use super::{change_owner_to_server, free_port, redis_program, server_command, server_directory, signal};
-use crate::wait::wait_until;
+use super::{
+    accepts_connections, change_owner_to_server, free_port, redis_program, server_command, server_directory,
+    signal,
+};
 
 /// A Redis server of one test. It is killed when this value is dropped.
 pub struct Redis {
@@ -31,8 +32,14 @@ impl Redis {
             arguments: arguments.iter().map(|&one| one.to_owned()).collect(),
             running: None,
         };
-        redis.start_process().await;
-        redis
+        // Somebody may take the port, or the one above it that cluster mode needs, before the server does.
+        for _ in 0..5 {
+            if redis.try_start_process().await {
+                return redis;
+            }
+            redis.port = free_port();
+        }
+        panic!("Redis ends as soon as it starts: {arguments:?}");
     }
 
     /// Starts a replica of this server.
@@ -42,19 +49,21 @@ impl Redis {
 
     /// Starts the server process again after [`Redis::kill`], empty, on the same port.
     pub async fn start_process(&mut self) {
-        let child = server_command(&redis_program("redis-server"))
+        assert!(self.try_start_process().await, "Redis ends as soon as it starts");
+    }
+
+    /// Starts the server process. Returns whether it accepts connections; otherwise it has ended.
+    async fn try_start_process(&mut self) -> bool {
+        let mut child = server_command(&redis_program("redis-server"))
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.directory.path())
             .args(&self.arguments)
             .spawn()
             .expect("redis-server starts");
-        self.running = Some(child);
-        let port = self.port;
-        wait_until("Redis accepts connections", || async move {
-            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-        })
-        .await;
+        let runs = accepts_connections(&mut child, self.port).await;
+        self.running = runs.then_some(child);
+        runs
     }
 
     /// The URL of database 0.
@@ -171,17 +180,14 @@ impl Sentinel {
 
     /// Starts the process again after [`Sentinel::kill`], with what it had learned.
     pub async fn start_process(&mut self) {
-        let child = server_command(&redis_program("redis-server"))
+        let mut child = server_command(&redis_program("redis-server"))
             .arg(self.directory.path().join("sentinel.conf"))
             .arg("--sentinel")
             .spawn()
             .expect("redis-server starts");
+        let runs = accepts_connections(&mut child, self.port).await;
+        assert!(runs, "the sentinel ends as soon as it starts");
         self.running = Some(child);
-        let port = self.port;
-        wait_until("the sentinel accepts connections", || async move {
-            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-        })
-        .await;
     }
 
     /// Kills the process.
