@@ -290,6 +290,57 @@ async fn every_changing_route_leaves_its_entry() {
     assert_eq!(verify(owner).await, log.len());
 }
 
+/// A session of PostgreSQL that has locked or written a row has the id of a transaction.
+#[tokio::test]
+async fn a_change_holds_no_row_while_it_waits_for_the_head_of_the_log() {
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(secret.path(), "42".repeat(32)).expect("written");
+    let fixture = Fixture::with_config(|config| {
+        config.secrets.secret_key_file = Some(secret.path().to_owned());
+        config.database_url = shared_database();
+    })
+    .await;
+    let changes = Changes::new(&fixture).await;
+    let waiting = |condition: &str| {
+        query_sql(
+            &fixture.database_url,
+            &format!(
+                "select count(*) from pg_stat_activity \
+                 where datname = current_database() and wait_event_type = 'Lock' {condition}"
+            ),
+        )
+    };
+    let mut called = 0;
+    for operation in fixture.openapi.operations() {
+        let name = operation.name.as_str();
+        if ["GET", "HEAD", "OPTIONS"].contains(&operation.method.as_str()) || WITHOUT_ENTRY.contains(&name) {
+            continue;
+        }
+        called += 1;
+        let client = if operation.requires_credential {
+            &fixture.tenant.owner
+        } else {
+            &fixture.anonymous
+        };
+        let head = Transaction::begin(
+            &fixture.database_url,
+            "select sequence from audit_heads for update",
+        );
+        let mut call = std::pin::pin!(changes.call(&operation, client));
+        let waits = wait_until("the change waits for the head", || async { waiting("") != "0" });
+        tokio::select! {
+            response = &mut call => panic!("{name} does not wait for the head: {response:?}"),
+            _ = waits => {}
+        }
+        assert_eq!(waiting("and backend_xid is not null"), "0", "{name} holds a row");
+        head.commit();
+        let response = call.await;
+        assert!((200..300).contains(&response.status), "{name}: {response:?}");
+    }
+    assert!(called > 14, "{called}");
+    verify(&fixture.tenant.owner).await;
+}
+
 #[tokio::test]
 async fn an_import_has_one_entry_at_its_begin_and_one_with_the_counts_of_all_chunks() {
     let fixture = Fixture::new().await;

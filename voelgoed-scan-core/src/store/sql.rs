@@ -5,8 +5,8 @@
 //! `name.postgres.sql` are variants of one statement. The folders group them by subject.
 //!
 //! Invariants: SQL is static text, and values are only ever bound. Every error that leaves this module is a
-//! [`StoreError`]. Locks are taken in one order everywhere: device, event, gates, occupancy, tickets, positions of the
-//! feed, sessions, the row of the organization (change counters), webhooks, the head of the audit log.
+//! [`StoreError`]. Locks are taken in one order everywhere: the head of the audit log ([`Sql::write_audited`]), device,
+//! event, gates, occupancy, tickets, positions of the feed, sessions, the row of the organization (change counters), webhooks.
 
 mod audit;
 mod audit_acts;
@@ -86,6 +86,7 @@ use sqlx::{Pool, Transaction};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::model::OrganizationId;
 use crate::store::StoreError;
 use crate::store::sql::transactions::{ReadConnection, Transactions};
 use crate::store::sql::writer_connection::WriterConnections;
@@ -180,5 +181,21 @@ impl<D: Dialect> Sql<D> {
     pub(crate) async fn write(&self) -> Result<Transaction<'static, D>, StoreError> {
         self.check_files()?;
         Ok(self.write_pool.begin_with(self.transactions.write).await?)
+    }
+
+    /// A transaction for a change that appends to the audit log of an organization. It holds nothing else while it waits for
+    /// the head of the log, so that no scan waits with it.
+    pub(crate) async fn write_audited(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Transaction<'static, D>, StoreError> {
+        let mut transaction = self.write().await?;
+        if let Some(sql) = D::SQL.lock_audit_head {
+            query::<D>(sql)
+                .id(organization.as_uuid())
+                .fetch_all(&mut transaction)
+                .await?;
+        }
+        Ok(transaction)
     }
 }

@@ -1,8 +1,8 @@
 //! Writes and reads the audit log.
 //!
-//! Invariants: a transaction appends its entry as its last step, just before its commit, so that nobody waits for the head of
-//! the log while it works. It takes no other lock afterwards. It waits for the head for 2 s at most, because it holds rows that
-//! undos, uploads and imports wait for.
+//! Invariants: a transaction that appends locks the head of the log before any other row ([`Sql::write_audited`]), so that it
+//! holds nothing that a scan, an undo, an upload or an import needs while it waits for another change. It appends its entry as its
+//! last step.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -52,9 +52,6 @@ pub(crate) async fn append_all<D: Dialect>(
 ) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());
-    }
-    if let Some(sql) = D::SQL.limit_wait_for_head {
-        query::<D>(sql).fetch_all(connection).await?;
     }
     let row = query::<D>(statement!("audit/lock_head.sql"))
         .id(organization.as_uuid())
@@ -122,7 +119,7 @@ impl<D: Dialect> AuditStore for Sql<D> {
         change: &AuditedChange,
         audit: Audit<'_>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         append::<D>(organization, change.clone(), audit, &mut transaction).await?;
         transaction.commit().await?;
         Ok(())
@@ -200,7 +197,7 @@ impl<D: Dialect> AuditStore for Sql<D> {
         limit: u16,
         signer: AuditSigner<'_>,
     ) -> Result<usize, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let acts = take_acts::<D>(organization, limit, &mut transaction).await?;
         let taken = acts.len();
         let entries = acts.iter().filter_map(|act| {

@@ -30,7 +30,7 @@ impl<D: Dialect> Devices for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let inserted = query::<D>(statement!("devices/insert.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
@@ -119,7 +119,7 @@ impl<D: Dialect> Devices for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let Some(locked) = lock_device::<D>(organization, id, &mut transaction).await? else {
             return Ok(PutOutcome::Missing);
         };
@@ -158,7 +158,7 @@ impl<D: Dialect> Devices for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<Device>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let changed = query::<D>(statement!("devices/touch_unrevoked.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
@@ -187,7 +187,7 @@ impl<D: Dialect> Devices for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let Some(locked) = lock_device::<D>(organization, id, &mut transaction).await? else {
             return Ok(false);
         };

@@ -78,8 +78,8 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
 pub(crate) struct Statements {
     /// Locks the gate counters of events.
     pub(crate) lock_occupancy: Option<&'static str>,
-    /// Limits how long the rest of a transaction waits for the head of the audit log.
-    pub(crate) limit_wait_for_head: Option<&'static str>,
+    /// Locks the head of an audit log. Comes first.
+    pub(crate) lock_audit_head: Option<&'static str>,
     /// Locks tickets. Comes after [`Self::lock_occupancy`].
     pub(crate) lock_tickets: Option<&'static str>,
     /// Locks an event against another import.

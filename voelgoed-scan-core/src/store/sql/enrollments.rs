@@ -31,7 +31,7 @@ impl<D: Dialect> Enrollments for Sql<D> {
         expires_at: Timestamp,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<()>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let written = query::<D>(statement!("enrollments/put.sql"))
             .id(organization.as_uuid())
             .id(device.as_uuid())
@@ -61,7 +61,14 @@ impl<D: Dialect> Enrollments for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<Option<Device>, StoreError> {
-        let mut transaction = self.write().await?;
+        let known = query::<D>(statement!("enrollments/find_organization.sql"))
+            .text(request.code.id())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        let Some(known) = known else {
+            return Ok(None);
+        };
+        let mut transaction = self.write_audited(known.id("organization_id")?).await?;
         let found = query::<D>(statement!("enrollments/count_try.sql"))
             .text(request.code.id())
             .int(MAX_TRIES)

@@ -29,7 +29,7 @@ impl<D: Dialect> Events for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<Event>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let new = new_event(organization, id, event, now);
         let is_new = insert_event::<D>(&new, &mut transaction).await?;
         if is_new && is_deleted::<D>(organization, id, &mut transaction).await? {
@@ -109,7 +109,7 @@ impl<D: Dialect> Events for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<Gate>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         lock_event_with_gates::<D>(organization, event, &mut transaction).await?;
         if find_event::<D>(organization, event, &mut transaction)
             .await?

@@ -56,7 +56,10 @@ impl<D: Dialect> Sql<D> {
         now: Timestamp,
         end: Option<ImportEnd<'_>>,
     ) -> Result<Option<Vec<ImportOutcome>>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = match &end {
+            Some(_) => self.write_audited(organization).await?,
+            None => self.write().await?,
+        };
         let Some(event) = locked_event::<D>(organization, event, &mut transaction).await? else {
             return Ok(None);
         };

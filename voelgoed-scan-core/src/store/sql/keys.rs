@@ -22,7 +22,7 @@ impl<D: Dialect> Keys for Sql<D> {
         hash: &TokenHash,
         audit: Audit<'_>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(key.organization_id).await?;
         query::<D>(statement!("keys/insert_api_key.sql"))
             .id(key.organization_id.as_uuid())
             .id(key.id.as_uuid())
@@ -80,7 +80,7 @@ impl<D: Dialect> Keys for Sql<D> {
         id: ApiKeyId,
         audit: Audit<'_>,
     ) -> Result<DeleteOutcome, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         // Locks the organization: of two deletions at once, the second one sees the first.
         raise_change_counter::<D>(organization, &mut transaction).await?;
         let deleted = query::<D>(statement!("keys/delete_api_key.sql"))
@@ -122,7 +122,7 @@ impl<D: Dialect> Keys for Sql<D> {
         key: &SigningKey,
         audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         if !insert_signing_key::<D>(organization, key, &mut transaction).await? {
             return Ok(false);
         }
@@ -146,7 +146,7 @@ impl<D: Dialect> Keys for Sql<D> {
         status: KeyStatus,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<SigningKey>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         // Locks the organization, so that the status before is not another one meanwhile.
         raise_change_counter::<D>(organization, &mut transaction).await?;
         let existing = query::<D>(statement!("keys/find_signing_key.sql"))

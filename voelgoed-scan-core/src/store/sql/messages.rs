@@ -25,7 +25,7 @@ impl<D: Dialect> MessageStore for Sql<D> {
         patch: &CustomMessagesPatch,
         audit: Audit<'_>,
     ) -> Result<CustomMessages, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         // Locks the row of the organization.
         raise_change_counter::<D>(organization, &mut transaction).await?;
         let before = find_custom_messages::<D>(organization, &mut transaction).await?;

@@ -150,7 +150,7 @@ impl Dialect for Postgres {
 
     const SQL: Statements = Statements {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
-        limit_wait_for_head: Some(statement!("audit/limit_wait.postgres.sql")),
+        lock_audit_head: Some(statement!("audit/wait_for_head.postgres.sql")),
         lock_tickets: Some(statement!("tickets/lock.postgres.sql")),
         lock_event: Some(statement!("events/lock.postgres.sql")),
         lock_event_with_gates: Some(statement!("events/lock_with_gates.postgres.sql")),

@@ -79,7 +79,7 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         event: EventId,
         audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         if find_event::<D>(organization, event, &mut transaction)
             .await?
             .is_none()

@@ -97,7 +97,10 @@ impl<D: Dialect> Sessions for Sql<D> {
         now: Timestamp,
         audit: Option<Audit<'_>>,
     ) -> Result<Option<ScanSession>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = match &audit {
+            Some(_) => self.write_audited(organization).await?,
+            None => self.write().await?,
+        };
         let ended = query::<D>(statement!("sessions/end.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())

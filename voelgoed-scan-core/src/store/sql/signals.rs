@@ -108,7 +108,7 @@ impl<D: Dialect> SignalStore for Sql<D> {
         patch: &SignalSettingsPatch,
         audit: Audit<'_>,
     ) -> Result<SignalSettings, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let row = query::<D>(statement!("signals/lock_settings.sql"))
             .id(organization.as_uuid())
             .fetch_optional(&mut transaction)

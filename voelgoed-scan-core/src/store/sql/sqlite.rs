@@ -174,7 +174,7 @@ impl Dialect for Sqlite {
 
     const SQL: Statements = Statements {
         lock_occupancy: None,
-        limit_wait_for_head: None,
+        lock_audit_head: None,
         lock_tickets: None,
         lock_event: None,
         lock_event_with_gates: None,

@@ -163,7 +163,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<Option<TicketFacts>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         if let Some(sql) = D::SQL.lock_tickets {
             query::<D>(sql)
                 .json(&[TicketLookup::by_code(code)])

@@ -43,7 +43,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         secret: &SealedSecret,
         audit: Audit<'_>,
     ) -> Result<PutOutcome<()>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         // Of two creations at once, the second one sees the first.
         query::<D>(statement!("organizations/lock.sql"))
             .id(organization.as_uuid())
@@ -146,7 +146,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let rotated = query::<D>(statement!("webhooks/rotate.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
@@ -170,7 +170,7 @@ impl<D: Dialect> WebhookStore for Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let deleted = query::<D>(statement!("webhooks/mark_deleted.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())

@@ -32,7 +32,7 @@ pub(super) async fn delete<D: Dialect>(
         }
         None => None,
     };
-    let mut transaction = database.write().await?;
+    let mut transaction = database.write_audited(organization).await?;
     lock_event_with_gates::<D>(organization, event, &mut transaction).await?;
     let Some(stored) = find_event::<D>(organization, event, &mut transaction).await? else {
         return Ok(None);

@@ -26,7 +26,7 @@ impl<D: SyncDialect> Sql<D> {
         rules: &RuleSettings,
         audit: Audit<'_>,
     ) -> Result<Option<AcceptOutcome>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let accepted = query::<D>(statement!("sync/find_acceptance.sql"))
             .id(organization.as_uuid())
             .id(scan.as_uuid())

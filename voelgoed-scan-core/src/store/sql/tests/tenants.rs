@@ -35,6 +35,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds the organization by a code, and counts the try in the same step",
     ),
     (
+        "enrollments/find_organization.sql",
+        "finds the organization by a code",
+    ),
+    (
         "audit/organizations_with_acts.sql",
         "finds the organizations whose audit logs have to be written",
     ),

@@ -35,7 +35,7 @@ pub(super) async fn enqueue_test<D: Dialect>(
     audit: Audit<'_>,
     sql: &Sql<D>,
 ) -> Result<EnqueueOutcome, StoreError> {
-    let mut transaction = sql.write().await?;
+    let mut transaction = sql.write_audited(organization).await?;
     let active = lock_active::<D>(organization, &mut transaction).await?;
     if !active.iter().any(|webhook| webhook.id == id) {
         drop(transaction);
@@ -66,7 +66,7 @@ pub(super) async fn redeliver<D: Dialect>(
     audit: Audit<'_>,
     sql: &Sql<D>,
 ) -> Result<EnqueueOutcome, StoreError> {
-    let mut transaction = sql.write().await?;
+    let mut transaction = sql.write_audited(organization).await?;
     let active = lock_active::<D>(organization, &mut transaction).await?;
     if !active.iter().any(|webhook| webhook.id == id) {
         drop(transaction);

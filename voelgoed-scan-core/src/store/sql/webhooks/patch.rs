@@ -20,7 +20,7 @@ impl<D: Dialect> Sql<D> {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<Option<Webhook>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_audited(organization).await?;
         let row = query::<D>(statement!("webhooks/lock.sql"))
             .id(organization.as_uuid())
             .id(id.as_uuid())
