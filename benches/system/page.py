@@ -192,7 +192,7 @@ def row_11(bench):
         return NOT_RUN
     first, together, plain = (statistics.median(found[name]) for name in ("first", "together", "plain"))
     ms = statistics.median(one["ms"] for one in found["phone"])
-    peak, stays = (statistics.median(one[name] for one in found["phone"]) / 1024 for name in ("peak_kib", "stays_kib"))
+    peak, stays = (statistics.median(one[name] for one in found["phone"]) * 1024 / 1e6 for name in ("peak_kib", "stays_kib"))
     return (
         f"first {first:.2f} s, {found['size'] / 1e6:.1f} MB; 20 devices at once {together:.2f} s; opened on a phone in "
         f"{ms:.0f} ms, {peak:.1f} MB at most and {stays:.1f} MB afterwards",
