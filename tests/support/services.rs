@@ -17,7 +17,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
 use crate::fixture::new_id;
 use crate::wait::wait_until;
@@ -164,15 +163,15 @@ pub fn free_port() -> u16 {
     panic!("no port is free");
 }
 
-/// Waits until a server accepts connections at its port. `false` if its process ends first.
-async fn accepts_connections(process: &mut Child, port: u16) -> bool {
+/// Waits until a server is ready. `false` if its process ends first, which counts also if somebody else has its port.
+async fn is_ready<F: Future<Output = bool>>(process: &mut Child, mut ready: impl FnMut() -> F) -> bool {
     let mut has_ended = false;
-    wait_until("a server accepts connections", || {
+    wait_until("a server is ready", || {
         has_ended = process.try_wait().expect("the state of the process").is_some();
-        async move { has_ended || TcpStream::connect(("127.0.0.1", port)).await.is_ok() }
+        let ready = ready();
+        async move { has_ended || ready.await }
     })
     .await;
-    // A connection to somebody else who has the port counts for nothing.
     !has_ended && process.try_wait().expect("the state of the process").is_none()
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Child;
 
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use super::{
-    accepts_connections, change_owner_to_server, free_port, server_command, server_directory, signal,
-    variable,
+    change_owner_to_server, free_port, is_ready, server_command, server_directory, signal, variable,
 };
 
 /// When a connection of a client gets a session of PostgreSQL.
@@ -70,7 +70,10 @@ impl PgBouncer {
             .arg(&path)
             .spawn()
             .expect("PgBouncer starts");
-        let runs = accepts_connections(&mut process, port).await;
+        let runs = is_ready(&mut process, || async move {
+            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
         assert!(runs, "PgBouncer ends as soon as it starts");
         Self {
             process,

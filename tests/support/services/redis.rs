@@ -4,10 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{
-    accepts_connections, change_owner_to_server, free_port, redis_program, server_command, server_directory,
-    signal,
+    change_owner_to_server, free_port, is_ready, redis_program, server_command, server_directory, signal,
 };
 
 /// A Redis server of one test. It is killed when this value is dropped.
@@ -61,7 +62,7 @@ impl Redis {
             .args(&self.arguments)
             .spawn()
             .expect("redis-server starts");
-        let runs = accepts_connections(&mut child, self.port).await;
+        let runs = is_ready(&mut child, || answers_ping(self.port)).await;
         self.running = runs.then_some(child);
         runs
     }
@@ -122,6 +123,16 @@ impl Redis {
         let output = command_output(self.port, words);
         output.status.success() && String::from_utf8_lossy(&output.stdout).lines().last() == Some(expected)
     }
+}
+
+/// Whether a server answers. It accepts connections a moment before: one that cannot have the second port of cluster mode still
+/// ends then.
+async fn answers_ping(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return false;
+    };
+    let mut answer = [0; 1];
+    stream.write_all(b"PING\r\n").await.is_ok() && stream.read_exact(&mut answer).await.is_ok()
 }
 
 fn command_output(port: u16, words: &[&str]) -> Output {
@@ -185,7 +196,7 @@ impl Sentinel {
             .arg("--sentinel")
             .spawn()
             .expect("redis-server starts");
-        let runs = accepts_connections(&mut child, self.port).await;
+        let runs = is_ready(&mut child, || answers_ping(self.port)).await;
         assert!(runs, "the sentinel ends as soon as it starts");
         self.running = Some(child);
     }
