@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
 
 use crate::Fixture;
 use crate::services::{runs_on_postgresql, shared_redis, signal};
-use crate::wait::{CONDITION_TIMEOUT, POLL_INTERVAL, wait_until};
+use crate::wait::wait_until;
 
 /// The number of log lines that are kept.
 const MAX_LINES: usize = 10_000;
@@ -112,29 +111,28 @@ impl Launch {
         command
     }
 
-    fn spawn(&self) -> (Child, Log, thread::JoinHandle<()>) {
-        let mut child = self
-            .command()
+    /// Starts the program with its log in a pipe.
+    fn spawn_with_log(&self) -> Child {
+        self.command()
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the server starts");
-        let log = Log::default();
-        let reader = {
-            let log = log.clone();
-            let output = BufReader::new(child.stderr.take().expect("a pipe"));
-            thread::spawn(move || {
-                for line in output.lines().map_while(Result::ok) {
-                    log.push(line);
-                }
-            })
-        };
-        (child, log, reader)
+            .expect("the server starts")
     }
 
     /// Starts the program and waits until it listens.
     pub async fn start(&self) -> Program {
-        let (mut child, log, _) = self.spawn();
+        let mut child = self.spawn_with_log();
+        let log = Log::default();
+        let output = BufReader::new(child.stderr.take().expect("a pipe"));
+        thread::spawn({
+            let log = log.clone();
+            move || {
+                for line in output.lines().map_while(Result::ok) {
+                    log.push(line);
+                }
+            }
+        });
         wait_until("the server listens", || {
             let ended = child.try_wait().expect("the state of the process");
             assert!(ended.is_none(), "the server ended: {:?}", log.lines());
@@ -179,27 +177,19 @@ impl Launch {
 
     /// Starts the program. Returns how it ended and what it wrote, or what it wrote until it listened: then it is killed.
     fn end(&self) -> Result<(ExitStatus, String), String> {
-        let (mut child, log, reader) = self.spawn();
-        let started = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait().expect("the state of the process") {
-                break Some(status);
+        let mut child = self.spawn_with_log();
+        let log = Log::default();
+        let output = BufReader::new(child.stderr.take().expect("a pipe"));
+        for line in output.lines().map_while(Result::ok) {
+            log.push(line);
+            if log.address().is_some() {
+                child.kill().expect("killed");
+                child.wait().expect("the process ends");
+                return Err(log.lines().join("\n"));
             }
-            if log.address().is_some() || started.elapsed() > CONDITION_TIMEOUT {
-                break None;
-            }
-            thread::sleep(POLL_INTERVAL);
-        };
-        if status.is_none() {
-            child.kill().expect("killed");
-            child.wait().expect("the process ends");
         }
-        reader.join().expect("the output is read");
-        let text = log.lines().join("\n");
-        match status {
-            Some(status) => Ok((status, text)),
-            None => Err(text),
-        }
+        let status = child.wait().expect("the process ends");
+        Ok((status, log.lines().join("\n")))
     }
 }
 

@@ -10,8 +10,7 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest wait for a condition that needs a service to start, to fail or to recover.
 pub const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a condition is looked at.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Polls a condition until it is true and returns how long that took. Panics after [`CONDITION_TIMEOUT`].
 pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) -> Duration {
