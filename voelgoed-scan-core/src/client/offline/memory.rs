@@ -106,6 +106,9 @@ pub(super) struct AdmissionsFact {
     pub(super) is_exhausted: bool,
     /// Whether somebody was let in beyond that, as the loser of a conflict.
     pub(super) is_exceeded: bool,
+    /// Whether the server said it when somebody had left.
+    #[serde(default)]
+    pub(super) is_exit: bool,
     /// The admission that used it up.
     pub(super) last: Option<VerdictPreviousScan>,
 }
@@ -243,11 +246,11 @@ pub(super) fn learn_from_verdict(
         inside: match verdict.reason {
             Reason::AlreadyInside => Some(ticket.entry_limit.into()),
             Reason::NotInside => Some(0),
-            Reason::Exited if ticket.entry_limit == 1 => Some(0),
             _ => None,
         },
         is_exhausted,
         is_exceeded: false,
+        is_exit: verdict.reason == Reason::Exited,
         last: verdict.previous_scan.clone().filter(|_| is_exhausted),
     })?);
     Ok(learned)

@@ -4,6 +4,7 @@ mod daily;
 mod decision;
 mod disk;
 mod golden;
+mod heard_online;
 mod held_manifests;
 mod kill;
 mod language;

@@ -45,16 +45,20 @@ impl OfflineContext<'_> {
             .passages
             .iter()
             .partition(|passage| known_online.is_none_or(|known| is_covered(passage, known)));
-        self.apply(&mut facts, &before);
         if let Some(known) = known_online {
             let allowance = self.allowance(&facts, known.at);
+            let mut without_departures = facts.clone();
+            self.apply(&mut without_departures, &before, Departures::Recorded);
+            self.apply(&mut facts, &before, Departures::Implied);
             facts.ledger = if allowance.reentry == Reentry::Daily {
                 self.adjusted_on_day(facts.ledger, known, &allowance)
             } else {
-                self.adjusted(facts.ledger, known, &allowance)
+                self.adjusted(facts.ledger, &without_departures.ledger, known, &allowance)
             };
+        } else {
+            self.apply(&mut facts, &before, Departures::Recorded);
         }
-        self.apply(&mut facts, &after);
+        self.apply(&mut facts, &after, Departures::Recorded);
         facts.ticket.scan_count = facts.ledger.admissions();
         facts.ticket.status = facts.ticket.status.after_admissions(facts.ledger.admissions());
         facts
@@ -89,7 +93,7 @@ impl OfflineContext<'_> {
     }
 
     /// Applies the passages that the manifest does not count.
-    fn apply(&self, facts: &mut TicketFacts, passages: &[&LocalPassage]) {
+    fn apply(&self, facts: &mut TicketFacts, passages: &[&LocalPassage], departures: Departures) {
         let made_at = self.manifest.head().made_at;
         let is_counted = |passage: &LocalPassage| passage.known_at.is_some_and(|known_at| known_at < made_at);
         let acknowledged_admissions = passages
@@ -111,8 +115,14 @@ impl OfflineContext<'_> {
                     facts.ledger.leave(passage, since);
                 }
                 Direction::Entry => {
-                    let person_added = local.reason != Reason::Readmitted
-                        || facts.ledger.readmission_adds_person(&allowance);
+                    let is_readmission = local.reason == Reason::Readmitted;
+                    let replaces_person = match allowance.reentry {
+                        Reentry::AfterExit => {
+                            departures == Departures::Implied && local.reason != Reason::Overridden
+                        }
+                        Reentry::Never | Reentry::AfterWindow | Reentry::Daily => is_readmission,
+                    };
+                    let person_added = !replaces_person || facts.ledger.readmission_adds_person(&allowance);
                     facts.ledger.enter(passage, person_added, since);
                 }
             }
@@ -120,18 +130,27 @@ impl OfflineContext<'_> {
     }
 
     /// Returns the history as the server counted it. A ledger that agrees with the server stays, because it knows more
-    /// about each admission.
-    fn adjusted(&self, ledger: Ledger, known: &Known<AdmissionsFact>, allowance: &Allowance) -> Ledger {
+    /// about each admission. `without_departures` is the same ledger with [`Departures::Recorded`].
+    fn adjusted(
+        &self,
+        ledger: Ledger,
+        without_departures: &Ledger,
+        known: &Known<AdmissionsFact>,
+        allowance: &Allowance,
+    ) -> Ledger {
         let AdmissionsFact {
             admissions,
             inside,
             is_exhausted,
             is_exceeded,
+            is_exit,
             last,
         } = &known.fact;
         let limit = u32::from(allowance.entry_limit);
         let counts_inside = allowance.reentry == Reentry::AfterExit;
-        let own_inside = u32::try_from(ledger.inside(allowance.day.counted_since)).unwrap_or(u32::MAX);
+        let inside_of =
+            |ledger: &Ledger| u32::try_from(ledger.inside(allowance.day.counted_since)).unwrap_or(u32::MAX);
+        let own_inside = inside_of(&ledger);
         let own_admissions = ledger.admissions();
         let made_at = self.manifest.head().made_at;
         let mut admissions = admissions.unwrap_or(own_admissions);
@@ -149,13 +168,19 @@ impl OfflineContext<'_> {
             // People whom other devices admitted are taken to be inside.
             None if admissions >= own_admissions => {
                 let grown = own_inside.saturating_add(admissions - own_admissions);
-                if counts_inside {
+                if *is_exit {
+                    grown.min(most_after_exit(limit, own_inside))
+                } else if counts_inside {
                     grown.min(limit.max(own_inside))
                 } else {
                     grown
                 }
             }
-            None => own_inside.saturating_sub(own_admissions - admissions),
+            // Admissions were undone. People who had left by the count of the phone may be those of the undone admissions.
+            None => {
+                let undone = own_admissions - admissions;
+                own_inside.min(inside_of(without_departures).saturating_sub(undone))
+            }
         };
         let own_last = ledger.last_admission();
         let is_later = |last: &VerdictPreviousScan| own_last.is_none_or(|own| own.at < last.scanned_at);
@@ -194,6 +219,7 @@ impl OfflineContext<'_> {
             inside,
             is_exhausted,
             is_exceeded: _,
+            is_exit,
             last,
         } = &known.fact;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -215,7 +241,14 @@ impl OfflineContext<'_> {
             today = today.max(limit);
         }
         let admissions = admissions.max(today);
-        let inside = inside.unwrap_or_else(|| adjust(own_inside));
+        let inside = inside.unwrap_or_else(|| {
+            let inside = adjust(own_inside);
+            if *is_exit {
+                inside.min(most_after_exit(limit, own_inside))
+            } else {
+                inside
+            }
+        });
         let own_last = ledger.last_admission();
         let is_later = |last: &VerdictPreviousScan| own_last.is_none_or(|own| own.at < last.scanned_at);
         let last = last.as_ref().filter(|last| is_later(last));
@@ -285,6 +318,22 @@ impl OfflineContext<'_> {
             device_name: previous.device_name.clone().unwrap_or_default(),
         }
     }
+}
+
+/// Whether people leave whose exits the phone does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Departures {
+    /// Only people leave whose exits are recorded.
+    Recorded,
+    /// Under `after_exit` the server admits by right only while fewer people are inside than the entry limit: if the phone
+    /// counts more, the first one has left, by an exit at another phone or because the admission was undone.
+    Implied,
+}
+
+/// The greatest number of people inside after an exit, of whom the phone itself counts `own_inside`. There are more than the
+/// limit only by an override or a conflict.
+fn most_after_exit(limit: u32, own_inside: u32) -> u32 {
+    limit.saturating_sub(1).max(own_inside)
 }
 
 /// Whether the server counted a passage when it said a fact.
