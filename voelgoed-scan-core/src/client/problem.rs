@@ -151,6 +151,16 @@ impl Problems {
         self.raise(code, now);
     }
 
+    /// Records that a scan could not wait for the server. Returns whether the connection had no problem before.
+    pub(super) fn server_not_reached(&self, now: Timestamp) -> bool {
+        let mut problems = self.0.lock();
+        let is_new = !OF_THE_CONNECTION.iter().any(|code| problems.contains_key(code));
+        if is_new {
+            problems.insert(ProblemCode::ServerUnreachable, now);
+        }
+        is_new
+    }
+
     /// Records that the server refused the device itself, if it did.
     pub(super) fn refused(&self, error: &ClientError, now: Timestamp) {
         if let ClientError::Refused { code, .. } = error
@@ -217,6 +227,14 @@ mod tests {
         assert_eq!(worst(&[]), Some((ProblemCode::CaptivePortal, at(4))));
         problems.server_answered();
         assert_eq!(worst(&[]), None);
+        assert!(problems.server_not_reached(at(5)) && !problems.server_not_reached(at(6)));
+        assert_eq!(worst(&[]), Some((ProblemCode::ServerUnreachable, at(5))));
+        problems.server_unavailable(&ClientError::UnexpectedAnswer, at(7));
+        assert!(
+            !problems.server_not_reached(at(8)),
+            "the captive portal is the problem"
+        );
+        assert_eq!(worst(&[]), Some((ProblemCode::CaptivePortal, at(7))));
     }
 
     #[test]

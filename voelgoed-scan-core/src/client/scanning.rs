@@ -271,6 +271,10 @@ impl ScannerClient {
         }
         // It runs within this scan's timeout, unless another task is resyncing already.
         let Ok(guard) = self.resync_lock.try_lock() else {
+            // That task has no answer yet. Until it has one, the state says why the phone decides.
+            if self.problems.server_not_reached(self.setup.clock.now()) {
+                self.bump_revision();
+            }
             return Ok(false);
         };
         self.resync(&guard).await?;

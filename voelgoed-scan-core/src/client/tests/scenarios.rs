@@ -326,3 +326,23 @@ fn the_debug_output_of_a_scan_shows_no_payload() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn while_another_task_reconnects_the_state_says_why_the_phone_decides() {
+    let fixture = Fixture::new(TestEvent::new());
+    drop(fixture.phone().await);
+    let phone = ScannerClient::open(fixture.setup.clone()).await;
+    let phone = phone.expect("the database opens").expect("it is enrolled");
+    let problem = async || {
+        let problem = phone.state().await.expect("a state").problem;
+        problem.map(|problem| problem.code)
+    };
+    assert_eq!(problem().await, None, "nothing has failed yet");
+    let reconnecting = phone.resync_lock.lock().await;
+    assert_eq!(fixture.scan(&phone, 1).await, (Reason::Admitted, PHONE));
+    assert_eq!(problem().await, Some(ProblemCode::ServerUnreachable));
+    drop(reconnecting);
+    fixture.later();
+    assert_eq!(fixture.scan(&phone, 2).await, (Reason::Admitted, SERVER));
+    assert_eq!(problem().await, None);
+}
