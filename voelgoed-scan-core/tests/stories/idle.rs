@@ -12,10 +12,7 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
-/// The start of the name of a thread of sqlx, as the kernel shortens it.
-const DATABASE_THREAD: &str = "sqlx-sqlite";
-
-/// The threads of this process, by their id.
+/// The threads of this process, by their ids.
 #[derive(Default)]
 pub(crate) struct Threads(Mutex<HashMap<String, Thread>>);
 
@@ -26,18 +23,21 @@ struct Thread {
     wchan: Option<File>,
 }
 
-/// What the kernel says of a thread.
-struct Status {
-    name: String,
-    sleeps: bool,
-}
-
 impl Threads {
-    /// Returns as soon as every database thread waits for its next command. What it answered has then woken the runtime.
+    /// Returns as soon as every thread waits for its next command. What it answered has then woken the runtime.
+    ///
+    /// A thread that waits for a lock sleeps, too, and its holder may have gone to sleep by the time at which it is looked
+    /// at. So all of them must sleep twice in a row.
     pub(crate) fn wait_for_databases(&self) {
         let own = own_thread();
-        while self.is_any_at_work(own.as_deref()) {
-            std::thread::yield_now();
+        let mut quiet = 0;
+        while quiet < 2 {
+            if self.is_any_at_work(own.as_deref()) {
+                quiet = 0;
+                std::thread::yield_now();
+            } else {
+                quiet += 1;
+            }
         }
     }
 
@@ -59,18 +59,11 @@ impl Threads {
                 }
             }
         }
-        let own_name = own
-            .and_then(|own| status(threads.get(own)?))
-            .map(|status| status.name);
-        threads
-            .iter()
-            .filter(|(id, _)| Some(id.as_str()) != own)
-            .filter_map(|(_, file)| status(file))
-            // A new thread has the name of the thread that started it until it sets its own.
-            .filter(|status| {
-                status.name.starts_with(DATABASE_THREAD) || Some(&status.name) == own_name.as_ref()
-            })
-            .any(|status| !status.sleeps)
+        // Any thread: one that only frees memory may hold a lock that a database thread waits for.
+        let others = threads.iter().filter(|(id, _)| Some(id.as_str()) != own);
+        others
+            .filter_map(|(_, thread)| is_asleep(thread))
+            .any(|asleep| !asleep)
     }
 }
 
@@ -80,25 +73,17 @@ fn own_thread() -> Option<String> {
     Some(link.file_name()?.to_str()?.to_owned())
 }
 
-/// Reads the status of a thread. `None` if the thread has ended.
-fn status(thread: &Thread) -> Option<Status> {
+/// Whether a thread waits. `None` if it has ended.
+fn is_asleep(thread: &Thread) -> Option<bool> {
     // Such as `1234 (sqlx-sqlite-wor) S 1 ...`.
     let stat = read(&thread.stat)?;
-    let (_, rest) = stat.split_once('(')?;
-    let (name, rest) = rest.rsplit_once(") ")?;
-    let sleeps = rest.starts_with('S');
+    let (_, rest) = stat.rsplit_once(") ")?;
     // SQLite sleeps for a moment where another connection still has the file.
-    let is_pausing = sleeps
-        && name.starts_with(DATABASE_THREAD)
-        && thread
-            .wchan
-            .as_ref()
-            .and_then(read)
-            .is_some_and(|wchan| wchan.contains("nanosleep"));
-    Some(Status {
-        name: name.to_owned(),
-        sleeps: sleeps && !is_pausing,
-    })
+    let is_pausing = || {
+        let wchan = thread.wchan.as_ref().and_then(read);
+        wchan.is_some_and(|wchan| wchan.contains("nanosleep"))
+    };
+    Some(rest.starts_with('S') && !is_pausing())
 }
 
 fn read(file: &File) -> Option<String> {

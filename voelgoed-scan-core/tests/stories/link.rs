@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use voelgoed_scan_core::client::{HttpHeader, HttpRequest, HttpResponse, Transport, TransportError};
-use voelgoed_scan_core::model::Timestamp;
+use voelgoed_scan_core::model::{ScanId, Timestamp};
 
 use crate::clock::TrueClock;
 use crate::rng::Rng;
@@ -91,6 +91,8 @@ pub(crate) struct Link {
     delivered: Mutex<Vec<Delivered>>,
     /// The server's answers to scans, whether or not they arrived.
     given: Mutex<Vec<Value>>,
+    /// Scans whose requests were held up on their way to the server.
+    held_up: Mutex<Vec<ScanId>>,
 }
 
 impl Link {
@@ -103,6 +105,7 @@ impl Link {
             rng: Mutex::new(Rng::new(seed)),
             delivered: Mutex::new(Vec::new()),
             given: Mutex::new(Vec::new()),
+            held_up: Mutex::new(Vec::new()),
         })
     }
 
@@ -135,6 +138,11 @@ impl Link {
     /// The server's answers to scans since the last call.
     pub(crate) fn take_given(&self) -> Vec<Value> {
         std::mem::take(&mut *self.given.lock())
+    }
+
+    /// The scans whose requests were held up since the last call.
+    pub(crate) fn take_held_up(&self) -> Vec<ScanId> {
+        std::mem::take(&mut *self.held_up.lock())
     }
 
     /// What happens to the next request, and its delays on the way there and back.
@@ -190,6 +198,7 @@ impl Link {
         if weather == Weather::Frozen {
             self.thaw().await;
             self.check_alive()?;
+            self.held_up.lock().extend(scans_of(&request));
         }
         let now = self.clock.now();
         let (mut answer, mut genuine) = match foreign {
@@ -251,6 +260,16 @@ impl Transport for LinkTransport {
         });
         Ok(response)
     }
+}
+
+/// The scans of a request: one to be decided, or those of an upload.
+fn scans_of(request: &HttpRequest) -> Vec<ScanId> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let uploaded = body["scans"].as_array().into_iter().flatten();
+    let scans = uploaded.chain([&body]);
+    scans
+        .filter_map(|scan| scan["scan_id"].as_str()?.parse().ok())
+        .collect()
 }
 
 /// Nothing arrives for longer than any phone waits.

@@ -14,9 +14,10 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tempfile::TempDir;
 use tokio::task::AbortHandle;
 use voelgoed_scan_core::client::{
-    ClientError, ClientSettings, ClientSetup, ScannerClient, SecretStore, SecretStoreError,
+    ClientError, ClientSettings, ClientSetup, ScannerClient, SecretStore, SecretStoreError, Verdict,
+    VerdictSource,
 };
-use voelgoed_scan_core::model::{App, DeviceId, EnrollmentUri, Language, Name, ScanId, Timestamp};
+use voelgoed_scan_core::model::{App, DeviceId, EnrollmentUri, Language, Name, Reason, ScanId, Timestamp};
 
 use crate::clock::PhoneClock;
 use crate::link::{Link, LinkTransport, Weather};
@@ -301,9 +302,20 @@ pub(crate) struct Shown {
     pub(crate) ticket: usize,
     pub(crate) overrides: bool,
     pub(crate) scan_id: ScanId,
-    pub(crate) verdict: voelgoed_scan_core::client::Verdict,
+    pub(crate) verdict: Verdict,
     /// The true time at which it was shown.
     pub(crate) at: Timestamp,
     /// The phone could not store it, because its disk was full. The server has it.
     pub(crate) is_unstored: bool,
+}
+
+impl Shown {
+    pub(crate) fn is_by_phone(&self) -> bool {
+        self.verdict.decided_by == VerdictSource::Device
+    }
+
+    /// A steward overrode the rules, now or when this reading of the ticket failed a moment ago.
+    pub(crate) fn is_override(&self) -> bool {
+        self.overrides || self.verdict.reason == Reason::Overridden
+    }
 }

@@ -87,6 +87,9 @@ pub(super) struct ReadingLog {
     phone: usize,
     ticket: usize,
     direction: Direction,
+    overrides: bool,
+    /// Whether the phone could store nothing, because its disk was full.
+    is_unstored: bool,
     /// The scans that its callers were told of.
     scans: HashSet<ScanId>,
 }
@@ -114,6 +117,8 @@ pub(crate) struct Story {
     readings: Vec<ReadingLog>,
     /// The server's answers to scans.
     given: HashMap<ScanId, serde_json::Value>,
+    /// Scans whose requests were held up on their way to the server.
+    held_up: HashSet<ScanId>,
     violations: Vec<Violation>,
     /// A phone is out of use, so that the story cannot go on.
     is_over: bool,
@@ -156,6 +161,7 @@ impl Story {
             shown: Vec::new(),
             readings: Vec::new(),
             given: HashMap::new(),
+            held_up: HashSet::new(),
             violations: Vec::new(),
             is_over: false,
         };
@@ -222,6 +228,7 @@ impl Story {
     /// Reads a ticket with a camera: several frames, whose calls overlap. Returns the verdict that the callers were told.
     async fn read(&mut self, burst: &Burst) -> Option<Verdict> {
         let before = self.readings.len();
+        let might_fail = self.may_fail(burst.phone);
         let mut calls = Vec::new();
         for frame in 0..burst.frames {
             let client = Arc::clone(&self.phones[burst.phone].client);
@@ -255,7 +262,8 @@ impl Story {
         }
         self.absorb(burst.phone);
         let is_first = !self.readings.iter().any(|reading| reading.ticket == burst.ticket);
-        self.tell(burst, told);
+        let may_fail = might_fail || self.may_fail(burst.phone);
+        self.tell(burst, told, may_fail);
         // The first reading of a ticket asks the server, and a phone that decides it alone got no answer.
         let is_by_phone = self.shown.last().is_some_and(Shown::is_by_phone);
         let has_verdict = self
@@ -276,12 +284,18 @@ impl Story {
         last.map(|shown| shown.verdict.clone())
     }
 
-    /// Logs what the callers of one reading were told, and checks it.
-    fn tell(&mut self, burst: &Burst, told: Vec<(Result<Verdict, ClientError>, Timestamp)>) {
+    /// Logs what the callers of one reading were told, and checks it. `may_fail`: something about the phone, other than the
+    /// ticket, may have made a call fail.
+    fn tell(&mut self, burst: &Burst, told: Vec<(Result<Verdict, ClientError>, Timestamp)>, may_fail: bool) {
         let is_first = !self.readings.iter().any(|reading| reading.ticket == burst.ticket);
         let mut scans = HashSet::new();
         let mut verdicts: Vec<Shown> = Vec::new();
         let mut errors = Vec::new();
+        let decided_at = told
+            .iter()
+            .filter_map(|(result, at)| result.is_ok().then_some(*at))
+            .min();
+        let mut fails_late = false;
         for (result, at) in told {
             match result {
                 Ok(verdict) => {
@@ -301,7 +315,10 @@ impl Story {
                         });
                     }
                 }
-                Err(error) => errors.push(error.code().to_owned()),
+                Err(error) => {
+                    fails_late |= decided_at.is_some_and(|decided_at| decided_at < at);
+                    errors.push(error.code().to_owned());
+                }
             }
         }
         errors.dedup();
@@ -329,8 +346,9 @@ impl Story {
             burst.frames,
             if burst.overrides { " overriding" } else { "" },
         ));
-        // An error is no verdict: the next caller tries again, and may meet another one.
-        if !burst.overrides && (verdicts.len() > 1 || (!verdicts.is_empty() && !errors.is_empty())) {
+        // An error is no verdict: the next caller tries again, and may get one. It then stays.
+        let is_mixed = !verdicts.is_empty() && !errors.is_empty();
+        if !burst.overrides && (verdicts.len() > 1 || is_mixed && (fails_late || !may_fail)) {
             self.violate(Rule::OneReadingOneVerdict, format!("{texts:?} and {errors:?}"));
         }
         self.check_errors(burst, is_first, &errors);
@@ -338,6 +356,8 @@ impl Story {
             phone: burst.phone,
             ticket: burst.ticket,
             direction: burst.direction,
+            overrides: burst.overrides,
+            is_unstored: self.known[burst.phone].disk_is_full,
             scans,
         });
         let is_alone = verdicts.len() == 1;
@@ -394,11 +414,5 @@ impl Story {
         let made = known.manifests.get(&self.office.places[known.place].event);
         let now = self.office.clock.now();
         made.is_none_or(|made| now.millis_since(*made) > 11 * 3_600_000)
-    }
-}
-
-impl Shown {
-    pub(crate) fn is_by_phone(&self) -> bool {
-        self.verdict.decided_by == voelgoed_scan_core::client::VerdictSource::Device
     }
 }

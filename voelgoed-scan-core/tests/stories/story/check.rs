@@ -1,7 +1,9 @@
 //! The checks after each step.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
-use voelgoed_scan_core::model::{Direction, Reason, Reentry, ScanResult, Timestamp};
+use voelgoed_scan_core::model::{Direction, Reason, Reentry, ScanId, ScanResult, Timestamp};
 
 use super::{Burst, Story};
 use crate::office::Kind;
@@ -16,10 +18,7 @@ impl Story {
     /// Takes note of what a phone was told since the last step.
     pub(super) fn absorb(&mut self, phone: usize) {
         let delivered = self.phones[phone].link.take_delivered();
-        for answer in self.phones[phone].link.take_given() {
-            let id = answer["scan_id"].as_str().and_then(|id| id.parse().ok());
-            self.given.insert(id.expect("an answer has its id"), answer);
-        }
+        self.absorb_requests(phone);
         for exchange in delivered.into_iter().filter(|exchange| exchange.genuine) {
             let code = exchange.body["code"].as_str().unwrap_or_default().to_owned();
             let known = &mut self.known[phone];
@@ -38,6 +37,16 @@ impl Story {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Takes note of what the server answered, and of requests that were held up, whether or not the phone knows.
+    pub(super) fn absorb_requests(&mut self, phone: usize) {
+        let link = &self.phones[phone].link;
+        self.held_up.extend(link.take_held_up());
+        for answer in link.take_given() {
+            let id = answer["scan_id"].as_str().and_then(|id| id.parse().ok());
+            self.given.insert(id.expect("an answer has its id"), answer);
         }
     }
 
@@ -98,17 +107,44 @@ impl Story {
             return;
         }
         if !is_green(verdict.result) {
-            if is_first && !shown.overrides && self.is_good_at(shown.phone, shown.ticket) {
+            if is_first && !shown.is_override() && self.is_good_at(shown.phone, shown.ticket) {
                 let what = format!("ticket {}: {}", shown.ticket, verdict.reason);
                 self.violate(Rule::GoodTicketEnters, what);
             }
             return;
         }
-        if !shown.overrides {
+        if shown.is_override() {
+            self.check_overrides(shown);
+        } else {
             self.check_admissible(shown);
             self.check_memory(shown);
         }
         self.check_count(shown);
+    }
+
+    /// A ticket is overridden at most as often as a steward asked for it.
+    fn check_overrides(&mut self, shown: &Shown) {
+        if shown.verdict.reason != Reason::Overridden {
+            return;
+        }
+        let of_ticket =
+            |other: &&Shown| other.ticket == shown.ticket && other.verdict.reason == Reason::Overridden;
+        let mut scans: HashSet<ScanId> = self
+            .shown
+            .iter()
+            .filter(of_ticket)
+            .map(|one| one.scan_id)
+            .collect();
+        scans.insert(shown.scan_id);
+        let asked = self
+            .readings
+            .iter()
+            .filter(|reading| reading.ticket == shown.ticket && reading.overrides)
+            .count();
+        if scans.len() > asked {
+            let what = format!("ticket {}: {} overrides of {asked}", shown.ticket, scans.len());
+            self.violate(Rule::NoAdmissionTooMany, what);
+        }
     }
 
     fn check_source(&mut self, shown: &Shown) {
@@ -198,7 +234,7 @@ impl Story {
     fn check_count(&mut self, shown: &Shown) {
         let known = &self.known[shown.phone];
         let is_untimed = self.office.reentry == Reentry::AfterWindow && known.time_unknown;
-        if known.damaged || shown.overrides || is_untimed {
+        if known.damaged || shown.is_override() || is_untimed {
             return;
         }
         let ticket = &self.office.tickets[shown.ticket];
@@ -212,13 +248,13 @@ impl Story {
             .collect();
         same.push(shown);
         let mut entries: Vec<&Shown> = Vec::new();
-        let mut exits = std::collections::HashSet::new();
+        let mut exits = HashSet::new();
         for one in same {
             match one.verdict.direction {
                 Direction::Exit => {
                     exits.insert(one.scan_id);
                 }
-                Direction::Entry if one.overrides => {}
+                Direction::Entry if one.is_override() => {}
                 Direction::Entry => {
                     if !entries.iter().any(|entry| entry.scan_id == one.scan_id) {
                         entries.push(one);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use voelgoed_scan_core::model::{ScanId, ScanRecord};
 use voelgoed_scan_core::rules::ConflictKind;
+use voelgoed_scan_core::sync::Conflict;
 
 use super::Story;
 use crate::link::Weather;
@@ -135,19 +136,37 @@ impl Story {
         if self.phones.len() > 1 || self.known[0].damaged {
             return;
         }
-        let conflicts = self.office.conflicts().await;
-        let double = conflicts
-            .iter()
-            .filter(|conflict| conflict.kind == ConflictKind::DoubleEntry)
-            .count();
-        // A phone whose disk is full forgets an admission when it starts again.
-        let is_explained = self
-            .shown
-            .iter()
-            .any(|shown| shown.overrides || shown.is_unstored);
-        if double > 0 && !is_explained {
-            self.violate(Rule::NoConflictWithItself, format!("{double} double entries"));
+        for conflict in self.office.conflicts().await {
+            if conflict.kind == ConflictKind::DoubleEntry && !self.is_explained(&conflict) {
+                let what = format!(
+                    "ticket {:?}: {} wins against {}",
+                    conflict.ticket_code,
+                    conflict
+                        .winner_scan_id
+                        .map_or_else(String::new, |id| id.to_string()),
+                    conflict.other_scan_id
+                );
+                self.violate(Rule::NoConflictWithItself, what);
+            }
         }
+    }
+
+    /// Whether a steward overrode the rules for the ticket, or it was read while the phone's disk was full: the phone then
+    /// forgets what it asked the server, and what the server answered, when it starts again. Or a request was held up: by
+    /// its time of arrival, which is all that the server knows, its scans are later than others of the phone that came after.
+    fn is_explained(&self, conflict: &Conflict) -> bool {
+        let is_it = |ticket: usize| self.office.tickets[ticket].code == conflict.ticket_code;
+        let shown = self.shown.iter().filter(|shown| is_it(shown.ticket));
+        let mut readings = self.readings.iter().filter(|reading| is_it(reading.ticket));
+        let scans = [conflict.winner_scan_id, Some(conflict.other_scan_id)];
+        let is_late = scans
+            .into_iter()
+            .flatten()
+            .any(|scan| self.held_up.contains(&scan));
+        is_late
+            || shown.clone().any(Shown::is_override)
+            || shown.clone().any(|shown| shown.is_unstored)
+            || readings.any(|reading| reading.is_unstored && reading.scans.is_empty())
     }
 }
 

@@ -294,7 +294,8 @@ impl Story {
             if told.is_some() {
                 self.absorb(phone);
             }
-            self.tell(&burst, told.into_iter().collect());
+            let may_fail = self.may_fail(phone);
+            self.tell(&burst, told.into_iter().collect(), may_fail);
         }
         drop(client);
         let lost = self.phones[phone].link.take_delivered().len();
@@ -309,10 +310,7 @@ impl Story {
         }
         self.known[phone].damaged |= corrupt;
         self.known[phone].restart();
-        for answer in self.phones[phone].link.take_given() {
-            let id = answer["scan_id"].as_str().and_then(|id| id.parse().ok());
-            self.given.insert(id.expect("an answer has its id"), answer);
-        }
+        self.absorb_requests(phone);
         if let Err(error) = self.phones[phone].kill_and_reopen(corrupt).await {
             self.violate(Rule::AppOpens, format!("phone {phone}: {error}"));
             self.is_over = true;
