@@ -55,7 +55,7 @@ pub(crate) trait Dialect: Database<Arguments: IntoArguments<Self>> + Sized {
     fn int(row: &Self::Row, column: &str) -> Result<Option<i64>, sqlx::Error>;
     fn float(row: &Self::Row, column: &str) -> Result<Option<f64>, sqlx::Error>;
     fn bool(row: &Self::Row, column: &str) -> Result<bool, sqlx::Error>;
-    fn text(row: &Self::Row, column: &str) -> Result<Option<String>, sqlx::Error>;
+    fn text<'r>(row: &'r Self::Row, column: &str) -> Result<Option<&'r str>, sqlx::Error>;
     fn bytes(row: &Self::Row, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error>;
 
     /// Runs a statement and returns how many rows it changed.
@@ -213,7 +213,7 @@ macro_rules! dialect_basics {
             row.try_get(column)
         }
 
-        fn text(row: &Self::Row, column: &str) -> Result<Option<String>, sqlx::Error> {
+        fn text<'r>(row: &'r Self::Row, column: &str) -> Result<Option<&'r str>, sqlx::Error> {
             row.try_get(column)
         }
 

@@ -61,10 +61,18 @@ impl<D: Dialect> Row<D> {
     }
 
     pub(crate) fn text(&self, column: &str) -> Result<String, StoreError> {
-        D::text(&self.0, column)?.ok_or_else(|| null(column))
+        self.str(column).map(str::to_owned)
     }
 
     pub(crate) fn opt_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.opt_str(column)?.map(str::to_owned))
+    }
+
+    fn str(&self, column: &str) -> Result<&str, StoreError> {
+        self.opt_str(column)?.ok_or_else(|| null(column))
+    }
+
+    fn opt_str(&self, column: &str) -> Result<Option<&str>, StoreError> {
         Ok(D::text(&self.0, column)?)
     }
 
@@ -91,28 +99,28 @@ impl<D: Dialect> Row<D> {
 
     /// A text that is parsed into a type.
     pub(crate) fn parse<T: FromStr>(&self, column: &str) -> Result<T, StoreError> {
-        self.text(column)?
+        self.str(column)?
             .parse()
             .map_err(|_| invalid(column, "not of its type"))
     }
 
     pub(crate) fn opt_parse<T: FromStr>(&self, column: &str) -> Result<Option<T>, StoreError> {
-        let text = self.opt_text(column)?;
+        let text = self.opt_str(column)?;
         text.map(|text| text.parse().map_err(|_| invalid(column, "not of its type")))
             .transpose()
     }
 
     /// A text that is parsed as JSON.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
-        serde_json::from_str(&self.text(column)?).map_err(|_| invalid(column, "not of its type"))
+        serde_json::from_str(self.str(column)?).map_err(|_| invalid(column, "not of its type"))
     }
 
     pub(crate) fn opt_json<T: serde::de::DeserializeOwned>(
         &self,
         column: &str,
     ) -> Result<Option<T>, StoreError> {
-        let text = self.opt_text(column)?;
-        text.map(|text| serde_json::from_str(&text).map_err(|_| invalid(column, "not of its type")))
+        let text = self.opt_str(column)?;
+        text.map(|text| serde_json::from_str(text).map_err(|_| invalid(column, "not of its type")))
             .transpose()
     }
 }
