@@ -87,7 +87,8 @@ pub use retention::{
     DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
 };
 pub use signals::{
-    LoadedWindow, ReadEntries, SignalChange, SignalFilter, SignalStore, SignalWatch, SignalWrite,
+    LoadedWindow, ReadEntries, SearchedPage, SearchedScan, SignalChange, SignalFilter, SignalStore,
+    SignalWatch, SignalWrite,
 };
 #[cfg(feature = "sqlite")]
 pub use sql::LockError;

@@ -9,7 +9,7 @@ use crate::model::{
     DeviceId, EventId, OrganizationId, Signal, SignalDetails, SignalId, SignalKind, SignalSettings,
     SignalSettingsPatch, TicketId, Timestamp,
 };
-use crate::rules::signals::{DeviceWindow, OrganizationState, Presentation};
+use crate::rules::signals::{DeviceScan, DeviceWindow, OrganizationState, Presentation};
 use crate::store::{Page, PageRequest, StoreError};
 
 /// Which signals are requested. `None` matches any value.
@@ -58,6 +58,31 @@ pub struct SignalWrite {
     pub closed: Vec<Signal>,
     /// Signals of which more is known.
     pub grown: Vec<(SignalId, SignalDetails)>,
+}
+
+/// A scan of a feed, as a search for signals needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchedScan {
+    /// What the window of its device needs.
+    pub scan: DeviceScan,
+    /// Its device. `None` for a check-in by hand.
+    pub device_id: Option<DeviceId>,
+    /// Its ticket.
+    pub ticket_id: Option<TicketId>,
+    /// Whether it was denied as a duplicate.
+    pub is_duplicate: bool,
+}
+
+/// Entries of a feed, as a search for signals reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchedPage {
+    /// The position of the last entry. `None` if there is none.
+    pub last: Option<i64>,
+    /// Whether it has as many entries as were requested.
+    pub is_full: bool,
+    /// The scans of the entries, in their order, each as it is now. An undo is left out, and an entry that a later change of
+    /// its scan replaces.
+    pub scans: Vec<SearchedScan>,
 }
 
 /// The window of a device, for new scans.
@@ -137,6 +162,15 @@ pub trait SignalStore: Send + Sync {
         settings: &HashMap<OrganizationId, SignalSettings>,
         now: Timestamp,
     ) -> Result<HashMap<OrganizationId, OrganizationState>, StoreError>;
+
+    /// The entries after a position of the feed of an event, at most `limit`.
+    async fn searched_page(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        after: i64,
+        limit: u16,
+    ) -> Result<SearchedPage, StoreError>;
 
     /// The windows of some devices. A device that does not exist is left out.
     async fn device_windows(

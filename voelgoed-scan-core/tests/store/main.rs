@@ -317,6 +317,7 @@ macro_rules! all_store_tests {
                 one_signal_of_a_kind_is_open_for_a_subject,
                 of_concurrent_searches_one_opens_a_signal,
                 what_follows_from_an_entry_is_written_once,
+                a_search_reads_each_scan_once_and_as_it_is_now,
                 changes_of_signals_are_read_in_their_order,
                 signals_stay_within_their_organization,
                 what_holds_now_is_that_of_live_events_and_active_devices,

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
     DeviceHealth, EventStatus, ScanResult, Signal, SignalDetails, SignalId, SignalKind, SignalSettings,
-    SignalSettingsPatch, Timestamp,
+    SignalSettingsPatch, Source, Timestamp,
 };
-use voelgoed_scan_core::rules::signals::{DeviceWindow, OrganizationState, Place};
-use voelgoed_scan_core::store::{ReadEntries, SignalFilter, SignalWatch, SignalWrite};
+use voelgoed_scan_core::rules::signals::{DeviceScan, DeviceWindow, OrganizationState, Place};
+use voelgoed_scan_core::store::{
+    ReadEntries, SearchedScan, SignalFilter, SignalWatch, SignalWrite, UndoPermission,
+};
 
 use crate::attempts::entry;
 use crate::fixture::{ALL, Fixture, START, after, audit};
+use crate::sync::{item, scan, sync_batch};
 
 impl Fixture {
     fn signal(&self, kind: SignalKind, seconds: i64) -> Signal {
@@ -146,6 +149,81 @@ pub(crate) async fn what_follows_from_an_entry_is_written_once(fixture: Fixture)
         .await
         .expect("the feeds are read");
     assert_eq!(ahead, []);
+}
+
+/// A search reads the entries that the feed has, without those of undone scans.
+pub(crate) async fn a_search_reads_each_scan_once_and_as_it_is_now(fixture: Fixture) {
+    let (one, two) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
+    let offline = fixture.ticket("{}").await;
+    let batch = [
+        entry(&fixture.main_session, one, 100),
+        entry(&fixture.side_session, two, 100),
+        entry(&fixture.main_session, two, 101),
+    ];
+    fixture.record(&batch).await;
+    // Two devices admitted the ticket offline. The undo of the first scan admits by the second one.
+    let (winner, loser) = (
+        scan(&fixture.main_session, offline, 10),
+        scan(&fixture.side_session, offline, 20),
+    );
+    for (session, scan) in [(&fixture.main_session, &winner), (&fixture.side_session, &loser)] {
+        let items = vec![item(scan.clone(), Some(offline))];
+        fixture.ingest(&sync_batch(session, items, 3600)).await;
+    }
+    let store = &fixture.store;
+    let page_after = async |position: i64, limit: u16| {
+        let page = store.searched_page(fixture.organization, fixture.event, position, limit);
+        page.await.expect("the feed is read")
+    };
+    // Before the undo and after it.
+    for is_undone in [false, true] {
+        if is_undone {
+            fixture.undo(winner.scan_id, UndoPermission::Member, 4000).await;
+            fixture.undo(batch[0].scan_id, UndoPermission::Member, 4001).await;
+        }
+        let feed = fixture.feed_after(0).await;
+        let records = feed.iter().map(|entry| &entry.record);
+        let expected: Vec<_> = records
+            .filter(|record| record.undone.is_none())
+            .map(|record| SearchedScan {
+                scan: DeviceScan {
+                    scan_id: record.scan_id,
+                    event_id: record.event_id,
+                    gate_id: record.gate_id,
+                    at: record.scanned_at,
+                    received_at: record.received_at,
+                    is_upload: record.source == Source::Sync,
+                    is_invalid: false,
+                },
+                device_id: record.device_id,
+                ticket_id: record.ticket_id,
+                is_duplicate: record.result == ScanResult::Duplicate,
+            })
+            .collect();
+        assert_eq!(expected.len(), 5);
+        let all = page_after(0, 100).await;
+        assert_eq!(all.scans, expected);
+        assert_eq!(
+            (all.last, all.is_full),
+            (feed.last().map(|entry| entry.position), false)
+        );
+        // In pages, each entry is read once.
+        let (mut position, mut paged) = (0, Vec::new());
+        loop {
+            let page = page_after(position, 2).await;
+            assert_eq!(page.is_full, page.last.is_some_and(|last| last == position + 2));
+            paged.extend(page.scans);
+            let Some(last) = page.last else { break };
+            position = last;
+        }
+        assert_eq!(paged, expected);
+    }
+    let other = fixture.another().await;
+    let elsewhere = store
+        .searched_page(other.organization, fixture.event, 0, 100)
+        .await;
+    let elsewhere = elsewhere.expect("the feed is read");
+    assert_eq!((elsewhere.last, elsewhere.scans), (None, Vec::new()));
 }
 
 pub(crate) async fn changes_of_signals_are_read_in_their_order(fixture: Fixture) {

@@ -15,15 +15,14 @@ use tokio::time::{Instant, sleep};
 
 use super::{SignalCounts, SignalFeed};
 use crate::model::{
-    DeviceId, OrganizationId, ScanId, ScanRecord, ScanResult, SignalId, SignalKind, SignalSettings, TicketId,
-    Timestamp,
+    DeviceId, OrganizationId, ScanId, SignalId, SignalKind, SignalSettings, TicketId, Timestamp,
 };
 use crate::node::Feed;
 use crate::node::background::OneNodeTask;
 use crate::node::webhooks::Webhooks;
 use crate::node::write_queue::{BulkKind, BulkWrites};
 use crate::rules::signals::{DeviceScan, Opening, ticket_signals};
-use crate::store::{FeedAhead, ReadEntries, SignalWatch, SignalWrite, Store, StoreError};
+use crate::store::{FeedAhead, ReadEntries, SearchedScan, SignalWatch, SignalWrite, Store, StoreError};
 
 /// The name of the task's lease and of its cursors.
 const TASK: &str = "signals";
@@ -34,8 +33,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How many feeds are read in a run.
 const FEEDS_PER_RUN: u16 = 64;
 
-/// How many entries of a feed are read at once.
-const PAGE_SIZE: u16 = 1_000;
+/// How many entries of a feed are read at once. Each page costs several statements and a commit.
+const PAGE_SIZE: u16 = 4_000;
 
 /// The pause before the next page of a feed that has more. A page costs several statements, so while scans arrive quickly,
 /// they gather meanwhile.
@@ -157,50 +156,44 @@ impl Searcher {
     /// Reads a page of a feed. Returns whether more follow.
     async fn read_feed(&self, feed: &FeedAhead, settings: &SignalSettings) -> Result<bool, StoreError> {
         let (organization, event) = (feed.organization_id, feed.event_id);
-        let entries = self
+        let page = self
             .search
             .store
-            .feed_entries(organization, event, feed.position, PAGE_SIZE)
+            .searched_page(organization, event, feed.position, PAGE_SIZE)
             .await?;
-        let is_full = entries.len() == usize::from(PAGE_SIZE);
-        let last = entries.last().map_or(feed.last, |entry| entry.position);
-        let records: Vec<ScanRecord> = entries
-            .into_iter()
-            .map(|entry| entry.record)
-            .filter(|record| record.undone.is_none())
-            .collect();
+        let last = page.last.unwrap_or(feed.last);
         let mut write = SignalWrite {
             organization_id: organization,
             read: Some(ReadEntries {
                 event_id: event,
                 from: feed.position,
-                // A page that is not full reaches the end of the feed, whose last entries may have been replaced.
-                to: if is_full { last } else { last.max(feed.last) },
+                // A page that is not full reaches the end of the feed.
+                to: if page.is_full { last } else { last.max(feed.last) },
             }),
             windows: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
             grown: Vec::new(),
         };
-        let rehearsing = self.search_devices(&records, settings, &mut write).await?;
-        self.search_tickets(&records, &rehearsing, settings, &mut write)
+        let rehearsing = self.search_devices(&page.scans, settings, &mut write).await?;
+        self.search_tickets(&page.scans, &rehearsing, settings, &mut write)
             .await?;
         self.write(&write).await?;
-        Ok(is_full)
+        Ok(page.is_full)
     }
 
     /// What the last scans of the devices show. Returns the devices of rehearsals, whose scans need nobody's attention.
     async fn search_devices(
         &self,
-        records: &[ScanRecord],
+        searched: &[SearchedScan],
         settings: &SignalSettings,
         write: &mut SignalWrite,
     ) -> Result<HashSet<DeviceId>, StoreError> {
         let mut scans: BTreeMap<DeviceId, Vec<DeviceScan>> = BTreeMap::new();
         // A check-in by hand shows nothing of a device.
-        for record in records {
-            if let Some(device) = record.device_id {
-                scans.entry(device).or_default().push(DeviceScan::from(record));
+        for searched in searched {
+            if let Some(device) = searched.device_id {
+                scans.entry(device).or_default().push(searched.scan);
             }
         }
         if scans.is_empty() {
@@ -239,23 +232,23 @@ impl Searcher {
     /// What the scans of the tickets show that were denied as duplicates.
     async fn search_tickets(
         &self,
-        records: &[ScanRecord],
+        searched: &[SearchedScan],
         rehearsing: &HashSet<DeviceId>,
         settings: &SignalSettings,
         write: &mut SignalWrite,
     ) -> Result<(), StoreError> {
         let mut denials: BTreeMap<TicketId, BTreeSet<(Timestamp, ScanId)>> = BTreeMap::new();
-        let duplicates = records
+        let duplicates = searched
             .iter()
-            .filter(|record| record.result == ScanResult::Duplicate)
-            .filter(|record| {
-                !record
+            .filter(|searched| searched.is_duplicate)
+            .filter(|searched| {
+                !searched
                     .device_id
                     .is_some_and(|device| rehearsing.contains(&device))
             });
-        for record in duplicates {
-            if let Some(ticket) = record.ticket_id {
-                let scan = (record.scanned_at, record.scan_id);
+        for searched in duplicates {
+            if let Some(ticket) = searched.ticket_id {
+                let scan = (searched.scan.at, searched.scan.scan_id);
                 denials.entry(ticket).or_default().insert(scan);
             }
         }

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Opening, count, millis};
 use crate::model::{
-    DeviceId, EventId, GateId, ScanId, ScanRecord, ScanResult, Signal, SignalDetails, SignalId, SignalKind,
-    SignalSettings, Source, Timestamp,
+    DeviceId, EventId, GateId, ScanId, Signal, SignalDetails, SignalId, SignalKind, SignalSettings, Timestamp,
 };
 
 /// Of how many scans `device_errors` takes the share.
@@ -36,20 +35,6 @@ pub struct DeviceScan {
     pub is_upload: bool,
     /// Whether it is no ticket.
     pub is_invalid: bool,
-}
-
-impl From<&ScanRecord> for DeviceScan {
-    fn from(record: &ScanRecord) -> Self {
-        Self {
-            scan_id: record.scan_id,
-            event_id: record.event_id,
-            gate_id: record.gate_id,
-            at: record.scanned_at,
-            received_at: record.received_at,
-            is_upload: record.source == Source::Sync,
-            is_invalid: record.result == ScanResult::InvalidToken,
-        }
-    }
 }
 
 /// A scan in the window: its time, whether it is no ticket, and the low half of its id.

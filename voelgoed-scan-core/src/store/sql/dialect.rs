@@ -167,6 +167,8 @@ pub(crate) struct Statements {
     pub(crate) hold_lease: Option<&'static str>,
     /// Gives up a lease.
     pub(crate) release_lease: Option<&'static str>,
+    /// Reads what a search for signals needs of scans ([`BulkRow`]).
+    pub(crate) signal_scans: &'static str,
     /// Reads the windows of devices, from which signals are found.
     pub(crate) load_signal_windows: &'static str,
     /// Writes the windows of devices.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use uuid::fmt::Simple;
 
 use crate::model::{EventId, OrganizationId, ScanId, ScanRecord};
+use crate::store::sql::bulk::{BulkRow, Column, column};
 use crate::store::sql::lookup::IdLookup;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{FeedEntry, FeedStore, StoreError};
@@ -21,11 +22,8 @@ use crate::store::{FeedEntry, FeedStore, StoreError};
 /// How many batches of entries are read at once. A batch has at most as many entries as a transaction records scans.
 const MAX_BATCHES_PER_READ: i64 = 32;
 
-/// How many batches are read at once for a large page.
-const MAX_BATCHES_PER_LARGE_READ: i64 = 128;
-
-/// From how many entries a page is large.
-const LARGE_PAGE: usize = 1_000;
+/// How many batches are read at once where nobody waits for the entries.
+const MAX_BATCHES_PER_LARGE_READ: i64 = 256;
 
 type EventKey = (OrganizationId, EventId);
 
@@ -62,17 +60,12 @@ impl<D: Dialect> FeedStore for Sql<D> {
         let mut connection = self.read().await?;
         let mut entries = Vec::new();
         let limit = usize::from(limit);
-        let max_batches = if limit < LARGE_PAGE {
-            MAX_BATCHES_PER_READ
-        } else {
-            MAX_BATCHES_PER_LARGE_READ
-        };
         while entries.len() < limit {
             let rows = query::<D>(statement!("feed/batches.sql"))
                 .id(organization.as_uuid())
                 .id(event.as_uuid())
                 .int(after)
-                .int(max_batches)
+                .int(MAX_BATCHES_PER_READ)
                 .fetch_all(&mut *connection)
                 .await?;
             let places = places(&rows, after, limit - entries.len())?;
@@ -162,11 +155,54 @@ fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {
 
 /// The place of a scan in a feed.
 #[derive(Debug, Serialize)]
-struct Place {
+pub(crate) struct Place {
     p: i64,
     k: Simple,
     /// 1 for a change of a recorded scan. SQLite has no other truth values.
     c: u8,
+}
+
+impl Place {
+    pub(crate) fn position(&self) -> i64 {
+        self.p
+    }
+}
+
+impl BulkRow for Place {
+    fn columns(rows: &[Self]) -> Vec<Column<'_>> {
+        vec![
+            column!(Int, rows, row => row.p),
+            column!(Id, rows, row => row.k.into_uuid()),
+            column!(Int, rows, row => row.c.into()),
+        ]
+    }
+}
+
+/// The places after a position, at most `limit`. Fewer only at the end of the feed.
+pub(crate) async fn places_after<D: Dialect>(
+    organization: OrganizationId,
+    event: EventId,
+    after: i64,
+    limit: usize,
+    connection: &mut D::Connection,
+) -> Result<Vec<Place>, StoreError> {
+    let mut found: Vec<Place> = Vec::new();
+    while found.len() < limit {
+        let from = found.last().map_or(after, Place::position);
+        let batches = query::<D>(statement!("feed/batches.sql"))
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .int(from)
+            .int(MAX_BATCHES_PER_LARGE_READ)
+            .fetch_all(&mut *connection)
+            .await?;
+        let more = places(&batches, from, limit - found.len())?;
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    Ok(found)
 }
 
 /// The places after a position that some batches hold, at most `limit`.

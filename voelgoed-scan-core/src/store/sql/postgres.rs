@@ -195,6 +195,7 @@ impl Dialect for Postgres {
         others_cut_off: Some(statement!("nodes/others_cut_off.postgres.sql")),
         hold_lease: Some(statement!("background/hold_lease.postgres.sql")),
         release_lease: Some(statement!("background/release_lease.postgres.sql")),
+        signal_scans: statement!("signals/scans.postgres.sql"),
         load_signal_windows: statement!("signals/load_windows.postgres.sql"),
         put_signal_windows: statement!("signals/put_windows.postgres.sql"),
         claim_deliveries: statement!("deliveries/claim.postgres.sql"),

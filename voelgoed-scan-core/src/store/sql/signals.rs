@@ -14,19 +14,20 @@ use uuid::fmt::Simple;
 
 use crate::audit::Audit;
 use crate::model::{
-    DeviceId, DeviceSettings, EventId, OrganizationId, Signal, SignalKind, SignalSettings,
-    SignalSettingsPatch, TicketId, Timestamp,
+    DeviceId, DeviceSettings, EventId, OrganizationId, ScanResult, Signal, SignalKind, SignalSettings,
+    SignalSettingsPatch, Source, TicketId, Timestamp,
 };
-use crate::rules::signals::{DeviceWindow, OrganizationState, Presentation};
+use crate::rules::signals::{DeviceScan, DeviceWindow, OrganizationState, Presentation};
 use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::signal_settings_changed;
 use crate::store::sql::background::advance_cursor;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
+use crate::store::sql::feed::{Place, places_after};
 use crate::store::sql::lookup::{IdLookup, json_text};
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
 use crate::store::{
-    Cursor, LoadedWindow, Page, PageRequest, SignalChange, SignalFilter, SignalStore, SignalWatch,
-    SignalWrite, StoreError,
+    Cursor, LoadedWindow, Page, PageRequest, SearchedPage, SearchedScan, SignalChange, SignalFilter,
+    SignalStore, SignalWatch, SignalWrite, StoreError,
 };
 
 /// A window as the statement reads it.
@@ -218,6 +219,32 @@ impl<D: Dialect> SignalStore for Sql<D> {
         states::read::<D>(settings, now, &mut *self.read().await?).await
     }
 
+    async fn searched_page(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+        after: i64,
+        limit: u16,
+    ) -> Result<SearchedPage, StoreError> {
+        let mut connection = self.read().await?;
+        let limit = usize::from(limit);
+        let places = places_after::<D>(organization, event, after, limit, &mut connection).await?;
+        let rows = query::<D>(D::SQL.signal_scans)
+            .id(organization.as_uuid())
+            .rows(&places)
+            .fetch_all(&mut connection)
+            .await?;
+        let scans = rows
+            .iter()
+            .map(|row| searched_scan(event, row))
+            .collect::<Result<_, _>>()?;
+        Ok(SearchedPage {
+            last: places.last().map(Place::position),
+            is_full: places.len() == limit,
+            scans,
+        })
+    }
+
     async fn device_windows(
         &self,
         organization: OrganizationId,
@@ -335,6 +362,29 @@ impl<D: Dialect> SignalStore for Sql<D> {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+fn searched_scan<D: Dialect>(event: EventId, row: &Row<D>) -> Result<SearchedScan, StoreError> {
+    let source: Source = row.parse("source")?;
+    let result: ScanResult = row.parse("result")?;
+    Ok(SearchedScan {
+        scan: DeviceScan {
+            scan_id: row.id("scan_id")?,
+            event_id: event,
+            gate_id: row.id("gate_id")?,
+            at: row.time("scanned_at")?,
+            received_at: row.time("received_at")?,
+            is_upload: source == Source::Sync,
+            is_invalid: result == ScanResult::InvalidToken,
+        },
+        // The column holds the API key of a check-in by hand, which no device made.
+        device_id: match source {
+            Source::Online | Source::Sync => Some(row.id("device_id")?),
+            Source::Desk => None,
+        },
+        ticket_id: row.opt_id("ticket_id")?,
+        is_duplicate: result == ScanResult::Duplicate,
+    })
 }
 
 fn signal<D: Dialect>(row: &Row<D>) -> Result<Signal, StoreError> {

@@ -221,6 +221,7 @@ impl Dialect for Sqlite {
         others_cut_off: None,
         hold_lease: None,
         release_lease: None,
+        signal_scans: statement!("signals/scans.sqlite.sql"),
         load_signal_windows: statement!("signals/load_windows.sqlite.sql"),
         put_signal_windows: statement!("signals/put_windows.sqlite.sql"),
         claim_deliveries: statement!("deliveries/claim.sqlite.sql"),
