@@ -194,8 +194,8 @@ macro_rules! dialect_basics {
                 Value::Int(int) => arguments.add(int),
                 Value::Float(float) => arguments.add(float),
                 Value::Bool(bool) => arguments.add(bool),
-                Value::Text(text) => arguments.add(text.map(str::to_owned)),
-                Value::Bytes(bytes) => arguments.add(bytes.map(<[u8]>::to_vec)),
+                Value::Text(text) => arguments.add(text),
+                Value::Bytes(bytes) => arguments.add(bytes),
             }
         }
 
