@@ -24,6 +24,7 @@ pub mod config;
 mod console;
 pub mod cors;
 mod cut;
+mod drain;
 mod head;
 mod json;
 mod last_seen;

@@ -120,7 +120,7 @@ async fn respond(
         .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
     // HTTP/2 has GOAWAY instead.
-    if state.draining.is_cancelled() && version < Version::HTTP_2 {
+    if state.drain.has_begun() && version < Version::HTTP_2 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(if method == Method::HEAD {

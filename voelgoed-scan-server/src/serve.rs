@@ -33,6 +33,7 @@ use crate::client_address::TrustedProxies;
 use crate::clock::{self, Clock};
 use crate::config::{Config, PhoenixError};
 use crate::cors::Cors;
+use crate::drain::Drain;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::{LiveReader, Metrics, MetricsToken};
@@ -163,7 +164,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         trusted_proxies: TrustedProxies::new(config.trusted_proxies),
         connection_timeout: config.connection_timeout,
         body_reader: BodyReader::new(config.connection_timeout),
-        draining: CancellationToken::new(),
+        drain: Drain::default(),
         changes: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
@@ -223,9 +224,8 @@ impl Running {
     /// Announces the stop: `/readyz` answers 503, and every response asks its client to open another connection next time
     /// (`Connection: close`, GOAWAY). The server accepts and serves as before.
     pub fn drain(&self) {
-        if !self.state.draining.is_cancelled() {
+        if self.state.drain.begin() {
             tracing::info!("draining");
-            self.state.draining.cancel();
         }
     }
 

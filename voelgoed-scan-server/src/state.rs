@@ -16,6 +16,7 @@ use crate::changes::Changes;
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::cors::Cors;
+use crate::drain::Drain;
 use crate::last_seen::LastSeen;
 use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
 use crate::metrics::{LiveReader, Metrics, MetricsToken};
@@ -48,8 +49,8 @@ pub(crate) struct ServerState {
     /// How long a connection may make no progress.
     pub(crate) connection_timeout: Duration,
     pub(crate) body_reader: BodyReader,
-    /// Cancelled when the stop is announced.
-    pub(crate) draining: CancellationToken,
+    /// The announcement of the stop.
+    pub(crate) drain: Drain,
     /// Cancelled when the server stops; event streams end then.
     pub(crate) stopping: CancellationToken,
     /// The OpenAPI document, built at the first request for it.

@@ -106,7 +106,7 @@ pub(crate) fn ready() -> Route {
 }
 
 async fn run_ready(state: Arc<ServerState>) -> HandlerResult {
-    if state.draining.is_cancelled() {
+    if state.drain.has_begun() {
         return Err(Problem::not_ready(json!({ "server": "stopping" })).into());
     }
     if state.readiness.failure(&state).await.is_some() {

@@ -26,6 +26,7 @@ use super::progress::{Progress, Verdict};
 use super::socket::Socket;
 use crate::body::ClientGone;
 use crate::cut::CuttableExecutor;
+use crate::drain::Drain;
 use crate::pipeline;
 use crate::state::ServerState;
 use crate::tls;
@@ -86,7 +87,8 @@ async fn serve_stream(
             Some(tls) => negotiate_tls(socket, tls).await,
         }
     };
-    let stopping = state.stopping.clone();
+    // A token of its own: the future of a connection looks at it each time it is polled, and connections share no lock.
+    let stopping = state.stopping.child_token();
     let negotiated = tokio::select! {
         negotiated = timeout(limit, negotiate) => negotiated,
         () = stopped_for(&stopping, STOP_GRACE) => return,
@@ -95,7 +97,7 @@ async fn serve_stream(
         tracing::debug!("a connection sent no valid first bytes");
         return;
     };
-    let draining = state.draining.clone();
+    let draining = Arc::clone(&state);
     let service = service_fn({
         let progress = Arc::clone(&progress);
         move |request| {
@@ -130,7 +132,7 @@ async fn serve_stream(
         Box::pin(async move {
             tokio::select! {
                 () = stopping.cancelled() => {}
-                () = drained(&draining, &progress) => {}
+                () = drained(&draining.drain, &progress) => {}
             }
         })
     } else {
@@ -150,8 +152,8 @@ async fn stopped_for(stopping: &CancellationToken, duration: Duration) {
 
 /// Waits for the drain, and for the first request of the connection: one that is opened during the drain serves what its
 /// client sends first.
-async fn drained(draining: &CancellationToken, progress: &Progress) {
-    draining.cancelled().await;
+async fn drained(drain: &Drain, progress: &Progress) {
+    drain.begun().await;
     progress.first_request().await;
 }
 
