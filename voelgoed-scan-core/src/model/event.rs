@@ -215,6 +215,34 @@ impl EventPut {
             manifest_max_age_s: twelve_hours(),
         }
     }
+
+    /// The new event that the request makes.
+    #[must_use]
+    pub fn event(&self, organization: OrganizationId, id: EventId, now: Timestamp) -> Event {
+        Event {
+            id,
+            organization_id: organization,
+            name: self.name.clone(),
+            status: self.status,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            doors_open_at: self.doors_open_at,
+            doors_close_at: self.doors_close_at,
+            rescheduled_at: self.rescheduled_at,
+            time_zone: self.time_zone.clone(),
+            day_starts_at: self.day_starts_at,
+            capacity: self.capacity,
+            reentry: self.reentry,
+            allow_unsigned: self.allow_unsigned,
+            allow_media: self.allow_media,
+            rehearsal: self.rehearsal,
+            ticket_classes: self.ticket_classes.clone().unwrap_or_default(),
+            stale_manifest: self.stale_manifest,
+            manifest_max_age_s: self.manifest_max_age_s,
+            inserted_at: now,
+            updated_at: now,
+        }
+    }
 }
 
 const fn never() -> Reentry {

@@ -60,3 +60,22 @@ pub struct GatePut {
     #[serde(default)]
     pub ticket_classes: Option<Vec<ClassName>>,
 }
+
+impl GatePut {
+    /// The new gate that the request makes.
+    #[must_use]
+    pub fn gate(&self, organization: OrganizationId, event: EventId, id: GateId, now: Timestamp) -> Gate {
+        Gate {
+            id,
+            organization_id: organization,
+            event_id: event,
+            name: self.name.clone(),
+            code: self.code.clone(),
+            status: self.status,
+            capacity: self.capacity,
+            ticket_classes: self.ticket_classes.clone(),
+            inserted_at: now,
+            updated_at: now,
+        }
+    }
+}

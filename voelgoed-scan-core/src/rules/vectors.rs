@@ -22,10 +22,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceScope, DeviceStatus, Event, EventPut, Fingerprint,
-    Gate, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, Medium, OrganizationId, Override, Reading, Reason,
-    Recorded, Reentry, RuleSettings, ScanId, ScanResult, ScannedBy, SessionId, SigningKey, TicketFacts,
-    Timestamp, Verification,
+    Attempt, Claims, DecidedBy, Denial, DeviceId, DeviceScope, DeviceStatus, Event, EventId, EventPut,
+    Fingerprint, Gate, GateId, GatePut, KeyFormat, KeyId, KeyStatus, Ledger, Medium, OrganizationId,
+    Override, Reading, Reason, Recorded, Reentry, RuleSettings, ScanId, ScanResult, ScannedBy, SessionId,
+    SigningKey, TicketFacts, Timestamp, Verification,
 };
 use crate::rules::{BatchFacts, SessionFacts, decide_batch};
 use crate::token::vectors::Mismatch;
@@ -162,17 +162,12 @@ const fn session() -> SessionId {
     SessionId::from_uuid(uuid(5))
 }
 
-/// The members of a request with its defaults, as the stored thing has them.
-fn stored<Put: DeserializeOwned + serde::Serialize, Stored: DeserializeOwned>(
+/// A request with these members, and defaults for the others.
+fn request<Put: DeserializeOwned>(
     defaults: Value,
     members: &Map<String, Value>,
-    added: Value,
-) -> Result<Stored, serde_json::Error> {
-    let put: Put = serde_json::from_value(merged(defaults, members))?;
-    let Value::Object(added) = added else {
-        unreachable!("the added members are an object")
-    };
-    serde_json::from_value(merged(serde_json::to_value(put)?, &added))
+) -> Result<Put, serde_json::Error> {
+    serde_json::from_value(merged(defaults, members))
 }
 
 fn merged(mut object: Value, members: &Map<String, Value>) -> Value {
@@ -189,31 +184,21 @@ impl PreparedCase {
             reason,
         };
         let at = Timestamp::from_millis(0);
-        let place = json!({ "organization_id": organization(), "inserted_at": at, "updated_at": at });
-        let with = |more: Value| match more {
-            Value::Object(more) => merged(place.clone(), &more),
-            other => other,
-        };
-        let event: Event = stored::<EventPut, _>(
-            json!({ "name": "Event", "status": "live" }),
-            &case.event,
-            with(json!({ "id": uuid(2), "ticket_classes": [] })),
-        )
-        .map_err(|error| invalid(format!("its event: {error}")))?;
-        let gate = stored::<GatePut, _>(
-            json!({ "name": "Gate", "status": "open" }),
-            &case.gate,
-            with(json!({ "id": uuid(3), "event_id": event.id })),
-        )
-        .map_err(|error| invalid(format!("its gate: {error}")))?;
+        let event: EventPut = request(json!({ "name": "Event", "status": "live" }), &case.event)
+            .map_err(|error| invalid(format!("its event: {error}")))?;
+        let event = event.event(organization(), EventId::from_uuid(uuid(2)), at);
+        let gate: GatePut = request(json!({ "name": "Gate", "status": "open" }), &case.gate)
+            .map_err(|error| invalid(format!("its gate: {error}")))?;
+        let gate = gate.gate(organization(), event.id, GateId::from_uuid(uuid(3)), at);
         let ticket = |members: &Map<String, Value>| {
             let ticket = json!({
-                "id": uuid(4), "event_id": event.id, "code": TICKET_CODE, "status": "active", "ticket_class": null,
+                "id": uuid(4), "organization_id": organization(), "inserted_at": at, "updated_at": at,
+                "event_id": event.id, "code": TICKET_CODE, "status": "active", "ticket_class": null,
                 "gate_ids": null, "seat": null, "valid_from": null, "valid_until": null, "entry_limit": 1,
                 "scan_count": 0, "note": null
             });
             Ok(TicketFacts {
-                ticket: serde_json::from_value(merged(with(ticket), members))?,
+                ticket: request(ticket, members)?,
                 ledger: Ledger::default(),
                 version: 1,
             })

@@ -30,7 +30,7 @@ impl<D: Dialect> Events for Sql<D> {
         audit: Audit<'_>,
     ) -> Result<PutOutcome<Event>, StoreError> {
         let mut transaction = self.write_audited(organization).await?;
-        let new = new_event(organization, id, event, now);
+        let new = event.event(organization, id, now);
         let is_new = insert_event::<D>(&new, &mut transaction).await?;
         if is_new && is_deleted::<D>(organization, id, &mut transaction).await? {
             return Ok(PutOutcome::Conflict(
@@ -117,18 +117,7 @@ impl<D: Dialect> Events for Sql<D> {
         {
             return Ok(PutOutcome::Missing);
         }
-        let new = Gate {
-            id,
-            organization_id: organization,
-            event_id: event,
-            name: gate.name.clone(),
-            code: gate.code.clone(),
-            status: gate.status,
-            capacity: gate.capacity,
-            ticket_classes: gate.ticket_classes.clone(),
-            inserted_at: now,
-            updated_at: now,
-        };
+        let new = gate.gate(organization, event, id, now);
         if is_code_taken::<D>(&new, &mut transaction).await? {
             return Ok(PutOutcome::Conflict("another gate of this event has this code"));
         }
@@ -170,32 +159,6 @@ impl<D: Dialect> Events for Sql<D> {
     ) -> Result<Page<Gate>, StoreError> {
         let (_permit, mut connection) = self.read_bulk().await?;
         list_gates::<D>(organization, event, page, &mut connection).await
-    }
-}
-
-fn new_event(organization: OrganizationId, id: EventId, event: &EventPut, now: Timestamp) -> Event {
-    Event {
-        id,
-        organization_id: organization,
-        name: event.name.clone(),
-        status: event.status,
-        starts_at: event.starts_at,
-        ends_at: event.ends_at,
-        doors_open_at: event.doors_open_at,
-        doors_close_at: event.doors_close_at,
-        rescheduled_at: event.rescheduled_at,
-        time_zone: event.time_zone.clone(),
-        day_starts_at: event.day_starts_at,
-        capacity: event.capacity,
-        reentry: event.reentry,
-        allow_unsigned: event.allow_unsigned,
-        allow_media: event.allow_media,
-        rehearsal: event.rehearsal,
-        ticket_classes: event.ticket_classes.clone().unwrap_or_default(),
-        stale_manifest: event.stale_manifest,
-        manifest_max_age_s: event.manifest_max_age_s,
-        inserted_at: now,
-        updated_at: now,
     }
 }
 
