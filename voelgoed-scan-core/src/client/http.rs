@@ -19,6 +19,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
+use rustls::crypto::{CryptoProvider, KeyProvider};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
 
 use crate::client::{HttpHeader, HttpMethod, HttpRequest, HttpResponse, Transport, TransportError};
 
@@ -42,6 +45,17 @@ const KEEP_ALIVE: KeepAlive = KeepAlive {
     interval: Duration::from_secs(20),
     timeout: Duration::from_secs(5),
 };
+
+/// Loads no private keys: a phone identifies itself by its token, never by a certificate. So its library needs no code that
+/// signs with RSA or ECDSA.
+#[derive(Debug)]
+struct NoClientKeys;
+
+impl KeyProvider for NoClientKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("a phone has no certificate".to_owned()))
+    }
+}
 
 type HyperClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -91,7 +105,10 @@ impl HttpTransport {
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_keepalive(Some(keep_alive.interval));
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .with_provider_and_webpki_roots(CryptoProvider {
+                key_provider: &NoClientKeys,
+                ..rustls::crypto::ring::default_provider()
+            })
             .map_err(unreachable)?
             .https_or_http()
             .enable_all_versions()
