@@ -14,8 +14,8 @@ use voelgoed_scan_core::manifest::{
     Manifest, ManifestDraft, ManifestFacts, ManifestTicket, TicketKey, VerifiedManifest,
 };
 use voelgoed_scan_core::model::{
-    CustomMessages, Direction, Event, EventId, Gate, GateId, KeyFormat, KeyStatus, OrganizationId, Reading,
-    ScanId, ScanResult, SigningKey, TicketCode, TicketStatus, Timestamp,
+    CustomMessages, Direction, EventId, EventPut, GateId, GatePut, KeyFormat, KeyStatus, OrganizationId,
+    Reading, ScanId, ScanResult, SigningKey, TicketCode, TicketStatus, Timestamp,
 };
 use voelgoed_scan_core::token::{Keyring, MasterSecret, Vg2Claims};
 
@@ -54,19 +54,12 @@ fn fixture() -> Fixture {
         key(KeyFormat::Vg2, Some(master.vg2_public_key(organization, kid))),
     ];
     let keyring = Keyring::derive(&master, organization, &keys).expect("a keyring");
-    let of_event: Event = serde_json::from_value(json!({
-        "id": EVENT, "organization_id": ORGANIZATION, "name": "Opening night", "status": "live",
-        "starts_at": null, "ends_at": null, "capacity": null, "reentry": "never", "allow_unsigned": false,
-        "ticket_classes": [], "stale_manifest": "warn", "manifest_max_age_s": 43_200,
-        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
-    }))
-    .expect("an event");
-    let gate: Gate = serde_json::from_value(json!({
-        "id": GATE, "organization_id": ORGANIZATION, "event_id": EVENT, "name": "Main", "code": null,
-        "status": "open", "capacity": null, "ticket_classes": null,
-        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
-    }))
-    .expect("a gate");
+    let put: EventPut =
+        serde_json::from_value(json!({ "name": "Opening night", "status": "live" })).expect("an event");
+    let of_event = put.event(organization, event, now());
+    let gate_id = GATE.parse().expect("an id");
+    let put: GatePut = serde_json::from_value(json!({ "name": "Main", "status": "open" })).expect("a gate");
+    let gate = put.gate(organization, event, gate_id, now());
     let codes: Vec<_> = std::iter::repeat_with(TicketCode::generate)
         .take(TICKETS)
         .collect();

@@ -11,9 +11,9 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use voelgoed_scan_core::model::{
-    AuditContext, Claims, Direction, Event, EventId, EventPut, Gate, GateId, GatePut, KeyFormat, KeyStatus,
-    Ledger, Name, OrganizationId, Reason, ScanAnswer, ScanRequest, SessionStart, SigningKey, Ticket,
-    TicketCode, TicketFacts, Timestamp,
+    AuditContext, Claims, Direction, EventId, EventPut, GateId, GatePut, KeyFormat, KeyStatus, Ledger, Name,
+    OrganizationId, Reason, ScanAnswer, ScanRequest, SessionStart, SigningKey, Ticket, TicketCode,
+    TicketFacts, Timestamp,
 };
 use voelgoed_scan_core::node::Setup;
 use voelgoed_scan_core::rules::{ScanContext, ScanDay, decide};
@@ -100,19 +100,20 @@ fn token_benches(criterion: &mut Criterion) {
 }
 
 fn decision_benches(criterion: &mut Criterion) {
-    let event: Event = serde_json::from_value(json!({
-        "id": EVENT, "organization_id": ORGANIZATION, "name": "Opening night", "status": "live",
-        "starts_at": null, "ends_at": null, "capacity": 20_000, "reentry": "never", "allow_unsigned": false,
-        "ticket_classes": ["VIP"], "stale_manifest": "warn", "manifest_max_age_s": 43_200,
-        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    let (organization, event) = (
+        ORGANIZATION.parse().expect("an id"),
+        EVENT.parse().expect("an id"),
+    );
+    let put: EventPut = serde_json::from_value(json!({
+        "name": "Opening night", "status": "live", "capacity": 20_000, "ticket_classes": ["VIP"]
     }))
     .expect("an event");
-    let gate: Gate = serde_json::from_value(json!({
-        "id": GATE, "organization_id": ORGANIZATION, "event_id": EVENT, "name": "Main", "code": null,
-        "status": "open", "capacity": 500, "ticket_classes": ["VIP"],
-        "inserted_at": "2026-11-01T00:00:00.000Z", "updated_at": "2026-11-01T00:00:00.000Z"
+    let event = put.event(organization, event, now());
+    let put: GatePut = serde_json::from_value(json!({
+        "name": "Main", "status": "open", "capacity": 500, "ticket_classes": ["VIP"]
     }))
     .expect("a gate");
+    let gate = put.gate(organization, event.id, GATE.parse().expect("an id"), now());
     let ticket: Ticket = serde_json::from_value(json!({
         "id": "0192f0c1-7a4e-7000-8000-000000000004", "organization_id": ORGANIZATION, "event_id": EVENT,
         "code": CODE, "status": "active", "ticket_class": "VIP", "gate_ids": [GATE], "seat": null,
