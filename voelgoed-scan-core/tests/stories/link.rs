@@ -73,6 +73,8 @@ pub(crate) struct Delivered {
     pub(crate) status: u16,
     /// When the server answered.
     pub(crate) answered_at: Timestamp,
+    /// When the phone got the answer.
+    pub(crate) delivered_at: Timestamp,
     /// The JSON body, or null.
     pub(crate) body: Value,
     /// The JSON body of the request.
@@ -254,6 +256,7 @@ impl Transport for LinkTransport {
             call,
             status: response.status,
             answered_at,
+            delivered_at: self.0.clock.now(),
             body: serde_json::from_slice(&response.body).unwrap_or_default(),
             request: sent,
             genuine,

@@ -22,10 +22,10 @@ use crate::server::Server;
 /// What a phone was told, and in which state it is.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The server said that the device is inactive.
-    told_inactive: bool,
+    /// When the server first said that the device is inactive.
+    told_inactive: Option<Timestamp>,
     /// The server said that there is no session, and none was started since.
-    told_session_over: bool,
+    told_session_over: Option<Timestamp>,
     /// The tickets that the server denied, with the time of its answer and whether their status was the reason.
     denied: HashMap<usize, (Timestamp, bool)>,
     /// When the manifest of an event was last made that the phone got.
@@ -50,8 +50,8 @@ pub(super) struct Known {
 /// What the server said that a phone keeps: whether the device is inactive, whether the session is over, and of which tickets
 /// and events it knows.
 type Told = (
-    bool,
-    bool,
+    Option<Timestamp>,
+    Option<Timestamp>,
     HashMap<usize, (Timestamp, bool)>,
     HashMap<EventId, Timestamp>,
 );
@@ -69,12 +69,21 @@ impl Known {
         self.disk_is_full = full;
     }
 
+    /// When the server said what an error says.
+    fn when_told(&self, code: &str) -> Option<Timestamp> {
+        match code {
+            "device_inactive" => self.told_inactive,
+            "no_active_session" => self.told_session_over,
+            _ => None,
+        }
+    }
+
     /// The app starts again. What it was told while its disk was full was nowhere but in its memory.
     fn restart(&mut self) {
         if self.disk_is_full {
             let (inactive, session_over, denied, manifests) = self.stored.clone();
-            self.told_inactive &= inactive;
-            self.told_session_over &= session_over;
+            self.told_inactive = self.told_inactive.and(inactive);
+            self.told_session_over = self.told_session_over.and(session_over);
             self.denied = denied;
             self.manifests = manifests;
         }
@@ -316,7 +325,10 @@ impl Story {
                     }
                 }
                 Err(error) => {
-                    fails_late |= decided_at.is_some_and(|decided_at| decided_at < at);
+                    let was_told = self.known[burst.phone].when_told(error.code());
+                    fails_late |= decided_at.is_some_and(|decided_at| {
+                        decided_at < at && was_told.is_none_or(|told_at| told_at < decided_at)
+                    });
                     errors.push(error.code().to_owned());
                 }
             }
@@ -346,7 +358,7 @@ impl Story {
             burst.frames,
             if burst.overrides { " overriding" } else { "" },
         ));
-        // An error is no verdict: the next caller tries again, and may get one. It then stays.
+        // An error is no verdict: the next caller tries again, and may get one. It then stays until the phone is told to stop.
         let is_mixed = !verdicts.is_empty() && !errors.is_empty();
         if !burst.overrides && (verdicts.len() > 1 || is_mixed && (fails_late || !may_fail)) {
             self.violate(Rule::OneReadingOneVerdict, format!("{texts:?} and {errors:?}"));
@@ -375,9 +387,9 @@ impl Story {
         };
         let known = &self.known[phone];
         let problem = state.problem.as_ref().map(|problem| problem.code);
-        let expected = if known.told_inactive {
+        let expected = if known.told_inactive.is_some() {
             Some(ProblemCode::DeviceInactive)
-        } else if known.told_session_over {
+        } else if known.told_session_over.is_some() {
             Some(ProblemCode::NoActiveSession)
         } else {
             None

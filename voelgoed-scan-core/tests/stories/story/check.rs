@@ -23,9 +23,13 @@ impl Story {
             let code = exchange.body["code"].as_str().unwrap_or_default().to_owned();
             let known = &mut self.known[phone];
             match (exchange.call.as_str(), exchange.status) {
-                (_, 401) if code == "device_inactive" => known.told_inactive = true,
-                ("POST scanning/scan", 409) if code == "no_active_session" => known.told_session_over = true,
-                ("POST scanning/sessions", 201) => known.told_session_over = false,
+                (_, 401) if code == "device_inactive" => {
+                    known.told_inactive.get_or_insert(exchange.delivered_at);
+                }
+                ("POST scanning/scan", 409) if code == "no_active_session" => {
+                    known.told_session_over.get_or_insert(exchange.delivered_at);
+                }
+                ("POST scanning/sessions", 201) => known.told_session_over = None,
                 ("POST scanning/scan", 200) => {
                     self.note_answer(phone, &exchange.request, &exchange.body, exchange.answered_at);
                 }
@@ -170,12 +174,13 @@ impl Story {
     fn check_stopped(&mut self, shown: &Shown) {
         let known = &self.known[shown.phone];
         // A verdict of the server that was under way when the phone was told is the server's own.
+        let was_told = |told: Option<Timestamp>| told.is_some_and(|told_at| told_at < shown.at);
         if !shown.is_by_phone() || shown.verdict.repeated {
             return;
         }
-        if known.told_inactive {
+        if was_told(known.told_inactive) {
             self.violate(Rule::RevokedPhoneStops, format!("shows {}", shown.verdict.reason));
-        } else if known.told_session_over {
+        } else if was_told(known.told_session_over) {
             self.violate(Rule::EndedSessionStops, format!("shows {}", shown.verdict.reason));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::sleep;
-use voelgoed_scan_core::model::{ScanId, ScanRecord};
+use voelgoed_scan_core::model::{Reentry, ScanId, ScanRecord};
 use voelgoed_scan_core::rules::ConflictKind;
 use voelgoed_scan_core::sync::Conflict;
 
@@ -133,7 +133,8 @@ impl Story {
     }
 
     async fn check_conflicts(&mut self) {
-        if self.phones.len() > 1 || self.known[0].damaged {
+        let is_untimed = self.office.reentry == Reentry::AfterWindow && self.known[0].time_unknown;
+        if self.phones.len() > 1 || self.known[0].damaged || is_untimed {
             return;
         }
         for conflict in self.office.conflicts().await {

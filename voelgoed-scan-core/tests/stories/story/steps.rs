@@ -215,7 +215,7 @@ impl Story {
             let known = &mut self.known[phone];
             known.place = place;
             known.has_session = true;
-            known.told_session_over = false;
+            known.told_session_over = None;
             if session.is_some() && !known.revoked {
                 known.barred_by_office = false;
             }
