@@ -83,9 +83,7 @@ pub use outcomes::{
 pub use pages::{Cursor, Page, PageRequest};
 pub use registry::{Devices, Enrollments, Events, Keys, Organizations, Registry, Sessions};
 pub use report::ReportStore;
-pub use retention::{
-    DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore, RewritePlace,
-};
+pub use retention::{DeleteEventOutcome, ExpectedCounts, PurgeProgress, RetentionPage, RetentionStore};
 pub use signals::{
     LoadedWindow, ReadEntries, SearchedPage, SearchedScan, SignalChange, SignalFilter, SignalStore,
     SignalWatch, SignalWrite,

@@ -15,14 +15,6 @@ pub struct RetentionPage<T, C> {
     pub next: Option<C>,
 }
 
-/// How far the rows of a database are rewritten. The default is the begin.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RewritePlace {
-    pub(crate) table: usize,
-    pub(crate) until: Option<i64>,
-    pub(crate) is_second_round: bool,
-}
-
 /// How many scans and tickets an event must have to be deleted. `None` is any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExpectedCounts {
@@ -122,13 +114,9 @@ pub trait RetentionStore: Send + Sync {
         event: EventId,
     ) -> Result<(), StoreError>;
 
-    /// Rewrites the next rows of the tables that hold personal data, at most `limit`, where a database with files of its own
-    /// would keep what stood in their pages before. Returns where to go on; `None` at the end.
-    async fn rewrite_chunk(
-        &self,
-        place: RewritePlace,
-        limit: usize,
-    ) -> Result<Option<RewritePlace>, StoreError>;
+    /// Overwrites what the files of the database hold of former rows, where it has files of its own: in the pages from `first`
+    /// on, which begin with 1, at most `limit`. Returns where to go on; `None` at the end.
+    async fn clean_pages(&self, first: i64, limit: usize) -> Result<Option<i64>, StoreError>;
 
     /// Removes what was deleted from the files of the database, where it has files of its own. Returns false if somebody still
     /// reads the state of before: it has to be tried again. Waits for nobody.

@@ -6,7 +6,7 @@ use voelgoed_scan_core::model::{
 };
 use voelgoed_scan_core::store::{
     Acceptance, Cursor, DeleteEventOutcome, ExpectedCounts, PageRequest, PurgeProgress, PutOutcome,
-    RewritePlace, StartOutcome, Store, UndoPermission,
+    StartOutcome, Store, UndoPermission,
 };
 use voelgoed_scan_core::sync::SyncStatus;
 
@@ -204,13 +204,9 @@ pub(crate) async fn clear(
         .delete_manifest_copies(organization, event)
         .await
         .expect("the copies are deleted");
-    let mut place = RewritePlace::default();
-    while let Some(next) = store
-        .rewrite_chunk(place, limit)
-        .await
-        .expect("rows are rewritten")
-    {
-        place = next;
+    let mut page = 1;
+    while let Some(next) = store.clean_pages(page, limit).await.expect("pages are cleaned") {
+        page = next;
     }
     while !store
         .remove_deleted_content()

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::Admin;
 use crate::model::{AuditContext, EventId, OrganizationId, Timestamp};
 use crate::node::write_queue::{BulkKind, BulkPermit};
-use crate::store::{DeleteEventOutcome, ExpectedCounts, RewritePlace, StoreError};
+use crate::store::{DeleteEventOutcome, ExpectedCounts, StoreError};
 
 /// How many rows one look for personal data reads.
 const PAGE_SIZE: usize = 1000;
@@ -184,15 +184,15 @@ impl Admin {
 
     /// Removes what was deleted from the files of the database.
     async fn clean_files(&self, organization: OrganizationId) -> Result<(), StoreError> {
-        let mut place = RewritePlace::default();
+        let mut page = 1;
         loop {
             let permit = self.chunk(organization).await;
             let limit = permit.max_items();
-            let Some(next) = self.store.rewrite_chunk(place, limit).await? else {
+            let Some(next) = self.store.clean_pages(page, limit).await? else {
                 break;
             };
             permit.complete(limit);
-            place = next;
+            page = next;
         }
         for _ in 0..MAX_CLEANINGS {
             let permit = self.chunk(organization).await;

@@ -112,7 +112,7 @@ impl<D: Dialect> ManifestStore for Sql<D> {
         row.map(|row| {
             Ok(ManifestCopy {
                 tag: tag.to_owned(),
-                bytes: row.byte_list("bytes")?,
+                bytes: row.blob("bytes")?,
                 expires_at: row.time("expires_at")?,
             })
         })

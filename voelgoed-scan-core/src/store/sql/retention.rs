@@ -4,6 +4,8 @@
 //! Every step may be repeated.
 
 mod deleted_events;
+#[cfg(feature = "sqlite")]
+mod page;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod purge;
@@ -34,7 +36,7 @@ use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{
     Cursor, DeleteEventOutcome, ExpectedCounts, Page, PageRequest, PurgeProgress, RetentionPage,
-    RetentionStore, RewritePlace, StoreError,
+    RetentionStore, StoreError,
 };
 use crate::sync::{DENIED_AT_GATE, QuarantinedUpload};
 
@@ -60,12 +62,12 @@ pub(crate) trait RetentionDialect: Dialect {
     /// The statements that differ.
     const RETENTION: RetentionStatements;
 
-    /// See [`RetentionStore::rewrite_chunk`].
-    fn rewrite_chunk(
+    /// See [`RetentionStore::clean_pages`].
+    fn clean_pages(
         database: &Sql<Self>,
-        place: RewritePlace,
+        first: i64,
         limit: usize,
-    ) -> impl Future<Output = Result<Option<RewritePlace>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
     /// See [`RetentionStore::remove_deleted_content`].
     fn remove_deleted_content(database: &Sql<Self>) -> impl Future<Output = Result<bool, StoreError>> + Send;
@@ -269,12 +271,8 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         Ok(transaction.commit().await?)
     }
 
-    async fn rewrite_chunk(
-        &self,
-        place: RewritePlace,
-        limit: usize,
-    ) -> Result<Option<RewritePlace>, StoreError> {
-        D::rewrite_chunk(self, place, limit).await
+    async fn clean_pages(&self, first: i64, limit: usize) -> Result<Option<i64>, StoreError> {
+        D::clean_pages(self, first, limit).await
     }
 
     async fn remove_deleted_content(&self) -> Result<bool, StoreError> {

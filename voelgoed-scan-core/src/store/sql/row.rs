@@ -76,7 +76,7 @@ impl<D: Dialect> Row<D> {
         Ok(D::text(&self.0, column)?)
     }
 
-    /// Bytes of any number.
+    /// Bytes of any length.
     pub(crate) fn blob(&self, column: &str) -> Result<Vec<u8>, StoreError> {
         D::bytes(&self.0, column)?.ok_or_else(|| null(column))
     }
@@ -90,11 +90,6 @@ impl<D: Dialect> Row<D> {
         bytes
             .map(|bytes| bytes.try_into().map_err(|_| invalid(column, "of another length")))
             .transpose()
-    }
-
-    /// Bytes of any length.
-    pub(crate) fn byte_list(&self, column: &str) -> Result<Vec<u8>, StoreError> {
-        D::bytes(&self.0, column)?.ok_or_else(|| null(column))
     }
 
     /// A text that is parsed into a type.

@@ -2,9 +2,9 @@
 
 use sqlx::Postgres;
 
+use crate::store::StoreError;
 use crate::store::sql::retention::{RetentionDialect, RetentionStatements};
 use crate::store::sql::{Sql, statement};
-use crate::store::{RewritePlace, StoreError};
 
 impl RetentionDialect for Postgres {
     const RETENTION: RetentionStatements = RetentionStatements {
@@ -19,11 +19,7 @@ impl RetentionDialect for Postgres {
         ],
     };
 
-    async fn rewrite_chunk(
-        _: &Sql<Self>,
-        _: RewritePlace,
-        _: usize,
-    ) -> Result<Option<RewritePlace>, StoreError> {
+    async fn clean_pages(_: &Sql<Self>, _: i64, _: usize) -> Result<Option<i64>, StoreError> {
         Ok(None)
     }
 

@@ -1,45 +1,20 @@
 //! The statements of retention in the dialect of SQLite, and the cleaning of its files.
 //!
 //! `secure_delete` overwrites what is deleted, and pages that become free. It does not overwrite what the balancing of a tree
-//! leaves behind in the gap of a page that stays in use. So every row is moved behind the last one, in chunks: the pages of
-//! before become free.
+//! leaves behind in a page that stays in use. So the unused part of every page is overwritten, in chunks. For that SQLite needs
+//! `SQLITE_ENABLE_DBPAGE_VTAB`, which `.cargo/config.toml` sets; a program that is built without it does a `vacuum`, during which
+//! nothing else is written.
 
 use sqlx::{Sqlite, SqliteConnection};
 
+use crate::store::StoreError;
+use crate::store::sql::retention::page::clear_unused_part;
 use crate::store::sql::retention::{RetentionDialect, RetentionStatements};
 use crate::store::sql::{Sql, query, statement};
-use crate::store::{RewritePlace, StoreError};
 
-/// The tables that hold personal data: the statement that reads the last row, and the one that moves rows.
-const TABLES: &[(&str, &str)] = &[
-    (
-        statement!("retention/last_tickets.sqlite.sql"),
-        statement!("retention/move_tickets.sqlite.sql"),
-    ),
-    (
-        statement!("retention/last_scans.sqlite.sql"),
-        statement!("retention/move_scans.sqlite.sql"),
-    ),
-    (
-        statement!("retention/last_quarantine.sqlite.sql"),
-        statement!("retention/move_quarantine.sqlite.sql"),
-    ),
-    (
-        statement!("retention/last_acceptances.sqlite.sql"),
-        statement!("retention/move_acceptances.sqlite.sql"),
-    ),
-    (
-        statement!("retention/last_ticket_media.sqlite.sql"),
-        statement!("retention/move_ticket_media.sqlite.sql"),
-    ),
-    (
-        statement!("retention/last_webhook_deliveries.sqlite.sql"),
-        statement!("retention/move_webhook_deliveries.sqlite.sql"),
-    ),
-];
-
-/// More rows than a page holds. The page with the end of the old rows gets the first of the moved ones, which are moved again.
-const ROWS_OF_A_PAGE: i64 = 500;
+/// From this page on the number of a page can begin with the byte that marks a page of a table. Pages of other kinds begin with
+/// such a number.
+const FIRST_AMBIGUOUS_PAGE: i64 = 1 << 25;
 
 impl RetentionDialect for Sqlite {
     const RETENTION: RetentionStatements = RetentionStatements {
@@ -54,42 +29,36 @@ impl RetentionDialect for Sqlite {
         ],
     };
 
-    async fn rewrite_chunk(
-        database: &Sql<Self>,
-        place: RewritePlace,
-        limit: usize,
-    ) -> Result<Option<RewritePlace>, StoreError> {
-        let Some((last, move_rows)) = TABLES.get(place.table) else {
+    async fn clean_pages(database: &Sql<Self>, first: i64, limit: usize) -> Result<Option<i64>, StoreError> {
+        let mut transaction = database.write().await?;
+        let file = query::<Self>(statement!("retention/file.sqlite.sql"));
+        let Some(file) = file.fetch_optional(&mut transaction).await? else {
             return Ok(None);
         };
-        let mut transaction = database.write().await?;
-        let row = query::<Self>(last).fetch_optional(&mut transaction).await?;
-        let last = row.map_or(Ok(0), |row| row.int("last"))?;
-        let until = place.until.unwrap_or(last).min(last);
-        let moved = query::<Self>(move_rows)
-            .int(until)
-            .int(i64::try_from(limit).unwrap_or(i64::MAX))
-            .execute(&mut transaction)
+        let count = file.int("pages")?;
+        if !file.bool("has_single_pages")? || count >= FIRST_AMBIGUOUS_PAGE {
+            transaction.rollback().await?;
+            return vacuum(database).await.map(|()| None);
+        }
+        let last = count.min(first + i64::try_from(limit).unwrap_or(count) - 1);
+        let pages = query::<Self>(statement!("retention/pages.sqlite.sql"))
+            .int(first)
+            .int(last)
+            .fetch_all(&mut transaction)
             .await?;
+        for row in pages {
+            let number = row.int("page")?;
+            let mut page = row.blob("data")?;
+            if clear_unused_part(number, &mut page) {
+                query::<Self>(statement!("retention/write_page.sqlite.sql"))
+                    .int(number)
+                    .bytes(&page)
+                    .execute(&mut transaction)
+                    .await?;
+            }
+        }
         transaction.commit().await?;
-        Ok(Some(if moved > 0 {
-            RewritePlace {
-                until: Some(until),
-                ..place
-            }
-        } else if place.is_second_round {
-            RewritePlace {
-                table: place.table + 1,
-                until: None,
-                is_second_round: false,
-            }
-        } else {
-            RewritePlace {
-                until: Some(last.min(until.saturating_add(ROWS_OF_A_PAGE))),
-                is_second_round: true,
-                ..place
-            }
-        }))
+        Ok((last < count).then_some(last + 1))
     }
 
     /// `secure_delete` overwrites what is deleted. The pages of before are in the write-ahead log until it is empty.
@@ -103,6 +72,15 @@ impl RetentionDialect for Sqlite {
         }
         truncated
     }
+}
+
+/// Has SQLite write the whole file anew. Nothing else is written meanwhile.
+async fn vacuum(database: &Sql<Sqlite>) -> Result<(), StoreError> {
+    let mut connection = database.write_pool.acquire().await?;
+    query::<Sqlite>(statement!("retention/vacuum.sqlite.sql"))
+        .execute(&mut connection)
+        .await?;
+    Ok(())
 }
 
 /// Empties the write-ahead log. False if a reader still needs it.
@@ -122,4 +100,62 @@ async fn truncate_log(connection: &mut SqliteConnection) -> Result<bool, StoreEr
         .fetch_all(connection)
         .await?;
     row.map_or(Ok(false), |row| Ok(row.int("busy")? == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sqlx::Sqlite;
+
+    use super::vacuum;
+    use crate::store::RetentionStore as _;
+    use crate::store::sql::open::OpenMode;
+    use crate::store::sql::{query, sqlite};
+
+    fn times(file: &Path) -> usize {
+        let bytes = std::fs::read(file).expect("the file can be read");
+        bytes.windows(9).filter(|part| part == b"Qworbachi").count()
+    }
+
+    #[tokio::test]
+    async fn both_ways_of_cleaning_remove_what_secure_delete_leaves() {
+        for has_single_pages in [true, false] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("gate.db");
+            sqlite::migrate(&file).await.expect("migrated");
+            let database = sqlite::open(&file, OpenMode::Server, false)
+                .await
+                .expect("opened");
+            for sql in [
+                "create table people (id integer primary key, text text) strict",
+                "create index people_text on people (text)",
+                "with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)
+                insert into people select i, format('%.*cQworbachi', i * 37 % 211, 'x') from n",
+                "update people set text = text || ' and a guest' where id % 3 > 0",
+                "update people set text = 'cleared'",
+            ] {
+                let mut connection = database.write_pool.acquire().await.expect("connected");
+                query::<Sqlite>(sql).execute(&mut connection).await.expect(sql);
+            }
+            let store = &database;
+            assert!(store.remove_deleted_content().await.expect("the log is emptied"));
+            assert!(times(&file) > 0, "secure_delete leaves nothing");
+            if has_single_pages {
+                let mut page = 1;
+                while let Some(next) = store.clean_pages(page, 7).await.expect("cleaned") {
+                    assert_eq!(next, page + 7);
+                    page = next;
+                }
+            } else {
+                vacuum(store).await.expect("cleaned");
+            }
+            assert!(store.remove_deleted_content().await.expect("the log is emptied"));
+            assert_eq!(times(&file), 0, "single pages: {has_single_pages}");
+            let mut connection = database.write_pool.acquire().await.expect("connected");
+            let check = query::<Sqlite>("select integrity_check as result from pragma_integrity_check");
+            let rows = check.fetch_all(&mut connection).await.expect("checked");
+            assert_eq!(rows[0].text("result").expect("a text"), "ok");
+        }
+    }
 }

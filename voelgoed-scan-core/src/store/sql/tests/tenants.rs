@@ -55,52 +55,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "finds what a task in the background has to delete; the deletion itself stays within one organization",
     ),
     (
-        "retention/last_tickets.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/move_tickets.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/last_scans.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/move_scans.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/last_quarantine.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/move_quarantine.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/last_acceptances.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/move_acceptances.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/last_ticket_media.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/move_ticket_media.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/last_webhook_deliveries.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
-    ),
-    (
-        "retention/move_webhook_deliveries.sqlite.sql",
-        "moves the rows of a file that one process uses, and changes none",
+        "retention/vacuum.sqlite.sql",
+        "writes a file that one process uses anew, and changes no row",
     ),
     (
         "signals/open.sql",

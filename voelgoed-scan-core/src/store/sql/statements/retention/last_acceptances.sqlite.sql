@@ -1,3 +1,0 @@
--- Reads the last row of acceptances.
-select coalesce(max(rowid), 0) as last
-from acceptances

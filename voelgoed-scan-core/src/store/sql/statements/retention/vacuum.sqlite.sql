@@ -1,0 +1,2 @@
+-- Writes the whole file anew, without what was deleted.
+vacuum
