@@ -20,10 +20,10 @@ use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{FeedEntry, FeedStore, StoreError};
 
 /// How many batches of entries are read at once. A batch has at most as many entries as a transaction records scans.
-const MAX_BATCHES_PER_READ: i64 = 32;
+const MAX_BATCHES_PER_READ: u16 = 32;
 
 /// How many batches are read at once where nobody waits for the entries.
-const MAX_BATCHES_PER_LARGE_READ: i64 = 256;
+const MAX_BATCHES_PER_LARGE_READ: u16 = 256;
 
 type EventKey = (OrganizationId, EventId);
 
@@ -61,14 +61,14 @@ impl<D: Dialect> FeedStore for Sql<D> {
         let mut entries = Vec::new();
         let limit = usize::from(limit);
         while entries.len() < limit {
-            let rows = query::<D>(statement!("feed/batches.sql"))
-                .id(organization.as_uuid())
-                .id(event.as_uuid())
-                .int(after)
-                .int(MAX_BATCHES_PER_READ)
-                .fetch_all(&mut *connection)
-                .await?;
-            let places = places(&rows, after, limit - entries.len())?;
+            let Places { places, .. } = read_places::<D>(
+                (organization, event),
+                after,
+                MAX_BATCHES_PER_READ,
+                limit - entries.len(),
+                &mut connection,
+            )
+            .await?;
             let Some(last) = places.last() else { break };
             after = last.p;
             let rows = query::<D>(D::SQL.feed_entries)
@@ -109,14 +109,9 @@ pub(crate) async fn every_entry_after<D: Dialect>(
     limit: usize,
     connection: &mut D::Connection,
 ) -> Result<Option<EveryEntryPage>, StoreError> {
-    let batches = query::<D>(statement!("feed/batches.sql"))
-        .id(organization.as_uuid())
-        .id(event.as_uuid())
-        .int(after)
-        .int(MAX_BATCHES_PER_READ)
-        .fetch_all(&mut *connection)
-        .await?;
-    let places = places(&batches, after, limit)?;
+    let feed = (organization, event);
+    let Places { places, has_more } =
+        read_places::<D>(feed, after, MAX_BATCHES_PER_READ, limit, connection).await?;
     let Some(last) = places.last().map(|place| place.p) else {
         return Ok(None);
     };
@@ -133,11 +128,10 @@ pub(crate) async fn every_entry_after<D: Dialect>(
         })
     };
     let entries = rows.iter().map(entry).collect::<Result<_, StoreError>>()?;
-    let is_whole = batches.len() < usize::try_from(MAX_BATCHES_PER_READ).unwrap_or(usize::MAX);
     Ok(Some(EveryEntryPage {
         last,
         entries,
-        has_more: places.len() == limit || !is_whole,
+        has_more,
     }))
 }
 
@@ -189,20 +183,44 @@ pub(crate) async fn places_after<D: Dialect>(
     let mut found: Vec<Place> = Vec::new();
     while found.len() < limit {
         let from = found.last().map_or(after, Place::position);
-        let batches = query::<D>(statement!("feed/batches.sql"))
-            .id(organization.as_uuid())
-            .id(event.as_uuid())
-            .int(from)
-            .int(MAX_BATCHES_PER_LARGE_READ)
-            .fetch_all(&mut *connection)
-            .await?;
-        let more = places(&batches, from, limit - found.len())?;
-        if more.is_empty() {
+        let feed = (organization, event);
+        let room = limit - found.len();
+        let more = read_places::<D>(feed, from, MAX_BATCHES_PER_LARGE_READ, room, connection).await?;
+        if more.places.is_empty() {
             break;
         }
-        found.extend(more);
+        found.extend(more.places);
     }
     Ok(found)
+}
+
+/// Some of the places after a position.
+struct Places {
+    places: Vec<Place>,
+    /// Whether more may follow.
+    has_more: bool,
+}
+
+/// The places after a position in the next `max_batches` batches, at most `limit`.
+async fn read_places<D: Dialect>(
+    (organization, event): EventKey,
+    after: i64,
+    max_batches: u16,
+    limit: usize,
+    connection: &mut D::Connection,
+) -> Result<Places, StoreError> {
+    let batches = query::<D>(statement!("feed/batches.sql"))
+        .id(organization.as_uuid())
+        .id(event.as_uuid())
+        .int(after)
+        .int(max_batches.into())
+        .fetch_all(connection)
+        .await?;
+    let places = places(&batches, after, limit)?;
+    Ok(Places {
+        has_more: places.len() == limit || batches.len() == usize::from(max_batches),
+        places,
+    })
 }
 
 /// The places after a position that some batches hold, at most `limit`.
