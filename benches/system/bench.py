@@ -164,7 +164,7 @@ def target_4(bench):
         def server_turn():
             sql.vacuum_and_checkpoint()
             return server.rehearse(bench.seconds, "--devices", 50, "--rate", 500)
-        # The in-process cache holds 25,000 tickets. Memory is read once the cache is full.
+        # The in-process cache holds 16,000 tickets. Memory is read once the cache is full.
         bench.fresh(server, sql, 32, 5)
         bench.rows[4] = bench.turns({
             "server": server_turn,

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts, Timestamp};
 
-/// The maximal number of tickets, about 20 MB.
-const MAX_TICKETS: usize = 25_000;
+/// The maximal number of tickets, about 13 MB.
+const MAX_TICKETS: usize = 16_000;
 
 /// For how long a ticket that is about to change is not answered from caches. The change and its message follow sooner.
 const SUSPENSION: Duration = Duration::from_secs(2);
