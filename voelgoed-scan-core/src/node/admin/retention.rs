@@ -17,6 +17,10 @@ const PAGE_SIZE: usize = 1000;
 /// How long after a change no node answers from its caches by the state of before, and no such answer is without its record.
 const CACHES_FOLLOW_WITHIN: Duration = Duration::from_millis(1200);
 
+/// How often all pages of a database are cleaned. A scan between two chunks may have SQLite exchange the numbers of two pages,
+/// of which one is cleaned and the other is not; the next round finds it.
+const CLEANING_ROUNDS: usize = 2;
+
 /// How often, and how many times, the files of the database are cleaned while a reader still needs the state of before.
 const CLEANING_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_CLEANINGS: usize = 200;
@@ -184,15 +188,21 @@ impl Admin {
 
     /// Removes what was deleted from the files of the database.
     async fn clean_files(&self, organization: OrganizationId) -> Result<(), StoreError> {
-        let mut page = 1;
-        loop {
-            let permit = self.chunk(organization).await;
-            let limit = permit.max_items();
-            let Some(next) = self.store.clean_pages(page, limit).await? else {
+        for _ in 0..CLEANING_ROUNDS {
+            let mut page = 1;
+            loop {
+                let permit = self.chunk(organization).await;
+                let limit = permit.max_items();
+                let Some(next) = self.store.clean_pages(page, limit).await? else {
+                    break;
+                };
+                permit.complete(limit);
+                page = next;
+            }
+            if page == 1 {
+                // One chunk cleaned everything.
                 break;
-            };
-            permit.complete(limit);
-            page = next;
+            }
         }
         for _ in 0..MAX_CLEANINGS {
             let permit = self.chunk(organization).await;

@@ -32,9 +32,9 @@ impl RetentionDialect for Sqlite {
     async fn clean_pages(database: &Sql<Self>, first: i64, limit: usize) -> Result<Option<i64>, StoreError> {
         let mut transaction = database.write().await?;
         let file = query::<Self>(statement!("retention/file.sqlite.sql"));
-        let Some(file) = file.fetch_optional(&mut transaction).await? else {
-            return Ok(None);
-        };
+        let file = file.fetch_optional(&mut transaction).await?;
+        let file =
+            file.ok_or_else(|| StoreError::failed("SQLite did not tell how many pages its file has"))?;
         let count = file.int("pages")?;
         if !file.bool("has_single_pages")? || count >= FIRST_AMBIGUOUS_PAGE {
             transaction.rollback().await?;
