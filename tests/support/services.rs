@@ -10,6 +10,7 @@ pub use self::postgres::{Postgres, ShutdownMode};
 pub use self::redis::{MASTER, Redis, Sentinel, Subscriber};
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -35,9 +36,25 @@ pub fn runs_on_postgresql() -> bool {
     std::env::var_os("VOELGOED_SCAN_TEST_DATABASE").is_some_and(|database| database == "postgres")
 }
 
-/// Creates a database on the PostgreSQL that all tests share and returns its URL.
+/// Creates a database on the PostgreSQL that all tests share and returns its URL. A server that needs more than
+/// `create database` gets it from [`preparation`].
 pub fn shared_database() -> String {
-    create_database(&variable("VOELGOED_SCAN_TEST_POSTGRES_URL"))
+    let url = create_database(&variable("VOELGOED_SCAN_TEST_POSTGRES_URL"));
+    if let Some(program) = preparation() {
+        let status = Command::new(program).arg(&url).status();
+        assert!(status.expect("the program runs").success(), "{url}");
+    }
+    url
+}
+
+/// The program that prepares each database of the shared server, such as one that distributes its tables. The environment
+/// names it for a server that no test starts.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a system test reads the name of the program"
+)]
+pub fn preparation() -> Option<OsString> {
+    std::env::var_os("VOELGOED_SCAN_TEST_PREPARE_DATABASE")
 }
 
 /// The URL of the Redis that all tests share.

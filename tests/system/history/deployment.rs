@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use voelgoed_scan_server::Running;
 use voelgoed_scan_suite::cluster::ServerProcess;
-use voelgoed_scan_suite::services::{ShutdownMode, free_port};
+use voelgoed_scan_suite::services::{ShutdownMode, execute_sql, free_port, preparation, shared_database};
 use voelgoed_scan_suite::{Cluster, Postgres, Proxy, Redis};
 
 use super::rng::Rng;
@@ -19,9 +19,14 @@ const CLOCK_OFFSET_MILLIS: i64 = 7 * 60_000;
 /// For how long a node is cut off from Redis: long enough that the others notice.
 const CUT_OFF_FOR: Duration = Duration::from_millis(2500);
 
+/// Ends the sessions of the nodes on a server that the test cannot stop.
+const END_OTHER_SESSIONS: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+
 /// The services of several nodes.
 struct Services {
-    postgres: Postgres,
+    /// `None` for a shared server, which a test cannot stop.
+    postgres: Option<Postgres>,
     redis: Redis,
     /// Between the second node and Redis.
     proxy: Proxy,
@@ -40,14 +45,21 @@ pub(super) struct Deployment {
 
 impl Deployment {
     /// Three nodes on one PostgreSQL and one Redis: two nodes in this process, and a server process. The second node reaches
-    /// Redis through a proxy.
+    /// Redis through a proxy. The PostgreSQL is one of this run, unless the environment names a server that prepares its
+    /// databases.
     pub(super) async fn start(reentry_window: Duration) -> Self {
-        let postgres = Postgres::start().await;
+        let postgres = match preparation() {
+            None => Some(Postgres::start().await),
+            Some(_) => None,
+        };
+        let database = postgres
+            .as_ref()
+            .map_or_else(shared_database, Postgres::create_database);
         let redis = Redis::start().await;
         let url = redis.url();
         let target = url.trim_start_matches("redis://").trim_end_matches("/0");
         let proxy = Proxy::start(target.to_owned()).await;
-        let mut cluster = Cluster::start(0, postgres.create_database(), Some(redis.url())).await;
+        let mut cluster = Cluster::start(0, database, Some(redis.url())).await;
         cluster.config.dedup_window = reentry_window;
         cluster.add_node(0).await;
         cluster.config.redis_url = Some(format!("redis://{}/0", proxy.address()));
@@ -143,8 +155,12 @@ impl Deployment {
                 "node cut off from Redis"
             }
             _ => {
-                services.postgres.stop(ShutdownMode::Immediate);
-                services.postgres.start_process().await;
+                let Some(postgres) = services.postgres.as_mut() else {
+                    execute_sql(&self.cluster.config.database_url, END_OTHER_SESSIONS);
+                    return "sessions of PostgreSQL ended";
+                };
+                postgres.stop(ShutdownMode::Immediate);
+                postgres.start_process().await;
                 "PostgreSQL restarted"
             }
         }

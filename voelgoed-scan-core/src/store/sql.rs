@@ -107,6 +107,8 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) read_pool: Pool<D>,
     /// How transactions begin.
     pub(crate) transactions: Transactions,
+    /// The statement that admits first admissions, where the database can run it.
+    pub(crate) admit_first: Option<&'static str>,
     /// The open files of a SQLite database. `None` on PostgreSQL.
     #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL has no file"))]
     pub(crate) files: Option<OpenFiles<D>>,

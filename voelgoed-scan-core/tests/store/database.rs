@@ -101,6 +101,16 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/services run sets it"))
 }
 
+/// The program that prepares each PostgreSQL database, for a server that needs more than `create database`.
+#[cfg(feature = "postgres")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place where the tests read the name of the program"
+)]
+fn preparation() -> Option<std::ffi::OsString> {
+    std::env::var_os("VOELGOED_SCAN_TEST_PREPARE_DATABASE")
+}
+
 #[cfg(feature = "postgres")]
 async fn execute(server: &str, sql: &str) {
     use sqlx::{Connection as _, Executor as _};
@@ -134,6 +144,15 @@ impl Database {
             mode: OpenMode::Beside,
             migrate,
             pooler,
+        }
+    }
+
+    /// Prepares a new PostgreSQL database with the program that the environment names, if it names one.
+    pub(crate) fn prepare(&self) {
+        #[cfg(feature = "postgres")]
+        if let (Backend::PostgresServer { .. }, Some(program)) = (&self.backend, preparation()) {
+            let status = std::process::Command::new(program).arg(&self.direct_url).status();
+            assert!(status.expect("the program runs").success(), "{}", self.direct_url);
         }
     }
 

@@ -77,7 +77,7 @@ impl Fixture {
     /// The clock of the database in SQL.
     fn now_text(&self) -> &'static str {
         if self.database.is_postgresql() {
-            "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+            "(extract(epoch from now()) * 1000)::bigint"
         } else {
             "cast(unixepoch('subsec') * 1000 as integer)"
         }

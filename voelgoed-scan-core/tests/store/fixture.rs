@@ -87,6 +87,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Opens the database, migrates it if it is new, and creates a fixture in it.
     pub(crate) async fn new(database: Arc<Database>) -> Self {
+        database.prepare();
         let store = database.open(true).await.expect("a database that opens");
         Self::create(database, store).await
     }

@@ -879,7 +879,7 @@ pub(crate) async fn old_deliveries_are_deleted_by_their_age(fixture: Fixture) {
     let day = 24 * 60 * 60 * 1000_i64;
     let minute = 60 * 1000;
     let now = if fixture.database.is_postgresql() {
-        "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+        "(extract(epoch from now()) * 1000)::bigint"
     } else {
         "cast(unixepoch('subsec') * 1000 as integer)"
     };

@@ -83,13 +83,18 @@ pub(crate) async fn advance_cursor<D: Dialect>(
     from: i64,
     to: i64,
 ) -> Result<bool, StoreError> {
-    let changed = query::<D>(statement!("background/advance_cursor.sql"))
+    let statement = if from == 0 {
+        statement!("background/begin_cursor.sql")
+    } else {
+        statement!("background/move_cursor.sql")
+    };
+    let mut query = query::<D>(statement)
         .id(organization.as_uuid())
         .text(consumer)
-        .id(event.as_uuid())
-        .int(from)
-        .int(to)
-        .execute(connection)
-        .await?;
+        .id(event.as_uuid());
+    if from != 0 {
+        query = query.int(from);
+    }
+    let changed = query.int(to).execute(connection).await?;
     Ok(changed > 0)
 }

@@ -17,10 +17,14 @@ impl From<sqlx::Error> for StoreError {
                 reason,
                 source: Some(error.into()),
             },
-            sqlx::Error::Database(database) if is_contention(database.code().as_deref()) => Self::Contended {
-                reason,
-                source: Some(error.into()),
-            },
+            sqlx::Error::Database(database)
+                if is_contention(database.code().as_deref(), database.message()) =>
+            {
+                Self::Contended {
+                    reason,
+                    source: Some(error.into()),
+                }
+            }
             sqlx::Error::Database(database) if is_temporary(database.code().as_deref()) => {
                 Self::Unavailable {
                     reason,
@@ -46,10 +50,13 @@ fn is_broken_handshake(message: &str) -> bool {
 }
 
 /// Whether a code means that concurrent writers collided: PostgreSQL's class 40 (transaction rollback: serialization
-/// failure, deadlock), and unique violations on both databases.
-fn is_contention(code: Option<&str>) -> bool {
+/// failure, deadlock), and unique violations on both databases. Citus reports a unique violation on a worker as an internal
+/// error, with the message of the worker.
+fn is_contention(code: Option<&str>, message: &str) -> bool {
     code.is_some_and(|code| {
-        code.starts_with("40") && code.len() == 5 || ["23505", "1555", "2067"].contains(&code)
+        code.starts_with("40") && code.len() == 5
+            || ["23505", "1555", "2067"].contains(&code)
+            || code == "XX000" && message.starts_with("duplicate key value violates unique constraint")
     })
 }
 
@@ -93,16 +100,26 @@ mod tests {
     }
 
     #[test]
+    fn a_unique_violation_on_a_worker_of_citus_is_a_collision() {
+        let violation = "duplicate key value violates unique constraint \"tickets_code_102134\"";
+        assert!(is_contention(Some("XX000"), violation));
+        assert!(!is_contention(
+            Some("XX000"),
+            "cache lookup failed for type 102134"
+        ));
+    }
+
+    #[test]
     fn codes_are_classified_by_what_the_caller_can_do() {
         for code in ["40001", "40P01", "23505", "1555", "2067"] {
-            assert!(is_contention(Some(code)), "{code}");
+            assert!(is_contention(Some(code), ""), "{code}");
         }
         for code in [
             "08006", "28P01", "53100", "53300", "55P03", "57014", "57P01", "58030", "25006", "25P04",
             "3D000", "5", "261", "6", "8", "776", "10", "13", "14",
         ] {
             assert!(is_temporary(Some(code)), "{code}");
-            assert!(!is_contention(Some(code)), "{code}");
+            assert!(!is_contention(Some(code), ""), "{code}");
         }
         for code in [
             None,
@@ -116,7 +133,7 @@ mod tests {
             Some("11"),
             Some("1811"),
         ] {
-            assert!(!is_contention(code) && !is_temporary(code), "{code:?}");
+            assert!(!is_contention(code, "") && !is_temporary(code), "{code:?}");
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::store::sql::transactions::{Pooler, Transactions};
 use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnections};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
 
+mod citus;
 mod connect;
 mod migration_lock;
 
@@ -68,6 +69,7 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
     } else {
         migrate::check::<Postgres>(&MIGRATIONS, &mut connection).await?;
     }
+    let is_citus = citus::is_citus(&mut connection).await?;
     connection.close().await.map_err(StoreError::from)?;
     let pool = pool_options(MAX_CONNECTIONS, pooler).connect_lazy_with(options.clone());
     // Opened now, so that a database that accepts no more connections is reported at the start.
@@ -77,10 +79,13 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
         writer_connections: WriterConnections::empty(),
         write_pool: pool.clone(),
         read_pool: pool,
-        transactions: match pooler {
-            Pooler::None => Postgres::TRANSACTIONS,
-            Pooler::Transaction => POOLED_TRANSACTIONS,
+        transactions: match (pooler, is_citus) {
+            (Pooler::None, false) => Postgres::TRANSACTIONS,
+            (Pooler::None, true) => citus::TRANSACTIONS,
+            (Pooler::Transaction, false) => POOLED_TRANSACTIONS,
+            (Pooler::Transaction, true) => citus::POOLED_TRANSACTIONS,
         },
+        admit_first: if is_citus { None } else { Postgres::SQL.admit_first },
         files: None,
         bulk_readers: Semaphore::new(BULK_READERS),
     })
@@ -141,6 +146,7 @@ impl Dialect for Postgres {
         write: "begin isolation level read committed",
         snapshot: "begin isolation level repeatable read, read only",
         read: None,
+        single_writes: false,
     };
 
     const SHARED: bool = true;

@@ -82,6 +82,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, is_migrating: bool) -> Res
         write_pool,
         read_pool,
         transactions: Sqlite::TRANSACTIONS,
+        admit_first: Sqlite::SQL.admit_first,
         files: Some(OpenFiles {
             names,
             lock: parking_lot::Mutex::new(lock),
@@ -165,6 +166,7 @@ impl Dialect for Sqlite {
         // In WAL mode a transaction sees what was committed before its first read.
         snapshot: "begin",
         read: None,
+        single_writes: false,
     };
 
     const SHARED: bool = false;

@@ -1,0 +1,2 @@
+-- Reads whether the database has the extension Citus.
+select exists (select 1 from pg_extension where extname = 'citus')
