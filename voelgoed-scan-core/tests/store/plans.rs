@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use uuid::Uuid;
-use voelgoed_scan_core::model::{ScanRecord, ScanResult, TicketCode};
+use voelgoed_scan_core::model::{Reason, ScanRecord, ScanResult, TicketCode};
 use voelgoed_scan_core::store::{Cursor, Order, Page, PageRequest, ScanFilter};
 
-use crate::fixture::{Fixture, START, after};
+use crate::attempts::entry;
+use crate::fixture::{Fixture, START, after, live, open_gate, put_device, put_event, put_gate};
 
 /// The scans of a large audit trail. One scan in 10,000 is of the ticket.
 const SCANS: i64 = 30_000;
@@ -64,6 +65,13 @@ impl Fixture {
                 session = id(self.main_session.id.as_uuid()),
                 start = START.as_millis(),
             ))
+            .await;
+        self.database
+            .execute(
+                "insert into arrivals (organization_id, event_id, slot, scans)
+                 select organization_id, event_id, scanned_at / 5000, count(*) from scans where true group by 1, 2, 3
+                 on conflict (organization_id, event_id, slot) do update set scans = excluded.scans",
+            )
             .await;
         self.database.execute("analyze scans").await;
     }
@@ -304,6 +312,33 @@ pub(crate) async fn a_page_of_the_audit_trail_reads_a_bounded_part_of_it(fixture
                 }
             }
             assert_eq!(read, 3, "{order:?} {filter:?}");
+        }
+    }
+}
+
+pub(crate) async fn the_scans_of_an_event_are_found_whatever_other_events_have_scanned(fixture: Fixture) {
+    let (store, organization) = (&*fixture.store, fixture.organization);
+    let (mut filters, mut recorded) = (Vec::new(), Vec::new());
+    for at in [-3600, 3600] {
+        let event = put_event(store, organization, &live()).await;
+        let gate = put_gate(store, organization, event, &open_gate("Main")).await;
+        let session = put_device(store, organization, event, gate, &format!("scanner{at}")).await;
+        let ticket = fixture.ticket("{}").await;
+        let scan = entry(&session, ticket, at);
+        recorded.push(scan.scan_id);
+        assert_eq!(fixture.reason(scan).await, Reason::OtherEvent);
+        filters.push(ScanFilter {
+            event_id: Some(event),
+            ..ScanFilter::default()
+        });
+    }
+    // More scans in between than a page reads.
+    fixture.record_many(fixture.ticket("{}").await).await;
+    for order in [Order::Newest, Order::Oldest] {
+        for (filter, scan) in filters.iter().zip(&recorded) {
+            let page = fixture.page(filter, order, None).await;
+            let found: Vec<_> = page.data.iter().map(|record| record.scan_id).collect();
+            assert_eq!((found, page.next), (vec![*scan], None), "{order:?}");
         }
     }
 }

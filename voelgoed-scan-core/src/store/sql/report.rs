@@ -15,7 +15,6 @@ use crate::model::{
 use crate::report::{
     EventReport, ReportBuilder, ReportedActor, ReportedOverride, ReportedUndo, ScanGroup, TicketGroup,
 };
-use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
 use crate::store::sql::bounded_list::{ROWS_PER_READ, cursor};
 use crate::store::sql::sync::SyncDialect;
 use crate::store::sql::{Dialect, Row, Sql, query, statement};
@@ -122,25 +121,10 @@ impl<D: SyncDialect> ReportRead<'_, D> {
 
     /// The positions before the first scan of the event and after its last one. `None` if it has none.
     async fn range(&self) -> Result<Option<(Cursor, Cursor)>, StoreError> {
-        let row = query::<D>(statement!("report/range.sql"))
-            .id(self.organization.as_uuid())
-            .id(self.event.as_uuid())
-            .fetch_optional(&mut *self.sql.read().await?)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let slots = row.opt_int("first_slot")?.zip(row.opt_int("last_slot")?);
-        Ok(slots.map(|(first, last)| {
-            let begin = |slot: i64| slot.saturating_mul(ARRIVALS_SLOT_MILLIS);
-            (
-                Cursor {
-                    at: begin(first),
-                    ..Cursor::MIN
-                },
-                Cursor {
-                    at: begin(last).saturating_add(ARRIVALS_SLOT_MILLIS - 1),
-                    ..Cursor::MAX
-                },
-            )
+        let times = self.sql.times_of_event(self.organization, self.event).await?;
+        Ok(times.map(|(first, last)| {
+            let (before, after) = (Cursor::MIN, Cursor::MAX);
+            (Cursor { at: first, ..before }, Cursor { at: last, ..after })
         }))
     }
 

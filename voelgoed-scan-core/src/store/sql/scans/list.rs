@@ -2,9 +2,10 @@
 //!
 //! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket are read by an
 //! index of their own. Every other filter is applied to bounded parts of the scans in the order of
-//! their times (`bounded_list`).
+//! their times (`bounded_list`). The arrivals of an event say between which times it has scans.
 
 use crate::model::{DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, SessionId, Timestamp};
+use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ, cursor};
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{Cursor, Order, Page, PageRequest, ScanFilter, StoreError};
@@ -56,6 +57,14 @@ impl<D: Dialect> Sql<D> {
             }
             filter.device_id = Some(device);
         }
+        if let Some(event) = filter.event_id {
+            let Some((first, last)) = self.times_of_event(organization, event).await? else {
+                return Ok(Page::empty());
+            };
+            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+            filter.from = Some(filter.from.map_or(first, |from| from.max(first)));
+            filter.to = Some(filter.to.map_or(last, |to| to.min(last)));
+        }
         let path = match (filter.ticket_code, order) {
             (Some(_), Order::Newest) => Path::Ticket,
             _ => Path::Time,
@@ -86,6 +95,23 @@ impl<D: Dialect> Sql<D> {
             at: scan.scanned_at.as_millis(),
             id: *scan.scan_id.as_uuid(),
         }))
+    }
+
+    /// The times between which an event has scans, in milliseconds. `None` if it has none.
+    pub(crate) async fn times_of_event(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        let row = query::<D>(statement!("scans/slots_of_event.sql"))
+            .id(organization.as_uuid())
+            .id(event.as_uuid())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let slots = row.opt_int("first_slot")?.zip(row.opt_int("last_slot")?);
+        let begin = |slot: i64| slot.saturating_mul(ARRIVALS_SLOT_MILLIS);
+        Ok(slots.map(|(first, last)| (begin(first), begin(last).saturating_add(ARRIVALS_SLOT_MILLIS - 1))))
     }
 
     async fn device_of_session(
