@@ -49,10 +49,6 @@ pub fn shared_database() -> String {
 
 /// The program that prepares each database of the shared server, such as one that distributes its tables. The environment
 /// names it for a server that no test starts.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where a system test reads the name of the program"
-)]
 pub fn preparation() -> Option<OsString> {
     std::env::var_os("VOELGOED_SCAN_TEST_PREPARE_DATABASE")
 }

@@ -103,10 +103,6 @@ fn variable(name: &str) -> String {
 
 /// The program that prepares each PostgreSQL database, for a server that needs more than `create database`.
 #[cfg(feature = "postgres")]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the only place where the tests read the name of the program"
-)]
 fn preparation() -> Option<std::ffi::OsString> {
     std::env::var_os("VOELGOED_SCAN_TEST_PREPARE_DATABASE")
 }

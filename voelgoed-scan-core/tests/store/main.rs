@@ -238,7 +238,7 @@ macro_rules! all_store_tests {
             plans {
                 every_filter_of_the_audit_trail_reads_by_an_index,
                 a_page_of_the_audit_trail_reads_a_bounded_part_of_it,
-                the_scans_of_an_event_are_found_whatever_other_events_have_scanned,
+                the_scans_of_an_event_or_a_gate_are_found_whatever_other_events_have_scanned,
                 set_based_statements_find_each_scan_by_its_key,
             }
             record {

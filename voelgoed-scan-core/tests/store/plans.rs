@@ -316,7 +316,9 @@ pub(crate) async fn a_page_of_the_audit_trail_reads_a_bounded_part_of_it(fixture
     }
 }
 
-pub(crate) async fn the_scans_of_an_event_are_found_whatever_other_events_have_scanned(fixture: Fixture) {
+pub(crate) async fn the_scans_of_an_event_or_a_gate_are_found_whatever_other_events_have_scanned(
+    fixture: Fixture,
+) {
     let (store, organization) = (&*fixture.store, fixture.organization);
     let (mut filters, mut recorded) = (Vec::new(), Vec::new());
     for at in [-3600, 3600] {
@@ -327,18 +329,25 @@ pub(crate) async fn the_scans_of_an_event_are_found_whatever_other_events_have_s
         let scan = entry(&session, ticket, at);
         recorded.push(scan.scan_id);
         assert_eq!(fixture.reason(scan).await, Reason::OtherEvent);
-        filters.push(ScanFilter {
+        let of_event = ScanFilter {
             event_id: Some(event),
             ..ScanFilter::default()
-        });
+        };
+        let of_gate = ScanFilter {
+            gate_id: Some(gate),
+            ..ScanFilter::default()
+        };
+        filters.push([of_event, of_gate]);
     }
     // More scans in between than a page reads.
     fixture.record_many(fixture.ticket("{}").await).await;
     for order in [Order::Newest, Order::Oldest] {
-        for (filter, scan) in filters.iter().zip(&recorded) {
-            let page = fixture.page(filter, order, None).await;
-            let found: Vec<_> = page.data.iter().map(|record| record.scan_id).collect();
-            assert_eq!((found, page.next), (vec![*scan], None), "{order:?}");
+        for (filters, scan) in filters.iter().zip(&recorded) {
+            for filter in filters {
+                let page = fixture.page(filter, order, None).await;
+                let found: Vec<_> = page.data.iter().map(|record| record.scan_id).collect();
+                assert_eq!((found, page.next), (vec![*scan], None), "{order:?} {filter:?}");
+            }
         }
     }
 }

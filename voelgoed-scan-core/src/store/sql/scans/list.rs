@@ -2,7 +2,10 @@
 //!
 //! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket are read by an
 //! index of their own. Every other filter is applied to bounded parts of the scans in the order of
-//! their times (`bounded_list`). The arrivals of an event say between which times it has scans.
+//! their times (`bounded_list`). The arrivals of an event say between which times it has scans, so that a page of an event or
+//! a gate reads no others.
+
+use uuid::Uuid;
 
 use crate::model::{DeviceId, EventId, GateId, OrganizationId, ScanRecord, ScanResult, SessionId, Timestamp};
 use crate::store::sql::batch::writes::ARRIVALS_SLOT_MILLIS;
@@ -57,13 +60,19 @@ impl<D: Dialect> Sql<D> {
             }
             filter.device_id = Some(device);
         }
-        if let Some(event) = filter.event_id {
-            let Some((first, last)) = self.times_of_event(organization, event).await? else {
-                return Ok(Page::empty());
-            };
-            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
-            filter.from = Some(filter.from.map_or(first, |from| from.max(first)));
-            filter.to = Some(filter.to.map_or(last, |to| to.min(last)));
+        let times = match (filter.event_id, filter.gate_id) {
+            (Some(event), _) => Some(self.times_of_event(organization, event).await?),
+            (None, Some(gate)) => Some(self.times_of_gate(organization, gate).await?),
+            (None, None) => None,
+        };
+        match times {
+            Some(None) => return Ok(Page::empty()),
+            Some(Some((first, last))) => {
+                let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+                filter.from = Some(filter.from.map_or(first, |from| from.max(first)));
+                filter.to = Some(filter.to.map_or(last, |to| to.min(last)));
+            }
+            None => {}
         }
         let path = match (filter.ticket_code, order) {
             (Some(_), Order::Newest) => Path::Ticket,
@@ -103,9 +112,31 @@ impl<D: Dialect> Sql<D> {
         organization: OrganizationId,
         event: EventId,
     ) -> Result<Option<(i64, i64)>, StoreError> {
-        let row = query::<D>(statement!("scans/slots_of_event.sql"))
+        let statement = statement!("scans/slots_of_event.sql");
+        self.times_by_arrivals(statement, organization, event.as_uuid())
+            .await
+    }
+
+    /// The times between which the events of a gate have scans, in milliseconds. `None` if they have none.
+    async fn times_of_gate(
+        &self,
+        organization: OrganizationId,
+        gate: GateId,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        let statement = statement!("scans/slots_of_gate.sql");
+        self.times_by_arrivals(statement, organization, gate.as_uuid())
+            .await
+    }
+
+    async fn times_by_arrivals(
+        &self,
+        statement: &'static str,
+        organization: OrganizationId,
+        id: &Uuid,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        let row = query::<D>(statement)
             .id(organization.as_uuid())
-            .id(event.as_uuid())
+            .id(id)
             .fetch_optional(&mut *self.read().await?)
             .await?;
         let Some(row) = row else { return Ok(None) };
