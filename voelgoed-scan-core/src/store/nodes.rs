@@ -41,7 +41,8 @@ pub enum Durability {
     Durable,
     /// They do because this node overrides `synchronous_commit=off` for its own connections.
     Overridden,
-    /// They do not: the server runs with `fsync=off`, which no client can override.
+    /// They do not: the server runs with `fsync=off`, or a worker of Citus with that or `synchronous_commit=off`, which no client
+    /// can override.
     AtRisk,
 }
 

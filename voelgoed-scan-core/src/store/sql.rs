@@ -107,8 +107,9 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) read_pool: Pool<D>,
     /// How transactions begin.
     pub(crate) transactions: Transactions,
-    /// The statement that admits first admissions, where the database can run it.
-    pub(crate) admit_first: Option<&'static str>,
+    /// Whether Citus distributes the tables. It splits the statement that admits first admissions, and reads the parts in another
+    /// format than it wrote them (13.2), so that transactions decide all scans.
+    pub(crate) is_citus: bool,
     /// The open files of a SQLite database. `None` on PostgreSQL.
     #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL has no file"))]
     pub(crate) files: Option<OpenFiles<D>>,

@@ -180,20 +180,24 @@ pub(crate) async fn readiness_says_what_the_next_scan_meets(fixture: Fixture) {
     let before = fixture.audit_trail().await;
     store.check_writable(START).await.expect("scans are recorded");
     assert_eq!(fixture.audit_trail().await, before, "the probe leaves no scan");
-    let (refuse, allow) = if fixture.database.is_postgresql() {
+    let (refuse, allow): (&[&str], _) = if fixture.database.is_postgresql() {
         (
-            "create function refuse() returns trigger language plpgsql as
-                 $$ begin raise exception 'refused'; end $$;
-             create trigger refuse before insert on scans for each row execute function refuse();",
+            &[
+                "create function refuse() returns trigger language plpgsql as
+                     $$ begin raise exception 'refused'; end $$",
+                "create trigger refuse before insert on scans for each row execute function refuse()",
+            ],
             "drop trigger refuse on scans",
         )
     } else {
         (
-            "create trigger refuse before insert on scans begin select raise(abort, 'refused'); end",
+            &["create trigger refuse before insert on scans begin select raise(abort, 'refused'); end"],
             "drop trigger refuse",
         )
     };
-    fixture.database.execute(refuse).await;
+    for statement in refuse {
+        fixture.database.execute(statement).await;
+    }
     let code = fixture.ticket("{}").await;
     let scan = [entry(&fixture.main_session, code, 0)];
     let failed = store.record(&scan, &RULES).await;

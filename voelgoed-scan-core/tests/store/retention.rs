@@ -263,6 +263,8 @@ async fn dump(database: &Database) -> Vec<String> {
             rows.push(format!("{table}: {row}"));
         }
     }
+    // A table has no order.
+    rows.sort_unstable();
     rows
 }
 

@@ -45,7 +45,8 @@ struct Checks {
     /// The database: whether it records scans now.
     database: &'static str,
     /// Absent where acknowledged scans survive a crash of the database by its own settings. `overridden`, where the server overrides the
-    /// setting `synchronous_commit=off` of PostgreSQL; `at_risk`, where PostgreSQL runs with `fsync=off`.
+    /// setting `synchronous_commit=off` of PostgreSQL; `at_risk`, where PostgreSQL runs with `fsync=off`, or a worker of
+    /// Citus with one of the two.
     #[serde(skip_serializing_if = "Option::is_none")]
     durability: Option<&'static str>,
     /// Redis, if configured. Scans continue without it.

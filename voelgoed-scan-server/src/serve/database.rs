@@ -63,7 +63,8 @@ pub(super) async fn open_database(
             "the database sets synchronous_commit=off; this server overrides it for its own connections"
         ),
         Durability::AtRisk => tracing::error!(
-            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions"
+            "PostgreSQL runs with fsync=off, or a worker of Citus with that or synchronous_commit=off: a crash of its machine \
+             loses acknowledged admissions"
         ),
     }
     Ok((scanner, admin, durability))

@@ -149,6 +149,8 @@ pub(crate) struct Statements {
     pub(crate) commit_probe: &'static str,
     /// Reads the settings that could lose an acknowledged commit, where the server has such settings.
     pub(crate) durability: Option<&'static str>,
+    /// Reads whether a worker of Citus does not sync what it commits.
+    pub(crate) worker_durability: Option<&'static str>,
     /// Records the statuses that staff gave to tickets.
     pub(crate) record_ticket_status: &'static str,
     /// Reads the former rules of events.

@@ -126,7 +126,7 @@ impl<D: Dialect> Sql<D> {
     /// `None` for one that the general path has to decide.
     pub(crate) async fn admit_first(&self, batch: &[Attempt]) -> Result<Vec<Option<Recorded>>, StoreError> {
         let mut recorded: Vec<Option<Recorded>> = batch.iter().map(|_| None).collect();
-        let Some(sql) = self.admit_first else {
+        let Some(sql) = D::SQL.admit_first.filter(|_| !self.is_citus) else {
             return Ok(recorded);
         };
         let (gate_batches, scans) = fast_path_scans(batch)?;

@@ -73,12 +73,22 @@ impl<D: Dialect> NodeStore for Sql<D> {
         let Some(statement) = D::SQL.durability else {
             return Ok(Durability::Durable);
         };
+        let mut connection = self.read().await?;
+        let missing = || StoreError::failed("the settings have a row");
         let row = query::<D>(statement)
-            .fetch_optional(&mut *self.read().await?)
+            .fetch_optional(&mut connection)
             .await?
-            .ok_or_else(|| StoreError::failed("the settings have a row"))?;
+            .ok_or_else(missing)?;
+        let is_worker_at_risk = match D::SQL.worker_durability.filter(|_| self.is_citus) {
+            None => false,
+            Some(statement) => query::<D>(statement)
+                .fetch_optional(&mut connection)
+                .await?
+                .ok_or_else(missing)?
+                .bool("is_at_risk")?,
+        };
         let text = |column| row.text(column);
-        Ok(if text("fsync")? == "off" {
+        Ok(if text("fsync")? == "off" || is_worker_at_risk {
             Durability::AtRisk
         } else if text("commit_default")? == "off" {
             Durability::Overridden

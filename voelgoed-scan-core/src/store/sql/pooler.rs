@@ -29,7 +29,6 @@ pub(crate) const POOLED_TRANSACTIONS: Transactions = Transactions {
         set local lock_timeout = '5s'; \
         set local idle_in_transaction_session_timeout = '10s'",
     ),
-    single_writes: true,
 };
 
 /// Which of two connections sends each of the questions that find a pooler. A pooler gives a free session to the next

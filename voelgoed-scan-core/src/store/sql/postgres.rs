@@ -23,7 +23,6 @@ use crate::store::sql::transactions::{Pooler, Transactions};
 use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnections};
 use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
 
-mod citus;
 mod connect;
 mod migration_lock;
 
@@ -69,7 +68,7 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
     } else {
         migrate::check::<Postgres>(&MIGRATIONS, &mut connection).await?;
     }
-    let is_citus = citus::is_citus(&mut connection).await?;
+    let is_citus = is_citus(&mut connection).await?;
     connection.close().await.map_err(StoreError::from)?;
     let pool = pool_options(MAX_CONNECTIONS, pooler).connect_lazy_with(options.clone());
     // Opened now, so that a database that accepts no more connections is reported at the start.
@@ -79,13 +78,11 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
         writer_connections: WriterConnections::empty(),
         write_pool: pool.clone(),
         read_pool: pool,
-        transactions: match (pooler, is_citus) {
-            (Pooler::None, false) => Postgres::TRANSACTIONS,
-            (Pooler::None, true) => citus::TRANSACTIONS,
-            (Pooler::Transaction, false) => POOLED_TRANSACTIONS,
-            (Pooler::Transaction, true) => citus::POOLED_TRANSACTIONS,
+        transactions: match pooler {
+            Pooler::None => Postgres::TRANSACTIONS,
+            Pooler::Transaction => POOLED_TRANSACTIONS,
         },
-        admit_first: if is_citus { None } else { Postgres::SQL.admit_first },
+        is_citus,
         files: None,
         bulk_readers: Semaphore::new(BULK_READERS),
     })
@@ -101,6 +98,15 @@ pub(crate) async fn migrate(url: &str, pooler: Pooler) -> Result<Migrated, OpenE
     let migrated = migrate::migrate::<Postgres>(&MIGRATIONS, &mut connection).await?;
     connection.close().await.map_err(StoreError::from)?;
     Ok(migrated)
+}
+
+/// Whether the database has the extension Citus, which distributes its tables.
+async fn is_citus(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    // A simple query, because behind a pooler the messages of a prepared one may reach two sessions.
+    let row = connection
+        .fetch_one(sqlx::raw_sql(statement!("citus/is_installed.postgres.sql")))
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 fn pool_options(max_connections: u32, pooler: Pooler) -> PgPoolOptions {
@@ -146,7 +152,6 @@ impl Dialect for Postgres {
         write: "begin isolation level read committed",
         snapshot: "begin isolation level repeatable read, read only",
         read: None,
-        single_writes: false,
     };
 
     const SHARED: bool = true;
@@ -192,6 +197,7 @@ impl Dialect for Postgres {
         update_import_tickets: statement!("import/update_tickets.postgres.sql"),
         commit_probe: statement!("scans/commit_probe.postgres.sql"),
         durability: Some(statement!("durability.postgres.sql")),
+        worker_durability: Some(statement!("citus/worker_durability.postgres.sql")),
         record_ticket_status: statement!("tickets/record_status.postgres.sql"),
         load_former_event_rules: statement!("rules/load_former_event_rules.postgres.sql"),
         load_former_entry_limits: statement!("rules/load_former_entry_limits.postgres.sql"),

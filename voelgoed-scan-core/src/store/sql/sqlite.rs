@@ -82,7 +82,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, is_migrating: bool) -> Res
         write_pool,
         read_pool,
         transactions: Sqlite::TRANSACTIONS,
-        admit_first: Sqlite::SQL.admit_first,
+        is_citus: false,
         files: Some(OpenFiles {
             names,
             lock: parking_lot::Mutex::new(lock),
@@ -166,7 +166,6 @@ impl Dialect for Sqlite {
         // In WAL mode a transaction sees what was committed before its first read.
         snapshot: "begin",
         read: None,
-        single_writes: false,
     };
 
     const SHARED: bool = false;
@@ -214,6 +213,7 @@ impl Dialect for Sqlite {
         commit_probe: statement!("scans/commit_probe.sqlite.sql"),
         // Each connection sets its own.
         durability: None,
+        worker_durability: None,
         record_ticket_status: statement!("tickets/record_status.sqlite.sql"),
         load_former_event_rules: statement!("rules/load_former_event_rules.sqlite.sql"),
         load_former_entry_limits: statement!("rules/load_former_entry_limits.sqlite.sql"),

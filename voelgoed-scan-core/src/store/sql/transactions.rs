@@ -31,12 +31,10 @@ pub(crate) struct Transactions {
     pub(crate) snapshot: &'static str,
     /// Begins the transaction of a single statement that reads. `None` where it needs none.
     pub(crate) read: Option<&'static str>,
-    /// Whether a single statement that writes needs a transaction.
-    pub(crate) single_writes: bool,
 }
 
 impl Transactions {
-    /// Whether every statement needs a transaction, because a connection has no session of its own.
+    /// Whether every statement needs a transaction.
     pub(crate) fn are_required(&self) -> bool {
         self.read.is_some()
     }
@@ -84,7 +82,7 @@ impl<'c, D: Dialect> SingleWrite<'c, D> {
         transactions: Transactions,
         connection: &'c mut D::Connection,
     ) -> Result<Self, StoreError> {
-        if transactions.single_writes {
+        if transactions.are_required() {
             let transaction = connection.begin_with(transactions.write).await?;
             return Ok(Self::Transaction(transaction));
         }
