@@ -4,9 +4,14 @@
 mod plans;
 mod retention;
 mod tenants;
+mod volatile;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::{Dialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::parser::Parser;
 
 fn source_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store")
@@ -47,6 +52,23 @@ fn statements() -> Vec<(String, String)> {
 /// The lines that are not comments.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim_start().starts_with("--"))
+}
+
+/// Parses a statement, whose name says for which database it is.
+fn parse(name: &str, text: &str) -> Vec<Statement> {
+    let dialect: &dyn Dialect = if name.ends_with(".sqlite.sql") {
+        &SQLiteDialect {}
+    } else {
+        &PostgreSqlDialect {}
+    };
+    // The parser knows neither these locks nor a condition of a `cross join`.
+    let code = code(text).collect::<Vec<_>>().join("\n");
+    let code = code
+        .replace("for key share", "for share")
+        .replace("for no key update", "for update")
+        .replace("cross join", "join");
+    let parsed = Parser::parse_sql(dialect, &code);
+    parsed.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]

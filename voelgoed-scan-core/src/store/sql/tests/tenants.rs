@@ -11,10 +11,8 @@ use sqlparser::ast::{
     ObjectName, OnConflict, OnInsert, Select, SelectItem, SetExpr, Statement, TableFactor, TableObject,
     TableWithJoins, Update, UpdateTableFromKind, Value, Visit, Visitor,
 };
-use sqlparser::dialect::{Dialect, PostgreSqlDialect, SQLiteDialect};
-use sqlparser::parser::Parser;
 
-use super::{code, files, read, source_folder, statements};
+use super::{files, parse, read, source_folder, statements};
 
 /// Statements that may reach the rows of several organizations, each with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -383,19 +381,7 @@ fn tenant_tables() -> Vec<String> {
 
 /// The uses of tenant tables in a statement that are not restricted. Panics if the statement cannot be parsed.
 fn unrestricted(name: &str, text: &str, tenant_tables: &[String]) -> Vec<String> {
-    let dialect: &dyn Dialect = if name.ends_with(".sqlite.sql") {
-        &SQLiteDialect {}
-    } else {
-        &PostgreSqlDialect {}
-    };
-    // The parser knows neither these locks nor a condition of a `cross join`.
-    let code = code(text).collect::<Vec<_>>().join("\n");
-    let code = code
-        .replace("for key share", "for share")
-        .replace("for no key update", "for update")
-        .replace("cross join", "join");
-    let parsed = Parser::parse_sql(dialect, &code);
-    let parsed = parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let parsed = parse(name, text);
     assert_eq!(parsed.len(), 1, "{name} is one statement");
     let mut checker = Checker {
         tenant_tables,

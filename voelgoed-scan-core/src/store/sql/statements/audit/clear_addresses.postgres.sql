@@ -7,7 +7,7 @@ where organization_id = $1
         from audit_entries old
         where old.organization_id = $1
             and old.address is not null
-            and old.at < (extract(epoch from clock_timestamp()) * 1000)::bigint - $2
+            and old.at < (extract(epoch from statement_timestamp()) * 1000)::bigint - $2
         order by old.at
         limit $3
     )

@@ -2,7 +2,7 @@
 -- of the database, because the clocks of the nodes may differ.
 with expired as (
     delete from cut_off_nodes
-    where node <> $1 and until < (extract(epoch from clock_timestamp()) * 1000)::bigint - 60000
+    where node <> $1 and until < (extract(epoch from statement_timestamp()) * 1000)::bigint - 60000
 )
 insert into cut_off_nodes (node, until)
 values ($1, (extract(epoch from clock_timestamp()) * 1000)::bigint + 2000)
