@@ -1,5 +1,6 @@
 //! The callers of a run: they scan, retry and undo at random nodes, and record every call.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -434,10 +435,12 @@ impl<'a> Caller<'a> {
         }] });
         let first_attempt = Instant::now();
         let began = self.now();
+        // What the server said when it did not answer, with how often.
+        let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
         loop {
             assert!(
                 first_attempt.elapsed() < CONDITION_TIMEOUT,
-                "no answer to {batch}"
+                "no answer to {batch}: {refusals:?}"
             );
             let node = self.rng.below(self.nodes.len());
             let device = self.device.at(self.nodes[node]);
@@ -461,8 +464,15 @@ impl<'a> Caller<'a> {
                         CallOutcome::Unexpected(format!("an upload: {result}"))
                     }
                 }
-                Some((429 | 503, _)) | None => {
+                Some((429 | 503, refused)) => {
+                    let code = refused.json()["code"].as_str().unwrap_or_default().to_owned();
+                    *refusals.entry(code).or_default() += 1;
                     // A client backs off before it tries again.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+                None => {
+                    *refusals.entry("no response".to_owned()).or_default() += 1;
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
                 }

@@ -281,8 +281,9 @@ fn check_durability(durability: &str) -> Finding {
     let (ok, detail, hint) = match durability {
         "at_risk" => (
             false,
-            "PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged admissions",
-            Some("set fsync = on in postgresql.conf, then reload PostgreSQL"),
+            "PostgreSQL runs with fsync=off, or a worker of Citus with that or synchronous_commit=off: a crash of its machine \
+             loses acknowledged admissions",
+            Some("set both to on in postgresql.conf of the server or the worker, then reload it"),
         ),
         "overridden" => (
             true,
