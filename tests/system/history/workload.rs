@@ -22,6 +22,9 @@ use super::rng::Rng;
 /// The number of callers at each event.
 const CALLERS: usize = 4;
 
+/// How long an upload is tried. A node that is killed every second or two answers few of them where the machine is busy.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// The number of tickets of each event.
 const TICKETS: usize = 12;
 
@@ -439,7 +442,7 @@ impl<'a> Caller<'a> {
         let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
         loop {
             assert!(
-                first_attempt.elapsed() < CONDITION_TIMEOUT,
+                first_attempt.elapsed() < UPLOAD_TIMEOUT,
                 "no answer to {batch}: {refusals:?}"
             );
             let node = self.rng.below(self.nodes.len());
