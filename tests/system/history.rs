@@ -28,6 +28,12 @@ use rng::Rng;
 use stream_reader::StreamReader;
 use workload::{Caller, Workload};
 
+/// How many calls are answered between two faults.
+const ANSWERS_BETWEEN_FAULTS: usize = 100;
+
+/// How long they are waited for.
+const MAX_TIME_BETWEEN_FAULTS: Duration = Duration::from_secs(5);
+
 /// The length of a run without `VOELGOED_SCAN_HISTORY_SECONDS`.
 const DEFAULT_SECONDS: u64 = 30;
 const DEFAULT_SECONDS_ON_SQLITE: u64 = 15;
@@ -128,8 +134,14 @@ async fn run(
         let mut rng = Rng::new(seed);
         let mut injected: BTreeMap<&str, usize> = BTreeMap::new();
         while started.elapsed() < length || !has_begun_second_day(&workloads) {
-            // The callers get some time between two faults. The sleep is part of the schedule; it waits for nothing.
+            // The callers get some time between two faults. The sleep is part of the schedule; it waits for nothing. A busy
+            // machine gets more, because a node that is killed before it answers an upload is never done with it.
+            let answered = answered_calls(&workloads) + ANSWERS_BETWEEN_FAULTS;
             tokio::time::sleep(Duration::from_millis(200 + rng.below(1500) as u64)).await;
+            let waiting = Instant::now();
+            while answered_calls(&workloads) < answered && waiting.elapsed() < MAX_TIME_BETWEEN_FAULTS {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             if schedule == Schedule::WithFaults {
                 *injected
                     .entry(deployment.inject_fault(&mut rng).await)
@@ -183,6 +195,11 @@ async fn run(
         histories.push(history);
     }
     histories
+}
+
+/// How many calls had an answer.
+fn answered_calls(workloads: &[Workload]) -> usize {
+    workloads.iter().map(Workload::answered_calls).sum()
 }
 
 /// Whether the second day of a `daily` event has begun on every node some time ago. A run lasts at least as long.

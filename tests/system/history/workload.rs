@@ -57,6 +57,13 @@ impl Workload {
         Self::at(cluster, cluster.tenant(name).await, name, policy).await
     }
 
+    /// How many of its calls had an answer.
+    pub(super) fn answered_calls(&self) -> usize {
+        let history = self.history.lock().expect("not poisoned");
+        let calls = history.calls.iter();
+        calls.filter(|call| call.outcome != CallOutcome::Unknown).count()
+    }
+
     /// Creates an event with this re-entry policy whose gates serve the event of this workload too.
     pub(super) async fn at_the_same_gates(&self, cluster: &Cluster, name: &str, policy: &str) -> Self {
         let tenant = self.tenant.event_at_the_same_gates("first-scan").await;
