@@ -22,9 +22,6 @@ use super::rng::Rng;
 /// The number of callers at each event.
 const CALLERS: usize = 4;
 
-/// How long an upload is tried. A node that is killed every second or two answers few of them where the machine is busy.
-const UPLOAD_TIMEOUT: Duration = Duration::from_mins(5);
-
 /// The number of tickets of each event.
 const TICKETS: usize = 12;
 
@@ -449,7 +446,7 @@ impl<'a> Caller<'a> {
         let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
         loop {
             assert!(
-                first_attempt.elapsed() < UPLOAD_TIMEOUT,
+                first_attempt.elapsed() < CONDITION_TIMEOUT,
                 "no answer to {batch}: {refusals:?}"
             );
             let node = self.rng.below(self.nodes.len());
