@@ -227,6 +227,7 @@ fn check_scopes(history: &RunHistory, violations: &mut Vec<String>) {
         .iter()
         .map(|change| (change.device, times_outside(history, change.device)))
         .collect();
+    let by_scan = calls_by_scan(history);
     for call in &history.calls {
         let is_outside = outside.get(&call.device).is_some_and(|times| {
             times
@@ -249,14 +250,16 @@ fn check_scopes(history: &RunHistory, violations: &mut Vec<String>) {
                 "scope: {call:?} was refused inside the scope of its device"
             ));
         }
-        let of_scan = || history.calls.iter().filter(|other| other.scan_id == call.scan_id);
-        let is_known = |other: &ObservedCall| {
+        let of_scan = &by_scan[call.scan_id.as_str()];
+        let is_known = |other: &&ObservedCall| {
             decided(other).is_some() && !may_be_lost(history, other) && other.ended < call.began
         };
-        if of_scan().any(is_known) {
+        if of_scan.iter().any(is_known) {
             violations.push(format!("scope: {call:?} was answered before and is not replayed"));
         }
-        let is_only_refused = of_scan().all(|other| other.outcome == CallOutcome::OutOfScope);
+        let is_only_refused = of_scan
+            .iter()
+            .all(|other| other.outcome == CallOutcome::OutOfScope);
         if is_only_refused && history.records.contains_key(&call.scan_id) {
             violations.push(format!("scope: {call:?} was refused and is on record"));
         }
@@ -304,11 +307,11 @@ fn check_denials(history: &RunHistory, violations: &mut Vec<String>) {
 
 /// A scan that was uploaded is known to every node once the upload is answered.
 fn check_uploads(history: &RunHistory, violations: &mut Vec<String>) {
+    let by_scan = calls_by_scan(history);
     let uploads = history.calls.iter().filter(|call| call.kind == CallKind::Upload);
     for upload in uploads.filter(|upload| decided(upload).is_some()) {
-        for call in &history.calls {
-            let is_retry = call.kind == CallKind::Entry && call.scan_id == upload.scan_id;
-            if is_retry
+        for call in &by_scan[upload.scan_id.as_str()] {
+            if call.kind == CallKind::Entry
                 && call.began > upload.ended
                 && decided(call).is_some_and(|decision| !decision.replayed)
             {
@@ -366,16 +369,23 @@ fn decided(call: &ObservedCall) -> Option<&ObservedDecision> {
     }
 }
 
+/// The calls of each scan, in the order of the history.
+fn calls_by_scan(history: &RunHistory) -> BTreeMap<&str, Vec<&ObservedCall>> {
+    let mut by_scan: BTreeMap<&str, Vec<&ObservedCall>> = BTreeMap::new();
+    for call in &history.calls {
+        by_scan.entry(&call.scan_id).or_default().push(call);
+    }
+    by_scan
+}
+
 /// All answers to a scan id agree, whichever node gives them.
 fn check_answers(history: &RunHistory, violations: &mut Vec<String>) {
-    let mut by_scan: BTreeMap<&str, Vec<&ObservedCall>> = BTreeMap::new();
     for call in &history.calls {
         if let CallOutcome::Unexpected(what) = &call.outcome {
             violations.push(format!("unexpected answer: {what} to {call:?}"));
         }
-        by_scan.entry(&call.scan_id).or_default().push(call);
     }
-    for (scan, mut calls) in by_scan {
+    for (scan, mut calls) in calls_by_scan(history) {
         calls.sort_by_key(|call| call.ended);
         let decisions: Vec<(&ObservedCall, &ObservedDecision)> = calls
             .iter()
@@ -461,6 +471,16 @@ fn check_acknowledged(history: &RunHistory, violations: &mut Vec<String>) {
     }
 }
 
+/// When the first call of a kind began, by scan id.
+fn first_begins<'a>(calls: &[&'a ObservedCall], kind: CallKind) -> BTreeMap<&'a str, u64> {
+    let mut begins = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.kind == kind) {
+        let began = begins.entry(call.scan_id.as_str()).or_insert(call.began);
+        *began = call.began.min(*began);
+    }
+    begins
+}
+
 /// At each acknowledgement of an admission, the acknowledged admissions of the ticket do not exceed its policy, even if
 /// every undo and every exit that had begun by then took effect.
 fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
@@ -483,24 +503,18 @@ fn check_policies(history: &RunHistory, violations: &mut Vec<String>) {
             check_times(ticket, limit, &*counts, &calls, violations);
             continue;
         }
+        let undone = first_begins(&calls, CallKind::Undo);
+        let exits = first_begins(&calls, CallKind::Exit);
         for &now in admissions.values() {
-            let undone: BTreeSet<&str> = calls
-                .iter()
-                .filter(|call| call.kind == CallKind::Undo && call.began <= now)
-                .map(|call| call.scan_id.as_str())
-                .collect();
+            let is_undone = |scan: &str| undone.get(scan).is_some_and(|began| *began <= now);
             let remaining = admissions
                 .iter()
-                .filter(|(scan, at)| **at <= now && !undone.contains(*scan))
+                .filter(|(scan, at)| **at <= now && !is_undone(scan))
                 .count();
-            let exits: BTreeSet<&str> = calls
-                .iter()
-                .filter(|call| call.kind == CallKind::Exit && call.began <= now)
-                .map(|call| call.scan_id.as_str())
-                .collect();
+            let exits = exits.values().filter(|began| **began <= now).count();
             let limit = match policy {
                 Policy::Never(limit) => *limit,
-                Policy::AfterExit(limit) => limit + exits.len(),
+                Policy::AfterExit(limit) => limit + exits,
                 Policy::AfterWindow(..) | Policy::Daily(..) | Policy::Changing => continue,
             };
             if remaining > limit {
@@ -552,17 +566,14 @@ fn check_times(
             known.1 = known.1.min(call.ended);
         }
     }
+    let undone = first_begins(calls, CallKind::Undo);
     for (scan, (at, answered)) in &admissions {
-        let undone = |other: &str| {
-            calls
-                .iter()
-                .any(|call| call.kind == CallKind::Undo && call.scan_id == other && call.began <= *answered)
-        };
+        let is_undone = |other: &str| undone.get(other).is_some_and(|began| began <= answered);
         let count = admissions
             .iter()
             // A later decision may have the same time or, after an undo, an earlier one.
             .filter(|(_, (_, known))| known <= answered)
-            .filter(|(other, (then, _))| counts(*at, *then) && !undone(other))
+            .filter(|(other, (then, _))| counts(*at, *then) && !is_undone(other))
             .count();
         if count > limit {
             violations.push(format!(
