@@ -1,7 +1,11 @@
 //! The writer: one task on its own thread, which starts the writes of the lanes and waits for their ends. Writes of several
-//! organizations run side by side, at most [`ScanStore::concurrent_writes`]. A write that takes longer than [`SLOW_AFTER`]
-//! probably waits for a lock. It does not count any more, so that locked organizations do not stop the others; all writes
-//! together are at most [`ScanStore::max_writes`].
+//! organizations run side by side, at most [`ScanStore::concurrent_writes`].
+//!
+//! - Half as many start while the database is quick. The scans of the other organizations gather meanwhile, and each of their
+//!   writes holds more of them. The other half follows where writes take longer than [`WAITING_AFTER`], because they
+//!   probably wait for a network or a disk, and the processors could do more.
+//! - A write that takes longer than [`SLOW_AFTER`] probably waits for a lock. It does not count any more, so that locked
+//!   organizations do not stop the others. All writes together are at most [`ScanStore::max_writes`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +28,9 @@ use crate::model::{Attempt, OrganizationId, RuleSettings};
 use crate::node::health::WriteStats;
 use crate::spans::span;
 use crate::store::{ScanStore, StoreError};
+
+/// How long a write takes before it counts as one that waits for a network or a disk.
+const WAITING_AFTER: Duration = Duration::from_millis(5);
 
 /// How long a write takes before it leaves its place to another one.
 const SLOW_AFTER: Duration = Duration::from_millis(100);
@@ -60,13 +67,18 @@ struct StartedWrites {
 
 impl StartedWrites {
     fn has_capacity(&self, now: Instant) -> bool {
-        let fast = self.at.values().filter(|at| **at + SLOW_AFTER > now).count();
-        fast < self.concurrent && self.at.len() < self.max
+        let younger_than = |age: Duration| self.at.values().filter(|at| **at + age > now).count();
+        younger_than(WAITING_AFTER) < self.concurrent.div_ceil(2)
+            && younger_than(SLOW_AFTER) < self.concurrent
+            && self.at.len() < self.max
     }
 
-    /// When the next running write leaves its place.
+    /// When the next running write is old enough for another one to start.
     fn next_capacity(&self, now: Instant) -> Option<Instant> {
-        let ends = self.at.values().map(|at| *at + SLOW_AFTER);
+        let ends = self
+            .at
+            .values()
+            .flat_map(|at| [*at + WAITING_AFTER, *at + SLOW_AFTER]);
         ends.filter(|end| *end > now && self.at.len() < self.max).min()
     }
 }
@@ -219,5 +231,63 @@ fn unavailable_error(outcome: &Outcome) -> Option<Arc<StoreError>> {
             Some(Arc::clone(error))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Writes with these ages in milliseconds, of at most four side by side and twelve in all.
+    fn started(now: Instant, ages: &[u64]) -> StartedWrites {
+        let started_at = |(number, age): (u128, &u64)| {
+            let organization = OrganizationId::from_uuid(Uuid::from_u128(number));
+            (organization, now - Duration::from_millis(*age))
+        };
+        StartedWrites {
+            concurrent: 4,
+            max: 12,
+            at: (0..).zip(ages).map(started_at).collect(),
+        }
+    }
+
+    #[test]
+    fn more_writes_run_side_by_side_the_longer_they_take() {
+        let now = Instant::now() + Duration::from_secs(1);
+        for (ages, expected) in [
+            (vec![], true),
+            (vec![0], true),
+            (vec![0, 4], false),
+            (vec![0, 5], true),
+            (vec![0, 0, 5], false),
+            (vec![0, 5, 5], true),
+            (vec![5, 5, 5, 99], false),
+            (vec![5, 5, 5, 100], true),
+            (vec![100; 11], true),
+            (vec![100; 12], false),
+        ] {
+            assert_eq!(started(now, &ages).has_capacity(now), expected, "{ages:?}");
+        }
+    }
+
+    #[test]
+    fn the_writer_looks_again_when_a_write_is_old_enough_for_another_one() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let wait = |ages: &[u64]| started(now, ages).next_capacity(now).map(|at| at - now);
+        assert_eq!(wait(&[1, 3]), Some(Duration::from_millis(2)));
+        assert_eq!(wait(&[5, 6, 7, 90]), Some(Duration::from_millis(10)));
+        assert_eq!(wait(&[100; 12]), None, "only the end of a write makes room");
+    }
+
+    #[test]
+    fn a_store_with_one_writer_has_one_write_at_a_time() {
+        let now = Instant::now() + Duration::from_secs(1);
+        let mut writes = started(now, &[0]);
+        (writes.concurrent, writes.max) = (1, 1);
+        assert!(!writes.has_capacity(now + Duration::from_secs(10)));
+        writes.at.clear();
+        assert!(writes.has_capacity(now));
     }
 }
