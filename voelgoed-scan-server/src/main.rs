@@ -7,6 +7,10 @@ use voelgoed_scan_core::store::{AppliedMigration, Migrated};
 use voelgoed_scan_server::config::Config;
 use voelgoed_scan_server::{Signals, Traces, log, migrate_database, start};
 
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match run(Config::from_arguments()) {
         Ok(()) => ExitCode::SUCCESS,
