@@ -180,6 +180,12 @@ async fn the_upload_of_a_revoked_phone_is_quarantined_and_admits_no_ticket() {
         .post(SYNC, &batch)
         .await
         .expect_problem(401, "device_inactive");
+    // Its body is not looked at.
+    tenant
+        .device
+        .post(SYNC, &json!({ "scans": 7 }))
+        .await
+        .expect_problem(401, "device_inactive");
     tenant.owner.call("DELETE", &path).await.expect(204);
     let before = inside(tenant).await;
     for _ in 0..2 {

@@ -103,19 +103,21 @@ impl Credential {
         }
     }
 
-    /// The caller that the token belongs to. An inactive device is an error unless `allow_inactive` is set.
+    /// The caller that the token belongs to. An inactive device is an error, except a revoked one where `allow_revoked` is set.
     pub(crate) async fn caller(
         &self,
         scanner: &Scanner,
         admin: &Admin,
-        allow_inactive: bool,
+        allow_revoked: bool,
     ) -> Result<Caller, Problem> {
         match self {
             Self::Device(hash) => {
                 let authenticated = scanner.authenticate(hash).await?.ok_or(Code::InvalidToken)?;
                 match authenticated.device.status {
                     DeviceStatus::Active => Ok(Caller::Device(authenticated)),
-                    DeviceStatus::Inactive if allow_inactive => Ok(Caller::Device(authenticated)),
+                    DeviceStatus::Inactive if allow_revoked && authenticated.is_revoked => {
+                        Ok(Caller::Device(authenticated))
+                    }
                     DeviceStatus::Inactive => Err(Code::DeviceInactive.into()),
                 }
             }
@@ -216,8 +218,8 @@ impl Permission {
         !matches!(self, Self::Device | Self::DeviceEvenRevoked)
     }
 
-    /// Whether inactive devices, which have no other permission, have this one.
-    pub(crate) const fn admits_inactive_devices(self) -> bool {
+    /// Whether revoked devices, which have no other permission, have this one.
+    pub(crate) const fn admits_revoked_devices(self) -> bool {
         matches!(self, Self::DeviceEvenRevoked)
     }
 }

@@ -276,7 +276,7 @@ fn codes(route: &Route) -> BTreeSet<Code> {
     // A request over HTTP/1.1 without exactly one Host is refused before its path is looked at.
     codes.extend([Code::Internal, Code::BadRequest]);
     if let Access::Authenticated(permission, _) = &route.access {
-        if !permission.admits_inactive_devices() {
+        if !permission.admits_revoked_devices() {
             codes.insert(Code::UpgradeRequired);
         }
         codes.extend([

@@ -305,21 +305,21 @@ async fn authenticate(
         request_id,
     } = call;
     let credential = Credential::read(&headers)?;
-    let allow_inactive = matches!(
+    let allow_revoked = matches!(
         &route.access,
-        Access::Authenticated(permission, _) if permission.admits_inactive_devices()
+        Access::Authenticated(permission, _) if permission.admits_revoked_devices()
     );
     let caller = if let Some(caller) = credential.cached_caller(&state.scanner) {
         caller
     } else {
-        let caller = credential.caller(&state.scanner, &state.admin, allow_inactive);
+        let caller = credential.caller(&state.scanner, &state.admin, allow_revoked);
         Box::pin(with_read_timeout(caller)).await?
     };
     fields.caller = Some(caller.clone());
     if let Caller::Device(authenticated) = &caller {
         state.last_seen.note(&authenticated.device, state.clock.now());
         check_rate(state, state.device_limit.check(&authenticated.device))?;
-        if !allow_inactive {
+        if !allow_revoked {
             app_version::check(state.min_app_version.as_ref(), &headers)?;
         }
     }

@@ -7,6 +7,8 @@ use crate::model::{Device, Event, Gate, ScanSession, Timestamp};
 pub struct AuthenticatedDevice {
     /// The device. It may be inactive, so that the caller can answer accordingly.
     pub device: Device,
+    /// Whether the device was revoked. Then it is inactive for good.
+    pub is_revoked: bool,
     /// Its active session, if it has one.
     pub active_session: Option<ActiveSession>,
     /// The organization's change counter (`ChangeCounters::facts` in the store) before the other facts were read.

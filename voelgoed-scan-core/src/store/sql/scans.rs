@@ -65,6 +65,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
         };
         Ok(Some(AuthenticatedDevice {
             device,
+            is_revoked: device_row.bool("d_revoked")?,
             active_session,
             change_counter: device_row.int("change_counter")?,
         }))
