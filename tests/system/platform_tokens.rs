@@ -15,19 +15,25 @@ fn find_case<'a>(vectors: &'a Value, name: &str) -> &'a Value {
     case.unwrap_or_else(|| panic!("no case {name}"))
 }
 
-#[tokio::test]
-async fn a_server_with_the_platforms_secret_accepts_its_tokens() {
-    let vectors = vectors();
+/// A server that knows the secret of the vectors.
+async fn with_platform_secret(vectors: &Value) -> Fixture {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret_key_base");
     let text = vectors["secret_key_base"].as_str().expect("a secret");
     std::fs::write(&secret, format!("{text}\n")).expect("written");
     let salt = vectors["salt"].as_str().expect("a salt").to_owned();
-    let fixture = Fixture::with_config(|config| {
+    // The server reads the file when it starts.
+    Fixture::with_config(|config| {
         config.secrets.phoenix_secret_key_base_file = Some(secret);
         config.secrets.phoenix_salt = Some(salt);
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_server_with_the_platforms_secret_accepts_its_tokens() {
+    let vectors = vectors();
+    let fixture = with_platform_secret(&vectors).await;
     let tenant = &fixture.tenant;
     let case = find_case(&vectors, "max_age infinity");
     let line = json!({ "code": case["claims"]["ticket_code"] }).to_string();
@@ -47,6 +53,37 @@ async fn a_server_with_the_platforms_secret_accepts_its_tokens() {
     );
     let forged = answer(find_case(&vectors, "binary tampered signature")).await;
     assert_eq!(forged["reason"], "bad_signature");
+}
+
+#[tokio::test]
+async fn the_record_of_an_expired_token_names_the_ticket_and_that_of_a_forged_one_does_not() {
+    let vectors = vectors();
+    let fixture = with_platform_secret(&vectors).await;
+    let tenant = &fixture.tenant;
+    let expired = find_case(&vectors, "binary valid");
+    let line = json!({ "code": expired["claims"]["ticket_code"] }).to_string();
+    tenant.owner.import(&tenant.event, line).await.expect(200);
+    for name in ["binary valid", "binary tampered signature"] {
+        let body = json!({ "qr": find_case(&vectors, name)["token"] });
+        tenant.device.scan(&body).await.expect(200);
+    }
+    let listed = tenant
+        .owner
+        .get("/api/v1/scanning/scans")
+        .await
+        .expect(200)
+        .json();
+    let [forged, expired_record, ..] = &listed["data"].as_array().expect("an array")[..] else {
+        panic!("{listed}");
+    };
+    assert_eq!(expired_record["reason"], "token_expired");
+    assert_eq!(expired_record["ticket_code"], expired["claims"]["ticket_code"]);
+    assert!(expired_record["ticket_id"].is_string(), "{expired_record}");
+    assert_eq!(forged["reason"], "bad_signature");
+    assert_eq!(
+        (&forged["ticket_code"], &forged["ticket_id"]),
+        (&Value::Null, &Value::Null)
+    );
 }
 
 #[tokio::test]

@@ -169,7 +169,9 @@ fn decide_attempt(
             would_have_been: None,
             decided_by: denial.decided_by,
             claims: denial.claims,
-            ticket: None,
+            ticket: denial
+                .claims
+                .and_then(|claims| facts.ticket_of(organization, &claims).cloned()),
             answer_ticket: denial.ticket.clone(),
             previous_scan: denial.previous_scan.clone(),
             at: attempt.now,

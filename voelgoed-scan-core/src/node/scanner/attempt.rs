@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::ScanError;
 use super::verification::VerifiedReading;
 use crate::model::{
-    ActiveSession, Attempt, AuthenticatedDevice, DecidedBy, Denial, Direction, Recorded, ScanAnswer, ScanId,
-    ScanRequest, ScannedBy, Timestamp, Verification, Warning,
+    ActiveSession, Attempt, AuthenticatedDevice, Claims, DecidedBy, Denial, Direction, Reason, Recorded,
+    ScanAnswer, ScanId, ScanRequest, ScannedBy, Timestamp, Verification, Warning,
 };
 use crate::store::StoreError;
 use crate::token::suggests_scanner_settings;
@@ -23,19 +23,15 @@ pub(super) fn attempt(
     (fingerprint, claims): VerifiedReading,
     now: Timestamp,
 ) -> Box<Attempt> {
-    let claims = claims.and_then(|claims| match request.direction {
-        Direction::Entry => claims.window.check(now).map(|()| claims),
-        Direction::Exit => Ok(claims),
-    });
-    let verification = match claims {
-        Ok(claims) => Verification::Verified(claims),
-        Err(reason) => Verification::Denied(Box::new(Denial {
-            reason,
-            decided_by: DecidedBy::Token,
-            claims: None,
-            ticket: None,
-            previous_scan: None,
-        })),
+    let in_window = |claims: &Claims| match request.direction {
+        Direction::Entry => claims.window.check(now),
+        Direction::Exit => Ok(()),
+    };
+    let verification = match claims.map(|claims| (claims, in_window(&claims))) {
+        Ok((claims, Ok(()))) => Verification::Verified(claims),
+        // The signature is valid, so the record names the ticket.
+        Ok((claims, Err(reason))) => denied(reason, Some(claims)),
+        Err(reason) => denied(reason, None),
     };
     let has_wrong_settings = match &verification {
         Verification::Denied(denial) => suggests_scanner_settings(request.reading.text(), denial.reason),
@@ -72,6 +68,17 @@ pub(super) fn attempt(
         origin: None,
         claimed: request.scan_id.is_none(),
     })
+}
+
+/// The denial of a payload by its signature or its window.
+fn denied(reason: Reason, claims: Option<Claims>) -> Verification {
+    Verification::Denied(Box::new(Denial {
+        reason,
+        decided_by: DecidedBy::Token,
+        claims,
+        ticket: None,
+        previous_scan: None,
+    }))
 }
 
 /// Step 10: the answer to a scan, or the error that its device gets.

@@ -8,6 +8,7 @@ use crate::model::{
     SessionId, TicketCode, TicketFacts, TicketId, Timestamp,
 };
 use crate::rules::ScanDay;
+use crate::rules::decision::claims_match;
 
 /// A session with its device, event and gate.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,6 +173,13 @@ impl BatchFacts {
                 .ticket_id
                 .filter(|id| self.tickets.contains_key(&(organization, *id))),
         }
+    }
+
+    /// The ticket that verified claims name, if every claim about it matches.
+    pub(super) fn ticket_of(&self, organization: OrganizationId, claims: &Claims) -> Option<&TicketFacts> {
+        let id = self.ticket_id(organization, claims)?;
+        let facts = self.tickets.get(&(organization, id))?;
+        claims_match(claims, facts, organization).then_some(facts)
     }
 
     /// The occupancy of a session's gate and event on a day.

@@ -189,11 +189,12 @@ fn events(batch: &[Attempt]) -> HashSet<IdLookup> {
 }
 
 fn tickets(batch: &[Attempt]) -> Vec<TicketLookup> {
-    let lookup = |attempt: &Attempt| match &attempt.verification {
-        Verification::Verified(claims) => {
-            Some(TicketLookup::by_code_or_id(claims.ticket_code, claims.ticket_id))
-        }
-        Verification::Denied(_) => None,
+    let lookup = |attempt: &Attempt| {
+        let claims = match &attempt.verification {
+            Verification::Verified(claims) => Some(claims),
+            Verification::Denied(denial) => denial.claims.as_ref(),
+        };
+        claims.map(|claims| TicketLookup::by_code_or_id(claims.ticket_code, claims.ticket_id))
     };
     batch.iter().filter_map(lookup).collect()
 }
