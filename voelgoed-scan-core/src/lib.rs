@@ -17,6 +17,7 @@
 //! | [`sync`] | the upload of offline decisions: evaluation, conflicts, verification of logs |
 //! | `audit` | the chain of the audit log: hashes, signatures, verification |
 //! | [`net`] | which addresses belong to the public Internet |
+//! | `shares` | limited resources, of which no tenant or credential gets all |
 //! | `report` | the figures of an event after its night |
 //! | `delivery` | signatures and retries of webhook deliveries |
 //! | `bus` | messages between the nodes of a cluster |
@@ -34,7 +35,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `node` | `audit`, `report`, `delivery`, `bus`, `store` (traits) and `node` |
+//! | `node` | `shares`, `audit`, `report`, `delivery`, `bus`, `store` (traits) and `node` |
 //! | `sqlite`, `postgres` | the SQL store on that database |
 //! | `redis` | the Redis cache and bus |
 //! | `client` | `client`, with a SQLite database on the phone |
@@ -62,6 +63,8 @@ pub mod node;
 #[cfg(feature = "node")]
 pub mod report;
 pub mod rules;
+#[cfg(feature = "node")]
+pub mod shares;
 #[cfg(feature = "node")]
 mod spans;
 #[cfg(feature = "node")]

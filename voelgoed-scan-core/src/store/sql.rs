@@ -15,6 +15,7 @@ mod background;
 mod batch;
 mod bounded_list;
 mod bulk;
+mod bulk_readers;
 mod change_counters;
 #[cfg(feature = "sqlite")]
 mod database_file;
@@ -80,19 +81,13 @@ pub(crate) use import::ImportScratch;
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 
-use std::time::Duration;
-
 use sqlx::{Pool, Transaction};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
 
 use crate::model::OrganizationId;
 use crate::store::StoreError;
+use crate::store::sql::bulk_readers::{BulkReadPermit, BulkReaders};
 use crate::store::sql::transactions::{ReadConnection, Transactions};
 use crate::store::sql::writer_connection::WriterConnections;
-
-/// How long the read of a list or a manifest waits for others to end.
-const BULK_READ_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A database with its connection pools. On PostgreSQL `write_pool` and `read_pool` are the same pool. On SQLite
 /// `scan_pool` and `write_pool` are the same pool, of one connection.
@@ -114,7 +109,7 @@ pub(crate) struct Sql<D: Dialect> {
     #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL has no file"))]
     pub(crate) files: Option<OpenFiles<D>>,
     /// Limits the connections of `read_pool` that read lists and manifests.
-    pub(crate) bulk_readers: Semaphore,
+    pub(crate) bulk_readers: BulkReaders,
 }
 
 /// What a process holds of a database that is a file.
@@ -158,26 +153,23 @@ impl<D: Dialect> Sql<D> {
 
     /// A connection for reading a list or a manifest, with the permit that has to be kept as long. Such reads take longer
     /// than others, and leave a connection for those.
-    pub(crate) async fn read_bulk(&self) -> Result<(SemaphorePermit<'_>, ReadConnection<D>), StoreError> {
-        Ok((self.bulk_permit().await?, self.read().await?))
+    pub(crate) async fn read_bulk(
+        &self,
+        organization: impl Into<Option<OrganizationId>>,
+    ) -> Result<(BulkReadPermit<'_>, ReadConnection<D>), StoreError> {
+        let permit = self.bulk_readers.acquire(organization.into()).await?;
+        Ok((permit, self.read().await?))
     }
 
     /// The same for several statements that read one state.
     pub(crate) async fn read_snapshot(
         &self,
-    ) -> Result<(SemaphorePermit<'_>, Transaction<'static, D>), StoreError> {
-        let permit = self.bulk_permit().await?;
+        organization: OrganizationId,
+    ) -> Result<(BulkReadPermit<'_>, Transaction<'static, D>), StoreError> {
+        let permit = self.bulk_readers.acquire(Some(organization)).await?;
         self.check_files()?;
         let transaction = self.read_pool.begin_with(self.transactions.snapshot).await?;
         Ok((permit, transaction))
-    }
-
-    async fn bulk_permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let busy = |_| StoreError::unavailable("too many lists are being read");
-        timeout(BULK_READ_TIMEOUT, self.bulk_readers.acquire())
-            .await
-            .map_err(busy)?
-            .map_err(|_| StoreError::unavailable("the database is closed"))
     }
 
     /// A transaction for writing.

@@ -158,7 +158,7 @@ impl<D: Dialect> AuditStore for Sql<D> {
                     (first, first.saturating_add(rows_per_read).min(newest))
                 }
             };
-            let (_permit, mut connection) = self.read_bulk().await?;
+            let (_permit, mut connection) = self.read_bulk(organization).await?;
             let on = filter.action_on.map(|subject| format!("{subject}.%"));
             let rows = query::<D>(sql)
                 .id(organization.as_uuid())

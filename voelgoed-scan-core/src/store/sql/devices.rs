@@ -85,7 +85,7 @@ impl<D: Dialect> Devices for Sql<D> {
         }
         let mut list = BoundedList::new(page, Cursor::MIN);
         while let Some((after, limit)) = list.next_read() {
-            let (_permit, mut connection) = self.read_bulk().await?;
+            let (_permit, mut connection) = self.read_bulk(organization).await?;
             let bound = if label.is_some() || status.is_some() {
                 query::<D>(statement!("devices/bound.sql"))
                     .id(organization.as_uuid())

@@ -87,7 +87,7 @@ impl<D: Dialect> Events for Sql<D> {
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         let rows = query::<D>(statement!("events/list.sql"))
             .id(organization.as_uuid())
             .opt_id(page.after.as_ref().map(|after| &after.id))
@@ -157,7 +157,7 @@ impl<D: Dialect> Events for Sql<D> {
         event: EventId,
         page: &PageRequest,
     ) -> Result<Page<Gate>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         list_gates::<D>(organization, event, page, &mut connection).await
     }
 }

@@ -40,7 +40,7 @@ impl<D: Dialect> ManifestStore for Sql<D> {
         event: EventId,
         known: &(dyn Fn(TicketCode) -> Option<i64> + Send + Sync),
     ) -> Result<Option<ManifestReading>, StoreError> {
-        let (_permit, mut snapshot) = self.read_snapshot().await?;
+        let (_permit, mut snapshot) = self.read_snapshot(organization).await?;
         let Some(mark) = mark::<D>(organization, event, &mut snapshot).await? else {
             return Ok(None);
         };

@@ -136,12 +136,12 @@ impl<D: Dialect> NodeStore for Sql<D> {
     }
 
     async fn live_events(&self, now: Timestamp, limit: u16) -> Result<Vec<LiveEvent>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(None).await?;
         live::live_events::<D>(now, limit, &mut connection).await
     }
 
     async fn device_counts(&self, now: Timestamp) -> Result<DeviceCounts, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(None).await?;
         live::device_counts::<D>(now, &mut connection).await
     }
 }

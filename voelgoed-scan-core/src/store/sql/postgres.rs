@@ -10,12 +10,12 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Arguments as _, Connection as _, Executor as _, PgConnection, Postgres, Row as _};
-use tokio::sync::Semaphore;
 
 use crate::bus::postgres::PostgresBus;
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column};
+use crate::store::sql::bulk_readers::BulkReaders;
 use crate::store::sql::migrate::{self, Migrated};
 use crate::store::sql::open::OpenError;
 use crate::store::sql::pooler::{self, POOLED_TRANSACTIONS};
@@ -36,6 +36,9 @@ const MAX_CONNECTIONS: u32 = 14;
 /// How many of those connections may read lists and manifests at a time. The others stay free for scans and
 /// authentication.
 const BULK_READERS: usize = 6;
+
+/// How many of these read for one organization.
+const BULK_READERS_OF_ORGANIZATION: usize = 4;
 
 /// How many writes of scans run side by side, each of another organization.
 const CONCURRENT_WRITES: u32 = 4;
@@ -84,7 +87,7 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
         },
         is_citus,
         files: None,
-        bulk_readers: Semaphore::new(BULK_READERS),
+        bulk_readers: BulkReaders::new(BULK_READERS, BULK_READERS_OF_ORGANIZATION),
     })
 }
 

@@ -55,7 +55,7 @@ impl<D: SyncDialect> ReportStore for Sql<D> {
         read.scans().await?;
         read.conflicts().await?;
         let names = read.device_names().await?;
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         let occupancy =
             super::occupancy::event_occupancy::<D>(organization, event, now, &mut connection).await?;
         Ok(occupancy.map(|occupancy| read.builder.finish(&found, &occupancy, &names, now)))
@@ -66,7 +66,7 @@ impl<D: SyncDialect> ReportRead<'_, D> {
     async fn tickets(&mut self) -> Result<(), StoreError> {
         let mut after = String::new();
         loop {
-            let (_permit, mut connection) = self.sql.read_bulk().await?;
+            let (_permit, mut connection) = self.sql.read_bulk(self.organization).await?;
             let bound = query::<D>(statement!("tickets/bound.sql"))
                 .id(self.organization.as_uuid())
                 .id(self.event.as_uuid())
@@ -98,7 +98,7 @@ impl<D: SyncDialect> ReportRead<'_, D> {
         };
         let mut after = first;
         loop {
-            let (_permit, mut connection) = self.sql.read_bulk().await?;
+            let (_permit, mut connection) = self.sql.read_bulk(self.organization).await?;
             let bound = query::<D>(statement!("scans/bound_oldest.sql"))
                 .id(self.organization.as_uuid())
                 .int(after.at)

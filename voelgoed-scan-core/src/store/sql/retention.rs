@@ -101,7 +101,7 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         after: Option<TicketCode>,
         limit: usize,
     ) -> Result<RetentionPage<TicketCode, TicketCode>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         let after = after.map_or_else(String::new, |code| code.to_string());
         let rows = query::<D>(statement!("retention/ticket_page.sql"))
             .id(organization.as_uuid())
@@ -141,7 +141,7 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<RetentionPage<ScanId, Cursor>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         let after = after.unwrap_or(Cursor::MIN);
         let rows = query::<D>(statement!("retention/scan_page.sql"))
             .id(organization.as_uuid())
@@ -299,7 +299,7 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         before: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         let rows = query::<D>(statement!("retention/archived_events.sql"))
             .id(organization.as_uuid())
             .opt_id(page.after.as_ref().map(|after| &after.id))

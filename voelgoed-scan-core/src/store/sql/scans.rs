@@ -137,7 +137,7 @@ impl<D: Dialect> ScanStore for Sql<D> {
         event: EventId,
         minutes: ActivityMinutes,
     ) -> Result<EventActivity, StoreError> {
-        let (_permit, mut connection) = self.read_bulk().await?;
+        let (_permit, mut connection) = self.read_bulk(organization).await?;
         event_activity::<D>(organization, event, minutes, &mut connection).await
     }
 }

@@ -141,7 +141,7 @@ impl<D: Dialect> Sessions for Sql<D> {
         let is_filtered = device.is_some() || event.is_some() || status.is_some();
         let mut list = BoundedList::new(page, Cursor::MAX);
         while let Some((after, limit)) = list.next_read() {
-            let (_permit, mut connection) = self.read_bulk().await?;
+            let (_permit, mut connection) = self.read_bulk(organization).await?;
             let bound = if is_filtered {
                 query::<D>(statement!("sessions/bound.sql"))
                     .id(organization.as_uuid())

@@ -60,7 +60,7 @@ impl<D: Dialect> SignalStore for Sql<D> {
         let is_filtered = *filter != SignalFilter::default();
         let mut list = BoundedList::new(page, Cursor::MAX);
         while let Some((after, limit)) = list.next_read() {
-            let (_permit, mut connection) = self.read_bulk().await?;
+            let (_permit, mut connection) = self.read_bulk(organization).await?;
             let bound = if is_filtered {
                 query::<D>(statement!("signals/bound.sql"))
                     .id(organization.as_uuid())

@@ -13,11 +13,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{
     Arguments as _, Connection as _, Executor as _, Row as _, SqlStr, Sqlite, SqliteConnection, SqlitePool,
 };
-use tokio::sync::Semaphore;
 
 use crate::migrations;
 use crate::store::StoreError;
 use crate::store::sql::bulk::BulkRow;
+use crate::store::sql::bulk_readers::BulkReaders;
 use crate::store::sql::database_file::{self, DatabaseFiles, ServerLock};
 use crate::store::sql::migrate::{self, LockAttempt, Migrated, MigrationDialect};
 use crate::store::sql::open::{OpenError, OpenMode};
@@ -33,6 +33,9 @@ const READ_CONNECTIONS: u32 = 4;
 /// How many of those connections may read lists and manifests at a time. The others stay free for scans and
 /// authentication.
 const BULK_READERS: usize = 3;
+
+/// How many of these read for one organization.
+const BULK_READERS_OF_ORGANIZATION: usize = 2;
 
 /// How often opening is tried: another process may do the same at the same time.
 const MAX_OPEN_TRIES: u32 = 20;
@@ -88,7 +91,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, is_migrating: bool) -> Res
             lock: parking_lot::Mutex::new(lock),
             _connection: parking_lot::Mutex::new(kept),
         }),
-        bulk_readers: Semaphore::new(BULK_READERS),
+        bulk_readers: BulkReaders::new(BULK_READERS, BULK_READERS_OF_ORGANIZATION),
     })
 }
 
@@ -248,6 +251,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::model::{OrganizationId, Timestamp};
     use crate::store::NodeStore as _;
 
     #[tokio::test]
@@ -257,13 +261,35 @@ mod tests {
             .await
             .expect("a database");
         let mut lists = Vec::new();
-        for _ in 0..BULK_READERS {
-            lists.push(database.read_bulk().await.expect("a connection"));
+        let organizations: Vec<_> = (0..=BULK_READERS)
+            .map(|_| OrganizationId::generate(Timestamp::from_millis(0)))
+            .collect();
+        for organization in &organizations[..BULK_READERS] {
+            lists.push(database.read_bulk(*organization).await.expect("a connection"));
         }
-        assert!(database.read_bulk().now_or_never().is_none(), "it waits");
+        let last = organizations[BULK_READERS];
+        assert!(database.read_bulk(last).now_or_never().is_none(), "it waits");
         database.read().await.expect("a free connection");
         lists.pop();
-        lists.push(database.read_bulk().await.expect("a connection"));
+        lists.push(database.read_bulk(last).await.expect("a connection"));
+    }
+
+    #[tokio::test]
+    async fn lists_of_one_organization_leave_room_for_those_of_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = open(&directory.path().join("gate.db"), OpenMode::Beside, true)
+            .await
+            .expect("a database");
+        let [greedy, other] = [1, 2].map(|at| OrganizationId::generate(Timestamp::from_millis(at)));
+        let mut lists = Vec::new();
+        for _ in 0..BULK_READERS_OF_ORGANIZATION {
+            lists.push(database.read_bulk(greedy).await.expect("a connection"));
+        }
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(database.read_bulk(greedy))).collect();
+        for one in &mut waiting {
+            assert!(one.as_mut().now_or_never().is_none(), "it waits");
+        }
+        database.read_bulk(other).await.expect("a connection");
     }
 
     #[tokio::test]
@@ -277,7 +303,7 @@ mod tests {
             readers.push(database.read().await.expect("a connection"));
         }
         assert!(database.read().now_or_never().is_none(), "all readers are taken");
-        let now = crate::model::Timestamp::from_millis(1_795_370_400_000);
+        let now = Timestamp::from_millis(1_795_370_400_000);
         database
             .check_writable(now)
             .await

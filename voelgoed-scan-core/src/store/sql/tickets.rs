@@ -123,7 +123,7 @@ impl<D: Dialect> TicketStore for Sql<D> {
                 cursor => code_of(cursor),
             };
             let after = after.map(|code| code.to_string()).unwrap_or_default();
-            let (_permit, mut connection) = self.read_bulk().await?;
+            let (_permit, mut connection) = self.read_bulk(organization).await?;
             let bound = if search.is_some() || status.is_some() {
                 query::<D>(statement!("tickets/bound.sql"))
                     .id(organization.as_uuid())

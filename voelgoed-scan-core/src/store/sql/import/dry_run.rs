@@ -30,7 +30,7 @@ impl<D: Dialect> Sql<D> {
         for lines in lines.chunks(LINES_PER_READ) {
             let lines = with_codes(lines);
             let (mut chunk, stored_classes) = {
-                let (_permit, mut connection) = self.read_bulk().await?;
+                let (_permit, mut connection) = self.read_bulk(organization).await?;
                 let Some(event) = find_event::<D>(organization, event, &mut connection).await? else {
                     return Ok(None);
                 };

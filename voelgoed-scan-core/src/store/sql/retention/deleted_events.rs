@@ -25,7 +25,7 @@ pub(super) async fn delete<D: Dialect>(
     // No index has the scans of an event. Counting them must not hold the locks that scans wait for.
     let counted = match expected.scans {
         Some(_) => {
-            let (_permit, mut connection) = database.read_bulk().await?;
+            let (_permit, mut connection) = database.read_bulk(organization).await?;
             let position = feed_position::<D>(organization, event, &mut connection).await?;
             let scans = count::<D>("scans", organization, event, &mut connection).await?;
             Some((position, scans))

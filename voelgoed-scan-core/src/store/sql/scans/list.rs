@@ -91,7 +91,7 @@ impl<D: Dialect> Sql<D> {
                 path,
                 after,
             };
-            let (_permit, mut connection) = self.read_bulk().await?;
+            let (_permit, mut connection) = self.read_bulk(organization).await?;
             let bound = if read.is_selective() {
                 read.bound::<D>(&mut connection).await?
             } else {

@@ -17,7 +17,7 @@ pub(super) async fn list<D: Dialect>(
     let is_filtered = filter.event_id.is_some() || filter.kind.is_some();
     let mut list = BoundedList::new(page, Cursor::MAX);
     while let Some((after, limit)) = list.next_read() {
-        let (_permit, mut connection) = sql.read_bulk().await?;
+        let (_permit, mut connection) = sql.read_bulk(organization).await?;
         let bound = if is_filtered {
             query::<D>(statement!("sync/conflicts_bound.sql"))
                 .id(organization.as_uuid())

@@ -127,7 +127,7 @@ pub(super) async fn list<D: Dialect>(
 ) -> Result<Page<WebhookDelivery>, StoreError> {
     let mut list = BoundedList::new(page, Cursor::MAX);
     while let Some((after, limit)) = list.next_read() {
-        let (_permit, mut connection) = sql.read_bulk().await?;
+        let (_permit, mut connection) = sql.read_bulk(organization).await?;
         let bound = if status.is_some() {
             query::<D>(statement!("webhooks/deliveries_bound.sql"))
                 .id(organization.as_uuid())
