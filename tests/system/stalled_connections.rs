@@ -347,6 +347,37 @@ async fn a_node_that_has_its_number_of_connections_makes_place_for_others() {
 }
 
 #[tokio::test]
+async fn stalled_big_uploads_of_one_organization_leave_room_for_those_of_others() {
+    let fixture = Fixture::new().await;
+    let mut stalled = Vec::new();
+    for number in 0..12 {
+        let (device, _) = fixture
+            .tenant
+            .new_device(&format!("phone-{number}"), &json!({}))
+            .await;
+        let head = format!(
+            "POST /api/v1/scanning/sync HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: 16777216\r\n\r\n{}",
+            device.token(),
+            " ".repeat(100_000)
+        );
+        stalled.push(socket::send_and_keep_open(fixture.server.address(), head.as_bytes()).await);
+    }
+    let batch = json!({
+        "batch_id": "01921f4e-0000-7000-8000-000000000000",
+        "sent_at": "2026-11-22T18:00:00Z",
+        "scans": [],
+        "note": "x".repeat(70_000)
+    });
+    // The uploads above reach the server's limit meanwhile.
+    for _ in 0..20 {
+        let upload = fixture.other_tenant.device.post("/api/v1/scanning/sync", &batch);
+        upload.await.expect(200);
+    }
+    drop(stalled);
+}
+
+#[tokio::test]
 async fn big_uploads_of_a_revoked_device_take_no_memory() {
     let fixture = Fixture::new().await;
     let device = format!("/api/v1/scanning/devices/{}", fixture.tenant.device_id);

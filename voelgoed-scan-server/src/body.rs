@@ -1,6 +1,7 @@
 //! Request bodies: complete ones of a limited size, and streams of lines.
 //!
-//! Invariants: no more bytes are buffered than a limit allows, for one body and for all big ones together; when a body makes
+//! Invariants: no more bytes are buffered than a limit allows, for one body, for the big ones of an organization and for all
+//! big ones together; when a body makes
 //! no progress for the time limit of connections, it and its connection are given up.
 
 use std::future::poll_fn;
@@ -18,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::codec::{AnyDelimiterCodec, Decoder};
+use voelgoed_scan_core::model::OrganizationId;
+use voelgoed_scan_core::shares::{SharePermit, Shares};
 
 /// The size limit of a complete body, in bytes, for routes that state no other limit.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -38,6 +41,9 @@ pub(crate) struct ClientGone;
 /// The memory of all bodies of more than [`MAX_BODY_BYTES`] together, in KiB.
 const BIG_BODIES_KIB: usize = 128 * 1024;
 
+/// The part of that memory that the bodies of one organization take at most, in KiB.
+const BIG_BODIES_KIB_PER_ORGANIZATION: usize = BIG_BODIES_KIB / 4;
+
 /// How long a big body waits for memory.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -55,13 +61,19 @@ pub(crate) enum ReadOutcome {
 }
 
 /// The memory of a big body. It is free for others when this is dropped.
-pub(crate) struct BodyMemory(#[expect(dead_code, reason = "dropped at the end")] OwnedSemaphorePermit);
+#[expect(dead_code, reason = "dropped at the end")]
+pub(crate) struct BodyMemory {
+    all: OwnedSemaphorePermit,
+    share: SharePermit<Option<OrganizationId>>,
+}
 
 /// Reads bodies within the limits of the server.
 pub(crate) struct BodyReader {
     timeout: Duration,
     /// Permits for KiB of big bodies.
     memory: Arc<Semaphore>,
+    /// The organizations' shares of them.
+    memory_shares: Shares<Option<OrganizationId>>,
     parsers: Semaphore,
 }
 
@@ -71,20 +83,23 @@ impl BodyReader {
         Self {
             timeout,
             memory: Arc::new(Semaphore::new(BIG_BODIES_KIB)),
+            memory_shares: Shares::new(BIG_BODIES_KIB_PER_ORGANIZATION),
             parsers: Semaphore::new(MAX_PARSED),
         }
     }
 
-    /// Reads a complete body of at most `limit` bytes, whatever length its header states.
+    /// Reads a complete body of at most `limit` bytes, whatever length its header states. The organization is that of the
+    /// caller, if one is authenticated.
     pub(crate) async fn read_all(
         &self,
+        organization: Option<OrganizationId>,
         body: &mut Incoming,
         limit: usize,
     ) -> Result<ReadOutcome, ClientGone> {
         if body.size_hint().lower() > limit as u64 {
             return Ok(ReadOutcome::TooLarge);
         }
-        let mut read = pin!(self.collect(body, limit));
+        let mut read = pin!(self.collect(organization, body, limit));
         // Most bodies arrive together with the head and need no timer.
         if let Poll::Ready(outcome) = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
             return outcome;
@@ -92,7 +107,12 @@ impl BodyReader {
         timeout(self.timeout, read).await.unwrap_or(Err(ClientGone))
     }
 
-    async fn collect(&self, body: &mut Incoming, limit: usize) -> Result<ReadOutcome, ClientGone> {
+    async fn collect(
+        &self,
+        organization: Option<OrganizationId>,
+        body: &mut Incoming,
+        limit: usize,
+    ) -> Result<ReadOutcome, ClientGone> {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         let mut memory = None;
@@ -107,7 +127,9 @@ impl BodyReader {
             }
             if length > MAX_BODY_BYTES && memory.is_none() {
                 let expected = expected.and_then(|bytes| usize::try_from(bytes).ok());
-                memory = self.reserve(expected.unwrap_or(limit).min(limit)).await;
+                let bytes = expected.unwrap_or(limit).min(limit);
+                let reserved = timeout(MEMORY_TIMEOUT, self.reserve(organization, bytes)).await;
+                memory = reserved.ok().flatten();
                 if memory.is_none() {
                     return Ok(ReadOutcome::NoMemory);
                 }
@@ -126,11 +148,13 @@ impl BodyReader {
         Ok(ReadOutcome::Complete(complete, memory))
     }
 
-    /// Waits for the memory of a big body; `None` if there is none for too long.
-    async fn reserve(&self, bytes: usize) -> Option<BodyMemory> {
+    /// Waits for the memory of a big body. The bodies of an organization that has used up its share wait for each other before
+    /// they take a place among those of all organizations.
+    async fn reserve(&self, organization: Option<OrganizationId>, bytes: usize) -> Option<BodyMemory> {
         let kib = u32::try_from(bytes.div_ceil(1024)).ok()?;
-        let permits = Arc::clone(&self.memory).acquire_many_owned(kib);
-        Some(BodyMemory(timeout(MEMORY_TIMEOUT, permits).await.ok()?.ok()?))
+        let share = self.memory_shares.acquire(organization, kib).await?;
+        let all = Arc::clone(&self.memory).acquire_many_owned(kib).await.ok()?;
+        Some(BodyMemory { all, share })
     }
 
     /// A body that is read piece by piece.

@@ -1,4 +1,5 @@
-//! Rate limits: one for each device, and one for the failures of each address that calls without a credential.
+//! Limits of callers: the rate of each device, the requests that run at once with each API key and for each organization, and
+//! the failures of each address that calls without a credential.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,7 +11,9 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
-use voelgoed_scan_core::model::{Device, DeviceId, OrganizationId};
+use tokio::time::timeout;
+use voelgoed_scan_core::model::{ApiKey, ApiKeyId, Device, DeviceId, OrganizationId};
+use voelgoed_scan_core::shares::{SharePermit, Shares};
 
 /// The rate limit of devices.
 pub(crate) struct DeviceLimit {
@@ -75,6 +78,54 @@ pub(crate) struct DeviceTurn {
 impl Drop for DeviceTurn {
     fn drop(&mut self) {
         self.turns.0.lock().remove(&self.device);
+    }
+}
+
+/// How many requests with one API key run at once. Others of the key wait.
+const MAX_REQUESTS_OF_KEY: usize = 16;
+
+/// How many requests with the API keys of one organization run at once.
+const MAX_REQUESTS_OF_ORGANIZATION: usize = 32;
+
+/// How long a request waits for those of its key and its organization.
+const SHARE_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// When a request is repeated that waited for too long.
+const SHARE_RETRY: Duration = Duration::from_secs(1);
+
+/// Limits how many requests of members run at once, so that no API key and no organization takes all connections to the
+/// database. Devices have limits of their own. Imports are not counted: they last, and wait behind scans.
+pub(crate) struct MemberShares {
+    of_keys: Shares<(OrganizationId, ApiKeyId)>,
+    of_organizations: Shares<OrganizationId>,
+}
+
+/// A request of a member that runs. It ends when this is dropped.
+#[expect(dead_code, reason = "dropped at the end")]
+pub(crate) struct MemberShare {
+    of_key: SharePermit<(OrganizationId, ApiKeyId)>,
+    of_organization: SharePermit<OrganizationId>,
+}
+
+impl MemberShares {
+    pub(crate) fn new() -> Self {
+        Self {
+            of_keys: Shares::new(MAX_REQUESTS_OF_KEY),
+            of_organizations: Shares::new(MAX_REQUESTS_OF_ORGANIZATION),
+        }
+    }
+
+    /// Begins a request; waits for others of its key and its organization. The error is the time until the request should be
+    /// repeated.
+    pub(crate) async fn begin(&self, key: &ApiKey) -> Result<MemberShare, Duration> {
+        let share = async {
+            Some(MemberShare {
+                of_key: self.of_keys.acquire((key.organization_id, key.id), 1).await?,
+                of_organization: self.of_organizations.acquire(key.organization_id, 1).await?,
+            })
+        };
+        let share = timeout(SHARE_TIMEOUT, share).await;
+        share.ok().flatten().ok_or(SHARE_RETRY)
     }
 }
 
@@ -153,6 +204,9 @@ pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+    use voelgoed_scan_core::model::{Role, Timestamp};
+
     use super::*;
     use crate::clock;
 
@@ -200,6 +254,30 @@ mod tests {
         });
         let begun = futures_util::future::join_all(attempts).await;
         assert_eq!(begun.into_iter().filter(|&begun| begun).count(), 10);
+    }
+
+    #[tokio::test]
+    async fn no_key_and_no_organization_takes_the_requests_of_others() {
+        let key = |organization: u128, id: u128| ApiKey {
+            id: ApiKeyId::from_uuid(Uuid::from_u128(id)),
+            organization_id: OrganizationId::from_uuid(Uuid::from_u128(organization)),
+            name: "Platform".parse().expect("a name"),
+            role: Role::Viewer,
+            inserted_at: Timestamp::MIN,
+        };
+        let shares = MemberShares::new();
+        let mut running = Vec::new();
+        for _ in 0..MAX_REQUESTS_OF_KEY {
+            running.push(shares.begin(&key(1, 1)).await.expect("within the limit"));
+        }
+        assert_eq!(shares.begin(&key(1, 1)).await.err(), Some(SHARE_RETRY));
+        for _ in MAX_REQUESTS_OF_KEY..MAX_REQUESTS_OF_ORGANIZATION {
+            running.push(shares.begin(&key(1, 2)).await.expect("another key"));
+        }
+        assert_eq!(shares.begin(&key(1, 3)).await.err(), Some(SHARE_RETRY));
+        shares.begin(&key(2, 4)).await.expect("another organization");
+        running.pop();
+        shares.begin(&key(1, 3)).await.expect("a request has ended");
     }
 
     #[test]

@@ -206,7 +206,7 @@ async fn dispatch(
             let begun = state.address_limit.begin(address, clock::stopwatch()).await;
             // Released while the body arrives, so that a slow client holds up no other of its address.
             drop(check_rate(state, begun)?);
-            let body = read_body(state, route.body, &headers, body).await;
+            let body = read_body(state, None, route.body, &headers, body).await;
             let begun = state.address_limit.begin(address, clock::stopwatch()).await;
             let attempt = check_rate(state, begun)?;
             let response: HandlerFuture = match body {
@@ -331,7 +331,13 @@ async fn authenticate(
         }
         _ => None,
     };
-    let (body, memory) = read_body(state, body_for(route.body, &caller), &headers, body).await?;
+    let (body, memory) = read_body(state, Some(&caller), route.body, &headers, body).await?;
+    let share = match (&caller, &body) {
+        (Caller::Member(key), RawBody::Full(_)) => {
+            Some(check_rate(state, state.member_shares.begin(key).await)?)
+        }
+        _ => None,
+    };
     Ok(Request {
         state: Arc::clone(state),
         caller,
@@ -342,6 +348,7 @@ async fn authenticate(
         request_id,
         now: state.clock.now(),
         turn,
+        share,
         memory,
         query: NoQuery {},
         body,
@@ -349,9 +356,9 @@ async fn authenticate(
 }
 
 /// The kind of body that a caller may send. Only an active device may send a large one.
-fn body_for(kind: BodyKind, caller: &Caller) -> BodyKind {
+fn body_for(kind: BodyKind, caller: Option<&Caller>) -> BodyKind {
     match (kind, caller) {
-        (BodyKind::Json(..), Caller::Device(authenticated))
+        (BodyKind::Json(..), Some(Caller::Device(authenticated)))
             if authenticated.device.status == DeviceStatus::Active =>
         {
             kind
@@ -365,6 +372,7 @@ fn body_for(kind: BodyKind, caller: &Caller) -> BodyKind {
 /// stays in `slot`.
 async fn read_body(
     state: &ServerState,
+    caller: Option<&Caller>,
     kind: BodyKind,
     headers: &HeaderMap,
     slot: &mut Option<Incoming>,
@@ -373,11 +381,12 @@ async fn read_body(
     let Some(body) = slot.as_mut() else {
         return Ok((empty, None));
     };
-    match kind {
+    match body_for(kind, caller) {
         BodyKind::Empty => Ok((empty, None)),
         BodyKind::Json(_, limit) => {
             check_media_type(headers, body, "application/json")?;
-            match state.body_reader.read_all(body, limit).await? {
+            let organization = caller.map(Caller::organization);
+            match state.body_reader.read_all(organization, body, limit).await? {
                 ReadOutcome::Complete(bytes, memory) => Ok((RawBody::Full(bytes), memory)),
                 ReadOutcome::TooLarge => Err(Code::BodyTooLarge.into()),
                 ReadOutcome::NoMemory => Err(Code::Overloaded.into()),

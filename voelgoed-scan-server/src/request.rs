@@ -17,7 +17,7 @@ use voelgoed_scan_core::token::Payload;
 use crate::auth::{Caller, Credential};
 use crate::body::BodyMemory;
 use crate::head::as_text;
-use crate::limit::DeviceTurn;
+use crate::limit::{DeviceTurn, MemberShare};
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
 use crate::state::ServerState;
@@ -39,6 +39,8 @@ pub(crate) struct Request<B = (), Q = NoQuery> {
     pub(crate) now: Timestamp,
     /// Keeps other requests of the device away from a route that a device calls one at a time.
     pub(crate) turn: Option<DeviceTurn>,
+    /// What the request takes of what its API key and its organization may do at once.
+    pub(crate) share: Option<MemberShare>,
     /// The memory that a big body takes until its request ends.
     pub(crate) memory: Option<BodyMemory>,
     pub(crate) query: Q,

@@ -35,7 +35,7 @@ use crate::config::{Config, PhoenixError};
 use crate::cors::Cors;
 use crate::drain::Drain;
 use crate::last_seen::LastSeen;
-use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
+use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns, MemberShares};
 use crate::metrics::{LiveReader, Metrics, MetricsToken};
 use crate::route::Router;
 use crate::secret::SecretError;
@@ -155,6 +155,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address_limit: AddressLimit::default(),
         last_seen: LastSeen::default(),
         device_turns: DeviceTurns::default(),
+        member_shares: MemberShares::new(),
         clock,
         streams: Streams::default(),
         metrics: Metrics::new(),

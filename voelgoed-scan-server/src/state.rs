@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::cors::Cors;
 use crate::drain::Drain;
 use crate::last_seen::LastSeen;
-use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns};
+use crate::limit::{AddressLimit, DeviceLimit, DeviceTurns, MemberShares};
 use crate::metrics::{LiveReader, Metrics, MetricsToken};
 use crate::route::Router;
 use crate::streams::Streams;
@@ -32,6 +32,7 @@ pub(crate) struct ServerState {
     pub(crate) address_limit: AddressLimit,
     pub(crate) last_seen: LastSeen,
     pub(crate) device_turns: DeviceTurns,
+    pub(crate) member_shares: MemberShares,
     pub(crate) clock: Clock,
     /// The open event streams.
     pub(crate) streams: Streams,

@@ -364,6 +364,7 @@ fn parse<B: FromBody, Q: Query>(
         request_id: request.request_id,
         now: request.now,
         turn: request.turn,
+        share: request.share,
         memory: request.memory,
         query,
         body,
