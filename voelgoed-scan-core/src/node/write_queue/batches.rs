@@ -1,5 +1,6 @@
 //! The database calls of a batch: the whole batch in one call. If that call fails and the database is available, the batch
-//! is written one scan at a time.
+//! is written one scan at a time, until the database is unavailable: each further call would wait in vain while the
+//! organization's other scans wait behind it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -36,14 +37,20 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
         if one_by_one {
             tracing::warn!(%error, denials = scans.len(), "a batch failed: writing its denials one by one");
         }
+        let mut unavailable = only_unavailable(error);
         for (scan, queue_entry) in scans.into_iter().zip(queue_entries) {
-            if one_by_one && self.store_denials(std::slice::from_ref(&scan)).await.is_ok() {
+            let mut is_written = false;
+            if one_by_one && unavailable.is_none() {
+                let result = self.store_denials(std::slice::from_ref(&scan)).await;
+                is_written = result.is_ok();
+                unavailable = result.err().and_then(only_unavailable);
+            }
+            if is_written {
                 written.push(scan);
             } else {
                 unwritten.push(PendingDenial::join(scan, queue_entry));
             }
         }
-        let unavailable = matches!(error, StoreError::Unavailable { .. }).then(|| Arc::new(error));
         (written, unwritten, unavailable)
     }
 
@@ -71,21 +78,31 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
                     scans = attempts.len(),
                     "a batch failed: writing its scans one by one"
                 );
-                let mut outcomes = Vec::with_capacity(attempts.len());
-                for attempt in attempts {
-                    let result = self.store_scans(std::slice::from_ref(attempt)).await;
-                    outcomes.push(match result {
-                        Ok(recorded) => recorded.into_iter().next().ok_or(RecordError::Overloaded),
-                        Err(error) => Err(RecordError::Store(Arc::new(error))),
-                    });
-                }
-                outcomes
+                self.write_one_by_one(attempts).await
             }
             Err(error) => {
                 let error = RecordError::Store(Arc::new(error));
                 attempts.iter().map(|_| Err(error.clone())).collect()
             }
         }
+    }
+
+    /// Writes scans one by one. Those after the first that finds the database unavailable share its error.
+    async fn write_one_by_one(&self, attempts: &[Attempt]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let outcome = match self.store_scans(std::slice::from_ref(attempt)).await {
+                Ok(recorded) => recorded.into_iter().next().ok_or(RecordError::Overloaded),
+                Err(error) => Err(RecordError::Store(Arc::new(error))),
+            };
+            let unavailable = unavailable_error(&outcome);
+            outcomes.push(outcome);
+            if let Some(error) = unavailable {
+                outcomes.resize(attempts.len(), Err(RecordError::Store(error)));
+                break;
+            }
+        }
+        outcomes
     }
 
     async fn store_scans(&self, attempts: &[Attempt]) -> Result<Vec<Recorded>, StoreError> {
@@ -95,6 +112,20 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
             .record_write(attempts.len(), result.is_ok(), started.elapsed());
         result
     }
+}
+
+/// The error of an outcome that shows that the database is unavailable.
+pub(super) fn unavailable_error(outcome: &Outcome) -> Option<Arc<StoreError>> {
+    match outcome {
+        Err(RecordError::Store(error)) if matches!(**error, StoreError::Unavailable { .. }) => {
+            Some(Arc::clone(error))
+        }
+        _ => None,
+    }
+}
+
+fn only_unavailable(error: StoreError) -> Option<Arc<StoreError>> {
+    matches!(error, StoreError::Unavailable { .. }).then(|| Arc::new(error))
 }
 
 /// Turns a panic of a database call into a [`StoreError::Failed`].

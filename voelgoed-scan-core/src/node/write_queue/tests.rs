@@ -1,4 +1,5 @@
 mod lanes;
+mod outages;
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +35,8 @@ struct FakeStore {
     locked: Option<(Vec<OrganizationId>, Semaphore)>,
     /// Writes of this organization find the database unavailable.
     unavailable_organization: Option<OrganizationId>,
+    /// After this number of writes the database is unavailable.
+    unavailable_after: Option<usize>,
 }
 
 impl FakeStore {
@@ -49,6 +52,7 @@ impl FakeStore {
             more_writes: 0,
             locked: None,
             unavailable_organization: None,
+            unavailable_after: None,
         }
     }
 
@@ -59,7 +63,7 @@ impl FakeStore {
             organizations.iter().all(|one| *one == organization),
             "a batch holds one organization"
         );
-        self.started.fetch_add(1, Ordering::SeqCst);
+        let writes_before = self.started.fetch_add(1, Ordering::SeqCst);
         let permits = match &self.locked {
             Some((locked, permits)) if locked.contains(&organization) => permits,
             _ => &self.permits,
@@ -67,6 +71,12 @@ impl FakeStore {
         permits.acquire().await.expect("never closed").forget();
         if self.unavailable_organization == Some(organization) {
             return Err(StoreError::unavailable("its rows are locked"));
+        }
+        if self
+            .unavailable_after
+            .is_some_and(|writes| writes_before >= writes)
+        {
+            return Err(StoreError::unavailable("from now on"));
         }
         if self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
@@ -195,6 +205,18 @@ fn start(store: &Arc<FakeStore>) -> WriteQueue {
     WriteQueue::start(Arc::clone(store), RULES, Arc::new(NoPostCommit)).expect("a thread")
 }
 
+fn writer(store: Arc<FakeStore>) -> Writer<FakeStore, NoPostCommit> {
+    Writer {
+        store,
+        rules: RULES,
+        post_commit: Arc::new(NoPostCommit),
+        completed: mpsc::channel(1).0,
+        stats: Arc::default(),
+        denial_batch_size: Arc::new(ChunkSize::new(Duration::from_millis(20))),
+        unavailable: watch::channel(None).0,
+    }
+}
+
 const RULES: RuleSettings = RuleSettings {
     dedup_window: Duration::from_secs(300),
 };
@@ -307,16 +329,7 @@ async fn a_failing_scan_does_not_fail_the_others_of_its_batch() {
         ..FakeStore::new(100)
     });
     let attempts: Vec<_> = (1..=3).map(attempt).collect();
-    let writer = Writer {
-        store,
-        rules: RULES,
-        post_commit: Arc::new(NoPostCommit),
-        completed: mpsc::channel(1).0,
-        stats: Arc::default(),
-        denial_batch_size: Arc::new(ChunkSize::new(Duration::from_millis(20))),
-        unavailable: watch::channel(None).0,
-    };
-    let outcomes = writer.write_scans(&attempts).await;
+    let outcomes = writer(store).write_scans(&attempts).await;
     let succeeded: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(succeeded, [true, false, true]);
 }

@@ -19,11 +19,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
+use super::batches::unavailable_error;
 use super::bulk::ChunkSize;
 use super::lane::Batch;
 use super::lanes::{Command, EndedBatch, Lanes};
 use super::post_commit::{CompletedBatch, PostCommit};
-use super::{Outcome, RETRY_DELAY, RecordError};
+use super::{RETRY_DELAY, RecordError};
 use crate::model::{Attempt, OrganizationId, RuleSettings};
 use crate::node::health::WriteStats;
 use crate::spans::span;
@@ -50,7 +51,7 @@ pub(super) struct Writer<S: ?Sized, P: PostCommit> {
 /// A write that ended.
 struct Write {
     batch: EndedBatch,
-    /// Whether the database answered.
+    /// Whether the database answered, until the end of the write.
     succeeded: bool,
     /// The error, where the database is unavailable.
     unavailable: Option<Arc<StoreError>>,
@@ -201,7 +202,8 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
             None => self.write_scans(&attempts).instrument(span).await,
         };
         unavailable = unavailable.or_else(|| outcomes.iter().find_map(unavailable_error));
-        let succeeded = !denials.is_empty() || outcomes.iter().any(Result::is_ok);
+        let any_written = !denials.is_empty() || outcomes.iter().any(Result::is_ok);
+        let succeeded = any_written && unavailable.is_none();
         let completed = CompletedBatch {
             context,
             denials,
@@ -221,16 +223,6 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
             unavailable,
             successes_before,
         }
-    }
-}
-
-/// The error of an outcome that shows that the database is unavailable.
-fn unavailable_error(outcome: &Outcome) -> Option<Arc<StoreError>> {
-    match outcome {
-        Err(RecordError::Store(error)) if matches!(**error, StoreError::Unavailable { .. }) => {
-            Some(Arc::clone(error))
-        }
-        _ => None,
     }
 }
 

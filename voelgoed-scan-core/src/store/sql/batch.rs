@@ -74,12 +74,17 @@ impl<D: Dialect> Sql<D> {
             .collect())
     }
 
-    /// Decides and records scans one by one, so that a scan that cannot be written fails alone.
+    /// Decides and records scans one by one, so that a scan that cannot be written fails alone. Those after the first that
+    /// finds the database unavailable share its error, as each would wait for it again.
     async fn decide_one_by_one(&self, batch: &[Attempt], rules: &RuleSettings) -> Vec<Recorded> {
         let mut recorded = Vec::with_capacity(batch.len());
         for attempt in batch {
             match self.decide_and_write(std::slice::from_ref(attempt), rules).await {
                 Ok(one) => recorded.extend(one),
+                Err(error @ StoreError::Unavailable { .. }) => {
+                    recorded.resize(batch.len(), not_recorded(&error));
+                    break;
+                }
                 Err(error) => recorded.push(not_recorded(&error)),
             }
         }
