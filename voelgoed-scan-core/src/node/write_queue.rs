@@ -22,9 +22,11 @@
 //! - A batch that fails as a whole is written scan by scan, so that a bad scan never fails others. A panic in the store
 //!   counts as such a failure. A panic in the post-commit work does not prevent the answers.
 //! - When the database is unavailable, all waiting scans of all organizations fail at once: no caller waits for two
-//!   failing writes. A failure of one organization's write fails only its own scans if other writes succeed meanwhile.
+//!   failing writes. A failure of one organization's write fails only its own scans if other writes succeed meanwhile, or if
+//!   it alone timed out, probably because its rows are locked (`availability.rs`).
 //! - A caller that goes away leaves a complete scan or none.
 
+mod availability;
 mod batches;
 mod bulk;
 mod lane;

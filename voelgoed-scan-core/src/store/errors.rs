@@ -10,6 +10,9 @@ pub enum StoreError {
     Unavailable {
         /// What happened, with the driver's message.
         reason: String,
+        /// Whether a statement had no answer in time. Then the rows that it needs may be locked, and other statements
+        /// succeed.
+        timed_out: bool,
         /// The driver's error, if it reported one.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
@@ -45,6 +48,16 @@ impl StoreError {
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable {
             reason: reason.into(),
+            timed_out: false,
+            source: None,
+        }
+    }
+
+    /// A [`StoreError::Unavailable`] of a statement that had no answer in time.
+    pub fn timed_out(reason: impl Into<String>) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
+            timed_out: true,
             source: None,
         }
     }

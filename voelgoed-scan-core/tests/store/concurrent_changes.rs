@@ -6,10 +6,11 @@ use std::sync::Arc;
 use sqlx::{Connection as _, Executor as _};
 use tokio::task::{JoinHandle, yield_now};
 use voelgoed_scan_core::model::{Reason, TicketCode};
+use voelgoed_scan_core::store::StoreError;
 
 use crate::attempts::{entry, reasons};
 use crate::database::{Database, postgres};
-use crate::fixture::{Fixture, open_gate, put_gate};
+use crate::fixture::{Fixture, RULES, open_gate, put_gate, with_identities};
 
 /// Another node in the middle of a transaction that has locked all occupancy counters.
 struct Blocker {
@@ -177,6 +178,24 @@ async fn a_new_capacity_applies_to_scans_that_wait_for_locks() {
         }
     }
     create_gate_while_a_scan_waits(&fixture).await;
+    drop(fixture);
+    Arc::into_inner(database)
+        .expect("the test dropped its fixture")
+        .drop()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_of_an_organization_whose_rows_are_locked_times_out() {
+    let database = Arc::new(postgres().await);
+    let fixture = Fixture::new(Arc::clone(&database)).await;
+    let code = fixture.ticket("{}").await;
+    let batch = with_identities(&*fixture.store, &[entry(&fixture.main_session, code, 0)]).await;
+    let blocker = Blocker::lock_counters(&database).await;
+    let recorded = fixture.store.record(&batch, &RULES).await;
+    let is_timeout = matches!(recorded, Err(StoreError::Unavailable { timed_out: true, .. }));
+    assert!(is_timeout, "{recorded:?}");
+    blocker.commit().await;
     drop(fixture);
     Arc::into_inner(database)
         .expect("the test dropped its fixture")

@@ -33,8 +33,8 @@ struct FakeStore {
     more_writes: usize,
     /// Writes of these organizations wait for permits of their own.
     locked: Option<(Vec<OrganizationId>, Semaphore)>,
-    /// Writes of this organization find the database unavailable.
-    unavailable_organization: Option<OrganizationId>,
+    /// Writes of these organizations time out.
+    timed_out_organizations: Vec<OrganizationId>,
     /// After this number of writes the database is unavailable.
     unavailable_after: Option<usize>,
 }
@@ -51,7 +51,7 @@ impl FakeStore {
             concurrent_writes: 1,
             more_writes: 0,
             locked: None,
-            unavailable_organization: None,
+            timed_out_organizations: Vec::new(),
             unavailable_after: None,
         }
     }
@@ -69,8 +69,8 @@ impl FakeStore {
             _ => &self.permits,
         };
         permits.acquire().await.expect("never closed").forget();
-        if self.unavailable_organization == Some(organization) {
-            return Err(StoreError::unavailable("its rows are locked"));
+        if self.timed_out_organizations.contains(&organization) {
+            return Err(StoreError::timed_out("its rows are locked"));
         }
         if self
             .unavailable_after

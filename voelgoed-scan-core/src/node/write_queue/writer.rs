@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
+use super::availability::Availability;
 use super::batches::unavailable_error;
 use super::bulk::ChunkSize;
 use super::lane::Batch;
@@ -103,7 +104,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
         };
         let mut running = FuturesUnordered::new();
         let mut open = true;
-        let mut successes = 0;
+        let mut availability = Availability::default();
         let mut lost = 0;
         while open || !running.is_empty() || lanes.has_work() {
             while let Ok(command) = commands.try_recv() {
@@ -115,7 +116,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
                 && let Some(batch) = lanes.start_batch(now, !open)
             {
                 started.at.insert(batch.organization, now);
-                running.push(self.write_batch(batch, successes));
+                running.push(self.write_batch(batch, availability.successes()));
             }
             let due = if started.has_capacity(now) {
                 lanes.next_due()
@@ -126,8 +127,7 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
                 biased;
                 Some(write) = running.next() => {
                     started.at.remove(&write.batch.organization);
-                    successes += u64::from(write.succeeded);
-                    lost += self.end_write(write, &mut lanes, successes, open);
+                    lost += self.end_write(write, &mut lanes, &mut availability, open);
                 }
                 command = commands.recv(), if open => match command {
                     Some(command) => lanes.apply(command),
@@ -143,22 +143,28 @@ impl<S: ScanStore + ?Sized, P: PostCommit> Writer<S, P> {
     }
 
     /// Ends a write. Returns how many denials are lost, because the process ends.
-    fn end_write(&self, write: Write, lanes: &mut Lanes, successes: u64, open: bool) -> usize {
+    fn end_write(
+        &self,
+        write: Write,
+        lanes: &mut Lanes,
+        availability: &mut Availability,
+        open: bool,
+    ) -> usize {
         let organization = write.batch.organization;
         let denials_failed = !write.batch.unwritten.is_empty();
         // Those that arrived during the write share its error where the database is unavailable.
         lanes.drain_scans();
         lanes.end_batch(write.batch);
         if let Some(error) = &write.unavailable {
-            // Where another write has succeeded meanwhile, the database is available, and this organization's rows are
-            // locked. The others go on.
-            let all_fail = successes == write.successes_before;
+            // Where this organization's rows are locked, the others go on.
+            let all_fail = availability.write_failed(organization, error, write.successes_before);
             lanes.fail_scans((!all_fail).then_some(organization), error);
             if all_fail {
                 self.unavailable.send_replace(Some(Arc::clone(error)));
             }
         }
         if write.succeeded {
+            availability.write_succeeded();
             self.unavailable
                 .send_if_modified(|unavailable| unavailable.take().is_some());
         }

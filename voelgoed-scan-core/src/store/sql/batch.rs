@@ -116,7 +116,7 @@ impl<D: Dialect> Sql<D> {
     ) -> Result<Vec<Recorded>, StoreError> {
         self.check_files()?;
         let deadline = WriteDeadline::start::<D>();
-        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let mut connection = deadline.connect(self.acquire_writer()).await?;
         let recorded = deadline
             .run(decide_in_transaction::<D>(
                 self.transactions.write,

@@ -48,7 +48,7 @@ impl<D: Dialect> Sql<D> {
         denials: &[&NewScan],
     ) -> Result<Written, StoreError> {
         let deadline = WriteDeadline::start::<D>();
-        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let mut connection = deadline.connect(self.acquire_writer()).await?;
         let written = deadline
             .run(write_in_transaction::<D>(
                 self.transactions.write,

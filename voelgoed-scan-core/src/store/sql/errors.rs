@@ -15,6 +15,7 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Self::Unavailable {
                 reason,
+                timed_out: false,
                 source: Some(error.into()),
             },
             sqlx::Error::Database(database)
@@ -28,11 +29,13 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(database) if is_temporary(database.code().as_deref()) => {
                 Self::Unavailable {
                     reason,
+                    timed_out: is_timeout(database.code().as_deref()),
                     source: Some(error.into()),
                 }
             }
             sqlx::Error::Protocol(message) if is_broken_handshake(message) => Self::Unavailable {
                 reason,
+                timed_out: false,
                 source: Some(error.into()),
             },
             _ => Self::Failed {
@@ -77,6 +80,12 @@ fn is_temporary(code: Option<&str>) -> bool {
         .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
+/// Whether a code means that a statement waited too long: PostgreSQL's `lock_not_available`, and `query_canceled`, which
+/// `statement_timeout` leads to. SQLite locks the whole file, so its codes say nothing of single rows.
+fn is_timeout(code: Option<&str>) -> bool {
+    matches!(code, Some("55P03" | "57014"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error;
@@ -107,6 +116,16 @@ mod tests {
             Some("XX000"),
             "cache lookup failed for type 102134"
         ));
+    }
+
+    #[test]
+    fn only_a_statement_that_waited_too_long_timed_out() {
+        for code in ["55P03", "57014"] {
+            assert!(is_timeout(Some(code)), "{code}");
+        }
+        for code in ["08006", "53300", "57P01", "25P04", "5", "6"] {
+            assert!(!is_timeout(Some(code)), "{code}");
+        }
     }
 
     #[test]

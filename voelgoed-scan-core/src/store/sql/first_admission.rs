@@ -135,7 +135,7 @@ impl<D: Dialect> Sql<D> {
         };
         let organization = first.attempt.organization_id;
         let deadline = WriteDeadline::start::<D>();
-        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let mut connection = deadline.connect(self.acquire_writer()).await?;
         let parameters: Vec<_> = scans
             .iter()
             .enumerate()

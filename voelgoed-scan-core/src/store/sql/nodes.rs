@@ -61,7 +61,7 @@ impl<D: Dialect> NodeStore for Sql<D> {
     async fn check_writable(&self, now: Timestamp) -> Result<(), StoreError> {
         self.check_files()?;
         let deadline = WriteDeadline::start::<D>();
-        let mut connection = deadline.run(self.acquire_writer()).await?;
+        let mut connection = deadline.connect(self.acquire_writer()).await?;
         let result = deadline
             .run(probe::<D>(self.transactions, now, &mut connection))
             .await;

@@ -23,16 +23,35 @@ impl WriteDeadline {
         Self(D::SHARED.then(|| Instant::now() + WRITE_TIMEOUT))
     }
 
-    /// Runs a part of the write. Returns [`StoreError::Unavailable`] when the deadline passes.
+    /// Runs the statements of the write. When the deadline passes, returns a [`StoreError::Unavailable`] that timed out:
+    /// the rows may be locked.
     pub(crate) async fn run<T>(
         self,
-        part: impl Future<Output = Result<T, StoreError>>,
+        statements: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.limit(pin!(statements), || StoreError::timed_out("no answer in time"))
+            .await
+    }
+
+    /// Takes the connection of the write, which waits for no row. When the deadline passes, returns a
+    /// [`StoreError::Unavailable`] that did not time out: the database is out of reach.
+    pub(crate) async fn connect<T>(
+        self,
+        connect: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.limit(pin!(connect), || StoreError::unavailable("no connection in time"))
+            .await
+    }
+
+    /// `part` is pinned by the caller: the future of a write has tens of kilobytes, which each call would move.
+    async fn limit<T>(
+        self,
+        part: impl Future<Output = Result<T, StoreError>> + Unpin,
+        error: impl FnOnce() -> StoreError,
     ) -> Result<T, StoreError> {
         let Some(deadline) = self.0 else {
             return part.await;
         };
-        let timed_out = |_| Err(StoreError::unavailable("no answer in time"));
-        // Pinned in place: the future of a write has tens of kilobytes, which `timeout_at` would move.
-        timeout_at(deadline, pin!(part)).await.unwrap_or_else(timed_out)
+        timeout_at(deadline, part).await.unwrap_or_else(|_| Err(error()))
     }
 }

@@ -7,18 +7,18 @@ use super::*;
 use crate::node::write_queue::lanes::EndedBatch;
 
 /// Records a scan in a task.
-fn record(write_queue: &WriteQueue, of: u128, number: u128) -> JoinHandle<Outcome> {
+pub(super) fn record(write_queue: &WriteQueue, of: u128, number: u128) -> JoinHandle<Outcome> {
     let write_queue = write_queue.clone();
     tokio::spawn(async move { write_queue.record(Box::new(attempt_of(of, number))).await })
 }
 
-async fn is_recorded(request: JoinHandle<Outcome>) -> bool {
+pub(super) async fn is_recorded(request: JoinHandle<Outcome>) -> bool {
     request.await.expect("no panic").is_ok()
 }
 
 /// Waits until the scans of earlier calls are in their lanes: the writer handles messages in their order, and no denial
 /// is pending.
-async fn settle(write_queue: &WriteQueue, queued: usize) {
+pub(super) async fn settle(write_queue: &WriteQueue, queued: usize) {
     until(|| write_queue.counts().queued_scans == queued).await;
     write_queue.flush_all().await;
 }
@@ -153,7 +153,7 @@ async fn a_failing_organization_fails_only_its_own_scans_while_others_are_writte
     let store = Arc::new(FakeStore {
         concurrent_writes: 2,
         locked: Some((vec![organization(1)], Semaphore::new(0))),
-        unavailable_organization: Some(organization(1)),
+        timed_out_organizations: vec![organization(1)],
         ..FakeStore::new(1)
     });
     let write_queue = start(&store);

@@ -1,5 +1,6 @@
 //! The database becomes unavailable.
 
+use super::lanes::{is_recorded, record, settle};
 use super::*;
 
 /// A store that fails the batch of five scans, writes the first of them, and is unavailable from then on.
@@ -46,4 +47,51 @@ async fn denials_written_one_by_one_stay_pending_when_the_database_becomes_unava
         3,
         "the batch, the first and the second denial"
     );
+}
+
+#[tokio::test]
+async fn a_write_that_times_out_fails_no_scan_of_another_organization() {
+    let store = Arc::new(FakeStore {
+        timed_out_organizations: vec![organization(1)],
+        ..FakeStore::new(0)
+    });
+    let write_queue = start(&store);
+    let running = record(&write_queue, 1, 1);
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    let locked = [running, record(&write_queue, 1, 2)];
+    let other = record(&write_queue, 2, 3);
+    settle(&write_queue, 2).await;
+    store.permits.add_permits(2);
+    assert!(is_recorded(other).await);
+    for request in locked {
+        assert!(!is_recorded(request).await);
+    }
+    assert_eq!(store.started.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn when_two_organizations_time_out_the_scans_of_all_fail_at_once() {
+    let store = Arc::new(FakeStore {
+        timed_out_organizations: vec![organization(1), organization(2)],
+        ..FakeStore::new(0)
+    });
+    let write_queue = start(&store);
+    let mut requests = vec![record(&write_queue, 1, 1)];
+    until(|| store.started.load(Ordering::SeqCst) == 1).await;
+    requests.extend([record(&write_queue, 2, 2), record(&write_queue, 3, 3)]);
+    settle(&write_queue, 2).await;
+    store.permits.add_permits(2);
+    for request in requests {
+        assert!(!is_recorded(request).await);
+    }
+    assert_eq!(store.started.load(Ordering::SeqCst), 2, "the third was not tried");
+    // The database is back, so a write that times out may have waited for a lock.
+    store.permits.add_permits(1);
+    assert!(is_recorded(record(&write_queue, 3, 4)).await);
+    let running = record(&write_queue, 1, 5);
+    until(|| store.started.load(Ordering::SeqCst) == 4).await;
+    let other = record(&write_queue, 3, 6);
+    settle(&write_queue, 1).await;
+    store.permits.add_permits(2);
+    assert!(is_recorded(other).await && !is_recorded(running).await);
 }
