@@ -53,7 +53,7 @@ impl AuditTask {
         one_node.start(move || {
             let (task, rounds) = (self.clone(), Arc::clone(&rounds));
             async move {
-                task.enter_acts().await?;
+                let entered = task.enter_acts().await;
                 let is_due = {
                     let mut rounds = rounds.lock();
                     let is_due = rounds.is_multiple_of(ROUNDS_PER_CLEARING);
@@ -61,9 +61,9 @@ impl AuditTask {
                     is_due
                 };
                 if is_due {
-                    task.clear_addresses().await?;
+                    return entered.and(task.clear_addresses().await);
                 }
-                Ok(())
+                entered
             }
         });
     }
@@ -97,22 +97,27 @@ impl AuditTask {
     }
 
     async fn clear_addresses(&self) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
         for organization in self.store.organizations().await? {
-            loop {
-                let permit = self
-                    .bulk_writes
-                    .start_chunk(organization, BulkKind::Background)
-                    .await;
-                let cleared = self
-                    .store
-                    .clear_audit_addresses(organization, ADDRESS_LIFETIME)
-                    .await?;
-                drop(permit);
-                if cleared == 0 {
-                    break;
-                }
+            outcome = outcome.and(self.clear_addresses_of(organization).await);
+        }
+        outcome
+    }
+
+    async fn clear_addresses_of(&self, organization: OrganizationId) -> Result<(), StoreError> {
+        loop {
+            let permit = self
+                .bulk_writes
+                .start_chunk(organization, BulkKind::Background)
+                .await;
+            let cleared = self
+                .store
+                .clear_audit_addresses(organization, ADDRESS_LIFETIME)
+                .await?;
+            drop(permit);
+            if cleared == 0 {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }

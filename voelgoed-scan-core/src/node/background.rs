@@ -4,15 +4,18 @@
 //! two nodes run it at once (`BackgroundStore`).
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use crate::node::Feed;
+use crate::node::write_queue::panic_message;
 use crate::store::{Store, StoreError};
 
 /// How long a lease holds. Another node takes the task over after that, if its node dies.
@@ -37,7 +40,7 @@ pub(crate) struct OneNodeTask {
 }
 
 impl OneNodeTask {
-    /// Starts the task. `run` does what there is to do; after an error it is called again at the next turn.
+    /// Starts the task. `run` does what there is to do; after an error or a panic it is called again at the next turn.
     pub(crate) fn start<R>(self, mut run: impl FnMut() -> R + Send + 'static)
     where
         R: Future<Output = Result<(), StoreError>> + Send,
@@ -53,12 +56,7 @@ impl OneNodeTask {
                     continue;
                 }
                 let ended = tokio::select! {
-                    result = self.renew_during(run()) => {
-                        if let Err(error) = result {
-                            tracing::warn!(%error, task = self.name, "a task in the background failed");
-                        }
-                        false
-                    }
+                    () = self.run_once(&mut run) => false,
                     () = self.feed.closed() => true,
                 };
                 if ended {
@@ -69,6 +67,21 @@ impl OneNodeTask {
                 tracing::debug!(%error, task = self.name, "a lease could not be given up");
             }
         });
+    }
+
+    async fn run_once<R>(&self, run: &mut impl FnMut() -> R)
+    where
+        R: Future<Output = Result<(), StoreError>>,
+    {
+        let turn = AssertUnwindSafe(async { self.renew_during(run()).await });
+        match turn.catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, task = self.name, "a task in the background failed"),
+            Err(panic) => {
+                let panic = panic_message(&*panic);
+                tracing::error!(panic, task = self.name, "a task in the background panicked");
+            }
+        }
     }
 
     /// Whether this node has the lease now. While the database is out of reach, no node has it.
@@ -93,5 +106,45 @@ impl OneNodeTask {
                 }
             }
         }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_runs_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("gate.db").display());
+        let store = crate::store::open(&url, true).await.expect("a database");
+        let feed = Arc::new(Feed::new(Arc::clone(&store), None));
+        let task = OneNodeTask {
+            name: "a test",
+            interval: Duration::from_millis(1),
+            wake: Arc::default(),
+            node: Uuid::from_u128(1),
+            store,
+            feed: Arc::clone(&feed),
+        };
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (counter, again) = (Arc::clone(&runs), Arc::new(Notify::new()));
+        let ran_again = Arc::clone(&again);
+        task.start(move || {
+            let run = counter.fetch_add(1, Ordering::SeqCst);
+            assert!(run > 0, "the first run panics before it returns a future");
+            let again = Arc::clone(&again);
+            async move {
+                assert!(run > 1, "the second run panics in its future");
+                again.notify_one();
+                Ok(())
+            }
+        });
+        ran_again.notified().await;
+        assert!(runs.load(Ordering::SeqCst) >= 3);
+        feed.close();
     }
 }

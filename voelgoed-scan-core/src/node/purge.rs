@@ -53,21 +53,28 @@ impl Purge {
         task.start(move || Arc::clone(&purge).run());
     }
 
+    /// Purges what is due. An event that cannot be purged does not keep the others waiting.
     async fn run(self: Arc<Self>) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
         for event in self.store.events_to_purge().await? {
-            let first = self.purged_at.lock().get(&event).copied();
-            match first {
-                None => {
-                    self.purge(event).await?;
-                    self.purged_at.lock().insert(event, Instant::now());
-                }
-                Some(first) if first.elapsed() >= SETTLED_AFTER => {
-                    self.purge(event).await?;
-                    self.store.mark_purged(event.0, event.1).await?;
-                    self.purged_at.lock().remove(&event);
-                }
-                Some(_) => {}
+            outcome = outcome.and(self.purge_if_due(event).await);
+        }
+        outcome
+    }
+
+    async fn purge_if_due(&self, event: EventKey) -> Result<(), StoreError> {
+        let first = self.purged_at.lock().get(&event).copied();
+        match first {
+            None => {
+                self.purge(event).await?;
+                self.purged_at.lock().insert(event, Instant::now());
             }
+            Some(first) if first.elapsed() >= SETTLED_AFTER => {
+                self.purge(event).await?;
+                self.store.mark_purged(event.0, event.1).await?;
+                self.purged_at.lock().remove(&event);
+            }
+            Some(_) => {}
         }
         Ok(())
     }
@@ -87,5 +94,61 @@ impl Purge {
                 PurgeProgress::Done => return Ok(()),
             }
         }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Executor as _, SqliteConnection};
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::node::Setup;
+    use crate::token::MasterSecret;
+
+    /// Two deleted events, each with a row that is left, and one of them with a row that cannot be deleted.
+    const EVENTS: &str = "
+        insert into feed_cursors values (x'01', 'signals', x'0a', 1), (x'01', 'signals', x'0b', 1);
+        create trigger stays before delete on feed_cursors when old.event_id = x'0a'
+        begin select raise(abort, 'it stays'); end;
+        insert into deleted_events (organization_id, event_id, deleted_at) values (x'01', x'0a', 1), (x'01', x'0b', 2)";
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_event_that_cannot_be_purged_does_not_keep_the_others_waiting() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("gate.db").display());
+        let setup = Setup {
+            store: crate::store::open(&url, true).await.expect("a database"),
+            master: MasterSecret::from_bytes(&[7; 32]).expect("a master secret"),
+            phoenix: None,
+            window: Duration::from_mins(5),
+            #[cfg(feature = "redis")]
+            redis: None,
+        };
+        let (scanner, _admin) = setup.open().await.expect("a node");
+        let mut database = SqliteConnection::connect(&url).await.expect("the file opens");
+        let [organization, first, second] = [1_u128, 10, 11].map(Uuid::from_u128);
+        let id = |id: Uuid| format!("x'{}'", id.simple());
+        let sql = EVENTS
+            .replace("x'01'", &id(organization))
+            .replace("x'0a'", &id(first))
+            .replace("x'0b'", &id(second));
+        database
+            .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)))
+            .await
+            .expect("they are inserted");
+        let store = scanner.store();
+        let to_purge = store.events_to_purge().await.expect("they are read");
+        assert_eq!(to_purge[0].1.as_uuid(), &first, "the one that fails is the first");
+        let mut left = 2_i64;
+        while left > 1 {
+            yield_now().await;
+            left = sqlx::query_scalar("select count(*) from feed_cursors where consumer = 'signals'")
+                .fetch_one(&mut database)
+                .await
+                .expect("they are counted");
+        }
+        scanner.shutdown().await;
     }
 }

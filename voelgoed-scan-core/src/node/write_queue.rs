@@ -51,7 +51,7 @@ pub(crate) use bulk::{BulkKind, BulkPermit, BulkWrites};
 use bulk::{ChunkSize, Contention};
 use lane::{PendingDenial, WriteRequest};
 use lanes::{Command, DenialBuffer, Lanes, ScanBuffer};
-pub(crate) use post_commit::{PostCommit, PostCommitTask};
+pub(crate) use post_commit::{PostCommit, PostCommitTask, panic_message};
 use writer::Writer;
 
 /// The maximal number of scans in a batch.

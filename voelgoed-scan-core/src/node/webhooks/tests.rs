@@ -171,3 +171,33 @@ async fn what_a_deleted_and_a_disabled_webhook_left_is_cleaned_up() {
     assert!(gone.expect("they are read").data.is_empty());
     node.scanner.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_whose_upkeep_fails_keeps_no_other_waiting() {
+    let mut node = Node::start().await;
+    for webhook in [node.webhook().await, node.webhook().await] {
+        let reason = DisabledReason::Gone;
+        let store = node.scanner.store();
+        let disabled = store.disable_webhook(node.organization, webhook.webhook_id, reason);
+        assert!(disabled.await.expect("it is disabled"));
+    }
+    let states = node.scanner.store().webhook_states().await;
+    let states = states.expect("they are read");
+    let [failing, other] = [states[0].0, states[1].0];
+    let sql = format!(
+        "create trigger stays before update on webhook_deliveries when old.webhook_id = x'{}'
+        begin select raise(abort, 'it stays'); end",
+        failing.webhook_id.as_uuid().simple()
+    );
+    let trigger = node
+        .database
+        .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)))
+        .await;
+    trigger.expect("the trigger is created");
+    for webhook in [failing, other] {
+        node.insert(webhook, 1).await;
+    }
+    assert!(node.scanner.webhooks().keep_up(1).await.is_err());
+    assert_eq!((node.pending(failing).await, node.pending(other).await), (1, 0));
+    node.scanner.shutdown().await;
+}

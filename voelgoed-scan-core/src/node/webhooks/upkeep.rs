@@ -1,11 +1,11 @@
 //! What one node does for the webhooks of all: tells what was left untold, gives up what disabled webhooks had pending, and
-//! deletes old deliveries. All of it goes in chunks that yield to scans.
+//! deletes old deliveries. All of it goes in chunks that yield to scans. What fails for one webhook keeps no other waiting.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Webhooks;
-use crate::model::{DisabledReason, OrganizationId};
+use crate::model::{DisabledReason, EventId, OrganizationId};
 use crate::node::write_queue::BulkKind;
 use crate::store::{StoreError, WebhookKey, WebhookState};
 
@@ -25,20 +25,22 @@ const RUNS_PER_DELETION: u32 = 60;
 pub(super) const MAX_PENDING: i64 = 100_000;
 
 impl Webhooks {
+    /// Does what there is to do. Returns an error of what failed.
     pub(super) async fn keep_up(&self, run: u32) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
         for (webhook, event) in self.store.webhook_feeds_ahead(FEEDS_PER_RUN).await? {
-            while self.read_page(webhook, event).await? {}
+            outcome = outcome.and(self.read_to_the_end(webhook, event).await);
         }
         let states = self.store.webhook_states().await?;
         for (webhook, state) in &states {
-            match state {
+            outcome = outcome.and(match state {
                 WebhookState::Active if run.is_multiple_of(RUNS_PER_COUNT) => {
-                    self.disable_if_behind(*webhook).await?;
+                    self.disable_if_behind(*webhook).await
                 }
-                WebhookState::Active => {}
-                WebhookState::Disabled => self.fail_pending(*webhook).await?,
-                WebhookState::Deleted => self.delete_all(*webhook).await?,
-            }
+                WebhookState::Active => Ok(()),
+                WebhookState::Disabled => self.fail_pending(*webhook).await,
+                WebhookState::Deleted => self.delete_all(*webhook).await,
+            });
         }
         if run.is_multiple_of(RUNS_PER_DELETION) {
             let organizations: BTreeSet<_> = states
@@ -46,9 +48,14 @@ impl Webhooks {
                 .map(|(webhook, _)| webhook.organization_id)
                 .collect();
             for organization in organizations {
-                self.delete_old(organization).await?;
+                outcome = outcome.and(self.delete_old(organization).await);
             }
         }
+        outcome
+    }
+
+    async fn read_to_the_end(&self, webhook: WebhookKey, event: EventId) -> Result<(), StoreError> {
+        while self.read_page(webhook, event).await? {}
         Ok(())
     }
 
