@@ -111,12 +111,12 @@ impl PostCommitEffects {
         let redis_cache = self.redis_cache.clone()?;
         let exits: Vec<_> = decided
             .iter()
-            .filter_map(|decided| {
-                let TicketFacts { ticket, version, .. } = exited_ticket(decided)?;
-                Some((ticket.organization_id, ticket.code, *version))
-            })
+            .filter_map(|decided| exited_ticket(decided))
+            .map(|facts| (facts.ticket.code, facts.version))
             .collect();
-        let now = decided.last()?.record.received_at;
+        let last = &decided.last()?.record;
+        // A write holds scans of one organization.
+        let (organization, now) = (last.organization_id, last.received_at);
         let tickets = decided.iter().filter_map(|decided| {
             let facts = cacheable_ticket(decided)?;
             let counter = self
@@ -127,10 +127,9 @@ impl PostCommitEffects {
         let put = redis_cache.put(tickets);
         Some(Box::pin(async move {
             put.await;
-            for (organization, code, version) in exits {
-                redis_cache
-                    .invalidate(organization, &[(code, version)], now)
-                    .await;
+            // In one call: all answers of the batch wait for it.
+            if !exits.is_empty() {
+                redis_cache.invalidate(organization, &exits, now).await;
             }
         }))
     }
@@ -158,3 +157,7 @@ fn exited_ticket(decided: &Decided) -> Option<&TicketFacts> {
         .as_ref()
         .filter(|_| decided.answer.reason == Reason::Exited)
 }
+
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+#[cfg(test)]
+mod tests;
