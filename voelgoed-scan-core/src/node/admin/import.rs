@@ -141,7 +141,7 @@ impl TicketImport {
             let updated: Vec<_> = imported.iter().filter_map(updated_ticket).collect();
             admin
                 .invalidator
-                .tickets_imported(organization, event, &updated, now)
+                .tickets_imported(organization, event, &updated)
                 .await;
             outcomes.extend(imported);
             if next.is_empty() {

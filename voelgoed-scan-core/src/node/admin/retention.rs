@@ -119,7 +119,7 @@ impl Admin {
                 // The new versions are unknown here, and every cached one is older.
                 let cleared: Vec<_> = cleared.into_iter().map(|code| (code, i64::MAX)).collect();
                 self.invalidator
-                    .tickets_imported(organization, event, &cleared, now)
+                    .tickets_imported(organization, event, &cleared)
                     .await;
                 rest = next;
             }

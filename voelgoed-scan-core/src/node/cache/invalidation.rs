@@ -48,7 +48,7 @@ impl Invalidator {
                 at: now,
             });
         }
-        self.invalidate_in_redis(organization, tickets, now).await;
+        self.invalidate_in_redis(organization, tickets).await;
     }
 
     /// An import changed tickets of an event.
@@ -57,13 +57,12 @@ impl Invalidator {
         organization: OrganizationId,
         event: EventId,
         tickets: &[(TicketCode, i64)],
-        now: Timestamp,
     ) {
         if tickets.is_empty() {
             return;
         }
         self.event_tickets_changed(organization, event);
-        self.invalidate_in_redis(organization, tickets, now).await;
+        self.invalidate_in_redis(organization, tickets).await;
     }
 
     /// The scans of an event were cleared: what Redis keeps of them is deleted.
@@ -81,14 +80,9 @@ impl Invalidator {
     }
 
     #[cfg(feature = "redis")]
-    async fn invalidate_in_redis(
-        &self,
-        organization: OrganizationId,
-        tickets: &[(TicketCode, i64)],
-        now: Timestamp,
-    ) {
+    async fn invalidate_in_redis(&self, organization: OrganizationId, tickets: &[(TicketCode, i64)]) {
         if let Some(redis_cache) = &self.redis_cache {
-            redis_cache.invalidate(organization, tickets, now).await;
+            redis_cache.invalidate(organization, tickets).await;
         }
     }
 
@@ -101,7 +95,7 @@ impl Invalidator {
 
     #[cfg(not(feature = "redis"))]
     #[expect(clippy::unused_async, reason = "the signature of the build with Redis")]
-    async fn invalidate_in_redis(&self, _: OrganizationId, _: &[(TicketCode, i64)], _: Timestamp) {}
+    async fn invalidate_in_redis(&self, _: OrganizationId, _: &[(TicketCode, i64)]) {}
 
     #[cfg(not(feature = "redis"))]
     #[expect(clippy::unused_async, reason = "the signature of the build with Redis")]

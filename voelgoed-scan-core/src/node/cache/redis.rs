@@ -5,7 +5,7 @@
 //!   by more than [`CALL_TIMEOUT`]: the first failure opens a circuit breaker (`breaker.rs`), and a probe in the background
 //!   closes it again.
 //! - An older version never overwrites a newer one, whichever node writes last (`entry.rs`).
-//! - A tombstone is written again until Redis accepts it or the window is over.
+//! - A tombstone is written again until Redis accepts it or the window is over (`tombstones.rs`).
 //! - An entry carries the change counter under which its ticket was read, so that a node refuses what was read before a change
 //!   that it knows ([`TicketCache::accept`](crate::node::cache::tickets::TicketCache::accept)).
 
@@ -13,13 +13,12 @@ mod breaker;
 mod entry;
 mod lookups;
 mod platform_keys;
+mod tombstones;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -30,9 +29,10 @@ pub(crate) use entry::StoredTicket;
 use entry::{EntryWrite, TicketKey};
 use lookups::Lookup;
 pub(crate) use platform_keys::PlatformKeys;
+use tombstones::PendingTombstones;
 
 use crate::bus::{PresentServer, recent_scans_key};
-use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts, Timestamp};
+use crate::model::{EventId, OrganizationId, TicketCode, TicketFacts};
 use crate::spans::span;
 
 /// The longest time that a scan waits for Redis.
@@ -47,11 +47,6 @@ const PROBE_TTL_MILLIS: i64 = 10_000;
 /// The maximal number of tickets that one command reads or writes. Redis runs nothing else meanwhile.
 const MAX_KEYS_PER_COMMAND: usize = 256;
 
-struct Tombstone {
-    version: i64,
-    expires_at: Timestamp,
-}
-
 /// The tickets in Redis; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RedisTicketCache(Arc<RedisTicketCacheParts>);
@@ -62,7 +57,7 @@ struct RedisTicketCacheParts {
     lookups: mpsc::UnboundedSender<Lookup>,
     window: Duration,
     /// Tombstones that Redis has not accepted yet.
-    pending_tombstones: Mutex<HashMap<TicketKey, Tombstone>>,
+    pending_tombstones: PendingTombstones,
 }
 
 impl RedisTicketCache {
@@ -74,7 +69,7 @@ impl RedisTicketCache {
             breaker: CircuitBreaker::default(),
             lookups,
             window,
-            pending_tombstones: Mutex::default(),
+            pending_tombstones: PendingTombstones::default(),
         }));
         let weak = Arc::downgrade(&cache.0);
         tokio::spawn(lookups::serve(Weak::clone(&weak), receiver));
@@ -145,25 +140,14 @@ impl RedisTicketCache {
 
     /// Invalidates tickets that changed by something other than an admission. Tombstones that Redis does not accept are
     /// written again in the background until the window is over.
-    pub(crate) async fn invalidate(
-        &self,
-        organization: OrganizationId,
-        tickets: &[(TicketCode, i64)],
-        now: Timestamp,
-    ) {
-        let expires_at = now.plus(self.0.window);
-        {
-            let mut pending = self.0.pending_tombstones.lock();
-            for &(code, version) in tickets {
-                let has_newer = pending
-                    .get(&(organization, code))
-                    .is_some_and(|tombstone| tombstone.version > version);
-                if !has_newer {
-                    pending.insert((organization, code), Tombstone { version, expires_at });
-                }
-            }
-        }
-        self.write_tombstones(now).await;
+    pub(crate) async fn invalidate(&self, organization: OrganizationId, tickets: &[(TicketCode, i64)]) {
+        let tombstones: Vec<_> = tickets
+            .iter()
+            .map(|&(code, version)| ((organization, code), version))
+            .collect();
+        let expires_at = Instant::now() + self.0.window;
+        self.0.pending_tombstones.add(&tombstones, expires_at);
+        self.write_tombstones(&tombstones).await;
     }
 
     /// Deletes the latest scans of an event, which hold what people wrote into them. Without an answer of Redis they expire.
@@ -175,37 +159,18 @@ impl RedisTicketCache {
         self.0.breaker.call(deadline, call).await;
     }
 
-    /// Writes the pending tombstones.
-    async fn write_tombstones(&self, now: Timestamp) {
-        let due: Vec<(TicketKey, i64)> = {
-            let mut pending = self.0.pending_tombstones.lock();
-            pending.retain(|_, tombstone| tombstone.expires_at >= now);
-            pending
-                .iter()
-                .map(|(key, tombstone)| (*key, tombstone.version))
-                .collect()
-        };
-        if due.is_empty() {
+    /// Writes pending tombstones, if Redis is up.
+    async fn write_tombstones(&self, tombstones: &[(TicketKey, i64)]) {
+        if !self.0.breaker.is_closed() {
             return;
         }
-        let writes: Vec<EntryWrite> = due
-            .iter()
-            .map(|&(key, version)| EntryWrite::tombstone(key, version))
-            .collect();
-        let pipeline = entry::set_if_newer(&writes.iter().collect::<Vec<_>>(), self.window_millis());
-        let deadline = Instant::now() + CALL_TIMEOUT;
-        let call = async { pipeline.exec_async(&mut self.0.server.connection()?).await };
-        if self.0.breaker.call(deadline, call).await.is_some() {
-            let mut pending = self.0.pending_tombstones.lock();
-            for (key, version) in due {
-                if pending
-                    .get(&key)
-                    .is_some_and(|tombstone| tombstone.version <= version)
-                {
-                    pending.remove(&key);
-                }
-            }
-        }
+        let call = |writes: Vec<EntryWrite>| async move {
+            let pipeline = entry::set_if_newer(&writes.iter().collect::<Vec<_>>(), self.window_millis());
+            let deadline = Instant::now() + CALL_TIMEOUT;
+            let call = async { pipeline.exec_async(&mut self.0.server.connection()?).await };
+            self.0.breaker.call(deadline, call).await.is_some()
+        };
+        self.0.pending_tombstones.write(tombstones, call).await;
     }
 
     fn window_millis(&self) -> i64 {
@@ -218,8 +183,9 @@ impl RedisTicketCache {
     /// connected anew, also where no scan would find out: a node on a replica hears the others, and they do not hear it.
     async fn probe(&self) {
         let is_up = self.0.breaker.is_closed();
-        if is_up && let Some(now) = self.earliest_pending_time() {
-            self.write_tombstones(now).await;
+        self.0.pending_tombstones.expire(Instant::now());
+        if is_up {
+            self.write_tombstones(&self.0.pending_tombstones.all()).await;
         }
         let probe = entry::probe(PROBE_TTL_MILLIS);
         let call = async { probe.exec_async(&mut self.0.server.connection()?).await };
@@ -228,15 +194,5 @@ impl RedisTicketCache {
             Ok(Err(error)) if error.code() == Some("READONLY") => self.0.server.connect_anew(),
             _ => {}
         }
-    }
-
-    /// A time at which no pending tombstone has expired. The core does not read the clock, so that a tombstone that only
-    /// the probe writes is kept until the next change drops it.
-    fn earliest_pending_time(&self) -> Option<Timestamp> {
-        let pending = self.0.pending_tombstones.lock();
-        pending
-            .values()
-            .map(|tombstone| tombstone.expires_at.minus(self.0.window))
-            .min()
     }
 }

@@ -114,9 +114,8 @@ impl PostCommitEffects {
             .filter_map(|decided| exited_ticket(decided))
             .map(|facts| (facts.ticket.code, facts.version))
             .collect();
-        let last = &decided.last()?.record;
         // A write holds scans of one organization.
-        let (organization, now) = (last.organization_id, last.received_at);
+        let organization = decided.last()?.record.organization_id;
         let tickets = decided.iter().filter_map(|decided| {
             let facts = cacheable_ticket(decided)?;
             let counter = self
@@ -129,7 +128,7 @@ impl PostCommitEffects {
             put.await;
             // In one call: all answers of the batch wait for it.
             if !exits.is_empty() {
-                redis_cache.invalidate(organization, &exits, now).await;
+                redis_cache.invalidate(organization, &exits).await;
             }
         }))
     }
