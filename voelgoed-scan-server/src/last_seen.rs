@@ -3,12 +3,13 @@
 //! Invariants: a device that calls is marked within [`MARK_AGE`] and one maintenance interval, which is less than 30 s; the
 //! last call of a device that went quiet is marked, too. The first call after a quiet time is marked within a second.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use voelgoed_scan_core::model::{Device, DeviceId, OrganizationId, Timestamp};
 use voelgoed_scan_core::node::Scanner;
+use voelgoed_scan_core::store::StoreError;
 
 /// How old the mark of a device that keeps calling may become.
 const MARK_AGE: Duration = Duration::from_secs(15);
@@ -63,17 +64,23 @@ impl LastSeen {
             .collect()
     }
 
-    fn set_marked(&self, devices: &[(OrganizationId, DeviceId, Timestamp)], now: Timestamp) {
+    /// Notes which devices were marked. The others stay due.
+    fn set_marked(&self, organization: OrganizationId, seen: &[(DeviceId, Timestamp)], marked: &[DeviceId]) {
         let mut calls = self.0.lock();
-        for (organization, device, at) in devices {
-            if let Some(calls) = calls.get_mut(&(*organization, *device)) {
+        for (device, at) in seen.iter().filter(|(device, _)| marked.contains(device)) {
+            if let Some(calls) = calls.get_mut(&(organization, *device)) {
                 calls.marked = Some(*at);
             }
         }
+    }
+
+    fn forget_quiet(&self, now: Timestamp) {
+        let mut calls = self.0.lock();
         calls.retain(|_, calls| calls.last.plus(FORGET_AFTER) > now);
     }
 
-    /// Marks the devices in the database. What fails is tried again at the next call.
+    /// Marks the devices in the database, with one short write for each organization. What fails is tried again at the next
+    /// call.
     pub(crate) async fn write(&self, scanner: &Scanner, now: Timestamp) {
         self.mark(self.due(now), scanner, now).await;
     }
@@ -87,9 +94,25 @@ impl LastSeen {
         if due.is_empty() {
             return;
         }
-        match scanner.store().mark_devices_seen(&due).await {
-            Ok(()) => self.set_marked(&due, now),
-            Err(error) => tracing::debug!(%error, "the last calls of devices could not be written"),
+        let mut by_organization: BTreeMap<OrganizationId, Vec<_>> = BTreeMap::new();
+        for (organization, device, at) in due {
+            by_organization
+                .entry(organization)
+                .or_default()
+                .push((device, at));
         }
+        for (organization, seen) in by_organization {
+            match scanner.store().mark_devices_seen(organization, &seen).await {
+                Ok(marked) => self.set_marked(organization, &seen, &marked),
+                Err(error) => {
+                    tracing::debug!(%error, "the last calls of devices could not be written");
+                    if let StoreError::Unavailable { timed_out: false, .. } = error {
+                        // Each further organization would wait in vain.
+                        return;
+                    }
+                }
+            }
+        }
+        self.forget_quiet(now);
     }
 }

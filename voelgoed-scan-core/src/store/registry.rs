@@ -177,11 +177,13 @@ pub trait Devices: Send + Sync {
         now: Timestamp,
         audit: Audit<'_>,
     ) -> Result<bool, StoreError>;
-    /// Records when devices last called. An earlier time changes nothing.
+    /// Records when devices of an organization last called, each at most once in `seen`. An earlier time changes nothing.
+    /// Leaves out the devices that another transaction has locked, such as an upload, and returns the others.
     async fn mark_devices_seen(
         &self,
-        seen: &[(OrganizationId, DeviceId, Timestamp)],
-    ) -> Result<(), StoreError>;
+        organization: OrganizationId,
+        seen: &[(DeviceId, Timestamp)],
+    ) -> Result<Vec<DeviceId>, StoreError>;
 
     /// Marks a device as seen now, and stores the health that it reports. `None` if the device does not exist.
     async fn report_device(

@@ -284,6 +284,29 @@ pub(crate) async fn a_device_label_is_unique_in_its_organization(fixture: Fixtur
     );
 }
 
+pub(crate) async fn devices_are_marked_as_seen_at_their_latest_call(fixture: Fixture) {
+    let (store, organization) = (&fixture.store, fixture.organization);
+    let (main, side) = (fixture.main_session.device, fixture.side_session.device);
+    for seen in [
+        [(main, after(5)), (side, after(7))],
+        [(main, after(6)), (side, after(6))],
+    ] {
+        let mut marked = store
+            .mark_devices_seen(organization, &seen)
+            .await
+            .expect("the write succeeds");
+        marked.sort_unstable();
+        let mut devices = [main, side];
+        devices.sort_unstable();
+        assert_eq!(marked, devices);
+    }
+    for (device, seconds) in [(main, 6), (side, 7)] {
+        let device = store.device(organization, device).await;
+        let device = device.expect("it is read").expect("it exists");
+        assert_eq!(device.last_seen_at, Some(after(seconds)));
+    }
+}
+
 pub(crate) async fn a_device_reports_its_health(fixture: Fixture) {
     let (store, organization, device) = (&fixture.store, fixture.organization, fixture.main_session.device);
     let health = r#"{"app":{"name":"Gate","version":"1.2","platform":"android"},"battery":0.25,"waiting":7}"#;

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::task::{JoinHandle, yield_now};
 use voelgoed_scan_core::model::{Reason, TicketCode};
 use voelgoed_scan_core::store::StoreError;
 
 use crate::attempts::{entry, reasons};
 use crate::database::{Database, postgres};
-use crate::fixture::{Fixture, RULES, open_gate, put_gate, with_identities};
+use crate::fixture::{Fixture, RULES, after, open_gate, put_gate, with_identities};
 
-/// Another node in the middle of a transaction that has locked all occupancy counters.
+/// Another node in the middle of a transaction that has locked rows.
 struct Blocker {
     transaction: sqlx::PgConnection,
     /// Reads `pg_stat_activity` outside of any transaction: inside of one, PostgreSQL repeats the first snapshot.
@@ -20,16 +20,21 @@ struct Blocker {
 }
 
 impl Blocker {
+    /// Locks all occupancy counters.
     async fn lock_counters(database: &Database) -> Self {
+        Self::lock(database, "select gate_id from occupancy for update").await
+    }
+
+    async fn lock(database: &Database, statement: &str) -> Self {
         let connect = || sqlx::PgConnection::connect(&database.url);
         let (mut transaction, monitor) = (
             connect().await.expect("a connection"),
             connect().await.expect("a connection"),
         );
         transaction
-            .execute("begin; select gate_id from occupancy for update")
+            .execute(AssertSqlSafe(format!("begin; {statement}")))
             .await
-            .expect("the counters are not locked yet");
+            .expect("the rows are not locked yet");
         Self { transaction, monitor }
     }
 
@@ -196,6 +201,28 @@ async fn a_scan_of_an_organization_whose_rows_are_locked_times_out() {
     let is_timeout = matches!(recorded, Err(StoreError::Unavailable { timed_out: true, .. }));
     assert!(is_timeout, "{recorded:?}");
     blocker.commit().await;
+    drop(fixture);
+    Arc::into_inner(database)
+        .expect("the test dropped its fixture")
+        .drop()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_uploads_keeps_no_other_from_being_marked_as_seen() {
+    let database = Arc::new(postgres().await);
+    let fixture = Fixture::new(Arc::clone(&database)).await;
+    let (uploading, other) = (fixture.main_session.device, fixture.side_session.device);
+    let lock = format!(
+        "select id from devices where id = '{}' for update",
+        uploading.as_uuid()
+    );
+    let blocker = Blocker::lock(&database, &lock).await;
+    let seen = [(uploading, after(5)), (other, after(5))];
+    let mark = || fixture.store.mark_devices_seen(fixture.organization, &seen);
+    assert_eq!(mark().await.expect("the write succeeds"), [other]);
+    blocker.commit().await;
+    assert_eq!(mark().await.expect("the write succeeds").len(), 2);
     drop(fixture);
     Arc::into_inner(database)
         .expect("the test dropped its fixture")

@@ -336,6 +336,7 @@ macro_rules! all_store_tests {
                 a_rotated_token_replaces_the_old_one_and_keeps_the_session,
                 a_device_label_is_unique_in_its_organization,
                 a_device_reports_its_health,
+                devices_are_marked_as_seen_at_their_latest_call,
                 lists_of_devices_and_sessions_apply_every_filter,
             }
             sync {

@@ -1,6 +1,8 @@
 //! Devices and their tokens. A revoked device is never deleted, because records refer to it. The hash of a token is a
 //! row of `credentials`.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 use crate::audit::{Audit, AuditedChange};
@@ -12,6 +14,7 @@ use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::{device_change, device_created, device_patched};
 use crate::store::sql::bounded_list::{BoundedList, ROWS_PER_READ};
 use crate::store::sql::change_counters::raise_change_counter;
+use crate::store::sql::lookup::IdLookup;
 use crate::store::sql::sessions::end_active;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
 use crate::store::{Cursor, Devices, Page, PageRequest, PutOutcome, StoreError};
@@ -219,22 +222,27 @@ impl<D: Dialect> Devices for Sql<D> {
 
     async fn mark_devices_seen(
         &self,
-        seen: &[(OrganizationId, DeviceId, Timestamp)],
-    ) -> Result<(), StoreError> {
+        organization: OrganizationId,
+        seen: &[(DeviceId, Timestamp)],
+    ) -> Result<Vec<DeviceId>, StoreError> {
         let mut transaction = self.write().await?;
-        // In one order on every node, so that two nodes do not wait for each other.
-        let mut seen = seen.to_vec();
-        seen.sort_unstable();
-        for (organization, id, at) in seen {
+        let ids: Vec<_> = seen.iter().map(|(id, _)| *id).collect();
+        // Without waiting: the rows that are locked first would stay locked meanwhile.
+        let marked = match D::SQL.lock_unlocked_devices {
+            Some(sql) => lock_unlocked::<D>(sql, organization, &ids, &mut transaction).await?,
+            None => ids,
+        };
+        let is_locked: HashSet<_> = marked.iter().collect();
+        for (id, at) in seen.iter().filter(|(id, _)| is_locked.contains(id)) {
             query::<D>(statement!("devices/mark_seen.sql"))
                 .id(organization.as_uuid())
                 .id(id.as_uuid())
-                .time(at)
+                .time(*at)
                 .execute(&mut transaction)
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(marked)
     }
 
     async fn report_device(
@@ -280,6 +288,22 @@ pub(super) async fn find_device<D: Dialect>(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(mapping::device).transpose()
+}
+
+/// Locks those of some devices that no other transaction has locked. Returns their ids.
+async fn lock_unlocked<D: Dialect>(
+    statement: &'static str,
+    organization: OrganizationId,
+    devices: &[DeviceId],
+    connection: &mut D::Connection,
+) -> Result<Vec<DeviceId>, StoreError> {
+    let lookups: Vec<_> = devices.iter().map(|id| IdLookup::new(id.as_uuid())).collect();
+    let rows = query::<D>(statement)
+        .json(&lookups)
+        .id(organization.as_uuid())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| row.id("id")).collect()
 }
 
 /// Locks a device, and reads its status and its scope. `None` if it does not exist.

@@ -82,6 +82,8 @@ pub(crate) struct Statements {
     pub(crate) lock_audit_head: Option<&'static str>,
     /// Locks tickets. Comes after [`Self::lock_occupancy`].
     pub(crate) lock_tickets: Option<&'static str>,
+    /// Locks devices that no other transaction has locked, and reads their ids.
+    pub(crate) lock_unlocked_devices: Option<&'static str>,
     /// Locks an event against another import.
     pub(crate) lock_event: Option<&'static str>,
     /// Locks an event with its gates and counters against admissions.

@@ -166,6 +166,7 @@ impl Dialect for Postgres {
         lock_occupancy: Some(statement!("occupancy/lock.postgres.sql")),
         lock_audit_head: Some(statement!("audit/wait_for_head.postgres.sql")),
         lock_tickets: Some(statement!("tickets/lock.postgres.sql")),
+        lock_unlocked_devices: Some(statement!("devices/lock_unlocked.postgres.sql")),
         lock_event: Some(statement!("events/lock.postgres.sql")),
         lock_event_with_gates: Some(statement!("events/lock_with_gates.postgres.sql")),
         admit_first: Some(statement!("first_admission/admit.postgres.sql")),

@@ -180,6 +180,7 @@ impl Dialect for Sqlite {
         lock_occupancy: None,
         lock_audit_head: None,
         lock_tickets: None,
+        lock_unlocked_devices: None,
         lock_event: None,
         lock_event_with_gates: None,
         // A call to SQLite is not a round trip, so the general path is as fast.
