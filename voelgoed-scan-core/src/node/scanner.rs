@@ -72,6 +72,9 @@ pub use undo::UndoActor;
 /// How long a reader waits for denials that are being written.
 const PENDING_DENIALS_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// How long a node that ends tries to write its pending denials.
+const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_millis(1500);
+
 /// How long a node that ends tries to tell the others.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -169,9 +172,12 @@ impl Scanner {
         let _ = tokio::time::timeout(PENDING_DENIALS_TIMEOUT, self.0.write_queue.flush(organization)).await;
     }
 
-    /// Writes all pending denials and ends the tasks of the node. Must be called before the process ends.
+    /// Writes all pending denials, which takes at most 1.5 s, and ends the tasks of the node. Must be called before the process ends.
     pub async fn shutdown(&self) {
-        self.0.write_queue.flush_all().await;
+        let lost = self.0.write_queue.flush_within(SHUTDOWN_FLUSH_TIMEOUT).await;
+        if lost > 0 {
+            tracing::error!(lost, "denials could not be written before the node stopped");
+        }
         self.0.feed.close();
         if let Some(bus) = &self.0.bus {
             // Otherwise the others would wait for this node until they miss it.

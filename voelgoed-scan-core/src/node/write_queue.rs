@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
 use crate::model::{Attempt, OrganizationId, Recorded, RuleSettings};
@@ -210,7 +210,7 @@ impl WriteQueue {
                 let error = unavailable.ok().and_then(|error| error.clone());
                 Err(error.map_or(RecordError::Overloaded, RecordError::Store))
             }
-            () = tokio::time::sleep(RESERVE_TIMEOUT) => Err(RecordError::Overloaded),
+            () = sleep(RESERVE_TIMEOUT) => Err(RecordError::Overloaded),
         }
     }
 
@@ -235,6 +235,20 @@ impl WriteQueue {
     /// Does what [`Self::flush`] does, for all organizations.
     pub(crate) async fn flush_all(&self) {
         self.send_flush(None).await;
+    }
+
+    /// Writes all pending denials, and tries again what fails, until `limit` is over. Returns how many are pending then.
+    pub(crate) async fn flush_within(&self, limit: Duration) -> usize {
+        let flush = async {
+            self.flush_all().await;
+            while self.counts().pending_denials > 0 {
+                sleep(RETRY_DELAY).await;
+                self.flush_all().await;
+            }
+        };
+        // What is left after the limit is counted.
+        let _ = timeout(limit, flush).await;
+        self.counts().pending_denials
     }
 
     async fn send_flush(&self, organization: Option<OrganizationId>) {

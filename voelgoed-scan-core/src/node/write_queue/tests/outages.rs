@@ -95,3 +95,26 @@ async fn when_two_organizations_time_out_the_scans_of_all_fail_at_once() {
     store.permits.add_permits(2);
     assert!(is_recorded(other).await && !is_recorded(running).await);
 }
+
+#[tokio::test]
+async fn a_flush_before_the_end_tries_again_what_failed() {
+    let store = Arc::new(FakeStore::new(100));
+    store.failures.store(1, Ordering::SeqCst);
+    let write_queue = start(&store);
+    enqueue(&write_queue, 1).await.expect("capacity");
+    assert_eq!(write_queue.flush_within(Duration::from_mins(1)).await, 0);
+    assert_eq!(store.batches(), [[id(1)]]);
+}
+
+#[tokio::test]
+async fn a_flush_before_the_end_counts_what_is_lost() {
+    let store = Arc::new(FakeStore {
+        unavailable_after: Some(0),
+        ..FakeStore::new(100)
+    });
+    let write_queue = start(&store);
+    for number in 1..=3 {
+        enqueue(&write_queue, number).await.expect("capacity");
+    }
+    assert_eq!(write_queue.flush_within(Duration::from_millis(1)).await, 3);
+}
