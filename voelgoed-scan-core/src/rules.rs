@@ -10,6 +10,7 @@ mod event_state;
 mod history;
 mod in_time;
 mod ledger;
+mod policy;
 pub mod signals;
 pub mod vectors;
 #[cfg(feature = "node")]

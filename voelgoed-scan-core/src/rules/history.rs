@@ -4,6 +4,7 @@
 //! occupancy, in whatever order they became known; a scan that the server answered keeps its answer; a scan that a device
 //! decided alone gets the result of its position in time; every admitted person is inside, by right or not.
 
+mod ledger;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 
 use crate::model::text::string_enum;
 use crate::model::{Direction, Ledger, Movement, Passage, Reason, ScanId};
+use crate::rules::history::ledger::FoldedLedger;
+use crate::rules::policy::CountedAdmissions;
 use crate::rules::{Allowance, TicketRules};
 
 string_enum! {
@@ -100,24 +103,15 @@ pub struct FoldedHistory {
     pub outcomes: Vec<(ScanId, HistoryOutcome)>,
 }
 
-/// Folds the scans of one ticket at one event, each under the rules of its own time.
+/// Folds the scans of one ticket at one event, each under the rules of its own time. It takes n log n for n scans.
 #[must_use]
 pub fn fold<'a>(scans: impl IntoIterator<Item = &'a PastScan>, rules: &TicketRules) -> FoldedHistory {
-    let mut scans: Vec<_> = scans.into_iter().collect();
-    scans.sort_by_key(|scan| (scan.passage.at, scan.passage.scan_id));
-    let mut fold = HistoryFold {
-        rules,
-        folded: FoldedHistory::default(),
-        has_late_entry: false,
-    };
-    for scan in scans {
-        let outcome = match scan.direction {
-            Direction::Entry => fold.enter(scan),
-            Direction::Exit => fold.leave(scan),
-        };
-        fold.folded.outcomes.push((scan.passage.scan_id, outcome));
+    let fold = HistoryFold::of(scans, rules);
+    FoldedHistory {
+        ledger: fold.ledger.into_ledger(),
+        movements: fold.movements,
+        outcomes: fold.outcomes,
     }
-    fold.folded
 }
 
 /// The effect of an entry on the ledger.
@@ -130,14 +124,36 @@ enum EntryEffect {
     Denied,
 }
 
-struct HistoryFold<'a> {
-    rules: &'a TicketRules,
-    folded: FoldedHistory,
+struct HistoryFold<'a, 'r> {
+    rules: &'r TicketRules,
+    ledger: FoldedLedger<'a>,
+    movements: Vec<Movement>,
+    outcomes: Vec<(ScanId, HistoryOutcome)>,
     /// Whether an earlier entry became known to the server only later.
     has_late_entry: bool,
 }
 
-impl HistoryFold<'_> {
+impl<'a, 'r> HistoryFold<'a, 'r> {
+    fn of(scans: impl IntoIterator<Item = &'a PastScan>, rules: &'r TicketRules) -> Self {
+        let mut scans: Vec<_> = scans.into_iter().collect();
+        scans.sort_by_key(|scan| (scan.passage.at, scan.passage.scan_id));
+        let mut fold = Self {
+            rules,
+            ledger: FoldedLedger::new(),
+            movements: Vec::new(),
+            outcomes: Vec::new(),
+            has_late_entry: false,
+        };
+        for scan in scans {
+            let outcome = match scan.direction {
+                Direction::Entry => fold.enter(scan),
+                Direction::Exit => fold.leave(scan),
+            };
+            fold.outcomes.push((scan.passage.scan_id, outcome));
+        }
+        fold
+    }
+
     /// The allowance by which an entry is judged: that of its time. The server answered with the limit that it knew.
     fn allowance(&self, scan: &PastScan) -> Allowance {
         let allowance = self.rules.at(scan.passage.at);
@@ -148,10 +164,10 @@ impl HistoryFold<'_> {
         }
     }
 
-    fn enter(&mut self, scan: &PastScan) -> HistoryOutcome {
+    fn enter(&mut self, scan: &'a PastScan) -> HistoryOutcome {
         let allowance = self.allowance(scan);
-        let ledger = &self.folded.ledger;
-        let allowed = ledger.allows_entry(&allowance, scan.passage.at);
+        let ledger = &self.ledger;
+        let allowed = allowance.allows_entry(ledger, scan.passage.at);
         let (effect, outcome) = match scan.kind {
             HistoryKind::Answered => self.answered(scan, &allowance, allowed),
             HistoryKind::LetIn => (EntryEffect::WithoutRight, scan.outcome),
@@ -160,13 +176,13 @@ impl HistoryFold<'_> {
                 Self::forced(scan, &allowance, allowed),
             ),
             _ if allowed => {
-                let readmission = ledger.admissions() >= u32::from(allowance.entry_limit);
+                let readmission = ledger.by_right() >= u32::from(allowance.entry_limit);
                 let reason = if readmission {
                     Reason::Readmitted
                 } else {
                     Reason::Admitted
                 };
-                let adds_person = !readmission || ledger.readmission_adds_person(&allowance);
+                let adds_person = !readmission || allowance.readmission_adds_person(ledger);
                 (
                     EntryEffect::ByRight { adds_person },
                     HistoryOutcome::with_reason(reason),
@@ -186,18 +202,13 @@ impl HistoryFold<'_> {
             ),
         };
         let outcome = scan.outcome.kept_conflict(outcome);
-        let (ledger, movements) = (&mut self.folded.ledger, &mut self.folded.movements);
+        let (ledger, movements) = (&mut self.ledger, &mut self.movements);
+        let (entry, since) = (&scan.passage, allowance.day.counted_since);
         match effect {
             EntryEffect::ByRight { adds_person } => {
-                movements.extend(ledger.enter(
-                    scan.passage.clone(),
-                    adds_person,
-                    allowance.day.counted_since,
-                ));
+                movements.extend(ledger.enter(entry, adds_person, since));
             }
-            EntryEffect::WithoutRight => {
-                movements.push(ledger.admit_without_right(scan.passage.clone(), allowance.day.counted_since));
-            }
+            EntryEffect::WithoutRight => movements.push(ledger.admit_without_right(entry, since)),
             EntryEffect::Denied => return outcome,
         }
         self.has_late_entry |= scan.kind != HistoryKind::Answered;
@@ -221,7 +232,7 @@ impl HistoryFold<'_> {
             Reason::Overridden => (EntryEffect::ByRight { adds_person: true }, before),
             _ if !allowed && self.has_late_entry => (EntryEffect::WithoutRight, self.lose(before, allowance)),
             Reason::Readmitted => {
-                let adds_person = self.folded.ledger.readmission_adds_person(allowance);
+                let adds_person = allowance.readmission_adds_person(&self.ledger);
                 (EntryEffect::ByRight { adds_person }, before)
             }
             _ => (EntryEffect::ByRight { adds_person: true }, before),
@@ -242,7 +253,7 @@ impl HistoryFold<'_> {
     }
 
     fn lose(&self, outcome: HistoryOutcome, allowance: &Allowance) -> HistoryOutcome {
-        let winner = self.folded.ledger.blocking_admission(allowance);
+        let winner = allowance.blocking_admission(&self.ledger);
         HistoryOutcome {
             conflict: winner.map(|_| ConflictKind::DoubleEntry),
             winner: winner.map(|passage| passage.scan_id),
@@ -250,15 +261,15 @@ impl HistoryFold<'_> {
         }
     }
 
-    fn leave(&mut self, scan: &PastScan) -> HistoryOutcome {
+    fn leave(&mut self, scan: &'a PastScan) -> HistoryOutcome {
         let since = self.rules.counted_since(scan.passage.at);
-        let movement = self.folded.ledger.leave(scan.passage.clone(), since);
+        let movement = self.ledger.leave(&scan.passage, since);
         let reason = if movement.is_some() {
             Reason::Exited
         } else {
             Reason::NotInside
         };
-        self.folded.movements.extend(movement);
+        self.movements.extend(movement);
         match scan.kind {
             HistoryKind::Asked | HistoryKind::AskedBacked => HistoryOutcome::with_reason(reason),
             _ => scan.outcome,

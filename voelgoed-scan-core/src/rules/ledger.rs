@@ -8,11 +8,12 @@
 
 use std::time::Duration;
 
-use crate::model::{Admission, Ledger, Movement, Passage, Reason, Reentry, Timestamp};
+use crate::model::{Admission, GateId, Ledger, Movement, Passage, Reason, Reentry, Timestamp};
 use crate::rules::ScanDay;
+use crate::rules::policy::CountedAdmissions;
 
 /// The number of admissions that a rule can count: the greatest entry limit.
-const MAX_COUNTED: usize = u8::MAX as usize;
+pub(super) const MAX_COUNTED: usize = u8::MAX as usize;
 
 /// How often a ticket may admit, and under which policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +44,7 @@ impl Ledger {
     /// Whether the allowance permits another entry at `now`.
     #[must_use]
     pub fn allows_entry(&self, allowance: &Allowance, now: Timestamp) -> bool {
-        let limit = usize::from(allowance.entry_limit);
-        match allowance.reentry {
-            Reentry::Never => (self.admissions as usize) < limit,
-            Reentry::AfterExit => self.inside(allowance.day.counted_since) < limit,
-            Reentry::AfterWindow => self.admissions_since(now.minus(allowance.dedup_window)) < limit,
-            Reentry::Daily => self.admissions_since(allowance.day.from) < limit,
-        }
+        allowance.allows_entry(self, now)
     }
 
     /// The number of admissions by right at or after `since`. It is exact up to the greatest entry limit.
@@ -66,30 +61,13 @@ impl Ledger {
     /// The admission that an entry past the allowance conflicts with: the latest one that the policy counts.
     #[must_use]
     pub fn blocking_admission(&self, allowance: &Allowance) -> Option<&Passage> {
-        let since = allowance.day.counted_since;
-        let mut latest = self.recent.iter().rev();
-        let by_right = |one: &&Admission| !one.without_right;
-        let is_open = |one: &&Admission| one.is_open(since);
-        let found = match allowance.reentry {
-            Reentry::Never | Reentry::AfterWindow => latest.find(by_right),
-            Reentry::AfterExit => latest
-                .clone()
-                .find(|one| by_right(one) && is_open(one))
-                .or_else(|| latest.find(is_open)),
-            Reentry::Daily => latest.find(|one| by_right(one) && one.entry.at >= allowance.day.from),
-        };
-        found.map(|admission| &admission.entry)
+        allowance.blocking_admission(self)
     }
 
     /// Adds a person whom a device admitted although the rules did not allow it. `since` is the begin of the period in which
     /// people are counted ([`ScanDay::counted_since`]).
     pub fn admit_without_right(&mut self, entry: Passage, since: Timestamp) -> Movement {
-        let movement = Movement {
-            gate_id: entry.gate_id,
-            since,
-            entries: 1,
-            exits: 0,
-        };
+        let movement = Movement::of_entry(entry.gate_id, since);
         self.recent.push(Admission {
             entry,
             ended: None,
@@ -102,20 +80,10 @@ impl Ledger {
     /// Adds an admission. `person_added` is false if the holder came back without an exit scan. Then the oldest open admission
     /// ends, at its own gate.
     pub fn enter(&mut self, entry: Passage, person_added: bool, since: Timestamp) -> Vec<Movement> {
-        let mut movements = vec![Movement {
-            gate_id: entry.gate_id,
-            since,
-            entries: 1,
-            exits: 0,
-        }];
+        let mut movements = vec![Movement::of_entry(entry.gate_id, since)];
         if !person_added && let Some(old) = self.recent.iter_mut().find(|admission| admission.is_open(since))
         {
-            movements.push(Movement {
-                gate_id: old.entry.gate_id,
-                since,
-                entries: 0,
-                exits: 1,
-            });
+            movements.push(Movement::of_exit(old.entry.gate_id, since));
             old.ended = Some(entry.clone());
         }
         self.admissions = self.admissions.saturating_add(1);
@@ -133,16 +101,7 @@ impl Ledger {
     /// somebody is counted who entered on an earlier day, because `daily` began after the day did.
     #[must_use]
     pub fn readmission_adds_person(&self, allowance: &Allowance) -> bool {
-        let ScanDay { from, counted_since } = allowance.day;
-        match allowance.reentry {
-            Reentry::Daily => !self
-                .recent
-                .iter()
-                .any(|one| one.is_open(counted_since) && one.entry.at < from),
-            Reentry::Never | Reentry::AfterWindow | Reentry::AfterExit => {
-                self.inside(counted_since) < usize::from(allowance.entry_limit)
-            }
-        }
+        allowance.readmission_adds_person(self)
     }
 
     /// Ends the latest open admission, preferably one at the exit's gate. `None` if no person is inside.
@@ -159,12 +118,13 @@ impl Ledger {
             None => self.recent.iter_mut().rev().find(open)?,
         };
         admission.ended = Some(exit);
-        Some(Movement {
-            gate_id: admission.entry.gate_id,
-            since,
-            entries: 0,
-            exits: 1,
-        })
+        Some(Movement::of_exit(admission.entry.gate_id, since))
+    }
+
+    /// The latest admission of some.
+    fn last_of(&self, is_one: impl Fn(&Admission) -> bool) -> Option<&Passage> {
+        let found = self.recent.iter().rev().find(|admission| is_one(admission));
+        found.map(|admission| &admission.entry)
     }
 
     /// Removes the admissions that no rule reads as a whole: those whose person has left, except the last one and the last one
@@ -184,6 +144,59 @@ impl Ledger {
             keep
         });
         earlier.drain(..earlier.len().saturating_sub(MAX_COUNTED));
+    }
+}
+
+impl CountedAdmissions for Ledger {
+    fn by_right(&self) -> u32 {
+        self.admissions
+    }
+
+    fn by_right_since(&self, time: Timestamp) -> usize {
+        self.admissions_since(time)
+    }
+
+    fn last_by_right(&self) -> Option<&Passage> {
+        self.last_of(|one| !one.without_right)
+    }
+
+    fn people_inside(&self, since: Timestamp) -> usize {
+        self.inside(since)
+    }
+
+    fn last_open(&self, since: Timestamp) -> Option<&Passage> {
+        self.last_of(|one| one.is_open(since))
+    }
+
+    fn last_open_by_right(&self, since: Timestamp) -> Option<&Passage> {
+        self.last_of(|one| !one.without_right && one.is_open(since))
+    }
+
+    fn first_open(&self, since: Timestamp) -> Option<&Passage> {
+        let first = self.recent.iter().find(|one| one.is_open(since));
+        first.map(|admission| &admission.entry)
+    }
+}
+
+impl Movement {
+    /// A person who entered at a gate.
+    pub(super) const fn of_entry(gate_id: GateId, since: Timestamp) -> Self {
+        Self {
+            gate_id,
+            since,
+            entries: 1,
+            exits: 0,
+        }
+    }
+
+    /// A person who left, of those who entered at a gate.
+    pub(super) const fn of_exit(gate_id: GateId, since: Timestamp) -> Self {
+        Self {
+            gate_id,
+            since,
+            entries: 0,
+            exits: 1,
+        }
     }
 }
 

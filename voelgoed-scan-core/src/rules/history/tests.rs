@@ -1,3 +1,6 @@
+mod linear;
+mod plain;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
