@@ -86,8 +86,13 @@ struct TrackedScan {
 #[derive(Debug, Default)]
 pub struct TicketHistories {
     scans: HashMap<ScanId, TrackedScan>,
-    tickets: HashMap<TicketId, BTreeSet<ScanId>>,
+    of_ticket: HashMap<(TicketId, EventId), BTreeSet<ScanId>>,
     changed_tickets: BTreeSet<(TicketId, EventId)>,
+    /// The first scan that lost against each winner, by the ticket and the winner.
+    first_losers: HashMap<(TicketId, ScanId), ScanId>,
+    /// The number of scans that were looked up.
+    #[cfg(test)]
+    pub(super) lookups: std::sync::atomic::AtomicUsize,
 }
 
 /// The changes of a refold.
@@ -128,7 +133,8 @@ impl TicketHistories {
 
     fn index(&mut self, record: &ScanRecord) {
         if let Some(ticket) = record.ticket_id {
-            self.tickets.entry(ticket).or_default().insert(record.scan_id);
+            let ids = self.of_ticket.entry((ticket, record.event_id));
+            ids.or_default().insert(record.scan_id);
         }
     }
 
@@ -141,6 +147,8 @@ impl TicketHistories {
     /// The present state of a scan.
     #[must_use]
     pub fn get(&self, scan: ScanId) -> Option<&ScanState> {
+        #[cfg(test)]
+        self.lookups.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.scans.get(&scan).map(|tracked| &tracked.current)
     }
 
@@ -168,13 +176,8 @@ impl TicketHistories {
             let Some(rules) = rules(facts, event) else {
                 continue;
             };
-            let ids = self.tickets.get(&ticket).cloned().unwrap_or_default();
-            let at_event = |id: &&ScanId| {
-                self.scans
-                    .get(id)
-                    .is_some_and(|tracked| tracked.current.record.event_id == event)
-            };
-            let ids: Vec<ScanId> = ids.iter().filter(at_event).copied().collect();
+            let ids = self.of_ticket.get(&(ticket, event)).into_iter().flatten();
+            let ids: Vec<ScanId> = ids.copied().collect();
             let scans = || ids.iter().filter_map(|id| self.scans.get(id));
             let before: Vec<_> = scans()
                 .filter_map(|tracked| tracked.stored.as_ref()?.past())
@@ -213,6 +216,7 @@ impl TicketHistories {
                 refolded.tickets.push(facts);
             }
         }
+        self.first_losers = self.find_first_losers();
         for tracked in self.scans.values() {
             let current = tracked.current.record.result;
             let stored = tracked.stored.as_ref().map(|stored| stored.record.result);
@@ -229,6 +233,19 @@ impl TicketHistories {
         refolded
     }
 
+    /// The first scan that lost against each winner.
+    fn find_first_losers(&self) -> HashMap<(TicketId, ScanId), ScanId> {
+        let mut first = HashMap::new();
+        for ScanState { record, winner, .. } in self.scans.values().map(|tracked| &tracked.current) {
+            if let (Some(ticket), Some(winner)) = (record.ticket_id, winner) {
+                let lost = (record.scanned_at, record.scan_id);
+                let earliest = first.entry((ticket, *winner)).or_insert(lost);
+                *earliest = lost.min(*earliest);
+            }
+        }
+        first.into_iter().map(|(won, (_, scan))| (won, scan)).collect()
+    }
+
     /// Whether an admission can be undone: no exit ended it. People whom the begin of a day made leave had no exit.
     #[must_use]
     pub fn is_open(&self, scan: ScanId, rules: &TicketRules) -> bool {
@@ -238,13 +255,10 @@ impl TicketHistories {
         // The ledger forgets admissions of earlier days. No exit of a later day ends them.
         let since = rules.counted_since(record.scanned_at);
         let is_of_period = |past: &PastScan| rules.counted_since(past.passage.at) == since;
-        let of_ticket = record.ticket_id.and_then(|ticket| self.tickets.get(&ticket));
+        let key = record.ticket_id.map(|ticket| (ticket, record.event_id));
+        let of_ticket = key.and_then(|key| self.of_ticket.get(&key));
         let states = of_ticket.into_iter().flatten().filter_map(|id| self.get(*id));
-        let past: Vec<_> = states
-            .filter(|state| state.record.event_id == record.event_id)
-            .filter_map(ScanState::past)
-            .filter(is_of_period)
-            .collect();
+        let past: Vec<_> = states.filter_map(ScanState::past).filter(is_of_period).collect();
         fold(&past, rules).ledger.open_admission(scan).is_some()
     }
 
@@ -290,20 +304,15 @@ impl TicketHistories {
         })
     }
 
-    /// The conflict that a scan lost, or else the first conflict that it won.
+    /// The conflict that a scan lost, or else the first conflict that it won, after the last refold.
     #[must_use]
     pub fn conflict(&self, scan: ScanId) -> Option<Conflict> {
         let own = self.get(scan)?;
         if own.conflict.is_some() {
             return self.conflict_lost_by(own);
         }
-        let ticket_scans = self.tickets.get(&own.record.ticket_id?)?;
-        let lost = ticket_scans
-            .iter()
-            .filter_map(|id| self.get(*id))
-            .filter(|other| other.winner == Some(scan))
-            .min_by_key(|other| (other.record.scanned_at, other.record.scan_id))?;
-        self.conflict_lost_by(lost)
+        let lost = self.first_losers.get(&(own.record.ticket_id?, scan))?;
+        self.conflict_lost_by(self.get(*lost)?)
     }
 
     fn conflict_lost_by(&self, loser: &ScanState) -> Option<Conflict> {

@@ -1,5 +1,6 @@
 //! Properties of uploads: the same scans give the same state in every order and in every grouping.
 
+mod many_scans;
 mod rule_changes;
 
 use std::collections::{BTreeMap, HashMap};
