@@ -1,21 +1,24 @@
 //! Ingests an upload batch: batch and facts in, results and changes out. The functions are pure.
 
+mod history_limits;
+mod quarantine;
 mod results;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    DeviceScope, Direction, Event, Fingerprint, Format, Gate, Outcome, ReasonText, RecordedOverride,
-    RuleSettings, ScanId, ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
+    DeviceScope, Direction, Event, Fingerprint, Gate, Outcome, ReasonText, RecordedOverride, RuleSettings,
+    ScanId, ScanRecord, ScanResult, Source, TicketCode, TicketId, Undone,
 };
 use crate::rules::{ConflictKind, HistoryKind};
 use crate::sync::event_of_scan::session_at;
+use crate::sync::ingest::history_limits::HistorySizes;
 use crate::sync::log_verification::{is_log_restart, is_log_valid};
 use crate::sync::recheck::{Upload, UploadContext, evaluate};
 use crate::sync::refold::{ScanState, TicketHistories};
 use crate::sync::{
-    LinkHash, LogPosition, QuarantinedPlace, QuarantinedScan, QuarantinedUpload, ReceivedSequences,
-    ScanFault, SessionSpan, SyncFacts, SyncResult, SyncWrites, UploadBatch, UploadChunk, UploadItem,
+    LinkHash, LogPosition, ReceivedSequences, ScanFault, SessionSpan, SyncFacts, SyncResult, SyncWrites,
+    UploadBatch, UploadChunk, UploadItem,
 };
 
 /// The reason of the undo of an admission by the server whose device denied the person.
@@ -53,8 +56,8 @@ pub fn ingest(
     Ingestion::new(chunk, facts, rules, writes).run(&chunk.items, is_accepted)
 }
 
-/// Ingests quarantined scans that staff accepted, as if their device were trusted, wherever it may work. They take no
-/// position in its log, where they may contradict other scans.
+/// Ingests quarantined scans that staff accepted, as if their device were trusted, wherever it may work, and however many
+/// scans their tickets have. They take no position in its log, where they may contradict other scans.
 #[must_use]
 pub fn ingest_accepted(
     chunk: &UploadChunk<'_>,
@@ -64,7 +67,9 @@ pub fn ingest_accepted(
     facts.log.clear();
     facts.device.scopes.former.clear();
     facts.device.scopes.present = DeviceScope::default();
-    Ingestion::new(chunk, facts, rules, SyncWrites::default()).run(&chunk.items, true)
+    let mut ingestion = Ingestion::new(chunk, facts, rules, SyncWrites::default());
+    ingestion.history_sizes = None;
+    ingestion.run(&chunk.items, true)
 }
 
 /// The outcome of one item of a batch.
@@ -91,6 +96,8 @@ struct Ingestion<'a> {
     facts: SyncFacts,
     codes: HashMap<TicketCode, TicketId>,
     histories: TicketHistories,
+    /// `None` if the sizes have no limit.
+    history_sizes: Option<HistorySizes>,
     new_uploads: Vec<NewUpload<'a>>,
     writes: SyncWrites,
 }
@@ -106,6 +113,7 @@ impl<'a> Ingestion<'a> {
                 .map(|one| (one.ticket.code, one.ticket.id))
                 .collect(),
             histories: TicketHistories::default(),
+            history_sizes: Some(HistorySizes::of(&facts.history, chunk.batch.device_id)),
             new_uploads: Vec::new(),
             writes: SyncWrites {
                 received: facts.device.received.clone(),
@@ -199,54 +207,7 @@ impl<'a> Ingestion<'a> {
             return self.quarantine(upload, &event);
         }
         event.allow_unsigned |= self.facts.device.scopes.could_search(at);
-        self.record(upload, item.link, &event, &gate);
-        ItemOutcome::Recorded(id)
-    }
-
-    /// Puts a scan into quarantine, unless it is full.
-    fn quarantine(&mut self, upload: &Upload, event: &Event) -> ItemOutcome {
-        let scan = &upload.scan;
-        let id = scan.scan_id;
-        if self.facts.quarantined.contains_key(&id) {
-            return ItemOutcome::Quarantined(id);
-        }
-        if self.facts.quarantine_capacity == 0 {
-            return ItemOutcome::Rejected(Some(id), ScanFault::new("", "the device's quarantine is full"));
-        }
-        self.facts.quarantine_capacity -= 1;
-        let place = QuarantinedPlace {
-            event_id: event.id,
-            gate_id: scan.gate_id,
-            at: self.batch.corrected(scan),
-        };
-        self.facts.quarantined.insert(id, place);
-        let is_signed = upload.fingerprint.format != Some(Format::Bare);
-        self.writes.quarantine.push(QuarantinedScan {
-            scan_id: id,
-            event_id: event.id,
-            gate_id: scan.gate_id,
-            ticket_code: upload
-                .claims
-                .ok()
-                .filter(|_| is_signed)
-                .and_then(|claims| claims.ticket_code),
-            local_result: scan.local_result,
-            direction: scan.direction,
-            at: self.batch.corrected(scan),
-            device_at: scan.scanned_at,
-            payload_sha256: upload.fingerprint.sha256,
-            upload: QuarantinedUpload {
-                format: upload.fingerprint.format,
-                kid: upload.fingerprint.kid,
-                claims: upload.claims,
-                medium: upload.medium,
-                local_reason: scan.local_reason,
-                override_: scan.override_.clone(),
-                metadata: scan.metadata.clone(),
-                sequence: scan.sequence,
-            },
-        });
-        ItemOutcome::Quarantined(id)
+        self.record(upload, item.link, &event, &gate)
     }
 
     /// Adds the device's result to a scan that the server answered while the device did not receive the answer. Any other
@@ -295,8 +256,8 @@ impl<'a> Ingestion<'a> {
         }
     }
 
-    /// Records a new scan.
-    fn record(&mut self, upload: &'a Upload, link: LinkHash, event: &Event, gate: &Gate) {
+    /// Records a new scan, unless its ticket's history has too many.
+    fn record(&mut self, upload: &'a Upload, link: LinkHash, event: &Event, gate: &Gate) -> ItemOutcome {
         let scan = &upload.scan;
         let at = self.batch.corrected(scan);
         let context = UploadContext {
@@ -314,6 +275,13 @@ impl<'a> Ingestion<'a> {
         let ticket = ticket
             .filter(|_| evaluation.names_ticket)
             .map(|facts| &facts.ticket);
+        let grows = ticket.filter(|_| evaluation.history_kind.is_some());
+        if let (Some(ticket), Some(sizes)) = (grows, &mut self.history_sizes) {
+            if !sizes.has_room(ticket.id) {
+                return self.quarantine(upload, event);
+            }
+            sizes.add(ticket.id);
+        }
         let position = scan.sequence.map(|sequence| LogPosition {
             sequence,
             prev: scan.prev_hash,
@@ -380,6 +348,7 @@ impl<'a> Ingestion<'a> {
             log: position,
             scan_id: scan.scan_id,
         });
+        ItemOutcome::Recorded(scan.scan_id)
     }
 
     /// Whether the number belongs to another scan of the device's log. Then the phone was wiped, or two phones use one token.

@@ -383,7 +383,7 @@ impl TestDatabase {
             sessions: Vec::new(),
             log: HashMap::new(),
             quarantined: HashMap::new(),
-            quarantine_capacity: 0,
+            quarantine_capacity: usize::MAX,
         };
         let (results, writes) = ingest(chunk, facts, &RULES);
         for new in writes.scans {
