@@ -34,6 +34,7 @@ mod gates;
 mod import;
 mod keys;
 mod live;
+mod long_folds;
 mod lookup;
 mod manifests;
 mod mapping;

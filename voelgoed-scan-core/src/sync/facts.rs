@@ -80,6 +80,15 @@ impl UploadBatch {
         }
     }
 
+    /// The items at some positions as a chunk.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn chunk_of(&self, positions: &[usize]) -> UploadChunk<'_> {
+        UploadChunk {
+            batch: self,
+            items: positions.iter().filter_map(|at| self.items.get(*at)).collect(),
+        }
+    }
+
     /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &Upload> {
         self.items.iter().filter_map(|item| item.upload.as_deref().ok())
@@ -126,6 +135,16 @@ impl<'a> UploadChunk<'a> {
     /// The items that could be read as scans.
     pub(crate) fn uploads(&self) -> impl Iterator<Item = &'a Upload> {
         self.items.iter().filter_map(|item| item.upload.as_deref().ok())
+    }
+
+    /// The positions of its items in the batch. Chunks keep the order of the batch.
+    pub(crate) fn positions(&self) -> Vec<usize> {
+        let mut chosen = self.items.iter().copied().peekable();
+        let is_chosen = |item: &UploadItem| chosen.next_if(|next| std::ptr::eq(*next, item)).is_some();
+        let positions = self.batch.items.iter().map(is_chosen).enumerate();
+        positions
+            .filter_map(|(at, is_chosen)| is_chosen.then_some(at))
+            .collect()
     }
 }
 

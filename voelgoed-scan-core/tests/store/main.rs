@@ -30,6 +30,7 @@ mod fixture;
 mod imports;
 mod live;
 mod manifests;
+mod many_scans;
 mod media;
 mod messages;
 mod opening;
@@ -214,6 +215,9 @@ macro_rules! all_store_tests {
                 unchanged_tickets_are_not_read_again,
                 an_event_of_another_organization_has_no_manifest,
                 a_copy_of_a_manifest_is_kept_for_other_nodes_until_it_expires,
+            }
+            many_scans {
+                a_scan_past_the_limit_of_a_ticket_is_recorded_when_staff_accept_it,
             }
             media {
                 a_line_without_a_code_is_the_ticket_that_has_its_medium,

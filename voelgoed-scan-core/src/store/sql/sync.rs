@@ -17,12 +17,13 @@ use async_trait::async_trait;
 
 use crate::audit::Audit;
 use crate::model::{OrganizationId, RuleSettings, ScanId};
+use crate::store::sql::long_folds::{is_long, run_fold};
 use crate::store::sql::retry::retry_contended;
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{
     AcceptOutcome, Acceptance, ConflictFilter, Page, PageRequest, StoreError, SyncOutcome, SyncStore,
 };
-use crate::sync::{Conflict, UploadChunk, ingest};
+use crate::sync::{Conflict, SyncFacts, SyncResult, SyncWrites, UploadChunk, ingest};
 
 /// The maximum number of scans of one device in quarantine.
 const MAX_QUARANTINED: usize = 10_000;
@@ -116,9 +117,24 @@ impl<D: SyncDialect> Sql<D> {
         else {
             return Ok(None);
         };
-        let (results, writes) = ingest(chunk, facts, rules);
+        let (results, writes) = ingest_chunk(chunk, facts, rules).await?;
         writes::apply::<D>(chunk.batch, &writes, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(SyncOutcome { results, writes }))
     }
+}
+
+/// Ingests a chunk, outside the async workers if a ticket of it has a long history.
+async fn ingest_chunk(
+    chunk: &UploadChunk<'_>,
+    facts: SyncFacts,
+    rules: &RuleSettings,
+) -> Result<(Vec<SyncResult>, SyncWrites), StoreError> {
+    let scans = facts.history.len();
+    if !is_long(scans) {
+        return Ok(ingest(chunk, facts, rules));
+    }
+    let (batch, positions, rules) = (chunk.batch.clone(), chunk.positions(), *rules);
+    let fold = move || ingest(&batch.chunk_of(&positions), facts, &rules);
+    run_fold(scans, fold).await
 }

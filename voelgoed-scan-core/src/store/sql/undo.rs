@@ -6,19 +6,20 @@ use crate::model::{
     AuditAction, AuditContext, DeviceId, Direction, OrganizationId, ReasonText, RuleSettings, ScanId,
     ScanRecord, ScanResult, TicketFacts, TicketId, Timestamp, Undone,
 };
-use crate::rules::ConflictKind;
+use crate::rules::{ConflictKind, TicketRules};
 use crate::store::sql::audit_acts::keep_act;
 use crate::store::sql::batch::writes::{add_counts, update_tickets};
 use crate::store::sql::change_counters::raise_tickets_change_counter;
 use crate::store::sql::events::find_event;
 use crate::store::sql::feed::append_changes;
 use crate::store::sql::former_rules;
+use crate::store::sql::long_folds::{run_fold, yield_between_rows};
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::scans::find_scan;
 use crate::store::sql::webhooks::enqueue_conflicts;
 use crate::store::sql::{Dialect, Sql, mapping, query, statement};
 use crate::store::{StoreError, UndoOutcome, UndoPermission};
-use crate::sync::{ScanState, TicketHistories};
+use crate::sync::{RefoldResult, ScanState, TicketHistories};
 
 impl<D: Dialect> Sql<D> {
     #[expect(clippy::too_many_arguments, reason = "the arguments of the trait's method")]
@@ -68,14 +69,8 @@ impl<D: Dialect> Sql<D> {
         };
         let (events, tickets) = (std::iter::once(event.id), std::iter::once(ticket.ticket.id));
         let former = former_rules::load::<D>(organization, events, tickets, &mut transaction).await?;
-        let ticket_rules = |facts: &TicketFacts, _| Some(former.of_ticket(&facts.ticket, &event, rules));
-        let mut histories = TicketHistories::default();
-        for state in history::<D>(organization, ticket.ticket.id, &mut transaction).await? {
-            histories.add_stored(state);
-        }
-        if !histories.is_open(scan, &former.of_ticket(&ticket.ticket, &event, rules)) {
-            return Ok(Some(UndoOutcome::NotOpen));
-        }
+        let ticket_rules = former.of_ticket(&ticket.ticket, &event, rules);
+        let history = history::<D>(organization, ticket.ticket.id, &mut transaction).await?;
         let device = match permission {
             UndoPermission::Device(device, _) => Some(device),
             UndoPermission::Member => None,
@@ -85,9 +80,11 @@ impl<D: Dialect> Sql<D> {
             reason: Some(reason.clone()),
             device_id: device,
         };
-        histories.change(scan, |state| state.record.undone = Some(undone.clone()));
-        let id = ticket.ticket.id;
-        let refolded = histories.refold(&HashMap::from([(id, ticket.clone())]), ticket_rules, now);
+        let (scans, present, mark) = (history.len(), ticket.clone(), undone.clone());
+        let fold = move || fold_without(scan, &mark, history, present, &ticket_rules);
+        let Some((histories, refolded)) = run_fold(scans, fold).await? else {
+            return Ok(Some(UndoOutcome::NotOpen));
+        };
         if let Some(refolded) = refolded.tickets.into_iter().next() {
             ticket = refolded;
         }
@@ -124,6 +121,27 @@ impl<D: Dialect> Sql<D> {
             again: false,
         }))
     }
+}
+
+/// Folds the history of a ticket without a scan. `None` if the scan cannot be undone because an exit ended its admission.
+fn fold_without(
+    scan: ScanId,
+    undone: &Undone,
+    history: Vec<ScanState>,
+    ticket: TicketFacts,
+    rules: &TicketRules,
+) -> Option<(TicketHistories, RefoldResult)> {
+    let mut histories = TicketHistories::default();
+    for state in history {
+        histories.add_stored(state);
+    }
+    if !histories.is_open(scan, rules) {
+        return None;
+    }
+    histories.change(scan, |state| state.record.undone = Some(undone.clone()));
+    let tickets = HashMap::from([(ticket.ticket.id, ticket)]);
+    let refolded = histories.refold(&tickets, |_, _| Some(rules.clone()), undone.at);
+    Some((histories, refolded))
 }
 
 /// Whether the caller may undo the scan. The time limit of a device does not apply to a scan that is undone already,
@@ -179,7 +197,12 @@ async fn history<D: Dialect>(
         .id(ticket.as_uuid())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(mapping::history_scan).collect()
+    let mut history = Vec::with_capacity(rows.len());
+    for (number, row) in rows.iter().enumerate() {
+        yield_between_rows(number).await;
+        history.push(mapping::history_scan(row)?);
+    }
+    Ok(history)
 }
 
 /// Writes what an undo changes on a scan: on the undone scan itself, or on one that is decided differently without it.

@@ -8,6 +8,7 @@ use crate::model::{
     OrganizationId, Reading, RuleSettings, ScanId, Timestamp,
 };
 use crate::store::sql::audit::append;
+use crate::store::sql::long_folds::run_fold;
 use crate::store::sql::media::tickets_by_media;
 use crate::store::sql::scans::find_scan;
 use crate::store::sql::sync::{SyncDialect, facts, writes};
@@ -67,7 +68,9 @@ impl<D: SyncDialect> Sql<D> {
         if !facts.quarantined.contains_key(&scan) {
             return Err(StoreError::contended("the scan left the quarantine meanwhile"));
         }
-        let (results, mut changes) = ingest_accepted(&batch.whole(), facts, rules);
+        let (scans, accepted, rules) = (facts.history.len(), batch.clone(), *rules);
+        let fold = move || ingest_accepted(&accepted.whole(), facts, &rules);
+        let (results, mut changes) = run_fold(scans, fold).await?;
         let status = results.first().map(|result| result.status);
         if !matches!(status, Some(SyncStatus::Recorded | SyncStatus::Replayed)) {
             return Ok(Some(AcceptOutcome::IdOfAnotherScan));

@@ -14,6 +14,7 @@ use crate::model::{
 };
 use crate::store::StoreError;
 use crate::store::sql::former_rules;
+use crate::store::sql::long_folds::yield_between_rows;
 use crate::store::sql::lookup::{IdLookup, TicketLookup};
 use crate::store::sql::sync::facts::gates::{gate_events, gate_lookups, gates_with_events};
 use crate::store::sql::sync::{MAX_QUARANTINED, SyncDialect};
@@ -95,13 +96,14 @@ pub(super) async fn load<D: SyncDialect>(
                 .or_default()
                 .push(change);
         }
-        for row in query::<D>(D::SYNC.load_histories)
+        let rows = query::<D>(D::SYNC.load_histories)
             .json(&ids)
             .id(organization.as_uuid())
             .fetch_all(connection)
-            .await?
-        {
-            past.push(mapping::history_scan(&row)?);
+            .await?;
+        for (number, row) in rows.iter().enumerate() {
+            yield_between_rows(number).await;
+            past.push(mapping::history_scan(row)?);
         }
     }
     let former_rules = former_rules::load::<D>(
