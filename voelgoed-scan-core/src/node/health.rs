@@ -57,7 +57,8 @@ pub struct WriteCounts {
     pub failed: u64,
     /// Scans in successful writes.
     pub scans: u64,
-    /// Time spent in writes. Writes of several organizations run side by side on PostgreSQL, at most four.
+    /// Time spent in writes, summed over writes that run at the same time. On PostgreSQL writes of several organizations run
+    /// at once: normally at most two, at most four where they take 5 to 100 ms, and never more than twelve.
     pub busy: Duration,
     /// Scans that wait for a write.
     pub queued_scans: usize,

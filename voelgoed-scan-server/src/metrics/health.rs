@@ -124,7 +124,8 @@ fn writes(output: &mut Exposition<'_>, health: &NodeHealth) {
     output.family(
         SECONDS,
         "histogram",
-        "Time of writes to the database, successful and failed. A write contains many scans; one write runs at a time.",
+        "Time of writes to the database, successful and failed. A write contains many scans. The rate of the sum is the \
+         number of writes that run on average: normally at most 2 on PostgreSQL, and 1 on SQLite.",
     );
     let bounds = WRITE_DURATION_BUCKETS
         .iter()
