@@ -53,7 +53,8 @@ impl ProblemCode {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::DeviceInactive => {
-                "The office has deactivated this phone. Stop scanning and ask the office to enrol it again."
+                "The office has switched this phone off. Stop scanning and ask the office to set its device active again. If \
+                 it was revoked, this phone has to be enrolled as a new device."
             }
             Self::InvalidToken => {
                 "The server does not accept this phone's enrolment. Ask the office for a new enrolment code."

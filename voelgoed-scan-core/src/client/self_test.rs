@@ -64,8 +64,12 @@ fn advice(code: &str) -> &'static str {
         }
         "clock_skew" => "Let the phone set its clock by the network.",
         "clock_unknown" => "Connect once to the server, so that this phone can compare its clock.",
-        "device_inactive" | "invalid_token" | "missing_token" => {
-            "The office has revoked this phone. Ask the office, then enrol it again."
+        "device_inactive" => {
+            "The office has switched this phone off. Ask the office to set its device active again. If it was revoked, enrol \
+             this phone as a new device."
+        }
+        "invalid_token" | "missing_token" => {
+            "The server does not accept this phone's enrolment. Ask the office for a new enrolment code."
         }
         "upgrade_required" => "Update the app.",
         "unexpected_answer" => {
