@@ -77,7 +77,7 @@ impl Problem {
                 "the token is wrong, was replaced or was revoked; `device rotate` and `apikey create` make new ones"
             }
             Code::DeviceInactive => {
-                "the device was switched off; `voelgoed-scan device list` shows its status"
+                "the device is inactive or revoked; `voelgoed-scan device set DEVICE --active` takes an inactive one back"
             }
             Code::Forbidden => {
                 "scanning needs a device token (vgd_...); all other calls need an API key (vgk_...) whose role allows them"

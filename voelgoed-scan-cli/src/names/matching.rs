@@ -43,7 +43,7 @@ impl Kind {
     pub(crate) const fn list(self) -> &'static str {
         match self {
             Self::Event => "`voelgoed-scan event list` shows them all",
-            Self::Gate => "`voelgoed-scan gate list` shows them all",
+            Self::Gate => "`voelgoed-scan gate list --event EVENT` shows them all",
             Self::Device => "`voelgoed-scan device list` shows them all",
             Self::Session => "`voelgoed-scan session list` shows them all",
         }
