@@ -17,10 +17,13 @@ use crate::output::Report;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line is a scan that lost. Its kind is one of:
-  double_entry      two offline devices admitted the same ticket
-  not_admissible    a device admitted against the rules
-  admitted_offline  a device admitted a person whom the server had denied
-  unverified        the scan is in quarantine and does not count as an admission
+  double_entry           the entry is past what its ticket allows: another scan admitted, too
+  not_admissible         a device admitted a person against the rules
+  admitted_offline       the server denied the scan, but its answer did not reach the device, which
+                         admitted the person
+  let_in_despite_status  a device admitted a ticket that was voided, refunded or marked as used
+  unverified             the scan is in quarantine and admits nobody, or its number in its log
+                         belongs to another scan
 
 Examples:
   voelgoed-scan conflicts EVENT
