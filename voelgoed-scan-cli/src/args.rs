@@ -13,7 +13,8 @@ const ABOUT: &str = "Scan tickets, and set up the gates that do";
 const LONG_ABOUT: &str = "\
 Scan tickets, and set up the gates that do.
 
-Talks to a voelgoed-scan-server over HTTP. Only init, verify, demo and messages need no server. To see everything at work:
+Talks to a voelgoed-scan-server over HTTP. No server is needed by demo, init, verify, audit verify, completions and man, nor \
+by messages without a credential. To see everything at work:
 
   voelgoed-scan demo";
 
