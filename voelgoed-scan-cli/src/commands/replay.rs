@@ -41,17 +41,17 @@ line without an event_id is a scan of --event; without that, of the only event w
 session at that time. A line without a scan_id gets one that is derived from its number and text, so that it is the same scan when it is sent \
 again. A line with a result is recorded with this result. A line without one is decided now, as of its time.
 
-Needs a device token. This device sends all scans, and metadata.replayed_device names the original device. With \
---tokens (a CSV file of device_id,token or a JSON object), devices send their own scans. The events and gates must \
-exist with the same ids.
+Needs a device token, not an API key. This device sends all scans, and metadata.replayed_device names the original device. \
+With --tokens (a CSV file of device_id,token or a JSON object), the devices in it send their own scans. The events and gates \
+must exist with the same ids.
 
 A journal beside the file (FILE.journal) records which lines the server has acknowledged. After Ctrl-C or a crash, \
 --resume continues from it; it is removed at the end. Rejected lines are written to FILE.rejected.ndjson with their \
 number and the reason, and the command exits 1. Lines without qr and ticket_code, and scans that were undone, are \
 skipped.
 
-The report compares: a table of the results in the file by the results now. It exits 1 where an admission of the file is none \
-now.
+The report has a table with a row for each result in the file and a column for each result now. The command exits 1 if an \
+entry that the file admitted is not admitted now.
 
 --what-if decides the night under other settings instead, as if every gate had been online, and sends nothing. It reads events, \
 gates and tickets with an owner's or admin's key. What the settings do not touch stays as it is in the file: invalid codes, \
