@@ -223,7 +223,7 @@ pub fn reason_result(reason: Reason) -> ScanResult {
     reason.result()
 }
 
-/// Returns all reasons, in the order of the contract.
+/// Returns all reasons, in the order of `docs/results.md`.
 #[uniffi::export]
 pub fn all_reasons() -> Vec<Reason> {
     Reason::ALL.to_vec()

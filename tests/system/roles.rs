@@ -10,7 +10,7 @@ const ALL: &str = "device owner admin staff viewer";
 const READERS: &str = "owner admin staff viewer";
 const ADMINS: &str = "owner admin";
 
-/// The callers that the contract allows to call an operation.
+/// The callers that may call an operation.
 pub(crate) fn allowed_callers(operation: &str) -> &'static str {
     match operation {
         "startSession" | "scan" | "sync" | "showOwnDevice" | "reportOwnDevice" | "showManifest" => "device",

@@ -70,7 +70,7 @@ const fn with_codes(
     }
 }
 
-/// The values of the contract.
+/// Who sees codes in the answer of each operation.
 const ROWS: &[Row] = &[
     plain("startSession", 201, DEVICES),
     plain("listSessions", 200, MEMBERS),

@@ -1,6 +1,6 @@
-//! The HTTP server of the gate, built on hyper.
+//! The HTTP server of voelgoed-scan, built on hyper.
 //!
-//! A request passes through `serve` (connections), `pipeline` (the checks in the order of the contract), `route` (the route
+//! A request passes through `serve` (connections), `pipeline` (the checks in their order), `route` (the route
 //! table) and a file in `api` (the handler) to the core. `problem` defines the error responses; `json` and `query` validate
 //! the fields of requests.
 //!

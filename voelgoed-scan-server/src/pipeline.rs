@@ -1,4 +1,4 @@
-//! The request pipeline: it runs the checks in the order that the contract states, then the handler.
+//! The request pipeline: it runs the checks in the order that `docs/http-api.md` states, then the handler.
 //!
 //! Invariants: every response carries a request id and is logged and counted once, also after a panic; only a client
 //! that broke off gets no response.

@@ -1,7 +1,7 @@
 //! The route table: the router, the 405 answer with its `Allow` header, the checks before each handler and the OpenAPI
 //! document all derive from it.
 //!
-//! Invariants: the checks run in the order that the contract states: route and method, credential, rate, media type,
+//! Invariants: the checks run in the order of `docs/http-api.md`: route and method, credential, rate, media type,
 //! size, JSON, fields, existence of the resource in the path, permission; then the handler.
 
 mod body;

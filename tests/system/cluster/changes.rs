@@ -16,7 +16,7 @@ use super::{Channel, denied_by, scan, two_nodes, wait_for_401, wait_for_reason};
 
 const OWN_DEVICE: &str = "/api/v1/scanning/device";
 
-/// Within which time a change is effective at every node by the contract, and how much longer a busy machine may take.
+/// Within which time a change is effective at every node (`docs/operations.md`), and how much longer a busy machine may take.
 const EFFECTIVE_WITHIN: Duration = Duration::from_secs(1);
 const MARGIN: Duration = Duration::from_secs(9);
 

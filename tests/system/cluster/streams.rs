@@ -12,8 +12,8 @@ use voelgoed_scan_suite::{Cluster, wait_until};
 
 use super::{Channel, scan, two_nodes};
 
-// A scan that is not delivered at first is never delivered, so the timeouts here only detect a lost scan. The contract's
-// 250 ms are measured and reported.
+// A scan that is not delivered at first is never delivered, so the timeouts here only detect a lost scan. The 250 ms
+// of `docs/http-api.md` are measured and reported.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_redis_subscriber_receives_every_later_scan() {

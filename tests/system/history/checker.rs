@@ -70,7 +70,7 @@ pub(super) enum CallOutcome {
     Undone,
     /// 404 or 409 to an undo.
     UndoRejected,
-    /// A response that the contract does not allow.
+    /// A response that the API does not allow.
     Unexpected(String),
 }
 

@@ -12,7 +12,7 @@ use voelgoed_scan_suite::{Client, Cluster, Postgres, Redis, wait_until};
 use super::load::{assert_consistent, import_tickets, inside, run_load, wait_for_scans};
 use super::readiness;
 
-/// The longest time until a 503. The contract promises two seconds; a busy machine may add two more.
+/// The longest time until a 503. `docs/http-api.md` promises two seconds; a busy machine may add two more.
 ///
 /// Tests assert it although it is a duration: without the server's own timeouts a call would wait for the database
 /// without an end, and the bound is the promise under test.

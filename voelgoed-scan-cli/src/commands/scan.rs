@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn answer(json: &str) -> ScanAnswer {
-        serde_json::from_str(json).expect("an answer of the contract")
+        serde_json::from_str(json).expect("an answer as the server sends it")
     }
 
     const DUPLICATE: &str = r#"{"scan_id":"0192f0c1-7a4e-7000-8000-000000000000","result":"duplicate",

@@ -134,7 +134,7 @@ fn verify_payload(text: &str, public_key: [u8; 32], now: Timestamp) -> Result<Re
     }
 }
 
-/// Checks 1 to 3 of the contract with this public key, whatever key id the payload names.
+/// Checks 1 to 3 of `docs/results.md` with this public key, whatever key id the payload names.
 ///
 /// The outer error is a payload that no public key can check.
 fn check(

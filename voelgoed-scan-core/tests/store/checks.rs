@@ -1,4 +1,4 @@
-//! The order of the checks: when several fail, the first one in the contract's list decides.
+//! The order of the checks: when several fail, the first one in the list of `docs/results.md` decides.
 
 use uuid::Uuid;
 use voelgoed_scan_core::model::{
