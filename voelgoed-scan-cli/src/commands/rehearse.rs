@@ -56,9 +56,9 @@ sent: a stall of the server counts for every scan that it delays. With --closed,
 has its answer, which shows the maximum throughput of the server.
 
 Afterwards, also after Ctrl-C or a failure, the devices are revoked and the copy is deleted with its tickets and scans. With \
---keep the copy is archived instead: it cannot admit any more, and its records stay. What cannot be removed is named with the \
-command that removes it. What a rehearsal left that was killed is removed by the next one, once its time is over, or at once by \
---remove-leftovers. The command exits 1 if a scan was answered with an error, or if something could not be removed.
+--keep the copy is archived instead: it cannot admit any more, and its records stay. If something cannot be removed, the \
+command says what, and how to remove it. If a rehearsal was killed, the next rehearsal removes what it left, once its time is \
+over; --remove-leftovers removes it at once. The command exits 1 if a scan was answered with an error, or if something could not be removed.
 
 The end is a recommendation: the scans a second and the devices that the server carries, and what limits it.
 

@@ -5,12 +5,12 @@
 //! 1. **Authenticate the device** by its token: [`Scanner::authenticate`], here; from `cache/identities.rs`, otherwise from
 //!    the database. [`Scanner::scan`], here, then runs all further steps.
 //! 2. **Parse the payload**: `verify_at_event`, `scanner/verification.rs`. It also finds the ticket of a medium.
-//! 3. **Ask the cache tiers** for a denial: `cached_denial`, `scanner/cached_denials.rs`; first the tickets in this process
-//!    (`cache/tickets.rs`), then those in Redis (`cache/redis.rs`). This step runs after step 4, so that a forged copy of a
-//!    ticket learns nothing. A denial found here is answered by `answer_cached_denial` in the same file, and its record
-//!    is written after the answer.
-//! 4. **Verify the signature**, and the validity window that the payload claims: `verify_reading`, and `attempt`
+//! 3. **Verify the signature**, and the validity window that the payload claims: `verify_reading`, and `attempt`
 //!    in `scanner/attempt.rs`.
+//! 4. **Ask the cache tiers** for a denial: `cached_denial`, `scanner/cached_denials.rs`; first the tickets in this process
+//!    (`cache/tickets.rs`), then those in Redis (`cache/redis.rs`). It runs after step 3, so that a forged copy of a ticket
+//!    learns nothing. A denial found here is answered by `answer_cached_denial` in the same file, and its record is written
+//!    after the answer.
 //! 5. **Fetch the facts** of ticket, session, event and gate;
 //! 6. **decide**, by `rules/decision.rs`; and
 //! 7. **admit and record** in one transaction. `WriteQueue::record` (`write_queue.rs`) batches many scans into one call of
