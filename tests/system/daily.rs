@@ -1,4 +1,4 @@
-//! The begin of a day of a `daily` event: everybody has left on every node and in every stream, and nothing has to run for it.
+//! The start of a day of a `daily` event: everybody has left on every node and in every stream, and nothing has to run for it.
 
 use serde_json::{Value, json};
 use voelgoed_scan_core::model::Timestamp;
@@ -7,7 +7,7 @@ use voelgoed_scan_suite::fixture::Tenant;
 use voelgoed_scan_suite::services::shared_database;
 use voelgoed_scan_suite::{Client, Cluster};
 
-/// How long before the begin of a day the nodes start, in milliseconds.
+/// How long before the start of a day the nodes start, in milliseconds.
 const LEAD: i64 = 20_000;
 
 /// Entries, exits and people inside at the event, as this node shows them.

@@ -55,7 +55,7 @@ fn log(message: &str) {
     eprintln!("history: {message}");
 }
 
-/// How long a run goes on after the begin of a day.
+/// How long a run goes on after the start of a day.
 const AFTER_BEGIN_OF_DAY: Duration = Duration::from_secs(8);
 
 /// What a schedule contains.

@@ -1,4 +1,4 @@
-//! `PgBouncer` in front of PostgreSQL: a pool of transactions needs its flag, and is found without it; a pool of sessions needs
+//! `PgBouncer` in front of PostgreSQL: transaction pooling needs its flag, and is found without it; session pooling needs
 //! nothing.
 
 use std::sync::atomic::AtomicUsize;

@@ -296,7 +296,7 @@ pub struct ManifestHead {
     pub keys: Vec<SigningKey>,
     /// The deduplication window of the server.
     pub dedup_window: Duration,
-    /// The begins of days, ascending, if the event is `daily`.
+    /// The starts of days, ascending, if the event is `daily`.
     pub days: Vec<Timestamp>,
     /// The messages that the organization replaced.
     pub messages: CustomMessages,

@@ -36,7 +36,7 @@ pub(super) enum Section {
     Doors,
     /// The new start of a postponed event.
     Rescheduled,
-    /// The begins of days of a `daily` event.
+    /// The starts of days of a `daily` event.
     Days,
     /// The media of the tickets, where the event lets them in.
     Media,

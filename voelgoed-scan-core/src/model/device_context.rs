@@ -35,7 +35,7 @@ pub struct ActiveSession {
     pub gate: Gate,
     /// The time from which the event's present rules hold.
     pub rules_since: Timestamp,
-    /// The begin of the period in which people were counted at that time.
+    /// The start of the period in which people were counted at that time.
     pub counted_since: Timestamp,
     /// The organization's change counter at the last change of the event or one of its gates.
     pub facts_changed_at_counter: i64,

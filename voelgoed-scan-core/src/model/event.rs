@@ -33,7 +33,7 @@ string_enum! {
         AfterWindow = "after_window" @ 1,
         /// A ticket has at most as many people inside as its entry limit; an exit scan allows another entry.
         AfterExit = "after_exit" @ 2,
-        /// A ticket admits as often as its entry limit on each day of the event. At the begin of a day everybody is taken to
+        /// A ticket admits as often as its entry limit on each day of the event. At the start of a day everybody is taken to
         /// have left.
         Daily = "daily" @ 3,
     }

@@ -78,7 +78,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Whether its person is inside. `since` is the begin of the period in which people are counted: a person who entered
+    /// Whether its person is inside. `since` is the start of the period in which people are counted: a person who entered
     /// before it has left.
     #[must_use]
     pub fn is_open(&self, since: Timestamp) -> bool {
@@ -91,7 +91,7 @@ impl Admission {
 pub struct Movement {
     /// The gate at which the people are counted: the gate of their entry.
     pub gate_id: GateId,
-    /// The begin of the period in which they are counted: the last begin of a day of a `daily` event.
+    /// The start of the period in which they are counted: the last start of a day of a `daily` event.
     pub since: Timestamp,
     /// Entries, minus undone ones.
     pub entries: i64,
@@ -106,7 +106,7 @@ pub struct Ledger {
     #[serde(rename = "n")]
     pub(crate) admissions: u32,
     /// Every admission whose person may be inside, the latest one, and the latest one by right, in the order of their times.
-    /// People who entered before the begin of a day have left, see `rules::ScanDay`.
+    /// People who entered before the start of a day have left, see `rules::ScanDay`.
     #[serde(rename = "a")]
     pub(crate) recent: Vec<Admission>,
     /// The times of the other admissions by right, in ascending order: the latest ones, at most as many as a rule can count.
@@ -170,7 +170,7 @@ impl Ledger {
         self.admissions
     }
 
-    /// The number of people inside on this ticket. `since` is the begin of the period in which people are counted: people who
+    /// The number of people inside on this ticket. `since` is the start of the period in which people are counted: people who
     /// entered before it have left.
     #[must_use]
     pub fn inside(&self, since: Timestamp) -> usize {

@@ -31,7 +31,7 @@ pub struct ScanGroup {
     pub is_conflict: bool,
     /// Whether a device uploaded each.
     pub is_uploaded: bool,
-    /// The begin of their quarter of an hour.
+    /// The start of their quarter of an hour.
     pub quarter: Timestamp,
     /// The number of scans.
     pub scans: i64,

@@ -27,7 +27,7 @@ pub use record::{NewScan, build_answer};
 /// Changes of the counters of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountChange {
-    /// The begin of the period in which entries and exits are counted. Counters of an earlier period start from zero, and
+    /// The start of the period in which entries and exits are counted. Counters of an earlier period start from zero, and
     /// counters of a later one stay.
     pub since: Timestamp,
     /// Entries.

@@ -3,7 +3,7 @@
 //! A day begins at a local time in the time zone of the event. A begin that the change to daylight saving time skips is the
 //! first instant after the gap; one that comes twice is the first. So days have 23 or 25 hours where the clocks change.
 //!
-//! At the begin of a day everybody is taken to have left. So people are counted in periods: a period begins with each day
+//! At the start of a day everybody is taken to have left. So people are counted in periods: a period begins with each day
 //! that begins while `daily` is in force, and under another policy no period begins.
 //!
 //! Invariants: pure; the days of a zone follow one another without gaps; a time belongs to one day; the period of a time
@@ -32,21 +32,21 @@ pub struct Day {
 /// What a scan needs to know about its day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanDay {
-    /// The begin of the day: `daily` counts the admissions from then on.
+    /// The start of the day: `daily` counts the admissions from then on.
     pub from: Timestamp,
-    /// The begin of the period in which people are counted. People who entered before it have left.
+    /// The start of the period in which people are counted. People who entered before it have left.
     pub counted_since: Timestamp,
 }
 
 impl ScanDay {
-    /// One day without a begin: nobody has left because a day began.
+    /// One day without a start: nobody has left because a day began.
     pub const ENDLESS: Self = Self {
         from: Timestamp::MIN,
         counted_since: Timestamp::MIN,
     };
 
     /// The day of a scan by the rules in force. `day` is its day under `daily`. `since` is the time from which the rules hold,
-    /// `counted_since` the begin of the period that was under way then.
+    /// `counted_since` the start of the period that was under way then.
     #[must_use]
     pub fn new(day: Option<Day>, since: Timestamp, counted_since: Timestamp) -> Self {
         match day {
@@ -61,7 +61,7 @@ impl ScanDay {
         }
     }
 
-    /// The day of a time of which only the begins of days are known, as a phone knows them. Beyond them days have 24 hours.
+    /// The day of a time of which only the starts of days are known, as a phone knows them. Beyond them days have 24 hours.
     #[must_use]
     pub fn of_begins(begins: &[Timestamp], at: Timestamp) -> Self {
         const DAY_MILLIS: i64 = 86_400_000;
@@ -100,7 +100,7 @@ impl Event {
         (self.reentry == Reentry::Daily).then(|| local_day(&self.time_zone, self.day_starts_at, at))
     }
 
-    /// The begins of days from the day before `at`, ascending, as a manifest holds them. Empty unless the policy is `daily`.
+    /// The starts of days from the day before `at`, ascending, as a manifest holds them. Empty unless the policy is `daily`.
     #[must_use]
     pub fn day_begins(&self, at: Timestamp) -> Vec<Timestamp> {
         let Some(today) = self.day(at) else {
@@ -122,7 +122,7 @@ impl ActiveSession {
     }
 }
 
-/// How many begins of days a manifest holds.
+/// How many starts of days a manifest holds.
 const DAYS_IN_MANIFEST: usize = 400;
 
 /// The day of a time. A zone that the time zone database does not have counts as UTC; the API accepts none.
@@ -132,7 +132,7 @@ fn local_day(zone: &TimeZoneName, starts_at: LocalTime, at: Timestamp) -> Day {
     let latest = jiff::Timestamp::MAX.as_millisecond();
     let instant = jiff::Timestamp::from_millisecond(at.as_millis().min(latest)).unwrap_or_default();
     let date = zone.to_datetime(instant).date();
-    // Where a zone skips a date or a begin comes late, the day may be that of the date before.
+    // Where a zone skips a date or a start comes late, the day may be that of the date before.
     let begins = (-2..=2_i8).filter_map(|days| {
         let date = date.checked_add(jiff::Span::new().days(days)).ok()?;
         let hour = i8::try_from(starts_at.hour()).ok()?;

@@ -86,7 +86,7 @@ impl TicketRules {
         }
     }
 
-    /// The begin of the period in which people are counted at a time: the last begin of a day under the rules of its time.
+    /// The start of the period in which people are counted at a time: the last start of a day under the rules of its time.
     #[must_use]
     pub fn counted_since(&self, time: Timestamp) -> Timestamp {
         let (mut index, mut time) = (self.event.index_at(time), time);

@@ -64,7 +64,7 @@ impl Ledger {
         allowance.blocking_admission(self)
     }
 
-    /// Adds a person whom a device admitted although the rules did not allow it. `since` is the begin of the period in which
+    /// Adds a person whom a device admitted although the rules did not allow it. `since` is the start of the period in which
     /// people are counted ([`ScanDay::counted_since`]).
     pub fn admit_without_right(&mut self, entry: Passage, since: Timestamp) -> Movement {
         let movement = Movement::of_entry(entry.gate_id, since);

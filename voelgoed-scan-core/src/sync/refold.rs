@@ -246,7 +246,7 @@ impl TicketHistories {
         first.into_iter().map(|(won, (_, scan))| (won, scan)).collect()
     }
 
-    /// Whether an admission can be undone: no exit ended it. People whom the begin of a day made leave had no exit.
+    /// Whether an admission can be undone: no exit ended it. People whom the start of a day made leave had no exit.
     #[must_use]
     pub fn is_open(&self, scan: ScanId, rules: &TicketRules) -> bool {
         let Some(record) = self.get(scan).map(|state| &state.record) else {

@@ -413,7 +413,7 @@ impl TestDatabase {
         results
     }
 
-    /// The begin of the period in which the latest scan counts people.
+    /// The start of the period in which the latest scan counts people.
     fn counted_since(&self) -> Timestamp {
         let last = self
             .scans

@@ -14,7 +14,7 @@ use crate::fixture::{Fixture, TestSession, after};
 use crate::random_walks::Random;
 use crate::sync::{item, scan, sync_batch};
 
-/// The begins of the second and the third day, in seconds after the start.
+/// The starts of the second and the third day, in seconds after the start.
 const SECOND: i64 = 3600;
 const THIRD: i64 = SECOND + 86_400;
 
@@ -128,7 +128,7 @@ pub(crate) async fn occupancy_is_that_of_the_present_day(fixture: Fixture) {
         Reason::Admitted
     );
     assert_eq!(fixture.inside_at(SECOND - 1).await, (1, 1, 2));
-    // Nothing runs at the begin of the day: a read shows that everybody has left.
+    // Nothing runs at the start of the day: a read shows that everybody has left.
     assert_eq!(fixture.inside_at(SECOND).await, (0, 0, 0));
     assert_eq!(fixture.counted_at(SECOND).await, (0, 0));
     assert_eq!(
@@ -196,7 +196,7 @@ pub(crate) async fn capacities_hold_for_the_people_of_the_day(fixture: Fixture) 
             full,
             "a readmission adds a person"
         );
-        // One batch on both sides of the begin of a day.
+        // One batch on both sides of the start of a day.
         let batch = [
             entry(&fixture.main_session, codes[3], THIRD - 1),
             entry(&fixture.main_session, codes[4], THIRD),
@@ -375,7 +375,7 @@ pub(crate) async fn counts_are_those_of_the_day_whatever_arrives_in_whatever_ord
             fixture.ticket("{}").await,
             fixture.ticket(r#"{"entry_limit":2}"#).await,
         ];
-        // No scan is older than the begin of the second day, from which on the event is daily without exception.
+        // No scan is older than the start of the second day, from which on the event is daily without exception.
         let mut seconds = THIRD + 86_400;
         for step in 0..25 {
             seconds += [1, 300, 1800, 20_000, 60_000][random.below(5)];

@@ -52,7 +52,7 @@ pub(super) fn read_head(
     })
 }
 
-/// Reads the begins of days, which ascend. A `daily` event has one at least.
+/// Reads the starts of days, which ascend. A `daily` event has one at least.
 fn read_days(sections: &Sections<'_>, reentry: Reentry) -> Result<Vec<Timestamp>, ManifestError> {
     if reentry != Reentry::Daily {
         return Ok(Vec::new());

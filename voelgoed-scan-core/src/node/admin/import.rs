@@ -1,6 +1,6 @@
 //! Imports tickets in chunks that wait behind the scans.
 //!
-//! The audit log has two entries of an import: one at its begin, and one with the counts, which the transaction of the last chunk
+//! The audit log has two entries of an import: one at its start, and one with the counts, which the transaction of the last chunk
 //! writes. An import that broke off has only the first.
 
 use super::Admin;

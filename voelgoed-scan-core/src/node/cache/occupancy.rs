@@ -190,7 +190,7 @@ impl OccupancyCache {
     }
 
     /// How many people are inside by a gate, and in its event; `None` where either is not cached. Counts from before `since`,
-    /// the begin of the day of an event that counts people by day, are not shown. With `recent_at`, counts must be of the second
+    /// the start of the day of an event that counts people by day, are not shown. With `recent_at`, counts must be of the second
     /// before that time, because no message tells what other nodes changed.
     pub(crate) fn get(
         &self,

@@ -86,7 +86,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether the event had the same policy and the same begins of days.
+    /// Whether the event had the same policy and the same starts of days.
     pub(super) fn has_rules_of(&self, event: &Event) -> bool {
         self.event.rules() == event.rules()
     }

@@ -106,7 +106,7 @@ impl SignalSearch {
 
 impl Searcher {
     async fn run(&self) -> Result<(), StoreError> {
-        // From the end of one run to the begin of the next: a run that takes long is no pause.
+        // From the end of one run to the start of the next: a run that takes long is no pause.
         let known = *self.listening.lock();
         let is_listening = known.is_some_and(|known| known.at.elapsed() <= MAX_PAUSE);
         let store = &self.search.store;

@@ -27,7 +27,7 @@ pub struct SessionFacts {
     pub gate: Gate,
     /// The time from which the event's present rules hold.
     pub rules_since: Timestamp,
-    /// The begin of the period in which people were counted at that time.
+    /// The start of the period in which people were counted at that time.
     pub counted_since: Timestamp,
 }
 
@@ -40,7 +40,7 @@ pub struct DeskFacts {
     pub gate: Gate,
     /// The time from which the event's present rules hold.
     pub rules_since: Timestamp,
-    /// The begin of the period in which people were counted at that time.
+    /// The start of the period in which people were counted at that time.
     pub counted_since: Timestamp,
 }
 
@@ -73,7 +73,7 @@ impl SessionFacts {
 /// The people inside by a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeopleCount {
-    /// The begin of the period in which they are counted.
+    /// The start of the period in which they are counted.
     pub since: Timestamp,
     /// Entries minus exits.
     pub inside: i64,

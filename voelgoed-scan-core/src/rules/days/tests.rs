@@ -28,7 +28,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect(text)
 }
 
-/// A zone, the local time at which days begin, and the begins of consecutive days with the length of each in minutes.
+/// A zone, the local time at which days begin, and the starts of consecutive days with the length of each in minutes.
 type ConsecutiveDays = (&'static str, &'static str, &'static [(&'static str, i64)]);
 
 const fn hours(hours: i64) -> i64 {
@@ -132,7 +132,7 @@ const DAYS: &[ConsecutiveDays] = &[
             ("2026-04-05T15:15:00Z", hours(24)),
         ],
     ),
-    // Samoa had no 30 December 2011: its begin is that of 31 December.
+    // Samoa had no 30 December 2011: its start is that of 31 December.
     (
         "Pacific/Apia",
         "00:00",

@@ -45,7 +45,7 @@ struct Model {
     tickets: HashMap<usize, Past>,
 }
 
-/// The begin of the day in UTC, in seconds after [`NOW`].
+/// The start of the day in UTC, in seconds after [`NOW`].
 fn day_of(at: i64) -> i64 {
     let offset = NOW.as_millis() / 1000;
     (at + offset).div_euclid(DAY) * DAY - offset

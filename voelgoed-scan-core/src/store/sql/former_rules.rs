@@ -71,12 +71,12 @@ fn by_id<D: Dialect, I: From<uuid::Uuid> + Eq + Hash, T>(
 pub(crate) struct RulesBegin {
     /// The time from which they hold.
     pub(crate) since: Timestamp,
-    /// The begin of the period in which people were counted at that time.
+    /// The start of the period in which people were counted at that time.
     pub(crate) counted_since: Timestamp,
 }
 
 impl RulesBegin {
-    /// The begin in a row of the event.
+    /// The start in a row of the event.
     pub(crate) fn of_row<D: Dialect>(row: &Row<D>) -> Result<Self, StoreError> {
         Ok(Self {
             since: row.time("rules_since")?,

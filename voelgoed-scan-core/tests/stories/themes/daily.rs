@@ -15,7 +15,7 @@ use crate::run;
 
 use Reason::{Admitted, AlreadyScanned, Exited, NotInside, Readmitted};
 
-/// Days: zone, begin of days, the first instant of the day, and the first of the next one. They follow one another, because
+/// Days: zone, start of days, the first instant of the day, and the first of the next one. They follow one another, because
 /// a change of the rules begins after every scan on record.
 const DAYS: [(&str, &str, &str, &str); 9] = [
     // The clocks of Brazil changed at midnight: on 18 February 2018 it was 23:00 of the day before again, and

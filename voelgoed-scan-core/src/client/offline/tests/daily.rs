@@ -1,11 +1,11 @@
-//! The policy `daily` on a phone, which knows the begins of days from its manifest and may be offline for days.
+//! The policy `daily` on a phone, which knows the starts of days from its manifest and may be offline for days.
 //!
 //! The manifest is made at 22:26:40 in Berlin. Days begin at 06:00.
 
 use super::memory::{elsewhere, online_verdict};
 use super::*;
 
-/// The begins of the second, the third and the fourth day, in seconds after the manifest was made.
+/// The starts of the second, the third and the fourth day, in seconds after the manifest was made.
 const SECOND: i64 = 27_200;
 const THIRD: i64 = SECOND + 86_400;
 const FOURTH: i64 = THIRD + 86_400;

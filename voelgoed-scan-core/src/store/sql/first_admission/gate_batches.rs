@@ -38,7 +38,7 @@ pub(super) struct GateBatch<'a> {
     classes: Option<&'a [ClassName]>,
     /// The gate's name, as JSON text.
     gate_name: String,
-    /// The begin of the period in which people are counted.
+    /// The start of the period in which people are counted.
     since: i64,
     #[serde(skip)]
     event: (OrganizationId, EventId),

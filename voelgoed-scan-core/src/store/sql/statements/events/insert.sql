@@ -2,7 +2,7 @@
 -- $1: organization. $2: event. $3: name. $4: status. $5: start. $6: end. $7: capacity.
 -- $8: re-entry. $9: allow unsigned. $10: ticket classes as JSON. $11: stale manifest.
 -- $12: greatest age of a manifest. $13: now, for both times. $14: doors open. $15: doors close.
--- $16: new start. $17: time zone. $18: begin of day. $19: allow media.
+-- $16: new start. $17: time zone. $18: start of day. $19: allow media.
 -- $20: whether a rehearsal makes it.
 -- The others are those of update.sql.
 insert into events (

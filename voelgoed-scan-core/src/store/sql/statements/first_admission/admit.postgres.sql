@@ -4,7 +4,7 @@
 -- $2: a JSON array of gate batches. k: position. e: event. g: gate. low, high: first and last
 -- gate whose counters are locked. entries, entries_at_event: how many people the whole batch would
 -- let in at the gate and at the event. The change counters are those at which the facts were read.
--- since: begin of the period in which people are counted. Counters of an earlier one start from zero.
+-- since: start of the period in which people are counted. Counters of an earlier one start from zero.
 -- Where one is already in a later period, the group is not admitted here.
 -- $3: the organization.
 --

@@ -1,6 +1,6 @@
 -- Reads what shows that the manifest of event $2 of organization $1 may have changed.
 -- No row where the event does not exist.
--- The begin of the period of the counters is added, because they start from zero in each.
+-- The start of the period of the counters is added, because they start from zero in each.
 select
     o.change_counter, o.tickets_change_counter,
     cast(

@@ -1,6 +1,6 @@
 -- Adds to the counters of gates.
 -- $1: a JSON array of {"e": event, "g": gate} with what is added to each counter.
--- `since` is the begin of the period in which entries and exits are counted. Those of an earlier period
+-- `since` is the start of the period in which entries and exits are counted. Those of an earlier period
 -- start from zero, and those of a later one stay.
 -- $2: the organization.
 update occupancy c

@@ -1,5 +1,5 @@
 -- Keeps the rules that event $2 of organization $1 had until $3. $4: re-entry. $5: time zone.
--- $6: begin of days.
+-- $6: start of days.
 -- Rules that began no earlier than $3 never held, and are not kept.
 insert into former_event_rules (
     organization_id, event_id, held_until, reentry, time_zone, day_starts_at
