@@ -201,7 +201,7 @@ async fn gate(folder: &std::path::Path) -> (voelgoed_scan_core::node::Scanner, [
         window: Duration::from_secs(300),
         redis: None,
     };
-    let (scanner, admin) = setup.open().await.expect("a gate");
+    let (scanner, admin) = setup.open().await.expect("a node");
     let name = Name::new("Harbour Theatre").expect("a name");
     let (organization, _, _) = admin
         .create_organization(name, &AuditContext::cli(), now)

@@ -1,4 +1,4 @@
-//! Embeds a gate in a program: without a server, without a network, with one SQLite file.
+//! Embeds the library in a program, which decides scans: without a server, without a network, with one SQLite file.
 //!
 //! Run with `cargo run --example embed_gate`.
 

@@ -1,4 +1,4 @@
-"""A client that openapi-python-client generated works the gate: it registers a device, starts a session, scans with every
+"""A client that openapi-python-client generated works with the server: it registers a device, starts a session, scans with every
 optional field, and uploads. Only typed classes of the generated package are used."""
 
 import datetime

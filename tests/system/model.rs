@@ -1,4 +1,4 @@
-//! A plain model of the gate, written from `docs/results.md` alone. It shares no code with the core.
+//! A plain model of the server, written from `docs/results.md` alone. It shares no code with the core.
 //!
 //! It holds everything in vectors, keeps every scan of a ticket, and computes each answer from the whole history. It is
 //! slow and simple on purpose: a rule that the server optimises is here one line.

@@ -183,7 +183,7 @@ async fn redis_over_tls_is_trusted_by_its_authority_alone() {
     }
 }
 
-/// The commands of `docs/redis.md` that make the user of the gate.
+/// The commands of `docs/redis.md` that make the user of the nodes.
 fn documented_users() -> Vec<Vec<&'static str>> {
     let documentation = include_str!("../../docs/redis.md");
     let lines = documentation
@@ -192,7 +192,7 @@ fn documented_users() -> Vec<Vec<&'static str>> {
     lines.map(|line| line.split_whitespace().collect()).collect()
 }
 
-/// The command of `docs/redis.md` that makes the user of the gate at a sentinel.
+/// The command of `docs/redis.md` that makes the user of the nodes at a sentinel.
 fn documented_user_of_sentinels() -> Vec<&'static str> {
     let documentation = include_str!("../../docs/redis.md");
     let line = documentation

@@ -35,7 +35,7 @@ pub(crate) fn document(router: &Router, public_url: Option<&str>) -> Value {
         "info": {
             "title": "voelgoed-scan",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "A ticket-scanning gate. Times are RFC 3339 in UTC with milliseconds, identifiers are UUIDs. \
+            "description": "A server that scans tickets. Times are RFC 3339 in UTC with milliseconds, identifiers are UUIDs. \
                 The organization comes from the credential. Unknown fields are ignored. Every response has the header \
                 X-Request-Id; every error is a problem document (RFC 9457).",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" }

@@ -99,7 +99,7 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The database does not belong to this gate.
+    /// The database does not belong to this server.
     #[error(transparent)]
     Setup(#[from] SetupError),
 }

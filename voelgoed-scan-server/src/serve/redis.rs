@@ -7,7 +7,7 @@ use voelgoed_scan_core::bus::{RedisConnection, RedisSetupError};
 use super::StartError;
 use crate::config::{Config, RedisKeys};
 
-/// Redis as it is configured. A server that does not answer may start later; what the gate cannot work with is refused.
+/// Redis as it is configured. A server that does not answer may start later; what a node cannot work with is refused.
 pub(super) async fn open(config: &Config) -> Result<Option<RedisConnection>, StartError> {
     let ca_error = |reason: String| StartError::RedisCa {
         path: config.redis_ca.clone().unwrap_or_default(),

@@ -46,7 +46,7 @@ pub enum RedisSetupError {
     CaWithoutTls,
     /// The server is a node of a Redis Cluster.
     #[error(
-        "this Redis is a node of a Redis Cluster, which spreads keys over servers; the gate uses commands with several keys. \
+        "this Redis is a node of a Redis Cluster, which spreads keys over servers; a node uses commands with several keys. \
          Give one Redis server, or one that sentinels watch (redis+sentinel://HOST,HOST/MASTER); with a managed service turn \
          cluster mode off. A few hundred MB are enough"
     )]
@@ -84,7 +84,7 @@ impl RedisConnection {
         })
     }
 
-    /// Refuses what the gate cannot work with. A server that does not answer is not refused: it may start later.
+    /// Refuses what a node cannot work with. A server that does not answer is not refused: it may start later.
     pub async fn check(&self) -> Result<(), RedisSetupError> {
         if let Some(sentinels) = &self.sentinels {
             sentinels::check(sentinels).await?;
