@@ -172,7 +172,8 @@ impl Scanner {
         let _ = tokio::time::timeout(PENDING_DENIALS_TIMEOUT, self.0.write_queue.flush(organization)).await;
     }
 
-    /// Writes all pending denials, which takes at most 1.5 s, and ends the tasks of the node. Must be called before the process ends.
+    /// Writes all pending denials, which takes at most 1.5 s, and ends the tasks of the node. Must be called before the
+    /// process ends.
     pub async fn shutdown(&self) {
         let lost = self.0.write_queue.flush_within(SHUTDOWN_FLUSH_TIMEOUT).await;
         if lost > 0 {

@@ -6,7 +6,7 @@
 use crate::model::{Passage, Reentry, Timestamp};
 use crate::rules::{Allowance, ScanDay};
 
-/// What a policy asks about the admissions of a ticket. `since` is the begin of the period in which people are counted.
+/// What a policy asks about the admissions of a ticket. `since` is the start of the period in which people are counted.
 pub(super) trait CountedAdmissions {
     /// The number of admissions by right.
     fn by_right(&self) -> u32;

@@ -1,7 +1,7 @@
 //! The ledger of a ticket while its history is folded.
 //!
 //! Invariants: it answers and changes as the [`Ledger`] does, which a property test compares; no step reads all admissions,
-//! so a fold takes n log n for n scans; admissions are added in the order of their times, and the begin of the period in
+//! so a fold takes n log n for n scans; admissions are added in the order of their times, and the start of the period in
 //! which people are counted (`since`) never falls.
 
 use std::collections::{BTreeSet, HashMap};
@@ -33,7 +33,7 @@ pub(super) struct FoldedLedger<'a> {
     open: OpenAdmissions,
     /// The admissions that ended since the last entry. A ledger keeps them until the next one.
     ended_since_entry: Vec<usize>,
-    /// The begin of the period of the last entry.
+    /// The start of the period of the last entry.
     since: Timestamp,
     /// The number of admissions that were read.
     #[cfg(test)]
