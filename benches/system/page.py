@@ -239,8 +239,8 @@ def row_14(bench):
     slowest = max(one["ms"] for one in found["lists"].values())
     return (
         f"{rows:,} scans take {(sizes['table'] + indexes) / 1e9:.1f} GB; the slowest page of 100 by any filter {slowest:.0f} ms; "
-        f"one.sql {rates(writes['without'])}",
-        f"with indexes of event and device {rates(writes['with'])}",
+        f"one.sql {rates(writes['with'])}",
+        f"without the indexes of devices and results {rates(writes['without'])}",
         f"with these two indexes {spread(cost)}; no target",
         "",
     )

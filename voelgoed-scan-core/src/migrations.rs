@@ -23,11 +23,11 @@ macro_rules! files {
 
 /// The server's schema on SQLite.
 #[cfg(feature = "sqlite")]
-const SQLITE: &[File] = files!("sqlite": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible"; 10 "event_states", 11 "daily", 12 "shared_gates", 13 "device_scope", 14 "media", 15 "background", 16 "webhooks", 17 "signals", 18 "audit", 19 "retention", 21 "former_device_settings", 23 "messages", 27 "rehearsals");
+const SQLITE: &[File] = files!("sqlite": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible"; 10 "event_states", 11 "daily", 12 "shared_gates", 13 "device_scope", 14 "media", 15 "background", 16 "webhooks", 17 "signals", 18 "audit", 19 "retention", 21 "former_device_settings", 23 "messages", 27 "rehearsals", 28 "scan_indexes_compatible");
 
 /// The server's schema on PostgreSQL: the same numbers with the same meaning.
 #[cfg(feature = "postgres")]
-const POSTGRES: &[File] = files!("postgres": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible"; 10 "event_states", 11 "daily", 12 "shared_gates", 13 "device_scope", 14 "media", 15 "background", 16 "webhooks", 17 "signals", 18 "audit", 19 "retention", 21 "former_device_settings", 23 "messages", 27 "rehearsals");
+const POSTGRES: &[File] = files!("postgres": 1 "gate", 2 "sync", 3 "enrollment", 4 "sync_trust", 5 "rules_in_time", 6 "feed", 7 "lists", 8 "cut_off_nodes", 9 "manifest_copies_compatible"; 10 "event_states", 11 "daily", 12 "shared_gates", 13 "device_scope", 14 "media", 15 "background", 16 "webhooks", 17 "signals", 18 "audit", 19 "retention", 21 "former_device_settings", 23 "messages", 27 "rehearsals", 28 "scan_indexes_compatible");
 
 /// The schema of a device's own database.
 #[cfg(feature = "client")]

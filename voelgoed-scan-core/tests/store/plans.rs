@@ -13,10 +13,36 @@ use crate::fixture::{Fixture, START, after, live, open_gate, put_device, put_eve
 /// The scans of a large audit trail. One scan in 10,000 is of the ticket.
 const SCANS: i64 = 30_000;
 
-const NEWEST: &str = include_str!("../../src/store/sql/statements/scans/list_newest.sql");
-const OLDEST: &str = include_str!("../../src/store/sql/statements/scans/list_oldest.sql");
-const NEWEST_OF_TICKET: &str = include_str!("../../src/store/sql/statements/scans/list_newest_of_ticket.sql");
+macro_rules! list {
+    ($name:literal) => {
+        include_str!(concat!(
+            "../../src/store/sql/statements/scans/list_",
+            $name,
+            ".sql"
+        ))
+    };
+}
+
+/// The statements that read pages of the audit trail, each with the index that it reads by and the parameter that it always has.
+const LISTS: [(&str, &str, Option<usize>); 8] = [
+    (list!("newest"), "scans_time", None),
+    (list!("oldest"), "scans_time", None),
+    (list!("newest_of_ticket"), "scans_of_ticket", Some(TICKET)),
+    (list!("oldest_of_ticket"), "scans_of_ticket", Some(TICKET)),
+    (list!("newest_of_device"), "scans_device", Some(DEVICE)),
+    (list!("oldest_of_device"), "scans_device", Some(DEVICE)),
+    (list!("newest_of_result"), "scans_result", Some(RESULT)),
+    (list!("oldest_of_result"), "scans_result", Some(RESULT)),
+];
+
+/// The numbers of parameters that filter.
+const DEVICE: usize = 8;
+const TICKET: usize = 9;
+const RESULT: usize = 10;
+
 const CONFLICTS: &str = include_str!("../../src/store/sql/statements/sync/conflicts.sql");
+const PRESENTATIONS: &str = include_str!("../../src/store/sql/statements/signals/presentations.sql");
+const HISTORY: &str = include_str!("../../src/store/sql/statements/scans/history_of_ticket.sql");
 const FEED: &str = include_str!("../../src/store/sql/statements/feed/batches.sql");
 
 impl Fixture {
@@ -53,7 +79,7 @@ impl Fixture {
                 )
                 select
                     {organization}, {random}, case when n % 10000 = 0 then '{ticket}' end, {event}, {gate},
-                    case when n % 10 = 0 then {device}{cast} else {other}{cast} end, {session}, 'refused', 'gate_closed', 'entry', {start} + n, {start} + n,
+                    case when n % 10 = 0 then {device}{cast} else {random} end, {session}, 'refused', 'gate_closed', 'entry', {start} + n, {start} + n,
                     'online', 'database', {empty}, '{{}}'
                 from ({numbers}) numbers",
                 organization = id(self.organization.as_uuid()),
@@ -61,7 +87,6 @@ impl Fixture {
                 gate = id(self.main_gate.as_uuid()),
                 device = id(self.main_session.device.as_uuid()),
                 cast = if self.database.is_postgresql() { "::uuid" } else { "" },
-                other = id(self.side_session.device.as_uuid()),
                 session = id(self.main_session.id.as_uuid()),
                 start = START.as_millis(),
             ))
@@ -120,30 +145,22 @@ pub(crate) async fn every_filter_of_the_audit_trail_reads_by_an_index(fixture: F
     let id = |id: &Uuid| format!("'{id}'");
     let (zero, max) = (id(&Uuid::nil()), id(&Uuid::max()));
     let organization = id(fixture.organization.as_uuid());
-    let device = id(fixture.main_session.device.as_uuid());
-    let code = format!("'{ticket}'");
     // Each filter alone, by the parameter that it sets.
     let filters = [
         (6, id(fixture.event.as_uuid())),
         (7, id(fixture.main_gate.as_uuid())),
-        (8, device.clone()),
-        (9, code.clone()),
-        (10, "'duplicate'".to_owned()),
+        (DEVICE, id(fixture.main_session.device.as_uuid())),
+        (TICKET, format!("'{ticket}'")),
+        (RESULT, "'duplicate'".to_owned()),
         (11, id(fixture.main_session.id.as_uuid())),
     ];
-    let lists = [
-        (NEWEST, "scans_time", None),
-        (OLDEST, "scans_time", None),
-        (NEWEST_OF_TICKET, "scans_ticket_time", Some((9, &code))),
-    ];
-    for (sql, index, fixed) in lists {
-        for (number, value) in &filters {
-            let parameter = |at: usize| match fixed {
-                Some((fixed, value)) if fixed == at => value.clone(),
-                _ if at == *number => value.clone(),
-                _ => "null".to_owned(),
-            };
-            let parameters: Vec<_> = (6..=11).map(parameter).collect();
+    for (sql, index, fixed) in LISTS {
+        for (number, _) in &filters {
+            let values = filters.iter().map(|(parameter, value)| {
+                let is_set = parameter == number || Some(*parameter) == fixed;
+                if is_set { value.as_str() } else { "null" }
+            });
+            let parameters: Vec<_> = values.collect();
             let newest = sql.contains("newest first");
             // The last part of the trail, as the store reads it.
             let (first_at, last_at) = (START.as_millis(), START.as_millis() + SCANS);
@@ -160,15 +177,28 @@ pub(crate) async fn every_filter_of_the_audit_trail_reads_by_an_index(fixture: F
                 parameters.join(", ")
             );
             let plans = fixture.plans(sql, types, &values).await;
-            assert_reads_by_index(&plans, index);
+            if *number == RESULT {
+                assert_reads_by_index(&plans, &[index, "scans_result"]);
+            } else {
+                assert_reads_by_index(&plans, &[index]);
+            }
         }
     }
     let conflicts = "uuid, bigint, uuid, uuid, text, bigint, uuid, bigint";
     for filter in ["null, null", "null, 'double_entry'"] {
         let values = format!("{organization}, 9000000000000, {max}, {filter}, 0, {zero}, 51");
         let plans = fixture.plans(CONFLICTS, conflicts, &values).await;
-        assert_reads_by_index(&plans, "scans_conflict");
+        assert_reads_by_index(&plans, &["scans_conflict"]);
     }
+    let some_ticket = id(&Uuid::from_u128(1));
+    let values = format!("{organization}, {some_ticket}, 0, 9000000000000, 100");
+    let plans = fixture
+        .plans(PRESENTATIONS, "uuid, uuid, bigint, bigint, bigint", &values)
+        .await;
+    assert_reads_by_index(&plans, &["scans_of_ticket"]);
+    let values = format!("{organization}, {some_ticket}");
+    let plans = fixture.plans(HISTORY, "uuid, uuid", &values).await;
+    assert_reads_by_index(&plans, &["scans_of_ticket"]);
     let values = format!("{organization}, {}, 100, 100", id(fixture.event.as_uuid()));
     let plans = fixture.plans(FEED, "uuid, uuid, bigint, bigint", &values).await;
     let key = if fixture.database.is_postgresql() {
@@ -176,7 +206,7 @@ pub(crate) async fn every_filter_of_the_audit_trail_reads_by_an_index(fixture: F
     } else {
         "PRIMARY KEY (organization_id=? AND event_id=? AND last_position>?)"
     };
-    assert_reads_by_index(&plans, key);
+    assert_reads_by_index(&plans, &[key]);
 }
 
 /// Set-based statements get their rows as a JSON array. The organization is a parameter of its own, so PostgreSQL could read all
@@ -238,10 +268,13 @@ fn set_based_statements() -> Vec<(String, String)> {
     found
 }
 
-/// Panics if a plan reads the table without an index, or does not use this one.
-fn assert_reads_by_index(plans: &[String], index: &str) {
+/// Panics if a plan reads the table without an index, or uses none of these.
+fn assert_reads_by_index(plans: &[String], indexes: &[&str]) {
     let plan = plans.join("\n");
-    assert!(plan.contains(index), "{index} is not used:\n{plan}");
+    assert!(
+        indexes.iter().any(|index| plan.contains(index)),
+        "{indexes:?} are not used:\n{plan}"
+    );
     for whole in ["Seq Scan on scans", "SCAN x\n", "SCAN scans", "SCAN s\n"] {
         assert!(
             !format!("{plan}\n").contains(whole),
@@ -254,7 +287,7 @@ pub(crate) async fn a_page_of_the_audit_trail_reads_a_bounded_part_of_it(fixture
     let ticket = fixture.ticket("{}").await;
     fixture.record_many(ticket).await;
     let nothing = ScanFilter {
-        result: Some(ScanResult::Duplicate),
+        result: Some(ScanResult::Valid),
         ..ScanFilter::default()
     };
     for order in [Order::Newest, Order::Oldest] {
@@ -269,23 +302,36 @@ pub(crate) async fn a_page_of_the_audit_trail_reads_a_bounded_part_of_it(fixture
         ticket_code: Some(ticket),
         ..ScanFilter::default()
     };
-    let found = fixture.page(&of_ticket, Order::Newest, None).await;
-    let times: Vec<_> = found.data.iter().map(|scan| scan.scanned_at).collect();
-    assert_eq!(
-        times,
-        [30_000, 20_000, 10_000].map(|millis| START.plus_millis(millis))
-    );
-    assert_eq!(found.next, None);
+    let newest_first = [30_000, 20_000, 10_000].map(|millis| START.plus_millis(millis));
+    for order in [Order::Newest, Order::Oldest] {
+        let found = fixture.page(&of_ticket, order, None).await;
+        let mut times: Vec<_> = found.data.iter().map(|scan| scan.scanned_at).collect();
+        if order == Order::Oldest {
+            times.reverse();
+        }
+        assert_eq!((times, found.next), (newest_first.to_vec(), None), "{order:?}");
+    }
     let unused = fixture.device_at(fixture.main_gate, "scanner-3").await;
-    let of_session = ScanFilter {
-        session_id: Some(unused.id),
-        ..ScanFilter::default()
-    };
-    let first = fixture.page(&of_session, Order::Newest, None).await;
-    assert_eq!(first.data, []);
-    assert!(first.next.is_some(), "the page reads the whole trail");
-    let second = fixture.page(&of_session, Order::Newest, first.next).await;
-    assert_eq!((second.data, second.next), (vec![], None));
+    let none = [
+        ScanFilter {
+            result: Some(ScanResult::Duplicate),
+            ..ScanFilter::default()
+        },
+        ScanFilter {
+            device_id: Some(unused.device),
+            ..ScanFilter::default()
+        },
+        ScanFilter {
+            session_id: Some(unused.id),
+            ..ScanFilter::default()
+        },
+    ];
+    for filter in &none {
+        for order in [Order::Newest, Order::Oldest] {
+            let page = fixture.page(filter, order, None).await;
+            assert_eq!((page.data, page.next), (vec![], None), "{order:?} {filter:?}");
+        }
+    }
     // Every scan is on one page, whatever the filter leaves out.
     for filter in [
         ScanFilter {

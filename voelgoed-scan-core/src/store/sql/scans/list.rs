@@ -1,9 +1,9 @@
 //! Reads pages of the audit trail.
 //!
-//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket are read by an
-//! index of their own. Every other filter is applied to bounded parts of the scans in the order of
-//! their times (`bounded_list`). The arrivals of an event say between which times it has scans, so that a page of an event or
-//! a gate reads no others.
+//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket, of a device and its
+//! sessions, and of each result but `valid` are read by an index of their own, all others in the order of their times. Every
+//! other filter is applied to bounded parts of those (`bounded_list`). The arrivals of an event say between which times it has
+//! scans, so that a page of an event or a gate reads no others.
 
 use uuid::Uuid;
 
@@ -20,24 +20,45 @@ enum Path {
     Time,
     /// The ticket, then the time.
     Ticket,
+    /// The device, then the time.
+    Device,
+    /// The result, which is not `valid`, then the time.
+    Result,
 }
 
 impl Path {
+    /// The path that leaves the fewest scans over.
+    fn of(filter: &ScanFilter) -> Self {
+        if filter.ticket_code.is_some() {
+            Self::Ticket
+        } else if filter.device_id.is_some() {
+            Self::Device
+        } else if filter.result.is_some_and(|result| result != ScanResult::Valid) {
+            Self::Result
+        } else {
+            Self::Time
+        }
+    }
+
     /// The statement that reads a page, and the one that finds where it must end.
     fn statements(self, order: Order) -> (&'static str, &'static str) {
+        macro_rules! pair {
+            ($name:literal) => {
+                (
+                    statement!("scans/list_", $name, ".sql"),
+                    statement!("scans/bound_", $name, ".sql"),
+                )
+            };
+        }
         match (self, order) {
-            (Self::Time, Order::Newest) => (
-                statement!("scans/list_newest.sql"),
-                statement!("scans/bound_newest.sql"),
-            ),
-            (Self::Time | Self::Ticket, Order::Oldest) => (
-                statement!("scans/list_oldest.sql"),
-                statement!("scans/bound_oldest.sql"),
-            ),
-            (Self::Ticket, Order::Newest) => (
-                statement!("scans/list_newest_of_ticket.sql"),
-                statement!("scans/bound_newest_of_ticket.sql"),
-            ),
+            (Self::Time, Order::Newest) => pair!("newest"),
+            (Self::Time, Order::Oldest) => pair!("oldest"),
+            (Self::Ticket, Order::Newest) => pair!("newest_of_ticket"),
+            (Self::Ticket, Order::Oldest) => pair!("oldest_of_ticket"),
+            (Self::Device, Order::Newest) => pair!("newest_of_device"),
+            (Self::Device, Order::Oldest) => pair!("oldest_of_device"),
+            (Self::Result, Order::Newest) => pair!("newest_of_result"),
+            (Self::Result, Order::Oldest) => pair!("oldest_of_result"),
         }
     }
 }
@@ -74,10 +95,7 @@ impl<D: Dialect> Sql<D> {
             }
             None => {}
         }
-        let path = match (filter.ticket_code, order) {
-            (Some(_), Order::Newest) => Path::Ticket,
-            _ => Path::Time,
-        };
+        let path = Path::of(&filter);
         let start = match order {
             Order::Newest => Cursor::MAX,
             Order::Oldest => Cursor::MIN,
@@ -169,7 +187,7 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
-    /// Whether the index of the path leaves scans over that do not match.
+    /// Whether the path also finds scans that do not match.
     fn is_selective(&self) -> bool {
         let ScanFilter {
             event_id,
@@ -181,12 +199,13 @@ impl Read<'_> {
             from: _,
             to: _,
         } = self.filter;
-        (matches!(self.path, Path::Time) && ticket_code.is_some())
-            || device_id.is_some()
-            || event_id.is_some()
-            || gate_id.is_some()
-            || session_id.is_some()
-            || result.is_some()
+        let of_path = match self.path {
+            Path::Time => ticket_code.is_some() || device_id.is_some() || result.is_some(),
+            Path::Ticket => device_id.is_some() || result.is_some(),
+            Path::Device => result.is_some(),
+            Path::Result => false,
+        };
+        of_path || event_id.is_some() || gate_id.is_some() || session_id.is_some()
     }
 
     /// The first and the last time of the scans to read. The times alone limit how much of the index is read.
@@ -215,12 +234,14 @@ impl Read<'_> {
             .int(to)
             .int(self.after.at)
             .id(&self.after.id);
-        let query = match (self.path, self.order) {
-            (Path::Ticket, Order::Newest) => {
+        let query = match self.path {
+            Path::Time => query,
+            Path::Ticket => {
                 let code = self.filter.ticket_code.map(|code| code.to_string());
                 query.opt_text(code.as_deref())
             }
-            _ => query,
+            Path::Device => query.opt_id(self.filter.device_id.as_ref().map(DeviceId::as_uuid)),
+            Path::Result => query.opt_text(self.filter.result.map(ScanResult::as_str)),
         };
         let row = query.int(ROWS_PER_READ - 1).fetch_optional(connection).await?;
         row.map(|row| cursor(&row, "scanned_at", "scan_id")).transpose()
