@@ -16,8 +16,9 @@
 //!   [`MIN_DENIALS_PER_BATCH`]. Its size follows the durations of the batches before it, because a scan may have to wait
 //!   for it.
 //! - A pending denial is written before a scan with the same id, because that scan is its retry and must find it.
-//! - Both queues are bounded for all organizations together. A full scan queue answers [`RecordError::Overloaded`]. A full
-//!   denial queue applies back-pressure for [`RESERVE_TIMEOUT`]; while the database is unavailable, it answers its error at once.
+//! - Both queues are bounded, and an organization may take half of each (`capacity.rs`). A full scan queue answers
+//!   [`RecordError::Overloaded`]. A full denial queue applies back-pressure for [`RESERVE_TIMEOUT`]; while the database is
+//!   unavailable, it answers its error at once.
 //! - Post-commit work of an organization runs in the order of its writes.
 //! - A batch that fails as a whole is written scan by scan, so that a bad scan never fails others. A panic in the store
 //!   counts as such a failure. A panic in the post-commit work does not prevent the answers.
@@ -29,6 +30,7 @@
 mod availability;
 mod batches;
 mod bulk;
+mod capacity;
 mod lane;
 mod lanes;
 mod post_commit;
@@ -38,7 +40,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
@@ -49,6 +51,7 @@ use crate::spans::span;
 use crate::store::{ScanStore, StoreError};
 pub(crate) use bulk::{BulkKind, BulkPermit, BulkWrites};
 use bulk::{ChunkSize, Contention};
+use capacity::{Capacity, Permit};
 use lane::{PendingDenial, WriteRequest};
 use lanes::{Command, DenialBuffer, Lanes, ScanBuffer};
 pub(crate) use post_commit::{PostCommit, PostCommitTask, panic_message};
@@ -63,11 +66,11 @@ const MAX_DENIALS_PER_BATCH: usize = 1024;
 /// How many due denials a batch takes, however many scans are waiting.
 const MIN_DENIALS_PER_BATCH: usize = 32;
 
-/// The capacity of the scan queue.
+/// How many scans of an organization the scan queue holds.
 const MAX_QUEUED_SCANS: usize = 4096;
 
-/// The capacity of the denial queue. It fills while the database is unavailable; caches then stop answering, and the
-/// callers get the database's error.
+/// How many denials of an organization the denial queue holds. It fills while the database is unavailable; caches then stop
+/// answering, and the callers get the database's error.
 const MAX_PENDING_DENIALS: usize = 16_384;
 
 /// How long a denial waits for capacity in the denial queue.
@@ -95,15 +98,12 @@ pub(crate) enum RecordError {
 /// The result of one scan's write.
 type Outcome = Result<Recorded, RecordError>;
 
-/// Reserved capacity in the denial queue.
-pub(crate) struct Permit(OwnedSemaphorePermit);
-
-/// The queue in front of the database; cheap to clone. The channel is unbounded: the semaphores bound what it holds.
+/// The queue in front of the database; cheap to clone. The channel is unbounded: the capacities bound what it holds.
 #[derive(Clone)]
 pub(crate) struct WriteQueue {
     commands: mpsc::UnboundedSender<Command>,
-    scan_permits: Arc<Semaphore>,
-    denial_permits: Arc<Semaphore>,
+    scan_capacity: Arc<Capacity>,
+    denial_capacity: Arc<Capacity>,
     scan_buffer: Arc<ScanBuffer>,
     denial_buffer: Arc<DenialBuffer>,
     bulk_writes: BulkWrites,
@@ -150,8 +150,8 @@ impl WriteQueue {
         writer::spawn_thread(writer.run(lanes, receiver))?;
         Ok(Self {
             commands,
-            scan_permits: Arc::new(Semaphore::new(MAX_QUEUED_SCANS)),
-            denial_permits: Arc::new(Semaphore::new(MAX_PENDING_DENIALS)),
+            scan_capacity: Arc::new(Capacity::new(MAX_QUEUED_SCANS)),
+            denial_capacity: Arc::new(Capacity::new(MAX_PENDING_DENIALS)),
             scan_buffer,
             denial_buffer,
             bulk_writes,
@@ -162,10 +162,8 @@ impl WriteQueue {
 
     /// What was written, and what is queued.
     pub(crate) fn counts(&self) -> WriteCounts {
-        self.stats.counts(
-            MAX_QUEUED_SCANS - self.scan_permits.available_permits(),
-            MAX_PENDING_DENIALS - self.denial_permits.available_permits(),
-        )
+        self.stats
+            .counts(self.scan_capacity.used(), self.denial_capacity.used())
     }
 
     /// The bulk writes that wait behind the scans of this queue.
@@ -175,9 +173,10 @@ impl WriteQueue {
 
     /// Records a scan. Returns when it is durable.
     pub(crate) async fn record(&self, attempt: Box<Attempt>) -> Outcome {
-        let permit = Arc::clone(&self.scan_permits)
-            .try_acquire_owned()
-            .map_err(|_| RecordError::Overloaded)?;
+        let permit = self
+            .scan_capacity
+            .try_acquire(attempt.organization_id)
+            .ok_or(RecordError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
         let span = span!("scan.record");
         let request = WriteRequest {
@@ -195,17 +194,16 @@ impl WriteQueue {
         outcome.unwrap_or(Err(RecordError::Overloaded))
     }
 
-    /// Reserves capacity for a denial. While the queue is full, waits for denials to be written, at most
+    /// Reserves capacity for a denial of an organization. While there is none, waits for denials to be written, at most
     /// [`RESERVE_TIMEOUT`]. Fails at once with the database's error while the database is unavailable.
-    pub(crate) async fn reserve_denial(&self) -> Result<Permit, RecordError> {
-        if let Ok(permit) = Arc::clone(&self.denial_permits).try_acquire_owned() {
-            return Ok(Permit(permit));
+    pub(crate) async fn reserve_denial(&self, organization: OrganizationId) -> Result<Permit, RecordError> {
+        if let Some(permit) = self.denial_capacity.try_acquire(organization) {
+            return Ok(permit);
         }
-        let permits = Arc::clone(&self.denial_permits);
         let mut unavailable = self.unavailable.clone();
         tokio::select! {
             biased;
-            permit = permits.acquire_owned() => permit.map(Permit).map_err(|_| RecordError::Overloaded),
+            permit = self.denial_capacity.acquire(organization) => permit.ok_or(RecordError::Overloaded),
             unavailable = unavailable.wait_for(Option::is_some) => {
                 let error = unavailable.ok().and_then(|error| error.clone());
                 Err(error.map_or(RecordError::Overloaded, RecordError::Store))
@@ -215,7 +213,7 @@ impl WriteQueue {
     }
 
     /// Queues a denial that was answered from a cache. Returns at once; the record follows.
-    pub(crate) fn enqueue_denial(&self, Permit(permit): Permit, scan: NewScan) -> Result<(), RecordError> {
+    pub(crate) fn enqueue_denial(&self, permit: Permit, scan: NewScan) -> Result<(), RecordError> {
         let scan = Box::new(scan);
         let due = Instant::now() + DENIAL_FLUSH_DELAY;
         if self.denial_buffer.push(PendingDenial { scan, due, permit }) {

@@ -151,7 +151,7 @@ impl Scanner {
         let Some(code) = denial.claims.and_then(|claims| claims.ticket_code) else {
             return Ok(None);
         };
-        let permit = self.0.write_queue.reserve_denial().await?;
+        let permit = self.0.write_queue.reserve_denial(attempt.organization_id).await?;
         let ActiveSession { event, gate, .. } = active_session;
         let recent_at = (self.bus_is_up() == Some(false)).then(Instant::now);
         let key = (event.organization_id, event.id);

@@ -3,9 +3,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::capacity::Permit;
 use super::{MAX_DENIALS_PER_BATCH, MAX_SCANS_PER_BATCH, MIN_DENIALS_PER_BATCH, Outcome, RecordError};
 use crate::model::{Attempt, OrganizationId, ScanId};
 use crate::rules::NewScan;
@@ -21,18 +22,18 @@ pub(super) struct WriteRequest {
         dead_code,
         reason = "limits the scan queue for as long as the request is queued"
     )]
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: Permit,
 }
 
 /// A denial that was answered from a cache and is not written yet. Its permit is released when it is written.
 pub(super) struct PendingDenial {
     pub(super) scan: Box<NewScan>,
     pub(super) due: Instant,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: Permit,
 }
 
 /// A pending denial without its scan: its number in the queue, its deadline and its permit.
-pub(super) type DenialQueueEntry = (u64, Instant, OwnedSemaphorePermit);
+pub(super) type DenialQueueEntry = (u64, Instant, Permit);
 
 impl PendingDenial {
     pub(super) fn split((number, denial): (u64, Self)) -> (NewScan, DenialQueueEntry) {

@@ -282,7 +282,7 @@ async fn enqueue(write_queue: &WriteQueue, number: u128) -> Result<(), RecordErr
 }
 
 async fn enqueue_of(write_queue: &WriteQueue, of: u128, number: u128) -> Result<(), RecordError> {
-    let permit = write_queue.reserve_denial().await?;
+    let permit = write_queue.reserve_denial(organization(of)).await?;
     write_queue.enqueue_denial(permit, denial_of(of, number))
 }
 
@@ -312,7 +312,7 @@ async fn scans_that_arrive_during_a_write_share_the_next_batch() {
             write_queue.record(Box::new(attempt(number))).await
         }));
     }
-    until(|| write_queue.scan_permits.available_permits() <= MAX_QUEUED_SCANS - 5).await;
+    until(|| write_queue.scan_capacity.used() >= 5).await;
     store.permits.add_permits(2);
     for request in requests {
         assert!(request.await.expect("no panic").is_ok());
@@ -490,8 +490,7 @@ async fn denials_are_written_beside_a_full_batch_of_scans() {
     for number in 1..=2 * MAX_SCANS_PER_BATCH as u128 {
         requests.push(record(number));
     }
-    until(|| write_queue.scan_permits.available_permits() == MAX_QUEUED_SCANS - 2 * MAX_SCANS_PER_BATCH)
-        .await;
+    until(|| write_queue.scan_capacity.used() == 2 * MAX_SCANS_PER_BATCH).await;
     let first_denial = 10_000;
     for number in 0..100 {
         enqueue(&write_queue, first_denial + number)

@@ -52,6 +52,29 @@ async fn a_locked_organization_delays_no_other() {
 }
 
 #[tokio::test]
+async fn a_locked_organization_fills_no_queue_for_others() {
+    let store = store_with_a_locked_organization();
+    let write_queue = start(&store);
+    let share = u128::try_from(MAX_QUEUED_SCANS.max(MAX_PENDING_DENIALS)).expect("small");
+    let scans: Vec<_> = (0..=2 * share)
+        .map(|number| record(&write_queue, 1, number))
+        .collect();
+    for number in (4 * share..).take(MAX_PENDING_DENIALS) {
+        enqueue_of(&write_queue, 1, number).await.expect("capacity");
+    }
+    until(|| scans.iter().any(JoinHandle::is_finished)).await;
+    let full = enqueue_of(&write_queue, 1, 8 * share).await;
+    assert!(matches!(full, Err(RecordError::Overloaded)), "{full:?}");
+    assert!(is_recorded(record(&write_queue, 2, 8 * share + 1)).await);
+    enqueue_of(&write_queue, 2, 8 * share + 2)
+        .now_or_never()
+        .expect("it does not wait")
+        .expect("capacity");
+    unlock(&store);
+    write_queue.flush_all().await;
+}
+
+#[tokio::test]
 async fn as_many_locked_organizations_as_concurrent_writes_stop_no_other() {
     let store = Arc::new(FakeStore {
         concurrent_writes: 2,
@@ -254,11 +277,11 @@ async fn a_lane_without_work_is_removed() {
     let size = Arc::new(ChunkSize::new(Duration::from_millis(20)));
     let buffer = Arc::<ScanBuffer>::default();
     let mut lanes = Lanes::new(Arc::clone(&buffer), Arc::default(), size, bulk_writes);
-    let permits = Arc::new(Semaphore::new(10));
+    let capacity = Capacity::new(10);
     let mut replies = Vec::new();
     for number in 1..=3 {
         let (reply, outcome) = oneshot::channel();
-        let permit = Arc::clone(&permits).try_acquire_owned().expect("a permit");
+        let permit = capacity.try_acquire(organization(number)).expect("a place");
         let attempt = Box::new(attempt_of(number, number));
         buffer.push(WriteRequest {
             attempt,
@@ -288,11 +311,11 @@ async fn a_scan_wakes_the_writer_unless_a_write_of_its_organization_runs() {
     let size = Arc::new(ChunkSize::new(Duration::from_millis(20)));
     let buffer = Arc::<ScanBuffer>::default();
     let mut lanes = Lanes::new(Arc::clone(&buffer), Arc::default(), size, bulk_writes);
-    let permits = Arc::new(Semaphore::new(10));
+    let capacity = Capacity::new(10);
     let request = |of, number| WriteRequest {
         attempt: Box::new(attempt_of(of, number)),
         reply: oneshot::channel().0,
-        permit: Arc::clone(&permits).try_acquire_owned().expect("a permit"),
+        permit: capacity.try_acquire(organization(of)).expect("a place"),
         span: tracing::Span::none(),
     };
     assert!(buffer.push(request(1, 1)));

@@ -29,12 +29,12 @@ async fn scans_written_one_by_one_share_the_error_of_a_database_that_becomes_una
 #[tokio::test]
 async fn denials_written_one_by_one_stay_pending_when_the_database_becomes_unavailable() {
     let store = store_that_fails_and_becomes_unavailable();
-    let permits = Arc::new(Semaphore::new(10));
+    let capacity = Capacity::new(10);
     let denial = |number: u64| {
         let denial = PendingDenial {
             scan: Box::new(denial_of(ORGANIZATION, number.into())),
             due: Instant::now(),
-            permit: Arc::clone(&permits).try_acquire_owned().expect("a permit"),
+            permit: capacity.try_acquire(organization(ORGANIZATION)).expect("a place"),
         };
         (number, denial)
     };
