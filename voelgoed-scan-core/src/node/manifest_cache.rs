@@ -4,7 +4,7 @@
 //! Invariants:
 //! - One caller reads for an event at a time. The others wait and get the same manifest.
 //! - A change that was answered to an operator is in every manifest made after it. A scan is in it after at most
-//!   [`SCAN_REFRESH_INTERVAL`].
+//!   [`SCAN_REFRESH_INTERVAL`], and no request makes a node read scans more often.
 //! - `made_at` is a time before any part of the manifest was read.
 //! - A delta holds every ticket that changed after its base, whichever node issued the base: a version is one state of the
 //!   database, and states follow one another.
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
 
 use crate::bus::EventKey;
 use crate::manifest::ManifestTooLarge;
@@ -91,26 +92,52 @@ struct EventManifests {
     full: Option<(Timestamp, Arc<SignedManifest>)>,
 }
 
+/// What a request has to do before it gets the snapshot.
+enum Refresh {
+    /// Nothing: it is new enough.
+    None,
+    /// Read the database again.
+    Now,
+    /// Wait this long, and ask again.
+    After(Duration),
+}
+
 impl EventManifests {
-    /// Whether the database must be read again. `mark` is the present one.
-    fn is_outdated(&self, mark: &ManifestMark, precondition: Precondition, now: Timestamp) -> bool {
+    /// Whether the database must be read again for a request that came at `requested_at`. `mark` is the present one.
+    fn refresh(
+        &self,
+        mark: &ManifestMark,
+        precondition: Precondition,
+        requested_at: Timestamp,
+        now: Timestamp,
+    ) -> Refresh {
         let Some(snapshot) = &self.snapshot else {
-            return true;
+            return Refresh::Now;
         };
         if snapshot.mark == *mark {
-            return false;
+            return Refresh::None;
         }
         let only_scans_changed = snapshot.mark
             == ManifestMark {
                 movements: snapshot.mark.movements,
                 ..*mark
             };
-        // A phone that has a newer version from another node must not get an older one here.
+        let due_at = snapshot.made_at.plus(SCAN_REFRESH_INTERVAL);
+        if !only_scans_changed || now >= due_at {
+            return Refresh::Now;
+        }
+        // A phone that has a newer version from another node must not get an older one here. It waits, because it may also
+        // name a version that does not exist. What was read after its request is newer than all that it can have.
         let phone_is_newer = precondition
             .delta_base
             .max(precondition.none_match)
             .is_some_and(|version| version > snapshot.version);
-        !only_scans_changed || phone_is_newer || now >= snapshot.made_at.plus(SCAN_REFRESH_INTERVAL)
+        match u64::try_from(due_at.millis_since(now)) {
+            Ok(millis) if phone_is_newer && snapshot.made_at < requested_at => {
+                Refresh::After(Duration::from_millis(millis))
+            }
+            _ => Refresh::None,
+        }
     }
 }
 
@@ -230,12 +257,25 @@ impl ManifestCache {
             return Ok(None);
         }
         let manifests = self.manifests(organization, event, now);
-        let mut manifests = manifests.lock().await;
-        let Some(mark) = store.manifest_mark(organization, event).await? else {
-            self.remove(organization, event);
-            return Ok(None);
+        let (requested_at, began_at) = (now, Instant::now());
+        let mut now = now;
+        let (mut manifests, mark, is_outdated) = loop {
+            let manifests = manifests.lock().await;
+            let Some(mark) = store.manifest_mark(organization, event).await? else {
+                self.remove(organization, event);
+                return Ok(None);
+            };
+            match manifests.refresh(&mark, precondition, requested_at, now) {
+                Refresh::None => break (manifests, mark, false),
+                Refresh::Now => break (manifests, mark, true),
+                Refresh::After(wait) => {
+                    drop(manifests);
+                    sleep(wait).await;
+                    now = requested_at.plus(began_at.elapsed());
+                }
+            }
         };
-        if manifests.is_outdated(&mark, precondition, now) {
+        if is_outdated {
             let previous = manifests.snapshot.as_deref();
             let known_version = |code| previous?.ticket_version(code);
             let Some(reading) = store.read_manifest(organization, event, &known_version).await? else {
