@@ -10,7 +10,7 @@ pub struct PageRequest {
 }
 
 /// The position of a row in its list: its time and its id. A list that is ordered by id alone has time 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// Milliseconds since the Unix epoch.
     pub at: i64,

@@ -96,11 +96,11 @@ impl<D: Dialect> Sql<D> {
             None => {}
         }
         let path = Path::of(&filter);
-        let start = match order {
-            Order::Newest => Cursor::MAX,
-            Order::Oldest => Cursor::MIN,
+        let first_page = PageRequest {
+            limit: page.limit,
+            after: None,
         };
-        let mut list = BoundedList::new(page, start);
+        let mut list = BoundedList::new(&first_page, start(&filter, order, page.after));
         while let Some((after, limit)) = list.next_read() {
             let read = Read {
                 organization,
@@ -174,6 +174,27 @@ impl<D: Dialect> Sql<D> {
             .fetch_optional(&mut *self.read().await?)
             .await?;
         row.map(|row| Ok(mapping::session(&row)?.device_id)).transpose()
+    }
+}
+
+/// The position after which a page begins: the later of that in the request and the beginning of the times of the filter.
+/// Databases begin to read an index there. They would pass every scan outside the times.
+fn start(filter: &ScanFilter, order: Order, after: Option<Cursor>) -> Cursor {
+    match order {
+        Order::Newest => {
+            let first = filter.to.map_or(Cursor::MAX, |to| Cursor {
+                at: to.as_millis().saturating_add(1),
+                id: Uuid::nil(),
+            });
+            after.map_or(first, |after| after.min(first))
+        }
+        Order::Oldest => {
+            let first = filter.from.map_or(Cursor::MIN, |from| Cursor {
+                at: from.as_millis().saturating_sub(1),
+                id: Uuid::max(),
+            });
+            after.map_or(first, |after| after.max(first))
+        }
     }
 }
 
@@ -278,5 +299,34 @@ impl Read<'_> {
             .int(limit)
             .fetch_all(connection)
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_within_the_times_of_its_filter() {
+        let cursor = |at, id| Cursor {
+            at,
+            id: Uuid::from_u128(id),
+        };
+        let filter = ScanFilter {
+            from: Some(Timestamp::from_millis(10)),
+            to: Some(Timestamp::from_millis(20)),
+            ..ScanFilter::default()
+        };
+        let newest = |after| start(&filter, Order::Newest, after);
+        assert_eq!(newest(None), cursor(21, 0));
+        assert_eq!(newest(Some(Cursor::MAX)), cursor(21, 0));
+        assert_eq!(newest(Some(cursor(20, 7))), cursor(20, 7));
+        let oldest = |after| start(&filter, Order::Oldest, after);
+        assert_eq!(oldest(None), cursor(9, u128::MAX));
+        assert_eq!(oldest(Some(Cursor::MIN)), cursor(9, u128::MAX));
+        assert_eq!(oldest(Some(cursor(10, 7))), cursor(10, 7));
+        let any = ScanFilter::default();
+        assert_eq!(start(&any, Order::Newest, None), Cursor::MAX);
+        assert_eq!(start(&any, Order::Oldest, None), Cursor::MIN);
     }
 }
