@@ -90,6 +90,8 @@ pub struct ScannerClient {
     problems: Arc<Problems>,
     /// Held during [`ScannerClient::resync`]: only one task uploads at a time.
     resync_lock: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the session is started or ended: the phone and the server see the steps in one order.
+    session_lock: Arc<tokio::sync::Mutex<()>>,
     /// Wakes [`ScannerClient::run`] before its interval ends.
     wake: Arc<Notify>,
     /// Incremented with each [`ScannerClient::stop`].
@@ -198,6 +200,7 @@ impl ScannerClient {
             attempts: Arc::new(attempts),
             problems: Arc::new(problems),
             resync_lock: Arc::default(),
+            session_lock: Arc::default(),
             wake: Arc::default(),
             stops: watch::Sender::new(0),
             revision: watch::Sender::new(0),
@@ -259,9 +262,10 @@ impl ScannerClient {
         &self.offline
     }
 
-    /// Sets the battery level, from 0 to 1. The next health report carries it.
+    /// Sets the battery level, from 0 to 1. The next health report carries it. Any other number means that the level is not
+    /// known, as systems say by -1.
     pub fn set_battery(&self, battery: Option<f64>) {
-        *self.battery.lock() = battery;
+        *self.battery.lock() = battery.filter(|level| (0.0..=1.0).contains(level));
     }
 
     /// Sets the language of the steward's messages, online and offline. It counts for the next scan.

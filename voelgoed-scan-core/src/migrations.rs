@@ -31,7 +31,8 @@ const POSTGRES: &[File] = files!("postgres": 1 "gate", 2 "sync", 3 "enrollment",
 
 /// The schema of a device's own database.
 #[cfg(feature = "client")]
-const DEVICE: &[File] = files!("device": 1 "device", 2 "memory"; 13 "device_scope", 24 "passage_order");
+const DEVICE: &[File] =
+    files!("device": 1 "device", 2 "memory"; 13 "device_scope", 24 "passage_order", 29 "server_verdicts");
 
 fn migrator(files: &[File]) -> Migrator {
     let migration = |&(version, name, sql): &File| {

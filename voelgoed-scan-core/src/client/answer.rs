@@ -1,10 +1,84 @@
-//! Compares the server's answers with the questions. An answer to another question does not come from the server: a proxy
+//! Reads the server's answers, and compares the server's answers with the questions. An answer to another question does not come from the server: a proxy
 //! may answer from its cache, and a captive portal answers everything.
 
-use crate::client::{Attempt, ClientError, WaitingBatch};
-use crate::model::{Device, ScanAnswer, ScanSession, SessionId, SessionStart, SessionStatus, TicketCode};
+use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::client::api::parse_response;
+use crate::client::{Attempt, ClientError, HttpResponse, WaitingBatch};
+use crate::model::{
+    DecidedBy, Device, Reason, ScanAnswer, ScanResult, ScanSession, SessionId, SessionStart, SessionStatus,
+    TicketCode, Warning,
+};
+use crate::rules::ConflictKind;
 use crate::sync::SyncAnswer;
 use crate::token::Payload;
+
+/// Reads the answer to a scan. The result decides. A newer server may use other words that this version does not know: an
+/// unknown reason becomes one of the same result, and an unknown warning is left out.
+pub(super) fn parse_scan_answer(response: &HttpResponse) -> Result<ScanAnswer, ClientError> {
+    let mut answer: Value = parse_response(response)?;
+    let result = answer
+        .get("result")
+        .and_then(|result| ScanResult::deserialize(result).ok());
+    if let Some(result) = result
+        && let Some(reason) = answer
+            .get_mut("reason")
+            .filter(|reason| is_unknown::<Reason>(reason))
+    {
+        *reason = Value::from(general_reason(result).as_str());
+    }
+    if let Some(warnings) = answer.get_mut("warnings").and_then(Value::as_array_mut) {
+        warnings.retain(|warning| !is_unknown::<Warning>(warning));
+    }
+    if let Some(decided_by) = answer
+        .get_mut("decided_by")
+        .filter(|word| is_unknown::<DecidedBy>(word))
+    {
+        *decided_by = Value::from(DecidedBy::Database.as_str());
+    }
+    serde_json::from_value(answer).map_err(|_| ClientError::UnexpectedAnswer)
+}
+
+/// Reads the answer to an upload. The status of each scan decides. What else it says in words of a newer server is left out.
+pub(super) fn parse_sync_answer(response: &HttpResponse) -> Result<SyncAnswer, ClientError> {
+    let mut answer: Value = parse_response(response)?;
+    let results = answer.get_mut("results").and_then(Value::as_array_mut);
+    for result in results.into_iter().flatten() {
+        let is_unknown_conflict = |conflict: &Value| {
+            let kind = conflict.get("kind");
+            kind.is_some_and(is_unknown::<ConflictKind>)
+        };
+        for (name, is_unknown) in [
+            ("result", &is_unknown::<ScanResult> as &dyn Fn(&Value) -> bool),
+            ("reason", &is_unknown::<Reason>),
+            ("conflict", &is_unknown_conflict),
+        ] {
+            if let Some(value) = result.get_mut(name).filter(|value| is_unknown(value)) {
+                *value = Value::Null;
+            }
+        }
+    }
+    serde_json::from_value(answer).map_err(|_| ClientError::UnexpectedAnswer)
+}
+
+/// Whether a value is a word that `T` does not have.
+fn is_unknown<T: DeserializeOwned>(value: &Value) -> bool {
+    value.is_string() && T::deserialize(value).is_err()
+}
+
+/// A reason of a result from which a phone learns nothing of the ticket.
+const fn general_reason(result: ScanResult) -> Reason {
+    match result {
+        ScanResult::Valid => Reason::Admitted,
+        ScanResult::Duplicate => Reason::AlreadyScanned,
+        ScanResult::InvalidToken => Reason::TokenExpired,
+        ScanResult::WrongEvent => Reason::OtherEvent,
+        ScanResult::WrongGate => Reason::GateNotAllowed,
+        ScanResult::Refused => Reason::GateClosed,
+    }
+}
 
 fn expect(is_answer: bool) -> Result<(), ClientError> {
     is_answer.then_some(()).ok_or(ClientError::UnexpectedAnswer)

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - Calls with the same payload, event, gate and direction within 2.5 s share an attempt, and so do all calls while the
-//!   attempt is under way. A scan in the other direction ends the reading.
+//!   attempt is under way. A scan in the other direction ends the reading. An override shares that of another override only.
 //! - The attempts of one payload run one after the other, in the order of their calls.
 //! - An error is shared by the calls that wait for it, and then forgotten. If the server may have decided the attempt, the
 //!   next call of the reading repeats the same attempt.
@@ -63,6 +63,7 @@ struct Known {
     event_id: EventId,
     key: ReadingKey,
     scan_id: ScanId,
+    is_override: bool,
     started_at: Timestamp,
     /// The time of the scan by the wall clock.
     scanned_at: Timestamp,
@@ -170,11 +171,10 @@ impl Table {
                 Err(OfflineError::ScanIdReused.into())
             };
         }
-        if input.override_reason.is_some() {
-            return Ok(None);
-        }
         let is_same = |known: &&Known| known.event_id == event && known.key == *key && !known.is_replaced;
-        Ok(self.known.iter().rev().find(is_same))
+        let last = self.known.iter().rev().find(is_same);
+        // An override joins another one only: what it overrides may have been the same reading.
+        Ok(last.filter(|known| input.override_reason.is_none() || known.is_override))
     }
 
     /// Returns the unfinished attempt that a call repeats. Attempts of the same payload in the other direction are
@@ -296,6 +296,7 @@ impl Attempts {
             None => (new_attempt(), None, None),
         };
         let scan_id = attempt.scan.scan_id;
+        let attempt_overrides = attempt.scan.override_.is_some();
         let work = run(Start {
             attempt,
             started_at: resumed_at.unwrap_or(now),
@@ -308,6 +309,7 @@ impl Attempts {
             event_id: event,
             key,
             scan_id,
+            is_override: attempt_overrides,
             started_at: now,
             scanned_at,
             window_from: now,

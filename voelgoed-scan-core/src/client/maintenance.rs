@@ -2,7 +2,7 @@
 
 use tokio::sync::MutexGuard;
 
-use crate::client::answer::{check_device, check_sync_answer};
+use crate::client::answer::{check_device, check_sync_answer, parse_sync_answer};
 use crate::client::api::{ApiRequest, to_json};
 use crate::client::manifest_download::ManifestTag;
 use crate::client::scanning::is_unavailable;
@@ -156,24 +156,45 @@ impl ScannerClient {
     /// Afterwards the server has all facts of the phone and may decide again.
     pub(super) async fn resync(&self, _guard: &MutexGuard<'_, ()>) -> Result<SyncReport, ClientError> {
         let report = self.upload().await?;
-        self.report_health().await?;
-        if let Some(phone_session) = self.offline.session().await
-            && phone_session.session_id.is_none()
-        {
-            let start = SessionStart {
-                event_id: phone_session.event_id,
-                gate_id: phone_session.gate_id,
-                replace: true,
-            };
-            let session = self.request_session(&start).await?;
-            let started = PhoneSession {
-                session_id: Some(session.id),
-                ..phone_session
-            };
-            self.offline.set_session(Some(started)).await?;
+        match self.report_health().await {
+            // The office then lacks the health of this phone. That must not keep the server from deciding.
+            Err(error) if is_refused_content(&error) => {
+                tracing::warn!(code = error.code(), "the server refused the report of the device");
+            }
+            reported => reported?,
         }
+        self.confirm_session().await?;
         self.came_online();
         Ok(report)
+    }
+
+    /// Starts the session on the server, if the phone has one that the server lacks.
+    async fn confirm_session(&self) -> Result<(), ClientError> {
+        let _turn = self.session_lock.lock().await;
+        let Some(phone_session) = self.offline.session().await else {
+            return Ok(());
+        };
+        if phone_session.session_id.is_some() {
+            return Ok(());
+        }
+        let start = SessionStart {
+            event_id: phone_session.event_id,
+            gate_id: phone_session.gate_id,
+            replace: true,
+        };
+        let session = self.request_session(&start).await?;
+        let started = PhoneSession {
+            session_id: Some(session.id),
+            ..phone_session
+        };
+        if let Err(error) = self.offline.set_session(Some(started)).await {
+            // It holds until the app ends. A full disk must not keep the server from deciding.
+            tracing::warn!(
+                code = error.code(),
+                "the session on the server could not be written"
+            );
+        }
+        Ok(())
     }
 
     async fn upload(&self) -> Result<SyncReport, ClientError> {
@@ -191,17 +212,25 @@ impl ScannerClient {
                 batch.body.clone(),
                 settings.transfer_timeout,
             );
-            let answer = self.api().call::<SyncAnswer>(request).await;
+            let response = self.api().send(request).await;
+            let answer = response.and_then(|response| parse_sync_answer(&response));
             match answer.and_then(|answer| check_sync_answer(&batch, &answer).map(|()| answer)) {
                 Ok(answer) => {
-                    self.offline.acknowledge(&answer).await?;
+                    match self.offline.acknowledge(&answer).await {
+                        // The scans go on waiting, and the phone decides their tickets. The server decides all others.
+                        Err(OfflineError::StorageFull(_)) => {
+                            self.bump_revision();
+                            return Ok(report);
+                        }
+                        acknowledged => acknowledged?,
+                    }
                     report.add(&answer);
                     limit = settings.batch_size;
                     previous = Some(batch.scan_ids);
                 }
                 // One scan makes the server refuse the whole batch. Halve the batch until that scan is alone, mark it
                 // as rejected, and continue with the others.
-                Err(error) if rejects_the_batch(&error) => match batch.scan_ids.as_slice() {
+                Err(error) if is_refused_content(&error) => match batch.scan_ids.as_slice() {
                     [scan] => {
                         self.offline.mark_rejected(*scan, error.code()).await?;
                         report.rejected += 1;
@@ -329,8 +358,8 @@ impl ScannerClient {
     }
 }
 
-/// Returns whether the server refused the content of a batch, rather than the device or the moment.
-fn rejects_the_batch(error: &ClientError) -> bool {
+/// Returns whether the server refused the content of a request, rather than the device or the moment.
+fn is_refused_content(error: &ClientError) -> bool {
     matches!(
         error,
         ClientError::Refused {

@@ -5,8 +5,8 @@
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
-use crate::client::answer::check_scan_answer;
-use crate::client::api::{ApiRequest, parse_response, to_json};
+use crate::client::answer::{check_scan_answer, parse_scan_answer};
+use crate::client::api::{ApiRequest, to_json};
 use crate::client::attempts::{Outcome, Pending, Start, Unfinished};
 use crate::client::offline::debounce::truncate;
 use crate::client::{
@@ -301,7 +301,7 @@ impl ScannerClient {
         let sent_at = self.setup.clock.now();
         let response = self.api().send(request).await?;
         let received_at = self.setup.clock.now();
-        let answer: ScanAnswer = parse_response(&response)?;
+        let answer = parse_scan_answer(&response)?;
         check_scan_answer(attempt, &answer)?;
         if answer.warnings.contains(&Warning::ClockSkew) && !answer.replayed {
             // The clock was changed since the last measurement.

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - Start and end run to their end even if the caller stops waiting, so that server and phone agree on the session.
+//! - One step at a time starts or ends the session, so that the server and the phone see the same last one.
 //! - After the office has ended a session, the phone has none, whatever answer said so, until the app starts one.
 
 use crate::client::answer::{check_ended_session, check_started_session};
@@ -34,6 +35,7 @@ impl ScannerClient {
         &self,
         start: &SessionStart,
     ) -> Result<Option<ScanSession>, ClientError> {
+        let _turn = self.session_lock.lock().await;
         let SessionStart {
             event_id, gate_id, ..
         } = *start;
@@ -114,6 +116,7 @@ impl ScannerClient {
     }
 
     async fn end_current_session(&self) -> Result<Option<ScanSession>, ClientError> {
+        let _turn = self.session_lock.lock().await;
         let phone_session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         let ended = match phone_session.session_id {
             Some(session) => {

@@ -166,6 +166,12 @@ impl OfflineError {
         matches!(self, Self::Damaged(_))
     }
 
+    /// Returns whether a row has values that its table does not accept.
+    pub(super) fn is_constraint(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        sqlite_code(error).is_some_and(|code| code & 0xff == sqlite::CONSTRAINT)
+    }
+
     /// Why a database was set aside.
     pub(super) const fn replacement_code(&self) -> &'static str {
         match self {

@@ -66,6 +66,9 @@ impl OfflineScanner {
         let payload = attempt.map(|attempt| attempt.payload_sha256);
         let learned = learn_from_verdict(organization, verdict, payload)?;
         let mut transaction = state.log.begin().await?;
+        if let Some(payload) = &payload {
+            transaction.insert_server_verdict(payload, verdict).await?;
+        }
         if let Some(ticket) = verdict
             .ticket
             .as_ref()

@@ -25,6 +25,10 @@ impl OfflineScanner {
         let mut conflicts = Vec::new();
         let mut learned = Vec::new();
         for own in scans {
+            // Learned again, an old conflict would count as newer than every manifest.
+            if state.log.has_conflict(own.scan_id).await? {
+                continue;
+            }
             let Some(scan) = state.log.uploaded_scan(own.scan_id).await? else {
                 continue;
             };

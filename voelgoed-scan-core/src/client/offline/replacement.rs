@@ -11,6 +11,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::client::offline::OfflineScannerSetup;
@@ -139,8 +140,16 @@ impl Marker {
         let text = format!("{} {} {name}", self.code, self.replaced_at.as_millis());
         // Completely or not at all.
         let unfinished = with_suffix(file, ".replacing-new");
-        fs::write(&unfinished, text)?;
-        Ok(fs::rename(unfinished, Self::path(file))?)
+        let mut marker = fs::File::create(&unfinished)?;
+        marker.write_all(text.as_bytes())?;
+        // Also after a power failure.
+        marker.sync_all()?;
+        fs::rename(unfinished, Self::path(file))?;
+        if let Some(Ok(folder)) = file.parent().map(fs::File::open) {
+            // Not every file system can sync a folder.
+            let _ = folder.sync_all();
+        }
+        Ok(())
     }
 
     /// Reads the marker of a replacement that was interrupted.

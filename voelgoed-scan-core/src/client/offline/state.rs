@@ -98,9 +98,11 @@ impl OfflineScanner {
     /// Sets or clears the session. The manifest of its event becomes the one in use, if it is held.
     pub async fn set_session(&self, session: Option<PhoneSession>) -> Result<(), OfflineError> {
         let state = &mut *self.state.lock().await;
-        if session.is_none() {
-            // It is over even if the disk is full.
-            state.session = None;
+        let gate = |session: PhoneSession| (session.event_id, session.gate_id);
+        let is_same_gate = state.session.map(gate) == session.map(gate);
+        if session.is_none() || is_same_gate {
+            // It is over, or known to the server, even if the disk is full.
+            state.session = session;
         }
         if state.stored_session != session {
             state.log.set_session(session.as_ref()).await?;

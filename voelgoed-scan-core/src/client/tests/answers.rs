@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::server::{Network, problem, reply};
 use super::*;
 use crate::client::{ProblemCode, VerdictSource};
-use crate::model::Reason;
+use crate::model::{Reason, ScanResult, Warning};
 
 /// Sets a member of the JSON of a response.
 fn set(response: HttpResponse, pointer: &str, value: Value) -> HttpResponse {
@@ -51,7 +51,7 @@ const NOT_AN_ANSWER: [(&str, Tamper); 20] = [
     ("a result that contradicts its reason", |_, it| {
         set(it, "/result", json!("duplicate"))
     }),
-    ("an unknown reason", |_, it| set(it, "/reason", json!("blessed"))),
+    ("an unknown result", |_, it| set(it, "/result", json!("blessed"))),
     ("a page", |_, _| page(200)),
     ("a redirect", |_, _| page(302)),
     ("a page with 401", |_, _| page(401)),
@@ -120,6 +120,83 @@ async fn an_answer_to_another_question_counts_as_no_answer() {
         assert_eq!((report.replayed, report.recorded), (1, 0), "{what}: one scan");
         let state = phone.state().await.expect("a state");
         assert_eq!((state.online, state.problem), (true, None), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_result_of_a_newer_server_counts_whatever_other_words_it_uses() {
+    let reasons: [Tamper; 2] = [
+        |call, it| match call {
+            "POST scan" => set(set(it, "/result", json!("refused")), "/reason", json!("too_late")),
+            _ => it,
+        },
+        |call, it| match call {
+            "POST scan" => {
+                let it = set(it, "/warnings", json!(["new", "signature_unchecked"]));
+                set(it, "/decided_by", json!("oracle"))
+            }
+            _ => it,
+        },
+    ];
+    for (tamper, expected) in reasons.into_iter().zip([
+        (ScanResult::Refused, Reason::GateClosed, vec![]),
+        (
+            ScanResult::Valid,
+            Reason::Admitted,
+            vec![Warning::SignatureUnchecked],
+        ),
+    ]) {
+        let fixture = Fixture::new(TestEvent::new());
+        let phone = fixture.phone().await;
+        fixture.server.tamper(Some(tamper));
+        let scanned = phone.scan(ScanInput::entry(fixture.server.vg2(1))).await;
+        let verdict = scanned.expect("a verdict");
+        assert_eq!(verdict.decided_by, VerdictSource::Server);
+        assert_eq!((verdict.result, verdict.reason, verdict.warnings), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_acknowledged_whatever_words_a_newer_server_uses() {
+    let fixture = Fixture::new(TestEvent::new());
+    let phone = fixture.phone().await;
+    fixture.server.set(Network::Down);
+    let scanned = phone.scan(ScanInput::entry(fixture.server.vg2(1))).await;
+    scanned.expect("a verdict");
+    fixture.server.set(Network::Up);
+    fixture.server.tamper(Some(|call, it| match call {
+        "POST sync" => set(
+            set(it, "/results/0/result", json!("new")),
+            "/results/0/reason",
+            json!("new"),
+        ),
+        _ => it,
+    }));
+    phone.sync().await.expect("it is uploaded");
+    let state = phone.state().await.expect("a state");
+    assert_eq!((state.online, state.waiting), (true, 0));
+}
+
+#[tokio::test]
+async fn a_report_that_the_server_refuses_keeps_nobody_from_asking_it() {
+    let fixture = Fixture::new(TestEvent::new());
+    let phone = fixture.phone().await;
+    fixture.server.set(Network::Down);
+    phone
+        .scan(ScanInput::entry(fixture.server.vg2(1)))
+        .await
+        .expect("a verdict");
+    fixture.server.set(Network::Up);
+    fixture.server.tamper(Some(|call, it| match call {
+        "PUT device" => problem(422, "validation_failed"),
+        _ => it,
+    }));
+    fixture.later();
+    let scanned = phone.scan(ScanInput::entry(fixture.server.vg2(2))).await;
+    assert_eq!(scanned.expect("a verdict").decided_by, VerdictSource::Server);
+    for (level, kept) in [(-1.0, None), (57.0, None), (f64::NAN, None), (0.57, Some(0.57))] {
+        phone.set_battery(Some(level));
+        assert_eq!(*phone.battery.lock(), kept, "{level}");
     }
 }
 

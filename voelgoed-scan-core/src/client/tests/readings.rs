@@ -379,6 +379,36 @@ async fn calls_with_one_scan_id_are_one_attempt() {
 }
 
 #[tokio::test]
+async fn a_call_with_the_id_of_a_scan_that_the_server_decided_gets_its_verdict_without_a_network() {
+    let fixture = Fixture::patient(TestEvent::new());
+    let phone = fixture.phone().await;
+    let with_id = |id, number| ScanInput {
+        scan_id: Some(ScanId::from_uuid(offline::tests::uuid(id))),
+        ..fixture.entry(number)
+    };
+    let admitted = phone.scan(with_id(500, 1)).await.expect("a verdict");
+    fixture.later();
+    let denied = phone.scan(with_id(501, 1)).await.expect("a verdict");
+    assert_eq!(
+        (admitted.reason, denied.reason),
+        (Reason::Admitted, Reason::AlreadyScanned)
+    );
+    fixture.server.set(Network::Down);
+    for (id, first) in [(500, &admitted), (501, &denied)] {
+        fixture.later();
+        let again = phone.scan(with_id(id, 1)).await.expect("a verdict");
+        assert_eq!(
+            (again.scan_id, again.reason, again.decided_by, again.repeated),
+            (first.scan_id, first.reason, first.decided_by, true)
+        );
+    }
+    let error = phone.scan(with_id(500, 2)).await.expect_err("another ticket");
+    assert_eq!(error.code(), "scan_id_reused");
+    let state = phone.state().await.expect("a state");
+    assert_eq!(state.waiting, 0, "the phone decided nothing");
+}
+
+#[tokio::test]
 async fn an_override_is_an_attempt_of_its_own_and_its_green_stays() {
     let fixture = Fixture::patient(TestEvent::new());
     let phone = fixture.phone().await;
@@ -393,6 +423,10 @@ async fn an_override_is_an_attempt_of_its_own_and_its_green_stays() {
         (Reason::Overridden, Reason::Overridden)
     );
     assert_eq!((frame.scan_id, frame.repeated), (forced.scan_id, true));
+    // A steward who taps twice admits one person.
+    let twice = phone.scan(fixture.override_(1)).await.expect("a verdict");
+    assert_eq!((twice.scan_id, twice.repeated), (forced.scan_id, true));
+    fixture.later();
     let again = phone.scan(fixture.override_(1)).await.expect("a verdict");
     assert_ne!(again.scan_id, forced.scan_id);
     let sent = &fixture.server.scanned()[2]["override"];

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use crate::client::OfflineError;
 use crate::client::offline::log::{DeviceLog, get_count, get_json, to_json};
 use crate::client::offline::memory::Learned;
-use crate::model::{EventId, Timestamp};
+use crate::model::{EventId, ScanId, Timestamp};
 use crate::sync::Conflict;
 
 impl DeviceLog {
@@ -23,6 +23,18 @@ impl DeviceLog {
             .fetch_all(self.reader().await?)
             .await?;
         rows.iter().map(|row| get_json(row, "conflict")).collect()
+    }
+
+    /// Returns whether a conflict that this scan lost is stored.
+    pub(in crate::client::offline) async fn has_conflict(
+        &mut self,
+        scan: ScanId,
+    ) -> Result<bool, OfflineError> {
+        let row = sqlx::query(include_str!("../statements/has_conflict.sql"))
+            .bind(scan.as_uuid())
+            .fetch_one(self.reader().await?)
+            .await?;
+        Ok(row.try_get("is_stored")?)
     }
 
     /// Stores conflicts that are not stored yet, with what they say of tickets. Returns how many are new.

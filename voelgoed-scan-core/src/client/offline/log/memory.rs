@@ -1,14 +1,19 @@
 //! What the phone remembers of tickets, in its database.
 
+use std::time::Duration;
+
 use sqlx::Row as _;
 
-use crate::client::OfflineError;
 use crate::client::offline::log::{
-    DeviceLog, Transaction, get_bytes, get_json, get_parsed, get_uuid, invalid_column,
+    DeviceLog, Transaction, get_bytes, get_json, get_parsed, get_uuid, invalid_column, to_json,
 };
 use crate::client::offline::memory::{FactKind, Known, Learned, TicketMemory, UploadedScan};
+use crate::client::{OfflineError, Verdict};
 use crate::manifest::TicketKey;
 use crate::model::{EventId, GateId, ScanId, Timestamp};
+
+/// How long a verdict of the server is kept for calls with its `scan_id`.
+const VERDICT_LIFETIME: Duration = Duration::from_hours(24);
 
 impl DeviceLog {
     /// Returns what the phone remembers of a ticket and of a payload.
@@ -126,6 +131,24 @@ impl Transaction {
                 .bind(payload.as_slice())
                 .bind(known_at.as_millis()),
         };
+        self.execute(statement).await
+    }
+
+    /// Keeps a verdict of the server for calls with its `scan_id`, and deletes those that are too old for one.
+    pub(in crate::client::offline) async fn insert_server_verdict(
+        &mut self,
+        payload_sha256: &[u8; 32],
+        verdict: &Verdict,
+    ) -> Result<(), OfflineError> {
+        let oldest = verdict.scanned_at.minus(VERDICT_LIFETIME).as_millis();
+        let statement =
+            sqlx::query(include_str!("../statements/delete_old_server_verdicts.sql")).bind(oldest);
+        self.execute(statement).await?;
+        let statement = sqlx::query(include_str!("../statements/insert_server_verdict.sql"))
+            .bind(verdict.scan_id.as_uuid())
+            .bind(payload_sha256.as_slice())
+            .bind(to_json(verdict)?)
+            .bind(verdict.scanned_at.as_millis());
         self.execute(statement).await
     }
 

@@ -53,6 +53,7 @@ const TABLES: &[Table] = &[
     table!("attempts", waiting: false, recent: true),
     table!("server_facts", waiting: false, recent: true),
     table!("refused_payloads", waiting: false, recent: true),
+    table!("server_verdicts", waiting: false, recent: true),
     table!("manifest_parts", waiting: false, recent: true),
     table!("manifest_uses", waiting: false, recent: true),
 ];
@@ -218,7 +219,8 @@ impl Transaction {
         Ok((written, complete || table.is_recent && written == 0))
     }
 
-    /// Copies rows until one cannot be read.
+    /// Copies rows until the table cannot be read further. Returns whether every row was copied: a damaged row may be
+    /// readable and yet have values that this database does not accept.
     async fn copy_rows(
         &mut self,
         old: &mut SqliteConnection,
@@ -226,29 +228,45 @@ impl Transaction {
         insert: &'static str,
     ) -> Result<(u64, bool), OfflineError> {
         let mut rows = sqlx::query(select).fetch(old);
-        let mut written = 0;
+        let (mut written, mut complete) = (0, true);
         loop {
             match rows.try_next().await {
-                Ok(Some(row)) => {
-                    if let Ok(values) = values_of(&row) {
-                        let mut statement = sqlx::query(insert);
-                        for value in values {
-                            statement = match value {
-                                Value::Null => statement.bind(None::<i64>),
-                                Value::Integer(number) => statement.bind(number),
-                                Value::Text(text) => statement.bind(text),
-                                Value::Blob(bytes) => statement.bind(bytes),
-                            };
-                        }
-                        written += self.execute_counted(statement).await?;
-                    }
-                }
-                Ok(None) => return Ok((written, true)),
+                Ok(Some(row)) => match self.copy_row(&row, insert).await? {
+                    Some(rows) => written += rows,
+                    None => complete = false,
+                },
+                Ok(None) => return Ok((written, complete)),
                 Err(error) => {
                     tracing::warn!(%error, "a table of the old database was read in part");
                     return Ok((written, false));
                 }
             }
+        }
+    }
+}
+
+impl Transaction {
+    /// Writes a row. Returns the number of rows that it added, or `None` if the row is damaged.
+    async fn copy_row(&mut self, row: &SqliteRow, insert: &'static str) -> Result<Option<u64>, OfflineError> {
+        let Ok(values) = values_of(row) else {
+            return Ok(None);
+        };
+        let mut statement = sqlx::query(insert);
+        for value in values {
+            statement = match value {
+                Value::Null => statement.bind(None::<i64>),
+                Value::Integer(number) => statement.bind(number),
+                Value::Text(text) => statement.bind(text),
+                Value::Blob(bytes) => statement.bind(bytes),
+            };
+        }
+        match self.execute_counted(statement).await {
+            Ok(written) => Ok(Some(written)),
+            Err(error) if error.is_constraint() => {
+                tracing::warn!(%error, "a row of the old database was not taken over");
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }

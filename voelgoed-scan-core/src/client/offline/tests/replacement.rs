@@ -115,6 +115,32 @@ async fn a_database_of_a_newer_version_is_set_aside_and_taken_over_completely() 
     assert!(replacement.path.exists());
 }
 
+/// A flipped bit can change the type of a value. SQLite then finds the database damaged, and yet reads the row.
+#[tokio::test]
+async fn a_row_with_values_of_another_type_costs_only_itself() {
+    let test_event = TestEvent::new();
+    let (directory, file) = closed_phone(&test_event).await;
+    let mut log = DeviceLog::open(&file, &test_event.setup(&file))
+        .await
+        .expect("it opens");
+    log.pretend_newer().await;
+    for statement in [
+        "pragma writable_schema = on",
+        "update sqlite_schema set sql = replace(sql, ' strict', '') where name = 'passages'",
+        "pragma writable_schema = reset",
+        "update passages set at = 'damaged' where known_at is not null",
+    ] {
+        log.execute_text(statement).await;
+    }
+    log.close().await.expect("it closes");
+    let phone = opened(&test_event, directory).await;
+    let replacement = only(state(&phone).await);
+    assert!(!replacement.complete, "a row is lost");
+    assert_eq!(replacement.rescued, 2);
+    let scans = [2, 3].map(|number| entry(test_event.vg2(number), 60));
+    assert_eq!(phone.reasons(scans).await, [Reason::AlreadyScanned; 2]);
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_used_is_closed_before_its_error_is_returned() {
     let test_event = TestEvent::new();
