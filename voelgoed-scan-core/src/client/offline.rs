@@ -47,7 +47,7 @@ use crate::sync::{LinkHash, SyncScan};
 pub use attempts::{Attempt, AttemptOutcome};
 pub use clock::ClockState;
 use clock::{ClockReading, CorrectedTime, DeviceClock};
-use debounce::{Debouncer, ReadingKey, truncate};
+use debounce::{Debouncer, ReadingKey, find_earlier, truncate};
 use decide::OfflineContext;
 pub use error::OfflineError;
 use lock::DatabaseLock;
@@ -225,15 +225,8 @@ impl OfflineScanner {
         scan: &OfflineScan,
     ) -> Result<Verdict, OfflineError> {
         let key = ReadingKey::of(&scan.reading, scan.gate_id, scan.direction);
-        if let Some((sha256, verdict)) = state.log.find_verdict(scan.scan_id).await? {
-            return if sha256 == key.payload_sha256 && verdict.direction == scan.direction {
-                Ok(Verdict {
-                    repeated: true,
-                    ..verdict
-                })
-            } else {
-                Err(OfflineError::ScanIdReused)
-            };
+        if let Some(verdict) = find_earlier(state, scan).await? {
+            return Ok(verdict);
         }
         if let Some(refusal) = &state.refusal {
             return Err(OfflineError::DeviceRefused { code: refusal.code });
@@ -261,19 +254,22 @@ impl OfflineScanner {
             return Err(OfflineError::OutOfScope);
         }
         manifests::activate(state, &self.setup, event).await?;
-        let verdict = self.decide_and_record(state, &key, scan, &reading).await?;
+        let time = state.clock.corrected(&reading);
+        let (verdict, ticket) = self.verdict_now(state, &key, scan, time).await?;
+        self.record(&mut state.log, &key, scan, &verdict, ticket, (&reading, time))
+            .await?;
         state.debouncer.insert(key, scan.scanned_at, &verdict);
         Ok(verdict)
     }
 
-    async fn decide_and_record(
+    /// The verdict on a scan by what the phone knows, and the ticket. Nothing is recorded.
+    async fn verdict_now(
         &self,
         state: &mut State,
         key: &ReadingKey,
         scan: &OfflineScan,
-        clock: &ClockReading,
-    ) -> Result<Verdict, OfflineError> {
-        let time = state.clock.corrected(clock);
+        time: CorrectedTime,
+    ) -> Result<(Verdict, Option<TicketKey>), OfflineError> {
         let State {
             log,
             active_manifest,
@@ -306,10 +302,7 @@ impl OfflineScanner {
             lost_at: *lost_at,
         };
         let decision = decide::decide_offline(&context, &reading, &memory);
-        let verdict = decision.into_verdict(scan.scan_id, &context);
-        self.record(log, key, scan, &verdict, reading.key, (clock, time))
-            .await?;
-        Ok(verdict)
+        Ok((decision.into_verdict(scan.scan_id, &context), reading.key))
     }
 
     /// Appends a scan to the log.

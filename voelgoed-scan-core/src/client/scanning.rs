@@ -150,6 +150,8 @@ impl ScannerClient {
                 return (Ok(*verdict), false);
             }
             Ok(answer) => answer,
+            // The phone failed. The server may have decided the attempt before.
+            Err(error @ ClientError::Offline(_)) if is_resumed => return (Err(error), true),
             Err(error) => {
                 self.abandon_attempt(scan_id).await;
                 return (Err(error), false);
@@ -182,12 +184,7 @@ impl ScannerClient {
 
     /// Asks the server for the verdict of an attempt. An error is a refusal of the server.
     async fn ask_server(&self, attempt: &Attempt) -> Result<ServerAnswer, ClientError> {
-        // The phone recorded an admission or exit of this ticket that the server lacks. The server could admit it again.
-        if self
-            .offline
-            .has_newer_facts(&attempt.scan.reading, attempt.event_id)
-            .await?
-        {
+        if self.offline.must_decide(attempt).await? {
             return Ok(ServerAnswer::NotAsked);
         }
         let scan_timeout = self.setup.settings.scan_timeout;

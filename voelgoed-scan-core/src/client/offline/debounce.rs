@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::client::offline::State;
 use crate::client::{OfflineError, OfflineScan, OfflineScanner, Verdict};
 use crate::model::{Direction, EventId, GateId, Reading, ScanId, Timestamp};
 use crate::token::{MAX_PAYLOAD, payload_sha256, trim_reading};
@@ -85,21 +86,34 @@ impl OfflineScanner {
     /// Returns the verdict that the phone gave an earlier scan with this `scan_id`. Fails if that was a scan of another
     /// payload or direction.
     pub(crate) async fn earlier_verdict(&self, scan: &OfflineScan) -> Result<Option<Verdict>, OfflineError> {
-        let mut state = self.state.lock().await;
-        match state.log.find_verdict(scan.scan_id).await? {
-            Some((sha256, verdict)) => {
-                if sha256 != payload_sha256(scan.reading.text()) || verdict.direction != scan.direction {
-                    return Err(OfflineError::ScanIdReused);
-                }
-                let verdict = self.with_message(&state, verdict);
-                Ok(Some(Verdict {
-                    repeated: true,
-                    ..verdict
-                }))
+        let state = &mut *self.state.lock().await;
+        let verdict = match find_earlier(state, scan).await {
+            Err(error) if error.is_damage() => {
+                self.replace_database(state, error).await?;
+                find_earlier(state, scan).await?
             }
-            None => Ok(None),
-        }
+            found => found?,
+        };
+        Ok(verdict.map(|verdict| self.with_message(state, verdict)))
     }
+}
+
+/// Returns the verdict of an earlier scan with this `scan_id`, marked as repeated. Fails if that was a scan of another payload
+/// or direction.
+pub(super) async fn find_earlier(
+    state: &mut State,
+    scan: &OfflineScan,
+) -> Result<Option<Verdict>, OfflineError> {
+    let Some((sha256, verdict)) = state.log.find_verdict(scan.scan_id).await? else {
+        return Ok(None);
+    };
+    if sha256 != payload_sha256(scan.reading.text()) || verdict.direction != scan.direction {
+        return Err(OfflineError::ScanIdReused);
+    }
+    Ok(Some(Verdict {
+        repeated: true,
+        ..verdict
+    }))
 }
 
 /// Truncates a reading that is longer than any payload. It stays malformed, and the log stays small.

@@ -58,6 +58,15 @@ pub(super) struct LogEntry<'a> {
     pub(super) verified_at: Option<Timestamp>,
 }
 
+/// Why the server does not have an admission or exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unacknowledged {
+    /// It waits for its upload.
+    Waiting,
+    /// The server rejected it or put it into quarantine.
+    Refused,
+}
+
 /// A scan that waits for upload.
 pub(super) struct WaitingScan {
     pub(super) scan_id: ScanId,
@@ -234,18 +243,25 @@ impl DeviceLog {
             .collect()
     }
 
-    /// Returns whether this phone recorded an admission or exit of a ticket that the server does not have yet.
-    pub(super) async fn has_unacknowledged_passage(
+    /// Returns whether this phone recorded an admission or exit of a ticket that the server does not have.
+    pub(super) async fn unacknowledged(
         &mut self,
         event: EventId,
         ticket: TicketKey,
-    ) -> Result<bool, OfflineError> {
-        let row = sqlx::query(include_str!("statements/has_unacknowledged_passage.sql"))
+    ) -> Result<Option<Unacknowledged>, OfflineError> {
+        let row = sqlx::query(include_str!("statements/select_unacknowledged.sql"))
             .bind(event.as_uuid())
             .bind(ticket.as_bytes().as_slice())
             .fetch_one(self.reader().await?)
             .await?;
-        Ok(row.try_get("unacknowledged")?)
+        let is_refused: Option<bool> = row.try_get("is_refused")?;
+        Ok(is_refused.map(|is_refused| {
+            if is_refused {
+                Unacknowledged::Refused
+            } else {
+                Unacknowledged::Waiting
+            }
+        }))
     }
 
     /// Appends a scan and, for an admission or exit, its passage, and ends its attempt, in one transaction.

@@ -219,6 +219,28 @@ async fn the_phone_decides_where_it_has_newer_facts_than_the_server() {
 }
 
 #[tokio::test]
+async fn the_server_is_asked_where_it_refused_an_admission_and_the_phone_would_admit_again() {
+    let mut test_event = TestEvent::new();
+    test_event.tickets[0].entry_limit = 2;
+    let fixture = Fixture::new(test_event);
+    let phone = fixture.phone().await;
+    fixture.server.set(Network::Down);
+    fixture.scan(&phone, 1).await;
+    fixture.server.set(Network::Up);
+    fixture.later();
+    fixture.server.answer_syncs("quarantined");
+    phone.sync().await.expect("it is uploaded");
+    fixture.later();
+    assert_eq!(fixture.scan(&phone, 1).await.1, SERVER);
+    fixture.later();
+    assert_eq!(
+        fixture.scan(&phone, 1).await,
+        (Reason::AlreadyScanned, PHONE),
+        "the server said that the ticket is for one person"
+    );
+}
+
+#[tokio::test]
 async fn a_session_started_offline_is_started_on_the_server_later() {
     let fixture = Fixture::new(TestEvent::new());
     let phone = fixture.phone().await;

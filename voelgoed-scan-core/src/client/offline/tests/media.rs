@@ -149,11 +149,12 @@ async fn the_upload_of_a_medium_names_it_and_what_the_server_says_of_it_holds_fo
     let request: serde_json::Value = serde_json::from_slice(&batch.body).expect("JSON");
     assert_eq!(request["scans"][0]["medium"], BAND);
     assert_eq!(request["scans"][1]["qr"], EAN);
-    let newer = phone
-        .scanner
-        .has_newer_facts(&Reading::Qr(EAN.to_owned()), test_event.event.id)
-        .await;
-    assert!(newer.expect("it reads"), "the server lacks the admission");
+    let again = Attempt {
+        event_id: test_event.event.id,
+        scan: entry(EAN, 4),
+    };
+    let decides = phone.scanner.must_decide(&again).await;
+    assert!(decides.expect("it reads"), "the server lacks the admission");
 }
 
 #[tokio::test]

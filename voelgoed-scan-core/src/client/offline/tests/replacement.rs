@@ -301,6 +301,30 @@ async fn a_database_that_is_damaged_while_it_is_in_use_is_replaced_without_a_res
     assert_eq!(state(&phone).await.waiting, 1);
 }
 
+/// What the client asks the database before it asks the server.
+#[tokio::test]
+async fn a_database_whose_damage_is_found_before_the_server_is_asked_is_replaced() {
+    let test_event = TestEvent::new();
+    for asks_for_earlier_verdict in [true, false] {
+        let (directory, file) = closed_phone(&test_event).await;
+        let phone = opened(&test_event, directory).await;
+        phone.scanner.state.lock().await.log.disconnect().await;
+        fs::write(&file, b"overwritten".repeat(1000)).expect("it is written");
+        let attempt = Attempt {
+            event_id: test_event.event.id,
+            scan: entry(test_event.vg2(7), 60),
+        };
+        if asks_for_earlier_verdict {
+            let earlier = phone.scanner.earlier_verdict(&attempt.scan).await;
+            assert_eq!(earlier.expect("the new database is read"), None);
+        } else {
+            let decides = phone.scanner.must_decide(&attempt).await;
+            assert!(!decides.expect("the new database is read"));
+        }
+        assert_eq!(only(state(&phone).await).code, "damaged_database");
+    }
+}
+
 #[tokio::test]
 async fn a_kill_during_a_replacement_loses_nothing() {
     let test_event = TestEvent::new();
