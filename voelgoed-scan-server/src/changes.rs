@@ -5,6 +5,9 @@
 //!
 //! Invariants: a change that began is polled until it ends: by the connection, or by a task of its own once the connection
 //! has dropped it; a stop of the server waits for these tasks.
+//!
+//! Reads that are given up run to their end in the same way: a statement under way keeps its connection, so the shares that
+//! limit its caller must not be free before.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -3,7 +3,7 @@
 //! Invariants: a device that calls is marked within [`MARK_AGE`] and one maintenance interval, which is less than 30 s; the
 //! last call of a device that went quiet is marked, too. The first call after a quiet time is marked within a second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -66,6 +66,7 @@ impl LastSeen {
 
     /// Notes which devices were marked. The others stay due.
     fn set_marked(&self, organization: OrganizationId, seen: &[(DeviceId, Timestamp)], marked: &[DeviceId]) {
+        let marked: HashSet<_> = marked.iter().collect();
         let mut calls = self.0.lock();
         for (device, at) in seen.iter().filter(|(device, _)| marked.contains(device)) {
             if let Some(calls) = calls.get_mut(&(organization, *device)) {

@@ -245,11 +245,12 @@ async fn dispatch(
                 .instrument(span)
                 .await?;
             let response = handler(request, uri.query());
+            let (operation, request_id) = (route.operation_id, as_text(request_id));
             if route.method != Method::GET {
-                let (operation, request_id) = (route.operation_id, as_text(request_id));
                 state.changes.complete(operation, request_id, response).await
             } else if route.has_read_timeout {
-                with_read_timeout(response).await
+                // Whoever gives a read up keeps its shares until its connections to the database are free again.
+                with_read_timeout(state.reads.complete(operation, request_id, response)).await
             } else {
                 response.await
             }
@@ -273,8 +274,7 @@ fn is_fault_of_client(outcome: &HandlerResult) -> bool {
     }
 }
 
-/// Cancels a read after [`READ_TIMEOUT`]. The statement under way stays with its connection, which returns to the pool
-/// once the database responds on it.
+/// Stops waiting for a read after [`READ_TIMEOUT`].
 async fn with_read_timeout<T, E: From<Code>>(read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| {
         tracing::warn!("the database did not answer in time");

@@ -167,6 +167,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         body_reader: BodyReader::new(config.connection_timeout),
         drain: Drain::default(),
         changes: Changes::new(),
+        reads: Changes::new(),
         stopping: CancellationToken::new(),
         openapi: OnceLock::new(),
         reference: OnceLock::new(),

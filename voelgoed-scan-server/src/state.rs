@@ -45,6 +45,8 @@ pub(crate) struct ServerState {
     pub(crate) database: &'static str,
     /// The changes whose clients have gone.
     pub(crate) changes: Changes,
+    /// The reads that were given up. A stop does not wait for them.
+    pub(crate) reads: Changes,
     /// The proxies that tell the addresses of their clients.
     pub(crate) trusted_proxies: TrustedProxies,
     /// How long a connection may make no progress.

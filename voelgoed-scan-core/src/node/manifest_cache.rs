@@ -123,7 +123,8 @@ impl EventManifests {
                 ..*mark
             };
         let due_at = snapshot.made_at.plus(SCAN_REFRESH_INTERVAL);
-        if !only_scans_changed || now >= due_at {
+        // A clock that was set back makes the snapshot look as if it came later.
+        if !only_scans_changed || now >= due_at || now < snapshot.made_at {
             return Refresh::Now;
         }
         // A phone that has a newer version from another node must not get an older one here. It waits, because it may also
@@ -258,20 +259,20 @@ impl ManifestCache {
         }
         let manifests = self.manifests(organization, event, now);
         let (requested_at, began_at) = (now, Instant::now());
-        let mut now = now;
-        let (mut manifests, mark, is_outdated) = loop {
+        let (mut manifests, mark, is_outdated, now) = loop {
             let manifests = manifests.lock().await;
+            // Later than what others read while this request waited.
+            let now = requested_at.plus(began_at.elapsed());
             let Some(mark) = store.manifest_mark(organization, event).await? else {
                 self.remove(organization, event);
                 return Ok(None);
             };
             match manifests.refresh(&mark, precondition, requested_at, now) {
-                Refresh::None => break (manifests, mark, false),
-                Refresh::Now => break (manifests, mark, true),
+                Refresh::None => break (manifests, mark, false, now),
+                Refresh::Now => break (manifests, mark, true, now),
                 Refresh::After(wait) => {
                     drop(manifests);
                     sleep(wait).await;
-                    now = requested_at.plus(began_at.elapsed());
                 }
             }
         };

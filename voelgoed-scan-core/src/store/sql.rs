@@ -82,9 +82,13 @@ pub(crate) use import::ImportScratch;
 pub(crate) use query::{Value, query};
 pub(crate) use row::Row;
 
+use std::time::Duration;
+
 use sqlx::{Pool, Transaction};
+use tokio::time::timeout;
 
 use crate::model::OrganizationId;
+use crate::shares::Shares;
 use crate::store::StoreError;
 use crate::store::sql::bulk_readers::{BulkReadPermit, BulkReaders};
 use crate::store::sql::transactions::{ReadConnection, Transactions};
@@ -111,7 +115,15 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) files: Option<OpenFiles<D>>,
     /// Limits the connections of `read_pool` that read lists and manifests.
     pub(crate) bulk_readers: BulkReaders,
+    /// Limits the changes of an organization that wait for the head of its audit log, each with a connection.
+    pub(crate) audit_head_waiters: Shares<OrganizationId>,
 }
+
+/// How many changes of an organization wait for the head of its audit log with a connection.
+const AUDIT_HEAD_WAITERS: usize = 2;
+
+/// How long a change waits until it is one of them: as long as it may wait for the lock.
+const AUDIT_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a process holds of a database that is a file.
 pub(crate) struct OpenFiles<D: Dialect> {
@@ -180,18 +192,26 @@ impl<D: Dialect> Sql<D> {
     }
 
     /// A transaction for a change that appends to the audit log of an organization. It holds nothing else while it waits for
-    /// the head of the log, so that no scan waits with it.
+    /// the head of the log, so that no scan waits with it. Few changes of an organization wait for it with a connection.
     pub(crate) async fn write_audited(
         &self,
         organization: OrganizationId,
     ) -> Result<Transaction<'static, D>, StoreError> {
+        let Some(sql) = D::SQL.lock_audit_head else {
+            return self.write().await;
+        };
+        let turn = timeout(
+            AUDIT_HEAD_TIMEOUT,
+            self.audit_head_waiters.acquire(organization, 1),
+        )
+        .await;
+        let _turn =
+            turn.map_err(|_| StoreError::unavailable("other changes of the organization take too long"))?;
         let mut transaction = self.write().await?;
-        if let Some(sql) = D::SQL.lock_audit_head {
-            query::<D>(sql)
-                .id(organization.as_uuid())
-                .fetch_all(&mut transaction)
-                .await?;
-        }
+        query::<D>(sql)
+            .id(organization.as_uuid())
+            .fetch_all(&mut transaction)
+            .await?;
         Ok(transaction)
     }
 }

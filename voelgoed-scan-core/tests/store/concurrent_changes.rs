@@ -2,6 +2,7 @@
 //! facts after it has the lock.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::task::{JoinHandle, yield_now};
@@ -226,6 +227,45 @@ async fn a_device_that_uploads_keeps_no_other_from_being_marked_as_seen() {
     drop(fixture);
     Arc::into_inner(database)
         .expect("the test dropped its fixture")
+        .drop()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_wait_for_an_audit_log_leave_connections_to_other_organizations() {
+    let database = Arc::new(postgres().await);
+    let fixture = Arc::new(Fixture::new(Arc::clone(&database)).await);
+    let other = fixture.another().await;
+    let lock = format!(
+        "select 1 from audit_heads where organization_id = '{}' for update",
+        fixture.organization.as_uuid()
+    );
+    let mut blocker = Blocker::lock(&database, &lock).await;
+    // More than the node has connections.
+    let changes: Vec<_> = (0..30)
+        .map(|number| {
+            let fixture = Arc::clone(&fixture);
+            tokio::spawn(async move {
+                let gate = open_gate(&format!("Gate {number}"));
+                put_gate(&*fixture.store, fixture.organization, fixture.event, &gate).await
+            })
+        })
+        .collect();
+    // Without a limit they take all connections within this time.
+    let since = Instant::now();
+    blocker
+        .wait_for_blocked(13, || since.elapsed() > Duration::from_millis(500))
+        .await;
+    let found = other.store.event(other.organization, other.event).await;
+    assert!(found.expect("a connection is free").is_some());
+    put_gate(&*other.store, other.organization, other.event, &open_gate("Free")).await;
+    blocker.commit().await;
+    for change in changes {
+        change.await.expect("the change succeeds");
+    }
+    drop((fixture, other));
+    Arc::into_inner(database)
+        .expect("the test dropped its fixtures")
         .drop()
         .await;
 }

@@ -13,6 +13,7 @@ use sqlx::{Arguments as _, Connection as _, Executor as _, PgConnection, Postgre
 
 use crate::bus::postgres::PostgresBus;
 use crate::migrations;
+use crate::shares::Shares;
 use crate::store::StoreError;
 use crate::store::sql::bulk::{BulkRow, Column};
 use crate::store::sql::bulk_readers::BulkReaders;
@@ -21,7 +22,7 @@ use crate::store::sql::open::OpenError;
 use crate::store::sql::pooler::{self, POOLED_TRANSACTIONS};
 use crate::store::sql::transactions::{Pooler, Transactions};
 use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnections};
-use crate::store::sql::{Dialect, Sql, Statements, dialect_basics, statement};
+use crate::store::sql::{AUDIT_HEAD_WAITERS, Dialect, Sql, Statements, dialect_basics, statement};
 
 mod connect;
 mod migration_lock;
@@ -88,6 +89,7 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
         is_citus,
         files: None,
         bulk_readers: BulkReaders::new(BULK_READERS, BULK_READERS_OF_ORGANIZATION),
+        audit_head_waiters: Shares::new(AUDIT_HEAD_WAITERS),
     })
 }
 

@@ -15,6 +15,7 @@ use sqlx::{
 };
 
 use crate::migrations;
+use crate::shares::Shares;
 use crate::store::StoreError;
 use crate::store::sql::bulk::BulkRow;
 use crate::store::sql::bulk_readers::BulkReaders;
@@ -23,7 +24,9 @@ use crate::store::sql::migrate::{self, LockAttempt, Migrated, MigrationDialect};
 use crate::store::sql::open::{OpenError, OpenMode};
 use crate::store::sql::transactions::Transactions;
 use crate::store::sql::writer_connection::WriterConnections;
-use crate::store::sql::{Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement};
+use crate::store::sql::{
+    AUDIT_HEAD_WAITERS, Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement,
+};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
@@ -92,6 +95,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, is_migrating: bool) -> Res
             _connection: parking_lot::Mutex::new(kept),
         }),
         bulk_readers: BulkReaders::new(BULK_READERS, BULK_READERS_OF_ORGANIZATION),
+        audit_head_waiters: Shares::new(AUDIT_HEAD_WAITERS),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Reads pages of the audit trail.
 //!
-//! Invariants: a page reads a bounded number of scans, whatever its filter. The scans of a ticket, of a device and its
+//! Invariants: a page reads a bounded number of scans, whatever its filter. (On PostgreSQL also those that have the same
+//! millisecond as its first or last one, because the indexes end with the time.) The scans of a ticket, of a device and its
 //! sessions, and of each result but `valid` are read by an index of their own, all others in the order of their times. Every
 //! other filter is applied to bounded parts of those (`bounded_list`). The arrivals of an event say between which times it has
 //! scans, so that a page of an event or a gate reads no others.
