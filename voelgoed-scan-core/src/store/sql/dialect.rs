@@ -12,11 +12,11 @@ use crate::store::sql::transactions::Transactions;
 
 /// The text of a statement file, by its path below `statements/`.
 macro_rules! statement {
-    ($($path:literal),+) => {
+    ($path:literal) => {
         include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/src/store/sql/statements/",
-            $($path),+
+            $path
         ))
     };
 }

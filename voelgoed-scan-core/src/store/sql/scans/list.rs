@@ -43,23 +43,39 @@ impl Path {
 
     /// The statement that reads a page, and the one that finds where it must end.
     fn statements(self, order: Order) -> (&'static str, &'static str) {
-        macro_rules! pair {
-            ($name:literal) => {
-                (
-                    statement!("scans/list_", $name, ".sql"),
-                    statement!("scans/bound_", $name, ".sql"),
-                )
-            };
-        }
         match (self, order) {
-            (Self::Time, Order::Newest) => pair!("newest"),
-            (Self::Time, Order::Oldest) => pair!("oldest"),
-            (Self::Ticket, Order::Newest) => pair!("newest_of_ticket"),
-            (Self::Ticket, Order::Oldest) => pair!("oldest_of_ticket"),
-            (Self::Device, Order::Newest) => pair!("newest_of_device"),
-            (Self::Device, Order::Oldest) => pair!("oldest_of_device"),
-            (Self::Result, Order::Newest) => pair!("newest_of_result"),
-            (Self::Result, Order::Oldest) => pair!("oldest_of_result"),
+            (Self::Time, Order::Newest) => (
+                statement!("scans/list_newest.sql"),
+                statement!("scans/bound_newest.sql"),
+            ),
+            (Self::Time, Order::Oldest) => (
+                statement!("scans/list_oldest.sql"),
+                statement!("scans/bound_oldest.sql"),
+            ),
+            (Self::Ticket, Order::Newest) => (
+                statement!("scans/list_newest_of_ticket.sql"),
+                statement!("scans/bound_newest_of_ticket.sql"),
+            ),
+            (Self::Ticket, Order::Oldest) => (
+                statement!("scans/list_oldest_of_ticket.sql"),
+                statement!("scans/bound_oldest_of_ticket.sql"),
+            ),
+            (Self::Device, Order::Newest) => (
+                statement!("scans/list_newest_of_device.sql"),
+                statement!("scans/bound_newest_of_device.sql"),
+            ),
+            (Self::Device, Order::Oldest) => (
+                statement!("scans/list_oldest_of_device.sql"),
+                statement!("scans/bound_oldest_of_device.sql"),
+            ),
+            (Self::Result, Order::Newest) => (
+                statement!("scans/list_newest_of_result.sql"),
+                statement!("scans/bound_newest_of_result.sql"),
+            ),
+            (Self::Result, Order::Oldest) => (
+                statement!("scans/list_oldest_of_result.sql"),
+                statement!("scans/bound_oldest_of_result.sql"),
+            ),
         }
     }
 }
