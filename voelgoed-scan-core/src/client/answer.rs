@@ -1,5 +1,5 @@
-//! Reads the server's answers, and compares the server's answers with the questions. An answer to another question does not come from the server: a proxy
-//! may answer from its cache, and a captive portal answers everything.
+//! Reads the server's answers and compares them with the questions. An answer to another question does not come from the
+//! server: a proxy may answer from its cache, and a captive portal answers everything.
 
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;

@@ -243,9 +243,7 @@ impl Transaction {
             }
         }
     }
-}
 
-impl Transaction {
     /// Writes a row. Returns the number of rows that it added, or `None` if the row is damaged.
     async fn copy_row(&mut self, row: &SqliteRow, insert: &'static str) -> Result<Option<u64>, OfflineError> {
         let Ok(values) = values_of(row) else {
