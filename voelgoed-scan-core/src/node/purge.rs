@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::bus::EventKey;
+use crate::model::{EventId, OrganizationId};
 use crate::node::Feed;
 use crate::node::background::OneNodeTask;
 use crate::node::write_queue::{BulkKind, WriteQueue};
@@ -23,6 +24,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long after the first purge the second one begins.
 const SETTLED_AFTER: Duration = Duration::from_mins(1);
+
+/// Comes before every event.
+const FIRST: EventKey = (
+    OrganizationId::from_uuid(Uuid::nil()),
+    EventId::from_uuid(Uuid::nil()),
+);
 
 /// The task.
 pub(crate) struct Purge {
@@ -56,10 +63,15 @@ impl Purge {
     /// Purges what is due. An event that cannot be purged does not keep the others waiting.
     async fn run(self: Arc<Self>) -> Result<(), StoreError> {
         let mut outcome = Ok(());
-        for event in self.store.events_to_purge().await? {
-            outcome = outcome.and(self.purge_if_due(event).await);
+        let mut after = FIRST;
+        loop {
+            let events = self.store.events_to_purge(after).await?;
+            let Some(last) = events.last() else { return outcome };
+            after = *last;
+            for event in events {
+                outcome = outcome.and(self.purge_if_due(event).await);
+            }
         }
-        outcome
     }
 
     async fn purge_if_due(&self, event: EventKey) -> Result<(), StoreError> {
@@ -107,12 +119,8 @@ mod tests {
     use crate::node::Setup;
     use crate::token::MasterSecret;
 
-    /// Two deleted events, each with a row that is left, and one of them with a row that cannot be deleted.
-    const EVENTS: &str = "
-        insert into feed_cursors values (x'01', 'signals', x'0a', 1), (x'01', 'signals', x'0b', 1);
-        create trigger stays before delete on feed_cursors when old.event_id = x'0a'
-        begin select raise(abort, 'it stays'); end;
-        insert into deleted_events (organization_id, event_id, deleted_at) values (x'01', x'0a', 1), (x'01', x'0b', 2)";
+    /// More deleted events than are read at once, each with a row that is left. Only the row of the last one can be deleted.
+    const EVENTS: u128 = 40;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_event_that_cannot_be_purged_does_not_keep_the_others_waiting() {
@@ -128,26 +136,31 @@ mod tests {
         };
         let (scanner, _admin) = setup.open().await.expect("a node");
         let mut database = SqliteConnection::connect(&url).await.expect("the file opens");
-        let [organization, first, second] = [1_u128, 10, 11].map(Uuid::from_u128);
-        let id = |id: Uuid| format!("x'{}'", id.simple());
-        let sql = EVENTS
-            .replace("x'01'", &id(organization))
-            .replace("x'0a'", &id(first))
-            .replace("x'0b'", &id(second));
+        let id = |number| format!("x'{}'", Uuid::from_u128(number).simple());
+        let (organization, last) = (id(1), id(EVENTS));
+        let mut sql = format!(
+            "create trigger stays before delete on feed_cursors when old.event_id <> {last}
+            begin select raise(abort, 'it stays'); end;"
+        );
+        for event in (1..=EVENTS).map(id) {
+            sql += &format!(
+                "insert into feed_cursors values ({organization}, 'signals', {event}, 1);
+                insert into deleted_events (organization_id, event_id, deleted_at) values ({organization}, {event}, 1);"
+            );
+        }
         database
             .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)))
             .await
             .expect("they are inserted");
-        let store = scanner.store();
-        let to_purge = store.events_to_purge().await.expect("they are read");
-        assert_eq!(to_purge[0].1.as_uuid(), &first, "the one that fails is the first");
-        let mut left = 2_i64;
-        while left > 1 {
+        let mut left = None;
+        while left != Some(EVENTS - 1) {
             yield_now().await;
-            left = sqlx::query_scalar("select count(*) from feed_cursors where consumer = 'signals'")
-                .fetch_one(&mut database)
-                .await
-                .expect("they are counted");
+            let rows: i64 =
+                sqlx::query_scalar("select count(*) from feed_cursors where consumer = 'signals'")
+                    .fetch_one(&mut database)
+                    .await
+                    .expect("they are counted");
+            left = u128::try_from(rows).ok();
         }
         scanner.shutdown().await;
     }

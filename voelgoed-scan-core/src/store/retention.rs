@@ -140,8 +140,12 @@ pub trait RetentionStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Event>, StoreError>;
 
-    /// Deleted events of which something may be left, of all organizations.
-    async fn events_to_purge(&self) -> Result<Vec<(OrganizationId, EventId)>, StoreError>;
+    /// Deleted events of which something may be left, of all organizations, in the order of their ids: the first ones after
+    /// `after`. Empty after the last.
+    async fn events_to_purge(
+        &self,
+        after: (OrganizationId, EventId),
+    ) -> Result<Vec<(OrganizationId, EventId)>, StoreError>;
 
     /// Deletes rows of a deleted event, about `limit`, in one transaction. `after` is the last scan that was looked at.
     async fn purge_chunk(

@@ -88,7 +88,7 @@ use sqlx::{Pool, Transaction};
 use tokio::time::timeout;
 
 use crate::model::OrganizationId;
-use crate::shares::Shares;
+use crate::shares::{SharePermit, Shares};
 use crate::store::StoreError;
 use crate::store::sql::bulk_readers::{BulkReadPermit, BulkReaders};
 use crate::store::sql::transactions::{ReadConnection, Transactions};
@@ -117,13 +117,18 @@ pub(crate) struct Sql<D: Dialect> {
     pub(crate) bulk_readers: BulkReaders,
     /// Limits the changes of an organization that wait for the head of its audit log, each with a connection.
     pub(crate) audit_head_waiters: Shares<OrganizationId>,
+    /// Limits the sessions that devices of an organization start or end and the undos, each with a connection.
+    pub(crate) device_writes: Shares<OrganizationId>,
 }
 
 /// How many changes of an organization wait for the head of its audit log with a connection.
 const AUDIT_HEAD_WAITERS: usize = 2;
 
-/// How long a change waits until it is one of them: as long as it may wait for the lock.
-const AUDIT_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many sessions and undos of an organization are written at once. Most wait for the same rows.
+const DEVICE_WRITES: usize = 3;
+
+/// How long a change waits for others of its organization: as long as it may wait for a lock.
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a process holds of a database that is a file.
 pub(crate) struct OpenFiles<D: Dialect> {
@@ -200,13 +205,7 @@ impl<D: Dialect> Sql<D> {
         let Some(sql) = D::SQL.lock_audit_head else {
             return self.write().await;
         };
-        let turn = timeout(
-            AUDIT_HEAD_TIMEOUT,
-            self.audit_head_waiters.acquire(organization, 1),
-        )
-        .await;
-        let _turn =
-            turn.map_err(|_| StoreError::unavailable("other changes of the organization take too long"))?;
+        let _turn = turn_of(&self.audit_head_waiters, organization).await?;
         let mut transaction = self.write().await?;
         query::<D>(sql)
             .id(organization.as_uuid())
@@ -214,4 +213,24 @@ impl<D: Dialect> Sql<D> {
             .await?;
         Ok(transaction)
     }
+
+    /// A transaction for a session or an undo, with the permit that has to be kept as long. They do not pass the write queue,
+    /// and without a limit those that wait for locked rows of one organization would take all connections.
+    pub(crate) async fn write_for_device(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<(Option<SharePermit<OrganizationId>>, Transaction<'static, D>), StoreError> {
+        let turn = turn_of(&self.device_writes, organization).await?;
+        Ok((turn, self.write().await?))
+    }
+}
+
+/// Waits for other changes of an organization.
+async fn turn_of(
+    shares: &Shares<OrganizationId>,
+    organization: OrganizationId,
+) -> Result<Option<SharePermit<OrganizationId>>, StoreError> {
+    timeout(TURN_TIMEOUT, shares.acquire(organization, 1))
+        .await
+        .map_err(|_| StoreError::unavailable("other changes of the organization take too long"))
 }

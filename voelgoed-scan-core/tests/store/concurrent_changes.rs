@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::task::{JoinHandle, yield_now};
 use voelgoed_scan_core::model::{Reason, TicketCode};
-use voelgoed_scan_core::store::StoreError;
+use voelgoed_scan_core::store::{StoreError, UndoOutcome, UndoPermission};
 
 use crate::attempts::{entry, reasons};
 use crate::database::{Database, postgres};
@@ -235,22 +235,54 @@ async fn a_device_that_uploads_keeps_no_other_from_being_marked_as_seen() {
 async fn changes_that_wait_for_an_audit_log_leave_connections_to_other_organizations() {
     let database = Arc::new(postgres().await);
     let fixture = Arc::new(Fixture::new(Arc::clone(&database)).await);
+    let changes = (0..MORE_THAN_CONNECTIONS).map(|number| {
+        let fixture = Arc::clone(&fixture);
+        async move {
+            let gate = open_gate(&format!("Gate {number}"));
+            put_gate(&*fixture.store, fixture.organization, fixture.event, &gate).await;
+        }
+    });
+    leave_connections(&database, &fixture, "audit_heads", changes).await;
+    drop_with(fixture, database).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn undos_that_wait_for_a_locked_event_leave_connections_to_other_organizations() {
+    let database = Arc::new(postgres().await);
+    let fixture = Arc::new(Fixture::new(Arc::clone(&database)).await);
+    let mut scans = Vec::new();
+    for _ in 0..MORE_THAN_CONNECTIONS {
+        scans.push(entry(&fixture.main_session, fixture.ticket("{}").await, 0));
+    }
+    fixture.record(&scans).await;
+    let undos = scans.iter().map(|scan| {
+        let (fixture, scan) = (Arc::clone(&fixture), scan.scan_id);
+        async move {
+            let outcome = fixture.undo(scan, UndoPermission::Member, 1).await;
+            assert!(matches!(outcome, Some(UndoOutcome::Undone { .. })), "{outcome:?}");
+        }
+    });
+    leave_connections(&database, &fixture, "occupancy", undos).await;
+    drop_with(fixture, database).await;
+}
+
+const MORE_THAN_CONNECTIONS: usize = 30;
+
+/// Locks the rows that an organization has in a table. Another organization must find connections while all changes wait for
+/// them. After that the changes succeed.
+async fn leave_connections<F: Future<Output = ()> + Send + 'static>(
+    database: &Arc<Database>,
+    fixture: &Fixture,
+    table: &str,
+    changes: impl Iterator<Item = F>,
+) {
     let other = fixture.another().await;
     let lock = format!(
-        "select 1 from audit_heads where organization_id = '{}' for update",
+        "select 1 from {table} where organization_id = '{}' for update",
         fixture.organization.as_uuid()
     );
-    let mut blocker = Blocker::lock(&database, &lock).await;
-    // More than the node has connections.
-    let changes: Vec<_> = (0..30)
-        .map(|number| {
-            let fixture = Arc::clone(&fixture);
-            tokio::spawn(async move {
-                let gate = open_gate(&format!("Gate {number}"));
-                put_gate(&*fixture.store, fixture.organization, fixture.event, &gate).await
-            })
-        })
-        .collect();
+    let mut blocker = Blocker::lock(database, &lock).await;
+    let changes: Vec<_> = changes.map(tokio::spawn).collect();
     // Without a limit they take all connections within this time.
     let since = Instant::now();
     blocker
@@ -263,7 +295,10 @@ async fn changes_that_wait_for_an_audit_log_leave_connections_to_other_organizat
     for change in changes {
         change.await.expect("the change succeeds");
     }
-    drop((fixture, other));
+}
+
+async fn drop_with(fixture: Arc<Fixture>, database: Arc<Database>) {
+    drop(fixture);
     Arc::into_inner(database)
         .expect("the test dropped its fixtures")
         .drop()

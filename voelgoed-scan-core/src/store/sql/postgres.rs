@@ -22,7 +22,9 @@ use crate::store::sql::open::OpenError;
 use crate::store::sql::pooler::{self, POOLED_TRANSACTIONS};
 use crate::store::sql::transactions::{Pooler, Transactions};
 use crate::store::sql::writer_connection::{PING_AFTER_IDLE, WriterConnections};
-use crate::store::sql::{AUDIT_HEAD_WAITERS, Dialect, Sql, Statements, dialect_basics, statement};
+use crate::store::sql::{
+    AUDIT_HEAD_WAITERS, DEVICE_WRITES, Dialect, Sql, Statements, dialect_basics, statement,
+};
 
 mod connect;
 mod migration_lock;
@@ -90,6 +92,7 @@ pub(crate) async fn open(url: &str, is_migrating: bool, pooler: Pooler) -> Resul
         files: None,
         bulk_readers: BulkReaders::new(BULK_READERS, BULK_READERS_OF_ORGANIZATION),
         audit_head_waiters: Shares::new(AUDIT_HEAD_WAITERS),
+        device_writes: Shares::new(DEVICE_WRITES),
     })
 }
 

@@ -313,8 +313,11 @@ impl<D: RetentionDialect> RetentionStore for Sql<D> {
         }))
     }
 
-    async fn events_to_purge(&self) -> Result<Vec<(OrganizationId, EventId)>, StoreError> {
-        deleted_events::to_purge::<D>(self).await
+    async fn events_to_purge(
+        &self,
+        after: (OrganizationId, EventId),
+    ) -> Result<Vec<(OrganizationId, EventId)>, StoreError> {
+        deleted_events::to_purge::<D>(self, after).await
     }
 
     async fn purge_chunk(

@@ -26,7 +26,7 @@ impl<D: Dialect> Sessions for Sql<D> {
         start: &SessionStart,
         now: Timestamp,
     ) -> Result<StartOutcome, StoreError> {
-        let mut transaction = self.write().await?;
+        let (_turn, mut transaction) = self.write_for_device(organization).await?;
         // Writing the row of the device locks it: a revocation comes before or after this transaction, not in between.
         let device_row = query::<D>(statement!("devices/lock.sql"))
             .id(organization.as_uuid())
@@ -97,9 +97,9 @@ impl<D: Dialect> Sessions for Sql<D> {
         now: Timestamp,
         audit: Option<Audit<'_>>,
     ) -> Result<Option<ScanSession>, StoreError> {
-        let mut transaction = match &audit {
-            Some(_) => self.write_audited(organization).await?,
-            None => self.write().await?,
+        let (_turn, mut transaction) = match &audit {
+            Some(_) => (None, self.write_audited(organization).await?),
+            None => self.write_for_device(organization).await?,
         };
         let ended = query::<D>(statement!("sessions/end.sql"))
             .id(organization.as_uuid())

@@ -25,7 +25,7 @@ use crate::store::sql::open::{OpenError, OpenMode};
 use crate::store::sql::transactions::Transactions;
 use crate::store::sql::writer_connection::WriterConnections;
 use crate::store::sql::{
-    AUDIT_HEAD_WAITERS, Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement,
+    AUDIT_HEAD_WAITERS, DEVICE_WRITES, Dialect, OpenFiles, Sql, Statements, dialect_basics, query, statement,
 };
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
@@ -96,6 +96,7 @@ pub(crate) async fn open(file: &Path, mode: OpenMode, is_migrating: bool) -> Res
         }),
         bulk_readers: BulkReaders::new(BULK_READERS, BULK_READERS_OF_ORGANIZATION),
         audit_head_waiters: Shares::new(AUDIT_HEAD_WAITERS),
+        device_writes: Shares::new(DEVICE_WRITES),
     })
 }
 

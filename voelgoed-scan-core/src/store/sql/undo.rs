@@ -33,7 +33,7 @@ impl<D: Dialect> Sql<D> {
         now: Timestamp,
         rules: &RuleSettings,
     ) -> Result<Option<UndoOutcome>, StoreError> {
-        let mut transaction = self.write().await?;
+        let (_turn, mut transaction) = self.write_for_device(organization).await?;
         let Some(record) = find_scan::<D>(organization, scan, &mut transaction).await? else {
             return Ok(None);
         };

@@ -10,7 +10,7 @@ use crate::store::sql::events::{find_event, lock_event_with_gates};
 use crate::store::sql::{Dialect, Sql, query, statement};
 use crate::store::{DeleteEventOutcome, ExpectedCounts, StoreError};
 
-/// How many deleted events are purged in one turn.
+/// How many deleted events are read at once.
 const MAX_EVENTS_TO_PURGE: i64 = 16;
 
 /// Deletes an event. [`StoreError::Contended`] if a scan was recorded while the scans were counted.
@@ -103,11 +103,14 @@ pub(crate) async fn is_deleted<D: Dialect>(
 
 pub(super) async fn to_purge<D: Dialect>(
     database: &Sql<D>,
+    (organization, event): (OrganizationId, EventId),
 ) -> Result<Vec<(OrganizationId, EventId)>, StoreError> {
     let mut connection = database.read().await?;
     let rows = query::<D>(statement!("retention/pending_deleted_events.sql"))
         .bool(false)
         .int(MAX_EVENTS_TO_PURGE)
+        .id(organization.as_uuid())
+        .id(event.as_uuid())
         .fetch_all(&mut connection)
         .await?;
     rows.iter()
