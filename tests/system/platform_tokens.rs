@@ -1,6 +1,7 @@
 //! Tokens of the ticketing platform (Phoenix tokens), which a server accepts when it knows the platform's secret.
 
 use serde_json::{Value, json};
+use voelgoed_scan_core::model::{AuditContext, Name, Timestamp};
 use voelgoed_scan_suite::Fixture;
 
 /// Test vectors from the platform's own library.
@@ -96,4 +97,47 @@ async fn a_server_without_the_platforms_secret_denies_its_tokens_as_unknown_key(
         (&answer["result"], &answer["reason"]),
         (&json!("invalid_token"), &json!("unknown_key"))
     );
+}
+
+#[tokio::test]
+async fn a_token_in_a_path_names_the_ticket_of_its_organization_by_id_too() {
+    let vectors = vectors();
+    let fixture = with_platform_secret(&vectors).await;
+    let token = |name| find_case(&vectors, name)["token"].as_str().expect("a token");
+    let (valid, forged) = (
+        token("map_ticket_id_only valid"),
+        token("map_ticket_id_only tampered signature"),
+    );
+    let claims = &find_case(&vectors, "map_ticket_id_only valid")["claims"];
+    let id = |claim: &str| claims[claim].as_str().expect("an id");
+    let organization = id("organization_id").parse().expect("an id");
+    let created = fixture
+        .server
+        .admin()
+        .create_organization_as(
+            organization,
+            Name::new("Platform").expect("a name"),
+            &AuditContext::cli(),
+            Timestamp::from_seconds(1_700_000_000),
+        )
+        .await;
+    let (_, _, secret) = created.expect("the database works").expect("the id is free");
+    let owner = fixture.anonymous.with_token(secret.reveal());
+    let event = format!("/api/v1/events/{}", id("event_id"));
+    owner
+        .put(&event, &json!({ "name": "Show", "status": "live" }))
+        .await
+        .expect(201);
+    let line = json!({ "id": id("ticket_id"), "code": "3KQR7F924M1XaB0z" }).to_string();
+    owner.import(id("event_id"), line).await.expect(200);
+    let ticket = |token| format!("{event}/tickets/{token}");
+    let shown = owner.get(&ticket(valid)).await.expect(200).json();
+    assert_eq!(shown["code"], "3KQR7F924M1XaB0z");
+    let void = json!({ "status": "voided" });
+    owner.call_with("PATCH", &ticket(valid), &void).await.expect(200);
+    owner.get(&ticket(forged)).await.expect(404);
+    // Tokens of all organizations have the same key.
+    let stranger = &fixture.tenant.owner;
+    let elsewhere = format!("/api/v1/events/{}/tickets/{valid}", fixture.tenant.event);
+    stranger.get(&elsewhere).await.expect(404);
 }

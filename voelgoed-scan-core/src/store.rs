@@ -56,7 +56,7 @@ use crate::audit::Audit;
 use crate::model::{
     ActivityMinutes, Attempt, AuditContext, AuthenticatedDevice, EventActivity, EventId, EventOccupancy,
     Media, MediumTicket, OrganizationId, ReasonText, Recorded, RuleSettings, ScanId, ScanRecord,
-    SettableStatus, TicketCode, TicketFacts, TicketListing, TicketStatus, Timestamp, TokenHash,
+    SettableStatus, TicketCode, TicketFacts, TicketId, TicketListing, TicketStatus, Timestamp, TokenHash,
 };
 use crate::rules::{KnownScan, NewScan};
 use crate::sync::{Conflict, UploadChunk};
@@ -220,6 +220,14 @@ pub trait TicketStore: Send + Sync {
 
     /// Whether a ticket of the organization has this code.
     async fn code_exists(&self, organization: OrganizationId, code: TicketCode) -> Result<bool, StoreError>;
+
+    /// The code of the ticket with this code, this id, or both. `None` if there is none, and if they name two.
+    async fn code_of_named_ticket(
+        &self,
+        organization: OrganizationId,
+        code: Option<TicketCode>,
+        id: Option<TicketId>,
+    ) -> Result<Option<TicketCode>, StoreError>;
 
     /// The media of a ticket of an event. They are empty if there is no such ticket.
     async fn media_of(

@@ -20,6 +20,7 @@ use crate::head::as_text;
 use crate::limit::{DeviceTurn, MemberShare};
 use crate::problem::{Code, Problem};
 use crate::query::NoQuery;
+use crate::resource::Resource;
 use crate::state::ServerState;
 
 /// Names and values of a path's variables; the values are percent-decoded.
@@ -131,16 +132,23 @@ impl<B, Q> Request<B, Q> {
         self.id("id")
     }
 
-    /// The ticket code in the path, or the one that a payload in the path claims. Nothing is verified: a handler uses
-    /// [`Self::verified_ticket_code`].
-    pub(crate) fn ticket_code(&self) -> Result<TicketCode, Problem> {
-        self.path_value("code").map(|TicketInPath { code, .. }| code)
+    /// The ticket in the path, or its event if the path has a payload that names no code. Nothing of a payload is verified: a
+    /// handler uses [`Self::verified_ticket_code`].
+    pub(crate) fn ticket_resource(&self) -> Result<Resource, Problem> {
+        let event = self.event_id()?;
+        let code = match self.path_value("code")? {
+            TicketInPath::Code(code) => Some(code),
+            TicketInPath::Payload { claimed_code, .. } => claimed_code,
+        };
+        Ok(code.map_or(Resource::Event(event), |code| Resource::Ticket(event, code)))
     }
 
     /// The ticket code in the path, or that of a payload of the organization's in the path.
     pub(crate) async fn verified_ticket_code(&self) -> Result<TicketCode, Problem> {
-        let TicketInPath { code, payload } = self.path_value("code")?;
-        let Some(payload) = payload else { return Ok(code) };
+        let payload = match self.path_value("code")? {
+            TicketInPath::Code(code) => return Ok(code),
+            TicketInPath::Payload { text, .. } => text,
+        };
         let verified = self
             .admin()
             .code_of_payload(self.organization(), &payload)
@@ -150,9 +158,13 @@ impl<B, Q> Request<B, Q> {
 }
 
 /// A ticket in a path: its code, or a payload, of which only the shape is checked.
-struct TicketInPath {
-    code: TicketCode,
-    payload: Option<String>,
+enum TicketInPath {
+    Code(TicketCode),
+    Payload {
+        text: String,
+        /// `None` if the payload names the ticket by its id alone.
+        claimed_code: Option<TicketCode>,
+    },
 }
 
 impl FromStr for TicketInPath {
@@ -160,17 +172,15 @@ impl FromStr for TicketInPath {
 
     fn from_str(text: &str) -> Result<Self, Code> {
         if let Ok(code) = text.parse() {
-            return Ok(Self { code, payload: None });
+            return Ok(Self::Code(code));
         }
         let payload = Payload::parse(text).map_err(|_| Code::NotFound)?;
         // A code in another form than that of the ticket object has no path of its own.
         let is_signed = payload.format() != Format::Bare;
         let claims = payload.unverified_claims().ok().filter(|_| is_signed);
-        Ok(Self {
-            code: claims
-                .and_then(|claims| claims.ticket_code)
-                .ok_or(Code::NotFound)?,
-            payload: Some(text.to_owned()),
+        Ok(Self::Payload {
+            text: text.to_owned(),
+            claimed_code: claims.ok_or(Code::NotFound)?.ticket_code,
         })
     }
 }

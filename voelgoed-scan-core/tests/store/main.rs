@@ -376,6 +376,7 @@ macro_rules! all_store_tests {
                 a_reactivated_ticket_with_admissions_is_scanned,
                 tickets_are_found_by_code_prefix_holder_and_order,
                 tickets_are_paged_in_code_order,
+                a_ticket_is_named_by_code_id_or_both_and_never_by_those_of_two,
             }
             audit_trail {
                 a_record_holds_the_request_and_the_answer,

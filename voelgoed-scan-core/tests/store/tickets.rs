@@ -132,3 +132,20 @@ pub(crate) async fn tickets_are_paged_in_code_order(fixture: Fixture) {
     assert_eq!(codes.len(), 7);
     assert!(codes.is_sorted_by(|one, next| one < next), "{codes:?}");
 }
+
+pub(crate) async fn a_ticket_is_named_by_code_id_or_both_and_never_by_those_of_two(fixture: Fixture) {
+    let (first, second) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
+    let id = fixture.ticket_facts(first).await.ticket.id;
+    let other = fixture.another().await;
+    let named = async |organization, code, id| {
+        let found = fixture.store.code_of_named_ticket(organization, code, id).await;
+        found.expect("tickets are read")
+    };
+    let organization = fixture.organization;
+    assert_eq!(named(organization, Some(first), None).await, Some(first));
+    assert_eq!(named(organization, None, Some(id)).await, Some(first));
+    assert_eq!(named(organization, Some(first), Some(id)).await, Some(first));
+    assert_eq!(named(organization, Some(second), Some(id)).await, None);
+    assert_eq!(named(organization, None, None).await, None);
+    assert_eq!(named(other.organization, Some(first), Some(id)).await, None);
+}

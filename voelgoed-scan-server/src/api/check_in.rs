@@ -9,7 +9,6 @@ use crate::clock;
 use crate::head::language;
 use crate::problem::Code;
 use crate::request::Request;
-use crate::resource::Resource;
 use crate::route::{HandlerResult, Json, Route};
 
 /// `POST /api/v1/scanning/events/{id}/tickets/{code}/check-in`
@@ -26,7 +25,7 @@ pub(crate) fn check_in() -> Route {
     .responds::<ScanAnswer>(StatusCode::OK, "The decision. Its session_id is null.")
     .response_headers(CONTENT_LANGUAGE)
     .problems(&[Code::ScanIdReused, Code::ScanUndone, Code::Overloaded])
-    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .resource(Request::ticket_resource)
     .authenticated(Permission::Staff, run_check_in)
 }
 

@@ -163,7 +163,7 @@ pub(crate) fn show() -> Route {
         "Shows a ticket, without personal data.",
     )
     .responds::<ShownTicket>(StatusCode::OK, "The ticket.")
-    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .resource(Request::ticket_resource)
     .authenticated(Permission::Viewer, run_show)
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn change() -> Route {
     )
     .json_body::<TicketPatch>()
     .responds::<TicketWithMedia>(StatusCode::OK, "The changed ticket.")
-    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .resource(Request::ticket_resource)
     .authenticated(Permission::Admin, run_change)
 }
 
@@ -255,7 +255,7 @@ pub(crate) fn show_qr() -> Route {
     .query::<QrParams>()
     .responds_with("The payload.", vec![(TEXT, None), (SVG, None), (PNG, None)])
     .problems(&[Code::Conflict])
-    .resource(|request| Ok(Resource::Ticket(request.event_id()?, request.ticket_code()?)))
+    .resource(Request::ticket_resource)
     .authenticated(Permission::Admin, run_show_qr)
 }
 

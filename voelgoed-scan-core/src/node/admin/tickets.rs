@@ -4,15 +4,15 @@ use std::num::NonZeroU8;
 
 use super::Admin;
 use crate::model::{
-    AuditContext, ClassName, EventId, KeyFormat, OrganizationId, ScanRecord, SettableStatus, TicketCode,
-    TicketFacts, Timestamp,
+    AuditContext, Claims, ClassName, EventId, KeyFormat, OrganizationId, ScanRecord, SettableStatus,
+    TicketCode, TicketFacts, Timestamp,
 };
 use crate::store::StoreError;
 use crate::token::{Payload, Vg2Claims, verify};
 
 impl Admin {
-    /// The ticket code that a payload of the organization's names. `None` for any other text: its signature is checked, but
-    /// not its validity window.
+    /// The code of the ticket that a payload of the organization's names by its code, its id or both. `None` for any other
+    /// text, and if there is no such ticket: the signature is checked, but not the validity window.
     pub async fn code_of_payload(
         &self,
         organization: OrganizationId,
@@ -23,7 +23,12 @@ impl Admin {
         };
         let keyring = self.keyrings.get(organization).await?;
         let claims = verify(&payload, &keyring, self.keyrings.phoenix(), false);
-        Ok(claims.ok().and_then(|claims| claims.ticket_code))
+        let of_organization = |claims: &Claims| claims.organization_id.is_none_or(|id| id == organization);
+        let Some(claims) = claims.ok().filter(of_organization) else {
+            return Ok(None);
+        };
+        let (code, id) = (claims.ticket_code, claims.ticket_id);
+        self.store.code_of_named_ticket(organization, code, id).await
     }
 
     /// Changes the status of a ticket. `None` where there is no such ticket.

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::model::{
-    EventId, Media, MediumTicket, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketListing,
-    TicketStatus, Timestamp,
+    EventId, Media, MediumTicket, OrganizationId, SettableStatus, TicketCode, TicketFacts, TicketId,
+    TicketListing, TicketStatus, Timestamp,
 };
 use crate::store::sql::audit::append;
 use crate::store::sql::audited_changes::ticket_patched;
@@ -78,6 +78,25 @@ impl<D: Dialect> TicketStore for Sql<D> {
             .fetch_all(&mut *self.read().await?)
             .await?;
         Ok(!rows.is_empty())
+    }
+
+    async fn code_of_named_ticket(
+        &self,
+        organization: OrganizationId,
+        code: Option<TicketCode>,
+        id: Option<TicketId>,
+    ) -> Result<Option<TicketCode>, StoreError> {
+        let rows = query::<D>(D::SQL.load_tickets)
+            .json(&[TicketLookup::by_code_and_id(code, id)])
+            .id(organization.as_uuid())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        let codes = rows
+            .iter()
+            .map(|row| Ok(mapping::ticket(row)?.ticket.code))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let first = codes.first().copied();
+        Ok(first.filter(|first| codes.iter().all(|code| code == first)))
     }
 
     async fn media_of(
