@@ -18,7 +18,7 @@
 //! | `audit` | the chain of the audit log: hashes, signatures, verification |
 //! | [`net`] | which addresses belong to the public Internet |
 //! | `shares` | limited resources, of which no tenant or credential gets all |
-//! | `report` | the figures of an event after its night |
+//! | `report` | the figures of an event after its end |
 //! | `delivery` | signatures and retries of webhook deliveries |
 //! | `bus` | messages between the nodes of a cluster |
 //! | `store` | the storage traits and their SQL implementation |

@@ -29,4 +29,4 @@ pub use history::{
 pub use in_time::{FormerRules, FormerValues, TicketRules};
 pub use ledger::Allowance;
 #[cfg(feature = "node")]
-pub use what_if::{OtherNight, OtherSettings, RecordedScan};
+pub use what_if::{OtherSettings, RecordedScan, WhatIfEvent};

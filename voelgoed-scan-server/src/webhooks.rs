@@ -1,7 +1,7 @@
-//! Sends webhooks. A lane serves one webhook; this file starts a lane for each webhook that has something to send.
+//! Sends webhooks. A worker serves one webhook; this file starts a worker for each webhook that has something to send.
 //!
 //! Invariants:
-//! - A receiver that hangs or fails occupies its own lane, and few of the places that all lanes share. No other webhook waits
+//! - A receiver that hangs or fails occupies its own worker, and few of the places that all workers share. No other webhook waits
 //!   for it, and no scan does.
 //! - The database says what may be sent: a delivery is leased by one node, and those of one ticket keep their order.
 //! - A stop finishes the attempts under way, or gives their leases up.
@@ -9,8 +9,8 @@
 mod attempt;
 mod concurrency;
 mod connector;
-mod lane;
 mod tls;
+mod worker;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use voelgoed_scan_core::store::WebhookKey;
 use crate::clock::Clock;
 use crate::metrics::WebhookMetrics;
 use attempt::Sender;
-use lane::Lane;
 pub use tls::WebhookTlsError;
+use worker::Worker;
 
 /// How often due deliveries are looked for. Those that this node enqueues are sent at once.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub(crate) struct WebhookSettings {
     pub(crate) tls_ca: Option<std::path::PathBuf>,
 }
 
-/// What the lanes share.
+/// What the workers share.
 struct Shared {
     scanner: Scanner,
     clock: Clock,
@@ -75,7 +75,7 @@ struct Shared {
     stopping: CancellationToken,
 }
 
-/// Tells a lane that its webhook has deliveries.
+/// Tells a worker that its webhook has deliveries.
 #[derive(Default)]
 struct Signal {
     is_due: AtomicBool,
@@ -96,13 +96,13 @@ impl Signal {
     }
 }
 
-/// The lanes that run.
-type Lanes = Mutex<HashMap<WebhookKey, (Arc<Signal>, AbortHandle)>>;
+/// The workers that run.
+type Workers = Mutex<HashMap<WebhookKey, (Arc<Signal>, AbortHandle)>>;
 
 /// Sends the webhooks of all organizations.
 pub(crate) struct WebhookSender {
     shared: Arc<Shared>,
-    lanes: Arc<Lanes>,
+    workers: Arc<Workers>,
     tasks: TaskTracker,
 }
 
@@ -125,12 +125,12 @@ impl WebhookSender {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            lanes: Arc::default(),
+            workers: Arc::default(),
             tasks: TaskTracker::new(),
         })
     }
 
-    /// Sends until the server stops, and then ends the lanes.
+    /// Sends until the server stops, and then ends the workers.
     pub(crate) async fn run(self) {
         tokio::select! {
             () = self.look_for_due_webhooks() => {}
@@ -145,7 +145,7 @@ impl WebhookSender {
         }
     }
 
-    /// Opens lanes, for ever.
+    /// Starts workers, for ever.
     async fn look_for_due_webhooks(&self) {
         let deliveries = self.shared.scanner.deliveries();
         let webhooks = self.shared.scanner.webhooks();
@@ -158,7 +158,7 @@ impl WebhookSender {
                 _ = polls.tick() => {}
             }
             match deliveries.due_webhooks().await {
-                Ok(due) => due.into_iter().for_each(|webhook| self.open_lane(webhook)),
+                Ok(due) => due.into_iter().for_each(|webhook| self.start_worker(webhook)),
                 Err(error) => tracing::debug!(%error, "due webhooks could not be looked for"),
             }
             if next_count <= Instant::now() {
@@ -172,31 +172,31 @@ impl WebhookSender {
         }
     }
 
-    /// Starts the lane of a webhook, or tells it that it has deliveries.
-    fn open_lane(&self, webhook: WebhookKey) {
-        let mut lanes = self.lanes.lock();
-        if let Some((signal, task)) = lanes.get(&webhook)
+    /// Starts the worker of a webhook, or tells it that it has deliveries.
+    fn start_worker(&self, webhook: WebhookKey) {
+        let mut workers = self.workers.lock();
+        if let Some((signal, task)) = workers.get(&webhook)
             && !task.is_finished()
         {
             signal.set();
             return;
         }
         let signal = Arc::new(Signal::default());
-        let lane = Lane::new(webhook, Arc::clone(&self.shared), Arc::clone(&signal));
-        let all = Arc::clone(&self.lanes);
+        let worker = Worker::new(webhook, Arc::clone(&self.shared), Arc::clone(&signal));
+        let all = Arc::clone(&self.workers);
         let task = self.tasks.spawn(async move {
-            let mut lane = lane;
+            let mut worker = worker;
             loop {
-                lane.run().await;
-                let mut lanes = all.lock();
-                // What was enqueued after the lane found nothing more.
-                if lane.has_signal() {
+                worker.run().await;
+                let mut workers = all.lock();
+                // What was enqueued after the worker found nothing more.
+                if worker.has_signal() {
                     continue;
                 }
-                lanes.remove(&webhook);
+                workers.remove(&webhook);
                 return;
             }
         });
-        lanes.insert(webhook, (signal, task.abort_handle()));
+        workers.insert(webhook, (signal, task.abort_handle()));
     }
 }

@@ -53,7 +53,7 @@ skipped.
 The report has a table with a row for each result in the file and a column for each result now. The command exits 1 if an \
 entry that the file admitted is not admitted now.
 
---what-if decides the night under other settings instead, as if every gate had been online, and sends nothing. It reads events, \
+--what-if decides the scans under other settings instead, as if every gate had been online, and sends nothing. It reads events, \
 gates and tickets with an owner's or admin's key. What the settings do not touch stays as it is in the file: invalid codes, \
 closed gates, voided tickets. The lines must be in the order of their times. Each difference is a line (with --output json an object with \
 scan_id, recorded and now), and a table sums up. The settings are reentry, capacity, gate_capacity, entry_limit, dedup_window \

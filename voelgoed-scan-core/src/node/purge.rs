@@ -138,16 +138,17 @@ mod tests {
         let mut database = SqliteConnection::connect(&url).await.expect("the file opens");
         let id = |number| format!("x'{}'", Uuid::from_u128(number).simple());
         let (organization, last) = (id(1), id(EVENTS));
-        let mut sql = format!(
+        let trigger = format!(
             "create trigger stays before delete on feed_cursors when old.event_id <> {last}
             begin select raise(abort, 'it stays'); end;"
         );
-        for event in (1..=EVENTS).map(id) {
-            sql += &format!(
+        let rows = (1..=EVENTS).map(id).map(|event| {
+            format!(
                 "insert into feed_cursors values ({organization}, 'signals', {event}, 1);
                 insert into deleted_events (organization_id, event_id, deleted_at) values ({organization}, {event}, 1);"
-            );
-        }
+            )
+        });
+        let sql: String = std::iter::once(trigger).chain(rows).collect();
         database
             .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)))
             .await

@@ -1,7 +1,7 @@
-//! Decides a past night under other settings, scan by scan, by the same [`decide`] as every gate.
+//! Decides the scans of a past event under other settings, scan by scan, by the same [`decide`] as every gate.
 //!
 //! Every scan is decided as if its gate had been online. What the other settings do not touch stays as it was recorded: a
-//! payload that was not valid, a closed gate, a voided ticket. So a night under its own settings has no differences, whatever
+//! payload that was not valid, a closed gate, a voided ticket. So an event under its own settings has no differences, whatever
 //! happened to tickets and gates afterwards.
 //!
 //! Invariants: pure; the scans come in the order of their times; the memory depends on the tickets and gates and on the undos
@@ -115,30 +115,30 @@ impl Recorded {
 }
 
 /// A gate as it is, and as one that passes the checks that passed.
-struct NightGate {
+struct WhatIfGate {
     known: Gate,
     passing: Gate,
 }
 
 /// The same of a ticket. `passing` has the ledger.
-struct NightTicket {
+struct WhatIfTicket {
     known: Option<Box<Ticket>>,
     passing: TicketFacts,
 }
 
-/// A night of one event under other settings.
-pub struct OtherNight {
+/// An event whose scans are decided under other settings.
+pub struct WhatIfEvent {
     settings: OtherSettings,
     dedup_window: Duration,
     event: Event,
-    gates: HashMap<GateId, NightGate>,
-    tickets: HashMap<TicketCode, NightTicket>,
+    gates: HashMap<GateId, WhatIfGate>,
+    tickets: HashMap<TicketCode, WhatIfTicket>,
     inside: BTreeMap<GateId, PeopleCount>,
     undos: PendingUndos,
 }
 
-impl OtherNight {
-    /// A night before its first scan.
+impl WhatIfEvent {
+    /// The event before its first scan.
     #[must_use]
     pub fn new(
         mut event: Event,
@@ -146,7 +146,7 @@ impl OtherNight {
         settings: OtherSettings,
         dedup_window: Duration,
     ) -> Self {
-        // The status of that night is known from the record alone.
+        // The status at that time is known from the record alone.
         event.status = EventStatus::Live;
         if settings.doors_open_at.is_none() && settings.doors_close_at.is_none() {
             (event.doors_open_at, event.doors_close_at) = (None, None);
@@ -166,7 +166,7 @@ impl OtherNight {
                 ticket_classes: None,
                 ..gate.clone()
             };
-            (gate.id, NightGate { known: gate, passing })
+            (gate.id, WhatIfGate { known: gate, passing })
         });
         Self {
             gates: gates.collect(),
@@ -196,7 +196,7 @@ impl OtherNight {
         };
         self.tickets.insert(
             passing.code,
-            NightTicket {
+            WhatIfTicket {
                 known,
                 passing: TicketFacts {
                     ticket: passing,

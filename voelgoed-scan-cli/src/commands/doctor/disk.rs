@@ -8,7 +8,7 @@ const CHECK: &str = "disk";
 
 const GIB: u64 = 1 << 30;
 
-/// Below this many free bytes the next big import or a busy night may fill the disk.
+/// Below this many free bytes the next big import or a busy event may fill the disk.
 const LOW: u64 = 5 * GIB;
 
 /// Below this many free bytes scans may fail soon.

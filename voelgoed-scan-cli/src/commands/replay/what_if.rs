@@ -2,7 +2,7 @@
 //!
 //! Invariant: the memory depends on the tickets of the events in the file, not on its lines.
 
-mod nights;
+mod events;
 mod settings;
 
 use futures_util::stream;
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use voelgoed_scan_core::model::{Reason, ScanId, ScanResult, TicketCode, Timestamp};
 
-use self::nights::{Decided, Nights};
+use self::events::{Decided, WhatIfEvents};
 pub(super) use self::settings::Settings;
 use super::comparison::{Comparison, Now};
 use super::past_scan::PastScan;
@@ -56,7 +56,7 @@ struct Summary {
 /// A file that is decided line by line.
 struct Decider {
     reader: Reader,
-    nights: Nights,
+    events: WhatIfEvents,
     summary: Summary,
     last: Option<(Timestamp, u64)>,
 }
@@ -65,7 +65,7 @@ struct Decider {
 pub(super) fn run(reader: Reader, settings: Settings, context: &Context) -> Result<Report, Failure> {
     let decider = Decider {
         reader,
-        nights: Nights::new(context.client()?, settings),
+        events: WhatIfEvents::new(context.client()?, settings),
         summary: Summary::default(),
         last: None,
     };
@@ -136,7 +136,7 @@ impl Decider {
         let Some(Decided {
             reason: now_reason,
             zone,
-        }) = self.nights.decide(&scan, &recorded, number).await?
+        }) = self.events.decide(&scan, &recorded, number).await?
         else {
             self.summary.unknown += 1;
             return Ok(None);

@@ -191,11 +191,11 @@ fn a_manifest_holds_the_begins_of_400_days_from_yesterday() {
     assert_eq!(begins[0], at("2026-03-28T05:00:00Z"));
     assert_eq!(begins[1], at("2026-03-29T04:00:00Z"));
     assert_eq!(begins[399], at("2027-05-01T04:00:00Z"));
-    let night = event(&rules("Europe/Berlin", "06:00")).day_begins(at("2026-03-29T03:59:59Z"));
+    let instants = event(&rules("Europe/Berlin", "06:00")).day_begins(at("2026-03-29T03:59:59Z"));
     assert_eq!(
-        night[0],
+        instants[0],
         at("2026-03-27T05:00:00Z"),
-        "the day before began in the night before"
+        "the day before began the evening before"
     );
 }
 

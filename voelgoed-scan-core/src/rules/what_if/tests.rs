@@ -1,4 +1,4 @@
-//! Compares nights under other settings with a small model, which knows neither ledgers nor `decide`.
+//! Compares events under other settings with a small model, which knows neither ledgers nor `decide`.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::rules::decision::tests::{NOW, WINDOW, event, gate, ticket};
 
 const DAY: i64 = 86_400;
 
-/// The settings of a night.
+/// The settings of an event.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     reentry: Reentry,
@@ -18,7 +18,7 @@ struct Rules {
     limit: usize,
 }
 
-/// A scan of a generated night. Times are seconds after [`NOW`].
+/// A scan of a generated event. Times are seconds after [`NOW`].
 #[derive(Debug, Clone, Copy)]
 struct Step {
     ticket: usize,
@@ -110,10 +110,10 @@ impl Model {
     }
 }
 
-/// The reasons of a night by the model. A night with undos has no exits and no window, so that taking a person out is all that an
+/// The reasons of an event by the model. An event with undos has no exits and no window, so that taking a person out is all that an
 /// undo does.
 fn model(steps: &[Step], rules: Rules) -> Vec<(Reason, Option<Reason>)> {
-    let mut night = Model {
+    let mut model = Model {
         rules,
         tickets: HashMap::new(),
     };
@@ -122,26 +122,26 @@ fn model(steps: &[Step], rules: Rules) -> Vec<(Reason, Option<Reason>)> {
     for (number, step) in steps.iter().enumerate() {
         undos.retain(|&(at, ticket, scan)| {
             let is_due = at <= step.at;
-            if is_due && let Some(past) = night.tickets.get_mut(&ticket) {
+            if is_due && let Some(past) = model.tickets.get_mut(&ticket) {
                 past.admissions.retain(|(_, number)| *number != scan);
                 past.inside.retain(|(_, _, number)| *number != scan);
             }
             !is_due
         });
-        let denied_as = |night: &mut Model| {
+        let denied_as = |model: &mut Model| {
             let plain = Step {
                 has_override: false,
                 ..*step
             };
             // A denial changes nothing.
-            night.decide(&plain, number)
+            model.decide(&plain, number)
         };
-        let reason = night.decide(step, number);
+        let reason = model.decide(step, number);
         let would_have_been = (reason == Reason::Overridden).then(|| {
-            let past = night.tickets.get_mut(&step.ticket).expect("it was admitted");
+            let past = model.tickets.get_mut(&step.ticket).expect("it was admitted");
             let (admission, person) = (past.admissions.pop(), past.inside.pop());
-            let denial = denied_as(&mut night);
-            let past = night.tickets.get_mut(&step.ticket).expect("it was admitted");
+            let denial = denied_as(&mut model);
+            let past = model.tickets.get_mut(&step.ticket).expect("it was admitted");
             past.admissions.extend(admission);
             past.inside.extend(person);
             denial
@@ -161,8 +161,8 @@ fn code(number: usize) -> TicketCode {
     format!("{number:016}").parse().expect("a code")
 }
 
-/// The night by [`OtherNight`]: recorded as `recorded` says, decided under `settings`.
-fn other_night(
+/// The event by [`WhatIfEvent`]: recorded as `recorded` says, decided under `settings`.
+fn what_if(
     steps: &[Step],
     recorded: &[(Reason, Option<Reason>)],
     own: Rules,
@@ -170,7 +170,7 @@ fn other_night(
 ) -> Vec<Reason> {
     let mut event = event();
     (event.reentry, event.capacity) = (own.reentry, own.capacity);
-    let mut night = OtherNight::new(event, [gate(3), gate(4)], settings, WINDOW);
+    let mut what_if_event = WhatIfEvent::new(event, [gate(3), gate(4)], settings, WINDOW);
     for number in 0..TICKETS {
         let mut ticket = ticket().ticket;
         ticket.id = crate::model::TicketId::from_uuid(Uuid::from_u128(1000 + number as u128));
@@ -178,7 +178,7 @@ fn other_night(
         ticket.entry_limit = u8::try_from(own.limit).expect("a small limit");
         // What happened to the ticket afterwards does not matter.
         ticket.status = TicketStatus::Voided;
-        night.add_ticket(ticket);
+        what_if_event.add_ticket(ticket);
     }
     let decide =
         |(number, (step, (reason, would_have_been))): (usize, (&Step, &(Reason, Option<Reason>)))| {
@@ -198,7 +198,7 @@ fn other_night(
                     .filter(|_| is_admission)
                     .map(|after| at.plus_millis(after * 1000)),
             };
-            night.decide(&scan).expect("it can be decided")
+            what_if_event.decide(&scan).expect("it can be decided")
         };
     steps.iter().zip(recorded).enumerate().map(decide).collect()
 }
@@ -214,8 +214,8 @@ fn rules() -> impl Strategy<Value = Rules> {
     })
 }
 
-/// A night of up to two days. The scans are some seconds to some hours apart.
-fn night() -> impl Strategy<Value = Vec<Step>> {
+/// The scans of up to two days. The scans are some seconds to some hours apart.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (0..TICKETS, 3..5_u128, any::<bool>(), 1..4_000_i64, 0..10_u8);
     prop::collection::vec(step, 1..60).prop_map(|steps| {
         let mut at = 0;
@@ -240,15 +240,15 @@ fn night() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn a_night_under_its_own_settings_has_no_differences(steps in night(), own in rules()) {
+    fn an_event_under_its_own_settings_has_no_differences(steps in steps(), own in rules()) {
         let recorded = model(&steps, own);
-        let now = other_night(&steps, &recorded, own, OtherSettings::default());
+        let now = what_if(&steps, &recorded, own, OtherSettings::default());
         let before: Vec<_> = recorded.iter().map(|(reason, _)| *reason).collect();
         prop_assert_eq!(now, before);
     }
 
     #[test]
-    fn a_night_under_other_settings_is_what_the_model_decides(steps in night(), own in rules(), other in rules()) {
+    fn an_event_under_other_settings_is_what_the_model_decides(steps in steps(), own in rules(), other in rules()) {
         let recorded = model(&steps, own);
         let settings = OtherSettings {
             reentry: Some(other.reentry),
@@ -256,14 +256,14 @@ proptest! {
             entry_limit: Some(u8::try_from(other.limit).expect("a small limit")),
             ..OtherSettings::default()
         };
-        let now = other_night(&steps, &recorded, own, settings);
+        let now = what_if(&steps, &recorded, own, settings);
         let expected: Vec<_> = model(&steps, other).into_iter().map(|(reason, _)| reason).collect();
         prop_assert_eq!(now, expected);
     }
 
     #[test]
     fn an_undone_admission_counts_until_its_undo(
-        steps in night(),
+        steps in steps(),
         undos in prop::collection::vec(prop::option::of(1..9_000_i64), 60),
         capacity in prop::option::of(0..6_u32),
         limit in 1..3_usize,
@@ -282,7 +282,7 @@ proptest! {
         let own = Rules { reentry: Reentry::Never, capacity, limit };
         let recorded = model(&steps, own);
         let before: Vec<_> = recorded.iter().map(|(reason, _)| *reason).collect();
-        prop_assert_eq!(other_night(&steps, &recorded, own, OtherSettings::default()), before);
+        prop_assert_eq!(what_if(&steps, &recorded, own, OtherSettings::default()), before);
         // Under another capacity, only what was admitted on record has an undo.
         let undone: Vec<_> = steps
             .iter()
@@ -297,17 +297,17 @@ proptest! {
             .into_iter()
             .map(|(reason, _)| reason)
             .collect();
-        prop_assert_eq!(other_night(&steps, &recorded, own, settings), expected);
+        prop_assert_eq!(what_if(&steps, &recorded, own, settings), expected);
     }
 }
 
-/// A night of one ticket and one scan that was denied for `reason`, under settings.
+/// An event with one ticket and one scan that was denied for `reason`, under settings.
 fn one_denial(reason: Reason, change: impl FnOnce(&mut Ticket), settings: OtherSettings) -> Option<Reason> {
-    let mut night = OtherNight::new(event(), [gate(3)], settings, WINDOW);
+    let mut what_if_event = WhatIfEvent::new(event(), [gate(3)], settings, WINDOW);
     let mut only = ticket().ticket;
     change(&mut only);
-    night.add_ticket(only);
-    night.decide(&RecordedScan {
+    what_if_event.add_ticket(only);
+    what_if_event.decide(&RecordedScan {
         scan_id: ScanId::from_uuid(Uuid::from_u128(1)),
         ticket_code: Some(ticket().ticket.code),
         gate_id: gate(3).id,

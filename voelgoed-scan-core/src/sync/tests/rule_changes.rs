@@ -227,23 +227,23 @@ proptest! {
         other in prop::collection::vec(0..2000_i64, 14),
     ) {
         let run = |arrivals: &[i64]| {
-            let mut night = Vec::new();
+            let mut history = Vec::new();
             for (index, (seconds, reentry, ticket, limit, starts_at)) in changes.iter().enumerate() {
                 // Before the scans of the same second.
-                night.push((*seconds, 0, index, Happening::Policy(*reentry)));
-                night.push((*seconds, 1, index, Happening::Limit(*ticket, *limit)));
-                night.push((*seconds, 1, index, Happening::Days(starts_at)));
+                history.push((*seconds, 0, index, Happening::Policy(*reentry)));
+                history.push((*seconds, 1, index, Happening::Limit(*ticket, *limit)));
+                history.push((*seconds, 1, index, Happening::Days(starts_at)));
             }
             for (index, (step, arrival)) in steps.iter().zip(arrivals).enumerate() {
                 if step.online {
-                    night.push((step.seconds, 2, index, Happening::Online(*step)));
+                    history.push((step.seconds, 2, index, Happening::Online(*step)));
                 }
                 // After the scans that the server answered, so that it answers the same.
-                night.push((900 + arrival, 3, index, Happening::Upload(*step)));
+                history.push((900 + arrival, 3, index, Happening::Upload(*step)));
             }
-            night.sort_by_key(|(seconds, kind, index, _)| (*seconds, *kind, *index));
+            history.sort_by_key(|(seconds, kind, index, _)| (*seconds, *kind, *index));
             let mut database = TestDatabase::new(Reentry::Never, entry_limit);
-            for (seconds, _, _, happening) in night {
+            for (seconds, _, _, happening) in history {
                 database.happen(happening, seconds);
             }
             for step in steps.iter().filter(|step| step.undone) {

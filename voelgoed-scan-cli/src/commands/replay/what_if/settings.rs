@@ -15,7 +15,7 @@ const NAMES: &str = "reentry, capacity, gate_capacity, entry_limit, dedup_window
 /// The deduplication window of a server that sets none.
 const DEFAULT_DEDUP_WINDOW: Duration = Duration::from_mins(5);
 
-/// The settings under which a night is decided.
+/// The settings under which the scans of an event are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands::replay) struct Settings {
     pub(super) other: OtherSettings,

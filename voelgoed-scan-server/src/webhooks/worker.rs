@@ -29,8 +29,8 @@ const BATCH_DELAY: Duration = Duration::from_millis(20);
 /// The pause after the database failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The lane of a webhook.
-pub(super) struct Lane {
+/// The worker of a webhook.
+pub(super) struct Worker {
     webhook: WebhookKey,
     shared: Arc<Shared>,
     signal: Arc<Signal>,
@@ -42,7 +42,7 @@ pub(super) struct Lane {
     settled: Vec<SettledDelivery>,
 }
 
-impl Lane {
+impl Worker {
     pub(super) fn new(webhook: WebhookKey, shared: Arc<Shared>, signal: Arc<Signal>) -> Self {
         Self {
             webhook,
@@ -55,7 +55,7 @@ impl Lane {
         }
     }
 
-    /// Whether there may be deliveries that the lane has not looked for. Resets the signal.
+    /// Whether there may be deliveries that the worker has not looked for. Resets the signal.
     pub(super) fn has_signal(&self) -> bool {
         !self.shared.stopping.is_cancelled() && self.signal.is_due.swap(false, Ordering::AcqRel)
     }
@@ -98,7 +98,7 @@ impl Lane {
         self.stop().await;
     }
 
-    /// Takes places for as many attempts as may start. Waits for one if the lane has nothing else to do.
+    /// Takes places for as many attempts as may start. Waits for one if the worker has nothing else to do.
     async fn free_places(&self) -> Vec<OwnedSemaphorePermit> {
         let all = if self.concurrency.is_failing() {
             &self.shared.failing_places
@@ -150,7 +150,7 @@ impl Lane {
         });
     }
 
-    /// Waits for results, or where the lane could send more, for deliveries.
+    /// Waits for results, or where the worker could send more, for deliveries.
     async fn wait(&mut self, is_drained: bool) {
         tokio::select! {
             ended = self.attempts.join_next() => {

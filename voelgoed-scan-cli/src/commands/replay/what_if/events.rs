@@ -1,28 +1,28 @@
-//! The nights of the events in a file, each read from the server when its first scan comes.
+//! The events of the scans in a file, each read from the server when its first scan comes.
 
 use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 use voelgoed_scan_core::model::{Event, EventId, Gate, GateId, Reason, TicketListing};
-use voelgoed_scan_core::rules::{OtherNight, RecordedScan};
+use voelgoed_scan_core::rules::{RecordedScan, WhatIfEvent};
 
 use super::Settings;
 use crate::client::Client;
 use crate::commands::replay::past_scan::PastScan;
 use crate::failure::Failure;
 
-/// The nights of all events.
-pub(super) struct Nights {
+/// All events.
+pub(super) struct WhatIfEvents {
     client: Client,
     settings: Settings,
-    nights: HashMap<EventId, Night>,
+    events: HashMap<EventId, KnownEvent>,
     /// The events of each gate, read when a line does not name its event.
     events_of_gates: Option<HashMap<GateId, Vec<EventId>>>,
 }
 
-/// The night of an event, and its time zone where it is known.
-struct Night {
-    rules: OtherNight,
+/// An event whose scans are decided again, and its time zone where it is known.
+struct KnownEvent {
+    rules: WhatIfEvent,
     zone: Option<TimeZone>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Decided {
     pub(super) zone: Option<TimeZone>,
 }
 
-impl Night {
+impl KnownEvent {
     fn decide(&mut self, recorded: &RecordedScan) -> Option<Decided> {
         Some(Decided {
             reason: self.rules.decide(recorded)?,
@@ -43,12 +43,12 @@ impl Night {
     }
 }
 
-impl Nights {
+impl WhatIfEvents {
     pub(super) fn new(client: Client, settings: Settings) -> Self {
         Self {
             client,
             settings,
-            nights: HashMap::new(),
+            events: HashMap::new(),
             events_of_gates: None,
         }
     }
@@ -64,20 +64,20 @@ impl Nights {
             Some(event) => event,
             None => self.event_of(scan.gate_id, number).await?,
         };
-        if let Some(night) = self.nights.get_mut(&event) {
-            return Ok(night.decide(recorded));
+        if let Some(known) = self.events.get_mut(&event) {
+            return Ok(known.decide(recorded));
         }
-        let night = self.read(event).await?;
-        Ok(self.nights.entry(event).or_insert(night).decide(recorded))
+        let known = self.read(event).await?;
+        Ok(self.events.entry(event).or_insert(known).decide(recorded))
     }
 
     /// Reads an event with its gates and tickets.
-    async fn read(&self, id: EventId) -> Result<Night, Failure> {
+    async fn read(&self, id: EventId) -> Result<KnownEvent, Failure> {
         let path = format!("/api/v1/events/{id}");
         let event: Event = self.client.get(&path).await?;
         let gates: Vec<Gate> = self.client.all(&format!("{path}/gates")).await?;
         let zone = event.time_zone.zone();
-        let mut rules = OtherNight::new(
+        let mut rules = WhatIfEvent::new(
             event,
             gates,
             self.settings.other.clone(),
@@ -91,7 +91,7 @@ impl Nights {
                 Ok(())
             })
             .await?;
-        Ok(Night { rules, zone })
+        Ok(KnownEvent { rules, zone })
     }
 
     /// The only event that has a gate.
