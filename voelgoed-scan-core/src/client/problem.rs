@@ -67,7 +67,7 @@ impl ProblemCode {
             }
             Self::StorageFull => "The phone's storage is full. Delete photos or apps, then scan again.",
             Self::StorageReplaced => {
-                "The phone's database was damaged and was set aside. Find a network and hand in its scans."
+                "The phone's database was damaged and was set aside. Find a network and upload its scans."
             }
             Self::NoActiveSession => "Choose an event and a gate to start scanning.",
             Self::ClockMoved => "The phone's clock was changed. Set it to automatic time.",

@@ -33,7 +33,7 @@ pub(crate) enum Rule {
     StorageRecovers,
     /// The app opens, whatever state its files are in.
     AppOpens,
-    /// Nothing waits for ever: after the network is back, everything is handed in.
+    /// Nothing waits for ever: after the network is back, everything is uploaded.
     EverythingIsHandedIn,
     /// Every verdict shown is on the server's record as it was shown.
     EveryVerdictIsOnRecord,

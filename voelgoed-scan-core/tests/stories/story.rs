@@ -33,7 +33,7 @@ pub(super) struct Known {
     disk_is_full: bool,
     /// What it had been told when its disk became full.
     stored: Told,
-    /// Its database was damaged: it may have lost what was not handed in.
+    /// Its database was damaged: it may have lost what was not uploaded.
     damaged: bool,
     /// The event and the gate at which it works: 0 or 1.
     place: usize,

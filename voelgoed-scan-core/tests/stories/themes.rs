@@ -113,7 +113,7 @@ impl Scene {
     }
 
     pub(super) async fn sync(&self, phone: usize) -> voelgoed_scan_core::client::SyncReport {
-        self.phones[phone].client.sync().await.expect("it is handed in")
+        self.phones[phone].client.sync().await.expect("it is uploaded")
     }
 
     /// Kills the app and opens it again.

@@ -240,7 +240,7 @@ async fn an_app_that_is_too_old_decides_by_itself_and_hands_in() {
     assert_eq!(
         (state.waiting, state.online),
         (0, false),
-        "its scans are handed in"
+        "its scans are uploaded"
     );
     let problem = state.problem.expect("a problem");
     assert_eq!(problem.code, ProblemCode::UpgradeRequired);

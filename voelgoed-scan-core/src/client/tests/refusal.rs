@@ -64,7 +64,7 @@ async fn a_refusal_is_heeded_whatever_the_phone_asked_and_uploads_go_on() {
         } else {
             phone.sync().await.expect_err("the health report is refused");
         }
-        assert_eq!(fixture.server.uploaded().len(), 1, "{asked}: it was handed in");
+        assert_eq!(fixture.server.uploaded().len(), 1, "{asked}: it was uploaded");
         fixture.server.set(Network::Down);
         fixture.later();
         assert_eq!(scan(&fixture, &phone, 2).await, refused(), "{asked}");

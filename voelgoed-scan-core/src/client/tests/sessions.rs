@@ -68,7 +68,7 @@ async fn an_offline_phone_that_comes_back_hears_of_the_end_before_it_scans() {
     fixture.server.set(Network::Up);
     fixture.later();
     assert_eq!(fixture.code(&phone, 2).await, "no_active_session");
-    assert_eq!(fixture.server.uploaded().len(), 1, "its scans are handed in");
+    assert_eq!(fixture.server.uploaded().len(), 1, "its scans are uploaded");
 }
 
 #[tokio::test]

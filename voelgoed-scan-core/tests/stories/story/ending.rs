@@ -1,4 +1,4 @@
-//! The end of a story: the network is back, everything is handed in, and the server's record is compared with what was
+//! The end of a story: the network is back, everything is uploaded, and the server's record is compared with what was
 //! shown.
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +14,7 @@ use crate::link::Weather;
 use crate::phone::Shown;
 use crate::rules::Rule;
 
-/// How often a phone tries to hand in its scans at the end.
+/// How often a phone tries to upload its scans at the end.
 const ATTEMPTS: usize = 10;
 
 impl Story {

@@ -96,7 +96,7 @@ fn a_revoked_phone_stops_and_still_hands_in() {
         scene.set(0, Network::Online);
         later(120).await;
         assert_eq!(scene.error(0, 1).await, "device_inactive");
-        // Handing in may end with the refusal of what follows it.
+        // An upload may end with the refusal of what follows it.
         let _ = scene.phones[0].client.sync().await;
         assert_eq!(scene.phones[0].client.state().await.expect("a state").waiting, 0);
         assert!(scene.office.records().await.is_empty(), "it is in quarantine");

@@ -57,7 +57,7 @@ fn a_ticket_at_two_phones_that_cannot_talk_is_a_conflict_and_two_people() {
             scene.set(phone, Network::Online);
         }
         later(120).await;
-        // The loser hands in last and is told at once.
+        // The loser uploads last and is told at once.
         assert_eq!(scene.sync(0).await.conflicts, 0);
         assert_eq!(scene.sync(1).await.conflicts, 1);
         let conflicts = scene.office.conflicts().await;

@@ -1,4 +1,4 @@
-//! Scans have the right time whatever happens to the wall clock, and they are handed in with their age.
+//! Scans have the right time whatever happens to the wall clock, and they are uploaded with their age.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
