@@ -132,8 +132,8 @@ pub struct Config {
     )]
     pub tls_key: Option<PathBuf>,
 
-    /// The proxies whose X-Forwarded-For or Forwarded headers name the address of the client: addresses or networks such as
-    /// 10.0.0.0/8; repeatable, or with commas.
+    /// The proxies whose X-Forwarded-For header names the address of the client: addresses or networks such as 10.0.0.0/8;
+    /// repeatable, or with commas.
     #[arg(
         long = "trusted-proxy",
         env = "VOELGOED_SCAN_TRUSTED_PROXY",
