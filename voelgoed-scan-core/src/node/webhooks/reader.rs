@@ -21,8 +21,23 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How many events are read at a time.
 const CONCURRENT_READS: usize = 4;
 
+/// While scans wait, the feeds of a webhook with so many pending deliveries are not read: it could not send them yet. So a receiver
+/// that hangs, or that is slower than the scans, costs them little.
+pub(super) const PENDING_WHILE_BUSY: i64 = 2_000;
+
 /// How often a node looks which organizations have webhooks.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What came of reading a page of a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PageRead {
+    /// There may be more.
+    More,
+    /// The feed was read to its end.
+    End,
+    /// The feed has to wait until fewer deliveries are pending, or fewer scans wait.
+    Postponed,
+}
 
 impl Webhooks {
     pub(super) async fn read_new_scans(self: Arc<Self>) {
@@ -66,19 +81,27 @@ impl Webhooks {
                 organization_id,
                 webhook_id: webhook.id,
             };
-            if self.read_page(key, event).await? {
+            // A feed that is postponed is read after its next scan, or by the upkeep.
+            if self.read_page(key, event).await? == PageRead::More {
                 self.feed.unread_by_webhooks().mark((organization_id, event));
             }
         }
         Ok(())
     }
 
-    /// Reads a page of a feed for a webhook. Returns whether there may be more.
-    pub(super) async fn read_page(&self, webhook: WebhookKey, event: EventId) -> Result<bool, StoreError> {
+    /// Reads a page of a feed for a webhook.
+    pub(super) async fn read_page(
+        &self,
+        webhook: WebhookKey,
+        event: EventId,
+    ) -> Result<PageRead, StoreError> {
         let permit = self
             .bulk_writes
             .start_chunk(webhook.organization_id, BulkKind::Background)
             .await;
+        if permit.delays_scans() && self.has_much_pending(webhook).await? {
+            return Ok(PageRead::Postponed);
+        }
         let limit = permit.max_items();
         Ok(match self.store.read_feed_page(webhook, event, limit).await? {
             FeedPage::Read {
@@ -90,11 +113,19 @@ impl Webhooks {
                 if deliveries > 0 {
                     self.notify_enqueued();
                 }
-                has_more
+                if has_more { PageRead::More } else { PageRead::End }
             }
-            FeedPage::Lost => true,
-            FeedPage::End => false,
+            FeedPage::Lost => PageRead::More,
+            FeedPage::End => PageRead::End,
         })
+    }
+
+    async fn has_much_pending(&self, webhook: WebhookKey) -> Result<bool, StoreError> {
+        let pending = self
+            .store
+            .count_pending_deliveries(webhook, PENDING_WHILE_BUSY)
+            .await?;
+        Ok(pending >= PENDING_WHILE_BUSY)
     }
 
     /// Looks from time to time which organizations have webhooks, because other nodes change them too.

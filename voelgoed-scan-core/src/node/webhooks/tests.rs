@@ -3,6 +3,7 @@
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 
+use super::reader::{PENDING_WHILE_BUSY, PageRead};
 use super::upkeep::{MAX_PENDING, RUNS_PER_COUNT};
 use super::*;
 use crate::model::{
@@ -199,5 +200,26 @@ async fn a_webhook_whose_upkeep_fails_keeps_no_other_waiting() {
     }
     assert!(node.scanner.webhooks().keep_up(1).await.is_err());
     assert_eq!((node.pending(failing).await, node.pending(other).await), (1, 0));
+    node.scanner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feeds_of_a_webhook_with_much_pending_are_not_read_while_scans_wait() {
+    let mut node = Node::start().await;
+    let webhook = node.webhook().await;
+    let webhooks = Arc::clone(node.scanner.webhooks());
+    let event = uuid::Uuid::from_u128(1).into();
+    let organization = node.organization;
+    let busy = async || {
+        let read = webhooks.read_page(webhook, event);
+        let read = webhooks.bulk_writes.run_among_scans(organization, read).await;
+        read.expect("the feed is read")
+    };
+    node.insert(webhook, PENDING_WHILE_BUSY - 1).await;
+    assert_eq!(busy().await, PageRead::End);
+    node.insert(webhook, 1).await;
+    assert_eq!(busy().await, PageRead::Postponed);
+    let quiet = webhooks.read_page(webhook, event).await;
+    assert_eq!(quiet.expect("the feed is read"), PageRead::End);
     node.scanner.shutdown().await;
 }

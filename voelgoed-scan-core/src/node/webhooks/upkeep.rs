@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Webhooks;
+use super::reader::PageRead;
 use crate::model::{DisabledReason, EventId, OrganizationId};
 use crate::node::write_queue::BulkKind;
 use crate::store::{StoreError, WebhookKey, WebhookState};
@@ -29,7 +30,7 @@ impl Webhooks {
     pub(super) async fn keep_up(&self, run: u32) -> Result<(), StoreError> {
         let mut outcome = Ok(());
         for (webhook, event) in self.store.webhook_feeds_ahead(FEEDS_PER_RUN).await? {
-            outcome = outcome.and(self.read_to_the_end(webhook, event).await);
+            outcome = outcome.and(self.read_feed(webhook, event).await);
         }
         let states = self.store.webhook_states().await?;
         for (webhook, state) in &states {
@@ -54,8 +55,8 @@ impl Webhooks {
         outcome
     }
 
-    async fn read_to_the_end(&self, webhook: WebhookKey, event: EventId) -> Result<(), StoreError> {
-        while self.read_page(webhook, event).await? {}
+    async fn read_feed(&self, webhook: WebhookKey, event: EventId) -> Result<(), StoreError> {
+        while self.read_page(webhook, event).await? == PageRead::More {}
         Ok(())
     }
 

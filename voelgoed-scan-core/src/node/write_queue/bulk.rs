@@ -111,9 +111,15 @@ pub(crate) struct BulkPermit {
     scope: ScopeKey,
     kind: BulkKind,
     started: Instant,
+    delays_scans: bool,
 }
 
 impl BulkPermit {
+    /// Whether scans waited when the chunk started.
+    pub(crate) fn delays_scans(&self) -> bool {
+        self.delays_scans
+    }
+
     /// The maximum number of items (scans or lines) of the chunk.
     pub(crate) fn max_items(&self) -> usize {
         self.bulk_writes.size(self.kind).items()
@@ -221,7 +227,12 @@ impl BulkWrites {
                 .state
                 .lock()
                 .next_chunk(self.0.contention.max_chunks(), now);
-            let Some((scope, WaitingChunk { kind, reply })) = next else {
+            let Some(NextChunk {
+                scope,
+                chunk: WaitingChunk { kind, reply },
+                delays_scans,
+            }) = next
+            else {
                 return;
             };
             // A caller that has gone away drops its permit, which ends the chunk. The lock is not held here.
@@ -230,6 +241,7 @@ impl BulkWrites {
                 scope,
                 kind,
                 started: now,
+                delays_scans,
             });
         }
     }
@@ -242,6 +254,28 @@ impl BulkWrites {
         waiting.map(VecDeque::len).sum()
     }
 
+    /// Runs bulk work of an organization while its scans wait and are written.
+    #[cfg(test)]
+    pub(crate) async fn run_among_scans<T>(
+        &self,
+        organization: OrganizationId,
+        work: impl Future<Output = T>,
+    ) -> T {
+        self.scans_started(organization);
+        let writes = async {
+            loop {
+                self.scans_written(organization);
+                tokio::task::yield_now().await;
+            }
+        };
+        let done = tokio::select! {
+            done = work => done,
+            () = writes => unreachable!("scans are written for ever"),
+        };
+        self.scans_ended(organization);
+        done
+    }
+
     /// How many scopes are tracked.
     #[cfg(test)]
     fn tracked_scopes(&self) -> usize {
@@ -252,6 +286,12 @@ impl BulkWrites {
 struct WaitingChunk {
     kind: BulkKind,
     reply: oneshot::Sender<BulkPermit>,
+}
+
+struct NextChunk {
+    scope: ScopeKey,
+    chunk: WaitingChunk,
+    delays_scans: bool,
 }
 
 #[derive(Default)]
@@ -301,11 +341,7 @@ impl Scope {
 
 impl State {
     /// Removes the next chunk that may start, and counts it as running.
-    fn next_chunk(
-        &mut self,
-        (max_fast, max_all): (usize, usize),
-        now: Instant,
-    ) -> Option<(ScopeKey, WaitingChunk)> {
+    fn next_chunk(&mut self, (max_fast, max_all): (usize, usize), now: Instant) -> Option<NextChunk> {
         let is_fast = |started: &&Instant| **started + SLOW_AFTER > now;
         while self.running.len() < max_all && self.running.values().filter(is_fast).count() < max_fast {
             let ready = |(key, scope): (&ScopeKey, &Scope)| scope.may_start().then_some(*key);
@@ -317,9 +353,14 @@ impl State {
             scope.scan_writes_ahead = 0;
             if let Some(chunk) = scope.take_next() {
                 scope.chunk_running = true;
+                let delays_scans = scope.scanning > 0;
                 self.running.insert(key, now);
                 self.last = key;
-                return Some((key, chunk));
+                return Some(NextChunk {
+                    scope: key,
+                    chunk,
+                    delays_scans,
+                });
             }
             self.remove_if_idle(key);
         }
