@@ -15,14 +15,17 @@ mod tests;
 mod unread;
 mod upkeep;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::node::background::OneNodeTask;
 use crate::node::feed::Feed;
 use crate::node::write_queue::BulkWrites;
-use crate::store::Store;
+use crate::store::{Store, WebhookKey};
 pub(crate) use unread::UnreadFeeds;
 
 /// The webhooks of this node.
@@ -30,6 +33,8 @@ pub struct Webhooks {
     store: Arc<dyn Store>,
     feed: Arc<Feed>,
     bulk_writes: BulkWrites,
+    /// The webhooks whose feeds wait, and since when.
+    postponed: Mutex<HashMap<WebhookKey, Instant>>,
     /// Something may be due.
     enqueued: Notify,
 }
@@ -41,6 +46,7 @@ impl Webhooks {
             store,
             feed,
             bulk_writes,
+            postponed: Mutex::default(),
             enqueued: Notify::new(),
         });
         tokio::spawn(Arc::clone(&webhooks).read_new_scans());

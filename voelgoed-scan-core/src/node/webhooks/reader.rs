@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Webhooks;
 use crate::bus::EventKey;
@@ -23,7 +23,10 @@ const CONCURRENT_READS: usize = 4;
 
 /// While scans wait, the feeds of a webhook with so many pending deliveries are not read: it could not send them yet. So a receiver
 /// that hangs, or that is slower than the scans, costs them little.
-pub(super) const PENDING_WHILE_BUSY: i64 = 2_000;
+pub(super) const PENDING_WHILE_BUSY: i64 = 1_000;
+
+/// How long the feeds of such a webhook are left alone.
+const POSTPONEMENT: Duration = Duration::from_millis(250);
 
 /// How often a node looks which organizations have webhooks.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -95,11 +98,15 @@ impl Webhooks {
         webhook: WebhookKey,
         event: EventId,
     ) -> Result<PageRead, StoreError> {
+        if self.is_postponed(webhook) {
+            return Ok(PageRead::Postponed);
+        }
         let permit = self
             .bulk_writes
             .start_chunk(webhook.organization_id, BulkKind::Background)
             .await;
         if permit.delays_scans() && self.has_much_pending(webhook).await? {
+            self.postpone(webhook);
             return Ok(PageRead::Postponed);
         }
         let limit = permit.max_items();
@@ -118,6 +125,19 @@ impl Webhooks {
             FeedPage::Lost => PageRead::More,
             FeedPage::End => PageRead::End,
         })
+    }
+
+    fn is_postponed(&self, webhook: WebhookKey) -> bool {
+        let postponed = self.postponed.lock();
+        postponed
+            .get(&webhook)
+            .is_some_and(|since| since.elapsed() < POSTPONEMENT)
+    }
+
+    fn postpone(&self, webhook: WebhookKey) {
+        let mut postponed = self.postponed.lock();
+        postponed.retain(|_, since| since.elapsed() < POSTPONEMENT);
+        postponed.insert(webhook, Instant::now());
     }
 
     async fn has_much_pending(&self, webhook: WebhookKey) -> Result<bool, StoreError> {
