@@ -6,8 +6,9 @@
 //!   starts again at 1.
 //! - The new log continues the old one. If its end cannot be read, the new log starts far beyond it: the server then sees
 //!   a gap, never one number for two scans.
-//! - What can be read of the old database is taken over. What cannot is reported: a verdict carries a warning until a
-//!   manifest contains what the phone had uploaded.
+//! - What can be read of the old database is taken over, and what a scanner in use knows of the device: whether the server
+//!   refuses it, its session, scope, permission and clock. Scans that cannot be read are reported: a verdict carries a
+//!   warning until a manifest contains what the phone had uploaded.
 
 use std::ffi::OsString;
 use std::fs;
@@ -83,10 +84,14 @@ impl OfflineScanner {
         state.log = replace(&self.setup, self.clock(), &error).await?;
         state.replaced = state.log.replacements().await?;
         state.lost_at = state.log.lost_at().await?;
-        if !state.scope.is_any() {
-            state.log.set_scope(&state.scope).await?;
-        }
-        Ok(())
+        // Of this the new database has at most what could be read of the old one.
+        let stored = state.log.device().await?;
+        state.stored_session = stored.session;
+        state.stored_refusal = stored.refusal;
+        state.stored_can_override = stored.can_override;
+        state.stored_scope = state.log.scope().await?;
+        Self::store_device(state).await?;
+        state.log.set_clock(&state.clock).await
     }
 }
 
@@ -180,7 +185,7 @@ impl Marker {
             Some(tail) => tail,
             None => beyond_every_log(self.replaced_at),
         };
-        log.take_over(&self.target, self.replaced_at, &self.code, &tail)
+        log.take_over(setup, &self.target, self.replaced_at, &self.code, &tail)
             .await?;
         fs::remove_file(Self::path(&setup.file))?;
         Ok(log)

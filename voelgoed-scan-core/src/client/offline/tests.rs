@@ -2,6 +2,7 @@ mod attempts;
 mod clock;
 mod daily;
 mod decision;
+mod device_state;
 mod disk;
 mod golden;
 mod heard_online;

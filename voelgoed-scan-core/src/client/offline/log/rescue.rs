@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteRow, SqliteValueRef};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _};
 
 use crate::client::offline::log::{DeviceLog, LogTail, Transaction, database, invalid_column};
-use crate::client::{OfflineError, StorageReplacement};
+use crate::client::{OfflineError, OfflineScannerSetup, StorageReplacement};
 use crate::model::Timestamp;
 use crate::sync::LinkHash;
 
@@ -36,19 +36,32 @@ struct Table {
 
 macro_rules! table {
     ($name:literal, waiting: $waiting:literal, recent: $recent:literal) => {
+        table!($name, $name, waiting: $waiting, recent: $recent)
+    };
+    ($read:literal, $written:literal, waiting: $waiting:literal, recent: $recent:literal) => {
         Table {
-            forward: include_str!(concat!("../statements/rescue/select_", $name, ".sql")),
-            backward: include_str!(concat!("../statements/rescue/select_", $name, "_backward.sql")),
-            insert: include_str!(concat!("../statements/rescue/insert_", $name, ".sql")),
+            forward: include_str!(concat!("../statements/rescue/select_", $read, ".sql")),
+            backward: include_str!(concat!("../statements/rescue/select_", $read, "_backward.sql")),
+            insert: include_str!(concat!("../statements/rescue/insert_", $written, ".sql")),
             is_waiting: $waiting,
             is_recent: $recent,
         }
     };
 }
 
-const TABLES: &[Table] = &[
+/// The scans as the first version of this database has them, with fewer columns.
+const FIRST_SCANS: &[Table] = &[
+    table!("first_scans", "scans", waiting: true, recent: false),
+    table!("first_rejected", "rejected", waiting: false, recent: false),
+];
+
+const SCANS: &[Table] = &[
     table!("scans", waiting: true, recent: false),
     table!("rejected", waiting: false, recent: false),
+];
+
+/// All other tables, but for the device's own state and for conflicts, which the server tells again.
+const TABLES: &[Table] = &[
     table!("passages", waiting: false, recent: false),
     table!("attempts", waiting: false, recent: true),
     table!("server_facts", waiting: false, recent: true),
@@ -56,6 +69,7 @@ const TABLES: &[Table] = &[
     table!("server_verdicts", waiting: false, recent: true),
     table!("manifest_parts", waiting: false, recent: true),
     table!("manifest_uses", waiting: false, recent: true),
+    table!("replaced_databases", waiting: false, recent: true),
 ];
 
 impl DeviceLog {
@@ -94,10 +108,11 @@ impl DeviceLog {
         Ok(rescue)
     }
 
-    /// Takes over what can be read of a database that was set aside, and continues its log, in one transaction. Does
-    /// nothing if that was done before.
+    /// Takes over what can be read of a database that was set aside, with the device's own state, and continues its log, in one
+    /// transaction. Does nothing if that was done before.
     pub(in crate::client::offline) async fn take_over(
         &mut self,
+        setup: &OfflineScannerSetup,
         file: &Path,
         replaced_at: Timestamp,
         code: &str,
@@ -112,6 +127,7 @@ impl DeviceLog {
         if transaction.execute_counted(statement).await? == 0 {
             return self.commit(transaction).await;
         }
+        transaction.take_over_device(setup, file).await?;
         let rescue = transaction.rescue_from(file).await?;
         transaction.record_rescue(path, rescue).await?;
         let statement = sqlx::query(include_str!("../statements/update_log_base.sql"))
@@ -178,6 +194,18 @@ async fn open_old(file: &Path) -> Result<SqliteConnection, OfflineError> {
     Ok(connection)
 }
 
+async fn close_old(old: SqliteConnection) {
+    if let Err(error) = old.close().await {
+        tracing::debug!(%error, "the old database was not closed cleanly");
+    }
+}
+
+/// Whether the first version wrote a database. If its schema cannot be read, nothing can.
+async fn is_first_version(old: &mut SqliteConnection) -> bool {
+    let column = "select 1 from pragma_table_info('scans') where name = 'event_id'";
+    matches!(sqlx::query(column).fetch_optional(old).await, Ok(None))
+}
+
 impl Transaction {
     async fn record_rescue(&mut self, path: String, rescue: Rescue) -> Result<(), OfflineError> {
         let statement = sqlx::query(include_str!("../statements/update_replacement.sql"))
@@ -185,6 +213,36 @@ impl Transaction {
             .bind(i64::try_from(rescue.scans).unwrap_or(i64::MAX))
             .bind(rescue.complete);
         self.execute(statement).await
+    }
+
+    /// Takes over the device's own state: its clock, session, permissions, and whether the server refuses it. What cannot be read
+    /// the server tells again.
+    async fn take_over_device(
+        &mut self,
+        setup: &OfflineScannerSetup,
+        file: &Path,
+    ) -> Result<(), OfflineError> {
+        let Ok(mut old) = open_old(file).await else {
+            return Ok(());
+        };
+        let device = sqlx::query(include_str!("../statements/rescue/select_device.sql"))
+            .bind(setup.organization_id.as_uuid())
+            .bind(setup.device_id.as_uuid())
+            .fetch_optional(&mut old)
+            .await;
+        if let Ok(Some(device)) = device {
+            let update = include_str!("../statements/rescue/update_device.sql");
+            self.copy_row(&device, update).await?;
+            let scope = sqlx::query(include_str!("../statements/select_device_scope.sql"))
+                .fetch_optional(&mut old)
+                .await;
+            if let Ok(Some(scope)) = scope {
+                let upsert = include_str!("../statements/upsert_device_scope.sql");
+                self.copy_row(&scope, upsert).await?;
+            }
+        }
+        close_old(old).await;
+        Ok(())
     }
 
     async fn rescue_from(&mut self, file: &Path) -> Result<Rescue, OfflineError> {
@@ -195,16 +253,19 @@ impl Transaction {
         let Ok(mut old) = open_old(file).await else {
             return Ok(Rescue::default());
         };
-        for table in TABLES {
+        let scans = if is_first_version(&mut old).await {
+            FIRST_SCANS
+        } else {
+            SCANS
+        };
+        for table in scans.iter().chain(TABLES) {
             let (written, complete) = self.copy(&mut old, table).await?;
             if table.is_waiting {
                 rescue.scans += written;
             }
             rescue.complete &= complete;
         }
-        if let Err(error) = old.close().await {
-            tracing::debug!(%error, "the old database was not closed cleanly");
-        }
+        close_old(old).await;
         Ok(rescue)
     }
 

@@ -1,6 +1,8 @@
 -- Selects the scans that the server did not accept of a database that was set aside, from its end.
 -- An index may be damaged, so the table itself is read.
-select sequence, scan_id, payload_sha256, direction, sent, link, verdict, status, errors
+select
+    sequence, scan_id, payload_sha256, direction, sent, link, verdict, status, errors,
+    event_id, seen
 from scans not indexed
 where status in ('rejected', 'quarantined')
 order by sequence desc
