@@ -16,6 +16,7 @@ mod old_files;
 mod rejected;
 mod replacement;
 mod retention;
+mod server_facts;
 mod upload;
 
 use std::num::NonZeroU8;
