@@ -8,7 +8,8 @@
 //! - One chunk of a scope runs at a time, and a node runs at most [`MAX_CHUNKS`], besides those that have run for longer
 //!   than [`SLOW_AFTER`], because they probably wait for a lock.
 //! - A chunk starts while no scan of its scope is queued or being written. A chunk that has waited for
-//!   [`MAX_SCAN_WRITES_AHEAD`] writes of scans starts nevertheless, so scans delay bulk work but never stop it.
+//!   [`MAX_SCAN_WRITES_AHEAD`] writes of scans starts nevertheless, so scans delay bulk work but never stop it. Work in the
+//!   background, for which nobody waits, lets more writes ahead.
 //! - The organizations of a scope take turns, and so do the scopes. Within an organization, chunks start in the order in
 //!   which they were requested.
 //! - The size of a chunk follows the time that the chunks before it took, so that a scan that arrives during a chunk
@@ -38,6 +39,9 @@ const SLOW_AFTER: Duration = Duration::from_millis(250);
 
 /// After how many writes of scans a waiting chunk starts although scans are waiting.
 const MAX_SCAN_WRITES_AHEAD: u32 = 8;
+
+/// The same where all chunks that wait are work in the background.
+const MAX_SCAN_WRITES_AHEAD_OF_BACKGROUND: u32 = 16;
 
 /// How long a chunk should take where it stops the scans of all organizations.
 const TARGET_OF_EXCLUSIVE_CHUNKS: Duration = Duration::from_millis(20);
@@ -318,8 +322,17 @@ struct Scope {
 
 impl Scope {
     fn may_start(&self) -> bool {
-        let scans_give_way = self.scanning == 0 || self.scan_writes_ahead >= MAX_SCAN_WRITES_AHEAD;
+        let scans_give_way = self.scanning == 0 || self.scan_writes_ahead >= self.max_scan_writes_ahead();
         !self.waiting.is_empty() && !self.chunk_running && scans_give_way
+    }
+
+    fn max_scan_writes_ahead(&self) -> u32 {
+        let mut chunks = self.waiting.values().flatten();
+        if chunks.all(|chunk| chunk.kind == BulkKind::Background) {
+            MAX_SCAN_WRITES_AHEAD_OF_BACKGROUND
+        } else {
+            MAX_SCAN_WRITES_AHEAD
+        }
     }
 
     /// Removes the first chunk, whose caller still waits, of the next organization.

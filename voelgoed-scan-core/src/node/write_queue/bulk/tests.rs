@@ -79,15 +79,42 @@ async fn a_chunk_starts_after_some_writes_of_scans_even_if_scans_never_stop() {
     for contention in [Contention::Database, Contention::Organization] {
         let bulk = BulkWrites::new(contention);
         bulk.scans_started(organization(1));
-        for _ in 0..2 {
-            let mut chunk = pin!(bulk.start_chunk(organization(1), BulkKind::Upload));
-            for _ in 0..MAX_SCAN_WRITES_AHEAD {
-                assert!(poll(chunk.as_mut()).is_none(), "{contention:?}");
+        for (kind, writes_ahead) in [
+            (BulkKind::Upload, 8),
+            (BulkKind::Background, 16),
+            (BulkKind::Import, 8),
+        ] {
+            let mut chunk = pin!(bulk.start_chunk(organization(1), kind));
+            for _ in 0..writes_ahead {
+                assert!(poll(chunk.as_mut()).is_none(), "{contention:?}, {kind:?}");
                 bulk.scans_written(organization(1));
             }
-            assert!(poll(chunk.as_mut()).is_some(), "{contention:?}");
+            let permit = poll(chunk.as_mut()).expect("it starts");
+            assert!(permit.delays_scans());
         }
     }
+    let bulk = BulkWrites::new(Contention::Database);
+    let permit = bulk.start_chunk(organization(1), BulkKind::Background).await;
+    assert!(!permit.delays_scans());
+}
+
+#[tokio::test]
+async fn work_in_the_background_lets_no_upload_wait_longer() {
+    let bulk = BulkWrites::new(Contention::Database);
+    bulk.scans_started(organization(1));
+    let mut background = pin!(bulk.start_chunk(organization(1), BulkKind::Background));
+    let mut upload = pin!(bulk.start_chunk(organization(2), BulkKind::Upload));
+    assert!(poll(background.as_mut()).is_none());
+    for _ in 0..8 {
+        assert!(poll(upload.as_mut()).is_none());
+        bulk.scans_written(organization(1));
+    }
+    drop(poll(background.as_mut()).expect("its organization has its turn"));
+    for _ in 0..8 {
+        assert!(poll(upload.as_mut()).is_none());
+        bulk.scans_written(organization(1));
+    }
+    assert!(poll(upload.as_mut()).is_some());
 }
 
 #[tokio::test]
