@@ -306,8 +306,9 @@ impl ScannerClient {
         self.client.set_battery(level);
     }
 
-    /// Deletes the stored credentials, so that the next start needs an enrolment code. Waiting scans stay on disk.
-    pub fn forget(&self) -> Result<(), ScannerError> {
-        Ok(self.client.forget()?)
+    /// Deletes the stored credentials, so that the next start needs an enrolment code. Waiting scans stay on disk, and their
+    /// credentials in the secret store for their upload alone, which follows the next enrolment.
+    pub async fn forget(&self) -> Result<(), ScannerError> {
+        Ok(self.client.forget().await?)
     }
 }

@@ -16,6 +16,7 @@ mod answer;
 mod api;
 mod attempts;
 mod connectivity;
+mod earlier_enrollments;
 mod error;
 mod events;
 mod http;
@@ -53,6 +54,7 @@ use crate::sync::Conflict;
 use api::{ApiClient, ApiRequest, to_json};
 use attempts::Attempts;
 use connectivity::Connectivity;
+use earlier_enrollments::EarlierEnrollments;
 pub use error::ClientError;
 pub use events::{ListedEvent, ListedGate};
 pub use http::HttpTransport;
@@ -99,6 +101,7 @@ pub struct ScannerClient {
     /// Incremented with each change of the state.
     revision: watch::Sender<u64>,
     battery: Arc<Mutex<Option<f64>>>,
+    earlier_enrollments: Arc<EarlierEnrollments>,
     /// The device's settings as the server last sent them.
     device_settings: Arc<Mutex<DeviceSettings>>,
     /// The `ETag` of the manifest that was installed last.
@@ -112,7 +115,7 @@ impl ScannerClient {
     /// Enrols the phone as the device of the enrolment code, stores the credentials and opens the database.
     ///
     /// A code works once. The device's previous token becomes invalid. Scans that an earlier enrolment as another
-    /// device did not upload stay in the database of that device.
+    /// device did not upload are uploaded with its credentials, by [`Self::run`] and [`Self::sync`].
     pub async fn enroll(setup: ClientSetup, uri: &EnrollmentUri) -> Result<Self, ClientError> {
         let server = uri.server.trim_end_matches('/').to_owned();
         if !server.starts_with("https://") && !setup.settings.allow_plain_http {
@@ -142,6 +145,7 @@ impl ScannerClient {
             device_secret,
             manifest_key: answer.manifest_key,
         };
+        earlier_enrollments::keep_present(&setup, credentials.device.id).await?;
         credentials.save(&*setup.secrets)?;
         let can_override = credentials.device.settings.can_override;
         let client = Self::with_credentials(setup, credentials).await?;
@@ -167,23 +171,9 @@ impl ScannerClient {
         setup: ClientSetup,
         credentials: DeviceCredentials,
     ) -> Result<Self, ClientError> {
-        let device = &credentials.device;
-        let partial_manifest = setup.directory.join(format!("{}.manifest-part", device.id));
-        let options = OfflineScannerOptions {
-            clock: Some(Arc::clone(&setup.clock)),
-            manifests_held: setup.settings.manifests_held,
-            token_sha256: credentials.token.hash(),
-            language: setup.language,
-        };
-        let offline_setup = OfflineScannerSetup {
-            file: setup.directory.join(format!("{}.db", device.id)),
-            organization_id: device.organization_id,
-            device_id: device.id,
-            device_name: device.name.to_string(),
-            can_override: device.settings.can_override,
-            manifest_key: *credentials.manifest_key.as_bytes(),
-            device_secret: Some(credentials.device_secret.clone()),
-        };
+        let device = credentials.device.id;
+        let partial_manifest = setup.directory.join(format!("{device}.manifest-part"));
+        let (offline_setup, options) = Self::offline_setup(&setup, &credentials);
         let offline = OfflineScanner::open_with(offline_setup, options).await?;
         let attempts = Attempts::default();
         attempts.resume(offline.unfinished_attempts().await?, &*setup.clock);
@@ -194,6 +184,7 @@ impl ScannerClient {
         Ok(Self {
             connectivity: Arc::new(Connectivity::new(&setup.settings)),
             device_settings: Arc::new(Mutex::new(credentials.device.settings.clone())),
+            earlier_enrollments: Arc::new(EarlierEnrollments::load(&*setup.secrets)?),
             setup,
             credentials: Arc::new(credentials),
             offline: Arc::new(offline),
@@ -211,9 +202,35 @@ impl ScannerClient {
         })
     }
 
+    /// The database of an enrolment, and how it is used.
+    fn offline_setup(
+        setup: &ClientSetup,
+        credentials: &DeviceCredentials,
+    ) -> (OfflineScannerSetup, OfflineScannerOptions) {
+        let device = &credentials.device;
+        let options = OfflineScannerOptions {
+            clock: Some(Arc::clone(&setup.clock)),
+            manifests_held: setup.settings.manifests_held,
+            token_sha256: credentials.token.hash(),
+            language: setup.language,
+        };
+        let offline_setup = OfflineScannerSetup {
+            file: setup.database(device.id),
+            organization_id: device.organization_id,
+            device_id: device.id,
+            device_name: device.name.to_string(),
+            can_override: device.settings.can_override,
+            manifest_key: *credentials.manifest_key.as_bytes(),
+            device_secret: Some(credentials.device_secret.clone()),
+        };
+        (offline_setup, options)
+    }
+
     /// Deletes the stored credentials, so that the next start needs an enrolment code. Keeps the database.
-    pub fn forget(&self) -> Result<(), ClientError> {
-        DeviceCredentials::delete(&*self.setup.secrets)
+    ///
+    /// While scans wait for upload, their credentials are kept for that alone: the next enrolment uploads them.
+    pub async fn forget(&self) -> Result<(), ClientError> {
+        self.end_enrollment().await
     }
 
     /// Returns the device that the phone is enrolled as.

@@ -49,11 +49,12 @@ class Client(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await again.scan(fixture.qr("first"))).reason, scan.Reason.ADMITTED)
         self.secret_store.locked = True
         with self.assertRaises(Error.SecretStoreFailed) as caught:
-            again.forget()
+            await again.forget()
         self.assertIn("the kiosk is locked", caught.exception.reason)
         self.secret_store.locked = False
-        again.forget()
-        self.assertEqual(self.secret_store.secrets, {})
+        await again.forget()
+        # A scan waits: the credentials serve its upload.
+        self.assertEqual(list(self.secret_store.secrets), ["voelgoed-scan.earlier-enrollments"])
 
     async def test_the_server_decides_while_it_is_available_and_otherwise_the_phone(self):
         phone = await scan.ScannerClient.enroll(self.setup, fixture.VALUES["enrollment"])

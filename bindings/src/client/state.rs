@@ -88,6 +88,8 @@ pub struct ClientState {
     pub manifest_progress: Option<TransferProgress>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans of earlier enrolments of this phone, as other devices, that wait for upload.
+    pub earlier_waiting: u64,
     /// The number of scans that the server rejected and that nobody has seen: `rejected` lists them.
     pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
@@ -109,6 +111,7 @@ impl From<core::client::ClientState> for ClientState {
             manifest_age_s,
             manifest_progress,
             waiting,
+            earlier_waiting,
             rejected,
             conflicts,
             clock_offset_ms,
@@ -122,6 +125,7 @@ impl From<core::client::ClientState> for ClientState {
             manifest_age_s,
             manifest_progress,
             waiting,
+            earlier_waiting,
             rejected,
             conflicts,
             clock_offset_ms,

@@ -3,10 +3,10 @@
 use tokio::sync::MutexGuard;
 
 use crate::client::answer::{check_device, check_sync_answer, parse_sync_answer};
-use crate::client::api::{ApiRequest, to_json};
+use crate::client::api::{ApiClient, ApiRequest, to_json};
 use crate::client::manifest_download::ManifestTag;
 use crate::client::scanning::is_unavailable;
-use crate::client::{ClientError, ManifestState, OfflineError, PhoneSession, ScannerClient};
+use crate::client::{ClientError, ManifestState, OfflineError, OfflineScanner, PhoneSession, ScannerClient};
 use crate::manifest::ManifestError;
 use crate::model::{DeviceHealth, DeviceSelf, SessionStart, SessionStatus};
 use crate::sync::SyncAnswer;
@@ -104,6 +104,7 @@ impl ScannerClient {
             if refresh || !self.connectivity.is_online() || self.offline.state().await?.waiting > 0 {
                 let guard = self.resync_lock.lock().await;
                 self.resync(&guard).await?;
+                self.upload_earlier_enrollments(&guard).await;
             }
             if (refresh || self.needs_manifest().await) && self.offline.session().await.is_some() {
                 self.refresh_manifest().await?;
@@ -141,13 +142,14 @@ impl ScannerClient {
         }
     }
 
-    /// Uploads all waiting scans now.
+    /// Uploads all waiting scans now, also those of earlier enrolments, which the report does not count.
     pub async fn sync(&self) -> Result<SyncReport, ClientError> {
         self.offline.store_unsaved().await;
         let guard = self.resync_lock.lock().await;
         let report = self.resync(&guard).await;
-        if let Err(error) = &report {
-            self.record_failure(error);
+        match &report {
+            Ok(_) => self.upload_earlier_enrollments(&guard).await,
+            Err(error) => self.record_failure(error),
         }
         report
     }
@@ -155,7 +157,7 @@ impl ScannerClient {
     /// Uploads all waiting scans, reports the device's health, and starts the session if the server does not have it.
     /// Afterwards the server has all facts of the phone and may decide again.
     pub(super) async fn resync(&self, _guard: &MutexGuard<'_, ()>) -> Result<SyncReport, ClientError> {
-        let report = self.upload().await?;
+        let report = self.upload(&self.offline, self.api()).await?;
         match self.report_health().await {
             // The office then lacks the health of this phone. That must not keep the server from deciding.
             Err(error) if is_refused_content(&error) => {
@@ -197,12 +199,17 @@ impl ScannerClient {
         Ok(())
     }
 
-    async fn upload(&self) -> Result<SyncReport, ClientError> {
+    /// Uploads the waiting scans of a database.
+    pub(super) async fn upload(
+        &self,
+        log: &OfflineScanner,
+        api: ApiClient<'_>,
+    ) -> Result<SyncReport, ClientError> {
         let settings = &self.setup.settings;
         let mut report = SyncReport::default();
         let mut limit = settings.batch_size;
         let mut previous = None;
-        while let Some(batch) = self.offline.next_batch(limit, self.setup.clock.now()).await? {
+        while let Some(batch) = log.next_batch(limit, self.setup.clock.now()).await? {
             // A scan without a result is uploaded again, but not endlessly.
             if previous.as_ref() == Some(&batch.scan_ids) {
                 return Err(ClientError::UnexpectedAnswer);
@@ -212,11 +219,11 @@ impl ScannerClient {
                 batch.body.clone(),
                 settings.transfer_timeout,
             );
-            let response = self.api().send(request).await;
+            let response = api.send(request).await;
             let answer = response.and_then(|response| parse_sync_answer(&response));
             match answer.and_then(|answer| check_sync_answer(&batch, &answer).map(|()| answer)) {
                 Ok(answer) => {
-                    match self.offline.acknowledge(&answer).await {
+                    match log.acknowledge(&answer).await {
                         // The scans go on waiting, and the phone decides their tickets. The server decides all others.
                         Err(OfflineError::StorageFull(_)) => {
                             self.bump_revision();
@@ -232,7 +239,7 @@ impl ScannerClient {
                 // as rejected, and continue with the others.
                 Err(error) if is_refused_content(&error) => match batch.scan_ids.as_slice() {
                     [scan] => {
-                        self.offline.mark_rejected(*scan, error.code()).await?;
+                        log.mark_rejected(*scan, error.code()).await?;
                         report.rejected += 1;
                         limit = settings.batch_size;
                     }

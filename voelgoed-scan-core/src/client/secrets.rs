@@ -26,7 +26,7 @@ pub trait SecretStore: Send + Sync {
     fn delete(&self, name: &str) -> Result<(), SecretStoreError>;
 }
 
-/// The name of the one secret that holds all credentials. One secret is stored completely or not at all.
+/// The name of the one secret that holds all credentials of the present enrolment. One secret is stored completely or not at all.
 const NAME: &str = "voelgoed-scan.enrollment";
 
 /// What the device received at enrolment.
@@ -40,16 +40,39 @@ pub(super) struct DeviceCredentials {
 }
 
 /// The JSON form of [`DeviceCredentials`] in the secret store.
-#[derive(Serialize, Deserialize)]
-struct StoredCredentials {
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct StoredCredentials {
     server: String,
-    device: Device,
+    pub(super) device: Device,
     token: IssuedToken,
     device_seed: Seed,
     manifest_key: ManifestKey,
 }
 
+impl StoredCredentials {
+    pub(super) fn of(credentials: &DeviceCredentials) -> Self {
+        Self {
+            server: credentials.server.clone(),
+            device: credentials.device.clone(),
+            token: IssuedToken(credentials.token.clone()),
+            device_seed: Seed(credentials.device_secret.seed()),
+            manifest_key: credentials.manifest_key,
+        }
+    }
+
+    pub(super) fn into_credentials(self) -> DeviceCredentials {
+        DeviceCredentials {
+            server: self.server,
+            device: self.device,
+            token: self.token.0,
+            device_secret: DeviceSecret::from_seed(&self.device_seed.0),
+            manifest_key: self.manifest_key,
+        }
+    }
+}
+
 /// The seed of the device key, hexadecimal in JSON.
+#[derive(Clone)]
 struct Seed(Zeroizing<[u8; 32]>);
 
 impl Serialize for Seed {
@@ -75,24 +98,11 @@ impl DeviceCredentials {
         let stored: StoredCredentials = serde_json::from_slice(&json).map_err(|_| SecretStoreError {
             reason: "the stored enrolment is not in this version's format".to_owned(),
         })?;
-        Ok(Some(Self {
-            server: stored.server,
-            device: stored.device,
-            token: stored.token.0,
-            device_secret: DeviceSecret::from_seed(&stored.device_seed.0),
-            manifest_key: stored.manifest_key,
-        }))
+        Ok(Some(stored.into_credentials()))
     }
 
     pub(super) fn save(&self, secrets: &dyn SecretStore) -> Result<(), ClientError> {
-        let stored = StoredCredentials {
-            server: self.server.clone(),
-            device: self.device.clone(),
-            token: IssuedToken(self.token.clone()),
-            device_seed: Seed(self.device_secret.seed()),
-            manifest_key: self.manifest_key,
-        };
-        let json = serde_json::to_vec(&stored).map_err(|error| SecretStoreError {
+        let json = serde_json::to_vec(&StoredCredentials::of(self)).map_err(|error| SecretStoreError {
             reason: error.to_string(),
         })?;
         Ok(secrets.set(NAME, json)?)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{SecretStore, Transport};
-use crate::model::{App, Language, Timestamp};
+use crate::model::{App, DeviceId, Language, Timestamp};
 
 /// The device's own clocks. The wall clock may be wrong: the client measures its offset from the server's clock.
 pub trait Clock: Send + Sync {
@@ -98,4 +98,11 @@ pub struct ClientSetup {
     pub language: Language,
     /// Timeouts and intervals.
     pub settings: ClientSettings,
+}
+
+impl ClientSetup {
+    /// The path of a device's database.
+    pub(super) fn database(&self, device: DeviceId) -> PathBuf {
+        self.directory.join(format!("{device}.db"))
+    }
 }

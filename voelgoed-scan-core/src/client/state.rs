@@ -21,6 +21,8 @@ pub struct ClientState {
     pub manifest_progress: Option<TransferProgress>,
     /// The number of scans that wait for upload.
     pub waiting: u64,
+    /// The number of scans of earlier enrolments of this phone, as other devices, that wait for upload.
+    pub earlier_waiting: u64,
     /// The number of scans that the server rejected and that nobody has seen: [`ScannerClient::rejected`].
     pub rejected: u64,
     /// The number of conflicts that the server reported for scans of this device.
@@ -49,6 +51,7 @@ impl ScannerClient {
             manifest: state.manifest,
             manifest_progress: self.manifest_downloads.progress(),
             waiting: state.waiting,
+            earlier_waiting: self.earlier_enrollments.waiting(),
             rejected: state.rejected,
             conflicts: state.conflicts,
             clock_offset_ms: state.clock_offset_ms,

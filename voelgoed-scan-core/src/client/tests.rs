@@ -1,4 +1,5 @@
 mod answers;
+mod earlier_enrollments;
 mod http;
 mod language;
 mod lost_scans;

@@ -735,7 +735,7 @@ async fn the_self_test_says_what_is_wrong_and_what_to_do() {
     office.reconnect();
     fixture.clock.fetch_add(13 * 3600 * 1000, Ordering::SeqCst);
     office.answer("GET scanning/device", 200, device(&known));
-    phone.forget().expect("the credentials are deleted");
+    phone.forget().await.expect("the credentials are deleted");
     assert_eq!(
         problems(&phone).await,
         wrong(&[(Key, "not_enrolled"), (Manifest, "stale_manifest")])

@@ -57,7 +57,7 @@ async fn the_credentials_are_in_the_secret_store_and_open_without_a_network() {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret));
         }
     }
-    phone.forget().expect("the credentials are deleted");
+    phone.forget().await.expect("the credentials are deleted");
     drop(phone);
     assert!(open().await.is_none());
 }

@@ -45,6 +45,8 @@ pub(super) struct FakeServer {
 struct State {
     test_event: TestEvent,
     network: Network,
+    /// The number of the device that an enrolment code is for.
+    device: u128,
     revoked: bool,
     /// Whether the device may work nowhere.
     out_of_scope: bool,
@@ -72,6 +74,7 @@ impl FakeServer {
         let state = State {
             test_event,
             network: Network::Up,
+            device: 7,
             revoked: false,
             sync_status: "recorded",
             session: false,
@@ -173,6 +176,11 @@ impl FakeServer {
             state.revoked = false;
             state.sync_status = "recorded";
         });
+    }
+
+    /// From now on enrolment codes are for another device.
+    pub(super) fn set_device(&self, number: u128) {
+        self.with(|state| state.device = number);
     }
 
     pub(super) fn answer_syncs(&self, status: &'static str) {
@@ -341,7 +349,7 @@ impl State {
         let key = self.test_event.keyring().manifest_key().expect("a server");
         json!({
             "device": {
-                "id": uuid(7), "organization_id": self.test_event.event.organization_id, "device_id": "phone-7",
+                "id": uuid(self.device), "organization_id": self.test_event.event.organization_id, "device_id": "phone-7",
                 "name": "Phone 7", "device_type": "mobile", "status": "active", "last_seen_at": null,
                 "settings": { "can_override": true },
                 "scope": { "event_ids": null, "gate_ids": self.out_of_scope.then(Vec::<Value>::new) }, "app": null, "battery": null, "waiting": null,
@@ -355,7 +363,7 @@ impl State {
 
     fn session(&self, now: Timestamp) -> Value {
         json!({
-            "id": uuid(77), "organization_id": self.test_event.event.organization_id, "device_id": uuid(7),
+            "id": uuid(77), "organization_id": self.test_event.event.organization_id, "device_id": uuid(self.device),
             "event_id": self.test_event.event.id, "gate_id": gate_id(MAIN), "status": if self.session { "active" } else { "ended" }, "started_at": now,
             "ended_at": (!self.session).then_some(now), "scan_count": 0
         })
