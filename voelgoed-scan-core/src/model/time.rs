@@ -131,20 +131,43 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// Whether a text has the form of RFC 3339, which is stricter than the ISO 8601 that the time library reads: a full date, `T`, a full
+/// time, a fraction with a point, `Z` or hours and minutes of an offset.
+fn is_rfc_3339(text: &[u8]) -> bool {
+    let has_form = |text: &[u8], form: &[u8]| {
+        let same = |(byte, form): (&u8, &u8)| match form {
+            b'0' => byte.is_ascii_digit(),
+            form => byte.eq_ignore_ascii_case(form),
+        };
+        text.len() == form.len() && text.iter().zip(form).all(same)
+    };
+    let Some((time, rest)) = text.split_at_checked(19) else {
+        return false;
+    };
+    let offset = match rest.split_first() {
+        Some((b'.', fraction)) => {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            fraction.get(digits..).filter(|_| digits > 0)
+        }
+        _ => Some(rest),
+    };
+    let is_offset = |offset: &[u8]| match offset {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', offset @ ..] => {
+            has_form(offset, b"00:00")
+                && offset.get(..2).is_some_and(|hours| hours < b"24".as_slice())
+                && offset.get(3..).is_some_and(|minutes| minutes < b"60".as_slice())
+        }
+        _ => false,
+    };
+    has_form(time, b"0000-00-00T00:00:00") && offset.is_some_and(is_offset)
+}
+
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        let bytes = text.as_bytes();
-        // RFC 3339 is stricter than ISO 8601: a full date, `T`, a full time, an offset.
-        let is_complete = bytes.len() >= 20
-            && bytes.get(4) == Some(&b'-')
-            && bytes.get(7) == Some(&b'-')
-            && matches!(bytes.get(10), Some(b'T' | b't'))
-            && bytes.get(13) == Some(&b':')
-            && bytes.get(16) == Some(&b':')
-            && !text.contains('[');
-        if !is_complete {
+        if !is_rfc_3339(text.as_bytes()) {
             return Err(InvalidTimestamp);
         }
         let parse = |text: &str| text.parse::<jiff::Timestamp>().map_err(|_| InvalidTimestamp);
@@ -153,7 +176,10 @@ impl FromStr for Timestamp {
             Some(rest) => parse(&format!("9998{rest}"))?.as_millisecond() + Self::YEAR_MILLIS,
             None => parse(text)?.as_millisecond(),
         };
-        if (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis) {
+        // The library takes second 60 of any minute for second 59. A leap second is the last of a day.
+        let is_leap = text.get(17..19) == Some("60");
+        let is_last_minute = millis.div_euclid(60_000).rem_euclid(24 * 60) == 24 * 60 - 1;
+        if (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis) && (!is_leap || is_last_minute) {
             Ok(Self(millis))
         } else {
             Err(InvalidTimestamp)
@@ -237,6 +263,20 @@ mod tests {
     }
 
     #[test]
+    fn every_form_of_rfc_3339_is_read() {
+        for (text, millis) in [
+            ("2026-05-28t21:26:40.120z", 1_780_003_600_120),
+            ("2026-05-28T21:26:40.1209999Z", 1_780_003_600_120),
+            ("2026-05-28T21:26:40-00:00", 1_780_003_600_000),
+            ("2026-05-29T21:25:40+23:59", 1_780_003_600_000),
+            ("2016-12-31T23:59:60Z", 1_483_228_799_000),
+            ("2017-01-01T00:59:60+01:00", 1_483_228_799_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Timestamp::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
     fn other_texts_are_not_times() {
         for text in [
             "",
@@ -248,6 +288,17 @@ mod tests {
             "2026-05-28T21:26:40Z[Europe/Paris]",
             "2026-05-28 21:26:40Z",
             "-000001-01-01T00:00:00Z",
+            "2026-05-28T21:26:40,5Z",
+            "2026-05-28T21:26:40.Z",
+            "2026-05-28T21:26:40+02",
+            "2026-05-28T21:26:40+0200",
+            "2026-05-28T21:26:40+02:00:30",
+            "2026-05-28T21:26:40+24:00",
+            "2026-05-28T21:26:40+02:60",
+            "2026-05-28T21:26:60Z",
+            "2026-05-28T23:59:60+01:00",
+            "2026-05-28T24:00:00Z",
+            "2026-05-28T21:26:40 Z",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text:?}");
         }

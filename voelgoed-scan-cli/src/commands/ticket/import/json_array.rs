@@ -1,6 +1,7 @@
 //! Reads the entries of a JSON array one by one, so that memory does not grow with the array.
 //!
-//! The reader finds where an entry ends, and no more: whether an entry is valid JSON is checked by who parses it.
+//! The reader finds where an entry ends, and no more: whether an entry is valid JSON is checked by who parses it. Nothing may be
+//! lost: what is neither an entry nor part of the array fails.
 
 use std::io::{BufRead, Error, ErrorKind};
 
@@ -23,36 +24,48 @@ impl JsonArray {
         }
     }
 
-    /// The next entry; `None` after the last. Fails where the text ends before the array does.
+    /// The next entry; `None` after the last. Fails where the text ends before the array does, and where it goes on after it.
     pub(super) fn next_entry(&mut self) -> std::io::Result<Option<Entry>> {
-        if !self.is_begun {
+        let is_first = !self.is_begun;
+        if is_first {
             // What made this a JSON array is its bracket.
-            self.skip(|byte| byte.is_ascii_whitespace())?;
+            self.next_byte()?.ok_or_else(cut_off)?;
             self.text.consume(1);
             self.is_begun = true;
         }
-        if self.skip(|byte| byte.is_ascii_whitespace() || byte == b',')? == b']' {
-            self.text.consume(1);
-            return Ok(None);
+        match self.next_byte()?.ok_or_else(cut_off)? {
+            b']' => {
+                self.text.consume(1);
+                return match self.next_byte()? {
+                    Some(_) => Err(invalid("does not end with its JSON array")),
+                    None => Ok(None),
+                };
+            }
+            // The entry before ended here.
+            b',' if !is_first => {
+                self.text.consume(1);
+                if matches!(self.next_byte()?, Some(b',' | b']')) {
+                    return Err(invalid("has a comma without an entry in its JSON array"));
+                }
+            }
+            b',' => return Err(invalid("has a comma without an entry in its JSON array")),
+            _ => {}
         }
         self.read_entry().map(Some)
     }
 
-    /// Skips bytes, and returns the next one without taking it.
-    fn skip(&mut self, is_skipped: impl Fn(u8) -> bool) -> std::io::Result<u8> {
+    /// Skips white space, and returns the next byte without taking it. `None` at the end of the text.
+    fn next_byte(&mut self) -> std::io::Result<Option<u8>> {
         loop {
             let bytes = self.text.fill_buf()?;
-            match bytes.iter().position(|byte| !is_skipped(*byte)) {
-                Some(at) => {
-                    let byte = bytes.get(at).copied().unwrap_or_default();
-                    self.text.consume(at);
-                    return Ok(byte);
-                }
-                None if bytes.is_empty() => return Err(cut_off()),
-                None => {
-                    let length = bytes.len();
-                    self.text.consume(length);
-                }
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let next = bytes.get(blank).copied();
+            self.text.consume(blank);
+            if next.is_some() {
+                return Ok(next);
             }
         }
     }
@@ -82,6 +95,10 @@ impl JsonArray {
             Ok(text.trim_end().to_owned())
         })
     }
+}
+
+fn invalid(what: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidData, what)
 }
 
 fn cut_off() -> Error {
@@ -155,6 +172,22 @@ mod tests {
             [r#"{"a":"],}\"","b":[1,{"c":[]}]}"#, "7", r#""x,y""#, "[]", "{}"]
         );
         assert_eq!(entries("[]").expect("no entries"), []);
+    }
+
+    #[test]
+    fn what_is_no_part_of_the_array_fails_instead_of_being_lost() {
+        for text in ["[{}] {}", "[]\n{}\n{}", "[{}]\n[{}]", "[{}] x"] {
+            let error = entries(text).expect_err(text);
+            assert_eq!(error.to_string(), "does not end with its JSON array", "{text}");
+        }
+        for text in ["[,{}]", "[{},]", "[{},,{}]", "[,]"] {
+            let error = entries(text).expect_err(text);
+            assert!(
+                error.to_string().contains("a comma without an entry"),
+                "{text}: {error}"
+            );
+        }
+        assert_eq!(entries("[{}]\n \n").expect("entries").len(), 1);
     }
 
     #[test]

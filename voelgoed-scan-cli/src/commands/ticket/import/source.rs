@@ -105,7 +105,7 @@ impl Source {
         Ok(BufReader::with_capacity(MAX_LINE, decoder))
     }
 
-    /// Reads a JSON array to its end, so that one that is cut off is not imported in part.
+    /// Reads a JSON array to its end, so that one that is cut off, or is followed by something else, is not imported in part.
     pub(super) fn check_end(&self) -> Result<(), Failure> {
         if self.form == Form::Array {
             let mut entries = JsonArray::new(self.text(&ProgressBar::hidden())?);
