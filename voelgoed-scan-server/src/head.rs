@@ -76,14 +76,23 @@ fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Whether the header `Accept` contains a media type. Wildcards do not count.
-pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
+/// The items of a header that contains a list.
+pub(crate) fn list_items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter();
+    values
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| essence(item).eq_ignore_ascii_case(media_type))
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+}
+
+/// Whether a header names this media type or content coding, with a weight above 0. Wildcards do not count.
+pub(crate) fn accepts(headers: &HeaderMap, name: &HeaderName, accepted: &str) -> bool {
+    list_items(headers, name).any(|item| {
+        let (named, weight) = item.split_once(';').unwrap_or((item, "q=1"));
+        let is_zero = |weight: &str| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(is_zero);
+        named.trim().eq_ignore_ascii_case(accepted) && !refused
+    })
 }
 
 /// The language that the reader prefers, by the header `Accept-Language`. English without one.
@@ -149,7 +158,7 @@ mod tests {
             header::ACCEPT,
             HeaderValue::from_static("text/html, application/x-ndjson;q=0.5"),
         );
-        assert!(accepts(&headers, "application/x-ndjson"));
-        assert!(!accepts(&headers, "application/json"));
+        assert!(accepts(&headers, &header::ACCEPT, "application/x-ndjson"));
+        assert!(!accepts(&headers, &header::ACCEPT, "application/json"));
     }
 }

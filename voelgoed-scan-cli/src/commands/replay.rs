@@ -89,7 +89,7 @@ pub(crate) struct Replay {
     /// Decide the scans under other settings, send nothing and show what differs (owner's or admin's key)
     #[arg(long, value_name = "NAME=VALUE,...", conflicts_with_all = ["tokens", "rate", "resume"])]
     what_if: Option<what_if::Settings>,
-    /// Format of the file [default: csv for names that end in .csv, else ndjson]
+    /// Format of the file [default: csv where the name ends in .csv or the first line names columns, else ndjson]
     #[arg(long, value_enum)]
     format: Option<Format>,
 }
@@ -114,7 +114,7 @@ struct ReplayState {
 impl Replay {
     pub(super) async fn run(self, context: &Context) -> Result<Report, Failure> {
         if let Some(settings) = self.what_if.clone() {
-            let reader = Reader::open(&self.file, self.format())?;
+            let reader = Reader::open(&self.file, self.format)?;
             let event = self.event(context).await?;
             return what_if::run(reader.with_event(event), settings, context);
         }
@@ -149,7 +149,7 @@ impl Replay {
                 stop.cancel();
             })
         };
-        let reader = Reader::open(&self.file, self.format())?.with_event(event);
+        let reader = Reader::open(&self.file, self.format)?.with_event(event);
         let bar = progress::replay(reader.length(), context.quiet);
         let started = env::monotonic_now();
         let sender = Sender {
@@ -177,16 +177,6 @@ impl Replay {
             Some(event) => event.id(&context.client()?).await.map(Some),
             None => Ok(None),
         }
-    }
-
-    fn format(&self) -> Format {
-        self.format.unwrap_or_else(|| {
-            let csv = self
-                .file
-                .extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-            if csv { Format::Csv } else { Format::Ndjson }
-        })
     }
 }
 

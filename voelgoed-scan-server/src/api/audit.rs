@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use hyper::header::ACCEPT;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -272,7 +273,7 @@ pub(crate) fn list() -> Route {
 
 async fn run_list(request: Request<(), AuditListParams>) -> HandlerResult {
     let (organization, filter) = (request.organization(), request.query.filter());
-    if accepts(&request.headers, NDJSON) {
+    if accepts(&request.headers, &ACCEPT, NDJSON) {
         let export = Export {
             state: request.state,
             organization,

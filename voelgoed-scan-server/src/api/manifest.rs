@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::{Response, StatusCode};
 use schemars::JsonSchema;
@@ -17,6 +17,7 @@ use voelgoed_scan_core::manifest::{MANIFEST_GZIP_MEDIA_TYPE, MANIFEST_MEDIA_TYPE
 use voelgoed_scan_core::node::{ManifestFailure, ManifestResponse, Precondition, SignedManifest};
 
 use crate::auth::Permission;
+use crate::head::{accepts, list_items};
 use crate::problem::{Code, Problem};
 use crate::query::Query;
 use crate::ranges::{self, RangeRequest};
@@ -249,15 +250,6 @@ fn with_tag(mut response: Response<ResponseBody>, tag: &str) -> Response<Respons
     response
 }
 
-/// The items of a header that contains a list.
-fn list_items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).into_iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','))
-        .map(str::trim)
-}
-
 /// The newest version in `If-None-Match`, which the client has already, with its tag.
 fn newest_of_if_none_match(headers: &HeaderMap) -> Option<(u64, &str)> {
     let version = |item: &str| {
@@ -269,18 +261,10 @@ fn newest_of_if_none_match(headers: &HeaderMap) -> Option<(u64, &str)> {
         .max_by_key(|(version, _)| *version)
 }
 
-/// Whether a header names this media type or content coding, with a weight above 0.
-fn accepts(headers: &HeaderMap, name: &HeaderName, accepted: &str) -> bool {
-    list_items(headers, name).any(|item| {
-        let (named, weight) = item.split_once(';').unwrap_or((item, "q=1"));
-        let is_zero = |weight: &str| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'));
-        let refused = weight.trim().strip_prefix("q=").is_some_and(is_zero);
-        named.trim().eq_ignore_ascii_case(accepted) && !refused
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderName;
+
     use super::*;
 
     fn headers(name: HeaderName, value: &'static str) -> HeaderMap {

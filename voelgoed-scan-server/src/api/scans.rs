@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use hyper::header::ACCEPT;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use voelgoed_scan_core::model::{
@@ -241,7 +242,7 @@ async fn run_list(request: Request<(), ScanListParams>) -> HandlerResult {
         .wait_for_pending_denials(request.organization())
         .await;
     let filter = request.query.filter(&request.caller);
-    if accepts(&request.headers, NDJSON) {
+    if accepts(&request.headers, &ACCEPT, NDJSON) {
         let export = Export {
             with_qr: request
                 .caller

@@ -4,6 +4,7 @@ mod import;
 mod ticket_export;
 
 use hyper::StatusCode;
+use hyper::header::ACCEPT;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,7 +79,7 @@ async fn run_list(request: Request<(), TicketListParams>) -> HandlerResult {
     let (store, organization) = (request.store(), request.organization());
     let is_in_scope = request.scope().is_none_or(|scope| scope.admits_event(event));
     let shows_media = request.caller.role().is_some();
-    if accepts(&request.headers, NDJSON) {
+    if accepts(&request.headers, &ACCEPT, NDJSON) {
         if store.event(organization, event).await?.is_none() {
             return Err(Code::NotFound.into());
         }

@@ -45,9 +45,24 @@ enum Source {
     },
 }
 
+fn is_named_csv(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+}
+
+/// Whether the first line has names of columns in place of a JSON object.
+fn begins_as_csv(bytes: &mut ByteSource) -> std::io::Result<bool> {
+    let line = bytes.fill_buf()?.split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default().trim_ascii();
+    let has_column = line
+        .split(|byte| *byte == b',')
+        .any(|name| matches!(name.trim_ascii(), b"scanned_at" | b"\"scanned_at\""));
+    Ok(has_column && !line.starts_with(b"{"))
+}
+
 impl Reader {
-    /// Opens a file, or standard input for `-`.
-    pub(super) fn open(path: &Path, format: Format) -> Result<Self, Failure> {
+    /// Opens a file, or standard input for `-`. Without a format its name and its first line say which it has.
+    pub(super) fn open(path: &Path, format: Option<Format>) -> Result<Self, Failure> {
         let unreadable = |error| Failure::file(path, error);
         let (mut bytes, length): (ByteSource, _) = if path == Path::new("-") {
             (Box::new(BufReader::new(std::io::stdin())), None)
@@ -63,6 +78,11 @@ impl Reader {
             )
         };
         skip_byte_order_mark(&mut bytes).map_err(unreadable)?;
+        let format = match format {
+            Some(format) => format,
+            None if is_named_csv(path) || begins_as_csv(&mut bytes).map_err(unreadable)? => Format::Csv,
+            None => Format::Ndjson,
+        };
         let source = match format {
             Format::Ndjson => Source::Ndjson(bytes),
             Format::Csv => {
@@ -201,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
         std::fs::write(&path, text).expect("written");
-        let reader = Reader::open(&path, format).expect("opened");
+        let reader = Reader::open(&path, Some(format)).expect("opened");
         let lines: Vec<_> = reader.map(|line| line.expect("a line")).collect();
         let bytes: u64 = lines.iter().map(|line| line.bytes).sum();
         assert!(bytes <= text.len() as u64, "{bytes} of {}", text.len());
@@ -237,5 +257,25 @@ mod tests {
         assert_eq!(read("a.csv", Format::Csv, &text), [(2, true)]);
         let text = format!("\u{feff}\"qr\",gate_id,scanned_at\nx,{GATE},2026-11-22T18:04:05.120Z\n");
         assert_eq!(read("a.csv", Format::Csv, &text), [(2, true)]);
+    }
+
+    #[test]
+    fn the_name_or_the_first_line_says_the_format() {
+        let json = format!(r#"{{"qr":"x","gate_id":"{GATE}","scanned_at":"2026-11-22T18:04:05.120Z"}}"#);
+        let csv = format!("\u{feff}qr,\"scanned_at\",gate_id\nx,2026-11-22T18:04:05.120Z,{GATE}\n");
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text, number) in [
+            ("a.txt", &json, 1),
+            ("a.txt", &csv, 2),
+            ("a.csv", &csv, 2),
+            ("a.ndjson", &json, 1),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            let mut reader = Reader::open(&path, None).expect("opened");
+            let line = reader.next().expect("a line").expect("it is read");
+            assert!(line.scan.is_ok(), "{name}: {:?}", line.scan.err());
+            assert_eq!(line.number, number, "{name}");
+        }
     }
 }
