@@ -82,7 +82,7 @@ pub(crate) struct Rehearse {
     #[arg(long, value_name = "N", default_value = "500", conflicts_with = "closed")]
     rate: NonZeroU32,
     /// The duration of the measurement, such as 60s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_positive_duration)]
     duration: Duration,
     /// The time before the measurement, in which scans do not count
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
@@ -114,6 +114,15 @@ pub(crate) struct Rehearse {
     /// Send the scans to this server instead: measures what requests of the same size cost on a bare HTTP server
     #[arg(long, value_name = "URL", hide_short_help = true)]
     against: Option<String>,
+}
+
+/// A duration in which something can be measured.
+fn parse_positive_duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("is no time to measure anything".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl Rehearse {
