@@ -15,6 +15,7 @@ use crate::client::{
 use crate::model::{
     Direction, Metadata, RawScanRequest, Reading, ReasonText, ScanAnswer, ScanId, ScanResult, Warning,
 };
+use crate::token::payload_sha256;
 
 /// What the app passes for a scan.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +71,7 @@ impl ScannerClient {
         self.check_not_refused().await?;
         let session = self.offline.session().await.ok_or(ClientError::NoActiveSession)?;
         truncate(&mut input.reading);
+        let callers_id = input.scan_id.map(|id| (id, payload_sha256(input.reading.text())));
         let client = self.without_tasks();
         let run = |start| async move { client.run_attempt(start).await }.boxed().shared();
         // No await until the work is kept running: a caller that is cancelled has started the attempt or has not.
@@ -80,7 +82,24 @@ impl ScannerClient {
             Pending::Work(work) => self.keep_running(work).await,
             Pending::Decided(verdict) => Ok(*verdict),
         };
-        call.receive(outcome, self.setup.clock.steady())
+        let received = call.receive(outcome, self.setup.clock.steady());
+        if let (Some((id, payload)), Ok(verdict)) = (callers_id, &received)
+            && verdict.scan_id != id
+        {
+            self.keep_joined_verdict(id, &payload, verdict).await;
+        }
+        received
+    }
+
+    /// Keeps the verdict of the attempt that a call joined under an id of its own: repeated later, it is no second scan.
+    async fn keep_joined_verdict(&self, id: ScanId, payload: &[u8; 32], verdict: &Verdict) {
+        if let Err(error) = self.offline.keep_joined_verdict(id, payload, verdict).await {
+            // The verdict itself is recorded. Only a later repetition of this call would be a scan of its own.
+            tracing::warn!(
+                code = error.code(),
+                "the id of a repeated reading was not recorded"
+            );
+        }
     }
 
     /// Runs an attempt to its end.

@@ -98,6 +98,23 @@ impl OfflineScanner {
     }
 }
 
+impl OfflineScanner {
+    /// Keeps the verdict of a scan for repetitions of a call that joined it under an id of its own.
+    pub(crate) async fn keep_joined_verdict(
+        &self,
+        scan_id: ScanId,
+        payload_sha256: &[u8; 32],
+        verdict: &Verdict,
+    ) -> Result<(), OfflineError> {
+        let state = &mut *self.state.lock().await;
+        let mut transaction = state.log.begin().await?;
+        transaction
+            .insert_server_verdict(scan_id, payload_sha256, verdict)
+            .await?;
+        state.log.commit(transaction).await
+    }
+}
+
 /// Returns the verdict of an earlier scan with this `scan_id`, marked as repeated. Fails if that was a scan of another payload
 /// or direction.
 pub(super) async fn find_earlier(

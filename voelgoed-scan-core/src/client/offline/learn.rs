@@ -67,7 +67,9 @@ impl OfflineScanner {
         let learned = learn_from_verdict(organization, verdict, payload)?;
         let mut transaction = state.log.begin().await?;
         if let Some(payload) = &payload {
-            transaction.insert_server_verdict(payload, verdict).await?;
+            transaction
+                .insert_server_verdict(verdict.scan_id, payload, verdict)
+                .await?;
         }
         if let Some(ticket) = verdict
             .ticket

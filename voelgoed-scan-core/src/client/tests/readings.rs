@@ -433,3 +433,35 @@ async fn an_override_is_an_attempt_of_its_own_and_its_green_stays() {
     let sent: Override = serde_json::from_value(sent.clone()).expect("an override");
     assert_eq!(sent.reason.to_string(), "VIP guest");
 }
+
+/// A camera reads a ticket twice, and the app gives each call an id.
+#[tokio::test]
+async fn a_call_that_joined_a_reading_is_no_second_scan_when_it_is_repeated_later() {
+    for network in [Network::Up, Network::Down] {
+        let fixture = Fixture::new(TestEvent::new());
+        let phone = fixture.phone().await;
+        fixture.server.set(network);
+        let call = |id| ScanInput {
+            scan_id: Some(ScanId::from_uuid(offline::tests::uuid(id))),
+            ..fixture.entry(1)
+        };
+        let first = phone.scan(call(501)).await.expect("a verdict");
+        let joined = phone.scan(call(502)).await.expect("a verdict");
+        assert_eq!((joined.scan_id, joined.repeated), (first.scan_id, true));
+        fixture.later();
+        let phone = fixture.reopened(phone).await;
+        for id in [502, 501] {
+            let again = phone.scan(call(id)).await.expect("a verdict");
+            assert_eq!(
+                (again.scan_id, again.reason, again.repeated),
+                (first.scan_id, Reason::Admitted, true)
+            );
+        }
+        let other = ScanInput {
+            scan_id: Some(ScanId::from_uuid(offline::tests::uuid(502))),
+            ..fixture.entry(2)
+        };
+        let error = phone.scan(other).await.expect_err("the id is of another ticket");
+        assert_eq!(error.code(), "scan_id_reused");
+    }
+}

@@ -134,9 +134,11 @@ impl Transaction {
         self.execute(statement).await
     }
 
-    /// Keeps a verdict of the server for calls with its `scan_id`, and deletes those that are too old for one.
+    /// Keeps a verdict for calls with this `scan_id`, and deletes those that are too old for one. It is that of a scan which the
+    /// server decided, or of one that a call with an id of its own joined.
     pub(in crate::client::offline) async fn insert_server_verdict(
         &mut self,
+        scan_id: ScanId,
         payload_sha256: &[u8; 32],
         verdict: &Verdict,
     ) -> Result<(), OfflineError> {
@@ -145,7 +147,7 @@ impl Transaction {
             sqlx::query(include_str!("../statements/delete_old_server_verdicts.sql")).bind(oldest);
         self.execute(statement).await?;
         let statement = sqlx::query(include_str!("../statements/insert_server_verdict.sql"))
-            .bind(verdict.scan_id.as_uuid())
+            .bind(scan_id.as_uuid())
             .bind(payload_sha256.as_slice())
             .bind(to_json(verdict)?)
             .bind(verdict.scanned_at.as_millis());
