@@ -145,7 +145,8 @@ impl ScannerClient {
             device_secret,
             manifest_key: answer.manifest_key,
         };
-        earlier_enrollments::keep_present(&setup, credentials.device.id).await?;
+        // It opens a database, as the rest does, and both would make the future large.
+        Box::pin(earlier_enrollments::keep_present(&setup, credentials.device.id)).await?;
         credentials.save(&*setup.secrets)?;
         let can_override = credentials.device.settings.can_override;
         let client = Self::with_credentials(setup, credentials).await?;

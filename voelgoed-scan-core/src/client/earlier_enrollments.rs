@@ -154,7 +154,7 @@ impl ScannerClient {
         for credentials in self.earlier_enrollments.credentials() {
             let device = credentials.device.id;
             let uploaded = async {
-                let waiting = self.upload_of(&credentials).await?;
+                let waiting = Box::pin(self.upload_of(&credentials)).await?;
                 let secrets = &*self.setup.secrets;
                 self.earlier_enrollments.note(secrets, device, waiting)?;
                 Ok::<_, ClientError>(())
