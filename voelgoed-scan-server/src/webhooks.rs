@@ -1,14 +1,15 @@
 //! Sends webhooks. A worker serves one webhook; this file starts a worker for each webhook that has something to send.
 //!
 //! Invariants:
-//! - A receiver that hangs or fails occupies its own worker, and few of the places that all workers share. No other webhook waits
-//!   for it, and no scan does.
+//! - A receiver that hangs or fails occupies its own worker, and places that its worker does not need ([`places`]). No other
+//!   webhook waits for it, and no scan does.
 //! - The database says what may be sent: a delivery is leased by one node, and those of one ticket keep their order.
 //! - A stop finishes the attempts under way, or gives their leases up.
 
 mod attempt;
 mod concurrency;
 mod connector;
+mod places;
 mod tls;
 mod worker;
 
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ use voelgoed_scan_core::store::WebhookKey;
 use crate::clock::Clock;
 use crate::metrics::WebhookMetrics;
 use attempt::Sender;
+use places::Places;
 pub use tls::WebhookTlsError;
 use worker::Worker;
 
@@ -40,12 +42,6 @@ const MIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How often the pending deliveries are counted.
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How many attempts run at a time on a node, to receivers that answer.
-const MAX_ATTEMPTS: usize = 128;
-
-/// How many attempts run at a time on a node, to receivers whose last attempts failed.
-const MAX_FAILING_ATTEMPTS: usize = 32;
 
 /// How long a stop waits for the attempts under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
@@ -67,10 +63,7 @@ struct Shared {
     clock: Clock,
     metrics: WebhookMetrics,
     sender: Sender,
-    /// Places for attempts to receivers that answer.
-    places: Arc<Semaphore>,
-    /// Places for attempts to receivers whose last attempts failed.
-    failing_places: Arc<Semaphore>,
+    places: Places,
     /// Cancelled when the server stops.
     stopping: CancellationToken,
 }
@@ -119,8 +112,7 @@ impl WebhookSender {
             clock,
             metrics: WebhookMetrics::new(),
             sender: Sender::new(settings)?,
-            places: Arc::new(Semaphore::new(MAX_ATTEMPTS)),
-            failing_places: Arc::new(Semaphore::new(MAX_FAILING_ATTEMPTS)),
+            places: Places::new(),
             stopping,
         };
         Ok(Self {

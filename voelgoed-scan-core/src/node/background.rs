@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,17 +93,19 @@ impl OneNodeTask {
     }
 
     async fn renew_during<T>(&self, run: impl Future<Output = T>) -> T {
-        let mut run = pin!(run);
         let mut renewals = interval(RENEWAL_INTERVAL);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         renewals.tick().await;
-        loop {
-            tokio::select! {
-                result = &mut run => return result,
-                _ = renewals.tick() => {
-                    self.hold_lease().await;
-                }
+        let renew = async {
+            loop {
+                renewals.tick().await;
+                self.hold_lease().await;
             }
+        };
+        // The run goes on while a renewal waits for the database: it may hold locks.
+        tokio::select! {
+            result = run => result,
+            never = renew => never,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The audit log: one entry a change, in the transaction of the change, in one chain.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -761,6 +762,35 @@ pub(crate) async fn an_act_is_entered_by_one_node(fixture: Fixture) {
         AuditActor::device(fixture.main_session.device, None)
     );
     assert_eq!((log[known].address, &log[known].request_id), (None, &None));
+}
+
+pub(crate) async fn an_act_is_entered_though_its_event_was_deleted(fixture: Fixture) {
+    let known = fixture.audit_log().await.len();
+    let code = fixture.ticket("{}").await;
+    let admission = fixture.decided(entry(&fixture.main_session, code, 10)).await;
+    let forced = fixture
+        .decided(overriding_entry(&fixture.main_session, code, 20))
+        .await;
+    fixture
+        .undo(admission.record.scan_id, UndoPermission::Member, 30)
+        .await;
+    // What the purge of a deleted event does.
+    fixture.database.execute("delete from scans").await;
+    let signer = AuditSigner::new(audit_master());
+    let entered = fixture.store.enter_audit_acts(fixture.organization, 10, signer);
+    assert_eq!(entered.await.expect("written"), 2);
+    let log = fixture.audit_log().await;
+    let entered: BTreeSet<_> = log[known..]
+        .iter()
+        .map(|entry| (entry.action.as_str(), entry.subject.id.clone()))
+        .collect();
+    assert_eq!(
+        entered,
+        BTreeSet::from([
+            ("scan.override", forced.record.scan_id.to_string()),
+            ("scan.undo", admission.record.scan_id.to_string()),
+        ])
+    );
 }
 
 pub(crate) async fn old_addresses_are_cleared_and_the_chain_stays(fixture: Fixture) {

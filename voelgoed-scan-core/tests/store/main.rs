@@ -101,6 +101,7 @@ macro_rules! all_store_tests {
                 an_organization_reads_only_its_own_log,
                 overrides_and_undos_are_entered_once_with_their_calls,
                 an_act_is_entered_by_one_node,
+                an_act_is_entered_though_its_event_was_deleted,
                 old_addresses_are_cleared_and_the_chain_stays,
             }
             background {
@@ -400,6 +401,8 @@ macro_rules! all_store_tests {
                 a_body_has_the_record_without_metadata_reasons_and_codes,
                 a_webhook_is_told_of_its_own_events_and_organization,
                 an_uploads_losers_are_denied_and_a_demoted_scan_is_told_as_a_conflict_alone,
+                an_admission_that_an_upload_demotes_before_it_is_told_is_told,
+                what_waits_for_a_delivery_of_its_ticket_is_due_with_it_again,
                 a_scan_that_is_admitted_after_all_is_told_as_such,
                 scans_that_are_read_late_are_told_in_their_order,
                 a_quarantined_scan_is_told_as_a_conflict_once,

@@ -1122,3 +1122,76 @@ async fn walk(fixture: &Fixture, mut random: Random) {
         );
     }
 }
+
+/// A reader may be late: while scans wait, feeds are left alone.
+pub(crate) async fn an_admission_that_an_upload_demotes_before_it_is_told_is_told(fixture: Fixture) {
+    fixture.hook(&["scan.*", "conflict.opened"]).await;
+    let code = fixture.ticket("{}").await;
+    let online = entry(&fixture.main_session, code, 30);
+    fixture.record(std::slice::from_ref(&online)).await;
+    let early = scan(&fixture.side_session, code, 10);
+    fixture
+        .sync(&fixture.side_session, code, std::slice::from_ref(&early))
+        .await;
+    fixture.read_feeds(100).await;
+    let rows = fixture.rows().await;
+    let told: BTreeSet<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row.kind.as_str(),
+                row.scan.clone(),
+                row.body["data"]["result"].as_str(),
+            )
+        })
+        .collect();
+    let id = |scan: ScanId| Some(scan.as_uuid().simple().to_string());
+    assert_eq!(
+        told,
+        BTreeSet::from([
+            ("scan.admitted", id(online.scan_id), Some("valid")),
+            ("scan.admitted", id(early.scan_id), Some("valid")),
+            ("conflict.opened", id(online.scan_id), None),
+        ])
+    );
+}
+
+pub(crate) async fn what_waits_for_a_delivery_of_its_ticket_is_due_with_it_again(fixture: Fixture) {
+    let hook = fixture.hook(&["scan.*"]).await;
+    let (code, other) = (fixture.ticket("{}").await, fixture.ticket("{}").await);
+    let admission = entry(&fixture.main_session, code, 0);
+    fixture
+        .record(&[admission.clone(), entry(&fixture.main_session, other, 0)])
+        .await;
+    fixture.undo(admission.scan_id, UndoPermission::Member, 1).await;
+    fixture.read_feeds(100).await;
+    let later = 200_000_000_000_000_i64;
+    let postpone = format!("update webhook_deliveries set next_attempt_at = {later}");
+    fixture.database.execute(&postpone).await;
+    let rows = fixture.rows().await;
+    let id = |scan: ScanId| Some(scan.as_uuid().simple().to_string());
+    let failed = rows
+        .iter()
+        .find(|row| row.kind == "scan.admitted" && row.scan == id(admission.scan_id));
+    let failed = DeliveryId::from_uuid(failed.expect("it is told").id.parse().expect("an id"));
+    let again = fixture
+        .store
+        .redeliver(fixture.organization, hook.webhook_id, failed, audit())
+        .await;
+    assert_eq!(again.ok(), Some(EnqueueOutcome::Accepted));
+    let mut due = Vec::new();
+    for delivery in fixture.deliveries(hook, Some(DeliveryStatus::Pending)).await {
+        let is_due = delivery.next_attempt_at.is_some_and(|at| at.as_millis() < later);
+        due.push((delivery.kind.as_str(), is_due));
+    }
+    due.sort_unstable();
+    // That of the other ticket waits as before.
+    assert_eq!(
+        due,
+        [
+            ("scan.admitted", false),
+            ("scan.admitted", true),
+            ("scan.undone", true)
+        ]
+    );
+}

@@ -10,15 +10,11 @@ const MAX: usize = 32;
 #[derive(Debug)]
 pub(super) struct Concurrency {
     limit: usize,
-    last_failed: bool,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self {
-            limit: INITIAL,
-            last_failed: false,
-        }
+        Self { limit: INITIAL }
     }
 }
 
@@ -28,11 +24,6 @@ impl Concurrency {
         self.limit
     }
 
-    /// Whether the last attempts failed, so that the next one will probably, too.
-    pub(super) fn is_failing(&self) -> bool {
-        self.last_failed && self.limit == 1
-    }
-
     /// Notes the end of an attempt.
     pub(super) fn note(&mut self, succeeded: bool) {
         self.limit = if succeeded {
@@ -40,7 +31,6 @@ impl Concurrency {
         } else {
             1.max(self.limit / 2)
         };
-        self.last_failed = !succeeded;
     }
 }
 
@@ -55,7 +45,6 @@ mod tests {
             concurrency.note(true);
         }
         assert_eq!(concurrency.limit(), MAX);
-        assert!(!concurrency.is_failing());
     }
 
     #[test]
@@ -63,8 +52,8 @@ mod tests {
         let mut concurrency = Concurrency::default();
         concurrency.note(false);
         concurrency.note(false);
-        assert_eq!((concurrency.limit(), concurrency.is_failing()), (1, true));
+        assert_eq!(concurrency.limit(), 1);
         concurrency.note(true);
-        assert_eq!((concurrency.limit(), concurrency.is_failing()), (2, false));
+        assert_eq!(concurrency.limit(), 2);
     }
 }

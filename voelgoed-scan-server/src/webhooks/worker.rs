@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -21,6 +20,7 @@ use voelgoed_scan_core::store::{
 
 use super::attempt::{AttemptResult, Message};
 use super::concurrency::Concurrency;
+use super::places::Place;
 use super::{RELEASE_TIMEOUT, STOP_TIMEOUT, Shared, Signal};
 
 /// How long results wait for others while more deliveries are to be sent.
@@ -63,7 +63,7 @@ impl Worker {
     /// Sends what is due. Returns when nothing is left, or when the server stops.
     pub(super) async fn run(&mut self) {
         while !self.shared.stopping.is_cancelled() {
-            let places = self.free_places().await;
+            let places = self.free_places();
             let limit = places.len();
             let mut is_drained = false;
             if limit > 0 || !self.settled.is_empty() {
@@ -98,23 +98,15 @@ impl Worker {
         self.stop().await;
     }
 
-    /// Takes places for as many attempts as may start. Waits for one if the worker has nothing else to do.
-    async fn free_places(&self) -> Vec<OwnedSemaphorePermit> {
-        let all = if self.concurrency.is_failing() {
-            &self.shared.failing_places
-        } else {
-            &self.shared.places
-        };
+    /// Takes places for as many attempts as may start.
+    fn free_places(&self) -> Vec<Place> {
         let free = self.concurrency.limit().saturating_sub(self.attempts.len());
         let mut places = Vec::new();
-        if self.attempts.is_empty() && self.settled.is_empty() {
-            tokio::select! {
-                place = Arc::clone(all).acquire_owned() => places.extend(place),
-                () = self.shared.stopping.cancelled() => return places,
-            }
+        if free > 0 && self.attempts.is_empty() {
+            places.push(Place::Own);
         }
         while places.len() < free
-            && let Ok(place) = Arc::clone(all).try_acquire_owned()
+            && let Some(place) = self.shared.places.take(self.webhook.organization_id)
         {
             places.push(place);
         }
@@ -140,7 +132,7 @@ impl Worker {
         Ok(ready.collect())
     }
 
-    fn start(&mut self, ready: Ready, place: OwnedSemaphorePermit) {
+    fn start(&mut self, ready: Ready, place: Place) {
         self.leased.insert(ready.delivery.id, ready.delivery.place);
         let shared = Arc::clone(&self.shared);
         self.attempts.spawn(async move {

@@ -54,6 +54,17 @@ impl Admin {
         by: &AuditContext,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
+        let key = WebhookKey {
+            organization_id: organization,
+            webhook_id: id,
+        };
+        if patch.status == Some(WebhookStatus::Active) {
+            // In chunks. The change itself would give up all at once.
+            let before = self.store.webhook(organization, id).await?;
+            if before.is_some_and(|before| before.status == WebhookStatus::Disabled) {
+                self.webhooks.fail_pending(key).await?;
+            }
+        }
         let webhook = self
             .store
             .patch_webhook(organization, id, patch, now, self.audit(by, now))
@@ -63,10 +74,6 @@ impl Admin {
             .as_ref()
             .is_some_and(|webhook| webhook.status == WebhookStatus::Disabled)
         {
-            let key = WebhookKey {
-                organization_id: organization,
-                webhook_id: id,
-            };
             self.webhooks.fail_pending(key).await?;
         }
         Ok(webhook)

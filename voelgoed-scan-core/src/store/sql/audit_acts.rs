@@ -125,14 +125,16 @@ async fn take_act<D: Dialect>(
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let record = if is_entered::<D>(organization, scan, action, connection).await? {
+    let change = if is_entered::<D>(organization, scan, action, connection).await? {
         None
     } else {
-        find_scan::<D>(organization, scan, connection).await?
+        // The event, and the record with it, may have been deleted meanwhile. The act remains one.
+        let record = find_scan::<D>(organization, scan, connection).await?;
+        Some(change(action, scan, record.as_ref()))
     };
     Ok(Some(Act {
         scan,
-        change: record.map(|record| change(action, &record)),
+        change,
         by: AuditContext {
             actor: AuditActor {
                 kind: row.parse("actor_kind")?,
@@ -147,18 +149,19 @@ async fn take_act<D: Dialect>(
 }
 
 /// What the entry of an act on a scan shows.
-fn change(action: AuditAction, record: &ScanRecord) -> AuditedChange {
-    let changes = match action {
-        AuditAction::ScanUndo => AuditChanges::new().with("undone", false, true),
-        _ => AuditChanges::new().with_context(
+fn change(action: AuditAction, scan: ScanId, record: Option<&ScanRecord>) -> AuditedChange {
+    let changes = match (action, record) {
+        (AuditAction::ScanUndo, _) => AuditChanges::new().with("undone", false, true),
+        (_, Some(record)) => AuditChanges::new().with_context(
             "reason",
             record.would_have_been.map(|outcome| outcome.reason.as_str()),
             record.reason.as_str(),
         ),
+        (_, None) => AuditChanges::new(),
     };
     AuditedChange {
         action,
-        subject: AuditSubject::new(AuditSubjectKind::Scan, record.scan_id),
+        subject: AuditSubject::new(AuditSubjectKind::Scan, scan),
         changes,
     }
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::model::{EventId, OrganizationId, ScanId, ScanRecord};
+use crate::model::{Direction, EventId, OrganizationId, Reason, ScanId, ScanRecord, ScanResult, Source};
+use crate::rules::ConflictKind;
 use crate::store::sql::bulk::{BulkRow, Column, column};
 use crate::store::sql::lookup::IdLookup;
 use crate::store::sql::{Dialect, Row, Sql, mapping, query, statement};
@@ -89,7 +90,8 @@ impl<D: Dialect> FeedStore for Sql<D> {
 pub(crate) struct EveryEntry {
     pub(crate) position: i64,
     pub(crate) is_change: bool,
-    /// The scan as it is now.
+    /// The scan as it is now, but admitted where the server had admitted it and an upload turned that down before the entry was
+    /// read.
     pub(crate) record: ScanRecord,
 }
 
@@ -121,10 +123,15 @@ pub(crate) async fn every_entry_after<D: Dialect>(
         .fetch_all(connection)
         .await?;
     let entry = |row: &Row<D>| {
+        let is_change = row.int("is_change")? != 0;
+        let mut record = mapping::scan(row)?;
+        if !is_change && was_admitted(&record, row.opt_parse("conflict")?) {
+            restore_admission(&mut record);
+        }
         Ok(EveryEntry {
             position: row.int("feed_position")?,
-            is_change: row.int("is_change")? != 0,
-            record: mapping::scan(row)?,
+            is_change,
+            record,
         })
     };
     let entries = rows.iter().map(entry).collect::<Result<_, StoreError>>()?;
@@ -133,6 +140,26 @@ pub(crate) async fn every_entry_after<D: Dialect>(
         entries,
         has_more,
     }))
+}
+
+/// Whether the server admitted a scan that it counts as denied now, after an upload. The loser of an upload was denied from the
+/// beginning, and so was a scan that only its device admitted.
+fn was_admitted(record: &ScanRecord, conflict: Option<ConflictKind>) -> bool {
+    let is_demotion = matches!(
+        conflict,
+        Some(ConflictKind::DoubleEntry | ConflictKind::NotAdmissible | ConflictKind::LetInDespiteStatus)
+    );
+    record.source != Source::Sync && record.result != ScanResult::Valid && is_demotion
+}
+
+/// Which of the reasons that admit it had is not kept, but for an override.
+fn restore_admission(record: &mut ScanRecord) {
+    record.result = ScanResult::Valid;
+    record.reason = match record.direction {
+        Direction::Exit => Reason::Exited,
+        Direction::Entry if record.override_.is_some() => Reason::Overridden,
+        Direction::Entry => Reason::Admitted,
+    };
 }
 
 fn entry<D: Dialect>(row: &Row<D>) -> Result<FeedEntry, StoreError> {

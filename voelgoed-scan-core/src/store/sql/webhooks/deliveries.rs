@@ -81,6 +81,13 @@ pub(super) async fn redeliver<D: Dialect>(
         .execute(&mut transaction)
         .await?;
     if enqueued > 0 {
+        query::<D>(statement!("webhooks/advance_followers.sql"))
+            .id(organization.as_uuid())
+            .id(id.as_uuid())
+            .id(delivery.as_uuid())
+            .time(now)
+            .execute(&mut transaction)
+            .await?;
         let change = delivery_repeated(id, delivery);
         append::<D>(organization, change, audit, &mut transaction).await?;
     }

@@ -11,7 +11,8 @@ select
     x.device_scanned_at as x_device_scanned_at, x.received_at as x_received_at,
     x.source as x_source, x.decided_by as x_decided_by, x.override_reason as x_override_reason,
     x.undone_at as x_undone_at, x.undone_reason as x_undone_reason, x.undone_by as x_undone_by,
-    x.local_result as x_local_result, x.metadata as x_metadata
+    x.local_result as x_local_result, x.metadata as x_metadata,
+    x.conflict as conflict
 from json_each($1) k
 cross join scans x on x.organization_id = $2 and x.scan_id = unhex(k.value ->> 'k')
 order by k.value ->> 'p'
