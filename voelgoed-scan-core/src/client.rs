@@ -185,7 +185,7 @@ impl ScannerClient {
         Ok(Self {
             connectivity: Arc::new(Connectivity::new(&setup.settings)),
             device_settings: Arc::new(Mutex::new(credentials.device.settings.clone())),
-            earlier_enrollments: Arc::new(EarlierEnrollments::load(&*setup.secrets)?),
+            earlier_enrollments: Arc::new(EarlierEnrollments::load(&*setup.secrets, device)?),
             setup,
             credentials: Arc::new(credentials),
             offline: Arc::new(offline),

@@ -36,9 +36,12 @@ impl Kept {
 }
 
 impl EarlierEnrollments {
-    /// The enrolments that are kept in the secret store.
-    pub(super) fn load(secrets: &dyn SecretStore) -> Result<Self, SecretStoreError> {
-        Ok(Self(Mutex::new(read(secrets)?)))
+    /// The enrolments that are kept in the secret store. That of the present device is none: the app may have ended between the
+    /// two steps of an enrolment.
+    pub(super) fn load(secrets: &dyn SecretStore, present: DeviceId) -> Result<Self, SecretStoreError> {
+        let mut kept = read(secrets)?;
+        kept.retain(|one| one.device() != present);
+        Ok(Self(Mutex::new(kept)))
     }
 
     /// The number of their scans that wait for upload.
@@ -61,12 +64,17 @@ impl EarlierEnrollments {
         device: DeviceId,
         waiting: u64,
     ) -> Result<(), SecretStoreError> {
-        let mut kept = self.0.lock();
-        for one in kept.iter_mut().filter(|one| one.device() == device) {
-            one.waiting = waiting;
-        }
-        kept.retain(|one| one.device() != device || waiting > 0);
-        write(secrets, &kept)
+        let update = |kept: &mut Vec<Kept>| {
+            for one in kept.iter_mut().filter(|one| one.device() == device) {
+                one.waiting = waiting;
+            }
+            kept.retain(|one| one.device() != device || waiting > 0);
+        };
+        update(&mut self.0.lock());
+        // Another client of the app may have kept an enrolment meanwhile.
+        let mut stored = read(secrets)?;
+        update(&mut stored);
+        write(secrets, &stored)
     }
 }
 

@@ -143,3 +143,20 @@ async fn scans_that_cannot_be_counted_are_uploaded_later() {
     assert_eq!(fixture.server.uploaded().len(), 2);
     assert_eq!(secrets(&fixture), [ENROLLMENT]);
 }
+
+/// The app ends after the credentials were kept, and before those of the next device replaced them.
+#[tokio::test]
+async fn an_enrolment_that_was_not_finished_leaves_the_device_as_it_was() {
+    let fixture = Fixture::new(TestEvent::new());
+    drop(phone_with_waiting_scans(&fixture).await);
+    let before = fixture.secrets.get(ENROLLMENT).expect("it is read");
+    drop(enroll(&fixture).await);
+    let before = before.expect("the phone was enrolled");
+    fixture.secrets.set(ENROLLMENT, before).expect("it is stored");
+    fixture.server.set_device(7);
+    let phone = open(&fixture).await;
+    assert_eq!(waiting(&phone).await, (2, 0));
+    phone.sync().await.expect("the server answers");
+    assert_eq!(fixture.server.uploaded().len(), 2);
+    assert_eq!(waiting(&phone).await, (0, 0));
+}
