@@ -10,6 +10,7 @@ mod refusal;
 mod scenarios;
 mod scope;
 mod server;
+mod session_starts;
 mod sessions;
 mod storage;
 

@@ -70,3 +70,42 @@ async fn the_loser_of_a_later_conflict_is_listed_and_its_ticket_is_used_up() {
     let again = phone.scan(ScanInput::entry(fixture.server.vg2(1))).await;
     assert_eq!(again.expect("a verdict").reason, Reason::EntryLimitReached);
 }
+
+#[tokio::test]
+async fn a_known_conflict_is_not_learned_again_after_a_manifest_that_contains_it() {
+    let mut test_event = TestEvent::new();
+    test_event.tickets[0].entry_limit = 2;
+    let fixture = Fixture::new(test_event);
+    let phone = fixture.phone().await;
+    fixture.server.set(Network::Down);
+    let lost = admit_offline(&fixture, &phone, 1).await;
+    // Has no conflict, so that the phone lists its duplicates in each round.
+    admit_offline(&fixture, &phone, 2).await;
+    fixture.server.set(Network::Up);
+    fixture.server.list_scans(vec![
+        json!({ "scan_id": lost.scan_id, "result": "duplicate", "reason": "entry_limit_reached" }),
+    ]);
+    fixture.later();
+    assert!(phone.maintain(true).await);
+    assert_eq!(phone.state().await.expect("a state").conflicts, 1);
+    // The office undoes the admissions of the other phone.
+    fixture.later();
+    let made_at = fixture.server.now();
+    fixture.server.change(|test_event| {
+        test_event.tickets[0].admissions = 1;
+        test_event.version += 1;
+        test_event.made_at = made_at;
+    });
+    fixture.server.calls();
+    for _ in 0..2 {
+        fixture.later();
+        assert!(phone.maintain(true).await);
+    }
+    let calls = fixture.server.calls();
+    let lists = calls.iter().filter(|call| *call == "GET scans").count();
+    assert_eq!(lists, 2, "{calls:?}");
+    fixture.server.set(Network::Down);
+    fixture.later();
+    let again = phone.scan(ScanInput::entry(fixture.server.vg2(1))).await;
+    assert_eq!(again.expect("a verdict").reason, Reason::Admitted);
+}

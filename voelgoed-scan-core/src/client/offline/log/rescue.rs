@@ -60,9 +60,10 @@ const SCANS: &[Table] = &[
     table!("rejected", waiting: false, recent: false),
 ];
 
-/// All other tables, but for the device's own state and for conflicts, which the server tells again.
+/// All other tables, but for the device's own state, which a later attempt must not take over again.
 const TABLES: &[Table] = &[
     table!("passages", waiting: false, recent: false),
+    table!("conflicts", waiting: false, recent: false),
     table!("attempts", waiting: false, recent: true),
     table!("server_facts", waiting: false, recent: true),
     table!("refused_payloads", waiting: false, recent: true),

@@ -1,4 +1,5 @@
-//! The device's own state survives the replacement of its database: clock, session, permissions, and a refusal.
+//! The device's own state survives the replacement of its database: clock, session, permissions, and a refusal. So do conflicts,
+//! and the clocks of waiting scans.
 
 use std::fs;
 
@@ -6,6 +7,7 @@ use super::*;
 use crate::client::DeviceRefusal;
 use crate::client::offline::clock::Anchor;
 use crate::client::offline::revocation::StoredRefusal;
+use crate::rules::ConflictKind;
 
 /// A phone with a session and a narrowed scope, that may not override, knows its clock, and was revoked.
 async fn revoked_phone(test_event: &TestEvent) -> Phone {
@@ -112,4 +114,41 @@ async fn a_scan_that_waits_keeps_its_clocks_and_its_event() {
             where event_id is null or monotonic_ms is not 5 or boot_id is not 'boot' or verified_at is not 7",
         )
         .await;
+}
+
+#[tokio::test]
+async fn conflicts_are_taken_over_and_replace_no_newer_report() {
+    let test_event = TestEvent::new();
+    let phone = test_event.phone().await;
+    let conflict = |number: u128, winner: Option<u128>| Conflict {
+        kind: ConflictKind::DoubleEntry,
+        winner_scan_id: winner.map(|winner| ScanId::from_uuid(uuid(winner))),
+        other_scan_id: ScanId::from_uuid(uuid(number)),
+        ticket_code: None,
+        gates: Vec::new(),
+        devices: Vec::new(),
+        times: vec![after(1)],
+    };
+    let mut state = phone.scanner.state.lock().await;
+    let old = [conflict(1, None), conflict(2, None)];
+    state.log.add_conflicts(&old, &[]).await.expect("they are stored");
+    state.log.pretend_newer().await;
+    drop(state);
+    let phone = phone.reopened(&test_event).await;
+    assert_eq!(phone.scanner.conflicts().await.expect("a list"), old);
+    let mut state = phone.scanner.state.lock().await;
+    state
+        .log
+        .execute_text("delete from conflicts where other_scan_id = x'00000000000000000000000000000001'")
+        .await;
+    let newer = conflict(1, Some(3));
+    state
+        .log
+        .add_conflicts(std::slice::from_ref(&newer), &[])
+        .await
+        .expect("it is stored");
+    drop(state);
+    phone.scanner.rescued_scans().await.expect("it is read again");
+    let listed = phone.scanner.conflicts().await.expect("a list");
+    assert_eq!(listed, [newer, conflict(2, None)]);
 }

@@ -97,3 +97,36 @@ async fn a_status_at_an_earlier_time_replaces_no_later_one() {
     let kept = remembered(&test_event, answers).await.status.expect("a fact");
     assert_eq!(kept.fact.status, TicketStatus::Active);
 }
+
+#[tokio::test]
+async fn what_a_phone_keeps_of_two_answers_does_not_depend_on_the_order_in_which_they_arrive() {
+    let test_event = TestEvent::new();
+    let pairs = [
+        [
+            admissions(&test_event, true, (10, 10)),
+            admissions(&test_event, false, (20, 20)),
+        ],
+        [
+            admissions(&test_event, true, (90_000, 90_000)),
+            admissions(&test_event, true, (10, 90_060)),
+        ],
+        [
+            admissions(&test_event, false, (300, 300)),
+            admissions(&test_event, true, (10, 360)),
+        ],
+        [
+            status(&test_event, TicketStatus::Active, (300, 300)),
+            status(&test_event, TicketStatus::Voided, (10, 360)),
+        ],
+        [
+            status(&test_event, TicketStatus::Active, (300, 300)),
+            status(&test_event, TicketStatus::Voided, (300, 360)),
+        ],
+    ];
+    for [first, second] in pairs {
+        let told = remembered(&test_event, [first.clone(), second.clone()]).await;
+        let reversed = remembered(&test_event, [second, first.clone()]).await;
+        assert_eq!(told.admissions, reversed.admissions, "{first:?}");
+        assert_eq!(told.status, reversed.status, "{first:?}");
+    }
+}

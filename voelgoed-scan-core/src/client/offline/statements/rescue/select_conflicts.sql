@@ -1,0 +1,5 @@
+-- Selects the conflicts of a database that was set aside.
+-- An index may be damaged, so the table itself is read.
+select other_scan_id, conflict
+from conflicts not indexed
+order by rowid
