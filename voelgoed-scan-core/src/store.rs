@@ -218,9 +218,6 @@ pub trait TicketStore: Send + Sync {
         media: &[[u8; 32]],
     ) -> Result<Vec<MediumTicket>, StoreError>;
 
-    /// Whether a ticket of the organization has this code.
-    async fn code_exists(&self, organization: OrganizationId, code: TicketCode) -> Result<bool, StoreError>;
-
     /// The code of the ticket with this code, this id, or both. `None` if there is none, and if they name two.
     async fn code_of_named_ticket(
         &self,

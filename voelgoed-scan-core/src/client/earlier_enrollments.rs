@@ -19,7 +19,6 @@ use crate::model::DeviceId;
 const NAME: &str = "voelgoed-scan.earlier-enrollments";
 
 /// The earlier enrolments of a phone.
-#[derive(Default)]
 pub(super) struct EarlierEnrollments(Mutex<Vec<Kept>>);
 
 /// An enrolment, and how many of its scans waited when it was last looked at.

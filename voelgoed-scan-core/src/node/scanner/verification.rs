@@ -55,7 +55,10 @@ impl Scanner {
         let use_ = medium.used_at(event, fingerprint.format);
         let code = claims.as_ref().ok().and_then(|claims| claims.ticket_code);
         let is_code = match (use_, code) {
-            (MediumUse::CodeOrMedium, Some(code)) => self.store().code_exists(organization, code).await?,
+            (MediumUse::CodeOrMedium, Some(code)) => {
+                let found = self.store().code_of_named_ticket(organization, Some(code), None);
+                found.await?.is_some()
+            }
             _ => false,
         };
         let named = match use_ {

@@ -71,15 +71,6 @@ impl<D: Dialect> TicketStore for Sql<D> {
         tickets_by_media::<D>(organization, media, &mut connection).await
     }
 
-    async fn code_exists(&self, organization: OrganizationId, code: TicketCode) -> Result<bool, StoreError> {
-        let rows = query::<D>(D::SQL.load_tickets)
-            .json(&[TicketLookup::by_code(code)])
-            .id(organization.as_uuid())
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        Ok(!rows.is_empty())
-    }
-
     async fn code_of_named_ticket(
         &self,
         organization: OrganizationId,

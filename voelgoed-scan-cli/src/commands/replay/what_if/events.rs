@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::commands::replay::past_scan::PastScan;
 use crate::failure::Failure;
 
-/// All events.
+/// The events whose scans are decided again.
 pub(super) struct WhatIfEvents {
     client: Client,
     settings: Settings,
